@@ -1,0 +1,1 @@
+"""The adapter contract, and one module or package per kind of backend."""

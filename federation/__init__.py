@@ -1,0 +1,1 @@
+"""What Waypost knows: catalogue, journal, search, graph and operations. Knows no backend by name."""
