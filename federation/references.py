@@ -5,9 +5,9 @@ This is the one module that parses and prints them; nobody else splits such stri
 
 - The registry ends at the first `/`, the model name at the first `:` or `@`.
 - Percent-encoded (as UTF-8) inside a model name, version or alias: `%`, `:`, `@`, control characters (C0,
-  DEL, C1), a leading, trailing or doubled `/`, and the dots of a segment that is `.` or `..`. All else stands.
-- One spelling is canonical: `parse(str(reference)) == reference`. A character encoded without need is accepted
-  and printed plain; one that must be encoded and is not is refused, because it would not survive a URL.
+  DEL, C1), a leading, trailing or doubled `/`, and the dots of a segment `.` or `..`. The rest stands as it is.
+- One spelling is canonical: `parse(str(reference)) == reference`. Characters encoded without need are read
+  and printed plain; what must be encoded and is not is refused, because it would not survive a URL.
 """
 
 import re
@@ -55,8 +55,8 @@ class ReferenceSyntaxError(ValueError):
 class Reference:
     """A handle of what lives now under a name. At most one of `version`, `alias` and `stage` is set.
 
-    All parts are plain text as the backend spells them, never encoded. Raises ReferenceSyntaxError for what no
-    reference can hold: an empty or overlong part, a lone surrogate, a bad registry name, an unknown stage.
+    All parts are plain text as the backend spells them, never encoded. Raises ReferenceSyntaxError for what
+    no reference can hold: an empty or overlong part, a lone surrogate, a bad registry name, an unknown stage.
     """
 
     registry: str
