@@ -1,0 +1,60 @@
+# Needs Python 3.11 or newer and make; everything else comes from the package index, pinned and hashed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+JOBS ?= 2
+BIN := .venv/bin
+STAMP := .venv/.waypost-ready
+ONLY ?=
+ARGS ?=
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(ARGS)
+RUNTIME := --extra mlflow --extra sagemaker --extra vertex --extra postgres --extra redis
+
+.PHONY: help setup lint audit-deps test soak bench demo lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
+
+setup: $(STAMP)  ## make .venv with the locked requirements
+
+$(STAMP): pyproject.toml requirements-dev.txt requirements-uv.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit("Waypost needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": pass another as make PYTHON=...") if sys.version_info < (3, 11) else 0'
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
+	@VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@cd / && "$(CURDIR)/$(BIN)/python" -c 'import adapters, sys; sys.exit(0 if adapters.__file__.startswith(sys.argv[1]) else f"another package owns the name adapters: {adapters.__file__}")' "$(CURDIR)"
+	@touch $@
+
+lint: $(STAMP) audit-deps  ## style, types, known vulnerabilities
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+audit-deps: $(STAMP)  ## are vulnerabilities known in what we lock? (asked once a day)
+	@test -n "$$(find .venv/.audited -newer requirements.txt -mtime -1 2>/dev/null)" \
+	  || { $(BIN)/python -m tests.dependency_audit requirements.txt && touch .venv/.audited; }
+
+test: $(STAMP)  ## the whole suite
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+soak: $(STAMP)  ## kills, soaks and fuzzes at full size: make soak [ONLY=name]
+	$(BIN)/python -m tests.soak $(ONLY)
+
+bench: $(STAMP)  ## measure against the goals: make bench [ONLY=name]
+	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+demo: $(STAMP)  ## two MLflow servers, one gateway, one search
+	@$(BIN)/waypost demo
+
+lock: $(STAMP)  ## resolve the requirements anew: make lock [ARGS=--upgrade]
+	$(BIN)/uv pip compile $(LOCK) --extra dev -o requirements-dev.txt pyproject.toml >/dev/null
+	$(BIN)/uv pip compile $(LOCK) $(RUNTIME) -c requirements-dev.txt -o requirements.txt pyproject.toml >/dev/null
+	grep '^uv==' requirements-dev.txt | tr -d ' \\' | $(BIN)/uv pip compile $(LOCK) -o requirements-uv.txt - >/dev/null
+
+clean:  ## remove the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
