@@ -1,7 +1,8 @@
 """Asks pip-audit whether vulnerabilities are known in what a lock file pins.
 
-Run as ``python -m tests.dependency_audit requirements.txt…``: exit 1 and a list when there are some. Without a
-reachable vulnerability database it says so on stderr and exits 0: a missing network is no fault of the code.
+Run as ``python -m tests.dependency_audit requirements.txt…``: exit 1 and a list when there are some.
+Without a reachable vulnerability database it says so on stderr and exits 0, since a missing network
+is no fault of the code.
 """
 
 import json
@@ -31,7 +32,7 @@ def audit(lock_file: str) -> tuple[list[str], int, int]:
         return [], 0, 1
     flaws = [(one, flaw) for one in found for flaw in one.get("vulns", [])]
     lines = [
-        f"{one['name']} {one['version']}: {flaw['id']}, fixed in {', '.join(flaw['fix_versions']) or 'nothing'}"
+        f"{one['name']} {one['version']}: {flaw['id']}, fixed in {', '.join(flaw['fix_versions']) or '-'}"
         for one, flaw in flaws
     ]
     skipped = sum("skip_reason" in one for one in found)
