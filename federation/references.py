@@ -5,7 +5,7 @@ This is the one module that parses and prints them; nobody else splits such stri
 
 - The registry ends at the first `/`, the model name at the first `:` or `@`.
 - Percent-encoded (as UTF-8) inside a model name, version or alias: `%`, `:`, `@`, control characters (C0,
-  DEL, C1), a leading, trailing or doubled `/`, and the dots of a segment `.` or `..`. The rest stands as it is.
+  DEL, C1), a leading, trailing or doubled `/`, and the dots of a segment `.` or `..`. The rest stands.
 - One spelling is canonical: `parse(str(reference)) == reference`. Characters encoded without need are read
   and printed plain; what must be encoded and is not is refused, because it would not survive a URL.
 """
