@@ -1,0 +1,1 @@
+"""The journal: the append-only audit log and the proofs over it."""
