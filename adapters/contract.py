@@ -1,0 +1,239 @@
+"""The adapter contract: what a plugin writes, and what it may leave out.
+
+A read-only adapter implements `probe`, `scan` and `get`. Everything else has a default. What an adapter can
+write is a set
+of `Capability` members, checked when the class is defined: a method without its capability, or a capability
+without its method, is a `ContractError` before anything runs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from adapters.errors import BadRecordError, UnsupportedError
+from adapters.records import (
+    Deleted,
+    Key,
+    Listing,
+    PageToken,
+    Record,
+    Schema,
+    VersionRecord,
+    Watermark,
+)
+
+CONTRACT_VERSION = 1
+"""The major version of this contract. A plugin built for another one is refused with a clear line."""
+
+StageField = Literal["stage", "approval", "lifecycle"]
+"""Which native notion of a stage is written."""
+
+
+class ContractError(TypeError):
+    """An adapter class breaks the contract. The message names the class and the remedy; it is raised at
+    definition.
+    """
+
+
+class Capability(Enum):
+    """What an adapter can write. The value is the name of the method that does it."""
+
+    SET_STAGE = "set_stage"
+    """Write one of the native notions of a stage named in `stage_fields`."""
+    SET_ALIAS = "set_alias"
+    """Point an alias at a version, or take it away."""
+    SET_TAGS = "set_tags"
+    """Set and remove tags of a model or version."""
+    REGISTER = "register"
+    """Create a version (and its model, where that does not exist)."""
+    DELETE = "delete"
+    """Delete a version or a model."""
+
+
+class AdapterConfig(BaseModel):
+    """What every kind of registry can be configured with. Kinds add their own fields.
+
+    Secrets are `SecretStr` fields; in the file they are references (`env:NAME`, `file:PATH`), never values.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    timeout: float = Field(
+        default=30.0, gt=0, le=600, description="seconds one request to the backend may take"
+    )
+    max_response_mb: int = Field(default=64, gt=0, le=4096, description="largest answer that is read, in MiB")
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(),
+        description="networks the backend may be in (CIDR); empty: wherever its host name points",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """What `probe` found. `identity` stays the same for as long as it is the same backend (not its address).
+
+    `missing` names in plain words what this credential or this version of the backend does not allow today,
+    and what that costs;
+    `unavailable` are the capabilities that follow from it.
+    """
+
+    version: str
+    identity: str
+    missing: tuple[str, ...] = ()
+    unavailable: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a scan.
+
+    `next` is None on the last page, and only that one carries a `watermark`; it never passes the time at
+    which the scan began.
+    `bad` are records of this page that could not be understood. `listed` names what an incremental scan has
+    listed
+    whole once this page is through, so that what is absent from it can be noticed; a full scan lists
+    everything.
+    """
+
+    records: tuple[Record | Deleted, ...]
+    next: PageToken | None = None
+    watermark: Watermark | None = None
+    bad: tuple[BadRecordError, ...] = ()
+    listed: tuple[Listing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A version to be created. `source` is the artifact URI; `token` makes a repeated call recognisable."""
+
+    model: str
+    source: str
+    run_id: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """How to load a version: `language` is `python`, `shell` or `curl`."""
+
+    title: str
+    language: str
+    code: str
+
+
+class Adapter(ABC):
+    """The code that speaks to one kind of backend. Synchronous; called from one thread at a time; untrusted
+    by its callers.
+    """
+
+    kind: ClassVar[str]
+    """The kind's name, the same as the entry point's."""
+    contract: ClassVar[int] = 0
+    """The contract's major version this adapter was written for: `contract = 1`."""
+    config_type: ClassVar[type[AdapterConfig]] = AdapterConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    stage_fields: ClassVar[frozenset[StageField]] = frozenset()
+    """Which native notions of a stage `set_stage` writes."""
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The kind's default stage rules: normalised stage to rules such as `stage:Production`, tried in order.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for capability in Capability:
+            implemented = getattr(cls, capability.value) is not getattr(Adapter, capability.value)
+            if implemented != (capability in cls.capabilities):
+                problem = "implements" if implemented else "declares"
+                remedy = (
+                    f"add Capability.{capability.name} to"
+                    if implemented
+                    else f"implement {capability.value} or drop it from"
+                )
+                raise ContractError(
+                    f"{cls.__qualname__} {problem} {capability.value} only: {remedy} `capabilities`"
+                )
+        if bool(cls.stage_fields) != (Capability.SET_STAGE in cls.capabilities):
+            raise ContractError(
+                f"{cls.__qualname__}: `stage_fields` names what set_stage writes; give both or neither"
+            )
+
+    @abstractmethod
+    def __init__(self, config: Any) -> None:
+        """Keep the configuration. No I/O, no vendor SDK: those wait for the first call."""
+
+    @abstractmethod
+    def probe(self) -> BackendInfo:
+        """Ask the backend who it is and what this credential may do. Errors: any `AdapterError`."""
+
+    @abstractmethod
+    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+        """One page of at most `limit` records: everything (`since` None), or what may have changed since a
+        watermark.
+
+        A model comes before its versions, a version before the endpoints that serve it, unless an earlier
+        scan gave it.
+        A record that changes while the scan runs appears in this scan or in the next. Incremental scans may
+        give more than changed.
+        An adapter that cannot tell what changed ignores `since` and says so by listing everything in
+        `listed`.
+        """
+
+    @abstractmethod
+    def get(self, key: Key) -> Record:
+        """One record as it is now. `NotFoundError` is the proof of absence; another incarnation under the
+        same name is absent.
+        """
+
+    def schema(self, version: VersionRecord) -> Schema | None:
+        """What the version takes and gives, read for one version when the listing does not carry it. May be
+        slow.
+        """
+        return version.schema
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        """How a user loads this version. No I/O."""
+        return ()
+
+    def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
+        """Write a native stage of a version and return the version as read back.
+
+        `etag` is compare-and-set: `ConflictError` when the record is no longer the one that had it. Writing
+        what is there already succeeds.
+        """
+        raise self._cannot(Capability.SET_STAGE)
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
+        """Point a model's alias at a version, or (None) take it away; return the model as read back. `etag`
+        is the model's.
+        """
+        raise self._cannot(Capability.SET_ALIAS)
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        """Set tags of a model or version, None removes one; tags not named stay. Return the record as read
+        back.
+        """
+        raise self._cannot(Capability.SET_TAGS)
+
+    def register(self, registration: Registration) -> VersionRecord:
+        """Create a version and return it. The same `token` again returns the same version."""
+        raise self._cannot(Capability.REGISTER)
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        """Delete a version or model. Deleting what is already gone succeeds."""
+        raise self._cannot(Capability.DELETE)
+
+    def close(self) -> None:
+        """Give connections back. May be called twice; calls after it may fail."""
+        return
+
+    def _cannot(self, capability: Capability) -> UnsupportedError:
+        return UnsupportedError(
+            f"adapter {self.kind} cannot {capability.value.replace('_', ' ')}: do it in the backend itself"
+        )

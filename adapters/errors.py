@@ -1,0 +1,67 @@
+"""What an adapter may raise, grouped by what the caller should do about it.
+
+    AdapterError
+    ├── TransientError      try again later (after `retry_after` seconds, where the backend said so)
+    ├── BadRecordError      leave this one record out and go on
+    └── RejectedError       report it: trying again changes nothing
+        ├── AuthError           credentials missing, wrong or expired, or a permission is missing
+        ├── NotFoundError       the proof that something is absent
+        ├── ConflictError       it is no longer what the caller expected
+        ├── InvalidError        the backend does not accept this value
+        └── UnsupportedError    this backend or adapter cannot do it
+
+No vendor exception and no secret leaves an adapter. A message is one line: what happened, and what to do
+about it.
+"""
+
+
+class AdapterError(Exception):
+    """The root of everything an adapter raises. `str(error)` is one line, fit to be shown to a user."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class TransientError(AdapterError):
+    """Try again. `retry_after` is the backend's own wish in seconds, or None.
+
+    Raised from a write it says that the outcome is unknown: the call may have been applied.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BadRecordError(AdapterError):
+    """One record cannot be understood. `native` names it in the backend's own words, as well as they are
+    known.
+    """
+
+    def __init__(self, message: str, *, native: str = "") -> None:
+        super().__init__(message)
+        self.native = native
+
+
+class RejectedError(AdapterError):
+    """The backend answered, and the answer is no."""
+
+
+class AuthError(RejectedError):
+    """Credentials are missing, wrong or expired, or the principal lacks a permission."""
+
+
+class NotFoundError(RejectedError):
+    """What was asked for does not exist. From `get` this is the proof of absence that a tombstone needs."""
+
+
+class ConflictError(RejectedError):
+    """The record is no longer the one the caller has read (compare-and-set failed), or it exists already."""
+
+
+class InvalidError(RejectedError):
+    """The backend does not accept this value."""
+
+
+class UnsupportedError(RejectedError):
+    """This adapter, or this backend in its present version, cannot do it."""

@@ -1,0 +1,286 @@
+"""The in-memory adapter: the executable specification of the contract, and the backend of tests and
+benchmarks.
+
+A `MemoryBackend` is the remote system, kept in this process; adapters whose configuration names the same
+backend share it.
+It does everything the contract speaks of, in the simplest way that is right: everything that happens has a
+number; a scan walks
+models, versions and endpoints in order of creation, an incremental one only what changed after the watermark,
+and deletes leave markers.
+"""
+
+import bisect
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Page,
+    Registration,
+    Snippet,
+    StageField,
+)
+from adapters.errors import ConflictError, InvalidError, NotFoundError
+from adapters.records import (
+    Deleted,
+    EndpointRecord,
+    Key,
+    Kind,
+    ModelRecord,
+    PageToken,
+    Record,
+    VersionRecord,
+    Watermark,
+)
+
+KINDS: tuple[Kind, ...] = ("model", "version", "endpoint")
+BACKENDS: dict[str, "MemoryBackend"] = {}
+"""The backends of this process, by the name that `MemoryConfig.backend` gives."""
+
+
+@dataclass(slots=True)
+class MemoryBackend:
+    """A registry that lives in this process. Every method is atomic; `before` is called first in each adapter
+    call (to fail or wait).
+    """
+
+    identity: str = "memory"
+    version: str = "1"
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    before: Callable[[str], None] = lambda call: None
+    """Called with the method's name before it works; what it raises, the caller gets."""
+    records: dict[Key, Record] = field(default_factory=dict)
+    last: int = 0
+    """The number of the last thing that happened."""
+    created: dict[Kind, list[tuple[int, Key]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    changed: dict[Key, int] = field(default_factory=dict)
+    deleted: dict[Key, int] = field(default_factory=dict)
+    registered: dict[str, Key] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def put(self, record: Record) -> Record:
+        """Create or replace a record; its etag becomes the number of this change."""
+        with self.lock:
+            self.last += 1
+            if record.key not in self.records:
+                self.created[record.key.kind].append((self.last, record.key))
+                self.deleted.pop(record.key, None)
+            stored = replace(record, etag=str(self.last), updated_at=record.updated_at or self.now())
+            self.records[record.key] = stored
+            self.changed[record.key] = self.last
+            return stored
+
+    def drop(self, key: Key) -> None:
+        """Delete a record; a model takes its versions with it."""
+        with self.lock:
+            gone = [key] + [
+                r.key for r in self.records.values() if isinstance(r, VersionRecord) and r.model == key
+            ]
+            for each in gone:
+                if self.records.pop(each, None) is not None:
+                    self.last += 1
+                    del self.changed[each]
+                    self.deleted[each] = self.last
+
+    def model(self, name: str, **fields: object) -> ModelRecord:
+        """Create a model with a key of its own."""
+        with self.lock:
+            key = Key("model", f"{name}#{self.last + 1}")
+            created = self.now()
+            record = ModelRecord(key=key, name=name, created_at=created, **fields)  # type: ignore[arg-type]
+            stored = self.put(record)
+            assert isinstance(stored, ModelRecord)
+            return stored
+
+    def add_version(self, model: ModelRecord, version: str, **fields: object) -> VersionRecord:
+        """Create a version of a model."""
+        with self.lock:
+            key = Key("version", f"{model.key.native_id}:{version}#{self.last + 1}")
+            record = VersionRecord(key=key, model=model.key, version=version, created_at=self.now(), **fields)  # type: ignore[arg-type]
+            stored = self.put(record)
+            assert isinstance(stored, VersionRecord)
+            return stored
+
+    def named(self, name: str) -> ModelRecord | None:
+        """The model that lives under this name now."""
+        with self.lock:
+            return next(
+                (r for r in self.records.values() if isinstance(r, ModelRecord) and r.name == name), None
+            )
+
+    def versions(self, model: Key) -> list[VersionRecord]:
+        """The versions of a model, in order of creation."""
+        with self.lock:
+            return [r for r in self.records.values() if isinstance(r, VersionRecord) and r.model == model]
+
+
+class MemoryConfig(AdapterConfig):
+    """Which backend of this process to speak to; it is made when it does not exist."""
+
+    backend: str = Field(default="default", min_length=1, description="name of the in-process backend")
+
+
+class MemoryAdapter(Adapter):
+    """Speaks to a `MemoryBackend`. Its watermark is a change number, so an incremental scan gives exactly
+    what changed.
+    """
+
+    kind: ClassVar[str] = "memory"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = MemoryConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage", "approval", "lifecycle"})
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": ("stage:Production", "alias:champion"),
+        "staging": ("stage:Staging",),
+        "archived": ("stage:Archived",),
+    }
+
+    def __init__(self, config: MemoryConfig) -> None:
+        self.backend = BACKENDS.setdefault(config.backend, MemoryBackend(identity=f"memory:{config.backend}"))
+
+    def probe(self) -> BackendInfo:
+        self.backend.before("probe")
+        return BackendInfo(version=self.backend.version, identity=self.backend.identity)
+
+    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+        self.backend.before("scan")
+        with self.backend.lock:
+            begin, rank, done = json.loads(page) if page else (self.backend.last, 0, 0)
+            found = self._walk(int(since) if since is not None else None, rank, done, until=begin)
+            chosen = list(itertools.islice(found, limit + 1))
+        records = tuple(record for _, _, record in chosen[:limit])
+        if len(chosen) > limit:
+            rank, done, _ = chosen[limit - 1]
+            return Page(records, next=json.dumps([begin, rank, done]))
+        return Page(records, watermark=str(begin))
+
+    def get(self, key: Key) -> Record:
+        self.backend.before("get")
+        try:
+            return self.backend.records[key]
+        except KeyError:
+            raise NotFoundError(f"{key.kind} {key.native_id} does not exist") from None
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        return (
+            Snippet(
+                "In this process", "python", f"BACKENDS[…].named({model!r})  # version {version.version}"
+            ),
+        )
+
+    def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
+        self.backend.before("set_stage")
+        with self.backend.lock:
+            record = self._version(key)
+            if getattr(record, field) == value:
+                return record
+            self._compare(record, etag)
+            written: dict[str, Any] = {field: value}
+            changed = replace(record, **written, updated_at=self.backend.now())
+            return self.backend.put(changed)
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
+        self.backend.before("set_alias")
+        with self.backend.lock:
+            record = self._model(key)
+            if record.aliases.get(alias) == version:
+                return record
+            self._compare(record, etag)
+            if version is not None and version not in {v.version for v in self.backend.versions(key)}:
+                raise InvalidError(f"{record.name} has no version {version}: an alias needs one that exists")
+            aliases = {k: v for k, v in record.aliases.items() if k != alias}
+            if version is not None:
+                aliases[alias] = version
+            return self.backend.put(replace(record, aliases=aliases, updated_at=self.backend.now()))
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        self.backend.before("set_tags")
+        with self.backend.lock:
+            record = self._model(key) if key.kind == "model" else self._version(key)
+            merged = {k: v for k, v in {**record.tags, **tags}.items() if v is not None}
+            if merged == record.tags:
+                return record
+            self._compare(record, etag)
+            return self.backend.put(replace(record, tags=merged, updated_at=self.backend.now()))
+
+    def register(self, registration: Registration) -> VersionRecord:
+        self.backend.before("register")
+        with self.backend.lock:
+            made = self.backend.registered.get(registration.token) if registration.token else None
+            if made is not None and made in self.backend.records:
+                return self._version(made)
+            model = self.backend.named(registration.model) or self.backend.model(registration.model)
+            number = 1 + max(
+                (int(v.version) for v in self.backend.versions(model.key) if v.version.isdigit()), default=0
+            )
+            record = self.backend.add_version(
+                model,
+                str(number),
+                artifact_uri=registration.source,
+                description=registration.description,
+                tags=dict(registration.tags),
+            )
+            if registration.token:
+                self.backend.registered[registration.token] = record.key
+            return record
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        self.backend.before("delete")
+        with self.backend.lock:
+            record = self.backend.records.get(key)
+            if record is not None:
+                self._compare(record, etag)
+                self.backend.drop(key)
+
+    def _walk(
+        self, since: int | None, rank: int, done: int, until: int
+    ) -> Iterator[tuple[int, int, Record | Deleted]]:
+        """(rank, number, record) after a place: records by kind and creation, then the markers of what was
+        deleted.
+        """
+        backend = self.backend
+        for kind_rank in range(rank, len(KINDS)):
+            entries = backend.created[KINDS[kind_rank]]
+            begin = bisect.bisect_left(entries, (done + 1,)) if kind_rank == rank else 0
+            for number, key in itertools.islice(entries, begin, None):
+                if number > until:
+                    break
+                record = backend.records.get(key)
+                if record is not None and (since is None or backend.changed[key] > since):
+                    yield kind_rank, number, record
+        if since is not None:
+            markers = sorted(
+                (number, key) for key, number in backend.deleted.items() if since < number <= until
+            )
+            last = done if rank == len(KINDS) else 0
+            yield from ((len(KINDS), number, Deleted(key)) for number, key in markers if number > last)
+
+    def _version(self, key: Key) -> VersionRecord:
+        record = self.backend.records.get(key)
+        if not isinstance(record, VersionRecord):
+            raise NotFoundError(f"version {key.native_id} does not exist")
+        return record
+
+    def _model(self, key: Key) -> ModelRecord:
+        record = self.backend.records.get(key)
+        if not isinstance(record, ModelRecord):
+            raise NotFoundError(f"model {key.native_id} does not exist")
+        return record
+
+    @staticmethod
+    def _compare(record: ModelRecord | VersionRecord | EndpointRecord, etag: str | None) -> None:
+        if etag is not None and record.etag != etag:
+            raise ConflictError(
+                f"{record.key.kind} {record.key.native_id} has changed since it was read: read it again"
+            )

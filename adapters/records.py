@@ -1,0 +1,197 @@
+"""What an adapter returns: frozen values, in the field's words, with the native payload as it came.
+
+Times are timezone-aware UTC. Mappings are never changed after they were handed over. Fields typed `Person`
+name people
+and are treated as personal data everywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+Kind = Literal["model", "version", "endpoint"]
+Person = Annotated[str, "personal"]
+"""A value that names a person: never in a journal entry, erasable."""
+
+PageToken = str
+"""Opaque to everyone but its adapter; survives a restart of the process."""
+Watermark = str
+"""Opaque to everyone but its adapter: where the next incremental scan begins."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """The identity of a model, version or endpoint inside one backend.
+
+    `native_id` is opaque to everyone but the adapter and includes the creation: something deleted and created
+    again
+    under the same name has another key.
+    """
+
+    kind: Kind
+    native_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One input or output of a model. `shape` uses -1 for a free dimension."""
+
+    name: str
+    type: str
+    required: bool = True
+    shape: tuple[int, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a version takes and gives."""
+
+    inputs: tuple[Column, ...] = ()
+    outputs: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Data a version was made from. `digest` is the backend's own, `uri` where it lies."""
+
+    name: str
+    digest: str | None = None
+    uri: str | None = None
+
+
+ParentKind = Literal["base", "parent", "fine_tuned", "distilled", "quantised"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A model this version was derived from. `reference` as in a `depends_on` tag: no registry means the same
+    one.
+    """
+
+    reference: str
+    kind: ParentKind = "parent"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Who made a version from what, as far as the backend knows."""
+
+    run_id: str | None = None
+    run_url: str | None = None
+    commit: str | None = None
+    repository: str | None = None
+    pipeline: str | None = None
+    datasets: tuple[Dataset, ...] = ()
+    parents: tuple[Parent, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    """References the backend itself declares (the tag `depends_on` is read by the federation, not here)."""
+
+
+NO_LINEAGE = Lineage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """One model. `aliases` maps an alias to the version it names; a model may have no versions.
+
+    `type` is `model`, `prompt`, `agent` …; `title` is the display name where the name in references is an
+    opaque id.
+    """
+
+    key: Key
+    name: str
+    title: str | None = None
+    type: str = "model"
+    description: str | None = None
+    owner: Person | None = None
+    license: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = None
+    url: str | None = None
+    native: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRecord:
+    """One version of a model. `model` is the key of the model it belongs to.
+
+    `stage`, `approval` and `lifecycle` are the backend's own words, each where the backend has that notion
+    (`lifecycle`
+    is `Stage/Status`). `etag` changes whenever something that can be written changes; it is what compare-and-
+    set compares.
+    `schema` is None where the backend does not give it in a listing: then `Adapter.schema` reads it.
+    """
+
+    key: Key
+    model: Key
+    version: str
+    description: str | None = None
+    stage: str | None = None
+    approval: str | None = None
+    lifecycle: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    framework: str | None = None
+    license: str | None = None
+    owner: Person | None = None
+    creator: Person | None = None
+    schema: Schema | None = None
+    artifact_uri: str | None = None
+    artifact_digest: str | None = None
+    lineage: Lineage = NO_LINEAGE
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = None
+    url: str | None = None
+    native: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The share of an endpoint's traffic (0 to 100 %) for one version. `version` is the version's key."""
+
+    version: Key
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRecord:
+    """What serves. `state` in the backend's own word; `live` says whether it takes requests now."""
+
+    key: Key
+    name: str
+    state: str | None = None
+    live: bool = True
+    traffic: tuple[Traffic, ...] = ()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = None
+    url: str | None = None
+    native: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The backend itself says that this is gone (an event, a delete marker). It needs no further proof."""
+
+    key: Key
+
+
+Record = ModelRecord | VersionRecord | EndpointRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of the backend that a scan has listed whole: all of one kind or, with `of`, all versions of one
+    model.
+    """
+
+    kind: Kind
+    of: Key | None = None
