@@ -1,0 +1,57 @@
+"""The change feed: what followers read to keep their own structure.
+
+Positions are dense and commit-ordered, so a reader of `position > mine` misses nothing. The feed is trimmed
+after days; a follower
+whose position is older than what is kept rebuilds from the catalogue.
+"""
+
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, delete, func, select
+
+from federation import tables
+
+ChangeKind = Literal["model", "version", "endpoint", "registry", "edge"]
+
+
+class Change(NamedTuple):
+    """Something of `registry_id` is not what it was: read it again. `position` is 0 until it is appended."""
+
+    kind: ChangeKind
+    target_id: int
+    registry_id: int
+    position: int = 0
+
+
+class FeedTrimmedError(Exception):
+    """The position asked for is older than what the feed still holds: rebuild from the catalogue."""
+
+
+def newest(connection: Connection) -> int:
+    """The position of the newest change, 0 when there is none."""
+    return int(connection.execute(select(tables.head.c.position)).scalar_one())
+
+
+def after(connection: Connection, position: int, limit: int) -> list[Change]:
+    """At most `limit` changes after a position, in order. Errors: `FeedTrimmedError`."""
+    feed = tables.change.c
+    rows = connection.execute(
+        select(feed.kind, feed.target_id, feed.registry_id, feed.position)
+        .where(feed.position > position)
+        .order_by(feed.position)
+        .limit(limit)
+    ).all()
+    if (rows[0].position if rows else newest(connection) + 1) != position + 1:
+        raise FeedTrimmedError(f"changes after {position} are no longer kept")
+    return [Change(*row) for row in rows]
+
+
+def trim(connection: Connection, older_than: datetime) -> int:
+    """Forget changes older than a time; the newest one always stays. Returns how many went."""
+    feed = tables.change.c
+    limit = connection.execute(select(func.max(feed.position)).where(feed.time < older_than)).scalar()
+    if limit is None:
+        return 0
+    bound = min(limit, newest(connection) - 1)
+    return connection.execute(delete(tables.change).where(feed.position <= bound)).rowcount

@@ -1,0 +1,175 @@
+"""The database: one engine for SQLite and PostgreSQL alike, its transactions, and the error that says it
+cannot be used.
+
+SQLite is the embedded default (WAL, `synchronous=FULL`, one writer at a time by `BEGIN IMMEDIATE`) and is
+migrated at start;
+PostgreSQL is migrated by `waypost migrate`. The system's SQLite may have the WAL-reset bug (3.7.0 to 3.51.2),
+so the
+`pysqlite3` wheel is preferred where it is installed.
+"""
+
+import importlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Dialect, Engine, TypeDecorator, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+WAL_BUG = ((3, 7, 0), (3, 51, 2))
+"""SQLite releases, first and last, whose WAL reset can corrupt a database."""
+
+
+class DatabaseError(Exception):
+    """The database cannot be used. One line with cause and remedy; no password."""
+
+
+class DatabaseBusyError(DatabaseError):
+    """The database did not answer in time or cannot be written now; the same call may succeed later."""
+
+
+class UTCTime(TypeDecorator[datetime]):
+    """A moment, stored as whole microseconds since 1970 in UTC: the same on both databases, and ordered."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else moment(value)
+
+
+def micros(value: datetime) -> int:
+    """Whole microseconds since 1970. Naive times are a programming error."""
+    if value.tzinfo is None:
+        raise ValueError("a naive datetime reached the database: times are UTC here")
+    return (value - EPOCH) // MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """The time that `micros` gave."""
+    return EPOCH + value * MICROSECOND
+
+
+def now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+def sqlite_module() -> ModuleType:
+    """The SQLite driver in use: `pysqlite3` where it is installed, else the standard library's."""
+    try:
+        return importlib.import_module("pysqlite3")
+    except ImportError:
+        return sqlite3
+
+
+def open_engine(url: str, *, pool_size: int = 8) -> Engine:
+    """An engine for a database URL. Errors: `DatabaseError` for a URL that cannot be used."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(
+            "database.url is not a database URL: use sqlite:///FILE or postgresql+psycopg://…"
+        ) from None
+    backend = parsed.get_backend_name()
+    try:
+        if backend == "sqlite":
+            return _sqlite_engine(url, parsed.database, pool_size)
+        if backend == "postgresql":
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_timeout=2,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": 2, "options": "-c lock_timeout=10s"},
+            )
+    except (ImportError, NoSuchModuleError):
+        raise DatabaseError(f"{backend} needs its driver: pip install 'waypost[postgres]'") from None
+    raise DatabaseError(f"database.url names {backend}: Waypost keeps its data in sqlite or postgresql")
+
+
+def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
+    if not path or path == ":memory:":
+        raise DatabaseError(
+            "database.url must name a file, as in sqlite:///waypost.db: several processes share it"
+        )
+    if not Path(path).parent.is_dir():
+        raise DatabaseError(
+            f"the folder of the database {path} does not exist: create it or change database.url"
+        )
+    engine = create_engine(
+        url,
+        module=sqlite_module(),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=2,
+        connect_args={"timeout": 10},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: all of it or nothing. Errors: `DatabaseBusyError`, `DatabaseError`."""
+    with translated(), engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that reads one consistent state. Errors: `DatabaseBusyError`, `DatabaseError`."""
+    with translated(), engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of a database that is gone, locked, full or read-only into ours; others pass."""
+    try:
+        yield
+    except DBAPIError as error:
+        text = " ".join(str(error.orig).split())
+        if _is_outage(error, text):
+            raise DatabaseBusyError(
+                f"the database cannot be used now ({text[:160]}): see that it runs and has space"
+            ) from error
+        raise
+
+
+def _is_outage(error: DBAPIError, text: str) -> bool:
+    names = {cls.__name__ for cls in type(error.orig).__mro__}
+    marks = ("locked", "disk is full", "readonly", "read-only", "unable to open", "disk I/O", "No space left")
+    return error.connection_invalidated or "OperationalError" in names or any(mark in text for mark in marks)
