@@ -1,0 +1,137 @@
+"""The names of everything the journal records: the one list of actions."""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What an entry says happened, written `noun.verb`. `meaning` is one sentence for people.
+
+    Names are never changed or reused, because they stand in entries for ever; new ones may be added.
+    """
+
+    meaning: str
+
+    def __new__(cls, name: str, meaning: str) -> "Action":
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.meaning = meaning
+        return member
+
+    # The log itself
+    JOURNAL_STARTED = "journal.started", "The log began: its origin and format. Always entry 0."
+    JOURNAL_SEALED = (
+        "journal.sealed",
+        "Entries up to a number were moved into an archive file; proofs still hold.",
+    )
+    JOURNAL_EXPORTED = "journal.exported", "Somebody exported entries or an evidence bundle."
+    JOURNAL_RESUMED = "journal.resumed", "Signing went on after a stop, for example after a restored backup."
+    KEY_CREATED = (
+        "key.created",
+        "The first key that signs checkpoints was made; `details.key` is its public part.",
+    )
+    KEY_ROTATED = (
+        "key.rotated",
+        "Checkpoints are signed by a new key from here on; `details.key` is its public part.",
+    )
+    WITNESS_ADDED = "witness.added", "Checkpoints go to this witness from here on."
+    WITNESS_REMOVED = "witness.removed", "Checkpoints no longer go to this witness."
+    WITNESS_AHEAD = "witness.ahead", "A witness knew a longer log than ours, so signing stopped."
+    SUBJECT_ERASED = "subject.erased", "The values beside the log that name one person were deleted."
+    SCHEMA_MIGRATED = "schema.migrated", "The database was brought to a newer schema."
+
+    # Registries, as configured
+    REGISTRY_APPLIED = "registry.applied", "A registry was added from the configuration."
+    REGISTRY_CHANGED = "registry.changed", "The configuration of a registry changed."
+    REGISTRY_DETACHED = (
+        "registry.detached",
+        "A registry is gone from the configuration; what it held is kept, stale.",
+    )
+    REGISTRY_ATTACHED = "registry.attached", "A detached registry came back into the configuration."
+    REGISTRY_RENAMED = (
+        "registry.renamed",
+        "A registry has a new name; references with the former one still work.",
+    )
+    REGISTRY_FORGOTTEN = "registry.forgotten", "A detached registry and what was known of it were removed."
+
+    # Syncing
+    REGISTRY_STATE_CHANGED = "registry.state_changed", "A registry became ok, partial, stale or failing."
+    REGISTRY_REPLACED = (
+        "registry.replaced",
+        "The backend is another one than before, so its sync was stopped.",
+    )
+    SYNC_REQUESTED = "sync.requested", "Somebody asked for a sync."
+    SYNC_FINISHED = "sync.finished", "A sync that found changes ended; `details` has the counts."
+    CATALOGUE_IMPORTED = (
+        "catalogue.imported",
+        "A first sync took in a chunk of records: pairs of key and digest.",
+    )
+    DELETES_HELD = (
+        "deletes.held",
+        "So many records were missing at once that the deletes wait for confirmation.",
+    )
+    DELETES_CONFIRMED = "deletes.confirmed", "Somebody confirmed the held deletes."
+    DELETES_RELEASED = "deletes.released", "The missing records came back; nothing was deleted."
+    RECORD_QUARANTINED = (
+        "record.quarantined",
+        "A record could not be read and was set aside; the rest went on.",
+    )
+    RECORD_RELEASED = "record.released", "A record that had been set aside can be read again."
+
+    # What was observed on a backend
+    MODEL_CREATED = "model.created", "A model appeared."
+    MODEL_CHANGED = "model.changed", "A model's description, tags or other fields changed."
+    MODEL_RENAMED = "model.renamed", "A model has a new name."
+    MODEL_DELETED = "model.deleted", "The backend confirmed that a model is gone."
+    MODEL_RESTORED = "model.restored", "A model that was gone is back, the same incarnation."
+    VERSION_CREATED = "version.created", "A version appeared."
+    VERSION_CHANGED = "version.changed", "A version's tags, metrics or other fields changed."
+    VERSION_DELETED = "version.deleted", "The backend confirmed that a version is gone."
+    VERSION_RESTORED = "version.restored", "A version that was gone is back, the same incarnation."
+    STAGE_CHANGED = (
+        "stage.changed",
+        "A version's stage changed; `before` and `after` hold the native stages as well.",
+    )
+    ALIAS_SET = "alias.set", "An alias appeared."
+    ALIAS_MOVED = "alias.moved", "An alias points at another version."
+    ALIAS_REMOVED = "alias.removed", "An alias is gone."
+    ENDPOINT_CREATED = "endpoint.created", "An endpoint appeared."
+    ENDPOINT_CHANGED = "endpoint.changed", "What an endpoint serves, or its traffic, changed."
+    ENDPOINT_DELETED = "endpoint.deleted", "The backend confirmed that an endpoint is gone."
+    ENDPOINT_RESTORED = "endpoint.restored", "An endpoint that was gone is back, the same incarnation."
+
+    # What was asked for through Waypost
+    OPERATION_REQUESTED = (
+        "operation.requested",
+        "A change of a backend was asked for; written before the backend is called.",
+    )
+    OPERATION_SUCCEEDED = "operation.succeeded", "The backend made the change, and reading it back agreed."
+    OPERATION_FAILED = (
+        "operation.failed",
+        "The backend refused the change, or could not be reached before it was sent.",
+    )
+    OPERATION_UNKNOWN = (
+        "operation.unknown",
+        "The call broke off; whether the backend made the change is not known yet.",
+    )
+    OPERATION_SETTLED = "operation.settled", "The backend was asked what became of an unknown operation."
+    DEPENDENCY_DECLARED = "dependency.declared", "Somebody declared that one thing depends on another."
+    DEPENDENCY_REMOVED = "dependency.removed", "A declared dependency was taken back."
+
+    # Access
+    PRINCIPAL_CREATED = (
+        "principal.created",
+        "A person or service was seen for the first time and got an opaque id.",
+    )
+    PRINCIPAL_DISABLED = "principal.disabled", "A person or service may no longer sign in."
+    GRANT_ADDED = "grant.added", "A role was given to a principal or group, on registries or on everything."
+    GRANT_REMOVED = "grant.removed", "A role was taken away."
+    TOKEN_CREATED = "token.created", "An access token was made; its secret is nowhere."
+    TOKEN_REVOKED = "token.revoked", "An access token was revoked."
+    SESSION_STARTED = "session.started", "Somebody signed in."
+    SESSION_ENDED = "session.ended", "Somebody signed out, or a session was ended."
+    SIGN_IN_FAILED = "session.refused", "Somebody tried to sign in and was refused."
+    ACCESS_DENIED = "access.denied", "A known principal asked for something it may not have."
+    ACCESS_DENIED_ANONYMOUS = (
+        "access.denied_anonymous",
+        "Requests without valid credentials: one entry per source and minute.",
+    )
