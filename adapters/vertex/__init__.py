@@ -1,0 +1,1 @@
+"""Vertex AI: the model registry of a Google Cloud project and location."""
