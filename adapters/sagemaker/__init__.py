@@ -1,0 +1,1 @@
+"""Amazon SageMaker model registry: one AWS account in one region is one backend."""

@@ -1,0 +1,34 @@
+"""`python -m adapters.sagemaker.emulator`: prints its address, serves until Ctrl-C or its parent's end."""
+
+import argparse
+import os
+import sys
+import time
+
+from adapters.sagemaker.emulator import Account, Emulator
+
+
+def main() -> None:
+    """Serve until interrupted, or until the process that started this one has ended."""
+    parser = argparse.ArgumentParser(prog="python -m adapters.sagemaker.emulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument(
+        "--latency", type=float, default=0, metavar="MS", help="milliseconds added to every answer"
+    )
+    parser.add_argument("--region", default="eu-west-1")
+    parser.add_argument("--account", default="123456789012", help="the twelve digits of the account")
+    options = parser.parse_args()
+    parent = os.getppid()
+    with Emulator(options.port, Account(options.account, options.region)) as emulator:
+        emulator.faults.latency = options.latency / 1000
+        sys.stdout.write(f"{emulator.url}\n")
+        sys.stdout.flush()
+        try:
+            while os.getppid() == parent:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    main()
