@@ -1,1 +1,33 @@
-"""What every test shares."""
+"""What every test shares: the real servers."""
+
+import pytest
+
+from tests.servers.fixtures import (
+    database,
+    mlflow_process,
+    mlflow_server,
+    moto,
+    moto_server,
+    postgres,
+    redis_server,
+    redis_url,
+)
+
+__all__ = [
+    "database",
+    "mlflow_process",
+    "mlflow_server",
+    "moto",
+    "moto_server",
+    "postgres",
+    "redis_server",
+    "redis_url",
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send all tests on the shared MLflow server to one process: starting it is what costs."""
+    for item in items:
+        if "mlflow_process" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("mlflow"))

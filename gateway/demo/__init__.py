@@ -1,0 +1,1 @@
+"""The demonstration: real servers, realistic models, one gateway."""

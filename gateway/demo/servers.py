@@ -1,0 +1,178 @@
+"""Start real servers as child processes that never outlive us: MLflow for the demo, and others for the tests.
+
+Every server listens on 127.0.0.1 only, on a port that nobody else is given while it is reserved.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_GUARD = Path(__file__).with_name("guard.py")
+_LOG_TAIL = 15  # lines of a failed server's log that its error shows
+
+
+class ServerStartError(Exception):
+    """A server ended, or did not answer in time; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running child process and its group; `url` or `port` say where it listens."""
+
+    name: str
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """Where it listens, for those that speak HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """False once the command has ended, however it did."""
+        return self.process.poll() is None
+
+    def log_tail(self) -> str:
+        """The last lines it wrote."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
+
+    def pause(self) -> None:
+        """Freeze it: connections are accepted by the kernel and nothing ever answers."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Thaw it after `pause`."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, without a chance to tidy up."""
+        if self.running:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self._reap()
+
+    def stop(self) -> None:
+        """End it in its own way, then the rest of its group; returns when nothing of it is left."""
+        if self.running:
+            self.resume()
+        self._reap()
+
+    def _reap(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait()
+
+
+@contextmanager
+def reserved_port(port: int = 0) -> Iterator[int]:
+    """A free port of 127.0.0.1 that the kernel hands to nobody else while the block lasts.
+
+    The reservation is a bound socket that does not listen: on Linux a server that sets SO_REUSEADDR, as all
+    of ours do, may still listen there. Elsewhere it has to be let go just before the server starts.
+    """
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", port))
+        number: int = holder.getsockname()[1]
+        if sys.platform != "linux":
+            holder.close()
+        yield number
+    finally:
+        holder.close()
+
+
+@contextmanager
+def server(
+    name: str,
+    command: Sequence[str],
+    *,
+    port: int,
+    log: Path,
+    ready: Callable[[], bool],
+    patience: float = 60.0,
+    environment: Mapping[str, str] | None = None,
+    user: str = "",
+    stop_signal: signal.Signals = signal.SIGTERM,
+    grace: float = 5.0,
+) -> Iterator[Server]:
+    """Run `command` in a group of its own until the block ends or this process dies, whichever comes first.
+
+    `ready` is asked every 50 ms, `patience` seconds long; `grace` is what the command gets to end by
+    itself after `stop_signal`. Raises ServerStartError.
+    """
+    guard = [sys.executable, "-I", "-S", str(_GUARD), user, str(int(stop_signal)), str(grace)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*guard, *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=os.environ if environment is None else environment,
+        )
+    running = Server(name, port, log, process)
+    try:
+        _wait(running, ready, patience)
+        yield running
+    finally:
+        running.stop()
+
+
+def _wait(starting: Server, ready: Callable[[], bool], patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not ready():
+        if not starting.running:
+            raise ServerStartError(f"{starting.name} ended while starting:\n{starting.log_tail()}")
+        if time.monotonic() > deadline:
+            raise ServerStartError(
+                f"{starting.name} did not answer within {patience:.0f} s:\n{starting.log_tail()}"
+            )
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Does this address answer 200?"""
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def mlflow_server(folder: Path, *, port: int = 0, options: Sequence[str] = ()) -> Iterator[Server]:
+    """A real MLflow server with its database and artifacts in `folder`: one worker, job execution off.
+
+    4 to 6 s until it answers, about 500 MB. `port` is for one that comes back where it was; `options` go to
+    ``mlflow server``. Raises ServerStartError, also when MLflow is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with reserved_port(port) as number:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(number)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+        command += ["--artifacts-destination", str(folder / "artifacts"), *options]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        switches = {
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+        }
+        with server(
+            "MLflow",
+            command,
+            port=number,
+            log=folder / "server.log",
+            ready=lambda: answers(f"http://127.0.0.1:{number}/health"),
+            environment=inherited | switches,
+        ) as running:
+            yield running
