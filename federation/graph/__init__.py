@@ -1,0 +1,1 @@
+"""The dependency graph: what was made from what, and what breaks when it goes."""

@@ -1,0 +1,76 @@
+"""Who breaks, who is merely affected, in which order: on graphs small enough to see."""
+
+from pathlib import Path
+
+import numpy as np
+
+from federation.graph import rows
+from federation.graph.blast import Fate, blast, fate_of, spans_to_fates
+from federation.graph.snapshot import Reader, Snapshot
+from federation.graph.words import EdgeKind, NodeKind, Stage
+from tests.federation.graph.worlds import arrays
+
+NEEDS = int(EdgeKind.DEPENDS_ON)
+ENCODER, CHAMPION, PINNED, FOLLOWER, TUNED, SEARCH = range(6)
+GONE = {ENCODER: [Fate(True, "pinned to it")]}
+
+
+def graph(folder: Path) -> Snapshot:
+    """encoder ← pinned ← search (live); encoder ← @champion ← follower (production); tuned derives from
+    encoder.
+    """
+    nodes = {
+        "kind": np.array([NodeKind.VERSION, NodeKind.ALIAS] + [NodeKind.VERSION] * 4),
+        "stage": np.array([0, 0, Stage.STAGING, Stage.PRODUCTION, 0, 0]),
+        "live": np.array([0, 0, 0, 0, 0, 1]),
+        "registry": np.array([1, 1, 1, 2, 2, 3]),
+        "created": np.array([0, 0, 10, 20, 30, 40]),
+    }
+    edges = {
+        (PINNED, ENCODER, NEEDS),
+        (CHAMPION, ENCODER, int(EdgeKind.MEANS)),
+        (FOLLOWER, CHAMPION, NEEDS),
+        (TUNED, ENCODER, int(EdgeKind.DERIVED_FROM)),
+        (SEARCH, PINNED, NEEDS),
+    }
+    rows.write(folder, 1, nodes, arrays(edges))
+    return Reader(folder).snapshot()
+
+
+def test_only_a_direct_dependent_breaks_and_the_gravest_comes_first(tmp_path: Path) -> None:
+    found = blast(graph(tmp_path), [ENCODER], GONE, None)
+    assert found.nodes.tolist() == [PINNED, SEARCH, FOLLOWER, TUNED]
+    assert found.breaks.tolist() == [True, False, False, False]
+    assert found.closure.distance[found.items].tolist() == [1, 2, 1, 1]
+    counts = found.counts
+    assert (counts.affected, counts.breaking, counts.production, counts.staging, counts.live) == (
+        4,
+        1,
+        1,
+        1,
+        1,
+    )
+    assert counts.registries == (1, 2, 3)
+
+
+def test_a_follower_of_an_alias_breaks_with_the_alias(tmp_path: Path) -> None:
+    snapshot = graph(tmp_path)
+    fates = {CHAMPION: [Fate(True, "its contract refuses it")]}
+    found = blast(snapshot, [CHAMPION], fates, None)
+    assert (found.nodes.tolist(), found.breaks.tolist()) == ([FOLLOWER], [True])
+    assert fate_of(snapshot, fates, FOLLOWER) == (CHAMPION, fates[CHAMPION][0])
+    assert fate_of(snapshot, fates, SEARCH) is None
+
+
+def test_a_consumer_meets_the_fate_of_its_time(tmp_path: Path) -> None:
+    snapshot = graph(tmp_path)
+    lot = spans_to_fates([(0, Fate(False, "built against 1")), (20, Fate(True, "built against 2"))])
+    assert blast(snapshot, [ENCODER], {ENCODER: lot}, None).counts.breaking == 0
+    assert blast(snapshot, [CHAMPION], {CHAMPION: lot}, None).counts.breaking == 1
+
+
+def test_nothing_is_met_behind_a_hidden_registry(tmp_path: Path) -> None:
+    hidden_first = np.array([True, False, True, True])
+    assert blast(graph(tmp_path), [ENCODER], GONE, hidden_first).counts.affected == 0
+    hidden_third = np.array([True, True, True, False])
+    assert blast(graph(tmp_path), [ENCODER], GONE, hidden_third).nodes.tolist() == [PINNED, FOLLOWER, TUNED]
