@@ -1,8 +1,7 @@
 """The change feed: what followers read to keep their own structure.
 
 Positions are dense and commit-ordered, so a reader of `position > mine` misses nothing. The feed is trimmed
-after days; a follower
-whose position is older than what is kept rebuilds from the catalogue.
+after days; a follower whose position is older than what is kept rebuilds from the catalogue.
 """
 
 from datetime import datetime

@@ -2,10 +2,8 @@
 cannot be used.
 
 SQLite is the embedded default (WAL, `synchronous=FULL`, one writer at a time by `BEGIN IMMEDIATE`) and is
-migrated at start;
-PostgreSQL is migrated by `waypost migrate`. The system's SQLite may have the WAL-reset bug (3.7.0 to 3.51.2),
-so the
-`pysqlite3` wheel is preferred where it is installed.
+migrated at start; PostgreSQL is migrated by `waypost migrate`. The system's SQLite may have the WAL-reset bug
+(3.7.0 to 3.51.2), so the `pysqlite3` wheel is preferred where it is installed.
 """
 
 import importlib

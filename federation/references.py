@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 STAGES: Final = ("none", "staging", "production", "archived")
 """The normalised stages that `@stage:` may name."""
@@ -131,6 +131,16 @@ def parse_depends_on(text: str, registry: str) -> DependsOn:
 def url(reference: Reference) -> str:
     """The reference as part of a URL path: its text, encoded once more (`%` becomes `%25`; `/ : @` stay)."""
     return quote(str(reference), safe="/:@")
+
+
+def encode_part(part: str) -> str:
+    """A model name, version or alias as it stands in a reference. Total and reversible by `decode_part`."""
+    return _encode(part)
+
+
+def decode_part(encoded: str) -> str:
+    """What `encode_part` encoded."""
+    return unquote(encoded)
 
 
 def _check_part(what: str, part: str) -> None:

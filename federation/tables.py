@@ -2,9 +2,8 @@
 types and schema.
 
 A `table=True` class does not validate, so none is ever built from outside input. `body` is the record as
-canonical JSON without its
-native payload, `native` the payload as it came, `digest` the SHA-256 over both. Surrogate ids are never
-reused.
+canonical JSON without its native payload, `native` the payload as it came, `digest` the SHA-256 over both.
+Surrogate ids are never reused.
 """
 
 from datetime import datetime
@@ -89,7 +88,6 @@ class ModelRow(SQLModel, table=True):
     native_id: str
     name: str
     body: str = Field(sa_type=Text)
-    native: str = Field(sa_type=Text)
     digest: bytes = Field(sa_type=LargeBinary)
     created_at: datetime | None = _time()
     updated_at: datetime | None = _time()
@@ -118,7 +116,6 @@ class VersionRow(SQLModel, table=True):
     deployed: bool
     """A live endpoint sends it traffic."""
     body: str = Field(sa_type=Text)
-    native: str = Field(sa_type=Text)
     digest: bytes = Field(sa_type=LargeBinary)
     schema_body: str | None = Field(default=None, sa_type=Text)
     """Inputs and outputs as JSON, where the adapter reads them apart from the listing."""
@@ -140,7 +137,6 @@ class EndpointRow(SQLModel, table=True):
     name: str
     live: bool
     body: str = Field(sa_type=Text)
-    native: str = Field(sa_type=Text)
     digest: bytes = Field(sa_type=LargeBinary)
     created_at: datetime | None = _time()
     updated_at: datetime | None = _time()
@@ -179,8 +175,9 @@ class SpanRow(SQLModel, table=True):
     ended_by: datetime | None = _time()
     source: str
     """import, sync or operation."""
-    began_seq: int | None = _long(default=None, nullable=True)
-    ended_seq: int | None = _long(default=None, nullable=True)
+    began_actor: str | None
+    """The principal whose operation began it; None where it was only observed."""
+    ended_actor: str | None
 
 
 class SyncRow(SQLModel, table=True):

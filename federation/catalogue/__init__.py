@@ -1,0 +1,1 @@
+"""The catalogue: our normalised copy of every record."""

@@ -1,0 +1,146 @@
+"""Records as the catalogue stores them: one canonical JSON text each, and its digest.
+
+Whatever an adapter returns passes through here and is checked against the record's own type, because a
+plugin, and the backend behind it, may return anything.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from adapters import BadRecordError, EndpointRecord, ModelRecord, Record, Schema, VersionRecord
+from federation.database import micros
+from federation.references import NAME_LIMIT
+
+R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
+BODY_LIMIT = 4 * 1024 * 1024
+"""Largest record that is taken, in bytes of JSON."""
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (ModelRecord, VersionRecord, EndpointRecord, Schema)
+}
+_SILENT = frozenset({"etag", "updated_at", "native"})
+"""Fields whose change alone is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Generic[R]):
+    """A record that was checked, its canonical JSON and the SHA-256 of that."""
+
+    record: R
+    body: str
+    digest: bytes
+
+
+def encode(record: R) -> Encoded[R]:
+    """Check and encode what an adapter returned. Errors: `BadRecordError`, naming the record and what is
+    wrong with it.
+    """
+    native = str(getattr(getattr(record, "key", None), "native_id", "?"))[:200]
+    try:
+        data = _encoder.encode(_finite(record))
+        checked: R = _decoders[type(record)].decode(data)
+        _check(checked, len(data))
+    except (
+        msgspec.MsgspecError,
+        TypeError,
+        ValueError,
+        UnicodeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise BadRecordError(f"record {native!a} cannot be read: {error}", native=native) from None
+    return Encoded(checked, data.decode(), hashlib.sha256(data).digest())
+
+
+def decode_model(body: str) -> ModelRecord:
+    """A model from its `body`."""
+    record: ModelRecord = _decoders[ModelRecord].decode(body)
+    return record
+
+
+def decode_version(body: str) -> VersionRecord:
+    """A version from its `body`."""
+    record: VersionRecord = _decoders[VersionRecord].decode(body)
+    return record
+
+
+def decode_endpoint(body: str) -> EndpointRecord:
+    """An endpoint from its `body`."""
+    record: EndpointRecord = _decoders[EndpointRecord].decode(body)
+    return record
+
+
+def encode_schema(schema: Schema | None) -> str | None:
+    """A schema as JSON; None for none."""
+    return None if schema is None else _encoder.encode(schema).decode()
+
+
+def decode_schema(body: str | None) -> Schema | None:
+    """What `encode_schema` encoded."""
+    found: Schema | None = None if body is None else _decoders[Schema].decode(body)
+    return found
+
+
+class _Aliases(msgspec.Struct):
+    aliases: dict[str, str] = {}
+
+
+_aliases = msgspec.json.Decoder(_Aliases)
+
+
+def aliases_of(body: str) -> dict[str, str]:
+    """The aliases of a model from its `body`, without decoding the rest."""
+    return _aliases.decode(body).aliases
+
+
+def to_json(value: object) -> str:
+    """Canonical JSON of plain values and records."""
+    return _encoder.encode(value).decode()
+
+
+def differences(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:
+    """Which fields differ, each with what it was and is; mappings are compared key by key (`tags.env`)."""
+    before: dict[str, Any] = msgspec.to_builtins(old)
+    after: dict[str, Any] = msgspec.to_builtins(new)
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in sorted((before.keys() | after.keys()) - _SILENT):
+        left, right = before.get(name), after.get(name)
+        if left == right:
+            continue
+        if isinstance(left, dict) and isinstance(right, dict) and name in ("tags", "metrics", "params"):
+            changed = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
+            found.update({f"{name}.{key}": (left.get(key), right.get(key)) for key in changed})
+        else:
+            found[name] = (left, right)
+    return found
+
+
+def _finite(record: Record) -> Record:
+    """The record without NaN and infinite metrics, which JSON has not; the native payload keeps them as they
+    came.
+    """
+    if not isinstance(record, VersionRecord) or all(map(math.isfinite, record.metrics.values())):
+        return record
+    return replace(record, metrics={name: v for name, v in record.metrics.items() if math.isfinite(v)})
+
+
+def _check(record: Record, size: int) -> None:
+    if size > BODY_LIMIT:
+        raise ValueError(f"it has {size} bytes, more than {BODY_LIMIT}")
+    name = record.version if isinstance(record, VersionRecord) else record.name
+    if not name:
+        raise ValueError("its name is missing")
+    if len(name) > NAME_LIMIT:
+        raise ValueError(f"its name has {len(name)} characters, more than {NAME_LIMIT}")
+    if not record.key.native_id or "\0" in record.key.native_id:
+        raise ValueError("its native id is empty or holds U+0000")
+    for time in (record.created_at, record.updated_at):
+        if time is not None:
+            micros(time)

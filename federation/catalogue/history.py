@@ -1,0 +1,94 @@
+"""History: who held which stage and alias, and when, as far as a sync can know.
+
+A sync sees an interval, not a moment: what it finds changed, changed after the sync before (`after`) and not
+later than now (`by`).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import Connection, select
+
+from federation import bulk, tables
+from federation.database import micros
+
+COLUMNS = (
+    "registry_id",
+    "model_id",
+    "version_id",
+    "kind",
+    "value",
+    "began_after",
+    "began_by",
+    "source",
+    "began_actor",
+)
+Hold = tuple[str, str]
+"""What a version can hold: ("stage", "production") or ("alias", "champion")."""
+
+
+class Settled(NamedTuple):
+    """What a version holds now; nothing when it is gone."""
+
+    version_id: int
+    model_id: int
+    holds: frozenset[Hold]
+
+
+class Observed(Protocol):
+    """Where an observation comes from, and the interval it speaks of."""
+
+    @property
+    def registry_id(self) -> int: ...
+    @property
+    def after(self) -> datetime | None: ...
+    @property
+    def by(self) -> datetime: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def actor(self) -> str | None: ...
+
+
+def write_spans(
+    connection: Connection, origin: Observed, settled: Sequence[Settled], *, fresh: bool = False
+) -> None:
+    """End the spans of what is no longer held and begin those of what is held now. `fresh`: no span is open
+    yet.
+    """
+    open_spans = {} if fresh else _open(connection, [version.version_id for version in settled])
+    after, by = None if origin.after is None else micros(origin.after), micros(origin.by)
+    ended = [
+        (after, by, origin.actor, span_id)
+        for version in settled
+        for hold, span_id in open_spans.get(version.version_id, {}).items()
+        if hold not in version.holds
+    ]
+    bulk.update(connection, tables.span, ("ended_after", "ended_by", "ended_actor"), ended)
+    begun = [
+        (
+            origin.registry_id,
+            version.model_id,
+            version.version_id,
+            *hold,
+            after,
+            by,
+            origin.source,
+            origin.actor,
+        )
+        for version in settled
+        for hold in sorted(version.holds - open_spans.get(version.version_id, {}).keys())
+    ]
+    bulk.insert(connection, tables.span, COLUMNS, begun)
+
+
+def _open(connection: Connection, version_ids: Sequence[int]) -> dict[int, dict[Hold, int]]:
+    spans = tables.span.c
+    query = select(spans.version_id, spans.kind, spans.value, spans.id).where(
+        spans.version_id.in_(version_ids), spans.ended_by.is_(None)
+    )
+    found: dict[int, dict[Hold, int]] = {}
+    for version_id, kind, value, span_id in connection.execute(query):
+        found.setdefault(version_id, {})[kind, value] = span_id
+    return found

@@ -1,0 +1,529 @@
+"""Writing what a backend has into the catalogue: a chunk of records in one transaction, with history, entries
+and changes.
+
+Records are compared by digest, so what did not change costs one comparison. What follows from more than one
+record (the normalised stage of a version depends on its model's aliases and on endpoints) is settled once per
+chunk, after the rows are there.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table, delete, select
+
+from adapters import EndpointRecord, Key, Kind, ModelRecord, Record, VersionRecord
+from federation import bulk, tables
+from federation.catalogue import codec
+from federation.catalogue.codec import Encoded
+from federation.catalogue.history import Settled, write_spans
+from federation.changes import Change
+from federation.database import micros
+from federation.journal.entry import SYSTEM, Action, Entry
+from federation.journal.log import Batch
+from federation.references import Reference, decode_part, encode_part
+from federation.stages import StageRules, decide
+
+COMMON = ("body", "digest", "created_at", "updated_at", "first_seen_at")
+DERIVED = ("stage", "stage_reason", "deployed", "schema_read")
+TABLES: Mapping[Kind, Table] = {"model": tables.model, "version": tables.version, "endpoint": tables.endpoint}
+NATIVE_STAGES = ("stage", "approval", "lifecycle")
+CREATED = {
+    "model": Action.MODEL_CREATED,
+    "version": Action.VERSION_CREATED,
+    "endpoint": Action.ENDPOINT_CREATED,
+}
+CHANGED = {
+    "model": Action.MODEL_CHANGED,
+    "version": Action.VERSION_CHANGED,
+    "endpoint": Action.ENDPOINT_CHANGED,
+}
+DELETED = {
+    "model": Action.MODEL_DELETED,
+    "version": Action.VERSION_DELETED,
+    "endpoint": Action.ENDPOINT_DELETED,
+}
+RESTORED = {
+    "model": Action.MODEL_RESTORED,
+    "version": Action.VERSION_RESTORED,
+    "endpoint": Action.ENDPOINT_RESTORED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where records come from, and when the change they show must have happened.
+
+    It happened after `after` (None: nobody looked before) and not later than `by`. `importing` is a
+    registry's first scan.
+    """
+
+    registry_id: int
+    registry: str
+    rules: StageRules
+    by: datetime
+    after: datetime | None = None
+    importing: bool = False
+    actor: str | None = None
+    """The principal whose operation caused it; None where a sync observed it."""
+
+    @property
+    def source(self) -> str:
+        """import, sync or operation, as a span keeps it."""
+        return "import" if self.importing else "operation" if self.actor else "sync"
+
+
+class Existing(NamedTuple):
+    """What the catalogue has of a record."""
+
+    id: int
+    digest: bytes
+    deleted: bool
+
+
+class Parent(NamedTuple):
+    """What a version needs to know of its model."""
+
+    id: int
+    name: str
+    aliases: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Writer:
+    """Takes the chunks of one transaction. Collects entries and changes in `batch`; the caller appends that
+    last.
+    """
+
+    connection: Connection
+    origin: Origin
+    batch: Batch = field(default_factory=Batch)
+    counts: Counter[str] = field(default_factory=Counter)
+    seen: dict[Kind, list[int]] = field(default_factory=lambda: {"model": [], "version": [], "endpoint": []})
+    """Surrogate ids of every record given, changed or not."""
+    orphans: list[VersionRecord] = field(default_factory=list)
+    """Versions whose model is not known (yet)."""
+    _touched: set[int] = field(default_factory=set)
+    """Versions whose stage or aliases may follow from what changed."""
+    _imported: list[tuple[str, str]] = field(default_factory=list)
+
+    def write(self, records: Sequence[Encoded[Any]]) -> None:
+        """Take records in: models, then versions, then endpoints, then what follows from them."""
+        by_kind: dict[str, dict[str, Encoded[Any]]] = {"model": {}, "version": {}, "endpoint": {}}
+        for encoded in records:
+            by_kind[encoded.record.key.kind][encoded.record.key.native_id] = encoded
+        self._models(by_kind["model"])
+        self._versions(by_kind["version"])
+        self._endpoints(by_kind["endpoint"])
+        self._settle()
+        if self._imported:
+            pairs = [list(pair) for pair in self._imported]
+            self.batch.record(
+                Entry(
+                    action=Action.CATALOGUE_IMPORTED,
+                    registry=self.origin.registry,
+                    details={"records": pairs},
+                ),
+                self.origin.registry_id,
+            )
+            self._imported = []
+
+    def delete(self, kind: Kind, ids: Iterable[int]) -> None:
+        """Tombstone what is proved absent; a model takes its versions along."""
+        chosen = sorted(set(ids))
+        if not chosen:
+            return
+        if kind == "model":
+            versions = tables.version.c
+            self.delete(
+                "version",
+                self.connection.execute(select(versions.id).where(versions.model_id.in_(chosen))).scalars(),
+            )
+        target = TABLES[kind]
+        rows = self.connection.execute(
+            select(target).where(target.c.id.in_(chosen), target.c.deleted_at.is_(None))
+        ).all()
+        bulk.update(
+            self.connection, target, ("deleted_at",), [(micros(self.origin.by), row.id) for row in rows]
+        )
+        if kind == "version":
+            write_spans(self.connection, self.origin, [Settled(r.id, r.model_id, frozenset()) for r in rows])
+            self._unserve(tables.traffic.c.version_id, [row.id for row in rows])
+        if kind == "endpoint":
+            self._unserve(tables.traffic.c.endpoint_id, [row.id for row in rows])
+        names = self._model_names({row.model_id for row in rows}) if kind == "version" else {}
+        for row in rows:
+            ref = None
+            if kind == "version":
+                ref = self._ref(names[row.model_id], row.version)
+            elif kind == "model":
+                ref = self._ref(row.name)
+            self._news(kind, row.id, DELETED[kind], ref, {"key": row.native_id})
+        self.counts["deleted"] += len(rows)
+        self._settle()
+
+    def _models(self, records: Mapping[str, Encoded[ModelRecord]]) -> None:
+        fresh, stale = self._compare("model", records)
+        ids = bulk.allocate(self.connection, tables.model, len(fresh))
+        bulk.insert(
+            self.connection,
+            tables.model,
+            (
+                "id",
+                "registry_id",
+                "native_id",
+                "name",
+                "body",
+                "digest",
+                "created_at",
+                "updated_at",
+                "first_seen_at",
+            ),
+            [
+                (
+                    i,
+                    self.origin.registry_id,
+                    e.record.key.native_id,
+                    encode_part(e.record.name),
+                    *self._common(e),
+                )
+                for i, e in zip(ids, fresh, strict=True)
+            ],
+        )
+        for i, encoded in zip(ids, fresh, strict=True):
+            self._created("model", i, encoded, Reference(self.origin.registry, encoded.record.name))
+        old = self._bodies(tables.model, [existing.id for existing, _ in stale])
+        self._rewrite(
+            tables.model,
+            ("name",),
+            [(existing, encoded, (encode_part(encoded.record.name),)) for existing, encoded in stale],
+        )
+        for existing, encoded in stale:
+            before = codec.decode_model(old[existing.id])
+            self._changed(
+                "model",
+                existing,
+                before,
+                encoded.record,
+                Reference(self.origin.registry, encoded.record.name),
+            )
+            self._aliases(existing.id, before, encoded.record)
+
+    def _aliases(self, model_id: int, before: ModelRecord, after: ModelRecord) -> None:
+        moved = sorted(
+            a for a in {**before.aliases, **after.aliases} if before.aliases.get(a) != after.aliases.get(a)
+        )
+        names = {v for a in moved for v in (before.aliases.get(a), after.aliases.get(a)) if v is not None}
+        for alias in moved:
+            was, now = before.aliases.get(alias), after.aliases.get(alias)
+            action = (
+                Action.ALIAS_SET
+                if was is None
+                else Action.ALIAS_REMOVED
+                if now is None
+                else Action.ALIAS_MOVED
+            )
+            ref = Reference(self.origin.registry, after.name, alias=alias)
+            self._news("model", model_id, action, ref, {}, before={"version": was}, after={"version": now})
+        if names:
+            versions = tables.version.c
+            query = select(versions.id).where(
+                versions.model_id == model_id, versions.version.in_([encode_part(name) for name in names])
+            )
+            self._touched.update(self.connection.execute(query).scalars())
+
+    def _versions(self, records: Mapping[str, Encoded[VersionRecord]]) -> None:
+        fresh, stale = self._compare("version", records)
+        models = self._known_models({e.record.model for e in [*fresh, *(e for _, e in stale)]})
+        self.orphans += [e.record for e in fresh if e.record.model.native_id not in models]
+        fresh = [e for e in fresh if e.record.model.native_id in models]
+        ids = bulk.allocate(self.connection, tables.version, len(fresh))
+        rows, settled = [], []
+        for i, encoded in zip(ids, fresh, strict=True):
+            record, parent = encoded.record, models[encoded.record.model.native_id]
+            aliases = frozenset(alias for alias, v in parent.aliases.items() if v == record.version)
+            stage, reason = decide(self.origin.rules, record, aliases, False)
+            identity = (
+                i,
+                self.origin.registry_id,
+                record.key.native_id,
+                parent.id,
+                encode_part(record.version),
+            )
+            derived = (stage, reason, False, record.schema is not None)
+            rows.append((*identity, *derived, *self._common(encoded)))
+            settled.append(Settled(i, parent.id, _holds(stage, aliases)))
+            self._created(
+                "version", i, encoded, Reference(self.origin.registry, parent.name, record.version), stage
+            )
+        bulk.insert(
+            self.connection,
+            tables.version,
+            ("id", "registry_id", "native_id", "model_id", "version", *DERIVED, *COMMON),
+            rows,
+        )
+        write_spans(self.connection, self.origin, settled, fresh=True)
+        old = self._bodies(tables.version, [existing.id for existing, _ in stale])
+        self._rewrite(tables.version, (), [(existing, encoded, ()) for existing, encoded in stale])
+        for existing, encoded in stale:
+            record = encoded.record
+            parent = models[record.model.native_id]
+            ref = Reference(self.origin.registry, parent.name, record.version)
+            self._changed("version", existing, codec.decode_version(old[existing.id]), record, ref)
+            self._touched.add(existing.id)
+
+    def _endpoints(self, records: Mapping[str, Encoded[EndpointRecord]]) -> None:
+        fresh, stale = self._compare("endpoint", records)
+        ids = bulk.allocate(self.connection, tables.endpoint, len(fresh))
+        bulk.insert(
+            self.connection,
+            tables.endpoint,
+            ("id", "registry_id", "native_id", "name", "live", *COMMON),
+            [
+                (i, self.origin.registry_id, e.record.key.native_id, *_endpoint(e.record), *self._common(e))
+                for i, e in zip(ids, fresh, strict=True)
+            ],
+        )
+        old = self._bodies(tables.endpoint, [existing.id for existing, _ in stale])
+        self._rewrite(
+            tables.endpoint,
+            ("name", "live"),
+            [(existing, e, _endpoint(e.record)) for existing, e in stale],
+        )
+        for i, encoded in zip(ids, fresh, strict=True):
+            self._created("endpoint", i, encoded, None)
+        for existing, encoded in stale:
+            self._changed("endpoint", existing, codec.decode_endpoint(old[existing.id]), encoded.record, None)
+        self._unserve(tables.traffic.c.endpoint_id, [existing.id for existing, _ in stale])
+        served = [*zip(ids, fresh, strict=True), *((existing.id, e) for existing, e in stale)]
+        natives = {t.version.native_id for _, e in served for t in e.record.traffic}
+        targets = self._ids("version", natives)
+        shares: defaultdict[tuple[int, int], float] = defaultdict(float)
+        for endpoint_id, encoded in served:
+            for share in encoded.record.traffic:
+                if share.version.native_id in targets:
+                    shares[endpoint_id, targets[share.version.native_id]] += share.percent
+        rows = [(endpoint_id, version_id, percent) for (endpoint_id, version_id), percent in shares.items()]
+        bulk.insert(self.connection, tables.traffic, ("endpoint_id", "version_id", "percent"), rows)
+        self._touched.update(version_id for _, version_id, _ in rows)
+
+    def _settle(self) -> None:
+        """Bring stage, deployment and spans of the touched versions in line with what they follow from."""
+        versions, models = tables.version.c, tables.model.c
+        chosen = sorted(self._touched)
+        self._touched = set()
+        if not chosen:
+            return
+        rows = self.connection.execute(
+            select(tables.version, models.body.label("model_body"), models.name)
+            .join(tables.model, models.id == versions.model_id)
+            .where(versions.id.in_(chosen), versions.deleted_at.is_(None))
+        ).all()
+        live = self._live([row.id for row in rows])
+        changed, settled = [], []
+        for row in rows:
+            record = codec.decode_version(row.body)
+            aliases = frozenset(a for a, v in codec.aliases_of(row.model_body).items() if v == record.version)
+            stage, reason = decide(self.origin.rules, record, aliases, row.id in live)
+            settled.append(Settled(row.id, row.model_id, _holds(stage, aliases)))
+            if (stage, reason, row.id in live) == (row.stage, row.stage_reason, row.deployed):
+                continue
+            changed.append((stage, reason, row.id in live, row.id))
+            self.batch.change(Change("version", row.id, self.origin.registry_id))
+            if stage != row.stage:
+                ref = self._ref(row.name, row.version)
+                before, after = (
+                    {"stage": row.stage, "reason": row.stage_reason},
+                    {"stage": stage, "reason": reason},
+                )
+                native = {k: v for k in NATIVE_STAGES if (v := getattr(record, k)) is not None}
+                self._news(
+                    "version",
+                    row.id,
+                    Action.STAGE_CHANGED,
+                    ref,
+                    {"native": native},
+                    before=before,
+                    after=after,
+                )
+        bulk.update(self.connection, tables.version, ("stage", "stage_reason", "deployed"), changed)
+        write_spans(self.connection, self.origin, settled)
+
+    def _known_models(self, keys: Iterable[Key]) -> dict[str, Parent]:
+        models = tables.model.c
+        query = select(models.native_id, models.id, models.name, models.body).where(
+            models.registry_id == self.origin.registry_id,
+            models.native_id.in_(sorted({key.native_id for key in keys})),
+            models.deleted_at.is_(None),
+        )
+        return {
+            native: Parent(i, decode_part(name), codec.aliases_of(body))
+            for native, i, name, body in self.connection.execute(query)
+        }
+
+    def _ids(self, kind: Kind, natives: Iterable[str]) -> dict[str, int]:
+        target = TABLES[kind].c
+        query = select(target.native_id, target.id).where(
+            target.registry_id == self.origin.registry_id, target.native_id.in_(sorted(natives))
+        )
+        return {row.native_id: row.id for row in self.connection.execute(query)}
+
+    def _bodies(self, target: Table, ids: Sequence[int]) -> dict[int, str]:
+        query = select(target.c.id, target.c.body).where(target.c.id.in_(ids))
+        return {row.id: row.body for row in self.connection.execute(query)} if ids else {}
+
+    def _model_names(self, ids: Iterable[int]) -> dict[int, str]:
+        models = tables.model.c
+        query = select(models.id, models.name).where(models.id.in_(sorted(ids)))
+        return {row.id: row.name for row in self.connection.execute(query)}
+
+    def _ref(self, name: str, version: str | None = None) -> Reference:
+        """A reference from names as the tables hold them."""
+        return Reference(
+            self.origin.registry, decode_part(name), None if version is None else decode_part(version)
+        )
+
+    def _live(self, version_ids: Sequence[int]) -> set[int]:
+        shares, endpoints = tables.traffic.c, tables.endpoint.c
+        query = (
+            select(shares.version_id)
+            .join(tables.endpoint, endpoints.id == shares.endpoint_id)
+            .where(shares.version_id.in_(version_ids), shares.percent > 0)
+            .where(endpoints.live, endpoints.deleted_at.is_(None))
+        )
+        return set(self.connection.execute(query).scalars())
+
+    def _unserve(self, column: Any, ids: Sequence[int]) -> None:
+        if ids:
+            shares = tables.traffic.c
+            self._touched.update(
+                self.connection.execute(select(shares.version_id).where(column.in_(ids))).scalars()
+            )
+            self.connection.execute(delete(tables.traffic).where(column.in_(ids)))
+
+    def _compare(
+        self, kind: Kind, records: Mapping[str, Encoded[Any]]
+    ) -> tuple[list[Encoded[Any]], list[tuple[Existing, Encoded[Any]]]]:
+        """What is new, and what is there with another digest or a tombstone."""
+        target = TABLES[kind].c
+        query = select(target.native_id, target.id, target.digest, target.deleted_at.is_not(None)).where(
+            target.registry_id == self.origin.registry_id, target.native_id.in_(list(records))
+        )
+        known = {row[0]: Existing(*row[1:]) for row in self.connection.execute(query)} if records else {}
+        self.seen[kind] += [existing.id for existing in known.values()]
+        fresh = [encoded for native, encoded in records.items() if native not in known]
+        stale = [
+            (existing, records[native])
+            for native, existing in known.items()
+            if existing.deleted or existing.digest != records[native].digest
+        ]
+        self.counts[f"{kind}s"] += len(records)
+        self.counts["created"] += len(fresh)
+        self.counts["changed"] += len(stale)
+        return fresh, stale
+
+    def _common(self, encoded: Encoded[Any]) -> tuple[Any, ...]:
+        record = encoded.record
+        return (
+            encoded.body,
+            encoded.digest,
+            _micros(record.created_at),
+            _micros(record.updated_at),
+            micros(self.origin.by),
+        )
+
+    def _rewrite(
+        self,
+        target: Table,
+        columns: tuple[str, ...],
+        rows: Iterable[tuple[Existing, Encoded[Any], tuple[Any, ...]]],
+    ) -> None:
+        bulk.update(
+            self.connection,
+            target,
+            (*columns, "body", "digest", "created_at", "updated_at", "deleted_at"),
+            [(*extra, *self._common(encoded)[:4], None, existing.id) for existing, encoded, extra in rows],
+        )
+
+    def _created(
+        self,
+        kind: Kind,
+        target_id: int,
+        encoded: Encoded[Any],
+        ref: Reference | None,
+        stage: str | None = None,
+    ) -> None:
+        record: Record = encoded.record
+        self.seen[kind].append(target_id)
+        self.batch.change(Change(kind, target_id, self.origin.registry_id))
+        if self.origin.importing:
+            self._imported.append((f"{kind} {record.key.native_id}", encoded.digest.hex()))
+            return
+        details = {"key": record.key.native_id, "digest": encoded.digest.hex()}
+        creator = getattr(record, "creator", None) or getattr(record, "owner", None)
+        withheld = self.batch.withhold({"creator": creator}, subject=creator)
+        after = None if stage is None else {"stage": stage}
+        self._news(kind, target_id, CREATED[kind], ref, details, after=after, withheld=withheld)
+
+    def _changed(
+        self, kind: Kind, existing: Existing, before: Record, after: Record, ref: Reference | None
+    ) -> None:
+        self.batch.change(Change(kind, existing.id, self.origin.registry_id))
+        if existing.deleted:
+            self._news(kind, existing.id, RESTORED[kind], ref, {"key": after.key.native_id})
+            return
+        found = codec.differences(before, after)
+        found.pop("aliases", None)
+        if found:
+            # Values may be free text or name people, so the entry commits to them and names only the fields.
+            withheld = self.batch.withhold(
+                {
+                    "before": codec.to_json({name: pair[0] for name, pair in found.items()}),
+                    "after": codec.to_json({name: pair[1] for name, pair in found.items()}),
+                }
+            )
+            details = {"key": after.key.native_id, "fields": list(found)}
+            self._news(kind, existing.id, CHANGED[kind], ref, details, withheld=withheld)
+
+    def _news(
+        self,
+        kind: Kind,
+        target_id: int,
+        action: Action,
+        ref: Reference | None,
+        details: Mapping[str, Any],
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        withheld: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self.batch.change(Change(kind, target_id, self.origin.registry_id))
+        entry = Entry(
+            action=action,
+            actor=self.origin.actor or SYSTEM,
+            ref=None if ref is None else str(ref),
+            registry=self.origin.registry,
+            targets={kind: target_id},
+            before=before,
+            after=after,
+            not_before=self.origin.after,
+            not_after=self.origin.by,
+            details=details,
+            commitments=withheld or {},
+        )
+        self.batch.record(entry, self.origin.registry_id)
+
+
+def _micros(time: datetime | None) -> int | None:
+    return None if time is None else micros(time)
+
+
+def _holds(stage: str, aliases: Iterable[str]) -> frozenset[tuple[str, str]]:
+    held = {("alias", alias) for alias in aliases}
+    return frozenset(held if stage == "none" else held | {("stage", stage)})
+
+
+def _endpoint(record: EndpointRecord) -> tuple[str, bool]:
+    return encode_part(record.name), record.live

@@ -1,0 +1,170 @@
+"""Appending to the journal and to the change feed: the last thing a transaction does, under the lock of one
+head row.
+
+What belongs together is collected in a `Batch` while the transaction works, without any lock; `append` then
+locks the head, numbers the entries and changes densely, hashes, and writes. So numbers are in the order of
+commits, on both databases, and an entry is committed exactly with the change that it describes, or not at
+all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
+
+from federation import bulk, tables
+from federation.changes import Change
+from federation.database import micros, now
+from federation.journal.commitments import Committed, commit
+from federation.journal.entry import Entry, encode
+from federation.journal.merkle import (
+    TILE_WIDTH,
+    Frontier,
+    Tile,
+    leaf_hash,
+    load_frontier,
+    save_frontier,
+    tile_rows,
+)
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Appended(NamedTuple):
+    """Where a batch went: its first entry's number, and the feed's newest position after it."""
+
+    first_seq: int
+    position: int
+
+
+class Withheld(NamedTuple):
+    """A value an entry only commits to. `subject` is the person it names, where it names one."""
+
+    committed: Committed
+    subject: str | None
+
+
+@dataclass(slots=True)
+class Batch:
+    """The entries and changes of one transaction, in order."""
+
+    entries: list[tuple[Entry, int | None]] = field(default_factory=list)
+    changes: dict[Change, None] = field(default_factory=dict)
+    withheld: list[Withheld] = field(default_factory=list)
+
+    def record(self, entry: Entry, registry_id: int | None = None) -> int:
+        """Add an entry; returns its place in this batch, from 0."""
+        self.entries.append((entry, registry_id))
+        return len(self.entries) - 1
+
+    def change(self, change: Change) -> None:
+        """Tell followers to read something again; the same change is told once."""
+        self.changes[change] = None
+
+    def withhold(self, values: Mapping[str, str | None], subject: str | None = None) -> dict[str, bytes]:
+        """Commitments, for `Entry.commitments`, to values that must not stand in an entry; no None."""
+        commitments = {}
+        for name, value in values.items():
+            if value is not None:
+                committed = commit(value.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+                self.withheld.append(Withheld(committed, subject))
+                commitments[name] = committed.digest
+        return commitments
+
+    def append(self, connection: Connection) -> Appended:
+        """Write everything. Call it last: from here to the commit every other writer waits."""
+        bulk.insert(
+            connection,
+            tables.value,
+            ("commitment", "salt", "value", "subject"),
+            [(w.committed.digest, w.committed.salt, w.committed.value, w.subject) for w in self.withheld],
+        )
+        head = connection.execute(select(tables.head).with_for_update()).one()
+        # The clock may jump back; the journal's order is its numbers, and its times never contradict them.
+        time = max(now(), head.time + MICROSECOND)
+        written = [encode(entry, head.size + index, time) for index, (entry, _) in enumerate(self.entries)]
+        hashes = [leaf_hash(data) for data in written]
+        bulk.insert(
+            connection,
+            tables.journal,
+            ("seq", "time", "action", "actor", "registry_id", "ref", "entry", "leaf_hash"),
+            [
+                (
+                    head.size + i,
+                    micros(time),
+                    entry.action.value,
+                    entry.actor,
+                    registry_id,
+                    entry.ref,
+                    data,
+                    leaf,
+                )
+                for i, ((entry, registry_id), data, leaf) in enumerate(
+                    zip(self.entries, written, hashes, strict=True)
+                )
+            ],
+        )
+        _store_tiles(connection, head.size, hashes)
+        position = head.position + len(self.changes)
+        bulk.insert(
+            connection,
+            tables.change,
+            ("position", "kind", "target_id", "registry_id", "time"),
+            [
+                (head.position + 1 + i, c.kind, c.target_id, c.registry_id, micros(time))
+                for i, c in enumerate(self.changes)
+            ],
+        )
+        frontier: Frontier = load_frontier(head.size, head.frontier).extend(hashes)
+        connection.execute(
+            update(tables.head).values(
+                size=frontier.size,
+                frontier=save_frontier(frontier),
+                position=position,
+                time=time if written else head.time,
+            )
+        )
+        return Appended(head.size, position)
+
+
+def start(connection: Connection) -> None:
+    """Write the head row of an empty database. Anything but that is an error of the database."""
+    connection.execute(insert(tables.head).values(id=1, size=0, frontier=b"", position=0, time=now()))
+
+
+def read_tiles(connection: Connection, tiles: Sequence[Tile]) -> list[bytes]:
+    """The hashes of tiles; those of an unfinished tile of level 0 come from the entries."""
+    stored = tables.tile.c
+    asked = [(tile.level, tile.number) for tile in tiles]
+    found = {
+        (row.level, row.number): row.hashes
+        for row in connection.execute(
+            select(tables.tile).where(tuple_(stored.level, stored.number).in_(asked))
+        )
+    }
+    return [found.get((tile.level, tile.number)) or _leaves(connection, tile) for tile in tiles]
+
+
+def _leaves(connection: Connection, tile: Tile) -> bytes:
+    if tile.level:
+        return b""
+    entries = tables.journal.c
+    first = tile.number * TILE_WIDTH
+    rows = connection.execute(
+        select(entries.leaf_hash)
+        .where(entries.seq >= first, entries.seq < first + tile.width)
+        .order_by(entries.seq)
+    )
+    return b"".join(rows.scalars())
+
+
+def _store_tiles(connection: Connection, old_size: int, hashes: Sequence[bytes]) -> None:
+    rows = list(tile_rows(old_size, hashes, lambda tiles: read_tiles(connection, tiles)))
+    if not rows:
+        return
+    stored = tables.tile.c
+    replaced = [(row.level, row.number) for row in rows]
+    connection.execute(delete(tables.tile).where(tuple_(stored.level, stored.number).in_(replaced)))
+    bulk.insert(connection, tables.tile, ("level", "number", "hashes"), rows)
