@@ -7,7 +7,7 @@ without its method, is a `ContractError` before anything runs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -32,6 +32,10 @@ CONTRACT_VERSION = 1
 
 StageField = Literal["stage", "approval", "lifecycle"]
 """Which native notion of a stage is written."""
+
+
+Observer = Callable[[str, str, int | None, float], None]
+"""Told of every request to the backend: method, path, status (None without an answer), seconds."""
 
 
 class ContractError(TypeError):
@@ -228,6 +232,10 @@ class Adapter(ABC):
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         """Delete a version or model. Deleting what is already gone succeeds."""
         raise self._cannot(Capability.DELETE)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of every request from now on. An adapter without requests has none to tell of."""
+        return
 
     def close(self) -> None:
         """Give connections back. May be called twice; calls after it may fail."""
