@@ -17,9 +17,9 @@ __all__ = [
     "TILE_WIDTH",
     "Frontier",
     "MissingTileError",
+    "StoredTile",
     "Tile",
     "TileReader",
-    "TileRow",
     "consistency_proof",
     "frontier_at",
     "inclusion_proof",
@@ -45,7 +45,7 @@ class Tile(NamedTuple):
     width: int
 
 
-class TileRow(NamedTuple):
+class StoredTile(NamedTuple):
     """A tile to store, in place of what was stored under (level, number): `hashes` is 32 to 1,024 bytes."""
 
     level: int
@@ -77,7 +77,7 @@ def load_frontier(size: int, saved: bytes) -> Frontier:
     return Frontier(size, tuple(saved[i : i + _HASH] for i in range(0, len(saved), _HASH)))
 
 
-def tile_rows(old_size: int, leaf_hashes: Sequence[bytes], read: TileReader) -> Iterator[TileRow]:
+def tile_rows(old_size: int, leaf_hashes: Sequence[bytes], read: TileReader) -> Iterator[StoredTile]:
     """The rows to store when `leaf_hashes` are appended to a log of `old_size` leaves; usually none.
 
     `read` is asked for the hashes before the new ones in a tile that is to be written.
@@ -90,7 +90,7 @@ def tile_rows(old_size: int, leaf_hashes: Sequence[bytes], read: TileReader) -> 
         rows = [hashes[i : i + _TILE_BYTES] for i in range(0, len(hashes), _TILE_BYTES)]
         for index, row in enumerate(rows, first):
             if level > 0 or len(row) == _TILE_BYTES:
-                yield TileRow(level, index, row)
+                yield StoredTile(level, index, row)
         new = [_subtree_root(row) for row in rows if len(row) == _TILE_BYTES]
         level, start = level + 1, first
 

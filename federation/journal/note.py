@@ -33,6 +33,7 @@ __all__ = [
     "load_key_file",
     "parse_signing_key",
     "sign_checkpoint",
+    "signing_key",
 ]
 
 _PREFIX = "PRIVATE+KEY+"
@@ -60,7 +61,13 @@ class SigningKey:
 
 def generate_key(name: str, kind: int = ED25519) -> SigningKey:
     """A new random key. Raises NoteError for a name that is empty or holds white space or `+`."""
-    return _key(name, kind, Ed25519PrivateKey.generate().private_bytes_raw())
+    return signing_key(name, kind, Ed25519PrivateKey.generate().private_bytes_raw())
+
+
+def signing_key(name: str, kind: int, seed: bytes) -> SigningKey:
+    """The key made of these 32 secret bytes. Raises NoteError for a name that no key can have."""
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return SigningKey(parse_verifier_key(str(VerifierKey(name, kind, public))), seed)
 
 
 def parse_signing_key(secret: str) -> SigningKey:
@@ -73,7 +80,7 @@ def parse_signing_key(secret: str) -> SigningKey:
         raw = b""
     if not secret.startswith(_PREFIX) or len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
         raise NoteError("not a signing key: expected one line PRIVATE+KEY+name+id+key")
-    key = _key(name, raw[0], raw[1:])
+    key = signing_key(name, raw[0], raw[1:])
     if key.verifier.id.hex() != key_id:
         raise NoteError(f"the id of the signing key {name!a} does not match the key")
     return key
@@ -123,11 +130,6 @@ def cosign(note: bytes, key: SigningKey, time: int) -> bytes:
         raise NoteError(f"the key {key.verifier.name} is no witness's key")
     signature = time.to_bytes(8, "big") + key.sign(cosignature_message(parsed.text, time))
     return note + _signature_line(key.verifier, signature).encode()
-
-
-def _key(name: str, kind: int, seed: bytes) -> SigningKey:
-    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-    return SigningKey(parse_verifier_key(str(VerifierKey(name, kind, public))), seed)
 
 
 def _signature_line(key: VerifierKey, signature: bytes) -> str:

@@ -1,19 +1,44 @@
-"""Check a journal without trusting the gateway that wrote it.
+"""Check an export of a journal without trusting the gateway that wrote it: `python verify.py PATH`.
 
 This file needs Python 3.11 and `cryptography`, nothing else, so it can be carried away and run alone.
+
+An export is one file of JSON lines, or a folder whose `*.jsonl` files are read in the order of their names
+as if they were one. Bytes are in base64. Each line is an object whose `type` says what it is:
+
+- `export`: the first line. `version` 1, `origin` (the log's name), `first` and `end` (the entries number
+  `first` to `end` - 1 are here), `partial` (true: only some of them are, each with a proof), and, where
+  `first` is not 0, `frontier`: the roots of the complete subtrees over the entries before, largest first.
+- `key`: a verifier key as `key`, before the first checkpoint. The first of the log's own is where trust
+  starts.
+- `entry`: `seq`, the exact `bytes`, perhaps the `hash` the log has stored for it, and in a partial export the
+  `proof` of inclusion in the checkpoint above it.
+- `value`: `name`, `salt` and `value` of something the entry above only commits to.
+- `checkpoint`: a signed `note`. In a whole export it stands below the last entry it counts; where it counts
+  more than that, `proof` is the proof of consistency with the tree so far. In a partial export it stands
+  above its entries, and `proof` is the proof of consistency with the checkpoint before it.
+
+A new key of the log is trusted once an entry `key.created` or `key.rotated` that names it is covered by a
+checkpoint that an already trusted key signed.
 """
 
+import argparse
 import base64
 import binascii
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+_From = TypeVar("_From")
+_To = TypeVar("_To")
 _sha256 = hashlib.sha256
 EMPTY_ROOT: Final = _sha256(b"").digest()
 """The root of a tree without leaves (RFC 6962, section 2.1)."""
@@ -210,7 +235,12 @@ def parse_verifier_key(text: str) -> VerifierKey:
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
     raw = _decode_base64(encoded, "a verifier key")
-    if not _NAME.fullmatch(name) or len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
+    if (
+        not _NAME.fullmatch(name)
+        or not name.isprintable()
+        or len(raw) != 33
+        or raw[0] not in (ED25519, COSIGNATURE)
+    ):
         raise NoteError(f"not a verifier key (name+id+key, Ed25519): {text[:200]!a}")
     key = VerifierKey(name, raw[0], raw[1:])
     if key.id.hex() != key_id:
@@ -299,3 +329,502 @@ def _decode_base64(text: str, what: str) -> bytes:
     if _base64(data) != text:
         raise NoteError(f"{what} is not written in base64: {text[:80]!a}")
     return data
+
+
+# --- Exports ---
+
+LINE_LIMIT: Final = 64 << 20
+"""Longest line that is read, in bytes."""
+_BATCH: Final = 4096
+_KEY_ACTIONS: Final = ("key.created", "key.rotated")
+_PARTS: Final = {
+    "export": {"type", "version", "origin", "first", "end", "partial", "frontier"},
+    "key": {"type", "key"},
+    "entry": {"type", "seq", "bytes", "hash", "proof"},
+    "value": {"type", "name", "salt", "value"},
+    "checkpoint": {"type", "note", "proof"},
+}
+
+
+class NotAnExportError(ValueError):
+    """The path cannot be read, or what it holds does not begin like an export."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The first thing that is wrong. `first` and `last` are the numbers of the entries among which the bad
+    one is.
+
+    Both are None where no entry is to blame. `line` counts from 1 over all files.
+    """
+
+    message: str
+    line: int
+    first: int | None = None
+    last: int | None = None
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return f"line {self.line}: {self.message}"
+        entries = f"entry {self.first}" if self.first == self.last else f"entries {self.first} to {self.last}"
+        return f"{entries} (line {self.line}): {self.message}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What was checked, and the first problem. `signed` is the size of the last checkpoint that verified.
+
+    `keys` are the log's keys that signed, `pinned` those that were given from outside. `countersigned` has
+    for each witness's key the largest size it vouched for, and when (seconds since 1970).
+    """
+
+    origin: str = ""
+    first: int = 0
+    end: int = 0
+    partial: bool = False
+    entries: int = 0
+    checkpoints: int = 0
+    signed: int = 0
+    commitments: int = 0
+    values: int = 0
+    keys: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+    countersigned: dict[str, tuple[int, int]] = field(default_factory=dict)
+    problem: Problem | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that could be checked is right."""
+        return self.problem is None
+
+    def __str__(self) -> str:
+        return "\n".join(_verdict(self))
+
+
+def verify_export(
+    path: Path, *, keys: Iterable[VerifierKey] = (), checkpoints: Iterable[bytes] = ()
+) -> Report:
+    """Check an export, in constant memory, up to the first problem.
+
+    `keys` were obtained elsewhere: with a log key among them the export's own are not trusted by
+    themselves, and a witness among them must have countersigned. `checkpoints` are notes kept elsewhere, by
+    a witness for example: the export must contain them. Raises NotAnExportError for what is no export,
+    NoteError for a malformed checkpoint.
+    """
+    check = _Check(list(keys), [parse_note(note) for note in checkpoints])
+    number = 0
+    try:
+        for number, raw in enumerate(_lines(path), 1):
+            check.read(raw, number)
+        check.finish()
+    except _BadError as bad:
+        if number < 2 and not check.report.origin:
+            raise NotAnExportError(f"{path} does not begin like an export: {bad}") from None
+        first, last = bad.entries or (None, None)
+        check.report.problem = Problem(str(bad), number, first, last)
+    return check.report
+
+
+class _BadError(Exception):
+    def __init__(self, message: str, entries: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.entries = entries
+
+
+class _Check:
+    """The state of one pass over an export."""
+
+    def __init__(self, keys: Sequence[VerifierKey], known: Sequence[Note]) -> None:
+        self.report = Report(pinned=tuple(map(str, keys)))
+        self.trusted = {key for key in keys if key.kind == ED25519}
+        self.demanded = {key for key in keys if key.kind == COSIGNATURE}
+        self.declared = set(keys)
+        self.announced: list[VerifierKey] = []
+        self.known = sorted(
+            ((parse_checkpoint(note.text), note) for note in known), key=lambda pair: pair[0].size
+        )
+        self.met = 0
+        self.frontier = Frontier()
+        self.waiting: list[bytes] = []
+        self.count = 0
+        self.last: Checkpoint | None = None
+        self.open: dict[str, Any] = {}
+
+    def read(self, raw: bytes, number: int) -> None:
+        line = _line(raw)
+        kind = line["type"]
+        if (kind == "export") != (number == 1):
+            raise _BadError("the line that begins an export is its first and no other")
+        getattr(self, f"read_{kind}")(line)
+
+    def read_export(self, line: dict[str, Any]) -> None:
+        if line.get("version") != 1:
+            raise NotAnExportError(
+                f"an export of version {line.get('version')}; this program reads version 1"
+            )
+        report = self.report
+        report.origin = _text(line, "origin")
+        if not report.origin.isprintable():
+            raise _BadError("the name of the log has characters that cannot be shown")
+        report.first, report.end = _number(line, "first"), _number(line, "end")
+        report.partial = line.get("partial") is True
+        if report.end < report.first:
+            raise _BadError("the export ends before it begins")
+        hashes = tuple(_hashes(line, "frontier")) if "frontier" in line else ()
+        if not report.partial and len(hashes) != report.first.bit_count():
+            raise _BadError(f"the frontier does not fit {report.first} entries before the export")
+        self.frontier, self.count = Frontier(report.first, hashes), report.first
+        if not report.partial:
+            self.meet(self.frontier.root(), report.first)
+
+    def read_key(self, line: dict[str, Any]) -> None:
+        key = _part(parse_verifier_key, _text(line, "key"))
+        self.declared.add(key)
+        if key.kind == ED25519 and not self.trusted:
+            self.trusted.add(key)
+
+    def read_entry(self, line: dict[str, Any]) -> None:
+        seq = _number(line, "seq")
+        self.expect(seq)
+        data = _bytes(line, "bytes")
+        leaf = leaf_hash(data)
+        here = (seq, seq)
+        if "hash" in line and _bytes(line, "hash") != leaf:
+            raise _BadError("its bytes are not those whose hash the log stored", here)
+        try:
+            self.open = _json_object(data, "its bytes")
+        except _BadError as bad:
+            raise _BadError(str(bad), here) from None
+        if self.open.get("v") != 1 or self.open.get("seq") != seq:
+            raise _BadError(
+                f"its bytes say format {self.open.get('v')!s:.20}, number {self.open.get('seq')!s:.20}", here
+            )
+        if self.report.partial:
+            self.included(line, seq, leaf)
+        else:
+            self.waiting.append(leaf)
+            if len(self.waiting) >= _BATCH:
+                self.grow()
+        self.count = seq + 1
+        self.report.entries += 1
+        self.report.commitments += len(self.committed())
+        if self.open.get("action") in _KEY_ACTIONS:
+            self.announce(here)
+        if (
+            self.met < len(self.known)
+            and self.known[self.met][0].size == self.count
+            and not self.report.partial
+        ):
+            self.meet(self.grow().root(), self.count)
+
+    def expect(self, seq: int) -> None:
+        """The numbers of a whole export are dense, those of a partial one rise."""
+        if self.report.partial:
+            if seq < self.count or seq >= self.report.end:
+                raise _BadError("it is out of order, or beyond the end", (seq, seq))
+        elif seq != self.count:
+            raise _BadError(f"missing; number {seq} stands in its place", (self.count, self.count))
+        elif seq >= self.report.end:
+            raise _BadError(
+                f"it is beyond the end, which the first line says is {self.report.end}", (seq, seq)
+            )
+
+    def included(self, line: dict[str, Any], seq: int, leaf: bytes) -> None:
+        if self.last is None:
+            raise _BadError("no checkpoint stands above it", (seq, seq))
+        if not verify_inclusion(leaf, seq, self.last.size, _hashes(line, "proof"), self.last.root):
+            raise _BadError(
+                f"it is not what was signed in the checkpoint of {self.last.size} entries", (seq, seq)
+            )
+
+    def announce(self, here: tuple[int, int]) -> None:
+        details = self.open.get("details")
+        text = details.get("key") if isinstance(details, dict) else None
+        try:
+            self.announced.append(parse_verifier_key(str(text)))
+        except NoteError as error:
+            raise _BadError(f"it announces a new key, but {error}", here) from None
+        if self.report.partial:
+            self.trust_announced()
+
+    def trust_announced(self) -> None:
+        self.trusted.update(key for key in self.announced if key.kind == ED25519)
+        self.announced.clear()
+
+    def committed(self) -> dict[str, Any]:
+        found = self.open.get("commitments", {})
+        return found if isinstance(found, dict) else {}
+
+    def read_value(self, line: dict[str, Any]) -> None:
+        here = (self.count - 1, self.count - 1)
+        name, salt, value = _text(line, "name"), _bytes(line, "salt"), _text(line, "value")
+        digest = self.committed().get(name)
+        if not isinstance(digest, str) or not self.report.entries:
+            raise _BadError(f"it commits to no value called {name[:40]!a}", here)
+        if not verify_commitment(_part(_commitment, digest), salt, value):
+            raise _BadError(f"the value called {name[:40]!a} is not the one it commits to", here)
+        self.report.values += 1
+
+    def grow(self) -> Frontier:
+        self.frontier = self.frontier.extend(self.waiting)
+        self.waiting.clear()
+        return self.frontier
+
+    def read_checkpoint(self, line: dict[str, Any]) -> None:
+        note = _part(parse_note, _text(line, "note").encode())
+        checkpoint = _part(parse_checkpoint, note.text)
+        signed = self.signatures(note, checkpoint)
+        proof = _hashes(line, "proof") if "proof" in line else []
+        if self.report.partial:
+            self.follows(checkpoint, proof)
+        else:
+            self.covers(checkpoint, proof)
+            self.trust_announced()
+        self.last = checkpoint
+        self.report.checkpoints += 1
+        self.report.signed = checkpoint.size
+        self.meet(checkpoint.root, checkpoint.size)
+        for witness in signed:
+            if witness.time is not None:
+                self.report.countersigned[str(witness.key)] = (checkpoint.size, witness.time)
+                self.demanded.discard(witness.key)
+
+    def signatures(self, note: Note, checkpoint: Checkpoint) -> list[Signed]:
+        size = checkpoint.size
+        if checkpoint.origin != self.report.origin:
+            raise _BadError(f"a checkpoint of another log: {checkpoint.origin[:80]!a}")
+        try:
+            signed = verify_note(note, self.declared)
+        except NoteError as error:
+            raise _BadError(f"the checkpoint of {size} entries: {error}") from None
+        if len(signed) < len(note.signatures):
+            raise _BadError(
+                f"the checkpoint of {size} entries is signed by a key that the export does not name"
+            )
+        own = [
+            str(found.key)
+            for found in signed
+            if found.key in self.trusted and found.key.name == checkpoint.origin
+        ]
+        if not own:
+            raise _BadError(f"the checkpoint of {size} entries is signed by no trusted key of the log")
+        self.report.keys = tuple(dict.fromkeys([*self.report.keys, *own]))
+        return signed
+
+    def covers(self, checkpoint: Checkpoint, proof: list[bytes]) -> None:
+        """A checkpoint of a whole export agrees with the entries above it."""
+        if checkpoint.size < self.count:
+            raise _BadError(f"a checkpoint of {checkpoint.size} entries stands below entry {self.count - 1}")
+        root = self.grow().root()
+        if verify_consistency(self.count, root, checkpoint.size, checkpoint.root, proof):
+            return
+        since = max(self.report.first, self.report.signed)
+        if checkpoint.size > self.count and not proof:
+            missing = (self.count, checkpoint.size - 1)
+            raise _BadError(f"missing; a checkpoint of {checkpoint.size} entries counts them", missing)
+        raise _BadError(
+            f"at least one of them is not what was signed in the checkpoint of {checkpoint.size} entries",
+            (since, max(since, self.count - 1)),
+        )
+
+    def follows(self, checkpoint: Checkpoint, proof: list[bytes]) -> None:
+        """A checkpoint of a partial export grew out of the one before it."""
+        last = self.last
+        if last and not verify_consistency(last.size, last.root, checkpoint.size, checkpoint.root, proof):
+            raise _BadError(
+                f"the checkpoint of {checkpoint.size} entries did not grow out of that of {last.size}: "
+                "history was rewritten between them"
+            )
+
+    def meet(self, root: bytes, size: int) -> None:
+        """Compare with the checkpoints that were kept elsewhere."""
+        while self.met < len(self.known) and self.known[self.met][0].size <= size:
+            known = self.known[self.met][0]
+            if known.size == size and known.root != root:
+                since = 0 if self.met == 0 else self.known[self.met - 1][0].size
+                span = None if self.report.partial else (min(since, size - 1), size - 1)
+                raise _BadError(
+                    f"a checkpoint kept elsewhere has another root for {size} entries: rewritten", span
+                )
+            if known.size < size:
+                self.report.notes.append(
+                    f"the checkpoint of {known.size} entries kept elsewhere was not compared"
+                )
+            self.met += 1
+
+    def finish(self) -> None:
+        report = self.report
+        if not report.partial and self.count < report.end:
+            raise _BadError(
+                f"missing; the first line says the export goes up to {report.end - 1}", (self.count,) * 2
+            )
+        for known, note in self.known:
+            self.outside(known, note)
+        if self.last is None:
+            raise _BadError("no signed checkpoint is in the export, so nothing vouches for it")
+        if not report.partial and report.signed < self.count:
+            raise _BadError(
+                "no signed checkpoint covers them", (max(report.signed, report.first), self.count - 1)
+            )
+        if self.demanded:
+            names = ", ".join(sorted(key.name for key in self.demanded))
+            raise _BadError(f"never countersigned by {names}: the log's key alone vouches for this history")
+
+    def outside(self, known: Checkpoint, note: Note) -> None:
+        reached = max(self.report.signed, 0 if self.report.partial else self.count)
+        if known.origin != self.report.origin:
+            raise _BadError(f"the checkpoint kept elsewhere is of another log: {known.origin[:80]!a}")
+        if known.size > reached:
+            raise _BadError(
+                f"a checkpoint kept elsewhere counts {known.size} entries and the export only {reached}: "
+                "it was made before that checkpoint, or the log was cut back"
+            )
+        try:
+            signed = [found.key for found in verify_note(note, self.trusted)]
+        except NoteError as error:
+            raise _BadError(f"the checkpoint kept elsewhere: {error}") from None
+        if not signed:
+            raise _BadError("the checkpoint kept elsewhere is signed by a key this export does not vouch for")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    if not files:
+        raise NotAnExportError(f"{path} holds no .jsonl file")
+    for name in files:
+        try:
+            with name.open("rb") as file:
+                while line := file.readline(LINE_LIMIT):
+                    if not line.endswith(b"\n"):
+                        raise _BadError("the line breaks off, or is too long")
+                    yield line
+        except OSError as error:
+            raise NotAnExportError(f"{name} cannot be read: {error.strerror}") from None
+
+
+def _line(raw: bytes) -> dict[str, Any]:
+    """A line, in the one spelling that an export has for it."""
+    line = _json_object(raw, "the line")
+    if "type" not in line or not line.keys() <= _PARTS.get(str(line["type"]), set()):
+        raise _BadError("the line is of a type or has a part that no export has")
+    if json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") != raw[:-1]:
+        raise _BadError("the line is not spelled as an export spells it")
+    return line
+
+
+def _json_object(raw: bytes, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        raise _BadError(f"{what} is not JSON") from None
+    if not isinstance(found, dict):
+        raise _BadError(f"{what} is not a JSON object")
+    return found
+
+
+def _text(line: dict[str, Any], name: str) -> str:
+    found = line.get(name)
+    if not isinstance(found, str):
+        _misses(line, name, "text")
+    return found
+
+
+def _number(line: dict[str, Any], name: str) -> int:
+    found = line.get(name)
+    if type(found) is not int or not 0 <= found < 1 << 63:
+        _misses(line, name, "a number")
+    return found
+
+
+def _bytes(line: dict[str, Any], name: str) -> bytes:
+    return _part(lambda text: _decode_base64(text, f"`{name}`"), _text(line, name))
+
+
+def _hashes(line: dict[str, Any], name: str) -> list[bytes]:
+    found = line.get(name)
+    if not isinstance(found, list) or not all(isinstance(item, str) and len(item) == 44 for item in found):
+        _misses(line, name, "a list of hashes")
+    return [_part(lambda text: _decode_base64(text, f"`{name}`"), item) for item in found]
+
+
+def _misses(line: dict[str, Any], name: str, what: str) -> NoReturn:
+    raise _BadError(f"a line of type {str(line.get('type'))[:40]!a} needs {what} as `{name}`")
+
+
+def _commitment(text: str) -> bytes:
+    return _decode_base64(text, "a commitment")
+
+
+def _part(parse: Callable[[_From], _To], value: _From) -> _To:
+    try:
+        return parse(value)
+    except NoteError as error:
+        raise _BadError(str(error)) from None
+
+
+# --- The verdict ---
+
+
+def _verdict(report: Report) -> Iterator[str]:
+    span = f"entries {report.first:,} to {report.end - 1:,}" if report.end > report.first else "no entries"
+    what = f"{report.entries:,} of {span}" if report.partial else span
+    if report.problem:
+        yield f"NOT OK: {report.problem}"
+        yield f"  until there: {report.entries:,} entries of {report.origin}; signed up to {report.signed:,}"
+        return
+    yield f"OK: {what} of {report.origin} are what was signed."
+    yield f"  {report.checkpoints:,} checkpoints, the last over {report.signed:,} entries"
+    for key in report.keys:
+        yield f"  signed by {key}"
+    if not any(key in report.pinned for key in report.keys):
+        yield "  that key is from the export itself: compare it with one you got elsewhere (--key)"
+    for key, (size, time) in report.countersigned.items():
+        when = _moment(time)
+        source = "" if key in report.pinned else ", a witness only the export names"
+        yield f"  countersigned for {size:,} entries at {when} by {key}{source}"
+    if not report.countersigned:
+        yield "  no witness countersigned: who holds the log's key could have rewritten all of it"
+    if report.commitments:
+        yield f"  {report.values:,} of {report.commitments:,} withheld values are here and right"
+    yield from (f"  {note}" for note in report.notes)
+
+
+def _moment(time: int) -> str:
+    try:
+        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{time} seconds after 1970"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns 0 where all is right, 1 where not, 2 where nothing could be checked."""
+    parser = argparse.ArgumentParser(
+        prog="verify.py", description="Check an export of a Waypost journal, offline."
+    )
+    parser.add_argument("path", type=Path, help="the export: a .jsonl file, or a folder of them")
+    parser.add_argument(
+        "--key", action="append", default=[], metavar="NAME+ID+KEY", help="a key you got elsewhere"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a checkpoint a witness kept",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        keys = [parse_verifier_key(key) for key in given.key]
+        notes = [path.read_bytes() for path in given.checkpoint]
+        report = verify_export(given.path, keys=keys, checkpoints=notes)
+    except (NotAnExportError, NoteError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{report}\n".encode("ascii", "backslashreplace").decode())
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
