@@ -1,0 +1,336 @@
+"""The adapter for Vertex AI's model registry.
+
+Which change is seen when, with `since` (a full scan sees everything):
+
+- a new model or version, a changed name or description, deployments and traffic: by the next scan, since
+these move a model's `update_time`, and endpoints are always listed whole; - a moved alias, a changed
+label: by the next scan where the service moves `update_time` for it, which it does not promise; else by
+the next sweep, at most `sweep_every` seconds after the last; - a deleted version or model: by the next
+sweep, too; - a new evaluation of a version that did not change: when those read of it are
+`evaluations_every` seconds old.
+
+The reference uses the model's resource id; the display name, which need not be unique, is the title.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from shlex import quote
+from typing import Any, ClassVar
+
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Page,
+    Registration,
+    Snippet,
+)
+from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundError
+from adapters.records import Key, ModelRecord, PageToken, Record, VersionRecord, Watermark
+from adapters.vertex.client import VertexClient
+from adapters.vertex.config import VertexConfig
+from adapters.vertex.labels import replace_labels, shown_by
+from adapters.vertex.mapping import (
+    TOKEN_LABEL,
+    Place,
+    aliases_of,
+    key_of,
+    model_key,
+    shared_labels,
+    split_key,
+    to_endpoint,
+    to_model,
+    to_version,
+    version_key,
+    version_number,
+)
+from adapters.vertex.sweep import Cursor, Memory, Reader, Sweep, begin
+
+_MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}|[0-9]{1,20}")
+_ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{1,63}")
+_PIPELINE = "/pipelineJobs/"
+_KEEP_FROM = 50
+"""From this page size on, what was read ahead is kept for the next page; smaller pages ask the service
+anew.
+"""
+_ATTEMPTS = 4
+"""How often a label write is begun anew when somebody else wrote in between."""
+
+
+class VertexAdapter(Adapter):
+    """Speaks to the model registry of one Google Cloud project and location."""
+
+    kind: ClassVar[str] = "vertex"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = VertexConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.SET_ALIAS, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}
+    )
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": (
+            "alias:production",
+            "alias:prod",
+            "alias:champion",
+            "tag:stage=production",
+            "deployed",
+        ),
+        "staging": ("alias:staging", "alias:challenger", "tag:stage=staging"),
+        "archived": ("alias:archived", "tag:stage=archived"),
+    }
+
+    def __init__(self, config: VertexConfig) -> None:
+        self.config = config
+        self._place = Place(config.project, config.location)
+        self._client = VertexClient(config)
+        self._memory = Memory()
+        self._reader = Reader(self._client, self._place, self._memory)
+        self._sweep: Sweep | None = None
+
+    def probe(self) -> BackendInfo:
+        self._memory.denied.clear()
+        parent = self._place.parent
+        self._client.read("Model", "list_models", parent=parent, page_size=1)
+        missing = []
+        try:
+            self._client.read("Endpoint", "list_endpoints", parent=parent, page_size=1)
+        except AuthError:
+            missing.append(
+                "endpoints cannot be listed: no traffic is known, and the rule `deployed` never holds"
+            )
+        return BackendInfo(version="v1", identity=f"vertex:{parent}", missing=tuple(missing))
+
+    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+        sweep, self._sweep = self._sweep, None
+        if sweep is None or sweep.cursor.to_token() != page:
+            if sweep is not None:
+                sweep.close()
+            now = time.time()
+            cursor = Cursor.from_token(page) if page else begin(since, self.config.sweep_every, now)
+            sweep = Sweep(self._reader, cursor, read_ahead=limit)
+        result = sweep.take(limit)
+        if limit < _KEEP_FROM:
+            sweep.close()
+        elif not sweep.closed:
+            self._sweep = sweep
+        return result
+
+    def get(self, key: Key) -> Record:
+        if key.kind == "model":
+            return to_model(self._place, self._versions(key))
+        if key.kind == "endpoint":
+            endpoint_id, _ = split_key(key)
+            endpoint = self._client.read("Endpoint", "get_endpoint", name=self._place.endpoint(endpoint_id))
+            _check_incarnation(key, key_of("endpoint", endpoint_id, endpoint.create_time))
+            return to_endpoint(self._place, endpoint, self._reader.served(endpoint))
+        message = self._version(key)
+        return to_version(self._place, message, self._reader.evaluations(message))
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        project, location = self.config.project, self.config.location
+        load = (
+            "from google.cloud import aiplatform\n\n"
+            f"aiplatform.init(project={project!r}, location={location!r})\n"
+            f"model = aiplatform.Model(model_name={model!r}, version={version.version!r})"
+        )
+        copy = f"gcloud storage cp --recursive {quote(version.artifact_uri or '')} ."
+        describe = (
+            f"gcloud ai models describe {quote(f'{model}@{version.version}')} "
+            f"--project={quote(project)} --region={quote(location)}"
+        )
+        found = (Snippet("Vertex AI SDK", "python", load), Snippet("Describe", "shell", describe))
+        return (*found, Snippet("Copy the artifact", "shell", copy)) if version.artifact_uri else found
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
+        """As in the contract. The service's alias call takes no etag: between the comparison and the
+        write another writer may come.
+        """
+        versions = self._versions(key)
+        record = to_model(self._place, versions)
+        holder = aliases_of(versions).get(alias)
+        if holder == version:
+            return record
+        _compare(record, etag)
+        if not _ALIAS.fullmatch(alias):
+            raise InvalidError(
+                f"alias {alias[:130]!r}: Vertex AI wants [a-z][a-zA-Z0-9-]*[a-z0-9], at most 128 long"
+            )
+        if version is None and alias == "default":
+            raise InvalidError("alias default cannot be taken away: point it at another version")
+        if version is not None and version not in {each.version_id for each in versions}:
+            raise InvalidError(f"{record.name} has no version {version[:40]}: an alias needs one that exists")
+        target, change = (version, alias) if version is not None else (holder or "", f"-{alias}")
+        name = self._place.model(record.name, target)
+        self._client.write("Model", "merge_version_aliases", name=name, version_aliases=[change])
+        return self.get(key)
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        if TOKEN_LABEL in tags:
+            raise InvalidError(f"label {TOKEN_LABEL} is Waypost's own: choose another name")
+        resource, version = split_key(key)
+        name = self._place.model(resource, version)
+        for left in reversed(range(_ATTEMPTS)):
+            seen = self._client.read("Model", "get_model", name=name).etag
+            record = self._labelled(key)
+            if all(record.tags.get(label) == value for label, value in tags.items()):
+                return record
+            _compare(record, etag)
+            try:
+                self._write_labels(key, tags, seen)
+                break
+            except ConflictError:
+                if etag is not None or not left:
+                    raise
+        record = self._labelled(key)
+        for label, value in tags.items():
+            if record.tags.get(label) != value:
+                other = "version" if key.kind == "model" else "model"
+                raise InvalidError(
+                    f"label {label} is set on the {other} as well, and that one shows: change it there"
+                )
+        return record
+
+    def register(self, registration: Registration) -> VersionRecord:
+        """As in the contract. The token is kept as a label: a repetition finds the version once it is
+        uploaded.
+        """
+        if not _MODEL_ID.fullmatch(registration.model):
+            raise InvalidError(
+                f"model {registration.model[:80]!r}: Vertex AI wants an id of a-z, 0-9, _ and -, at most 63"
+            )
+        known = self._default_version(registration.model)
+        token = hashlib.sha256(registration.token.encode()).hexdigest()[:32] if registration.token else ""
+        made = self._registered(registration.model, token) if known is not None and token else None
+        if made is None:
+            made = self._upload(registration, known, token)
+        missing = {k: v for k, v in _labels(registration).items() if k not in made.labels}
+        if missing:
+            self._write_labels(version_key(made), missing, made.etag)
+            made = self._reader.version(registration.model, made.version_id)
+        return to_version(self._place, made, self._reader.evaluations(made))
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        try:
+            record = self.get(key)
+            if not isinstance(record, ModelRecord | VersionRecord):
+                raise InvalidError("endpoints are not deleted here: undeploy in Vertex AI itself")
+            _compare(record, etag)
+            resource, version = split_key(key)
+            method = "delete_model_version" if version else "delete_model"
+            self._client.finish(method, name=self._place.model(resource, version))
+        except NotFoundError:
+            return
+
+    def close(self) -> None:
+        if self._sweep is not None:
+            self._sweep.close()
+        self._client.close()
+
+    def _versions(self, key: Key) -> list[Any]:
+        """Every version of the model of a key. Errors: NotFoundError, for another incarnation too."""
+        versions = self._reader.versions(split_key(key)[0])
+        _check_incarnation(key, model_key(versions[0]))
+        return versions
+
+    def _version(self, key: Key) -> Any:
+        resource, version = split_key(key)
+        message = self._reader.version(resource, version)
+        _check_incarnation(key, version_key(message))
+        return message
+
+    def _labelled(self, key: Key) -> ModelRecord | VersionRecord:
+        record = self.get(key)
+        if not isinstance(record, ModelRecord | VersionRecord):
+            raise InvalidError("labels of endpoints are not written here")
+        return record
+
+    def _write_labels(self, key: Key, tags: Mapping[str, str | None], etag: str) -> None:
+        resource, version = split_key(key)
+        name = self._place.model(resource, version)
+        versions = self._versions(key) if not version else self._reader.versions(resource)
+        shared = shared_labels(versions)
+        affected = [each for each in versions if not version or each.version_id == version]
+        before = shown_by(affected)
+        own = shared
+        if version:
+            inherited = shared if len(versions) > 1 else {}
+            own = {k: v for k, v in before.get(version, {}).items() if k not in inherited}
+
+        def write(labels: dict[str, str]) -> dict[str, dict[str, str]]:
+            nonlocal etag
+            model = self._client.sdk.v1.Model(name=name, labels=labels, etag=etag)
+            mask = self._client.sdk.field_mask.FieldMask(paths=["labels"])
+            answer = self._client.write("Model", "update_model", model=model, update_mask=mask)
+            etag = answer.etag
+            return shown_by([answer] if version else self._reader.versions(resource))
+
+        replace_labels(own, tags, before, write)
+
+    def _default_version(self, model_id: str) -> Any:
+        try:
+            return self._client.read("Model", "get_model", name=self._place.model(model_id))
+        except NotFoundError:
+            return None
+
+    def _registered(self, model_id: str, token: str) -> Any:
+        """The version that was uploaded with this token, or None. Labels of the first version may be the
+        model's, which every later version shows: the lowest number is the one.
+        """
+        rows = self._client.read_all(
+            "Model",
+            "list_model_versions",
+            "models",
+            name=self._place.model(model_id),
+            filter=f"labels.{TOKEN_LABEL}={token}",
+        )
+        return min(rows, key=version_number, default=None)
+
+    def _upload(self, registration: Registration, known: Any, token: str) -> Any:
+        """Create the version. The labels of a new model would show on all its versions, so only the token
+        is among them; the others are written to the version afterwards.
+        """
+        labels = {TOKEN_LABEL: token} if token else {}
+        run = registration.run_id or ""
+        model = self._client.sdk.v1.Model(
+            display_name=known.display_name if known is not None else registration.model,
+            artifact_uri=registration.source,
+            version_description=registration.description or "",
+            labels=labels if known is None else labels | _labels(registration),
+            pipeline_job=run if _PIPELINE in run else "",
+        )
+        if self.config.serving_container:
+            model.container_spec.image_uri = self.config.serving_container
+        elif known is not None and known.HasField("container_spec"):
+            model.container_spec = known.container_spec
+        target: dict[str, str] = {"model_id": registration.model}
+        if known is not None:
+            target = {"parent_model": self._place.model(registration.model)}
+        done = self._client.finish("upload_model", parent=self._place.parent, model=model, **target)
+        return self._reader.version(registration.model, done.model_version_id)
+
+
+def _labels(registration: Registration) -> dict[str, str]:
+    """The labels a registration asks for. Raises InvalidError for a run that Vertex AI has no place for."""
+    run = registration.run_id or ""
+    if not run or _PIPELINE in run:
+        return dict(registration.tags)
+    if not _LABEL_VALUE.fullmatch(run):
+        raise InvalidError(
+            f"run {run[:80]!r}: Vertex AI stores a pipeline job, or a label of a-z, 0-9, _ and -"
+        )
+    return {**registration.tags, "run_id": run}
+
+
+def _check_incarnation(wanted: Key, found: Key) -> None:
+    if wanted != found:
+        raise NotFoundError(f"{wanted.kind} {wanted.native_id} does not exist: another one has its name now")
+
+
+def _compare(record: ModelRecord | VersionRecord, etag: str | None) -> None:
+    if etag is not None and record.etag != etag:
+        raise ConflictError(
+            f"{record.key.kind} {record.key.native_id} has changed since it was read: read it again"
+        )

@@ -1,0 +1,254 @@
+"""The vendor's GAPIC clients over gRPC: loaded at the first call, always with a timeout and a retry.
+
+The library has no default timeout and no default retry, so each call here passes both. Reads are repeated
+while the service is unavailable; a write is sent once, because nobody knows whether the first one was
+applied.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from ipaddress import ip_address
+from typing import Any
+
+from adapters.errors import AdapterError, AuthError, InvalidError, TransientError, UnsupportedError
+from adapters.vertex.config import VertexConfig
+from adapters.vertex.failures import clean, translate, translate_credentials
+from adapters.vertex.quota import Quota
+
+PAGE = 100
+"""Rows a List call asks for: the most the service gives."""
+PAGES = 10_000
+"""Pages after which a listing is taken for one that never ends."""
+_IMPORT_LOCK = threading.Lock()
+
+
+class Sdk:
+    """The vendor's modules. Errors: UnsupportedError where the extra is not installed."""
+
+    def __init__(self) -> None:
+        try:
+            self.v1: Any = import_module("google.cloud.aiplatform_v1")
+            self.grpc: Any = import_module("grpc")
+            self.exceptions: Any = import_module("google.api_core.exceptions")
+            self.auth_errors: Any = import_module("google.auth.exceptions")
+            self.retry: Any = import_module("google.api_core.retry")
+            self.field_mask: Any = import_module("google.protobuf.field_mask_pb2")
+        except ImportError as error:
+            raise UnsupportedError(
+                f"the vertex adapter needs the package google-cloud-aiplatform ({error.name} is missing): "
+                "pip install 'waypost[vertex]'"
+            ) from None
+
+
+class VertexClient:
+    """Calls to one project and location, within the registry's quota. Safe to use from several threads."""
+
+    def __init__(self, config: VertexConfig) -> None:
+        self.config = config
+        self.quota = Quota(config.quota_per_minute, patience=config.timeout)
+        self._lock = threading.Lock()
+        self._sdk: Sdk | None = None
+        self._services: dict[str, Any] = {}
+        self._secrets = _parts_to_hide(config)
+        self._closed = False
+
+    @property
+    def sdk(self) -> Sdk:
+        """The vendor's modules, loaded once (seconds)."""
+        with _IMPORT_LOCK:
+            if self._sdk is None:
+                self._sdk = Sdk()
+            return self._sdk
+
+    def read(self, service: str, method: str, **fields: Any) -> Any:
+        """Call a method that changes nothing. Answers the raw message. Errors: any AdapterError."""
+        return self._call(service, method, self._repeat_unavailable, fields)
+
+    def read_all(self, service: str, method: str, rows: str, **fields: Any) -> Iterator[Any]:
+        """Every row of a listing, page by page."""
+        token = ""
+        for _ in range(PAGES):
+            answer = self.read(service, method, page_size=PAGE, page_token=token, **fields)
+            yield from getattr(answer, rows)
+            if not answer.next_page_token or answer.next_page_token == token:
+                return
+            token = answer.next_page_token
+        raise TransientError(f"Vertex AI gave more than {PAGES} pages for {method}: it does not seem to end")
+
+    def write(self, service: str, method: str, **fields: Any) -> Any:
+        """Call a method once that changes something. Answers the raw message. Errors: any AdapterError."""
+        return self._call(service, method, self._never_repeat, fields)
+
+    def finish(self, method: str, **fields: Any) -> Any:
+        """Call a method of ModelService that starts a long-running operation, and wait for its answer.
+
+        Errors: TransientError when it takes longer than `operation_timeout`: then the outcome is unknown.
+        """
+        with self._translated(method):
+            operation = self._invoke("Model", method, self._never_repeat, fields)
+            polling = self.sdk.retry.Retry(
+                predicate=lambda error: type(error).__name__ == "_OperationNotComplete",
+                initial=0.05,
+                maximum=5.0,
+                multiplier=1.5,
+                timeout=self.config.operation_timeout,
+            )
+            answer = operation.result(
+                timeout=self.config.operation_timeout, retry=self._repeat_unavailable, polling=polling
+            )
+        return type(answer).pb(answer) if hasattr(type(answer), "pb") else answer
+
+    def close(self) -> None:
+        """Give the connections back. May be called twice."""
+        with self._lock:
+            self._closed = True
+            self.quota.close()
+            while self._services:
+                self._services.popitem()[1].transport.close()
+
+    def _call(self, service: str, method: str, retry: Any, fields: dict[str, Any]) -> Any:
+        with self._translated(method):
+            answer = self._invoke(service, method, retry, fields)
+            if hasattr(answer, "pages"):  # the library's own paging would call without our budget
+                answer = next(answer.pages)
+        return type(answer).pb(answer)
+
+    def _invoke(self, service: str, method: str, retry: Any, fields: dict[str, Any]) -> Any:
+        client = self._service(service)
+        self.quota.spend()
+        name = "".join(part.capitalize() for part in method.split("_"))
+        request = getattr(self.sdk.v1, f"{name}Request")(**fields)
+        return getattr(client, method)(request=request, retry=retry, timeout=self.config.timeout)
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        """What the vendor raises leaves as one of the contract's errors, without the vendor's behind it."""
+        try:
+            yield
+        except AdapterError as error:
+            raised: AdapterError = error
+        except self.sdk.exceptions.GoogleAPIError as error:
+            cause = getattr(error, "cause", None)
+            raised = translate(cause if isinstance(cause, Exception) else error, doing, self._secrets)
+        except self.sdk.auth_errors.GoogleAuthError as error:
+            raised = translate_credentials(error, self._secrets)
+        except TimeoutError:
+            raised = TransientError(f"Vertex AI has not finished in time ({doing}): its outcome is unknown")
+        except (TypeError, ValueError) as error:
+            raised = InvalidError(f"Vertex AI cannot take this ({doing}): {clean(str(error), self._secrets)}")
+        else:
+            return
+        raised.__context__ = None
+        raise raised from None
+
+    @property
+    def _repeat_unavailable(self) -> Any:
+        unavailable = self.sdk.exceptions.ServiceUnavailable
+        return self.sdk.retry.Retry(
+            predicate=self.sdk.retry.if_exception_type(unavailable),
+            initial=0.1,
+            maximum=2.0,
+            multiplier=2.0,
+            timeout=self.config.timeout,
+        )
+
+    @property
+    def _never_repeat(self) -> Any:
+        return self.sdk.retry.Retry(predicate=lambda error: False, timeout=self.config.timeout)
+
+    def _service(self, name: str) -> Any:
+        with self._lock:
+            if self._closed:
+                raise TransientError("the connection to Vertex AI was closed")
+            if name not in self._services:
+                self._services[name] = self._connect(name)
+            return self._services[name]
+
+    def _connect(self, name: str) -> Any:
+        host, port, tls = self.config.address
+        check_networks(host, port, self.config)
+        kind = getattr(self.sdk.v1, f"{name}ServiceClient").get_transport_class("grpc")
+        limit = self.config.max_response_mb * 1024 * 1024
+        options = [
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+        def open_channel(_: str, **keywords: Any) -> Any:
+            if tls:
+                return kind.create_channel(target, **keywords | {"options": options})
+            return self.sdk.grpc.insecure_channel(target, [*options, ("grpc.enable_http_proxy", 0)])
+
+        transport = kind(host=target, credentials=self._credentials(tls), channel=open_channel)
+        return getattr(self.sdk.v1, f"{name}ServiceClient")(transport=transport)
+
+    def _credentials(self, tls: bool) -> Any:
+        """Those of the configuration; else None, which is the environment's default; nobody's without TLS."""
+        if not tls:
+            return import_module("google.auth.credentials").AnonymousCredentials()
+        if self.config.credentials is None:
+            return None
+        return read_credentials(self.config.credentials.get_secret_value())
+
+
+def read_credentials(text: str) -> Any:
+    """Credentials from their JSON. Errors: AuthError, which never quotes the text.
+
+    Only keys of service accounts and authorized users are taken: other types make the library run
+    programs or call addresses that the text names.
+    """
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+    try:
+        info = json.loads(text)
+        kind = info.get("type")
+        if kind == "service_account":
+            account = import_module("google.oauth2.service_account").Credentials
+            return account.from_service_account_info(info, scopes=scopes)
+        if kind == "authorized_user":
+            return import_module("google.oauth2.credentials").Credentials.from_authorized_user_info(
+                info, scopes
+            )
+    except Exception as error:
+        raise AuthError(
+            f"`credentials` is no JSON of a service account or authorized user ({type(error).__name__}): "
+            "give file:PATH of the key file, or leave it out to use the environment's default"
+        ) from None
+    raise AuthError(
+        "`credentials` must be the JSON of a service account or authorized user: for workload identity "
+        "leave it out and set GOOGLE_APPLICATION_CREDENTIALS"
+    )
+
+
+def check_networks(host: str, port: int, config: VertexConfig) -> None:
+    """Raises InvalidError where the host has an address outside `allowed_networks`; nothing without such
+    a list.
+    """
+    if not config.allowed_networks:
+        return
+    try:
+        found = {item[4][0] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except OSError as error:
+        raise TransientError(f"the name {host} has no address: {error.strerror}") from None
+    for address in sorted(str(each).partition("%")[0] for each in found):
+        if not any(ip_address(address) in network for network in config.allowed_networks):
+            raise InvalidError(f"{host} is at {address}, which is outside `allowed_networks`")
+
+
+def _parts_to_hide(config: VertexConfig) -> tuple[str, ...]:
+    if config.credentials is None:
+        return ()
+    text = config.credentials.get_secret_value()
+    try:
+        info = json.loads(text)
+    except ValueError:
+        return (text,)
+    secret_fields = ("private_key", "private_key_id", "client_secret", "refresh_token")
+    values = [info[field] for field in secret_fields if isinstance(info, dict) and info.get(field)]
+    return (text, *(str(value) for value in values))

@@ -1,0 +1,86 @@
+"""The vendor's exceptions as the contract's errors: one line each, no secret, no vendor exception behind
+it.
+"""
+
+import re
+from typing import Any
+
+from adapters.errors import (
+    AdapterError,
+    AuthError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    TransientError,
+    UnsupportedError,
+)
+
+_BY_CODE: dict[str, type[AdapterError]] = {
+    "UNAUTHENTICATED": AuthError,
+    "PERMISSION_DENIED": AuthError,
+    "NOT_FOUND": NotFoundError,
+    "ALREADY_EXISTS": ConflictError,
+    "ABORTED": ConflictError,
+    "FAILED_PRECONDITION": ConflictError,
+    "INVALID_ARGUMENT": InvalidError,
+    "OUT_OF_RANGE": InvalidError,
+    "UNIMPLEMENTED": UnsupportedError,
+}
+_SECRET = re.compile(
+    r"ya29\.[\w.-]+|eyJ[\w-]{10,}(?:\.[\w-]*){0,2}|AIza[\w-]{20,}|-----BEGIN[\s\S]*?(?:-----END[^-]*-----|\Z)"
+    r"|(?i:bearer)\s+\S+|(?i:private_key|client_secret|refresh_token|password|token)[\"']?\s*[:=]\s*\S+"
+)
+_LIMIT = 300
+
+
+def translate(error: Exception, doing: str, secrets: tuple[str, ...] = ()) -> AdapterError:
+    """What the caller of an adapter should see instead of `error`, which came up while `doing` something."""
+    code = _code(error)
+    what = clean(str(getattr(error, "message", None) or error), secrets)
+    if code == "RESOURCE_EXHAUSTED":
+        return TransientError(f"Vertex AI's quota is spent ({doing}): {what}", retry_after=retry_delay(error))
+    kind = _BY_CODE.get(code)
+    if kind is not None:
+        return kind(f"Vertex AI refused ({doing}): {what}{_remedy(kind)}")
+    return TransientError(
+        f"Vertex AI did not answer as it should ({doing}): {code}: {what}", retry_after=retry_delay(error)
+    )
+
+
+def translate_credentials(error: Exception, secrets: tuple[str, ...] = ()) -> AdapterError:
+    """What the caller should see when credentials could not be read or renewed."""
+    if getattr(error, "retryable", False):
+        return TransientError(f"Google's token service did not answer: {clean(str(error), secrets)}")
+    return AuthError(
+        f"Google credentials cannot be used ({type(error).__name__}): {clean(str(error), secrets)}: "
+        "check `credentials`, or the environment's default credentials"
+    )
+
+
+def clean(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """One line of at most 300 characters in which nothing looks like a credential."""
+    for secret in secrets:
+        if len(secret) >= 6:
+            text = text.replace(secret, "•••")
+    text = " ".join(_SECRET.sub("•••", text).split())
+    return text if len(text) <= _LIMIT else text[: _LIMIT - 1] + "…"
+
+
+def retry_delay(error: Any) -> float | None:
+    """The seconds the service asked to wait (`google.rpc.RetryInfo`), or None."""
+    for detail in getattr(error, "details", None) or ():
+        delay = getattr(detail, "retry_delay", None)
+        if delay is not None:
+            return float(delay.seconds) + float(delay.nanos) / 1e9
+    return None
+
+
+def _code(error: Any) -> str:
+    status = getattr(error, "grpc_status_code", None)
+    return str(status.name) if status is not None else type(error).__name__
+
+
+def _remedy(kind: type[AdapterError]) -> str:
+    if kind is AuthError:
+        return " -- grant roles/aiplatform.viewer (roles/aiplatform.user to write) to these credentials"
+    return ""

@@ -1,0 +1,343 @@
+"""Vertex AI's messages as records. Pure functions over the raw messages of the vendor's library.
+
+What has no field of its own in a `VertexRecord` becomes a parameter (searched as `param.NAME:`):
+`source_type` and `source_copy` (`model_source_info`), `container_image`, `instance_schema_uri`,
+`parameters_schema_uri`, `prediction_schema_uri`, `explanation_method`. The message itself is the record's
+`native`, in the names of the REST API, without the values of the serving container's environment, which
+often hold secrets.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from adapters.errors import BadRecordError, NotFoundError
+from adapters.records import (
+    EndpointRecord,
+    Key,
+    Kind,
+    Lineage,
+    ModelRecord,
+    Parent,
+    Traffic,
+    VersionRecord,
+)
+
+CONSOLE = "https://console.cloud.google.com/vertex-ai"
+TOKEN_LABEL = "waypost-token"
+"""The label that makes a repeated registration recognisable."""
+_FRAMEWORK = re.compile(r"/prediction/(sklearn|xgboost|pytorch|tf2?)[-.]")
+_FRAMEWORK_NAMES = {"tf": "tensorflow", "tf2": "tensorflow"}
+_MODEL = re.compile(r"(projects/[^/]+/locations/[^/]+)/models/([^/@]+)(?:@(.+))?")
+_MUST_ENCODE = re.compile(r"[%:@\x00-\x20\x7f-\x9f,]")
+_NATIVE_ID = re.compile(r"([A-Za-z0-9_-]{1,128})(?:@([0-9]{1,15}))?#[0-9TZ:.+-]{1,64}")
+_METRIC_DEPTH = 4
+_METRICS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the resources live: what every native name begins with, and what the console's links need."""
+
+    project: str
+    location: str
+
+    @property
+    def parent(self) -> str:
+        """`projects/PROJECT/locations/LOCATION`."""
+        return f"projects/{self.project}/locations/{self.location}"
+
+    def model(self, model_id: str, version: str = "") -> str:
+        """The resource name of a model, or of one of its versions."""
+        return f"{self.parent}/models/{model_id}" + (f"@{version}" if version else "")
+
+    def endpoint(self, endpoint_id: str) -> str:
+        """The resource name of an endpoint."""
+        return f"{self.parent}/endpoints/{endpoint_id}"
+
+
+def model_id_of(message: Any) -> str:
+    """The id of a model or version: the last part of its name, without the version the service may append."""
+    return str(message.name).rpartition("/")[2].partition("@")[0]
+
+
+def key_of(kind: Kind, name: str, created: Any) -> Key:
+    """The identity of `name` (`ID`, `ID@VERSION`): with its creation, so that a re-created one is another."""
+    return Key(kind, f"{name}#{_text(created)}")
+
+
+def split_key(key: Key) -> tuple[str, str]:
+    """Model or endpoint id, and version (`""` for the others). Raises NotFoundError for a key nobody made."""
+    found = _NATIVE_ID.fullmatch(key.native_id)
+    if found is None or bool(found[2]) != (key.kind == "version"):
+        raise NotFoundError(f"{key.kind} {ascii(key.native_id)[:80]} does not exist")
+    return found[1], found[2] or ""
+
+
+def model_key(message: Any) -> Key:
+    """The key of the model that a message (of the model or of any of its versions) speaks of."""
+    return key_of("model", model_id_of(message), message.create_time)
+
+
+def version_key(message: Any) -> Key:
+    """The key of the version that a message speaks of."""
+    return key_of("version", f"{model_id_of(message)}@{message.version_id}", message.version_create_time)
+
+
+def shared_labels(versions: Iterable[Any]) -> dict[str, str]:
+    """The labels every version shows with the same value.
+
+    The service merges the labels of the model into those of each version, and never shows the model's
+    own; these are what can be seen of them.
+    """
+    shown = [dict(version.labels) for version in versions]
+    first, *others = shown or [{}]
+    return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
+
+
+def visible(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels that are somebody's, without the one this adapter sets."""
+    return {key: value for key, value in labels.items() if key != TOKEN_LABEL}
+
+
+def version_number(version: Any) -> int:
+    """The number of a version, which the service writes in decimal. 0 for anything else."""
+    text = str(version.version_id)
+    return int(text) if text.isdecimal() and len(text) < 16 else 0
+
+
+def aliases_of(versions: Iterable[Any]) -> dict[str, str]:
+    """Alias → version id, over all versions of a model."""
+    return {alias: version.version_id for version in versions for alias in version.version_aliases}
+
+
+def to_model(place: Place, versions: list[Any]) -> ModelRecord:
+    """The model that all these versions belong to. `versions` is every version, none left out.
+
+    Raises BadRecordError where the message makes no sense.
+    """
+    newest = max(versions, key=version_number)
+    name = model_id_of(newest)
+    try:
+        key, created, updated = model_key(newest), _time(newest.create_time), _time(newest.update_time)
+    except (ValueError, OverflowError) as error:
+        raise BadRecordError(f"model {name} cannot be understood: {error}", native=newest.name) from None
+    labels, aliases = visible(shared_labels(versions)), aliases_of(versions)
+    written = [newest.display_name, newest.description, labels, aliases]
+    return ModelRecord(
+        key=key,
+        name=name,
+        title=newest.display_name or None,
+        description=newest.description or None,
+        tags=labels,
+        aliases=aliases,
+        created_at=created,
+        updated_at=updated,
+        etag=_digest(written),
+        url=f"{CONSOLE}/models/locations/{place.location}/models/{name}?project={place.project}",
+        native={
+            "name": place.model(name),
+            "displayName": newest.display_name,
+            "description": newest.description,
+            "labels": labels,
+            "createTime": _text(newest.create_time),
+            "updateTime": _text(newest.update_time),
+        },
+    )
+
+
+def to_version(place: Place, message: Any, evaluations: Iterable[Any] = ()) -> VersionRecord:
+    """One version with its evaluations. Raises BadRecordError where the message makes no sense."""
+    name = model_id_of(message)
+    evaluations = sorted(evaluations, key=lambda each: (each.create_time.seconds, each.create_time.nanos))
+    try:
+        if not version_number(message):
+            raise ValueError(f"version id {message.version_id[:40]!r} is not a number")
+        native = _native(message)
+        native["evaluations"] = [_json(each) for each in evaluations]
+        return VersionRecord(
+            key=version_key(message),
+            model=model_key(message),
+            version=message.version_id,
+            description=message.version_description or None,
+            tags=visible(message.labels),
+            metrics=_metrics(evaluations),
+            params=_attributes(message),
+            framework=_framework(message),
+            artifact_uri=message.artifact_uri or None,
+            lineage=_lineage(place, message),
+            created_at=_time(message.version_create_time),
+            updated_at=_time(message.version_update_time),
+            etag=message.etag or _digest([dict(message.labels), message.version_description]),
+            url=f"{CONSOLE}/models/locations/{place.location}/models/{name}/versions/{message.version_id}"
+            f"?project={place.project}",
+            native=native,
+        )
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise BadRecordError(
+            f"version {name}:{message.version_id} cannot be understood: {error}", native=message.name
+        ) from None
+
+
+def to_endpoint(place: Place, message: Any, served: Mapping[tuple[str, str], Key]) -> EndpointRecord:
+    """One endpoint. `served` has the key of each deployed version, by model id and version.
+
+    What is deployed from another project or location has no key here: it stays in `native` only.
+    """
+    name = str(message.name).rpartition("/")[2]
+    percent: Counter[Key] = Counter()
+    for deployed in message.deployed_models:
+        key = served.get(deployed_version(message, deployed) or ("", ""))
+        if key is not None:
+            percent[key] += message.traffic_split.get(deployed.id, 0)
+    return EndpointRecord(
+        key=key_of("endpoint", name, message.create_time),
+        name=message.display_name or name,
+        state="DEPLOYED" if message.deployed_models else "EMPTY",
+        live=any(share > 0 for share in message.traffic_split.values()),
+        traffic=tuple(Traffic(key, float(share)) for key, share in sorted(percent.items())),
+        created_at=_time(message.create_time),
+        updated_at=_time(message.update_time),
+        etag=message.etag or None,
+        url=f"{CONSOLE}/online-prediction/locations/{place.location}/endpoints/{name}?project={place.project}",
+        native=_json(message),
+    )
+
+
+def deployed_version(endpoint: Any, deployed: Any) -> tuple[str, str] | None:
+    """Model id and version of a deployment, or None where the model lives in another project or location."""
+    found = _MODEL.fullmatch(deployed.model)
+    if found is None or found[1] != _parent(endpoint) or not deployed.model_version_id:
+        return None
+    return found[2], deployed.model_version_id
+
+
+def _parent(message: Any) -> str:
+    """Project and location as the service names them in its answers, where the project is a number."""
+    return "/".join(str(message.name).split("/")[:4])
+
+
+def _native(message: Any) -> dict[str, Any]:
+    native = _json(message)
+    for variable in native.get("containerSpec", {}).get("env", ()):
+        variable["value"] = "(hidden)"
+    return native
+
+
+def _json(message: Any) -> dict[str, Any]:
+    from google.protobuf.json_format import Error, MessageToDict
+
+    try:
+        as_dict: dict[str, Any] = MessageToDict(message)
+    except Error:  # a number that JSON cannot hold: metrics may be NaN
+        return {"name": message.name}
+    return as_dict
+
+
+def _metrics(evaluations: Iterable[Any]) -> dict[str, float]:
+    """Every number of every evaluation, the newest winning; nested names are joined with a dot."""
+    found: dict[str, float] = {}
+    for evaluation in evaluations:
+        found |= dict(_numbers(evaluation.metrics, "", _METRIC_DEPTH))
+    return dict(list(found.items())[:_METRICS])
+
+
+def _numbers(value: Any, name: str, depth: int) -> Iterator[tuple[str, float]]:
+    kind = value.WhichOneof("kind")
+    if kind == "number_value" and name and math.isfinite(value.number_value):
+        yield name, value.number_value
+    elif kind == "struct_value" and depth:
+        for key in sorted(value.struct_value.fields):
+            inner = value.struct_value.fields[key]
+            yield from _numbers(inner, f"{name}.{key}" if name else key, depth - 1)
+
+
+def _attributes(message: Any) -> dict[str, str]:
+    info, schemata = message.model_source_info, message.predict_schemata
+    source = (
+        type(info).DESCRIPTOR.fields_by_name["source_type"].enum_type.values_by_number.get(info.source_type)
+    )
+    explanation = message.explanation_spec.parameters.WhichOneof("method")
+    found = {
+        "source_type": source.name if source is not None and info.source_type else "",
+        "source_copy": "true" if info.copy else "",
+        "container_image": message.container_spec.image_uri,
+        "instance_schema_uri": schemata.instance_schema_uri,
+        "parameters_schema_uri": schemata.parameters_schema_uri,
+        "prediction_schema_uri": schemata.prediction_schema_uri,
+        "explanation_method": explanation or "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _framework(message: Any) -> str | None:
+    if label := message.labels.get("framework"):
+        return str(label)
+    found = _FRAMEWORK.search(message.container_spec.image_uri)
+    return _FRAMEWORK_NAMES.get(found[1], found[1]) if found else None
+
+
+def _lineage(place: Place, message: Any) -> Lineage:
+    job = message.pipeline_job or None
+    run = message.labels.get("run_id") or message.training_pipeline or None
+    job_id = message.pipeline_job.rpartition("/")[2]
+    return Lineage(
+        run_id=run,
+        run_url=f"{CONSOLE}/pipelines/locations/{place.location}/runs/{job_id}?project={place.project}"
+        if job
+        else None,
+        commit=message.labels.get("git_commit") or None,
+        pipeline=job,
+        parents=tuple(_parents(message)),
+    )
+
+
+def _parents(message: Any) -> Iterator[Parent]:
+    base, parent = message.base_model_source, _parent(message)
+    if garden := base.model_garden_source.public_model_name:
+        yield Parent(_reference(parent, garden, base.model_garden_source.version_id), "base")
+    if genie := base.genie_source.base_model_uri:
+        yield Parent(_reference(parent, genie), "base")
+    if original := message.original_model_info.model:
+        yield Parent(_reference(parent, original), "parent")
+
+
+def _reference(parent: str, resource: str, version: str = "") -> str:
+    """How a reference names this resource: `ID:3` under `parent`, else
+    `publishers/google/models/NAME:VERSION`.
+    """
+    own = _MODEL.fullmatch(resource)
+    if own is not None and own[1] == parent:
+        return f"{own[2]}:{own[3]}" if own[3] else own[2]
+    name, _, named_version = resource.partition("@")
+    name = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
+    if not name.startswith(("publishers/", "projects/")):
+        name = f"publishers/google/models/{name}"
+    version = version or named_version
+    return _encoded(name) + (f":{_encoded(version)}" if version else "")
+
+
+def _encoded(text: str) -> str:
+    return _MUST_ENCODE.sub(lambda found: quote(found[0], safe=""), text)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _text(moment: Any) -> str:
+    return str(moment.ToJsonString())
+
+
+def _time(moment: Any) -> datetime | None:
+    if not moment.seconds and not moment.nanos:
+        return None
+    found: datetime = moment.ToDatetime(tzinfo=UTC)
+    return found
