@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from adapters import BadRecordError, EndpointRecord, ModelRecord, Record, Schema, VersionRecord
+from adapters import BadRecordError, EndpointRecord, Kind, ModelRecord, Record, Schema, VersionRecord
 from federation.database import micros
 from federation.references import NAME_LIMIT
 
@@ -24,6 +24,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind) for kind in (ModelRecord, VersionRecord, EndpointRecord, Schema)
 }
+KINDS: Mapping[type, Kind] = {ModelRecord: "model", VersionRecord: "version", EndpointRecord: "endpoint"}
 _SILENT = frozenset({"etag", "updated_at", "native"})
 """Fields whose change alone is no news."""
 
@@ -132,6 +133,8 @@ def _finite(record: Record) -> Record:
 
 
 def _check(record: Record, size: int) -> None:
+    if record.key.kind != KINDS[type(record)]:
+        raise ValueError(f"its key says {record.key.kind}")
     if size > BODY_LIMIT:
         raise ValueError(f"it has {size} bytes, more than {BODY_LIMIT}")
     name = record.version if isinstance(record, VersionRecord) else record.name

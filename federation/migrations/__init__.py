@@ -1,0 +1,1 @@
+"""Alembic migrations of every table; `federation.schema` runs them."""

@@ -1,0 +1,15 @@
+"""How Alembic reaches our tables: on the connection that `federation.schema` hands over, inside its transaction."""
+
+from alembic import context
+
+from federation.schema import METADATA, compare_type, render_item
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=METADATA,
+    compare_type=compare_type,
+    render_item=render_item,
+    transactional_ddl=True,
+)
+context.run_migrations()

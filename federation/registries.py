@@ -1,0 +1,226 @@
+"""Registries as configured: the file is applied to the table under a generation, and every process reads the
+table.
+
+A registry that is gone from the file is detached (kept, stale) until it is forgotten. One that names a former
+name of its own is renamed, so that old references and everything known of it live on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from adapters import Adapter, BrokenPlugin, Discovered
+from federation import tables
+from federation.changes import Change
+from federation.database import now
+from federation.journal.entry import SYSTEM, Action, Entry
+from federation.journal.log import Batch
+from federation.references import is_registry_name
+from federation.secrets import SecretError, resolve
+from federation.stages import StageRuleError, StageRules, parse_rules
+
+
+class RegistryError(Exception):
+    """A registry cannot be used as configured. One line that names it, with cause and remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySpec:
+    """One registry as the configuration file gives it. Times in seconds; `sync_every` 0 means only when
+    asked.
+    """
+
+    name: str
+    kind: str
+    team: str
+    sync_every: float = 60.0
+    full_every: float = 3600.0
+    writable: bool = False
+    stages: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    former_names: Sequence[str] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+CONFIGURED = ("kind", "team", "sync_every", "full_every", "writable", "stages", "former_names", "config")
+
+
+def check(spec: RegistrySpec, adapters: Discovered) -> None:
+    """Everything that can be said of a registry without asking its backend. Errors: `RegistryError`."""
+    if not is_registry_name(spec.name):
+        raise RegistryError(
+            f"registry {spec.name!r}: a name has 1 to 63 of a-z, 0-9, '-', '_', '.', the first a letter or digit"
+        )
+    adapter = adapter_class(spec.name, spec.kind, adapters)
+    try:
+        parse_rules(spec.stages, adapter.stage_rules)
+    except StageRuleError as error:
+        raise RegistryError(f"registry {spec.name}: {error}") from None
+    open_adapter(spec.name, spec.kind, spec.config, adapters).close()
+
+
+def adapter_class(name: str, kind: str, adapters: Discovered) -> type[Adapter]:
+    """The adapter of a registry's kind. Errors: `RegistryError`."""
+    try:
+        return adapters.get(kind)
+    except BrokenPlugin as error:
+        raise RegistryError(f"registry {name}: {error}") from None
+
+
+def open_adapter(name: str, kind: str, config: Mapping[str, Any], adapters: Discovered) -> Adapter:
+    """The adapter of a registry, configured, not yet connected. Errors: `RegistryError`, without any secret."""
+    adapter = adapter_class(name, kind, adapters)
+    try:
+        return adapter(
+            adapter.config_type(**resolve(config, adapter.config_type, f"registries.{name}.config"))
+        )
+    except SecretError as error:
+        raise RegistryError(f"registry {name}: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "config"
+        known = ", ".join(sorted(adapter.config_type.model_fields))
+        hint = f" (known: {known})" if first["type"] == "extra_forbidden" else ""
+        raise RegistryError(f"registry {name}: config.{where}: {first['msg'].lower()}{hint}") from None
+    except Exception as error:
+        raise RegistryError(
+            f"registry {name}: adapter {kind} cannot be opened: {type(error).__name__}"
+        ) from error
+
+
+def rules_of(row: Row[Any], adapters: Discovered) -> StageRules:
+    """The stage rules of a registry's row."""
+    return parse_rules(row.stages, adapter_class(row.name, row.kind, adapters).stage_rules)
+
+
+def apply(connection: Connection, specs: Sequence[RegistrySpec], *, actor: str = SYSTEM) -> list[str]:
+    """Bring the table in line with the file, in one transaction. Returns one line per thing that changed.
+
+    The specs were checked and their names are unique.
+    """
+    batch, done = Batch(), list[str]()
+    registries = tables.registry.c
+    rows = {row.name: row for row in connection.execute(select(tables.registry))}
+    generation = 1 + (connection.execute(select(func.max(registries.generation))).scalar() or 0)
+
+    def tell(action: Action, name: str, registry_id: int, line: str, **details: Any) -> None:
+        done.append(line)
+        batch.record(Entry(action=action, actor=actor, registry=name, details=details), registry_id)
+        batch.change(Change("registry", registry_id, registry_id))
+
+    wanted = {spec.name for spec in specs}
+    for spec in specs:
+        former = next(
+            (n for n in spec.former_names if n in rows and n not in wanted and spec.name not in rows), None
+        )
+        values = {name: value for name, value in _plain(spec).items() if name in CONFIGURED}
+        row = rows.pop(former or spec.name, None)
+        if row is None:
+            registry_id = connection.execute(
+                insert(tables.registry)
+                .values(**EMPTY, **values, name=spec.name, generation=generation)
+                .returning(registries.id)
+            ).scalar_one()
+            tell(
+                Action.REGISTRY_APPLIED,
+                spec.name,
+                registry_id,
+                f"{spec.name}: added",
+                kind=spec.kind,
+                team=spec.team,
+            )
+            continue
+        changed = sorted(name for name, value in values.items() if getattr(row, name) != value)
+        if row.kind != spec.kind:
+            raise RegistryError(
+                f"registry {spec.name} was {row.kind} and is {spec.kind} now: give it another name, or forget it first"
+            )
+        if changed or former or row.detached_at is not None:
+            connection.execute(
+                update(tables.registry)
+                .where(registries.id == row.id)
+                .values(**values, name=spec.name, generation=generation, detached_at=None, **_again(changed))
+            )
+        if former:
+            line = f"{former}: renamed to {spec.name}"
+            tell(Action.REGISTRY_RENAMED, spec.name, row.id, line, former=former)
+        if row.detached_at is not None:
+            tell(Action.REGISTRY_ATTACHED, spec.name, row.id, f"{spec.name}: attached again")
+        if changed:
+            line = f"{spec.name}: changed {', '.join(changed)}"
+            tell(Action.REGISTRY_CHANGED, spec.name, row.id, line, fields=changed)
+    for row in rows.values():
+        if row.detached_at is None:
+            connection.execute(
+                update(tables.registry)
+                .where(registries.id == row.id)
+                .values(detached_at=now(), generation=generation)
+            )
+            tell(
+                Action.REGISTRY_DETACHED,
+                row.name,
+                row.id,
+                f"{row.name}: detached, its models are kept until it is forgotten",
+            )
+    if done:
+        batch.append(connection)
+    return done
+
+
+def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
+    """Remove a detached registry and everything known of it but its journal entries. Errors: `RegistryError`."""
+    row = connection.execute(select(tables.registry).where(tables.registry.c.name == name)).one_or_none()
+    if row is None:
+        raise RegistryError(f"there is no registry {name}: `waypost registries list` names them")
+    if row.detached_at is None:
+        raise RegistryError(
+            f"registry {name} is still configured: take it out of the file and apply that first"
+        )
+    versions = select(tables.version.c.id).where(tables.version.c.registry_id == row.id)
+    connection.execute(delete(tables.traffic).where(tables.traffic.c.version_id.in_(versions)))
+    for target in (
+        tables.span, tables.version, tables.model, tables.endpoint, tables.candidate, tables.quarantine, tables.sync,
+    ):  # fmt: skip
+        connection.execute(delete(target).where(target.c.registry_id == row.id))
+    connection.execute(delete(tables.registry).where(tables.registry.c.id == row.id))
+    batch = Batch()
+    batch.record(Entry(action=Action.REGISTRY_FORGOTTEN, actor=actor, registry=name), row.id)
+    batch.change(Change("registry", row.id, row.id))
+    batch.append(connection)
+
+
+EMPTY: Mapping[str, Any] = {
+    "identity": None,
+    "backend_version": None,
+    "missing": [],
+    "full_seconds": None,
+    "last_error": None,
+    "failures": 0,
+    "partial": False,
+    "held": 0,
+    "models": 0,
+    "versions": 0,
+    "endpoints": 0,
+    "lease_owner": None,
+    "lease_epoch": 0,
+}
+"""A registry of which nothing is known yet."""
+
+
+def _again(changed: Sequence[str]) -> dict[str, Any]:
+    """What must be read anew: another address may show other records, other rules decide other stages."""
+    return (
+        {"watermark": None, "failures": 0, "requested_at": now()}
+        if {"config", "stages"} & set(changed)
+        else {}
+    )
+
+
+def _plain(spec: RegistrySpec) -> dict[str, Any]:
+    values = asdict(spec)
+    values["stages"] = {stage: list(rules) for stage, rules in spec.stages.items()}
+    values["former_names"] = list(spec.former_names)
+    values["config"] = dict(spec.config)
+    return values

@@ -1,0 +1,99 @@
+"""The schema of the database: which one it has, which one this Waypost needs, and bringing the first to the second.
+
+Alembic costs a third of a second to import, so it is only imported where something is to be migrated.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Engine, inspect, text
+from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import AutoString
+
+import federation.tables
+from federation.database import DatabaseError, UTCTime, reading, writing
+from federation.journal import log
+from federation.journal.entry import FORMAT, Action, Entry
+
+LATEST = "0001"
+"""The newest migration. A test holds it against the migrations and the migrations against the tables."""
+METADATA = SQLModel.metadata
+FOLDER = Path(__file__).parent / "migrations"
+__all__ = ["FOLDER", "LATEST", "METADATA", "compare_type", "current", "migrate", "render_item", "require"]
+
+assert federation.tables.head is not None
+
+
+def current(connection: Connection) -> str | None:
+    """The schema the database has; None for an empty database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def require(engine: Engine) -> None:
+    """See that the database has the schema this Waypost needs; bring an SQLite one to it. Errors: `DatabaseError`."""
+    with reading(engine) as connection:
+        found = current(connection)
+    if found == LATEST:
+        return
+    if engine.dialect.name == "sqlite":
+        migrate(engine)
+        return
+    raise DatabaseError(
+        f"the database has schema {found or 'none'}, this Waypost needs {LATEST}: run `waypost migrate` and start again"
+    )
+
+
+def migrate(engine: Engine) -> tuple[str | None, str]:
+    """Bring the database to the newest schema, in one transaction. Returns what it had and what it has."""
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(8772001)"))
+        found = current(connection)
+        if found == LATEST:
+            return found, LATEST
+        from alembic import command  # deferred: a third of a second
+
+        config = alembic_config(connection)
+        if found is not None and found > LATEST:
+            raise DatabaseError(
+                f"the database has schema {found}, newer than {LATEST}: install a newer Waypost"
+            )
+        command.upgrade(config, "head")
+        batch = log.Batch()
+        if found is None:
+            log.start(connection)
+            origin = f"waypost-{secrets.token_hex(8)}"
+            batch.record(Entry(action=Action.JOURNAL_STARTED, details={"origin": origin, "format": FORMAT}))
+        else:
+            batch.record(
+                Entry(action=Action.SCHEMA_MIGRATED, before={"schema": found}, after={"schema": LATEST})
+            )
+        batch.append(connection)
+        return found, LATEST
+
+
+def alembic_config(connection: Connection) -> Any:
+    """Alembic's configuration for our migrations on a connection."""
+    from alembic.config import Config  # deferred, see above
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def compare_type(
+    context: Any, inspected: Any, metadata: Any, inspected_type: Any, metadata_type: Any
+) -> bool | None:
+    """Whether a column's type differs; a `UTCTime` is stored as a whole number."""
+    return not isinstance(inspected_type, BigInteger) if isinstance(metadata_type, UTCTime) else None
+
+
+def render_item(kind: str, item: Any, context: Any) -> Any:
+    """Migrations name the types of the database, never ours, so that old ones keep working."""
+    if kind == "type" and isinstance(item, UTCTime):
+        return "sa.BigInteger()"
+    return "sa.String()" if kind == "type" and isinstance(item, AutoString) else False

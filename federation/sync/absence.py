@@ -1,0 +1,158 @@
+"""Absence: from what a listing lacked to a tombstone.
+
+A listing that lacks something makes it a candidate only: listings skip records, credentials lose permissions,
+backends are restored empty. A tombstone needs the backend's own word that the record is gone (`get` says
+`NotFoundError`). Many candidates at once are held until a person confirms them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from adapters import Key, Kind, Listing, NotFoundError, Record
+from federation import bulk, tables
+from federation.catalogue.writer import TABLES
+from federation.database import micros, now
+
+ALWAYS_BELIEVED = 10
+"""So few absences are never held: each is proved one by one anyway."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """Which surrogate ids a scan has met, one bit each: a million fit into 125 KB."""
+
+    bits: dict[Kind, bytearray] = field(
+        default_factory=lambda: {"model": bytearray(), "version": bytearray(), "endpoint": bytearray()}
+    )
+
+    def add(self, kind: Kind, ids: Iterable[int]) -> None:
+        """Mark ids as met."""
+        bits = self.bits[kind]
+        for i in ids:
+            byte = i >> 3
+            if byte >= len(bits):
+                bits.extend(bytes(byte + 1 - len(bits) + 4096))
+            bits[byte] |= 1 << (i & 7)
+
+    def __contains__(self, item: tuple[Kind, int]) -> bool:
+        kind, i = item
+        bits = self.bits[kind]
+        return i >> 3 < len(bits) and bool(bits[i >> 3] & (1 << (i & 7)))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something known that a whole listing lacked."""
+
+    kind: Kind
+    id: int
+    key: Key
+
+
+def candidates(
+    connection: Connection, registry_id: int, listings: Sequence[Listing], seen: Seen
+) -> list[Candidate]:
+    """What is known in the listed parts and was not met, models first. Versions of a missing model are left
+    out: they go with it.
+    """
+    found: list[Candidate] = []
+    missing_models: set[int] = set()
+    for kind in ("model", "version", "endpoint"):
+        target = TABLES[kind].c
+        scopes = [listing.of for listing in listings if listing.kind == kind]
+        if not scopes:
+            continue
+        query = select(target.id, target.native_id, *([target.model_id] if kind == "version" else [])).where(
+            target.registry_id == registry_id, target.deleted_at.is_(None)
+        )
+        if None not in scopes:
+            natives = sorted(scope.native_id for scope in scopes if scope is not None)
+            models = select(tables.model.c.id).where(
+                tables.model.c.registry_id == registry_id, tables.model.c.native_id.in_(natives)
+            )
+            query = query.where(target.model_id.in_(models))
+        for row in connection.execute(query.execution_options(yield_per=10_000)):
+            if (kind, row.id) not in seen and not (kind == "version" and row.model_id in missing_models):
+                found.append(Candidate(kind, row.id, Key(kind, row.native_id)))
+                if kind == "model":
+                    missing_models.add(row.id)
+    return found
+
+
+def must_hold(missing: Sequence[Candidate], known: Mapping[str, int]) -> bool:
+    """Whether so much is missing at once that a person should look first: over a quarter of a kind, or all of
+    it.
+    """
+    for kind in ("model", "version", "endpoint"):
+        count, total = sum(candidate.kind == kind for candidate in missing), known.get(kind, 0)
+        if count > max(ALWAYS_BELIEVED, total // 4) or (count == total and count > 1):
+            return True
+    return False
+
+
+def prove(missing: Iterable[Candidate], get: Callable[[Key], Record]) -> tuple[list[Candidate], list[Record]]:
+    """Ask the backend for each: those it says are gone, and the records of those it still has. Errors: what
+    `get` raises else.
+    """
+    gone: list[Candidate] = []
+    there: list[Record] = []
+    for candidate in missing:
+        try:
+            there.append(get(candidate.key))
+        except NotFoundError:
+            gone.append(candidate)
+    return gone, there
+
+
+def store_held(connection: Connection, registry_id: int, missing: Sequence[Candidate]) -> int:
+    """Make these the registry's candidates, keeping since when and whether confirmed. Returns how many are
+    new.
+    """
+    held = tables.candidate.c
+    known = {
+        (row.kind, row.target_id)
+        for row in connection.execute(select(tables.candidate).where(held.registry_id == registry_id))
+    }
+    wanted = {(candidate.kind, candidate.id) for candidate in missing}
+    for kind, target_id in known - wanted:
+        connection.execute(
+            delete(tables.candidate).where(
+                held.registry_id == registry_id, held.kind == kind, held.target_id == target_id
+            )
+        )
+    new = sorted(wanted - known)
+    rows = [(registry_id, kind, target_id, micros(now()), False) for kind, target_id in new]
+    bulk.insert(
+        connection, tables.candidate, ("registry_id", "kind", "target_id", "since", "confirmed"), rows
+    )
+    return len(new)
+
+
+def confirmed(connection: Connection, registry_id: int) -> set[tuple[str, int]]:
+    """The candidates that a person has confirmed."""
+    held = tables.candidate.c
+    query = select(held.kind, held.target_id).where(held.registry_id == registry_id, held.confirmed)
+    return {(row.kind, row.target_id) for row in connection.execute(query)}
+
+
+def confirm(connection: Connection, registry_id: int) -> int:
+    """A person believes the held deletes; the next run proves each and writes the tombstones. Returns how
+    many.
+    """
+    held = tables.candidate.c
+    return connection.execute(
+        update(tables.candidate)
+        .where(held.registry_id == registry_id, held.confirmed.is_(False))
+        .values(confirmed=True)
+    ).rowcount
+
+
+def known_counts(connection: Connection, registry_id: int) -> dict[str, int]:
+    """How many models, versions and endpoints live in a registry."""
+    counts: dict[str, int] = {}
+    for kind, target in TABLES.items():
+        query = select(func.count()).where(target.c.registry_id == registry_id, target.c.deleted_at.is_(None))
+        counts[kind] = int(connection.execute(query).scalar_one())
+    return counts

@@ -1,0 +1,61 @@
+"""One registry is synchronised by one worker at a time: a lease in its row, and a fencing epoch.
+
+The epoch grows with every new holder. Whoever writes checks, in the same transaction, that the epoch is still
+its own; so one that was paused and wakes late writes nothing.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, or_, select, update
+
+from federation import tables
+
+LEASE = timedelta(seconds=15)
+"""How long a lease lasts without being renewed. Every chunk renews it, and so does the worker's heartbeat."""
+
+
+class FencedError(Exception):
+    """Another worker has taken this registry over: stop, nothing was written."""
+
+
+def take(connection: Connection, registry_id: int, owner: str, at: datetime) -> int | None:
+    """Take the lease when it is free, has run out, or is ours already. Returns the new epoch, or None."""
+    registries = tables.registry.c
+    free = or_(registries.lease_owner.is_(None), registries.lease_owner == owner, registries.lease_until < at)
+    taken = connection.execute(
+        update(tables.registry)
+        .where(registries.id == registry_id, free)
+        .values(lease_owner=owner, lease_epoch=registries.lease_epoch + 1, lease_until=at + LEASE)
+        .returning(registries.lease_epoch)
+    ).scalar_one_or_none()
+    return None if taken is None else int(taken)
+
+
+def hold(connection: Connection, registry_id: int, epoch: int, at: datetime) -> None:
+    """Renew the lease and lock its row for this transaction. Errors: `FencedError` when it is no longer ours."""
+    registries = tables.registry.c
+    held = connection.execute(
+        update(tables.registry)
+        .where(registries.id == registry_id, registries.lease_epoch == epoch)
+        .values(lease_until=at + LEASE)
+    ).rowcount
+    if held != 1:
+        raise FencedError(f"the lease of registry {registry_id} went to another worker")
+
+
+def release(connection: Connection, registry_id: int, epoch: int) -> None:
+    """Give the lease back; nothing happens when it is no longer ours."""
+    registries = tables.registry.c
+    connection.execute(
+        update(tables.registry)
+        .where(registries.id == registry_id, registries.lease_epoch == epoch)
+        .values(lease_owner=None, lease_until=None)
+    )
+
+
+def holder(connection: Connection, registry_id: int, at: datetime) -> str | None:
+    """Who holds the lease now, or None."""
+    registries = tables.registry.c
+    query = select(registries.lease_owner).where(registries.id == registry_id, registries.lease_until >= at)
+    found: str | None = connection.execute(query).scalar_one_or_none()
+    return found

@@ -1,0 +1,504 @@
+"""One run of the synchronisation of one registry: from the queued row to `ok`, `partial` or `failed`.
+
+Fetching, checking and digesting happen with no transaction open. Each chunk is one transaction that also
+saves the page token, so a run that is cut off anywhere goes on where it was, with nothing lost or doubled.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+
+from adapters import (
+    Adapter,
+    AdapterError,
+    BackendInfo,
+    BadRecordError,
+    Deleted,
+    Discovered,
+    Key,
+    Listing,
+    Page,
+    TransientError,
+)
+from federation import tables
+from federation.catalogue import codec
+from federation.catalogue.codec import Encoded
+from federation.catalogue.writer import TABLES, Origin, Writer
+from federation.changes import Change
+from federation.database import DatabaseError, now, reading, writing
+from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
+from federation.registries import RegistryError, open_adapter, rules_of
+from federation.sync import absence, lease
+from federation.sync.calls import Abandoned, call
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+CHUNK = 1000
+"""Records in a page and a transaction."""
+PAGES = 1_000_000
+"""No scan has so many pages: one that does goes round in circles."""
+TRIES = 3
+"""How often a call is made that fails in a way that may pass."""
+PATIENCE = 20.0
+"""Longest wait, in seconds, inside a run for a backend that asks to be called later."""
+ERRORS_KEPT = 20
+
+
+class StoppedError(Exception):
+    """The worker is stopping: the run goes on, where it is, at the next start."""
+
+
+class ReplacedError(Exception):
+    """The backend at this address is another one than before."""
+
+
+@dataclass(slots=True)
+class SyncContext:
+    """What every run needs. `owner` names this worker; `settled` waits until followers have passed a
+    position.
+    """
+
+    engine: Engine
+    adapters: Discovered
+    owner: str
+    settled: Callable[[int], None] = lambda position: None
+    abandoned: Abandoned = field(default_factory=Abandoned)
+    sleep: Callable[[float], None] = time.sleep
+    stopping: Callable[[], bool] = lambda: False
+    opened: dict[int, tuple[int, Adapter]] = field(default_factory=dict)
+    """Adapters in use, by registry, with the generation they were opened for."""
+    probed: dict[int, datetime] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Run:
+    """The state of one run while it lasts."""
+
+    context: SyncContext
+    registry: Row[Any]
+    sync_id: int
+    epoch: int
+    full: bool
+    since: str | None
+    page: str | None
+    begun: datetime
+    adapter: Adapter
+    seen: absence.Seen = field(default_factory=absence.Seen)
+    listed: list[Listing] = field(default_factory=list)
+    orphans: list[Any] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    position: int = 0
+
+    def call(self, what: str, function: Callable[[], T]) -> T:
+        """Call the adapter with a deadline, again where that may help. Errors: `AdapterError`."""
+        for attempt in range(TRIES):
+            try:
+                deadline = max(60.0, 4 * self.adapter_timeout)
+                return call(
+                    f"{self.registry.name}: {what}",
+                    function,
+                    deadline=deadline,
+                    abandoned=self.context.abandoned,
+                )
+            except TransientError as error:
+                wait = error.retry_after if error.retry_after is not None else 0.5 * 4**attempt
+                if attempt == TRIES - 1 or wait > PATIENCE:
+                    raise
+                self.context.sleep(wait)
+                self.renew()
+        raise AssertionError("unreachable")
+
+    @property
+    def adapter_timeout(self) -> float:
+        return float(self.registry.config.get("timeout", 15.0))
+
+    def renew(self) -> None:
+        """Keep the lease while the backend keeps us waiting."""
+        with writing(self.context.engine) as connection:
+            lease.hold(connection, self.registry.id, self.epoch, now())
+
+    @contextmanager
+    def chunk(self) -> Iterator[Writer]:
+        """One fenced transaction: what is written goes in whole, with its journal entries and changes."""
+        with writing(self.context.engine) as connection:
+            lease.hold(connection, self.registry.id, self.epoch, now())
+            writer = Writer(connection, self.origin())
+            yield writer
+            self.counts.update(writer.counts)
+            connection.execute(
+                update(tables.sync)
+                .where(tables.sync.c.id == self.sync_id)
+                .values(page=self.page, counts=dict(self.counts), errors=self.errors[:ERRORS_KEPT])
+            )
+            if writer.batch.entries or writer.batch.changes:
+                self.position = writer.batch.append(connection).position
+
+    def origin(self) -> Origin:
+        """What this run's observations say about time."""
+        return Origin(
+            registry_id=self.registry.id,
+            registry=self.registry.name,
+            rules=rules_of(self.registry, self.context.adapters),
+            after=self.registry.last_success_at,
+            by=now(),
+            importing=self.registry.last_success_at is None,
+        )
+
+
+def run(context: SyncContext, sync_id: int) -> str | None:
+    """Carry out a queued or cut-off run. Returns its final state, or None when another worker has the
+    registry.
+    """
+    begun = now()
+    with writing(context.engine) as connection:
+        row = connection.execute(select(tables.sync).where(tables.sync.c.id == sync_id)).one()
+        registry = connection.execute(
+            select(tables.registry).where(tables.registry.c.id == row.registry_id)
+        ).one()
+        epoch = lease.take(connection, registry.id, context.owner, begun)
+        if epoch is None:
+            return None
+        resumed = row.state == "running"
+        full = row.full if resumed else row.asked_full or is_full_due(registry, begun)
+        since = row.since if resumed else None if full else registry.watermark
+        started = row.started_at if resumed else begun
+        connection.execute(
+            update(tables.sync)
+            .where(tables.sync.c.id == sync_id)
+            .values(state="running", full=full, since=since, epoch=epoch, started_at=started)
+        )
+        connection.execute(
+            update(tables.registry)
+            .where(tables.registry.c.id == registry.id)
+            .values(last_attempt_at=begun, requested_at=None)
+        )
+    try:
+        adapter = adapter_of(context, registry)
+    except RegistryError as error:
+        return _fail(context, registry, sync_id, epoch, str(error))
+    this = Run(context, registry, sync_id, epoch, full, since, row.page, started, adapter)
+    this.counts.update(row.counts)
+    try:
+        _identify(this)
+        watermark = _scan(this, resumed=row.page is not None)
+        return _finish(this, watermark)
+    except lease.FencedError:
+        return None
+    except StoppedError:
+        with writing(context.engine) as connection:
+            lease.release(connection, registry.id, epoch)
+        return None
+    except (AdapterError, ReplacedError) as error:
+        return _fail(context, registry, sync_id, epoch, str(error), this.counts)
+    except DatabaseError:
+        raise
+    except Exception as error:
+        log.exception("a run broke", registry=registry.name)
+        message = f"{registry.name}: an error inside Waypost ({type(error).__name__}): its log says more"
+        return _fail(context, registry, sync_id, epoch, message, this.counts)
+
+
+def is_full_due(registry: Row[Any], at: datetime) -> bool:
+    """Whether to list everything: when it never was, when it is cheap (a tenth of the interval), or at
+    `full_every`.
+    """
+    if registry.watermark is None or registry.last_full_at is None:
+        return True
+    cheap = registry.full_seconds is not None and registry.full_seconds <= 0.1 * registry.sync_every
+    return cheap or bool(at - registry.last_full_at >= timedelta(seconds=registry.full_every))
+
+
+def adapter_of(context: SyncContext, registry: Row[Any]) -> Adapter:
+    """The registry's adapter, opened anew when its configuration has changed. Errors: `RegistryError`."""
+    known = context.opened.get(registry.id)
+    if known is not None and known[0] == registry.generation:
+        return known[1]
+    if known is not None:
+        known[1].close()
+    adapter = open_adapter(registry.name, registry.kind, registry.config, context.adapters)
+    context.opened[registry.id] = (registry.generation, adapter)
+    context.probed.pop(registry.id, None)
+    return adapter
+
+
+def _identify(this: Run) -> None:
+    """Ask who the backend is, at the first run, at every full one, and after a failure."""
+    registry = this.registry
+    if registry.id in this.context.probed and not this.full and not registry.failures:
+        return
+    info: BackendInfo = this.call("probe", this.adapter.probe)
+    if registry.identity is not None and registry.identity != info.identity:
+        raise ReplacedError(
+            f"{registry.name}: the backend is another one than before: if that is meant, "
+            "configure it under a new name (with a new registry), else correct its address"
+        )
+    this.context.probed[registry.id] = now()
+    if (registry.identity, registry.backend_version, registry.missing) != (
+        info.identity,
+        info.version,
+        list(info.missing),
+    ):
+        with writing(this.context.engine) as connection:
+            lease.hold(connection, registry.id, this.epoch, now())
+            connection.execute(
+                update(tables.registry)
+                .where(tables.registry.c.id == registry.id)
+                .values(identity=info.identity, backend_version=info.version, missing=list(info.missing))
+            )
+
+
+def _scan(this: Run, *, resumed: bool) -> str | None:
+    """Read every page into the catalogue, then settle what was absent. Returns the new watermark."""
+    tokens: set[str] = set()
+    while True:
+        token = this.page
+
+        def fetch(token: str | None = token) -> Page:
+            return this.adapter.scan(since=this.since, page=token, limit=CHUNK)
+
+        page = this.call("scan", fetch)
+        if not isinstance(page, Page):
+            raise AdapterError(
+                f"{this.registry.name}: scan returned {type(page).__name__}, not a Page: report this to its author"
+            )
+        if page.next is not None and (page.next in tokens or len(tokens) > PAGES):
+            raise AdapterError(
+                f"{this.registry.name}: the listing goes round in circles (a page token came twice)"
+            )
+        tokens.add(page.next or "")
+        _take(this, page)
+        this.listed += page.listed
+        if page.next is None:
+            break
+        if this.context.stopping():
+            raise TransientError(
+                f"{this.registry.name}: the worker is stopping, the run goes on at the next start"
+            )
+    if this.since is None:
+        this.listed = [Listing("model"), Listing("version"), Listing("endpoint")]
+    # After a crash it is not known any more what the first part of the scan has met, so it proves no absence.
+    if not resumed:
+        _settle_absent(this)
+    return page.watermark
+
+
+def _take(this: Run, page: Page) -> None:
+    encoded, bad, gone = _sort_out(page)
+    this.page = page.next
+    with this.chunk() as writer:
+        writer.write(encoded)
+        for kind, target in TABLES.items():
+            natives = [key.native_id for key in gone if key.kind == kind]
+            if natives:
+                query = select(target.c.id).where(
+                    target.c.registry_id == this.registry.id, target.c.native_id.in_(natives)
+                )
+                writer.delete(kind, writer.connection.execute(query).scalars())
+        orphaned = [
+            BadRecordError(
+                f"version {record.version!a} belongs to a model that was not listed",
+                native=record.key.native_id,
+            )
+            for record in writer.orphans
+        ]
+        _quarantine(this, writer, [*bad, *orphaned], [e.record.key.native_id for e in encoded])
+    for kind, ids in writer.seen.items():
+        this.seen.add(kind, ids)
+
+
+def _sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], list[Key]]:
+    encoded: list[Encoded[Any]] = []
+    bad = list(page.bad)
+    gone: list[Key] = []
+    for record in page.records:
+        if isinstance(record, Deleted):
+            gone.append(record.key)
+            continue
+        try:
+            encoded.append(codec.encode(record))
+        except BadRecordError as error:
+            bad.append(error)
+    return encoded, bad, gone
+
+
+def _quarantine(this: Run, writer: Writer, bad: list[BadRecordError], good: list[str]) -> None:
+    """Keep what could not be read by name and reason; what can be read again leaves."""
+    held = tables.quarantine.c
+    connection, registry = writer.connection, this.registry
+    mine = held.registry_id == registry.id
+    known = set(connection.execute(select(held.native).where(mine)).scalars())
+    released = known.intersection(good)
+    if released:
+        connection.execute(delete(tables.quarantine).where(mine, held.native.in_(sorted(released))))
+    for error in {error.native: error for error in bad}.values():
+        this.errors.append(str(error))
+        native = error.native.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        if native in known:
+            connection.execute(
+                update(tables.quarantine)
+                .where(mine, held.native == native)
+                .values(error=str(error), last_seen_at=now())
+            )
+            continue
+        row = {"registry_id": registry.id, "native": native, "error": str(error)}
+        connection.execute(insert(tables.quarantine).values(**row, first_seen_at=now(), last_seen_at=now()))
+        this.counts["quarantined"] += 1
+        entry = Entry(action=Action.RECORD_QUARANTINED, registry=registry.name, details={"key": native})
+        writer.batch.record(entry, registry.id)
+    for native in sorted(released):
+        entry = Entry(action=Action.RECORD_RELEASED, registry=registry.name, details={"key": native})
+        writer.batch.record(entry, registry.id)
+
+
+def _settle_absent(this: Run) -> None:
+    """Tombstone what is proved gone; hold it when it is suspiciously much."""
+    registry = this.registry
+    with reading(this.context.engine) as connection:
+        missing = absence.candidates(connection, registry.id, this.listed, this.seen)
+        believed = absence.confirmed(connection, registry.id)
+        known = absence.known_counts(connection, registry.id) if missing else {}
+    if not missing and not registry.held:
+        return
+    unconfirmed = [candidate for candidate in missing if (candidate.kind, candidate.id) not in believed]
+    held = unconfirmed if absence.must_hold(unconfirmed, known) else []
+    checked = [candidate for candidate in missing if candidate not in held] if held else missing
+    gone, there = absence.prove(checked, lambda key: this.call("get", lambda: this.adapter.get(key)))
+    with this.chunk() as writer:
+        encoded, bad, _ = _sort_out(Page(tuple(there)))
+        writer.write(encoded)
+        _quarantine(this, writer, bad, [])
+        for kind in TABLES:
+            writer.delete(kind, [candidate.id for candidate in gone if candidate.kind == kind])
+        if held or registry.held:
+            _hold(this, writer, held)
+
+
+def _hold(this: Run, writer: Writer, held: list[absence.Candidate]) -> None:
+    registry = this.registry
+    new = absence.store_held(writer.connection, registry.id, held)
+    if held:
+        this.errors.append(
+            f"{len(held)} records are missing at once and were kept: if they are really gone, "
+            f"run `waypost registries confirm {registry.name}`"
+        )
+    writer.connection.execute(
+        update(tables.registry).where(tables.registry.c.id == registry.id).values(held=len(held))
+    )
+    if new:
+        details = {"count": len(held)}
+        writer.batch.record(
+            Entry(action=Action.DELETES_HELD, registry=registry.name, details=details), registry.id
+        )
+    elif registry.held and not held:
+        entry = Entry(
+            action=Action.DELETES_RELEASED, registry=registry.name, details={"count": registry.held}
+        )
+        writer.batch.record(entry, registry.id)
+
+
+def _finish(this: Run, watermark: str | None) -> str:
+    """Write the outcome; the run ends when the followers have passed what it wrote."""
+    context, registry = this.context, this.registry
+    if this.position:
+        context.settled(this.position)
+    state = "partial" if this.errors else "ok"
+    ended = now()
+    with writing(context.engine) as connection:
+        lease.hold(connection, registry.id, this.epoch, ended)
+        counts = absence.known_counts(connection, registry.id)
+        values: dict[str, Any] = {
+            "last_success_at": this.begun,
+            "last_error": this.errors[0] if this.errors else None,
+            "failures": 0,
+            "partial": bool(this.errors),
+            **{f"{kind}s": count for kind, count in counts.items()},
+        }
+        # A scan that left something out begins there again next time.
+        if not this.errors or this.full:
+            values["watermark"] = watermark
+        if this.full:
+            values["last_full_at"] = this.begun
+            values["full_seconds"] = (ended - this.begun).total_seconds()
+        connection.execute(
+            update(tables.registry).where(tables.registry.c.id == registry.id).values(**values)
+        )
+        connection.execute(
+            update(tables.sync)
+            .where(tables.sync.c.id == this.sync_id)
+            .values(
+                state=state,
+                page=None,
+                finished_at=ended,
+                counts=dict(this.counts),
+                errors=this.errors[:ERRORS_KEPT],
+                position=this.position or None,
+            )
+        )
+        _tell(connection, registry, state, this.counts)
+        lease.release(connection, registry.id, this.epoch)
+    return state
+
+
+def _fail(
+    context: SyncContext,
+    registry: Row[Any],
+    sync_id: int,
+    epoch: int,
+    message: str,
+    counts: Counter[str] | None = None,
+) -> str | None:
+    """A run that could not be finished: what it took in stays, the next one begins anew."""
+    context.probed.pop(registry.id, None)
+    line = message if message.startswith(registry.name) else f"{registry.name}: {message}"
+    try:
+        with writing(context.engine) as connection:
+            lease.hold(connection, registry.id, epoch, now())
+            connection.execute(
+                update(tables.registry)
+                .where(tables.registry.c.id == registry.id)
+                .values(last_error=line, failures=registry.failures + 1)
+            )
+            connection.execute(
+                update(tables.sync)
+                .where(tables.sync.c.id == sync_id)
+                .values(
+                    state="failed", errors=[line], counts=dict(counts or {}), page=None, finished_at=now()
+                )
+            )
+            _tell(connection, registry, "failed", Counter())
+            lease.release(connection, registry.id, epoch)
+    except lease.FencedError:
+        return None
+    return "failed"
+
+
+def _tell(connection: Connection, registry: Row[Any], state: str, counts: Counter[str]) -> None:
+    """One entry when a run found something, and one when the registry's state is another than before."""
+    batch = Batch()
+    news = {name: counts[name] for name in ("created", "changed", "deleted", "quarantined") if counts[name]}
+    if news:
+        batch.record(Entry(action=Action.SYNC_FINISHED, registry=registry.name, details=news), registry.id)
+    before = "failing" if registry.failures else "partial" if registry.partial else "ok"
+    if registry.last_success_at is None and not registry.failures:
+        before = "never"
+    after = {"failed": "failing"}.get(state, state)
+    if before != after:
+        entry = Entry(
+            action=Action.REGISTRY_STATE_CHANGED,
+            registry=registry.name,
+            before={"state": before},
+            after={"state": after},
+        )
+        batch.record(entry, registry.id)
+        batch.change(Change("registry", registry.id, registry.id))
+    if batch.entries:
+        batch.append(connection)

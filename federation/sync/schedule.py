@@ -1,0 +1,162 @@
+"""When which registry is synchronised, and by how many threads.
+
+A registry has at most one run at a time and a thread of its own while it runs (the bulkhead), so one that
+hangs keeps nobody else waiting. After failures its interval doubles up to a quarter of an hour (the breaker);
+a run that somebody asks for is made at once all the same.
+"""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from federation import tables
+from federation.database import EPOCH, DatabaseError, now, reading, writing
+from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
+from federation.sync.run import SyncContext, run
+from federation.sync.schemas import read_schemas
+
+log = structlog.get_logger(__name__)
+SLOWEST = timedelta(minutes=15)
+"""The longest pause between two tries of a registry that fails."""
+JITTER = 0.1
+SCHEMAS_AT_ONCE = 200
+
+
+def request(connection: Connection, registry_id: int, *, full: bool, actor: str | None = None) -> int:
+    """Queue a run, or join the one that waits already. Returns its id. `actor` None: the schedule itself
+    asks.
+    """
+    runs = tables.sync.c
+    waiting = connection.execute(
+        select(runs.id, runs.asked_full).where(runs.registry_id == registry_id, runs.state == "queued")
+    ).first()
+    if waiting is not None:
+        if full and not waiting.asked_full:
+            connection.execute(update(tables.sync).where(runs.id == waiting.id).values(asked_full=True))
+        return int(waiting.id)
+    at = now()
+    sync_id = connection.execute(
+        insert(tables.sync)
+        .values(
+            registry_id=registry_id,
+            state="queued",
+            full=full,
+            asked_full=full,
+            epoch=0,
+            counts={},
+            errors=[],
+            queued_at=at,
+        )
+        .returning(runs.id)
+    ).scalar_one()
+    if actor is not None:
+        name = connection.execute(
+            select(tables.registry.c.name).where(tables.registry.c.id == registry_id)
+        ).scalar_one()
+        batch = Batch()
+        details = {"sync": sync_id, "full": full}
+        batch.record(
+            Entry(action=Action.SYNC_REQUESTED, actor=actor, registry=name, details=details), registry_id
+        )
+        batch.append(connection)
+    return int(sync_id)
+
+
+def next_attempt(registry: Row[Any]) -> datetime | None:
+    """When a registry's next run is due by the schedule; None for one that is only synchronised when asked."""
+    if registry.requested_at is not None:
+        return registry.requested_at  # type: ignore[no-any-return]
+    if not registry.sync_every:
+        return None
+    if registry.last_attempt_at is None:
+        return EPOCH
+    pause = timedelta(seconds=registry.sync_every)
+    if registry.failures:
+        pause = max(pause, min(SLOWEST, pause * 2 ** min(registry.failures, 20)))
+    spread = random.Random(f"{registry.id} {registry.last_attempt_at}").uniform(
+        0, JITTER
+    )  # the same at every look
+    return registry.last_attempt_at + pause * (1 + spread)  # type: ignore[no-any-return]
+
+
+def waiting(connection: Connection, at: datetime) -> list[int]:
+    """The runs that can begin now, one per registry: queued ones, and ones cut off whose lease is free."""
+    runs, registries = tables.sync.c, tables.registry.c
+    query = (
+        select(runs.id, runs.registry_id)
+        .join(tables.registry, registries.id == runs.registry_id)
+        .where(runs.state.in_(("queued", "running")), registries.detached_at.is_(None))
+        .where(or_(registries.lease_owner.is_(None), registries.lease_until < at))
+        .order_by(runs.registry_id, runs.id)
+    )
+    return list({row.registry_id: row.id for row in reversed(connection.execute(query).all())}.values())
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """Starts what is due, in threads; `tick` is called again and again by the worker."""
+
+    context: SyncContext
+    threads: int = 8
+    on_end: Callable[[], None] = lambda: None
+    running: dict[int, Future[None]] = field(default_factory=dict)
+    """By sync id."""
+    pool: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="sync")
+
+    def tick(self) -> None:
+        """Queue what is due and start what waits. Errors: `DatabaseError`."""
+        self.running = {sync_id: future for sync_id, future in self.running.items() if not future.done()}
+        at = now()
+        with reading(self.context.engine) as connection:
+            rows = connection.execute(
+                select(tables.registry).where(tables.registry.c.detached_at.is_(None))
+            ).all()
+            busy = set(
+                connection.execute(
+                    select(tables.sync.c.registry_id).where(tables.sync.c.state.in_(("queued", "running")))
+                ).scalars()
+            )
+            startable = waiting(connection, at)
+        due = [
+            row
+            for row in rows
+            if row.id not in busy and (when := next_attempt(row)) is not None and when <= at
+        ]
+        if due:
+            with writing(self.context.engine) as connection:
+                startable += [request(connection, row.id, full=False) for row in due]
+        for sync_id in startable:
+            if sync_id not in self.running and len(self.running) < self.threads:
+                self.running[sync_id] = self.pool.submit(self._work, sync_id)
+
+    def close(self) -> None:
+        """Let running ones stop at their next page (`context.stopping` says so) and wait for them."""
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        for _, adapter in self.context.opened.values():
+            adapter.close()
+
+    def _work(self, sync_id: int) -> None:
+        try:
+            state = run(self.context, sync_id)
+            log.info("sync ended", sync=sync_id, state=state or "left to another worker")
+            if state in ("ok", "partial"):
+                with reading(self.context.engine) as connection:
+                    query = select(tables.sync.c.registry_id).where(tables.sync.c.id == sync_id)
+                    registry_id = connection.execute(query).scalar_one()
+                read_schemas(self.context, registry_id, SCHEMAS_AT_ONCE)
+        except DatabaseError as error:
+            log.warning("sync interrupted", sync=sync_id, error=str(error))
+        except Exception:
+            log.exception("sync broke", sync=sync_id)
+        finally:
+            self.on_end()
