@@ -1,0 +1,338 @@
+"""Reading the catalogue: what a reference means now or meant then, as one caller may see it.
+
+Hidden and absent are the same here: both raise `UnknownError` with the same words.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, or_, select
+
+from adapters import EndpointRecord, ModelRecord, Schema, VersionRecord
+from federation import tables
+from federation.access import View
+from federation.catalogue import codec
+from federation.references import Reference, decode_part, encode_part
+
+
+class UnknownError(LookupError):
+    """There is nothing under this reference that the caller may see."""
+
+    def __init__(self, ref: object) -> None:
+        super().__init__(f"{ref} is not known here")
+
+
+class GoneError(LookupError):
+    """What the reference named was deleted; `known` is what was known of it last."""
+
+    def __init__(self, ref: object, known: "Version | Model") -> None:
+        super().__init__(f"{ref} was deleted")
+        self.known = known
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """An endpoint that sends a version a share of its traffic, in percent."""
+
+    endpoint: EndpointRecord
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version with everything known of it. `id` is the incarnation; `aliases` are those that name it."""
+
+    id: int
+    registry_id: int
+    registry: str
+    team: str
+    kind: str
+    model_id: int
+    model: str
+    model_record: ModelRecord
+    record: VersionRecord
+    stage: str
+    stage_reason: str
+    deployed: bool
+    schema: Schema | None
+    aliases: tuple[str, ...]
+    first_seen_at: datetime
+    deleted_at: datetime | None
+
+    @property
+    def reference(self) -> Reference:
+        """The handle of this version while it lives."""
+        return Reference(self.registry, self.model, self.record.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model with its versions, newest first. `id` is the incarnation."""
+
+    id: int
+    registry_id: int
+    registry: str
+    team: str
+    kind: str
+    record: ModelRecord
+    versions: tuple[Version, ...]
+    first_seen_at: datetime
+    deleted_at: datetime | None
+
+    @property
+    def reference(self) -> Reference:
+        """The handle of this model while it lives."""
+        return Reference(self.registry, self.record.name)
+
+
+_registries, _models, _versions = tables.registry.c, tables.model.c, tables.version.c
+_VERSION: Select[Any] = (
+    select(
+        tables.version,
+        _registries.name.label("registry"),
+        _registries.team,
+        _registries.kind.label("kind"),
+        _models.name.label("model"),
+        _models.body.label("model_body"),
+    )
+    .join(tables.model, _models.id == _versions.model_id)
+    .join(tables.registry, _registries.id == _versions.registry_id)
+)
+
+
+def read_version(
+    connection: Connection,
+    view: View,
+    reference: Reference,
+    *,
+    incarnation: int | None = None,
+    as_of: datetime | None = None,
+) -> Version:
+    """The version a reference names: by its version, an alias, a stage, or (bare model) the newest one.
+
+    `incarnation` asks for one that may be gone; `as_of` for what held the alias or stage then. Errors:
+    `UnknownError`, `GoneError`.
+    """
+    named = and_(*_named(connection, view, reference))
+    if incarnation is not None:
+        row = connection.execute(_VERSION.where(named, _versions.id == incarnation)).one_or_none()
+        if row is None:
+            raise UnknownError(reference)
+        return _version(row)
+    if as_of is not None:
+        return _then(connection, named, reference, as_of)
+    living = _VERSION.where(named, _versions.deleted_at.is_(None), _models.deleted_at.is_(None))
+    row = _pick(connection, living, reference)
+    if row is not None:
+        return _version(row)
+    if reference.alias is None and reference.stage is None:
+        gone = _pick(connection, _VERSION.where(named), reference)
+        if gone is not None:
+            raise GoneError(reference, _version(gone))
+    raise UnknownError(reference)
+
+
+def read_model(
+    connection: Connection, view: View, reference: Reference, *, incarnation: int | None = None
+) -> Model:
+    """The model a reference names, whatever version it goes on to name. Errors: `UnknownError`, `GoneError`."""
+    query = (
+        select(
+            tables.model, _registries.name.label("registry"), _registries.team, _registries.kind.label("kind")
+        )
+        .join(tables.registry, _registries.id == _models.registry_id)
+        .where(*_named(connection, view, reference))
+        .order_by(_models.deleted_at.is_not(None), _models.id.desc())
+    )
+    if incarnation is not None:
+        query = query.where(_models.id == incarnation)
+    row = connection.execute(query.limit(1)).one_or_none()
+    if row is None:
+        raise UnknownError(reference)
+    versions = _VERSION.where(_versions.model_id == row.id)
+    if row.deleted_at is None:
+        versions = versions.where(_versions.deleted_at.is_(None))
+    rows = sorted(connection.execute(versions), key=_age, reverse=True)
+    found = Model(
+        id=row.id,
+        registry_id=row.registry_id,
+        registry=row.registry,
+        team=row.team,
+        kind=row.kind,
+        record=codec.decode_model(row.body),
+        versions=tuple(_version(version) for version in rows),
+        first_seen_at=row.first_seen_at,
+        deleted_at=row.deleted_at,
+    )
+    if row.deleted_at is not None and incarnation is None:
+        raise GoneError(reference, found)
+    return found
+
+
+def read_versions(connection: Connection, view: View, ids: Iterable[int]) -> dict[int, Version]:
+    """The versions with these ids that the caller may see, living or not, by id."""
+    query = _VERSION.where(_versions.id.in_(sorted(ids)), view.clause(_versions.registry_id))
+    return {row.id: _version(row) for row in connection.execute(query)}
+
+
+def read_serving(connection: Connection, view: View, version_id: int) -> list[Serving]:
+    """The endpoints that serve a version, most traffic first."""
+    shares, endpoints = tables.traffic.c, tables.endpoint.c
+    query = (
+        select(endpoints.body, shares.percent)
+        .join(tables.endpoint, endpoints.id == shares.endpoint_id)
+        .where(shares.version_id == version_id, endpoints.deleted_at.is_(None))
+        .where(view.clause(endpoints.registry_id))
+        .order_by(shares.percent.desc(), endpoints.id)
+    )
+    return [Serving(codec.decode_endpoint(row.body), row.percent) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time in which a version held a stage or alias, with the intervals of its begin and end."""
+
+    version: str
+    incarnation: int
+    kind: str
+    value: str
+    began_after: datetime | None
+    began_by: datetime
+    ended_after: datetime | None
+    ended_by: datetime | None
+    source: str
+    began_actor: str | None
+    ended_actor: str | None
+
+    def holds_at(self, time: datetime) -> bool:
+        """Whether it is known to have held at that time, as far as Waypost had seen by then."""
+        return self.began_by <= time and (self.ended_by is None or time < self.ended_by)
+
+
+def read_timeline(connection: Connection, view: View, reference: Reference) -> list[Span]:
+    """Who held which stage and alias of a model (or of the one version named), newest first. Errors:
+    `UnknownError`.
+    """
+    try:
+        model = read_model(connection, view, reference)
+    except GoneError as gone:
+        assert isinstance(gone.known, Model)
+        model = gone.known
+    spans = tables.span.c
+    query = (
+        select(tables.span, _versions.version)
+        .join(tables.version, _versions.id == spans.version_id)
+        .where(spans.model_id == model.id)
+        .order_by(spans.began_by.desc(), spans.id.desc())
+    )
+    if reference.version is not None:
+        query = query.where(_versions.version == encode_part(reference.version))
+    if reference.alias is not None:
+        query = query.where(spans.kind == "alias", spans.value == reference.alias)
+    if reference.stage is not None:
+        query = query.where(spans.kind == "stage", spans.value == reference.stage)
+    return [
+        Span(
+            decode_part(row.version), row.version_id, row.kind, row.value, row.began_after, row.began_by,
+            row.ended_after, row.ended_by, row.source, row.began_actor, row.ended_actor,
+        )
+        for row in connection.execute(query)
+    ]  # fmt: skip
+
+
+def _named(connection: Connection, view: View, reference: Reference) -> list[Any]:
+    """The conditions that registry and model of a reference make; a registry's former names are its names
+    too.
+    """
+    conditions = [_models.name == encode_part(reference.model), view.clause(_registries.id)]
+    known = connection.execute(select(_registries.id).where(_registries.name == reference.registry)).scalar()
+    if known is None:
+        rows = connection.execute(select(_registries.id, _registries.former_names))
+        known = next((row.id for row in rows if reference.registry in row.former_names), None)
+    return [*conditions, _registries.id == known]
+
+
+def _pick(connection: Connection, query: Select[Any], reference: Reference) -> Row[Any] | None:
+    """The row that a selector means among a model's versions: of several, the most recently created."""
+    if reference.version is not None:
+        query = query.where(_versions.version == encode_part(reference.version))
+    elif reference.stage is not None:
+        query = query.where(_versions.stage == reference.stage)
+    elif reference.alias is not None:
+        row = connection.execute(query.limit(1)).first()
+        target = None if row is None else codec.aliases_of(row.model_body).get(reference.alias)
+        if target is None:
+            return None
+        query = query.where(_versions.version == encode_part(target))
+    return max(connection.execute(query), key=_age, default=None)
+
+
+def _then(connection: Connection, named: Any, reference: Reference, as_of: datetime) -> Version:
+    """What a reference meant at a time, with the stage and aliases of then. Errors: `UnknownError`."""
+    spans = tables.span.c
+    query = _VERSION.where(
+        named,
+        _versions.first_seen_at <= as_of,
+        or_(_versions.deleted_at.is_(None), _versions.deleted_at > as_of),
+    )
+    rows = {row.id: row for row in connection.execute(query)}
+    held: dict[int, set[tuple[str, str]]] = {}
+    at_that_time = select(spans.version_id, spans.kind, spans.value).where(
+        spans.version_id.in_(sorted(rows)),
+        spans.began_by <= as_of,
+        or_(spans.ended_by.is_(None), spans.ended_by > as_of),
+    )
+    for version_id, kind, value in connection.execute(at_that_time):
+        held.setdefault(version_id, set()).add((kind, value))
+    wanted: tuple[str, str] | None = None
+    if reference.alias is not None:
+        wanted = ("alias", reference.alias)
+    elif reference.stage is not None and reference.stage != "none":
+        wanted = ("stage", reference.stage)
+    chosen = [
+        row
+        for row in rows.values()
+        if (reference.version is None or row.version == encode_part(reference.version))
+        and (wanted is None or wanted in held.get(row.id, ()))
+    ]
+    row = max(chosen, key=_age, default=None)
+    if row is None:
+        raise UnknownError(reference)
+    return _version(row, held.get(row.id, set()))
+
+
+def _age(row: Row[Any]) -> tuple[datetime, int]:
+    """Order of creation: the backend's time where it gives one, else when we first saw it."""
+    return row.created_at or row.first_seen_at, row.id
+
+
+def _version(row: Row[Any], then: set[tuple[str, str]] | None = None) -> Version:
+    record = codec.decode_version(row.body)
+    model = codec.decode_model(row.model_body)
+    if then is None:
+        aliases = sorted(alias for alias, version in model.aliases.items() if version == record.version)
+        stage, reason = row.stage, row.stage_reason
+    else:
+        aliases = sorted(value for kind, value in then if kind == "alias")
+        stage = next((value for kind, value in then if kind == "stage"), "none")
+        reason = row.stage_reason if stage == row.stage else "history"
+    return Version(
+        id=row.id,
+        registry_id=row.registry_id,
+        registry=row.registry,
+        team=row.team,
+        kind=row.kind,
+        model_id=row.model_id,
+        model=decode_part(row.model),
+        model_record=model,
+        record=record,
+        stage=stage,
+        stage_reason=reason,
+        deployed=row.deployed,
+        schema=record.schema or codec.decode_schema(row.schema_body),
+        aliases=tuple(aliases),
+        first_seen_at=row.first_seen_at,
+        deleted_at=row.deleted_at,
+    )

@@ -1,0 +1,102 @@
+"""How the registries stand: fresh, stale, failing, and what the last run said."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from federation import tables
+from federation.access import View
+from federation.catalogue.reader import UnknownError
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """A registry and how fresh what is known of it is. `state` as in the design; `lag` in seconds since the
+    last success.
+    """
+
+    id: int
+    name: str
+    kind: str
+    team: str
+    state: str
+    writable: bool
+    sync_every: float
+    last_success_at: datetime | None
+    last_attempt_at: datetime | None
+    lag: float | None
+    last_error: str | None
+    models: int
+    versions: int
+    endpoints: int
+    held: int
+    quarantined: int
+    missing: Sequence[str]
+    backend_version: str | None
+    former_names: Sequence[str]
+
+
+STALE_AFTER = 3
+"""A registry is stale when so many of its intervals have passed without a success."""
+
+
+def registry_state(row: Any, at: datetime) -> str:
+    """One word for how a registry stands: ok, partial, stale, failing, never or detached."""
+    if row.detached_at is not None:
+        return "detached"
+    if row.failures:
+        return "failing"
+    if row.last_success_at is None:
+        return "never"
+    if row.sync_every and at - row.last_success_at > timedelta(seconds=STALE_AFTER * row.sync_every + 30):
+        return "stale"
+    return "partial" if row.partial else "ok"
+
+
+def read_registries(
+    connection: Connection, view: View, at: datetime, *, name: str | None = None
+) -> list[RegistryState]:
+    """The registries of a view, by name. With `name` only that one, also by a former name. Errors:
+    `UnknownError`.
+    """
+    set_aside = tables.quarantine.c
+    bad: Mapping[int, int] = {
+        row[0]: row[1]
+        for row in connection.execute(
+            select(set_aside.registry_id, func.count()).group_by(set_aside.registry_id)
+        )
+    }
+    query = select(tables.registry).where(view.clause(tables.registry.c.id)).order_by(tables.registry.c.name)
+    states = [
+        RegistryState(
+            id=row.id,
+            name=row.name,
+            kind=row.kind,
+            team=row.team,
+            state=registry_state(row, at),
+            writable=row.writable,
+            sync_every=row.sync_every,
+            last_success_at=row.last_success_at,
+            last_attempt_at=row.last_attempt_at,
+            lag=None if row.last_success_at is None else (at - row.last_success_at).total_seconds(),
+            last_error=row.last_error,
+            models=row.models,
+            versions=row.versions,
+            endpoints=row.endpoints,
+            held=row.held,
+            quarantined=bad.get(row.id, 0),
+            missing=row.missing,
+            backend_version=row.backend_version,
+            former_names=row.former_names,
+        )
+        for row in connection.execute(query)
+    ]
+    if name is None:
+        return states
+    chosen = [s for s in states if s.name == name] or [s for s in states if name in s.former_names]
+    if not chosen:
+        raise UnknownError(f"registry {name}")
+    return chosen[:1]
