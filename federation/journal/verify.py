@@ -352,8 +352,7 @@ class NotAnExportError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The first thing that is wrong. `first` and `last` are the numbers of the entries among which the bad
-    one is.
+    """The first thing that is wrong: the bad entry is one of number `first` to `last`, often a single one.
 
     Both are None where no entry is to blame. `line` counts from 1 over all files.
     """
@@ -447,7 +446,7 @@ class _Check:
         self.met = 0
         self.frontier = Frontier()
         self.waiting: list[bytes] = []
-        self.count = 0
+        self.count = self.vouched = 0
         self.last: Checkpoint | None = None
         self.open: dict[str, Any] = {}
 
@@ -474,7 +473,8 @@ class _Check:
         hashes = tuple(_hashes(line, "frontier")) if "frontier" in line else ()
         if not report.partial and len(hashes) != report.first.bit_count():
             raise _BadError(f"the frontier does not fit {report.first} entries before the export")
-        self.frontier, self.count = Frontier(report.first, hashes), report.first
+        self.frontier = Frontier(report.first, hashes)
+        self.count = self.vouched = report.first
         if not report.partial:
             self.meet(self.frontier.root(), report.first)
 
@@ -525,6 +525,8 @@ class _Check:
                 raise _BadError("it is out of order, or beyond the end", (seq, seq))
         elif seq != self.count:
             raise _BadError(f"missing; number {seq} stands in its place", (self.count, self.count))
+        elif self.last and self.last.size > seq:
+            raise _BadError("it stands below a checkpoint that counts it", (seq, seq))
         elif seq >= self.report.end:
             raise _BadError(
                 f"it is beyond the end, which the first line says is {self.report.end}", (seq, seq)
@@ -562,7 +564,7 @@ class _Check:
         digest = self.committed().get(name)
         if not isinstance(digest, str) or not self.report.entries:
             raise _BadError(f"it commits to no value called {name[:40]!a}", here)
-        if not verify_commitment(_part(_commitment, digest), salt, value):
+        if not 16 <= len(salt) <= 32 or _base64(commitment_digest(salt, value)) != digest:
             raise _BadError(f"the value called {name[:40]!a} is not the one it commits to", here)
         self.report.values += 1
 
@@ -618,15 +620,12 @@ class _Check:
             raise _BadError(f"a checkpoint of {checkpoint.size} entries stands below entry {self.count - 1}")
         root = self.grow().root()
         if verify_consistency(self.count, root, checkpoint.size, checkpoint.root, proof):
+            self.vouched = self.count
             return
-        since = max(self.report.first, self.report.signed)
-        if checkpoint.size > self.count and not proof:
-            missing = (self.count, checkpoint.size - 1)
-            raise _BadError(f"missing; a checkpoint of {checkpoint.size} entries counts them", missing)
-        raise _BadError(
-            f"at least one of them is not what was signed in the checkpoint of {checkpoint.size} entries",
-            (since, max(since, self.count - 1)),
-        )
+        span = (self.vouched, max(self.vouched, checkpoint.size - 1))
+        wrong = "missing or not" if checkpoint.size > self.count and not proof else "not"
+        message = f"at least one is {wrong} what was signed in the checkpoint of {checkpoint.size} entries"
+        raise _BadError(message, span)
 
     def follows(self, checkpoint: Checkpoint, proof: list[bytes]) -> None:
         """A checkpoint of a partial export grew out of the one before it."""
@@ -656,17 +655,14 @@ class _Check:
     def finish(self) -> None:
         report = self.report
         if not report.partial and self.count < report.end:
-            raise _BadError(
-                f"missing; the first line says the export goes up to {report.end - 1}", (self.count,) * 2
-            )
+            message = f"missing; the first line says the export goes up to {report.end - 1}"
+            raise _BadError(message, (self.count, self.count))
         for known, note in self.known:
             self.outside(known, note)
+        if not report.partial and self.vouched < self.count:
+            raise _BadError("no signed checkpoint covers them", (self.vouched, self.count - 1))
         if self.last is None:
             raise _BadError("no signed checkpoint is in the export, so nothing vouches for it")
-        if not report.partial and report.signed < self.count:
-            raise _BadError(
-                "no signed checkpoint covers them", (max(report.signed, report.first), self.count - 1)
-            )
         if self.demanded:
             names = ", ".join(sorted(key.name for key in self.demanded))
             raise _BadError(f"never countersigned by {names}: the log's key alone vouches for this history")
@@ -750,10 +746,6 @@ def _hashes(line: dict[str, Any], name: str) -> list[bytes]:
 
 def _misses(line: dict[str, Any], name: str, what: str) -> NoReturn:
     raise _BadError(f"a line of type {str(line.get('type'))[:40]!a} needs {what} as `{name}`")
-
-
-def _commitment(text: str) -> bytes:
-    return _decode_base64(text, "a commitment")
 
 
 def _part(parse: Callable[[_From], _To], value: _From) -> _To:

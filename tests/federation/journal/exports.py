@@ -1,7 +1,7 @@
 """A small journal with keys, a witness, commitments and checkpoints, and its exports."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +93,10 @@ class Book:
         return ExportedEntry(seq, self.entries[seq], self.leaves[seq], self.values[seq], proof)
 
     def export(self, path: Path, *, first: int = 0, end: int | None = None) -> Path:
+        path.write_bytes(b"".join(self.export_lines(first, end)))
+        return path
+
+    def export_lines(self, first: int = 0, end: int | None = None) -> Iterator[bytes]:
         end = len(self.entries) if end is None else end
         before = frontier_at(first, self.read) if first else Frontier()
         checkpoints = [point for point in self.checkpoints if point.size <= end]
@@ -101,11 +105,9 @@ class Book:
             proof = consistency_proof(end, beyond.size, self.read)
             checkpoints.append(ExportedCheckpoint(beyond.size, beyond.note, proof))
         entries = map(self.exported, range(first, end))
-        lines = export_lines(ORIGIN, self.verifiers, before, end, entries, checkpoints)
-        path.write_bytes(b"".join(lines))
-        return path
+        return export_lines(ORIGIN, self.verifiers, before, end, entries, checkpoints)
 
-    def bundle(self, path: Path, numbers: Sequence[int]) -> Path:
+    def bundle_lines(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Some entries, those that announce keys, and the checkpoints that carry trust from key to key."""
         rotations = [seq for seq, data in enumerate(self.entries) if b'"action":"key.rotated"' in data]
         parts: list[ExportedCheckpoint | ExportedEntry] = []
@@ -123,8 +125,7 @@ class Book:
         for seq in sorted(number for number in numbers if number > above):
             parts.append(self.exported(seq, inclusion_proof(seq, final.size, self.read)))
         first = min([*rotations, *numbers])
-        path.write_bytes(b"".join(bundle_lines(ORIGIN, self.verifiers, parts, first, final.size)))
-        return path
+        return bundle_lines(ORIGIN, self.verifiers, parts, first, final.size)
 
     def grown(self, point: ExportedCheckpoint, last: int) -> ExportedCheckpoint:
         return ExportedCheckpoint(point.size, point.note, consistency_proof(last, point.size, self.read))
@@ -146,5 +147,6 @@ def make_book(seed: int, count: int = 60) -> Book:
         book.fill(rng.randrange(1, 12), rng)
         if len(book.keys) == 1 and len(book.entries) > count // 2:
             book.rotate(signing_key(ORIGIN, ED25519, rng.randbytes(32)))
-        book.sign()
+        else:
+            book.sign()
     return book
