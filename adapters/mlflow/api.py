@@ -1,0 +1,243 @@
+"""MLflow's REST API, as much of it as the adapter uses. Answers are MLflow's own dictionaries, checked in
+shape only.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from adapters.contract import Observer
+from adapters.errors import (
+    AdapterError,
+    AuthError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    TransientError,
+    UnsupportedError,
+)
+from adapters.http import Endpoint, HttpClient, Reply
+from adapters.mlflow.config import MlflowConfig
+
+Raw = dict[str, Any]
+"""An object as MLflow gives it."""
+
+ROOT = "/api/2.0/mlflow"
+NEWEST_FIRST = ["last_updated_timestamp DESC", "name ASC"]
+PROMPT_TAG = "mlflow.prompt.is_prompt"
+ONLY_PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
+RUNS_PER_CALL = 1000
+LOGGED_MODELS_PER_CALL = 200
+EXPERIMENTS_PER_CALL = 1000
+SAFE_ID = re.compile(r"^[A-Za-z0-9_-]{1,128}$")
+"""Ids that may stand in a filter; whatever else a backend calls an id is not looked up."""
+
+
+class Listed(NamedTuple):
+    """One page of a listing of MLflow's. `next` is its page token, None at the end."""
+
+    rows: list[Any]
+    next: str | None
+
+
+class MlflowApi:
+    """The calls. Errors: any `AdapterError`; `NotFoundError` only where MLflow itself says that it is so."""
+
+    def __init__(self, config: MlflowConfig) -> None:
+        self.config = config
+        secrets = tuple(secret for secret in (config.password, config.token) if secret is not None)
+        headers = {"Authorization": f"Bearer {config.token.get_secret_value()}"} if config.token else {}
+        if config.workspace:
+            headers["X-MLFLOW-WORKSPACE"] = config.workspace
+        self.http = HttpClient(
+            Endpoint(
+                url=config.url,
+                timeout=config.timeout,
+                max_bytes=config.max_response_mb << 20,
+                headers=headers,
+                auth=(config.username, config.password) if config.username and config.password else None,
+                secrets=secrets,
+                allowed_networks=config.allowed_networks,
+                verify=config.verify,
+                ca_file=config.ca_file,
+            ),
+            explain=explain,
+        )
+        self._experiments: list[str] = []
+
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of every request."""
+        self.http.observer = observer
+
+    def server_version(self) -> str:
+        """The version MLflow says it is, `unknown` where it does not say."""
+        try:
+            said = self.http.call("GET", "/version", repeatable=True, max_bytes=4096).body.decode(
+                "ascii", "replace"
+            )
+        except (InvalidError, NotFoundError):
+            return "unknown"
+        return said.strip() if re.fullmatch(r"\d+\.\d+[0-9A-Za-z.+-]{0,30}\s*", said) else "unknown"
+
+    def models(self, *, prompts: bool, token: str | None, size: int) -> Listed:
+        """Registered models, or prompts, newest change first. MLflow leaves prompts out of the first."""
+        params = {"max_results": size, "order_by": NEWEST_FIRST, "page_token": token}
+        if prompts:
+            params["filter"] = ONLY_PROMPTS
+        return self._page(f"{ROOT}/registered-models/search", params, "registered_models")
+
+    def versions(self, *, where: str | None, token: str | None, size: int) -> Listed:
+        """Model versions that meet a filter, newest change first."""
+        params = {"max_results": size, "order_by": NEWEST_FIRST, "page_token": token, "filter": where}
+        return self._page(f"{ROOT}/model-versions/search", params, "model_versions")
+
+    def model(self, name: str) -> Raw:
+        """The model that lives under this name now."""
+        return self._object(f"{ROOT}/registered-models/get", {"name": name}, "registered_model")
+
+    def version(self, name: str, version: str) -> Raw:
+        """The version that lives under this name and number now."""
+        return self._object(f"{ROOT}/model-versions/get", {"name": name, "version": version}, "model_version")
+
+    def experiment(self, experiment_id: str) -> Raw:
+        """One experiment."""
+        return self._object(f"{ROOT}/experiments/get", {"experiment_id": experiment_id}, "experiment")
+
+    def run(self, run_id: str) -> Raw:
+        """One run."""
+        return self._object(f"{ROOT}/runs/get", {"run_id": run_id}, "run")
+
+    def runs(self, ids: Iterable[str]) -> dict[str, Raw]:
+        """Runs by id, deleted ones too; what this credential cannot see, or is gone, is left out."""
+        known = bool(self._experiments)
+        found = self._search_runs(sorted(set(ids)))
+        missing = sorted(set(ids) - found.keys())
+        if missing and known:
+            self._experiments = []
+            found.update(self._search_runs(missing))
+        return found
+
+    def logged_models(self, ids: Iterable[str]) -> dict[str, Raw]:
+        """Logged models by id; what this credential cannot see, or is gone, is left out."""
+        found: dict[str, Raw] = {}
+        for batch in batches(sorted(set(ids)), LOGGED_MODELS_PER_CALL):
+            body = {
+                "experiment_ids": self._experiment_ids(),
+                "filter": f"model_id IN ({quoted(batch)})",
+                "max_results": LOGGED_MODELS_PER_CALL,
+            }
+            for model in self._search("/logged-models/search", body, "models"):
+                found[_text(model, "info", "model_id")] = model
+        return found
+
+    def artifact(self, name: str, version: str, path: str, max_bytes: int) -> bytes:
+        """A file beside a version's model, as bytes."""
+        params = {"name": name, "version": version, "path": path}
+        return self.http.call(
+            "GET", "/model-versions/get-artifact", params=params, repeatable=True, max_bytes=max_bytes
+        ).body
+
+    def write(self, method: str, path: str, body: Raw) -> Raw:
+        """Change something; sent once. Errors: `TransientError` when it is unknown whether it was applied."""
+        answer = self.http.call(method, ROOT + path, body=body).json()
+        return answer if isinstance(answer, dict) else {}
+
+    def _search_runs(self, ids: Sequence[str]) -> dict[str, Raw]:
+        found: dict[str, Raw] = {}
+        for batch in batches(ids, RUNS_PER_CALL):
+            body = {
+                "experiment_ids": self._experiment_ids(),
+                "filter": f"attributes.run_id IN ({quoted(batch)})",
+                "max_results": RUNS_PER_CALL,
+                "run_view_type": "ALL",
+            }
+            for run in self._search("/runs/search", body, "runs"):
+                found[_text(run, "info", "run_id")] = run
+        return found
+
+    def _experiment_ids(self) -> list[str]:
+        if not self._experiments:
+            body = {"max_results": EXPERIMENTS_PER_CALL, "view_type": "ALL"}
+            found = self._search("/experiments/search", body, "experiments")
+            self._experiments = [_text(experiment, "experiment_id") for experiment in found]
+        return self._experiments
+
+    def _search(self, path: str, body: Raw, field: str) -> Iterator[Raw]:
+        seen: set[str] = set()
+        while True:
+            answer = self.http.call("POST", ROOT + path, body=body, repeatable=True).json()
+            page = self._listed(answer, field)
+            yield from (row for row in page.rows if isinstance(row, dict))
+            if page.next is None:
+                return
+            if page.next in seen:
+                raise TransientError(looping(self.http.host, path))
+            seen.add(page.next)
+            body = {**body, "page_token": page.next}
+
+    def _page(self, path: str, params: Raw, field: str) -> Listed:
+        return self._listed(self.http.get(path, params), field)
+
+    def _listed(self, answer: Any, field: str) -> Listed:
+        rows = answer.get(field, []) if isinstance(answer, dict) else None
+        token = answer.get("next_page_token") if isinstance(answer, dict) else None
+        if not isinstance(rows, list) or not isinstance(token, str | None):
+            raise TransientError(
+                f"{self.http.host} did not answer with a list of {field}: check that it is MLflow"
+            )
+        return Listed(rows, token or None)
+
+    def _object(self, path: str, params: Raw, field: str) -> Raw:
+        answer = self.http.get(path, params)
+        found = answer.get(field) if isinstance(answer, dict) else None
+        if not isinstance(found, dict):
+            raise TransientError(f"{self.http.host} did not answer with a {field}: check that it is MLflow")
+        return found
+
+
+def explain(reply: Reply) -> AdapterError | None:
+    """MLflow's own error codes. A 404 is a proof of absence only when MLflow itself gave it."""
+    if reply.status in (401, 429):
+        return None
+    code = reply.json().get("error_code") if reply.is_json and reply.body[:1] == b"{" else None
+    said = f"{reply.host}: {reply.detail() or code}"
+    match code:
+        case "RESOURCE_DOES_NOT_EXIST" if reply.detail().startswith("Workspace"):
+            return InvalidError(f"{said}: check the registry's `workspace`")
+        case "RESOURCE_DOES_NOT_EXIST":
+            return NotFoundError(said)
+        case "RESOURCE_ALREADY_EXISTS":
+            return ConflictError(said)
+        case "PERMISSION_DENIED":
+            return AuthError(f"{said}: give the permission to the registry's credentials")
+        case "INVALID_PARAMETER_VALUE" | "BAD_REQUEST" | "INVALID_STATE":
+            return InvalidError(said)
+        case "FEATURE_DISABLED" | "NOT_IMPLEMENTED":
+            return UnsupportedError(said)
+        case _ if reply.status == 404:
+            return InvalidError(
+                f"{reply.host} answered 404, there is no MLflow API: check the registry's `url`"
+            )
+        case _:
+            return None
+
+
+def looping(host: str, path: str) -> str:
+    """The line for a listing that would never end."""
+    return f"{host} gives the same page token again for {path}: its listing never ends"
+
+
+def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The items in slices of at most `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def quoted(ids: Iterable[str]) -> str:
+    """Ids for an `IN (…)` of MLflow's filters. They must be `SAFE_ID`s or names that need no escaping."""
+    return ",".join(f"'{each}'" for each in ids)
+
+
+def _text(row: Any, *path: str) -> str:
+    for step in path:
+        row = row.get(step) if isinstance(row, dict) else None
+    return row if isinstance(row, str) else ""

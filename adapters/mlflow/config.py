@@ -1,0 +1,55 @@
+"""How an MLflow registry is configured."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from adapters.contract import AdapterConfig
+
+
+class MlflowConfig(AdapterConfig):
+    """One MLflow tracking server, or one workspace of it.
+
+    Credentials are none, `username` and `password` (basic), or `token` (bearer).
+    """
+
+    url: str = Field(description="address of the MLflow server, for example http://127.0.0.1:5000")
+    username: str | None = Field(
+        default=None, description="for basic authentication, together with `password`"
+    )
+    password: SecretStr | None = Field(default=None, description="for basic authentication, with `username`")
+    token: SecretStr | None = Field(default=None, description="for bearer authentication")
+    workspace: str | None = Field(
+        default=None, pattern=r"^[!-~]{1,255}$", description="MLflow workspace; empty: the server's default"
+    )
+    ca_file: Path | None = Field(default=None, description="certificate authority of the server, PEM")
+    verify: bool = Field(default=True, description="check the server's certificate")
+    model_page: int = Field(default=1000, ge=1, le=1000, description="models asked for in one request")
+    version_page: int = Field(default=1000, ge=1, le=200_000, description="versions asked for in one request")
+    overlap: float = Field(
+        default=10.0,
+        ge=0,
+        le=3600,
+        description="seconds before the newest change seen that an incremental scan looks at again",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_plain_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http:// or https:// address, for example http://127.0.0.1:5000")
+        if "@" in parts.netloc:
+            raise ValueError("must not hold credentials: use `username` and `password`, or `token`")
+        if parts.query or parts.fragment:
+            raise ValueError("must end with the path: no ? and no #")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_credential(self) -> "MlflowConfig":
+        if (self.username is None) != (self.password is None):
+            raise ValueError("`username` and `password` go together")
+        if self.token is not None and self.username is not None:
+            raise ValueError("give either `token`, or `username` and `password`")
+        return self

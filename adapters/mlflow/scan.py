@@ -1,0 +1,444 @@
+"""How a scan walks an MLflow server, page by page, in a way that survives a restart between any two pages.
+
+A full scan lists models, prompts, versions, versions of prompts. An incremental one lists models and prompts
+(all: neither search can filter by time, and aliases and tags bump nothing), the versions of each model that
+has bumped, and the versions newest first down to the watermark. Everything is ordered newest change first, so
+the head of a listing tells whether anything is new.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from adapters.contract import Page
+from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, TransientError
+from adapters.mlflow.api import (
+    ONLY_PROMPTS,
+    SAFE_ID,
+    Listed,
+    MlflowApi,
+    Raw,
+    batches,
+    looping,
+    quoted,
+)
+from adapters.mlflow.keys import ModelId
+from adapters.mlflow.translate import (
+    Origins,
+    Translator,
+    logged_model_id,
+    model_identity,
+    text,
+    updated,
+    version_identity,
+)
+from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
+
+Phase = Literal["models", "prompts", "bumped", "versions", "prompt_versions", "end"]
+HEAD = 100
+"""Versions at the top of the listing whose digest tells whether anything is new."""
+MOST_BUMPED = 200
+"""Above this many models that have bumped, every version is listed instead."""
+BUMPED_PER_CALL = 50
+PLAIN_NAME = re.compile(r"^[A-Za-z0-9 ._-]+$")
+"""A name that stands in a filter as it is; any other is asked for by a pattern and compared here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The beginning of a listing that is ordered newest first: its first time, a digest of what follows."""
+
+    newest: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a watermark holds: the tops of the three listings as an earlier scan found them."""
+
+    models: Top
+    prompts: Top
+    versions: Top
+
+    def dump(self) -> Watermark:
+        """As the caller keeps it."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def load(cls, mark: Watermark) -> "Mark":
+        """Errors: `InvalidError` for one that is not of this adapter."""
+        try:
+            stored = json.loads(mark)
+            return cls(
+                *(Top(int(top["newest"]), str(top["digest"])) for top in map(stored.__getitem__, FIELDS))
+            )
+        except (ValueError, KeyError, TypeError):
+            raise InvalidError("the watermark is not one of this adapter: run a full scan") from None
+
+
+FIELDS = ("models", "prompts", "versions")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a scan stands. `page` is MLflow's token of the page being given, `done` its rows given."""
+
+    phase: Phase = "models"
+    page: str | None = None
+    number: int = 0
+    """How many pages of this listing came before."""
+    done: int = 0
+    group: int = 0
+    """Which group of bumped models is listed."""
+    since: Mark | None = None
+    models: Top = Top()
+    prompts: Top = Top()
+    versions: Top = Top()
+    bumped: tuple[tuple[int, str, bool], ...] = ()
+    """(creation, name, is a prompt) of models that may have bumped."""
+    everything: bool = False
+    """Too many have bumped: every version is listed."""
+    given: tuple[str, ...] = ()
+    """Models that this page's versions needed and that were given out of turn."""
+
+    def dump(self) -> PageToken:
+        """As the caller keeps it."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def load(cls, token: PageToken) -> "Cursor":
+        """Errors: `InvalidError` for one that is not of this adapter."""
+        try:
+            stored: dict[str, Any] = json.loads(token)
+            since = stored["since"]
+            stored |= {name: Top(**stored[name]) for name in FIELDS}
+            stored["since"] = Mark.load(json.dumps(since)) if since is not None else None
+            stored["bumped"] = tuple(
+                (int(at), str(name), bool(prompt)) for at, name, prompt in stored["bumped"]
+            )
+            stored["given"] = tuple(stored["given"])
+            return cls(**stored)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InvalidError("the page token is not one of this adapter: begin the scan again") from None
+
+    @property
+    def full(self) -> bool:
+        """Whether every version is listed."""
+        return self.since is None or self.everything
+
+
+@dataclass(slots=True)
+class Fetched:
+    """One page of MLflow's: the rows that are given on, and what they come from."""
+
+    rows: list[Any]
+    next: str | None
+    top: Top
+    last: bool
+    """Nothing of interest follows in this listing."""
+    origins: Origins = field(default_factory=Origins)
+
+
+class Scan:
+    """Gives pages. Keeps the page last fetched and the names of models; gets both again after a restart."""
+
+    def __init__(self, api: MlflowApi, translate: Translator) -> None:
+        self._api = api
+        self._translate = translate
+        self._fetched: tuple[tuple[object, ...], Fetched] | None = None
+        self._models: dict[str, int] | None = None
+        """Creation by name, of every model and prompt; None before the first listing of this process."""
+        self._late: dict[str, ModelRecord | None] = {}
+        """Models read out of turn in this scan; None: gone."""
+        self._positions: dict[tuple[Phase, int, str], int] = {}
+
+    def page(self, since: Watermark | None, token: PageToken | None, limit: int) -> Page:
+        """The next page: at most `limit` records, of one page of MLflow's."""
+        if token is None:
+            cursor = Cursor(since=Mark.load(since) if since is not None else None)
+            self._fetched, self._models, self._late, self._positions = None, {}, {}, {}
+        else:
+            cursor = Cursor.load(token)
+        listed: list[Listing] = []
+        while cursor.phase != "end":
+            fetched = self._fetch(cursor)
+            records, bad, cursor = self._take(cursor, fetched, limit)
+            if cursor.done < len(fetched.rows):
+                return Page(tuple(records), next=cursor.dump(), bad=tuple(bad), listed=tuple(listed))
+            cursor = self._advance(cursor, fetched, listed)
+            if (records or bad) and cursor.phase != "end":
+                return Page(tuple(records), next=cursor.dump(), bad=tuple(bad), listed=tuple(listed))
+            if cursor.phase == "end":
+                mark = Mark(cursor.models, cursor.prompts, cursor.versions)
+                return Page(tuple(records), watermark=mark.dump(), bad=tuple(bad), listed=tuple(listed))
+        raise InvalidError("the scan is already at its end: begin another")
+
+    # What is fetched
+
+    def _fetch(self, cursor: Cursor) -> Fetched:
+        place = (cursor.phase, cursor.group, cursor.page)
+        if self._fetched is None or self._fetched[0] != place:
+            self._fetched = (place, self._read(cursor))
+        return self._fetched[1]
+
+    def _read(self, cursor: Cursor) -> Fetched:
+        match cursor.phase:
+            case "models" | "prompts":
+                return self._read_models(cursor)
+            case "bumped":
+                return self._read_bumped(cursor)
+            case _:
+                return self._read_versions(cursor)
+
+    def _read_models(self, cursor: Cursor) -> Fetched:
+        found = self._api.models(
+            prompts=cursor.phase == "prompts", token=cursor.page, size=self._api.config.model_page
+        )
+        self._check_progress(cursor, found)
+        top: Top = getattr(cursor, cursor.phase)
+        newest = top.newest or newest_of(found.rows)
+        near = [row for row in found.rows if updated(row) >= newest - self._overlap]
+        return Fetched(found.rows, found.next, Top(newest, chain(top.digest, near)), found.next is None)
+
+    def _read_bumped(self, cursor: Cursor) -> Fetched:
+        where, names = self._groups(cursor)[cursor.group]
+        found = self._api.versions(where=where, token=cursor.page, size=self._api.config.version_page)
+        self._check_progress(cursor, found)
+        rows = [row for row in found.rows if text(row, "name") in names]
+        return Fetched(rows, found.next, cursor.versions, found.next is None, self._origins(rows))
+
+    def _read_versions(self, cursor: Cursor) -> Fetched:
+        config = self._api.config
+        prompts = cursor.phase == "prompt_versions"
+        first_look = not cursor.full and cursor.page is None
+        size = min(HEAD, config.version_page) if first_look else config.version_page
+        found = self._api.versions(where=ONLY_PROMPTS if prompts else None, token=cursor.page, size=size)
+        self._check_progress(cursor, found)
+        top = cursor.versions
+        if cursor.page is None and not prompts:
+            head = found.rows[: min(HEAD, config.version_page)]
+            top = Top(newest_of(head), chain("", head))
+        if cursor.full or cursor.since is None:
+            return Fetched(found.rows, found.next, top, found.next is None, self._origins(found.rows))
+        if first_look and top == cursor.since.versions:
+            return Fetched([], None, top, last=True)
+        down_to = cursor.since.versions.newest - self._overlap
+        listed_whole = {name for _, name, _ in cursor.bumped}
+        fresh = [row for row in found.rows if updated(row) >= down_to]
+        rows = [row for row in fresh if text(row, "name") not in listed_whole]
+        last = found.next is None or len(fresh) < len(found.rows)
+        return Fetched(rows, found.next, top, last, self._origins(rows))
+
+    def _origins(self, rows: Sequence[Any]) -> Origins:
+        return read_origins(self._api, rows)
+
+    def _groups(self, cursor: Cursor) -> list[tuple[str, frozenset[str]]]:
+        """The bumped models as filters, each with the names it is meant to find."""
+        plain = [name for _, name, prompt in cursor.bumped if not prompt and PLAIN_NAME.match(name)]
+        groups = [
+            (f"name IN ({quoted(batch)})", frozenset(batch)) for batch in batches(plain, BUMPED_PER_CALL)
+        ]
+        for _, name, prompt in cursor.bumped:
+            if prompt or not PLAIN_NAME.match(name):
+                pattern = f"name LIKE '{re.sub(r'[^A-Za-z0-9 .-]', '_', name)}'"
+                groups.append((f"{pattern} AND {ONLY_PROMPTS}" if prompt else pattern, frozenset({name})))
+        return groups
+
+    def _check_progress(self, cursor: Cursor, found: Listed) -> None:
+        """A page token that was met before, and not as the one that follows this page, leads in a circle."""
+        if cursor.page is not None:
+            self._positions.setdefault((cursor.phase, cursor.group, cursor.page), cursor.number)
+        if found.next is None:
+            return
+        met = self._positions.setdefault((cursor.phase, cursor.group, found.next), cursor.number + 1)
+        if met != cursor.number + 1 or found.next == cursor.page:
+            raise TransientError(looping(self._api.http.host, cursor.phase))
+
+    # What is given
+
+    def _take(
+        self, cursor: Cursor, fetched: Fetched, limit: int
+    ) -> tuple[list[Record], list[BadRecordError], Cursor]:
+        """The records of the next rows, as many as fit, and the cursor behind them."""
+        records: list[Record] = []
+        bad: list[BadRecordError] = []
+        for row in fetched.rows[cursor.done :]:
+            try:
+                made, given = self._records(cursor, row, fetched.origins)
+            except BadRecordError as error:
+                bad.append(error)
+                cursor = replace(cursor, done=cursor.done + 1)
+                continue
+            room = limit - len(records)
+            records.extend(made[:room])
+            if len(made) > room:
+                return records, bad, replace(cursor, given=given) if room else cursor
+            cursor = replace(cursor, done=cursor.done + 1, given=given)
+        return records, bad, cursor
+
+    def _records(self, cursor: Cursor, row: Any, origins: Origins) -> tuple[list[Record], tuple[str, ...]]:
+        """A row as records: itself, behind its model where that has not been given in this scan."""
+        if cursor.phase in ("models", "prompts"):
+            model = self._translate.model(row)
+            self._names()[model.name] = model_identity(row).created
+            return [model], cursor.given
+        name = text(row, "name")
+        if name is None or not isinstance(row, dict):
+            raise BadRecordError(f"a version has no model name: {json.dumps(row, default=str)[:120]}")
+        owner, late = self._owner(cursor, name, row)
+        if owner is None:
+            return [], cursor.given
+        version = self._translate.version(row, owner, origins)
+        if late is None or name in cursor.given:
+            return [version], cursor.given
+        return [late, version], (*cursor.given, name)
+
+    def _owner(self, cursor: Cursor, name: str, row: Raw) -> tuple[ModelId | None, ModelRecord | None]:
+        """The model of a version, and its record where the listing of models may have been before it."""
+        known = self._names().get(name)
+        newest = max(cursor.models.newest, cursor.prompts.newest)
+        if (
+            known is not None
+            and known <= newest
+            and version_identity(row, ModelId(known, name)).created <= newest
+        ):
+            return ModelId(known, name), None
+        if name not in self._late:
+            try:
+                self._late[name] = self._translate.model(self._api.model(name))
+            except NotFoundError:
+                self._late[name] = None
+        late = self._late[name]
+        return (ModelId(int(late.key.native_id.split("/", 1)[0]), name), late) if late else (None, None)
+
+    def _names(self) -> dict[str, int]:
+        if self._models is None:
+            self._models = dict(self._list_names())
+        return self._models
+
+    def _list_names(self) -> Iterator[tuple[str, int]]:
+        """Every model's name and creation, for a scan that goes on in another process."""
+        for prompts in (False, True):
+            token: str | None = None
+            seen: set[str | None] = set()
+            while token not in seen:
+                seen.add(token)
+                found = self._api.models(prompts=prompts, token=token, size=self._api.config.model_page)
+                for row in found.rows:
+                    try:
+                        identity = model_identity(row)
+                    except BadRecordError:
+                        continue
+                    yield identity.name, identity.created
+                if found.next is None:
+                    break
+                token = found.next
+
+    # What comes next
+
+    def _advance(self, cursor: Cursor, fetched: Fetched, listed: list[Listing]) -> Cursor:
+        """The cursor of the page that follows."""
+        if cursor.phase in ("models", "prompts"):
+            is_models = cursor.phase == "models"
+            tops = (fetched.top, cursor.prompts) if is_models else (cursor.models, fetched.top)
+            cursor = self._note_bumped(replace(cursor, models=tops[0], prompts=tops[1]), fetched.rows)
+        elif cursor.phase == "versions":
+            cursor = replace(cursor, versions=fetched.top)
+        cursor = replace(cursor, done=0, given=() if fetched.last else cursor.given)
+        if not fetched.last:
+            return replace(cursor, page=fetched.next, number=cursor.number + 1)
+        return self._next_listing(replace(cursor, page=None, number=0), listed)
+
+    def _note_bumped(self, cursor: Cursor, rows: Sequence[Any]) -> Cursor:
+        if cursor.since is None or cursor.everything:
+            return cursor
+        before: Top = getattr(cursor.since, cursor.phase)
+        more = []
+        for row in rows:
+            try:
+                identity = model_identity(row)
+            except BadRecordError:
+                continue
+            if updated(row) >= before.newest - self._overlap:
+                more.append((identity.created, identity.name, cursor.phase == "prompts"))
+        bumped = (*cursor.bumped, *more)
+        return (
+            replace(cursor, bumped=(), everything=True)
+            if len(bumped) > MOST_BUMPED
+            else replace(cursor, bumped=bumped)
+        )
+
+    def _next_listing(self, cursor: Cursor, listed: list[Listing]) -> Cursor:
+        incremental = cursor.since is not None
+        match cursor.phase:
+            case "models":
+                return replace(cursor, phase="prompts")
+            case "prompts" if cursor.since is not None:
+                listed.append(Listing("model"))
+                cursor = drop_unchanged(cursor, cursor.since)
+                return replace(cursor, phase="bumped" if cursor.bumped else "versions")
+            case "prompts":
+                return replace(cursor, phase="versions")
+            case "bumped":
+                groups = self._groups(cursor)
+                names = groups[cursor.group][1]
+                listed.extend(
+                    Listing("version", of=ModelId(created, name).key)
+                    for created, name, _ in cursor.bumped
+                    if name in names
+                )
+                more = cursor.group + 1 < len(groups)
+                return (
+                    replace(cursor, group=cursor.group + 1)
+                    if more
+                    else replace(cursor, phase="versions", group=0)
+                )
+            case "versions" if cursor.full and cursor.prompts.newest:
+                return replace(cursor, phase="prompt_versions")
+            case _:
+                if incremental and cursor.everything:
+                    listed.append(Listing("version"))
+                return replace(cursor, phase="end")
+
+    @property
+    def _overlap(self) -> int:
+        return int(self._api.config.overlap * 1000)
+
+
+def drop_unchanged(cursor: Cursor, since: Mark) -> Cursor:
+    """Forget the bumped models of a listing whose top is as it was: they are the ones seen last time."""
+    same = {False: cursor.models == since.models, True: cursor.prompts == since.prompts}
+    if all(same.values()):
+        return replace(cursor, bumped=(), everything=False)
+    return replace(cursor, bumped=tuple(entry for entry in cursor.bumped if not same[entry[2]]))
+
+
+def read_origins(api: MlflowApi, rows: Sequence[Any]) -> Origins:
+    """The runs and logged models of these versions, but those the credential may not see (see `probe`)."""
+    runs = [run for row in rows if (run := text(row, "run_id")) and SAFE_ID.match(run)]
+    logged = [found for row in rows if isinstance(row, dict) and (found := logged_model_id(row))]
+    try:
+        return Origins(
+            api.runs(runs) if runs else {},
+            api.logged_models([each for each in logged if SAFE_ID.match(each)]) if logged else {},
+        )
+    except (AuthError, NotFoundError, InvalidError):
+        return Origins()
+
+
+def newest_of(rows: Sequence[Any]) -> int:
+    """The time of the first row of a listing that is ordered newest first."""
+    return updated(rows[0]) if rows else 0
+
+
+def chain(before: str, rows: Sequence[Any]) -> str:
+    """A digest over what came before and the identities and times of these rows."""
+    seen = [
+        [row.get(k) for k in ("name", "version", "creation_timestamp", "last_updated_timestamp")]
+        for row in rows
+        if isinstance(row, dict)
+    ]
+    return hashlib.sha256((before + json.dumps(seen)).encode()).hexdigest()[:16] if seen else before

@@ -1,0 +1,292 @@
+"""From MLflow's dictionaries to records. A dictionary without name or creation is a `BadRecordError`."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from adapters.errors import BadRecordError
+from adapters.mlflow.api import PROMPT_TAG, Raw
+from adapters.mlflow.keys import ModelId, VersionId
+from adapters.records import Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LOGGED_MODEL = re.compile(r"^models:/(m-[A-Za-z0-9_-]{1,120})/?$")
+COPIED_FROM = re.compile(r"^models:/+([^/]+)/(\d+)$")
+PARENT_TAGS: Mapping[str, ParentKind] = {
+    "base_model": "base",
+    "parent_model": "parent",
+    "fine_tuned_from": "fine_tuned",
+    "distilled_from": "distilled",
+    "quantised_from": "quantised",
+    "quantized_from": "quantised",
+}
+"""Tags of a version that name what it was made from, as a reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where versions come from: runs and logged models by id, as far as they could be read."""
+
+    runs: Mapping[str, Raw] = field(default_factory=dict)
+    logged_models: Mapping[str, Raw] = field(default_factory=dict)
+
+
+class Translator:
+    """Makes records of one server's answers. `url` is the server's address, for links to its pages."""
+
+    def __init__(self, url: str, workspace: str | None) -> None:
+        self._pages = f"{url}/#"
+        self._workspace = f"?workspace={quote(workspace, safe='')}" if workspace else ""
+
+    def model(self, raw: Any) -> ModelRecord:
+        """A registered model or prompt. `native` lacks `latest_versions`: those are records."""
+        identity = model_identity(raw)
+        tags = pairs(raw.get("tags"), "key", "value")
+        aliases = pairs(raw.get("aliases"), "alias", "version")
+        description = text(raw, "description")
+        kind = "prompt" if tags.get(PROMPT_TAG) == "true" else "model"
+        return ModelRecord(
+            key=identity.key,
+            name=identity.name,
+            type=kind,
+            description=description,
+            owner=tags.get("owner"),
+            license=tags.get("license"),
+            tags=tags,
+            aliases=aliases,
+            created_at=moment(identity.created, identity.name),
+            updated_at=moment(updated(raw), identity.name),
+            etag=digest(description, tags, aliases),
+            url=self._page(f"{kind}s", identity.name),
+            native={k: v for k, v in raw.items() if k != "latest_versions"},
+        )
+
+    def version(self, raw: Any, model: ModelId, origins: Origins) -> VersionRecord:
+        """A model version with what its run and logged model say of it."""
+        identity = version_identity(raw, model)
+        tags = pairs(raw.get("tags"), "key", "value")
+        description, stage = text(raw, "description"), text(raw, "current_stage")
+        run = origins.runs.get(text(raw, "run_id") or "", {})
+        logged = origins.logged_models.get(logged_model_id(raw) or "", {})
+        is_prompt = tags.get(PROMPT_TAG) == "true"
+        page = ("prompts", model.name) if is_prompt else ("models", model.name, "versions", identity.version)
+        return VersionRecord(
+            key=identity.key,
+            model=model.key,
+            version=identity.version,
+            description=description,
+            stage=stage,
+            tags=tags,
+            metrics={**numbers(part(run, "data")), **numbers(part(logged, "data"))},
+            params={
+                **pairs(part(run, "data").get("params"), "key", "value"),
+                **pairs(part(logged, "data").get("params"), "key", "value"),
+            },
+            framework=tags.get("framework") or flavour(run, text(part(logged, "info"), "model_id")),
+            license=tags.get("license"),
+            owner=tags.get("owner"),
+            creator=text(raw, "user_id") or text(run_tags(run), "mlflow.user"),
+            artifact_uri=text(part(logged, "info"), "artifact_uri") or text(raw, "source"),
+            lineage=self._lineage(raw, tags, run),
+            created_at=moment(identity.created, identity.model.name),
+            updated_at=moment(updated(raw), identity.model.name),
+            etag=digest(description, tags, stage),
+            url=self._page(*page),
+            native=native(raw, run, logged),
+        )
+
+    def _lineage(self, raw: Raw, tags: Mapping[str, str], run: Raw) -> Lineage:
+        run_id, said = text(raw, "run_id"), run_tags(run)
+        experiment = text(part(run, "info"), "experiment_id")
+        return Lineage(
+            run_id=run_id,
+            run_url=self._page("experiments", experiment, "runs", run_id) if run_id and experiment else None,
+            commit=text(said, "mlflow.source.git.commit"),
+            repository=text(said, "mlflow.source.git.repoURL"),
+            pipeline=text(said, "mlflow.source.name"),
+            datasets=tuple(datasets(run)),
+            parents=tuple(parents(raw, tags)),
+        )
+
+    def _page(self, *path: str) -> str:
+        return f"{self._pages}/{'/'.join(quote(step, safe='') for step in path)}{self._workspace}"
+
+
+def model_identity(raw: Any) -> ModelId:
+    """Name and creation of a registered model. Errors: `BadRecordError`."""
+    name = text(raw, "name")
+    if not name or "/" in name:
+        raise BadRecordError(f"a registered model has no usable name: {excerpt(raw)}", native=excerpt(raw))
+    return ModelId(stamp(raw, "creation_timestamp", name), name)
+
+
+def version_identity(raw: Any, model: ModelId) -> VersionId:
+    """Number and creation of a model version. Errors: `BadRecordError`."""
+    number = raw.get("version") if isinstance(raw, dict) else None
+    if not isinstance(number, str | int) or isinstance(number, bool) or not str(number).isdecimal():
+        raise BadRecordError(f"a version of {model.name} has no number: {excerpt(raw)}", native=excerpt(raw))
+    return VersionId(str(number), stamp(raw, "creation_timestamp", f"{model.name}:{number}"), model)
+
+
+def logged_model_id(raw: Raw) -> str | None:
+    """The logged model a version was registered from. MLflow leaves `model_id` empty; the source has it."""
+    found = LOGGED_MODEL.match(text(raw, "source") or "")
+    return text(raw, "model_id") or (found.group(1) if found else None)
+
+
+def updated(raw: Any) -> int:
+    """When it last changed as far as MLflow counts, in milliseconds; 0 where it does not say."""
+    value = raw.get("last_updated_timestamp") if isinstance(raw, dict) else None
+    return integer(value) or 0
+
+
+def stamp(raw: Raw, field: str, name: str) -> int:
+    """A time in milliseconds that must be there. Errors: `BadRecordError`."""
+    value = integer(raw.get(field))
+    if value is None or not 0 <= value < 10**14:
+        raise BadRecordError(f"{name} has no usable {field}: {excerpt(raw)}", native=name)
+    return value
+
+
+def moment(milliseconds: int, name: str) -> datetime | None:
+    """A time. Errors: `BadRecordError` for one that no calendar has."""
+    try:
+        return EPOCH + timedelta(milliseconds=milliseconds) if milliseconds else None
+    except OverflowError:
+        raise BadRecordError(f"{name} has a time out of range: {milliseconds}", native=name) from None
+
+
+def integer(value: Any) -> int | None:
+    """An integer, also as the digits JSON writes a 64-bit one with."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def text(raw: Any, field: str) -> str | None:
+    """A text field; None where it is empty, missing or something else."""
+    value = raw.get(field) if isinstance(raw, dict) else None
+    return value if isinstance(value, str) and value else None
+
+
+def part(raw: Raw, field: str) -> Raw:
+    """An object inside an object, empty where there is none."""
+    value = raw.get(field)
+    return value if isinstance(value, dict) else {}
+
+
+def pairs(entries: Any, key: str, value: str) -> dict[str, str]:
+    """A list of `{key, value}` as a mapping; an absent value is an empty text."""
+    rows = entries if isinstance(entries, list) else []
+    return {
+        row[key]: str(row.get(value, ""))
+        for row in rows
+        if isinstance(row, dict) and isinstance(row.get(key), str) and row[key]
+    }
+
+
+def numbers(data: Raw) -> dict[str, float]:
+    """The finite metrics of a run or logged model; NaN and the infinities stay in `native` only."""
+    found: dict[str, float] = {}
+    entries = data.get("metrics")
+    for entry in entries if isinstance(entries, list) else ():
+        name, value = (entry.get("key"), entry.get("value", 0.0)) if isinstance(entry, dict) else (None, None)
+        if isinstance(name, str) and isinstance(value, int | float) and math.isfinite(value):
+            found[name] = float(value)
+    return found
+
+
+def run_tags(run: Raw) -> dict[str, str]:
+    """The tags of a run."""
+    return pairs(part(run, "data").get("tags"), "key", "value")
+
+
+def datasets(run: Raw) -> Iterator[Dataset]:
+    """The inputs of a run."""
+    inputs = part(run, "inputs").get("dataset_inputs")
+    for entry in inputs if isinstance(inputs, list) else ():
+        dataset = part(entry, "dataset") if isinstance(entry, dict) else {}
+        name = text(dataset, "name")
+        if name:
+            yield Dataset(name, text(dataset, "digest"), location(text(dataset, "source") or ""))
+
+
+def location(source: str) -> str | None:
+    """Where a dataset lies, from the JSON of its source; the field depends on the kind of source."""
+    try:
+        described = json.loads(source)
+    except (ValueError, RecursionError):
+        return None
+    return next(
+        (found for key in ("uri", "url", "path", "table_name") if (found := text(described, key))), None
+    )
+
+
+def parents(raw: Raw, tags: Mapping[str, str]) -> Iterator[Parent]:
+    """What a version was made from: the version it is a copy of, and the tags that name a parent."""
+    copied = COPIED_FROM.match(text(raw, "source") or "")
+    if copied:
+        yield Parent(copied.group(0))
+    for tag, kind in PARENT_TAGS.items():
+        if tags.get(tag, "").strip():
+            yield Parent(tags[tag].strip(), kind)
+
+
+def flavour(run: Raw, logged_model: str | None) -> str | None:
+    """The framework of a logged model, from the history a run keeps, where only one comes into question."""
+    try:
+        history = json.loads(run_tags(run).get("mlflow.log-model.history", "[]"))
+    except (ValueError, RecursionError):
+        return None
+    entries = [entry for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
+    chosen = [
+        entry for entry in entries if logged_model and entry.get("model_uuid") == logged_model
+    ] or entries
+    names = {name for entry in chosen for name in part(entry, "flavors") if name != "python_function"}
+    return names.pop() if len(names) == 1 else None
+
+
+def native(raw: Raw, run: Raw, logged: Raw) -> Raw:
+    """What MLflow said: the version, and the run and logged model without what the record has as fields.
+
+    A version's `aliases` are those of its model; a listing leaves them out. The tag `mlflow.modelVersions` of
+    a logged model only names its versions.
+    """
+    payload = {k: v for k, v in raw.items() if k != "aliases"}
+    if run:
+        payload["run"] = {"info": run.get("info"), "tags": run_tags(run), "inputs": run.get("inputs")}
+    if logged:
+        tags = pairs(part(logged, "info").get("tags"), "key", "value")
+        tags.pop("mlflow.modelVersions", None)
+        payload["logged_model"] = {k: v for k, v in part(logged, "info").items() if k != "tags"} | {
+            "tags": tags
+        }
+    unfinite = [m for each in (run, logged) for m in odd_metrics(part(each, "data"))]
+    return payload | ({"metrics": unfinite} if unfinite else {})
+
+
+def odd_metrics(data: Raw) -> list[Any]:
+    """The metrics that are no finite number, as MLflow gave them."""
+    entries = data.get("metrics")
+    kept = numbers(data)
+    return (
+        [e for e in entries if not (isinstance(e, dict) and e.get("key") in kept)]
+        if isinstance(entries, list)
+        else []
+    )
+
+
+def digest(*parts: Any) -> str:
+    """An etag: MLflow has none, so it is a hash over what can be written."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def excerpt(raw: Any) -> str:
+    """The beginning of something unusable, to find it by."""
+    return json.dumps(raw, default=str)[:120]
