@@ -110,22 +110,15 @@ class Book:
     def bundle_lines(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Some entries, those that announce keys, and the checkpoints that carry trust from key to key."""
         rotations = [seq for seq, data in enumerate(self.entries) if b'"action":"key.rotated"' in data]
+        covering = [next(point for point in self.checkpoints if point.size > seq) for seq in rotations]
         parts: list[ExportedCheckpoint | ExportedEntry] = []
         last = 0
-        for seq in rotations:
-            point = next(point for point in self.checkpoints if point.size > seq)
-            parts += [
-                self.grown(point, last),
-                self.exported(seq, inclusion_proof(seq, point.size, self.read)),
-            ]
+        for point in dict.fromkeys([*covering, self.checkpoints[-1]]):
+            parts.append(self.grown(point, last))
+            here = sorted(seq for seq in {*rotations, *numbers} if last <= seq < point.size)
+            parts += [self.exported(seq, inclusion_proof(seq, point.size, self.read)) for seq in here]
             last = point.size
-        final = self.checkpoints[-1]
-        parts.append(self.grown(final, last))
-        above = max(rotations, default=-1)
-        for seq in sorted(number for number in numbers if number > above):
-            parts.append(self.exported(seq, inclusion_proof(seq, final.size, self.read)))
-        first = min([*rotations, *numbers])
-        return bundle_lines(ORIGIN, self.verifiers, parts, first, final.size)
+        return bundle_lines(ORIGIN, self.verifiers, parts, min([*rotations, *numbers]), last)
 
     def grown(self, point: ExportedCheckpoint, last: int) -> ExportedCheckpoint:
         return ExportedCheckpoint(point.size, point.note, consistency_proof(last, point.size, self.read))

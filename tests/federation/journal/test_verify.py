@@ -73,9 +73,9 @@ def test_erased_values_leave_every_proof_standing(book: Book, tmp_path: Path) ->
 
 def test_a_bundle_of_a_few_entries_proves_each_across_a_new_key(book: Book, tmp_path: Path) -> None:
     rotation = next(seq for seq, data in enumerate(book.entries) if b"key.rotated" in data)
-    wanted = range(rotation + 1, len(book.entries), 7)
+    wanted = {*range(3, len(book.entries), 7)} - {rotation}
     path = tmp_path / "bundle.jsonl"
-    path.write_bytes(b"".join(book.bundle_lines(wanted)))
+    path.write_bytes(b"".join(book.bundle_lines(sorted(wanted))))
     report = verify_export(path, keys=[book.keys[0].verifier, book.witness.verifier])
     assert report.problem is None
     assert report.partial
