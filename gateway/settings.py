@@ -1,0 +1,294 @@
+"""Settings: one TOML file, any value overridden by `WAYPOST__SECTION__KEY`. Mistakes are named, each with its remedy."""
+
+import difflib
+import ipaddress
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from federation.registries import RegistrySpec
+
+DEFAULT_FILE = Path("waypost.toml")
+PREFIX = "WAYPOST__"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. One line: where, what, and what to do."""
+
+
+class Section(BaseModel):
+    """A table of the file: values are checked, unknown keys are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerSettings(Section):
+    """Where the gateway listens, and with how many processes."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="port to listen on; 0: a free one, printed at start"
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="API processes")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Host headers that are answered; empty: the listening address and localhost"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="addresses whose X-Forwarded-For and -Proto headers are believed"
+    )
+    max_body_kb: int = Field(default=1024, ge=1, description="largest request body that is read, in KiB")
+    rate_limit: int = Field(default=0, ge=0, description="requests a minute for one principal; 0: no limit")
+
+
+class DatabaseSettings(Section):
+    """Where the catalogue and the journal are kept."""
+
+    url: str = Field(
+        default="sqlite:///waypost.db",
+        description="sqlite:///FILE, or postgresql+psycopg://…, or a reference env:NAME",
+    )
+
+
+class RedisSettings(Section):
+    """Wakes followers across machines and shares rate limits; losing it costs speed only."""
+
+    url: str = Field(default="", description="redis://…, or env:NAME; empty: not used")
+
+
+class SearchSettings(Section):
+    """Where this machine keeps its search index and graph files; both can be deleted and are rebuilt."""
+
+    path: Path = Field(default=Path("waypost-index"), description="folder of index and graph files")
+    synonyms: Path | None = Field(
+        default=None, description="file of synonyms in place of the one that comes along"
+    )
+
+
+class LogSettings(Section):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is logged"
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="auto: text on a terminal, else JSON lines"
+    )
+
+
+class RegistrySettings(Section):
+    """One backend."""
+
+    name: str = Field(description="first part of every reference")
+    kind: str = Field(description="the adapter: mlflow, sagemaker, vertex, rest, memory, or a plugin's")
+    team: str = Field(description="the team that owns it")
+    sync_every: float = Field(default=60.0, ge=0, description="seconds between two runs; 0: only when asked")
+    full_every: float = Field(
+        default=3600.0, gt=0, description="seconds after which everything is listed again"
+    )
+    writable: bool = Field(default=False, description="whether Waypost may change models there")
+    stages: dict[Literal["production", "staging", "archived"], tuple[str, ...]] = Field(
+        default_factory=dict, description="stage rules; the kind's defaults where not given"
+    )
+    former_names: tuple[str, ...] = Field(
+        default=(), description="names it had before; their references keep working"
+    )
+    config: dict[str, Any] = Field(
+        default_factory=dict, description="what its adapter needs; secrets as env: or file:"
+    )
+
+    def spec(self) -> RegistrySpec:
+        """The same for the federation."""
+        return RegistrySpec(**self.model_dump())
+
+
+class GrantSettings(Section):
+    """A role given by the configuration."""
+
+    principal: str = Field(default="", description="token name or subject the role is given to; or use group")
+    group: str = Field(default="", description="OIDC group the role is given to")
+    role: str = Field(description="viewer, contributor, approver, auditor, operator or impact.global")
+    on: str = Field(default="*", description="* for everything, team:NAME, or registry:NAME")
+
+
+class OidcSettings(Section):
+    """Sign-in through an identity provider."""
+
+    issuer: str = Field(default="", description="the provider's issuer URL")
+    client_id: str = Field(default="", description="this gateway's client id")
+    client_secret: str = Field(
+        default="", description="reference env: or file:; empty for a public client with PKCE"
+    )
+    audience: str = Field(default="", description="audience a token must have; empty: the client id")
+    algorithms: tuple[str, ...] = Field(
+        default=("RS256", "ES256"), description="signature algorithms that are accepted"
+    )
+    groups_claim: str = Field(default="groups", description="claim that lists a person's groups")
+
+
+class AuthSettings(Section):
+    """Who may do what."""
+
+    mode: Literal["local", "token", "oidc"] = Field(
+        default="local", description="local: everybody on this machine may do everything, only on loopback"
+    )
+    default_role: Literal["", "viewer"] = Field(
+        default="", description="viewer: every signed-in principal may read everything"
+    )
+    session_hours: float = Field(default=8.0, gt=0, le=24 * 7, description="how long a browser session lasts")
+    oidc: OidcSettings = OidcSettings()
+    grants: tuple[GrantSettings, ...] = ()
+
+
+class AuditSettings(Section):
+    """The journal's checkpoints."""
+
+    key: Path = Field(
+        default=Path("waypost-audit.key"), description="file of the signing key, made at first start"
+    )
+    witnesses: tuple[str, ...] = Field(
+        default=(), description="folders or URLs of other gateways that countersign checkpoints"
+    )
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    search: SearchSettings = SearchSettings()
+    auth: AuthSettings = AuthSettings()
+    audit: AuditSettings = AuditSettings()
+    log: LogSettings = LogSettings()
+    plugins: Path | None = Field(default=None, description="folder of single-file adapters")
+    registries: tuple[RegistrySettings, ...] = ()
+
+
+def settings_file(given: Path | None) -> Path:
+    """The file that applies: the one given, else `WAYPOST_CONFIG`, else `./waypost.toml`."""
+    return given or Path(os.environ.get("WAYPOST_CONFIG") or DEFAULT_FILE)
+
+
+def load_settings(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the file. Relative paths in it start at its own folder. Errors: `SettingsError`."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} does not exist: `waypost init` writes one, --config names another"
+        ) from None
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+    _override(data, os.environ if environ is None else environ)
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_explain(error)}") from None
+    _check(settings, path)
+    return _anchored(settings, path.resolve().parent)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _override(data: dict[str, Any], environ: Mapping[str, str]) -> None:
+    for name, value in sorted(environ.items()):
+        if not name.startswith(PREFIX):
+            continue
+        *sections, key = name.removeprefix(PREFIX).lower().split("__")
+        target = data
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"{name}: {section} is not a section of the configuration")
+        target[key] = _plain(value)
+
+
+def _plain(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    location = [str(part) for part in first["loc"]]
+    where = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        known = _known(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+        return f"unknown key {where}: {hint}"
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {first['msg'].lower()}"
+
+
+def _known(location: list[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in location:
+        if part.isdigit():
+            continue
+        annotation = model.model_fields[part].annotation
+        found = [
+            a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)
+        ]
+        if not found:
+            return []
+        model = found[0]
+    return list(model.model_fields)
+
+
+def _check(settings: Settings, path: Path) -> None:
+    names = [registry.name for registry in settings.registries]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise SettingsError(
+            f"{path}: two registries are called {double}: a name is the first part of every reference"
+        )
+    if settings.auth.mode == "local" and not is_loopback(settings.server.host):
+        raise SettingsError(
+            f'{path}: auth.mode = "local" gives everybody who can connect every right, and server.host = '
+            f'"{settings.server.host}" is open to others: set auth.mode to "token" or "oidc", or host to 127.0.0.1'
+        )
+    if settings.auth.mode == "oidc" and not (settings.auth.oidc.issuer and settings.auth.oidc.client_id):
+        raise SettingsError(f'{path}: auth.mode = "oidc" needs auth.oidc.issuer and auth.oidc.client_id')
+    if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():
+        raise SettingsError(f"{path}: plugins: the folder {settings.plugins} does not exist")
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    search, audit, url = settings.search, settings.audit, settings.database.url
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
+        url = f"{prefix}{folder / url.removeprefix(prefix)}"
+    return settings.model_copy(
+        update={
+            "database": settings.database.model_copy(update={"url": url}),
+            "search": search.model_copy(
+                update={
+                    "path": folder / search.path,
+                    "synonyms": None if search.synonyms is None else folder / search.synonyms,
+                }
+            ),
+            "audit": audit.model_copy(update={"key": folder / audit.key}),
+            "plugins": None if settings.plugins is None else folder / settings.plugins,
+        }
+    )
