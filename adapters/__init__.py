@@ -17,7 +17,7 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.discovery import BrokenPlugin, Discovered, discover
+from adapters.discovery import BrokenPluginError, Discovered, discover
 from adapters.errors import (
     AdapterError,
     AuthError,
@@ -58,7 +58,7 @@ __all__ = [
     "AuthError",
     "BackendInfo",
     "BadRecordError",
-    "BrokenPlugin",
+    "BrokenPluginError",
     "Capability",
     "Column",
     "ConflictError",

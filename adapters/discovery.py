@@ -19,7 +19,7 @@ GROUP = "waypost.adapters"
 FILE_NAME = re.compile(r"^[a-z][a-z0-9_]*\.py$")
 
 
-class BrokenPlugin(Exception):
+class BrokenPluginError(Exception):
     """A plugin cannot be used. The message names it, where it comes from, and why."""
 
 
@@ -47,11 +47,11 @@ class Discovered:
         return sorted(self.plugins)
 
     def get(self, kind: str) -> type[Adapter]:
-        """The adapter class of a kind. Errors: `BrokenPlugin`, in one line, for an unknown kind too."""
+        """The adapter class of a kind. Errors: `BrokenPluginError`, in one line, for an unknown kind too."""
         if kind not in self._loaded:
             plugin = self.plugins.get(kind)
             if plugin is None:
-                raise BrokenPlugin(
+                raise BrokenPluginError(
                     f"no adapter for kind {kind!r}: this installation has {', '.join(self.kinds) or 'none'}"
                 )
             self._loaded[kind] = load(plugin)
@@ -73,22 +73,26 @@ def discover(folder: Path | None = None) -> Discovered:
 
 
 def load(plugin: Plugin) -> type[Adapter]:
-    """Import a plugin and check it. Whatever it raises becomes one `BrokenPlugin` line."""
+    """Import a plugin and check it. Whatever it raises becomes one `BrokenPluginError` line."""
     try:
         adapter = plugin.load()
     except Exception as error:
-        raise BrokenPlugin(
+        raise BrokenPluginError(
             f"adapter {plugin.kind} ({plugin.source}) does not load: {type(error).__name__}: {error}"
         ) from error
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
-        raise BrokenPlugin(f"adapter {plugin.kind} ({plugin.source}) is not a subclass of adapters.Adapter")
+        raise BrokenPluginError(
+            f"adapter {plugin.kind} ({plugin.source}) is not a subclass of adapters.Adapter"
+        )
     if adapter.contract != CONTRACT_VERSION:
-        raise BrokenPlugin(
+        raise BrokenPluginError(
             f"adapter {plugin.kind} ({plugin.source}) was built for contract {adapter.contract}, "
             f"this Waypost speaks {CONTRACT_VERSION}: install a matching release of the plugin"
         )
     if getattr(adapter, "kind", None) != plugin.kind:
-        raise BrokenPlugin(f"adapter {plugin.kind} ({plugin.source}) names another kind: make both the same")
+        raise BrokenPluginError(
+            f"adapter {plugin.kind} ({plugin.source}) names another kind: make both the same"
+        )
     return adapter
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from adapters import Adapter, BrokenPlugin, Discovered
+from adapters import Adapter, BrokenPluginError, Discovered
 from federation import tables
 from federation.changes import Change
 from federation.database import now
@@ -65,7 +65,7 @@ def adapter_class(name: str, kind: str, adapters: Discovered) -> type[Adapter]:
     """The adapter of a registry's kind. Errors: `RegistryError`."""
     try:
         return adapters.get(kind)
-    except BrokenPlugin as error:
+    except BrokenPluginError as error:
         raise RegistryError(f"registry {name}: {error}") from None
 
 
