@@ -73,8 +73,10 @@ class MemoryBackend:
         with self.lock:
             self.last += 1
             if record.key not in self.records:
-                self.created[record.key.kind].append((self.last, record.key))
-                self.deleted.pop(record.key, None)
+                created = self.created[record.key.kind]
+                if self.deleted.pop(record.key, None) is not None:
+                    created[:] = [entry for entry in created if entry[1] != record.key]
+                created.append((self.last, record.key))
             stored = replace(record, etag=str(self.last), updated_at=record.updated_at or self.now())
             self.records[record.key] = stored
             self.changed[record.key] = self.last
@@ -155,9 +157,10 @@ class MemoryAdapter(Adapter):
 
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
         self.backend.before("scan")
+        mark, place = _watermark(since), _place(page)
         with self.backend.lock:
-            begin, rank, done = json.loads(page) if page else (self.backend.last, 0, 0)
-            found = self._walk(int(since) if since is not None else None, rank, done, until=begin)
+            begin, rank, done = place or (self.backend.last, 0, 0)
+            found = self._walk(mark, rank, done, until=begin)
             chosen = list(itertools.islice(found, limit + 1))
         records = tuple(record for _, _, record in chosen[:limit])
         if len(chosen) > limit:
@@ -284,3 +287,19 @@ class MemoryAdapter(Adapter):
             raise ConflictError(
                 f"{record.key.kind} {record.key.native_id} has changed since it was read: read it again"
             )
+
+
+def _watermark(since: Watermark | None) -> int | None:
+    try:
+        return None if since is None else int(since)
+    except ValueError:
+        raise InvalidError("this watermark is not of the memory adapter: scan everything") from None
+
+
+def _place(page: PageToken | None) -> tuple[int, int, int] | None:
+    """(number of the scan's start, rank of the kind, number of the last record) of a page token."""
+    try:
+        begin, rank, done = map(int, json.loads(page)) if page else (0, 0, 0)
+    except (ValueError, TypeError):
+        raise InvalidError("this page token is not of the memory adapter: begin the scan again") from None
+    return (begin, rank, done) if page else None
