@@ -1,18 +1,33 @@
 """The adapter's face: what the contract asks for, in MLflow's terms."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import ClassVar
 
-from adapters.contract import Adapter, AdapterConfig, BackendInfo, Observer, Page
-from adapters.errors import AuthError, NotFoundError, RejectedError
-from adapters.mlflow.api import MlflowApi, Raw
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Observer,
+    Page,
+    Registration,
+    Snippet,
+    StageField,
+)
+from adapters.errors import AuthError, InvalidError, NotFoundError, RejectedError
+from adapters.mlflow import snippets, writes
+from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.keys import model_id, version_id
+from adapters.mlflow.mlmodel import MOST_BYTES, parse_mlmodel
 from adapters.mlflow.scan import Scan, read_origins
 from adapters.mlflow.translate import Translator, digest, integer, model_identity, text, version_identity
-from adapters.records import Key, ModelRecord, PageToken, Record, VersionRecord, Watermark
+from adapters.records import Key, ModelRecord, PageToken, Record, Schema, VersionRecord, Watermark
 
 DEFAULT_EXPERIMENT = "0"
+MOST_SCHEMAS = 512
+"""Schemas kept, by artifact URI: an artifact never changes."""
 
 
 class MlflowAdapter(Adapter):
@@ -34,6 +49,8 @@ class MlflowAdapter(Adapter):
     kind: ClassVar[str] = "mlflow"
     contract: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = MlflowConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:champion", "alias:production", "stage:Production"),
         "staging": ("alias:challenger", "alias:staging", "stage:Staging"),
@@ -44,6 +61,7 @@ class MlflowAdapter(Adapter):
         self._api = MlflowApi(config)
         self._translate = Translator(config.url, config.workspace)
         self._scan = Scan(self._api, self._translate)
+        self._schemas: OrderedDict[str, Schema | None] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"MlflowAdapter({self._api.http.host})"
@@ -68,6 +86,69 @@ class MlflowAdapter(Adapter):
             case _:
                 raise NotFoundError(f"{key.kind} {key.native_id} does not exist: MLflow has none")
 
+    def schema(self, version: VersionRecord) -> Schema | None:
+        """The signature in the version's `MLmodel` file; None where it has neither.
+
+        Errors: any `AdapterError`, of which `BadRecordError` is for a file that cannot be read.
+        """
+        uri = version.artifact_uri
+        if uri is None or uri not in self._schemas:
+            found = self._read_schema(version)
+            if uri is None or found is None:
+                return found
+            self._schemas[uri] = found
+            if len(self._schemas) > MOST_SCHEMAS:
+                self._schemas.popitem(last=False)
+        return self._schemas[uri]
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        return snippets.snippets(self._api.config.url, model, version)
+
+    def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
+        if field != "stage":
+            raise InvalidError(f"MLflow has no {field}: write its `stage`")
+        now = self._version(key)
+        if now.stage == value:
+            return now
+        writes.compare(now, etag)
+        writes.transition(self._api, version_id(key), value)
+        return self._version(key)
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
+        now = self._model(key)
+        if now.aliases.get(alias) == version:
+            return now
+        writes.compare(now, etag)
+        try:
+            writes.point(self._api, model_id(key), alias, version)
+        except NotFoundError:
+            raise InvalidError(
+                f"{now.name} has no version {version}: an alias needs one that exists"
+            ) from None
+        return self._model(key)
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        now = self._model(key) if key.kind == "model" else self._version(key)
+        if {k: v for k, v in {**now.tags, **tags}.items() if v is not None} == now.tags:
+            return now
+        writes.compare(now, etag)
+        target = model_id(key) if key.kind == "model" else version_id(key)
+        writes.tag(self._api, target, now.tags, tags)
+        return self.get(key)
+
+    def register(self, registration: Registration) -> VersionRecord:
+        made = writes.register(self._api, registration)
+        model = model_identity(self._api.model(registration.model))
+        return self._translate.version(made, model, read_origins(self._api, [made]))
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        try:
+            now = self._model(key) if key.kind == "model" else self._version(key)
+            writes.compare(now, etag)
+            writes.remove(self._api, model_id(key) if key.kind == "model" else version_id(key))
+        except NotFoundError:
+            return
+
     def observe(self, observer: Observer) -> None:
         self._api.observe(observer)
 
@@ -88,6 +169,15 @@ class MlflowAdapter(Adapter):
             gone = f"version {wanted.model.name}:{wanted.version}"
             raise NotFoundError(f"{gone} was deleted, and another created under its name")
         return self._translate.version(raw, wanted.model, read_origins(self._api, [raw]))
+
+    def _read_schema(self, version: VersionRecord) -> Schema | None:
+        wanted = version_id(version.key)
+        if version.tags.get(PROMPT_TAG) == "true":
+            return None
+        try:
+            return parse_mlmodel(self._api.artifact(wanted.model.name, wanted.version, "MLmodel", MOST_BYTES))
+        except NotFoundError:
+            return None
 
     def _identity(self) -> tuple[str, tuple[str, ...]]:
         """MLflow has no id of its own; the creation of its first experiment stays with its database."""

@@ -133,9 +133,7 @@ class MlflowApi:
     def artifact(self, name: str, version: str, path: str, max_bytes: int) -> bytes:
         """A file beside a version's model, as bytes."""
         params = {"name": name, "version": version, "path": path}
-        return self.http.call(
-            "GET", "/model-versions/get-artifact", params=params, repeatable=True, max_bytes=max_bytes
-        ).body
+        return self.http.call("GET", "/model-versions/get-artifact", params=params, max_bytes=max_bytes).body
 
     def write(self, method: str, path: str, body: Raw) -> Raw:
         """Change something; sent once. Errors: `TransientError` when it is unknown whether it was applied."""
