@@ -1,7 +1,8 @@
 """Who may see what. A `View` is the first argument of every read; nothing is filtered afterwards."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, true
 
@@ -28,3 +29,79 @@ class View:
 
 EVERYTHING = View(None)
 NOTHING = View(frozenset())
+
+
+class Permission(StrEnum):
+    """What can be allowed. Roles bundle them; every route declares the one it needs."""
+
+    READ = "read"
+    """See models, versions, endpoints, dependencies and timelines."""
+    TAG = "tag"
+    """Set and remove tags."""
+    DECLARE = "declare"
+    """Declare dependencies and take them back."""
+    CHANGE = "change"
+    """Set stages and aliases."""
+    REGISTER = "register"
+    """Register versions."""
+    DELETE = "delete"
+    """Delete versions and models."""
+    AUDIT = "audit"
+    """Read the journal and its proofs; only on everything, because numbers show volume."""
+    SYNC = "sync"
+    """Ask for a sync and confirm held deletes."""
+    GRANT = "grant"
+    """Give and take roles."""
+    IMPACT_GLOBAL = "impact.global"
+    """Get verdict and counts of an impact over everything, without names."""
+
+
+READER = frozenset({Permission.READ})
+CONTRIBUTOR = READER | {Permission.TAG, Permission.DECLARE}
+ROLES: Mapping[str, frozenset[Permission]] = {
+    "viewer": READER,
+    "contributor": CONTRIBUTOR,
+    "approver": CONTRIBUTOR | {Permission.CHANGE, Permission.REGISTER, Permission.DELETE},
+    "auditor": READER | {Permission.AUDIT},
+    "operator": READER | {Permission.SYNC, Permission.GRANT},
+    "impact.global": frozenset({Permission.IMPACT_GLOBAL}),
+}
+"""The roles, and what each may do where it is given."""
+
+
+class DeniedError(PermissionError):
+    """The principal may see this, but not do it."""
+
+    def __init__(self, permission: Permission, where: str) -> None:
+        super().__init__(
+            f"you lack the permission {permission} on {where}: ask an operator for a role that has it"
+        )
+        self.permission = permission
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking. `id` is opaque and the only thing the journal names; each permission holds on a view."""
+
+    id: str
+    name: str
+    grants: Mapping[Permission, View]
+
+    @property
+    def view(self) -> View:
+        """What may be read."""
+        return self.grants.get(Permission.READ, NOTHING)
+
+    def may(self, permission: Permission, registry_id: int | None = None) -> bool:
+        """Whether a permission holds on a registry, or (None) on everything."""
+        view = self.grants.get(permission, NOTHING)
+        return view == EVERYTHING if registry_id is None else view.sees(registry_id)
+
+    def require(self, permission: Permission, registry_id: int | None, where: str) -> None:
+        """Errors: `DeniedError` when the permission does not hold there."""
+        if not self.may(permission, registry_id):
+            raise DeniedError(permission, where)
+
+
+LOCAL = Principal("local", "local", dict.fromkeys(Permission, EVERYTHING))
+"""Everybody on this machine, in mode `local`."""
