@@ -17,8 +17,8 @@ as if they were one. Bytes are in base64. Each line is an object whose `type` sa
   more than that, `proof` is the proof of consistency with the tree so far. In a partial export it stands
   above its entries, and `proof` is the proof of consistency with the checkpoint before it.
 
-A new key of the log is trusted once an entry `key.created` or `key.rotated` that names it is covered by a
-checkpoint that an already trusted key signed.
+Once a checkpoint signed by a trusted key covers an entry `key.rotated`, the key it names is trusted, and the one
+before no longer signs: so the first checkpoint that covers the entry is signed by both.
 """
 
 import argparse
@@ -336,7 +336,6 @@ def _decode_base64(text: str, what: str) -> bytes:
 LINE_LIMIT: Final = 64 << 20
 """Longest line that is read, in bytes."""
 _BATCH: Final = 4096
-_KEY_ACTIONS: Final = ("key.created", "key.rotated")
 _PARTS: Final = {
     "export": {"type", "version", "origin", "first", "end", "partial", "frontier"},
     "key": {"type", "key"},
@@ -437,9 +436,10 @@ class _Check:
     def __init__(self, keys: Sequence[VerifierKey], known: Sequence[Note]) -> None:
         self.report = Report(pinned=tuple(map(str, keys)))
         self.trusted = {key for key in keys if key.kind == ED25519}
+        self.retired: set[VerifierKey] = set()
         self.demanded = {key for key in keys if key.kind == COSIGNATURE}
         self.declared = set(keys)
-        self.announced: list[VerifierKey] = []
+        self.announced: VerifierKey | None = None
         self.known = sorted(
             ((parse_checkpoint(note.text), note) for note in known), key=lambda pair: pair[0].size
         )
@@ -509,7 +509,7 @@ class _Check:
         self.count = seq + 1
         self.report.entries += 1
         self.report.commitments += len(self.committed())
-        if self.open.get("action") in _KEY_ACTIONS:
+        if self.open.get("action") == "key.rotated":
             self.announce(here)
         if (
             self.met < len(self.known)
@@ -544,15 +544,16 @@ class _Check:
         details = self.open.get("details")
         text = details.get("key") if isinstance(details, dict) else None
         try:
-            self.announced.append(parse_verifier_key(str(text)))
+            self.announced = parse_verifier_key(str(text))
         except NoteError as error:
             raise _BadError(f"it announces a new key, but {error}", here) from None
         if self.report.partial:
             self.trust_announced()
 
     def trust_announced(self) -> None:
-        self.trusted.update(key for key in self.announced if key.kind == ED25519)
-        self.announced.clear()
+        if self.announced:
+            self.retired |= self.trusted - {self.announced}
+            self.trusted, self.announced = {self.announced}, None
 
     def committed(self) -> dict[str, Any]:
         found = self.open.get("commitments", {})
@@ -577,41 +578,48 @@ class _Check:
         note = _part(parse_note, _text(line, "note").encode())
         checkpoint = _part(parse_checkpoint, note.text)
         signed = self.signatures(note, checkpoint)
+        own = [str(found.key) for found in signed if found.key in self.trusted]
         proof = _hashes(line, "proof") if "proof" in line else []
         if self.report.partial:
-            self.follows(checkpoint, proof)
+            self.follows(checkpoint, proof, trusted=bool(own))
         else:
             self.covers(checkpoint, proof)
-            self.trust_announced()
         self.last = checkpoint
         self.report.checkpoints += 1
-        self.report.signed = checkpoint.size
         self.meet(checkpoint.root, checkpoint.size)
+        if own:
+            self.vouch(checkpoint, own, signed)
+
+    def vouch(self, checkpoint: Checkpoint, own: list[str], signed: list[Signed]) -> None:
+        """A checkpoint that agrees with all above it and is signed by a trusted key."""
+        report = self.report
+        report.signed, self.vouched = checkpoint.size, self.count
+        report.keys = tuple(dict.fromkeys([*report.keys, *own]))
+        if not report.partial:
+            self.trust_announced()
         for witness in signed:
             if witness.time is not None:
-                self.report.countersigned[str(witness.key)] = (checkpoint.size, witness.time)
+                report.countersigned[str(witness.key)] = (checkpoint.size, witness.time)
                 self.demanded.discard(witness.key)
 
     def signatures(self, note: Note, checkpoint: Checkpoint) -> list[Signed]:
-        size = checkpoint.size
+        """All signatures of a checkpoint are right, of keys that are named, and one is of a key of the log."""
+        here = f"the checkpoint of {checkpoint.size} entries"
         if checkpoint.origin != self.report.origin:
             raise _BadError(f"a checkpoint of another log: {checkpoint.origin[:80]!a}")
         try:
             signed = verify_note(note, self.declared)
         except NoteError as error:
-            raise _BadError(f"the checkpoint of {size} entries: {error}") from None
+            raise _BadError(f"{here}: {error}") from None
         if len(signed) < len(note.signatures):
-            raise _BadError(
-                f"the checkpoint of {size} entries is signed by a key that the export does not name"
-            )
+            raise _BadError(f"{here} is signed by a key that the export does not name")
         own = [
-            str(found.key)
-            for found in signed
-            if found.key in self.trusted and found.key.name == checkpoint.origin
+            found.key for found in signed if found.key.kind == ED25519 and found.key.name == checkpoint.origin
         ]
         if not own:
-            raise _BadError(f"the checkpoint of {size} entries is signed by no trusted key of the log")
-        self.report.keys = tuple(dict.fromkeys([*self.report.keys, *own]))
+            raise _BadError(f"{here} is not signed by a key of the log")
+        if self.retired.issuperset(own):
+            raise _BadError(f"{here} is signed only by a key that had been replaced")
         return signed
 
     def covers(self, checkpoint: Checkpoint, proof: list[bytes]) -> None:
@@ -620,15 +628,16 @@ class _Check:
             raise _BadError(f"a checkpoint of {checkpoint.size} entries stands below entry {self.count - 1}")
         root = self.grow().root()
         if verify_consistency(self.count, root, checkpoint.size, checkpoint.root, proof):
-            self.vouched = self.count
             return
         span = (self.vouched, max(self.vouched, checkpoint.size - 1))
         wrong = "missing or not" if checkpoint.size > self.count and not proof else "not"
         message = f"at least one is {wrong} what was signed in the checkpoint of {checkpoint.size} entries"
         raise _BadError(message, span)
 
-    def follows(self, checkpoint: Checkpoint, proof: list[bytes]) -> None:
-        """A checkpoint of a partial export grew out of the one before it."""
+    def follows(self, checkpoint: Checkpoint, proof: list[bytes], *, trusted: bool) -> None:
+        """A checkpoint of a partial export grew out of the one before it, and a trusted key signed it."""
+        if not trusted:
+            raise _BadError(f"the checkpoint of {checkpoint.size} entries is signed by no trusted key")
         last = self.last
         if last and not verify_consistency(last.size, last.root, checkpoint.size, checkpoint.root, proof):
             raise _BadError(
@@ -660,9 +669,10 @@ class _Check:
         for known, note in self.known:
             self.outside(known, note)
         if not report.partial and self.vouched < self.count:
-            raise _BadError("no signed checkpoint covers them", (self.vouched, self.count - 1))
+            message = "no checkpoint signed by a trusted key of the log covers them"
+            raise _BadError(message, (self.vouched, self.count - 1))
         if self.last is None:
-            raise _BadError("no signed checkpoint is in the export, so nothing vouches for it")
+            raise _BadError("no checkpoint is in the export, so nothing vouches for it")
         if self.demanded:
             names = ", ".join(sorted(key.name for key in self.demanded))
             raise _BadError(f"never countersigned by {names}: the log's key alone vouches for this history")
@@ -677,7 +687,7 @@ class _Check:
                 "it was made before that checkpoint, or the log was cut back"
             )
         try:
-            signed = [found.key for found in verify_note(note, self.trusted)]
+            signed = verify_note(note, self.trusted | self.retired)
         except NoteError as error:
             raise _BadError(f"the checkpoint kept elsewhere: {error}") from None
         if not signed:

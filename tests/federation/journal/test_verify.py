@@ -37,9 +37,35 @@ def test_keys_and_checkpoints_from_elsewhere_are_honoured(book: Book, tmp_path: 
     kept = [point.note for point in book.checkpoints]
     assert verify_export(path, keys=book.verifiers, checkpoints=kept).ok
     stranger = generate_key(ORIGIN).verifier
-    assert "no trusted key" in str(verify_export(path, keys=[stranger]).problem)
+    assert "no checkpoint signed by a trusted key" in str(verify_export(path, keys=[stranger]).problem)
     unasked = generate_key("witness.example/w2", COSIGNATURE).verifier
     assert "never countersigned by witness.example/w2" in str(verify_export(path, keys=[unasked]).problem)
+
+
+def test_knowing_only_the_newest_key_is_enough(book: Book, tmp_path: Path) -> None:
+    report = verify_export(book.export(tmp_path / "export.jsonl"), keys=[book.keys[1].verifier])
+    assert report.problem is None
+    assert report.signed == len(book.entries)
+    assert report.keys == (str(book.keys[1].verifier),)
+
+
+def test_a_key_that_was_replaced_signs_no_more(tmp_path: Path) -> None:
+    book = make_book(9, 80)
+    book.checkpoints.pop()
+    book.sign(book.keys[0])
+    report = verify_export(book.export(tmp_path / "export.jsonl"))
+    assert "signed only by a key that had been replaced" in str(report.problem)
+
+
+def test_a_new_key_needs_the_signature_of_the_old_one(tmp_path: Path) -> None:
+    book = make_book(9, 80)
+    rotation = next(seq for seq, data in enumerate(book.entries) if b"key.rotated" in data)
+    both = next(number for number, point in enumerate(book.checkpoints) if point.size == rotation + 1)
+    del book.checkpoints[both]
+    report = verify_export(book.export(tmp_path / "export.jsonl"), keys=[book.keys[0].verifier])
+    assert report.problem is not None
+    assert report.problem.last == len(book.entries) - 1
+    assert "no checkpoint signed by a trusted key" in str(report.problem)
 
 
 def test_an_export_from_the_middle_and_one_up_to_the_middle(book: Book, tmp_path: Path) -> None:
