@@ -1,6 +1,7 @@
 """What every test shares: the real servers."""
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.fixtures import (
     database,
@@ -23,6 +24,10 @@ __all__ = [
     "redis_server",
     "redis_url",
 ]
+
+
+settings.register_profile("waypost", deadline=None)  # a busy machine is no failure
+settings.load_profile("waypost")
 
 
 @pytest.hookimpl(tryfirst=True)
