@@ -1,7 +1,10 @@
-"""Makes known-item queries from the facts of real public models: a person has one model in mind and types what they
-remember of it. Seeded, so that everyone gets the same queries; odd numbers are for tuning, even ones for reporting.
+"""Makes known-item queries from the facts of real public models: a person has one model in mind and types
+what they
+remember of it. Seeded, so that everyone gets the same queries; odd numbers are for tuning, even ones for
+reporting.
 
-A query is kept only when what it says singles the model out well enough for "the one I mean" to make sense: by name,
+A query is kept only when what it says singles the model out well enough for "the one I mean" to make sense:
+by name,
 at most three names hold all its parts; by description, no other record has all its facts.
 """
 
@@ -27,7 +30,8 @@ LANGUAGES = {
     "tr": "turkish", "cs": "czech", "sv": "swedish", "fi": "finnish", "el": "greek", "he": "hebrew",
 }  # fmt: skip
 
-# Established in the field. The record holds the long form (as its task or a tag), the person types the short one.
+# Established in the field. The record holds the long form (as its task or a tag), the person types the short
+# one.
 ABBREVIATIONS = {
     "automatic-speech-recognition": "asr", "text-to-speech": "tts",
     "named-entity-recognition": "ner", "visual-question-answering": "vqa", "question-answering": "qa",
@@ -96,7 +100,7 @@ def _part_of_name(record: Record, chance: random.Random) -> str | None:
 
 def _one_typo(record: Record, chance: random.Random) -> str | None:
     """The last segment of the name with one slip in a part of at least five letters."""
-    last = record["name"].rpartition("/")[2]
+    last: str = record["name"].rpartition("/")[2]
     words = list(re.finditer(r"[A-Za-z]{5,}", last))
     if not words or _names_with(_parts(last)) > 3:
         return None
@@ -105,7 +109,8 @@ def _one_typo(record: Record, chance: random.Random) -> str | None:
 
 
 def _slip(word: str, chance: random.Random) -> str:
-    """One letter is left out, doubled by a neighbour, replaced or swapped; the first letter is mostly right."""
+    """One letter is left out, doubled by a neighbour, replaced or swapped; the first letter is mostly
+    right."""
     at = chance.randrange(1, len(word) - 1)
     letter = chance.choice("abcdefghijklmnopqrstuvwxyz")
     slips = (
@@ -119,7 +124,8 @@ def _slip(word: str, chance: random.Random) -> str:
 
 
 def _description(record: Record, chance: random.Random) -> str | None:
-    """Two to five facts (tags, library, publisher, data sets, languages) that no other record has together."""
+    """Two to five facts (tags, library, publisher, data sets, languages) that no other record has
+    together."""
     return _singled_out(record, chance, _facts(record) - {f"task={record['task']}"}, [], 5)
 
 

@@ -1,0 +1,123 @@
+"""What is asked of search and what it answers: the JSON of `GET /search`, `GET /suggest`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Group: TypeAlias = Literal["model", "version"]
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 200
+MAX_FACETS = 12
+
+
+class SearchError(ValueError):
+    """A parameter besides the query cannot be used: `parameter` names it, the message says what it may be."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """`sort` is `relevance`, `updated`, `created`, `name` or `metric.NAME`, with `-` before it for the other
+    direction (`updated`, `created` and metrics begin with the highest). `facets` are registry, team, stage,
+    framework, owner, license, type and `tag.KEY`."""
+
+    q: str = ""
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+    sort: str = "relevance"
+    facets: tuple[str, ...] = ()
+    group: Group = "model"
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """A text in which words were found, and where: (start, end) in characters."""
+
+    field: str
+    text: str
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One version, or with `group` "model" the best version of a model and how many `others` match besides.
+
+    `score` is between 0 and 1, `explanation` only there when asked for. Times are ISO 8601.
+    """
+
+    ref: str
+    registry: str
+    model: str
+    version: str | None
+    title: str
+    stage: str
+    team: str
+    aliases: tuple[str, ...]
+    framework: str
+    owner: str
+    license: str
+    type: str
+    created: str | None
+    updated: str | None
+    score: float
+    others: int
+    highlights: tuple[Highlight, ...]
+    explanation: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """How many versions of the whole result have this value."""
+
+    value: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A word that found little, and what was searched besides: "showing results for …"."""
+
+    word: str
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """A registry the answer covers: its state and its last successful sync, ISO 8601."""
+
+    name: str
+    state: str
+    synced_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchAnswer:
+    """`total` counts versions (and models without any), `models` models; both are exact. `partial` says that
+    a
+    registry could not be read whole, or that the index is being rebuilt."""
+
+    query: str
+    total: int = 0
+    models: int = 0
+    hits: tuple[Hit, ...] = ()
+    facets: Mapping[str, tuple[FacetValue, ...]] = field(default_factory=dict)
+    corrections: tuple[Correction, ...] = ()
+    next_cursor: str | None = None
+    partial: bool = False
+    registries: tuple[Freshness, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A completion: the whole text of the query with it, what kind it is (qualifier, value or model), how
+    many
+    versions it finds (0 where that was not counted)."""
+
+    text: str
+    kind: str
+    label: str
+    count: int

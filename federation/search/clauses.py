@@ -1,0 +1,432 @@
+"""From the tree of a query to the engine's queries: one for everything that matches, and one for each
+tier."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+import tantivy
+from tantivy import FieldType, Occur, Query
+
+from federation.search.schema import fact, key_name, schema
+from federation.search.synonyms import Synonyms
+from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node, Not, Phrase, Qualifier, Word
+from federation.search.words import chunks, fold, parts, spans, squeeze, variants
+
+TextField: TypeAlias = Literal["name", "near", "all"]
+MIN_TYPO = 4
+MIN_PREFIX = 2
+MAX_SLOTS = 48
+MAX_STEPS = 6
+NOTHING = Query.empty_query()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One word that must match, in one of several ways, each a run of words that must all be there.
+
+    `open` says that the first way may be the beginning of a longer word; `corrected` that it may have one
+    typo.
+    """
+
+    ways: tuple[tuple[str, ...], ...]
+    open: bool = False
+    corrected: bool = False
+
+    @property
+    def word(self) -> str:
+        """What was typed."""
+        return self.ways[0][0]
+
+
+PlanNode: TypeAlias = "Everything | Slot | Phrase | Qualifier | NotPlan | AllPlan | AnyPlan"
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlan:
+    """What must not match."""
+
+    child: PlanNode
+
+
+@dataclass(frozen=True, slots=True)
+class AllPlan:
+    """What must match together."""
+
+    children: tuple[PlanNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyPlan:
+    """Of which one must match."""
+
+    children: tuple[PlanNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One step of relevance: its weight, why a hit stands here, and what matches. `words` is False where the
+    query
+    has none, so that there is nothing to compare a name with."""
+
+    weight: float
+    why: str
+    query: Query
+    words: bool = True
+
+
+def plan(tree: Node, synonyms: Synonyms, length: int) -> PlanNode:
+    """The tree with its words split, and their synonyms beside them. `length` is that of the text: a word
+    that ends
+    there is still being typed."""
+    match tree:
+        case Word():
+            return _joined(_slots((tree,), synonyms, length))
+        case AllOf(children):
+            return AllPlan(tuple(_planned_run(children, synonyms, length)))
+        case AnyOf(children):
+            return AnyPlan(tuple(plan(child, synonyms, length) for child in children))
+        case Not(child):
+            return NotPlan(plan(child, synonyms, -1))
+        case _:
+            return tree
+
+
+def _planned_run(children: Sequence[Node], synonyms: Synonyms, length: int) -> Iterator[PlanNode]:
+    """Neighbouring words are read together, because a synonym may be a phrase."""
+    run: list[Word] = []
+    for child in children:
+        if isinstance(child, Word):
+            run.append(child)
+            continue
+        yield from _slots(tuple(run), synonyms, length)
+        run = []
+        planned = plan(child, synonyms, length)
+        if isinstance(planned, AllPlan):
+            yield from planned.children
+        else:
+            yield planned
+    yield from _slots(tuple(run), synonyms, length)
+
+
+def _joined(slots: Sequence[Slot]) -> PlanNode:
+    return slots[0] if len(slots) == 1 else AllPlan(tuple(slots)) if slots else Everything()
+
+
+def _slots(run: tuple[Word, ...], synonyms: Synonyms, length: int) -> list[Slot]:
+    words: list[tuple[str, str, bool]] = []
+    for word in run:
+        pieces = [written for _, _, written in spans(word.text)]
+        for index, written in enumerate(pieces):
+            last = index == len(pieces) - 1
+            still_typed = word.end == length and len(written) >= MIN_PREFIX and word.text.endswith(written)
+            words.append((fold(written), written, last and (word.prefix or still_typed)))
+    folded = [word for word, _, _ in words]
+    slots: list[Slot] = []
+    at = 0
+    while at < len(words) and len(slots) < MAX_SLOTS:
+        taken, others = synonyms.at(folded, at)
+        slots.extend(_slots_of(words[at : at + taken], others))
+        at += taken
+    return slots
+
+
+def _slots_of(words: Sequence[tuple[str, str, bool]], others: tuple[tuple[str, ...], ...]) -> Iterator[Slot]:
+    if len(words) > 1 and others:
+        yield Slot((tuple(word for word, _, _ in words), *others))
+        return
+    for word, written, is_open in words:
+        ways: dict[tuple[str, ...], None] = dict.fromkeys((variant,) for variant in variants(word))
+        pieces = parts(written)
+        if len(pieces) > 1 and "".join(pieces) == word:
+            ways[pieces] = None
+        ways.update(dict.fromkeys(others))
+        yield Slot(tuple(ways), open=is_open)
+
+
+def slots_of(node: PlanNode) -> Iterator[Slot]:
+    """The slots that every match must fill: those of the top level."""
+    if isinstance(node, Slot):
+        yield node
+    elif isinstance(node, AllPlan):
+        for child in node.children:
+            if isinstance(child, Slot):
+                yield child
+
+
+def positive_slots(node: PlanNode) -> Iterator[Slot]:
+    """Every slot that is not excluded, at whatever depth."""
+    match node:
+        case Slot():
+            yield node
+        case AllPlan(children) | AnyPlan(children):
+            for child in children:
+                yield from positive_slots(child)
+        case _:
+            return
+
+
+def phrases(node: PlanNode) -> Iterator[str]:
+    """Every phrase that is not excluded."""
+    match node:
+        case Phrase(text):
+            yield text
+        case AllPlan(children) | AnyPlan(children):
+            for child in children:
+                yield from phrases(child)
+        case _:
+            return
+
+
+def as_slot(phrase: str) -> Slot:
+    """The words of a phrase, to highlight them."""
+    return Slot((tuple(chunks(phrase)) or ("",),))
+
+
+def with_corrections(node: PlanNode, words: frozenset[str]) -> PlanNode:
+    """The plan in which these words may have one typo."""
+    match node:
+        case Slot():
+            return replace(node, corrected=node.word in words)
+        case AllPlan(children):
+            return AllPlan(tuple(with_corrections(child, words) for child in children))
+        case AnyPlan(children):
+            return AnyPlan(tuple(with_corrections(child, words) for child in children))
+        case _:
+            return node
+
+
+def may_be_corrected(slot: Slot) -> bool:
+    """A typo is forgiven from four letters on, in words, not in numbers."""
+    return len(slot.ways[0]) == 1 and len(slot.word) >= MIN_TYPO and not slot.word.isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """Builds engine queries. `index` is needed for the ranges over JSON numbers, which only its parser can
+    make;
+    `stale` are the ids of the registries that are."""
+
+    index: tantivy.Index
+    stale: frozenset[int]
+
+    def matching(self, node: PlanNode, text: str) -> Query:
+        """Everything that the query finds."""
+        query = self.clause(node, "all", prefixes=True)
+        names = self._whole(node, text)
+        return query if names is None else any_of([query, names])
+
+    def tiers(self, node: PlanNode, text: str) -> list[Tier]:
+        """Best first; a hit belongs to the first that it matches. The last one matches everything that the
+        query
+        finds and the others do not."""
+        if not any(True for _ in positive_slots(node)):
+            return [Tier(1.0, "matches", self.matching(node, text), words=False)]
+        tiers = list(self._name_tiers(node, text))
+        slots = list(slots_of(node))
+        near = self.clause(node, "near", prefixes=True)
+        tiers.extend(
+            self._tier(f"{count} of {len(slots)} words in the name", _most(self, near, slots, count))
+            for count in range(len(slots) - 1, max(len(slots) - 1 - MAX_STEPS, 0), -1)
+        )
+        tiers.append(self._tier("in a tag, team, stage or another property", near))
+        tiers.append(self._tier("in the description", self.matching(node, text)))
+        return [replace(tier, weight=round(2.0**-index, 9)) for index, tier in enumerate(tiers)]
+
+    def _tier(self, why: str, query: Query) -> Tier:
+        return Tier(0.0, why, query)
+
+    def _name_tiers(self, node: PlanNode, text: str) -> Iterator[Tier]:
+        exact = self.clause(node, "name", prefixes=False)
+        squeezed = _squeezed_text(node, text)
+        if squeezed:
+            yield self._tier("the name is this", term("whole", squeezed))
+            if any(slot.corrected for slot in slots_of(node)):
+                yield self._tier("the name is this but for a typo", typo("whole", squeezed))
+            yield self._tier("the name begins with this", all_of([exact, prefix("whole", squeezed)]))
+        yield self._tier("in the name", exact)
+        yield self._tier("at the beginning of a word of the name", self.clause(node, "name", prefixes=True))
+
+    def _whole(self, node: PlanNode, text: str) -> Query | None:
+        squeezed = _squeezed_text(node, text)
+        if not squeezed:
+            return None
+        names = [term("whole", squeezed)]
+        if any(slot.corrected for slot in slots_of(node)):
+            names.append(typo("whole", squeezed))
+        return any_of(names)
+
+    def clause(self, node: PlanNode, field: TextField, *, prefixes: bool) -> Query:
+        """One query for a part of the plan, its words looked for in one field."""
+        match node:
+            case Everything():
+                return everything()
+            case Slot():
+                return self._slot(node, field, prefixes)
+            case Phrase(text):
+                return _phrase(text)
+            case Qualifier():
+                return any_of([self._qualified(node, match) for match in node.matches])
+            case NotPlan(child):
+                return without(everything(), self.clause(child, "all", prefixes=False))
+            case AnyPlan(children):
+                return any_of([self.clause(child, field, prefixes=prefixes) for child in children])
+            case AllPlan(children):
+                return self._all(children, field, prefixes)
+
+    def _all(self, children: Sequence[PlanNode], field: TextField, prefixes: bool) -> Query:
+        wanted = [
+            self.clause(child, field, prefixes=prefixes)
+            for child in children
+            if not isinstance(child, NotPlan)
+        ]
+        query = all_of(wanted) if wanted else everything()
+        for child in children:
+            if isinstance(child, NotPlan):
+                query = without(query, self.clause(child.child, "all", prefixes=False))
+        return query
+
+    def _slot(self, slot: Slot, field: TextField, prefixes: bool) -> Query:
+        words = [way[0] for way in slot.ways if len(way) == 1]
+        queries = [term(field, words[0])] if len(words) == 1 else []
+        if len(words) > 1:
+            queries.append(Query.term_set_query(schema(), field, words))
+        queries.extend(all_of([term(field, word) for word in way]) for way in slot.ways if len(way) > 1)
+        if slot.open and prefixes and self._has_longer(field, slot.word):
+            queries.append(prefix(field, slot.word))
+        if slot.corrected:
+            queries.append(typo(field, slot.word))
+        return any_of(queries)
+
+    def _has_longer(self, field: TextField, word: str) -> bool:
+        """Whether the prefix finds more than the word: without, the cheaper query is the same."""
+        return len(self.index.searcher().terms_with_prefix(field, word, limit=2)) > 1
+
+    def _qualified(self, qualifier: Qualifier, match: Is | Between) -> Query:
+        name, key = qualifier.name, qualifier.key
+        if isinstance(match, Between):
+            if name in ("created", "updated"):
+                return _between_times(name, match)
+            return self._between_numbers(
+                {"metric": "m", "param": "p", "tag": "t"}[name] + key_name(key or ""), match
+            )
+        if name == "is":
+            return self._state(match.text)
+        field = f"{name}.{key}" if key is not None else name
+        return _fact(field, match)
+
+    def _state(self, state: str) -> Query:
+        if state == "stale":
+            return term_set("registry", sorted(self.stale)) if self.stale else NOTHING
+        return term("facts", fact("stage", state))
+
+    def _between_numbers(self, column: str, match: Between) -> Query:
+        """Two half ranges: one with mixed bounds panics. Plain decimals: exponents are not read."""
+        halves: list[Query] = []
+        for bound, included, sign in (
+            (match.low, match.low_included, ">"),
+            (match.high, match.high_included, "<"),
+        ):
+            if bound is not None:
+                equal = "=" if included else ""
+                halves.append(self.index.parse_query(f"numbers.{column}:{sign}{equal}{decimal(bound)}"))
+        return all_of(halves)
+
+
+def decimal(value: float) -> str:
+    """A number in plain decimals, with a point."""
+    text = format(Decimal(repr(value)), "f")
+    return text if "." in text else f"{text}.0"
+
+
+def _squeezed_text(node: PlanNode, text: str) -> str:
+    """What was typed without separators, where it is nothing but words that must all match."""
+    plain = isinstance(node, Slot) or (
+        isinstance(node, AllPlan) and all(isinstance(c, Slot) for c in node.children)
+    )
+    return squeeze(text) if plain else ""
+
+
+def _most(compiler: Compiler, near: Query, slots: Sequence[Slot], count: int) -> Query:
+    inside = [(Occur.Should, compiler.clause(slot, "name", prefixes=True)) for slot in slots]
+    return all_of([near, Query.boolean_query(inside, minimum_number_should_match=count)])
+
+
+def _phrase(text: str) -> Query:
+    words = chunks(text)
+    if not words:
+        return everything()
+    return (
+        term("phrase", words[0]) if len(words) == 1 else Query.phrase_query(schema(), "phrase", list(words))
+    )
+
+
+def _fact(field: str, match: Is) -> Query:
+    wanted = fact(field, match.text)
+    return prefix("facts", wanted) if match.prefix else term("facts", wanted)
+
+
+def _between_times(field: str, match: Between) -> Query:
+    low = None if match.low is None else round(match.low * 1e6)
+    high = None if match.high is None else round(match.high * 1e6)
+    limits = (max(low, 1) if low is not None else 1, min(high, 1 << 62) if high is not None else 1 << 62)
+    if limits[0] > limits[1]:
+        return NOTHING
+    include_low = match.low_included or low is None or low < 1
+    return between(field, FieldType.Integer, *limits, include_low, match.high_included)
+
+
+def between(
+    field: str, kind: FieldType, low: int, high: int, with_low: bool = True, with_high: bool = True
+) -> Query:
+    """A range over a column."""
+    return Query.range_query(
+        schema(), field, kind, low, high, include_lower=with_low, include_upper=with_high
+    )
+
+
+def term(field: str, value: str | int) -> Query:
+    """One exact value."""
+    return Query.term_query(schema(), field, value, "basic")
+
+
+def term_set(field: str, values: Sequence[int]) -> Query:
+    """One of many values."""
+    return Query.term_set_query(schema(), field, values)
+
+
+def prefix(field: str, beginning: str) -> Query:
+    """Every value that begins so."""
+    return Query.fuzzy_term_query(schema(), field, beginning, distance=0, prefix=True)
+
+
+def typo(field: str, word: str) -> Query:
+    """Every value one slip away: a letter too many, too few, wrong, or two swapped."""
+    return Query.fuzzy_term_query(schema(), field, word, distance=1, transposition_cost_one=True)
+
+
+def everything() -> Query:
+    """All documents but the index's own."""
+    return without(Query.all_query(), term("meta", "position"))
+
+
+def all_of(queries: Sequence[Query]) -> Query:
+    """What all of them match."""
+    return (
+        queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Must, query) for query in queries])
+    )
+
+
+def any_of(queries: Sequence[Query]) -> Query:
+    """What one of them matches."""
+    if not queries:
+        return NOTHING
+    return (
+        queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, query) for query in queries])
+    )
+
+
+def without(query: Query, excluded: Query) -> Query:
+    """What the one matches and the other does not."""
+    return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, excluded)])

@@ -1,0 +1,45 @@
+"""What the index holds of one version, or of a model that has none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from federation.references import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One version (`version_id` and `version` set) or a model without versions (both None).
+
+    Ids are the catalogue's surrogates. `stage` is one of none, staging, production and archived. `depends_on`
+    holds references as text, `flags` values of `has:`, `creator` whoever made it. Times are UTC.
+    """
+
+    registry_id: int
+    model_id: int
+    version_id: int | None = None
+    registry: str
+    team: str
+    model: str
+    version: str | None = None
+    title: str = ""
+    type: str = "model"
+    stage: str = "none"
+    framework: str = ""
+    owner: str = ""
+    license: str = ""
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    created: datetime | None = None
+    updated: datetime | None = None
+
+    @cached_property
+    def reference(self) -> str:
+        """The handle, as text."""
+        return str(Reference(self.registry, self.model, version=self.version))

@@ -1,0 +1,393 @@
+"""Answers searches: what matches inside a view, best first, grouped, counted, explained."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from tantivy import FieldType, Query
+
+from federation.access import View
+from federation.search import clauses, cursor, facets, folder, language, ranking
+from federation.search.answer import (
+    MAX_LIMIT,
+    Correction,
+    Freshness,
+    Hit,
+    SearchAnswer,
+    SearchError,
+    SearchRequest,
+    Suggestion,
+)
+from federation.search.clauses import Compiler, PlanNode, Slot
+from federation.search.cursor import Position
+from federation.search.facets import Counts
+from federation.search.folder import Generation, IndexMissingError
+from federation.search.highlight import highlights, one_slip
+from federation.search.order import BROWSE, RANK, Key, Leg, Reader, Row
+from federation.search.schema import fact, key_name
+from federation.search.suggest import Vocabulary, suggest
+from federation.search.synonyms import Synonyms
+from federation.search.words import fold, parts, spans
+
+LITTLE = 3
+"""A word that finds fewer documents than this in the view may have been mistyped."""
+MAX_BATCH = 5_000
+MAX_SUGGEST = 500
+UNREADABLE = frozenset({"partial", "failing"})
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """How fresh one registry is: its id, and what the answer says of it."""
+
+    id: int
+    freshness: Freshness
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """One opened state of the index, with the ids of the registries that it holds."""
+
+    reader: Reader
+    position: int
+    registry_ids: frozenset[int]
+
+
+class Search:
+    """The reading side of the index in a folder; one per process, used by many threads. `registries` gives
+    the
+    registries of a view and their freshness."""
+
+    def __init__(
+        self, path: Path, registries: Callable[[View], Sequence[RegistryState]], synonyms: Synonyms
+    ) -> None:
+        self._path = path
+        self._registries = registries
+        self.synonyms = synonyms
+        self._generation: Generation | None = None
+        self._state: _State | None = None
+        self._lock = threading.Lock()
+        language.parse("")
+
+    def reload(self) -> int:
+        """Looks at the newest commit; to be called when the worker says so. Returns the position now served,
+        -1
+        while there is no index. An index that disappears is served on as long as it is open."""
+        with self._lock:
+            with suppress(IndexMissingError):
+                self._refresh()
+            return -1 if self._state is None else self._state.position
+
+    def _refresh(self) -> None:
+        name = folder.current(self._path)
+        if self._generation is None or self._generation.name != name:
+            self._generation = folder.open_current(self._path)
+        with folder.engine_errors():
+            index = self._generation.index
+            index.reload()
+            searcher = index.searcher()
+            found = searcher.aggregate(
+                clauses.everything(), {"ids": {"terms": {"field": "registry", "size": 60_000}}}
+            )
+            ids = frozenset(int(bucket["key"]) for bucket in found["ids"]["buckets"])
+            self._state = _State(Reader(index, searcher), folder.position(searcher), ids)
+
+    @property
+    def position(self) -> int:
+        """The change position that is served, -1 while there is no index."""
+        return -1 if self._state is None else self._state.position
+
+    def query(self, view: View, request: SearchRequest) -> SearchAnswer:
+        """Everything the view may see that a request asks for.
+
+        Errors: `QuerySyntaxError` for the query, `SearchError` for another parameter. While there is no
+        index the
+        answer is empty and `partial`.
+        """
+        tree = language.parse(request.q)
+        if not 1 <= request.limit <= MAX_LIMIT:
+            raise SearchError("limit", f"limit is a number from 1 to {MAX_LIMIT}.")
+        columns = facets.columns(request.facets)
+        sort = read_sort(request.sort)
+        position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
+        registries = self._registries(view)
+        covered = tuple(registry.freshness for registry in registries)
+        state = self._state
+        if state is None:
+            return SearchAnswer(query=request.q, partial=True, registries=covered)
+        stale = frozenset(one.id for one in registries if one.freshness.state == "stale")
+        planned = clauses.plan(tree, self.synonyms, len(request.q))
+        run = _Run(state, view, request, Compiler(state.reader.index, stale), planned, columns, sort)
+        try:
+            with folder.engine_errors():
+                answer = run.answer(position)
+        except IndexMissingError:
+            return SearchAnswer(query=request.q, partial=True, registries=covered)
+        partial = any(freshness.state in UNREADABLE for freshness in covered)
+        return SearchAnswer(
+            query=request.q, total=answer.counts.total, models=answer.counts.models, hits=answer.hits,
+            facets=answer.counts.facets, corrections=answer.corrections, next_cursor=answer.next_cursor,
+            partial=partial, registries=covered,
+        )  # fmt: skip
+
+    def suggest(self, view: View, text: str) -> list[Suggestion]:
+        """Completions for a query being typed; none while there is no index."""
+        state = self._state
+        if state is None:
+            return []
+        seen = visible(clauses.everything(), view, state.registry_ids)
+        bounded = view.registry_ids is not None and not state.registry_ids <= view.registry_ids
+        vocabulary = Vocabulary(state.reader.searcher, seen if bounded else None)
+        try:
+            with folder.engine_errors():
+                return suggest(vocabulary, text[-MAX_SUGGEST:])
+        except IndexMissingError:
+            return []
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """`field` is relevance, updated, created, name or metric, then with its `metric` name."""
+
+    field: str
+    descending: bool
+    metric: str = ""
+
+
+_DESCENDING = {"relevance": True, "updated": True, "created": True, "metric": True, "name": False}
+
+
+def read_sort(text: str) -> Sort:
+    """`updated`, `-updated`, `updated:asc`, `metric.NAME:desc`. Errors: `SearchError`."""
+    name = text.removeprefix("-")
+    given: bool | None = True if name != text else None
+    for ending, value in ((":asc", False), (":desc", True)):
+        if name.endswith(ending):
+            name, given = name.removesuffix(ending), value
+    field, _, metric = name.partition(".")
+    if (
+        field not in _DESCENDING
+        or (field == "metric") != bool(metric)
+        or (field == "relevance" and given is False)
+    ):
+        message = f"Nothing is sorted by {text}: use relevance, updated, created, name or metric.NAME."
+        raise SearchError("sort", f"{message} Add :asc or :desc for the direction.")
+    return Sort(field, _DESCENDING[field] if given is None else given, metric)
+
+
+def fingerprint(request: SearchRequest) -> str:
+    """What a cursor belongs to: the query, its order and its grouping."""
+    text = "\x00".join((request.q, request.sort, request.group)).encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    counts: Counts
+    hits: tuple[Hit, ...]
+    corrections: tuple[Correction, ...]
+    next_cursor: str | None
+
+
+@dataclass(slots=True)
+class _Run:
+    """One search over one state of the index."""
+
+    state: _State
+    view: View
+    request: SearchRequest
+    compiler: Compiler
+    plan: PlanNode
+    columns: Mapping[str, str]
+    sort: Sort
+
+    def answer(self, position: Position | None) -> _Found:
+        corrected = frozenset[str]() if position is None else position.corrected
+        plan, counts = self._counted(corrected)
+        if position is None and counts.total < LITTLE:
+            corrected, plan, counts = self._forgiving(plan, counts)
+        legs = self._legs(plan)
+        rows, more = self._rows(legs, position, counts.total)
+        slots = [*clauses.positive_slots(plan), *map(clauses.as_slot, clauses.phrases(plan))]
+        others = self._others(plan, rows, counts)
+        hits = tuple(self._hit(legs[leg], row, slots, others) for leg, row in rows)
+        after = None
+        if more:
+            leg, row = rows[-1]
+            after = cursor.encode(Position(leg, row.values, corrected), fingerprint(self.request))
+        return _Found(counts, hits, _corrections(hits, corrected), after)
+
+    # --- what matches -------------------------------------------------------------------------------
+
+    def _bounded(self, query: Query) -> Query:
+        return visible(query, self.view, self.state.registry_ids)
+
+    def _counted(self, corrected: frozenset[str]) -> tuple[PlanNode, Counts]:
+        plan = clauses.with_corrections(self.plan, corrected) if corrected else self.plan
+        query = self._bounded(self.compiler.matching(plan, self.request.q))
+        return plan, facets.count(self.state.reader.searcher, query, self.columns)
+
+    def _forgiving(self, plan: PlanNode, counts: Counts) -> tuple[frozenset[str], PlanNode, Counts]:
+        """The words that find little in the view may have a typo; if nothing is found, all of them may."""
+        slots = [slot for slot in clauses.positive_slots(plan) if clauses.may_be_corrected(slot)]
+        rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
+        for words in (rare, frozenset(slot.word for slot in slots)):
+            if words and (words == rare or counts.total == 0):
+                forgiving, found = self._counted(words)
+                if found.total > counts.total:
+                    return words, forgiving, found
+        return frozenset(), plan, counts
+
+    def _finds_little(self, slot: Slot) -> bool:
+        query = self._bounded(self.compiler.clause(slot, "all", prefixes=True))
+        return len(self.state.reader.searcher.search(query, limit=LITTLE, count=False).hits) < LITTLE
+
+    # --- in which order -----------------------------------------------------------------------------
+
+    def _legs(self, plan: PlanNode) -> list[Leg]:
+        matching = self.compiler.matching(plan, self.request.q)
+        if self.sort.field == "relevance":
+            return list(self._relevance(plan))
+        if self.sort.field == "metric":
+            having = clauses.term("facts", fact("name of metric", self.sort.metric))
+            column = Key("numbers.m" + key_name(self.sort.metric), FieldType.Json, self.sort.descending)
+            return [
+                Leg(self._bounded(clauses.all_of([matching, having])), (column, *RANK), why="has the metric"),
+                Leg(self._bounded(clauses.without(matching, having)), RANK, why="has not the metric"),
+            ]
+        column = {
+            "updated": Key("updated", FieldType.Integer, self.sort.descending),
+            "created": Key("created", FieldType.Integer, self.sort.descending),
+            "name": Key("sort_name", FieldType.Text, self.sort.descending),
+        }[self.sort.field]
+        return [Leg(self._bounded(matching), (column, *RANK))]
+
+    def _relevance(self, plan: PlanNode) -> Iterable[Leg]:
+        earlier: list[Query] = []
+        for tier in self.compiler.tiers(plan, self.request.q):
+            query = clauses.without(tier.query, clauses.any_of(earlier)) if earlier else tier.query
+            yield Leg(self._bounded(query), RANK if tier.words else BROWSE, tier.weight, tier.why)
+            earlier.append(tier.query)
+
+    def _rows(
+        self, legs: Sequence[Leg], start: Position | None, total: int
+    ) -> tuple[list[tuple[int, Row]], bool]:
+        """The rows of one page, each with its leg, and whether there are more."""
+        limit = self.request.limit
+        leg, after = (start.leg, start.values) if start else (0, None)
+        if start and not (leg < len(legs) and legs[leg].takes(start.values)):
+            raise SearchError("cursor", "The cursor is damaged: begin again without it.")
+        rows: list[tuple[int, Row]] = []
+        seen: set[int] = set()
+        read, batch = 0, limit + 1 if self.request.group == "version" else 2 * limit
+        while leg < len(legs) and len(rows) <= limit and read < total:
+            found = self.state.reader.rows(legs[leg], after, batch)
+            read += len(found)
+            rows += [(leg, row) for row in self._fresh(found, seen, legs, start)]
+            finished = len(found) < batch
+            leg, after = (leg + 1, None) if finished else (leg, found[-1].values)
+            batch = min(2 * batch, MAX_BATCH)
+        return rows[:limit], len(rows) > limit
+
+    def _fresh(
+        self, rows: list[Row], seen: set[int], legs: Sequence[Leg], start: Position | None
+    ) -> Iterable[Row]:
+        if self.request.group == "version":
+            yield from rows
+            return
+        new = {row.model for row in rows} - seen
+        if start and new:
+            seen |= self._shown_before(new, legs, start)
+        for row in rows:
+            if row.model not in seen:
+                seen.add(row.model)
+                yield row
+
+    def _shown_before(self, models: set[int], legs: Sequence[Leg], start: Position) -> set[int]:
+        """Which of these models have a version at the cursor or before it: an earlier page showed them."""
+        earlier = [leg.query for leg in legs[: start.leg]]
+        before = clauses.any_of([*earlier, self.state.reader.before(legs[start.leg], start.values)])
+        return set(self._per_model(before, models))
+
+    def _per_model(self, query: Query, models: Iterable[int]) -> dict[int, int]:
+        """How many documents a query finds of each of these models."""
+        ids = sorted(models)
+        asked = {
+            "models": {"terms": {"field": "model", "size": len(ids), "segment_size": facets.EVERY_BUCKET}}
+        }
+        inside = clauses.all_of([query, clauses.term_set("model", ids)])
+        buckets = self.state.reader.searcher.aggregate(inside, asked)["models"]["buckets"]
+        return {int(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets}
+
+    # --- what a hit says ----------------------------------------------------------------------------
+
+    def _others(self, plan: PlanNode, rows: Sequence[tuple[int, Row]], counts: Counts) -> Mapping[int, int]:
+        if self.request.group == "version" or not rows or counts.total == counts.models:
+            return {}
+        query = self._bounded(self.compiler.matching(plan, self.request.q))
+        return self._per_model(query, {row.model for _, row in rows})
+
+    def _hit(self, leg: Leg, row: Row, slots: Sequence[Slot], others: Mapping[int, int]) -> Hit:
+        stored = json.loads(bytes(self.state.reader.searcher.doc(row.address)["stored"][0]))
+        prior = ranking.prior_of_rank(int(row.values[-2]))
+        found = highlights(stored, slots)
+        explanation = None
+        if self.request.explain:
+            explanation = {
+                "matched": leg.why, "weight": leg.weight, "prior": prior, "stage": stored["stage"],
+                "updated": stored["updated"], "words": [slot.word for slot in slots],
+                "fields": [highlight.field for highlight in found],
+            }  # fmt: skip
+        return Hit(
+            **{name: stored[name] for name in _COPIED},
+            aliases=tuple(stored["aliases"]),
+            score=round(leg.weight * prior, 6),
+            others=max(others.get(row.model, 1) - 1, 0),
+            highlights=found,
+            explanation=explanation,
+        )
+
+
+_COPIED = (
+    "ref", "registry", "model", "version", "title", "team", "stage", "framework", "owner", "license", "type",
+    "created", "updated",
+)  # fmt: skip
+
+
+def visible(query: Query, view: View, present: frozenset[int]) -> Query:
+    """A query inside a view, by the smaller of two clauses: the registries it sees, or those it does not."""
+    if view.registry_ids is None or present <= view.registry_ids:
+        return query
+    seen, hidden = sorted(present & view.registry_ids), sorted(present - view.registry_ids)
+    if not seen:
+        return clauses.NOTHING
+    if len(seen) <= len(hidden):
+        return clauses.all_of([query, clauses.term_set("registry", seen)])
+    return clauses.without(query, clauses.term_set("registry", hidden))
+
+
+def _corrections(hits: Sequence[Hit], corrected: frozenset[str]) -> tuple[Correction, ...]:
+    """For each mistyped word, the word that the best hit has instead."""
+    found: list[Correction] = []
+    for word in sorted(corrected):
+        instead = next(
+            (other for hit in hits for other in _words_of(hit) if other != word and one_slip(other, word)),
+            None,
+        )
+        if instead is not None:
+            found.append(Correction(word, instead))
+    return tuple(found)
+
+
+def _words_of(hit: Hit) -> Iterable[str]:
+    for highlight in hit.highlights:
+        for start, end in highlight.ranges:
+            yield fold(highlight.text[start:end])
+    for text in (hit.model, hit.title, hit.team, hit.owner, hit.framework):
+        for _, _, written in spans(text):
+            yield fold(written)
+            yield from parts(written)

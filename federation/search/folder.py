@@ -1,0 +1,138 @@
+"""Where the index lives: a folder with one sub-folder for each generation, and a file that names the current
+one.
+
+A rebuild fills a new generation beside the old one and then changes the name, in one atomic step; a reader
+that has
+the old one open keeps it until it looks again.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import tantivy
+
+from federation.search.clauses import term
+from federation.search.schema import SCHEMA_VERSION, schema
+
+CURRENT = "current"
+POSITION = "position"
+
+
+class IndexMissingError(Exception):
+    """There is no index here that this version can read: it is absent, damaged or of another schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One whole index: its sub-folder's name, and the index."""
+
+    name: str
+    index: tantivy.Index
+
+
+def current(path: Path) -> str | None:
+    """The name of the generation in use."""
+    try:
+        return (path / CURRENT).read_text(encoding="ascii").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def open_current(path: Path) -> Generation:
+    """Opens the generation in use. Errors: `IndexMissingError`."""
+    name = current(path)
+    if name is None:
+        raise IndexMissingError(f"no index in {path}")
+    with engine_errors():
+        index = tantivy.Index.open(str(path / name))
+        index.config_reader("manual")
+        index.reload()
+        position(index.searcher())
+        return Generation(name, index)
+
+
+def create(path: Path) -> Generation:
+    """A new, empty generation, not yet in use."""
+    name = f"generation-{uuid4().hex[:12]}"
+    (path / name).mkdir(parents=True)
+    with engine_errors():
+        index = tantivy.Index(schema(), str(path / name), reuse=False)
+        index.config_reader("manual")
+        return Generation(name, index)
+
+
+def publish(path: Path, generation: Generation) -> None:
+    """Makes a generation the one in use, and removes the others."""
+    draft = path / f"{CURRENT}.{generation.name}"
+    with draft.open("w", encoding="ascii") as file:
+        file.write(generation.name)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path / CURRENT)
+    _sync_folder(path)
+    remove_others(path, generation.name)
+
+
+def remove_others(path: Path, keep: str) -> None:
+    """Removes generations that are not in use: old ones, and what a killed rebuild left."""
+    for other in path.glob("generation-*"):
+        if other.name != keep:
+            shutil.rmtree(other, ignore_errors=True)
+    for draft in path.glob(f"{CURRENT}.*"):
+        if draft.name != f"{CURRENT}.{keep}":
+            draft.unlink(missing_ok=True)
+
+
+def position(searcher: tantivy.Searcher) -> int:
+    """The change position that this state of an index holds. Errors: `IndexMissingError`."""
+    found = searcher.search(term("meta", POSITION), limit=1, count=False).hits
+    if not found:
+        raise IndexMissingError("the index holds no position")
+    stored = json.loads(bytes(searcher.doc(found[0][1])["stored"][0]))
+    if stored.get("schema") != SCHEMA_VERSION:
+        raise IndexMissingError(
+            f"the index is of schema {stored.get('schema')}, this version reads {SCHEMA_VERSION}"
+        )
+    return int(stored[POSITION])
+
+
+def position_document(value: int) -> tantivy.Document:
+    """The special document that carries the position in the same commit as what it speaks of."""
+    document = tantivy.Document()
+    document.add_text("meta", POSITION)
+    document.add_bytes("stored", json.dumps({POSITION: value, "schema": SCHEMA_VERSION}).encode())
+    return document
+
+
+class engine_errors:  # noqa: N801  # reads as a statement: with engine_errors()
+    """Turns whatever the engine raises, its panics too (which are no `Exception`), into
+    `IndexMissingError`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if error is None or isinstance(error, IndexMissingError):
+            return
+        if isinstance(error, (ValueError, OSError, KeyError, TypeError)) or is_panic(error):
+            raise IndexMissingError(
+                f"the index cannot be used: {' '.join(str(error).split())[:200]}"
+            ) from error
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether the engine panicked; its exception is derived from `BaseException` and has no importable
+    name."""
+    return type(error).__name__ == "PanicException"
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

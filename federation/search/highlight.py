@@ -1,0 +1,76 @@
+"""Where in a hit's texts the words of the query stand."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from federation.search.answer import Highlight
+from federation.search.clauses import Slot
+from federation.search.words import fold, parts, spans
+
+MAX_TEXT = 160
+
+
+def highlights(stored: Mapping[str, Any], slots: Iterable[Slot]) -> tuple[Highlight, ...]:
+    """The texts of a hit in which a word was found: its name always, a tag or the description where it holds
+    one."""
+    words = {word for slot in slots for way in slot.ways for word in way}
+    beginnings = tuple(slot.word for slot in slots if slot.open)
+    fuzzy = {slot.word for slot in slots if slot.corrected}
+    texts = [("model", stored["model"]), ("title", stored["title"])]
+    texts += [(f"tag.{key}", value) for key, value in sorted(stored["tags"].items())]
+    texts.append(("description", stored["description"]))
+    found = (_highlight(field, text, words, beginnings, fuzzy) for field, text in texts if text)
+    return tuple(highlight for highlight in found if highlight.ranges)
+
+
+def _highlight(
+    field: str, text: str, words: set[str], beginnings: tuple[str, ...], fuzzy: set[str]
+) -> Highlight:
+    ranges: list[tuple[int, int]] = []
+    for start, end, written in spans(text):
+        word = fold(written)
+        whole = word in words or (beginnings and word.startswith(beginnings))
+        if whole or any(one_slip(word, typed) for typed in fuzzy):
+            ranges.append((start, end))
+            continue
+        for piece in parts(written):
+            at = word.find(piece)
+            if piece in words and at >= 0 and len(word) == len(written):
+                ranges.append((start + at, start + at + len(piece)))
+    return _clip(Highlight(field, text, tuple(_merged(ranges))))
+
+
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _clip(found: Highlight) -> Highlight:
+    """A long text becomes the stretch around its first hit."""
+    if len(found.text) <= MAX_TEXT or not found.ranges:
+        return found
+    start = max(0, found.ranges[0][0] - 40)
+    text = found.text[start : start + MAX_TEXT]
+    inside = [(low - start, high - start) for low, high in found.ranges if high - start <= len(text)]
+    return Highlight(found.field, text, tuple(inside))
+
+
+def one_slip(left: str, right: str) -> bool:
+    """Whether two words differ by one letter too many, too few, wrong, or two neighbours swapped."""
+    if left == right or abs(len(left) - len(right)) > 1:
+        return left == right
+    at = next(
+        (index for index, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None
+    )
+    if at is None:
+        return True
+    if len(left) == len(right):
+        swapped = left[at : at + 2] == right[at : at + 2][::-1] and left[at + 2 :] == right[at + 2 :]
+        return left[at + 1 :] == right[at + 1 :] or swapped
+    longer, shorter = (left, right) if len(left) > len(right) else (right, left)
+    return longer[at + 1 :] == shorter[at:]

@@ -1,0 +1,192 @@
+"""Total orders over matches, page by page, exact while the index changes.
+
+An order is a row of legs (the tiers of relevance; or those that have a metric and those that have not), each
+a query
+and its keys; the last two keys are always the rank and the tie, so that no two documents are equal. A page
+continues
+after the values of the last hit, not after a count.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import tantivy
+from tantivy import DocAddress, FieldType, Order, Query, Searcher
+
+from federation.search import clauses
+from federation.search.schema import schema
+
+Values: TypeAlias = tuple[int | float | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A column to order by, highest first where `descending`. Text columns hold hexadecimal digits only."""
+
+    field: str
+    kind: FieldType
+    descending: bool = True
+
+    def takes(self, value: object) -> bool:
+        """Whether a value of this column could be this one; what a cursor says is checked by it."""
+        if self.kind == FieldType.Text:
+            return isinstance(value, str) and re.fullmatch("[0-9a-f]*", value) is not None
+        if self.kind == FieldType.Json:
+            return isinstance(value, int | float)
+        lowest, highest = (0, 1 << 64) if self.kind == FieldType.Unsigned else (-1 << 63, 1 << 63)
+        return isinstance(value, int) and lowest <= value < highest
+
+
+TIE = Key("tie", FieldType.Unsigned)
+RANK = (Key("rank", FieldType.Unsigned), TIE)
+BROWSE = (Key("browse", FieldType.Unsigned), TIE)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Documents in an order: the best ones of a search, or those that have what it is sorted by."""
+
+    query: Query
+    keys: tuple[Key, ...]
+    weight: float = 1.0
+    why: str = "matches"
+
+    def takes(self, values: Values) -> bool:
+        """Whether these could be the values of a place in it."""
+        return len(values) == len(self.keys) and all(map(Key.takes, self.keys, values))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One match: where it stands in its leg, its model, and how to read it."""
+
+    values: Values
+    model: int
+    address: DocAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One state of the index, and the index for what only its parser can make."""
+
+    index: tantivy.Index
+    searcher: Searcher
+
+    def rows(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
+        """At most `limit` matches of a leg, in order, those after a position."""
+        if leg.keys[0].kind == FieldType.Json:
+            return self._by_number(leg, after, limit)
+        found = self._page(leg.query, leg.keys, after, limit)
+        addresses = [address for _, address in found]
+        models = self.searcher.fast_field_values("model", addresses)
+        return [
+            Row(values, int(model or 0), address)
+            for (values, address), model in zip(found, models, strict=True)
+        ]
+
+    def _page(
+        self, query: Query, keys: Sequence[Key], after: Values | None, limit: int
+    ) -> list[tuple[Values, DocAddress]]:
+        found: list[tuple[Values, DocAddress]] = []
+        key, rest = keys[0], keys[1:]
+        if after is not None:
+            if rest:
+                same = clauses.all_of([query, self.equal(key, after[0])])
+                found = [((after[0], *values), at) for values, at in self._page(same, rest, after[1:], limit)]
+            query = clauses.all_of([query, self.beyond(key, after[0])])
+        if len(found) < limit:
+            found += self._ordered(query, keys, limit - len(found))
+        return found
+
+    def _ordered(self, query: Query, keys: Sequence[Key], limit: int) -> list[tuple[Values, DocAddress]]:
+        """The first ones by the first key; where it is equal, by the others."""
+        key, rest = keys[0], keys[1:]
+        top = self._top(query, key, limit + 1)
+        found: list[tuple[Values, DocAddress]] = []
+        for value, group in groupby(top, key=lambda hit: hit[0]):
+            same = list(group)
+            if not rest or len(same) == 1:
+                tails = self._tails(rest, [address for _, address in same])
+                found += [((value, *tail), at) for tail, (_, at) in zip(tails, same, strict=True)]
+            elif len(found) < limit:
+                equal = clauses.all_of([query, self.equal(key, value)])
+                found += [((value, *tail), at) for tail, at in self._ordered(equal, rest, limit - len(found))]
+        return found[:limit]
+
+    def _tails(self, keys: Sequence[Key], addresses: list[DocAddress]) -> list[Values]:
+        columns = [self.searcher.fast_field_values(key.field, addresses) for key in keys]
+        return [tuple(_known(value) for value in row) for row in zip(*columns, strict=True)] or [()] * len(
+            addresses
+        )
+
+    def _top(self, query: Query, key: Key, limit: int) -> list[tuple[Any, DocAddress]]:
+        order = Order.Desc if key.descending else Order.Asc
+        result = self.searcher.search(query, limit=limit, count=False, order_by_field=key.field, order=order)
+        return result.hits
+
+    def _by_number(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
+        """By a number in a JSON column, which only an aggregation can sort by."""
+        query = leg.query
+        if after is not None:
+            query = clauses.without(query, self.before(leg, after))
+        fields = [key.field for key in leg.keys]
+        order = [{key.field: "desc" if key.descending else "asc"} for key in leg.keys]
+        wanted = {"size": limit, "sort": order, "docvalue_fields": [*fields, "model"]}
+        hits = self.searcher.aggregate(query, {"top": {"top_hits": wanted}})["top"]["hits"]
+        columns = [hit["docvalue_fields"] for hit in hits]
+        return [
+            Row(
+                tuple(column[name][0] for name in fields), column["model"][0], self._address(column["tie"][0])
+            )
+            for column in columns
+        ]
+
+    def _address(self, tie: int) -> DocAddress:
+        return self.searcher.search(self.equal(TIE, tie), limit=1, count=False).hits[0][1]
+
+    def equal(self, key: Key, value: Any) -> Query:
+        """Documents with this value."""
+        if key.kind == FieldType.Text:
+            return clauses.term(key.field, str(value))
+        if key.kind == FieldType.Json:
+            number = clauses.decimal(value)
+            ends = (self.index.parse_query(f"{key.field}:{sign}{number}") for sign in (">=", "<="))
+            return clauses.all_of(list(ends))
+        return clauses.between(key.field, key.kind, int(value), int(value))
+
+    def beyond(self, key: Key, value: Any) -> Query:
+        """Documents that come after this value."""
+        if key.kind == FieldType.Json:
+            return self.index.parse_query(
+                f"{key.field}:{'<' if key.descending else '>'}{clauses.decimal(value)}"
+            )
+        if key.kind == FieldType.Text:
+            return self.index.parse_query(f"{key.field}:{'<' if key.descending else '>'}{value}")
+        low, high = (None, value) if key.descending else (value, None)
+        return Query.range_query(
+            schema(),
+            key.field,
+            key.kind,
+            low,
+            high,
+            include_lower=key.descending,
+            include_upper=not key.descending,
+        )
+
+    def before(self, leg: Leg, values: Values) -> Query:
+        """Documents of a leg that stand at a position or before it."""
+        earlier: list[Query] = []
+        equal: list[Query] = [leg.query]
+        for key, value in zip(leg.keys, values, strict=True):
+            backwards = Key(key.field, key.kind, not key.descending)
+            earlier.append(clauses.all_of([*equal, self.beyond(backwards, value)]))
+            equal.append(self.equal(key, value))
+        return clauses.any_of([*earlier, clauses.all_of(equal)])
+
+
+def _known(value: int | float | bool | None) -> int | float:
+    return 0 if value is None or (isinstance(value, float) and math.isnan(value)) else value

@@ -1,0 +1,254 @@
+"""What search finds, in which order, and what it says about it."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federation.access import EVERYTHING, NOTHING, View
+from federation.search.answer import SearchError, SearchRequest
+from federation.search.engine import Search
+from tests.federation.search.world import World, document
+
+OLD, NEW = datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
+    world = World()
+    world.put(
+        document("fraud-detector", 1, stage="archived", created=OLD, metrics={"auc": 0.91}),
+        document(
+            "fraud-detector", 2, stage="production", created=OLD, metrics={"auc": 0.95}, aliases=("champion",)
+        ),
+        document(
+            "fraud-detector", 3, stage="none", created=NEW, tags={"git.commit": "abc123", "größe": "klein"}
+        ),
+    )
+    world.put(document("FraudDetectorV2", 1, framework="xgboost", license="MIT", owner="Ada"))
+    world.put(
+        document("churn", 1, registry="crm", registry_id=2, team="growth", description="not fraud but churn")
+    )
+    world.put(
+        document(
+            "click-classifier",
+            7,
+            registry="ads",
+            registry_id=3,
+            team="ads",
+            tags={"task": "nlp"},
+            params={"lr": "0.01"},
+            depends_on=("ads/feature-encoder:3",),
+            flags=frozenset({"schema"}),
+        )
+    )
+    world.put(document("resnet-50", 1, registry="vision", registry_id=4, team="cv"))
+    world.put(document("empty-model", None, registry="vision", registry_id=4, team="cv"))
+    return world.search(tmp_path_factory.mktemp("index"))
+
+
+def found(search: Search, text: str, view: View = EVERYTHING, **asked: Any) -> list[str]:
+    return [hit.ref for hit in search.query(view, SearchRequest(q=text, **asked)).hits]
+
+
+def test_a_name_is_found_whole_in_parts_and_however_it_is_spelled(search: Search) -> None:
+    for text in (
+        "fraud-detector",
+        "fraud detector",
+        "FraudDetector",
+        "frauddetector",
+        "detector fraud",
+        "fraud det",
+    ):
+        assert found(search, text)[0].startswith("fraud/"), text
+    for text in ("resnet50", "ResNet-50", "resnet 50", "resnet_50", "50"):
+        assert found(search, text) == ["vision/resnet-50:1"], text
+
+
+def test_the_exact_name_comes_before_a_longer_one_and_a_name_before_a_description(search: Search) -> None:
+    assert found(search, "fraud") == ["fraud/fraud-detector:2", "fraud/FraudDetectorV2:1", "crm/churn:1"]
+
+
+def test_a_model_is_one_hit_with_its_best_version_and_the_number_of_others(search: Search) -> None:
+    answer = search.query(EVERYTHING, SearchRequest(q="fraud-detector"))
+    assert [(hit.ref, hit.others) for hit in answer.hits] == [
+        ("fraud/fraud-detector:2", 2), ("fraud/FraudDetectorV2:1", 0)
+    ]  # fmt: skip
+    assert (answer.total, answer.models) == (4, 2)
+
+
+def test_every_version_is_a_hit_when_asked(search: Search) -> None:
+    assert found(search, "fraud-detector", group="version")[:3] == [
+        "fraud/fraud-detector:2", "fraud/fraud-detector:3", "fraud/fraud-detector:1"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "refs"),
+    [
+        ("stage:production", {"fraud/fraud-detector:2"}),
+        ("alias:champion", {"fraud/fraud-detector:2"}),
+        (
+            "registry:fraud stage:(production OR archived)",
+            {"fraud/fraud-detector:2", "fraud/fraud-detector:1"},
+        ),
+        ("team:gro*", {"crm/churn:1"}),
+        ("owner:ada", {"fraud/FraudDetectorV2:1"}),
+        ("framework:XGBoost license:mit", {"fraud/FraudDetectorV2:1"}),
+        ("xgb", {"fraud/FraudDetectorV2:1"}),
+        ("tag.git.commit:abc*", {"fraud/fraud-detector:3"}),
+        ("tag.größe:KLEIN", {"fraud/fraud-detector:3"}),
+        ("metric.auc:>0.91", {"fraud/fraud-detector:2"}),
+        ("metric.auc:0.9..0.92", {"fraud/fraud-detector:1"}),
+        ("metric.auc:<1e-7", set()),
+        ("metric.auc:>-1e290", {"fraud/fraud-detector:1", "fraud/fraud-detector:2"}),
+        ("param.lr:0.01", {"ads/click-classifier:7"}),
+        ("param.lr:<0.1", {"ads/click-classifier:7"}),
+        ("depends_on:ads/feature-encoder:3", {"ads/click-classifier:7"}),
+        ("depends_on:feature-encoder", {"ads/click-classifier:7"}),
+        ("depends_on:feature-enc*", {"ads/click-classifier:7"}),
+        ("has:schema", {"ads/click-classifier:7"}),
+        ("created:<2021 model:fraud-detector", {"fraud/fraud-detector:1", "fraud/fraud-detector:2"}),
+        ("created:>2026-01-01", set()),
+        ("created:>=2026-01-01", {"fraud/fraud-detector:3"}),
+        ("natural language processing", {"ads/click-classifier:7"}),
+        ('"not fraud"', {"crm/churn:1"}),
+        ('"fraud not"', set()),
+        ("fraud -detector", {"crm/churn:1"}),
+        ("churn OR resnet", {"crm/churn:1", "vision/resnet-50:1"}),
+        ("-(fraud OR churn) -team:cv", {"ads/click-classifier:7"}),
+        ("registry:vision", {"vision/resnet-50:1", "vision/empty-model"}),
+        ("ads/click-classifier:7", {"ads/click-classifier:7"}),
+        ("model:fraud-*", {"fraud/fraud-detector:1", "fraud/fraud-detector:2", "fraud/fraud-detector:3"}),
+        ("is:production", {"fraud/fraud-detector:2"}),
+        ("is:stale", set()),
+        ("!!!", None),
+    ],
+)
+def test_the_language_finds_what_it_says(search: Search, text: str, refs: set[str] | None) -> None:
+    refs_found = set(found(search, text, group="version"))
+    assert refs_found == refs if refs is not None else len(refs_found) == 8
+
+
+def test_one_typo_is_forgiven_and_said(search: Search) -> None:
+    answer = search.query(EVERYTHING, SearchRequest(q="clasifier"))
+    assert [hit.ref for hit in answer.hits] == ["ads/click-classifier:7"]
+    assert [(one.word, one.instead) for one in answer.corrections] == [("clasifier", "classifier")]
+    assert found(search, "chrn") == ["crm/churn:1"]
+    assert found(search, "chn") == []
+
+
+def test_a_word_that_only_a_hidden_registry_has_is_still_corrected(search: Search) -> None:
+    visible = View.of([1, 2])
+    assert found(search, "churm", visible) == ["crm/churn:1"]
+    assert found(search, "clasifier", visible) == []
+    assert found(search, "churn", NOTHING) == []
+
+
+def test_facets_count_versions_of_the_whole_result(search: Search) -> None:
+    answer = search.query(EVERYTHING, SearchRequest(q="", limit=1, facets=("registry", "stage", "tag.größe")))
+    assert [(one.value, one.count) for one in answer.facets["registry"]] == [
+        ("fraud", 4), ("vision", 2), ("ads", 1), ("crm", 1)
+    ]  # fmt: skip
+    assert {one.value: one.count for one in answer.facets["stage"]} == {
+        "none": 6,
+        "production": 1,
+        "archived": 1,
+    }
+    assert [(one.value, one.count) for one in answer.facets["tag.größe"]] == [("klein", 1)]
+
+
+def test_highlights_say_where_the_words_stand(search: Search) -> None:
+    hit = search.query(EVERYTHING, SearchRequest(q="detector")).hits[0]
+    assert [(one.field, [one.text[low:high] for low, high in one.ranges]) for one in hit.highlights] == [
+        ("model", ["detector"])
+    ]
+
+
+def test_an_explanation_says_why_a_hit_stands_where_it_does(search: Search) -> None:
+    hits = search.query(EVERYTHING, SearchRequest(q="fraud", explain=True)).hits
+    assert [hit.explanation["matched"] for hit in hits if hit.explanation] == [
+        "the name begins with this", "the name begins with this", "in the description"
+    ]  # fmt: skip
+    assert all(left.score >= right.score for left, right in pairwise(hits))
+
+
+@pytest.mark.parametrize(
+    ("sort", "refs"),
+    [
+        ("metric.auc", ["fraud/fraud-detector:2", "fraud/fraud-detector:1", "fraud/fraud-detector:3"]),
+        ("metric.auc:asc", ["fraud/fraud-detector:1", "fraud/fraud-detector:2", "fraud/fraud-detector:3"]),
+        ("created", ["fraud/fraud-detector:3", "fraud/fraud-detector:2", "fraud/fraud-detector:1"]),
+        ("updated:asc", ["fraud/fraud-detector:2", "fraud/fraud-detector:1", "fraud/fraud-detector:3"]),
+    ],
+)
+def test_sorting_by_a_value_keeps_those_without_it_at_the_end(
+    search: Search, sort: str, refs: list[str]
+) -> None:
+    assert found(search, "model:fraud-detector", sort=sort, group="version") == refs
+
+
+@pytest.mark.parametrize(
+    "sort", ["relevance", "updated", "-created", "name", "-name", "metric.auc", "metric.auc:asc"]
+)
+@pytest.mark.parametrize("group", ["model", "version"])
+def test_pages_of_any_order_put_together_are_the_whole(search: Search, sort: str, group: Any) -> None:
+    whole = found(search, "", sort=sort, group=group, limit=100)
+    pages: list[str] = []
+    cursor = None
+    while True:
+        answer = search.query(EVERYTHING, SearchRequest(sort=sort, group=group, limit=1, cursor=cursor))
+        pages += [hit.ref for hit in answer.hits]
+        cursor = answer.next_cursor
+        if cursor is None:
+            break
+    assert pages == whole
+    assert len(whole) == (6 if group == "model" else 8)
+
+
+@pytest.mark.parametrize("cursor", ["", "%%%", "AAAA", "W10", "bm90IGpzb24"])
+def test_a_damaged_cursor_is_refused(search: Search, cursor: str) -> None:
+    if cursor:
+        with pytest.raises(SearchError, match="damaged"):
+            search.query(EVERYTHING, SearchRequest(cursor=cursor))
+
+
+def test_a_cursor_of_another_search_is_refused(search: Search) -> None:
+    cursor = search.query(EVERYTHING, SearchRequest(q="fraud", limit=1)).next_cursor
+    with pytest.raises(SearchError, match="another search"):
+        search.query(EVERYTHING, SearchRequest(q="churn", limit=1, cursor=cursor))
+
+
+@pytest.mark.parametrize(
+    ("asked", "parameter"),
+    [({"limit": 0}, "limit"), ({"limit": 10_000}, "limit"), ({"sort": "beauty"}, "sort"), ({"sort":
+    "metric."}, "sort"),
+     ({"facets": ("wings",)}, "facets"), ({"facets": ("tag.",)}, "facets")],
+)  # fmt: skip
+def test_a_parameter_that_cannot_be_used_is_named(
+    search: Search, asked: dict[str, Any], parameter: str
+) -> None:
+    with pytest.raises(SearchError) as caught:
+        search.query(EVERYTHING, SearchRequest(**asked))
+    assert caught.value.parameter == parameter
+
+
+def test_suggestions_complete_qualifiers_values_and_names(search: Search) -> None:
+    def suggested(text: str, view: View = EVERYTHING) -> list[str]:
+        return [one.text for one in search.suggest(view, text)]
+
+    assert suggested("sta") == ["stage:"]
+    assert suggested("fraud stage:pro") == ["fraud stage:production"]
+    assert suggested("tag.gi") == ["tag.git.commit:"]
+    assert suggested("-team:") == ["-team:risk", "-team:cv", "-team:ads", "-team:growth"]
+    assert suggested("click") == ["click-classifier"]
+    assert suggested("click", View.of([1])) == []
+    assert suggested("is:st") == ["is:stale", "is:staging"]
+
+
+def test_without_an_index_the_answer_is_empty_and_partial(tmp_path: Path) -> None:
+    search = Search(tmp_path, World().registries, World().search(tmp_path / "other").synonyms)
+    answer = search.query(EVERYTHING, SearchRequest(q="fraud"))
+    assert (answer.partial, answer.hits, search.reload()) == (True, (), -1)
