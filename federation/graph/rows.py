@@ -62,6 +62,8 @@ class Rows:
     capacity: int
     registries: int
     """The greatest registry id that a node has."""
+    generation: int
+    """Which derivation of the tables they were built from."""
     down: Side
     up: Side
     nodes: Mapping[str, Array]
@@ -101,7 +103,13 @@ def compress(row: Array, column: Array, kind: Array, capacity: int) -> Side:
     return Side(ptr, column, kind)
 
 
-def write(folder: Path, position: int, nodes: Mapping[str, Array], edges: tuple[Array, Array, Array]) -> Rows:
+def write(
+    folder: Path,
+    position: int,
+    nodes: Mapping[str, Array],
+    edges: tuple[Array, Array, Array],
+    generation: int = 0,
+) -> Rows:
     """Write rows for `edges` (source, target, kind: the source needs the target) and make them the current
     ones.
 
@@ -126,6 +134,7 @@ def write(folder: Path, position: int, nodes: Mapping[str, Array], edges: tuple[
         "size": size,
         "capacity": capacity,
         "registries": registries,
+        "generation": generation,
     }
     _store(folder / name, arrays, meta)
     replace(folder / "current", name.encode())
@@ -190,6 +199,7 @@ def open_rows(folder: Path, *, verify: bool) -> Rows:
             size=int(meta["size"]),
             capacity=int(meta["capacity"]),
             registries=int(meta["registries"]),
+            generation=int(meta["generation"]),
             down=Side(mapped["down_ptr"], mapped["down_node"], mapped["down_kind"]),
             up=Side(mapped["up_ptr"], mapped["up_node"], mapped["up_kind"]),
             nodes={column: mapped[column] for column in NODE_COLUMNS},

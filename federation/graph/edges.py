@@ -1,0 +1,244 @@
+"""Deriving the graph from the catalogue, one batch of changes at a time.
+
+Whatever a change names is read again as it is now, so a batch may be applied twice. Order matters only inside
+a batch: versions before endpoints and selectors, and both before references that waited for them.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select
+
+from federation import tables as spine
+from federation.catalogue.codec import aliases_of, decode_version
+from federation.changes import Change
+from federation.graph import tables
+from federation.graph.claims import Claim, Thing, claims
+from federation.graph.resolve import Resolver, chunks
+from federation.graph.store import NodeKey, NodeState, Stated, Store
+from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
+from federation.references import encode_part, parse
+
+
+@dataclass
+class Touched:
+    """What is to be read again, by id."""
+
+    models: set[int] = field(default_factory=set)
+    versions: set[int] = field(default_factory=set)
+    endpoints: set[int] = field(default_factory=set)
+    registries: set[int] = field(default_factory=set)
+    declared: set[int] = field(default_factory=set)
+
+    @classmethod
+    def by(cls, changes: Iterable[Change]) -> "Touched":
+        """What these changes name."""
+        found = cls()
+        places = {
+            "model": found.models,
+            "version": found.versions,
+            "endpoint": found.endpoints,
+            "registry": found.registries,
+            "edge": found.declared,
+        }
+        for change in changes:
+            places[change.kind].add(change.target_id)
+        return found
+
+
+def derive(store: Store, touched: Touched) -> None:
+    """Bring nodes, selectors and edges up to what the catalogue says now."""
+    models = touched.models | _versions(store, touched.versions)
+    _endpoints(store, touched.endpoints)
+    names = _models(store, models)
+    _forget_registries(store, touched.registries)
+    _resolve_waiting(store, names, touched.registries)
+    _declared(store, touched.declared, names)
+
+
+def _read(store: Store, query: Any, column: ColumnElement[Any], ids: Collection[Any]) -> list[Any]:
+    return [
+        row
+        for part in chunks(sorted(ids))
+        for row in store.connection.execute(query.where(column.in_(part)).order_by(column))
+    ]
+
+
+def _forget(store: Store, kind: NodeKind, scopes: Collection[int]) -> None:
+    node = tables.node.c
+    query = select(node.id).where(node.kind == kind)
+    store.bury([row.id for row in _read(store, query, node.scope, scopes)])
+
+
+def _versions(store: Store, ids: Collection[int]) -> set[int]:
+    """Nodes and statements of versions. Returns the models they belong to."""
+    version, registry = spine.version.c, spine.registry.c
+    query = select(spine.version, registry.name.label("registry_name")).join(
+        spine.registry, registry.id == version.registry_id
+    )
+    rows = _read(store, query, version.id, ids)
+    _forget(store, NodeKind.VERSION, set(ids) - {row.id for row in rows})
+    keys: dict[int, NodeKey] = {row.id: (NodeKind.VERSION, row.id, "") for row in rows}
+    nodes, fresh = store.nodes({keys[row.id]: _version_state(row) for row in rows})
+    said: dict[int, tuple[datetime, list[Claim]]] = {}
+    for row in rows:
+        node = nodes[keys[row.id]]
+        made_at = row.created_at if node in fresh and row.created_at else store.time
+        live = row.deleted_at is None
+        stated = claims(decode_version(row.body), row.registry_name, row.registry_id) if live else []
+        said[node] = (made_at, stated)
+    _state(store, said)
+    return {row.model_id for row in rows}
+
+
+def _version_state(row: Any) -> NodeState:
+    created = int((row.created_at or row.first_seen_at).timestamp())
+    gone = row.deleted_at is not None
+    return NodeState(
+        row.registry_id, Stage[row.stage.upper()], row.deployed and not gone, max(created, 0), gone
+    )
+
+
+def _state(store: Store, said: Mapping[int, tuple[datetime, list[Claim]]]) -> None:
+    """Have exactly the edges that these versions state."""
+    held = store.held(said)
+    fresh: list[Stated] = []
+    lost: list[int] = []
+    for source, (made_at, stated) in said.items():
+        rows = {(row.kind, row.relation, row.origin, row.wanted): row.id for row in held[source]}
+        wanted = {(int(claim.kind), claim.relation, claim.origin, claim.wanted): claim for claim in stated}
+        fresh += [Stated(source, claim, made_at) for key, claim in wanted.items() if key not in rows]
+        lost += [row for key, row in rows.items() if key not in wanted]
+    store.drop(lost)
+    store.insert(fresh)
+
+
+def _endpoints(store: Store, ids: Collection[int]) -> None:
+    endpoint, traffic, node = spine.endpoint.c, spine.traffic.c, tables.node.c
+    query = select(endpoint.id, endpoint.registry_id, endpoint.live, endpoint.deleted_at)
+    rows = _read(store, query, endpoint.id, ids)
+    _forget(store, NodeKind.ENDPOINT, set(ids) - {row.id for row in rows})
+    states: dict[NodeKey, NodeState] = {(NodeKind.ENDPOINT, row.id, ""): _endpoint_state(row) for row in rows}
+    nodes, _ = store.nodes(states)
+    served: dict[int, set[int]] = {node: set() for node in nodes.values()}
+    shares = select(traffic.endpoint_id, node.id).join(
+        tables.node, and_(node.kind == NodeKind.VERSION, node.scope == traffic.version_id)
+    )
+    for row in _read(store, shares, traffic.endpoint_id, [row.id for row in rows if row.deleted_at is None]):
+        served[nodes[NodeKind.ENDPOINT, row.endpoint_id, ""]].add(row.id)
+    held = store.held(served)
+    store.drop(row.id for source, edges in held.items() for row in edges if row.target not in served[source])
+    claim = Claim(EdgeKind.SERVES, Thing(NodeKind.VERSION, 0, ""), "backend")
+    new = {source: targets - {row.target for row in held[source]} for source, targets in served.items()}
+    store.insert(
+        [Stated(s, claim, store.time, target) for s, targets in new.items() for target in sorted(targets)]
+    )
+
+
+def _endpoint_state(row: Any) -> NodeState:
+    gone = row.deleted_at is not None
+    return NodeState(row.registry_id, 0, row.live and not gone, 0, gone)
+
+
+def _models(store: Store, ids: Collection[int]) -> set[str]:
+    """Selectors of these models and what they mean now. Returns the models' names."""
+    model, node = spine.model.c, tables.node.c
+    rows = _read(
+        store, select(model.id, model.registry_id, model.name, model.body, model.deleted_at), model.id, ids
+    )
+    meanings = _meanings(store, rows)
+    states: dict[NodeKey, NodeState] = {}
+    for row in rows:
+        state = NodeState(registry_id=row.registry_id, gone=row.deleted_at is not None)
+        states |= {(kind, row.id, name): state for kind, name in sorted(meanings[row.id])}
+    before: dict[int, int | None] = {}
+    after: dict[int, int | None] = {}
+    nodes, _ = store.nodes(states)
+    query = select(node.id, node.means).where(node.kind.in_(SELECTORS))
+    for row in _read(store, query, node.scope, ids):
+        before[row.id], after[row.id] = row.means, None
+    for (kind, scope, name), selector in nodes.items():
+        after[selector] = meanings[scope][kind, name]
+    store.means(after, before)
+    return {row.name for row in rows}
+
+
+def _meanings(store: Store, models: Collection[Any]) -> dict[int, dict[tuple[int, str], int | None]]:
+    """For each model, what its selectors mean, as nodes: (kind, name) → version."""
+    version, node = spine.version.c, tables.node.c
+    found: dict[int, dict[tuple[int, str], int | None]] = defaultdict(dict)
+    query = (
+        select(version.model_id, version.version, version.stage, node.created, node.id)
+        .join(tables.node, and_(node.kind == NodeKind.VERSION, node.scope == version.id))
+        .where(version.deleted_at.is_(None))
+    )
+    living: dict[int, list[Any]] = defaultdict(list)
+    for row in _read(store, query, version.model_id, [row.id for row in models]):
+        living[row.model_id].append(row)
+    for model in models:
+        meant = found[model.id]
+        meant[NodeKind.MODEL, ""] = None
+        by_version: dict[str, int] = {}
+        for row in sorted(living[model.id], key=lambda row: (row.created, row.id)):
+            meant[NodeKind.MODEL, ""] = meant[NodeKind.STAGE, row.stage] = by_version[row.version] = row.id
+        if model.deleted_at is None:
+            for alias, name in aliases_of(model.body).items():
+                meant[NodeKind.ALIAS, encode_part(alias)] = by_version.get(encode_part(name))
+    return found
+
+
+def _forget_registries(store: Store, ids: Collection[int]) -> None:
+    registry, node = spine.registry.c, tables.node.c
+    kept = {row.id for row in _read(store, select(registry.id), registry.id, ids)}
+    query = select(node.id).where(~node.gone)
+    store.bury([row.id for row in _read(store, query, node.registry_id, set(ids) - kept)])
+
+
+def _resolve_waiting(store: Store, names: Collection[str], registries: Collection[int]) -> None:
+    """Unresolved references to what these changes brought."""
+    edge, registry = tables.edge.c, spine.registry.c
+    waiting = select(edge.id, edge.wanted, edge.meant_at).where(edge.target.is_(None), ~edge.gone)
+    rows = {row.id: row for row in _read(store, waiting, edge.wanted_model, names)}
+    for found in _read(
+        store, select(registry.name, registry.former_names, registry.id), registry.id, registries
+    ):
+        known = waiting.where(edge.wanted_registry.in_([found.name, *found.former_names]))
+        rows |= {row.id: row for row in store.connection.execute(known)}
+    if rows:
+        resolved = Resolver(store.connection).resolve([(parse(r.wanted), r.meant_at) for r in rows.values()])
+        store.aim({edge: node for edge, node in zip(rows, resolved, strict=True) if node is not None})
+
+
+def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> None:
+    """Edges that people declared: those named, and those whose consumer belongs to a model that changed."""
+    declared, edge, node = tables.dependency.c, tables.edge.c, tables.node.c
+    rows = {row.id: row for row in _read(store, select(tables.dependency), declared.id, ids)}
+    by_name = select(tables.dependency).where(declared.withdrawn_at.is_(None))
+    rows |= {row.id: row for row in _read(store, by_name, declared.consumer_model, names)}
+    standing = [row for row in rows.values() if row.withdrawn_at is None]
+    consumers = [(parse(row.consumer), row.created_at) for row in standing]
+    found = dict(
+        zip([row.id for row in standing], Resolver(store.connection).resolve(consumers), strict=True)
+    )
+    known = _read(store, select(node.id, node.kind, node.means), node.id, {n for n in found.values() if n})
+    source = {row.id: row.id if row.kind == NodeKind.VERSION else row.means for row in known}
+    query = select(edge.id, edge.source, edge.declared_id).where(~edge.gone)
+    held = {row.declared_id: row for row in _read(store, query, edge.declared_id, rows)}
+    wanted = {key: source[consumer] for key, consumer in found.items() if consumer and source[consumer]}
+    store.drop(row.id for key, row in held.items() if wanted.get(key) != row.source)
+    store.insert(
+        [
+            Stated(
+                consumer,
+                Claim(EdgeKind[rows[key].kind.upper()], parse(rows[key].provider), "api"),
+                rows[key].created_at,
+                said_by=rows[key].said_by,
+                declared_id=key,
+            )
+            for key, consumer in wanted.items()
+            if consumer is not None and (key not in held or held[key].source != consumer)
+        ]
+    )

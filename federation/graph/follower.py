@@ -1,0 +1,256 @@
+"""The graph as a follower of the change feed, in the worker: first the tables, then this machine's files.
+
+The tables are derived once for all machines, under the lock of the head row. The files of a machine follow
+the tables by the position at which each row last changed. Whatever is damaged, trimmed or missing is built
+anew.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from federation import tables as spine
+from federation.changes import FeedTrimmedError, after, newest
+from federation.database import now, reading, writing
+from federation.graph import overlay as overlays
+from federation.graph import rows as files
+from federation.graph import tables
+from federation.graph.edges import Touched, derive
+from federation.graph.overlay import Edge, Overlay
+from federation.graph.rows import NODE_COLUMNS, Array, DamagedError, Rows, open_rows, pack, unpack
+from federation.graph.store import Store
+from federation.graph.words import SELECTORS, EdgeKind
+
+BATCH = 1000
+"""Changes per transaction."""
+
+
+class GraphFollower:
+    """Keeps tables and files up to the feed. One per machine, in its worker."""
+
+    name = "graph"
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._rows: Rows | None = None
+        self._overlay = Overlay("", 0)
+        self._generation = -1
+
+    def position(self) -> int:
+        """The change position that this machine's files stand at; 0 before the first `follow`."""
+        return self._overlay.position
+
+    def follow(self) -> int:
+        """Catch up with the feed and return the position reached."""
+        try:
+            while self._derive():
+                pass
+        except FeedTrimmedError:
+            self.rebuild()
+        return self._project()
+
+    def rebuild(self) -> None:
+        """Derive every node and edge from the catalogue again.
+
+        What only time could tell stays: when an edge was first seen, and which incarnation it was resolved
+        to.
+        """
+        with writing(self._engine) as connection:
+            position = newest(connection)
+            _next_generation(connection)
+        for touched in self._everything():
+            with writing(self._engine) as connection:
+                self._apply(connection, touched, position)
+        with writing(self._engine) as connection:
+            _next_generation(connection)
+            connection.execute(update(tables.graph_head).values(position=position))
+
+    def _derive(self) -> bool:
+        """One batch of changes into the tables. False when there is nothing new."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(tables.graph_head.c.position)).first()
+            if row is not None and row.position == newest(connection):
+                return False
+        with writing(self._engine) as connection:
+            changes = after(connection, _head(connection).position, BATCH)
+            if not changes:
+                return False
+            self._apply(connection, Touched.by(changes), changes[-1].position)
+            connection.execute(update(tables.graph_head).values(position=changes[-1].position))
+        return True
+
+    def _apply(self, connection: Connection, touched: Touched, position: int) -> None:
+        store = Store(connection, position, _head(connection).nodes, now())
+        derive(store, touched)
+        connection.execute(update(tables.graph_head).values(nodes=store.last_node))
+
+    def _everything(self) -> Iterator[Touched]:
+        """All there is or was, in the order in which references find their targets soonest."""
+        node = tables.node.c
+        sources: list[tuple[str, Any]] = [
+            ("registries", select(spine.registry.c.id)),
+            ("registries", select(node.registry_id).where(node.registry_id > 0, ~node.gone).distinct()),
+            ("versions", select(spine.version.c.id)),
+            ("models", select(spine.model.c.id)),
+            ("endpoints", select(spine.endpoint.c.id)),
+            ("declared", select(tables.dependency.c.id)),
+        ]
+        for what, query in sources:
+            with reading(self._engine) as connection:
+                ids = sorted(connection.execute(query).scalars())
+            for start in range(0, len(ids), BATCH):
+                yield Touched(**{what: set(ids[start : start + BATCH])})
+
+    # Files
+
+    def _project(self) -> int:
+        """Bring the files up to the tables."""
+        with reading(self._engine) as connection:
+            head = connection.execute(select(tables.graph_head)).one()
+            if self._rows is None:
+                self._open()
+            if self._rows is None or self._generation != head.generation:
+                self._build(connection, head)
+            elif head.position > self._overlay.position:
+                self._follow_tables(connection, head.position)
+        return self._overlay.position
+
+    def _open(self) -> None:
+        """Go on with what is on disk, if it is whole."""
+        try:
+            self._rows = open_rows(self._folder, verify=True)
+            self._generation = self._rows.generation
+            self._overlay = overlays.restore(overlays.load(self._folder))
+        except FileNotFoundError:
+            pass
+        except DamagedError:
+            self._rows = None
+        if self._rows is not None and self._overlay.rows != self._rows.name:
+            self._overlay = Overlay(self._rows.name, self._rows.position)
+
+    def _build(self, connection: Connection, head: Any) -> None:
+        """Rows from the tables alone."""
+        nodes = {column: np.zeros(head.nodes + 1, dtype) for column, dtype in NODE_COLUMNS.items()}
+        meanings: list[Edge] = []
+        for part in _partitions(connection, _NODES):
+            ids = np.array([row.id for row in part])
+            for place, column in enumerate(NODE_COLUMNS):
+                nodes[column][ids] = [_columns(row)[place] for row in part]
+            meanings += [(row.id, row.means, EdgeKind.MEANS) for row in part if row.means is not None]
+        keys = [_keys(meanings)]
+        keys += [_keys(_arcs(part)) for part in _partitions(connection, _EDGES.where(~tables.edge.c.gone))]
+        self._replace(head.position, head.generation, nodes, np.concatenate(keys))
+
+    def _replace(self, position: int, generation: int, nodes: dict[str, Array], keys: Array) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._rows = files.write(self._folder, position, nodes, unpack(keys), generation)
+        self._generation = generation
+        self._overlay = Overlay(self._rows.name, position)
+
+    def _follow_tables(self, connection: Connection, position: int) -> None:
+        """What changed in the tables since, into the overlay; into new rows when there is too much of it."""
+        node, edge = tables.node.c, tables.edge.c
+        mine = self._overlay
+        changed = connection.execute(_NODES.where(node.touched > mine.position)).all()
+        for row in changed:
+            mine.nodes[row.id] = _columns(row)
+        self._mean({row.id: row.means for row in changed if row.kind in SELECTORS})
+        edges = connection.execute(_EDGES.where(edge.touched > mine.position)).all()
+        for arc in _arcs(row for row in edges if row.gone):
+            mine.remove(arc)
+        lost = {row.source for row in edges if row.gone}
+        # The same edge may be stated twice: what one source takes back, another may still say.
+        still = list(_still(connection, lost)) if lost else []
+        for arc in _arcs([*still, *(row for row in edges if not row.gone)]):
+            mine.add(arc)
+        mine.position = position
+        assert self._rows is not None
+        if len(mine) > overlays.LIMIT or max(mine.nodes, default=0) >= self._rows.capacity:
+            self._fold(self._rows)
+        else:
+            overlays.save(self._folder, mine)
+
+    def _mean(self, meanings: dict[int, int | None]) -> None:
+        """Selectors that mean something else now: their old edge goes, the new one comes."""
+        assert self._rows is not None
+        for selector in meanings:
+            if selector < self._rows.capacity:
+                up = self._rows.up
+                start, end = int(up.ptr[selector]), int(up.ptr[selector + 1])
+                for target, kind in zip(
+                    up.node[start:end].tolist(), up.kind[start:end].tolist(), strict=True
+                ):
+                    self._overlay.remove((selector, target, kind))
+        for arc in [arc for arc in self._overlay.added if arc[0] in meanings and arc[2] == EdgeKind.MEANS]:
+            self._overlay.remove(arc)
+        for selector, target in meanings.items():
+            if target is not None:
+                self._overlay.add((selector, target, int(EdgeKind.MEANS)))
+
+    def _fold(self, rows: Rows) -> None:
+        """Overlay and rows into new rows."""
+        mine = self._overlay
+        size = max(rows.size, max(mine.nodes, default=0) + 1)
+        nodes = {column: np.zeros(size, dtype) for column, dtype in NODE_COLUMNS.items()}
+        ids = np.array(list(mine.nodes), np.int64)
+        values = np.array(list(mine.nodes.values()), np.int64).reshape(len(ids), len(NODE_COLUMNS))
+        for place, column in enumerate(NODE_COLUMNS):
+            nodes[column][: rows.size] = rows.nodes[column][: rows.size]
+            nodes[column][ids] = values[:, place]
+        source = np.repeat(np.arange(rows.capacity, dtype=np.int32), np.diff(rows.up.ptr))
+        keys = pack(source, rows.up.node, rows.up.kind)
+        keys = keys[~np.isin(keys, _keys(mine.removed))]
+        self._replace(mine.position, self._generation, nodes, np.concatenate((keys, _keys(mine.added))))
+
+
+def _head(connection: Connection) -> Any:
+    """The head row, locked for this transaction; made at the first call."""
+    query = select(tables.graph_head).with_for_update()
+    if (row := connection.execute(query).first()) is None:
+        connection.execute(insert(tables.graph_head).values(id=1, position=0, nodes=0, generation=0))
+        row = connection.execute(query).one()
+    return row
+
+
+def _next_generation(connection: Connection) -> None:
+    """Files built before this know nothing of what follows."""
+    connection.execute(update(tables.graph_head).values(generation=_head(connection).generation + 1))
+
+
+_NODES = select(
+    *(tables.node.c[column] for column in ("id", "kind", "stage", "live", "registry_id", "created", "means"))
+)
+_EDGES = select(*(tables.edge.c[column] for column in ("source", "target", "kind", "gone")))
+
+
+def _partitions(connection: Connection, query: Any) -> Iterator[Any]:
+    return connection.execution_options(yield_per=20_000).execute(query).partitions()
+
+
+def _still(connection: Connection, sources: Iterable[int]) -> Iterator[Any]:
+    edge = tables.edge.c
+    listed = sorted(sources)
+    for start in range(0, len(listed), 500):
+        yield from connection.execute(_EDGES.where(~edge.gone, edge.source.in_(listed[start : start + 500])))
+
+
+def _columns(row: Any) -> tuple[int, ...]:
+    return (row.kind, row.stage, int(row.live), row.registry_id, min(row.created, (1 << 32) - 1))
+
+
+def _arcs(rows: Iterable[Any]) -> Iterator[Edge]:
+    """Edge rows as the arrays hold them: a shared artifact ties both ways."""
+    for row in rows:
+        if row.target is not None:
+            yield row.source, row.target, row.kind
+            if row.kind == EdgeKind.SAME_ARTIFACT:
+                yield row.target, row.source, row.kind
+
+
+def _keys(edges: Iterable[Edge]) -> Array:
+    listed = np.array(list(edges), np.int64).reshape(-1, 3)
+    return pack(listed[:, 0], listed[:, 1], listed[:, 2])

@@ -1,0 +1,139 @@
+"""From references to nodes: which incarnation a statement means.
+
+A statement means what was alive when it was made; if nothing was, then the newest that had lived by then,
+else the first that came. So the answer stays the same when something else takes over the name later.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, and_, func, select
+
+from federation import tables as spine
+from federation.graph import tables
+from federation.graph.words import NodeKind
+from federation.references import Reference, encode_part
+
+CHUNK = 500
+T = TypeVar("T")
+Statement = tuple[Reference, datetime]
+"""A reference and when it was stated."""
+
+
+def chunks(items: Collection[T]) -> Iterator[list[T]]:
+    """At most CHUNK at a time, for `IN` clauses."""
+    listed = list(items)
+    for start in range(0, len(listed), CHUNK):
+        yield listed[start : start + CHUNK]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One incarnation that a reference could mean."""
+
+    born: datetime
+    died: datetime | None
+    node: int
+
+
+def choose(candidates: Sequence[Candidate], meant_at: datetime) -> int | None:
+    """The node that a statement of this time means."""
+    born = sorted((c for c in candidates if c.born <= meant_at), key=_age)
+    alive = [c for c in born if c.died is None or c.died > meant_at]
+    if alive or born:
+        return (alive or born)[-1].node
+    return min(candidates, key=_age).node if candidates else None
+
+
+def _age(candidate: Candidate) -> tuple[datetime, int]:
+    return candidate.born, candidate.node
+
+
+def registry_names(connection: Connection) -> dict[str, int]:
+    """Every name that leads to a registry, former ones too; a present name wins."""
+    found = spine.registry.c
+    rows = connection.execute(select(found.id, found.name, found.former_names)).all()
+    former = {name: row.id for row in rows for name in row.former_names}
+    return former | {row.name: row.id for row in rows}
+
+
+class Resolver:
+    """Resolves statements in bulk, inside one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._registries = registry_names(connection)
+
+    def resolve(self, statements: Sequence[Statement]) -> list[int | None]:
+        """A node for each statement, None where nothing answers to it yet."""
+        wanted = {(self._registries.get(ref.registry), encode_part(ref.model)) for ref, _ in statements}
+        models = self._models({name for registry, name in wanted if registry is not None})
+        ids = [row.id for key, rows in models.items() if key in wanted for row in rows]
+        versions = self._versions(
+            ids, {encode_part(r.version) for r, _ in statements if r.version is not None}
+        )
+        selectors = self._selectors(ids)
+        found: list[int | None] = []
+        for ref, meant_at in statements:
+            rows = models.get((self._registries.get(ref.registry), encode_part(ref.model)), ())
+            candidates = [
+                candidate
+                for row in rows
+                for candidate in (
+                    versions[row.id, encode_part(ref.version)]
+                    if ref.version is not None
+                    else _selected(row, selectors.get((row.id, *selector(ref))))
+                )
+            ]
+            found.append(choose(candidates, meant_at))
+        return found
+
+    def _models(self, names: Collection[str]) -> dict[tuple[int | None, str], list[Any]]:
+        found: dict[tuple[int | None, str], list[Any]] = defaultdict(list)
+        model = spine.model.c
+        born = func.coalesce(model.created_at, model.first_seen_at, type_=model.first_seen_at.type)
+        for part in chunks(names):
+            query = select(model.id, model.registry_id, model.name, born.label("born"), model.deleted_at)
+            for row in self._connection.execute(query.where(model.name.in_(part))):
+                found[row.registry_id, row.name].append(row)
+        return found
+
+    def _versions(
+        self, models: Collection[int], versions: Collection[str]
+    ) -> dict[tuple[int, str], list[Candidate]]:
+        found: dict[tuple[int, str], list[Candidate]] = defaultdict(list)
+        version, node = spine.version.c, tables.node.c
+        born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
+        query = select(
+            version.model_id, version.version, born.label("born"), version.deleted_at, node.id
+        ).join(tables.node, and_(node.kind == NodeKind.VERSION, node.scope == version.id, node.name == ""))
+        for part in chunks(models):
+            for names in chunks(versions):
+                rows = query.where(version.model_id.in_(part), version.version.in_(names))
+                for row in self._connection.execute(rows):
+                    found[row.model_id, row.version].append(Candidate(row.born, row.deleted_at, row.id))
+        return found
+
+    def _selectors(self, models: Collection[int]) -> dict[tuple[int, int, str], int]:
+        found: dict[tuple[int, int, str], int] = {}
+        node = tables.node.c
+        kinds = (NodeKind.MODEL, NodeKind.ALIAS, NodeKind.STAGE)
+        for part in chunks(models):
+            query = select(node.id, node.kind, node.scope, node.name)
+            for row in self._connection.execute(query.where(node.kind.in_(kinds), node.scope.in_(part))):
+                found[row.scope, row.kind, row.name] = row.id
+        return found
+
+
+def selector(ref: Reference) -> tuple[int, str]:
+    """Kind and name of the selector node that a reference without a version means."""
+    if ref.alias is not None:
+        return NodeKind.ALIAS, encode_part(ref.alias)
+    return (NodeKind.MODEL, "") if ref.stage is None else (NodeKind.STAGE, ref.stage)
+
+
+def _selected(model: Any, node: int | None) -> list[Candidate]:
+    return [] if node is None else [Candidate(model.born, model.deleted_at, node)]

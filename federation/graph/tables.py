@@ -1,0 +1,125 @@
+"""The tables of the graph. All but `dependency` are derived from the catalogue and can be derived again.
+
+They live in the database, once for all machines: which incarnation an edge meant, and since when it is seen,
+cannot be told from the catalogue of today. `touched` is the change position at which a row last changed; the
+files of each machine follow it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from federation.database import UTCTime
+from federation.tables import Identity, table
+
+
+def _long(**kwargs: Any) -> Any:
+    return Field(sa_type=BigInteger, **kwargs)
+
+
+def _small(**kwargs: Any) -> Any:
+    return Field(sa_type=SmallInteger, **kwargs)
+
+
+def _time(*, nullable: bool = True) -> Any:
+    return Field(default=None, sa_type=UTCTime, nullable=nullable)
+
+
+class NodeRow(SQLModel, table=True):
+    """A node. Ids are dense from 1, so that they index the arrays, and never used again."""
+
+    __tablename__ = "graph_node"
+    __table_args__ = (UniqueConstraint("kind", "scope", "name"), Index("graph_node_touched", "touched"))
+    id: int = _long(primary_key=True)
+    kind: int = _small()
+    """`NodeKind`."""
+    scope: int = _long()
+    """Id of the version, model (for selectors), endpoint or registry (for runs); 0 for what has none."""
+    name: str = Field(sa_type=Text)
+    """Alias, stage, digest, `name#digest` of a dataset, commit, run; empty where `scope` says it all."""
+    registry_id: int = _long()
+    """0 for what belongs to no registry: datasets, commits and digests."""
+    stage: int = _small()
+    live: bool
+    created: int = _long()
+    """Seconds since 1970."""
+    means: int | None = _long(default=None, nullable=True)
+    """For a selector: the node of the version it means now."""
+    gone: bool
+    touched: int = _long()
+
+
+class EdgeRow(SQLModel, table=True):
+    """One statement that a node needs another, by one source. `target` is empty while it is unresolved."""
+
+    __tablename__ = "graph_edge"
+    __table_args__ = (
+        Index("graph_edge_source", "source"),
+        Index("graph_edge_target", "target"),
+        Index("graph_edge_wanted", "wanted_model", "wanted_registry"),
+        Index("graph_edge_touched", "touched"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, sa_column=Column(Identity, primary_key=True, autoincrement=True))
+    source: int = _long()
+    target: int | None = _long(default=None, nullable=True)
+    kind: int = _small()
+    """`EdgeKind`."""
+    relation: str
+    """For `derived_from`: base, parent, fine_tuned, distilled or quantised."""
+    origin: str
+    """tag, api, backend or inferred."""
+    wanted: str = Field(sa_type=Text)
+    """The reference as it was stated, in canonical form; for other nodes their name."""
+    wanted_registry: str
+    wanted_model: str
+    said_by: str
+    """The principal that declared it; empty where the registry itself says so."""
+    declared_id: int | None = _long(default=None, nullable=True)
+    meant_at: datetime = _time(nullable=False)
+    """The time at which the statement was made, which tells the incarnation it means."""
+    first_seen_at: datetime = _time(nullable=False)
+    last_seen_at: datetime = _time(nullable=False)
+    gone: bool
+    touched: int = _long()
+
+
+class GraphHeadRow(SQLModel, table=True):
+    """The single row that says how far the graph was derived; its lock lets one deriver in."""
+
+    __tablename__ = "graph_head"
+    id: int = Field(primary_key=True)
+    position: int = _long()
+    nodes: int = _long()
+    """The greatest node id given out."""
+    generation: int = _long()
+    """Counts derivations from scratch; files of an older one are built anew."""
+
+
+class DependencyRow(SQLModel, table=True):
+    """An edge declared through the API. Truth, not derived: it is withdrawn, never removed."""
+
+    __tablename__ = "dependency"
+    __table_args__ = (
+        Index("dependency_consumer", "consumer_model", "consumer_registry"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(default=None, sa_column=Column(Identity, primary_key=True, autoincrement=True))
+    consumer: str = Field(sa_type=Text)
+    consumer_registry: str
+    consumer_model: str
+    provider: str = Field(sa_type=Text)
+    kind: str
+    """depends_on or derived_from."""
+    note: str = Field(sa_type=Text)
+    said_by: str
+    created_at: datetime = _time(nullable=False)
+    withdrawn_at: datetime | None = _time()
+
+
+node = table(NodeRow)
+edge = table(EdgeRow)
+graph_head = table(GraphHeadRow)
+dependency = table(DependencyRow)
