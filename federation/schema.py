@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, Engine, inspect, text
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
+import federation.graph.tables
 import federation.tables
 from federation.database import DatabaseError, UTCTime, reading, writing
 from federation.journal import log
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).parent / "migrations"
 __all__ = ["FOLDER", "LATEST", "METADATA", "compare_type", "current", "migrate", "render_item", "require"]
 
 assert federation.tables.head is not None
+assert federation.graph.tables.node is not None
 
 
 def current(connection: Connection) -> str | None:

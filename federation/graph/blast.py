@@ -103,7 +103,7 @@ def breaking(snapshot: Snapshot, fates: Fates) -> Array:
     """By node id, whether it breaks: it depends directly on something with a fate that says so."""
     broken = np.zeros(len(snapshot.nodes["kind"]), bool)
     for node, lot in fates.items():
-        if not any(fate.breaks for fate in lot):
+        if node >= len(broken) or not any(fate.breaks for fate in lot):
             continue
         consumer, kind, _ = snapshot.down.neighbours(np.array([node]))
         consumer = consumer[kind == EdgeKind.DEPENDS_ON]

@@ -8,7 +8,7 @@ data flows through it: what a caller sends must be taken (inputs), what it reads
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from adapters import Column, Schema
 
@@ -128,26 +128,3 @@ def _range(column: Column) -> str:
     low = "" if column.minimum is None else f"{column.minimum:g}"
     high = "" if column.maximum is None else f"{column.maximum:g}"
     return f"{low}..{high}"
-
-
-def schema_from(body: Mapping[str, Any] | None) -> Schema | None:
-    """A schema as the catalogue stores it: {inputs: [{name, type, required, shape, minimum, maximum}],
-    outputs}.
-    """
-    if not body:
-        return None
-    return Schema(
-        *(tuple(_column(column) for column in body.get(side) or ()) for side in ("inputs", "outputs"))
-    )
-
-
-def _column(body: Mapping[str, Any]) -> Column:
-    shape = body.get("shape")
-    return Column(
-        name=str(body["name"]),
-        type=str(body["type"]),
-        required=bool(body.get("required", True)),
-        shape=None if shape is None else tuple(shape),
-        minimum=body.get("minimum"),
-        maximum=body.get("maximum"),
-    )

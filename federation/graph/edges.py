@@ -17,7 +17,7 @@ from federation.catalogue.codec import aliases_of, decode_version
 from federation.changes import Change
 from federation.graph import tables
 from federation.graph.claims import Claim, Thing, claims
-from federation.graph.resolve import Resolver, chunks
+from federation.graph.resolve import Resolver, chunks, registry_names
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
 from federation.references import encode_part, parse
@@ -105,11 +105,18 @@ def _version_state(row: Any) -> NodeState:
 def _state(store: Store, said: Mapping[int, tuple[datetime, list[Claim]]]) -> None:
     """Have exactly the edges that these versions state."""
     held = store.held(said)
+    registries = registry_names(store.connection)
+
+    def same(wanted: str) -> tuple[str | int, str]:
+        """A reference whose registry was renamed meanwhile is still the same statement."""
+        registry, _, rest = wanted.partition("/")
+        return registries.get(registry, registry), rest
+
     fresh: list[Stated] = []
     lost: list[int] = []
     for source, (made_at, stated) in said.items():
-        rows = {(row.kind, row.relation, row.origin, row.wanted): row.id for row in held[source]}
-        wanted = {(int(claim.kind), claim.relation, claim.origin, claim.wanted): claim for claim in stated}
+        rows = {(row.kind, row.relation, row.origin, same(row.wanted)): row.id for row in held[source]}
+        wanted = {(int(c.kind), c.relation, c.origin, same(c.wanted)): c for c in stated}
         fresh += [Stated(source, claim, made_at) for key, claim in wanted.items() if key not in rows]
         lost += [row for key, row in rows.items() if key not in wanted]
     store.drop(lost)
@@ -194,7 +201,9 @@ def _forget_registries(store: Store, ids: Collection[int]) -> None:
     registry, node = spine.registry.c, tables.node.c
     kept = {row.id for row in _read(store, select(registry.id), registry.id, ids)}
     query = select(node.id).where(~node.gone)
-    store.bury([row.id for row in _read(store, query, node.registry_id, set(ids) - kept)])
+    nodes = [row.id for row in _read(store, query, node.registry_id, set(ids) - kept)]
+    store.bury(nodes)
+    store.unaim(nodes)
 
 
 def _resolve_waiting(store: Store, names: Collection[str], registries: Collection[int]) -> None:

@@ -7,7 +7,7 @@ anew.
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -28,10 +28,16 @@ BATCH = 1000
 """Changes per transaction."""
 
 
+class Head(NamedTuple):
+    """How far the tables are derived; all zero before the first change."""
+
+    position: int = 0
+    nodes: int = 0
+    generation: int = 0
+
+
 class GraphFollower:
     """Keeps tables and files up to the feed. One per machine, in its worker."""
-
-    name = "graph"
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
@@ -40,18 +46,19 @@ class GraphFollower:
         self._overlay = Overlay("", 0)
         self._generation = -1
 
+    @property
     def position(self) -> int:
-        """The change position that this machine's files stand at; 0 before the first `follow`."""
+        """The change position that this machine's files stand at; 0 before the first `step`."""
         return self._overlay.position
 
-    def follow(self) -> int:
-        """Catch up with the feed and return the position reached."""
+    def step(self) -> bool:
+        """Catch up by one batch; False when there was nothing to do. Errors: `DatabaseError`, `OSError`."""
         try:
-            while self._derive():
-                pass
+            derived = self._derive()
         except FeedTrimmedError:
             self.rebuild()
-        return self._project()
+            derived = True
+        return self._project() or derived
 
     def rebuild(self) -> None:
         """Derive every node and edge from the catalogue again.
@@ -87,6 +94,8 @@ class GraphFollower:
         store = Store(connection, position, _head(connection).nodes, now())
         derive(store, touched)
         connection.execute(update(tables.graph_head).values(nodes=store.last_node))
+        if store.files_void:
+            _next_generation(connection)
 
     def _everything(self) -> Iterator[Touched]:
         """All there is or was, in the order in which references find their targets soonest."""
@@ -107,20 +116,23 @@ class GraphFollower:
 
     # Files
 
-    def _project(self) -> int:
-        """Bring the files up to the tables."""
+    def _project(self) -> bool:
+        """Bring the files up to the tables. False when they were."""
+        if self._rows is None or files.current(self._folder) != self._rows.name:
+            self._open()
         with reading(self._engine) as connection:
-            head = connection.execute(select(tables.graph_head)).one()
-            if self._rows is None:
-                self._open()
+            head = connection.execute(select(tables.graph_head)).first() or Head()
             if self._rows is None or self._generation != head.generation:
                 self._build(connection, head)
             elif head.position > self._overlay.position:
                 self._follow_tables(connection, head.position)
-        return self._overlay.position
+            else:
+                return False
+        return True
 
     def _open(self) -> None:
         """Go on with what is on disk, if it is whole."""
+        self._rows, self._overlay = None, Overlay("", 0)
         try:
             self._rows = open_rows(self._folder, verify=True)
             self._generation = self._rows.generation

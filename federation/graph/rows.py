@@ -109,6 +109,7 @@ def write(
     nodes: Mapping[str, Array],
     edges: tuple[Array, Array, Array],
     generation: int = 0,
+    slack: int = SLACK,
 ) -> Rows:
     """Write rows for `edges` (source, target, kind: the source needs the target) and make them the current
     ones.
@@ -117,11 +118,11 @@ def write(
     keeps them.
     """
     size = len(nodes["kind"])
-    capacity = size + SLACK
+    capacity = size + slack
     source, target, kind = edges
     up, down = compress(source, target, kind, capacity), compress(target, source, kind, capacity)
     arrays: dict[str, Array] = {
-        name: np.concatenate((nodes[name].astype(dtype), np.zeros(SLACK, dtype)))
+        name: np.concatenate((nodes[name].astype(dtype), np.zeros(slack, dtype)))
         for name, dtype in NODE_COLUMNS.items()
     }
     for side, rows in (("up", up), ("down", down)):

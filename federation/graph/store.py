@@ -47,6 +47,8 @@ class Store:
         self.connection = connection
         self.time = time
         self.last_node = last_node
+        self.files_void = False
+        """Edges lost their targets, which the files cannot follow: they are to be built anew."""
         self._position = position
 
     # Nodes
@@ -183,6 +185,15 @@ class Store:
             "gone": False,
             "touched": self._position,
         }
+
+    def unaim(self, nodes: Collection[int]) -> None:
+        """Nothing is known of these any more: what points at them waits again, should they come back."""
+        edge = tables.edge.c
+        for part in chunks(nodes):
+            values = {"target": None, "touched": self._position}
+            named = (edge.target.in_(part), edge.wanted_model != "", ~edge.gone)
+            self.connection.execute(update(tables.edge).where(*named).values(values))
+        self.files_void = self.files_void or bool(nodes)
 
     def aim(self, edges: Mapping[int, int]) -> None:
         """Edges that were unresolved have found their target."""

@@ -41,7 +41,8 @@ class Closure:
 def closure(
     snapshot: Snapshot, start: Array, direction: Direction, visible: Array | None, depth: int | None = None
 ) -> Closure:
-    """Walk from `start` (node ids) in `direction`, one of `snapshot.down` and `snapshot.up`.
+    """Walk from `start` (node ids; those too new for the snapshot are left out) in `direction`, which is
+    `snapshot.down` or `snapshot.up`.
 
     `visible` is a lookup by registry id (None: everything is); a node of a registry that is not is neither
     met nor passed through. `depth` is the greatest distance wanted.
@@ -84,6 +85,7 @@ class _Walk:
 
     def begin(self, start: Array) -> None:
         start = np.unique(start).astype(np.int32)
+        start = start[start < len(self._kinds)]
         if self._visible is not None:
             start = start[self._visible[self._registry[start]]]
         connector = _IS_CONNECTOR[self._kinds[start]]

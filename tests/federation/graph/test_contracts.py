@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import Column, Schema
-from federation.graph.contracts import compare, schema_from
+from federation.graph.contracts import compare
 
 AGE = Column("age", "double", minimum=0, maximum=120)
 VECTOR = Column("vector", "float", shape=(-1, 128))
@@ -72,13 +72,6 @@ def test_the_verdict_is_the_strongest_notion_that_holds() -> None:
     assert compare(more, ENCODER).verdict == "forward"
     assert compare(ENCODER, Schema(inputs=(replace(AGE, type="string"),))).verdict == "none"
     assert compare(ENCODER, None).verdict == "unknown"
-
-
-def test_a_stored_schema_reads_back() -> None:
-    column = {"name": "age", "type": "double", "required": True, "shape": None, "minimum": 0, "maximum": 120}
-    other = {"name": "vector", "type": "float", "shape": [-1, 128]}
-    assert schema_from({"inputs": [column], "outputs": [other]}) == ENCODER
-    assert schema_from(None) is None
 
 
 columns = st.builds(

@@ -81,11 +81,11 @@ def test_folding_the_overlay_into_new_rows_changes_nothing(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         before = store(world, folder)
-        rows.write(folder, 3, columns(world, range(len(world.kinds))), before.edges())
+        rows.write(folder, 3, columns(world, range(len(world.kinds))), before.edges(), slack=8)
         after = Reader(folder).snapshot()
         assert after.position == 3
         left, right = (walk(s, start, down=down, view=view) for s in (before, after))
-        fresh = rows.write(folder, 4, columns(world, range(len(world.kinds))), arrays(world.final()))
+        fresh = rows.write(folder, 4, columns(world, range(len(world.kinds))), arrays(world.final()), slack=8)
     for one, other in zip(
         (left.node, left.distance, left.parent, left.kind),
         (right.node, right.distance, right.parent, right.kind),

@@ -79,7 +79,7 @@ def arrays(edges: Iterable[Edge]) -> tuple[rows.Array, rows.Array, rows.Array]:
 def store(world: World, folder: Path) -> Snapshot:
     """The world as files: rows first, then the overlay, read back."""
     early = len(world.kinds) - world.late_nodes
-    written = rows.write(folder, 1, columns(world, range(early)), arrays(world.edges))
+    written = rows.write(folder, 1, columns(world, range(early)), arrays(world.edges), slack=8)
     edits = overlay.Overlay(written.name, 2)
     for added, edge in world.later:
         (edits.add if added else edits.remove)(edge)

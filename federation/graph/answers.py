@@ -1,0 +1,123 @@
+"""The answers of the graph, field by field as the API prints them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from federation.graph.names import Endpoint
+
+RESTRICTED = "This covers the registries you may see; others may depend on it or be needed by it."
+"""Says the same to every restricted view, whatever the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactCounts:
+    """Exact numbers of affected versions, whatever the page; `teams` and `registries` count those that are hit."""
+
+    affected: int
+    breaking: int
+    live: int
+    production: int
+    staging: int
+    teams: int
+    registries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """One version downstream. `via` leads to it from the subject, both ends left out; `distance` counts versions."""
+
+    ref: str
+    distance: int
+    breaks: bool
+    reason: str
+    severity: str
+    """live, production, staging or other."""
+    stage: str
+    team: str
+    registry: str
+    endpoints: list[Endpoint]
+    via: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A statement whose other end is not known: `consumer` says it needs `wanted`."""
+
+    consumer: str
+    wanted: str
+    kind: str
+    origin: str
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactAnswer:
+    """What breaks and what is affected. `severity` is the gravest hit, the subject's own endpoints included."""
+
+    ref: str
+    action: str
+    to: str | None
+    scope: str
+    """all or visible."""
+    complete: bool
+    note: str
+    severity: str
+    """live, production, staging, other, or none when nothing is hit."""
+    counts: ImpactCounts
+    endpoints: list[Endpoint]
+    """What serves the subject itself."""
+    affected: list[Affected]
+    unresolved: list[Unresolved]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who says that an edge is there. `origin` is tag, api, backend or inferred."""
+
+    kind: str
+    relation: str
+    origin: str
+    said_by: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Something upstream. `kind` is version, dataset, commit or run; `via` leads to it, both ends left out."""
+
+    ref: str
+    kind: str
+    distance: int
+    stage: str
+    team: str
+    registry: str
+    deleted: bool
+    via: list[str]
+    sources: list[Source] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyCounts:
+    """Exact numbers of what is upstream, by kind."""
+
+    versions: int
+    datasets: int
+    commits: int
+    runs: int
+    unresolved: int
+
+
+@dataclass(frozen=True, slots=True)
+class DependenciesAnswer:
+    """What a version is made from or needs, nearest first."""
+
+    ref: str
+    scope: str
+    complete: bool
+    note: str
+    counts: DependencyCounts
+    dependencies: list[Needed]
+    unresolved: list[Unresolved]
+    next_cursor: str | None

@@ -1,0 +1,139 @@
+"""What something is made from or needs: everything upstream, with who says so."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from federation.access import View
+from federation.graph import paging, tables
+from federation.graph.answers import (
+    RESTRICTED,
+    DependenciesAnswer,
+    DependencyCounts,
+    Needed,
+    Source,
+    Unresolved,
+)
+from federation.graph.impact import unresolved
+from federation.graph.names import Registry, named, registries
+from federation.graph.resolve import chunks
+from federation.graph.rows import Array
+from federation.graph.snapshot import Snapshot
+from federation.graph.subject import Subject
+from federation.graph.walk import Closure, closure, visibility
+from federation.graph.words import CONNECTORS, NodeKind, kind_word
+
+
+def dependencies(
+    connection: Connection,
+    snapshot: Snapshot,
+    view: View,
+    subject: Subject,
+    *,
+    depth: int | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> DependenciesAnswer:
+    """Everything upstream of `subject`, nearest first. Errors: `CursorError`."""
+    known = registries(connection)
+    found = closure(
+        snapshot, np.array(subject.nodes), snapshot.up, visibility(view.registry_ids, snapshot), depth
+    )
+    kinds = snapshot.nodes["kind"][found.node]
+    items = np.flatnonzero((found.parent >= 0) & ~np.isin(kinds, CONNECTORS))
+    items = items[np.argsort(found.distance[items], kind="stable")]
+    open_ends = waiting(connection, view, found.node[kinds == NodeKind.VERSION].tolist(), known)
+    begin = 0 if cursor is None else paging.read(cursor)[1]
+    end = min(begin + limit, len(items))
+    page = _page(connection, found, items[begin:end], known)
+    whole = all(known[i].current for i in known if view.sees(i)) and not found.cut
+    return DependenciesAnswer(
+        ref=subject.ref,
+        scope="all" if view.registry_ids is None else "visible",
+        complete=whole and not open_ends,
+        note="" if view.registry_ids is None else RESTRICTED,
+        counts=_counts(kinds[items], len(open_ends)),
+        dependencies=page,
+        unresolved=open_ends,
+        next_cursor=paging.follow([item.ref for item in page], end, len(items)),
+    )
+
+
+def _counts(kinds: Array, open_ends: int) -> DependencyCounts:
+    number = np.bincount(kinds, minlength=16)
+    return DependencyCounts(
+        versions=int(number[NodeKind.VERSION]),
+        datasets=int(number[NodeKind.DATASET]),
+        commits=int(number[NodeKind.COMMIT]),
+        runs=int(number[NodeKind.RUN]),
+        unresolved=open_ends,
+    )
+
+
+def _page(connection: Connection, found: Closure, items: Array, known: dict[int, Registry]) -> list[Needed]:
+    paths = [[int(found.node[step]) for step in found.path(index)] for index in items.tolist()]
+    names = named(connection, {node for path in paths for node in path}, known)
+    stops = [[node for node in path if node in names] for path in paths]
+    said = _sources(connection, {path[0] for path in paths} | {node for path in paths for node in path})
+    page = []
+    for index, path, shown in zip(items.tolist(), paths, stops, strict=True):
+        if (name := names.get(path[-1])) is None:
+            continue
+        via = [names[node].ref for node in shown[1:-1]]
+        last = [names[node].kind in ("model", "alias", "stage", "digest") for node in shown[:-1]]
+        # The statement is made by the version before, of the selector where one stands between.
+        step = (shown[-3], shown[-2]) if last and last[-1] and len(shown) > 2 else (shown[-2], shown[-1])
+        page.append(
+            Needed(
+                ref=name.ref,
+                kind=name.kind,
+                distance=int(found.distance[index]),
+                stage=name.stage,
+                team=name.team,
+                registry=name.registry,
+                deleted=name.deleted,
+                via=via,
+                sources=said.get(step, []),
+            )
+        )
+    return page
+
+
+def _sources(connection: Connection, nodes: Collection[int]) -> dict[tuple[int, int], list[Source]]:
+    edge = tables.edge.c
+    found: dict[tuple[int, int], list[Source]] = {}
+    for part in chunks(nodes):
+        query = select(tables.edge).where(edge.source.in_(part), ~edge.gone, edge.target.is_not(None))
+        for row in connection.execute(query.order_by(edge.id)):
+            source = Source(
+                kind_word(row.kind),
+                row.relation,
+                row.origin,
+                row.said_by,
+                row.first_seen_at,
+                row.last_seen_at,
+            )
+            found.setdefault((row.source, row.target), []).append(source)
+    return found
+
+
+def waiting(
+    connection: Connection, view: View, nodes: Collection[int], known: dict[int, Registry]
+) -> list[Unresolved]:
+    """What these state and nobody knows. To a view, what is hidden from it is the same as what is unknown."""
+    edge, target = tables.edge.c, tables.node.c
+    unknown: ColumnElement[bool] = edge.target.is_(None)
+    if view.registry_ids is not None:
+        unknown = or_(unknown, ~target.registry_id.in_([0, *sorted(view.registry_ids)]))
+    rows: list[Any] = []
+    for part in chunks(nodes):
+        query = (
+            select(tables.edge)
+            .outerjoin(tables.node, target.id == edge.target)
+            .where(edge.source.in_(part), ~edge.gone, edge.wanted_model != "", unknown)
+            .order_by(edge.source, edge.wanted, edge.kind, edge.origin)
+        )
+        rows += connection.execute(query).all()
+    return unresolved(connection, rows, known)

@@ -1,0 +1,117 @@
+"""The graph as the gateway asks it: one object per process over the database and this machine's files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from federation.access import View
+from federation.database import reading
+from federation.graph import paging
+from federation.graph.answers import DependenciesAnswer, ImpactAnswer
+from federation.graph.dependencies import dependencies
+from federation.graph.impact import impact
+from federation.graph.snapshot import Reader, Snapshot
+from federation.graph.subject import (
+    Action,
+    ImpactQuestionError,
+    Subject,
+    by_commit,
+    by_dataset,
+    by_reference,
+)
+from federation.references import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an answer is about: exactly one of a reference, a dataset's name and a commit."""
+
+    ref: Reference | None = None
+    dataset: str | None = None
+    commit: str | None = None
+
+    def subject(self, connection: Connection, view: View, *, selector: bool = False) -> Subject:
+        """The nodes. Errors: `UnknownSubjectError`, `ImpactQuestionError`."""
+        if sum(part is not None for part in (self.ref, self.dataset, self.commit)) != 1:
+            raise ImpactQuestionError("ask for one of: a reference, a dataset, a commit")
+        if self.ref is not None:
+            return by_reference(connection, view, self.ref, selector=selector)
+        if self.dataset is not None:
+            return by_dataset(connection, view, self.dataset)
+        return by_commit(connection, view, self.commit or "")
+
+
+class Graph:
+    """Reads only; safe to share between threads. Every method may raise `DamagedError` until the worker has built."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
+        self._reader = Reader(folder)
+
+    def position(self) -> int:
+        """The change position that answers stand at."""
+        return self._reader.snapshot().position
+
+    def impact(
+        self,
+        view: View,
+        question: Question,
+        action: Action = "change",
+        *,
+        to: str | None = None,
+        depth: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        everything: bool = False,
+    ) -> ImpactAnswer:
+        """What breaks and what is affected. `everything` needs the permission `impact.global`.
+
+        Errors: `UnknownSubjectError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`.
+        """
+        _check(depth, limit)
+        with self._open() as (connection, snapshot):
+            subject = question.subject(connection, view, selector=action == "move-alias")
+            return impact(
+                connection,
+                snapshot,
+                view,
+                subject,
+                action,
+                to=to,
+                depth=depth,
+                limit=limit,
+                cursor=cursor,
+                everything=everything,
+            )
+
+    def dependencies(
+        self,
+        view: View,
+        ref: Reference,
+        *,
+        depth: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> DependenciesAnswer:
+        """Everything upstream. Errors as for `impact`."""
+        _check(depth, limit)
+        with self._open() as (connection, snapshot):
+            subject = by_reference(connection, view, ref, selector=False)
+            return dependencies(connection, snapshot, view, subject, depth=depth, limit=limit, cursor=cursor)
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[Connection, Snapshot]]:
+        # Files before database: what the files name is in the database by then.
+        snapshot = self._reader.snapshot()
+        with reading(self._engine) as connection:
+            yield connection, snapshot
+
+
+def _check(depth: int | None, limit: int) -> None:
+    if depth is not None and depth < 0:
+        raise ImpactQuestionError("depth counts hops: 0 or more")
+    if not 1 <= limit <= paging.LIMIT:
+        raise ImpactQuestionError(f"limit is between 1 and {paging.LIMIT}")

@@ -1,0 +1,215 @@
+"""What breaks if: the blast with names, pages and the state of what is known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from federation.access import EVERYTHING, View
+from federation.graph import paging, tables
+from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, Unresolved
+from federation.graph.blast import Blast, blast, fate_of, severity
+from federation.graph.blast import Fates as Lots
+from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named, registries
+from federation.graph.resolve import chunks
+from federation.graph.snapshot import Snapshot
+from federation.graph.subject import Action, Fates, Subject, UnknownSubjectError, locate
+from federation.graph.walk import visibility
+from federation.graph.words import EdgeKind, Severity, kind_word
+from federation.references import ReferenceSyntaxError, encode_part, parse
+
+UNRESOLVED_SHOWN = 100
+
+
+def impact(
+    connection: Connection,
+    snapshot: Snapshot,
+    view: View,
+    subject: Subject,
+    action: Action,
+    *,
+    to: str | None = None,
+    depth: int | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    everything: bool = False,
+) -> ImpactAnswer:
+    """Who is hit when `action` is done to `subject`.
+
+    `everything` (permission `impact.global`) counts over all registries and names nothing. Errors:
+    `ImpactQuestionError`, `UnknownSubjectError`, `CursorError`.
+    """
+    known = registries(connection)
+    lots = Fates(connection, view, known).of(subject, action, to)
+    reach = EVERYTHING if everything else view
+    found = blast(snapshot, subject.nodes, lots, visibility(reach.registry_ids, snapshot), depth)
+    own = own_endpoints(connection, reach, subject, known)
+    unresolved = [] if everything else naming(connection, view, subject, known)
+    page = _Page(connection, snapshot, view, known, found, lots, subject)
+    items, next_cursor = ([], None) if everything else page.read(limit, cursor)
+    whole = all(known[i].current for i in known if reach.sees(i)) and not found.closure.cut
+    return ImpactAnswer(
+        ref=subject.ref,
+        action=action,
+        to=to,
+        scope="all" if reach.registry_ids is None else "visible",
+        complete=whole and not unresolved,
+        note="" if reach.registry_ids is None else RESTRICTED,
+        severity=_gravest(snapshot, found, own),
+        counts=_counts(found, known),
+        endpoints=[] if everything else own,
+        affected=items,
+        unresolved=unresolved,
+        next_cursor=next_cursor,
+    )
+
+
+def own_endpoints(
+    connection: Connection, view: View, subject: Subject, known: dict[int, Registry]
+) -> list[Endpoint]:
+    """What serves the subject itself: it goes down with it, though nothing depends on it."""
+    names = named(connection, subject.versions, known)
+    served = endpoints_of(connection, view, [name.version_id for name in names.values()], known)
+    return [endpoint for name in names.values() for endpoint in served.get(name.version_id, [])]
+
+
+def _gravest(snapshot: Snapshot, found: Blast, own: Sequence[Endpoint]) -> str:
+    if any(endpoint.live and endpoint.percent > 0 for endpoint in own):
+        return "live"
+    if not len(found.items):
+        return "none"
+    return Severity(int(severity(snapshot, found.nodes).max())).name.lower()
+
+
+def _counts(found: Blast, known: dict[int, Registry]) -> ImpactCounts:
+    counts = found.counts
+    return ImpactCounts(
+        affected=counts.affected,
+        breaking=counts.breaking,
+        live=counts.live,
+        production=counts.production,
+        staging=counts.staging,
+        teams=len({known[registry].team for registry in counts.registries if registry in known}),
+        registries=len(counts.registries),
+    )
+
+
+class _Page:
+    """Some of the affected, with names."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        snapshot: Snapshot,
+        view: View,
+        known: dict[int, Registry],
+        found: Blast,
+        lots: Lots,
+        subject: Subject,
+    ) -> None:
+        self._connection = connection
+        self._snapshot = snapshot
+        self._view = view
+        self._known = known
+        self._found = found
+        self._lots = lots
+        self._subject = subject
+
+    def read(self, limit: int, cursor: str | None) -> tuple[list[Affected], str | None]:
+        begin = paging.begin(cursor, self._place)
+        end = min(begin + limit, len(self._found.items))
+        indices = self._found.items[begin:end].tolist()
+        paths = [
+            [int(self._found.closure.node[i]) for i in self._found.closure.path(index)] for index in indices
+        ]
+        fates = [fate_of(self._snapshot, self._lots, path[-1]) for path in paths]
+        shown = {node for path in paths for node in path}
+        names = named(self._connection, shown, self._known)
+        versions = [names[path[-1]].version_id for path in paths if path[-1] in names]
+        served = endpoints_of(self._connection, self._view, versions, self._known)
+        items = []
+        for place, (path, fate) in enumerate(zip(paths, fates, strict=True), begin):
+            if (name := names.get(path[-1])) is None:
+                continue
+            breaks = bool(self._found.breaks[place])
+            via = [names[node].ref for node in path[1:-1] if node in names]
+            reason = fate[1].reason if fate else self._reason(indices[place - begin], path, names)
+            index = indices[place - begin]
+            items.append(self._item(name, index, breaks, reason, via, served.get(name.version_id, [])))
+        return items, paging.follow([item.ref for item in items], end, len(self._found.items))
+
+    def _item(
+        self, name: Named, index: int, breaks: bool, reason: str, via: list[str], served: list[Endpoint]
+    ) -> Affected:
+        node = self._found.closure.node[index : index + 1]
+        return Affected(
+            ref=name.ref,
+            distance=int(self._found.closure.distance[index]),
+            breaks=breaks,
+            reason=reason,
+            severity=Severity(int(severity(self._snapshot, node)[0])).name.lower(),
+            stage=name.stage,
+            team=name.team,
+            registry=name.registry,
+            endpoints=served,
+            via=via,
+        )
+
+    def _reason(self, index: int, path: list[int], names: dict[int, Named]) -> str:
+        """Why something that has no fate of its own is affected: the last step of its path."""
+        closure = self._found.closure
+        words = _WORDS[EdgeKind(int(closure.kind[index]))]
+        before = names.get(path[-2])
+        return f"{words} {before.ref if before else 'what is hit'}"
+
+    def _place(self, ref: str) -> int | None:
+        try:
+            node = locate(self._connection, self._view, parse(ref))
+        except (ReferenceSyntaxError, UnknownSubjectError):
+            return None
+        found = np.flatnonzero(self._found.nodes == node)
+        return int(found[0]) if len(found) else None
+
+
+_WORDS = {
+    EdgeKind.DEPENDS_ON: "depends on",
+    EdgeKind.DERIVED_FROM: "is derived from",
+    EdgeKind.TRAINED_ON: "was trained on",
+    EdgeKind.PRODUCED_BY: "was produced by",
+    EdgeKind.SERVES: "serves",
+    EdgeKind.SAME_ARTIFACT: "holds the same artifact as",
+    EdgeKind.MEANS: "means",
+}
+
+
+def naming(
+    connection: Connection, view: View, subject: Subject, known: dict[int, Registry]
+) -> list[Unresolved]:
+    """Statements that name the subject's model but nothing that is known of it: they may mean it."""
+    if subject.reference is None:
+        return []
+    edge, node = tables.edge.c, tables.node.c
+    query = (
+        select(tables.edge)
+        .join(tables.node, node.id == edge.source)
+        .where(edge.target.is_(None), ~edge.gone, view.clause(node.registry_id))
+        .where(edge.wanted_model == encode_part(subject.reference.model))
+        .where(edge.wanted_registry == subject.reference.registry)
+        .order_by(edge.id)
+        .limit(UNRESOLVED_SHOWN)
+    )
+    return unresolved(connection, connection.execute(query).all(), known)
+
+
+def unresolved(connection: Connection, rows: Sequence[Any], known: dict[int, Registry]) -> list[Unresolved]:
+    """Edge rows without a target, as an answer shows them."""
+    found: list[Unresolved] = []
+    for part in chunks(rows):
+        names = named(connection, {row.source for row in part}, known)
+        found += [
+            Unresolved(names[row.source].ref, row.wanted, kind_word(row.kind), row.origin, row.first_seen_at)
+            for row in part
+            if row.source in names
+        ]
+    return found

@@ -1,0 +1,255 @@
+"""What a question is about: the nodes a reference, a dataset or a commit stands for, and what each fate would be."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, and_, or_, select
+
+from federation import tables as spine
+from federation.access import View
+from federation.catalogue.codec import decode_schema, decode_version
+from federation.database import now
+from federation.graph import tables
+from federation.graph.blast import Fate, spans_to_fates
+from federation.graph.contracts import Break, compare
+from federation.graph.names import Registry, named
+from federation.graph.resolve import Resolver
+from federation.graph.words import SELECTORS, NodeKind
+from federation.references import Reference, ReferenceSyntaxError, decode_part, parse
+
+Action = Literal["archive", "delete", "move-alias", "change"]
+DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}
+
+
+class UnknownSubjectError(LookupError):
+    """Nothing answers to a reference, dataset or commit, as far as the caller may see."""
+
+
+class ImpactQuestionError(ValueError):
+    """The question makes no sense as asked. One line with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The nodes a question starts from. `versions` are those of them that are versions."""
+
+    ref: str
+    nodes: tuple[int, ...]
+    versions: tuple[int, ...]
+    reference: Reference | None = None
+
+
+def locate(connection: Connection, view: View, ref: Reference) -> int:
+    """The node a reference names now. Errors: `UnknownSubjectError`."""
+    found = Resolver(connection).resolve([(ref, now())])[0]
+    node = tables.node.c
+    if found is not None:
+        registry = connection.execute(select(node.registry_id).where(node.id == found)).scalar_one()
+        if view.sees(registry):
+            return found
+    raise UnknownSubjectError(f"nothing is known as {ref}")
+
+
+def by_reference(connection: Connection, view: View, ref: Reference, *, selector: bool) -> Subject:
+    """Start from a reference. An alias or stage stands for the version it means, unless `selector`: then for itself.
+
+    A whole model stands for all its living versions and its selectors. Errors: `UnknownSubjectError`.
+    """
+    node, version = tables.node.c, spine.version.c
+    found = locate(connection, view, ref)
+    row = connection.execute(select(tables.node).where(node.id == found)).one()
+    if row.kind == NodeKind.MODEL:
+        own = select(version.id).where(version.model_id == row.scope)
+        living = select(node.id, node.kind).where(
+            or_(
+                and_(node.kind == NodeKind.VERSION, node.scope.in_(own), ~node.gone),
+                and_(node.kind.in_(SELECTORS), node.scope == row.scope),
+            )
+        )
+        rows = connection.execute(living.order_by(node.id)).all()
+        versions = tuple(one.id for one in rows if one.kind == NodeKind.VERSION)
+        return Subject(str(ref), tuple(one.id for one in rows), versions, ref)
+    if row.kind == NodeKind.VERSION or selector:
+        return Subject(str(ref), (found,), (found,) if row.kind == NodeKind.VERSION else (), ref)
+    if row.means is None:
+        raise UnknownSubjectError(f"{ref} means no version now")
+    return Subject(str(ref), (row.means,), (row.means,), ref)
+
+
+def by_dataset(connection: Connection, view: View, name: str) -> Subject:
+    """Start from a dataset: `name`, which stands for every digest of it, or `name#digest`."""
+    node = tables.node.c
+    match = or_(node.name == name, node.name.startswith(f"{name}#", autoescape=True))
+    return _thing(connection, view, NodeKind.DATASET, f"dataset:{name}", match)
+
+
+def by_commit(connection: Connection, view: View, commit: str) -> Subject:
+    """Start from a code commit: its hash, or the first seven or more characters of it."""
+    name = commit.lower()
+    match = (
+        tables.node.c.name.startswith(name, autoescape=True) if len(name) >= 7 else tables.node.c.name == name
+    )
+    return _thing(connection, view, NodeKind.COMMIT, f"commit:{commit}", match)
+
+
+def _thing(connection: Connection, view: View, kind: NodeKind, ref: str, match: Any) -> Subject:
+    """Nothing of a thing is shown that only hidden registries speak of."""
+    node, edge = tables.node.c, tables.edge.c
+    consumer = tables.node.alias()
+    seen = (
+        select(edge.id)
+        .join(consumer, consumer.c.id == edge.source)
+        .where(edge.target == node.id, ~edge.gone, view.clause(consumer.c.registry_id))
+    )
+    query = select(node.id).where(node.kind == kind, match, seen.exists()).order_by(node.id)
+    nodes = tuple(connection.execute(query).scalars())
+    if not nodes:
+        raise UnknownSubjectError(f"nothing is known as {ref}")
+    return Subject(ref, nodes, ())
+
+
+@dataclass
+class Fates:
+    """Works out what happens to whoever depends on the subject directly."""
+
+    connection: Connection
+    view: View
+    registries: dict[int, Registry]
+
+    def of(self, subject: Subject, action: Action, to: str | None) -> dict[int, list[Fate]]:
+        """Fates by node: each version that is hit, and each selector that means one. Errors: `ImpactQuestionError`."""
+        if action == "move-alias":
+            return self._move(subject, to)
+        if to is not None and action != "change":
+            raise ImpactQuestionError(
+                f"'to' says where an alias moves or what a version becomes, not for {action}"
+            )
+        target = self._target(subject, to) if to is not None else None
+        fates: dict[int, list[Fate]] = {}
+        going = set(subject.versions)
+        names = named(self.connection, going, self.registries)
+        for node in subject.versions:
+            fate = self._hit(node, names[node].ref, action, target)
+            fates[node] = [Fate(fate.breaks, f"pinned to {fate.reason}")]
+            for row, name in self._selectors(node):
+                after = None if action == "change" or row.kind == NodeKind.ALIAS else self._next(row, going)
+                fates[row.id] = [self._follow(name, node, fate, after)]
+        return fates
+
+    def _hit(self, node: int, ref: str, action: Action, target: int | None) -> Fate:
+        if target is None:
+            return Fate(True, f"{ref}, which would be {DONE[action]}")
+        broken = self._breaks(node, target)
+        if broken is None:
+            return Fate(
+                False, f"{ref}, which would change; no schema is known, so the contract cannot be checked"
+            )
+        return Fate(bool(broken), f"{ref}, which would change: {_listed(broken)}")
+
+    def _follow(self, name: str, node: int, fate: Fate, after: int | None) -> Fate:
+        """A follower of a stage or a whole model gets the next version, if there is one its contract takes."""
+        if after is None:
+            return Fate(fate.breaks, f"follows {name}, which means {fate.reason}")
+        becomes = named(self.connection, [after], self.registries)[after].ref
+        broken = self._breaks(node, after)
+        if broken is None:
+            return Fate(False, f"follows {name}, which would mean {becomes}; no schema is known to compare")
+        return Fate(bool(broken), f"follows {name}, which would mean {becomes}: {_listed(broken)}")
+
+    def _selectors(self, node: int) -> Iterator[tuple[Any, str]]:
+        rows = self.connection.execute(select(tables.node).where(tables.node.c.means == node)).all()
+        names = named(self.connection, [row.id for row in rows], self.registries)
+        for row in rows:
+            yield row, names[row.id].ref
+
+    def _next(self, selector: Any, going: set[int]) -> int | None:
+        """What a stage or model selector would mean without `going`: the newest version left that holds it."""
+        version, node = spine.version.c, tables.node.c
+        query = (
+            select(node.id)
+            .join(spine.version, and_(node.kind == NodeKind.VERSION, node.scope == version.id))
+            .where(version.model_id == selector.scope, version.deleted_at.is_(None), node.id.not_in(going))
+            .order_by(node.created.desc(), node.id.desc())
+        )
+        if selector.kind == NodeKind.STAGE:
+            query = query.where(version.stage == selector.name)
+        found: int | None = self.connection.execute(query.limit(1)).scalar()
+        return found
+
+    # Moving an alias
+
+    def _move(self, subject: Subject, to: str | None) -> dict[int, list[Fate]]:
+        ref = subject.reference
+        if ref is None or (ref.alias is None and ref.stage is None):
+            raise ImpactQuestionError(
+                "move-alias needs a reference to an alias, as in registry/model@champion"
+            )
+        if to is None:
+            raise ImpactQuestionError("move-alias needs 'to', the version that the alias would move to")
+        target = self._target(subject, to)
+        becomes = named(self.connection, [target], self.registries)[target].ref
+        (selector,) = subject.nodes
+        spans = [(begin, self._moved(ref, built, target, becomes)) for begin, built in self._meant(selector)]
+        return {selector: spans_to_fates(spans)}
+
+    def _moved(self, ref: Reference, built: int | None, target: int, becomes: str) -> Fate:
+        if built == target:
+            return Fate(False, f"follows {ref}, built against {becomes}")
+        broken = None if built is None else self._breaks(built, target)
+        if broken is None:
+            return Fate(
+                False, f"follows {ref}; no schema is known, so the contract with {becomes} cannot be checked"
+            )
+        return Fate(bool(broken), f"follows {ref}, which would mean {becomes}: {_listed(broken)}")
+
+    def _meant(self, selector: int) -> Sequence[tuple[int, int | None]]:
+        """What the selector has meant: (since when, in seconds; version node), oldest first, at least one."""
+        node, span = tables.node.c, spine.span.c
+        row = self.connection.execute(select(tables.node).where(node.id == selector)).one()
+        kind = "alias" if row.kind == NodeKind.ALIAS else "stage"
+        value = decode_part(row.name)
+        query = (
+            select(span.began_by, node.id)
+            .join(tables.node, and_(node.kind == NodeKind.VERSION, node.scope == span.version_id))
+            .where(span.model_id == row.scope, span.kind == kind, span.value == value)
+            .order_by(span.began_by, span.id)
+        )
+        meant: list[tuple[int, int | None]] = [
+            (int(one.began_by.timestamp()), one.id) for one in self.connection.execute(query)
+        ]
+        return meant or [(0, row.means)]
+
+    def _target(self, subject: Subject, to: str) -> int:
+        """The version that `to` names: a version of the subject's model, or a whole reference."""
+        own = subject.reference
+        try:
+            ref = parse(to) if "/" in to or own is None else Reference(own.registry, own.model, version=to)
+            found = locate(self.connection, self.view, ref)
+        except (ReferenceSyntaxError, UnknownSubjectError):
+            raise ImpactQuestionError(f"'to' names no version that is known: {to[:200]!r}") from None
+        row = self.connection.execute(select(tables.node).where(tables.node.c.id == found)).one()
+        if (node := row.id if row.kind == NodeKind.VERSION else row.means) is None:
+            raise ImpactQuestionError(f"'to' means no version now: {to[:200]!r}")
+        return int(node)
+
+    def _breaks(self, old: int, new: int) -> tuple[Break, ...] | None:
+        """What a consumer of one version would miss in the other; None where a schema is not known."""
+        version, node = spine.version.c, tables.node.c
+        query = select(node.id, version.body, version.schema_body).join(
+            spine.version, version.id == node.scope
+        )
+        rows = {row.id: row for row in self.connection.execute(query.where(node.id.in_([old, new])))}
+        schemas = {
+            key: decode_schema(row.schema_body) or decode_version(row.body).schema
+            for key, row in rows.items()
+        }
+        found = compare(schemas[old], schemas[new])
+        return found.backward if found.known else None
+
+
+def _listed(breaks: Sequence[Break]) -> str:
+    if not breaks:
+        return "its schema fits"
+    more = f", and {len(breaks) - 3} more" if len(breaks) > 3 else ""
+    return "; ".join(map(str, breaks[:3])) + more
