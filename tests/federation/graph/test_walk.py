@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.graph import rows
@@ -28,6 +28,7 @@ def met(found: Closure) -> dict[int, int]:
     return dict(zip(found.node.tolist(), found.distance.tolist(), strict=True))
 
 
+@settings(max_examples=40)
 @given(worlds(), views, st.booleans(), st.data())
 def test_a_closure_holds_the_same_nodes_at_the_same_distance(
     world: World, view: frozenset[int] | None, down: bool, data: st.DataObject
@@ -40,6 +41,7 @@ def test_a_closure_holds_the_same_nodes_at_the_same_distance(
     assert not found.cut
 
 
+@settings(max_examples=40)
 @given(worlds(), st.booleans(), st.integers(0, 4), st.data())
 def test_a_depth_cuts_exactly_there_and_says_so(
     world: World, down: bool, depth: int, data: st.DataObject
@@ -58,6 +60,7 @@ def stop(world: World, node: int) -> bool:
     return world.kinds[node] not in CONNECTORS
 
 
+@settings(max_examples=40)
 @given(worlds(), st.booleans(), st.data())
 def test_every_path_is_made_of_real_edges_and_as_long_as_it_says(
     world: World, down: bool, data: st.DataObject
@@ -73,6 +76,7 @@ def test_every_path_is_made_of_real_edges_and_as_long_as_it_says(
         assert sum(stop(world, node) for node in path[1:]) == found.distance[index]
 
 
+@settings(max_examples=40)
 @given(worlds(), views, st.booleans(), st.data())
 def test_folding_the_overlay_into_new_rows_changes_nothing(
     world: World, view: frozenset[int] | None, down: bool, data: st.DataObject
