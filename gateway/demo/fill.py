@@ -1,0 +1,164 @@
+"""Fill running MLflow servers with the models of the demo, through MLflow's own client."""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from gateway.demo.models import REGISTRIES, DemoModel, DemoPrompt, DemoRegistry
+
+THREADS_PER_SERVER = 4
+LOGGED_MODEL_FRAMEWORKS = frozenset({"transformers", "sentence_transformers"})
+"""Their versions come from logged models, the others from files of a run: MLflow has both."""
+
+
+def fill(urls: Mapping[str, str], progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+    """Create every model of the demo. `urls` gives the address of each registry's server, by its name.
+
+    `progress` is told how many versions are done, of how many. Takes about 10 s on two cores. Errors: MLflow's own.
+    """
+    chosen = [registry for registry in REGISTRIES if registry.name in urls]
+    total, done = sum(registry.versions for registry in chosen), 0
+    with ThreadPoolExecutor(THREADS_PER_SERVER * max(1, len(chosen))) as pool:
+        work = []
+        for registry in chosen:
+            filler = Filler(registry, urls[registry.name])
+            work += [pool.submit(filler.add_model, model) for model in registry.models]
+            work += [pool.submit(filler.add_prompt, prompt) for prompt in registry.prompts]
+        for future in work:
+            done += future.result()
+            progress(done, total)
+
+
+class Filler:
+    """Creates the models of one registry on one server. Its methods may run side by side."""
+
+    def __init__(self, registry: DemoRegistry, url: str) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        self.registry = registry
+        self._datasets = threading.Lock()
+        """MLflow refuses a dataset that two calls make known at the same time."""
+        self.client = MlflowClient(tracking_uri=url, registry_uri=url)
+        names = sorted({model.experiment for model in registry.models})
+        self.experiments = {name: self.client.create_experiment(name) for name in names}
+
+    def add_model(self, model: DemoModel) -> int:
+        """Create a model with all of its versions; returns how many."""
+        tags = {"owner": model.owner, "license": model.license, **model.tags}
+        self.client.create_registered_model(model.name, tags=tags, description=model.about)
+        for number, stage in enumerate(model.stages, start=1):
+            run_id, source, logged_model = self._train(model, number)
+            self.client.create_model_version(
+                model.name,
+                source,
+                run_id=run_id,
+                tags=version_tags(model, number),
+                description=model.notes.get(number),
+                await_creation_for=0,
+                model_id=logged_model,
+            )
+            if stage != "None":
+                self.client.transition_model_version_stage(model.name, str(number), stage)
+        for alias, number in model.aliases.items():
+            self.client.set_registered_model_alias(model.name, alias, str(number))
+        return len(model.stages)
+
+    def add_prompt(self, prompt: DemoPrompt) -> int:
+        """Create a prompt with all of its versions; returns how many."""
+        self.client.create_prompt(prompt.name, tags=dict(prompt.tags))
+        for template in prompt.templates:
+            self.client.create_prompt_version(prompt.name, template)
+        for alias, number in prompt.aliases.items():
+            self.client.set_prompt_alias(prompt.name, alias, number)
+        return len(prompt.templates)
+
+    def _train(self, model: DemoModel, number: int) -> tuple[str, str, str | None]:
+        """A run as training leaves it behind: (run id, source of the version, logged model or None)."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+        commit = hashlib.sha1(f"{model.experiment} {number}".encode(), usedforsecurity=False).hexdigest()
+        run = self.client.create_run(self.experiments[model.experiment], run_name=f"{model.name}-{number}")
+        tags = {
+            "mlflow.source.git.commit": commit,
+            "mlflow.source.git.repoURL": self.registry.repository,
+            "mlflow.source.name": f"pipelines/{model.experiment}/{model.name}.py",
+            "mlflow.user": model.owner,
+        }
+        metrics = [Metric(key, values[number - 1], 0, 0) for key, values in model.metrics.items()]
+        params = [Param(key, value) for key, value in model.params.items()]
+        self.client.log_batch(run.info.run_id, metrics, params, [RunTag(k, v) for k, v in tags.items()])
+        inputs = [
+            DatasetInput(
+                Dataset(each.name, each.digest, "external", json.dumps({"uri": each.uri}), schema="{}"),
+                [InputTag("mlflow.data.context", "training")],
+            )
+            for each in model.datasets
+        ]
+        with self._datasets:
+            self.client.log_inputs(run.info.run_id, inputs)
+        logged_model = self._log(model, run)
+        self.client.set_terminated(run.info.run_id)
+        if logged_model is not None:
+            return run.info.run_id, f"models:/{logged_model}", logged_model
+        return run.info.run_id, f"{run.info.artifact_uri}/model", None
+
+    def _log(self, model: DemoModel, run: Any) -> str | None:
+        """Put the `MLmodel` file where this kind of model has it; the id of the logged model, if it is one."""
+        content = mlmodel(model)
+        if model.framework not in LOGGED_MODEL_FRAMEWORKS:
+            self.client.log_text(run.info.run_id, content, "model/MLmodel")
+            return None
+        logged = self.client.create_logged_model(
+            run.info.experiment_id, name=model.name, source_run_id=run.info.run_id, model_type=model.framework
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "MLmodel").write_text(content)
+            self.client.log_model_artifacts(logged.model_id, folder)
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        return str(logged.model_id)
+
+
+def version_tags(model: DemoModel, number: int) -> dict[str, str]:
+    """The tags of a version, `depends_on` and its parents among them."""
+    dependencies = {"depends_on": model.depends_on[number]} if number in model.depends_on else {}
+    return {"framework": model.framework, **dependencies, **model.made_from.get(number, {})}
+
+
+def mlmodel(model: DemoModel) -> str:
+    """An `MLmodel` file with the signature; JSON is YAML."""
+    signature = {"inputs": json.dumps(columns(model.inputs)), "outputs": json.dumps(columns(model.outputs))}
+    flavours = {
+        model.framework: {"version": "1"},
+        "python_function": {"loader_module": f"mlflow.{model.framework}"},
+    }
+    return json.dumps({"flavors": flavours, "signature": signature}, indent=1)
+
+
+def columns(types: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The columns of a signature as MLflow writes them."""
+    return [column(name, of) for name, of in types.items()]
+
+
+def column(name: str, of: str) -> dict[str, Any]:
+    """One column: `tensor:float32:-1,384`, `array<string>`, `map<double>`, or a plain type."""
+    if of.startswith("tensor:"):
+        _, dtype, shape = of.split(":")
+        return {
+            "name": name,
+            "type": "tensor",
+            "tensor-spec": {"dtype": dtype, "shape": [int(n) for n in shape.split(",")]},
+        }
+    if of.startswith("array<"):
+        return {"name": name, "type": "array", "items": {"type": of[6:-1]}, "required": True}
+    if of.startswith("map<"):
+        return {"name": name, "type": "map", "values": {"type": of[4:-1]}, "required": True}
+    return {"name": name, "type": of, "required": True}
