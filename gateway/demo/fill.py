@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 from gateway.demo.models import REGISTRIES, DemoModel, DemoPrompt, DemoRegistry
 
 THREADS_PER_SERVER = 4
-LOGGED_MODEL_FRAMEWORKS = frozenset({"transformers", "sentence_transformers"})
-"""Their versions come from logged models, the others from files of a run: MLflow has both."""
+LOGGED_MODEL_FRAMEWORK = "sentence_transformers"
+"""Versions of this one come from logged models, the others from files of a run: MLflow has both."""
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+"""Settings of MLflow's client; the second saves two requests a run."""
 
 
 def fill(urls: Mapping[str, str], progress: Callable[[int, int], None] = lambda done, total: None) -> None:
@@ -25,7 +28,8 @@ def fill(urls: Mapping[str, str], progress: Callable[[int, int], None] = lambda 
     """
     chosen = [registry for registry in REGISTRIES if registry.name in urls]
     total, done = sum(registry.versions for registry in chosen), 0
-    with ThreadPoolExecutor(THREADS_PER_SERVER * max(1, len(chosen))) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS_PER_SERVER * max(1, len(chosen))) as pool:
+        warnings.simplefilter("ignore", FutureWarning)  # MLflow's, about stages: teams still use them
         work = []
         for registry in chosen:
             filler = Filler(registry, urls[registry.name])
@@ -40,13 +44,15 @@ class Filler:
     """Creates the models of one registry on one server. Its methods may run side by side."""
 
     def __init__(self, registry: DemoRegistry, url: str) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self.registry = registry
         self._datasets = threading.Lock()
         """MLflow refuses a dataset that two calls make known at the same time."""
+        self.url = url
         self.client = MlflowClient(tracking_uri=url, registry_uri=url)
         names = sorted({model.experiment for model in registry.models})
         self.experiments = {name: self.client.create_experiment(name) for name in names}
@@ -83,19 +89,20 @@ class Filler:
 
     def _train(self, model: DemoModel, number: int) -> tuple[str, str, str | None]:
         """A run as training leaves it behind: (run id, source of the version, logged model or None)."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         commit = hashlib.sha1(f"{model.experiment} {number}".encode(), usedforsecurity=False).hexdigest()
-        run = self.client.create_run(self.experiments[model.experiment], run_name=f"{model.name}-{number}")
         tags = {
             "mlflow.source.git.commit": commit,
             "mlflow.source.git.repoURL": self.registry.repository,
             "mlflow.source.name": f"pipelines/{model.experiment}/{model.name}.py",
             "mlflow.user": model.owner,
         }
+        name = f"{model.name}-{number}"
+        run = self.client.create_run(self.experiments[model.experiment], tags=tags, run_name=name)
         metrics = [Metric(key, values[number - 1], 0, 0) for key, values in model.metrics.items()]
         params = [Param(key, value) for key, value in model.params.items()]
-        self.client.log_batch(run.info.run_id, metrics, params, [RunTag(k, v) for k, v in tags.items()])
+        self.client.log_batch(run.info.run_id, metrics, params)
         inputs = [
             DatasetInput(
                 Dataset(each.name, each.digest, "external", json.dumps({"uri": each.uri}), schema="{}"),
@@ -113,15 +120,21 @@ class Filler:
 
     def _log(self, model: DemoModel, run: Any) -> str | None:
         """Put the `MLmodel` file where this kind of model has it; the id of the logged model, if it is one."""
-        content = mlmodel(model)
-        if model.framework not in LOGGED_MODEL_FRAMEWORKS:
-            self.client.log_text(run.info.run_id, content, "model/MLmodel")
-            return None
-        logged = self.client.create_logged_model(
-            run.info.experiment_id, name=model.name, source_run_id=run.info.run_id, model_type=model.framework
-        )
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "MLmodel").write_text(content)
+            file = Path(folder, "MLmodel")
+            file.write_text(mlmodel(model))
+            if model.framework != LOGGED_MODEL_FRAMEWORK:
+                repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.url)
+                repository.log_artifact(str(file), "model")
+                return None
+            logged = self.client.create_logged_model(
+                run.info.experiment_id,
+                name=model.name,
+                source_run_id=run.info.run_id,
+                model_type=model.framework,
+            )
             self.client.log_model_artifacts(logged.model_id, folder)
         self.client.finalize_logged_model(logged.model_id, "READY")
         return str(logged.model_id)
