@@ -32,14 +32,13 @@ from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundErro
 from adapters.records import Key, ModelRecord, PageToken, Record, VersionRecord, Watermark
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
-from adapters.vertex.labels import replace_labels, shown_by
+from adapters.vertex.labels import own_labels, replace_labels, shown_by
 from adapters.vertex.mapping import (
     TOKEN_LABEL,
     Place,
     aliases_of,
     key_of,
     model_key,
-    shared_labels,
     split_key,
     to_endpoint,
     to_model,
@@ -201,12 +200,13 @@ class VertexAdapter(Adapter):
             raise InvalidError(
                 f"model {registration.model[:80]!r}: Vertex AI wants an id of a-z, 0-9, _ and -, at most 63"
             )
+        labels = _labels(registration)
         known = self._default_version(registration.model)
         token = hashlib.sha256(registration.token.encode()).hexdigest()[:32] if registration.token else ""
         made = self._registered(registration.model, token) if known is not None and token else None
         if made is None:
             made = self._upload(registration, known, token)
-        missing = {k: v for k, v in _labels(registration).items() if k not in made.labels}
+        missing = {k: v for k, v in labels.items() if k not in made.labels}
         if missing:
             self._write_labels(version_key(made), missing, made.etag)
             made = self._reader.version(registration.model, made.version_id)
@@ -251,13 +251,8 @@ class VertexAdapter(Adapter):
         resource, version = split_key(key)
         name = self._place.model(resource, version)
         versions = self._versions(key) if not version else self._reader.versions(resource)
-        shared = shared_labels(versions)
-        affected = [each for each in versions if not version or each.version_id == version]
-        before = shown_by(affected)
-        own = shared
-        if version:
-            inherited = shared if len(versions) > 1 else {}
-            own = {k: v for k, v in before.get(version, {}).items() if k not in inherited}
+        shown = shown_by(versions)
+        before = {version: shown[version]} if version in shown else shown
 
         def write(labels: dict[str, str]) -> dict[str, dict[str, str]]:
             nonlocal etag
@@ -267,7 +262,7 @@ class VertexAdapter(Adapter):
             etag = answer.etag
             return shown_by([answer] if version else self._reader.versions(resource))
 
-        replace_labels(own, tags, before, write)
+        replace_labels(own_labels(shown, version), tags, before, write)
 
     def _default_version(self, model_id: str) -> Any:
         try:

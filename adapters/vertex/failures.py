@@ -37,6 +37,8 @@ def translate(error: Exception, doing: str, secrets: tuple[str, ...] = ()) -> Ad
     """What the caller of an adapter should see instead of `error`, which came up while `doing` something."""
     code = _code(error)
     what = clean(str(getattr(error, "message", None) or error), secrets)
+    if code == "RESOURCE_EXHAUSTED" and "message larger than max" in what:
+        return InvalidError(f"Vertex AI's answer is too large ({doing}): raise max_response_mb")
     if code == "RESOURCE_EXHAUSTED":
         return TransientError(f"Vertex AI's quota is spent ({doing}): {what}", retry_after=retry_delay(error))
     kind = _BY_CODE.get(code)

@@ -6,7 +6,7 @@ wrong, a label is missing afterwards from a version that showed it before; then 
 nothing is ever lost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Shown = dict[str, dict[str, str]]
@@ -21,6 +21,24 @@ def applied(labels: Mapping[str, str], changes: Mapping[str, str | None]) -> dic
 def shown_by(versions: list[Any]) -> Shown:
     """What each version shows."""
     return {version.version_id: dict(version.labels) for version in versions}
+
+
+def alike(shown: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The labels that all show with the same value."""
+    first, *others = shown or [{}]
+    return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
+
+
+def own_labels(shown: Shown, version: str = "") -> dict[str, str]:
+    """The labels thought to belong to one version itself, or (without one) to the model.
+
+    Where there is one version only, nothing tells the levels apart: its labels count as both levels' own.
+    """
+    shared = alike(list(shown.values()))
+    if not version:
+        return shared
+    inherited = shared if len(shown) > 1 else {}
+    return {key: value for key, value in shown.get(version, {}).items() if key not in inherited}
 
 
 def replace_labels(

@@ -29,6 +29,7 @@ from adapters.records import (
     Traffic,
     VersionRecord,
 )
+from adapters.vertex.labels import alike
 
 CONSOLE = "https://console.cloud.google.com/vertex-ai"
 TOKEN_LABEL = "waypost-token"
@@ -92,14 +93,8 @@ def version_key(message: Any) -> Key:
 
 
 def shared_labels(versions: Iterable[Any]) -> dict[str, str]:
-    """The labels every version shows with the same value.
-
-    The service merges the labels of the model into those of each version, and never shows the model's
-    own; these are what can be seen of them.
-    """
-    shown = [dict(version.labels) for version in versions]
-    first, *others = shown or [{}]
-    return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
+    """What can be seen of the labels of the model itself."""
+    return alike([dict(version.labels) for version in versions])
 
 
 def visible(labels: Mapping[str, str]) -> dict[str, str]:
@@ -126,7 +121,7 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
     newest = max(versions, key=version_number)
     name = model_id_of(newest)
     try:
-        key, created, updated = model_key(newest), _time(newest.create_time), _time(newest.update_time)
+        key, created = model_key(newest), _time(newest.create_time)
     except (ValueError, OverflowError) as error:
         raise BadRecordError(f"model {name} cannot be understood: {error}", native=newest.name) from None
     labels, aliases = visible(shared_labels(versions)), aliases_of(versions)
@@ -139,7 +134,7 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
         tags=labels,
         aliases=aliases,
         created_at=created,
-        updated_at=updated,
+        updated_at=_time(newest.update_time),
         etag=_digest(written),
         url=f"{CONSOLE}/models/locations/{place.location}/models/{name}?project={place.project}",
         native={
@@ -148,7 +143,7 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
             "description": newest.description,
             "labels": labels,
             "createTime": _text(newest.create_time),
-            "updateTime": _text(newest.update_time),
+            "updateTime": f"{_time(newest.update_time) or ''}",
         },
     )
 
@@ -226,6 +221,7 @@ def _parent(message: Any) -> str:
 
 def _native(message: Any) -> dict[str, Any]:
     native = _json(message)
+    native.pop("updateTime", None)  # the model's: each new version would change all the others
     for variable in native.get("containerSpec", {}).get("env", ()):
         variable["value"] = "(hidden)"
     return native
@@ -236,7 +232,7 @@ def _json(message: Any) -> dict[str, Any]:
 
     try:
         as_dict: dict[str, Any] = MessageToDict(message)
-    except Error:  # a number that JSON cannot hold: metrics may be NaN
+    except (Error, ValueError):  # a number that JSON cannot hold: metrics may be NaN
         return {"name": message.name}
     return as_dict
 
@@ -337,7 +333,11 @@ def _text(moment: Any) -> str:
 
 
 def _time(moment: Any) -> datetime | None:
+    """The moment, or None where the service gave none, or one that no calendar has."""
     if not moment.seconds and not moment.nanos:
         return None
-    found: datetime = moment.ToDatetime(tzinfo=UTC)
+    try:
+        found: datetime = moment.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
     return found

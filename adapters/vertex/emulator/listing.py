@@ -38,22 +38,21 @@ def matching(rows: Sequence[Any], expression: str, names: Mapping[str, Callable[
         clause = _CLAUSE.match(expression, at)
         if clause is None:
             raise invalid(f"Invalid filter at character {at}: {expression!r}")
-        kept = [row for row in kept if _holds(row, clause, names)]
+        kept = list(filter(_condition(clause, names), kept))
         at = clause.end()
     return kept
 
 
-def _holds(row: Any, clause: re.Match[str], names: Mapping[str, Callable[[Any], str]]) -> bool:
+def _condition(clause: re.Match[str], names: Mapping[str, Callable[[Any], str]]) -> Callable[[Any], bool]:
     field = re.sub(r"(?<!^)([A-Z])", r"_\1", clause["field"]).lower()
-    value = clause["value"].strip('"')
-    if field == "labels" and clause["op"] in ("=", ":"):
-        key = (clause["key"] or value).strip('"')
-        if clause["key"] is None or value == "*":
-            return key in row.labels
-        return bool(row.labels.get(key) == value)
-    if field not in names or clause["key"] or clause["op"] == ":":
+    key, value = (clause["key"] or "").strip('"'), clause["value"].strip('"')
+    if field == "labels" and clause["op"] == ":":
+        return lambda row: (key or value) in row.labels
+    if field == "labels" and clause["op"] == "=" and key:
+        return lambda row: bool(row.labels.get(key) == value)
+    if field not in names or key or clause["op"] == ":":
         raise invalid(f"Unsupported filter field: {clause['field']}")
-    return (names[field](row) == value) == (clause["op"] == "=")
+    return lambda row: (names[field](row) == value) == (clause["op"] == "=")
 
 
 def page_of(rows: list[Any], request: Any, fields: Mapping[str, str]) -> tuple[list[Any], str]:

@@ -119,7 +119,7 @@ def _store(state: State, name: str, body: Any, *, new: bool) -> tuple[HeldModel,
         body.ClearField(field)
     held.next_version += 1
     held.versions[version.id] = version
-    held.updated, held.revision = now, held.revision + 1
+    held.updated = now
     _move_aliases(state, held, version, aliases)
     return held, version
 
