@@ -15,7 +15,7 @@ ARGS ?=
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(ARGS)
 RUNTIME := --extra mlflow --extra sagemaker --extra vertex --extra postgres --extra redis
 
-.PHONY: help setup lint audit-deps test soak bench demo lock clean
+.PHONY: help setup lint audit-deps test soak bench demo docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
@@ -51,6 +51,9 @@ bench: $(STAMP)  ## measure against the goals: make bench [ONLY=name]
 
 demo: $(STAMP)  ## two MLflow servers, one gateway, one search
 	@$(BIN)/waypost demo
+
+docs: $(STAMP)  ## write docs/reference.md from the code
+	@$(BIN)/python -m tests.reference
 
 lock: $(STAMP)  ## resolve the requirements anew: make lock [ARGS=--upgrade]
 	$(BIN)/uv pip compile $(LOCK) --extra dev -o requirements-dev.txt pyproject.toml >/dev/null

@@ -1,0 +1,142 @@
+"""Writes docs/reference.md from the code: settings, commands, capabilities, errors and journal actions.
+
+`make docs` (`python -m tests.reference`) writes the page; `tests/test_documented.py` fails when it is out of date or
+when something that stands in it says nothing about itself.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from adapters import Capability
+from federation.journal.actions import Action
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+_PACKAGES = ("adapters", "federation", "gateway")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that is documented: its name and what it says about itself."""
+
+    name: str
+    meaning: str
+
+
+def settings() -> list[Entry]:
+    """Every key of the configuration file, as `[section] key`."""
+    if find_spec("gateway.settings") is None:
+        return []
+    return list(_fields(importlib.import_module("gateway.settings").Settings, ""))
+
+
+def registry_settings() -> list[Entry]:
+    """Every key of `config`, by kind of registry."""
+    found: list[Entry] = []
+    for one in sorted(entry_points(group="waypost.adapters"), key=lambda one: one.name):
+        module = importlib.import_module(one.module) if find_spec(one.module) else None
+        if hasattr(module, one.attr):
+            found += _fields(one.load().config_type, f"{one.name}.")
+    return found
+
+
+def commands() -> list[Entry]:
+    """Every command and option of the command line."""
+    if find_spec("gateway.cli") is None:
+        return []
+    import typer
+
+    app = importlib.import_module("gateway.cli").app
+    return list(_commands(typer.main.get_command(app), "waypost"))
+
+
+def capabilities() -> list[Entry]:
+    """What an adapter may declare; the docstring stands under each member."""
+    tree = ast.parse(inspect.getsource(Capability)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    pairs = zip(tree.body, tree.body[1:], strict=False)
+    said = {
+        ast.unparse(member.targets[0]): ast.literal_eval(text.value)
+        for member, text in pairs
+        if isinstance(member, ast.Assign) and isinstance(text, ast.Expr)
+    }
+    return [Entry(member.value, said.get(member.name, "")) for member in Capability]
+
+
+def errors() -> list[Entry]:
+    """Every public error type of the three packages."""
+    found = {}
+    for module in _modules():
+        for name, value in vars(module).items():
+            is_error = isinstance(value, type) and issubclass(value, Exception) and not name.startswith("_")
+            if is_error and value.__module__ == module.__name__:
+                found[f"{module.__name__}.{name}"] = vars(value).get("__doc__") or ""
+    return [Entry(name, found[name]) for name in sorted(found)]
+
+
+def actions() -> list[Entry]:
+    """Everything the journal records."""
+    return [Entry(action.value, action.meaning) for action in Action]
+
+
+SECTIONS = {
+    "Settings": settings,
+    "Settings of a registry": registry_settings,
+    "Commands": commands,
+    "Capabilities of an adapter": capabilities,
+    "Errors": errors,
+    "Journal actions": actions,
+}
+
+
+def page() -> str:
+    """The whole page."""
+    parts = ["# Reference", "", "Written from the code by `make docs`; change it there."]
+    for title, entries in SECTIONS.items():
+        lines = [f"- `{entry.name}`: {' '.join(entry.meaning.split())}" for entry in entries()]
+        if lines:
+            parts += ["", f"## {title}", "", *lines]
+    return "\n".join(parts) + "\n"
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[Entry]:
+    for name, field in model.model_fields.items():
+        candidates = (field.annotation, *get_args(field.annotation))
+        inner = [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
+        if inner:
+            yield from _fields(inner[0], f"{prefix}{name}.")
+        else:
+            yield Entry(f"{prefix}{name}", field.description or "")
+
+
+def _commands(command: Any, path: str) -> Iterator[Entry]:
+    children = getattr(command, "commands", {})
+    if not children:
+        yield Entry(path, command.help or "")
+    for option in command.params:
+        if option.param_type_name == "option" and not option.hidden:
+            yield Entry(f"{path} {option.opts[0]}", option.help or "")
+    for name in sorted(children):
+        yield from _commands(children[name], f"{path} {name}")
+
+
+def _modules() -> Iterator[Any]:
+    for package in _PACKAGES:
+        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            parts = found.name.split(".")
+            if not {"emulator", "__main__", "guard", "env", "versions", "scaffold"} & set(parts):
+                yield importlib.import_module(found.name)
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page())
