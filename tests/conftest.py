@@ -1,5 +1,6 @@
 """What every test shares: the real servers."""
 
+import hypothesis
 import pytest
 from hypothesis import settings
 
@@ -36,3 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "mlflow_process" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("mlflow"))
+
+
+def pytest_configure() -> None:
+    """Keep a busy machine from failing a property: no test looks at a time."""
+    hypothesis.settings.register_profile(
+        "waypost", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("waypost")
