@@ -95,7 +95,7 @@ class Wake:
 
         while not self._stopped.is_set():
             try:
-                with redis.Redis.from_url(self.redis_url).pubsub(ignore_subscribe_messages=True) as channel:
+                with redis.Redis.from_url(self.redis_url).pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
                     channel.subscribe(CHANNEL)
                     while not self._stopped.is_set():
                         if channel.get_message(timeout=LOOK_EVERY) is not None:
