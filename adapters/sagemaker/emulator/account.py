@@ -42,7 +42,7 @@ class Account:
     sessions: dict[str, str] = field(default_factory=dict)
     serials: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     last_version: dict[str, int] = field(default_factory=dict)
-    _last_time: float = 0.0
+    last_time: float = 0.0
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a thing of this account; a name that already is one stays as it is."""
@@ -52,8 +52,8 @@ class Account:
 
     def tick(self) -> float:
         """Now, in epoch seconds with milliseconds, later than any time given before."""
-        self._last_time = round(max(self.now(), self._last_time + 0.001), 3)
-        return self._last_time
+        self.last_time = round(max(self.now(), self.last_time + 0.001), 3)
+        return self.last_time
 
     def actor(self, access_key: str) -> Value:
         """The `UserContext` of who holds this access key."""

@@ -9,6 +9,7 @@ from typing import Any
 from adapters.sagemaker.emulator.account import ServiceError
 
 ANY = "*"
+ANSWERS = ("", "garbage", "truncated", "silent", "reset")
 
 
 @dataclass
@@ -19,7 +20,8 @@ class Faults:
     ThrottlingException, `lose` the next that are carried out but never answered, `fail` the next that get a
     500. `deny` names the actions IAM forbids. `endless` listings answer empty pages with a token for ever.
     `accept_keys`, where given, are the only access keys that are known. `calls` counts the requests that
-    arrived, `breaches` lists the answers that broke the model.
+    arrived, `breaches` lists the answers that broke the model. `answers` spoils every answer: `garbage` is a
+    web page, `truncated` half an answer, `silent` none while it lasts, `reset` a connection that is closed.
     """
 
     latency: float = 0.0
@@ -29,6 +31,9 @@ class Faults:
     deny: set[str] = field(default_factory=set)
     endless: set[str] = field(default_factory=set)
     accept_keys: set[str] | None = None
+    answers: str = ""
+    retry_after: int | None = None
+    """Seconds that a refusal asks the client to wait, in a header."""
     calls: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -45,6 +50,8 @@ class Faults:
                     setattr(self, name, {str(action) for action in value})
                 elif name == "accept_keys":
                     self.accept_keys = None if value is None else {str(key) for key in value}
+                elif name == "answers" and value in ANSWERS:
+                    self.answers = value
                 elif name == "calls":
                     self.calls.clear()
                 else:

@@ -243,7 +243,7 @@ def _new_identity(account: Account, params: Value) -> Value:
 
 
 def _entity_name(row: Value) -> str:
-    return str(row.get("ModelPackageName") or row["ModelPackageGroupName"])
+    return str(row["ModelPackageArn"]).rpartition(":model-package/")[2].partition("/")[0]
 
 
 def _group(account: Account, name: str) -> Value:

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import cache
@@ -209,9 +210,23 @@ class _Handler(BaseHTTPRequestHandler):
         return found[1] if found else "anonymous"
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
+        faults, length = self.serves.faults, len(body)
+        spoiled = faults.answers if self.path != "/control" else ""
+        while spoiled == "silent" and faults.answers == spoiled:
+            time.sleep(0.01)
+        if spoiled in ("silent", "reset"):
+            self.close_connection = True
+            return
+        if spoiled == "garbage":
+            status, kind, body = 200, "text/html", b"<html><body>Sign in</body></html>"
+            length = len(body)
+        elif spoiled == "truncated":
+            body, self.close_connection = body[: length // 2], True
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(length))
+        if status >= 400 and faults.retry_after is not None:
+            self.send_header("Retry-After", str(faults.retry_after))
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()

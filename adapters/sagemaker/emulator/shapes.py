@@ -110,18 +110,18 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(spelled, re.DOTALL if pattern == ".*" else 0)
 
 
-@cache
 def _category(name: str) -> str:
-    """The inside of a character class for a Unicode category such as `L` or `Nd`."""
-    if name == "Alnum":
-        return "a-zA-Z0-9"
-    ranges: list[str] = []
-    start = None
-    for point in range(sys.maxunicode + 2):
-        inside = point <= sys.maxunicode and unicodedata.category(chr(point)).startswith(name)
-        if inside and start is None:
-            start = point
-        elif not inside and start is not None:
-            ranges.append(f"\\U{start:08x}-\\U{point - 1:08x}")
-            start = None
-    return "".join(ranges)
+    """The inside of a character class for a general category of Unicode, such as `L`."""
+    return "a-zA-Z0-9" if name == "Alnum" else _categories()[name]
+
+
+@cache
+def _categories() -> dict[str, str]:
+    ranges: dict[str, list[str]] = {}
+    start, inside = 0, unicodedata.category("\0")[0]
+    for point in range(1, sys.maxunicode + 2):
+        found = unicodedata.category(chr(point))[0] if point <= sys.maxunicode else ""
+        if found != inside:
+            ranges.setdefault(inside, []).append(f"\\U{start:08x}-\\U{point - 1:08x}")
+            start, inside = point, found
+    return {name: "".join(parts) for name, parts in ranges.items()}

@@ -1,0 +1,314 @@
+"""SageMaker model registry: groups are models, packages their versions, endpoints serve them.
+
+Which change is seen when:
+
+- A new, changed or deleted package, a changed approval, lifecycle stage or customer metadata: by the next
+  scan, incremental or not. Without permission for `Search`, customer metadata and model cards alone by the
+  next full scan.
+- A group, its tags, an endpoint and its traffic: by every scan; all of them are read each time.
+- AWS tags of a package and what the lineage graph knows of it: when the package itself changes, and by full
+  scans.
+- `Search` runs behind the registry by seconds to minutes; incremental scans look back by `overlap`, and what
+  is new or has another approval is found in the listing, which does not lag.
+- The first incremental scan of a process reads everything, since there is nothing to compare the listing
+  with.
+
+An unversioned package is a model with one version, `0`. A version's tags are its customer metadata; a model's
+are the AWS tags. Packages of several containers depend on the packages that hold those containers' model data
+alone.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Observer,
+    Page,
+    Registration,
+    Snippet,
+    StageField,
+)
+from adapters.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
+from adapters.records import (
+    NO_LINEAGE,
+    EndpointRecord,
+    Key,
+    ModelRecord,
+    PageToken,
+    Record,
+    VersionRecord,
+    Watermark,
+)
+from adapters.sagemaker import lineage, reading
+from adapters.sagemaker.client import Client
+from adapters.sagemaker.config import SageMakerConfig
+from adapters.sagemaker.identity import Raw, arn_of, key_of, same_incarnation
+from adapters.sagemaker.mapping import (
+    artifacts_of,
+    endpoint_record,
+    group_record,
+    understood,
+    unversioned_record,
+    version_record,
+)
+from adapters.sagemaker.permissions import missing
+from adapters.sagemaker.progress import dependencies
+from adapters.sagemaker.scanning import Scanner
+
+API_VERSION = "2017-07-24"
+APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_CLIENT_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,36}")
+_TAG_SIGNS = frozenset("_.:/=+-@")
+_MOST_PAGES = 1_000
+
+
+class SageMakerAdapter(Adapter):
+    """Reads and writes one account's model registry in one region, through boto3."""
+
+    kind: ClassVar[str] = "sagemaker"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = SageMakerConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.SET_STAGE, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}
+    )
+    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"approval", "lifecycle"})
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": ("lifecycle:Production/Approved", "lifecycle:Production/Active", "deployed"),
+        "archived": ("approval:Rejected", "lifecycle:Archived/Archived"),
+        "staging": ("lifecycle:Staging/Approved", "approval:Approved"),
+    }
+
+    def __init__(self, config: SageMakerConfig) -> None:
+        self._config = config
+        self._client = Client(config)
+        self._scanner = Scanner(self._client, config)
+
+    def probe(self) -> BackendInfo:
+        account = self._client.identity()["Account"]
+        identity = f"sagemaker:{account}:{self._config.region}"
+        return BackendInfo(API_VERSION, identity, missing(self._client, with_lineage=self._config.lineage))
+
+    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+        return self._scanner.page(since, page, limit)
+
+    def get(self, key: Key) -> Record:
+        if key.kind == "version":
+            return self._version(key)
+        return self._endpoint(key) if key.kind == "endpoint" else self._model(key)
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        arn, region = arn_of(version.key), self._config.region
+        describe = (
+            "import boto3\n\n"
+            f'sagemaker = boto3.client("sagemaker", region_name="{region}")\n'
+            f'package = sagemaker.describe_model_package(ModelPackageName="{arn}")'
+        )
+        deploy = (
+            f"aws sagemaker create-model --region {region} --model-name {model}-{version.version} \\\n"
+            f"  --execution-role-arn ROLE --primary-container ModelPackageName={arn}"
+        )
+        return (
+            Snippet("Describe with boto3", "python", describe),
+            Snippet("Make it servable", "shell", deploy),
+        )
+
+    def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
+        if field not in self.stage_fields:
+            raise UnsupportedError(f"SageMaker has no {field}: write the approval or the lifecycle")
+        change = _approval(value) if field == "approval" else _lifecycle(value)
+        record = self._version(key)
+        if getattr(record, field) == value:
+            return record
+        _compare(record, etag)
+        self._client.call("UpdateModelPackage", ModelPackageArn=arn_of(key), **change)
+        return self._version(key)
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        if key.kind == "endpoint":
+            raise UnsupportedError("Waypost does not tag endpoints: do it in AWS")
+        wanted = {name: _tag(name, value) for name, value in tags.items() if value is not None}
+        record = self._version(key) if key.kind == "version" else self._model(key)
+        removed = sorted(name for name, value in tags.items() if value is None and name in record.tags)
+        added = {name: value for name, value in wanted.items() if record.tags.get(name) != value}
+        if not added and not removed:
+            return record
+        _compare(record, etag)
+        if isinstance(record, VersionRecord):
+            self._set_metadata(arn_of(key), added, removed)
+        else:
+            self._set_aws_tags(arn_of(key), added, removed)
+        return self.get(key)
+
+    def register(self, registration: Registration) -> VersionRecord:
+        if not _NAME.fullmatch(registration.model):
+            message = (
+                f"{registration.model!r} cannot be a SageMaker name: up to 63 letters, digits and hyphens"
+            )
+            raise InvalidError(message)
+        params: dict[str, Any] = {
+            "ModelPackageGroupName": registration.model,
+            "SourceUri": registration.source,
+            "ModelPackageRegistrationType": "Registered",
+        }
+        if registration.description:
+            params["ModelPackageDescription"] = registration.description
+        if registration.run_id:
+            params["MetadataProperties"] = {"GeneratedBy": registration.run_id}
+        if registration.tags:
+            params["CustomerMetadataProperties"] = {k: _tag(k, v) for k, v in registration.tags.items()}
+        if registration.token:
+            params["ClientToken"] = _client_token(registration.token)
+        try:
+            made = self._client.call("CreateModelPackage", **params)
+        except NotFoundError:
+            self._create_group(registration.model)
+            made = self._client.call("CreateModelPackage", **params)
+        return self._version(self._key("version", made["ModelPackageArn"]))
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        if key.kind == "endpoint":
+            raise UnsupportedError("Waypost does not delete endpoints: do it in AWS")
+        try:
+            record = self._version(key) if key.kind == "version" else self._model(key)
+        except NotFoundError:
+            return
+        _compare(record, etag)
+        arn = arn_of(key)
+        if ":model-package-group/" in arn:
+            self._delete_group(arn)
+        else:
+            self._absent("DeleteModelPackage", ModelPackageName=arn)
+
+    def observe(self, observer: Observer) -> None:
+        self._client.observer = observer
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _model(self, key: Key) -> ModelRecord:
+        arn = arn_of(key)
+        if ":model-package-group/" in arn:
+            record = understood(group_record, reading.group(self._client, arn), arn)
+        else:
+            record = understood(unversioned_record, reading.package(self._client, arn, tags=True), arn)
+        if record.key != key:
+            raise NotFoundError(f"model {arn} was deleted and created again")
+        return record
+
+    def _version(self, key: Key) -> VersionRecord:
+        arn = arn_of(key)
+        row = reading.package(self._client, arn, tags=self._scanner.via == "search")
+        if not same_incarnation(key, row["CreationTime"]):
+            raise NotFoundError(f"version {arn} was deleted and created again")
+        model, walked = self._model_of(row), NO_LINEAGE
+        if self._config.lineage:
+            walked = lineage.walked(self._client, lineage.listed(self._client, arn), arn)
+        needed = dependencies(row, self._scanner.references()) if len(artifacts_of(row)) > 1 else ()
+        make = partial(version_record, model=model, dependencies=needed, walked=walked)
+        return understood(make, row, arn)
+
+    def _model_of(self, package: Raw) -> Key:
+        arn = package["ModelPackageArn"]
+        if not package.get("ModelPackageVersion"):
+            return key_of("model", arn, package["CreationTime"])
+        name = understood(lambda row: str(row["ModelPackageGroupName"]), package, arn)
+        group = self._client.call("DescribeModelPackageGroup", ModelPackageGroupName=name)
+        return key_of("model", group["ModelPackageGroupArn"], group["CreationTime"])
+
+    def _endpoint(self, key: Key) -> EndpointRecord:
+        row = reading.serving(self._client, arn_of(key).rpartition("/")[2])
+        if not same_incarnation(key, row.endpoint["CreationTime"]):
+            raise NotFoundError(f"endpoint {arn_of(key)} was deleted and created again")
+        by_uri = self._scanner.references() if any(any(uris) for uris in row.artifacts.values()) else {}
+        return endpoint_record(row.endpoint, self._scanner.served(row, None, by_uri))
+
+    def _key(self, kind: Any, arn: str) -> Key:
+        row = self._client.call("DescribeModelPackage", ModelPackageName=arn)
+        return key_of(kind, arn, row["CreationTime"])
+
+    def _set_metadata(self, arn: str, added: Mapping[str, str], removed: list[str]) -> None:
+        change: dict[str, Any] = {"CustomerMetadataProperties": dict(added)} if added else {}
+        if removed:
+            change["CustomerMetadataPropertiesToRemove"] = removed
+        self._client.call("UpdateModelPackage", ModelPackageArn=arn, **change)
+
+    def _set_aws_tags(self, arn: str, added: Mapping[str, str], removed: list[str]) -> None:
+        if added:
+            tags = [{"Key": name, "Value": value} for name, value in added.items()]
+            self._client.call("AddTags", ResourceArn=arn, Tags=tags)
+        if removed:
+            self._client.call("DeleteTags", ResourceArn=arn, TagKeys=removed)
+
+    def _create_group(self, name: str) -> None:
+        try:
+            self._client.call("CreateModelPackageGroup", ModelPackageGroupName=name)
+        except ConflictError:
+            # Someone else made it meanwhile, which is as good.
+            return
+
+    def _delete_group(self, arn: str) -> None:
+        for _ in range(_MOST_PAGES):
+            listed = self._client.call("ListModelPackages", ModelPackageGroupName=arn, MaxResults=100)
+            packages = [row["ModelPackageArn"] for row in listed.get("ModelPackageSummaryList", [])]
+            if not packages:
+                break
+            deleted = self._client.each(
+                lambda one: self._absent("DeleteModelPackage", ModelPackageName=one), packages
+            )
+            reading.present(deleted)
+        self._absent("DeleteModelPackageGroup", ModelPackageGroupName=arn)
+
+    def _absent(self, action: str, **params: Any) -> None:
+        """Delete something; that it is gone already is as good."""
+        try:
+            self._client.call(action, **params)
+        except NotFoundError:
+            return
+
+
+def _compare(record: ModelRecord | VersionRecord, etag: str | None) -> None:
+    if etag is not None and record.etag != etag:
+        raise ConflictError(f"{arn_of(record.key)} has changed since it was read: read it again")
+
+
+def _approval(value: str) -> dict[str, Any]:
+    if value not in APPROVALS:
+        raise InvalidError(f"{value!r} is no approval status of SageMaker: use one of {', '.join(APPROVALS)}")
+    return {"ModelApprovalStatus": value}
+
+
+def _lifecycle(value: str) -> dict[str, Any]:
+    stage, slash, status = value.partition("/")
+    if not slash or not _NAME.fullmatch(stage) or not _NAME.fullmatch(status):
+        raise InvalidError(
+            f"{value!r} is no lifecycle of SageMaker: write it as Stage/Status, letters and digits"
+        )
+    return {"ModelLifeCycle": {"Stage": stage, "StageStatus": status}}
+
+
+def _tag(name: str, value: str) -> str:
+    for text, most, what in ((name, 128, "tag name"), (value, 256, "tag value")):
+        if not 1 <= len(text) <= most or not all(map(_allowed, text)):
+            raise InvalidError(
+                f"SageMaker does not store the {what} {text[:60]!r}:"
+                f" it takes 1 to {most} letters, digits, spaces and _.:/=+-@"
+            )
+    return value
+
+
+def _allowed(sign: str) -> bool:
+    return sign in _TAG_SIGNS or unicodedata.category(sign)[0] in "LNZ"
+
+
+def _client_token(token: str) -> str:
+    """The registration's token as SageMaker takes it: letters, digits and hyphens, at most 36."""
+    return token if _CLIENT_TOKEN.fullmatch(token) else hashlib.sha256(token.encode()).hexdigest()[:36]

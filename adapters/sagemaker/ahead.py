@@ -1,0 +1,185 @@
+"""Pages of a scan as SageMaker gives them, read a little ahead: one is mapped while the next is coming."""
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Literal
+
+from adapters.errors import AdapterError, UnsupportedError
+from adapters.records import Lineage
+from adapters.sagemaker import lineage, reading
+from adapters.sagemaker.client import Answer, Client
+from adapters.sagemaker.identity import Raw
+from adapters.sagemaker.permissions import ForbiddenError
+from adapters.sagemaker.reading import Serving
+
+Source = Literal["groups", "packages", "changed", "listing", "endpoints"]
+Via = Literal["search", "describe"]
+PAGE_LIMIT = 100
+"""The most rows one SageMaker page may have."""
+_DEPTH = 3
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One page: its rows, the token of the next one, and when it was asked for by the backend's clock."""
+
+    rows: list[Any]
+    token: str | None
+    asked: datetime
+    walked: Mapping[str, Lineage] = field(default_factory=dict)
+
+
+class Ahead:
+    """The pages of one scan by source and token. `changed_since` is the filter of the source `changed`."""
+
+    def __init__(
+        self, client: Client, via: Via, changed_since: datetime | None, *, with_lineage: bool
+    ) -> None:
+        self.via: Via = via
+        self.sees_endpoints = True
+        self._client, self._since, self._with_lineage = client, changed_since, with_lineage
+        self._pages: dict[tuple[Source, str | None, int], Future[Fetched]] = {}
+        self._parked: dict[Source, tuple[str, int]] = {}
+        self._served: dict[str, tuple[str, Serving]] = {}
+        self._lock = threading.RLock()
+        self._artifacts: lineage.Artifacts | None = None
+        self._artifacts_lock = threading.Lock()
+        self._stopped = False
+
+    def start(self, source: Source, token: str | None, limit: int) -> None:
+        """Begin to read a page unless it is being read."""
+        with self._lock:
+            key = (source, token, limit)
+            if not self._stopped and key not in self._pages:
+                self._pages[key] = self._client.start(self._read, source, token, limit)
+
+    def take(self, source: Source, token: str | None, limit: int) -> Fetched:
+        """A page, waited for, or what reading it raised; reading goes on behind those that are under way."""
+        with self._lock:
+            early = (source, token, limit) in self._pages
+        try:
+            return self._taken(source, token, limit)
+        except AdapterError:
+            if not early:
+                raise
+            # It was read before it was wanted, and what failed then may work now.
+            return self._taken(source, token, limit)
+
+    def _taken(self, source: Source, token: str | None, limit: int) -> Fetched:
+        self.start(source, token, limit)
+        with self._lock:
+            future = self._pages[source, token, limit]
+        try:
+            return future.result()
+        finally:
+            with self._lock:
+                self._pages.pop((source, token, limit), None)
+                parked = self._parked.pop(source, None)
+            if parked:
+                self.start(source, *parked)
+
+    def began(self, limit: int) -> datetime:
+        """When the scan began by the backend's clock: when its first page, of the groups, was asked for."""
+        self.start("groups", None, limit)
+        return self._pages["groups", None, limit].result().asked
+
+    def stop(self) -> None:
+        """Read nothing more ahead."""
+        with self._lock:
+            self._stopped = True
+            self._parked.clear()
+
+    def reuse(self, served: dict[str, tuple[str, Serving]]) -> None:
+        """Endpoints of earlier scans by ARN, with the time of their last change; new ones are added."""
+        self._served = served
+
+    def walk(self, packages: list[Raw]) -> Mapping[str, Lineage]:
+        """The lineage of the packages that have any."""
+        if not self._with_lineage or not packages:
+            return {}
+        with self._artifacts_lock:
+            if self._artifacts is None:
+                self._artifacts = lineage.listed(self._client)
+        artifacts = self._artifacts
+        known = [row["ModelPackageArn"] for row in packages if row["ModelPackageArn"] in artifacts.by_uri]
+        found = self._client.each(partial(lineage.walked, self._client, artifacts), known)
+        return dict(zip(known, reading.present(found), strict=False)) if known else {}
+
+    def _read(self, source: Source, token: str | None, limit: int) -> Fetched:
+        asked = datetime.now(UTC)
+        answer = self._ask(source, token, limit)
+        following = answer.get("NextToken") or None
+        if following and following != token:
+            self._continue(source, following, limit)
+        rows = self._rows(source, answer)
+        packages = rows if source in ("packages", "changed") else []
+        return Fetched(rows, following, reading.asked_at(answer, asked), self.walk(packages))
+
+    def _continue(self, source: Source, token: str, limit: int) -> None:
+        with self._lock:
+            if sum(key[0] == source for key in self._pages) < _DEPTH:
+                self.start(source, token, limit)
+            else:
+                self._parked[source] = (token, limit)
+
+    def _ask(self, source: Source, token: str | None, limit: int) -> Answer:
+        wanted: dict[str, Any] = {"MaxResults": min(limit, PAGE_LIMIT)} | (
+            {"NextToken": token} if token else {}
+        )
+        # By creation, oldest first: what is created meanwhile comes last, and what changes keeps its place.
+        in_order = {"SortBy": "CreationTime", "SortOrder": "Ascending"}
+        call = self._client.call
+        if source == "endpoints":
+            return self._endpoints(**wanted, **in_order)
+        if source == "listing" or (source == "packages" and self.via == "describe"):
+            return call("ListModelPackages", ModelPackageType="Both", **wanted, **in_order)
+        if source == "groups" and self.via == "describe":
+            return call("ListModelPackageGroups", **wanted, **in_order)
+        resource = "ModelPackageGroup" if source == "groups" else "ModelPackage"
+        only = _changed_since(self._since) if source == "changed" and self._since else {}
+        return call("Search", Resource=resource, **wanted, **in_order, **only)
+
+    def _endpoints(self, **wanted: Any) -> Answer:
+        try:
+            return self._client.call("ListEndpoints", **wanted)
+        except (ForbiddenError, UnsupportedError):
+            self.sees_endpoints = False
+            return {}
+
+    def _rows(self, source: Source, answer: Answer) -> list[Any]:
+        if source == "endpoints":
+            return reading.present(self._client.each(self._serving, answer.get("Endpoints", [])))
+        if source == "listing":
+            return list(answer.get("ModelPackageSummaryList", []))
+        if self.via == "search":
+            resource = "ModelPackageGroup" if source == "groups" else "ModelPackage"
+            return [row[resource] for row in answer.get("Results", []) if resource in row]
+        if source == "groups":
+            names = [row["ModelPackageGroupArn"] for row in answer.get("ModelPackageGroupSummaryList", [])]
+            return reading.present(self._client.each(partial(reading.group, self._client), names))
+        return self.describe([row["ModelPackageArn"] for row in answer.get("ModelPackageSummaryList", [])])
+
+    def describe(self, arns: list[str]) -> list[Any]:
+        """These packages one by one in the pool; what is gone meanwhile is left out."""
+        one = partial(reading.package, self._client, tags=self.via == "search")
+        return reading.present(self._client.each(one, arns))
+
+    def _serving(self, summary: Raw) -> Serving:
+        arn, changed = summary["EndpointArn"], f"{summary['LastModifiedTime']} {summary['EndpointStatus']}"
+        known = self._served.get(arn)
+        if known and known[0] == changed:
+            return known[1]
+        found = reading.serving(self._client, summary["EndpointName"])
+        self._served[arn] = (changed, found)
+        return found
+
+
+def _changed_since(since: datetime) -> dict[str, Any]:
+    moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    names = ("LastModifiedTime", "CreationTime")
+    filters = [{"Name": name, "Operator": "GreaterThanOrEqualTo", "Value": moment} for name in names]
+    return {"SearchExpression": {"Operator": "Or", "Filters": filters}}

@@ -1,0 +1,111 @@
+"""What SageMaker's lineage graph knows about packages: data sets, the models and the run they came from."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.errors import AdapterError, AuthError, NotFoundError, UnsupportedError
+from adapters.records import NO_LINEAGE, Dataset, Lineage, Parent
+from adapters.sagemaker.client import Client
+from adapters.sagemaker.identity import Raw, reference_of
+
+MAX_DEPTH = 10
+MAX_RESULTS = 50
+_LISTED_PAGES = 50
+_WALKED_PAGES = 4
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The account's lineage artifacts: by ARN, and the ARN of each that stands for something at a URI."""
+
+    by_arn: dict[str, Raw] = field(default_factory=dict)
+    by_uri: dict[str, str] = field(default_factory=dict)
+
+
+def listed(client: Client, uri: str | None = None) -> Artifacts:
+    """The newest artifacts, at most 5,000, or those of one URI. None at all where lineage may not be read."""
+    found = Artifacts()
+    wanted: dict[str, Any] = {"MaxResults": 100} | ({"SourceUri": uri} if uri else {})
+    for _ in range(_LISTED_PAGES):
+        try:
+            answer = client.call("ListArtifacts", **wanted)
+        except (AuthError, UnsupportedError):
+            return found
+        for artifact in answer.get("ArtifactSummaries", []):
+            source = artifact.get("Source", {}).get("SourceUri")
+            found.by_arn[artifact["ArtifactArn"]] = artifact
+            if source:
+                found.by_uri.setdefault(source, artifact["ArtifactArn"])
+        token = answer.get("NextToken")
+        if not token or token == wanted.get("NextToken"):
+            break
+        wanted["NextToken"] = token
+    return found
+
+
+def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
+    """The lineage of one package, up to ten steps back; empty where the graph does not know it.
+
+    The walk stops at other packages: they are its parents, and what they were made from is theirs.
+    """
+    start = artifacts.by_uri.get(package_arn)
+    if start is None:
+        return NO_LINEAGE
+    try:
+        vertices, sources = _ancestors(client, start)
+    except (AuthError, UnsupportedError, NotFoundError):
+        return NO_LINEAGE
+    run, datasets, parents = None, dict[Dataset, None](), dict[Parent, None]()
+    seen, waiting = {start}, [*sources.get(start, ())]
+    while waiting:
+        arn = waiting.pop(0)
+        if arn in seen:
+            continue
+        seen.add(arn)
+        vertex = vertices.get(arn, {})
+        uri = _uri(client, artifacts, vertex)
+        package = reference_of(uri)
+        if package:
+            parents[Parent(package)] = None
+            continue
+        if vertex.get("LineageType") == "TrialComponent":
+            run = run or arn.rpartition("/")[2]
+        elif vertex.get("Type") == "DataSet" and uri:
+            datasets[Dataset(uri.rstrip("/").rpartition("/")[2], uri=uri)] = None
+        waiting += sources.get(arn, ())
+    return Lineage(run_id=run, datasets=tuple(datasets), parents=tuple(parents))
+
+
+def _ancestors(client: Client, start: str) -> tuple[dict[str, Raw], dict[str, list[str]]]:
+    """The vertices behind `start` by ARN, and for each the ARNs it was made from."""
+    vertices: dict[str, Raw] = {}
+    sources: dict[str, list[str]] = {}
+    wanted: dict[str, Any] = {
+        "StartArns": [start],
+        "Direction": "Ascendants",
+        "IncludeEdges": True,
+        "MaxDepth": MAX_DEPTH,
+        "MaxResults": MAX_RESULTS,
+    }
+    for _ in range(_WALKED_PAGES):
+        answer = client.call("QueryLineage", **wanted)
+        vertices |= {vertex["Arn"]: vertex for vertex in answer.get("Vertices", [])}
+        for edge in answer.get("Edges", []):
+            sources.setdefault(edge["DestinationArn"], []).append(edge["SourceArn"])
+        if not answer.get("NextToken"):
+            break
+        wanted["NextToken"] = answer["NextToken"]
+    return vertices, sources
+
+
+def _uri(client: Client, artifacts: Artifacts, vertex: Raw) -> str:
+    """What an artifact stands for; empty for anything else."""
+    if vertex.get("LineageType") != "Artifact":
+        return ""
+    artifact: Raw = artifacts.by_arn.get(vertex["Arn"]) or {}
+    if not artifact:
+        try:
+            artifact = client.call("DescribeArtifact", ArtifactArn=vertex["Arn"])
+        except AdapterError:
+            return ""
+    return str(artifact.get("Source", {}).get("SourceUri", ""))

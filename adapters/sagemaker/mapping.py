@@ -1,0 +1,273 @@
+"""SageMaker's answers as records. Pure: what is needed besides an answer is passed in."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from adapters.errors import BadRecordError
+from adapters.records import (
+    Column,
+    Dataset,
+    EndpointRecord,
+    Key,
+    Lineage,
+    ModelRecord,
+    Parent,
+    Schema,
+    Traffic,
+    VersionRecord,
+)
+from adapters.sagemaker.identity import Raw, etag, key_of, moment, reference_of, version_of
+
+_SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
+
+
+T = TypeVar("T")
+
+
+def understood(make: Callable[[Raw], T], row: Raw, native: str) -> T:
+    """What `make` gives. Errors: BadRecordError with the native name where the row cannot be understood."""
+    try:
+        return make(row)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        found = f"{type(error).__name__}: {error}"[:120]
+    raise BadRecordError(f"{native} cannot be understood ({found}): look at it in SageMaker", native=native)
+
+
+def group_record(group: Raw) -> ModelRecord:
+    """A model package group as a model; its AWS tags are the model's tags."""
+    tags = _tags(group)
+    return ModelRecord(
+        key=key_of("model", group["ModelPackageGroupArn"], group["CreationTime"]),
+        name=group["ModelPackageGroupName"],
+        description=group.get("ModelPackageGroupDescription"),
+        owner=_person(group.get("CreatedBy")),
+        tags=tags,
+        created_at=moment(group["CreationTime"]),
+        etag=etag(tags),
+        native=group,
+    )
+
+
+def unversioned_record(package: Raw) -> ModelRecord:
+    """An unversioned package as a model of its own; its AWS tags are the model's tags."""
+    tags, arn = _tags(package), package["ModelPackageArn"]
+    return ModelRecord(
+        key=key_of("model", arn, package["CreationTime"]),
+        name=package["ModelPackageName"],
+        description=package.get("ModelPackageDescription"),
+        owner=_person(package.get("CreatedBy")),
+        tags=tags,
+        created_at=moment(package["CreationTime"]),
+        etag=etag(tags),
+        url=_console(arn, f"model-packages/{package['ModelPackageName']}"),
+        native=package,
+    )
+
+
+def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walked: Lineage) -> VersionRecord:
+    """A model package as a version.
+
+    Its tags are the customer metadata. `dependencies` are the other packages its containers hold, `walked` is
+    what the lineage graph added.
+    """
+    card, containers = _card(package), containers_of(package)
+    main: Raw = containers[0] if containers else {}
+    tags = dict(package.get("CustomerMetadataProperties") or {})
+    approval, lifecycle = package.get("ModelApprovalStatus"), lifecycle_of(package)
+    return VersionRecord(
+        key=key_of("version", package["ModelPackageArn"], package["CreationTime"]),
+        model=model,
+        version=version_of(package),
+        description=package.get("ModelPackageDescription")
+        or _text(card, "model_overview", "model_description"),
+        approval=approval,
+        lifecycle=lifecycle,
+        tags=tags,
+        metrics=dict(_metrics(card)),
+        params=dict(_params(card)),
+        framework=" ".join(filter(None, (main.get("Framework"), main.get("FrameworkVersion")))) or None,
+        owner=_text(card, "model_overview", "model_owner"),
+        creator=_person(package.get("CreatedBy")),
+        schema=_schema(main),
+        artifact_uri=artifact_of(main) or package.get("SourceUri"),
+        artifact_digest=_digest(main),
+        lineage=_lineage(package, card, dependencies, walked),
+        created_at=moment(package["CreationTime"]),
+        updated_at=moment(package.get("LastModifiedTime")),
+        etag=etag(tags, approval, lifecycle),
+        native=package,
+    )
+
+
+def endpoint_record(endpoint: Raw, served: Mapping[str, tuple[Key, ...]]) -> EndpointRecord:
+    """An endpoint; `served` gives the versions behind each variant."""
+    variants = endpoint.get("ProductionVariants") or []
+    weights = {variant["VariantName"]: float(variant.get("CurrentWeight") or 0.0) for variant in variants}
+    total = sum(weights.values())
+    shares: dict[Key, float] = {}
+    for name, weight in weights.items():
+        share = 100 * weight / total if total else 100.0 * (len(weights) == 1)
+        for version in served.get(name, ()):
+            shares[version] = shares.get(version, 0.0) + share
+    return EndpointRecord(
+        key=key_of("endpoint", endpoint["EndpointArn"], endpoint["CreationTime"]),
+        name=endpoint["EndpointName"],
+        state=endpoint["EndpointStatus"],
+        live=endpoint["EndpointStatus"] in _SERVING,
+        traffic=tuple(Traffic(version, round(share, 6)) for version, share in shares.items()),
+        created_at=moment(endpoint["CreationTime"]),
+        updated_at=moment(endpoint.get("LastModifiedTime")),
+        etag=etag(endpoint["EndpointStatus"], endpoint.get("LastModifiedTime"), sorted(weights.items())),
+        url=_console(endpoint["EndpointArn"], f"endpoints/{endpoint['EndpointName']}"),
+        native=endpoint,
+    )
+
+
+def containers_of(package: Raw) -> list[Raw]:
+    """The containers of a package's inference specification, in their order; none for a logged model."""
+    return list((package.get("InferenceSpecification") or {}).get("Containers") or [])
+
+
+def artifact_of(container: Raw) -> str | None:
+    """Where a container's model data lies."""
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+    return container.get("ModelDataUrl") or source.get("S3Uri")
+
+
+def artifacts_of(package: Raw) -> tuple[str, ...]:
+    """Where the model data of each of its containers lies."""
+    return tuple(uri for uri in map(artifact_of, containers_of(package)) if uri)
+
+
+def lifecycle_of(package: Raw) -> str | None:
+    """`Stage/Status`."""
+    lifecycle = package.get("ModelLifeCycle") or {}
+    return f"{lifecycle['Stage']}/{lifecycle['StageStatus']}" if lifecycle.get("Stage") else None
+
+
+def _tags(thing: Raw) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in thing.get("Tags") or []}
+
+
+def _person(user: Raw | None) -> str | None:
+    user = user or {}
+    return user.get("UserProfileName") or (user.get("IamIdentity") or {}).get("Arn")
+
+
+def _digest(container: Raw) -> str | None:
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+    found = container.get("ModelDataETag") or source.get("ETag")
+    return f"etag:{found.strip(chr(34))}" if found else None
+
+
+def _console(arn: str, page: str) -> str | None:
+    partition, region = arn.split(":")[1], arn.split(":")[3]
+    if partition != "aws":
+        return None
+    return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/{page}"
+
+
+def _card(package: Raw) -> Raw:
+    """The model card's content: JSON in a string. One that is not is left in the native payload only."""
+    try:
+        card = json.loads((package.get("ModelCard") or {}).get("ModelCardContent") or "{}")
+    except ValueError:
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _at(card: Any, *path: str) -> Any:
+    for name in path:
+        card = card.get(name) if isinstance(card, dict) else None
+    return card
+
+
+def _text(card: Raw, *path: str) -> str | None:
+    found = _at(card, *path)
+    return found if isinstance(found, str) and found else None
+
+
+def _each(found: Any) -> Iterator[Raw]:
+    yield from (item for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
+
+
+def _metrics(card: Raw) -> Iterator[tuple[str, float]]:
+    """Training and evaluation metrics of a card that are single finite numbers."""
+    job = _at(card, "training_details", "training_job_details")
+    for name in ("training_metrics", "user_provided_training_metrics"):
+        yield from _numbers(_each(_at(job, name)))
+    for evaluation in _each(_at(card, "evaluation_details")):
+        for group in _each(evaluation.get("metric_groups")):
+            yield from _numbers(_each(group.get("metric_data")))
+
+
+def _numbers(metrics: Iterable[Raw]) -> Iterator[tuple[str, float]]:
+    for metric in metrics:
+        name, value = metric.get("name"), metric.get("value")
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(name, str) and number:
+            yield name, float(str(value))
+
+
+def _params(card: Raw) -> Iterator[tuple[str, str]]:
+    job = _at(card, "training_details", "training_job_details")
+    for name in ("hyper_parameters", "user_provided_hyper_parameters"):
+        for param in _each(_at(job, name)):
+            if isinstance(param.get("name"), str):
+                yield param["name"], str(param.get("value", ""))
+
+
+def _schema(container: Raw) -> Schema | None:
+    """The inputs that `DataInputConfig` names with their shapes, where it is such a JSON object."""
+    try:
+        given = json.loads((container.get("ModelInput") or {}).get("DataInputConfig") or "null")
+    except ValueError:
+        return None
+    if not isinstance(given, dict):
+        return None
+    columns = [Column(name, "tensor", shape=_shape(shape)) for name, shape in given.items()]
+    return Schema(inputs=tuple(columns)) if columns else None
+
+
+def _shape(given: Any) -> tuple[int, ...] | None:
+    sizes = given.get("shape") if isinstance(given, dict) else given
+    if not isinstance(sizes, list):
+        return None
+    return tuple(size if isinstance(size, int) else -1 for size in sizes)
+
+
+def _lineage(package: Raw, card: Raw, dependencies: tuple[str, ...], walked: Lineage) -> Lineage:
+    properties = package.get("MetadataProperties") or {}
+    made_by = properties.get("GeneratedBy")
+    is_pipeline = ":pipeline/" in (made_by or "")
+    return Lineage(
+        run_id=(None if is_pipeline else made_by) or walked.run_id,
+        commit=properties.get("CommitId"),
+        repository=properties.get("Repository"),
+        pipeline=made_by if is_pipeline else None,
+        datasets=tuple(dict.fromkeys((*_datasets(card), *walked.datasets))),
+        parents=tuple(dict.fromkeys((*_parents(package), *walked.parents))),
+        dependencies=dependencies,
+    )
+
+
+def _datasets(card: Raw) -> Iterator[Dataset]:
+    given = _at(card, "training_details", "training_job_details", "training_datasets")
+    for uri in given if isinstance(given, list) else ():
+        if isinstance(uri, str) and uri:
+            yield Dataset(uri.rstrip("/").rpartition("/")[2] or uri, uri=uri)
+
+
+def _parents(package: Raw) -> Iterator[Parent]:
+    """The package it was cloned from, and the hub models its containers were tuned from."""
+    source = reference_of(package.get("SourceUri") or "")
+    if source:
+        yield Parent(source)
+    for container in containers_of(package):
+        base = container.get("BaseModel") or {}
+        if base.get("HubContentName"):
+            yield Parent(
+                ":".join(filter(None, (base["HubContentName"], base.get("HubContentVersion")))), "base"
+            )

@@ -1,0 +1,39 @@
+"""What this credential may not do, and what that costs."""
+
+from typing import Any
+
+from adapters.errors import AuthError, UnsupportedError
+from adapters.sagemaker.client import Client
+
+_WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (
+    (
+        "Search",
+        {"Resource": "ModelPackage", "MaxResults": 1},
+        "packages are described one by one, without AWS tags, and only full scans see changed metadata",
+    ),
+    ("ListModelPackages", {"MaxResults": 1}, "incremental scans fail"),
+    ("ListEndpoints", {"MaxResults": 1}, "which versions serve is not known"),
+    ("ListArtifacts", {"MaxResults": 1}, "the lineage graph is not read"),
+)
+
+
+class ForbiddenError(AuthError):
+    """The credentials are good, but may not do this one action."""
+
+
+def missing(client: Client, *, with_lineage: bool) -> tuple[str, ...]:
+    """A line for each action that is refused. Without any way of listing packages, the refusal is raised."""
+    lines, refusals = [], {}
+    for action, params, cost in _WANTED:
+        if action == "ListArtifacts" and not with_lineage:
+            continue
+        try:
+            client.call(action, **params)
+        except ForbiddenError as error:
+            refusals[action] = error
+            lines.append(f"sagemaker:{action} is not allowed: {cost}")
+        except UnsupportedError:
+            lines.append(f"this backend has no {action}: {cost}")
+    if "Search" in refusals and "ListModelPackages" in refusals:
+        raise refusals["ListModelPackages"]
+    return tuple(lines)
