@@ -1,8 +1,7 @@
 """boto3's exceptions as the contract's errors: one clear line, no secret, no vendor type."""
 
 import re
-
-from botocore import exceptions as boto
+from typing import Any
 
 from adapters.errors import (
     AdapterError,
@@ -36,6 +35,8 @@ _UNKNOWN = ("unknownoperation", "notimplemented", "invalidaction")
 
 def translated(error: Exception, action: str, secrets: list[str]) -> AdapterError:
     """The contract's error for what boto3 raised while it did `action`."""
+    from botocore import exceptions as boto
+
     if isinstance(error, boto.ClientError):
         return _refused(error, action, secrets)
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
@@ -60,7 +61,7 @@ def translated(error: Exception, action: str, secrets: list[str]) -> AdapterErro
     return TransientError(f"{action}: the answer could not be understood ({type(error).__name__})")
 
 
-def _refused(error: boto.ClientError, action: str, secrets: list[str]) -> AdapterError:
+def _refused(error: Any, action: str, secrets: list[str]) -> AdapterError:
     details = error.response.get("Error", {})
     code, said = str(details.get("Code", "")), _clean(str(details.get("Message", "")), secrets)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
@@ -90,7 +91,7 @@ def _rejected(name: str, line: str) -> AdapterError:
     return InvalidError(line)
 
 
-def _retry_after(error: boto.ClientError) -> float | None:
+def _retry_after(error: Any) -> float | None:
     """Seconds AWS, or a gateway before it, wants us to wait."""
     value = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
     return float(value) if value.isdigit() and len(value) < 10 else None
