@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import tantivy
 from tantivy import FieldType, Occur, Query
 
-from federation.search.schema import fact, key_name, schema
+from federation.search.schema import FACETS, MAX_VALUE, column, fact, schema
 from federation.search.synonyms import Synonyms
 from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node, Not, Phrase, Qualifier, Word
 from federation.search.words import chunks, fold, parts, spans, squeeze, variants
@@ -288,6 +288,11 @@ class Compiler:
         return query
 
     def _slot(self, slot: Slot, field: TextField, prefixes: bool) -> Query:
+        if field == "near":
+            return any_of([self._in(slot, "name", prefixes), self._in(slot, "near", prefixes)])
+        return self._in(slot, field, prefixes)
+
+    def _in(self, slot: Slot, field: TextField, prefixes: bool) -> Query:
         words = [way[0] for way in slot.ways if len(way) == 1]
         queries = [term(field, words[0])] if len(words) == 1 else []
         if len(words) > 1:
@@ -309,19 +314,21 @@ class Compiler:
             if name in ("created", "updated"):
                 return _between_times(name, match)
             return self._between_numbers(
-                {"metric": "m", "param": "p", "tag": "t"}[name] + key_name(key or ""), match
+                column({"metric": "m", "param": "p", "tag": "t"}[name], key or ""), match
             )
         if name == "is":
             return self._state(match.text)
-        field = f"{name}.{key}" if key is not None else name
-        return _fact(field, match)
+        if name in FACETS:
+            find = prefix if match.prefix else term
+            return any_of([_fact(name, match), find(FACETS[name], fold(match.text)[:MAX_VALUE])])
+        return _fact(f"{name}.{key}" if key is not None else name, match)
 
     def _state(self, state: str) -> Query:
         if state == "stale":
             return term_set("registry", sorted(self.stale)) if self.stale else NOTHING
-        return term("facts", fact("stage", state))
+        return term("stage", state)
 
-    def _between_numbers(self, column: str, match: Between) -> Query:
+    def _between_numbers(self, field: str, match: Between) -> Query:
         """Two half ranges: one with mixed bounds panics. Plain decimals: exponents are not read."""
         halves: list[Query] = []
         for bound, included, sign in (
@@ -330,7 +337,7 @@ class Compiler:
         ):
             if bound is not None:
                 equal = "=" if included else ""
-                halves.append(self.index.parse_query(f"numbers.{column}:{sign}{equal}{decimal(bound)}"))
+                halves.append(self.index.parse_query(f"{field}:{sign}{equal}{decimal(bound)}"))
         return all_of(halves)
 
 

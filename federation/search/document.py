@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-
-from federation.references import Reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +35,3 @@ class Document:
     flags: frozenset[str] = frozenset()
     created: datetime | None = None
     updated: datetime | None = None
-
-    @cached_property
-    def reference(self) -> str:
-        """The handle, as text."""
-        return str(Reference(self.registry, self.model, version=self.version))

@@ -11,7 +11,7 @@ from pathlib import Path
 from tantivy import FieldType, Query
 
 from federation.access import View
-from federation.search import clauses, cursor, facets, folder, language, ranking
+from federation.search import clauses, cursor, facets, folder, language, ranking, schema
 from federation.search.answer import (
     MAX_LIMIT,
     Correction,
@@ -28,7 +28,6 @@ from federation.search.facets import Counts
 from federation.search.folder import Generation, IndexMissingError
 from federation.search.highlight import highlights, one_slip
 from federation.search.order import BROWSE, RANK, Key, Leg, Reader, Row
-from federation.search.schema import fact, key_name
 from federation.search.suggest import Vocabulary, suggest
 from federation.search.synonyms import Synonyms
 from federation.search.words import fold, parts, spans
@@ -253,8 +252,9 @@ class _Run:
         if self.sort.field == "relevance":
             return list(self._relevance(plan))
         if self.sort.field == "metric":
-            having = clauses.term("facts", fact("name of metric", self.sort.metric))
-            column = Key("numbers.m" + key_name(self.sort.metric), FieldType.Json, self.sort.descending)
+            field = schema.column("m", self.sort.metric)
+            having = Query.exists_query(field)
+            column = Key(field, FieldType.Json, self.sort.descending)
             return [
                 Leg(self._bounded(clauses.all_of([matching, having])), (column, *RANK), why="has the metric"),
                 Leg(self._bounded(clauses.without(matching, having)), RANK, why="has not the metric"),

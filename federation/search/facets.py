@@ -7,7 +7,7 @@ from typing import Any
 from tantivy import Query, Searcher
 
 from federation.search.answer import MAX_FACETS, FacetValue, SearchError
-from federation.search.schema import FACETS, MODEL_SUM, key_name
+from federation.search.schema import FACETS, MODEL_SUM, column
 
 MAX_VALUES = 100
 EVERY_BUCKET = 60_000
@@ -29,7 +29,7 @@ def columns(facets: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for facet in facets:
         if facet.startswith("tag.") and len(facet) > len("tag."):
-            found[facet] = "tags." + key_name(facet.removeprefix("tag."))
+            found[facet] = column("v", facet.removeprefix("tag."))
         elif facet in FACETS:
             found[facet] = FACETS[facet]
         else:
@@ -41,13 +41,14 @@ def columns(facets: Sequence[str]) -> dict[str, str]:
 def count(searcher: Searcher, query: Query, facets: Mapping[str, str]) -> Counts:
     """Counts documents and models, and the values of each facet."""
     asked: dict[str, Any] = {
-        f"facet {name}": {"terms": {"field": column, "size": MAX_VALUES, "segment_size": EVERY_BUCKET}}
-        for name, column in facets.items()
+        f"facet {name}": {"terms": {"field": held, "size": MAX_VALUES, "segment_size": EVERY_BUCKET}}
+        for name, held in facets.items()
     }
-    asked["lead"] = {"stats": {"field": "lead"}}
+    asked["lead"] = {"value_count": {"field": "lead"}}
+    asked["total"] = {"value_count": {"field": "rank"}}
     asked["whole"] = {"sum": {"field": MODEL_SUM}}
     answer = searcher.aggregate(query, asked)
-    total, leads = int(answer["lead"]["count"]), int(answer["lead"]["sum"] or 0)
+    total, leads = int(answer["total"]["value"]), int(answer["lead"]["value"])
     whole = answer["whole"]["value"] == 0
     models = leads if whole else _distinct(searcher, query, total)
     return Counts(total, models, {name: _values(answer[f"facet {name}"]["buckets"]) for name in facets})

@@ -10,6 +10,7 @@ ties.
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from zlib import crc32
 
@@ -21,38 +22,43 @@ OLDEST = datetime(2010, 1, 1, tzinfo=UTC).timestamp()
 NEWEST = datetime(2070, 1, 1, tzinfo=UTC).timestamp()
 PRIOR_BITS, TIME_BITS, VERSION_BITS, SPREAD_BITS = 10, 31, 11, 12
 _PRIOR_STEPS = (1 << PRIOR_BITS) - 1
+_TAIL_BITS = TIME_BITS + VERSION_BITS + SPREAD_BITS
 
 
-def prior(document: Document, *, by_name: bool = True) -> float:
-    """Between 0 and 1: production before archived, recent before old, and where words were asked for a short
-    name
-    before a long one that holds them too. Time counts absolutely, so that no order changes by waiting."""
-    last = document.model.rpartition("/")[2]
-    length = 1 / (1 + len(squeeze(last)) / 40) if by_name else 1.0
-    recent = 0.9 + 0.1 * (_seconds(document.updated or document.created) - OLDEST) / (NEWEST - OLDEST)
-    return STAGE_WEIGHT.get(document.stage, STAGE_WEIGHT["none"]) * length * recent
+def ranks(document: Document, reference: str) -> tuple[int, int]:
+    """The static order inside a tier, higher is better, 64 bits each: where words were asked for, and where not.
 
-
-def rank(document: Document, *, by_name: bool = True) -> int:
-    """The static order inside a tier, higher is better; 64 bits."""
-    steps = round(prior(document, by_name=by_name) * _PRIOR_STEPS)
-    seconds = min(int(_seconds(document.updated or document.created)), (1 << TIME_BITS) - 1)
+    The prior is between 0 and 1: production before archived, recent before old, and where words were asked for a
+    short name before a long one that holds them too. Time counts absolutely, so that no order changes by waiting.
+    """
+    seconds = _seconds(document.updated or document.created)
+    recent = 0.9 + 0.1 * (seconds - OLDEST) / (NEWEST - OLDEST)
+    prior = STAGE_WEIGHT.get(document.stage, STAGE_WEIGHT["none"]) * recent
     version = document.version or ""
     number = min(int(version), (1 << VERSION_BITS) - 1) if version.isdecimal() and len(version) < 6 else 0
-    spread = crc32(document.reference.encode("utf-8", "surrogatepass")) & ((1 << SPREAD_BITS) - 1)
-    packed = (steps << TIME_BITS | seconds) << VERSION_BITS | number
-    return packed << SPREAD_BITS | spread
+    spread = crc32(_bytes(reference)) & ((1 << SPREAD_BITS) - 1)
+    tail = (min(int(seconds), (1 << TIME_BITS) - 1) << VERSION_BITS | number) << SPREAD_BITS | spread
+    named = round(prior * _brevity(document.model) * _PRIOR_STEPS) << _TAIL_BITS | tail
+    return named, round(prior * _PRIOR_STEPS) << _TAIL_BITS | tail
+
+
+@lru_cache(65_536)
+def _brevity(model: str) -> float:
+    return 1 / (1 + len(squeeze(model.rpartition("/")[2])) / 40)
 
 
 def prior_of_rank(value: int) -> float:
     """The prior that a rank was made of, to three digits."""
-    return round((value >> (TIME_BITS + VERSION_BITS + SPREAD_BITS)) / _PRIOR_STEPS, 3)
+    return round((value >> _TAIL_BITS) / _PRIOR_STEPS, 3)
 
 
-def tie(document: Document) -> int:
+def tie(reference: str) -> int:
     """63 bits that tell two documents of equal rank apart, the same in every index that holds them."""
-    text = document.reference.encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest()) >> 1
+    return int.from_bytes(blake2b(_bytes(reference), digest_size=8).digest()) >> 1
+
+
+def _bytes(reference: str) -> bytes:
+    return reference.encode("utf-8", "surrogatepass")
 
 
 def _seconds(moment: datetime | None) -> float:

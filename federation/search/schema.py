@@ -9,14 +9,15 @@ the number of models exact without listing them: see `MODEL_SUM`.
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from itertools import groupby
-from typing import Any
 
+import msgspec
 import tantivy
 
+from federation.references import Reference, encode_part
 from federation.search import ranking
 from federation.search.document import Document
 from federation.search.words import chunks, fold, name_words, text_words, whole_names
@@ -28,11 +29,9 @@ FACETS = {
     "license": "license", "type": "type",
 }  # fmt: skip
 MODEL_SUM = "delta"
-"""Each version has a random number; the first version of a model (`lead` 1) has its own less the sum of them
-all. So
-the sum over a result is zero where it holds all or none of each model (but for a chance of 2⁻³¹), and then
-the
-models are as many as the leads."""
+"""Each version has a random number; the first of a model (`lead` is 1 there and nowhere else) has its own less the
+sum of them all. So the sum over a result is zero where it holds all or none of each model (but for a chance of 2⁻³¹),
+and then the models are as many as the leads."""
 MAX_VALUE = 400
 MAX_NUMBER = 1e300
 
@@ -48,8 +47,7 @@ def schema() -> tantivy.Schema:
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in (*FACETS.values(), "sort_name"):
         builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
-    builder.add_json_field("tags", fast=True, tokenizer_name="raw", index_option="basic")
-    builder.add_json_field("numbers", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_json_field("data", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_unsigned_field("registry", fast=True, indexed=True)
     builder.add_unsigned_field("model", fast=True, indexed=True)
     for name in ("rank", "browse", "tie", "lead"):
@@ -64,18 +62,54 @@ def encode(documents: Iterable[Document]) -> Iterator[tantivy.Document]:
     """Engine documents of models; all documents of one model must follow each other."""
     for _, group in groupby(documents, key=lambda document: document.model_id):
         versions = list(group)
-        numbers = [_number(document) for document in versions]
-        for index, document in enumerate(versions):
-            delta = numbers[index] - sum(numbers) if index == 0 else numbers[index]
-            yield _encode_one(document, lead=index == 0, delta=delta)
+        references = [reference_of(document) for document in versions]
+        ties = [ranking.tie(reference) for reference in references]
+        numbers = [_number(tie) for tie in ties]
+        for document, reference, tie, number in zip(versions, references, ties, numbers, strict=True):
+            engine = _encode_one(document, reference, tie)
+            if document is versions[0]:
+                _add_lead(engine, versions)
+                number -= sum(numbers)
+            engine.add_integer(MODEL_SUM, number)
+            yield engine
 
 
-def key_name(key: str) -> str:
-    """A tag, metric or param name, without case, as a JSON key: letters and digits only, whatever it
-    holds."""
-    return "k" + fold(key).encode("utf-8").hex()
+def _add_lead(engine: tantivy.Document, versions: Sequence[Document]) -> None:
+    """What is held once for each model: what suggestions complete, and that it is the one to count."""
+    engine.add_unsigned("lead", 1)
+    for form in spellings(versions[0].model):
+        engine.add_text("spelled", form)
+    named = {("tag", key) for document in versions for key in document.tags}
+    named |= {("param", key) for document in versions for key in document.params}
+    named |= {("metric", key) for document in versions for key in document.metrics}
+    for kind, key in sorted(named):
+        engine.add_text("facts", fact(f"name of {kind}", key))
 
 
+def reference_of(document: Document) -> str:
+    """The handle, as text."""
+    head = _model_reference(document.registry, document.model)
+    return head if document.version is None else f"{head}:{encode_part(document.version)}"
+
+
+@lru_cache(65_536)
+def _model_reference(registry: str, model: str) -> str:
+    return str(Reference(registry, model))
+
+
+@lru_cache(65_536)
+def key_name(kind: str, key: str) -> str:
+    """A name, without case, as a JSON key: letters and digits only, whatever it holds. `kind` is v for the value of a
+    tag, and for numbers m in metrics, p in params, t in tags."""
+    return kind + fold(key).encode("utf-8").hex()
+
+
+def column(kind: str, key: str) -> str:
+    """The column of a name."""
+    return f"data.{key_name(kind, key)}"
+
+
+@lru_cache(262_144)
 def fact(field: str, value: str) -> str:
     """An exact value of a qualifier, without case."""
     return f"{field}{SEPARATOR}{fold(value)}"[:MAX_VALUE]
@@ -104,108 +138,93 @@ def _is_usable(value: float) -> bool:
     return math.isfinite(value) and abs(value) < MAX_NUMBER
 
 
-def _number(document: Document) -> int:
-    mixed = (ranking.tie(document) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+def _number(tie: int) -> int:
+    mixed = (tie * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     return (mixed >> 33) - (1 << 30)
 
 
-def _encode_one(document: Document, *, lead: bool, delta: int) -> tantivy.Document:
-    name, near, everything = _texts(document)
-    fields: dict[str, Any] = {
-        "name": name,
-        "near": near,
-        "all": everything,
-        "phrase": _phrases(document),
-        "whole": list(whole_names(document.registry, document.model)),
-        "spelled": list(spellings(document.model)),
-        "facts": list(_facts(document)),
-        "sort_name": fold(document.model)[: MAX_VALUE // 2].encode().hex(),
-        "stored": _stored(document),
-    }
+def _encode_one(document: Document, reference: str, tie: int) -> tantivy.Document:
+    engine = tantivy.Document()
+    text = engine.add_text
+    name, fields = _model_texts(document.registry, document.model, document.title)
+    for field, value in fields:
+        text(field, value)
+    near = " ".join(_short_texts(document))
+    text("near", near)
+    text("all", f"{name} {near} {_words(document.description)}" if document.description else f"{name} {near}")
+    for value in (document.description, *document.tags.values()):
+        sequence = _sequence(value)
+        if " " in sequence:
+            text("phrase", sequence)
+    for value in _facts(document):
+        text("facts", value)
     for facet, column in FACETS.items():
         value = getattr(document, facet)
         if value:
-            fields[column] = clean(value)
-    engine = tantivy.Document()
-    for field, value in fields.items():
-        if field == "stored":
-            engine.add_bytes(field, value)
-            continue
-        for item in value if isinstance(value, list) else (value,):
-            engine.add_text(field, item)
-    _add_numbers(engine, document, lead, delta)
+            text(column, clean(value))
+    engine.add_bytes("stored", _stored(document, reference))
+    _add_numbers(engine, document, reference, tie)
     return engine
 
 
-def _add_numbers(engine: tantivy.Document, document: Document, lead: bool, delta: int) -> None:
-    if document.tags:
-        engine.add_json("tags", {key_name(key): clean(value) for key, value in document.tags.items()})
-    numbers = _all_numbers(document)
-    if numbers:
-        engine.add_json("numbers", numbers)
-    engine.add_unsigned("registry", document.registry_id)
-    engine.add_unsigned("model", document.model_id)
-    engine.add_unsigned("rank", ranking.rank(document))
-    engine.add_unsigned("browse", ranking.rank(document, by_name=False))
-    engine.add_unsigned("tie", ranking.tie(document))
-    engine.add_unsigned("lead", int(lead))
-    engine.add_integer("delta", delta)
+@lru_cache(65_536)
+def _model_texts(registry: str, model: str, title: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What all versions of a model have in common: the words of its name, and (field, text)."""
+    name = " ".join((*name_words(model), *text_words(title)))
+    texts = [("name", name), *(("phrase", _sequence(text)) for text in (model, title) if text)]
+    texts.append(("sort_name", fold(model)[: MAX_VALUE // 2].encode().hex()))
+    texts.extend(("whole", form) for form in whole_names(registry, model))
+    texts.extend(("facts", fact("model", form)) for form in {model, model.rpartition("/")[2]})
+    return name, tuple(texts)
+
+
+def _add_numbers(engine: tantivy.Document, document: Document, reference: str, tie: int) -> None:
+    data: dict[str, float | str] = {key_name("v", key): clean(value) for key, value in document.tags.items()}
+    data.update(_all_numbers(document))
+    if data:
+        engine.add_json("data", data)
+    rank, browse = ranking.ranks(document, reference)
+    for field, value in (("registry", document.registry_id), ("model", document.model_id), ("rank", rank)):
+        engine.add_unsigned(field, value)
+    engine.add_unsigned("browse", browse)
+    engine.add_unsigned("tie", tie)
     engine.add_integer("created", micros(document.created))
     engine.add_integer("updated", micros(document.updated or document.created))
 
 
 def _all_numbers(document: Document) -> dict[str, float]:
     numbers = {
-        "m" + key_name(key): float(value) for key, value in document.metrics.items() if _is_usable(value)
+        key_name("m", key): float(value) for key, value in document.metrics.items() if _is_usable(value)
     }
     for prefix, texts in (("p", document.params), ("t", document.tags)):
         for key, text in texts.items():
             value = as_number(text)
             if value is not None:
-                numbers[prefix + key_name(key)] = value
+                numbers[key_name(prefix, key)] = value
     return numbers
 
 
 @lru_cache(65_536)
-def _name_text(model: str, title: str) -> str:
-    return " ".join(dict.fromkeys((*name_words(model), *text_words(title))))
-
-
-def _texts(document: Document) -> tuple[str, str, str]:
-    name = _name_text(document.model, document.title)
-    words: dict[str, None] = {}
-    for text in _short_texts(document):
-        if text:
-            words.update(dict.fromkeys(text_words(text)))
-    near = f"{name} {' '.join(words)}"
-    return (
-        name,
-        near,
-        f"{near} {' '.join(text_words(document.description))}" if document.description else near,
-    )
-
-
-def _short_texts(document: Document) -> Iterator[str]:
-    yield from (
-        document.registry,
-        document.team,
-        document.framework,
-        document.owner,
-        document.license,
-        document.type,
-    )
-    yield from (document.stage, document.version or "", *document.aliases)
-    for key, value in document.tags.items():
-        yield key
-        yield value
-
-
-def _phrases(document: Document) -> list[str]:
-    texts = (document.model, document.title, document.description, *document.tags.values())
-    return [" ".join(chunks(text)) for text in texts if text]
+def _words(text: str) -> str:
+    return " ".join(text_words(text))
 
 
 @lru_cache(65_536)
+def _sequence(text: str) -> str:
+    return " ".join(chunks(text))
+
+
+def _short_texts(document: Document) -> Iterator[str]:
+    for field in (document.registry, document.team, document.framework, document.owner, document.license):
+        if field:
+            yield _words(field)
+    for text in (document.type, document.stage, document.version or "", *document.aliases):
+        yield _words(text)
+    for key, value in document.tags.items():
+        yield _words(key)
+        yield _words(value)
+
+
 def spellings(model: str) -> tuple[str, ...]:
     """The name and its last segment, each with the way it is written, for suggestions."""
     forms = (fold(model), fold(model.rpartition("/")[2]))
@@ -215,13 +234,10 @@ def spellings(model: str) -> tuple[str, ...]:
 def _facts(document: Document) -> Iterator[str]:
     for name in FACETS:
         value = getattr(document, name)
-        if value:
+        if value and fold(value) != value:  # else its column finds it
             yield fact(name, value)
     if document.version is not None:
         yield fact("version", document.version)
-    yield fact("model", document.model)
-    if "/" in document.model:
-        yield fact("model", document.model.rpartition("/")[2])
     for alias in document.aliases:
         yield fact("alias", alias)
     for flag in document.flags:
@@ -230,9 +246,6 @@ def _facts(document: Document) -> Iterator[str]:
         yield fact(f"tag.{key}", value)
     for key, value in document.params.items():
         yield fact(f"param.{key}", value)
-    for kind, names in (("tag", document.tags), ("param", document.params), ("metric", document.metrics)):
-        for key in names:
-            yield fact(f"name of {kind}", key)
     for reference in document.depends_on:
         yield from depends_on_facts(reference)
 
@@ -247,16 +260,15 @@ def depends_on_facts(reference: str) -> Iterator[str]:
             yield fact("depends_on", bare)
 
 
-def _stored(document: Document) -> bytes:
+def _stored(document: Document, reference: str) -> bytes:
     stored = {
-        "ref": document.reference, "registry": document.registry, "model": document.model, "version":
-        document.version,
+        "ref": reference, "registry": document.registry, "model": document.model, "version": document.version,
         "title": document.title, "team": document.team, "stage": document.stage, "aliases": document.aliases,
-        "framework": document.framework, "owner": document.owner, "license": document.license, "type":
-        document.type,
-        "created": document.created and document.created.isoformat(),
-        "updated": document.updated and document.updated.isoformat(),
-        "description": document.description[:2_000], "tags": dict(document.tags), "metrics":
-        dict(document.metrics),
+        "framework": document.framework, "owner": document.owner, "license": document.license, "type": document.type,
+        "created": document.created, "updated": document.updated, "description": document.description[:2_000],
+        "tags": document.tags,
     }  # fmt: skip
-    return json.dumps(stored, ensure_ascii=False, default=list).encode("utf-8", "replace")
+    try:
+        return msgspec.json.encode(stored)
+    except UnicodeEncodeError:
+        return json.dumps(stored, default=str).encode("ascii")

@@ -8,7 +8,7 @@ from tantivy import Query, Searcher
 
 from federation.search.answer import Suggestion
 from federation.search.language import FIELDS, FLAGS, KEYED
-from federation.search.schema import SEPARATOR, fact
+from federation.search.schema import FACETS, SEPARATOR, fact
 from federation.search.words import fold
 
 MOST = 10
@@ -43,6 +43,13 @@ class Vocabulary:
         """Terms with a beginning and how many visible documents have each, most frequent first."""
         found = self.searcher.terms_with_prefix(field, beginning, filter_query=self.visible, limit=EXAMINED)
         return sorted(((text, count) for text, count in found if count), key=lambda pair: (-pair[1], pair[0]))
+
+    def starting_either(self, column: str, as_fact: str, folded: str) -> list[tuple[str, int]]:
+        """Values of a column, those that are held as they are and those that are held folded."""
+        found = dict(self.starting(column, folded))
+        for text, count in self.starting("facts", as_fact):
+            found.setdefault(text.partition(SEPARATOR)[2], count)
+        return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def suggest(vocabulary: Vocabulary, text: str) -> list[Suggestion]:
@@ -98,6 +105,8 @@ def _values(
         found: Iterable[tuple[str, int]] = (
             (flag, 0) for flag in FLAGS[name] if flag.startswith(typed.lower())
         )
+    elif name in FACETS:
+        found = vocabulary.starting_either(FACETS[name], fact(name, typed), fold(typed))
     elif name in _VALUED or (name in ("tag", "param") and key):
         bare = key.strip('"') if key else None
         beginning = fact(f"{name}.{bare}" if bare else name, typed)
