@@ -36,7 +36,7 @@ LITTLE = 3
 """A word that finds fewer documents than this in the view may have been mistyped."""
 MAX_BATCH = 5_000
 MAX_SUGGEST = 500
-UNREADABLE = frozenset({"partial", "failing"})
+UNREADABLE = frozenset({"partial", "failing", "never"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ what is
 counted per model is always whole.
 """
 
+import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,7 @@ from typing import Protocol
 import tantivy
 
 from federation.changes import FeedTrimmedError
-from federation.search import folder, schema
+from federation.search import clauses, folder, schema
 from federation.search.document import Document
 from federation.search.folder import Generation, IndexMissingError
 
@@ -45,7 +46,10 @@ class Source(Protocol):
         """The documents of those of these models that live."""
 
     def registry(self, registry_id: int) -> Iterable[Document]:
-        """The documents of a registry, none when it was forgotten."""
+        """The documents of a registry."""
+
+    def names(self, ids: Collection[int]) -> Mapping[int, tuple[str, str]]:
+        """Name and team of those of these registries that there are; a forgotten one is missing."""
 
     def everything(self) -> tuple[int, Iterator[Document]]:
         """A position, and every document as of that position or later."""
@@ -60,6 +64,7 @@ class Follower:
     committed: Callable[[int], None] = lambda _position: None
     position: int = field(default=0, init=False)
     _failures: int = field(default=0, init=False)
+    _added: dict[int, tuple[str, str]] = field(default_factory=dict, init=False)
     _generation: Generation | None = field(default=None, init=False)
     _writer: tantivy.IndexWriter | None = field(default=None, init=False)
 
@@ -107,6 +112,7 @@ class Follower:
 
     def close(self) -> None:
         """Lets go of the index; what was not committed is dropped and will be read again."""
+        self._added.clear()
         self._writer = self._generation = None
 
     def _failed(self, error: BaseException) -> None:
@@ -141,17 +147,44 @@ class Follower:
         return True
 
     def _replace(self, affected: Affected) -> None:
-        documents: list[Iterable[Document]] = [
-            self.source.registry(id_) for id_ in sorted(affected.registries)
-        ]
-        singles = self.source.models(affected.models) if affected.models else ()
-        documents.append(one for one in singles if one.registry_id not in affected.registries)
+        gone, renamed = self._registries(affected.registries)
         with folder.engine_errors():
             writer = self._open_writer()
-            _delete(writer, "registry", affected.registries)
+            _delete(writer, "registry", gone | renamed)
             _delete(writer, "model", affected.models)
-        for group in documents:
-            _add(writer, group)
+        for id_ in sorted(renamed):
+            self._add(self.source.registry(id_))
+        singles = self.source.models(affected.models) if affected.models else ()
+        self._add(one for one in singles if one.registry_id not in renamed)
+
+    def _registries(self, touched: Collection[int]) -> tuple[set[int], set[int]]:
+        """Of registries that changed, those that are gone and those whose documents hold another name or team. Most
+        changes of a registry are of its state, which is not indexed."""
+        if not touched:
+            return set(), set()
+        names = self.source.names(touched)
+        gone = set(touched) - names.keys()
+        held = {id_: {self._held_name(id_), self._added.get(id_)} - {None} for id_ in names}
+        return gone, {id_ for id_, name in names.items() if held[id_] - {name}}
+
+    def _held_name(self, registry_id: int) -> tuple[str, str] | None:
+        assert self._generation is not None
+        with folder.engine_errors():
+            searcher = self._generation.index.searcher()
+            found = searcher.search(clauses.term("registry", registry_id), limit=1, count=False).hits
+            if not found:
+                return None
+            stored = json.loads(bytes(searcher.doc(found[0][1])["stored"][0]))
+        return stored["registry"], stored["team"]
+
+    def _add(self, documents: Iterable[Document]) -> None:
+        writer = self._open_writer()
+        noted = (self._noted(document) for document in documents)
+        _add(writer, noted)
+
+    def _noted(self, document: Document) -> Document:
+        self._added[document.registry_id] = document.registry, document.team
+        return document
 
     def _commit(self, position: int) -> None:
         with folder.engine_errors():
@@ -159,6 +192,9 @@ class Follower:
             writer.delete_documents_by_term("meta", folder.POSITION)
             writer.add_document(folder.position_document(position))
             writer.commit()
+            if self._generation is not None:
+                self._generation.index.reload()
+        self._added.clear()
         self.position = position
         self.committed(position)
 
@@ -171,8 +207,9 @@ class Follower:
 
 
 def _delete(writer: tantivy.IndexWriter, field: str, ids: Collection[int]) -> None:
-    for id_ in sorted(ids):
-        writer.delete_documents_by_term(field, id_)
+    """By query, because the engine's deletion by term takes a whole number for a signed one and finds nothing."""
+    if ids:
+        writer.delete_documents_by_query(clauses.term_set(field, sorted(ids)))
 
 
 def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:

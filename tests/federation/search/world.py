@@ -77,6 +77,15 @@ class World:
         """Documents of a registry."""
         return [one for held in self.held.values() for one in held if one.registry_id == registry_id]
 
+    def names(self, ids: Collection[int]) -> dict[int, tuple[str, str]]:
+        """Name and team of these registries."""
+        return {
+            one.registry_id: (one.registry, one.team)
+            for held in self.held.values()
+            for one in held
+            if one.registry_id in ids
+        }
+
     def everything(self) -> tuple[int, Iterator[Document]]:
         """All documents, and the position of the feed."""
         return len(self.feed), iter([one for held in self.held.values() for one in held])
