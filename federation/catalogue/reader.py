@@ -138,6 +138,15 @@ def read_model(
     connection: Connection, view: View, reference: Reference, *, incarnation: int | None = None
 ) -> Model:
     """The model a reference names, whatever version it goes on to name. Errors: `UnknownError`, `GoneError`."""
+    found = _latest_model(connection, view, reference, incarnation)
+    if found.deleted_at is not None and incarnation is None:
+        raise GoneError(reference, found)
+    return found
+
+
+def _latest_model(
+    connection: Connection, view: View, reference: Reference, incarnation: int | None = None
+) -> Model:
     query = (
         select(
             tables.model, _registries.name.label("registry"), _registries.team, _registries.kind.label("kind")
@@ -155,7 +164,7 @@ def read_model(
     if row.deleted_at is None:
         versions = versions.where(_versions.deleted_at.is_(None))
     rows = sorted(connection.execute(versions), key=_age, reverse=True)
-    found = Model(
+    return Model(
         id=row.id,
         registry_id=row.registry_id,
         registry=row.registry,
@@ -166,9 +175,6 @@ def read_model(
         first_seen_at=row.first_seen_at,
         deleted_at=row.deleted_at,
     )
-    if row.deleted_at is not None and incarnation is None:
-        raise GoneError(reference, found)
-    return found
 
 
 def read_versions(connection: Connection, view: View, ids: Iterable[int]) -> dict[int, Version]:
@@ -215,11 +221,7 @@ def read_timeline(connection: Connection, view: View, reference: Reference) -> l
     """Who held which stage and alias of a model (or of the one version named), newest first. Errors:
     `UnknownError`.
     """
-    try:
-        model = read_model(connection, view, reference)
-    except GoneError as gone:
-        assert isinstance(gone.known, Model)
-        model = gone.known
+    model = _latest_model(connection, view, reference)
     spans = tables.span.c
     query = (
         select(tables.span, _versions.version)

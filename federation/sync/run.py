@@ -69,6 +69,8 @@ class SyncContext:
     engine: Engine
     adapters: Discovered
     owner: str
+    wrote: Callable[[], None] = lambda: None
+    """Called after every commit that has news for followers."""
     settled: Callable[[int], None] = lambda position: None
     abandoned: Abandoned = field(default_factory=Abandoned)
     sleep: Callable[[float], None] = time.sleep
@@ -141,6 +143,7 @@ class Run:
             )
             if writer.batch.entries or writer.batch.changes:
                 self.position = writer.batch.append(connection).position
+        self.context.wrote()
 
     def origin(self) -> Origin:
         """What this run's observations say about time."""

@@ -1,0 +1,82 @@
+"""The composition root: everything a process of this gateway needs, built from the settings and handed on."""
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlalchemy import Engine, select
+
+from adapters import Discovered, discover
+from federation import registries, schema, tables
+from federation.access import View
+from federation.database import open_engine, reading, writing
+from federation.secrets import SCHEMES, SecretError, read_secret
+from gateway.settings import Settings, SettingsError
+from gateway.wake import Wake
+
+
+@dataclass(eq=False)
+class Waypost:
+    """One process's hold on the gateway. Nothing is opened before it is needed."""
+
+    settings: Settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, connected lazily. Errors: `DatabaseError`, `SettingsError`."""
+        return open_engine(_dereferenced(self.settings.database.url, "database.url"))
+
+    @cached_property
+    def adapters(self) -> Discovered:
+        """The adapters of this installation and of the plugin folder."""
+        return discover(self.settings.plugins)
+
+    @cached_property
+    def wake(self) -> Wake:
+        """How processes of this gateway wake each other."""
+        return Wake(self.settings.search.path, _dereferenced(self.settings.redis.url, "redis.url"))
+
+    @property
+    def owner(self) -> str:
+        """What this process calls itself where it holds a lease."""
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    def prepare(self) -> list[str]:
+        """Bring schema and registries in line with code and file; returns a line per registry that changed.
+
+        Errors: `DatabaseError`, `RegistryError`, one line each.
+        """
+        schema.require(self.engine)
+        return self.apply_registries()
+
+    def apply_registries(self, actor: str = "system") -> list[str]:
+        """Apply the registries of the file to the table. Errors: `RegistryError`, `DatabaseError`."""
+        specs = [registry.spec() for registry in self.settings.registries]
+        for spec in specs:
+            registries.check(spec, self.adapters)
+        with writing(self.engine) as connection:
+            return registries.apply(connection, specs, actor=actor)
+
+    def view_of(self, names: Sequence[str]) -> View:
+        """The view of the registries with these names."""
+        with reading(self.engine) as connection:
+            query = select(tables.registry.c.id).where(tables.registry.c.name.in_(names))
+            return View.of(connection.execute(query).scalars())
+
+    def close(self) -> None:
+        """Give connections back."""
+        if "wake" in self.__dict__:
+            self.wake.close()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+
+def _dereferenced(value: str, name: str) -> str:
+    if not value.startswith(SCHEMES):
+        return value
+    try:
+        return read_secret(value, name)
+    except SecretError as error:
+        raise SettingsError(str(error)) from None

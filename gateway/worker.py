@@ -1,0 +1,165 @@
+"""The worker: the one process of a gateway that calls backends, writes the search index and builds the graph.
+
+It is started and watched by `gateway.processes`; a plugin that hangs or holds the interpreter hurts only this
+process.
+"""
+
+import fcntl
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from federation import changes
+from federation.database import DatabaseError, now, writing
+from federation.followers import Followers
+from federation.sync.run import SyncContext
+from federation.sync.schedule import Scheduler
+from gateway.logs import configure_logs
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
+
+log = structlog.get_logger(__name__)
+LOOK_EVERY = 0.25
+BEAT_EVERY = 1.0
+TRIM_EVERY = 3600.0
+FEED_KEPT = timedelta(days=7)
+FOLLOWERS_WAITED_FOR = 60.0
+ABANDONED_LIMIT = 20
+"""So many calls may hang for ever before the worker restarts itself to get its threads back."""
+RESTART = 75
+"""The exit code that asks to be started again at once."""
+
+
+class WorkerLockedError(Exception):
+    """Another worker writes this folder."""
+
+
+@contextmanager
+def worker_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder of index and graph for writing. Errors: `WorkerLockedError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "worker.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise WorkerLockedError(f"another worker writes {folder}") from None
+        yield
+
+
+@dataclass(slots=True)
+class Worker:
+    """The parts of the worker, wired together."""
+
+    waypost: Waypost
+    followers: Followers = field(init=False)
+    scheduler: Scheduler = field(init=False)
+    _news: threading.Event = field(default_factory=threading.Event)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        waypost = self.waypost
+        self.followers = Followers(waypost.followers(), moved=lambda: waypost.wake.tell("api"))
+        context = SyncContext(
+            engine=waypost.engine,
+            adapters=waypost.adapters,
+            owner=waypost.owner,
+            wrote=self._wrote,
+            settled=lambda position: self.followers.wait(position, FOLLOWERS_WAITED_FOR) and None,
+            stopping=self._stopped.is_set,
+        )
+        self.scheduler = Scheduler(context, on_end=self._news.set)
+
+    def run(self, beat: Callable[[], None] = lambda: None) -> int:
+        """Work until `stop`. Returns the exit code."""
+        self.followers.start()
+        self.waypost.wake.listen("worker", self._look)
+        beaten = trimmed = 0.0
+        try:
+            while not self._stopped.is_set():
+                if time.monotonic() - beaten >= BEAT_EVERY:
+                    beat()
+                    beaten = time.monotonic()
+                if time.monotonic() - trimmed >= TRIM_EVERY:
+                    trimmed = time.monotonic()
+                    self._guarded(self._trim)
+                self._guarded(self.scheduler.tick)
+                if self.scheduler.context.abandoned.count > ABANDONED_LIMIT:
+                    log.error("too many calls to backends hang: restarting", calls=ABANDONED_LIMIT)
+                    return RESTART
+                self._news.wait(LOOK_EVERY)
+                self._news.clear()
+        finally:
+            self._stopped.set()
+            self.scheduler.close()
+            self.followers.close()
+        return 0
+
+    def stop(self) -> None:
+        """End `run` at the next look."""
+        self._stopped.set()
+        self._news.set()
+
+    def _look(self) -> None:
+        self._news.set()
+        self.followers.look()
+
+    def _wrote(self) -> None:
+        self.followers.look()
+        self.waypost.wake.tell("worker", everywhere=True)
+
+    def _trim(self) -> None:
+        with writing(self.waypost.engine) as connection:
+            changes.trim(connection, now() - FEED_KEPT)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except DatabaseError as error:
+            log.warning("the worker waits for the database", error=str(error))
+            self._stopped.wait(1.0)
+
+
+def main(config: str, beats: int) -> int:
+    """Run as a process of its own: heartbeats go to the file descriptor `beats`; the end of standard input
+    means stop.
+    """
+    settings = load_settings(Path(config))
+    configure_logs(settings.log)
+    waypost = Waypost(settings)
+    worker: Worker | None = None
+
+    def wait_for_the_end(stdin: IO[str]) -> None:
+        with suppress(OSError, ValueError):
+            stdin.read()
+        if worker is None:
+            os._exit(0)
+        worker.stop()
+
+    threading.Thread(target=wait_for_the_end, args=(sys.stdin,), daemon=True).start()
+
+    def beat() -> None:
+        with suppress(OSError):
+            os.write(beats, b".")
+
+    while True:
+        try:
+            with worker_lock(settings.search.path):
+                worker = Worker(waypost)
+                return worker.run(beat)
+        except WorkerLockedError as error:
+            log.warning("waiting", error=str(error))
+            beat()
+            time.sleep(1.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
