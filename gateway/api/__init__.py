@@ -1,0 +1,1 @@
+"""The HTTP API: one function and its schema per endpoint, one module per noun."""

@@ -1,0 +1,90 @@
+"""Models, versions, their differences and their history."""
+
+from typing import Any
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from federation.access import Permission, View
+from federation.catalogue.diff import diff
+from federation.catalogue.reader import read_model, read_serving, read_timeline, read_version
+from federation.database import reading
+from federation.references import Reference
+from gateway.api.out import (
+    DiffOut,
+    DifferenceOut,
+    ModelOut,
+    TimelineOut,
+    VersionOut,
+    model_out,
+    span_out,
+    version_out,
+)
+from gateway.api.requests import needs, read_reference, read_time
+from gateway.waypost import Waypost
+
+READ: dict[str, Any] = needs(Permission.READ)
+
+
+@get("/models/{ref:path}", opt=READ, sync_to_thread=True)
+def show_model(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    incarnation: FromQuery[int | None] = None,
+) -> ModelOut:
+    """One model with its versions, newest first. A deleted one answers 410 with what was known, or by `incarnation`."""
+    reference = read_reference(ref)
+    with reading(waypost.engine) as connection:
+        return model_out(read_model(connection, view, reference, incarnation=incarnation))
+
+
+@get("/versions/{ref:path}", opt=READ, sync_to_thread=True)
+def show_version(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    incarnation: FromQuery[int | None] = None,
+    as_of: FromQuery[str | None] = None,
+) -> VersionOut:
+    """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant then."""
+    reference, time = read_reference(ref), read_time(as_of, "as_of")
+    with reading(waypost.engine) as connection:
+        version = read_version(connection, view, reference, incarnation=incarnation, as_of=time)
+        serving = read_serving(connection, view, version.id) if version.deployed else []
+    return version_out(version, serving)
+
+
+@get("/diff", opt=READ, sync_to_thread=True)
+def show_diff(
+    left: FromQuery[str], right: FromQuery[str], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+) -> DiffOut:
+    """What differs between two versions, also of different registries."""
+    references = read_reference(left), read_reference(right)
+    with reading(waypost.engine) as connection:
+        one, other = (read_version(connection, view, reference) for reference in references)
+    found = {name: DifferenceOut(pair.left, pair.right) for name, pair in diff(one, other).items()}
+    return DiffOut(str(one.reference), str(other.reference), found)
+
+
+@get("/timeline/{ref:path}", opt=READ, sync_to_thread=True)
+def show_timeline(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    as_of: FromQuery[str | None] = None,
+) -> TimelineOut:
+    """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that time."""
+    reference, time = read_reference(ref), read_time(as_of, "as_of")
+    with reading(waypost.engine) as connection:
+        spans = read_timeline(connection, view, reference)
+    chosen = [span for span in spans if time is None or span.holds_at(time)]
+    return TimelineOut(
+        str(reference),
+        time,
+        [span_out(span, str(Reference(reference.registry, reference.model, span.version))) for span in chosen],
+    )
+
+
+HANDLERS = [show_model, show_version, show_diff, show_timeline]

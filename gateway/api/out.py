@@ -1,0 +1,300 @@
+"""What the API answers: the shapes of its JSON. Times are ISO 8601 in UTC; absent values are null."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapters import EndpointRecord, Lineage, Schema
+from federation.catalogue.reader import Model, Serving, Span, Version
+from federation.catalogue.states import RegistryState
+
+
+class RegistryOut(msgspec.Struct):
+    """A registry and how fresh what is known of it is."""
+
+    name: str
+    kind: str
+    team: str
+    state: str
+    """ok, partial, stale, failing, never or detached."""
+    writable: bool
+    sync_every: float
+    last_success_at: datetime | None
+    last_attempt_at: datetime | None
+    lag: float | None
+    """Seconds since the last success began."""
+    last_error: str | None
+    models: int
+    versions: int
+    endpoints: int
+    held: int
+    """Deletes waiting for confirmation."""
+    quarantined: int
+    missing: Sequence[str]
+    """What the credential or the backend's version does not allow."""
+    backend_version: str | None
+    former_names: Sequence[str]
+
+
+class ServingOut(msgspec.Struct):
+    """An endpoint that serves a version."""
+
+    name: str
+    state: str | None
+    live: bool
+    percent: float
+    url: str | None
+
+
+class ArtifactOut(msgspec.Struct):
+    """Where a version's files are."""
+
+    uri: str | None
+    digest: str | None
+
+
+class VersionOut(msgspec.Struct):
+    """One version. `incarnation` stays the same for as long as it exists and is never used again."""
+
+    ref: str
+    registry: str
+    team: str
+    kind: str
+    model: str
+    title: str | None
+    type: str
+    version: str
+    incarnation: int
+    stage: str
+    stage_reason: str
+    """The rule that decided the stage; empty where none did."""
+    native_stage: str | None
+    approval: str | None
+    lifecycle: str | None
+    aliases: Sequence[str]
+    deployed: bool
+    endpoints: Sequence[ServingOut]
+    description: str | None
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    framework: str | None
+    license: str | None
+    owner: str | None
+    creator: str | None
+    schema: Schema | None
+    artifact: ArtifactOut
+    lineage: Lineage
+    created_at: datetime | None
+    updated_at: datetime | None
+    first_seen_at: datetime
+    deleted_at: datetime | None
+    etag: str | None
+    url: str | None
+    native: Mapping[str, Any]
+
+
+class VersionSummaryOut(msgspec.Struct):
+    """One version in a list."""
+
+    ref: str
+    version: str
+    incarnation: int
+    stage: str
+    stage_reason: str
+    aliases: Sequence[str]
+    deployed: bool
+    metrics: Mapping[str, float]
+    created_at: datetime | None
+    updated_at: datetime | None
+    deleted_at: datetime | None
+
+
+class ModelOut(msgspec.Struct):
+    """One model with its versions, newest first."""
+
+    ref: str
+    registry: str
+    team: str
+    kind: str
+    model: str
+    title: str | None
+    type: str
+    incarnation: int
+    description: str | None
+    owner: str | None
+    license: str | None
+    tags: Mapping[str, str]
+    aliases: Mapping[str, str]
+    versions: Sequence[VersionSummaryOut]
+    created_at: datetime | None
+    updated_at: datetime | None
+    first_seen_at: datetime
+    deleted_at: datetime | None
+    etag: str | None
+    url: str | None
+    native: Mapping[str, Any]
+
+
+class SpanOut(msgspec.Struct):
+    """A stretch of time in which a version held a stage or alias.
+
+    It began after `began_after` (null: nobody looked before) and not later than `began_by`, and ended likewise.
+    """
+
+    ref: str
+    version: str
+    incarnation: int
+    kind: str
+    value: str
+    began_after: datetime | None
+    began_by: datetime
+    ended_after: datetime | None
+    ended_by: datetime | None
+    source: str
+    began_actor: str | None
+    ended_actor: str | None
+
+
+class TimelineOut(msgspec.Struct):
+    """Who held what, newest first."""
+
+    ref: str
+    as_of: datetime | None
+    spans: Sequence[SpanOut]
+
+
+class DifferenceOut(msgspec.Struct):
+    """One field on either side."""
+
+    left: Any
+    right: Any
+
+
+class DiffOut(msgspec.Struct):
+    """What differs between two versions; equal fields are left out."""
+
+    left: str
+    right: str
+    differences: Mapping[str, DifferenceOut]
+
+
+class SyncOut(msgspec.Struct):
+    """One run of a synchronisation."""
+
+    id: int
+    registry: str
+    state: str
+    """queued, running, ok, partial or failed."""
+    full: bool
+    counts: Mapping[str, int]
+    errors: Sequence[str]
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def registry_out(state: RegistryState) -> RegistryOut:
+    """A registry's state as JSON."""
+    return RegistryOut(**{name: getattr(state, name) for name in RegistryOut.__struct_fields__})
+
+
+def version_out(version: Version, serving: Sequence[Serving] = ()) -> VersionOut:
+    """A version as JSON."""
+    record, model = version.record, version.model_record
+    return VersionOut(
+        ref=str(version.reference),
+        registry=version.registry,
+        team=version.team,
+        kind=version.kind,
+        model=version.model,
+        title=model.title,
+        type=model.type,
+        version=record.version,
+        incarnation=version.id,
+        stage=version.stage,
+        stage_reason=version.stage_reason,
+        native_stage=record.stage,
+        approval=record.approval,
+        lifecycle=record.lifecycle,
+        aliases=version.aliases,
+        deployed=version.deployed,
+        endpoints=[serving_out(one.endpoint, one.percent) for one in serving],
+        description=record.description,
+        tags=record.tags,
+        metrics=record.metrics,
+        params=record.params,
+        framework=record.framework,
+        license=record.license or model.license,
+        owner=record.owner or model.owner,
+        creator=record.creator,
+        schema=version.schema,
+        artifact=ArtifactOut(record.artifact_uri, record.artifact_digest),
+        lineage=record.lineage,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        first_seen_at=version.first_seen_at,
+        deleted_at=version.deleted_at,
+        etag=record.etag,
+        url=record.url,
+        native=record.native,
+    )
+
+
+def serving_out(endpoint: EndpointRecord, percent: float) -> ServingOut:
+    """An endpoint's share as JSON."""
+    return ServingOut(endpoint.name, endpoint.state, endpoint.live, percent, endpoint.url)
+
+
+def summary_out(version: Version) -> VersionSummaryOut:
+    """A version in a list as JSON."""
+    record = version.record
+    return VersionSummaryOut(
+        ref=str(version.reference),
+        version=record.version,
+        incarnation=version.id,
+        stage=version.stage,
+        stage_reason=version.stage_reason,
+        aliases=version.aliases,
+        deployed=version.deployed,
+        metrics=record.metrics,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        deleted_at=version.deleted_at,
+    )
+
+
+def model_out(model: Model) -> ModelOut:
+    """A model as JSON."""
+    record = model.record
+    return ModelOut(
+        ref=str(model.reference),
+        registry=model.registry,
+        team=model.team,
+        kind=model.kind,
+        model=record.name,
+        title=record.title,
+        type=record.type,
+        incarnation=model.id,
+        description=record.description,
+        owner=record.owner,
+        license=record.license,
+        tags=record.tags,
+        aliases=record.aliases,
+        versions=[summary_out(version) for version in model.versions],
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        first_seen_at=model.first_seen_at,
+        deleted_at=model.deleted_at,
+        etag=record.etag,
+        url=record.url,
+        native=record.native,
+    )
+
+
+def span_out(span: Span, ref: str) -> SpanOut:
+    """A span as JSON; `ref` is the version's."""
+    fields = {name: getattr(span, name) for name in SpanOut.__struct_fields__ if name != "ref"}
+    return SpanOut(ref=ref, **fields)

@@ -1,0 +1,237 @@
+"""Registries and their synchronisation."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, Parameter
+from sqlalchemy import Connection, select
+
+from federation import registries, tables
+from federation.access import Permission, Principal, View
+from federation.catalogue.reader import UnknownError
+from federation.catalogue.states import read_registries
+from federation.database import now, reading, writing
+from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
+from federation.sync import absence, schedule
+from gateway.api.out import RegistryOut, SyncOut, registry_out
+from gateway.api.requests import needs
+from gateway.problems import ProblemError
+from gateway.waypost import Waypost
+
+READ: dict[str, Any] = needs(Permission.READ)
+SYNC: dict[str, Any] = needs(Permission.SYNC)
+Ident = Annotated[int, Parameter(ge=1, le=2**62)]
+
+
+class SyncIn(msgspec.Struct, forbid_unknown_fields=True):
+    """`full` asks for everything to be listed again."""
+
+    full: bool = False
+
+
+class RegistriesOut(msgspec.Struct):
+    """The registries of the caller's view, by name."""
+
+    registries: list[RegistryOut]
+
+
+class QueuedOut(msgspec.Struct):
+    """A run that was queued, or the waiting one that was joined."""
+
+    id: int
+    state: str
+
+
+class ConfirmedOut(msgspec.Struct):
+    """How many held deletes were confirmed, and the run that will prove them."""
+
+    confirmed: int
+    sync: int
+
+
+class QuarantinedOut(msgspec.Struct):
+    """A record that could not be understood."""
+
+    native: str
+    error: str
+    first_seen_at: Any
+    last_seen_at: Any
+
+
+class HeldOut(msgspec.Struct):
+    """Something that is missing and waits for confirmation."""
+
+    kind: str
+    native: str
+    since: Any
+    confirmed: bool
+
+
+class RegistryDetailOut(RegistryOut):
+    """A registry with what was set aside or held, at most 100 of each, and its last runs."""
+
+    quarantine: list[QuarantinedOut] = []
+    candidates: list[HeldOut] = []
+    syncs: list[SyncOut] = []
+
+
+@get("/registries", opt=READ, sync_to_thread=True)
+def list_registries(waypost: NamedDependency[Waypost], view: NamedDependency[View]) -> RegistriesOut:
+    """Every registry you may see, with its state and freshness."""
+    with reading(waypost.engine) as connection:
+        return RegistriesOut([registry_out(state) for state in read_registries(connection, view, now())])
+
+
+@get("/registries/{name:str}", opt=READ, sync_to_thread=True)
+def show_registry(
+    name: FromPath[str], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+) -> RegistryDetailOut:
+    """One registry, what of it was set aside or held, and its last runs."""
+    with reading(waypost.engine) as connection:
+        state = read_registries(connection, view, now(), name=name)[0]
+        out = registry_out(state)
+        return RegistryDetailOut(
+            **{field: getattr(out, field) for field in RegistryOut.__struct_fields__},
+            quarantine=_quarantine(connection, state.id),
+            candidates=_candidates(connection, state.id),
+            syncs=_syncs(connection, state.id, state.name),
+        )
+
+
+@post("/registries/{name:str}/sync", opt=SYNC, status_code=202, sync_to_thread=True)
+def sync_registry(
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    data: SyncIn | None = None,
+) -> QueuedOut:
+    """Ask for a run. One that waits already is joined."""
+    with writing(waypost.engine) as connection:
+        state = read_registries(connection, principal.view, now(), name=name)[0]
+        principal.require(Permission.SYNC, state.id, f"registry {state.name}")
+        if state.state == "detached":
+            raise ProblemError(409, "detached", f"registry {state.name} is detached: configure it again first")
+        full = data is not None and data.full
+        sync_id = schedule.request(connection, state.id, full=full, actor=principal.id)
+    waypost.wake.tell("worker", everywhere=True)
+    return QueuedOut(sync_id, "queued")
+
+
+@post("/registries/{name:str}/confirm", opt=SYNC, status_code=202, sync_to_thread=True)
+def confirm_deletes(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> ConfirmedOut:
+    """Believe the held deletes: the next run asks the backend for each and tombstones what is gone."""
+    with writing(waypost.engine) as connection:
+        state = read_registries(connection, principal.view, now(), name=name)[0]
+        principal.require(Permission.SYNC, state.id, f"registry {state.name}")
+        count = absence.confirm(connection, state.id)
+        sync_id = schedule.request(connection, state.id, full=True)
+        batch = Batch()
+        entry = Entry(
+            action=Action.DELETES_CONFIRMED, actor=principal.id, registry=state.name, details={"count": count}
+        )
+        batch.record(entry, state.id)
+        batch.append(connection)
+    waypost.wake.tell("worker", everywhere=True)
+    return ConfirmedOut(count, sync_id)
+
+
+@post("/registries/{name:str}/forget", opt=needs(Permission.GRANT), status_code=204, sync_to_thread=True)
+def forget_registry(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> None:
+    """Remove a detached registry and everything known of it but its journal entries."""
+    with writing(waypost.engine) as connection:
+        state = read_registries(connection, principal.view, now(), name=name)[0]
+        principal.require(Permission.GRANT, state.id, f"registry {state.name}")
+        registries.forget(connection, state.name, actor=principal.id)
+    waypost.wake.tell("worker", everywhere=True)
+
+
+@get("/syncs/{sync_id:int}", opt=READ, sync_to_thread=True)
+def show_sync(
+    sync_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+) -> Response[SyncOut]:
+    """The progress of a run: its state with counts and errors."""
+    runs, known = tables.sync.c, tables.registry.c
+    with reading(waypost.engine) as connection:
+        row = connection.execute(
+            select(tables.sync, known.name)
+            .join(tables.registry, known.id == runs.registry_id)
+            .where(runs.id == sync_id, view.clause(runs.registry_id))
+        ).one_or_none()
+    if row is None:
+        raise UnknownError(f"sync {sync_id}")
+    headers = {} if row.position is None else {"Waypost-Position": str(row.position)}
+    return Response(_sync_out(row, row.name), headers=headers)
+
+
+@get("/syncs", opt=READ, sync_to_thread=True)
+def list_syncs(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    registry: FromQuery[str],
+) -> list[SyncOut]:
+    """The last runs of a registry, newest first."""
+    with reading(waypost.engine) as connection:
+        state = read_registries(connection, view, now(), name=registry)[0]
+        return _syncs(connection, state.id, state.name)
+
+
+def _sync_out(row: Any, name: str) -> SyncOut:
+    return SyncOut(
+        id=row.id,
+        registry=name,
+        state=row.state,
+        full=row.full,
+        counts=row.counts,
+        errors=row.errors,
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _syncs(connection: Connection, registry_id: int, name: str) -> list[SyncOut]:
+    runs = tables.sync.c
+    query = select(tables.sync).where(runs.registry_id == registry_id).order_by(runs.id.desc()).limit(10)
+    return [_sync_out(row, name) for row in connection.execute(query)]
+
+
+def _quarantine(connection: Connection, registry_id: int) -> list[QuarantinedOut]:
+    held = tables.quarantine.c
+    query = select(tables.quarantine).where(held.registry_id == registry_id).order_by(held.id).limit(100)
+    return [
+        QuarantinedOut(row.native, row.error, row.first_seen_at, row.last_seen_at)
+        for row in connection.execute(query)
+    ]
+
+
+def _candidates(connection: Connection, registry_id: int) -> list[HeldOut]:
+    held = tables.candidate.c
+    found: list[HeldOut] = []
+    for kind, target in absence.TABLES.items():
+        query = (
+            select(held.kind, target.c.native_id, held.since, held.confirmed)
+            .join(target, target.c.id == held.target_id)
+            .where(held.registry_id == registry_id, held.kind == kind)
+            .order_by(held.id)
+            .limit(100)
+        )
+        found += [HeldOut(*row) for row in connection.execute(query)]
+    return found[:100]
+
+
+HANDLERS = [
+    list_registries,
+    show_registry,
+    sync_registry,
+    confirm_deletes,
+    forget_registry,
+    show_sync,
+    list_syncs,
+]

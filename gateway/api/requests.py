@@ -1,0 +1,85 @@
+"""What every handler is given: the gateway, who asks, and what was asked for, read strictly."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+
+from federation.access import Permission, Principal, View
+from federation.references import Reference, parse
+from gateway.problems import ProblemError
+from gateway.waypost import Waypost
+
+LONGEST_REFERENCE = 8192
+
+
+def provide_waypost(request: Request[Any, Any, Any]) -> Waypost:
+    """This process's gateway."""
+    waypost: Waypost = request.app.state.waypost
+    return waypost
+
+
+def provide_principal(request: Request[Any, Any, Any]) -> Principal:
+    """Who is asking."""
+    principal: Principal = request.scope["user"]
+    return principal
+
+
+def provide_view(request: Request[Any, Any, Any]) -> View:
+    """What the caller may see."""
+    return provide_principal(request).view
+
+
+def needs(permission: Permission) -> dict[str, Any]:
+    """The declaration, in a route's `opt`, of the permission it needs. A route without one keeps the app from starting."""
+    return {"permission": permission}
+
+
+PUBLIC: dict[str, Any] = {"permission": None}
+"""The declaration of a route that everybody may use."""
+
+
+def check_permission(connection: ASGIConnection[Any, Any, Any, Any], _: Any) -> None:
+    """A guard: the permission that the route declares must hold somewhere; handlers check where. Errors: `DeniedError`."""
+    permission: Permission | None = connection.route_handler.opt["permission"]
+    if permission is None or permission is Permission.READ:
+        return  # what may be read is decided by the view
+    principal: Principal = connection.scope["user"]
+    if permission is Permission.AUDIT:
+        principal.require(permission, None, "everything")
+    elif permission not in principal.grants:
+        principal.require(permission, None, "any registry")
+
+
+def check_path(request: Request[Any, Any, Any]) -> None:
+    """Refuse a path that is not UTF-8 or holds raw control characters, before anything reads it. Errors: 400."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    try:
+        text = unquote_to_bytes(raw.split(b"?")[0]).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ProblemError(400, "invalid-request", "the path is not UTF-8: percent-encode it as UTF-8") from None
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
+        raise ProblemError(400, "invalid-request", "the path holds control characters: encode them as %25XX") from None
+
+
+def read_reference(text: str) -> Reference:
+    """The reference of a path parameter. Errors: `ReferenceSyntaxError`, 400."""
+    text = text.removeprefix("/")
+    if len(text) > LONGEST_REFERENCE:
+        raise ProblemError(400, "invalid-reference", f"a reference has at most {LONGEST_REFERENCE} characters")
+    return parse(text)
+
+
+def read_time(text: str | None, parameter: str) -> datetime | None:
+    """A time of the query: ISO 8601, UTC where it names no zone. Errors: 400."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        detail = f"{parameter} is not a time: write 2026-05-03 or 2026-05-03T12:00:00Z"
+        raise ProblemError(400, "invalid-request", detail, parameter=parameter) from None
+    return found

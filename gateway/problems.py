@@ -1,0 +1,118 @@
+"""Errors over HTTP: RFC 9457 problems with a stable `type`, one clear line each, no stack trace and no secret.
+
+This is the one place that turns exceptions into answers. Hidden and absent give the same bytes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.types import ExceptionHandlersMap
+
+from federation.access import DeniedError
+from federation.catalogue.reader import GoneError, UnknownError
+from federation.database import DatabaseError
+from federation.journal.entry import EntryError
+from federation.references import ReferenceSyntaxError
+from federation.registries import RegistryError
+
+log = structlog.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """The body of an error. `type` is a stable name under `/problems/`; `detail` says cause and remedy in one line."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    position: int | None = None
+    """Character, from 0, at which a text could not be read."""
+    expected: str | None = None
+    parameter: str | None = None
+    known: Any = None
+    """What was known last of something deleted."""
+
+
+class ProblemError(Exception):
+    """An error with its answer. `name` is the last part of the problem's `type`."""
+
+    def __init__(
+        self, status: int, name: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.name = name
+        self.headers = dict(headers or {})
+        self.more = more
+
+
+def answer(error: ProblemError) -> Response[Problem]:
+    """The response for an error."""
+    problem = Problem(
+        type=f"/problems/{error.name}",
+        title=error.name.replace("-", " ").capitalize(),
+        status=error.status,
+        detail=str(error),
+        **error.more,
+    )
+    return Response(problem, status_code=error.status, media_type=MEDIA_TYPE, headers=error.headers)
+
+
+def explain(error: Exception) -> ProblemError:
+    """What an exception means to the caller."""
+    match error:
+        case ProblemError():
+            return error
+        case ReferenceSyntaxError():
+            return ProblemError(
+                400, "invalid-reference", str(error), position=error.position, expected=error.expected
+            )
+        case UnknownError():
+            return ProblemError(404, "not-found", "nothing is known under this reference, or you may not see it")
+        case GoneError():
+            return ProblemError(410, "deleted", f"{error}: `known` is what was known of it last", known=error.known)
+        case DeniedError():
+            return ProblemError(403, "forbidden", str(error))
+        case RegistryError():
+            return ProblemError(422, "invalid-registry", str(error))
+        case EntryError():
+            return ProblemError(422, "not-recordable", str(error))
+        case DatabaseError():
+            return ProblemError(503, "database-unavailable", str(error), headers={"Retry-After": "2"})
+        case ValidationException():
+            return ProblemError(400, "invalid-request", _validation(error))
+        case NotFoundException():
+            return ProblemError(404, "not-found", "there is nothing at this address: /docs lists what there is")
+        case MethodNotAllowedException():
+            return ProblemError(405, "method-not-allowed", "this address does not take this method", headers=error.headers)
+        case HTTPException():
+            return ProblemError(error.status_code, "http-error", error.detail, headers=error.headers)
+        case _:
+            return ProblemError(500, "internal", "an error inside Waypost: the log has it under this request id")
+
+
+def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Litestar's exception handler for everything."""
+    problem = explain(error)
+    if problem.status >= 500 and problem.name == "internal":
+        log.error("unhandled error", path=request.url.path, exc_info=error)
+    return answer(problem)
+
+
+HANDLERS: ExceptionHandlersMap = {Exception: handle, HTTPException: handle}
+
+
+def _validation(error: ValidationException) -> str:
+    extra = error.extra if isinstance(error.extra, list) else []
+    parts = [f"{item.get('key', 'body')}: {item.get('message', '')}" for item in extra if isinstance(item, Mapping)]
+    return "; ".join(parts)[:500] or "the request is not understood: /docs describes it"
