@@ -1,20 +1,16 @@
-"""Errors over HTTP: RFC 9457 problems with a stable `type`, one clear line each, no stack trace and no secret.
+"""Errors over HTTP: RFC 9457 problems with a stable `type`, one clear line each, no stack trace and no
+secret.
 
 This is the one place that turns exceptions into answers. Hidden and absent give the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import (
-    HTTPException,
-    MethodNotAllowedException,
-    NotFoundException,
-    ValidationException,
-)
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from federation.access import DeniedError
@@ -23,13 +19,18 @@ from federation.database import DatabaseError
 from federation.journal.entry import EntryError
 from federation.references import ReferenceSyntaxError
 from federation.registries import RegistryError
+from federation.search.answer import SearchError
+from federation.search.syntax import QuerySyntaxError
+from gateway.api.out import known_out
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """The body of an error. `type` is a stable name under `/problems/`; `detail` says cause and remedy in one line."""
+    """The body of an error. `type` is a stable name under `/problems/`; `detail` says cause and remedy in one
+    line.
+    """
 
     type: str
     title: str
@@ -70,35 +71,45 @@ def answer(error: ProblemError) -> Response[Problem]:
 
 def explain(error: Exception) -> ProblemError:
     """What an exception means to the caller."""
-    match error:
-        case ProblemError():
-            return error
-        case ReferenceSyntaxError():
-            return ProblemError(
-                400, "invalid-reference", str(error), position=error.position, expected=error.expected
-            )
-        case UnknownError():
-            return ProblemError(404, "not-found", "nothing is known under this reference, or you may not see it")
-        case GoneError():
-            return ProblemError(410, "deleted", f"{error}: `known` is what was known of it last", known=error.known)
-        case DeniedError():
-            return ProblemError(403, "forbidden", str(error))
-        case RegistryError():
-            return ProblemError(422, "invalid-registry", str(error))
-        case EntryError():
-            return ProblemError(422, "not-recordable", str(error))
-        case DatabaseError():
-            return ProblemError(503, "database-unavailable", str(error), headers={"Retry-After": "2"})
-        case ValidationException():
-            return ProblemError(400, "invalid-request", _validation(error))
-        case NotFoundException():
-            return ProblemError(404, "not-found", "there is nothing at this address: /docs lists what there is")
-        case MethodNotAllowedException():
-            return ProblemError(405, "method-not-allowed", "this address does not take this method", headers=error.headers)
-        case HTTPException():
-            return ProblemError(error.status_code, "http-error", error.detail, headers=error.headers)
-        case _:
-            return ProblemError(500, "internal", "an error inside Waypost: the log has it under this request id")
+    for kind in type(error).__mro__:
+        if kind in _MEANINGS:
+            return _MEANINGS[kind](error)
+    return ProblemError(500, "internal", "an error inside Waypost: the log has it under this request id")
+
+
+def _says(status: int, name: str, **headers: str) -> Callable[[Any], ProblemError]:
+    """An error whose own text is what the caller should read."""
+    return lambda error: ProblemError(status, name, str(error), headers=headers)
+
+
+def _http_error(error: HTTPException) -> ProblemError:
+    return ProblemError(error.status_code, "http-error", error.detail, headers=error.headers)
+
+
+_MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
+    ProblemError: lambda error: error,
+    ReferenceSyntaxError: lambda error: ProblemError(
+        400, "invalid-reference", str(error), position=error.position, expected=error.expected
+    ),
+    QuerySyntaxError: lambda error: ProblemError(
+        422, "invalid-query", str(error), position=error.position, expected=", ".join(error.expected) or None
+    ),
+    SearchError: lambda error: ProblemError(422, "invalid-request", str(error), parameter=error.parameter),
+    # Hidden and absent: the same words for both, and nothing of what was asked for.
+    UnknownError: lambda error: ProblemError(
+        404, "not-found", "nothing is known under this name that you may see"
+    ),
+    GoneError: lambda error: ProblemError(
+        410, "deleted", f"{error}: `known` is what was known of it last", known=known_out(error.known)
+    ),
+    DeniedError: _says(403, "forbidden"),
+    RegistryError: _says(422, "invalid-registry"),
+    EntryError: _says(422, "not-recordable"),
+    DatabaseError: _says(503, "database-unavailable", **{"Retry-After": "2"}),
+    ValidationException: lambda error: ProblemError(400, "invalid-request", _validation(error)),
+    NotFoundException: lambda error: ProblemError(404, "not-found", "nothing is at this address: see /docs"),
+    HTTPException: _http_error,
+}
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -114,5 +125,7 @@ HANDLERS: ExceptionHandlersMap = {Exception: handle, HTTPException: handle}
 
 def _validation(error: ValidationException) -> str:
     extra = error.extra if isinstance(error.extra, list) else []
-    parts = [f"{item.get('key', 'body')}: {item.get('message', '')}" for item in extra if isinstance(item, Mapping)]
+    parts = [
+        f"{item.get('key', 'body')}: {item.get('message', '')}" for item in extra if isinstance(item, Mapping)
+    ]
     return "; ".join(parts)[:500] or "the request is not understood: /docs describes it"

@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, select
 
 from adapters import Discovered, discover
 from federation import registries, schema, tables
 from federation.access import View
-from federation.database import open_engine, reading, writing
+from federation.catalogue.states import read_registries
+from federation.database import now, open_engine, reading, writing
+from federation.followers import Follower
+from federation.search.answer import Freshness
+from federation.search.catalogue import CatalogueSource
+from federation.search.engine import RegistryState as SearchedRegistry
+from federation.search.engine import Search
+from federation.search.follower import Follower as IndexFollower
+from federation.search.synonyms import load as load_synonyms
 from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.settings import Settings, SettingsError
 from gateway.wake import Wake
@@ -42,6 +51,47 @@ class Waypost:
     def owner(self) -> str:
         """What this process calls itself where it holds a lease."""
         return f"{socket.gethostname()}:{os.getpid()}"
+
+    @cached_property
+    def search(self) -> Search:
+        """The reading side of the search index."""
+        settings = self.settings.search
+        search = Search(settings.path / "search", self._freshness, load_synonyms(settings.synonyms))
+        search.reload()
+        return search
+
+    @cached_property
+    def metrics(self) -> CollectorRegistry:
+        """The metrics of this process."""
+        return CollectorRegistry()
+
+    def followers(self) -> dict[str, Follower]:
+        """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
+        return {"search": IndexFollower(self.settings.search.path / "search", CatalogueSource(self.engine))}
+
+    def reload(self) -> None:
+        """Look at what the worker has written."""
+        self.search.reload()
+
+    @property
+    def served(self) -> int:
+        """The change position that reads of this process have taken in."""
+        return self.search.position
+
+    def _freshness(self, view: View) -> Sequence[SearchedRegistry]:
+        with reading(self.engine) as connection:
+            states = read_registries(connection, view, now())
+        return [
+            SearchedRegistry(
+                state.id,
+                Freshness(
+                    state.name,
+                    state.state,
+                    state.last_success_at.isoformat() if state.last_success_at else None,
+                ),
+            )
+            for state in states
+        ]
 
     def prepare(self) -> list[str]:
         """Bring schema and registries in line with code and file; returns a line per registry that changed.

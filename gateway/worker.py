@@ -73,7 +73,7 @@ class Worker:
             adapters=waypost.adapters,
             owner=waypost.owner,
             wrote=self._wrote,
-            settled=lambda position: self.followers.wait(position, FOLLOWERS_WAITED_FOR) and None,
+            settled=self._settled,
             stopping=self._stopped.is_set,
         )
         self.scheduler = Scheduler(context, on_end=self._news.set)
@@ -115,6 +115,9 @@ class Worker:
     def _wrote(self) -> None:
         self.followers.look()
         self.waypost.wake.tell("worker", everywhere=True)
+
+    def _settled(self, position: int) -> None:
+        self.followers.wait(position, FOLLOWERS_WAITED_FOR)
 
     def _trim(self) -> None:
         with writing(self.waypost.engine) as connection:

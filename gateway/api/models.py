@@ -12,8 +12,8 @@ from federation.catalogue.reader import read_model, read_serving, read_timeline,
 from federation.database import reading
 from federation.references import Reference
 from gateway.api.out import (
-    DiffOut,
     DifferenceOut,
+    DiffOut,
     ModelOut,
     TimelineOut,
     VersionOut,
@@ -34,7 +34,9 @@ def show_model(
     view: NamedDependency[View],
     incarnation: FromQuery[int | None] = None,
 ) -> ModelOut:
-    """One model with its versions, newest first. A deleted one answers 410 with what was known, or by `incarnation`."""
+    """One model with its versions, newest first. A deleted one answers 410 with what was known, or by
+    `incarnation`.
+    """
     reference = read_reference(ref)
     with reading(waypost.engine) as connection:
         return model_out(read_model(connection, view, reference, incarnation=incarnation))
@@ -48,7 +50,9 @@ def show_version(
     incarnation: FromQuery[int | None] = None,
     as_of: FromQuery[str | None] = None,
 ) -> VersionOut:
-    """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant then."""
+    """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant
+    then.
+    """
     reference, time = read_reference(ref), read_time(as_of, "as_of")
     with reading(waypost.engine) as connection:
         version = read_version(connection, view, reference, incarnation=incarnation, as_of=time)
@@ -58,7 +62,10 @@ def show_version(
 
 @get("/diff", opt=READ, sync_to_thread=True)
 def show_diff(
-    left: FromQuery[str], right: FromQuery[str], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+    left: FromQuery[str],
+    right: FromQuery[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
 ) -> DiffOut:
     """What differs between two versions, also of different registries."""
     references = read_reference(left), read_reference(right)
@@ -75,7 +82,9 @@ def show_timeline(
     view: NamedDependency[View],
     as_of: FromQuery[str | None] = None,
 ) -> TimelineOut:
-    """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that time."""
+    """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that
+    time.
+    """
     reference, time = read_reference(ref), read_time(as_of, "as_of")
     with reading(waypost.engine) as connection:
         spans = read_timeline(connection, view, reference)
@@ -83,7 +92,10 @@ def show_timeline(
     return TimelineOut(
         str(reference),
         time,
-        [span_out(span, str(Reference(reference.registry, reference.model, span.version))) for span in chosen],
+        [
+            span_out(span, str(Reference(reference.registry, reference.model, span.version)))
+            for span in chosen
+        ],
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from adapters import EndpointRecord, Lineage, Schema
 from federation.catalogue.reader import Model, Serving, Span, Version
 from federation.catalogue.states import RegistryState
+from federation.journal.query import Line
 
 
 class RegistryOut(msgspec.Struct):
@@ -141,7 +142,8 @@ class ModelOut(msgspec.Struct):
 class SpanOut(msgspec.Struct):
     """A stretch of time in which a version held a stage or alias.
 
-    It began after `began_after` (null: nobody looked before) and not later than `began_by`, and ended likewise.
+    It began after `began_after` (null: nobody looked before) and not later than `began_by`, and ended
+    likewise.
     """
 
     ref: str
@@ -294,7 +296,68 @@ def model_out(model: Model) -> ModelOut:
     )
 
 
+def known_out(known: Version | Model) -> VersionOut | ModelOut:
+    """What was known of something deleted, as JSON."""
+    return version_out(known) if isinstance(known, Version) else model_out(known)
+
+
 def span_out(span: Span, ref: str) -> SpanOut:
     """A span as JSON; `ref` is the version's."""
     fields = {name: getattr(span, name) for name in SpanOut.__struct_fields__ if name != "ref"}
     return SpanOut(ref=ref, **fields)
+
+
+class EntryOut(msgspec.Struct):
+    """One entry of the journal. `values` are withheld values that were not erased."""
+
+    seq: int
+    time: datetime
+    actor: str
+    action: str
+    ref: str | None
+    registry: str | None
+    summary: str
+    details: Mapping[str, Any]
+    leaf_hash: str
+
+
+class JournalOut(msgspec.Struct):
+    """Entries in order; `next_after` goes on where these end, null when there are no more."""
+
+    entries: Sequence[EntryOut]
+    next_after: int | None
+
+
+def entry_out(line: Line) -> EntryOut:
+    """An entry as JSON; `details` has everything the entry says besides, and the withheld values that still
+    stand.
+    """
+    recorded = line.recorded
+    entry = recorded.entry
+    details: dict[str, Any] = dict(entry.details)
+    for name in ("before", "after", "request", "not_before", "not_after"):
+        if getattr(entry, name) is not None:
+            details[name] = getattr(entry, name)
+    if entry.targets:
+        details["targets"] = dict(entry.targets)
+    if entry.commitments:
+        details["commitments"] = {name: digest.hex() for name, digest in entry.commitments.items()}
+    if line.values:
+        details["values"] = dict(line.values)
+    return EntryOut(
+        seq=recorded.seq,
+        time=recorded.time,
+        actor=entry.actor,
+        action=str(entry.action),
+        ref=entry.ref,
+        registry=entry.registry,
+        summary=line.summary,
+        details=details,
+        leaf_hash=line.leaf_hash.hex(),
+    )
+
+
+def journal_out(lines: Sequence[Line], limit: int) -> JournalOut:
+    """A page of the journal as JSON."""
+    more = lines[-1].recorded.seq if len(lines) == limit else None
+    return JournalOut([entry_out(line) for line in lines], more)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from federation import registries, tables
 from federation.access import Permission, Principal, View
+from federation.catalogue import writer
 from federation.catalogue.reader import UnknownError
 from federation.catalogue.states import read_registries
 from federation.database import now, reading, writing
@@ -73,9 +74,9 @@ class HeldOut(msgspec.Struct):
 class RegistryDetailOut(RegistryOut):
     """A registry with what was set aside or held, at most 100 of each, and its last runs."""
 
-    quarantine: list[QuarantinedOut] = []
-    candidates: list[HeldOut] = []
-    syncs: list[SyncOut] = []
+    quarantine: list[QuarantinedOut]
+    candidates: list[HeldOut]
+    syncs: list[SyncOut]
 
 
 @get("/registries", opt=READ, sync_to_thread=True)
@@ -113,7 +114,9 @@ def sync_registry(
         state = read_registries(connection, principal.view, now(), name=name)[0]
         principal.require(Permission.SYNC, state.id, f"registry {state.name}")
         if state.state == "detached":
-            raise ProblemError(409, "detached", f"registry {state.name} is detached: configure it again first")
+            raise ProblemError(
+                409, "detached", f"registry {state.name} is detached: configure it again first"
+            )
         full = data is not None and data.full
         sync_id = schedule.request(connection, state.id, full=full, actor=principal.id)
     waypost.wake.tell("worker", everywhere=True)
@@ -214,7 +217,7 @@ def _quarantine(connection: Connection, registry_id: int) -> list[QuarantinedOut
 def _candidates(connection: Connection, registry_id: int) -> list[HeldOut]:
     held = tables.candidate.c
     found: list[HeldOut] = []
-    for kind, target in absence.TABLES.items():
+    for kind, target in writer.TABLES.items():
         query = (
             select(held.kind, target.c.native_id, held.since, held.confirmed)
             .join(target, target.c.id == held.target_id)

@@ -33,7 +33,9 @@ def provide_view(request: Request[Any, Any, Any]) -> View:
 
 
 def needs(permission: Permission) -> dict[str, Any]:
-    """The declaration, in a route's `opt`, of the permission it needs. A route without one keeps the app from starting."""
+    """The declaration, in a route's `opt`, of the permission it needs. A route without one keeps the app from
+    starting.
+    """
     return {"permission": permission}
 
 
@@ -42,7 +44,9 @@ PUBLIC: dict[str, Any] = {"permission": None}
 
 
 def check_permission(connection: ASGIConnection[Any, Any, Any, Any], _: Any) -> None:
-    """A guard: the permission that the route declares must hold somewhere; handlers check where. Errors: `DeniedError`."""
+    """A guard: the permission that the route declares must hold somewhere; handlers check where. Errors:
+    `DeniedError`.
+    """
     permission: Permission | None = connection.route_handler.opt["permission"]
     if permission is None or permission is Permission.READ:
         return  # what may be read is decided by the view
@@ -59,16 +63,22 @@ def check_path(request: Request[Any, Any, Any]) -> None:
     try:
         text = unquote_to_bytes(raw.split(b"?")[0]).decode("utf-8")
     except UnicodeDecodeError:
-        raise ProblemError(400, "invalid-request", "the path is not UTF-8: percent-encode it as UTF-8") from None
+        raise ProblemError(
+            400, "invalid-request", "the path is not UTF-8: percent-encode it as UTF-8"
+        ) from None
     if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
-        raise ProblemError(400, "invalid-request", "the path holds control characters: encode them as %25XX") from None
+        raise ProblemError(
+            400, "invalid-request", "the path holds control characters: encode them as %25XX"
+        ) from None
 
 
 def read_reference(text: str) -> Reference:
     """The reference of a path parameter. Errors: `ReferenceSyntaxError`, 400."""
     text = text.removeprefix("/")
     if len(text) > LONGEST_REFERENCE:
-        raise ProblemError(400, "invalid-reference", f"a reference has at most {LONGEST_REFERENCE} characters")
+        raise ProblemError(
+            400, "invalid-reference", f"a reference has at most {LONGEST_REFERENCE} characters"
+        )
     return parse(text)
 
 

@@ -1,0 +1,90 @@
+"""Health for whoever runs the gateway: alive, ready, and its metrics."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from federation import schema
+from federation.access import EVERYTHING, Permission
+from federation.catalogue.states import read_registries
+from federation.database import DatabaseError, now, reading
+from gateway.api.requests import PUBLIC, needs
+from gateway.waypost import Waypost
+
+
+class LiveOut(msgspec.Struct):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class ReadyOut(msgspec.Struct):
+    """Whether requests can be answered; `problems` says in words what is missing."""
+
+    status: str
+    problems: list[str]
+
+
+@get("/health/live", opt=PUBLIC, sync_to_thread=False)
+def live() -> LiveOut:
+    """The process answers."""
+    return LiveOut()
+
+
+@get("/health/ready", opt=PUBLIC, sync_to_thread=True)
+def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
+    """The database answers and has the schema this Waypost needs: 200, else 503 and why."""
+    problems: list[str] = []
+    try:
+        with reading(waypost.engine) as connection:
+            found = schema.current(connection)
+        if found != schema.LATEST:
+            problems.append(f"the database has schema {found}, this Waypost needs {schema.LATEST}")
+    except DatabaseError as error:
+        problems.append(str(error))
+    return Response(ReadyOut("unready" if problems else "ok", problems), status_code=503 if problems else 200)
+
+
+@get("/metrics", opt=needs(Permission.READ), sync_to_thread=True, include_in_schema=False)
+def metrics(waypost: NamedDependency[Waypost]) -> Response[bytes]:
+    """Prometheus metrics: of this process's requests, and of every registry."""
+    body = generate_latest(waypost.metrics) + generate_latest(_Registries(waypost))
+    return Response(body, media_type=CONTENT_TYPE_LATEST)
+
+
+class _Registries:
+    """Collects how the registries stand, at the time of asking."""
+
+    def __init__(self, waypost: Waypost) -> None:
+        self._waypost = waypost
+
+    def collect(self) -> Any:
+        with reading(self._waypost.engine) as connection:
+            states = read_registries(connection, EVERYTHING, now())
+        for name, text in (
+            ("models", "Models known"),
+            ("versions", "Versions known"),
+            ("endpoints", "Endpoints known"),
+            ("held", "Deletes waiting for confirmation"),
+            ("quarantined", "Records that could not be read"),
+            ("lag", "Seconds since the last successful sync began"),
+        ):
+            family = GaugeMetricFamily(f"waypost_registry_{name}", text, labels=["registry", "team", "kind"])
+            for state in states:
+                value = getattr(state, name)
+                if value is not None:
+                    family.add_metric([state.name, state.team, state.kind], float(value))
+            yield family
+        family = GaugeMetricFamily(
+            "waypost_registry_ok", "1 when the registry is ok", labels=["registry", "state"]
+        )
+        for state in states:
+            family.add_metric([state.name, state.state], float(state.state == "ok"))
+        yield family
+
+
+HANDLERS = [live, ready, metrics]

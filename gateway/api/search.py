@@ -1,0 +1,59 @@
+"""Search and suggestions."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, Parameter
+
+from federation.access import Permission, View
+from federation.search.answer import SearchAnswer, SearchRequest, Suggestion
+from gateway.api.requests import needs
+from gateway.waypost import Waypost
+
+READ: dict[str, Any] = needs(Permission.READ)
+Limit = Annotated[int, Parameter(ge=1, le=200)]
+
+
+class SuggestOut(msgspec.Struct):
+    """Completions of what was typed, best first."""
+
+    query: str
+    suggestions: list[Suggestion]
+
+
+@get("/search", opt=READ, sync_to_thread=True)
+def search(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    q: FromQuery[str] = "",
+    limit: FromQuery[Limit] = 20,
+    cursor: FromQuery[str | None] = None,
+    sort: FromQuery[str] = "relevance",
+    facets: FromQuery[str] = "",
+    group: FromQuery[str] = "model",
+    explain: FromQuery[bool] = False,
+) -> SearchAnswer:
+    """Every version the query matches, best first; one hit per model unless `group=version`."""
+    request = SearchRequest(
+        q=q,
+        limit=limit,
+        cursor=cursor,
+        sort=sort,
+        facets=tuple(name for name in facets.split(",") if name),
+        group="version" if group == "version" else "model",
+        explain=explain,
+    )
+    return waypost.search.query(view, request)
+
+
+@get("/suggest", opt=READ, sync_to_thread=True)
+def suggest(
+    waypost: NamedDependency[Waypost], view: NamedDependency[View], q: FromQuery[str] = ""
+) -> SuggestOut:
+    """Completions for a query being typed: qualifiers, their values, names of models."""
+    return SuggestOut(q, waypost.search.suggest(view, q))
+
+
+HANDLERS = [search, suggest]

@@ -1,0 +1,127 @@
+"""The HTTP application: every route with its permission, behind the front, with problems for errors."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
+
+from federation.access import LOCAL, Principal
+from gateway import docs
+from gateway.api import audit, health, models, registries, search
+from gateway.api.requests import (
+    check_path,
+    check_permission,
+    provide_principal,
+    provide_view,
+    provide_waypost,
+)
+from gateway.front import Front
+from gateway.logs import configure_logs
+from gateway.problems import HANDLERS, ProblemError
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
+
+API = "/api/v1"
+POSITION = b"waypost-position"
+WAIT = 1.0
+"""Seconds a read waits for the followers to pass the position it was sent."""
+
+
+class UndeclaredRouteError(Exception):
+    """A route declares no permission, so the application does not start."""
+
+
+def create() -> Front:
+    """The application of an API process; the configuration is the file in `WAYPOST_CONFIG`."""
+    settings = load_settings(Path(os.environ["WAYPOST_CONFIG"]))
+    configure_logs(settings.log)
+    waypost = Waypost(settings)
+    return create_app(waypost, on_start=lambda: waypost.wake.listen("api", waypost.reload))
+
+
+def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None) -> Front:
+    """The application around a gateway. Errors: `UndeclaredRouteError`."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        on_start()
+        try:
+            yield
+        finally:
+            waypost.close()
+
+    handlers: list[Any] = [
+        *registries.HANDLERS,
+        *models.HANDLERS,
+        *search.HANDLERS,
+        *audit.HANDLERS,
+    ]
+    api = Router(API, route_handlers=handlers, guards=[check_permission])
+    outside: list[Any] = [api, *health.HANDLERS, *docs.HANDLERS]
+    app = Litestar(
+        route_handlers=outside,
+        lifespan=[lifespan],
+        dependencies={
+            "waypost": Provide(provide_waypost, sync_to_thread=False),
+            "principal": Provide(provide_principal, sync_to_thread=False),
+            "view": Provide(provide_view, sync_to_thread=False),
+        },
+        before_request=before,
+        exception_handlers=HANDLERS,
+        openapi_config=docs.DOCS,
+        request_max_body_size=waypost.settings.server.max_body_kb * 1024,
+        debug=False,
+    )
+    app.state.waypost = waypost
+    require_permissions(app)
+    hosts = frozenset(waypost.settings.server.allowed_hosts)
+    return Front(app, authenticate=authenticate, hosts=hosts, registry=waypost.metrics)
+
+
+async def authenticate(scope: Scope) -> Principal:
+    """Who asks, in mode `local`: everybody on this machine is the same."""
+    return LOCAL
+
+
+async def before(request: Request[Any, Any, Any]) -> None:
+    """Before every handler: the path is sound, and followers have passed the position the caller has seen."""
+    check_path(request)
+    asked = request.headers.get("waypost-position")
+    if asked is None:
+        return
+    try:
+        position = int(asked)
+    except ValueError:
+        detail = "Waypost-Position is sent back as it was received, or left out"
+        raise ProblemError(400, "invalid-request", detail, parameter="Waypost-Position") from None
+    waypost: Waypost = request.app.state.waypost
+    end = time.monotonic() + WAIT
+    while waypost.served < position and time.monotonic() < end:  # noqa: ASYNC110  another process moves it
+        await asyncio.sleep(0.005)
+
+
+def require_permissions(app: Litestar) -> None:
+    """See that every route declares what it needs. Errors: `UndeclaredRouteError`."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", []):
+            if (
+                isinstance(handler, HTTPRouteHandler)
+                and "permission" not in handler.opt
+                and not _is_ours(handler)
+            ):
+                raise UndeclaredRouteError(
+                    f"{handler.handler_name} at {route.path} declares no permission in its opt"
+                )
+
+
+def _is_ours(handler: HTTPRouteHandler) -> bool:
+    """Whether Litestar itself added the route: the OpenAPI schema and its page, and OPTIONS."""
+    return handler.fn.__module__.startswith("litestar.")
