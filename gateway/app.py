@@ -15,7 +15,7 @@ from litestar.types import Scope
 
 from federation.access import LOCAL, Principal
 from gateway import docs
-from gateway.api import audit, health, models, registries, search
+from gateway.api import audit, graph, health, models, registries, search
 from gateway.api.requests import (
     check_path,
     check_permission,
@@ -62,6 +62,7 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
         *registries.HANDLERS,
         *models.HANDLERS,
         *search.HANDLERS,
+        *graph.HANDLERS,
         *audit.HANDLERS,
     ]
     api = Router(API, route_handlers=handlers, guards=[check_permission])

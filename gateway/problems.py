@@ -16,6 +16,9 @@ from litestar.types import ExceptionHandlersMap
 from federation.access import DeniedError
 from federation.catalogue.reader import GoneError, UnknownError
 from federation.database import DatabaseError
+from federation.graph.paging import CursorError
+from federation.graph.rows import DamagedError
+from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
 from federation.journal.entry import EntryError
 from federation.references import ReferenceSyntaxError
 from federation.registries import RegistryError
@@ -98,6 +101,12 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
     # Hidden and absent: the same words for both, and nothing of what was asked for.
     UnknownError: lambda error: ProblemError(
         404, "not-found", "nothing is known under this name that you may see"
+    ),
+    UnknownSubjectError: lambda error: explain(UnknownError("")),
+    ImpactQuestionError: _says(422, "invalid-request"),
+    CursorError: _says(422, "invalid-cursor"),
+    DamagedError: lambda error: ProblemError(
+        503, "graph-building", "the dependency graph is being built: try again", headers={"Retry-After": "1"}
     ),
     GoneError: lambda error: ProblemError(
         410, "deleted", f"{error}: `known` is what was known of it last", known=known_out(error.known)

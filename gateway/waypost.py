@@ -12,12 +12,12 @@ from sqlalchemy import Engine, select
 from adapters import Discovered, discover
 from federation import registries, schema, tables
 from federation.access import View
-from federation.catalogue.states import read_registries
-from federation.database import now, open_engine, reading, writing
+from federation.database import open_engine, reading, writing
 from federation.followers import Follower
-from federation.search.answer import Freshness
-from federation.search.catalogue import CatalogueSource
-from federation.search.engine import RegistryState as SearchedRegistry
+from federation.graph.follower import GraphFollower
+from federation.graph.graph import Graph
+from federation.graph.rows import DamagedError
+from federation.search.catalogue import Catalogue, FreshnessBoard
 from federation.search.engine import Search
 from federation.search.follower import Follower as IndexFollower
 from federation.search.synonyms import load as load_synonyms
@@ -56,9 +56,16 @@ class Waypost:
     def search(self) -> Search:
         """The reading side of the search index."""
         settings = self.settings.search
-        search = Search(settings.path / "search", self._freshness, load_synonyms(settings.synonyms))
+        search = Search(
+            settings.path / "search", FreshnessBoard(self.engine), load_synonyms(settings.synonyms)
+        )
         search.reload()
         return search
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The reading side of the dependency graph."""
+        return Graph(self.engine, self.settings.search.path / "graph")
 
     @cached_property
     def metrics(self) -> CollectorRegistry:
@@ -67,7 +74,11 @@ class Waypost:
 
     def followers(self) -> dict[str, Follower]:
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
-        return {"search": IndexFollower(self.settings.search.path / "search", CatalogueSource(self.engine))}
+        folder = self.settings.search.path
+        return {
+            "search": IndexFollower(folder / "search", Catalogue(self.engine)),
+            "graph": GraphFollower(self.engine, folder / "graph"),
+        }
 
     def reload(self) -> None:
         """Look at what the worker has written."""
@@ -76,22 +87,10 @@ class Waypost:
     @property
     def served(self) -> int:
         """The change position that reads of this process have taken in."""
-        return self.search.position
-
-    def _freshness(self, view: View) -> Sequence[SearchedRegistry]:
-        with reading(self.engine) as connection:
-            states = read_registries(connection, view, now())
-        return [
-            SearchedRegistry(
-                state.id,
-                Freshness(
-                    state.name,
-                    state.state,
-                    state.last_success_at.isoformat() if state.last_success_at else None,
-                ),
-            )
-            for state in states
-        ]
+        try:
+            return min(self.search.position, self.graph.position())
+        except DamagedError:
+            return 0
 
     def prepare(self) -> list[str]:
         """Bring schema and registries in line with code and file; returns a line per registry that changed.
