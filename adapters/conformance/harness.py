@@ -130,7 +130,10 @@ class Harness(ABC):
 
     @abstractmethod
     def fail_with(self, fault: Fault) -> AbstractContextManager[object]:
-        """Let every call to the backend fail in this way until the context ends."""
+        """Let every call to the backend fail in this way until the context ends.
+
+        Checks make new adapters meanwhile: `adapter()` may give those a short timeout, so that waiting is short.
+        """
 
     def put_model(self, model: str) -> None:
         """Optional: create a model without versions."""

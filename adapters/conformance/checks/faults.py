@@ -28,8 +28,8 @@ def _known(lab: Lab) -> Key:
 def _expect(lab: Lab, fault: Fault, *expected: type[AdapterError]) -> list[AdapterError]:
     """Every read call under a fault raises one of these."""
     key = _known(lab)
-    adapter = lab.adapter()
     with lab.harness.fail_with(fault):
+        adapter = lab.adapter()
         return [
             refused(call, *expected, doing=f"{name} of a backend that is {fault.value}")
             for name, call in _calls(adapter, key)
@@ -127,9 +127,10 @@ def faults_heal(lab: Lab) -> None:
     key = _known(lab)
     for fault in sorted(lab.harness.faults, key=lambda fault: fault.value):
         with lab.harness.fail_with(fault):
-            refused(lambda: lab.main.get(key), AdapterError, doing=f"get while the backend is {fault.value}")
+            adapter = lab.adapter()
+            refused(partial(adapter.get, key), AdapterError, doing=f"get while the backend is {fault.value}")
         try:
-            found = lab.main.get(key)
+            found = adapter.get(key)
         except AdapterError as error:
             raise CheckFailed(f"after {fault.value} was over, get still fails: {error}") from error
         require(found.key == key, f"after {fault.value} was over, get gives another record")
@@ -143,9 +144,8 @@ def a_scan_goes_on_after_a_fault(lab: Lab) -> None:
     fault = min(lab.harness.faults, key=lambda fault: fault.value)
     first = lab.main.scan(since=None, page=None, limit=1)
     with lab.harness.fail_with(fault):
-        refused(
-            lambda: lab.main.scan(since=None, page=first.next, limit=1), AdapterError, doing="a failing page"
-        )
+        failing = partial(lab.adapter().scan, since=None, page=first.next, limit=1)
+        refused(failing, AdapterError, doing="a failing page")
     found = [item.key for item in first.records]
     token = first.next
     while token is not None:
@@ -177,14 +177,14 @@ def writes_fail_with_adapter_errors(lab: Lab) -> None:
     """
     model, version = lab.put()
     record = lab.version(model, version)
-    for name, write in _writes(lab, record):
-        for fault in sorted(lab.harness.faults, key=lambda fault: fault.value):
-            with lab.harness.fail_with(fault):
+    for fault in sorted(lab.harness.faults, key=lambda fault: fault.value):
+        with lab.harness.fail_with(fault):
+            for name, write in _writes(lab, record):
                 refused(write, AdapterError, doing=f"{name} while the backend is {fault.value}")
 
 
 def _writes(lab: Lab, record: VersionRecord) -> Iterator[tuple[str, Callable[[], object]]]:
-    adapter = lab.main
+    adapter = lab.adapter()
     able = {capability.value for capability in adapter.capabilities}
     new = Registration(model=lab.name(), source=lab.harness.source, token=lab.name())
     for field, (first, _) in lab.harness.stages.items():

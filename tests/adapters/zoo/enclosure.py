@@ -1,0 +1,137 @@
+"""The enclosure: a sound adapter over the memory backend, with hooks where the broken ones of the zoo break it."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr
+
+from adapters import (
+    Adapter,
+    AdapterConfig,
+    AdapterError,
+    BackendInfo,
+    BadRecordError,
+    Deleted,
+    Key,
+    Page,
+    PageToken,
+    Record,
+    Registration,
+    StageField,
+    VersionRecord,
+    Watermark,
+)
+from adapters.conformance.memory import MemoryHarness
+from adapters.memory import MemoryAdapter, MemoryConfig
+
+SECRET = "zoo-s3cret/with+signs"
+SPOILED: dict[str, set[Key]] = {}
+
+
+class ZooConfig(MemoryConfig):
+    token: SecretStr = Field(default=SecretStr(SECRET), description="credential of the zoo")
+
+
+class Sound(MemoryAdapter):
+    """Passes every check. Animals override `record`, `page` or `error`, or a method of the contract."""
+
+    kind: ClassVar[str] = "zoo"
+    config_type: ClassVar[type[AdapterConfig]] = ZooConfig
+    breaks: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.name = config.backend
+        self.token: SecretStr = config.token
+
+    def record(self, record: Any) -> Any:
+        """Every record on its way out."""
+        return record
+
+    def page(self, page: Page, since: Watermark | None, limit: int) -> Page:
+        """Every page on its way out."""
+        return page
+
+    def error(self, error: AdapterError) -> Exception:
+        """Every error on its way out."""
+        return error
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        try:
+            yield
+        except AdapterError as error:
+            raise self.error(error) from None
+
+    def probe(self) -> BackendInfo:
+        with self.errors():
+            return super().probe()
+
+    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+        with self.errors():
+            found = super().scan(since=since, page=page, limit=limit)
+        spoiled = SPOILED.get(self.name, set())
+        good = tuple(
+            r if isinstance(r, Deleted) else self.record(r) for r in found.records if r.key not in spoiled
+        )
+        bad = tuple(
+            BadRecordError("a version has no number: repair it in the zoo", native=r.key.native_id)
+            for r in found.records
+            if r.key in spoiled
+        )
+        return self.page(replace(found, records=good, bad=bad), since, limit)
+
+    def get(self, key: Key) -> Record:
+        with self.errors():
+            if key in SPOILED.get(self.name, set()) and key in self.backend.records:
+                raise BadRecordError("a version has no number: repair it in the zoo", native=key.native_id)
+            return self.record(super().get(key))  # type: ignore[no-any-return]
+
+    def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
+        with self.errors():
+            return self.record(super().set_stage(key, field, value, etag=etag))  # type: ignore[no-any-return]
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
+        with self.errors():
+            return self.record(super().set_alias(key, alias, version, etag=etag))  # type: ignore[no-any-return]
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        with self.errors():
+            return self.record(super().set_tags(key, tags, etag=etag))  # type: ignore[no-any-return]
+
+    def register(self, registration: Registration) -> VersionRecord:
+        with self.errors():
+            return self.record(super().register(registration))  # type: ignore[no-any-return]
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        with self.errors():
+            super().delete(key, etag=etag)
+
+
+class ZooHarness(MemoryHarness):
+    """A memory backend that also has bad records and a credential."""
+
+    adapter_type: ClassVar[type[Adapter]] = Sound
+    secrets = (SECRET,)
+
+    def adapter(self) -> Adapter:
+        return self.adapter_type(self.adapter_type.config_type(backend=self.name))  # type: ignore[call-arg]
+
+    def spoil(self, model: str, version: str) -> None:
+        SPOILED.setdefault(self.name, set()).add(self._version(model, version).key)
+
+    def close(self) -> None:
+        SPOILED.pop(self.name, None)
+        super().close()
+
+
+def breaks(*checks: str) -> Any:
+    """Name the checks that an animal fails, all of them."""
+
+    def name(animal: type[Sound]) -> type[Sound]:
+        animal.breaks = frozenset(checks)
+        return animal
+
+    return name
