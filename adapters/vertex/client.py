@@ -1,8 +1,8 @@
 """The vendor's GAPIC clients over gRPC: loaded at the first call, always with a timeout and a retry.
 
 The library has no default timeout and no default retry, so each call here passes both. Reads are repeated
-while the service is unavailable; a write is sent once, because nobody knows whether the first one was
-applied.
+for a tenth of the timeout while the service cannot be reached; a write is sent once, because nobody knows
+whether the first one was applied.
 """
 
 import json
@@ -150,10 +150,10 @@ class VertexClient:
         unavailable = self.sdk.exceptions.ServiceUnavailable
         return self.sdk.retry.Retry(
             predicate=self.sdk.retry.if_exception_type(unavailable),
-            initial=0.1,
-            maximum=2.0,
-            multiplier=2.0,
-            timeout=self.config.timeout,
+            initial=0.05,
+            maximum=1.0,
+            multiplier=1.5,
+            timeout=self.config.timeout / 10,
         )
 
     @property
@@ -177,7 +177,7 @@ class VertexClient:
             ("grpc.max_receive_message_length", limit),
             ("grpc.max_send_message_length", -1),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
+            ("grpc.max_reconnect_backoff_ms", 1000 if tls else 100),
         ]
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

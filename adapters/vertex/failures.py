@@ -30,7 +30,7 @@ _SECRET = re.compile(
     r"ya29\.[\w.-]+|eyJ[\w-]{10,}(?:\.[\w-]*){0,2}|AIza[\w-]{20,}|-----BEGIN[\s\S]*?(?:-----END[^-]*-----|\Z)"
     r"|(?i:bearer)\s+\S+|(?i:private_key|client_secret|refresh_token|password|token)[\"']?\s*[:=]\s*\S+"
 )
-_LIMIT = 300
+_LIMIT = 150
 
 
 def translate(error: Exception, doing: str, secrets: tuple[str, ...] = ()) -> AdapterError:
@@ -60,7 +60,7 @@ def translate_credentials(error: Exception, secrets: tuple[str, ...] = ()) -> Ad
 
 
 def clean(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """One line of at most 300 characters in which nothing looks like a credential."""
+    """One line of at most 150 characters in which nothing looks like a credential."""
     for secret in secrets:
         if len(secret) >= 6:
             text = text.replace(secret, "•••")

@@ -70,8 +70,14 @@ def model_id_of(message: Any) -> str:
 
 
 def key_of(kind: Kind, name: str, created: Any) -> Key:
-    """The identity of `name` (`ID`, `ID@VERSION`): with its creation, so that a re-created one is another."""
-    return Key(kind, f"{name}#{_text(created)}")
+    """The identity of `name` (`ID`, `ID@VERSION`): with its creation, so that a re-created one is another.
+
+    Raises BadRecordError where the creation is no time.
+    """
+    try:
+        return Key(kind, f"{name}#{created.ToJsonString()}")
+    except (ValueError, OverflowError) as error:
+        raise BadRecordError(f"{kind} {name} cannot be understood: {error}", native=name) from None
 
 
 def split_key(key: Key) -> tuple[str, str]:
@@ -88,7 +94,12 @@ def model_key(message: Any) -> Key:
 
 
 def version_key(message: Any) -> Key:
-    """The key of the version that a message speaks of."""
+    """The key of the version that a message speaks of. Raises BadRecordError where it has no number."""
+    if not version_number(message):
+        raise BadRecordError(
+            f"version id {message.version_id[:40]!r} of {model_id_of(message)} is not a number",
+            native=message.name,
+        )
     return key_of("version", f"{model_id_of(message)}@{message.version_id}", message.version_create_time)
 
 
@@ -120,20 +131,16 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
     """
     newest = max(versions, key=version_number)
     name = model_id_of(newest)
-    try:
-        key, created = model_key(newest), _time(newest.create_time)
-    except (ValueError, OverflowError) as error:
-        raise BadRecordError(f"model {name} cannot be understood: {error}", native=newest.name) from None
     labels, aliases = visible(shared_labels(versions)), aliases_of(versions)
     written = [newest.display_name, newest.description, labels, aliases]
     return ModelRecord(
-        key=key,
+        key=model_key(newest),
         name=name,
         title=newest.display_name or None,
         description=newest.description or None,
         tags=labels,
         aliases=aliases,
-        created_at=created,
+        created_at=_time(newest.create_time),
         updated_at=_time(newest.update_time),
         etag=_digest(written),
         url=f"{CONSOLE}/models/locations/{place.location}/models/{name}?project={place.project}",
@@ -142,7 +149,7 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
             "displayName": newest.display_name,
             "description": newest.description,
             "labels": labels,
-            "createTime": _text(newest.create_time),
+            "createTime": f"{_time(newest.create_time) or ''}",
             "updateTime": f"{_time(newest.update_time) or ''}",
         },
     )
@@ -153,8 +160,6 @@ def to_version(place: Place, message: Any, evaluations: Iterable[Any] = ()) -> V
     name = model_id_of(message)
     evaluations = sorted(evaluations, key=lambda each: (each.create_time.seconds, each.create_time.nanos))
     try:
-        if not version_number(message):
-            raise ValueError(f"version id {message.version_id[:40]!r} is not a number")
         native = _native(message)
         native["evaluations"] = [_json(each) for each in evaluations]
         return VersionRecord(
@@ -326,10 +331,6 @@ def _encoded(text: str) -> str:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _text(moment: Any) -> str:
-    return str(moment.ToJsonString())
 
 
 def _time(moment: Any) -> datetime | None:

@@ -170,7 +170,7 @@ class Reader:
     def _remember(self, model_id: str, version: Any) -> None:
         if len(self.memory.keys) >= _CACHED:
             self.memory.keys.clear()
-        with suppress(ValueError, OverflowError):  # a time that is none: the record will say so
+        with suppress(BadRecordError):  # the record itself will say so
             self.memory.keys[model_id, version.version_id] = version_key(version)
 
 
@@ -234,12 +234,11 @@ class Sweep:
         return self._ahead
 
     def _walk(self) -> Iterator[Step]:
-        incremental = self.cursor.mode != "full"
         if self.cursor.at.stage < 1:
-            yield from self._models(incremental)
-        yield from self._endpoints(incremental)
+            yield from self._models()
+        yield from self._endpoints()
 
-    def _models(self, incremental: bool) -> Iterator[Step]:
+    def _models(self) -> Iterator[Step]:
         heads = self._heads()
         for place, future in self._read_ahead(heads):
             try:
@@ -247,8 +246,6 @@ class Sweep:
             except NotFoundError:
                 continue
             yield from self._one_model(place, versions, evaluations)
-            if incremental:
-                yield place._replace(version=_END), Listing("version", of=model_key(versions[0]))
         if self.cursor.mode == "sweep":
             yield Position(1), Listing("model")
 
@@ -298,6 +295,8 @@ class Sweep:
             position = place._replace(version=version_number(version))
             if position > at or position == place > at:
                 yield position, self._one_version(version, future)
+        if self.cursor.mode != "full":
+            yield place._replace(version=_END), Listing("version", of=model_key(versions[0]))
 
     def _one_version(self, version: Any, evaluations: Future[tuple[Any, ...]]) -> Record | BadRecordError:
         found = evaluations.result()
@@ -306,7 +305,7 @@ class Sweep:
         except BadRecordError as error:
             return error
 
-    def _endpoints(self, incremental: bool) -> Iterator[Step]:
+    def _endpoints(self) -> Iterator[Step]:
         client, parent = self.reader.client, self.reader.place.parent
         try:
             rows = list(client.read_all("Endpoint", "list_endpoints", "endpoints", parent=parent))
@@ -317,7 +316,7 @@ class Sweep:
             position = _endpoint_position(row)
             if position > at:
                 yield position, to_endpoint(self.reader.place, row, self.reader.served(row))
-        if incremental:
+        if self.cursor.mode != "full":
             yield Position(2), Listing("endpoint")
 
 

@@ -62,7 +62,7 @@ def test_each_status_becomes_what_the_caller_should_do(
     text = str(caught.value)
     assert type(caught.value) is expected
     assert "\n" not in text
-    assert 20 < len(text) <= 400
+    assert 20 < len(text) <= 300
     assert "ListModels" in text or "list_models" in text, "it says what was being done"
     whole = "".join(traceback.format_exception(caught.value))
     assert SECRET not in whole
