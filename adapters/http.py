@@ -9,6 +9,7 @@ credential.
 import ipaddress
 import json
 import random
+import re
 import ssl
 import threading
 import time
@@ -38,6 +39,10 @@ LONGEST_PAUSE = 5.0
 """Seconds. A longer pause that the backend asks for is left to the caller: `TransientError.retry_after`."""
 
 
+UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer that was read to its end. `host` is where it came from, as shown in messages."""
@@ -48,9 +53,13 @@ class Reply:
     host: str
 
     def json(self) -> Any:
-        """The body as JSON. Errors: `TransientError` for anything else, such as a login page."""
+        """The body as JSON; characters that no database stores (NUL, half of a pair) are replaced by U+FFFD.
+
+        Errors: `TransientError` for anything else, such as a login page.
+        """
         try:
-            return json.loads(self.body)
+            loaded = json.loads(self.body)
+            return storable(loaded) if UNSTORABLE_ESCAPE.search(self.body) else loaded
         except (ValueError, RecursionError):
             raise TransientError(
                 f"{self.host} answered {self.status} with {self._looks_like()} instead of JSON: check that "
@@ -343,6 +352,19 @@ class HttpClient:
                 return f"{self.host} sent a body that cannot be decompressed: check what stands before it"
             case _:
                 return f"{self.host} could not be asked ({type(error).__name__}): it is tried again later"
+
+
+def storable(value: Any) -> Any:
+    """A JSON value whose texts can be stored everywhere."""
+    match value:
+        case str():
+            return UNSTORABLE.sub("\ufffd", value)
+        case list():
+            return [storable(each) for each in value]
+        case dict():
+            return {storable(key): storable(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 def is_allowed(address: str, networks: Iterable[Network]) -> bool:

@@ -39,8 +39,9 @@ class MlflowAdapter(Adapter):
     - every scan: new and deleted models, model descriptions, model tags, aliases (all models are listed each
       time); new and deleted versions, stages, renames (these bump the model or the version); version
       descriptions.
-    - a full scan only: version tags, the metrics, parameters and tags of a run or logged model, and the
-      descriptions of versions of prompts: MLflow counts none of them as a change, or lists them apart.
+    - every scan, among the hundred versions that changed last: version tags.
+    - a full scan only: version tags of the others, the metrics, parameters and tags of a run or logged model,
+      and the descriptions of versions of prompts: MLflow counts none as a change, or lists them apart.
 
     A version that commits later than its own time says is still seen when that is within `overlap` seconds of
     the newest one, and by the next full scan otherwise.

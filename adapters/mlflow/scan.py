@@ -1,14 +1,16 @@
 """How a scan walks an MLflow server, page by page, in a way that survives a restart between any two pages.
 
 A full scan lists models, prompts, versions, versions of prompts. An incremental one lists models and prompts
-(all: neither search can filter by time, and aliases and tags bump nothing), the versions of each model that
-has bumped, and the versions newest first down to the watermark. Everything is ordered newest change first, so
+(all: neither search can filter by time, and aliases and tags bump nothing), the versions newest first down to
+the watermark, and the versions of each model that has bumped. Everything is ordered newest change first, so
 the head of a listing tells whether anything is new.
 """
 
 import hashlib
 import json
 import re
+import secrets
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -37,12 +39,15 @@ from adapters.mlflow.translate import (
 )
 from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
 
-Phase = Literal["models", "prompts", "bumped", "versions", "prompt_versions", "end"]
+Phase = Literal["models", "prompts", "versions", "prompt_versions", "bumped", "end"]
 HEAD = 100
-"""Versions at the top of the listing whose digest tells whether anything is new."""
-MOST_BUMPED = 200
-"""Above this many models that have bumped, every version is listed instead."""
+"""Versions at the top of the listing whose digest tells whether anything is new. It covers all that a version
+says, so that among these a tag is seen at once."""
+MOST_BUMPED = 8000
+"""Characters of names of models that have bumped: above, every version is listed instead. They stand in the
+page token."""
 BUMPED_PER_CALL = 50
+REMEMBERED_SCANS = 4
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9 ._-]+$")
 """A name that stands in a filter as it is; any other is asked for by a pattern and compared here."""
 
@@ -86,6 +91,7 @@ FIELDS = ("models", "prompts", "versions")
 class Cursor:
     """Where a scan stands. `page` is MLflow's token of the page being given, `done` its rows given."""
 
+    scan: str
     phase: Phase = "models"
     page: str | None = None
     number: int = 0
@@ -142,24 +148,35 @@ class Fetched:
     origins: Origins = field(default_factory=Origins)
 
 
+@dataclass(slots=True)
+class Memory:
+    """What one scan need not ask for again in the same process."""
+
+    models: dict[str, int] | None = None
+    """Creation by name, of every model and prompt; None until listed in this process."""
+    late: dict[str, ModelRecord | None] = field(default_factory=dict)
+    """Models read out of turn; None: gone."""
+    positions: dict[tuple[Phase, int, str], int] = field(default_factory=dict)
+    """Which page of its listing each page token stood for."""
+    place: tuple[object, ...] = ()
+    fetched: Fetched | None = None
+    """The page last fetched, and which it is."""
+
+
 class Scan:
-    """Gives pages. Keeps the page last fetched and the names of models; gets both again after a restart."""
+    """Gives pages, of several scans in turn where somebody asks for that."""
 
     def __init__(self, api: MlflowApi, translate: Translator) -> None:
         self._api = api
         self._translate = translate
-        self._fetched: tuple[tuple[object, ...], Fetched] | None = None
-        self._models: dict[str, int] | None = None
-        """Creation by name, of every model and prompt; None before the first listing of this process."""
-        self._late: dict[str, ModelRecord | None] = {}
-        """Models read out of turn in this scan; None: gone."""
-        self._positions: dict[tuple[Phase, int, str], int] = {}
+        self._memories: OrderedDict[str, Memory] = OrderedDict()
 
     def page(self, since: Watermark | None, token: PageToken | None, limit: int) -> Page:
         """The next page: at most `limit` records, of one page of MLflow's."""
         if token is None:
-            cursor = Cursor(since=Mark.load(since) if since is not None else None)
-            self._fetched, self._models, self._late, self._positions = None, {}, {}, {}
+            mark = Mark.load(since) if since is not None else None
+            cursor = Cursor(secrets.token_hex(8), since=mark)
+            self._memories[cursor.scan] = Memory(models={})
         else:
             cursor = Cursor.load(token)
         listed: list[Listing] = []
@@ -179,10 +196,17 @@ class Scan:
     # What is fetched
 
     def _fetch(self, cursor: Cursor) -> Fetched:
-        place = (cursor.phase, cursor.group, cursor.page)
-        if self._fetched is None or self._fetched[0] != place:
-            self._fetched = (place, self._read(cursor))
-        return self._fetched[1]
+        memory, place = self._memory(cursor), (cursor.phase, cursor.group, cursor.page)
+        if memory.fetched is None or memory.place != place:
+            memory.fetched, memory.place = self._read(cursor), place
+        return memory.fetched
+
+    def _memory(self, cursor: Cursor) -> Memory:
+        memory = self._memories.setdefault(cursor.scan, Memory())
+        self._memories.move_to_end(cursor.scan)
+        while len(self._memories) > REMEMBERED_SCANS:
+            self._memories.popitem(last=False)
+        return memory
 
     def _read(self, cursor: Cursor) -> Fetched:
         match cursor.phase:
@@ -220,16 +244,16 @@ class Scan:
         top = cursor.versions
         if cursor.page is None and not prompts:
             head = found.rows[: min(HEAD, config.version_page)]
-            top = Top(newest_of(head), chain("", head))
+            top = Top(newest_of(head), whole(head))
         if cursor.full or cursor.since is None:
             return Fetched(found.rows, found.next, top, found.next is None, self._origins(found.rows))
         if first_look and top == cursor.since.versions:
             return Fetched([], None, top, last=True)
         down_to = cursor.since.versions.newest - self._overlap
         listed_whole = {name for _, name, _ in cursor.bumped}
-        fresh = [row for row in found.rows if updated(row) >= down_to]
+        fresh = [row for row in found.rows if first_look or updated(row) >= down_to]
         rows = [row for row in fresh if text(row, "name") not in listed_whole]
-        last = found.next is None or len(fresh) < len(found.rows)
+        last = found.next is None or (bool(found.rows) and updated(found.rows[-1]) < down_to)
         return Fetched(rows, found.next, top, last, self._origins(rows))
 
     def _origins(self, rows: Sequence[Any]) -> Origins:
@@ -249,11 +273,12 @@ class Scan:
 
     def _check_progress(self, cursor: Cursor, found: Listed) -> None:
         """A page token that was met before, and not as the one that follows this page, leads in a circle."""
+        positions = self._memory(cursor).positions
         if cursor.page is not None:
-            self._positions.setdefault((cursor.phase, cursor.group, cursor.page), cursor.number)
+            positions.setdefault((cursor.phase, cursor.group, cursor.page), cursor.number)
         if found.next is None:
             return
-        met = self._positions.setdefault((cursor.phase, cursor.group, found.next), cursor.number + 1)
+        met = positions.setdefault((cursor.phase, cursor.group, found.next), cursor.number + 1)
         if met != cursor.number + 1 or found.next == cursor.page:
             raise TransientError(looping(self._api.http.host, cursor.phase))
 
@@ -283,7 +308,7 @@ class Scan:
         """A row as records: itself, behind its model where that has not been given in this scan."""
         if cursor.phase in ("models", "prompts"):
             model = self._translate.model(row)
-            self._names()[model.name] = model_identity(row).created
+            self._names(cursor)[model.name] = model_identity(row).created
             return [model], cursor.given
         name = text(row, "name")
         if name is None or not isinstance(row, dict):
@@ -298,7 +323,8 @@ class Scan:
 
     def _owner(self, cursor: Cursor, name: str, row: Raw) -> tuple[ModelId | None, ModelRecord | None]:
         """The model of a version, and its record where the listing of models may have been before it."""
-        known = self._names().get(name)
+        memory = self._memory(cursor)
+        known = self._names(cursor).get(name)
         newest = max(cursor.models.newest, cursor.prompts.newest)
         if (
             known is not None
@@ -306,18 +332,19 @@ class Scan:
             and version_identity(row, ModelId(known, name)).created <= newest
         ):
             return ModelId(known, name), None
-        if name not in self._late:
+        if name not in memory.late:
             try:
-                self._late[name] = self._translate.model(self._api.model(name))
+                memory.late[name] = self._translate.model(self._api.model(name))
             except NotFoundError:
-                self._late[name] = None
-        late = self._late[name]
+                memory.late[name] = None
+        late = memory.late[name]
         return (ModelId(int(late.key.native_id.split("/", 1)[0]), name), late) if late else (None, None)
 
-    def _names(self) -> dict[str, int]:
-        if self._models is None:
-            self._models = dict(self._list_names())
-        return self._models
+    def _names(self, cursor: Cursor) -> dict[str, int]:
+        memory = self._memory(cursor)
+        if memory.models is None:
+            memory.models = dict(self._list_names())
+        return memory.models
 
     def _list_names(self) -> Iterator[tuple[str, int]]:
         """Every model's name and creation, for a scan that goes on in another process."""
@@ -365,43 +392,40 @@ class Scan:
             if updated(row) >= before.newest - self._overlap:
                 more.append((identity.created, identity.name, cursor.phase == "prompts"))
         bumped = (*cursor.bumped, *more)
-        return (
-            replace(cursor, bumped=(), everything=True)
-            if len(bumped) > MOST_BUMPED
-            else replace(cursor, bumped=bumped)
-        )
+        if sum(len(json.dumps(name)) + 24 for _, name, _ in bumped) > MOST_BUMPED:
+            return replace(cursor, bumped=(), everything=True)
+        return replace(cursor, bumped=bumped)
 
     def _next_listing(self, cursor: Cursor, listed: list[Listing]) -> Cursor:
-        incremental = cursor.since is not None
+        """The top of the versions is read before the models that have bumped: what changes meanwhile differs
+        from it in the next scan.
+        """
         match cursor.phase:
             case "models":
                 return replace(cursor, phase="prompts")
-            case "prompts" if cursor.since is not None:
-                listed.append(Listing("model"))
-                cursor = drop_unchanged(cursor, cursor.since)
-                return replace(cursor, phase="bumped" if cursor.bumped else "versions")
             case "prompts":
+                if cursor.since is not None:
+                    listed.append(Listing("model"))
+                    cursor = drop_unchanged(cursor, cursor.since)
                 return replace(cursor, phase="versions")
-            case "bumped":
-                groups = self._groups(cursor)
-                names = groups[cursor.group][1]
-                listed.extend(
-                    Listing("version", of=ModelId(created, name).key)
-                    for created, name, _ in cursor.bumped
-                    if name in names
-                )
-                more = cursor.group + 1 < len(groups)
-                return (
-                    replace(cursor, group=cursor.group + 1)
-                    if more
-                    else replace(cursor, phase="versions", group=0)
-                )
             case "versions" if cursor.full and cursor.prompts.newest:
                 return replace(cursor, phase="prompt_versions")
+            case "versions" if cursor.bumped:
+                return replace(cursor, phase="bumped")
+            case "bumped":
+                return self._next_group(cursor, listed)
             case _:
-                if incremental and cursor.everything:
+                if cursor.since is not None and cursor.everything:
                     listed.append(Listing("version"))
                 return replace(cursor, phase="end")
+
+    def _next_group(self, cursor: Cursor, listed: list[Listing]) -> Cursor:
+        groups = self._groups(cursor)
+        names = groups[cursor.group][1]
+        whole = (ModelId(created, name) for created, name, _ in cursor.bumped if name in names)
+        listed.extend(Listing("version", of=model.key) for model in whole)
+        last = cursor.group + 1 == len(groups)
+        return replace(cursor, phase="end") if last else replace(cursor, group=cursor.group + 1)
 
     @property
     def _overlap(self) -> int:
@@ -432,6 +456,11 @@ def read_origins(api: MlflowApi, rows: Sequence[Any]) -> Origins:
 def newest_of(rows: Sequence[Any]) -> int:
     """The time of the first row of a listing that is ordered newest first."""
     return updated(rows[0]) if rows else 0
+
+
+def whole(rows: Sequence[Any]) -> str:
+    """A digest over everything these rows say."""
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16] if rows else ""
 
 
 def chain(before: str, rows: Sequence[Any]) -> str:

@@ -121,7 +121,7 @@ class Translator:
 def model_identity(raw: Any) -> ModelId:
     """Name and creation of a registered model. Errors: `BadRecordError`."""
     name = text(raw, "name")
-    if not name or "/" in name:
+    if not name or "/" in name or "\ufffd" in name:
         raise BadRecordError(f"a registered model has no usable name: {excerpt(raw)}", native=excerpt(raw))
     return ModelId(stamp(raw, "creation_timestamp", name), name)
 
