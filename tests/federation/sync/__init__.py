@@ -1,0 +1,1 @@
+"""Synchronisation against the in-memory backend."""

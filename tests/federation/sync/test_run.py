@@ -1,0 +1,297 @@
+"""What one run does to catalogue, history and journal, on both databases."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from adapters import (
+    AuthError,
+    EndpointRecord,
+    Key,
+    Page,
+    Traffic,
+    TransientError,
+    VersionRecord,
+)
+from adapters.memory import MemoryAdapter
+from federation import tables
+from federation.database import now, reading, writing
+from federation.sync import absence, lease
+from federation.sync.run import SyncContext, run
+from tests.federation.sync.world import World, expire_leases
+
+
+def test_a_first_import_takes_everything_in_and_writes_one_entry_per_chunk(world: World) -> None:
+    for number in range(3):
+        world.model(f"m{number}", "1", "2", aliases={"champion": "2"})
+    assert world.sync() == "ok"
+    assert world.living() == world.truth()
+    assert world.actions().count("catalogue.imported") == 1
+    assert "version.created" not in world.actions()
+    assert world.problems() == []
+
+
+def test_what_did_not_change_writes_nothing(world: World) -> None:
+    world.model("m", "1", aliases={"champion": "1"})
+    world.sync()
+    before = world.rows(tables.head)[0]
+    assert world.sync() == "ok"
+    assert world.sync(full=True) == "ok"
+    assert world.rows(tables.head)[0] == before
+
+
+def test_an_alias_that_moves_moves_stage_spans_and_entries(world: World) -> None:
+    model = world.model("m", "1", "2", aliases={"champion": "1"})
+    world.sync()
+    world.change(model, aliases={"champion": "2"})
+    world.sync()
+    stages = {row.version: row.stage for row in world.rows(tables.version)}
+    assert stages == {"1": "none", "2": "production"}
+    moved = next(entry for entry in world.entries() if entry.action == "alias.moved")
+    assert (moved.ref, moved.before, moved.after) == ("memory/m@champion", {"version": "1"}, {"version": "2"})
+    assert moved.not_before is not None
+    assert moved.not_before < moved.not_after
+    assert world.problems() == []
+
+
+def test_a_deleted_version_gets_a_tombstone_and_its_spans_end(world: World) -> None:
+    world.model("m", "1", "2", aliases={"champion": "1"})
+    world.sync()
+    world.backend.drop(world.version("m", "1").key)
+    world.sync()
+    assert world.living() == world.truth()
+    assert "version.deleted" in world.actions()
+    assert all(span.ended_by is not None for span in world.rows(tables.span))
+    assert world.problems() == []
+
+
+def test_a_full_listing_finds_what_no_marker_told_of(world: World) -> None:
+    world.model("m", "1", "2")
+    world.sync()
+    world.backend.drop(world.version("m", "1").key)
+    world.backend.deleted.clear()
+    assert world.sync() == "ok"
+    assert world.sync(full=True) == "ok"
+    assert world.living() == world.truth()
+
+
+def test_a_model_made_again_under_its_name_is_another_incarnation(world: World) -> None:
+    model = world.model("m", "1")
+    world.sync()
+    world.backend.drop(model.key)
+    world.model("m", "1")
+    world.sync()
+    assert [row.deleted_at is None for row in world.rows(tables.model)] == [False, True]
+    assert [row.deleted_at is None for row in world.rows(tables.version)] == [False, True]
+    assert world.problems() == []
+
+
+def test_a_listing_that_is_suddenly_empty_deletes_nothing_until_confirmed(world: World) -> None:
+    for number in range(20):
+        world.model(f"m{number}", "1")
+    world.sync()
+    kept = dict(world.backend.records)
+    world.backend.records.clear()
+    world.backend.changed.clear()
+    assert world.sync(full=True) == "partial"
+    assert len(world.living()) == 40
+    assert world.registry().held == 20
+    assert "registries confirm memory" in world.registry().last_error
+    assert world.actions().count("deletes.held") == 1
+    assert world.sync(full=True) == "partial"
+    assert world.actions().count("deletes.held") == 1
+
+    world.backend.records.update(kept)
+    world.backend.changed.update(dict.fromkeys(kept, 1))
+    assert world.sync(full=True) == "ok"
+    assert world.registry().held == 0
+    assert world.actions().count("deletes.released") == 1
+
+    world.backend.records.clear()
+    world.backend.changed.clear()
+    world.sync(full=True)
+    with writing(world.engine) as connection:
+        assert absence.confirm(connection, world.registry_id) == 20
+    assert world.sync(full=True) == "ok"
+    assert world.living() == {}
+    assert world.problems() == []
+
+
+def test_a_candidate_that_the_backend_still_has_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.model("m", "1", "2")
+    world.sync()
+    skipped = world.version("m", "1").key
+    scan = MemoryAdapter.scan
+
+    def listing_that_skips(self: MemoryAdapter, **given: Any) -> Page:
+        page = scan(self, **given)
+        return replace(page, records=tuple(record for record in page.records if record.key != skipped))
+
+    monkeypatch.setattr(MemoryAdapter, "scan", listing_that_skips)
+    assert world.sync(full=True) == "ok"
+    assert world.living() == world.truth()
+
+
+def test_a_record_that_cannot_be_read_is_set_aside_and_leaves_when_it_can(world: World) -> None:
+    model = world.model("m", "1")
+    bad = replace(world.version("m", "1"), key=Key("version", "bad"), version="")
+    world.backend.put(bad)
+    assert world.sync() == "partial"
+    assert [row.native for row in world.rows(tables.quarantine)] == ["bad"]
+    assert world.registry().partial
+    assert len(world.living()) == 2
+    world.backend.put(replace(bad, version="2", model=model.key))
+    assert world.sync() == "ok"
+    assert world.rows(tables.quarantine) == []
+    assert world.living() == world.truth()
+
+
+def test_a_version_without_its_model_is_set_aside(world: World) -> None:
+    lost = VersionRecord(key=Key("version", "lost"), model=Key("model", "nowhere"), version="1")
+    world.backend.put(lost)
+    assert world.sync() == "partial"
+    assert [row.native for row in world.rows(tables.quarantine)] == ["lost"]
+
+
+def test_endpoints_make_versions_deployed_and_give_them_up_again(world: World) -> None:
+    world.model("m", "1", "2")
+    one, two = world.version("m", "1").key, world.version("m", "2").key
+    key = Key("endpoint", "e")
+    world.backend.put(EndpointRecord(key=key, name="e", traffic=(Traffic(one, 100.0),)))
+    world.sync()
+    assert [row.deployed for row in world.rows(tables.version)] == [True, False]
+    world.backend.put(EndpointRecord(key=key, name="e", traffic=(Traffic(one, 0.0), Traffic(two, 100.0))))
+    world.sync()
+    assert [row.deployed for row in world.rows(tables.version)] == [False, True]
+    world.backend.drop(key)
+    world.sync()
+    assert [row.deployed for row in world.rows(tables.version)] == [False, False]
+    assert world.problems() == []
+
+
+def test_a_backend_that_is_another_one_stops_the_sync(world: World) -> None:
+    world.model("m", "1")
+    world.sync()
+    world.backend.identity = "somebody else"
+    world.backend.records.clear()
+    assert world.sync(full=True) == "failed"
+    assert len(world.living()) == 2
+    assert "another one than before" in world.registry().last_error
+
+
+def test_a_failing_backend_is_named_and_nothing_is_lost(world: World) -> None:
+    world.model("m", "1")
+    world.sync()
+
+    def refuse(call: str) -> None:
+        raise AuthError("the token was refused: renew it")
+
+    world.backend.before = refuse
+    assert world.sync() == "failed"
+    row = world.registry()
+    assert row.last_error == "memory: the token was refused: renew it"
+    assert row.failures == 1
+    assert len(world.living()) == 2
+    world.backend.before = lambda call: None
+    assert world.sync() == "ok"
+    changes = [e.after["state"] for e in world.entries() if e.action == "registry.state_changed"]
+    assert changes == ["ok", "failing", "ok"]
+
+
+def test_a_fault_that_passes_is_waited_for_as_long_as_the_backend_asks(world: World) -> None:
+    world.model("m", "1")
+    left = [TransientError("busy", retry_after=3.0), TransientError("busy")]
+
+    def stumble(call: str) -> None:
+        if call == "scan" and left:
+            raise left.pop(0)
+
+    world.backend.before = stumble
+    assert world.sync() == "ok"
+    assert world.waits == [3.0, 2.0]
+
+
+def test_a_listing_that_goes_round_in_circles_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryAdapter, "scan", lambda self, **given: Page((), next="again"))
+    assert world.sync() == "failed"
+    assert "round in circles" in world.registry().last_error
+
+
+def test_a_plugin_that_breaks_is_named_without_its_words(world: World) -> None:
+    def leak(call: str) -> None:
+        raise RuntimeError("password=hunter2")
+
+    world.backend.before = leak
+    assert world.sync() == "failed"
+    assert "RuntimeError" in world.registry().last_error
+    assert "hunter2" not in world.registry().last_error
+
+
+def test_two_workers_never_have_one_registry_and_a_late_one_writes_nothing(world: World) -> None:
+    world.model("m", "1")
+    late = SyncContext(world.engine, world.adapters, "worker-2")
+    slept = False
+
+    def oversleep(call: str) -> None:
+        nonlocal slept
+        if call == "scan" and not slept:
+            slept = True
+            assert world.sync(context=SyncContext(world.engine, world.adapters, "worker-3")) is None
+            expire_leases(world.engine)
+            with writing(world.engine) as connection:
+                assert lease.take(connection, world.registry_id, "worker-3", now()) is not None
+
+    world.backend.before = oversleep
+    assert world.sync(context=late) is None
+    assert world.living() == {}
+
+
+@pytest.mark.parametrize("cut", ["model", "version"])
+def test_a_run_that_was_cut_off_goes_on_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    monkeypatch.setattr("federation.sync.run.CHUNK", 3)
+    for number in range(4):
+        world.model(f"m{number}", "1", "2")
+    scans = []
+
+    class PowerCutError(BaseException):
+        pass
+
+    def power_cut(call: str) -> None:
+        if call == "scan":
+            scans.append(call)
+            if len(scans) == (2 if cut == "model" else 4):
+                raise PowerCutError
+
+    world.backend.before = power_cut
+    monkeypatch.setattr("federation.sync.run.call", lambda what, function, **given: function())
+    with pytest.raises(PowerCutError):
+        world.sync()
+    world.backend.before = lambda call: None
+    expire_leases(world.engine)
+    with reading(world.engine) as connection:
+        cut_off = connection.execute(
+            select(tables.sync.c.id).where(tables.sync.c.state == "running")
+        ).scalar_one()
+    assert run(world.context, cut_off) == "ok"
+    assert world.living() == world.truth()
+    assert len(world.rows(tables.version)) == 8
+    assert world.problems() == []
+
+
+def test_only_a_cheap_or_overdue_listing_is_repeated_in_full(world: World) -> None:
+    world.model("m", "1")
+    world.sync()
+    with writing(world.engine) as connection:
+        connection.execute(update(tables.registry).values(full_seconds=100.0))
+    world.sync()
+    assert [row.full for row in world.rows(tables.sync)] == [True, False]
+    with writing(world.engine) as connection:
+        connection.execute(update(tables.registry).values(full_seconds=0.1))
+    world.sync()
+    assert [row.full for row in world.rows(tables.sync)] == [True, False, True]
