@@ -32,6 +32,10 @@ class Touched:
     endpoints: set[int] = field(default_factory=set)
     registries: set[int] = field(default_factory=set)
     declared: set[int] = field(default_factory=set)
+    nodes: set[int] = field(default_factory=set)
+    """Versions of which only the nodes are wanted yet."""
+    statements: set[int] = field(default_factory=set)
+    """Versions whose nodes are there: read again what they state, as of their creation."""
 
     @classmethod
     def by(cls, changes: Iterable[Change]) -> "Touched":
@@ -51,9 +55,15 @@ class Touched:
 
 def derive(store: Store, touched: Touched) -> None:
     """Bring nodes, selectors and edges up to what the catalogue says now."""
-    models = touched.models | _versions(store, touched.versions)
+    rows = _version_rows(store, touched.versions | touched.nodes)
+    _forget(store, NodeKind.VERSION, touched.versions - {row.id for row in rows})
+    nodes, fresh = store.nodes({_key(row): _version_state(row) for row in rows})
     _endpoints(store, touched.endpoints)
-    names = _models(store, models)
+    # Selectors before statements, so that a statement meets every incarnation that it could mean.
+    names = _models(store, touched.models | {row.model_id for row in rows})
+    spoken = [row for row in rows if row.id in touched.versions]
+    _statements(store, spoken, {row.id for row in spoken if nodes[_key(row)] in fresh})
+    _statements(store, _version_rows(store, touched.statements), touched.statements)
     _forget_registries(store, touched.registries)
     _resolve_waiting(store, names, touched.registries)
     _declared(store, touched.declared, names)
@@ -73,25 +83,28 @@ def _forget(store: Store, kind: NodeKind, scopes: Collection[int]) -> None:
     store.bury([row.id for row in _read(store, query, node.scope, scopes)])
 
 
-def _versions(store: Store, ids: Collection[int]) -> set[int]:
-    """Nodes and statements of versions. Returns the models they belong to."""
+def _version_rows(store: Store, ids: Collection[int]) -> list[Any]:
     version, registry = spine.version.c, spine.registry.c
     query = select(spine.version, registry.name.label("registry_name")).join(
         spine.registry, registry.id == version.registry_id
     )
-    rows = _read(store, query, version.id, ids)
-    _forget(store, NodeKind.VERSION, set(ids) - {row.id for row in rows})
-    keys: dict[int, NodeKey] = {row.id: (NodeKind.VERSION, row.id, "") for row in rows}
-    nodes, fresh = store.nodes({keys[row.id]: _version_state(row) for row in rows})
+    return _read(store, query, version.id, ids)
+
+
+def _key(row: Any) -> NodeKey:
+    return (NodeKind.VERSION, row.id, "")
+
+
+def _statements(store: Store, rows: Collection[Any], as_created: Collection[int]) -> None:
+    """What versions say. Those in `as_created` say it since their creation, the others since now."""
+    nodes, _ = store.nodes({_key(row): _version_state(row) for row in rows})
     said: dict[int, tuple[datetime, list[Claim]]] = {}
     for row in rows:
-        node = nodes[keys[row.id]]
-        made_at = row.created_at if node in fresh and row.created_at else store.time
+        made_at = row.created_at if row.id in as_created and row.created_at else store.time
         live = row.deleted_at is None
         stated = claims(decode_version(row.body), row.registry_name, row.registry_id) if live else []
-        said[node] = (made_at, stated)
+        said[nodes[_key(row)]] = (made_at, stated)
     _state(store, said)
-    return {row.model_id for row in rows}
 
 
 def _version_state(row: Any) -> NodeState:

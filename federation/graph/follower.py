@@ -98,14 +98,15 @@ class GraphFollower:
             _next_generation(connection)
 
     def _everything(self) -> Iterator[Touched]:
-        """All there is or was, in the order in which references find their targets soonest."""
+        """All there is or was: every node before any statement, so that each meets all that it could mean."""
         node = tables.node.c
         sources: list[tuple[str, Any]] = [
             ("registries", select(spine.registry.c.id)),
             ("registries", select(node.registry_id).where(node.registry_id > 0, ~node.gone).distinct()),
-            ("versions", select(spine.version.c.id)),
+            ("nodes", select(spine.version.c.id)),
             ("models", select(spine.model.c.id)),
             ("endpoints", select(spine.endpoint.c.id)),
+            ("statements", select(spine.version.c.id)),
             ("declared", select(tables.dependency.c.id)),
         ]
         for what, query in sources:
