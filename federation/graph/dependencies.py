@@ -122,18 +122,21 @@ def _sources(connection: Connection, nodes: Collection[int]) -> dict[tuple[int, 
 def waiting(
     connection: Connection, view: View, nodes: Collection[int], known: dict[int, Registry]
 ) -> list[Unresolved]:
-    """What these state and nobody knows. To a view, what is hidden from it is the same as what is unknown."""
-    edge, target = tables.edge.c, tables.node.c
-    unknown: ColumnElement[bool] = edge.target.is_(None)
-    if view.registry_ids is not None:
-        unknown = or_(unknown, ~target.registry_id.in_([0, *sorted(view.registry_ids)]))
+    """What these state and nobody knows."""
+    edge = tables.edge.c
     rows: list[Any] = []
     for part in chunks(nodes):
         query = (
             select(tables.edge)
-            .outerjoin(tables.node, target.id == edge.target)
-            .where(edge.source.in_(part), ~edge.gone, edge.wanted_model != "", unknown)
+            .outerjoin(tables.node, tables.node.c.id == edge.target)
+            .where(edge.source.in_(part), ~edge.gone, edge.wanted_model != "", unknown_to(view))
             .order_by(edge.source, edge.wanted, edge.kind, edge.origin)
         )
         rows += connection.execute(query).all()
     return unresolved(connection, rows, known)
+
+
+def unknown_to(view: View) -> ColumnElement[bool]:
+    """Edges (joined with the node of their target) that lead nowhere: what is hidden is the same as what is unknown."""
+    nowhere = tables.edge.c.target.is_(None)
+    return nowhere if view.registry_ids is None else or_(nowhere, ~view.clause(tables.node.c.registry_id))

@@ -13,6 +13,7 @@ from federation.graph import paging
 from federation.graph.answers import DependenciesAnswer, ImpactAnswer
 from federation.graph.dependencies import dependencies
 from federation.graph.impact import impact
+from federation.graph.insights import InsightAnswer, insights
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.subject import (
     Action,
@@ -101,6 +102,12 @@ class Graph:
         with self._open() as (connection, snapshot):
             subject = by_reference(connection, view, ref, selector=False)
             return dependencies(connection, snapshot, view, subject, depth=depth, limit=limit, cursor=cursor)
+
+    def insights(self, view: View, name: str, *, limit: int = 50) -> InsightAnswer:
+        """One of the top lists. Errors: `UnknownInsightError`, `DamagedError`, `DatabaseError`."""
+        _check(None, limit)
+        with self._open() as (connection, snapshot):
+            return insights(connection, snapshot, view, name, limit)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Connection, Snapshot]]:
