@@ -23,6 +23,17 @@ class ImpactCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class TeamCounts:
+    """How one team is hit: exact numbers of its affected versions."""
+
+    team: str
+    affected: int
+    breaking: int
+    live: int
+    production: int
+
+
+@dataclass(frozen=True, slots=True)
 class Affected:
     """One version downstream. `via` leads to it from the subject, both ends left out; `distance` counts versions."""
 
@@ -66,6 +77,8 @@ class ImpactAnswer:
     counts: ImpactCounts
     endpoints: list[Endpoint]
     """What serves the subject itself."""
+    by_team: list[TeamCounts]
+    """The teams that are hit, hardest first, at most 100."""
     affected: list[Affected]
     unresolved: list[Unresolved]
     next_cursor: str | None

@@ -9,20 +9,24 @@ from sqlalchemy import Connection, Engine
 
 from federation.access import View
 from federation.database import reading
-from federation.graph import paging
+from federation.graph import drawing, paging
 from federation.graph.answers import DependenciesAnswer, ImpactAnswer
+from federation.graph.blast import blast
 from federation.graph.dependencies import dependencies
 from federation.graph.impact import impact
 from federation.graph.insights import InsightAnswer, insights
+from federation.graph.names import registries
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.subject import (
     Action,
+    Fates,
     ImpactQuestionError,
     Subject,
     by_commit,
     by_dataset,
     by_reference,
 )
+from federation.graph.walk import visibility
 from federation.references import Reference
 
 
@@ -108,6 +112,41 @@ class Graph:
         _check(None, limit)
         with self._open() as (connection, snapshot):
             return insights(connection, snapshot, view, name, limit)
+
+    def drawing(
+        self,
+        view: View,
+        question: Question,
+        action: Action = "change",
+        *,
+        to: str | None = None,
+        depth: int | None = None,
+        link: str | None = None,
+    ) -> str:
+        """The impact as DOT, at most 200 boxes; `drawing.svg` makes a picture of it. Errors as for `impact`."""
+        _check(depth, 1)
+        with self._open() as (connection, snapshot):
+            subject = question.subject(connection, view, selector=action == "move-alias")
+            known = registries(connection)
+            fates = Fates(connection, view, known).of(subject, action, to)
+            found = blast(snapshot, subject.nodes, fates, visibility(view.registry_ids, snapshot), depth)
+            return drawing.dot(drawing.sketch(connection, snapshot, found, known), link)
+
+    def bill(self, view: View, ref: Reference, *, depth: int | None = None) -> str:
+        """What a version is made of, as CycloneDX JSON. Errors: `UnknownSubjectError`, `ImpactQuestionError`."""
+        from federation.graph import bom  # deferred: the library takes 0.2 s to import
+
+        _check(depth, 1)
+        with self._open() as (connection, snapshot):
+            subject = by_reference(connection, view, ref, selector=False)
+            if len(subject.versions) != 1:
+                raise ImpactQuestionError(
+                    "a bill of materials is of one version: name it, an alias or a stage"
+                )
+            try:
+                return bom.bill(connection, snapshot, view, subject, depth)
+            except bom.TooLargeError as error:
+                raise ImpactQuestionError(str(error)) from None
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Connection, Snapshot]]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from federation.access import EVERYTHING, View
 from federation.graph import paging, tables
-from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, Unresolved
+from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts, Unresolved
 from federation.graph.blast import Blast, blast, fate_of, severity
 from federation.graph.blast import Fates as Lots
 from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named, registries
@@ -16,10 +16,11 @@ from federation.graph.resolve import chunks
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Action, Fates, Subject, UnknownSubjectError, locate
 from federation.graph.walk import visibility
-from federation.graph.words import EdgeKind, Severity, kind_word
+from federation.graph.words import EdgeKind, Severity, Stage, kind_word
 from federation.references import ReferenceSyntaxError, encode_part, parse
 
 UNRESOLVED_SHOWN = 100
+TEAMS_SHOWN = 100
 
 
 def impact(
@@ -59,6 +60,7 @@ def impact(
         severity=_gravest(snapshot, found, own),
         counts=_counts(found, known),
         endpoints=[] if everything else own,
+        by_team=[] if everything else by_team(snapshot, found, known),
         affected=items,
         unresolved=unresolved,
         next_cursor=next_cursor,
@@ -93,6 +95,27 @@ def _counts(found: Blast, known: dict[int, Registry]) -> ImpactCounts:
         teams=len({known[registry].team for registry in counts.registries if registry in known}),
         registries=len(counts.registries),
     )
+
+
+def by_team(snapshot: Snapshot, found: Blast, known: dict[int, Registry]) -> list[TeamCounts]:
+    """The teams that are hit: by live, then production, then breaking, then affected versions."""
+    nodes = found.nodes
+    registry = snapshot.nodes["registry"][nodes]
+    marks = (
+        None,
+        found.breaks,
+        snapshot.nodes["live"][nodes] != 0,
+        snapshot.nodes["stage"][nodes] == Stage.PRODUCTION,
+    )
+    columns = [np.bincount(registry if mark is None else registry[mark], minlength=1) for mark in marks]
+    teams: dict[str, list[int]] = {}
+    for hit in found.counts.registries:
+        numbers = teams.setdefault(known[hit].team, [0] * len(columns)) if hit in known else []
+        for place, column in enumerate(columns[: len(numbers)]):
+            numbers[place] += int(column[hit]) if hit < len(column) else 0
+    listed = [TeamCounts(team, *numbers) for team, numbers in teams.items()]
+    listed.sort(key=lambda t: (-t.live, -t.production, -t.breaking, -t.affected, t.team))
+    return listed[:TEAMS_SHOWN]
 
 
 class _Page:

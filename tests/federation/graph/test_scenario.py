@@ -1,55 +1,14 @@
 """encoder:3 (team A) → ranker:5 (team B) → search-blend:7 (team C, live): what each question answers."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from adapters import Column, Dataset, Lineage, ModelRecord, Schema, VersionRecord
 from federation.access import EVERYTHING, View
 from federation.graph.graph import Question
 from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
 from federation.references import parse
-from tests.federation.graph.estate import Estate
-
-VECTOR = Schema(inputs=(Column("text", "string"),), outputs=(Column("vector", "float", shape=(-1, 128)),))
-WIDER = replace(VECTOR, outputs=(Column("vector", "float", shape=(-1, 256)),))
-MORE = replace(VECTOR, outputs=(*VECTOR.outputs, Column("norm", "float")))
-CLICKS = Lineage(
-    run_id="r1", commit="0123456789abcdef", repository="git@x", datasets=(Dataset("clicks", "d1"),)
-)
-
-
-@dataclass
-class Chain:
-    estate: Estate
-    encoder: ModelRecord
-    third: VersionRecord
-    ranker: VersionRecord
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Chain:
-    estate = Estate(tmp_path)
-    for name, team in (("texts", "a"), ("ranking", "b"), ("search", "c")):
-        estate.join(name, team)
-    encoder = estate.model("encoder", aliases={"champion": "3"})
-    third = estate.version(encoder, "3", schema=VECTOR, lineage=CLICKS, stage="Production")
-    fourth = estate.version(encoder, "4", schema=WIDER)
-    fifth = estate.version(encoder, "5", schema=MORE)
-    estate.put("texts", encoder, third, fourth, fifth)
-    ranker = estate.model("ranker")
-    five = estate.version(ranker, "5", stage="Staging", tags={"depends_on": "texts/encoder:3"})
-    estate.put("ranking", ranker, five)
-    follower = estate.model("follower")
-    estate.put(
-        "ranking", follower, estate.version(follower, "1", tags={"depends_on": "texts/encoder@champion"})
-    )
-    blend = estate.model("search-blend")
-    seven = estate.version(blend, "7", stage="Production", tags={"depends_on": "ranking/ranker:5"})
-    estate.put("search", blend, seven, estate.endpoint("blend-live", seven))
-    estate.settle()
-    return Chain(estate, encoder, third, five)
+from tests.federation.graph.chain import MORE, Chain
 
 
 def test_archiving_breaks_who_pins_or_follows_and_affects_the_rest(chain: Chain) -> None:

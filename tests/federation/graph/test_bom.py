@@ -1,0 +1,66 @@
+"""Bills of materials, against CycloneDX's own schema."""
+
+import json
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from federation.access import EVERYTHING, View
+from federation.graph.subject import ImpactQuestionError
+from federation.references import parse
+from tests.federation.graph.chain import Chain
+
+
+def bill(chain: Chain, ref: str, view: View = EVERYTHING) -> dict[str, object]:
+    text = chain.estate.graph.bill(view, parse(ref))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def test_a_bill_lists_everything_upstream_and_is_valid(chain: Chain) -> None:
+    estate = chain.estate
+    model = estate.model("final", license="apache-2.0")
+    odd = estate.version(
+        model,
+        "1 a",
+        license="Our Own Licence 2",
+        artifact_digest="sha256:" + "ab" * 32,
+        artifact_uri="s3://bucket/a b",
+        tags={"depends_on": "search/search-blend@stage:production ranking/follower:1 nowhere/x:1"},
+    )
+    plain = estate.version(model, "2", tags={"depends_on": "search/final:1%20a"})
+    estate.put("search", model, odd, plain)
+    estate.settle()
+    found = bill(chain, "search/final:2")
+    by_ref = {c["bom-ref"]: c for c in found["components"]}  # type: ignore[attr-defined]
+    assert set(by_ref) == {
+        "search/final:1 a",
+        "search/search-blend:7",
+        "ranking/ranker:5",
+        "ranking/follower:1",
+        "texts/encoder:3",
+        "dataset:clicks#d1",
+        "commit:0123456789abcdef",
+        "run:texts/r1",
+    }
+    assert by_ref["texts/encoder:3"]["type"] == "machine-learning-model"
+    assert by_ref["dataset:clicks#d1"]["type"] == "data"
+    assert by_ref["search/final:1 a"]["licenses"] == [{"license": {"name": "Our Own Licence 2"}}]
+    top = found["metadata"]["component"]  # type: ignore[index]
+    assert (top["bom-ref"], top["licenses"]) == ("search/final:2", [{"license": {"id": "Apache-2.0"}}])
+    needs = {d["ref"]: d.get("dependsOn", []) for d in found["dependencies"]}  # type: ignore[attr-defined]
+    assert needs["search/final:1 a"] == ["ranking/follower:1", "search/search-blend:7"]
+    assert needs["ranking/follower:1"] == ["texts/encoder:3"]
+    assert found["properties"] == [{"name": "waypost:unresolved", "value": "search/final:1 a nowhere/x:1"}]
+
+
+def test_a_bill_names_nothing_hidden(chain: Chain) -> None:
+    found = bill(chain, "search/search-blend:7", View.of([chain.estate.ids["search"]]))
+    assert "components" not in found
+
+
+def test_a_bill_is_of_one_version(chain: Chain) -> None:
+    with pytest.raises(ImpactQuestionError, match="one version"):
+        bill(chain, "texts/encoder")
