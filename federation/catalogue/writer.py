@@ -14,73 +14,24 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, select
 
-from adapters import EndpointRecord, Key, Kind, ModelRecord, Record, VersionRecord
+from adapters import EndpointRecord, Key, Kind, ModelRecord, VersionRecord
 from federation import bulk, tables
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.history import Settled, write_spans
+from federation.catalogue.news import DELETED, Existing, News
+from federation.catalogue.origin import Origin
 from federation.changes import Change
 from federation.database import micros
-from federation.journal.entry import SYSTEM, Action, Entry
+from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.references import Reference, decode_part, encode_part
-from federation.stages import StageRules, decide
+from federation.stages import decide
 
 COMMON = ("body", "digest", "created_at", "updated_at", "first_seen_at")
 DERIVED = ("stage", "stage_reason", "deployed", "schema_read")
 TABLES: Mapping[Kind, Table] = {"model": tables.model, "version": tables.version, "endpoint": tables.endpoint}
 NATIVE_STAGES = ("stage", "approval", "lifecycle")
-CREATED = {
-    "model": Action.MODEL_CREATED,
-    "version": Action.VERSION_CREATED,
-    "endpoint": Action.ENDPOINT_CREATED,
-}
-CHANGED = {
-    "model": Action.MODEL_CHANGED,
-    "version": Action.VERSION_CHANGED,
-    "endpoint": Action.ENDPOINT_CHANGED,
-}
-DELETED = {
-    "model": Action.MODEL_DELETED,
-    "version": Action.VERSION_DELETED,
-    "endpoint": Action.ENDPOINT_DELETED,
-}
-RESTORED = {
-    "model": Action.MODEL_RESTORED,
-    "version": Action.VERSION_RESTORED,
-    "endpoint": Action.ENDPOINT_RESTORED,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where records come from, and when the change they show must have happened.
-
-    It happened after `after` (None: nobody looked before) and not later than `by`. `importing` is a
-    registry's first scan.
-    """
-
-    registry_id: int
-    registry: str
-    rules: StageRules
-    by: datetime
-    after: datetime | None = None
-    importing: bool = False
-    actor: str | None = None
-    """The principal whose operation caused it; None where a sync observed it."""
-
-    @property
-    def source(self) -> str:
-        """import, sync or operation, as a span keeps it."""
-        return "import" if self.importing else "operation" if self.actor else "sync"
-
-
-class Existing(NamedTuple):
-    """What the catalogue has of a record."""
-
-    id: int
-    digest: bytes
-    deleted: bool
 
 
 class Parent(NamedTuple):
@@ -99,7 +50,7 @@ class Writer:
 
     connection: Connection
     origin: Origin
-    batch: Batch = field(default_factory=Batch)
+    news: News = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     seen: dict[Kind, list[int]] = field(default_factory=lambda: {"model": [], "version": [], "endpoint": []})
     """Surrogate ids of every record given, changed or not."""
@@ -107,7 +58,14 @@ class Writer:
     """Versions whose model is not known (yet)."""
     _touched: set[int] = field(default_factory=set)
     """Versions whose stage or aliases may follow from what changed."""
-    _imported: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.news = News(self.origin)
+
+    @property
+    def batch(self) -> Batch:
+        """The entries and changes so far."""
+        return self.news.batch
 
     def write(self, records: Sequence[Encoded[Any]]) -> None:
         """Take records in: models, then versions, then endpoints, then what follows from them."""
@@ -118,17 +76,7 @@ class Writer:
         self._versions(by_kind["version"])
         self._endpoints(by_kind["endpoint"])
         self._settle()
-        if self._imported:
-            pairs = [list(pair) for pair in self._imported]
-            self.batch.record(
-                Entry(
-                    action=Action.CATALOGUE_IMPORTED,
-                    registry=self.origin.registry,
-                    details={"records": pairs},
-                ),
-                self.origin.registry_id,
-            )
-            self._imported = []
+        self.news.flush_import()
 
     def delete(self, kind: Kind, ids: Iterable[int]) -> None:
         """Tombstone what is proved absent; a model takes its versions along."""
@@ -160,7 +108,7 @@ class Writer:
                 ref = self._ref(names[row.model_id], row.version)
             elif kind == "model":
                 ref = self._ref(row.name)
-            self._news(kind, row.id, DELETED[kind], ref, {"key": row.native_id})
+            self.news.tell(kind, row.id, DELETED[kind], ref, {"key": row.native_id})
         self.counts["deleted"] += len(rows)
         self._settle()
 
@@ -193,7 +141,8 @@ class Writer:
             ],
         )
         for i, encoded in zip(ids, fresh, strict=True):
-            self._created("model", i, encoded, Reference(self.origin.registry, encoded.record.name))
+            self.seen["model"].append(i)
+            self.news.created("model", i, encoded, Reference(self.origin.registry, encoded.record.name))
         old = self._bodies(tables.model, [existing.id for existing, _ in stale])
         self._rewrite(
             tables.model,
@@ -202,7 +151,7 @@ class Writer:
         )
         for existing, encoded in stale:
             before = codec.decode_model(old[existing.id])
-            self._changed(
+            self.news.changed(
                 "model",
                 existing,
                 before,
@@ -226,7 +175,9 @@ class Writer:
                 else Action.ALIAS_MOVED
             )
             ref = Reference(self.origin.registry, after.name, alias=alias)
-            self._news("model", model_id, action, ref, {}, before={"version": was}, after={"version": now})
+            self.news.tell(
+                "model", model_id, action, ref, {}, before={"version": was}, after={"version": now}
+            )
         if names:
             versions = tables.version.c
             query = select(versions.id).where(
@@ -255,9 +206,9 @@ class Writer:
             derived = (stage, reason, False, record.schema is not None)
             rows.append((*identity, *derived, *self._common(encoded)))
             settled.append(Settled(i, parent.id, _holds(stage, aliases)))
-            self._created(
-                "version", i, encoded, Reference(self.origin.registry, parent.name, record.version), stage
-            )
+            self.seen["version"].append(i)
+            ref = Reference(self.origin.registry, parent.name, record.version)
+            self.news.created("version", i, encoded, ref, stage)
         bulk.insert(
             self.connection,
             tables.version,
@@ -271,7 +222,7 @@ class Writer:
             record = encoded.record
             parent = models[record.model.native_id]
             ref = Reference(self.origin.registry, parent.name, record.version)
-            self._changed("version", existing, codec.decode_version(old[existing.id]), record, ref)
+            self.news.changed("version", existing, codec.decode_version(old[existing.id]), record, ref)
             self._touched.add(existing.id)
 
     def _endpoints(self, records: Mapping[str, Encoded[EndpointRecord]]) -> None:
@@ -293,9 +244,12 @@ class Writer:
             [(existing, e, _endpoint(e.record)) for existing, e in stale],
         )
         for i, encoded in zip(ids, fresh, strict=True):
-            self._created("endpoint", i, encoded, None)
+            self.seen["endpoint"].append(i)
+            self.news.created("endpoint", i, encoded, None)
         for existing, encoded in stale:
-            self._changed("endpoint", existing, codec.decode_endpoint(old[existing.id]), encoded.record, None)
+            self.news.changed(
+                "endpoint", existing, codec.decode_endpoint(old[existing.id]), encoded.record, None
+            )
         self._unserve(tables.traffic.c.endpoint_id, [existing.id for existing, _ in stale])
         served = [*zip(ids, fresh, strict=True), *((existing.id, e) for existing, e in stale)]
         natives = {t.version.native_id for _, e in served for t in e.record.traffic}
@@ -339,7 +293,7 @@ class Writer:
                     {"stage": stage, "reason": reason},
                 )
                 native = {k: v for k in NATIVE_STAGES if (v := getattr(record, k)) is not None}
-                self._news(
+                self.news.tell(
                     "version",
                     row.id,
                     Action.STAGE_CHANGED,
@@ -446,74 +400,6 @@ class Writer:
             (*columns, "body", "digest", "created_at", "updated_at", "deleted_at"),
             [(*extra, *self._common(encoded)[:4], None, existing.id) for existing, encoded, extra in rows],
         )
-
-    def _created(
-        self,
-        kind: Kind,
-        target_id: int,
-        encoded: Encoded[Any],
-        ref: Reference | None,
-        stage: str | None = None,
-    ) -> None:
-        record: Record = encoded.record
-        self.seen[kind].append(target_id)
-        self.batch.change(Change(kind, target_id, self.origin.registry_id))
-        if self.origin.importing:
-            self._imported.append((f"{kind} {record.key.native_id}", encoded.digest.hex()))
-            return
-        details = {"key": record.key.native_id, "digest": encoded.digest.hex()}
-        creator = getattr(record, "creator", None) or getattr(record, "owner", None)
-        withheld = self.batch.withhold({"creator": creator}, subject=creator)
-        after = None if stage is None else {"stage": stage}
-        self._news(kind, target_id, CREATED[kind], ref, details, after=after, withheld=withheld)
-
-    def _changed(
-        self, kind: Kind, existing: Existing, before: Record, after: Record, ref: Reference | None
-    ) -> None:
-        self.batch.change(Change(kind, existing.id, self.origin.registry_id))
-        if existing.deleted:
-            self._news(kind, existing.id, RESTORED[kind], ref, {"key": after.key.native_id})
-            return
-        found = codec.differences(before, after)
-        found.pop("aliases", None)
-        if found:
-            # Values may be free text or name people, so the entry commits to them and names only the fields.
-            withheld = self.batch.withhold(
-                {
-                    "before": codec.to_json({name: pair[0] for name, pair in found.items()}),
-                    "after": codec.to_json({name: pair[1] for name, pair in found.items()}),
-                }
-            )
-            details = {"key": after.key.native_id, "fields": list(found)}
-            self._news(kind, existing.id, CHANGED[kind], ref, details, withheld=withheld)
-
-    def _news(
-        self,
-        kind: Kind,
-        target_id: int,
-        action: Action,
-        ref: Reference | None,
-        details: Mapping[str, Any],
-        *,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-        withheld: Mapping[str, bytes] | None = None,
-    ) -> None:
-        self.batch.change(Change(kind, target_id, self.origin.registry_id))
-        entry = Entry(
-            action=action,
-            actor=self.origin.actor or SYSTEM,
-            ref=None if ref is None else str(ref),
-            registry=self.origin.registry,
-            targets={kind: target_id},
-            before=before,
-            after=after,
-            not_before=self.origin.after,
-            not_after=self.origin.by,
-            details=details,
-            commitments=withheld or {},
-        )
-        self.batch.record(entry, self.origin.registry_id)
 
 
 def _micros(time: datetime | None) -> int | None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, select, update
 
 from adapters import (
     Adapter,
@@ -30,13 +30,14 @@ from adapters import (
 from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
-from federation.catalogue.writer import TABLES, Origin, Writer
+from federation.catalogue.origin import Origin
+from federation.catalogue.writer import TABLES, Writer
 from federation.changes import Change
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.registries import RegistryError, open_adapter, rules_of
-from federation.sync import absence, lease
+from federation.sync import absence, lease, quarantine
 from federation.sync.calls import Abandoned, call
 
 log = structlog.get_logger(__name__)
@@ -313,7 +314,7 @@ def _take(this: Run, page: Page) -> None:
             )
             for record in writer.orphans
         ]
-        _quarantine(this, writer, [*bad, *orphaned], [e.record.key.native_id for e in encoded])
+        _set_aside(this, writer, [*bad, *orphaned], [e.record.key.native_id for e in encoded])
     for kind, ids in writer.seen.items():
         this.seen.add(kind, ids)
 
@@ -333,33 +334,9 @@ def _sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], lis
     return encoded, bad, gone
 
 
-def _quarantine(this: Run, writer: Writer, bad: list[BadRecordError], good: list[str]) -> None:
-    """Keep what could not be read by name and reason; what can be read again leaves."""
-    held = tables.quarantine.c
-    connection, registry = writer.connection, this.registry
-    mine = held.registry_id == registry.id
-    known = set(connection.execute(select(held.native).where(mine)).scalars())
-    released = known.intersection(good)
-    if released:
-        connection.execute(delete(tables.quarantine).where(mine, held.native.in_(sorted(released))))
-    for error in {error.native: error for error in bad}.values():
-        this.errors.append(str(error))
-        native = error.native.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        if native in known:
-            connection.execute(
-                update(tables.quarantine)
-                .where(mine, held.native == native)
-                .values(error=str(error), last_seen_at=now())
-            )
-            continue
-        row = {"registry_id": registry.id, "native": native, "error": str(error)}
-        connection.execute(insert(tables.quarantine).values(**row, first_seen_at=now(), last_seen_at=now()))
-        this.counts["quarantined"] += 1
-        entry = Entry(action=Action.RECORD_QUARANTINED, registry=registry.name, details={"key": native})
-        writer.batch.record(entry, registry.id)
-    for native in sorted(released):
-        entry = Entry(action=Action.RECORD_RELEASED, registry=registry.name, details={"key": native})
-        writer.batch.record(entry, registry.id)
+def _set_aside(this: Run, writer: Writer, bad: list[BadRecordError], good: list[str]) -> None:
+    this.errors += [str(error) for error in bad]
+    this.counts["quarantined"] += quarantine.keep(writer, bad, good)
 
 
 def _settle_absent(this: Run) -> None:
@@ -378,7 +355,7 @@ def _settle_absent(this: Run) -> None:
     with this.chunk() as writer:
         encoded, bad, _ = _sort_out(Page(tuple(there)))
         writer.write(encoded)
-        _quarantine(this, writer, bad, [])
+        _set_aside(this, writer, bad, [])
         for kind in TABLES:
             writer.delete(kind, [candidate.id for candidate in gone if candidate.kind == kind])
         if held or registry.held:

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, insert, select, update
 from adapters import EndpointRecord, Key, Kind, ModelRecord, Record, Traffic, VersionRecord
 from federation import schema, tables
 from federation.catalogue import codec
-from federation.catalogue.writer import Origin, Writer
+from federation.catalogue.origin import Origin
+from federation.catalogue.writer import Writer
 from federation.changes import Change
 from federation.database import now, open_engine, writing
 from federation.graph.follower import GraphFollower

@@ -1,0 +1,134 @@
+"""The news of a chunk: what is told to the journal and to the followers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from adapters import Kind, Record
+from federation.catalogue import codec
+from federation.catalogue.codec import Encoded
+from federation.catalogue.origin import Origin
+from federation.changes import Change
+from federation.journal.entry import SYSTEM, Action, Entry
+from federation.journal.log import Batch
+from federation.references import Reference
+
+CREATED = {
+    "model": Action.MODEL_CREATED,
+    "version": Action.VERSION_CREATED,
+    "endpoint": Action.ENDPOINT_CREATED,
+}
+CHANGED = {
+    "model": Action.MODEL_CHANGED,
+    "version": Action.VERSION_CHANGED,
+    "endpoint": Action.ENDPOINT_CHANGED,
+}
+DELETED = {
+    "model": Action.MODEL_DELETED,
+    "version": Action.VERSION_DELETED,
+    "endpoint": Action.ENDPOINT_DELETED,
+}
+RESTORED = {
+    "model": Action.MODEL_RESTORED,
+    "version": Action.VERSION_RESTORED,
+    "endpoint": Action.ENDPOINT_RESTORED,
+}
+
+
+class Existing(NamedTuple):
+    """What the catalogue has of a record."""
+
+    id: int
+    digest: bytes
+    deleted: bool
+
+
+@dataclass(slots=True)
+class News:
+    """Collects entries and changes in `batch`. An import tells one entry per chunk instead of one per record."""
+
+    origin: Origin
+    batch: Batch = field(default_factory=Batch)
+    imported: list[tuple[str, str]] = field(default_factory=list)
+
+    def flush_import(self) -> None:
+        """The entry of an import: pairs of key and digest."""
+        if self.imported:
+            pairs = [list(pair) for pair in self.imported]
+            self.batch.record(
+                Entry(
+                    action=Action.CATALOGUE_IMPORTED,
+                    registry=self.origin.registry,
+                    details={"records": pairs},
+                ),
+                self.origin.registry_id,
+            )
+            self.imported = []
+
+    def created(
+        self,
+        kind: Kind,
+        target_id: int,
+        encoded: Encoded[Any],
+        ref: Reference | None,
+        stage: str | None = None,
+    ) -> None:
+        record: Record = encoded.record
+        self.batch.change(Change(kind, target_id, self.origin.registry_id))
+        if self.origin.importing:
+            self.imported.append((f"{kind} {record.key.native_id}", encoded.digest.hex()))
+            return
+        details = {"key": record.key.native_id, "digest": encoded.digest.hex()}
+        creator = getattr(record, "creator", None) or getattr(record, "owner", None)
+        withheld = self.batch.withhold({"creator": creator}, subject=creator)
+        after = None if stage is None else {"stage": stage}
+        self.tell(kind, target_id, CREATED[kind], ref, details, after=after, withheld=withheld)
+
+    def changed(
+        self, kind: Kind, existing: Existing, before: Record, after: Record, ref: Reference | None
+    ) -> None:
+        """Something known has another digest, or is back from its tombstone."""
+        self.batch.change(Change(kind, existing.id, self.origin.registry_id))
+        if existing.deleted:
+            self.tell(kind, existing.id, RESTORED[kind], ref, {"key": after.key.native_id})
+            return
+        found = codec.differences(before, after)
+        found.pop("aliases", None)
+        if found:
+            # Values may be free text or name people, so the entry commits to them and names only the fields.
+            withheld = self.batch.withhold(
+                {
+                    "before": codec.to_json({name: pair[0] for name, pair in found.items()}),
+                    "after": codec.to_json({name: pair[1] for name, pair in found.items()}),
+                }
+            )
+            details = {"key": after.key.native_id, "fields": list(found)}
+            self.tell(kind, existing.id, CHANGED[kind], ref, details, withheld=withheld)
+
+    def tell(
+        self,
+        kind: Kind,
+        target_id: int,
+        action: Action,
+        ref: Reference | None,
+        details: Mapping[str, Any],
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        withheld: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self.batch.change(Change(kind, target_id, self.origin.registry_id))
+        entry = Entry(
+            action=action,
+            actor=self.origin.actor or SYSTEM,
+            ref=None if ref is None else str(ref),
+            registry=self.origin.registry,
+            targets={kind: target_id},
+            before=before,
+            after=after,
+            not_before=self.origin.after,
+            not_after=self.origin.by,
+            details=details,
+            commitments=withheld or {},
+        )
+        self.batch.record(entry, self.origin.registry_id)

@@ -1,0 +1,46 @@
+"""Quarantine: records that could not be understood, kept by name and reason until they can be read again."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select, update
+
+from adapters import BadRecordError
+from federation import tables
+from federation.catalogue.writer import Writer
+from federation.database import now
+from federation.journal.entry import Action, Entry
+
+
+def keep(writer: Writer, bad: Sequence[BadRecordError], good: Sequence[str]) -> int:
+    """Keep the bad records; those that could be read again (`good`, native ids) leave. Returns how many are new."""
+    held = tables.quarantine.c
+    connection, origin = writer.connection, writer.origin
+    mine = held.registry_id == origin.registry_id
+    known = set(connection.execute(select(held.native).where(mine)).scalars())
+    released = sorted(known.intersection(good))
+    if released:
+        connection.execute(delete(tables.quarantine).where(mine, held.native.in_(released)))
+    new = 0
+    for error in {error.native: error for error in bad}.values():
+        native = error.native.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        if native in known:
+            connection.execute(
+                update(tables.quarantine)
+                .where(mine, held.native == native)
+                .values(error=str(error), last_seen_at=now())
+            )
+            continue
+        new += 1
+        row = {"registry_id": origin.registry_id, "native": native, "error": str(error)}
+        connection.execute(insert(tables.quarantine).values(**row, first_seen_at=now(), last_seen_at=now()))
+        _tell(writer, Action.RECORD_QUARANTINED, native)
+    for native in released:
+        _tell(writer, Action.RECORD_RELEASED, native)
+    return new
+
+
+def _tell(writer: Writer, action: Action, native: str) -> None:
+    origin = writer.origin
+    writer.batch.record(
+        Entry(action=action, registry=origin.registry, details={"key": native}), origin.registry_id
+    )
