@@ -32,6 +32,7 @@ from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundErro
 from adapters.records import Key, ModelRecord, PageToken, Record, VersionRecord, Watermark
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
+from adapters.vertex.cursor import Cursor, begin
 from adapters.vertex.labels import own_labels, replace_labels, shown_by
 from adapters.vertex.mapping import (
     TOKEN_LABEL,
@@ -46,7 +47,8 @@ from adapters.vertex.mapping import (
     version_key,
     version_number,
 )
-from adapters.vertex.sweep import Cursor, Memory, Reader, Sweep, begin
+from adapters.vertex.reader import Memory, Reader
+from adapters.vertex.sweep import Sweep
 
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}|[0-9]{1,20}")
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
@@ -110,12 +112,13 @@ class VertexAdapter(Adapter):
             now = time.time()
             cursor = Cursor.from_token(page) if page else begin(since, self.config.sweep_every, now)
             sweep = Sweep(self._reader, cursor, read_ahead=limit)
-        result = sweep.take(limit)
-        if limit < _KEEP_FROM:
-            sweep.close()
-        elif not sweep.closed:
-            self._sweep = sweep
-        return result
+        try:
+            return sweep.take(limit)
+        finally:
+            if limit < _KEEP_FROM:
+                sweep.close()
+            elif not sweep.closed:
+                self._sweep = sweep
 
     def get(self, key: Key) -> Record:
         if key.kind == "model":

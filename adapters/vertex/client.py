@@ -23,6 +23,8 @@ PAGE = 100
 """Rows a List call asks for: the most the service gives."""
 PAGES = 10_000
 """Pages after which a listing is taken for one that never ends."""
+PATIENCE = 20.0
+"""Longest wait, in seconds, for the budget of calls."""
 _IMPORT_LOCK = threading.Lock()
 
 
@@ -49,7 +51,7 @@ class VertexClient:
 
     def __init__(self, config: VertexConfig) -> None:
         self.config = config
-        self.quota = Quota(config.quota_per_minute, patience=config.timeout)
+        self.quota = Quota(config.quota_per_minute, patience=min(config.timeout, PATIENCE))
         self._lock = threading.Lock()
         self._sdk: Sdk | None = None
         self._services: dict[str, Any] = {}

@@ -10,6 +10,10 @@ from adapters.errors import TransientError
 WINDOW = 60.0
 
 
+class BudgetSpentError(TransientError):
+    """The registry's own budget has no call left for longer than the caller waits."""
+
+
 class Quota:
     """At most `per_minute` calls in any 60 seconds; one call more waits, up to `patience` seconds."""
 
@@ -22,14 +26,14 @@ class Quota:
     def spend(self) -> None:
         """Take one call from the budget, waiting for it if need be.
 
-        Raises TransientError with `retry_after` where the wait would be longer than the patience, or
+        Raises BudgetSpentError with `retry_after` where the wait would be longer than the patience, or
         after close.
         """
         deadline = self._clock() + self._patience
         while (wait := self._reserve()) > 0:
             left = deadline - self._clock()
             if wait > left or self._closed.is_set():
-                raise TransientError(
+                raise BudgetSpentError(
                     f"the budget of {self._spent.maxlen} calls a minute is spent for {wait:.0f} s more: "
                     "raise quota_per_minute if the project has a larger quota",
                     retry_after=wait,

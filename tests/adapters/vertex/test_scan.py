@@ -323,6 +323,34 @@ def test_the_budget_holds_for_a_whole_scan(
     assert 50 < caught.value.retry_after <= 60
 
 
+def test_a_scan_waits_for_its_budget_and_loses_nothing(
+    team: Vendor, make_adapter: MakeAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scan(make_adapter())
+    monkeypatch.setattr("adapters.vertex.quota.WINDOW", 0.4)
+    began = time.monotonic()
+    assert scan(make_adapter(quota_per_minute=3), limit=100) == whole
+    assert time.monotonic() - began > 2 * 0.4, "eight calls are three windows"
+
+
+def test_a_slow_service_gets_short_pages_and_is_asked_once(
+    team: Vendor, emulator: VertexEmulator, adapter: VertexAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scan(adapter)
+    emulator.faults.clear()
+    emulator.faults.fail("ListModelVersions", matching="clicks", hang=1.5, code="OK")
+    monkeypatch.setattr("adapters.vertex.sweep.PAGE_SECONDS", 0.1)
+    monkeypatch.setattr("adapters.vertex.sweep.EMPTY_PAGE_SECONDS", 0.1)
+    first = adapter.scan(since=None, page=None, limit=100)
+    assert named(list(first.records)) == ["fraud", "fraud:1", "fraud:2"]  # type: ignore[arg-type]
+    with pytest.raises(TransientError, match="not yet answered"):
+        adapter.scan(since=None, page=first.next, limit=100)
+    monkeypatch.undo()
+    rest = adapter.scan(since=None, page=first.next, limit=100)
+    assert [*first.records, *rest.records] == whole
+    assert emulator.faults.calls["ListModelVersions"] == 2
+
+
 def test_a_page_reads_concurrently_and_not_more_than_allowed(
     vendor: Vendor, emulator: VertexEmulator, make_adapter: MakeAdapter
 ) -> None:
