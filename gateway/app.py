@@ -1,7 +1,10 @@
 """The HTTP application: every route with its permission, behind the front, with problems for errors."""
 
 import asyncio
+import ctypes
 import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +20,7 @@ from federation.access import LOCAL, Principal
 from gateway import docs
 from gateway.api import audit, graph, health, models, registries, search
 from gateway.api.requests import (
-    check_path,
+    check_address,
     check_permission,
     provide_principal,
     provide_view,
@@ -31,6 +34,7 @@ from gateway.waypost import Waypost
 
 API = "/api/v1"
 POSITION = b"waypost-position"
+PR_SET_PDEATHSIG = 1
 WAIT = 1.0
 """Seconds a read waits for the followers to pass the position it was sent."""
 
@@ -41,10 +45,17 @@ class UndeclaredRouteError(Exception):
 
 def create() -> Front:
     """The application of an API process; the configuration is the file in `WAYPOST_CONFIG`."""
+    end_with_parent()
     settings = load_settings(Path(os.environ["WAYPOST_CONFIG"]))
     configure_logs(settings.log)
     waypost = Waypost(settings)
     return create_app(waypost, on_start=lambda: waypost.wake.listen("api", waypost.reload))
+
+
+def end_with_parent() -> None:
+    """Ask Linux to end this process when its supervisor is gone, however that went."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None) -> Front:
@@ -94,7 +105,7 @@ async def authenticate(scope: Scope) -> Principal:
 
 async def before(request: Request[Any, Any, Any]) -> None:
     """Before every handler: the path is sound, and followers have passed the position the caller has seen."""
-    check_path(request)
+    check_address(request)
     asked = request.headers.get("waypost-position")
     if asked is None:
         return

@@ -86,11 +86,11 @@ class Waypost:
 
     @property
     def served(self) -> int:
-        """The change position that reads of this process have taken in."""
+        """The change position that reads of this process have taken in; -1 before index and graph exist."""
         try:
             return min(self.search.position, self.graph.position())
         except DamagedError:
-            return 0
+            return -1
 
     def prepare(self) -> list[str]:
         """Bring schema and registries in line with code and file; returns a line per registry that changed.

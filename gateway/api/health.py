@@ -44,6 +44,8 @@ def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
             found = schema.current(connection)
         if found != schema.LATEST:
             problems.append(f"the database has schema {found}, this Waypost needs {schema.LATEST}")
+        if waypost.served < 0:
+            problems.append("the search index and the graph are being built for the first time")
     except DatabaseError as error:
         problems.append(str(error))
     return Response(ReadyOut("unready" if problems else "ok", problems), status_code=503 if problems else 200)

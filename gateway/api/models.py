@@ -21,7 +21,7 @@ from gateway.api.out import (
     span_out,
     version_out,
 )
-from gateway.api.requests import needs, read_reference, read_time
+from gateway.api.requests import OptionalIdent, needs, read_reference, read_time
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
@@ -32,7 +32,7 @@ def show_model(
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
-    incarnation: FromQuery[int | None] = None,
+    incarnation: FromQuery[OptionalIdent] = None,
 ) -> ModelOut:
     """One model with its versions, newest first. A deleted one answers 410 with what was known, or by
     `incarnation`.
@@ -47,7 +47,7 @@ def show_version(
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
-    incarnation: FromQuery[int | None] = None,
+    incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
 ) -> VersionOut:
     """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant

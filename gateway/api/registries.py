@@ -1,11 +1,11 @@
 """Registries and their synchronisation."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, Parameter
+from litestar.params import FromPath, FromQuery
 from sqlalchemy import Connection, select
 
 from federation import registries, tables
@@ -18,13 +18,12 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.sync import absence, schedule
 from gateway.api.out import RegistryOut, SyncOut, registry_out
-from gateway.api.requests import needs
+from gateway.api.requests import Ident, needs
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 SYNC: dict[str, Any] = needs(Permission.SYNC)
-Ident = Annotated[int, Parameter(ge=1, le=2**62)]
 
 
 class SyncIn(msgspec.Struct, forbid_unknown_fields=True):

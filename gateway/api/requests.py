@@ -1,11 +1,12 @@
 """What every handler is given: the gateway, who asks, and what was asked for, read strictly."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.params import Parameter
 
 from federation.access import Permission, Principal, View
 from federation.references import Reference, parse
@@ -13,6 +14,9 @@ from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 LONGEST_REFERENCE = 8192
+Ident = Annotated[int, Parameter(ge=1, le=2**62)]
+OptionalIdent = Annotated[int | None, Parameter(ge=1, le=2**62)]
+"""A surrogate id; what no database can hold is refused here."""
 
 
 def provide_waypost(request: Request[Any, Any, Any]) -> Waypost:
@@ -57,19 +61,19 @@ def check_permission(connection: ASGIConnection[Any, Any, Any, Any], _: Any) -> 
         principal.require(permission, None, "any registry")
 
 
-def check_path(request: Request[Any, Any, Any]) -> None:
-    """Refuse a path that is not UTF-8 or holds raw control characters, before anything reads it. Errors: 400."""
-    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+def check_address(request: Request[Any, Any, Any]) -> None:
+    """Refuse an address that is not UTF-8 or holds raw control characters, before anything reads it. Errors: 400."""
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    query: bytes = request.scope.get("query_string") or b""
     try:
-        text = unquote_to_bytes(raw.split(b"?")[0]).decode("utf-8")
+        text = unquote_to_bytes(path.split(b"?")[0] + query).decode("utf-8")
     except UnicodeDecodeError:
         raise ProblemError(
-            400, "invalid-request", "the path is not UTF-8: percent-encode it as UTF-8"
+            400, "invalid-request", "the address is not UTF-8: percent-encode it as UTF-8"
         ) from None
     if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
-        raise ProblemError(
-            400, "invalid-request", "the path holds control characters: encode them as %25XX"
-        ) from None
+        detail = "the address holds control characters: inside a reference they are written %25XX"
+        raise ProblemError(400, "invalid-request", detail)
 
 
 def read_reference(text: str) -> Reference:

@@ -1,0 +1,92 @@
+"""A real gateway in processes of its own, over a database that tests can also write."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from sqlalchemy import Engine
+
+from federation import registries, schema
+from federation.database import open_engine, writing
+from federation.registries import RegistrySpec
+from gateway.demo.servers import Server, reserved_port, server
+
+SERVE = """
+import sys
+from pathlib import Path
+from gateway.logs import configure_logs
+from gateway.processes import serve
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    settings = load_settings(path)
+    configure_logs(settings.log)
+    waypost = Waypost(settings)
+    waypost.prepare()
+    waypost.close()
+    sys.exit(serve(settings, path, lambda address: None))
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running gateway: its process, its database, and a client."""
+
+    process: Server
+    url: str
+    engine: Engine
+    client: httpx.Client
+
+
+@contextmanager
+def served(
+    folder: Path, *, config: str = "", workers: int = 1, database: str = "sqlite:///waypost.db"
+) -> Iterator[Served]:
+    """Serve the configuration `config` (TOML) from a folder until the block ends."""
+    program, file = folder / "serve.py", folder / "waypost.toml"
+    program.write_text(SERVE)
+    with reserved_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        file.write_text(
+            f'[server]\nport = {port}\nworkers = {workers}\n[database]\nurl = "{database}"\n{config}'
+        )
+        client = httpx.Client(base_url=f"{url}/api/v1", timeout=10.0, trust_env=False)
+
+        def ready() -> bool:
+            try:
+                return httpx.get(f"{url}/health/ready", timeout=1.0, trust_env=False).is_success
+            except httpx.HTTPError:
+                return False
+
+        command = [sys.executable, str(program), str(file)]
+        environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
+        with (
+            client,
+            server(
+                "gateway",
+                command,
+                port=port,
+                log=folder / "gateway.log",
+                ready=ready,
+                environment=environment,
+            ) as it,
+        ):
+            engine = open_engine(
+                database.replace("sqlite:///waypost.db", f"sqlite:///{folder / 'waypost.db'}")
+            )
+            yield Served(it, url, engine, client)
+            engine.dispose()
+
+
+def migrated(url: str, *specs: RegistrySpec) -> Engine:
+    """A migrated database with these registries."""
+    engine = open_engine(url)
+    schema.migrate(engine)
+    with writing(engine) as connection:
+        registries.apply(connection, specs)
+    return engine
