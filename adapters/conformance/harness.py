@@ -179,8 +179,9 @@ class Harness(ABC):
         """
         optional = ("put_model", "tag", "alias", "stage", "serve", "spoil", "skew", "requests")
         offered = {name for name in optional if getattr(cls, name) is not getattr(Harness, name)}
-        offered |= {f"fault {fault.value}" for fault in cls.faults} | {"put", "drop", "fail_with"}
+        offered |= {f"fault {fault.value}" for fault in cls.faults} | {"put", "drop"}
         lists = {
+            "fail_with": cls.faults,
             "hostile_names": cls.hostile_names,
             "hostile_values": cls.hostile_values,
             "recreates": cls.recreates,

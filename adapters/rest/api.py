@@ -1,0 +1,244 @@
+"""The backend's API: authentication, single answers, and pages of a collection."""
+
+import base64
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from adapters.contract import Observer
+from adapters.errors import AuthError, InvalidError, TransientError
+from adapters.http import Endpoint, HttpClient, Reply
+from adapters.rest.config import Collection, RestConfig
+from adapters.rest.mapping import MappingError
+
+LINK = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+EARLY = 30.0
+"""Seconds before its end at which an OAuth2 token is renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page as the backend gave it. `next` is the cursor of the next, `at` the backend's clock (epoch seconds)."""
+
+    items: list[Any]
+    next: str | None
+    at: float | None
+
+
+class RestApi:
+    """One backend. Nothing is opened before the first call."""
+
+    def __init__(self, config: RestConfig) -> None:
+        self.config = config
+        parts = urlsplit(config.url)
+        self.origin, self.base = f"{parts.scheme}://{parts.netloc}", parts.path
+        self.host = parts.netloc
+        self._observer: Observer | None = None
+        self._client: HttpClient | None = None
+        self._ends = float("inf")
+
+    def observe(self, observer: Observer) -> None:
+        """Tell of every request from now on."""
+        self._observer = observer
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection; a later call opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def read(self, path: str, query: Mapping[str, Any] | None = None) -> Reply:
+        """The answer to a GET."""
+        return self._open().call("GET", self.base + path, params=query, repeatable=True)
+
+    def write(self, method: str, path: str, body: Any, etag: str | None) -> Reply:
+        """The answer to a request that changes something. It is sent once."""
+        client = self._open({"If-Match": etag} if etag else {})
+        try:
+            return client.call(method, self.base + path, body=body)
+        finally:
+            if etag:
+                client.close()
+
+    def page(
+        self, collection: Collection, path: str, cursor: str | None, size: int, since: float | None
+    ) -> Listed:
+        """One page of a listing. Errors: any `AdapterError`; `InvalidError` when pages repeat or lead elsewhere."""
+        target, query = self._place(collection, path, cursor, size)
+        if since is not None and collection.since is not None:
+            query[collection.since.param] = _time(since, collection.since.format)
+        reply = self.read(target, query)
+        body = reply.json()
+        try:
+            items = collection.items.of(body)
+            following = self._next(
+                collection, reply, body, cursor, items if isinstance(items, list) else [], size
+            )
+        except MappingError as error:
+            raise InvalidError(f"{self.host}{path}: {error}: correct `items` or `page`") from None
+        if not isinstance(items, list):
+            raise InvalidError(
+                f"{self.host}{path}: `items` ({collection.items!s}) finds no list in the answer"
+            )
+        if following is not None and following == cursor:
+            raise InvalidError(f"{self.host}{path}: the next page is this page again: correct `page.next`")
+        return Listed(items, following, _date(reply))
+
+    def _place(
+        self, collection: Collection, path: str, cursor: str | None, size: int
+    ) -> tuple[str, dict[str, Any]]:
+        """Path and query of a page."""
+        paging = collection.page
+        query: dict[str, Any] = dict(collection.query)
+        if paging.size:
+            query[paging.size] = str(self.size(collection, size))
+        if paging.style in ("next_url", "link") and cursor is not None:
+            parts = urlsplit(cursor)
+            return parts.path.removeprefix(self.base), parse_qs(parts.query, keep_blank_values=True)
+        if paging.style == "page":
+            query[paging.param] = cursor or str(paging.first)
+        elif paging.style in ("cursor", "offset") and cursor is not None:
+            query[paging.param] = cursor
+        return path, query
+
+    @staticmethod
+    def size(collection: Collection, limit: int) -> int:
+        """Records a page of the backend holds when so many are wanted. Numbered pages are always of one size."""
+        paging = collection.page
+        return min(limit, paging.size_value) if paging.size and paging.style != "page" else paging.size_value
+
+    def _next(
+        self, collection: Collection, reply: Reply, body: Any, cursor: str | None, items: list[Any], size: int
+    ) -> str | None:
+        paging = collection.page
+        full = len(items) >= self.size(collection, size)
+        match paging.style:
+            case "cursor":
+                assert paging.next is not None
+                found = paging.next.of(body)
+                return str(found) if found not in (None, "", False) else None
+            case "next_url":
+                assert paging.next is not None
+                found = paging.next.of(body)
+                return self._own(str(found), collection) if found else None
+            case "link":
+                match = LINK.search(reply.headers.get("link", ""))
+                return self._own(match[1], collection) if match else None
+            case "offset":
+                return str(int(cursor or 0) + len(items)) if full and items else None
+            case "page":
+                return str(int(cursor or paging.first) + 1) if full and items else None
+            case _:
+                return None
+
+    def _own(self, url: str, collection: Collection) -> str:
+        """Path and query of a next link, which must stay on the configured origin and below its base path."""
+        whole = urlsplit(urljoin(f"{self.origin}{self.base}{collection.path}", url))
+        if f"{whole.scheme}://{whole.netloc}" != self.origin or not whole.path.startswith(self.base):
+            raise InvalidError(
+                f"{self.host}: the next page is said to be at {whole.netloc or 'nowhere'}, outside the configured "
+                "`url`: it was not asked for"
+            )
+        return f"{whole.path}?{whole.query}"
+
+    def _open(self, more: Mapping[str, str] | None = None) -> HttpClient:
+        if self._client is not None and time.monotonic() > self._ends:
+            self.close()
+        if self._client is None:
+            self._client = self._make({})
+        return self._make(more) if more else self._client
+
+    def _make(self, more: Mapping[str, str]) -> HttpClient:
+        config = self.config
+        secrets = config.secrets
+        headers = {"Accept": "application/json", **config.headers, **more}
+        if config.auth == "bearer" and config.token is not None:
+            headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
+        elif config.auth == "api_key" and config.api_key is not None:
+            headers[config.api_key_header] = config.api_key.get_secret_value()
+        elif config.auth == "basic" and config.password is not None:
+            pair = f"{config.username}:{config.password.get_secret_value()}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        elif config.auth == "oauth2":
+            token = self._token()
+            secrets = (*secrets, token)
+            headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        endpoint = Endpoint(
+            url=self.origin,
+            timeout=config.timeout,
+            max_bytes=config.max_response_mb * 1024 * 1024,
+            headers=headers,
+            secrets=secrets,
+            allowed_networks=config.allowed_networks,
+        )
+        client = HttpClient(endpoint)
+        if self._observer is not None:
+            client.observer = self._observer
+        return client
+
+    def _token(self) -> SecretStr:
+        """A new token by OAuth2 client credentials. Errors: `AuthError`, `TransientError`."""
+        config = self.config
+        assert config.client_secret is not None
+        form = {"grant_type": "client_credentials", "scope": config.scope}
+        host = urlsplit(config.token_url).netloc
+        try:
+            reply = httpx.post(
+                config.token_url,
+                data={name: value for name, value in form.items() if value},
+                auth=(config.client_id, config.client_secret.get_secret_value()),
+                timeout=config.timeout,
+                trust_env=False,
+                follow_redirects=False,
+            )
+        except httpx.HTTPError as error:
+            raise TransientError(
+                f"{host} gives no token ({type(error).__name__}): it is tried again later"
+            ) from None
+        if reply.status_code >= 500 or reply.status_code == 429:
+            raise TransientError(
+                f"{host} answered {reply.status_code} instead of a token: it is tried again later"
+            )
+        try:
+            found = reply.json() if reply.status_code == 200 else {}
+            token, seconds = str(found["access_token"]), float(found.get("expires_in", 300))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise AuthError(
+                f"{host} answered {reply.status_code} without a token: check `client_id`, `client_secret` and `scope`"
+            ) from None
+        self._ends = time.monotonic() + max(1.0, seconds - EARLY)
+        return SecretStr(token)
+
+
+def fill(path: str, values: Mapping[str, Any]) -> str:
+    """A path with its names replaced by values, percent-encoded whole. Errors: `InvalidError` for `.` and `..`."""
+
+    def encoded(match: re.Match[str]) -> str:
+        value = str(values[match[1]])
+        if value in ("", ".", ".."):
+            raise InvalidError(f"{value!r} cannot stand in a path: rename it in the backend")
+        return quote(value, safe="")
+
+    return re.sub(r"\{(\w+)\}", encoded, path)
+
+
+def _time(at: float, form: str) -> str:
+    if form == "iso":
+        return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+    return str(int(at * 1000) if form == "epoch_ms" else int(at))
+
+
+def _date(reply: Reply) -> float | None:
+    try:
+        return parsedate_to_datetime(reply.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,248 @@
+"""The configuration of a REST registry: where it is, how it pages, what its answers mean, how it is written to."""
+
+from string import Formatter
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from adapters.contract import AdapterConfig
+from adapters.rest.mapping import Expression
+
+TEXTS = ("title", "type", "description", "owner", "license", "etag", "url")
+MODEL_FIELDS = frozenset({"name", "tags", "aliases", "created_at", "updated_at", *TEXTS})
+VERSION_FIELDS = frozenset(
+    {
+        "version", "description", "stage", "approval", "lifecycle", "tags", "metrics", "params", "framework", "license",
+        "owner", "creator", "artifact_uri", "artifact_digest", "created_at", "updated_at", "etag", "url", "run_id",
+        "commit", "repository",
+    }
+)  # fmt: skip
+
+
+class Part(BaseModel):
+    """A table inside the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Paging(Part):
+    """How a listing is paged.
+
+    `cursor`: `next` finds the cursor of the next page, sent as `param`. `next_url`: `next` finds its URL.
+    `link`: it is in the header `Link`, rel="next". `offset` and `page`: `param` counts records or pages;
+    the last page is the one with fewer records than `size_value`. `single`: there is one page.
+    """
+
+    style: Literal["single", "cursor", "next_url", "link", "offset", "page"] = "single"
+    param: str = ""
+    next: Expression | None = None
+    size: str = ""
+    size_value: int = Field(default=100, ge=1, le=1000)
+    first: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.style in ("cursor", "offset", "page") and not self.param:
+            raise ValueError(f"style = {self.style!r} needs `param`, the query parameter that carries it")
+        if self.style in ("cursor", "next_url") and self.next is None:
+            raise ValueError(f"style = {self.style!r} needs `next`, where the answer says how to go on")
+        return self
+
+
+class Since(Part):
+    """How to ask for what changed: a query parameter that takes a time, by the backend's own clock."""
+
+    param: str
+    format: Literal["epoch_ms", "epoch_s", "iso"] = "iso"
+    overlap: float = Field(default=5.0, ge=1.0)
+
+
+class Collection(Part):
+    """One kind of record: where it is listed, where one is read, and what its fields are.
+
+    `id` finds what `{id}` stands for in paths. Where an id can be used again after a deletion, `incarnation`
+    finds what tells the two apart, such as the time of creation.
+    """
+
+    path: str
+    one: str
+    items: Expression = Expression("@")
+    item: Expression = Expression("@")
+    id: Expression = Expression("id")
+    incarnation: Expression | None = None
+    query: dict[str, str] = {}
+    page: Paging = Paging()
+    since: Since | None = None
+    fields: dict[str, Expression]
+    sample: dict[str, Any] = {}
+
+    @field_validator("path", "one")
+    @classmethod
+    def _rooted(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError("paths start with / and are appended to `url`")
+        return value
+
+
+class Models(Collection):
+    """The models."""
+
+    @field_validator("fields")
+    @classmethod
+    def _known(cls, value: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked(value, MODEL_FIELDS, "name")
+
+
+class Versions(Collection):
+    """The versions: listed for each model (`{model}` in `path`), or all at once (`model` finds the model's id)."""
+
+    model: Expression | None = None
+
+    @field_validator("fields")
+    @classmethod
+    def _known(cls, value: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked(value, VERSION_FIELDS, "version")
+
+    @property
+    def nested(self) -> bool:
+        """Whether they are listed for each model."""
+        return "{model}" in self.path
+
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        if not self.nested and self.model is None:
+            raise ValueError("`model` must find the model's id, or `path` must contain {model}")
+        return self
+
+
+def _checked(fields: dict[str, Expression], known: frozenset[str], needed: str) -> dict[str, Expression]:
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        raise ValueError(f"no such field: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    if needed not in fields:
+        raise ValueError(f"`{needed}` is missing")
+    return fields
+
+
+class Write(Part):
+    """One request that changes something. Path and body may hold the names listed with the operation, in braces.
+
+    A string that is one name alone keeps its type: `{tags}` is an object. `if_match` sends the record's etag.
+    """
+
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
+    path: str
+    body: Any = None
+    if_match: bool = False
+
+
+NAMES: dict[str, frozenset[str]] = {
+    "set_stage": frozenset({"id", "model", "version", "value"}),
+    "set_alias": frozenset({"id", "alias", "version", "aliases"}),
+    "remove_alias": frozenset({"id", "alias", "aliases"}),
+    "set_tags": frozenset({"id", "model", "version", "tags", "changes"}),
+    "set_model_tags": frozenset({"id", "tags", "changes"}),
+    "register": frozenset({"name", "source", "description", "run_id", "tags", "token"}),
+    "delete": frozenset({"id", "model", "version"}),
+    "delete_model": frozenset({"id"}),
+}
+
+
+class Writes(Part):
+    """What can be written; what is left out cannot. `remove_alias` is `set_alias` with one fewer where left out."""
+
+    set_stage: Write | None = None
+    set_alias: Write | None = None
+    remove_alias: Write | None = None
+    set_tags: Write | None = None
+    set_model_tags: Write | None = None
+    register_version: Write | None = Field(default=None, alias="register")
+    delete: Write | None = None
+    delete_model: Write | None = None
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        for operation, known in NAMES.items():
+            write = self.of(operation)
+            used = set() if write is None else _used([write.path, write.body])
+            if used - known:
+                raise ValueError(
+                    f"{operation} has no {{{min(used - known)}}}: there are {', '.join(sorted(known))}"
+                )
+            if write is not None and operation == "register" and "token" not in used:
+                raise ValueError("register must send {token}, so that a repeated call makes one version")
+        return self
+
+    def of(self, operation: str) -> Write | None:
+        """The request of an operation, by its name in the configuration."""
+        found = getattr(self, "register_version" if operation == "register" else operation)
+        assert found is None or isinstance(found, Write)
+        return found
+
+
+def _used(value: Any) -> set[str]:
+    if isinstance(value, str):
+        return {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set[str]().union(*(_used(part) for part in parts))
+
+
+class Info(Part):
+    """Where the backend says who it is. Left out: its address is its identity."""
+
+    path: str
+    version: Expression = Expression("version")
+    identity: Expression = Expression("id")
+
+
+class RestConfig(AdapterConfig):
+    """A registry with a REST API of its own."""
+
+    url: str = Field(description="address of the API; every path is appended to it")
+    auth: Literal["none", "bearer", "api_key", "basic", "oauth2"] = Field(
+        default="none", description="how requests prove who we are"
+    )
+    token: SecretStr | None = Field(default=None, description="bearer: the token")
+    api_key: SecretStr | None = Field(default=None, description="api_key: the key")
+    api_key_header: str = Field(default="X-API-Key", description="api_key: the header that carries it")
+    username: str = Field(default="", description="basic: the user")
+    password: SecretStr | None = Field(default=None, description="basic: the password")
+    token_url: str = Field(default="", description="oauth2: where a token is asked for (client credentials)")
+    client_id: str = Field(default="", description="oauth2: the client's id")
+    client_secret: SecretStr | None = Field(default=None, description="oauth2: the client's secret")
+    scope: str = Field(default="", description="oauth2: the scope that is asked for")
+    headers: dict[str, str] = Field(default={}, description="further headers, without credentials")
+    info: Info | None = Field(default=None, description="where the backend says who it is")
+    models: Models = Field(description="how models are listed, read and mapped")
+    versions: Versions = Field(description="how versions are listed, read and mapped")
+    writes: Writes = Field(default=Writes(), description="the requests that change something")
+
+    @field_validator("url", "token_url")
+    @classmethod
+    def _web(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username):
+            raise ValueError("must be http:// or https:// and a host, without user or password")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {
+            "bearer": ("token",),
+            "api_key": ("api_key",),
+            "basic": ("username", "password"),
+            "oauth2": ("token_url", "client_id", "client_secret"),
+        }.get(self.auth, ())
+        missing = [name for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError(f'auth = "{self.auth}" needs {" and ".join(missing)}')
+        if self.models.incarnation is not None and not self.versions.nested:
+            raise ValueError("models.incarnation needs versions that are listed for each model")
+        return self
+
+    @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """Every credential that is configured."""
+        found = (self.token, self.api_key, self.password, self.client_secret)
+        return tuple(secret for secret in found if secret is not None)

@@ -1,0 +1,123 @@
+"""Expressions: JMESPath with a few functions for what APIs do to times and tags."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import jmespath
+from jmespath import exceptions, functions
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+class MappingError(ValueError):
+    """An expression cannot be used, or does not fit the answer it is applied to. One line."""
+
+
+class _Functions(functions.Functions):  # type: ignore[misc]
+    """`epoch_ms(n)` and `epoch_s(n)`: a number to ISO time. `iso(text)`: any ISO 8601 time in UTC (no zone: UTC).
+
+    `text(x)`: a number or string as text. `pairs(list, key, value)`: [{key, value}] to an object. All give null
+    for null.
+    """
+
+    @functions.signature({"types": ["number", "null"]})  # type: ignore[untyped-decorator]
+    def _func_epoch_ms(self, number: float | None) -> str | None:
+        return None if number is None else datetime.fromtimestamp(number / 1000, UTC).isoformat()
+
+    @functions.signature({"types": ["number", "null"]})  # type: ignore[untyped-decorator]
+    def _func_epoch_s(self, number: float | None) -> str | None:
+        return None if number is None else datetime.fromtimestamp(number, UTC).isoformat()
+
+    @functions.signature({"types": ["string", "null"]})  # type: ignore[untyped-decorator]
+    def _func_iso(self, text: str | None) -> str | None:
+        return None if text is None else _utc(text).isoformat()
+
+    @functions.signature({"types": ["number", "string", "null"]})  # type: ignore[untyped-decorator]
+    def _func_text(self, value: Any) -> str | None:
+        return None if value is None else str(value)
+
+    @functions.signature({"types": ["array", "null"]}, {"types": ["string"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
+    def _func_pairs(self, items: list[Any] | None, key: str, value: str) -> dict[str, Any]:
+        return {str(item[key]): item[value] for item in items or []}
+
+
+class _Compiled(Protocol):
+    def search(self, value: Any, options: Any = None) -> Any: ...
+
+
+class Expression(str):
+    """A JMESPath expression from the configuration. Checked when the configuration is read."""
+
+    compiled: _Compiled
+
+    def __new__(cls, text: str) -> "Expression":
+        made = super().__new__(cls, text)
+        try:
+            made.compiled = jmespath.compile(text)
+            made.compiled.search({}, options=_OPTIONS)
+        except exceptions.UnknownFunctionError as error:
+            raise MappingError(f"{text!r}: {str(error).lower()}") from None
+        except exceptions.ArityError as error:
+            raise MappingError(f"{text!r}: {error}") from None
+        except exceptions.JMESPathTypeError:
+            pass  # an empty object has none of the fields: the sample is what tells
+        except exceptions.JMESPathError as error:
+            raise MappingError(f"{text!r} is not JMESPath: {' '.join(str(error).split())[:120]}") from None
+        return made
+
+    def of(self, value: Any) -> Any:
+        """What the expression finds in an answer. Errors: `MappingError`."""
+        try:
+            return self.compiled.search(value, options=_OPTIONS)
+        except (exceptions.JMESPathError, ValueError, KeyError, TypeError, OverflowError, OSError) as error:
+            raise MappingError(f"{self!s}: {' '.join(str(error).split())[:160]}") from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
+
+
+def _utc(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def as_text(value: Any, where: str) -> str | None:
+    """Text or None. Errors: `MappingError` for anything else (numbers want `text()`)."""
+    if value is None or isinstance(value, str):
+        return value
+    raise MappingError(f"{where} is {type(value).__name__}, expected text: wrap it in text(…)")
+
+
+def as_time(value: Any, where: str) -> datetime | None:
+    """A UTC time from ISO text, or None. Errors: `MappingError`."""
+    if value is None:
+        return None
+    try:
+        return _utc(value)
+    except (TypeError, ValueError):
+        raise MappingError(f"{where} is no ISO time: use epoch_ms(…), epoch_s(…) or iso(…)") from None
+
+
+def as_texts(value: Any, where: str) -> Mapping[str, str]:
+    """Text to text: numbers become text, nulls are left out. Errors: `MappingError`."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or any(isinstance(v, dict | list) for v in value.values()):
+        raise MappingError(f"{where} is no object of plain values: pairs(list, 'key', 'value') makes one")
+    plain = {True: "true", False: "false"}
+    return {k: plain[v] if isinstance(v, bool) else str(v) for k, v in value.items() if v is not None}
+
+
+def as_numbers(value: Any, where: str) -> Mapping[str, float]:
+    """Text to finite numbers; what is no number is left out. Errors: `MappingError`."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise MappingError(f"{where} is no object: pairs(list, 'key', 'value') makes one")
+    numbers = {k: v for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    return {k: float(v) for k, v in numbers.items() if abs(v) < float("inf")}

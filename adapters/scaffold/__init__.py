@@ -1,0 +1,99 @@
+"""A new adapter to start from: a package of its own, or a single file for the plugin folder.
+
+What is generated passes its conformance tests as it is, against a fake registry that comes with it.
+"""
+
+import keyword
+import re
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+SINGLE_IMPORTS = """\
+from adapters.conformance import Fault, Harness
+from adapters.rest.shelf import Shelf, serve
+"""
+
+
+class ScaffoldError(ValueError):
+    """An adapter cannot be generated. One line with the remedy."""
+
+
+def new(kind: str) -> dict[str, str]:
+    """A package for a kind: contents by path. Errors: `ScaffoldError` for a name that is none."""
+    names = _names(kind)
+    source = f"src/{names['package']}"
+    return {
+        "pyproject.toml": _fill("pyproject", names),
+        "README.md": _fill("readme", names),
+        ".github/workflows/test.yml": _fill("ci", names),
+        f"{source}/__init__.py": f'"""Waypost adapter for {names["Kind"]}."""\n',
+        f"{source}/adapter.py": _tidy(_fill("adapter", names)),
+        f"{source}/fake.py": _fake(names["package"]),
+        f"{source}/harness.py": _fill("harness_head", names) + _fill("harness", names),
+        "tests/test_conformance.py": _fill("test", names),
+    }
+
+
+def new_single_file(kind: str) -> dict[str, str]:
+    """One file for the plugin folder: adapter and harness. Errors: `ScaffoldError`."""
+    names = {**_names(kind), "more_imports": SINGLE_IMPORTS.strip()}
+    text = _fill("adapter", names)
+    text = text.replace(
+        "import json\nfrom collections.abc import Mapping\n",
+        "import contextlib\nimport json\nfrom collections.abc import Iterator, Mapping\n",
+    )
+    text = text.replace("    Record,\n    VersionRecord,", "    Record,\n    StageField,\n    VersionRecord,")
+    return {f"{kind}.py": text.rstrip("\n") + "\n\n\n" + _fill("harness", names)}
+
+
+def write(contents: dict[str, str], folder: Path) -> list[Path]:
+    """Write what was generated; nothing is overwritten. Errors: `ScaffoldError`, before anything is written."""
+    paths = [folder / name for name in contents]
+    there = next((path for path in paths if path.exists()), None)
+    if there is not None:
+        raise ScaffoldError(f"{there} exists: choose another name or folder, nothing was written")
+    for path, text in zip(paths, contents.values(), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return paths
+
+
+def distribution(kind: str) -> str:
+    """What the generated package is called."""
+    return f"waypost-{kind.replace('_', '-')}"
+
+
+def _names(kind: str) -> dict[str, str]:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", kind) or keyword.iskeyword(kind):
+        raise ScaffoldError(
+            f"{kind!r} is no name for a kind: use lower-case letters, digits and _, a letter first"
+        )
+    try:
+        ours = version("waypost")
+    except PackageNotFoundError:
+        ours = "0.1"
+    return {
+        "kind": kind,
+        "KIND": kind.upper(),
+        "Kind": "".join(part.capitalize() for part in kind.split("_")),
+        "package": f"waypost_{kind}",
+        "dist": distribution(kind),
+        "waypost": ours,
+        "more_imports": "",
+    }
+
+
+def _fill(name: str, names: dict[str, str]) -> str:
+    text = (files("adapters.scaffold") / "templates" / f"{name}.txt").read_text(encoding="utf-8")
+    return Template(text).substitute(names)
+
+
+def _tidy(text: str) -> str:
+    return text.replace(")\n\nfrom adapters.http", ")\nfrom adapters.http")
+
+
+def _fake(package: str) -> str:
+    text = (files("adapters.rest") / "shelf.py").read_text(encoding="utf-8")
+    return text.replace("adapters.rest.shelf", f"{package}.fake")
