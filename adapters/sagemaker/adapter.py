@@ -184,7 +184,7 @@ class SageMakerAdapter(Adapter):
         _compare(record, etag)
         arn = arn_of(key)
         if ":model-package-group/" in arn:
-            self._delete_group(arn)
+            self._delete_group(arn.rpartition("/")[2])
         else:
             self._absent("DeleteModelPackage", ModelPackageName=arn)
 
@@ -197,7 +197,7 @@ class SageMakerAdapter(Adapter):
     def _model(self, key: Key) -> ModelRecord:
         arn = arn_of(key)
         if ":model-package-group/" in arn:
-            record = understood(group_record, reading.group(self._client, arn), arn)
+            record = understood(group_record, reading.group(self._client, arn.rpartition("/")[2]), arn)
         else:
             record = understood(unversioned_record, reading.package(self._client, arn, tags=True), arn)
         if record.key != key:
@@ -255,9 +255,9 @@ class SageMakerAdapter(Adapter):
             # Someone else made it meanwhile, which is as good.
             return
 
-    def _delete_group(self, arn: str) -> None:
+    def _delete_group(self, name: str) -> None:
         for _ in range(_MOST_PAGES):
-            listed = self._client.call("ListModelPackages", ModelPackageGroupName=arn, MaxResults=100)
+            listed = self._client.call("ListModelPackages", ModelPackageGroupName=name, MaxResults=100)
             packages = [row["ModelPackageArn"] for row in listed.get("ModelPackageSummaryList", [])]
             if not packages:
                 break
@@ -265,7 +265,7 @@ class SageMakerAdapter(Adapter):
                 lambda one: self._absent("DeleteModelPackage", ModelPackageName=one), packages
             )
             reading.present(deleted)
-        self._absent("DeleteModelPackageGroup", ModelPackageGroupName=arn)
+        self._absent("DeleteModelPackageGroup", ModelPackageGroupName=name)
 
     def _absent(self, action: str, **params: Any) -> None:
         """Delete something; that it is gone already is as good."""

@@ -13,8 +13,8 @@ from adapters.records import Lineage
 from adapters.sagemaker import lineage, reading
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.identity import Raw
-from adapters.sagemaker.permissions import ForbiddenError
 from adapters.sagemaker.reading import Serving
+from adapters.sagemaker.refusals import ForbiddenError
 
 Source = Literal["groups", "packages", "changed", "listing", "endpoints"]
 Via = Literal["search", "describe"]
@@ -159,7 +159,7 @@ class Ahead:
             resource = "ModelPackageGroup" if source == "groups" else "ModelPackage"
             return [row[resource] for row in answer.get("Results", []) if resource in row]
         if source == "groups":
-            names = [row["ModelPackageGroupArn"] for row in answer.get("ModelPackageGroupSummaryList", [])]
+            names = [row["ModelPackageGroupName"] for row in answer.get("ModelPackageGroupSummaryList", [])]
             return reading.present(self._client.each(partial(reading.group, self._client), names))
         return self.describe([row["ModelPackageArn"] for row in answer.get("ModelPackageSummaryList", [])])
 

@@ -16,6 +16,7 @@ from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, TransientError, UnsupportedError
 from adapters.http import is_allowed
 from adapters.sagemaker.config import SageMakerConfig
+from adapters.sagemaker.refusals import UnexplainedError
 
 Answer = Mapping[str, Any]
 _READING_AHEAD = 6
@@ -35,7 +36,9 @@ class Client:
         self._lock = threading.Lock()
         self._session: Any = None
         self.observer: Observer | None = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
+        self._tried: set[str] = set()
+        self._lacking: set[str] = set()
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="sagemaker")
         self._under_way: WeakSet[Future[Any]] = WeakSet()
         self._ahead = ThreadPoolExecutor(_READING_AHEAD, thread_name_prefix="sagemaker-ahead")
@@ -43,6 +46,23 @@ class Client:
     def call(self, action: str, **params: Any) -> Answer:
         """One SageMaker action by its API name, `DescribeModelPackage`…; times come as ISO 8601 strings."""
         return self._call("sagemaker", action, params)
+
+    def optional(self, what: str, action: str, **params: Any) -> Answer | None:
+        """An action that the backend may not have, or not for everything: `what` names it in that case.
+
+        None where it is missing, which is asked once and without retries. Errors: as of `call`.
+        """
+        if what in self._lacking:
+            return None
+        try:
+            return self._call("sagemaker", action, params, once=what not in self._tried)
+        except (UnsupportedError, UnexplainedError):
+            self._lacking.add(what)
+            return None
+        except TransientError:
+            return self.call(action, **params)
+        finally:
+            self._tried.add(what)
 
     def identity(self) -> Answer:
         """STS's `GetCallerIdentity`."""
@@ -81,8 +101,8 @@ class Client:
         self._under_way.add(future)
         return future
 
-    def _call(self, service: str, action: str, params: dict[str, Any]) -> Answer:
-        client = self._client(service)
+    def _call(self, service: str, action: str, params: dict[str, Any], *, once: bool = False) -> Answer:
+        client = self._client(service, once)
         from botocore import xform_name
 
         from adapters.sagemaker.failures import translated
@@ -97,13 +117,13 @@ class Client:
             return answer
         raise refusal
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, once: bool) -> Any:
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._connect(service)
-            return self._clients[service]
+            if (service, once) not in self._clients:
+                self._clients[service, once] = self._connect(service, once)
+            return self._clients[service, once]
 
-    def _connect(self, service: str) -> Any:
+    def _connect(self, service: str, once: bool) -> Any:
         try:
             import boto3  # noqa: F401
         except ImportError:
@@ -111,10 +131,11 @@ class Client:
             raise UnsupportedError(message) from None
         from adapters.sagemaker.failures import translated
 
+        config = self._config.model_copy(update={"attempts": 1}) if once else self._config
         try:
             self._session = self._session or _session(self._config)
-            client = _connected(self._session, service, self._config)
-            session = _Guarded(client._endpoint.http_session, self._config, lambda: self.observer)
+            client = _connected(self._session, service, config)
+            session = _Guarded(client._endpoint.http_session, config, lambda: self.observer)
             client._endpoint.http_session = session
             return client
         except Exception as error:

@@ -12,7 +12,7 @@ from adapters.errors import (
     TransientError,
     UnsupportedError,
 )
-from adapters.sagemaker.permissions import ForbiddenError
+from adapters.sagemaker.refusals import ForbiddenError, UnexplainedError
 
 _THROTTLED = (
     "throttl",
@@ -77,6 +77,8 @@ def _refused(error: Any, action: str, secrets: list[str]) -> AdapterError:
         return ForbiddenError(f"{action} is not allowed ({code}): {said}: grant sagemaker:{action}")
     if name.startswith(_UNKNOWN) or status in (404, 405, 501):
         return UnsupportedError(f"this backend has no {action}: {said}")
+    if status == 500 and code in ("", "500"):
+        return UnexplainedError(f"{action}: the backend failed without saying why (500)")
     if status >= 500:
         message = f"{action}: AWS answered {status} ({code}): {said}"
         return TransientError(message, retry_after=_retry_after(error))

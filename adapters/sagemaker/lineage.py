@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.errors import AdapterError, AuthError, NotFoundError, UnsupportedError
+from adapters.errors import AdapterError, NotFoundError, UnsupportedError
 from adapters.records import NO_LINEAGE, Dataset, Lineage, Parent
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.identity import Raw, reference_of
+from adapters.sagemaker.refusals import ForbiddenError
 
 MAX_DEPTH = 10
 MAX_RESULTS = 50
@@ -28,8 +29,8 @@ def listed(client: Client, uri: str | None = None) -> Artifacts:
     wanted: dict[str, Any] = {"MaxResults": 100} | ({"SourceUri": uri} if uri else {})
     for _ in range(_LISTED_PAGES):
         try:
-            answer = client.call("ListArtifacts", **wanted)
-        except (AuthError, UnsupportedError):
+            answer = client.optional("lineage", "ListArtifacts", **wanted) or {}
+        except ForbiddenError:
             return found
         for artifact in answer.get("ArtifactSummaries", []):
             source = artifact.get("Source", {}).get("SourceUri")
@@ -53,7 +54,7 @@ def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
         return NO_LINEAGE
     try:
         vertices, sources = _ancestors(client, start)
-    except (AuthError, UnsupportedError, NotFoundError):
+    except (ForbiddenError, UnsupportedError, NotFoundError):
         return NO_LINEAGE
     run, datasets, parents = None, dict[Dataset, None](), dict[Parent, None]()
     seen, waiting = {start}, [*sources.get(start, ())]

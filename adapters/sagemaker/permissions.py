@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from adapters.errors import AuthError, UnsupportedError
+from adapters.errors import UnsupportedError
 from adapters.sagemaker.client import Client
+from adapters.sagemaker.refusals import ForbiddenError
 
 _WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
@@ -17,10 +18,6 @@ _WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 
 
-class ForbiddenError(AuthError):
-    """The credentials are good, but may not do this one action."""
-
-
 def missing(client: Client, *, with_lineage: bool) -> tuple[str, ...]:
     """A line for each action that is refused. Without any way of listing packages, the refusal is raised."""
     lines, refusals = [], {}
@@ -28,12 +25,23 @@ def missing(client: Client, *, with_lineage: bool) -> tuple[str, ...]:
         if action == "ListArtifacts" and not with_lineage:
             continue
         try:
-            client.call(action, **params)
+            has = _has(client, action, params)
         except ForbiddenError as error:
             refusals[action] = error
             lines.append(f"sagemaker:{action} is not allowed: {cost}")
-        except UnsupportedError:
-            lines.append(f"this backend has no {action}: {cost}")
+        else:
+            if not has:
+                lines.append(f"this backend has no {action}: {cost}")
     if "Search" in refusals and "ListModelPackages" in refusals:
         raise refusals["ListModelPackages"]
     return tuple(lines)
+
+
+def _has(client: Client, action: str, params: dict[str, Any]) -> bool:
+    if action == "ListArtifacts":
+        return client.optional("lineage", action, **params) is not None
+    try:
+        client.call(action, **params)
+    except UnsupportedError:
+        return False
+    return True

@@ -130,7 +130,8 @@ class Running:
     packages: dict[str, Known] = field(default_factory=dict)
     listed: set[str] = field(default_factory=set)
     composed: dict[str, tuple[Raw, Lineage]] = field(default_factory=dict)
-    new_uris: set[str] = field(default_factory=set)
+    moved_uris: set[str] = field(default_factory=set)
+    """Model data that packages hold now and did not before, or no longer."""
     gone: list[Key] = field(default_factory=list)
     rest: tuple[Position, Step] | None = None
     keys: dict[str, Key | None] = field(default_factory=dict)

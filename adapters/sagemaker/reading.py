@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from adapters.errors import AdapterError, AuthError, NotFoundError, UnsupportedError
+from adapters.errors import AdapterError, AuthError, NotFoundError
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.identity import Raw
 from adapters.sagemaker.mapping import artifacts_of
+from adapters.sagemaker.refusals import ForbiddenError
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,17 @@ def package(client: Client, arn: str, *, tags: bool) -> dict[str, Any]:
 
 
 def group(client: Client, name: str) -> dict[str, Any]:
-    """A group by its name or ARN, with its AWS tags."""
+    """A group by its name, with its AWS tags."""
     found = plain(client.call("DescribeModelPackageGroup", ModelPackageGroupName=name))
     return with_tags(client, found, found["ModelPackageGroupArn"])
 
 
 def with_tags(client: Client, found: dict[str, Any], arn: str) -> dict[str, Any]:
     """A thing with its AWS tags, where they may be read."""
+    what = "tags of packages" if ":model-package/" in arn else "tags of groups"
     try:
-        tags = client.call("ListTags", ResourceArn=arn).get("Tags", [])
-    except (AuthError, UnsupportedError):
+        tags = (client.optional(what, "ListTags", ResourceArn=arn) or {}).get("Tags", [])
+    except ForbiddenError:
         return found
     return {**found, "Tags": tags} if tags else found
 

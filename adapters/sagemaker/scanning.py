@@ -38,7 +38,6 @@ from adapters.sagemaker.mapping import (
     unversioned_record,
     version_record,
 )
-from adapters.sagemaker.permissions import ForbiddenError
 from adapters.sagemaker.progress import (
     NOTHING,
     Known,
@@ -52,6 +51,7 @@ from adapters.sagemaker.progress import (
     state_of,
 )
 from adapters.sagemaker.reading import Serving
+from adapters.sagemaker.refusals import ForbiddenError
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
 
@@ -216,22 +216,26 @@ class Scanner:
                 return Step([], replace(position, phase="groups", whole=True, token=None, after=None))
             found = self._client.each(self._proven, lacking)
             running.gone += [key for keys in reading.present(found) for key in keys]
-            gone = set(running.gone)
-            running.packages = {
-                arn: known for arn, known in running.packages.items() if known.key not in gone
-            }
+            self._forget(running)
         first = int(position.token or 0)
         shown: list[Record | Deleted] = [Deleted(key) for key in running.gone[first : first + limit]]
         if first + limit < len(running.gone):
             return Step(shown, replace(position, token=str(first + limit)))
         return Step(shown, self._next_phase(position))
 
+    def _forget(self, running: Running) -> None:
+        """Drop the packages that are gone from what is known, and note what model data they held."""
+        gone = set(running.gone)
+        for known in running.before.packages.values():
+            running.moved_uris.update(known.uris if known.key in gone else ())
+        running.packages = {arn: known for arn, known in running.packages.items() if known.key not in gone}
+
     def _proven(self, keys: tuple[Key, ...]) -> tuple[Key, ...]:
         """Those of a package's or group's keys, if the backend says that it does not exist."""
         arn = arn_of(keys[0])
         try:
             if keys[0].kind == "model":
-                self._client.call("DescribeModelPackageGroup", ModelPackageGroupName=arn)
+                self._client.call("DescribeModelPackageGroup", ModelPackageGroupName=arn.rpartition("/")[2])
             else:
                 self._client.call("DescribeModelPackage", ModelPackageName=arn)
         except NotFoundError:
@@ -244,7 +248,7 @@ class Scanner:
             running.complete = True
             running.packages.clear()
             return Step([], replace(position, phase="packages", token=None))
-        if position.token is None and running.new_uris:
+        if position.token is None and running.moved_uris:
             self._affected(running)
         waiting = list(running.composed.values())
         first = int(position.token or 0)
@@ -261,12 +265,12 @@ class Scanner:
         return step
 
     def _affected(self, running: Running) -> None:
-        """Read again the packages of several containers for which new packages may be those containers."""
+        """Read again the packages of several containers whose containers are new or gone as packages."""
         arns = [
             arn
             for arn, known in running.before.packages.items()
             if len(known.uris) > 1
-            and running.new_uris.intersection(known.uris)
+            and running.moved_uris.intersection(known.uris)
             and arn not in running.composed
         ]
         rows = running.ahead.describe(arns)
@@ -322,7 +326,7 @@ class Scanner:
             except BadRecordError as error:
                 step.bad.append(error)
                 continue
-            running.new_uris.update(known.uris if known.uris != _uris(running, arn) else ())
+            running.moved_uris.update(set(known.uris) ^ set(_uris(running, arn)))
             running.packages[arn] = known
             if known.model:
                 _mapped(unversioned_record, row, arn, step)

@@ -18,7 +18,8 @@ class Faults:
 
     `latency` is seconds added to every answer. `throttle` counts the next requests that get a
     ThrottlingException, `lose` the next that are carried out but never answered, `fail` the next that get a
-    500. `deny` names the actions IAM forbids. `endless` listings answer empty pages with a token for ever.
+    500. `deny` names the actions IAM forbids. `endless` listings answer empty pages with a token for ever,
+    `hidden` ones a single empty page.
     `accept_keys`, where given, are the only access keys that are known. `calls` counts the requests that
     arrived, `breaches` lists the answers that broke the model. `answers` spoils every answer: `garbage` is a
     web page, `truncated` half an answer, `silent` none while it lasts, `reset` a connection that is closed.
@@ -30,6 +31,7 @@ class Faults:
     fail: Counter[str] = field(default_factory=Counter)
     deny: set[str] = field(default_factory=set)
     endless: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     accept_keys: set[str] | None = None
     answers: str = ""
     retry_after: int | None = None
@@ -46,7 +48,7 @@ class Faults:
                     self.latency = float(value)
                 elif name in ("throttle", "lose", "fail"):
                     setattr(self, name, Counter({str(action): int(count) for action, count in value.items()}))
-                elif name in ("deny", "endless"):
+                elif name in ("deny", "endless", "hidden"):
                     setattr(self, name, {str(action) for action in value})
                 elif name == "accept_keys":
                     self.accept_keys = None if value is None else {str(key) for key in value}

@@ -112,7 +112,11 @@ class Emulator:
         call = Call(_input(operation, body), access_key)
         self.faults.admit(action, access_key)
         if action in self.faults.endless:
-            return json.dumps({_EMPTY_LISTS[action]: [], "NextToken": "bmV2ZXI="}).encode()
+            return json.dumps(
+                {_EMPTY_LISTS[action]: [], "NextToken": f"never-{self.faults.calls[action]}"}
+            ).encode()
+        if action in self.faults.hidden:
+            return json.dumps({_EMPTY_LISTS[action]: []}).encode()
         with self._lock:
             result = OPERATIONS[action](self.account, call)
         wrong = breaches(operation.output_shape, result)
