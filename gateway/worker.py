@@ -60,6 +60,8 @@ class Worker:
     """The parts of the worker, wired together."""
 
     waypost: Waypost
+    by_schedule: bool = True
+    """False: only runs that somebody asked for are made."""
     followers: Followers = field(init=False)
     scheduler: Scheduler = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
@@ -76,7 +78,7 @@ class Worker:
             settled=self._settled,
             stopping=self._stopped.is_set,
         )
-        self.scheduler = Scheduler(context, on_end=self._news.set)
+        self.scheduler = Scheduler(context, on_end=self._news.set, by_schedule=self.by_schedule)
 
     def run(self, beat: Callable[[], None] = lambda: None) -> int:
         """Work until `stop`. Returns the exit code."""

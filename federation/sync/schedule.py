@@ -106,6 +106,8 @@ class Scheduler:
     context: SyncContext
     threads: int = 8
     on_end: Callable[[], None] = lambda: None
+    by_schedule: bool = True
+    """False: only what somebody asked for is started."""
     running: dict[int, Future[None]] = field(default_factory=dict)
     """By sync id."""
     pool: ThreadPoolExecutor = field(init=False)
@@ -130,7 +132,10 @@ class Scheduler:
         due = [
             row
             for row in rows
-            if row.id not in busy and (when := next_attempt(row)) is not None and when <= at
+            if self.by_schedule
+            and row.id not in busy
+            and (when := next_attempt(row)) is not None
+            and when <= at
         ]
         if due:
             with writing(self.context.engine) as connection:
