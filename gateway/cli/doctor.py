@@ -1,0 +1,236 @@
+"""`waypost doctor`: everything that can be wrong with an installation, with a remedy."""
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from gateway.cli.failure import NO, OK, explain
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import ago, emit_json, emit_table, say
+from gateway.guard import foreign_owners
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
+
+LIBRARIES = (
+    "litestar",
+    "granian",
+    "sqlalchemy",
+    "tantivy",
+    "httpx",
+    "mlflow",
+    "boto3",
+    "google-cloud-aiplatform",
+)
+LEAST_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    remedy: str = ""
+
+
+def doctor(context: typer.Context) -> int:
+    """Look at versions, database, index and every registry. Exit code 1 when something fails."""
+    invocation: Invocation = context.obj
+    findings = list(examine(invocation))
+    if invocation.json:
+        emit_json([asdict(finding) for finding in findings])
+    else:
+        emit_table(("", "WHAT", "FOUND", "REMEDY"), [(f.state, f.what, f.found, f.remedy) for f in findings])
+    failed = sum(finding.state == "fail" for finding in findings)
+    if failed:
+        say(f"{failed} of {len(findings)} need attention")
+    return NO if failed else OK
+
+
+def examine(invocation: Invocation) -> Iterator[Finding]:
+    """Every finding, one after the other; what cannot be looked at is itself a finding."""
+    yield python()
+    strangers = list(names())
+    yield from strangers
+    if any(finding.state == "fail" for finding in strangers):
+        return  # importing more would run the stranger
+    from gateway.cli.local import configured
+
+    yield Finding("libraries", "ok", ", ".join(_libraries()))
+    yield sqlite()
+    try:
+        waypost = configured(invocation)
+    except Exception as error:
+        yield _failure("configuration", error)
+        return
+    count = len(waypost.settings.registries)
+    yield Finding(
+        "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
+    )
+    try:
+        for look in (database, index, registries, plugins):
+            yield from _guarded(look, waypost)
+    finally:
+        waypost.close()
+
+
+def python() -> Finding:
+    """Which Waypost and Python this is."""
+    try:
+        waypost = version("waypost")
+    except PackageNotFoundError:
+        waypost = "not installed"
+    found = (
+        f"Waypost {waypost}, Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    if sys.version_info < LEAST_PYTHON:
+        return Finding("version", "fail", found, "Waypost needs Python 3.11 or newer")
+    return Finding("version", "ok", found)
+
+
+def names() -> Iterator[Finding]:
+    """Whether somebody else owns our import names."""
+    owners = foreign_owners()
+    for name, owner in owners.items():
+        remedy = "install Waypost in an environment of its own: it is an application, as pipx or uv tool install it"
+        yield Finding("import names", "fail", f"the package {owner} also brings a module {name}", remedy)
+    if not owners:
+        yield Finding("import names", "ok", "adapters, federation and gateway are Waypost's")
+
+
+def sqlite() -> Finding:
+    """Which SQLite is used, and whether it has the WAL-reset bug."""
+    from federation.database import WAL_BUG, sqlite_module
+
+    module = sqlite_module()
+    found = f"SQLite {module.sqlite_version} of {module.__name__.partition('.')[0]}"
+    first, last = WAL_BUG
+    if first <= tuple(int(part) for part in module.sqlite_version.split(".")) <= last:
+        remedy = "it can corrupt a database after a crash: pip install 'pysqlite3>=0.6.1', or use PostgreSQL"
+        return Finding("SQLite", "warn", found, remedy)
+    return Finding("SQLite", "ok", found)
+
+
+def database(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether the database answers, and its schema."""
+    from federation import schema
+    from federation.database import reading
+
+    with reading(waypost.engine) as connection:
+        found = schema.current(connection)
+        kind = connection.dialect.name
+    if found == schema.LATEST:
+        yield Finding("database", "ok", f"{kind}, schema {found}")
+    else:
+        remedy = "waypost migrate" if kind == "postgresql" else "waypost sync or waypost serve makes it"
+        yield Finding(
+            "database", "warn" if found is None else "fail", f"{kind}, schema {found or 'none'}", remedy
+        )
+
+
+def index(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether index and graph are as far as the catalogue, and whether somebody writes them."""
+    from federation import changes, schema
+    from federation.database import reading
+    from gateway.worker import WorkerLockedError, worker_lock
+
+    with reading(waypost.engine) as connection:
+        if schema.current(connection) != schema.LATEST:
+            return
+        newest = changes.newest(connection)
+    worker = "no worker runs"
+    if waypost.settings.search.path.is_dir():
+        try:
+            with worker_lock(waypost.settings.search.path):
+                pass
+        except WorkerLockedError:
+            worker = "a worker runs"
+    behind = newest - waypost.served
+    found = f"{worker}, {f'{behind:,} changes behind' if behind > 0 else 'up to date'}"
+    yield Finding(
+        "index", "warn" if behind > 0 else "ok", found, "waypost sync or waypost serve" if behind > 0 else ""
+    )
+
+
+def registries(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether every configured backend answers, and what is missing there."""
+    from federation.registries import check
+    from gateway.cli.registries import probe_spec
+
+    for settings in waypost.settings.registries:
+        what, spec = f"registry {settings.name}", settings.spec()
+        try:
+            check(spec, waypost.adapters)
+            found = probe_spec(waypost, spec)
+        except Exception as error:
+            yield _failure(what, error)
+            continue
+        if found["error"]:
+            yield Finding(what, "fail", found["error"], f"waypost registries test {settings.name}")
+            continue
+        answer = f"{spec.kind} {found['version'] or ''} answers in {found['answered in']}"
+        if found["missing"]:
+            yield Finding(
+                what, "warn", f"{answer}; missing: {', '.join(found['missing'])}", "give its credential more"
+            )
+        else:
+            yield Finding(what, "ok", answer)
+    yield from _states(waypost)
+
+
+def _states(waypost: "Waypost") -> Iterator[Finding]:
+    from federation import schema
+    from federation.access import EVERYTHING
+    from federation.catalogue.states import read_registries
+    from federation.database import now, reading
+
+    with reading(waypost.engine) as connection:
+        if schema.current(connection) != schema.LATEST:
+            return
+        states = read_registries(connection, EVERYTHING, now())
+    for state in states:
+        if state.state in ("failing", "partial", "stale"):
+            last = f"synchronised {ago(state.last_success_at.isoformat() if state.last_success_at else None)}"
+            yield Finding(
+                f"sync {state.name}", "warn", f"{state.state}, {last}", state.last_error or "waypost sync"
+            )
+
+
+def plugins(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether every adapter can be loaded."""
+    from adapters import BrokenPluginError
+
+    for source, reason in sorted(waypost.adapters.refused.items()):
+        yield Finding(f"plugin {source}", "fail", reason, "mend or remove the plugin")
+    for kind in waypost.adapters.kinds:
+        try:
+            waypost.adapters.get(kind)
+        except BrokenPluginError as error:
+            yield Finding(f"adapter {kind}", "fail", str(error), "mend or remove the plugin")
+
+
+def _guarded(look: "Callable[[Waypost], Iterator[Finding]]", waypost: "Waypost") -> Iterator[Finding]:
+    try:
+        yield from look(waypost)
+    except Exception as error:
+        yield _failure(look.__name__, error)
+
+
+def _failure(what: str, error: Exception) -> Finding:
+    found, _, remedy = explain(error)[0].partition(": ")
+    return Finding(what, "fail", found, remedy)
+
+
+def _libraries() -> Iterator[str]:
+    for name in LIBRARIES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue

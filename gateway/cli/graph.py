@@ -1,0 +1,185 @@
+"""`waypost deps` and `impact`: what a version is made from, and what breaks if it is touched."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.client import connect, of_reference
+from gateway.cli.failure import NO, OK, CommandError
+from gateway.cli.invocation import Invocation
+from gateway.cli.models import Ref
+from gateway.cli.screen import STYLES, console, counted, emit_json, emit_line, emit_table, inert, say
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+Depth = Annotated[int | None, typer.Option(min=1, max=1000, help="at most so many steps away")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="rows on a page")]
+Cursor = Annotated[str, typer.Option(help="go on where a page ended")]
+GRAVER = {"live": 3, "production": 2, "staging": 1, "other": 0, "none": -1}
+FOLD_ABOVE = 20
+
+
+class ImpactAction(StrEnum):
+    """What is to be done to the version."""
+
+    ARCHIVE = "archive"
+    DELETE = "delete"
+    MOVE_ALIAS = "move-alias"
+    CHANGE = "change"
+
+
+class Gate(StrEnum):
+    """What fails a gate."""
+
+    LIVE = "live"
+    PRODUCTION = "production"
+    STAGING = "staging"
+    ANY = "any"
+
+
+def deps(
+    context: typer.Context, ref: Ref, depth: Depth = None, limit: Limit = 50, cursor: Cursor = ""
+) -> None:
+    """What a version is made from or needs, nearest first."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get(f"/dependencies/{of_reference(ref)}", depth=depth, limit=limit, cursor=cursor)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (
+            one["distance"], one["ref"], one["kind"], one["stage"], one["team"],
+            sorted({source["kind"] for source in one["sources"]}), one["via"],
+        )
+        for one in found["dependencies"]
+    ]  # fmt: skip
+    emit_table(("STEPS", "NEEDS", "KIND", "STAGE", "TEAM", "BY", "VIA"), rows)
+    if not rows:
+        say(f"{found['ref']} says of nothing that it needs it")
+    _tell(found)
+
+
+def impact(
+    context: typer.Context,
+    ref: Annotated[str, typer.Argument(help="registry/model:version or …@alias")] = "",
+    action: Annotated[ImpactAction, typer.Option(help="what is to be done")] = ImpactAction.CHANGE,
+    to: Annotated[str, typer.Option(help="with move-alias: the version it moves to")] = "",
+    dataset: Annotated[str, typer.Option(help="instead of a reference: what learned from this dataset")] = "",
+    commit: Annotated[str, typer.Option(help="instead of a reference: what this code commit made")] = "",
+    depth: Depth = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    fail_on: Annotated[Gate | None, typer.Option(help="exit with 1 when something so grave is hit")] = None,
+    table: Annotated[bool, typer.Option("--table", help="a table in place of the tree")] = False,
+) -> int:
+    """What breaks and what is affected if a version is archived, deleted or changed, or an alias moves."""
+    invocation: Invocation = context.obj
+    if sum(map(bool, (ref, dataset, commit))) != 1:
+        raise CommandError("impact of what? A reference, or --dataset, or --commit")
+    path = f"/impact/{of_reference(ref)}" if ref else "/impact"
+    asked = {"depth": depth, "limit": limit, "cursor": cursor, "dataset": dataset, "commit": commit}
+    if ref:
+        asked |= {"action": action.value, "to": to}
+    with connect(invocation) as gateway:
+        found = gateway.get(path, **asked)
+    if invocation.json:
+        emit_json(found)
+    else:
+        _print(found, as_table=table)
+    return gate(found, fail_on)
+
+
+def gate(found: Mapping[str, Any], fail_on: Gate | None) -> int:
+    """The exit code of a gate: 1 when something at least so grave is hit."""
+    if fail_on is None:
+        return OK
+    least = 0 if fail_on is Gate.ANY else GRAVER[fail_on]
+    fails = GRAVER[found["severity"]] >= least
+    say(f"gate {fail_on}: {'fails' if fails else 'passes'}, the gravest that is hit is {found['severity']}")
+    return NO if fails else OK
+
+
+def _print(found: Mapping[str, Any], *, as_table: bool) -> None:
+    counts = found["counts"]
+    what = found["action"].replace("-", " ") + (f" to {found['to']}" if found["to"] else "")
+    emit_line(
+        f"{found['ref']}, {what}: {counts['breaking']} break, {counts['affected']} affected in all, "
+        f"{counts['production']} in production, {counts['live']} behind live endpoints, "
+        f"{counted(counts['teams'], 'team')}, {counted(counts['registries'], 'registry', 'registries')}"
+    )
+    if as_table:
+        emit_table(
+            ("VERSION", "STEPS", "", "STAGE", "TEAM", "REASON", "VIA"),
+            [
+                (
+                    one["ref"],
+                    one["distance"],
+                    _verdict(one),
+                    one["stage"],
+                    one["team"],
+                    one["reason"],
+                    one["via"],
+                )
+                for one in found["affected"]
+            ],
+        )
+    elif found["affected"]:
+        console().print(_tree(found))
+    _tell(found)
+
+
+def _verdict(one: Mapping[str, Any]) -> str:
+    return "breaks" if one["breaks"] else ""
+
+
+def _tree(found: Mapping[str, Any]) -> "Tree":
+    """The affected under what leads to them; folded by team where they are many."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    root = Tree(Text(inert(found["ref"]), "bold"))
+    rows: Sequence[Mapping[str, Any]] = found["affected"]
+    if len(rows) > FOLD_ABOVE:
+        for team in dict.fromkeys(one["team"] for one in rows):
+            mine = [one for one in rows if one["team"] == team]
+            broken = sum(one["breaks"] for one in mine)
+            branch = root.add(Text(f"{inert(team)}: {len(mine)} affected, {broken} break"))
+            for one in mine[:3]:
+                branch.add(_leaf(one))
+            if len(mine) > 3:
+                branch.add(Text(f"… {len(mine) - 3} more: --table shows them", "dim"))
+        return root
+    branches: dict[str, Tree] = {}
+    for one in sorted(rows, key=lambda one: one["distance"]):
+        above = next((branches[ref] for ref in reversed(one["via"]) if ref in branches), root)
+        branches[one["ref"]] = above.add(_leaf(one))
+    return root
+
+
+def _leaf(one: Mapping[str, Any]) -> Any:
+    from rich.text import Text
+
+    text = Text(inert(one["ref"]))
+    if one["stage"] not in ("", "none"):
+        text.append(f"  {one['stage']}", STYLES.get(one["stage"], ""))
+    for endpoint in one["endpoints"]:
+        text.append(f"  {inert(endpoint['name'])} {endpoint['percent']:g} %", STYLES["live"])
+    if one["breaks"]:
+        text.append("  breaks", STYLES["breaks"])
+    text.append(f"  {inert(one['team'])}: {inert(one['reason'])}", "dim")
+    return text
+
+
+def _tell(found: Mapping[str, Any]) -> None:
+    for one in found["unresolved"]:
+        say(f"unresolved: {one['consumer']} needs {one['wanted']}, which nobody has")
+    if found["note"]:
+        say(found["note"])
+    if not found["complete"]:
+        say("this may not be everything: part of the graph is not built yet")
+    if found.get("next_cursor"):
+        say(f"more: --cursor {found['next_cursor']}")

@@ -1,0 +1,202 @@
+"""`waypost show`, `diff`, `timeline`: one model or version, two side by side, and what was when."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from federation.references import parse
+from gateway.cli.client import ProblemError, connect, of_reference
+from gateway.cli.failure import NO
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import emit_fields, emit_json, emit_line, emit_table, say, when
+
+Ref = Annotated[
+    str, typer.Argument(help="registry/model, registry/model:version, …@alias or …@stage:production")
+]
+AsOf = Annotated[str, typer.Option(help="as it was then: 2026-05-03 or 2026-05-03T12:00:00Z")]
+GONE = 410
+
+
+def show(
+    context: typer.Context,
+    ref: Ref,
+    as_of: AsOf = "",
+    incarnation: Annotated[
+        int | None, typer.Option(help="one particular life of a name that was deleted and made again")
+    ] = None,
+    native: Annotated[bool, typer.Option("--native", help="also what the backend itself says")] = False,
+) -> int:
+    """Everything known of a model or a version; a deleted one is shown as it was last known, with exit code 1."""
+    invocation: Invocation = context.obj
+    reference = parse(ref)
+    is_model = reference.version is reference.alias is reference.stage is None and not as_of
+    path = f"/{'models' if is_model else 'versions'}/{of_reference(ref)}"
+    with connect(invocation) as gateway:
+        try:
+            found = gateway.get(path, incarnation=incarnation, as_of=as_of)
+        except ProblemError as error:
+            found = error.body.get("known")
+            if error.status != GONE or not found:
+                raise
+    if invocation.json:
+        emit_json(found)
+    elif "versions" in found:
+        _show_model(found)
+    else:
+        _show_version(found)
+    if native and not invocation.json:
+        emit_json(found["native"])
+    if found.get("deleted_at"):
+        say(
+            f"{found['ref']} was deleted, noticed {when(found['deleted_at'])}: this is what was known of it last"
+        )
+        return NO
+    return 0
+
+
+def diff(context: typer.Context, left: Ref, right: Ref) -> None:
+    """Only what differs between two versions, also of different registries."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/diff", left=left, right=right)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [(name, pair["left"], pair["right"]) for name, pair in found["differences"].items()]
+    emit_table(("FIELD", found["left"], found["right"]), rows)
+    if not rows:
+        say(f"{found['left']} and {found['right']} do not differ")
+
+
+def timeline(context: typer.Context, ref: Ref, as_of: AsOf = "") -> None:
+    """Which version held which stage and alias, since when, by whom; newest first, times in UTC."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get(f"/timeline/{of_reference(ref)}", as_of=as_of)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (
+            span["ref"], f"{span['kind']} {span['value']}", _moment(span["began_after"], span["began_by"]),
+            _moment(span["ended_after"], span["ended_by"]) or "now", span["began_actor"], span["source"],
+        )
+        for span in found["spans"]
+    ]  # fmt: skip
+    emit_table(("VERSION", "HELD", "SINCE", "UNTIL", "BY", "SEEN IN"), rows)
+    if not rows:
+        say(f"nothing has held a stage or alias of {found['ref']}" + (" then" if as_of else ""))
+
+
+def _moment(after: str | None, by: str | None) -> str:
+    """A change that was seen by a sync happened between two looks."""
+    if not by:
+        return ""
+    return (
+        when(by)
+        if not after or when(after) == when(by)
+        else f"{when(after)} – {when(by)[11:] if when(after)[:10] == when(by)[:10] else when(by)}"
+    )
+
+
+def _show_model(model: Mapping[str, Any]) -> None:
+    emit_fields(
+        {
+            "model": model["ref"],
+            "title": model["title"] if model["title"] != model["model"] else None,
+            "type": model["type"],
+            "team": f"{model['team']} ({model['kind']})",
+            "owner": model["owner"],
+            "licence": model["license"],
+            "description": model["description"],
+            "tags": model["tags"],
+            "aliases": model["aliases"],
+            "created": when(model["created_at"]),
+            "updated": when(model["updated_at"]),
+            "deleted": when(model["deleted_at"]),
+            "url": model["url"],
+        }
+    )
+    emit_line()
+    rows = [
+        (
+            one["ref"],
+            one["stage"],
+            one["aliases"],
+            one["metrics"],
+            when(one["created_at"]),
+            when(one["deleted_at"]),
+        )
+        for one in model["versions"]
+    ]
+    emit_table(("VERSION", "STAGE", "ALIASES", "METRICS", "CREATED", "DELETED"), rows)
+
+
+def _show_version(version: Mapping[str, Any]) -> None:
+    stage, native = version["stage"], version["native_stage"]
+    reason = f" ({version['stage_reason']})" if version["stage_reason"] else ""
+    lineage = version["lineage"]
+    emit_fields(
+        {
+            "version": version["ref"],
+            "title": version["title"] if version["title"] != version["model"] else None,
+            "stage": f"{stage}{reason}"
+            + (f", there called {native}" if native and native.lower() != stage else ""),
+            "approval": version["approval"],
+            "lifecycle": version["lifecycle"],
+            "aliases": version["aliases"],
+            "team": f"{version['team']} ({version['kind']})",
+            "owner": version["owner"],
+            "creator": version["creator"],
+            "framework": version["framework"],
+            "licence": version["license"],
+            "description": version["description"],
+            "tags": version["tags"],
+            "metrics": version["metrics"],
+            "params": version["params"],
+            **_schema(version["schema"]),
+            "artifact": version["artifact"]["uri"],
+            "digest": version["artifact"]["digest"],
+            "run": lineage["run_id"],
+            "run's page": lineage["run_url"],
+            "code": _code(lineage),
+            "pipeline": lineage["pipeline"],
+            "data": [_dataset(one) for one in lineage["datasets"]],
+            "parents": [f"{one['reference']} ({one['kind']})" for one in lineage["parents"]],
+            "declares": lineage["dependencies"],
+            "served by": [_serving(one) for one in version["endpoints"]],
+            "created": when(version["created_at"]),
+            "updated": when(version["updated_at"]),
+            "deleted": when(version["deleted_at"]),
+            "url": version["url"],
+        }
+    )
+
+
+def _schema(schema: Mapping[str, Any] | None) -> dict[str, object]:
+    return (
+        {} if schema is None else {side: list(map(_column, schema[side])) for side in ("inputs", "outputs")}
+    )
+
+
+def _column(column: Mapping[str, Any]) -> str:
+    shape = f"[{', '.join(str(size) for size in column['shape'])}]" if column["shape"] else ""
+    return f"{column['name']}: {column['type']}{shape}" + ("" if column["required"] else " (optional)")
+
+
+def _code(lineage: Mapping[str, Any]) -> str:
+    commit, repository = lineage["commit"], lineage["repository"]
+    return f"{repository} at {commit}" if repository and commit else repository or commit or ""
+
+
+def _dataset(one: Mapping[str, Any]) -> str:
+    digest = f"@{one['digest']}" if one["digest"] else ""
+    where = f" ({one['uri']})" if one.get("uri") else ""
+    return f"{one['name']}{digest}{where}"
+
+
+def _serving(endpoint: Mapping[str, Any]) -> str:
+    return (
+        f"{endpoint['name']} ({'live' if endpoint['live'] else endpoint['state']}, {endpoint['percent']:g} %)"
+    )

@@ -1,0 +1,167 @@
+"""`waypost registries`: how they stand, whether they answer, and what the file says of them."""
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.client import connect
+from gateway.cli.failure import OK, CommandError, explain
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import ago, counted, emit_fields, emit_json, emit_line, emit_table, say
+
+app = typer.Typer(help="The registries: how they stand, whether they answer.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="the registry's name")]
+
+
+@app.command("list")
+def list_registries(context: typer.Context) -> None:
+    """Every registry with its state and how fresh it is."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/registries")
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (
+            one["name"],
+            one["kind"],
+            one["team"],
+            one["state"],
+            one["models"],
+            one["versions"],
+            ago(one["last_success_at"]),
+        )
+        for one in found["registries"]
+    ]
+    emit_table(("REGISTRY", "KIND", "TEAM", "STATE", "MODELS", "VERSIONS", "SYNCHRONISED"), rows)
+    for one in found["registries"]:
+        _remark(one)
+    if not rows:
+        say("no registry is configured: `waypost init` writes a first one")
+
+
+def _remark(one: Mapping[str, Any]) -> None:
+    if one["last_error"]:
+        say(one["last_error"])
+    for missing in one["missing"]:
+        say(f"{one['name']}: {missing}")
+    if one["held"]:
+        say(
+            f"{one['name']}: {counted(one['held'], 'delete')} held: `waypost registries confirm {one['name']}` "
+            "when they are really gone"
+        )
+
+
+@app.command("test")
+def test(context: typer.Context, name: Name) -> int:
+    """Ask a configured registry's backend who it is, before anything is saved. Exit code 3 when it does not answer."""
+    invocation: Invocation = context.obj
+    if invocation.url:
+        raise CommandError("a registry is tested from the configuration file: leave --url out, use --config")
+    found = probe(invocation, name)
+    if invocation.json:
+        emit_json(found)
+    else:
+        error = found.pop("error")
+        missing = found.pop("missing")
+        emit_fields(found)
+        for line in missing:
+            emit_line(f"missing: {line}")
+        if error:
+            say(error)
+    return int(found["code"]) if "code" in found else OK
+
+
+@app.command()
+def apply(context: typer.Context) -> None:
+    """Bring the registries in line with the configuration file."""
+    invocation: Invocation = context.obj
+    if invocation.url:
+        raise CommandError("the file is applied beside the gateway's database: leave --url out, use --config")
+    from federation import schema
+    from gateway.cli.local import configured
+
+    waypost = configured(invocation)
+    try:
+        schema.require(waypost.engine)
+        lines = waypost.apply_registries()
+        waypost.wake.tell("worker", everywhere=True)
+    finally:
+        waypost.close()
+    if invocation.json:
+        emit_json(lines)
+        return
+    for line in lines:
+        emit_line(line)
+    if not lines:
+        say("nothing to change")
+
+
+@app.command()
+def confirm(context: typer.Context, name: Name) -> None:
+    """Believe that what is missing was deleted: the next run proves each delete and takes it over."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", f"/registries/{quote(name, safe='')}/confirm")
+    if invocation.json:
+        emit_json(found)
+    else:
+        emit_line(f"{counted(found['confirmed'], 'delete')} confirmed")
+
+
+@app.command()
+def forget(
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Remove a detached registry and everything known of it but its journal entries."""
+    invocation: Invocation = context.obj
+    if not yes and not typer.confirm(f"Forget {name} and everything known of it?", err=True):
+        raise CommandError("nothing was changed")
+    with connect(invocation) as gateway:
+        gateway.ask("POST", f"/registries/{quote(name, safe='')}/forget")
+    say(f"{name} is forgotten")
+
+
+def probe(invocation: Invocation, name: str) -> dict[str, Any]:
+    """What the backend of a configured registry says of itself, or why it does not."""
+    from federation import registries
+    from gateway.cli.local import configured
+
+    waypost = configured(invocation)
+    specs = {one.name: one.spec() for one in waypost.settings.registries}
+    if name not in specs:
+        known = ", ".join(specs) or "none"
+        raise CommandError(f"no registry {name} in the configuration: it has {known}")
+    registries.check(specs[name], waypost.adapters)
+    return probe_spec(waypost, specs[name])
+
+
+def probe_spec(waypost: Any, spec: Any) -> dict[str, Any]:
+    """The same for a registry that may not be in any file yet. `code` is there where it failed."""
+    from adapters import AdapterError
+    from federation.registries import open_adapter
+
+    begun = time.monotonic()
+    found: dict[str, Any] = {"registry": spec.name, "kind": spec.kind}
+    adapter = open_adapter(spec.name, spec.kind, spec.config, waypost.adapters)
+    try:
+        info = adapter.probe()
+    except AdapterError as error:
+        line, code = explain(error)
+        return {**found, "missing": [], "error": line, "code": code}
+    finally:
+        adapter.close()
+    return {
+        **found,
+        "version": info.version,
+        "identity": info.identity,
+        "answered in": f"{time.monotonic() - begun:.2f} s",
+        "missing": list(info.missing),
+        "error": None,
+    }

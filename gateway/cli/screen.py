@@ -1,0 +1,157 @@
+"""The terminal: data on standard output, messages on standard error, hostile text shown inert.
+
+Names and descriptions come from backends that anybody may write to. Characters that steer a terminal or turn
+the direction of text are shown as escapes, and nothing from outside is ever read as markup.
+"""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories that show nothing of themselves or steer what is around them."""
+WIDE = 1000
+"""Columns where no terminal limits a line."""
+STYLES = {
+    **dict.fromkeys(("production", "ok"), "green"),
+    **dict.fromkeys(("staging", "partial", "stale", "warn"), "yellow"),
+    **dict.fromkeys(("failing", "failed", "fail", "breaks"), "bold red"),
+    **dict.fromkeys(("archived", "none", "never", "detached"), "dim"),
+    "live": "bold magenta",
+}
+
+
+def inert(text: object) -> str:
+    """Text that does nothing but show: hidden and steering characters as escapes."""
+    plain = str(text)
+    if plain.isascii() and plain.isprintable():
+        return plain
+    return "".join(c if unicodedata.category(c) not in HIDDEN else _escape(c) for c in plain)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def emit_json(data: object) -> None:
+    """Print JSON; characters that could steer the terminal as JSON escapes, so it stays the same JSON."""
+    text = json.dumps(data, ensure_ascii=False, indent=2)
+    if not text.isascii():
+        text = "".join(
+            c if c == "\n" or unicodedata.category(c) not in HIDDEN else json.dumps(c)[1:-1] for c in text
+        )
+    sys.stdout.write(text + "\n")
+
+
+def emit_line(text: str = "") -> None:
+    """Print one line of data."""
+    sys.stdout.write(inert(text) + "\n")
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal something that is not data."""
+    sys.stderr.write(inert(message) + "\n")
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A Rich console that reads no markup."""
+    from rich.console import Console
+
+    elsewhere = not (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(
+        stderr=stderr, markup=False, highlight=False, emoji=False, width=WIDE if elsewhere else None
+    )
+
+
+def emit_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table: fitted to a terminal, or aligned in full where the output goes elsewhere. Nothing for no rows."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        return
+    if sys.stdout.isatty():
+        _draw(columns, cells)
+    else:
+        _align([columns, *([str(cell) for cell in row] for row in cells)])
+
+
+def emit_fields(fields: Mapping[str, object]) -> None:
+    """Names and values, one a line; absent values are left out."""
+    shown = {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
+        emit_line(f"{name:<{width}}  {listed(value)}")
+
+
+def _cell(value: object) -> "Text | str":
+    from rich.text import Text
+
+    return value if isinstance(value, Text) else inert(listed(value))
+
+
+def listed(value: object) -> str:
+    """A value in one line: lists with commas, mappings as `name=value`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={listed(one)}" for name, one in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(listed(one) for one in value)
+    return str(value)
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence["Text | str"]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell, STYLES.get(cell, "")) for cell in row))
+    console().print(table)
+
+
+def _align(rows: Sequence[Sequence[str]]) -> None:
+    from rich.cells import cell_len
+
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        parts = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        sys.stdout.write("  ".join(parts).rstrip() + "\n")
+
+
+def when(moment: Any) -> str:
+    """An ISO time to the minute, in UTC; empty for none."""
+    if not moment:
+        return ""
+    found = datetime.fromisoformat(str(moment)).astimezone(UTC)
+    return found.strftime("%Y-%m-%d %H:%M")
+
+
+def ago(moment: Any) -> str:
+    """How long ago an ISO time was, roughly; `never` for none."""
+    if not moment:
+        return "never"
+    seconds = max(
+        0.0, (datetime.now(UTC) - datetime.fromisoformat(str(moment)).astimezone(UTC)).total_seconds()
+    )
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 model`, `2,000 models`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or noun + 's'}"

@@ -1,0 +1,165 @@
+"""`waypost search`: find models across every registry."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.client import Gateway, connect
+from gateway.cli.failure import CommandError
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import (
+    STYLES,
+    ago,
+    counted,
+    emit_json,
+    emit_line,
+    emit_table,
+    inert,
+    listed,
+    say,
+)
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+COLUMNS = ("VERSION", "STAGE", "TEAM", "ALIASES", "FRAMEWORK", "UPDATED", "OTHERS")
+SHOWN_FIELDS = ("description",)
+"""Fields without a column of their own whose highlights stand under a hit."""
+EXCERPT = 100
+CLEAR = "\x1b[2J\x1b[H"
+
+
+def search(
+    context: typer.Context,
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(help='words, "phrases", -not, OR, and qualifiers such as stage:production'),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="hits on a page")] = 20,
+    cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
+    sort: Annotated[
+        str, typer.Option(help="relevance, updated, created, name or metric.NAME; - before it turns it round")
+    ] = "",
+    facets: Annotated[
+        str, typer.Option(help="count by registry, team, stage, framework, owner, license, type, tag.KEY")
+    ] = "",
+    group: Annotated[str, typer.Option(help="model: one hit a model; version: every version")] = "model",
+    explain: Annotated[bool, typer.Option("--explain", help="say why a hit is where it is")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="search again every two seconds")] = False,
+    web: Annotated[bool, typer.Option("--web", help="open the search in a browser")] = False,
+) -> None:
+    """Find models and versions across every registry."""
+    invocation: Invocation = context.obj
+    text = " ".join(query or ())
+    if group not in ("model", "version"):
+        raise CommandError(f"--group is model or version, not {group}")
+    asked = {
+        "q": text, "limit": limit, "cursor": cursor, "sort": sort, "facets": facets, "group": group,
+        "explain": explain or None,
+    }  # fmt: skip
+    if web:
+        _open(invocation, text)
+        return
+    with connect(invocation) as gateway:
+        _print(invocation, _ask(gateway, asked))
+        while watch:
+            time.sleep(2)
+            answer = _ask(gateway, asked)
+            if sys.stdout.isatty():
+                sys.stdout.write(CLEAR)
+            _print(invocation, answer)
+
+
+def _ask(gateway: Gateway, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    if gateway.waypost is not None:
+        gateway.waypost.reload()
+    answer: Mapping[str, Any] = gateway.get("/search", **asked)
+    return answer
+
+
+def _open(invocation: Invocation, text: str) -> None:
+    import webbrowser
+    from urllib.parse import urlencode
+
+    if not invocation.url:
+        raise CommandError("--web opens a running gateway: name it with --url")
+    address = f"{invocation.url}/?{urlencode({'q': text})}"
+    if not webbrowser.open(address):
+        emit_line(address)
+
+
+def _print(invocation: Invocation, answer: Mapping[str, Any]) -> None:
+    if invocation.json:
+        emit_json(answer)
+        return
+    for correction in answer.get("corrections", ()):
+        say(f"little was found for {correction['word']}: showing results for {correction['instead']} as well")
+    emit_table(COLUMNS, [_row(hit) for hit in answer["hits"]])
+    for field, values in answer.get("facets", {}).items():
+        counts = (f"{one['value'] or '(none)'} {one['count']}" for one in values)
+        emit_line(f"{field}: {listed(counts)}")
+    _explain(answer["hits"])
+    _tell(answer)
+
+
+def _row(hit: Mapping[str, Any]) -> Sequence[object]:
+    others = f"+{hit['others']}" if hit.get("others") else ""
+    return (
+        _reference(hit), hit["stage"] or "", hit["team"], hit.get("aliases", ()), hit.get("framework"),
+        ago(hit["updated"]) if hit.get("updated") else "", others,
+    )  # fmt: skip
+
+
+def _reference(hit: Mapping[str, Any]) -> "Text":
+    """The reference, with what was found in the model's name marked, and an excerpt of where else it was found."""
+    from rich.text import Text
+
+    reference = inert(hit["ref"])
+    text = Text(
+        reference,
+        STYLES.get(hit["stage"] or "", "").replace("bold ", "") if hit["stage"] == "archived" else "",
+    )
+    for highlight in hit.get("highlights", ()):
+        for start, end in highlight["ranges"]:
+            word = inert(highlight["text"][start:end])
+            place = reference.lower().find(word.lower())
+            if highlight["field"] not in SHOWN_FIELDS and place >= 0:
+                text.stylize("bold cyan", place, place + len(word))
+        if highlight["field"] in SHOWN_FIELDS and sys.stdout.isatty() and highlight["ranges"]:
+            text.append("\n")
+            text.append(_excerpt(highlight))
+    return text
+
+
+def _excerpt(highlight: Mapping[str, Any]) -> "Text":
+    from rich.text import Text
+
+    whole, (start, end) = highlight["text"], highlight["ranges"][0]
+    begin = max(0, start - EXCERPT // 3)
+    before, word, after = whole[begin:start], whole[start:end], whole[end : begin + EXCERPT]
+    dots = ("…" if begin else "", "…" if begin + EXCERPT < len(whole) else "")
+    return Text.assemble(
+        (f"  {dots[0]}{inert(before)}", "dim"), (inert(word), "cyan"), (f"{inert(after)}{dots[1]}", "dim")
+    )
+
+
+def _explain(hits: Sequence[Mapping[str, Any]]) -> None:
+    for hit in hits:
+        if hit.get("explanation"):
+            emit_line(f"{hit['ref']}: score {hit['score']:.4f}: {listed(hit['explanation'])}")
+
+
+def _tell(answer: Mapping[str, Any]) -> None:
+    say(f"{counted(answer['total'], 'version')} of {counted(answer['models'], 'model')}")
+    for registry in answer["registries"]:
+        if registry["state"] not in ("ok", "detached"):
+            say(f"{registry['name']} is {registry['state']}: last synchronised {ago(registry['synced_at'])}")
+    if not answer["registries"]:
+        say("no registry is known yet: `waypost init` configures one, `waypost sync` reads it")
+    elif answer.get("partial"):
+        say("this may not be everything: a registry could not be read whole, or the index is being built")
+    if answer.get("next_cursor"):
+        say(f"more: --cursor {answer['next_cursor']}")

@@ -1,0 +1,163 @@
+"""`waypost init`, `serve`, `migrate`: from an MLflow address to a running gateway."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.failure import OK, CommandError
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import emit_json, emit_line, inert, say
+
+DEFAULT_ADDRESS, DEFAULT_NAME, DEFAULT_TEAM = "http://127.0.0.1:5000", "models", "everybody"
+FILE = """\
+# Waypost's configuration. Every setting, with what it means: config/waypost.example.toml in the repository.
+[server]
+host = "127.0.0.1"
+port = 8080
+
+[database]
+url = "sqlite:///waypost.db"
+
+[[registries]]
+name = {name}
+kind = "mlflow"
+team = {team}
+config = {{ {config} }}
+"""
+
+
+def init(
+    context: typer.Context,
+    mlflow: Annotated[str, typer.Option(help="address of an MLflow server; asked for when not given")] = "",
+    name: Annotated[str, typer.Option(help="what to call it: the first part of every reference")] = "",
+    team: Annotated[str, typer.Option(help="the team that owns it")] = "",
+    token: Annotated[
+        str, typer.Option(help="where its bearer token is: env:NAME or file:PATH, never the token itself")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="ask nothing: defaults, and overwrite the file")] = False,
+) -> int:
+    """Write a working configuration for one MLflow server, after asking that server who it is."""
+    invocation: Invocation = context.obj
+    from gateway.settings import settings_file
+
+    if invocation.url:
+        raise CommandError("init writes a file here: leave --url out; the server's address is --mlflow")
+    file = settings_file(invocation.config)
+    asks = sys.stdin.isatty() and not yes
+    if file.exists() and not yes:
+        if not asks:
+            raise CommandError(f"{file} exists: --yes overwrites it, --config names another")
+        if not typer.confirm(f"{file} exists. Overwrite it?", err=True):
+            raise CommandError(f"{file} was left as it is")
+    mlflow = mlflow or _ask("Address of your MLflow server", DEFAULT_ADDRESS, asks)
+    name = name or _ask("What to call it", DEFAULT_NAME, asks)
+    team = team or _ask("The team that owns it", DEFAULT_TEAM, asks)
+    answered = _probe(name, team, mlflow, token)
+    if not answered and asks and not typer.confirm("Write the file anyway?", err=True):
+        raise CommandError("nothing was written")
+    if not answered and not asks:
+        raise CommandError("nothing was written")
+    _write(file, name, team, mlflow, token)
+    if invocation.json:
+        emit_json({"file": str(file), "registry": name, "answered": answered})
+        return OK
+    emit_line(f"wrote {file}")
+    option = "" if file == Path("waypost.toml") else f" --config {file}"
+    say(f"next: waypost sync{option}   then: waypost search{option}   or as a service: waypost serve{option}")
+    return OK
+
+
+def _ask(question: str, default: str, asks: bool) -> str:
+    return str(typer.prompt(question, default=default, err=True)) if asks else default
+
+
+def _probe(name: str, team: str, address: str, token: str) -> bool:
+    """Whether the server answers; what it says, or why not, is told. Errors: `RegistryError` for bad input."""
+    from federation import registries
+    from federation.registries import RegistrySpec
+    from gateway.cli.registries import probe_spec
+    from gateway.settings import Settings
+    from gateway.waypost import Waypost
+
+    spec = RegistrySpec(name=name, kind="mlflow", team=team, config=_config(address, token))
+    waypost = Waypost(Settings())
+    registries.check(spec, waypost.adapters)
+    found = probe_spec(waypost, spec)
+    if found["error"]:
+        say(found["error"])
+        return False
+    say(f"MLflow {found['version'] or ''} answers at {address}")
+    for line in found["missing"]:
+        say(f"missing there: {line}")
+    return True
+
+
+def _config(address: str, token: str) -> dict[str, str]:
+    return {"url": address, **({"token": token} if token else {})}
+
+
+def _write(file: Path, name: str, team: str, address: str, token: str) -> None:
+    config = ", ".join(f"{key} = {_toml(value)}" for key, value in _config(address, token).items())
+    file.write_text(FILE.format(name=_toml(name), team=_toml(team), config=config), encoding="utf-8")
+
+
+def _toml(text: str) -> str:
+    """A TOML basic string: JSON's escapes are TOML's, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def serve(context: typer.Context) -> int:
+    """Run the gateway: the worker, and the processes that answer the API. Ctrl-C ends it."""
+    invocation: Invocation = context.obj
+    if invocation.url:
+        raise CommandError("serve starts a gateway here, from the configuration: leave --url out")
+    from gateway.logs import configure_logs
+    from gateway.processes import serve as run
+    from gateway.settings import load_settings, settings_file
+    from gateway.waypost import Waypost
+
+    file = settings_file(invocation.config)
+    settings = load_settings(file)
+    configure_logs(settings.log)
+    waypost = Waypost(settings)
+    try:
+        lines = waypost.prepare()
+    finally:
+        waypost.close()
+    for line in lines:
+        say(line)
+
+    def announce(address: str) -> None:
+        sys.stdout.write(f"Waypost answers at {inert(address)}\n")
+        sys.stdout.flush()
+
+    return run(settings, file, announce)
+
+
+def migrate(context: typer.Context) -> None:
+    """Bring the database to the schema of this version."""
+    invocation: Invocation = context.obj
+    if invocation.url:
+        raise CommandError("the database is migrated where its configuration is: leave --url out")
+    from federation import schema
+    from gateway.cli.local import configured
+
+    waypost = configured(invocation)
+    try:
+        before, after = schema.migrate(waypost.engine)
+    finally:
+        waypost.close()
+    if invocation.json:
+        emit_json({"before": before, "after": after})
+    else:
+        emit_line(f"schema {after}" if before == after else f"schema {before or 'none'} → {after}")
+
+
+def demo() -> int:
+    """Real MLflow servers with the models of two teams and a gateway in front of them, until Ctrl-C."""
+    from gateway.demo.run import run_demo
+
+    return run_demo()

@@ -1,0 +1,179 @@
+"""`waypost demo`: real servers with the models of the demo, one gateway in front of them, until Ctrl-C."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from gateway.cli.client import remote
+from gateway.cli.failure import UNREACHABLE, CommandError
+from gateway.cli.screen import console, counted, say
+from gateway.cli.sync import attached, follow
+from gateway.demo.fill import fill
+from gateway.demo.models import REGISTRIES
+from gateway.demo.servers import Server, ServerStartError, answers, mlflow_server, reserved_port, server
+
+SYNC_EVERY = 5
+TRY = (
+    ("what is in production against fraud, in any team", "search fraud stage:production"),
+    ("one version, whatever its alias means today", "show search/product-ranker@champion"),
+    ("what breaks if the search team archives its encoder", "impact search/encoder:3 --action archive"),
+    ("what happened", "audit list --limit 10"),
+)
+
+
+def run_demo() -> int:
+    """Start everything, say what to try, wait for Ctrl-C, end everything. Errors: `CommandError`."""
+    if find_spec("mlflow") is None:
+        raise CommandError("the demo starts real MLflow servers: pip install 'waypost[demo]'")
+    try:
+        with tempfile.TemporaryDirectory(prefix="waypost-demo-") as name, ExitStack() as running:
+            url = start(Path(name), running)
+            tell(url)
+            wait_for_the_end()
+            say("stopping …")
+    except ServerStartError as error:
+        raise CommandError(str(error), UNREACHABLE) from None
+    say("nothing is left running")
+    return 0
+
+
+def start(folder: Path, running: ExitStack) -> str:
+    """Start and fill the servers, start the gateway, read everything; returns the gateway's address.
+
+    What was started ends with `running`. Errors: `ServerStartError`, `CommandError`.
+    """
+    with steps() as step:
+        finish = step(f"starting {len(REGISTRIES)} MLflow servers")
+        servers = start_all({registry.name: folder / registry.name for registry in REGISTRIES}, running)
+        finish()
+        urls = {name: one.url for name, one in servers.items()}
+        with_models = sum(len(registry.models) + len(registry.prompts) for registry in REGISTRIES)
+        finish = step(f"registering {with_models} models through MLflow's own client")
+        fill(urls, finish)
+        finish()
+        finish = step("starting the gateway")
+        gateway = running.enter_context(gateway_server(folder, urls))
+        finish()
+    with remote(gateway.url) as api:
+        runs = {name: api.ask("POST", f"/registries/{name}/sync") for name in attached(api)}
+        follow(api, runs)
+        known = api.get("/registries")["registries"]
+    models, versions = (sum(one[what] for one in known) for what in ("models", "versions"))
+    say(
+        f"read {counted(models, 'model')} and {counted(versions, 'version')} of {counted(len(known), 'team')}"
+    )
+    return gateway.url
+
+
+def start_all(folders: Mapping[str, Path], running: ExitStack) -> dict[str, Server]:
+    """An MLflow server for each folder, started side by side."""
+    contexts = {name: mlflow_server(folder) for name, folder in folders.items()}
+    with ThreadPoolExecutor() as pool:
+        waiting = {name: pool.submit(context.__enter__) for name, context in contexts.items()}
+        started: dict[str, Server] = {}
+        for name, context in contexts.items():
+            if waiting[name].exception() is None:
+                running.push(context)
+                started[name] = waiting[name].result()
+    for future in waiting.values():
+        future.result()
+    return started
+
+
+@contextmanager
+def gateway_server(folder: Path, urls: Mapping[str, str]) -> Iterator[Server]:
+    """The gateway on a free port, in front of the servers at these addresses, its files in `folder`."""
+    with reserved_port() as port:
+        file = folder / "waypost.toml"
+        file.write_text(configuration(port, urls))
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYPOST_")}
+        with server(
+            "Waypost",
+            [sys.executable, "-m", "gateway", "serve", "--config", str(file)],
+            port=port,
+            log=folder / "waypost.log",
+            ready=lambda: answers(f"http://127.0.0.1:{port}/health/ready"),
+            environment=inherited,
+            grace=15.0,
+        ) as running:
+            yield running
+
+
+def configuration(port: int, urls: Mapping[str, str]) -> str:
+    """The demo's `waypost.toml`."""
+    parts = [f'[server]\nport = {port}\n\n[database]\nurl = "sqlite:///waypost.db"\n']
+    parts += [
+        f'[[registries]]\nname = "{one.name}"\nkind = "mlflow"\nteam = "{one.team}"\nsync_every = {SYNC_EVERY}\n'
+        f'writable = true\nconfig = {{ url = "{urls[one.name]}" }}\n'
+        for one in REGISTRIES
+        if one.name in urls
+    ]
+    return "\n".join(parts)
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], Callable[..., None]]]:
+    """Steps shown on standard error: each begins with its name and returns what tells its progress and end."""
+    screen = console(stderr=True)
+    columns = (
+        SpinnerColumn(finished_text="✓"), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
+        MofNCompleteColumn(), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as progress:
+
+        def begin(what: str) -> Callable[..., None]:
+            if not screen.is_terminal:
+                say(what)
+            task = progress.add_task(what, total=None)
+
+            def tell(done: int = 1, total: int = 1) -> None:
+                progress.update(task, completed=done, total=total)
+
+            return tell
+
+        yield begin
+
+
+def tell(url: str) -> None:
+    """The address, and what to try, on standard output."""
+    here = shutil.which("waypost")
+    ours = Path(sys.executable).with_name("waypost")
+    program = "waypost" if here and Path(here).resolve() == ours.resolve() else short(ours)
+    lines = ["", f"Waypost answers at {url}  (API: {url}/docs)", "", "Try in another terminal:", ""]
+    for what, command in TRY:
+        lines += [f"  # {what}", f"  {program} {command} --url {url}", ""]
+    lines += ["Change something with MLflow's own client and search again after five seconds.", ""]
+    lines += ["Ctrl-C ends everything."]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def short(path: Path) -> str:
+    """A path relative to the working folder where it is inside."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def wait_for_the_end() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(1.0):
+        pass
