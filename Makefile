@@ -52,7 +52,7 @@ bench: $(STAMP)  ## measure against the goals: make bench [ONLY=name]
 demo: $(STAMP)  ## two MLflow servers, one gateway, one search
 	@$(BIN)/waypost demo
 
-docs: $(STAMP)  ## write docs/reference.md from the code
+docs: $(STAMP)  ## write config/REFERENCE.md from the code
 	@$(BIN)/python -m tests.reference
 
 lock: $(STAMP)  ## resolve the requirements anew: make lock [ARGS=--upgrade]

@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the code: settings, commands, capabilities, errors and journal actions.
+"""Writes config/REFERENCE.md from the code: settings, commands, capabilities, errors and journal actions.
 
 `make docs` (`python -m tests.reference`) writes the page; `tests/test_documented.py` fails when it is out of date or
 when something that stands in it says nothing about itself.
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from adapters import Capability
 from federation.journal.actions import Action
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+PAGE = Path(__file__).parent.parent / "config" / "REFERENCE.md"
 _PACKAGES = ("adapters", "federation", "gateway")
 
 
