@@ -62,8 +62,11 @@ def derive(store: Store, touched: Touched) -> None:
     # Selectors before statements, so that a statement meets every incarnation that it could mean.
     names = _models(store, touched.models | {row.model_id for row in rows})
     spoken = [row for row in rows if row.id in touched.versions]
-    _statements(store, spoken, {row.id for row in spoken if nodes[_key(row)] in fresh})
-    _statements(store, _version_rows(store, touched.statements), touched.statements)
+    _statements(store, spoken, nodes, {row.id for row in spoken if nodes[_key(row)] in fresh})
+    again = _version_rows(store, touched.statements)
+    _statements(
+        store, again, store.nodes({_key(row): _version_state(row) for row in again})[0], touched.statements
+    )
     _forget_registries(store, touched.registries)
     _resolve_waiting(store, names, touched.registries)
     _declared(store, touched.declared, names)
@@ -95,9 +98,10 @@ def _key(row: Any) -> NodeKey:
     return (NodeKind.VERSION, row.id, "")
 
 
-def _statements(store: Store, rows: Collection[Any], as_created: Collection[int]) -> None:
+def _statements(
+    store: Store, rows: Collection[Any], nodes: Mapping[NodeKey, int], as_created: Collection[int]
+) -> None:
     """What versions say. Those in `as_created` say it since their creation, the others since now."""
-    nodes, _ = store.nodes({_key(row): _version_state(row) for row in rows})
     said: dict[int, tuple[datetime, list[Claim]]] = {}
     for row in rows:
         made_at = row.created_at if row.id in as_created and row.created_at else store.time
@@ -173,7 +177,7 @@ def _models(store: Store, ids: Collection[int]) -> set[str]:
     states: dict[NodeKey, NodeState] = {}
     for row in rows:
         state = NodeState(registry_id=row.registry_id, gone=row.deleted_at is not None)
-        states |= {(kind, row.id, name): state for kind, name in sorted(meanings[row.id])}
+        states.update(((kind, row.id, name), state) for kind, name in sorted(meanings[row.id]))
     before: dict[int, int | None] = {}
     after: dict[int, int | None] = {}
     nodes, _ = store.nodes(states)

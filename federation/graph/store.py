@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, select, update
 
+from federation import bulk
+from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import Claim, Thing
 from federation.graph.resolve import Resolver, chunks
@@ -17,8 +19,7 @@ NodeKey = tuple[int, int, str]
 """Kind, scope, name."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeState:
+class NodeState(NamedTuple):
     """What a node carries besides its key."""
 
     registry_id: int = 0
@@ -26,6 +27,9 @@ class NodeState:
     live: bool = False
     created: int = 0
     gone: bool = False
+
+
+_STATE = (*NodeState._fields, "touched")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,12 @@ class Stated:
     target: int | None = None
     said_by: str = ""
     declared_id: int | None = None
+
+
+_EDGE = (
+    "source", "target", "kind", "relation", "origin", "wanted", "wanted_registry", "wanted_model", "said_by",
+    "declared_id", "meant_at", "first_seen_at", "last_seen_at", "gone", "touched",
+)  # fmt: skip
 
 
 class Store:
@@ -56,25 +66,21 @@ class Store:
     def nodes(self, wanted: Mapping[NodeKey, NodeState]) -> tuple[dict[NodeKey, int], set[int]]:
         """Have these nodes as stated. Their ids, and which of them are new."""
         known = self._known(wanted)
-        changed: list[dict[str, Any]] = []
-        fresh: list[dict[str, Any]] = []
+        changed: list[tuple[Any, ...]] = []
+        fresh: list[tuple[Any, ...]] = []
         ids: dict[NodeKey, int] = {}
         for key, state in wanted.items():
-            values = {**asdict(state), "touched": self._position}
             if (found := known.get(key)) is None:
                 self.last_node += 1
                 ids[key] = self.last_node
-                kind, scope, name = key
-                identity = {"id": self.last_node, "kind": int(kind), "scope": scope, "name": name}
-                fresh.append(identity | values | {"means": None})
+                fresh.append((self.last_node, int(key[0]), *key[1:], *state, self._position))
             else:
                 ids[key] = found[0]
                 if found[1] != state:
-                    changed.append({"key": found[0], **values})
-        if fresh:
-            self.connection.execute(insert(tables.node), fresh)
-        self.change(tables.node, changed)
-        return ids, {row["id"] for row in fresh}
+                    changed.append((*state, self._position, found[0]))
+        bulk.insert(self.connection, tables.node, ("id", "kind", "scope", "name", *_STATE), fresh)
+        bulk.update(self.connection, tables.node, _STATE, changed)
+        return ids, {row[0] for row in fresh}
 
     def _known(self, wanted: Collection[NodeKey]) -> dict[NodeKey, tuple[int, NodeState]]:
         node = tables.node.c
@@ -98,12 +104,8 @@ class Store:
 
     def means(self, meanings: Mapping[int, int | None], before: Mapping[int, int | None]) -> None:
         """Point selectors at what they mean now; those that mean it already are left alone."""
-        moved = [
-            {"key": selector, "means": node, "touched": self._position}
-            for selector, node in meanings.items()
-            if before.get(selector) != node
-        ]
-        self.change(tables.node, moved)
+        moved = [(n, self._position, s) for s, n in meanings.items() if before.get(s) != n]
+        bulk.update(self.connection, tables.node, ("means", "touched"), moved)
 
     def bury(self, nodes: Collection[int]) -> None:
         """These left the catalogue altogether, and what they said with them."""
@@ -111,16 +113,6 @@ class Store:
             values = {"gone": True, "live": False, "means": None, "touched": self._position}
             self.connection.execute(update(tables.node).where(tables.node.c.id.in_(part)).values(values))
             self.drop(row.id for rows in self.held(part).values() for row in rows)
-
-    def change(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Update rows by id; each gives its id as `key` and the same columns as the others."""
-        if rows:
-            columns: dict[str, Any] = {
-                column: bindparam(f"new_{column}") for column in rows[0] if column != "key"
-            }
-            statement = update(table).where(table.c.id == bindparam("key")).values(columns)
-            values = [{k if k == "key" else f"new_{k}": v for k, v in row.items()} for row in rows]
-            self.connection.execute(statement, values)
 
     # Edges
 
@@ -163,28 +155,15 @@ class Store:
             else:
                 target = edge.target or ids[int(thing.kind), thing.scope, thing.name]
             rows.append(self._row(edge, target))
-        if rows:
-            self.connection.execute(insert(tables.edge), rows)
+        bulk.insert(self.connection, tables.edge, _EDGE, rows)
 
-    def _row(self, edge: Stated, target: int | None) -> dict[str, Any]:
-        named = None if isinstance(edge.claim.target, Thing) else edge.claim.target
-        return {
-            "source": edge.source,
-            "target": target,
-            "kind": int(edge.claim.kind),
-            "relation": edge.claim.relation,
-            "origin": edge.claim.origin,
-            "wanted": edge.claim.wanted,
-            "wanted_registry": named.registry if named else "",
-            "wanted_model": encode_part(named.model) if named else "",
-            "said_by": edge.said_by,
-            "declared_id": edge.declared_id,
-            "meant_at": edge.meant_at,
-            "first_seen_at": self.time,
-            "last_seen_at": self.time,
-            "gone": False,
-            "touched": self._position,
-        }
+    def _row(self, edge: Stated, target: int | None) -> tuple[Any, ...]:
+        claim, seen = edge.claim, micros(self.time)
+        named = None if isinstance(claim.target, Thing) else claim.target
+        wanted = ("", "") if named is None else (named.registry, encode_part(named.model))
+        stated = (edge.source, target, int(claim.kind), claim.relation, claim.origin, claim.wanted, *wanted)
+        times = (micros(edge.meant_at), seen, seen)
+        return (*stated, edge.said_by, edge.declared_id, *times, False, self._position)
 
     def unaim(self, nodes: Collection[int]) -> None:
         """Nothing is known of these any more: what points at them waits again, should they come back."""
@@ -197,5 +176,5 @@ class Store:
 
     def aim(self, edges: Mapping[int, int]) -> None:
         """Edges that were unresolved have found their target."""
-        rows = [{"key": edge, "target": node, "touched": self._position} for edge, node in edges.items()]
-        self.change(tables.edge, rows)
+        found = [(node, self._position, edge) for edge, node in edges.items()]
+        bulk.update(self.connection, tables.edge, ("target", "touched"), found)
