@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def sketch(
     names = named(connection, nodes.values(), known)
     breaking = set(found.items[: LIMIT * 2][found.breaks[: LIMIT * 2]].tolist())
     boxes = {
-        f"n{node}": Box(
+        f"n{index}": Box(
             names[node],
             start=bool(found.closure.parent[index] < 0),
             breaks=index in breaking,
@@ -88,7 +88,7 @@ def sketch(
         for index, node in nodes.items()
         if node in names
     }
-    arrows = _arrows(snapshot, [node for node in nodes.values() if node in names])
+    arrows = _arrows(snapshot, {node: f"n{index}" for index, node in nodes.items() if node in names})
     starts = [key for key, box in boxes.items() if box.start][:1]
     for place, (team, count) in enumerate(_folded(snapshot, left, known)[: max(limit - len(boxes), 0)]):
         key = f"t{place}"
@@ -117,14 +117,14 @@ def _endpoints(snapshot: Snapshot, found: Blast, chosen: set[int], room: int) ->
     return set(served[: max(room, 0)].tolist())
 
 
-def _arrows(snapshot: Snapshot, nodes: Sequence[int]) -> list[tuple[str, str, str]]:
-    listed = np.array(sorted(nodes), np.int32)
+def _arrows(snapshot: Snapshot, keys: Mapping[int, str]) -> list[tuple[str, str, str]]:
+    listed = np.array(sorted(keys), np.int32)
     if not len(listed):
         return []
     consumer, kind, origin = snapshot.down.neighbours(listed)
     inside = np.isin(consumer, listed)
     return [
-        (f"n{provider}", f"n{taker}", kind_word(sort))
+        (keys[provider], keys[taker], kind_word(sort))
         for provider, taker, sort in zip(
             listed[origin[inside]].tolist(), consumer[inside].tolist(), kind[inside].tolist(), strict=True
         )
