@@ -113,14 +113,12 @@ class Told:
                 yield from self._pages(question, action, to)
                 yield (
                     f"drawing {question} {action}",
-                    self._try(
-                        lambda q=question, a=action, t=to: graph.drawing(self.view, q, a, to=t)  # type: ignore[misc]
-                    ),
+                    self._try(lambda q=question, a=action, t=to: graph.drawing(self.view, q, a, to=t)),
                 )
             if (ref := question.ref) is not None:
-                yield f"dependencies {ref}", self._try(lambda r=ref: graph.dependencies(self.view, r))  # type: ignore[misc]
+                yield f"dependencies {ref}", self._try(lambda r=ref: graph.dependencies(self.view, r))
         for name in INSIGHTS:
-            yield name, self._try(lambda n=name: graph.insights(self.view, n))  # type: ignore[misc]
+            yield name, self._try(lambda n=name: graph.insights(self.view, n))
 
     def _pages(self, question: Question, action: Action, to: str | None) -> Iterator[tuple[str, bytes]]:
         cursor = None
