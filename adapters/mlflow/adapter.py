@@ -154,6 +154,7 @@ class MlflowAdapter(Adapter):
         self._api.observe(observer)
 
     def close(self) -> None:
+        self._scan.close()
         self._api.http.close()
 
     def _model(self, key: Key) -> ModelRecord:

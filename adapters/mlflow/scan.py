@@ -12,6 +12,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,7 +21,6 @@ from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundErr
 from adapters.mlflow.api import (
     ONLY_PROMPTS,
     SAFE_ID,
-    Listed,
     MlflowApi,
     Raw,
     batches,
@@ -40,6 +40,8 @@ from adapters.mlflow.translate import (
 from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
 
 Phase = Literal["models", "prompts", "versions", "prompt_versions", "bumped", "end"]
+Place = tuple[Phase, int, str | None]
+"""Which page of MLflow's: listing, group, page token."""
 HEAD = 100
 """Versions at the top of the listing whose digest tells whether anything is new. It covers all that a version
 says, so that among these a tag is seen at once."""
@@ -156,11 +158,13 @@ class Memory:
     """Creation by name, of every model and prompt; None until listed in this process."""
     late: dict[str, ModelRecord | None] = field(default_factory=dict)
     """Models read out of turn; None: gone."""
-    positions: dict[tuple[Phase, int, str], int] = field(default_factory=dict)
+    positions: dict[Place, int] = field(default_factory=dict)
     """Which page of its listing each page token stood for."""
-    place: tuple[object, ...] = ()
+    place: Place | None = None
     fetched: Fetched | None = None
     """The page last fetched, and which it is."""
+    ahead: tuple[Place, Future[Fetched]] | None = None
+    """The page after it."""
 
 
 class Scan:
@@ -170,6 +174,7 @@ class Scan:
         self._api = api
         self._translate = translate
         self._memories: OrderedDict[str, Memory] = OrderedDict()
+        self._pool: ThreadPoolExecutor | None = None
 
     def page(self, since: Watermark | None, token: PageToken | None, limit: int) -> Page:
         """The next page: at most `limit` records, of one page of MLflow's."""
@@ -196,10 +201,30 @@ class Scan:
     # What is fetched
 
     def _fetch(self, cursor: Cursor) -> Fetched:
-        memory, place = self._memory(cursor), (cursor.phase, cursor.group, cursor.page)
+        memory, place = self._memory(cursor), place_of(cursor)
         if memory.fetched is None or memory.place != place:
-            memory.fetched, memory.place = self._read(cursor), place
+            ahead, memory.ahead = memory.ahead, None
+            is_ahead = ahead is not None and ahead[0] == place
+            memory.fetched = ahead[1].result() if ahead is not None and is_ahead else self._read(cursor)
+            memory.place = place
+            if not memory.fetched.last:
+                self._check_progress(memory, cursor, memory.fetched)
+                self._read_ahead(memory, cursor, memory.fetched)
         return memory.fetched
+
+    def _read_ahead(self, memory: Memory, cursor: Cursor, fetched: Fetched) -> None:
+        """Let the server work on the next page while this one is being used."""
+        following = replace(with_top(cursor, fetched.top), page=fetched.next, number=cursor.number + 1)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlflow-read-ahead")
+        memory.ahead = (place_of(following), self._pool.submit(self._read, following))
+
+    def close(self) -> None:
+        """End reading ahead; a later scan begins it anew."""
+        pool, self._pool = self._pool, None
+        self._memories.clear()
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
     def _memory(self, cursor: Cursor) -> Memory:
         memory = self._memories.setdefault(cursor.scan, Memory())
@@ -221,7 +246,6 @@ class Scan:
         found = self._api.models(
             prompts=cursor.phase == "prompts", token=cursor.page, size=self._api.config.model_page
         )
-        self._check_progress(cursor, found)
         top: Top = getattr(cursor, cursor.phase)
         newest = top.newest or newest_of(found.rows)
         near = [row for row in found.rows if updated(row) >= newest - self._overlap]
@@ -230,7 +254,6 @@ class Scan:
     def _read_bumped(self, cursor: Cursor) -> Fetched:
         where, names = self._groups(cursor)[cursor.group]
         found = self._api.versions(where=where, token=cursor.page, size=self._api.config.version_page)
-        self._check_progress(cursor, found)
         rows = [row for row in found.rows if text(row, "name") in names]
         return Fetched(rows, found.next, cursor.versions, found.next is None, self._origins(rows))
 
@@ -240,7 +263,6 @@ class Scan:
         first_look = not cursor.full and cursor.page is None
         size = min(HEAD, config.version_page) if first_look else config.version_page
         found = self._api.versions(where=ONLY_PROMPTS if prompts else None, token=cursor.page, size=size)
-        self._check_progress(cursor, found)
         top = cursor.versions
         if cursor.page is None and not prompts:
             head = found.rows[: min(HEAD, config.version_page)]
@@ -271,15 +293,12 @@ class Scan:
                 groups.append((f"{pattern} AND {ONLY_PROMPTS}" if prompt else pattern, frozenset({name})))
         return groups
 
-    def _check_progress(self, cursor: Cursor, found: Listed) -> None:
+    def _check_progress(self, memory: Memory, cursor: Cursor, fetched: Fetched) -> None:
         """A page token that was met before, and not as the one that follows this page, leads in a circle."""
-        positions = self._memory(cursor).positions
-        if cursor.page is not None:
-            positions.setdefault((cursor.phase, cursor.group, cursor.page), cursor.number)
-        if found.next is None:
-            return
-        met = positions.setdefault((cursor.phase, cursor.group, found.next), cursor.number + 1)
-        if met != cursor.number + 1 or found.next == cursor.page:
+        here, following = place_of(cursor), (cursor.phase, cursor.group, fetched.next)
+        memory.positions.setdefault(here, cursor.number)
+        if memory.positions.setdefault(following, cursor.number + 1) != cursor.number + 1:
+            memory.fetched = None
             raise TransientError(looping(self._api.http.host, cursor.phase))
 
     # What is given
@@ -369,11 +388,8 @@ class Scan:
     def _advance(self, cursor: Cursor, fetched: Fetched, listed: list[Listing]) -> Cursor:
         """The cursor of the page that follows."""
         if cursor.phase in ("models", "prompts"):
-            is_models = cursor.phase == "models"
-            tops = (fetched.top, cursor.prompts) if is_models else (cursor.models, fetched.top)
-            cursor = self._note_bumped(replace(cursor, models=tops[0], prompts=tops[1]), fetched.rows)
-        elif cursor.phase == "versions":
-            cursor = replace(cursor, versions=fetched.top)
+            cursor = self._note_bumped(with_top(cursor, fetched.top), fetched.rows)
+        cursor = with_top(cursor, fetched.top)
         cursor = replace(cursor, done=0, given=() if fetched.last else cursor.given)
         if not fetched.last:
             return replace(cursor, page=fetched.next, number=cursor.number + 1)
@@ -430,6 +446,24 @@ class Scan:
     @property
     def _overlap(self) -> int:
         return int(self._api.config.overlap * 1000)
+
+
+def place_of(cursor: Cursor) -> Place:
+    """Which page of MLflow's a cursor stands on."""
+    return (cursor.phase, cursor.group, cursor.page)
+
+
+def with_top(cursor: Cursor, top: Top) -> Cursor:
+    """The cursor with what is now known of the beginning of its listing."""
+    match cursor.phase:
+        case "models":
+            return replace(cursor, models=top)
+        case "prompts":
+            return replace(cursor, prompts=top)
+        case "versions":
+            return replace(cursor, versions=top)
+        case _:
+            return cursor
 
 
 def drop_unchanged(cursor: Cursor, since: Mark) -> Cursor:

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from pydantic import SecretStr
 
-from adapters.conformance import HOSTILE_NAMES, Fault, Gap, Harness
+from adapters.conformance import HOSTILE_NAMES, Fault, Harness
 from adapters.contract import Adapter, StageField
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from tests.adapters.mlflow.proxy import Proxy
@@ -36,12 +36,6 @@ class MlflowHarness(Harness):
     hostile_names: ClassVar[tuple[str, ...]] = tuple(n for n in HOSTILE_NAMES if not {"/", ":"} & set(n))
     stages: ClassVar[Mapping[StageField, tuple[str, str]]] = {"stage": ("Staging", "Production")}
     secrets = (TOKEN,)
-    gaps: ClassVar[Mapping[str, Gap]] = {
-        "a_scan_goes_on_after_a_fault": Gap(
-            "never",
-            "one page of MLflow's is given on in several, so the next one needs no request that fails",
-        )
-    }
 
     def __init__(self, url: str) -> None:
         self.proxy = Proxy(url)
