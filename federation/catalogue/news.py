@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from adapters import Kind, Record
+from adapters import Kind, Record, VersionRecord
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
@@ -70,14 +70,17 @@ class News:
         kind: Kind,
         target_id: int,
         encoded: Encoded[Any],
-        ref: Reference | None,
+        model: str | None,
         stage: str | None = None,
     ) -> None:
+        """Something new; `model` is the name of the model that it is or belongs to, None for an endpoint."""
         record: Record = encoded.record
         self.batch.change(Change(kind, target_id, self.origin.registry_id))
         if self.origin.importing:
             self.imported.append((f"{kind} {record.key.native_id}", encoded.digest.hex()))
             return
+        version = record.version if isinstance(record, VersionRecord) else None
+        ref = None if model is None else Reference(self.origin.registry, model, version)
         details = {"key": record.key.native_id, "digest": encoded.digest.hex()}
         creator = getattr(record, "creator", None) or getattr(record, "owner", None)
         withheld = self.batch.withhold({"creator": creator}, subject=creator)

@@ -142,7 +142,7 @@ class Writer:
         )
         for i, encoded in zip(ids, fresh, strict=True):
             self.seen["model"].append(i)
-            self.news.created("model", i, encoded, Reference(self.origin.registry, encoded.record.name))
+            self.news.created("model", i, encoded, encoded.record.name)
         old = self._bodies(tables.model, [existing.id for existing, _ in stale])
         self._rewrite(
             tables.model,
@@ -207,8 +207,7 @@ class Writer:
             rows.append((*identity, *derived, *self._common(encoded)))
             settled.append(Settled(i, parent.id, _holds(stage, aliases)))
             self.seen["version"].append(i)
-            ref = Reference(self.origin.registry, parent.name, record.version)
-            self.news.created("version", i, encoded, ref, stage)
+            self.news.created("version", i, encoded, parent.name, stage)
         bulk.insert(
             self.connection,
             tables.version,
