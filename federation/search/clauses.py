@@ -15,6 +15,8 @@ from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node
 from federation.search.words import chunks, fold, parts, spans, squeeze, variants
 
 TextField: TypeAlias = Literal["name", "near", "all"]
+Reach: TypeAlias = Literal["own", "same", "open"]
+"""How far a word reaches: its own forms, its synonyms too, longer words that it begins too."""
 MIN_TYPO = 4
 MIN_PREFIX = 2
 MAX_SLOTS = 48
@@ -31,6 +33,7 @@ class Slot:
     """
 
     ways: tuple[tuple[str, ...], ...]
+    own: int = 1
     open: bool = False
     corrected: bool = False
 
@@ -141,8 +144,9 @@ def _slots_of(words: Sequence[tuple[str, str, bool]], others: tuple[tuple[str, .
         pieces = parts(written)
         if len(pieces) > 1 and "".join(pieces) == word:
             ways[pieces] = None
+        own = len(ways)
         ways.update(dict.fromkeys(others))
-        yield Slot(tuple(ways), open=is_open)
+        yield Slot(tuple(ways), own, open=is_open)
 
 
 def slots_of(node: PlanNode) -> Iterator[Slot]:
@@ -213,24 +217,26 @@ class Compiler:
 
     def matching(self, node: PlanNode, text: str) -> Query:
         """Everything that the query finds."""
-        query = self.clause(node, "all", prefixes=True)
+        query = self.clause(node, "all", reach="open")
         names = self._whole(node, text)
         return query if names is None else any_of([query, names])
 
     def tiers(self, node: PlanNode, text: str) -> list[Tier]:
-        """Best first; a hit belongs to the first that it matches. The last one matches everything that the
-        query
+        """Best first; a hit belongs to the first that it matches. The last one matches everything that the query
         finds and the others do not."""
         if not any(True for _ in positive_slots(node)):
             return [Tier(1.0, "matches", self.matching(node, text), words=False)]
         tiers = list(self._name_tiers(node, text))
         slots = list(slots_of(node))
-        near = self.clause(node, "near", prefixes=True)
+        near = self.clause(node, "near", reach="open")
         tiers.extend(
             self._tier(f"{count} of {len(slots)} words in the name", _most(self, near, slots, count))
             for count in range(len(slots) - 1, max(len(slots) - 1 - MAX_STEPS, 0), -1)
         )
-        tiers.append(self._tier("in a tag, team, stage or another property", near))
+        tiers.append(
+            self._tier("in a tag, team, stage or another property", self.clause(node, "near", reach="own"))
+        )
+        tiers.append(self._tier("in another word for a property", near))
         tiers.append(self._tier("in the description", self.matching(node, text)))
         return [replace(tier, weight=round(2.0**-index, 9)) for index, tier in enumerate(tiers)]
 
@@ -238,7 +244,7 @@ class Compiler:
         return Tier(0.0, why, query)
 
     def _name_tiers(self, node: PlanNode, text: str) -> Iterator[Tier]:
-        exact = self.clause(node, "name", prefixes=False)
+        exact = self.clause(node, "name", reach="own")
         squeezed = _squeezed_text(node, text)
         if squeezed:
             yield self._tier("the name is this", term("whole", squeezed))
@@ -246,7 +252,8 @@ class Compiler:
                 yield self._tier("the name is this but for a typo", typo("whole", squeezed))
             yield self._tier("the name begins with this", all_of([exact, prefix("whole", squeezed)]))
         yield self._tier("in the name", exact)
-        yield self._tier("at the beginning of a word of the name", self.clause(node, "name", prefixes=True))
+        yield self._tier("in another word for the name", self.clause(node, "name", reach="same"))
+        yield self._tier("at the beginning of a word of the name", self.clause(node, "name", reach="open"))
 
     def _whole(self, node: PlanNode, text: str) -> Query | None:
         squeezed = _squeezed_text(node, text)
@@ -257,48 +264,47 @@ class Compiler:
             names.append(typo("whole", squeezed))
         return any_of(names)
 
-    def clause(self, node: PlanNode, field: TextField, *, prefixes: bool) -> Query:
+    def clause(self, node: PlanNode, field: TextField, *, reach: Reach) -> Query:
         """One query for a part of the plan, its words looked for in one field."""
         match node:
             case Everything():
                 return everything()
             case Slot():
-                return self._slot(node, field, prefixes)
+                return self._slot(node, field, reach)
             case Phrase(text):
                 return _phrase(text)
             case Qualifier():
                 return any_of([self._qualified(node, match) for match in node.matches])
             case NotPlan(child):
-                return without(everything(), self.clause(child, "all", prefixes=False))
+                return without(everything(), self.clause(child, "all", reach="own"))
             case AnyPlan(children):
-                return any_of([self.clause(child, field, prefixes=prefixes) for child in children])
+                return any_of([self.clause(child, field, reach=reach) for child in children])
             case AllPlan(children):
-                return self._all(children, field, prefixes)
+                return self._all(children, field, reach)
 
-    def _all(self, children: Sequence[PlanNode], field: TextField, prefixes: bool) -> Query:
+    def _all(self, children: Sequence[PlanNode], field: TextField, reach: Reach) -> Query:
         wanted = [
-            self.clause(child, field, prefixes=prefixes)
-            for child in children
-            if not isinstance(child, NotPlan)
+            self.clause(child, field, reach=reach) for child in children if not isinstance(child, NotPlan)
         ]
         query = all_of(wanted) if wanted else everything()
         for child in children:
             if isinstance(child, NotPlan):
-                query = without(query, self.clause(child.child, "all", prefixes=False))
+                query = without(query, self.clause(child.child, "all", reach="own"))
         return query
 
-    def _slot(self, slot: Slot, field: TextField, prefixes: bool) -> Query:
+    def _slot(self, slot: Slot, field: TextField, reach: Reach) -> Query:
         if field == "near":
-            return any_of([self._in(slot, "name", prefixes), self._in(slot, "near", prefixes)])
-        return self._in(slot, field, prefixes)
+            return any_of([self._in(slot, "name", reach), self._in(slot, "near", reach)])
+        return self._in(slot, field, reach)
 
-    def _in(self, slot: Slot, field: TextField, prefixes: bool) -> Query:
-        words = [way[0] for way in slot.ways if len(way) == 1]
+    def _in(self, slot: Slot, field: TextField, reach: Reach) -> Query:
+        ways = slot.ways[: slot.own] if reach == "own" else slot.ways
+        words = [way[0] for way in ways if len(way) == 1]
         queries = [term(field, words[0])] if len(words) == 1 else []
         if len(words) > 1:
             queries.append(Query.term_set_query(schema(), field, words))
-        queries.extend(all_of([term(field, word) for word in way]) for way in slot.ways if len(way) > 1)
-        if slot.open and prefixes and self._has_longer(field, slot.word):
+        queries.extend(all_of([term(field, word) for word in way]) for way in ways if len(way) > 1)
+        if slot.open and reach == "open" and self._has_longer(field, slot.word):
             queries.append(prefix(field, slot.word))
         if slot.corrected:
             queries.append(typo(field, slot.word))
@@ -356,7 +362,7 @@ def _squeezed_text(node: PlanNode, text: str) -> str:
 
 
 def _most(compiler: Compiler, near: Query, slots: Sequence[Slot], count: int) -> Query:
-    inside = [(Occur.Should, compiler.clause(slot, "name", prefixes=True)) for slot in slots]
+    inside = [(Occur.Should, compiler.clause(slot, "name", reach="own")) for slot in slots]
     return all_of([near, Query.boolean_query(inside, minimum_number_should_match=count)])
 
 

@@ -242,7 +242,7 @@ class _Run:
         return frozenset(), plan, counts
 
     def _finds_little(self, slot: Slot) -> bool:
-        query = self._bounded(self.compiler.clause(slot, "all", prefixes=True))
+        query = self._bounded(self.compiler.clause(slot, "all", reach="open"))
         return len(self.state.reader.searcher.search(query, limit=LITTLE, count=False).hits) < LITTLE
 
     # --- in which order -----------------------------------------------------------------------------

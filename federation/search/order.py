@@ -9,7 +9,8 @@ after the values of the last hit, not after a count.
 
 import math
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -43,6 +44,7 @@ class Key:
 
 TIE = Key("tie", FieldType.Unsigned)
 RANK = (Key("rank", FieldType.Unsigned), TIE)
+MODEL = Key("model", FieldType.Unsigned)
 BROWSE = (Key("browse", FieldType.Unsigned), TIE)
 
 
@@ -129,21 +131,19 @@ class Reader:
         return result.hits
 
     def _by_number(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
-        """By a number in a JSON column, which only an aggregation can sort by."""
+        """By a number in a JSON column, which only an aggregation can sort by. The number itself is read off the
+        sort value: asked for as a field it makes the engine panic where a segment has no such column."""
         query = leg.query
         if after is not None:
             query = clauses.without(query, self.before(leg, after))
-        fields = [key.field for key in leg.keys]
         order = [{key.field: "desc" if key.descending else "asc"} for key in leg.keys]
-        wanted = {"size": limit, "sort": order, "docvalue_fields": [*fields, "model"]}
+        wanted = {"size": limit, "sort": order, "docvalue_fields": [key.field for key in (*RANK, MODEL)]}
         hits = self.searcher.aggregate(query, {"top": {"top_hits": wanted}})["top"]["hits"]
-        columns = [hit["docvalue_fields"] for hit in hits]
-        return [
-            Row(
-                tuple(column[name][0] for name in fields), column["model"][0], self._address(column["tie"][0])
-            )
-            for column in columns
-        ]
+        return [self._numbered(hit["sort"][0], hit["docvalue_fields"]) for hit in hits]
+
+    def _numbered(self, sort_value: int, columns: Mapping[str, list[int]]) -> Row:
+        rank, tie, model = (columns[key.field][0] for key in (*RANK, MODEL))
+        return Row((_number(sort_value), rank, tie), model, self._address(tie))
 
     def _address(self, tie: int) -> DocAddress:
         return self.searcher.search(self.equal(TIE, tie), limit=1, count=False).hits[0][1]
@@ -190,3 +190,10 @@ class Reader:
 
 def _known(value: int | float | bool | None) -> int | float:
     return 0 if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _number(ordered: int) -> float:
+    """The number that the engine maps to these 64 bits so that their order is that of the numbers."""
+    bits = ordered ^ (1 << 63) if ordered >> 63 else ordered ^ ((1 << 64) - 1)
+    number: float = struct.unpack("<d", struct.pack("<Q", bits))[0]
+    return number

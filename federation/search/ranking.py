@@ -44,7 +44,7 @@ def ranks(document: Document, reference: str) -> tuple[int, int]:
 
 @lru_cache(65_536)
 def _brevity(model: str) -> float:
-    return 1 / (1 + len(squeeze(model.rpartition("/")[2])) / 40)
+    return 1 / (1 + len(squeeze(model)) / 40)
 
 
 def prior_of_rank(value: int) -> float:

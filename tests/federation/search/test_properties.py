@@ -1,0 +1,201 @@
+"""Properties of search: the hidden changes nothing, pages stay whole while the index changes, no query breaks it."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from federation.access import EVERYTHING, View
+from federation.search.answer import SearchAnswer, SearchRequest
+from federation.search.document import Document
+from federation.search.engine import Search
+from federation.search.follower import Follower
+from federation.search.syntax import QuerySyntaxError
+from tests.federation.search.world import World, document
+
+WORDS = (
+    "fraud",
+    "fruad",
+    "detector",
+    "detectors",
+    "nlp",
+    "churn",
+    "resnet50",
+    "ResNet",
+    "v2",
+    "natural",
+    "language",
+)
+VISIBLE = {1: "ads", 2: "crm"}
+HIDDEN = {3: "secret", 4: "private"}
+QUERIES = st.one_of(
+    st.lists(st.sampled_from([*WORDS, "frauds", "detctor", "chrun", "det", "x*"]), max_size=3).map(" ".join),
+    st.sampled_from([
+        "", "-fraud", "fraud OR churn", '"fraud detector"', "stage:production", "tag.env:prod", "metric.auc:>0.5",
+        "team:risk -v2", "is:stale", "has:schema", "model:fraud*", "owner:ada", "created:>2020", "param.lr:<1",
+    ]),
+)  # fmt: skip
+REQUESTS = st.builds(
+    SearchRequest,
+    q=QUERIES,
+    limit=st.integers(1, 4),
+    sort=st.sampled_from(["relevance", "updated", "name", "metric.auc"]),
+    group=st.sampled_from(["model", "version"]),
+    facets=st.sampled_from([(), ("registry", "stage", "tag.env", "owner")]),
+    explain=st.booleans(),
+)
+
+
+@st.composite
+def models(draw: st.DrawFn, registries: dict[int, str], first: int) -> list[list[Document]]:
+    """Some models of some registries; ids are given so that two worlds agree on those they share."""
+    names = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map("-".join)
+    found = []
+    for number in range(draw(st.integers(0, 4))):
+        registry_id = draw(st.sampled_from(sorted(registries)))
+        name = f"{draw(names)}-{number}"
+        common: dict[str, Any] = {
+            "registry": registries[registry_id], "registry_id": registry_id, "model_id": first + number,
+            "team": draw(st.sampled_from(["risk", "ads"])),
+        }  # fmt: skip
+        found.append(
+            [draw(versions(name, version, common)) for version in range(1, draw(st.integers(1, 3)) + 1)]
+        )
+    return found
+
+
+@st.composite
+def versions(draw: st.DrawFn, name: str, version: int, common: dict[str, Any]) -> Document:
+    return document(
+        name, version, **common, stage=draw(st.sampled_from(["none", "production", "archived"])),
+        tags=draw(st.sampled_from([{}, {"env": "prod"}, {"env": "fraud test"}])),
+        metrics=draw(st.sampled_from([{}, {"auc": 0.25}, {"auc": 0.75}])),
+        params=draw(st.sampled_from([{}, {"lr": "0.5"}])), owner=draw(st.sampled_from(["", "Ada"])),
+        description=draw(st.sampled_from(["", "finds fraud in language"])),
+    )  # fmt: skip
+
+
+@contextmanager
+def index(groups: list[list[Document]]) -> Iterator[tuple[World, Search]]:
+    folder = Path(tempfile.mkdtemp(prefix="waypost-search-"))
+    try:
+        world = World()
+        for group in groups:
+            world.put(*group)
+        yield world, world.search(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def text_of(answer: SearchAnswer) -> str:
+    return json.dumps(asdict(answer), sort_keys=True)
+
+
+def all_pages(search: Search, view: View, request: SearchRequest) -> list[str]:
+    pages, cursor = [], None
+    while True:
+        asked = SearchRequest(
+            **{**{name: getattr(request, name) for name in SearchRequest.__slots__}, "cursor": cursor}
+        )
+        answer = search.query(view, asked)
+        pages.append(text_of(answer))
+        cursor = answer.next_cursor
+        if cursor is None or len(pages) > 40:
+            return pages
+
+
+@settings(max_examples=40)
+@given(
+    models(VISIBLE, 1),
+    models(HIDDEN, 100),
+    st.lists(REQUESTS, min_size=1, max_size=4),
+    st.sampled_from(["fr", "tag.", "owner:"]),
+)
+def test_worlds_that_differ_in_what_is_hidden_answer_alike(
+    seen: list[list[Document]], hidden: list[list[Document]], requests: list[SearchRequest], typed: str
+) -> None:
+    view = View.of(VISIBLE)
+    with index(seen) as (_, one), index([*hidden, *seen]) as (_, other):
+        for request in requests:
+            assert all_pages(one, view, request) == all_pages(other, view, request)
+            assert all_pages(one, view, request) == all_pages(one, EVERYTHING, request)
+        assert one.suggest(view, typed) == other.suggest(view, typed)
+
+
+@settings(max_examples=25)
+@given(models(VISIBLE, 1), models(HIDDEN, 100), REQUESTS, st.data())
+def test_pages_neither_repeat_nor_skip_what_did_not_change(
+    before: list[list[Document]], added: list[list[Document]], request: SearchRequest, data: st.DataObject
+) -> None:
+    with index(before) as (world, search):
+        follower = Follower(search._path, world)
+        changing = [group for group in before if data.draw(st.booleans())]
+        whole = search.query(EVERYTHING, replace(request, limit=200))
+        seen: list[str] = []
+        cursor, turns = None, 0
+        while turns < 60:
+            answer = search.query(EVERYTHING, replace(request, cursor=cursor))
+            seen += [hit.ref for hit in answer.hits]
+            cursor = answer.next_cursor
+            if cursor is None:
+                break
+            change(world, changing, added, turns)
+            while follower.step():
+                pass
+            search.reload()
+            turns += 1
+        assert len(seen) == len(set(seen))
+        still = {one.model for group in before if group not in changing for one in group}
+        assert {hit.ref for hit in whole.hits if hit.model in still} <= set(seen)
+
+
+def change(world: World, changing: list[list[Document]], added: list[list[Document]], turn: int) -> None:
+    """One of what may change is gone, one that is new comes."""
+    if turn < len(changing):
+        world.drop(changing[turn][0].model_id)
+    if turn < len(added):
+        world.put(*added[turn])
+
+
+PIECES = st.sampled_from([
+    "fraud", "*", "-", "(", ")", '"', "OR ", "stage:", "tag.env:", "tag.\u00e9.x/y:", "metric.auc:", "param.lr:",
+    ">", "<=", "..", "0.5", "1e308", "-1e-308", "9" * 30, "2026-01-01", "0001", "9999", "\x00", "\ud800", "%", "\\",
+    "/", ":", " ", "created:", "updated:", "depends_on:", "registry:", "model:", "is:stale", "a" * 300, "a ", "b ",
+    "\U0001f600", "1 ", "_", "ß", "漢字",
+])  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(PIECES, max_size=16).map("".join), st.text(max_size=30))
+def test_no_query_raises_anything_but_a_syntax_error(built: str, anything: str) -> None:
+    search = fuzzed()
+    for text in (built, anything):
+        for sort in ("relevance", f"metric.{anything or 'x'}"):
+            try:
+                answer = search.query(
+                    EVERYTHING,
+                    SearchRequest(q=text, sort=sort, facets=(f"tag.{anything or 'x'}",), explain=True),
+                )
+            except QuerySyntaxError:
+                continue
+            assert not answer.partial, "the engine failed"
+        search.suggest(EVERYTHING, text)
+
+
+_FUZZED: list[Search] = []
+
+
+def fuzzed() -> Search:
+    """One index for all examples; its folder goes with the process."""
+    if not _FUZZED:
+        with index([[document("fraud-ß-漢字", 1, tags={"env": "prod", "é.x/y": "\ud800"}, metrics={"auc": 0.5})],
+                    [document("churn", None)]]) as (_, search):  # fmt: skip
+            _FUZZED.append(search)
+    return _FUZZED[0]
