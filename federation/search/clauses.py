@@ -12,7 +12,7 @@ from tantivy import FieldType, Occur, Query
 from federation.search.schema import FACETS, MAX_VALUE, column, fact, schema
 from federation.search.synonyms import Synonyms
 from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node, Not, Phrase, Qualifier, Word
-from federation.search.words import chunks, fold, parts, spans, squeeze, variants
+from federation.search.words import chunks, fold, ordered, parts, spans, squeeze, variants
 
 TextField: TypeAlias = Literal["name", "near", "all"]
 Reach: TypeAlias = Literal["own", "same", "open"]
@@ -251,6 +251,9 @@ class Compiler:
             if any(slot.corrected for slot in slots_of(node)):
                 yield self._tier("the name is this but for a typo", typo("whole", squeezed))
             yield self._tier("the name begins with this", all_of([exact, prefix("whole", squeezed)]))
+        in_order = _in_order(node)
+        if in_order is not None:
+            yield self._tier("in the name, in this order", all_of([exact, in_order]))
         yield self._tier("in the name", exact)
         yield self._tier("in another word for the name", self.clause(node, "name", reach="same"))
         yield self._tier("at the beginning of a word of the name", self.clause(node, "name", reach="open"))
@@ -276,7 +279,7 @@ class Compiler:
             case Qualifier():
                 return any_of([self._qualified(node, match) for match in node.matches])
             case NotPlan(child):
-                return without(everything(), self.clause(child, "all", reach="own"))
+                return without(everything(), self.clause(child, "all", reach="same"))
             case AnyPlan(children):
                 return any_of([self.clause(child, field, reach=reach) for child in children])
             case AllPlan(children):
@@ -289,7 +292,7 @@ class Compiler:
         query = all_of(wanted) if wanted else everything()
         for child in children:
             if isinstance(child, NotPlan):
-                query = without(query, self.clause(child.child, "all", reach="own"))
+                query = without(query, self.clause(child.child, "all", reach="same"))
         return query
 
     def _slot(self, slot: Slot, field: TextField, reach: Reach) -> Query:
@@ -373,6 +376,14 @@ def _phrase(text: str) -> Query:
     return (
         term("phrase", words[0]) if len(words) == 1 else Query.phrase_query(schema(), "phrase", list(words))
     )
+
+
+def _in_order(node: PlanNode) -> Query | None:
+    """The words in the order typed, where there are several."""
+    words = [slot.word for slot in slots_of(node)]
+    if len(words) < 2:
+        return None
+    return all_of([term("order", pair) for pair in dict.fromkeys(map(ordered, words, words[1:]))])
 
 
 def _fact(field: str, match: Is) -> Query:

@@ -20,9 +20,9 @@ import tantivy
 from federation.references import Reference, encode_part
 from federation.search import ranking
 from federation.search.document import Document
-from federation.search.words import chunks, fold, name_words, text_words, whole_names
+from federation.search.words import chunks, fold, name_order, name_words, text_words, whole_names
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SEPARATOR = "\x1f"
 FACETS = {
     "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",
@@ -40,7 +40,7 @@ MAX_NUMBER = 1e300
 def schema() -> tantivy.Schema:
     """The schema, built once."""
     builder = tantivy.SchemaBuilder()
-    for name in ("name", "near", "all"):
+    for name in ("name", "order", "near", "all"):
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="basic")
     builder.add_text_field("phrase", tokenizer_name="whitespace", index_option="position")
     for name in ("whole", "facts", "meta", "spelled"):
@@ -171,7 +171,8 @@ def _encode_one(document: Document, reference: str, tie: int) -> tantivy.Documen
 def _model_texts(registry: str, model: str, title: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """What all versions of a model have in common: the words of its name, and (field, text)."""
     name = " ".join((*name_words(model), *text_words(title)))
-    texts = [("name", name), *(("phrase", _sequence(text)) for text in (model, title) if text)]
+    texts = [("name", name), ("order", " ".join(name_order(model)))]
+    texts.extend(("phrase", _sequence(text)) for text in (model, title) if text)
     texts.append(("sort_name", fold(model)[: MAX_VALUE // 2].encode().hex()))
     texts.extend(("whole", form) for form in whole_names(registry, model))
     texts.extend(("facts", fact("model", form)) for form in {model, model.rpartition("/")[2]})

@@ -8,9 +8,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 MAX_WORD = 80
+MAX_ORDERED = 8
 _CHUNK = re.compile(r"[^\W_]+")
 _CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DIGITS = re.compile(r"(?<=\D)(?=\d)|(?<=\d)(?=\D)")
@@ -74,6 +75,18 @@ def name_words(name: str) -> tuple[str, ...]:
     for left, right in pairwise(whole):
         words[(left + right)[:MAX_WORD]] = None
     return tuple(words)
+
+
+@lru_cache(65_536)
+def name_order(name: str) -> tuple[str, ...]:
+    """Each pair of words of which one stands before the other in a name, near its beginning."""
+    pairs = combinations(chunks(name)[:MAX_ORDERED], 2)
+    return tuple(dict.fromkeys(ordered(left, right) for left, right in pairs))
+
+
+def ordered(left: str, right: str) -> str:
+    """The one word that says that a word stands before another."""
+    return f"{left}>{right}"
 
 
 @lru_cache(65_536)
