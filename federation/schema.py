@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 import federation.graph.tables
+import federation.journal.tables
 import federation.tables
 from federation.database import DatabaseError, UTCTime, reading, writing
 from federation.journal import log
@@ -25,6 +26,7 @@ __all__ = ["FOLDER", "LATEST", "METADATA", "compare_type", "current", "migrate",
 
 assert federation.tables.head is not None
 assert federation.graph.tables.node is not None
+assert federation.journal.tables.checkpoint is not None
 
 
 def current(connection: Connection) -> str | None:
