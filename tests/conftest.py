@@ -2,10 +2,11 @@
 
 import hypothesis
 import pytest
-from hypothesis import settings
 
 from tests.servers.fixtures import (
     database,
+    demo,
+    demo_gateway,
     mlflow_process,
     mlflow_server,
     moto,
@@ -17,6 +18,8 @@ from tests.servers.fixtures import (
 
 __all__ = [
     "database",
+    "demo",
+    "demo_gateway",
     "mlflow_process",
     "mlflow_server",
     "moto",
@@ -27,16 +30,15 @@ __all__ = [
 ]
 
 
-settings.register_profile("waypost", deadline=None)  # a busy machine is no failure
-settings.load_profile("waypost")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send all tests on the shared MLflow server to one process: starting it is what costs."""
+    """Send all tests on the shared MLflow server to one process, and those on the demo: starting them is what costs."""
     for item in items:
-        if "mlflow_process" in getattr(item, "fixturenames", ()):
+        names = getattr(item, "fixturenames", ())
+        if "mlflow_process" in names:
             item.add_marker(pytest.mark.xdist_group("mlflow"))
+        elif "demo" in names:
+            item.add_marker(pytest.mark.xdist_group("demo"))
 
 
 def pytest_configure() -> None:

@@ -16,11 +16,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
@@ -78,7 +79,14 @@ def unprinted(shown: str, printed: str) -> list[str]:
     return [line for line, pattern in patterns.items() if not re.search(pattern, printed)]
 
 
-@pytest.mark.parametrize("block", blocks((ROOT / "README.md").read_text()), ids=str)
+def parameters() -> Iterator[ParameterSet]:
+    """The README's blocks; those that share a server run in one process."""
+    for block in blocks((ROOT / "README.md").read_text()):
+        marks = [pytest.mark.xdist_group("demo")] if block.mark.endswith("with demo_gateway") else []
+        yield pytest.param(block, id=str(block), marks=marks)
+
+
+@pytest.mark.parametrize("block", parameters())
 def test_the_readme_holds(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     how, _, detail = block.mark.partition(":")
     words = detail.split()

@@ -27,6 +27,8 @@ _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
 KINDS: Mapping[type, Kind] = {ModelRecord: "model", VersionRecord: "version", EndpointRecord: "endpoint"}
 _SILENT = frozenset({"etag", "updated_at", "native"})
 """Fields whose change alone is no news."""
+_BY_KEY = frozenset({"tags", "metrics", "params", "lineage"})
+"""Fields that are compared name by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ def to_json(value: object) -> str:
 
 
 def differences(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:
-    """Which fields differ, each with what it was and is; mappings are compared key by key (`tags.env`)."""
+    """Which fields differ, each with what it was and is; what has names inside is compared name by name
+    (`tags.env`, `lineage.commit`).
+    """
     before: dict[str, Any] = msgspec.to_builtins(old)
     after: dict[str, Any] = msgspec.to_builtins(new)
     found: dict[str, tuple[Any, Any]] = {}
@@ -115,7 +119,7 @@ def differences(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:
         left, right = before.get(name), after.get(name)
         if left == right:
             continue
-        if isinstance(left, dict) and isinstance(right, dict) and name in ("tags", "metrics", "params"):
+        if isinstance(left, dict) and isinstance(right, dict) and name in _BY_KEY:
             changed = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
             found.update({f"{name}.{key}": (left.get(key), right.get(key)) for key in changed})
         else:

@@ -1,5 +1,6 @@
 """Fixtures over real servers. Each starts on first use, once per test process, and ends with it.
 
+- `demo`: `waypost demo` with all its servers; `demo_gateway`: the variables that lead a command to it.
 - `mlflow_server`: an MLflow server without models; `mlflow_process` the same without emptying.
 - `postgres`: a server that makes databases; `database`: the URL of an empty one, on SQLite and on PostgreSQL.
 - `redis_url`: an empty Redis; `moto`: an AWS that has forgotten everything.
@@ -18,13 +19,26 @@ import redis as redis_client
 
 from gateway.demo import servers
 from gateway.demo.servers import Server
+from tests.servers import demo as demo_process
 from tests.servers import mlflow as mlflow_state
 from tests.servers import moto as moto_process
 from tests.servers import postgres as postgres_process
 from tests.servers import redis as redis_process
+from tests.servers.demo import Demo
 from tests.servers.postgres import Postgres
 
 _NO_WHEEL = "no {} wheel for this platform"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with demo_process.ready_demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+@pytest.fixture
+def demo_gateway(demo: Demo) -> dict[str, str]:
+    return {"WAYPOST_URL": demo.url}
 
 
 @pytest.fixture(scope="session")

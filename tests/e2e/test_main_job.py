@@ -1,0 +1,129 @@
+"""The main job as a newcomer meets it: `waypost demo`, a search, and changes made with MLflow's own client."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.servers.demo import Demo, interrupt, launched
+
+PATIENCE = 60.0
+
+
+def waypost(demo: Demo, *words: str) -> subprocess.CompletedProcess[str]:
+    """One command, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *words],
+        env={**os.environ, "WAYPOST_URL": demo.url},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def asked(demo: Demo, *words: str) -> Any:
+    """What a command prints with `--json`."""
+    done = waypost(demo, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def eventually(demo: Demo, words: tuple[str, ...], *, holds: Any) -> Any:
+    """What a command answers as soon as `holds(answer)`, which the next cycle brings about."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        done = waypost(demo, *words, "--json")
+        if done.returncode in (0, 1) and holds(found := json.loads(done.stdout)):
+            return found
+        assert time.monotonic() < end, done.stdout + done.stderr
+        time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def mlflow(demo: Demo) -> MlflowClient:
+    """MLflow's own client, at the server of the team `discovery`."""
+    page = urlsplit(asked(demo, "show", "search/encoder:1")["url"])
+    return MlflowClient(f"{page.scheme}://{page.netloc}", f"{page.scheme}://{page.netloc}")
+
+
+def test_the_demo_prints_an_address_and_four_commands_that_work(demo: Demo) -> None:
+    commands = [line.split("waypost ", 1)[1] for line in demo.text.splitlines() if " --url http" in line]
+    assert len(commands) == 4, demo.text
+    for command in commands:
+        done = waypost(demo, *shlex.split(command))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip(), command
+
+
+def test_one_search_finds_the_models_of_every_team(demo: Demo) -> None:
+    found = asked(demo, "search", "stage:production", "--limit", "100")
+    assert {"risk", "discovery"} <= {hit["team"] for hit in found["hits"]}
+    assert found["partial"] is False
+
+
+def test_an_alias_moved_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:
+    mlflow.set_registered_model_alias("encoder", "canary", "2")
+    eventually(demo, ("show", "search/encoder@canary"), holds=lambda v: v.get("version") == "2")
+    mlflow.set_registered_model_alias("encoder", "canary", "3")
+    eventually(demo, ("show", "search/encoder@canary"), holds=lambda v: v.get("version") == "3")
+    hits = eventually(demo, ("search", "alias:canary", "--group", "version"), holds=lambda s: s["total"] == 1)
+    assert [hit["ref"] for hit in hits["hits"]] == ["search/encoder:3"]
+    entries = asked(demo, "audit", "list", "--ref", "search/encoder")["entries"]
+    assert any("canary" in json.dumps(entry) for entry in entries)
+
+
+@pytest.mark.filterwarnings("ignore:.*transition_model_version_stage:FutureWarning")
+def test_a_stage_set_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:
+    mlflow.transition_model_version_stage("click-model", "1", "Staging")
+    eventually(demo, ("show", "search/click-model:1"), holds=lambda v: v["stage"] == "staging")
+    query = ("search", "model:click-model stage:staging", "--group", "version")
+    found = eventually(demo, query, holds=lambda s: s["total"] > 0)
+    assert "search/click-model:1" in {hit["ref"] for hit in found["hits"]}
+    entries = asked(demo, "audit", "list", "--ref", "search/click-model:1")["entries"]
+    assert any("stag" in json.dumps(entry).lower() for entry in entries)
+
+
+def test_a_tag_set_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:
+    mlflow.set_model_version_tag("encoder-small", "1", "reviewed", "tuesday")
+    eventually(
+        demo, ("show", "search/encoder-small:1"), holds=lambda v: v["tags"].get("reviewed") == "tuesday"
+    )
+    found = eventually(demo, ("search", "tag.reviewed:tuesday"), holds=lambda s: s["total"] == 1)
+    assert found["hits"][0]["ref"] == "search/encoder-small:1"
+    entries = asked(demo, "audit", "list", "--ref", "search/encoder-small:1")["entries"]
+    assert any("reviewed" in json.dumps(entry) for entry in entries)
+
+
+def test_a_version_deleted_in_mlflow_is_seen_and_still_explained(demo: Demo, mlflow: MlflowClient) -> None:
+    mlflow.delete_model_version("image-encoder", "1")
+    gone = eventually(demo, ("show", "search/image-encoder:1"), holds=lambda v: v.get("deleted_at"))
+    assert gone["ref"] == "search/image-encoder:1"
+    query = ("search", "model:image-encoder", "--group", "version", "--limit", "50")
+    found = eventually(
+        demo, query, holds=lambda s: "search/image-encoder:1" not in {hit["ref"] for hit in s["hits"]}
+    )
+    assert found["total"] > 0
+    entries = asked(demo, "audit", "list", "--ref", "search/image-encoder:1")["entries"]
+    assert "version.deleted" in {entry["action"] for entry in entries}
+    shown = waypost(demo, "show", "search/image-encoder:1")
+    assert (shown.returncode, "was deleted" in shown.stderr) == (1, True)
+
+
+def test_ctrl_c_while_the_demo_is_starting_leaves_nothing_running(tmp_path: Path) -> None:
+    with launched(tmp_path) as starting:
+        end = time.monotonic() + PATIENCE
+        while len(starting.left()) < 3:
+            assert time.monotonic() < end, starting.text
+            time.sleep(0.1)
+        code = interrupt(starting)
+        assert (code, starting.left()) == (130, []), starting.text
+        assert "Traceback" not in starting.text
