@@ -24,6 +24,9 @@ WAL_BUG = ((3, 7, 0), (3, 51, 2))
 """SQLite releases, first and last, whose WAL reset can corrupt a database."""
 
 
+UNWRITABLE = ("readonly database", "unable to open database file")
+
+
 class DatabaseError(Exception):
     """The database cannot be used. One line with cause and remedy; no password."""
 
@@ -160,6 +163,11 @@ def translated() -> Iterator[None]:
         yield
     except DBAPIError as error:
         text = " ".join(str(error.orig).split())
+        if any(mark in text for mark in UNWRITABLE):
+            raise DatabaseError(
+                f"the database cannot be opened for writing ({text[:160]}): give this user the right to write "
+                "the file and its folder, or change database.url"
+            ) from error
         if _is_outage(error, text):
             raise DatabaseBusyError(
                 f"the database cannot be used now ({text[:160]}): see that it runs and has space"
@@ -169,5 +177,5 @@ def translated() -> Iterator[None]:
 
 def _is_outage(error: DBAPIError, text: str) -> bool:
     names = {cls.__name__ for cls in type(error.orig).__mro__}
-    marks = ("locked", "disk is full", "readonly", "read-only", "unable to open", "disk I/O", "No space left")
+    marks = ("locked", "disk is full", "read-only", "disk I/O", "No space left")
     return error.connection_invalidated or "OperationalError" in names or any(mark in text for mark in marks)

@@ -1,6 +1,6 @@
 """The composition root: everything a process of this gateway needs, built from the settings and handed on."""
 
-import os
+import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,8 +49,14 @@ class Waypost:
 
     @property
     def owner(self) -> str:
-        """What this process calls itself where it holds a lease."""
-        return f"{socket.gethostname()}:{os.getpid()}"
+        """What the worker of this folder calls itself where it holds a lease: the same after a restart, so that it
+        goes on at once with what it had.
+        """
+        path = self.settings.search.path / "worker.id"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(secrets.token_hex(8), encoding="ascii")
+        return f"{socket.gethostname()}:{path.read_text(encoding='ascii')}"
 
     @cached_property
     def search(self) -> Search:

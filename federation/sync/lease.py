@@ -4,6 +4,7 @@ The epoch grows with every new holder. Whoever writes checks, in the same transa
 its own; so one that was paused and wakes late writes nothing.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, or_, select, update
@@ -11,7 +12,9 @@ from sqlalchemy import Connection, or_, select, update
 from federation import tables
 
 LEASE = timedelta(seconds=15)
-"""How long a lease lasts without being renewed. Every chunk renews it, and so does the worker's heartbeat."""
+"""How long a lease lasts without being renewed. Every chunk renews it, and so does the worker while it waits for
+a backend.
+"""
 
 
 class FencedError(Exception):
@@ -41,6 +44,25 @@ def hold(connection: Connection, registry_id: int, epoch: int, at: datetime) -> 
     ).rowcount
     if held != 1:
         raise FencedError(f"the lease of registry {registry_id} went to another worker")
+
+
+def renew(connection: Connection, registry_ids: Collection[int], owner: str, at: datetime) -> None:
+    """Keep the leases that are still ours while their runs wait for a slow backend."""
+    registries = tables.registry.c
+    connection.execute(
+        update(tables.registry)
+        .where(registries.id.in_(registry_ids), registries.lease_owner == owner)
+        .values(lease_until=at + LEASE)
+    )
+
+
+def reclaim(connection: Connection, owner: str) -> int:
+    """Give back what an earlier process of ours held when it died. Returns how many registries that were."""
+    return connection.execute(
+        update(tables.registry)
+        .where(tables.registry.c.lease_owner == owner)
+        .values(lease_owner=None, lease_until=None)
+    ).rowcount
 
 
 def release(connection: Connection, registry_id: int, epoch: int) -> None:

@@ -6,6 +6,7 @@ a run that somebody asks for is made at once all the same.
 """
 
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from federation import tables
 from federation.database import EPOCH, DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.sync import lease
 from federation.sync.run import SyncContext, run
 from federation.sync.schemas import read_schemas
 
@@ -27,6 +29,7 @@ SLOWEST = timedelta(minutes=15)
 """The longest pause between two tries of a registry that fails."""
 JITTER = 0.1
 SCHEMAS_AT_ONCE = 200
+RENEW_EVERY = 4.0
 
 
 def request(connection: Connection, registry_id: int, *, full: bool, actor: str | None = None) -> int:
@@ -110,6 +113,8 @@ class Scheduler:
     """False: only what somebody asked for is started."""
     running: dict[int, Future[None]] = field(default_factory=dict)
     """By sync id."""
+    _begun: bool = False
+    _renewed: float = 0.0
     pool: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +122,7 @@ class Scheduler:
 
     def tick(self) -> None:
         """Queue what is due and start what waits. Errors: `DatabaseError`."""
+        self._keep_leases()
         self.running = {sync_id: future for sync_id, future in self.running.items() if not future.done()}
         at = now()
         with reading(self.context.engine) as connection:
@@ -149,6 +155,24 @@ class Scheduler:
         self.pool.shutdown(wait=True, cancel_futures=True)
         for _, adapter in self.context.opened.values():
             adapter.close()
+
+    def _keep_leases(self) -> None:
+        """At first, free what a dead process of ours held; then renew what runs, so that a slow backend loses it
+        to nobody.
+        """
+        context = self.context
+        if not self._begun:
+            with writing(context.engine) as connection:
+                lease.reclaim(connection, context.owner)
+            self._begun = True
+        if self.running and time.monotonic() - self._renewed > RENEW_EVERY:
+            runs = tables.sync.c
+            with writing(context.engine) as connection:
+                query = select(runs.registry_id).where(
+                    runs.id.in_(list(self.running)), runs.state == "running"
+                )
+                lease.renew(connection, connection.execute(query).scalars().all(), context.owner, now())
+            self._renewed = time.monotonic()
 
     def _work(self, sync_id: int) -> None:
         try:

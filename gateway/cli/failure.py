@@ -45,15 +45,18 @@ def explain(error: Exception) -> tuple[str, int]:
 def _known(error: Exception) -> tuple[str, int] | None:
     """The errors of the packages, which say themselves what to do; imported only now, they take half a second."""
     from adapters import AdapterError, TransientError
-    from federation.database import DatabaseError
+    from federation.database import DatabaseBusyError, DatabaseError
     from federation.references import ReferenceSyntaxError
     from federation.registries import RegistryError
     from federation.secrets import SecretError
     from gateway.settings import SettingsError
 
-    if isinstance(error, DatabaseError | TransientError):
+    if isinstance(error, DatabaseBusyError | TransientError):
         return str(error), UNREACHABLE
-    if isinstance(error, AdapterError | ReferenceSyntaxError | RegistryError | SecretError | SettingsError):
+    if isinstance(
+        error,
+        AdapterError | DatabaseError | ReferenceSyntaxError | RegistryError | SecretError | SettingsError,
+    ):
         return str(error), USAGE
     return None
 
