@@ -86,7 +86,7 @@ def parameters() -> Iterator[ParameterSet]:
         yield pytest.param(block, id=str(block), marks=marks)
 
 
-@pytest.mark.parametrize("block", parameters())
+@pytest.mark.parametrize("block", list(parameters()))
 def test_the_readme_holds(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     how, _, detail = block.mark.partition(":")
     words = detail.split()
