@@ -13,8 +13,8 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from adapters.contract import Page
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, TransientError
@@ -27,6 +27,7 @@ from adapters.mlflow.api import (
     looping,
     quoted,
 )
+from adapters.mlflow.cursor import Cursor, Mark, Place, Top, drop_unchanged, place_of, with_top
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.translate import (
     Origins,
@@ -39,9 +40,6 @@ from adapters.mlflow.translate import (
 )
 from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
 
-Phase = Literal["models", "prompts", "versions", "prompt_versions", "bumped", "end"]
-Place = tuple[Phase, int, str | None]
-"""Which page of MLflow's: listing, group, page token."""
 HEAD = 100
 """Versions at the top of the listing whose digest tells whether anything is new. It covers all that a version
 says, so that among these a tag is seen at once."""
@@ -52,90 +50,6 @@ BUMPED_PER_CALL = 50
 REMEMBERED_SCANS = 4
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9 ._-]+$")
 """A name that stands in a filter as it is; any other is asked for by a pattern and compared here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Top:
-    """The beginning of a listing that is ordered newest first: its first time, a digest of what follows."""
-
-    newest: int = 0
-    digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What a watermark holds: the tops of the three listings as an earlier scan found them."""
-
-    models: Top
-    prompts: Top
-    versions: Top
-
-    def dump(self) -> Watermark:
-        """As the caller keeps it."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def load(cls, mark: Watermark) -> "Mark":
-        """Errors: `InvalidError` for one that is not of this adapter."""
-        try:
-            stored = json.loads(mark)
-            return cls(
-                *(Top(int(top["newest"]), str(top["digest"])) for top in map(stored.__getitem__, FIELDS))
-            )
-        except (ValueError, KeyError, TypeError):
-            raise InvalidError("the watermark is not one of this adapter: run a full scan") from None
-
-
-FIELDS = ("models", "prompts", "versions")
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a scan stands. `page` is MLflow's token of the page being given, `done` its rows given."""
-
-    scan: str
-    phase: Phase = "models"
-    page: str | None = None
-    number: int = 0
-    """How many pages of this listing came before."""
-    done: int = 0
-    group: int = 0
-    """Which group of bumped models is listed."""
-    since: Mark | None = None
-    models: Top = Top()
-    prompts: Top = Top()
-    versions: Top = Top()
-    bumped: tuple[tuple[int, str, bool], ...] = ()
-    """(creation, name, is a prompt) of models that may have bumped."""
-    everything: bool = False
-    """Too many have bumped: every version is listed."""
-    given: tuple[str, ...] = ()
-    """Models that this page's versions needed and that were given out of turn."""
-
-    def dump(self) -> PageToken:
-        """As the caller keeps it."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def load(cls, token: PageToken) -> "Cursor":
-        """Errors: `InvalidError` for one that is not of this adapter."""
-        try:
-            stored: dict[str, Any] = json.loads(token)
-            since = stored["since"]
-            stored |= {name: Top(**stored[name]) for name in FIELDS}
-            stored["since"] = Mark.load(json.dumps(since)) if since is not None else None
-            stored["bumped"] = tuple(
-                (int(at), str(name), bool(prompt)) for at, name, prompt in stored["bumped"]
-            )
-            stored["given"] = tuple(stored["given"])
-            return cls(**stored)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InvalidError("the page token is not one of this adapter: begin the scan again") from None
-
-    @property
-    def full(self) -> bool:
-        """Whether every version is listed."""
-        return self.since is None or self.everything
 
 
 @dataclass(slots=True)
@@ -446,32 +360,6 @@ class Scan:
     @property
     def _overlap(self) -> int:
         return int(self._api.config.overlap * 1000)
-
-
-def place_of(cursor: Cursor) -> Place:
-    """Which page of MLflow's a cursor stands on."""
-    return (cursor.phase, cursor.group, cursor.page)
-
-
-def with_top(cursor: Cursor, top: Top) -> Cursor:
-    """The cursor with what is now known of the beginning of its listing."""
-    match cursor.phase:
-        case "models":
-            return replace(cursor, models=top)
-        case "prompts":
-            return replace(cursor, prompts=top)
-        case "versions":
-            return replace(cursor, versions=top)
-        case _:
-            return cursor
-
-
-def drop_unchanged(cursor: Cursor, since: Mark) -> Cursor:
-    """Forget the bumped models of a listing whose top is as it was: they are the ones seen last time."""
-    same = {False: cursor.models == since.models, True: cursor.prompts == since.prompts}
-    if all(same.values()):
-        return replace(cursor, bumped=(), everything=False)
-    return replace(cursor, bumped=tuple(entry for entry in cursor.bumped if not same[entry[2]]))
 
 
 def read_origins(api: MlflowApi, rows: Sequence[Any]) -> Origins:
