@@ -67,6 +67,9 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     "impact.global": frozenset({Permission.IMPACT_GLOBAL}),
 }
 """The roles, and what each may do where it is given."""
+OPERATOR = "operator"
+ALL = "*"
+"""The scope of a grant that holds on everything; others are `team:NAME` and `registry:NAME`."""
 
 
 class DeniedError(PermissionError):
@@ -77,6 +80,7 @@ class DeniedError(PermissionError):
             f"you lack the permission {permission} on {where}: ask an operator for a role that has it"
         )
         self.permission = permission
+        self.where = where
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,10 @@ class Principal:
     id: str
     name: str
     grants: Mapping[Permission, View]
+    roles: frozenset[tuple[str, str]] = frozenset()
+    """The roles behind the grants, each with its scope."""
+    scopes: frozenset[Permission] | None = None
+    """The permissions that the token in use is limited to; None: it is not."""
 
     @property
     def view(self) -> View:
@@ -103,5 +111,9 @@ class Principal:
             raise DeniedError(permission, where)
 
 
-LOCAL = Principal("local", "local", dict.fromkeys(Permission, EVERYTHING))
+LOCAL = Principal(
+    "local", "local", dict.fromkeys(Permission, EVERYTHING), frozenset((role, ALL) for role in ROLES)
+)
 """Everybody on this machine, in mode `local`."""
+ANONYMOUS = Principal("anonymous", "anonymous", {})
+"""Who has shown nothing yet: only public routes answer."""

@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 import federation.graph.tables
+import federation.identity.tables
 import federation.journal.tables
 import federation.tables
 from federation.database import DatabaseError, UTCTime, reading, writing
@@ -27,6 +28,7 @@ __all__ = ["FOLDER", "LATEST", "METADATA", "compare_type", "current", "migrate",
 assert federation.tables.head is not None
 assert federation.graph.tables.node is not None
 assert federation.journal.tables.checkpoint is not None
+assert federation.identity.tables.principal is not None
 
 
 def current(connection: Connection) -> str | None:

@@ -14,11 +14,9 @@ from typing import Any
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import Scope
 
-from federation.access import LOCAL, Principal
 from gateway import docs
-from gateway.api import audit, graph, health, models, registries, search
+from gateway.api import access, audit, graph, health, models, registries, search
 from gateway.api.requests import (
     check_address,
     check_permission,
@@ -26,6 +24,7 @@ from gateway.api.requests import (
     provide_view,
     provide_waypost,
 )
+from gateway.authentication import Authentication
 from gateway.front import Front
 from gateway.logs import configure_logs
 from gateway.problems import HANDLERS, ProblemError
@@ -58,8 +57,13 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None) -> Front:
-    """The application around a gateway. Errors: `UndeclaredRouteError`."""
+def create_app(
+    waypost: Waypost, *, on_start: Callable[[], None] = lambda: None, trusted: bool = False
+) -> Front:
+    """The application around a gateway. `trusted`: whoever calls it holds the database and may do everything.
+
+    Errors: `UndeclaredRouteError`.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -75,8 +79,9 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
         *search.HANDLERS,
         *graph.HANDLERS,
         *audit.HANDLERS,
+        *access.HANDLERS,
     ]
-    api = Router(API, route_handlers=handlers, guards=[check_permission])
+    api = Router(API, route_handlers=handlers)
     outside: list[Any] = [api, *health.HANDLERS, *docs.HANDLERS]
     app = Litestar(
         route_handlers=outside,
@@ -86,6 +91,7 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
             "principal": Provide(provide_principal, sync_to_thread=False),
             "view": Provide(provide_view, sync_to_thread=False),
         },
+        guards=[check_permission],
         before_request=before,
         exception_handlers=HANDLERS,
         openapi_config=docs.DOCS,
@@ -95,12 +101,13 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
     app.state.waypost = waypost
     require_permissions(app)
     hosts = frozenset(waypost.settings.server.allowed_hosts)
-    return Front(app, authenticate=authenticate, hosts=hosts, registry=waypost.metrics)
-
-
-async def authenticate(scope: Scope) -> Principal:
-    """Who asks, in mode `local`: everybody on this machine is the same."""
-    return LOCAL
+    return Front(
+        app,
+        authenticate=Authentication("local" if trusted else waypost.settings.auth.mode, waypost.directory),
+        hosts=hosts,
+        denials=waypost.denials,
+        registry=waypost.metrics,
+    )
 
 
 async def before(request: Request[Any, Any, Any]) -> None:

@@ -4,6 +4,7 @@ It stands around the whole application, also around addresses that do not exist:
 request that it refuses.
 """
 
+import asyncio
 import re
 import secrets
 import time
@@ -17,7 +18,8 @@ from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from federation.access import Principal
+from federation.access import ANONYMOUS, Principal
+from gateway.denials import Denials
 from gateway.problems import MEDIA_TYPE, Problem, ProblemError, explain
 
 log = structlog.get_logger("waypost.access")
@@ -32,18 +34,23 @@ HEADERS: list[tuple[bytes, bytes]] = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-OPEN_PATHS = ("/health/", "/problems/")
-"""Answered whoever asks."""
 
 
 class Front:
     """The application with its front. `hosts` are the Host headers that are answered; empty answers any."""
 
     def __init__(
-        self, app: Litestar, *, authenticate: Authenticate, hosts: frozenset[str], registry: CollectorRegistry
+        self,
+        app: Litestar,
+        *,
+        authenticate: Authenticate,
+        hosts: frozenset[str],
+        denials: Denials,
+        registry: CollectorRegistry,
     ) -> None:
         self.app = app
         self._authenticate = authenticate
+        self._denials = denials
         self._hosts = hosts
         self._requests = Counter(
             "waypost_requests", "Requests answered", ["method", "status"], registry=registry
@@ -64,6 +71,8 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status in (401, 403):
+                    await self._note_denial(scope, status)
                 took = f"app;dur={(time.perf_counter() - begun) * 1000:.1f}".encode()
                 extra = [*HEADERS, (b"x-request-id", request_id), (b"server-timing", took)]
                 message["headers"] = [*message["headers"], *extra]
@@ -71,8 +80,7 @@ class Front:
 
         try:
             self._check_host(headers)
-            if not scope["path"].startswith(OPEN_PATHS):
-                scope["user"] = await self._authenticate(scope)
+            scope["user"] = await self._authenticate(scope)
         except ProblemError as error:
             await refuse(error, note)
         else:
@@ -89,6 +97,14 @@ class Front:
             ms=round(took * 1000, 1),
             request=request_id.decode(),
         )
+
+    async def _note_denial(self, scope: Scope, status: int) -> None:
+        if status == 401:
+            client = scope.get("client")
+            self._denials.refused(client[0] if client else "unknown")
+        denied = scope["state"].get("denied")
+        if denied is not None and scope.get("user", ANONYMOUS) is not ANONYMOUS:
+            await asyncio.to_thread(self._denials.denied, scope["user"], denied, scope["state"]["request_id"])
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()

@@ -19,6 +19,8 @@ from federation.database import DatabaseError
 from federation.graph.paging import CursorError
 from federation.graph.rows import DamagedError
 from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
+from federation.identity.grants import GrantError
+from federation.identity.tokens import TokenError
 from federation.journal.entry import EntryError
 from federation.references import ReferenceSyntaxError
 from federation.registries import RegistryError
@@ -112,6 +114,8 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
         410, "deleted", f"{error}: `known` is what was known of it last", known=known_out(error.known)
     ),
     DeniedError: _says(403, "forbidden"),
+    GrantError: _says(422, "invalid-grant"),
+    TokenError: _says(422, "invalid-token"),
     RegistryError: _says(422, "invalid-registry"),
     EntryError: _says(422, "not-recordable"),
     DatabaseError: _says(503, "database-unavailable", **{"Retry-After": "2"}),
@@ -124,6 +128,8 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Litestar's exception handler for everything."""
     problem = explain(error)
+    if isinstance(error, DeniedError):
+        request.scope["state"]["denied"] = error
     if problem.status >= 500 and problem.name == "internal":
         log.error("unhandled error", path=request.url.path, exc_info=error)
     return answer(problem)

@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from federation.identity.grants import GrantError, GrantSpec
+from federation.identity.grants import check as check_grant
 from federation.registries import RegistrySpec
 
 DEFAULT_FILE = Path("waypost.toml")
@@ -111,10 +113,19 @@ class RegistrySettings(Section):
 class GrantSettings(Section):
     """A role given by the configuration."""
 
-    principal: str = Field(default="", description="token name or subject the role is given to; or use group")
+    token: str = Field(
+        default="", description="name of the token the role is given to; or use subject or group"
+    )
+    subject: str = Field(default="", description="OIDC subject (`sub`) of the person the role is given to")
     group: str = Field(default="", description="OIDC group the role is given to")
     role: str = Field(description="viewer, contributor, approver, auditor, operator or impact.global")
     on: str = Field(default="*", description="* for everything, team:NAME, or registry:NAME")
+
+    def spec(self) -> GrantSpec:
+        """The same for the federation; checked by `_check`."""
+        named = {"token": self.token, "subject": self.subject, "group": self.group}
+        who = [f"{kind}:{name}" for kind, name in named.items() if name]
+        return GrantSpec(who[0] if len(who) == 1 else "", self.role, self.on)
 
 
 class OidcSettings(Section):
@@ -272,6 +283,11 @@ def _check(settings: Settings, path: Path) -> None:
         )
     if settings.auth.mode == "oidc" and not (settings.auth.oidc.issuer and settings.auth.oidc.client_id):
         raise SettingsError(f'{path}: auth.mode = "oidc" needs auth.oidc.issuer and auth.oidc.client_id')
+    for number, grant in enumerate(settings.auth.grants):
+        try:
+            check_grant(grant.spec())
+        except GrantError as error:
+            raise SettingsError(f"{path}: auth.grants.{number}: {error}") from None
     if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():
         raise SettingsError(f"{path}: plugins: the folder {settings.plugins} does not exist")
 

@@ -3,6 +3,7 @@
 import secrets
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,16 +13,19 @@ from sqlalchemy import Engine, select
 from adapters import Discovered, discover
 from federation import registries, schema, tables
 from federation.access import View
-from federation.database import open_engine, reading, writing
+from federation.database import DatabaseError, open_engine, reading, writing
 from federation.followers import Follower
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph
 from federation.graph.rows import DamagedError
+from federation.identity import grants
+from federation.identity.directory import Directory
 from federation.search.catalogue import Catalogue, FreshnessBoard
 from federation.search.engine import Search
 from federation.search.follower import Follower as IndexFollower
 from federation.search.synonyms import load as load_synonyms
 from federation.secrets import SCHEMES, SecretError, read_secret
+from gateway.denials import Denials
 from gateway.settings import Settings, SettingsError
 from gateway.wake import Wake
 
@@ -78,6 +82,16 @@ class Waypost:
         """The metrics of this process."""
         return CollectorRegistry()
 
+    @cached_property
+    def directory(self) -> Directory:
+        """Who may sign in, as this process knows it."""
+        return Directory(self.engine, self.settings.auth.default_role)
+
+    @cached_property
+    def denials(self) -> Denials:
+        """What this process refused."""
+        return Denials(self.engine)
+
     def followers(self) -> dict[str, Follower]:
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
         folder = self.settings.search.path
@@ -87,8 +101,15 @@ class Waypost:
         }
 
     def reload(self) -> None:
-        """Look at what the worker has written."""
+        """Look at what the worker has written, and at what has changed in access."""
+        self.directory.look()
+        self.denials.flush()
         self.search.reload()
+
+    def access_changed(self) -> None:
+        """This process has changed tokens, grants or sessions: every process looks."""
+        self.directory.forget()
+        self.wake.tell("api")
 
     @property
     def served(self) -> int:
@@ -99,12 +120,14 @@ class Waypost:
             return -1
 
     def prepare(self) -> list[str]:
-        """Bring schema and registries in line with code and file; returns a line per registry that changed.
+        """Bring schema, registries and grants in line with code and file; returns a line per thing that changed.
 
         Errors: `DatabaseError`, `RegistryError`, one line each.
         """
         schema.require(self.engine)
-        return self.apply_registries()
+        lines = self.apply_registries()
+        with writing(self.engine) as connection:
+            return [*lines, *grants.apply(connection, [one.spec() for one in self.settings.auth.grants])]
 
     def apply_registries(self, actor: str = "system") -> list[str]:
         """Apply the registries of the file to the table. Errors: `RegistryError`, `DatabaseError`."""
@@ -124,6 +147,11 @@ class Waypost:
         """Give connections back."""
         if "wake" in self.__dict__:
             self.wake.close()
+        if "denials" in self.__dict__:
+            self.denials.flush(now=True)
+        if "directory" in self.__dict__:
+            with suppress(DatabaseError):
+                self.directory.note_used()
         if "engine" in self.__dict__:
             self.engine.dispose()
 

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from federation import schema
-from federation.access import EVERYTHING, Permission
+from federation.access import EVERYTHING, Permission, Principal
 from federation.catalogue.states import read_registries
 from federation.database import DatabaseError, now, reading
 from gateway.api.requests import PUBLIC, needs
@@ -52,8 +52,9 @@ def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
 
 
 @get("/metrics", opt=needs(Permission.READ), sync_to_thread=True, include_in_schema=False)
-def metrics(waypost: NamedDependency[Waypost]) -> Response[bytes]:
-    """Prometheus metrics: of this process's requests, and of every registry."""
+def metrics(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> Response[bytes]:
+    """Prometheus metrics: of this process's requests, and of every registry, for who may read everything."""
+    principal.require(Permission.READ, None, "everything")
     body = generate_latest(waypost.metrics) + generate_latest(_Registries(waypost))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy import Connection, select
 
 from federation import registries, tables
@@ -106,7 +106,7 @@ def sync_registry(
     name: FromPath[str],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-    data: SyncIn | None = None,
+    data: JSONBody[SyncIn | None] = None,
 ) -> QueuedOut:
     """Ask for a run. One that waits already is joined."""
     with writing(waypost.engine) as connection:

@@ -8,8 +8,9 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.params import Parameter
 
-from federation.access import Permission, Principal, View
+from federation.access import ANONYMOUS, DeniedError, Permission, Principal, View
 from federation.references import Reference, parse
+from gateway.authentication import unauthenticated
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -48,13 +49,20 @@ PUBLIC: dict[str, Any] = {"permission": None}
 
 
 def check_permission(connection: ASGIConnection[Any, Any, Any, Any], _: Any) -> None:
-    """A guard: the permission that the route declares must hold somewhere; handlers check where. Errors:
-    `DeniedError`.
+    """A guard: the permission that the route declares must hold somewhere; handlers check where.
+
+    Errors: `ProblemError` 401 for who has shown no credentials, `DeniedError`.
     """
-    permission: Permission | None = connection.route_handler.opt["permission"]
-    if permission is None or permission is Permission.READ:
-        return  # what may be read is decided by the view
+    permission: Permission | None = connection.route_handler.opt.get("permission")
+    if permission is None:
+        return
     principal: Principal = connection.scope["user"]
+    if principal is ANONYMOUS:
+        raise unauthenticated("sign in, or send `Authorization: Bearer TOKEN`")
+    if principal.scopes is not None and permission not in principal.scopes:
+        raise DeniedError(permission, "anything: this token is limited to other scopes")
+    if permission is Permission.READ:
+        return  # what may be read is decided by the view
     if permission is Permission.AUDIT:
         principal.require(permission, None, "everything")
     elif permission not in principal.grants:

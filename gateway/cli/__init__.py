@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import audit, doctor, graph, models, registries, search, setup, sync
+from gateway.cli import access, audit, doctor, graph, models, registries, search, setup, sync
 from gateway.cli.failure import INTERRUPTED, OK, USAGE, report, silence_broken_pipe
 from gateway.cli.invocation import Invocation, hoist
 
@@ -45,6 +45,10 @@ for name, command, panel in (
     app.command(name, rich_help_panel=panel)(command)
 app.add_typer(registries.app, name="registries", rich_help_panel=RUN)
 app.add_typer(audit.app, name="audit", rich_help_panel=PROVE)
+app.add_typer(access.tokens, name="token", rich_help_panel=RUN)
+app.add_typer(access.tokens, name="tokens", hidden=True)
+app.add_typer(access.grants, name="grants", rich_help_panel=RUN)
+app.command("whoami", rich_help_panel=RUN)(access.whoami)
 
 
 def show_version(asked: bool) -> None:

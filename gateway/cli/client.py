@@ -141,7 +141,7 @@ def embedded(invocation: Invocation) -> Iterator[Gateway]:
     from gateway.cli.local import opened
 
     with opened(invocation) as waypost, asyncio.Runner() as runner:
-        transport = httpx.ASGITransport(app=create_app(waypost))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=create_app(waypost, trusted=True))  # type: ignore[arg-type]
         client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
         def send(method: str, path: str, **options: Any) -> httpx.Response:

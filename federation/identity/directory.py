@@ -1,0 +1,250 @@
+"""From a secret to a `Principal`: what every request of an API process goes through.
+
+What was found is remembered, but never longer than a process goes without looking for changes. `look` costs one
+small query: every change of access is journalled in its own transaction, so the journal's new entries tell whether
+anything has to be read again.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, exists, select
+
+from federation import tables as spine
+from federation.access import ALL, Permission, Principal, View
+from federation.database import now, reading, writing
+from federation.identity import grants, principals, tables, tokens
+from federation.identity.credentials import digest, is_token
+from federation.identity.sessions import Person
+from federation.journal.entry import Action
+from federation.journal.log import Batch
+
+LOOK_EVERY = 2.5
+"""Seconds without a look after which a request looks by itself: a revocation reaches every process in less than 5."""
+REMEMBERED = 20_000
+USED_EVERY = 60.0
+"""Seconds between two notes of when a token was used."""
+CHANGES_ACCESS = tuple(
+    action
+    for action in Action
+    if action.partition(".")[0] in ("principal", "grant", "token", "session", "registry", "subject")
+)
+
+
+class CredentialError(PermissionError):
+    """A token or session that does not let in. `reason`: unknown, expired, revoked or disabled."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the credentials are {reason}: get a new token, or sign in again")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A principal behind a secret, until the secret ends by itself. `token_id` None: signed in otherwise."""
+
+    principal: Principal
+    expires_at: datetime | None
+    token_id: str | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known since the last change of access."""
+
+    size: int
+    looked: float
+    roles: Mapping[str, frozenset[tuple[str, str]]]
+    registries: Mapping[str, tuple[int, str]]
+    found: dict[bytes, Known] = field(default_factory=dict)
+    people: dict[str, str] = field(default_factory=dict)
+    """Ids of the people whose bearer tokens were seen, by `who`."""
+
+
+class Directory:
+    """The principals of one process. `default_role` is held on everything by everybody who is signed in."""
+
+    def __init__(self, engine: Engine, default_role: str = "") -> None:
+        self._engine = engine
+        self._default = frozenset({(default_role, ALL)} if default_role else ())
+        self._state: _State | None = None
+        self._lock = threading.Lock()
+        self._used: dict[str, datetime] = {}
+        self._noted = time.monotonic()
+
+    def look(self) -> None:
+        """Forget what has changed. Errors: `DatabaseError`."""
+        with self._lock, reading(self._engine) as connection:
+            begun = time.monotonic()
+            size = int(connection.execute(select(spine.head.c.size)).scalar_one())
+            state = self._state
+            if state is not None and not _changed(connection, state.size, size):
+                state.size, state.looked = size, begun
+            else:
+                self._state = _read(connection, size, begun)
+        if self._used and time.monotonic() - self._noted >= USED_EVERY:
+            self.note_used()
+
+    def forget(self) -> None:
+        """Read everything again at the next request, because this process has just changed it."""
+        self._state = None
+
+    def note_used(self) -> None:
+        """Write down when tokens were used last."""
+        used, self._used, self._noted = self._used, {}, time.monotonic()
+        if used:
+            with writing(self._engine) as connection:
+                tokens.note_used(connection, used)
+
+    def recall(self, secret: str) -> Known | None:
+        """Whom a secret stands for, if that is known without asking the database."""
+        state = self._state
+        if state is None or time.monotonic() - state.looked > LOOK_EVERY:
+            return None
+        known = state.found.get(digest(secret))
+        if known is None or (known.expires_at is not None and known.expires_at <= now()):
+            return None
+        if known.token_id is not None:
+            self._used[known.token_id] = now()
+        return known
+
+    def of_token(self, secret: str) -> Known:
+        """Whom an API token stands for. Errors: `CredentialError`, `DatabaseError`."""
+        if not is_token(secret):
+            raise CredentialError("unknown")
+        if (known := self.recall(secret)) is not None:
+            return known
+        state = self._fresh()
+        token, principal = tables.token.c, tables.principal.c
+        query = (
+            select(tables.token, principal.who, principal.name, principal.disabled_at)
+            .join(tables.principal, principal.id == token.principal_id)
+            .where(token.digest == digest(secret))
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        _check(row)
+        assert row is not None
+        scopes = None if row.scopes is None else frozenset(map(Permission, row.scopes))
+        found = self._principal(state, row.principal_id, row.name, (row.who,), scopes)
+        self._used[row.id] = now()
+        return _remember(state, secret, Known(found, row.expires_at, row.id))
+
+    def of_session(self, secret: str) -> Known:
+        """Whom a browser's session stands for. Errors: `CredentialError`, `DatabaseError`."""
+        if (known := self.recall(secret)) is not None:
+            return known
+        state = self._fresh()
+        session, principal, token = tables.session.c, tables.principal.c, tables.token.c
+        query = (
+            select(
+                tables.session,
+                principal.who,
+                principal.name,
+                principal.disabled_at,
+                session.ended_at.label("revoked_at"),
+                token.scopes,
+            )
+            .join(tables.principal, principal.id == session.principal_id)
+            .outerjoin(tables.token, token.id == session.token_id)
+            .where(session.digest == digest(secret))
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        _check(row)
+        assert row is not None
+        scopes = None if row.scopes is None else frozenset(map(Permission, row.scopes))
+        who = (row.who, *(f"group:{group}" for group in row.groups))
+        found = self._principal(state, row.principal_id, row.name, who, scopes)
+        return _remember(state, secret, Known(found, row.expires_at))
+
+    def of_person(self, person: Person, secret: str, expires: datetime) -> Known:
+        """The principal of a person whose bearer token was checked. Errors: `CredentialError`, `DatabaseError`."""
+        state, who = self._fresh(), f"subject:{person.subject}"
+        principal_id = state.people.get(who)
+        if principal_id is None:
+            principal_id = self._ensure(who, person.name)
+            state = self._fresh()
+            state.people[who] = principal_id
+        names = (who, *(f"group:{group}" for group in person.groups))
+        found = self._principal(state, principal_id, person.name, names, None)
+        return _remember(state, secret, Known(found, expires))
+
+    def _ensure(self, who: str, name: str) -> str:
+        known = tables.principal.c
+        with reading(self._engine) as connection:
+            row = connection.execute(select(tables.principal).where(known.who == who)).one_or_none()
+        if row is None:
+            with writing(self._engine) as connection:
+                batch = Batch()
+                row = principals.ensure(connection, batch, who, name)
+                batch.append(connection)
+        if row.disabled_at is not None:
+            raise CredentialError("disabled")
+        return str(row.id)
+
+    def _fresh(self) -> _State:
+        """The state as of now: a secret that is seen for the first time may come with roles of this moment."""
+        self.look()
+        state = self._state
+        return state if state is not None else self._fresh()
+
+    def _principal(
+        self,
+        state: _State,
+        principal_id: str,
+        name: str,
+        who: Iterable[str],
+        scopes: frozenset[Permission] | None,
+    ) -> Principal:
+        roles = self._default.union(*(state.roles.get(one, frozenset()) for one in who))
+        allowed = {
+            permission: View(ids)
+            for permission, ids in grants.permissions(roles, state.registries).items()
+            if scopes is None or permission in scopes
+        }
+        return Principal(principal_id, name, allowed, roles, scopes)
+
+
+def _changed(connection: Connection, before: int, size: int) -> bool:
+    if size == before:
+        return False
+    entries = spine.journal.c
+    news = exists().where(entries.seq >= before, entries.action.in_(CHANGES_ACCESS))
+    return size < before or bool(connection.execute(select(news)).scalar_one())
+
+
+def _read(connection: Connection, size: int, looked: float) -> _State:
+    roles: dict[str, set[tuple[str, str]]] = {}
+    for row in connection.execute(select(tables.grant)):
+        roles.setdefault(row.who, set()).add((row.role, row.scope))
+    known = spine.registry.c
+    registries = connection.execute(select(known.name, known.id, known.team))
+    return _State(
+        size,
+        looked,
+        {who: frozenset(held) for who, held in roles.items()},
+        {row.name: (row.id, row.team) for row in registries},
+    )
+
+
+def _check(row: Any) -> None:
+    if row is None:
+        raise CredentialError("unknown")
+    if row.revoked_at is not None:
+        raise CredentialError("revoked")
+    if row.expires_at is not None and row.expires_at <= now():
+        raise CredentialError("expired")
+    if row.disabled_at is not None:
+        raise CredentialError("disabled")
+
+
+def _remember(state: _State, secret: str, known: Known) -> Known:
+    if len(state.found) >= REMEMBERED:
+        state.found.clear()
+    state.found[digest(secret)] = known
+    return known

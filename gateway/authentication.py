@@ -1,0 +1,116 @@
+"""Who sends a request: a bearer token, the cookie of a signed-in browser, or, in mode `local`, whoever is here.
+
+A browser adds cookies, and can reach this machine, for any page it shows. So what rests on either is only believed
+of a request that changes something when the browser says that a page of this gateway made it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from litestar.types import Scope
+
+from federation.access import ANONYMOUS, LOCAL, Principal
+from federation.database import DatabaseError
+from federation.identity.credentials import PREFIX
+from federation.identity.directory import CredentialError, Directory, Known
+from gateway.problems import ProblemError, explain
+
+COOKIE = "__Host-waypost"
+"""Browsers only take a cookie with this prefix over TLS (or from this machine), for this host and every path."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CHALLENGE = 'Bearer realm="waypost"'
+OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in")
+"""Answered whoever asks, and whatever stale credentials come along."""
+
+
+class Authentication:
+    """Turns requests into principals. `of_jwt` reads bearer tokens of an identity provider, where there is one."""
+
+    def __init__(self, mode: str, directory: Directory, of_jwt: Callable[[str], Known] | None = None) -> None:
+        self._mode = mode
+        self._directory = directory
+        self._of_jwt = of_jwt
+
+    async def __call__(self, scope: Scope) -> Principal:
+        """Who asks; `ANONYMOUS` for who shows nothing. Errors: `ProblemError` 401, 403 or 503."""
+        headers = dict(scope["headers"])
+        method = str(scope.get("method", "GET"))
+        path: str = scope["path"]
+        if path.startswith(OPEN_PATHS):
+            require_same_origin(method, headers)
+            return ANONYMOUS
+        if self._mode == "local":
+            require_same_origin(method, headers)
+            return LOCAL
+        given = headers.get(b"authorization", b"").decode("latin-1")
+        if given:
+            return await self._bearer(given)
+        secret = session_secret(headers)
+        if secret is None:
+            return ANONYMOUS
+        require_same_origin(method, headers, browser=True)
+        try:
+            return await self._known(secret, self._directory.of_session)
+        except ProblemError as error:
+            if error.status == 401:
+                return ANONYMOUS
+            raise
+
+    async def _bearer(self, given: str) -> Principal:
+        scheme, _, secret = given.partition(" ")
+        secret = secret.strip()
+        if scheme.lower() != "bearer" or not secret:
+            raise unauthenticated("send `Authorization: Bearer TOKEN`")
+        if secret.startswith(PREFIX) or self._of_jwt is None:
+            return await self._known(secret, self._directory.of_token)
+        return await self._known(secret, self._of_jwt)
+
+    async def _known(self, secret: str, ask: Callable[[str], Known]) -> Principal:
+        known = self._directory.recall(secret)
+        try:
+            if known is None:
+                known = await asyncio.to_thread(ask, secret)
+        except CredentialError as error:
+            raise unauthenticated(str(error)) from None
+        except DatabaseError as error:
+            raise explain(error) from None
+        return known.principal
+
+
+def unauthenticated(detail: str) -> ProblemError:
+    """The answer to who shows no credentials, or none that hold."""
+    return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": CHALLENGE})
+
+
+def session_secret(headers: Mapping[bytes, bytes]) -> str | None:
+    """The secret in the session's cookie."""
+    try:
+        cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
+    except CookieError:
+        return None
+    return cookie.value if cookie is not None and cookie.value else None
+
+
+def require_same_origin(method: str, headers: Mapping[bytes, bytes], *, browser: bool = False) -> None:
+    """Refuse a change that a page of another site asks for.
+
+    Every browser of today says in `Sec-Fetch-Site` or `Origin` where a request comes from; what says neither is no
+    browser, which `browser` does not let pass. Errors: `ProblemError` 403.
+    """
+    if method in SAFE:
+        return
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        same = site in (b"same-origin", b"none")
+    elif (origin := headers.get(b"origin")) is not None:
+        same = urlsplit(origin.decode("latin-1")).netloc.lower().encode() == headers.get(b"host", b"").lower()
+    else:
+        same = not browser
+    if not same:
+        raise ProblemError(
+            403,
+            "cross-site",
+            "a page of another site asked for this change: use the gateway's own pages, or a token",
+        )

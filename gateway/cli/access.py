@@ -1,0 +1,180 @@
+"""`waypost token`, `waypost grants`, `waypost whoami`: who may do what.
+
+Without `--url` they open the configured database, and whoever can do that may do everything: so the first token of a
+gateway is made.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.client import connect
+from gateway.cli.failure import CommandError
+from gateway.cli.invocation import TOKEN, Invocation
+from gateway.cli.screen import ago, emit_json, emit_line, emit_table, say, when
+
+tokens = typer.Typer(help="API tokens: make, list, renew and revoke them.", no_args_is_help=True)
+grants = typer.Typer(help="Roles: who holds which, and on what.", no_args_is_help=True)
+LIFE = re.compile(r"(\d+(?:\.\d+)?)([hdwy])")
+DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0, "y": 365.0}
+Name = Annotated[str, typer.Argument(help="the token's name or id")]
+Role = Annotated[str, typer.Option(help="viewer, contributor, approver, auditor, operator or impact.global")]
+On = Annotated[str, typer.Option(help="what the role holds on: * for everything, team:NAME or registry:NAME")]
+
+
+@tokens.command("create")
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="what to call it: a-z, 0-9, '-', '_', '.'")],
+    role: Role = "",
+    on: On = "*",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="limit it to this permission, such as read; may be given more than once"),
+    ] = None,
+    expires: Annotated[str, typer.Option(help="when it ends: 12h, 90d, 4w, 1y; empty: never")] = "",
+) -> None:
+    """Make a token. Its secret is shown this once."""
+    invocation: Invocation = context.obj
+    body = {
+        "name": name,
+        "role": role or None,
+        "on": on,
+        "scopes": scope or None,
+        "expires_in_days": _days(expires) if expires else None,
+    }
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", "/tokens", body=body)
+    _show_secret(invocation, found)
+
+
+@tokens.command("list")
+def list_tokens(context: typer.Context) -> None:
+    """Every token, without its secret."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/tokens")
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (
+            one["name"],
+            one["id"],
+            "revoked" if one["revoked_at"] else "ok",
+            when(one["expires_at"]) or "never",
+            ago(one["last_used_at"]),
+            ", ".join(one["scopes"] or ["all"]),
+        )
+        for one in found["tokens"]
+    ]
+    emit_table(("TOKEN", "ID", "STATE", "EXPIRES", "USED", "SCOPES"), rows)
+    if not rows:
+        say("there is no token: `waypost token create NAME --role viewer` makes one")
+
+
+@tokens.command("revoke")
+def revoke(context: typer.Context, name: Name) -> None:
+    """End a token, and every session begun with it, within 5 seconds everywhere."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        gateway.ask("DELETE", f"/tokens/{quote(name, safe='')}")
+    say(f"{name} is revoked")
+
+
+@tokens.command("rotate")
+def rotate(
+    context: typer.Context,
+    name: Name,
+    keep: Annotated[
+        str, typer.Option(help="how long the old secret goes on: 12h, 3d; empty: not at all")
+    ] = "",
+) -> None:
+    """Give a token a new secret. Roles, scopes and life stay."""
+    invocation: Invocation = context.obj
+    body = {"keep_hours": _days(keep) * 24 if keep else 0.0}
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", f"/tokens/{quote(name, safe='')}/rotate", body=body)
+    _show_secret(invocation, found)
+
+
+@grants.command("list")
+def list_grants(context: typer.Context) -> None:
+    """Every role that was given, and to whom."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/grants")
+    if invocation.json:
+        emit_json(found)
+        return
+    emit_table(
+        ("ID", "WHO", "ROLE", "ON", "FROM"),
+        [(one["id"], one["who"], one["role"], one["scope"], one["source"]) for one in found["grants"]],
+    )
+    if not found["grants"]:
+        say("no role was given: `waypost grants add --token NAME --role viewer` gives one")
+
+
+@grants.command("add")
+def add(
+    context: typer.Context,
+    role: Role,
+    on: On = "*",
+    token: Annotated[str, typer.Option(help="name of the token it is for")] = "",
+    subject: Annotated[str, typer.Option(help="subject of the person it is for, as the provider says")] = "",
+    group: Annotated[str, typer.Option(help="the identity provider's group it is for")] = "",
+) -> None:
+    """Give a role to a token, a person or a group."""
+    invocation: Invocation = context.obj
+    who = {"token": token or None, "subject": subject or None, "group": group or None}
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", "/grants", body={"role": role, "on": on, **who})
+    if invocation.json:
+        emit_json(found)
+    else:
+        emit_line(f"grant {found['id']}: {found['who']} is {found['role']} on {found['scope']}")
+
+
+@grants.command("remove")
+def remove(
+    context: typer.Context, number: Annotated[int, typer.Argument(help="its id, as in the list")]
+) -> None:
+    """Take a role away, within 5 seconds everywhere."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        gateway.ask("DELETE", f"/grants/{number}")
+    say(f"grant {number} is removed")
+
+
+def whoami(context: typer.Context) -> None:
+    """Who you are to the gateway, and what you may do."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/whoami")
+    if invocation.json:
+        emit_json(found)
+        return
+    emit_line(f"{found['name']} ({found['id']})")
+    rows = [
+        (one["permission"], "everything" if one["registries"] is None else ", ".join(one["registries"]))
+        for one in found["permissions"]
+    ]
+    emit_table(("MAY", "ON"), rows)
+
+
+def _show_secret(invocation: Invocation, found: Mapping[str, Any]) -> None:
+    if invocation.json:
+        emit_json(found)
+        return
+    emit_line(found["secret"])
+    say(f"this secret of {found['token']['name']} is shown once; commands take it from {TOKEN}")
+
+
+def _days(text: str) -> float:
+    found = LIFE.fullmatch(text.strip())
+    if found is None:
+        raise CommandError(f"{text} is no length of time: write 12h, 90d, 4w or 1y")
+    return float(found[1]) * DAYS[found[2]]

@@ -1,0 +1,155 @@
+"""Tokens over HTTP: who shows none gets nothing, and each refusal is accounted for."""
+
+from typing import Any
+
+import pytest
+
+from federation.access import LOCAL
+from federation.database import reading, writing
+from federation.identity import tokens
+from federation.journal.query import JournalFilter, read_journal
+from gateway.settings import SettingsError
+from tests.gateway.access.gate import Gate, gate
+
+
+def entries(guarded: Gate, action: str) -> list[Any]:
+    with reading(guarded.waypost.engine) as connection:
+        return [line.recorded.entry for line in read_journal(connection, JournalFilter(action=action))]
+
+
+def test_who_shows_no_token_is_told_to(guarded: Gate) -> None:
+    answer = guarded.ask("GET", "/api/v1/registries")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.json()["type"] == "/problems/unauthenticated"
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/docs", "/openapi.json"])
+def test_health_and_documentation_are_open(guarded: Gate, path: str) -> None:
+    assert guarded.ask("GET", path).status_code == 200
+
+
+def test_a_token_opens_what_its_role_allows(guarded: Gate) -> None:
+    risk = guarded.token("risk", ("viewer", "team:risk"))
+    found = guarded.ask("GET", "/api/v1/registries", token=risk).json()
+    assert [one["name"] for one in found["registries"]] == ["fraud"]
+    me = guarded.ask("GET", "/api/v1/whoami", token=risk).json()
+    assert me["roles"] == [{"role": "viewer", "on": "team:risk"}]
+    assert me["permissions"] == [{"permission": "read", "registries": ["fraud"]}]
+
+
+def test_hidden_and_absent_answer_alike(guarded: Gate) -> None:
+    risk = guarded.token("risk", ("operator", "team:risk"))
+    for method, path in (("GET", "/api/v1/registries/{}"), ("POST", "/api/v1/registries/{}/sync")):
+        hidden, absent = (
+            guarded.ask(method, path.format(name), token=risk) for name in ("images", "nowhere")
+        )
+        assert hidden.status_code == absent.status_code == 404
+        assert hidden.content == absent.content
+
+
+def test_a_denial_of_somebody_known_is_one_entry(guarded: Gate) -> None:
+    risk = guarded.token("risk", ("viewer", "team:risk"))
+    answer = guarded.ask("POST", "/api/v1/registries/fraud/sync", token=risk)
+    assert answer.status_code == 403
+    [entry] = entries(guarded, "access.denied")
+    assert entry.actor == guarded.ask("GET", "/api/v1/whoami", token=risk).json()["id"]
+    assert entry.details["permission"] == "sync"
+    assert entry.request == answer.headers["x-request-id"]
+
+
+def test_what_is_not_there_is_no_denial(guarded: Gate) -> None:
+    guarded.ask("GET", "/api/v1/registries/images", token=guarded.token("risk", ("viewer", "team:risk")))
+    assert entries(guarded, "access.denied") == []
+
+
+def test_refusals_of_one_source_are_counted_in_one_entry_without_its_address(guarded: Gate) -> None:
+    for token in (None, "wp_nonsense", "somebody"):
+        assert guarded.ask("GET", "/api/v1/registries", token=token).status_code == 401
+    guarded.waypost.denials.flush()
+    assert entries(guarded, "access.denied_anonymous") == []
+    guarded.waypost.denials.flush(now=True)
+    [entry] = entries(guarded, "access.denied_anonymous")
+    assert entry.details == {"count": 3}
+    assert set(entry.commitments) == {"address"}
+
+
+def test_a_revoked_token_is_refused(guarded: Gate) -> None:
+    risk = guarded.token("risk", ("viewer", "team:risk"))
+    assert guarded.ask("GET", "/api/v1/registries", token=risk).status_code == 200
+    with writing(guarded.waypost.engine) as connection:
+        tokens.revoke(connection, "risk", LOCAL)
+    guarded.waypost.reload()
+    answer = guarded.ask("GET", "/api/v1/registries", token=risk)
+    assert answer.status_code == 401
+    assert "revoked" in answer.json()["detail"]
+
+
+def test_tokens_are_made_renewed_and_revoked_over_http(guarded: Gate) -> None:
+    admin = guarded.token("admin", ("operator", "*"))
+    body = {"name": "ci", "role": "viewer", "scopes": ["read"], "expires_in_days": 90}
+    made = guarded.ask("POST", "/api/v1/tokens", token=admin, json=body)
+    assert made.status_code == 201
+    secret = made.json()["secret"]
+    assert guarded.ask("GET", "/api/v1/registries", token=secret).status_code == 200
+    renewed = guarded.ask("POST", "/api/v1/tokens/ci/rotate", token=admin).json()["secret"]
+    assert guarded.ask("GET", "/api/v1/registries", token=secret).status_code == 401
+    assert guarded.ask("GET", "/api/v1/registries", token=renewed).status_code == 200
+    assert guarded.ask("DELETE", "/api/v1/tokens/ci", token=admin).status_code == 204
+    assert guarded.ask("DELETE", "/api/v1/tokens/ci", token=admin).status_code == 404
+    assert guarded.ask("GET", "/api/v1/registries", token=renewed).status_code == 401
+    listed = guarded.ask("GET", "/api/v1/tokens", token=admin)
+    assert secret not in listed.text
+    assert {one["name"] for one in listed.json()["tokens"]} == {"admin", "ci"}
+
+
+def test_grants_are_given_and_taken_over_http(guarded: Gate) -> None:
+    admin, risk = guarded.token("admin", ("operator", "*")), guarded.token("risk")
+    given = guarded.ask(
+        "POST", "/api/v1/grants", token=admin, json={"token": "risk", "role": "viewer", "on": "team:risk"}
+    )
+    assert given.status_code == 201
+    assert len(guarded.ask("GET", "/api/v1/registries", token=risk).json()["registries"]) == 1
+    assert guarded.ask("DELETE", f"/api/v1/grants/{given.json()['id']}", token=admin).status_code == 204
+    assert guarded.ask("GET", "/api/v1/registries", token=risk).json()["registries"] == []
+
+
+def test_a_token_out_of_its_scopes_is_denied(guarded: Gate) -> None:
+    ci = guarded.token("ci", ("operator", "*"), scopes=["sync"])
+    assert guarded.ask("GET", "/api/v1/registries", token=ci).status_code == 403
+
+
+def test_metrics_are_for_who_may_read_everything(guarded: Gate) -> None:
+    assert (
+        guarded.ask("GET", "/metrics", token=guarded.token("a", ("viewer", "team:risk"))).status_code == 403
+    )
+    assert guarded.ask("GET", "/metrics", token=guarded.token("b", ("viewer", "*"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ('[server]\nhost = "0.0.0.0"\n', "open to others"),
+        ('[auth]\nmode = "token"\n[[auth.grants]]\nrole = "viewer"\n', "auth.grants.0"),
+        ('[auth]\nmode = "token"\n[[auth.grants]]\ntoken = "ci"\nrole = "king"\n', "no role"),
+    ],
+)
+def test_a_configuration_that_would_let_anybody_in_does_not_start(
+    tmp_path: Any, config: str, said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        with gate(tmp_path, config=config):
+            pass
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}],
+)
+def test_no_page_of_another_site_makes_changes_on_this_machine(
+    tmp_path: Any, headers: dict[str, str]
+) -> None:
+    with gate(tmp_path, config="", teams=(("fraud", "risk"),)) as local:
+        path = "/api/v1/registries/fraud/sync"
+        assert local.ask("POST", path, headers=headers).status_code == 403
+        assert local.ask("POST", path).status_code == 202
