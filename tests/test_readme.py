@@ -23,6 +23,8 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+SHARED = {"demo_gateway": "demo", "mlflow_address": "mlflow"}
+"""Which fixtures lead to a server that other tests have started."""
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
     r"(?:<!--\s*(?P<mark>(?:runs|not run):.*?)\s*-->\n+)?```(?:bash|sh|console)\n(?P<code>.*?)```"
@@ -82,7 +84,8 @@ def unprinted(shown: str, printed: str) -> list[str]:
 def parameters() -> Iterator[ParameterSet]:
     """The README's blocks; those that share a server run in one process."""
     for block in blocks((ROOT / "README.md").read_text()):
-        marks = [pytest.mark.xdist_group("demo")] if block.mark.endswith("with demo_gateway") else []
+        server = SHARED.get(block.mark.rpartition(" ")[2])
+        marks = [pytest.mark.xdist_group(server)] if server else []
         yield pytest.param(block, id=str(block), marks=marks)
 
 

@@ -10,7 +10,7 @@ import typer
 from gateway.cli.client import connect
 from gateway.cli.failure import OK, CommandError, explain
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, counted, emit_fields, emit_json, emit_line, emit_table, say
+from gateway.cli.screen import ago, confirmed, counted, emit_fields, emit_json, emit_line, emit_table, say
 
 app = typer.Typer(help="The registries: how they stand, whether they answer.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="the registry's name")]
@@ -121,7 +121,7 @@ def forget(
 ) -> None:
     """Remove a detached registry and everything known of it but its journal entries."""
     invocation: Invocation = context.obj
-    if not yes and not typer.confirm(f"Forget {name} and everything known of it?", err=True):
+    if not yes and not confirmed(f"Forget {name} and everything known of it?"):
         raise CommandError("nothing was changed")
     with connect(invocation) as gateway:
         gateway.ask("POST", f"/registries/{quote(name, safe='')}/forget")

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -58,6 +60,21 @@ def emit_line(text: str = "") -> None:
 def say(message: str) -> None:
     """Tell the person at the terminal something that is not data."""
     sys.stderr.write(inert(message) + "\n")
+
+
+def ask(question: str, default: str) -> str:
+    """A question to a person, on standard error, so that standard output holds data only. Errors: `typer.Abort`."""
+    sys.stderr.write(f"{question} [{default}]: ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise typer.Abort
+    return line.strip() or default
+
+
+def confirmed(question: str) -> bool:
+    """Whether a person says yes; no is what silence means."""
+    return ask(f"{question} y/n", "n").lower() in ("y", "yes")
 
 
 def console(*, stderr: bool = False) -> "Console":

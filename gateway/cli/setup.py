@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_json, emit_line, inert, say
+from gateway.cli.screen import ask, confirmed, emit_json, emit_line, inert, say
 
 DEFAULT_ADDRESS, DEFAULT_NAME, DEFAULT_TEAM = "http://127.0.0.1:5000", "models", "everybody"
 FILE = """\
@@ -50,19 +50,17 @@ def init(
     if file.exists() and not yes:
         if not asks:
             raise CommandError(f"{file} exists: --yes overwrites it, --config names another")
-        if not typer.confirm(f"{file} exists. Overwrite it?", err=True):
+        if not confirmed(f"{file} exists. Overwrite it?"):
             raise CommandError(f"{file} was left as it is")
     mlflow = mlflow or _ask("Address of your MLflow server", DEFAULT_ADDRESS, asks)
     name = name or _ask("What to call it", DEFAULT_NAME, asks)
     team = team or _ask("The team that owns it", DEFAULT_TEAM, asks)
-    answered = _probe(name, team, mlflow, token)
-    if not answered and asks and not typer.confirm("Write the file anyway?", err=True):
-        raise CommandError("nothing was written")
-    if not answered and not asks:
-        raise CommandError("nothing was written")
+    code = _probe(name, team, mlflow, token)
+    if code != OK and not (asks and confirmed("Write the file anyway?")):
+        raise CommandError("nothing was written", code)
     _write(file, name, team, mlflow, token)
     if invocation.json:
-        emit_json({"file": str(file), "registry": name, "answered": answered})
+        emit_json({"file": str(file), "registry": name, "answered": code == OK})
         return OK
     emit_line(f"wrote {file}")
     option = "" if file == Path("waypost.toml") else f" --config {file}"
@@ -71,11 +69,11 @@ def init(
 
 
 def _ask(question: str, default: str, asks: bool) -> str:
-    return str(typer.prompt(question, default=default, err=True)) if asks else default
+    return ask(question, default) if asks else default
 
 
-def _probe(name: str, team: str, address: str, token: str) -> bool:
-    """Whether the server answers; what it says, or why not, is told. Errors: `RegistryError` for bad input."""
+def _probe(name: str, team: str, address: str, token: str) -> int:
+    """The exit code: 0 where the server answers. What it says, or why not, is told. Errors: `RegistryError`."""
     from federation import registries
     from federation.registries import RegistrySpec
     from gateway.cli.registries import probe_spec
@@ -88,11 +86,11 @@ def _probe(name: str, team: str, address: str, token: str) -> bool:
     found = probe_spec(waypost, spec)
     if found["error"]:
         say(found["error"])
-        return False
+        return int(found["code"])
     say(f"MLflow {found['version'] or ''} answers at {address}")
     for line in found["missing"]:
         say(f"missing there: {line}")
-    return True
+    return OK
 
 
 def _config(address: str, token: str) -> dict[str, str]:

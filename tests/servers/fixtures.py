@@ -53,6 +53,11 @@ def mlflow_server(mlflow_process: Server) -> Server:
     return mlflow_process
 
 
+@pytest.fixture
+def mlflow_address(mlflow_server: Server) -> dict[str, str]:
+    return {"MLFLOW": mlflow_server.url}
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     if not postgres_process.installed():

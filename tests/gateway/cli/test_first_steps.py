@@ -1,0 +1,144 @@
+"""From an address to a first search, with a real MLflow server, in processes of their own; and what goes wrong."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from gateway.demo.servers import Server
+
+PATIENCE = 60.0
+
+
+def waypost(
+    folder: Path, *words: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """One command in this folder."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYPOST_")}
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *words],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(Path(__file__).parents[3]), **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def settled(folder: Path, server: Server) -> None:
+    """A folder whose `waypost.toml` names this server."""
+    done = waypost(folder, "init", "--mlflow", server.url, "--name", "fraud", "--team", "risk")
+    assert (done.returncode, done.stdout) == (0, "wrote waypost.toml\n"), done.stderr
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """What a failed command told: a single line, no trace."""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("waypost: ")
+    return done.stderr
+
+
+def test_from_an_address_to_a_search_without_a_server(tmp_path: Path, mlflow_server: Server) -> None:
+    client = MlflowClient(mlflow_server.url, mlflow_server.url)
+    client.create_registered_model("card-fraud", tags={"domain": "payments"})
+    client.create_model_version("card-fraud", "s3://models/card-fraud/1")
+    settled(tmp_path, mlflow_server)
+
+    tested = waypost(tmp_path, "registries", "test", "fraud")
+    assert (tested.returncode, "mlflow" in tested.stdout) == (0, True), tested.stderr
+    synced = waypost(tmp_path, "sync", "--json")
+    assert [run["state"] for run in json.loads(synced.stdout)] == ["ok"], synced.stderr
+    found = json.loads(waypost(tmp_path, "search", "card payments", "--json").stdout)
+    assert [hit["ref"] for hit in found["hits"]] == ["fraud/card-fraud:1"]
+    looked = waypost(tmp_path, "doctor")
+    assert looked.returncode == 0, looked.stdout
+    assert "fraud" in looked.stdout
+
+
+def test_init_asks_a_person_for_one_address(tmp_path: Path, mlflow_server: Server) -> None:
+    inside, outside = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "WAYPOST_URL": ""}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", "init"], cwd=tmp_path, env=environment,
+        stdin=outside, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as asking:  # fmt: skip
+        os.write(inside, f"{mlflow_server.url}\n\n\n".encode())
+        written, asked = asking.communicate(timeout=PATIENCE)
+    os.close(inside)
+    os.close(outside)
+    assert (asking.returncode, written) == (0, "wrote waypost.toml\n"), asked
+    assert "Address of your MLflow server" in asked
+    assert mlflow_server.url in (tmp_path / "waypost.toml").read_text()
+
+
+def test_init_writes_nothing_when_nobody_answers(tmp_path: Path) -> None:
+    done = waypost(tmp_path, "init", "--mlflow", "http://127.0.0.1:9", "--name", "fraud", "--team", "risk")
+    assert done.returncode == 3
+    assert "127.0.0.1:9" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_leaves_a_file_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "waypost.toml").write_text("# mine")
+    done = waypost(tmp_path, "init", "--mlflow", "http://127.0.0.1:9")
+    assert (done.returncode, "exists" in one_line(done)) == (2, True)
+    assert (tmp_path / "waypost.toml").read_text() == "# mine"
+
+
+def test_a_token_given_to_init_stays_out_of_the_file(tmp_path: Path) -> None:
+    words = (
+        "init",
+        "--mlflow",
+        "http://127.0.0.1:9",
+        "--name",
+        "a",
+        "--team",
+        "b",
+        "--token",
+        "s3cret-value",
+    )
+    done = waypost(tmp_path, *words)
+    assert done.returncode == 2
+    assert "s3cret-value" not in done.stdout + done.stderr
+    assert "env:NAME" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("search", "x"), 2, "waypost init"),
+        (("search", "x", "--url", "http://127.0.0.1:9"), 3, "cannot be reached"),
+        (("search", "x", "--url", "gopher://there"), 2, "--url"),
+        (("show", "no-slash"), 2, "registry/model"),
+        (("serve", "--url", "http://127.0.0.1:9"), 2, "--url"),
+    ],
+)
+def test_a_mistake_is_one_line_with_a_remedy(
+    tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = waypost(tmp_path, *words)
+    assert (done.returncode, said in one_line(done)) == (code, True), done.stderr
+
+
+def test_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "waypost.toml").write_text(
+        '[[registries]]\nname = "away"\nkind = "mlflow"\nteam = "risk"\nconfig = { url = "http://127.0.0.1:9" }\n'
+    )
+    done = waypost(tmp_path, "doctor", "--json")
+    wrong = [finding for finding in json.loads(done.stdout) if finding["state"] == "fail"]
+    assert done.returncode == 1
+    assert any("away" in finding["what"] and "127.0.0.1:9" in finding["found"] for finding in wrong), wrong
+    assert "Traceback" not in done.stderr
+
+
+def test_completion_is_offered_to_shells(tmp_path: Path) -> None:
+    done = waypost(tmp_path, "--show-completion", environment={"SHELL": "/bin/bash"})
+    assert "complete" in done.stdout, done.stderr

@@ -1,0 +1,31 @@
+"""The example configuration is one that works."""
+
+from pathlib import Path
+
+import pytest
+
+from federation import registries
+from gateway.settings import RegistrySettings, Settings, load_settings
+from gateway.waypost import Waypost
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "waypost.example.toml"
+
+
+def test_the_example_is_read_and_each_registry_fits_its_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAUD_MLFLOW_TOKEN", "t0ken")
+    settings = load_settings(EXAMPLE, {})
+    adapters = Waypost(Settings()).adapters
+    for registry in settings.registries:
+        registries.check(registry.spec(), adapters)
+    assert {registry.kind for registry in settings.registries} >= {"mlflow", "sagemaker", "vertex"}
+
+
+def test_it_shows_every_section_and_what_is_commented_out_works_as_well(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    every = tmp_path / "waypost.toml"
+    every.write_text(text.replace("# [redis]", "[redis]").replace("# [auth.oidc]", "[auth.oidc]"))
+    load_settings(every, {})
+    missing = [name for name in Settings.model_fields if f"[{name}" not in text and name != "plugins"]
+    assert missing == []
+    shown = {line.split(" = ")[0].removeprefix("# ") for line in text.splitlines()}
+    assert set(RegistrySettings.model_fields) - shown == {"full_every", "former_names"}
