@@ -17,9 +17,12 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Dialect, Engine, TypeDecorator, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+PATIENCE = 10.0
+"""Seconds a transaction waits for other writers."""
 WAL_BUG = ((3, 7, 0), (3, 51, 2))
 """SQLite releases, first and last, whose WAL reset can corrupt a database."""
 
@@ -114,7 +117,7 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=2,
-        connect_args={"timeout": 10},
+        connect_args={"timeout": PATIENCE},
     )
 
     @event.listens_for(engine, "connect")
@@ -131,16 +134,26 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get("writes", False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(options.get('patience', PATIENCE) * 1000)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes: all of it or nothing. Errors: `DatabaseBusyError`, `DatabaseError`."""
-    with translated(), engine.connect().execution_options(writes=True) as connection, connection.begin():
+def writing(engine: Engine, *, patience: float = PATIENCE) -> Iterator[Connection]:
+    """A transaction that writes: all of it or nothing. `patience` is how many seconds it waits for other writers.
+
+    Errors: `DatabaseBusyError`, `DatabaseError`.
+    """
+    options = {"writes": True, "patience": patience}
+    with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
+        if patience != PATIENCE and connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
         yield connection
 
 
@@ -173,6 +186,8 @@ def translated() -> Iterator[None]:
                 f"the database cannot be used now ({text[:160]}): see that it runs and has space"
             ) from error
         raise
+    except PoolTimeoutError:
+        raise DatabaseBusyError("the database does not answer: see that it runs and has space") from None
 
 
 def _is_outage(error: DBAPIError, text: str) -> bool:

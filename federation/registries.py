@@ -18,6 +18,7 @@ from federation.changes import Change
 from federation.database import now
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
+from federation.operations.tables import operation
 from federation.references import is_registry_name
 from federation.secrets import SecretError, resolve
 from federation.stages import StageRuleError, StageRules, parse_rules
@@ -182,6 +183,7 @@ def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
     connection.execute(delete(tables.traffic).where(tables.traffic.c.version_id.in_(versions)))
     for target in (
         tables.span, tables.version, tables.model, tables.endpoint, tables.candidate, tables.quarantine, tables.sync,
+        operation,
     ):  # fmt: skip
         connection.execute(delete(target).where(target.c.registry_id == row.id))
     connection.execute(delete(tables.registry).where(tables.registry.c.id == row.id))
@@ -195,6 +197,7 @@ EMPTY: Mapping[str, Any] = {
     "identity": None,
     "backend_version": None,
     "missing": [],
+    "unavailable": [],
     "full_seconds": None,
     "last_error": None,
     "failures": 0,
@@ -205,6 +208,8 @@ EMPTY: Mapping[str, Any] = {
     "endpoints": 0,
     "lease_owner": None,
     "lease_epoch": 0,
+    "turn_owner": None,
+    "turn_epoch": 0,
 }
 """A registry of which nothing is known yet."""
 

@@ -14,6 +14,7 @@ from sqlmodel.sql.sqltypes import AutoString
 import federation.graph.tables
 import federation.identity.tables
 import federation.journal.tables
+import federation.operations.tables
 import federation.tables
 from federation.database import DatabaseError, UTCTime, reading, writing
 from federation.journal import log
@@ -29,6 +30,7 @@ assert federation.tables.head is not None
 assert federation.graph.tables.node is not None
 assert federation.journal.tables.checkpoint is not None
 assert federation.identity.tables.principal is not None
+assert federation.operations.tables.operation is not None
 
 
 def current(connection: Connection) -> str | None:

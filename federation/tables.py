@@ -52,6 +52,8 @@ class RegistryRow(SQLModel, table=True):
     backend_version: str | None
     missing: list[str] = Field(sa_type=JSON)
     """What `probe` said is not allowed."""
+    unavailable: list[str] = Field(sa_type=JSON)
+    """The capabilities that are missing with it."""
     watermark: str | None = Field(default=None, sa_type=Text)
     last_success_at: datetime | None = _time()
     last_full_at: datetime | None = _time()
@@ -72,6 +74,11 @@ class RegistryRow(SQLModel, table=True):
     lease_epoch: int = _long()
     """Fencing: what is written by a holder of an older epoch is refused."""
     lease_until: datetime | None = _time()
+    turn_owner: str | None
+    """The worker that carries out the operations of this registry."""
+    turn_epoch: int = _long()
+    """Fencing, as of the lease."""
+    turn_until: datetime | None = _time()
 
 
 class ModelRow(SQLModel, table=True):

@@ -16,7 +16,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from gateway import docs
-from gateway.api import access, audit, graph, health, models, registries, search
+from gateway.api import access, audit, graph, health, models, operations, registries, search
 from gateway.api.requests import (
     check_address,
     check_permission,
@@ -78,6 +78,7 @@ def create_app(
         *models.HANDLERS,
         *search.HANDLERS,
         *graph.HANDLERS,
+        *operations.HANDLERS,
         *audit.HANDLERS,
         *access.HANDLERS,
     ]

@@ -22,6 +22,7 @@ from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
 from federation.identity.grants import GrantError
 from federation.identity.tokens import TokenError
 from federation.journal.entry import EntryError
+from federation.operations.admission import RefusedError
 from federation.references import ReferenceSyntaxError
 from federation.registries import RegistryError
 from federation.search.answer import SearchError
@@ -91,6 +92,14 @@ def _http_error(error: HTTPException) -> ProblemError:
     return ProblemError(error.status_code, "http-error", error.detail, headers=error.headers)
 
 
+_REFUSALS = {
+    "not-writable": 409,
+    "detached": 409,
+    "stage-held": 409,
+    "precondition-failed": 412,
+    "idempotency-key-in-flight": 409,
+}
+"""The status of an operation that cannot be; 422 where it is not among these."""
 _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
     ProblemError: lambda error: error,
     ReferenceSyntaxError: lambda error: ProblemError(
@@ -113,6 +122,7 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
     GoneError: lambda error: ProblemError(
         410, "deleted", f"{error}: `known` is what was known of it last", known=known_out(error.known)
     ),
+    RefusedError: lambda error: ProblemError(_REFUSALS.get(error.reason, 422), error.reason, str(error)),
     DeniedError: _says(403, "forbidden"),
     GrantError: _says(422, "invalid-grant"),
     TokenError: _says(422, "invalid-token"),

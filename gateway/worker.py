@@ -6,6 +6,7 @@ process.
 
 import fcntl
 import os
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ import structlog
 from federation import changes
 from federation.database import DatabaseError, now, writing
 from federation.followers import Followers
+from federation.operations.dispatch import Dispatcher
+from federation.operations.run import OperationContext
 from federation.sync.run import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.logs import configure_logs
@@ -64,6 +67,7 @@ class Worker:
     """False: only runs that somebody asked for are made."""
     followers: Followers = field(init=False)
     scheduler: Scheduler = field(init=False)
+    operations: Dispatcher = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -79,6 +83,16 @@ class Worker:
             stopping=self._stopped.is_set,
         )
         self.scheduler = Scheduler(context, on_end=self._news.set, by_schedule=self.by_schedule)
+        # Only one worker holds the lock of this folder, so whatever had the turn under this name is dead.
+        turns = OperationContext(
+            engine=waypost.engine,
+            adapters=waypost.adapters,
+            owner=f"{socket.gethostname()}:{waypost.settings.search.path.resolve()}",
+            wrote=self._wrote,
+            abandoned=context.abandoned,
+            stopping=self._stopped.is_set,
+        )
+        self.operations = Dispatcher(turns, on_end=self._news.set)
 
     def run(self, beat: Callable[[], None] = lambda: None) -> int:
         """Work until `stop`. Returns the exit code."""
@@ -93,6 +107,7 @@ class Worker:
                 if time.monotonic() - trimmed >= TRIM_EVERY:
                     trimmed = time.monotonic()
                     self._guarded(self._trim)
+                self._guarded(self.operations.tick)
                 self._guarded(self.scheduler.tick)
                 if self.scheduler.context.abandoned.count > ABANDONED_LIMIT:
                     log.error("too many calls to backends hang: restarting", calls=ABANDONED_LIMIT)
@@ -101,6 +116,7 @@ class Worker:
                 self._news.clear()
         finally:
             self._stopped.set()
+            self.operations.close()
             self.scheduler.close()
             self.followers.close()
         return 0

@@ -32,10 +32,11 @@ from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import TABLES, Writer
-from federation.changes import Change
+from federation.changes import Change, newest
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.operations.reader import current
 from federation.registries import RegistryError, open_adapter, rules_of
 from federation.sync import absence, lease, quarantine
 from federation.sync.calls import Abandoned, call
@@ -246,17 +247,17 @@ def _identify(this: Run) -> None:
             "configure it under a new name (with a new registry), else correct its address"
         )
     this.context.probed[registry.id] = now()
-    if (registry.identity, registry.backend_version, registry.missing) != (
-        info.identity,
-        info.version,
-        list(info.missing),
-    ):
+    found = {
+        "identity": info.identity,
+        "backend_version": info.version,
+        "missing": list(info.missing),
+        "unavailable": sorted(capability.value for capability in info.unavailable),
+    }
+    if any(getattr(registry, name) != value for name, value in found.items()):
         with writing(this.context.engine) as connection:
             lease.hold(connection, registry.id, this.epoch, now())
             connection.execute(
-                update(tables.registry)
-                .where(tables.registry.c.id == registry.id)
-                .values(identity=info.identity, backend_version=info.version, missing=list(info.missing))
+                update(tables.registry).where(tables.registry.c.id == registry.id).values(**found)
             )
 
 
@@ -265,6 +266,8 @@ def _scan(this: Run, *, resumed: bool) -> str | None:
     tokens: set[str] = set()
     while True:
         token = this.page
+        with reading(this.context.engine) as connection:
+            known = newest(connection)
 
         def fetch(token: str | None = token) -> Page:
             return this.adapter.scan(since=this.since, page=token, limit=CHUNK)
@@ -279,7 +282,7 @@ def _scan(this: Run, *, resumed: bool) -> str | None:
                 f"{this.registry.name}: the listing goes round in circles (a page token came twice)"
             )
         tokens.add(page.next or "")
-        _take(this, page)
+        _take(this, page, known)
         this.listed += page.listed
         if page.next is None:
             break
@@ -295,11 +298,12 @@ def _scan(this: Run, *, resumed: bool) -> str | None:
     return page.watermark
 
 
-def _take(this: Run, page: Page) -> None:
+def _take(this: Run, page: Page, known: int) -> None:
+    """Write a page that was fetched when `known` was the newest change position."""
     encoded, bad, gone = _sort_out(page)
     this.page = page.next
     with this.chunk() as writer:
-        writer.write(encoded)
+        writer.write(current(writer, encoded, known))
         for kind, target in TABLES.items():
             natives = [key.native_id for key in gone if key.kind == kind]
             if natives:

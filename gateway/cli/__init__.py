@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import access, audit, doctor, graph, models, registries, search, setup, sync
+from gateway.cli import access, audit, doctor, graph, models, operations, registries, search, setup, sync
 from gateway.cli.failure import INTERRUPTED, OK, USAGE, report, silence_broken_pipe
 from gateway.cli.invocation import Invocation, hoist
 
@@ -35,6 +35,10 @@ for name, command, panel in (
     ("timeline", models.timeline, FIND),
     ("deps", graph.deps, FIND),
     ("impact", graph.impact, FIND),
+    ("set", operations.set_, CHANGE),
+    ("register", operations.register, CHANGE),
+    ("delete", operations.delete, CHANGE),
+    ("operations", operations.operations, CHANGE),
     ("sync", sync.sync, RUN),
     ("demo", setup.demo, RUN),
     ("init", setup.init, RUN),

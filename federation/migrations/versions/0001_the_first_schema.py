@@ -245,6 +245,48 @@ def upgrade() -> None:
     )
     op.create_index("model_by_name", "model", ["registry_id", "name"], unique=False)
     op.create_table(
+        "operation",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("registry_id", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("ref", sa.Text(), nullable=False),
+        sa.Column("made", sa.Text(), nullable=True),
+        sa.Column("wanted", sa.Text(), nullable=False),
+        sa.Column("target_kind", sa.String(), nullable=False),
+        sa.Column("target_id", sa.BigInteger(), nullable=True),
+        sa.Column("native_id", sa.String(), nullable=False),
+        sa.Column("lane", sa.String(), nullable=False),
+        sa.Column("etag", sa.String(), nullable=True),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=True),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("position", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("actor", "key"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("operation_by_position", "operation", ["registry_id", "position"], unique=False)
+    op.create_index("operation_of_registry", "operation", ["registry_id", "id"], unique=False)
+    op.create_index(
+        "operation_open",
+        "operation",
+        ["registry_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
+    op.create_table(
         "principal",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
@@ -287,6 +329,7 @@ def upgrade() -> None:
         sa.Column("identity", sa.String(), nullable=True),
         sa.Column("backend_version", sa.String(), nullable=True),
         sa.Column("missing", sa.JSON(), nullable=False),
+        sa.Column("unavailable", sa.JSON(), nullable=False),
         sa.Column("watermark", sa.Text(), nullable=True),
         sa.Column("last_success_at", sa.BigInteger(), nullable=True),
         sa.Column("last_full_at", sa.BigInteger(), nullable=True),
@@ -303,6 +346,9 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.String(), nullable=True),
         sa.Column("lease_epoch", sa.BigInteger(), nullable=False),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("turn_owner", sa.String(), nullable=True),
+        sa.Column("turn_epoch", sa.BigInteger(), nullable=False),
+        sa.Column("turn_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
         sqlite_autoincrement=True,

@@ -1,0 +1,161 @@
+"""What is checked before an operation is written down: everything that can be refused without the backend."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select
+
+from adapters import Adapter, Capability, Discovered
+from federation import tables
+from federation.catalogue.reader import UnknownError, Version
+from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
+from federation.registries import adapter_class, rules_of
+from federation.stages import Rule, decide
+
+Reason = Literal[
+    "not-writable", "detached", "unsupported", "stage-not-writable", "stage-held", "precondition-failed",
+    "idempotency-key-reused", "idempotency-key-in-flight", "invalid-request",
+]  # fmt: skip
+
+
+class RefusedError(Exception):
+    """An operation that cannot be: one line with cause and remedy. Nothing was written, no backend called."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A registry that may be changed, and what its adapter can do there today."""
+
+    row: Row[Any]
+    adapter: type[Adapter]
+
+    @property
+    def able(self) -> frozenset[Capability]:
+        """What the adapter implements and the last probe did not find missing."""
+        return self.adapter.capabilities - {Capability(word) for word in self.row.unavailable}
+
+    def require(self, capability: Capability) -> None:
+        """Errors: `RefusedError` naming what is missing."""
+        what = capability.value.replace("_", " ")
+        if capability not in self.adapter.capabilities:
+            raise RefusedError(
+                "unsupported",
+                f"registry {self.row.name} ({self.row.kind}) cannot {what}: do it in the backend",
+            )
+        if capability not in self.able:
+            why = "; ".join(self.row.missing) or "the last probe found it missing"
+            raise RefusedError("unsupported", f"registry {self.row.name} cannot {what} today: {why}")
+
+
+def place_of(connection: Connection, registry_id: int, adapters: Discovered) -> Place:
+    """The registry, when it may be changed at all. Errors: `RefusedError`, `UnknownError`, `RegistryError`."""
+    row = connection.execute(select(tables.registry).where(tables.registry.c.id == registry_id)).one_or_none()
+    if row is None:
+        raise UnknownError(f"registry {registry_id}")
+    if row.detached_at is not None:
+        raise RefusedError("detached", f"registry {row.name} is detached: configure it again first")
+    if not row.writable:
+        raise RefusedError(
+            "not-writable", f"registry {row.name} is read-only here: its operator sets writable = true"
+        )
+    return Place(row, adapter_class(row.name, row.kind, adapters))
+
+
+def through_rule(place: Place, version: Version, stage: str, adapters: Discovered) -> tuple[Rule, Wanted]:
+    """How a normalised stage is written: by its first rule that the adapter can set. Errors: `RefusedError`."""
+    rules = rules_of(place.row, adapters)
+    name = place.row.name
+    if stage == "none":
+        held = f": take away {version.stage_reason}" if version.stage_reason else ""
+        raise RefusedError(
+            "stage-not-writable", f"none is the absence of every stage, not one to write{held}"
+        )
+    for rule in rules[stage]:
+        wanted = _written(place, rule, version)
+        if wanted is None:
+            continue
+        after, aliases = _simulated(version, wanted)
+        found, reason = decide(rules, after, aliases, version.deployed)
+        if found != stage:
+            raise RefusedError(
+                "stage-held",
+                f"{version.reference} would stay {found} because of {reason}: take that away first",
+            )
+        return rule, wanted
+    known = ", ".join(map(str, rules[stage])) or "none"
+    raise RefusedError(
+        "stage-not-writable",
+        f"no rule for {stage} of registry {name} can be written (rules: {known}): its operator adds one that can",
+    )
+
+
+def _written(place: Place, rule: Rule, version: Version) -> Wanted | None:
+    """What writes a rule, or None where this adapter cannot."""
+    match rule.kind:
+        case "alias" if Capability.SET_ALIAS in place.able:
+            return SetAlias(rule.value, version.record.version)
+        case "tag" if Capability.SET_TAGS in place.able:
+            key, _, value = rule.value.partition("=")
+            return SetTags({key: value})
+        case "stage" | "approval" | "lifecycle" as field if Capability.SET_STAGE in place.able:
+            return SetStage(field, rule.value) if field in place.adapter.stage_fields else None
+    return None
+
+
+def _simulated(version: Version, wanted: Wanted) -> tuple[Any, Iterable[str]]:
+    """The version and its aliases as they would be afterwards."""
+    record, aliases = version.record, version.aliases
+    match wanted:
+        case SetAlias():
+            return record, {*aliases, wanted.alias}
+        case SetTags():
+            kept = {k: v for k, v in {**record.tags, **wanted.tags}.items() if v is not None}
+            return replace(record, tags=kept), aliases
+        case SetStage(field=field, value=value):
+            changes: dict[str, Any] = {field: value}
+            return replace(record, **changes), aliases
+    return record, aliases
+
+
+def check_match(asked: Sequence[str], etag: str | None) -> str | None:
+    """The etag that compare-and-set asks for; `asked` are those of `If-Match`, `*` asks for none.
+
+    Errors: `RefusedError` when what is known now has none of them.
+    """
+    if not asked or "*" in asked:
+        return None
+    if etag is None:
+        raise RefusedError(
+            "precondition-failed", "this backend gives no etag to compare with: leave If-Match out"
+        )
+    if etag not in asked:
+        raise RefusedError(
+            "precondition-failed", "it has changed since you read it: read it again and send its new etag"
+        )
+    return etag
+
+
+def check_text(values: Mapping[str, str | None]) -> None:
+    """Errors: `RefusedError` for text that no database, journal or backend can hold."""
+    for name, value in values.items():
+        for text in (name, value or ""):
+            if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+                raise RefusedError(
+                    "invalid-request", f"{name!a} holds U+0000 or half a character: leave that out"
+                )
+
+
+def decides_stage(place: Place, tags: Iterable[str], adapters: Discovered) -> bool:
+    """Whether writing one of these tags may change a normalised stage, which takes more than tagging."""
+    deciding = {
+        rule.value.partition("=")[0]
+        for rules in rules_of(place.row, adapters).values()
+        for rule in rules
+        if rule.kind == "tag"
+    }
+    return bool(deciding & set(tags))

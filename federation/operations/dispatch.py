@@ -1,0 +1,84 @@
+"""Starting what is due: one thread for each registry with open operations, as far as it is our turn."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import select
+
+from federation import tables
+from federation.database import DatabaseError, now, reading, writing
+from federation.operations import turns
+from federation.operations.intent import forget_keys
+from federation.operations.run import OperationContext, work
+from federation.operations.tables import operation
+
+log = structlog.get_logger(__name__)
+RENEW_EVERY = 3.0
+FORGET_EVERY = 3600.0
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Carries out operations in threads; `tick` is called again and again by the worker."""
+
+    context: OperationContext
+    threads: int = 8
+    on_end: Callable[[], None] = lambda: None
+    running: dict[int, Future[None]] = field(default_factory=dict)
+    """By registry."""
+    pool: ThreadPoolExecutor = field(init=False)
+    _renewed: float = 0.0
+    _forgot: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="operations")
+
+    def tick(self) -> None:
+        """Start what is due, keep our turns. Errors: `DatabaseError`."""
+        self.running = {one: future for one, future in self.running.items() if not future.done()}
+        asked, at = operation.c, now()
+        with reading(self.context.engine) as connection:
+            query = (
+                select(asked.registry_id)
+                .join(tables.registry, tables.registry.c.id == asked.registry_id)
+                .where(asked.finished_at.is_(None), asked.due_at <= at)
+                .where(turns.is_free(self.context.owner, at))
+                .distinct()
+            )
+            waiting = set(connection.execute(query).scalars())
+        for registry_id in sorted(waiting - self.running.keys()):
+            if len(self.running) < self.threads:
+                self.running[registry_id] = self.pool.submit(self._work, registry_id)
+        self._keep()
+
+    def close(self) -> None:
+        """Let what is being sent come to its outcome, and stop."""
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        for _, adapter in self.context.opened.values():
+            adapter.close()
+
+    def _keep(self) -> None:
+        if self.running and time.monotonic() - self._renewed > RENEW_EVERY:
+            self._renewed = time.monotonic()
+            with writing(self.context.engine) as connection:
+                turns.renew(connection, self.running, self.context.owner, now())
+        if time.monotonic() - self._forgot > FORGET_EVERY:
+            self._forgot = time.monotonic()
+            with writing(self.context.engine) as connection:
+                forget_keys(connection)
+
+    def _work(self, registry_id: int) -> None:
+        try:
+            tries = work(self.context, registry_id)
+        except DatabaseError as error:
+            log.warning("operations wait for the database", error=str(error))
+            time.sleep(1.0)
+        except Exception:
+            log.exception("operations broke", registry=registry_id)
+            time.sleep(1.0)
+        else:
+            if tries:
+                self.on_end()

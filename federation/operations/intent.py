@@ -1,0 +1,136 @@
+"""Writing down what is wanted: the operation's row and its journal entry, in one commit, before any backend is
+called. The row is the job; from here on it is carried out whatever happens to the process that wrote it.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, select, update
+
+from adapters import Key
+from federation.database import now
+from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
+from federation.operations.admission import RefusedError
+from federation.operations.tables import operation
+from federation.operations.wanted import Wanted, kind_of, to_json, told
+from federation.references import Reference
+
+KEYS_KEPT = timedelta(hours=24)
+"""How long an `Idempotency-Key` is remembered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is to be written down, checked. `target_id` is the surrogate id of what it is about, if that exists."""
+
+    registry_id: int
+    registry: str
+    ref: Reference
+    wanted: Wanted
+    target: Key
+    target_id: int | None
+    etag: str | None = None
+
+
+class Asker(NamedTuple):
+    """Who asks, with the `Idempotency-Key`, and what was asked for: `digest` tells a repetition from a change."""
+
+    actor: str
+    key: str | None
+    digest: bytes
+
+
+class Written(NamedTuple):
+    """The operation's row, and the newest change position."""
+
+    row: Row[Any]
+    position: int
+
+
+def digest_of(*parts: object) -> bytes:
+    """The digest of what was asked for, from everything that makes a difference."""
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).digest()
+
+
+def repeated(connection: Connection, asker: Asker) -> Row[Any] | None:
+    """The operation that was asked for with this key before, None where there is none or no key.
+
+    Errors: `RefusedError` when something else was asked for with it, or when that has not finished yet.
+    """
+    if asker.key is None:
+        return None
+    asked = operation.c
+    row = connection.execute(
+        select(operation).where(asked.actor == asker.actor, asked.key == asker.key)
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.digest != asker.digest:
+        raise RefusedError(
+            "idempotency-key-reused",
+            "this Idempotency-Key was used for another request: take a new one for each change",
+        )
+    if row.finished_at is None:
+        raise RefusedError(
+            "idempotency-key-in-flight",
+            f"operation {row.id} with this Idempotency-Key is not finished: ask again, or look at /operations/{row.id}",
+        )
+    return row
+
+
+def write(connection: Connection, intent: Intent, asker: Asker) -> Written:
+    """Write the intent and its entry; nothing may be written after it in this transaction."""
+    at = now()
+    row = connection.execute(
+        insert(operation)
+        .values(
+            registry_id=intent.registry_id,
+            actor=asker.actor,
+            kind=kind_of(intent.wanted),
+            ref=str(intent.ref),
+            wanted=to_json(intent.wanted),
+            target_kind=intent.target.kind,
+            target_id=intent.target_id,
+            native_id=intent.target.native_id,
+            lane=intent.ref.model,
+            etag=intent.etag,
+            token=f"waypost-{secrets.token_hex(12)}",
+            key=asker.key,
+            digest=asker.digest,
+            state="queued",
+            tries=0,
+            due_at=at,
+            requested_at=at,
+        )
+        .returning(operation)
+    ).one()
+    batch = Batch()
+    plain, withheld = told(intent.wanted)
+    batch.record(
+        Entry(
+            action=Action.OPERATION_REQUESTED,
+            actor=asker.actor,
+            ref=str(intent.ref),
+            registry=intent.registry,
+            targets={} if intent.target_id is None else {intent.target.kind: intent.target_id},
+            details={"operation": row.id, "kind": row.kind, **plain},
+            commitments=batch.withhold(withheld),
+        ),
+        intent.registry_id,
+    )
+    return Written(row, batch.append(connection).position)
+
+
+def forget_keys(connection: Connection) -> None:
+    """Forget the keys of operations that ended long ago; the operations themselves stay."""
+    asked = operation.c
+    connection.execute(
+        update(operation)
+        .where(asked.key.is_not(None), asked.finished_at < now() - KEYS_KEPT)
+        .values(key=None)
+    )

@@ -1,0 +1,156 @@
+"""What became of an operation, and writing it down: catalogue, journal, feed and row change in one commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select, update
+
+from adapters import Discovered, Key, Kind
+from federation.catalogue.codec import Encoded
+from federation.catalogue.news import News
+from federation.catalogue.origin import Origin
+from federation.catalogue.writer import TABLES, Writer
+from federation.database import now
+from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
+from federation.operations.tables import operation
+from federation.operations.wanted import from_json, told
+from federation.references import Reference
+from federation.registries import rules_of
+
+State = Literal["queued", "unknown", "ok", "failed"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How one operation stands after it was tried. `before` was read before, `after` back from the backend."""
+
+    row: Row[Any]
+    state: State = "queued"
+    error: str | None = None
+    due_at: datetime | None = None
+    started_at: datetime | None = None
+    before: Encoded[Any] | None = None
+    after: list[Encoded[Any]] = field(default_factory=list)
+    gone: list[Key] = field(default_factory=list)
+    """What the backend proved absent."""
+    made: tuple[str, str] | None = None
+    """Model and version that were registered."""
+
+    def succeed(self) -> None:
+        """It is as it was wanted."""
+        self.state = "ok"
+
+    def fail(self, error: str) -> None:
+        """It was not done, and will not be."""
+        self.state, self.error = "failed", error
+
+    def wait(self, due_at: datetime) -> None:
+        """It was not sent, and is tried again."""
+        self.state, self.due_at = "queued", due_at
+
+    def leave_unknown(self, error: str, due_at: datetime) -> None:
+        """It was sent, and nobody knows what became of it; the backend is asked later."""
+        self.state, self.error, self.due_at = "unknown", error, due_at
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self.state in ("ok", "failed")
+
+
+def write_outcomes(
+    connection: Connection, registry: Row[Any], outcomes: Sequence[Outcome], adapters: Discovered
+) -> None:
+    """Write how operations stand; the last thing a transaction does, after the registry was locked."""
+    batch, at = Batch(), now()
+    rules = rules_of(registry, adapters)
+
+    def take_in(
+        records: Sequence[Encoded[Any]], gone: Sequence[Key], actor: str | None, after: datetime | None
+    ) -> None:
+        if records or gone:
+            origin = Origin(registry.id, registry.name, rules, by=at, after=after, actor=actor)
+            writer = Writer(connection, origin)
+            writer.news = News(origin, batch)
+            writer.write(records)
+            _delete(writer, gone)
+
+    # What others had changed before is told first, so that it is not told as done by who asked.
+    seen = [one.before for one in outcomes if one.before is not None]
+    missing = [key for one in outcomes for key in one.gone if not _is_ours(one)]
+    take_in(seen, missing, None, registry.last_success_at)
+    by_actor = sorted(outcomes, key=lambda one: (one.row.actor, one.row.id))
+    for actor, group in groupby(by_actor, key=lambda one: str(one.row.actor)):
+        mine = list(group)
+        began = min((one.started_at for one in mine if one.started_at is not None), default=at)
+        removed = [key for one in mine for key in one.gone if _is_ours(one)]
+        take_in([record for one in mine for record in one.after], removed, actor, began)
+    for one in outcomes:
+        _tell(batch, registry, one)
+    position = batch.append(connection).position if batch.entries or batch.changes else 0
+    _store(connection, registry, outcomes, position, at)
+
+
+def _is_ours(outcome: Outcome) -> bool:
+    """Whether what is gone went because of this operation."""
+    return outcome.state == "ok" and outcome.started_at is not None
+
+
+def _delete(writer: Writer, gone: Sequence[Key]) -> None:
+    kinds: tuple[Kind, ...] = ("version", "model")
+    for kind in kinds:
+        natives = [key.native_id for key in gone if key.kind == kind]
+        if natives:
+            target = TABLES[kind].c
+            query = select(target.id).where(
+                target.registry_id == writer.origin.registry_id, target.native_id.in_(natives)
+            )
+            writer.delete(kind, writer.connection.execute(query).scalars())
+
+
+def _tell(batch: Batch, registry: Row[Any], one: Outcome) -> None:
+    row = one.row
+    if one.state == "queued" or (one.state == "unknown" and row.state == "unknown"):
+        return
+    plain, _ = told(from_json(row.wanted))
+    action = {
+        "ok": Action.OPERATION_SUCCEEDED,
+        "failed": Action.OPERATION_FAILED,
+        "unknown": Action.OPERATION_UNKNOWN,
+    }[one.state]
+    if one.ended and row.state != "queued":
+        action = Action.OPERATION_SETTLED
+    batch.record(
+        Entry(
+            action=action,
+            actor=row.actor,
+            ref=_made(registry, one) or row.ref,
+            registry=registry.name,
+            targets={} if row.target_id is None else {row.target_kind: row.target_id},
+            details={"operation": row.id, "kind": row.kind, "state": one.state, **plain},
+            # A backend's words may name people.
+            commitments=batch.withhold({"error": one.error}),
+        ),
+        registry.id,
+    )
+
+
+def _made(registry: Row[Any], one: Outcome) -> str | None:
+    return None if one.made is None else str(Reference(registry.name, *one.made))
+
+
+def _store(
+    connection: Connection, registry: Row[Any], outcomes: Sequence[Outcome], position: int, at: datetime
+) -> None:
+    for one in outcomes:
+        values: dict[str, Any] = {"state": one.state, "error": one.error}
+        if one.ended:
+            values |= {"finished_at": at, "position": position, "made": _made(registry, one)}
+            values["started_at"] = one.started_at or one.row.started_at
+        else:
+            values |= {"due_at": one.due_at or at, "tries": one.row.tries + 1}
+        connection.execute(update(operation).where(operation.c.id == one.row.id).values(**values))

@@ -1,0 +1,88 @@
+"""Reading operations, as one caller may see them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, select
+
+from adapters import Record, VersionRecord
+from federation import tables
+from federation.access import View
+from federation.catalogue.codec import Encoded
+from federation.catalogue.reader import UnknownError
+from federation.catalogue.writer import TABLES, Writer
+from federation.operations.tables import operation
+
+_asked, _registries = operation.c, tables.registry.c
+
+
+class Chosen(NamedTuple):
+    """Which operations of a list are wanted; None: whatever it is. `before` is an id to go on from."""
+
+    registry: str | None = None
+    state: str | None = None
+    ref: str | None = None
+    before: int | None = None
+
+
+def read_operation(connection: Connection, view: View, operation_id: int) -> Row[Any]:
+    """One operation with the name of its `registry`. Errors: `UnknownError`."""
+    row = connection.execute(_visible(view).where(_asked.id == operation_id)).one_or_none()
+    if row is None:
+        raise UnknownError(f"operation {operation_id}")
+    return row
+
+
+def read_operations(connection: Connection, view: View, chosen: Chosen, limit: int) -> Sequence[Row[Any]]:
+    """Operations, newest first."""
+    query = _visible(view).order_by(_asked.id.desc()).limit(limit)
+    if chosen.registry is not None:
+        query = query.where(_registries.name == chosen.registry)
+    if chosen.state is not None:
+        query = query.where(_asked.state == chosen.state)
+    if chosen.ref is not None:
+        query = query.where(_asked.ref == chosen.ref)
+    if chosen.before is not None:
+        query = query.where(_asked.id < chosen.before)
+    return connection.execute(query).all()
+
+
+def current(writer: Writer, records: Sequence[Encoded[Any]], position: int) -> list[Encoded[Any]]:
+    """Those of the records, fetched when `position` was the newest, that no operation has read back since.
+
+    What an operation reads back is newer and says who did it; one that is under way will read it back. The
+    others count as seen, because they are there.
+    """
+    query = select(_asked.native_id, _asked.kind, _asked.target_kind).where(
+        _asked.registry_id == writer.origin.registry_id
+    )
+    under_way = query.where(_asked.finished_at.is_(None), _asked.started_at.is_not(None))
+    ended = query.where(_asked.position > position)
+    rows = [*writer.connection.execute(under_way), *writer.connection.execute(ended)]
+    if not rows:
+        return list(records)
+    targets = {row.native_id for row in rows}
+    gone = {row.native_id for row in rows if row.kind == "delete" and row.target_kind == "model"}
+
+    def is_outdated(record: Record) -> bool:
+        whole = isinstance(record, VersionRecord) and record.model.native_id in gone
+        return whole or record.key.native_id in targets
+
+    for kind, target in TABLES.items():
+        left = [
+            e.record.key.native_id for e in records if e.record.key.kind == kind and is_outdated(e.record)
+        ]
+        if left:
+            found = select(target.c.id).where(
+                target.c.registry_id == writer.origin.registry_id, target.c.native_id.in_(left)
+            )
+            writer.seen[kind] += writer.connection.execute(found).scalars()
+    return [encoded for encoded in records if not is_outdated(encoded.record)]
+
+
+def _visible(view: View) -> Select[Any]:
+    return (
+        select(operation, _registries.name.label("registry"))
+        .join(tables.registry, _registries.id == _asked.registry_id)
+        .where(view.clause(_asked.registry_id))
+    )

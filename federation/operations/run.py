@@ -1,0 +1,409 @@
+"""Carrying operations out: read what is there, write down that it begins, send, read back, write the outcome.
+
+No transaction is open while the backend is called. Two commits surround each call: after the first, a crash
+leaves an operation of which it is not known whether it was sent, and the backend is asked; with the second
+the outcome, the catalogue, the journal and the feed change together. What is sent names the etag that was read,
+so a call that was repeated, or that arrives late, changes nothing that somebody else has changed since.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Engine, Row, func, select
+
+from adapters import (
+    Adapter,
+    AdapterError,
+    BadRecordError,
+    ConflictError,
+    Discovered,
+    Key,
+    ModelRecord,
+    NotFoundError,
+    Record,
+    RejectedError,
+    TransientError,
+    VersionRecord,
+)
+from federation import bulk, tables
+from federation.catalogue import codec
+from federation.database import micros, now, reading, writing
+from federation.operations import turns
+from federation.operations.outcome import Outcome, write_outcomes
+from federation.operations.tables import operation
+from federation.operations.wanted import (
+    Delete,
+    Register,
+    Wanted,
+    from_json,
+    held,
+    holds,
+    overwritten,
+    send,
+)
+from federation.registries import RegistryError, open_adapter
+from federation.sync.calls import Abandoned, call
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+UNSENT_FOR = timedelta(seconds=30)
+"""An operation that could not be sent for so long has failed: the backend was never touched."""
+SETTLED_IN = timedelta(seconds=45)
+"""How long an unknown operation is sent again while the backend says that it was not applied."""
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before the next try, by how often it was tried."""
+FLYING, FLYING_LONG = timedelta(seconds=2), timedelta(seconds=5)
+"""How long a call of a process that died may still be on its way; a registration, which is several calls, longer."""
+RACES = 5
+"""How often a write without `If-Match` is sent again because somebody else wrote meanwhile."""
+QUICK, SLOW, MOST = 0.05, 0.2, 128
+"""A batch that took less than `QUICK` seconds may double, one of more than `SLOW` is halved."""
+
+
+@dataclass(slots=True)
+class OperationContext:
+    """What carrying out needs. `owner` is this worker; `at` is told of every point at which a crash matters."""
+
+    engine: Engine
+    adapters: Discovered
+    owner: str
+    wrote: Callable[[], None] = lambda: None
+    abandoned: Abandoned = field(default_factory=Abandoned)
+    stopping: Callable[[], bool] = lambda: False
+    at: Callable[[str], None] = lambda point: None
+    opened: dict[int, tuple[int, Adapter]] = field(default_factory=dict)
+    """Adapters in use, by registry, with the generation they were opened for; a sync has its own."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One operation while it is carried out."""
+
+    row: Row[Any]
+    wanted: Wanted
+    key: Key
+    outcome: Outcome
+    seen: Record | None = None
+    to_send: bool = False
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "Job":
+        """The job that a row is."""
+        return cls(row, from_json(row.wanted), Key(row.target_kind, row.native_id), Outcome(row))
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a call was begun before, so that nobody knows what became of it."""
+        return bool(self.row.state != "queued")
+
+
+@dataclass(slots=True)
+class Turn:
+    """Our turn at the operations of one registry."""
+
+    context: OperationContext
+    registry: Row[Any]
+    epoch: int
+    limit: int = 4
+
+    def carry_out(self, rows: Sequence[Row[Any]]) -> None:
+        """Take operations to an outcome, or to the next try. Errors: `TurnLostError`, `DatabaseError`."""
+        jobs = [Job.of(row) for row in rows]
+        begun = now()
+        refusal = self._refusal()
+        for job in jobs:
+            if refusal is not None and not job.was_sent:
+                job.outcome.fail(refusal)
+            else:
+                self._look(job)
+        sending = [job for job in jobs if job.to_send]
+        if sending:
+            self._begin(sending)
+            self.context.at("begun")
+        for job in sending:
+            self._send(job)
+        self.context.at("answered")
+        self._finish(jobs)
+        self.context.at("finished")
+        took = (now() - begun).total_seconds()
+        self.limit = (
+            min(MOST, self.limit * 2)
+            if took < QUICK
+            else max(1, self.limit // 2)
+            if took > SLOW
+            else self.limit
+        )
+
+    def _refusal(self) -> str | None:
+        """Why nothing is sent to this registry any more."""
+        name = self.registry.name
+        if self.registry.detached_at is not None:
+            return f"registry {name} was detached before this was sent"
+        return None if self.registry.writable else f"registry {name} became read-only before this was sent"
+
+    def _look(self, job: Job) -> None:
+        """Ask what is there now, and decide: done already, not to be done, or to be sent."""
+        if isinstance(job.wanted, Register):
+            job.to_send = True  # its token makes the repeated call the question
+            return
+        try:
+            job.seen = self._call(job, "get", lambda adapter: adapter.get(job.key))
+        except NotFoundError:
+            job.outcome.gone.append(job.key)
+            if isinstance(job.wanted, Delete):
+                job.outcome.succeed()
+            else:
+                job.outcome.fail(f"{job.row.ref} no longer exists on the backend")
+            return
+        except AdapterError as error:
+            if isinstance(error, RejectedError) and not job.was_sent:
+                job.outcome.fail(str(error))
+            else:
+                self._try_later(job, error)
+            return
+        job.outcome.before = _encoded(job.seen)
+        self._decide(job, job.seen)
+
+    def _decide(self, job: Job, seen: Record) -> None:
+        if holds(job.wanted, seen):
+            job.outcome.succeed()
+        elif job.was_sent and overwritten(job.wanted, msgspec.json.decode(job.row.before or "{}"), seen):
+            job.outcome.fail(f"{job.row.ref} was changed by somebody else at the same time: look at it again")
+        elif job.was_sent and now() - job.row.started_at > SETTLED_IN:
+            job.outcome.fail("the backend was asked, and the change was not made")
+        elif self._is_stale(job, seen):
+            job.outcome.fail(f"{job.row.ref} has changed since it was read: read it again")
+        else:
+            job.to_send = True
+
+    @staticmethod
+    def _is_stale(job: Job, seen: Record) -> bool:
+        """Whether `If-Match` no longer holds; what our own call has written in part does not count."""
+        if job.row.etag is None or seen.etag == job.row.etag:
+            return False
+        return not job.was_sent or held(job.wanted, seen) == msgspec.json.decode(job.row.before or "{}")
+
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        """Write down that these are about to be sent."""
+        at = now()
+        rows = []
+        for job in jobs:
+            before = None if job.seen is None else msgspec.json.encode(held(job.wanted, job.seen)).decode()
+            kept = before if not job.was_sent else job.row.before
+            due = at + (FLYING_LONG if isinstance(job.wanted, Register) else FLYING)
+            started = micros(job.row.started_at or at)
+            rows.append(("running", started, micros(due), kept, job.row.tries + 1, job.row.id))
+        with writing(self.context.engine) as connection:
+            turns.hold(connection, self.registry.id, self.epoch, at)
+            columns = ("state", "started_at", "due_at", "before", "tries")
+            bulk.update(connection, operation, columns, rows)
+            self.context.at("beginning")
+
+    def _send(self, job: Job) -> None:
+        outcome = job.outcome
+        outcome.started_at = job.row.started_at or now()
+        try:
+            self._read_back(job, self._sent(job))
+        except NotFoundError as error:
+            self._missing(job, error)
+        except RejectedError as error:
+            outcome.fail(str(error))
+            if isinstance(error, ConflictError) and not isinstance(job.wanted, Register):
+                self._refresh(job)
+        except AdapterError as error:
+            self._try_later(job, error, sent=True)
+
+    def _sent(self, job: Job) -> Record | None:
+        """Send; again, on top of what is there now, when somebody else wrote meanwhile and the caller did not mind."""
+        etag = (
+            job.row.etag if job.row.etag is not None and not job.was_sent else getattr(job.seen, "etag", None)
+        )
+        for left in reversed(range(RACES)):
+            try:
+                return self._call(
+                    job,
+                    job.row.kind,
+                    partial(send, key=job.key, wanted=job.wanted, etag=etag, token=job.row.token),
+                )
+            except ConflictError:
+                if job.row.etag is not None or isinstance(job.wanted, Register) or not left:
+                    raise
+                seen: Record = self._call(job, "get", lambda adapter: adapter.get(job.key))
+                etag = seen.etag
+        raise AssertionError("unreachable")
+
+    def _read_back(self, job: Job, record: Record | None) -> None:
+        """Hold what came back against what was wanted. Errors: `AdapterError`."""
+        outcome = job.outcome
+        if isinstance(job.wanted, Delete):
+            self._deleted(job)
+        elif isinstance(job.wanted, Register):
+            if not isinstance(record, VersionRecord):
+                raise AdapterError(f"register returned {type(record).__name__}, not a version")
+            model = self._call(job, "get", lambda adapter: adapter.get(record.model))
+            outcome.after = [each for one in (model, record) if (each := _encoded(one)) is not None]
+            outcome.made = (model.name, record.version) if isinstance(model, ModelRecord) else None
+            outcome.succeed()
+        elif record is None or record.key != job.key:
+            raise AdapterError(f"{job.row.kind} did not return the record it wrote")
+        else:
+            outcome.after = [each for each in (_encoded(record),) if each is not None]
+            if holds(job.wanted, record):
+                outcome.succeed()
+            else:
+                outcome.fail("the backend took the change, but reading it back shows something else")
+
+    def _deleted(self, job: Job) -> None:
+        try:
+            self._call(job, "get", lambda adapter: adapter.get(job.key))
+        except NotFoundError:
+            job.outcome.gone.append(job.key)
+            job.outcome.succeed()
+        else:
+            job.outcome.fail("the backend took the delete, but it is still there")
+            return
+        if isinstance(job.seen, VersionRecord):
+            parent = job.seen.model
+            try:
+                model = self._call(job, "get", lambda adapter: adapter.get(parent))
+            except NotFoundError:
+                job.outcome.gone.append(parent)
+            except AdapterError:
+                return  # the next sync sees what became of its aliases
+            else:
+                job.outcome.after = [each for each in (_encoded(model),) if each is not None]
+
+    def _missing(self, job: Job, error: NotFoundError) -> None:
+        """A write found nothing: only asking for it proves that it is gone."""
+        if isinstance(job.wanted, Register):
+            job.outcome.fail(str(error))
+            return
+        try:
+            self._call(job, "get", lambda adapter: adapter.get(job.key))
+        except NotFoundError:
+            job.outcome.gone.append(job.key)
+        except AdapterError as failure:
+            self._try_later(job, failure, sent=True)
+            return
+        job.outcome.fail(str(error))
+
+    def _refresh(self, job: Job) -> None:
+        """Take in what is there, so that whoever lost a race reads what won it."""
+        try:
+            seen = self._call(job, "get", lambda adapter: adapter.get(job.key))
+        except NotFoundError:
+            job.outcome.gone.append(job.key)
+        except AdapterError:
+            return
+        else:
+            job.outcome.before = _encoded(seen)
+
+    def _try_later(self, job: Job, error: AdapterError, *, sent: bool = False) -> None:
+        """The backend cannot be reached, or did not say what it did."""
+        asked = getattr(error, "retry_after", None)
+        pause = PAUSES[min(job.row.tries, len(PAUSES) - 1)] if asked is None else min(asked, PAUSES[-1])
+        if sent or job.was_sent:
+            job.outcome.leave_unknown(str(error), now() + timedelta(seconds=pause))
+        elif now() - job.row.requested_at > UNSENT_FOR:
+            job.outcome.fail(f"it could not be sent: {error}")
+        else:
+            job.outcome.wait(now() + timedelta(seconds=pause))
+
+    def _finish(self, jobs: Sequence[Job]) -> None:
+        with writing(self.context.engine) as connection:
+            registry = turns.hold(connection, self.registry.id, self.epoch, now())
+            write_outcomes(connection, registry, [job.outcome for job in jobs], self.context.adapters)
+            self.context.at("finishing")
+        self.context.wrote()
+
+    def _call(self, job: Job, what: str, function: Callable[[Adapter], T]) -> T:
+        """Call the adapter with a deadline; after one that failed it is opened anew. Errors: `AdapterError`."""
+        try:
+            adapter = self._adapter()
+        except RegistryError as error:
+            raise TransientError(str(error)) from None
+        deadline = max(60.0, 4 * float(self.registry.config.get("timeout", 15.0)))
+        try:
+            return call(
+                f"{self.registry.name}: {what}",
+                lambda: function(adapter),
+                deadline=deadline,
+                abandoned=self.context.abandoned,
+            )
+        except TransientError:
+            self.context.opened.pop(self.registry.id, None)
+            raise
+
+    def _adapter(self) -> Adapter:
+        """The registry's adapter. Errors: `RegistryError`, `AdapterError`; another backend than before is refused."""
+        known = self.context.opened.get(self.registry.id)
+        if known is not None and known[0] == self.registry.generation:
+            return known[1]
+        if known is not None:
+            known[1].close()
+        adapter = open_adapter(
+            self.registry.name, self.registry.kind, self.registry.config, self.context.adapters
+        )
+        if self.registry.identity is not None:
+            info = call(
+                f"{self.registry.name}: probe", adapter.probe, deadline=60.0, abandoned=self.context.abandoned
+            )
+            if info.identity != self.registry.identity:
+                raise RejectedError(
+                    f"{self.registry.name}: the backend is another one than before: nothing was sent"
+                )
+        self.context.opened[self.registry.id] = (self.registry.generation, adapter)
+        return adapter
+
+
+def work(context: OperationContext, registry_id: int) -> int:
+    """Carry out what is due of a registry, if it is our turn. Returns how many tries that were.
+
+    Errors: `DatabaseError`.
+    """
+    with writing(context.engine) as connection:
+        epoch = turns.take(connection, registry_id, context.owner, now())
+    if epoch is None:
+        return 0
+    limit, tries = 4, 0
+    try:
+        while not context.stopping():
+            with reading(context.engine) as connection:
+                rows = due(connection, registry_id, now(), limit)
+                registry = connection.execute(
+                    select(tables.registry).where(tables.registry.c.id == registry_id)
+                ).one_or_none()
+            if registry is None or not rows:
+                break
+            turn = Turn(context, registry, epoch, limit)
+            turn.carry_out(rows)
+            limit, tries = turn.limit, tries + len(rows)
+    except turns.TurnLostError as error:
+        log.info("left to another worker", reason=str(error))
+    return tries
+
+
+def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> Sequence[Row[Any]]:
+    """The operations of a registry that are due, at most one of each lane, oldest first."""
+    asked = operation.c
+    first = (
+        select(func.min(asked.id))
+        .where(asked.registry_id == registry_id, asked.finished_at.is_(None))
+        .group_by(asked.lane)
+    )
+    query = select(operation).where(asked.id.in_(first), asked.due_at <= at).order_by(asked.id).limit(limit)
+    return connection.execute(query).all()
+
+
+def _encoded(record: Record) -> Any:
+    """The record as the catalogue takes it; None where it cannot, which the next sync reports."""
+    try:
+        return codec.encode(record)
+    except BadRecordError as error:
+        log.warning("a record that was read back cannot be understood", error=str(error)[:200])
+        return None

@@ -1,0 +1,147 @@
+"""What an operation wants of a backend: how it is asked for, and whether it is so already."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapters import Adapter, Capability, Key, Record, Registration, StageField
+
+
+class SetStage(msgspec.Struct, frozen=True, tag_field="kind", tag="set_stage"):
+    """Write one native notion of a version's stage."""
+
+    field: StageField
+    value: str
+
+
+class SetAlias(msgspec.Struct, frozen=True, tag_field="kind", tag="set_alias"):
+    """Point a model's alias at a version, or (None) take it away."""
+
+    alias: str
+    version: str | None
+
+
+class SetTags(msgspec.Struct, frozen=True, tag_field="kind", tag="set_tags"):
+    """Set tags of a model or version; None removes one, tags not named stay."""
+
+    tags: Mapping[str, str | None]
+
+
+class Register(msgspec.Struct, frozen=True, tag_field="kind", tag="register"):
+    """Create a version, and its model where there is none."""
+
+    model: str
+    source: str
+    run_id: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = {}
+
+
+class Delete(msgspec.Struct, frozen=True, tag_field="kind", tag="delete"):
+    """Delete a version or a model."""
+
+
+Wanted = SetStage | SetAlias | SetTags | Register | Delete
+CAPABILITIES: Mapping[type, Capability] = {
+    SetStage: Capability.SET_STAGE,
+    SetAlias: Capability.SET_ALIAS,
+    SetTags: Capability.SET_TAGS,
+    Register: Capability.REGISTER,
+    Delete: Capability.DELETE,
+}
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder: msgspec.json.Decoder[Wanted] = msgspec.json.Decoder(Wanted)
+
+
+def to_json(wanted: Wanted) -> str:
+    """As it is stored."""
+    return _encoder.encode(wanted).decode()
+
+
+def from_json(text: str) -> Wanted:
+    """What `to_json` wrote."""
+    return _decoder.decode(text)
+
+
+def kind_of(wanted: Wanted) -> str:
+    """The word for it: set_stage, set_alias, set_tags, register or delete."""
+    return CAPABILITIES[type(wanted)].value
+
+
+def told(wanted: Wanted) -> tuple[dict[str, Any], dict[str, str]]:
+    """For the journal: what may stand in an entry, and what is free text and is only committed to."""
+    match wanted:
+        case SetStage():
+            return {"field": wanted.field, "value": wanted.value}, {}
+        case SetAlias():
+            return {"alias": wanted.alias, "version": wanted.version}, {}
+        case SetTags():
+            return {"tags": sorted(wanted.tags)}, {"values": _encoder.encode(wanted.tags).decode()}
+        case Register():
+            return {"model": wanted.model}, {"registration": to_json(wanted)}
+        case Delete():
+            return {}, {}
+
+
+def aim(wanted: Wanted) -> dict[str, str | None]:
+    """The values it writes, by name; what creates or deletes writes none."""
+    match wanted:
+        case SetStage():
+            return {wanted.field: wanted.value}
+        case SetAlias():
+            return {wanted.alias: wanted.version}
+        case SetTags():
+            return dict(wanted.tags)
+        case Register() | Delete():
+            return {}
+
+
+def held(wanted: Wanted, record: Record) -> dict[str, str | None]:
+    """What a record holds now under the names of `aim`."""
+    match wanted:
+        case SetStage():
+            return {wanted.field: getattr(record, wanted.field, None)}
+        case SetAlias():
+            return {wanted.alias: getattr(record, "aliases", {}).get(wanted.alias)}
+        case SetTags():
+            tags = getattr(record, "tags", {})
+            return {name: tags.get(name) for name in wanted.tags}
+        case Register() | Delete():
+            return {}
+
+
+def holds(wanted: Wanted, record: Record) -> bool:
+    """Whether a record is as wanted. For what creates or deletes, no record that is there can be."""
+    return not isinstance(wanted, Register | Delete) and held(wanted, record) == aim(wanted)
+
+
+def overwritten(wanted: Wanted, before: Mapping[str, str | None], record: Record) -> bool:
+    """Whether somebody else wrote: a value is neither what it was before nor what is wanted."""
+    goal = aim(wanted)
+    return any(value not in (before.get(name), goal[name]) for name, value in held(wanted, record).items())
+
+
+def send(adapter: Adapter, key: Key, wanted: Wanted, etag: str | None, token: str) -> Record | None:
+    """Ask the backend for it; the record as read back, None after a delete. Errors: `AdapterError`."""
+    match wanted:
+        case SetStage():
+            return adapter.set_stage(key, wanted.field, wanted.value, etag=etag)
+        case SetAlias():
+            return adapter.set_alias(key, wanted.alias, wanted.version, etag=etag)
+        case SetTags():
+            return adapter.set_tags(key, wanted.tags, etag=etag)
+        case Register():
+            return adapter.register(
+                Registration(
+                    model=wanted.model,
+                    source=wanted.source,
+                    run_id=wanted.run_id,
+                    description=wanted.description,
+                    tags=wanted.tags,
+                    token=token,
+                )
+            )
+        case Delete():
+            adapter.delete(key, etag=etag)
+            return None

@@ -1,0 +1,226 @@
+"""`waypost set`, `register`, `delete`, `operations`: change models on their backends and wait for the outcome."""
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from federation.references import Reference, parse
+from gateway.cli.client import Gateway, connect, of_reference
+from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import emit_json, emit_table, say, when
+
+LOOK_EVERY = 0.05
+PATIENCE = 60.0
+"""Seconds a command waits for the outcome; the operation goes on without it."""
+ENDED = ("ok", "failed")
+Ref = Annotated[
+    str, typer.Argument(help="registry/model:version, …@alias, …@stage:production or registry/model")
+]
+Match = Annotated[str, typer.Option(help="only if its etag is still this one, as `show --json` gives it")]
+Key = Annotated[str, typer.Option(help="makes a repetition the same request; else a new one for each call")]
+Wait = Annotated[bool, typer.Option(help="wait for the outcome")]
+
+
+def set_(
+    context: typer.Context,
+    ref: Ref,
+    stage: Annotated[str, typer.Option(help="staging, production or archived")] = "",
+    alias: Annotated[list[str] | None, typer.Option(help="point this alias at the version")] = None,
+    unalias: Annotated[list[str] | None, typer.Option(help="take this alias of the model away")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE, on the version or the model named")
+    ] = None,
+    untag: Annotated[list[str] | None, typer.Option(help="remove the tag with this key")] = None,
+    if_match: Match = "",
+    key: Key = "",
+    wait: Wait = True,
+) -> int:
+    """Change stage, aliases or tags of a version on its backend. Exit code 1 when a change was not made."""
+    invocation: Invocation = context.obj
+    reference = parse(ref)
+    changes = [
+        *_tag_changes(reference, tag or [], untag or []),
+        *([("PUT", f"/versions/{of_reference(ref)}/stage", {"stage": stage})] if stage else []),
+        *(_alias_change(reference, name) for name in alias or []),
+        *(("DELETE", _alias_path(reference, name), None) for name in unalias or []),
+    ]
+    if not changes:
+        raise CommandError("say what to change: --stage, --alias, --unalias, --tag or --untag")
+    if if_match and len(changes) > 1:
+        raise CommandError("--if-match goes with one change: after the first the etag is another")
+    with connect(invocation) as gateway, worked(gateway, wait=wait):
+        done = []
+        for number, (method, path, body) in enumerate(changes):
+            if isinstance(body, Reference):
+                body = {"version": _version_of(gateway, body)}
+            headers = _headers(f"{key}-{number}" if key and len(changes) > 1 else key, if_match)
+            done.append(_outcome(gateway, gateway.ask(method, path, body=body, headers=headers), wait))
+            if done[-1]["state"] == "failed":
+                break
+    return _report(invocation, done, {"operations": done})
+
+
+def register(
+    context: typer.Context,
+    registry: Annotated[str, typer.Argument(help="name of the registry")],
+    model: Annotated[str, typer.Argument(help="name of the model; it is created where there is none")],
+    source: Annotated[str, typer.Option(help="where the version's files are: s3://…, runs:/…, models:/…")],
+    run_id: Annotated[str, typer.Option(help="run it came from")] = "",
+    description: Annotated[str, typer.Option(help="description of the version")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="KEY=VALUE")] = None,
+    key: Key = "",
+    wait: Wait = True,
+) -> int:
+    """Register a new version on a backend. Exit code 1 when it was refused."""
+    invocation: Invocation = context.obj
+    given = {"run_id": run_id, "description": description}
+    body = {
+        "model": model, "source": source, "tags": dict(map(_pair, tag or [])),
+        **{name: value for name, value in given.items() if value},
+    }  # fmt: skip
+    with connect(invocation) as gateway, worked(gateway, wait=wait):
+        path = f"/registries/{quote(registry, safe='')}/versions"
+        done = _outcome(gateway, gateway.ask("POST", path, body=body, headers=_headers(key, "")), wait)
+    return _report(invocation, [done], done)
+
+
+def delete(
+    context: typer.Context,
+    ref: Ref,
+    model: Annotated[bool, typer.Option("--model", help="the whole model with its versions")] = False,
+    if_match: Match = "",
+    key: Key = "",
+    wait: Wait = True,
+) -> int:
+    """Delete a version (registry/model:version), or with --model a model, on its backend. Exit code 1 when refused."""
+    invocation: Invocation = context.obj
+    reference = parse(ref)
+    if (reference.version is None) != model:
+        wanted = (
+            "registry/model with --model" if model else "registry/model:version; a whole model takes --model"
+        )
+        raise CommandError(f"delete names what is to go: {wanted}")
+    with connect(invocation) as gateway, worked(gateway, wait=wait):
+        path = f"/{'models' if model else 'versions'}/{of_reference(ref)}"
+        done = _outcome(gateway, gateway.ask("DELETE", path, headers=_headers(key, if_match)), wait)
+    return _report(invocation, [done], done)
+
+
+def operations(
+    context: typer.Context,
+    registry: Annotated[str, typer.Option(help="only of this registry")] = "",
+    state: Annotated[str, typer.Option(help="queued, running, unknown, ok or failed")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
+) -> None:
+    """What was asked of the backends, newest first, and what became of it."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/operations", registry=registry, state=state, limit=limit)
+    if invocation.json:
+        emit_json(found)
+    else:
+        _print(found["operations"])
+
+
+@contextmanager
+def worked(gateway: Gateway, *, wait: bool) -> Iterator[None]:
+    """The worker's work in this process where no gateway was named and no other process does it."""
+    if gateway.waypost is None:
+        yield
+        return
+    if not wait:
+        raise CommandError("--no-wait leaves the work to a running gateway: name it with --url")
+    from gateway.cli.local import working
+
+    with working(gateway.waypost) as mine:
+        if not mine:
+            say("another process is the worker: the job is queued there")
+        yield
+
+
+def _outcome(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Mapping[str, Any]:
+    """The operation once it has ended, or as it is when that takes too long."""
+    end = time.monotonic() + PATIENCE
+    current = asked
+    while wait and current["state"] not in ENDED and time.monotonic() < end:
+        time.sleep(LOOK_EVERY)
+        current = gateway.get(f"/operations/{asked['id']}")
+    return current
+
+
+def _report(invocation: Invocation, done: Sequence[Mapping[str, Any]], data: object) -> int:
+    if invocation.json:
+        emit_json(data)
+    else:
+        _print(done)
+        for one in done:
+            if one["error"]:
+                say(one["error"])
+    if any(one["state"] == "failed" for one in done):
+        return NO
+    return UNREACHABLE if any(one["state"] == "unknown" for one in done) else OK
+
+
+def _print(done: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (one["id"], one["ref"], one["kind"].replace("_", " "), _wanted(one["wanted"]), one["state"],
+         when(one["finished_at"] or one["requested_at"]))
+        for one in done
+    ]  # fmt: skip
+    emit_table(("OPERATION", "OF", "WHAT", "WANTED", "STATE", "WHEN"), rows)
+
+
+def _wanted(wanted: Mapping[str, Any]) -> str:
+    parts = wanted.get("tags", wanted) if set(wanted) == {"tags"} else wanted
+    return ", ".join(
+        f"{name}={'' if value is None else value}" for name, value in parts.items() if value != {}
+    )
+
+
+def _tag_changes(
+    reference: Reference, tag: Sequence[str], untag: Sequence[str]
+) -> list[tuple[str, str, Any]]:
+    if not tag and not untag:
+        return []
+    values: dict[str, str | None] = {**dict(map(_pair, tag)), **dict.fromkeys(untag)}
+    area = "models" if _is_model(reference) else "versions"
+    return [("PATCH", f"/{area}/{of_reference(str(reference))}/tags", {"tags": values})]
+
+
+def _alias_change(reference: Reference, name: str) -> tuple[str, str, Any]:
+    if _is_model(reference):
+        raise CommandError("--alias needs a version to point at: registry/model:version")
+    body = {"version": reference.version} if reference.version is not None else reference
+    return "PUT", _alias_path(reference, name), body
+
+
+def _version_of(gateway: Gateway, reference: Reference) -> str:
+    """The version that an alias or stage names now."""
+    return str(gateway.get(f"/versions/{of_reference(str(reference))}")["version"])
+
+
+def _alias_path(reference: Reference, name: str) -> str:
+    model = Reference(reference.registry, reference.model)
+    return f"/models/{of_reference(str(model))}/aliases/{quote(name, safe='')}"
+
+
+def _is_model(reference: Reference) -> bool:
+    return reference.version is reference.alias is reference.stage is None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise CommandError(f"--tag is KEY=VALUE, not {text}")
+    return key, value
+
+
+def _headers(key: str, etag: str) -> dict[str, str]:
+    """Every command sends a key, so that one whose answer was lost can be sent again."""
+    return {"Idempotency-Key": key or secrets.token_hex(16), **({"If-Match": f'"{etag}"'} if etag else {})}

@@ -1,0 +1,215 @@
+"""Models changed through the API of a served gateway: outcomes, repetitions, preconditions, refusals."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway.served import Served, served
+
+CONFIG = """
+[[registries]]
+name = "r"
+kind = "memory"
+team = "t"
+sync_every = 0
+writable = true
+stages = { production = ["alias:champion", "stage:Production"], staging = ["tag:env=staging"], archived = ["deployed"] }
+[[registries]]
+name = "closed"
+kind = "memory"
+team = "t"
+sync_every = 0
+"""
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("operations"), config=CONFIG) as running:
+        yield running
+
+
+def ended(gateway: Served, answer: httpx.Response) -> dict[str, Any]:
+    """The operation that an answer speaks of, once it has its outcome."""
+    assert answer.status_code == 202, answer.text
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = gateway.client.get(answer.headers["location"].removeprefix("/api/v1"))
+        told: dict[str, Any] = found.json()
+        if told["state"] in ("ok", "failed"):
+            assert found.headers["waypost-position"] == told["position"]
+            return told
+        assert time.monotonic() < end, told
+        time.sleep(0.02)
+
+
+def made(gateway: Served, model: str, **fields: Any) -> str:
+    """The reference of a version that was registered."""
+    body = {"model": model, "source": "s3://bucket/model", **fields}
+    told = ended(gateway, gateway.client.post("/registries/r/versions", json=body))
+    assert told["state"] == "ok", told
+    return str(told["ref"])
+
+
+def read(gateway: Served, ref: str, told: dict[str, Any]) -> dict[str, Any]:
+    """A version as it is after an operation."""
+    found = gateway.client.get(f"/versions/{ref}", headers={"Waypost-Position": told["position"]})
+    assert found.status_code == 200, found.text
+    version: dict[str, Any] = found.json()
+    return version
+
+
+def journal(gateway: Served, ref: str) -> list[str]:
+    """The actions of the journal for a reference, in order."""
+    entries = gateway.client.get("/audit", params={"ref": ref}).json()["entries"]
+    return [entry["action"] for entry in entries]
+
+
+def test_a_version_is_registered_staged_tagged_named_and_deleted(gateway: Served) -> None:
+    first, second = made(gateway, "whole", tags={"a": "1"}), made(gateway, "whole")
+    assert (first, second) == ("r/whole:1", "r/whole:2")
+
+    told = ended(gateway, gateway.client.put(f"/versions/{first}/stage", json={"stage": "production"}))
+    assert (told["kind"], told["wanted"]) == ("set_alias", {"alias": "champion", "version": "1"})
+    assert (told["state"], told["error"], told["actor"]) == ("ok", None, "local")
+    version = read(gateway, first, told)
+    assert (version["stage"], version["aliases"]) == ("production", ["champion"])
+
+    told = ended(gateway, gateway.client.put("/models/r/whole/aliases/champion", json={"version": 2}))
+    assert read(gateway, "r/whole@champion", told)["version"] == "2"
+    assert read(gateway, first, told)["stage"] == "none"
+    spans = gateway.client.get("/timeline/r/whole@champion").json()["spans"]
+    assert [(span["version"], span["source"], span["began_actor"]) for span in spans] == [
+        ("2", "operation", "local"), ("1", "operation", "local"),
+    ]  # fmt: skip
+
+    told = ended(
+        gateway, gateway.client.patch(f"/versions/{first}/tags", json={"tags": {"a": None, "b": "2"}})
+    )
+    assert read(gateway, first, told)["tags"] == {"b": "2"}
+    told = ended(gateway, gateway.client.patch("/models/r/whole/tags", json={"tags": {"owner": "risk"}}))
+    assert gateway.client.get("/models/r/whole").json()["tags"] == {"owner": "risk"}
+
+    told = ended(gateway, gateway.client.delete("/models/r/whole/aliases/champion"))
+    assert read(gateway, second, told)["aliases"] == []
+    told = ended(gateway, gateway.client.delete(f"/versions/{first}"))
+    assert told["state"] == "ok"
+    assert gateway.client.get(f"/versions/{first}").status_code == 410
+    told = ended(gateway, gateway.client.delete("/models/r/whole"))
+    assert gateway.client.get("/models/r/whole").status_code == 410
+
+
+def test_the_journal_has_intent_and_outcome_and_what_changed(gateway: Served) -> None:
+    ref = made(gateway, "told")
+    ended(gateway, gateway.client.put(f"/versions/{ref}/stage", json={"stage": "staging"}))
+    actions = journal(gateway, ref)
+    assert actions[-4:] == ["operation.requested", "version.changed", "stage.changed", "operation.succeeded"]
+    entry = gateway.client.get("/audit", params={"ref": ref, "action": "stage.changed"}).json()["entries"][-1]
+    assert entry["actor"] == "local"
+
+
+def test_a_repeated_key_gives_the_same_answer(gateway: Served) -> None:
+    ref = made(gateway, "again")
+    headers = {"Idempotency-Key": "again-1"}
+
+    def ask() -> httpx.Response:
+        return gateway.client.patch(f"/versions/{ref}/tags", json={"tags": {"x": "1"}}, headers=headers)
+
+    first = ask()
+    again = ask()
+    assert (again.status_code, again.json()) == (202, first.json())
+    ended(gateway, first)
+    later = ask()
+    assert (later.status_code, later.json()) == (202, first.json())
+    assert later.headers["location"] == first.headers["location"]
+    other = gateway.client.patch(f"/versions/{ref}/tags", json={"tags": {"x": "2"}}, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    listed = gateway.client.get("/operations", params={"ref": ref}).json()["operations"]
+    assert [one["id"] for one in listed] == [first.json()["id"]]
+
+
+def test_many_at_once_with_one_key_make_one_version(gateway: Served) -> None:
+    made(gateway, "crowd")
+    body = {"model": "crowd", "source": "s3://bucket/2"}
+    headers = {"Idempotency-Key": "crowd-1"}
+    with ThreadPoolExecutor(8) as pool:
+        ask = lambda _: gateway.client.post("/registries/r/versions", json=body, headers=headers)  # noqa: E731
+        answers = list(pool.map(ask, range(16)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
+    ended(gateway, next(answer for answer in answers if answer.status_code == 202))
+    assert len(gateway.client.get("/models/r/crowd").json()["versions"]) == 2
+
+
+def test_if_match_is_compare_and_set(gateway: Served) -> None:
+    ref = made(gateway, "match")
+    etag = gateway.client.get(f"/versions/{ref}").json()["etag"]
+    headers = {"If-Match": f'"{etag}"'}
+    told = ended(
+        gateway, gateway.client.patch(f"/versions/{ref}/tags", json={"tags": {"x": "1"}}, headers=headers)
+    )
+    assert told["state"] == "ok"
+    late = gateway.client.patch(f"/versions/{ref}/tags", json={"tags": {"x": "2"}}, headers=headers)
+    assert (late.status_code, late.json()["type"]) == (412, "/problems/precondition-failed")
+    assert read(gateway, ref, told)["tags"] == {"x": "1"}
+
+
+def test_what_was_asked_for_already_holds(gateway: Served) -> None:
+    ref = made(gateway, "same", tags={"x": "1"})
+    told = ended(gateway, gateway.client.patch(f"/versions/{ref}/tags", json={"tags": {"x": "1"}}))
+    assert (told["state"], told["started_at"]) == ("ok", None)
+
+
+REFUSED = [
+    ("POST", "/registries/closed/versions", {"model": "m", "source": "s"}, 409, "not-writable"),
+    ("POST", "/registries/absent/versions", {"model": "m", "source": "s"}, 404, "not-found"),
+    ("PUT", "/versions/r/absent:1/stage", {"stage": "production"}, 404, "not-found"),
+    ("PUT", "/versions/r/refused:1/stage", {"stage": "archived"}, 422, "stage-not-writable"),
+    ("PUT", "/versions/r/refused:1/stage", {"stage": "none"}, 422, "stage-not-writable"),
+    ("PUT", "/versions/r/refused:1/stage", {"stage": "gone"}, 400, "invalid-request"),
+    ("PUT", "/versions/r/refused/stage", {"stage": "production"}, 422, "invalid-request"),
+    ("PUT", "/versions/r/refused:1", {"stage": "production"}, 404, "not-found"),
+    ("PUT", "/models/r/refused/aliases/a", {"version": "99"}, 404, "not-found"),
+    ("PUT", "/models/r/refused/aliases/a", {"version": "1", "more": 1}, 400, "invalid-request"),
+    ("PATCH", "/versions/r/refused:1/tags", {"tags": {}}, 422, "invalid-request"),
+    ("PATCH", "/versions/r/refused:1/tags", {"tags": {"a": "\0"}}, 422, "invalid-request"),
+    ("DELETE", "/versions/r/refused", None, 422, "invalid-request"),
+    ("DELETE", "/versions/r/refused@champion", None, 422, "invalid-request"),
+    ("DELETE", "/models/r/refused:1", None, 422, "invalid-request"),
+    ("GET", "/operations/4611686018427387904", None, 404, "not-found"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "problem"), REFUSED)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    gateway: Served, method: str, path: str, body: Any, status: int, problem: str
+) -> None:
+    if gateway.client.get("/models/r/refused").status_code == 404:
+        made(gateway, "refused")
+    before = len(gateway.client.get("/operations").json()["operations"])
+    answer = gateway.client.request(method, path, json=body)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{problem}")
+    assert len(gateway.client.get("/operations").json()["operations"]) == before
+
+
+def test_operations_are_listed_page_by_page(gateway: Served) -> None:
+    ref = made(gateway, "pages")
+    for value in "abc":
+        ended(gateway, gateway.client.patch(f"/versions/{ref}/tags", json={"tags": {"x": value}}))
+    seen: list[int] = []
+    cursor = None
+    while True:
+        page = gateway.client.get(
+            "/operations", params={"ref": ref, "limit": 2, **({"cursor": cursor} if cursor else {})}
+        )
+        found = page.json()
+        seen += [one["id"] for one in found["operations"]]
+        cursor = found["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == 3
+    assert seen == sorted(seen, reverse=True)
