@@ -113,9 +113,9 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[Entry]:
         candidates = (field.annotation, *get_args(field.annotation))
         inner = [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
         if inner:
-            yield from _fields(inner[0], f"{prefix}{name}.")
+            yield from _fields(inner[0], f"{prefix}{field.alias or name}.")
         else:
-            yield Entry(f"{prefix}{name}", field.description or "")
+            yield Entry(f"{prefix}{field.alias or name}", field.description or "")
 
 
 def _commands(command: Any, path: str) -> Iterator[Entry]:

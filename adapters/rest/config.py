@@ -34,12 +34,16 @@ class Paging(Part):
     the last page is the one with fewer records than `size_value`. `single`: there is one page.
     """
 
-    style: Literal["single", "cursor", "next_url", "link", "offset", "page"] = "single"
-    param: str = ""
-    next: Expression | None = None
-    size: str = ""
-    size_value: int = Field(default=100, ge=1, le=1000)
-    first: int = Field(default=1, ge=0)
+    style: Literal["single", "cursor", "next_url", "link", "offset", "page"] = Field(
+        default="single", description="how the listing goes on"
+    )
+    param: str = Field(default="", description="cursor, offset, page: the query parameter that carries it")
+    next: Expression | None = Field(
+        default=None, description="cursor, next_url: finds in the answer how to go on"
+    )
+    size: str = Field(default="", description="the query parameter that takes the number of records a page")
+    size_value: int = Field(default=100, ge=1, le=1000, description="records a page")
+    first: int = Field(default=1, ge=0, description="page: the number of the first page")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -53,9 +57,11 @@ class Paging(Part):
 class Since(Part):
     """How to ask for what changed: a query parameter that takes a time, by the backend's own clock."""
 
-    param: str
-    format: Literal["epoch_ms", "epoch_s", "iso"] = "iso"
-    overlap: float = Field(default=5.0, ge=1.0)
+    param: str = Field(description="the query parameter that takes the time")
+    format: Literal["epoch_ms", "epoch_s", "iso"] = Field(default="iso", description="how it is written")
+    overlap: float = Field(
+        default=5.0, ge=1.0, description="seconds asked for again, for what was written meanwhile"
+    )
 
 
 class Collection(Part):
@@ -65,17 +71,23 @@ class Collection(Part):
     finds what tells the two apart, such as the time of creation.
     """
 
-    path: str
-    one: str
-    items: Expression = Expression("@")
-    item: Expression = Expression("@")
-    id: Expression = Expression("id")
-    incarnation: Expression | None = None
-    query: dict[str, str] = {}
-    page: Paging = Paging()
-    since: Since | None = None
-    fields: dict[str, Expression]
-    sample: dict[str, Any] = {}
+    path: str = Field(description="where they are listed")
+    one: str = Field(description="where one is read; holds {id}, a version's may hold {model} too")
+    items: Expression = Field(default=Expression("@"), description="finds the list in a page")
+    item: Expression = Field(default=Expression("@"), description="finds the record where one is read")
+    id: Expression = Field(default=Expression("id"), description="finds what {id} stands for")
+    incarnation: Expression | None = Field(
+        default=None, description="finds what tells an id used again from the one before, as its creation"
+    )
+    query: dict[str, str] = Field(default={}, description="further query parameters of the listing")
+    page: Paging = Field(default=Paging(), description="how the listing is paged")
+    since: Since | None = Field(
+        default=None, description="how to ask for what changed; left out: all is listed"
+    )
+    fields: dict[str, Expression] = Field(description="finds each field of the record: name = expression")
+    sample: dict[str, Any] = Field(
+        default={}, description="a record as the backend gives it; the mapping is tried on it at the start"
+    )
 
     @field_validator("path", "one")
     @classmethod
@@ -97,7 +109,9 @@ class Models(Collection):
 class Versions(Collection):
     """The versions: listed for each model (`{model}` in `path`), or all at once (`model` finds the model's id)."""
 
-    model: Expression | None = None
+    model: Expression | None = Field(
+        default=None, description="finds the model's id, where versions are listed all at once"
+    )
 
     @field_validator("fields")
     @classmethod
@@ -131,10 +145,10 @@ class Write(Part):
     A string that is one name alone keeps its type: `{tags}` is an object. `if_match` sends the record's etag.
     """
 
-    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
-    path: str
-    body: Any = None
-    if_match: bool = False
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field(default="POST", description="the method")
+    path: str = Field(description="where it goes; may hold names in braces")
+    body: Any = Field(default=None, description="what is sent, as JSON; may hold names in braces")
+    if_match: bool = Field(default=False, description="send the record's etag as If-Match")
 
 
 NAMES: dict[str, frozenset[str]] = {
@@ -152,14 +166,18 @@ NAMES: dict[str, frozenset[str]] = {
 class Writes(Part):
     """What can be written; what is left out cannot. `remove_alias` is `set_alias` with one fewer where left out."""
 
-    set_stage: Write | None = None
-    set_alias: Write | None = None
-    remove_alias: Write | None = None
-    set_tags: Write | None = None
-    set_model_tags: Write | None = None
-    register_version: Write | None = Field(default=None, alias="register")
-    delete: Write | None = None
-    delete_model: Write | None = None
+    set_stage: Write | None = Field(default=None, description="sets a version's stage to {value}")
+    set_alias: Write | None = Field(default=None, description="points {alias} at {version}")
+    remove_alias: Write | None = Field(default=None, description="takes {alias} away")
+    set_tags: Write | None = Field(default=None, description="sets a version's {tags}, or only the {changes}")
+    set_model_tags: Write | None = Field(
+        default=None, description="sets a model's {tags}, or only the {changes}"
+    )
+    register_version: Write | None = Field(
+        default=None, alias="register", description="makes a version; must send {token}"
+    )
+    delete: Write | None = Field(default=None, description="deletes a version")
+    delete_model: Write | None = Field(default=None, description="deletes a model")
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -191,9 +209,11 @@ def _used(value: Any) -> set[str]:
 class Info(Part):
     """Where the backend says who it is. Left out: its address is its identity."""
 
-    path: str
-    version: Expression = Expression("version")
-    identity: Expression = Expression("id")
+    path: str = Field(description="where it says so")
+    version: Expression = Field(default=Expression("version"), description="finds the backend's version")
+    identity: Expression = Field(
+        default=Expression("id"), description="finds what stays the same for its life"
+    )
 
 
 class RestConfig(AdapterConfig):
