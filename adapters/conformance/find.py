@@ -9,24 +9,24 @@ from adapters.contract import Adapter
 GROUP = "waypost.harnesses"
 
 
-class NoHarness(LookupError):
+class NoHarnessError(LookupError):
     """No harness can be used for this kind. One line with the remedy."""
 
 
 def find_harness(kind: str, adapter: type[Adapter]) -> type[Harness]:
-    """The harness of a kind. Errors: `NoHarness`, also for one that does not load."""
+    """The harness of a kind. Errors: `NoHarnessError`, also for one that does not load."""
     for point in entry_points(group=GROUP, name=kind):
         try:
             found = point.load()
         except Exception as error:
             line = " ".join(str(error).split())
-            raise NoHarness(f"the harness of {kind} ({point.value}) does not load: {line}") from error
+            raise NoHarnessError(f"the harness of {kind} ({point.value}) does not load: {line}") from error
         return _checked(kind, found, point.value)
     module = sys.modules.get(adapter.__module__)
     for value in vars(module).values() if module else ():
         if isinstance(value, type) and issubclass(value, Harness) and value.__module__ == adapter.__module__:
             return _checked(kind, value, value.__qualname__)
-    raise NoHarness(
+    raise NoHarnessError(
         f"no harness is installed for {kind}: name one as entry point of group {GROUP}, or check a configured "
         "registry with --live --config FILE"
     )
@@ -34,5 +34,7 @@ def find_harness(kind: str, adapter: type[Adapter]) -> type[Harness]:
 
 def _checked(kind: str, found: object, where: str) -> type[Harness]:
     if not (isinstance(found, type) and issubclass(found, Harness)):
-        raise NoHarness(f"the harness of {kind} ({where}) is no subclass of adapters.conformance.Harness")
+        raise NoHarnessError(
+            f"the harness of {kind} ({where}) is no subclass of adapters.conformance.Harness"
+        )
     return found

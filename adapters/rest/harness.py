@@ -81,7 +81,7 @@ class RestHarness(Harness):
 
     def adapter(self) -> Adapter:
         url = f"http://127.0.0.1:{self.server.server_port}/api"
-        timeout = 0.3 if self.shelf.fault else 10.0
+        timeout = 0.3 if self.shelf.fault == Fault.SILENT.value else 30.0
         return RestAdapter(RestConfig(**self.config, url=url, token=SECRET, timeout=timeout))
 
     def put(self, model: str) -> str:

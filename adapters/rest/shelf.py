@@ -28,7 +28,7 @@ LARGEST_PAGE = 500
 Row = dict[str, Any]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An answer that is not 200: status and message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -114,7 +114,7 @@ class Shelf:
 
 
 def answer(shelf: Shelf, method: str, path: str, query: dict[str, str], body: Any) -> Any:
-    """What the service answers, as JSON. Errors: `Refused`."""
+    """What the service answers, as JSON. Errors: `RefusedError`."""
     parts = [unquote(part) for part in path.removeprefix("/api/").split("/")]
     with shelf.lock:
         match method, parts:
@@ -128,20 +128,20 @@ def answer(shelf: Shelf, method: str, path: str, query: dict[str, str], body: An
                 return _register(shelf, body)
             case "POST", ["versions", ident, "promote"]:
                 if body.get("stage") not in STAGES:
-                    raise Refused(422, f"stage must be one of {', '.join(STAGES)}")
+                    raise RefusedError(422, f"stage must be one of {', '.join(STAGES)}")
                 return shelf.touch(_row(shelf, "versions", ident), stage=body["stage"])
             case "PUT", ["models" | "versions" as kind, ident, "tags"]:
                 return shelf.touch(_row(shelf, kind, ident), tags=body)
             case "PUT", ["models", ident, "aliases"]:
                 numbers = {str(row["number"]) for row in shelf.of(ident)}
                 if not set(body.values()) <= numbers:
-                    raise Refused(422, "an alias needs a version that exists")
+                    raise RefusedError(422, "an alias needs a version that exists")
                 return shelf.touch(_row(shelf, "models", ident), aliases=body)
             case "DELETE", ["models" | "versions" as kind, ident]:
                 _row(shelf, kind, ident)
                 shelf.drop(ident)
                 return {}
-    raise Refused(404, "there is no such page")
+    raise RefusedError(404, "there is no such page")
 
 
 def _rows(shelf: Shelf, kind: str) -> dict[str, Row]:
@@ -152,7 +152,7 @@ def _row(shelf: Shelf, kind: str, ident: str) -> Row:
     try:
         return _rows(shelf, kind)[ident]
     except KeyError:
-        raise Refused(404, f"there is no {kind[:-1]} {ident}") from None
+        raise RefusedError(404, f"there is no {kind[:-1]} {ident}") from None
 
 
 def _list(rows: dict[str, Row], query: dict[str, str]) -> Row:
@@ -161,7 +161,7 @@ def _list(rows: dict[str, Row], query: dict[str, str]) -> Row:
         after, limit = int(query.get("updated_after", -1)), int(query.get("limit", LARGEST_PAGE))
         begin = int(query["cursor"][1:]) if query.get("cursor") else 0
     except ValueError:
-        raise Refused(400, "cursor, limit or updated_after is not valid") from None
+        raise RefusedError(400, "cursor, limit or updated_after is not valid") from None
     limit = max(1, min(limit, LARGEST_PAGE))
     found = [row for row in rows.values() if int(row["id"][1:]) > begin and row["updated"] > after]
     more = len(found) > limit
@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         try:
             self._send(200, answer(self.shelf, self.command, url.path, query, body))
-        except Refused as refused:
+        except RefusedError as refused:
             self._send(refused.status, {"message": str(refused)})
 
     do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the names the standard library looks for

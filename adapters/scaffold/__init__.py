@@ -10,10 +10,18 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-SINGLE_IMPORTS = """\
-from adapters.conformance import Fault, Harness
-from adapters.rest.shelf import Shelf, serve
-"""
+SINGLE_FILE = {
+    "import json\nfrom collections.abc import Mapping\n": (
+        "import contextlib\nimport json\nfrom collections.abc import Iterator, Mapping\n"
+    ),
+    "    Record,\n    VersionRecord,": "    Record,\n    StageField,\n    VersionRecord,",
+    "from adapters.http import Endpoint, HttpClient\n": (
+        "from adapters.conformance import Fault, Harness\n"
+        "from adapters.http import Endpoint, HttpClient\n"
+        "from adapters.rest.shelf import Shelf, serve\n"
+    ),
+}
+"""Imports of the adapter's file, and what they become where the harness stands in the same file."""
 
 
 class ScaffoldError(ValueError):
@@ -29,7 +37,7 @@ def new(kind: str) -> dict[str, str]:
         "README.md": _fill("readme", names),
         ".github/workflows/test.yml": _fill("ci", names),
         f"{source}/__init__.py": f'"""Waypost adapter for {names["Kind"]}."""\n',
-        f"{source}/adapter.py": _tidy(_fill("adapter", names)),
+        f"{source}/adapter.py": _fill("adapter", names),
         f"{source}/fake.py": _fake(names["package"]),
         f"{source}/harness.py": _fill("harness_head", names) + _fill("harness", names),
         "tests/test_conformance.py": _fill("test", names),
@@ -38,13 +46,10 @@ def new(kind: str) -> dict[str, str]:
 
 def new_single_file(kind: str) -> dict[str, str]:
     """One file for the plugin folder: adapter and harness. Errors: `ScaffoldError`."""
-    names = {**_names(kind), "more_imports": SINGLE_IMPORTS.strip()}
+    names = _names(kind)
     text = _fill("adapter", names)
-    text = text.replace(
-        "import json\nfrom collections.abc import Mapping\n",
-        "import contextlib\nimport json\nfrom collections.abc import Iterator, Mapping\n",
-    )
-    text = text.replace("    Record,\n    VersionRecord,", "    Record,\n    StageField,\n    VersionRecord,")
+    for found, more in SINGLE_FILE.items():
+        text = text.replace(found, more, 1)
     return {f"{kind}.py": text.rstrip("\n") + "\n\n\n" + _fill("harness", names)}
 
 
@@ -81,7 +86,6 @@ def _names(kind: str) -> dict[str, str]:
         "package": f"waypost_{kind}",
         "dist": distribution(kind),
         "waypost": ours,
-        "more_imports": "",
     }
 
 
@@ -90,10 +94,6 @@ def _fill(name: str, names: dict[str, str]) -> str:
     return Template(text).substitute(names)
 
 
-def _tidy(text: str) -> str:
-    return text.replace(")\n\nfrom adapters.http", ")\nfrom adapters.http")
-
-
 def _fake(package: str) -> str:
     text = (files("adapters.rest") / "shelf.py").read_text(encoding="utf-8")
-    return text.replace("adapters.rest.shelf", f"{package}.fake")
+    return re.sub(r"  # noqa:.*", "", text.replace("adapters.rest.shelf", f"{package}.fake"))

@@ -5,7 +5,6 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -18,6 +17,7 @@ from adapters.mlflow import MlflowAdapter, MlflowConfig
 from tests.adapters.mlflow.proxy import Proxy
 
 TOKEN = "token-of-the-fraud-registry"
+PATIENT = 30.0
 
 
 def client(url: str) -> Any:
@@ -66,11 +66,15 @@ class MlflowHarness(Harness):
             else:
                 self.client.delete_model_version(model, version)
 
-    def fail_with(self, fault: Fault) -> AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def fail_with(self, fault: Fault) -> Iterator[None]:
         if fault is Fault.SILENT:
             for adapter in self.made:
                 hurry(adapter)
-        return self.proxy.fail_with(fault)
+        with self.proxy.fail_with(fault):
+            yield
+        for adapter in self.made:
+            hurry(adapter, PATIENT)
 
     def put_model(self, model: str) -> None:
         self.client.create_registered_model(model)
@@ -102,9 +106,9 @@ class MlflowHarness(Harness):
         self.proxy.close()
 
 
-def hurry(adapter: MlflowAdapter) -> None:
+def hurry(adapter: MlflowAdapter, timeout: float = 0.2) -> None:
     """Wait a moment only for a server that says nothing."""
-    adapter._api.http.endpoint = replace(adapter._api.http.endpoint, timeout=0.2)
+    adapter._api.http.endpoint = replace(adapter._api.http.endpoint, timeout=timeout)
 
 
 @contextlib.contextmanager

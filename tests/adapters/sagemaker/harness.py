@@ -42,7 +42,8 @@ class SageMakerHarness(Harness):
         self.drop(aws.package(self.boto, "first", CustomerMetadataProperties={"a": "b"}).split("/")[1])
 
     def adapter(self) -> Adapter:
-        return SageMakerAdapter(aws.config(self.emulator.url, timeout=0.5))
+        silent = self.emulator.faults.answers == "silent"
+        return SageMakerAdapter(aws.config(self.emulator.url, timeout=0.5 if silent else 30))
 
     def put(self, model: str) -> str:
         return aws.package(self.boto, model, self.source).rpartition("/")[2]

@@ -42,6 +42,7 @@ class VertexHarness(Harness):
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
+        self.fails = False
         self.emulator = self._stack.enter_context(VertexEmulator())
         self.line = self._stack.enter_context(Line(self.emulator.address))
         self.vendor = Vendor(self.emulator.address, self.emulator.parent)
@@ -53,7 +54,7 @@ class VertexHarness(Harness):
             location=self.emulator.location,
             endpoint=self.line.address,
             credentials=json.dumps({"type": "authorized_user", "refresh_token": SECRET}),
-            timeout=3.0,
+            timeout=3.0 if self.fails else 30.0,
             sweep_every=0,
             evaluations_every=0,
             quota_per_minute=1_000_000,
@@ -77,9 +78,11 @@ class VertexHarness(Harness):
             self.emulator.faults.fail("*", times=1_000_000, **STATUSES[fault])
         else:
             self.line.set(LINES[fault])
+        self.fails = True
         try:
             yield
         finally:
+            self.fails = False
             self.emulator.faults.clear()
             if fault in LINES:
                 self.line.set("through")
