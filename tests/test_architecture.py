@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("adapters", "federation", "gateway")
 MAY_IMPORT = {"adapters": (), "federation": ("adapters",), "gateway": ("adapters", "federation")}
-ADAPTERS_USE = sys.stdlib_module_names | {"adapters", "httpx", "pydantic"}
+ADAPTERS_USE = sys.stdlib_module_names | {"adapters", "httpx", "pydantic", "pydantic_core"}
 VENDORS = {
     "sagemaker": {"boto3", "botocore"},
     "vertex": {"google", "grpc", "proto"},
