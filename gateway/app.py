@@ -16,7 +16,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from gateway import docs
-from gateway.api import access, audit, graph, health, models, operations, registries, search
+from gateway.api import access, audit, graph, health, models, operations, registries, search, witness
 from gateway.api.requests import (
     check_address,
     check_permission,
@@ -81,6 +81,7 @@ def create_app(
         *operations.HANDLERS,
         *audit.HANDLERS,
         *access.HANDLERS,
+        *witness.HANDLERS,
     ]
     api = Router(API, route_handlers=handlers)
     outside: list[Any] = [api, *health.HANDLERS, *docs.HANDLERS]

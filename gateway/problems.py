@@ -23,6 +23,9 @@ from federation.identity.grants import GrantError
 from federation.identity.tokens import TokenError
 from federation.journal.entry import EntryError
 from federation.operations.admission import RefusedError
+from federation.journal.exporting import NothingSignedError
+from federation.journal.logkey import SigningError
+from federation.journal.proofs import OutsideLogError
 from federation.references import ReferenceSyntaxError
 from federation.registries import RegistryError
 from federation.search.answer import SearchError
@@ -127,6 +130,9 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
     GrantError: _says(422, "invalid-grant"),
     TokenError: _says(422, "invalid-token"),
     RegistryError: _says(422, "invalid-registry"),
+    OutsideLogError: _says(422, "outside-log"),
+    NothingSignedError: _says(503, "nothing-signed", **{"Retry-After": "1"}),
+    SigningError: _says(503, "signing-stopped"),
     EntryError: _says(422, "not-recordable"),
     DatabaseError: _says(503, "database-unavailable", **{"Retry-After": "2"}),
     ValidationException: lambda error: ProblemError(400, "invalid-request", _validation(error)),

@@ -166,6 +166,19 @@ class AuditSettings(Section):
     witnesses: tuple[str, ...] = Field(
         default=(), description="folders or URLs of other gateways that countersign checkpoints"
     )
+    witness_for: tuple[str, ...] = Field(
+        default=(), description="verifier keys (name+id+key) of other logs that this gateway countersigns"
+    )
+    witness_key: Path = Field(
+        default=Path("waypost-witness.key"),
+        description="file of the key this gateway countersigns with, made when it is first needed",
+    )
+    archive: Path = Field(
+        default=Path("waypost-archive"), description="folder that sealed entries are moved into"
+    )
+    keep_days: int = Field(
+        default=0, ge=0, description="entries older than so many days are sealed by themselves; 0: never"
+    )
 
 
 class Settings(Section):
@@ -306,7 +319,14 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                     "synonyms": None if search.synonyms is None else folder / search.synonyms,
                 }
             ),
-            "audit": audit.model_copy(update={"key": folder / audit.key}),
+            "audit": audit.model_copy(
+                update={
+                    "key": folder / audit.key,
+                    "witness_key": folder / audit.witness_key,
+                    "archive": folder / audit.archive,
+                    "witnesses": tuple(one if "://" in one else str(folder / one) for one in audit.witnesses),
+                }
+            ),
             "plugins": None if settings.plugins is None else folder / settings.plugins,
         }
     )

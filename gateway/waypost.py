@@ -20,6 +20,7 @@ from federation.graph.graph import Graph
 from federation.graph.rows import DamagedError
 from federation.identity import grants
 from federation.identity.directory import Directory
+from federation.journal.checkpoints import Signer
 from federation.search.catalogue import Catalogue, FreshnessBoard
 from federation.search.engine import Search
 from federation.search.follower import Follower as IndexFollower
@@ -28,6 +29,7 @@ from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.denials import Denials
 from gateway.settings import Settings, SettingsError
 from gateway.wake import Wake
+from gateway.witness import witness
 
 
 @dataclass(eq=False)
@@ -76,6 +78,12 @@ class Waypost:
     def graph(self) -> Graph:
         """The reading side of the dependency graph."""
         return Graph(self.engine, self.settings.search.path / "graph")
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Signs the journal's checkpoints, where the log's key is on this machine."""
+        audit = self.settings.audit
+        return Signer(self.engine, audit.key, [witness(name) for name in audit.witnesses])
 
     @cached_property
     def metrics(self) -> CollectorRegistry:

@@ -28,6 +28,7 @@ from federation.sync.run import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.logs import configure_logs
 from gateway.settings import load_settings
+from gateway.signing import Signing
 from gateway.waypost import Waypost
 
 log = structlog.get_logger(__name__)
@@ -68,11 +69,13 @@ class Worker:
     followers: Followers = field(init=False)
     scheduler: Scheduler = field(init=False)
     operations: Dispatcher = field(init=False)
+    signing: Signing = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         waypost = self.waypost
+        self.signing = Signing(waypost)
         self.followers = Followers(waypost.followers(), moved=lambda: waypost.wake.tell("api"))
         context = SyncContext(
             engine=waypost.engine,
@@ -97,6 +100,7 @@ class Worker:
     def run(self, beat: Callable[[], None] = lambda: None) -> int:
         """Work until `stop`. Returns the exit code."""
         self.followers.start()
+        self.signing.start()
         self.waypost.wake.listen("worker", self._look)
         beaten = trimmed = 0.0
         try:
@@ -119,6 +123,7 @@ class Worker:
             self.operations.close()
             self.scheduler.close()
             self.followers.close()
+            self.signing.close()
         return 0
 
     def stop(self) -> None:
@@ -129,9 +134,11 @@ class Worker:
     def _look(self) -> None:
         self._news.set()
         self.followers.look()
+        self.signing.look()
 
     def _wrote(self) -> None:
         self.followers.look()
+        self.signing.look()
         self.waypost.wake.tell("worker", everywhere=True)
 
     def _settled(self, position: int) -> None:

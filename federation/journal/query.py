@@ -1,6 +1,6 @@
-"""Reading the journal: by number, actor, action, reference, registry and time."""
+"""Reading the journal: by number, actor, action, reference, registry, team and time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ class JournalFilter:
     action: str | None = None
     ref: str | None = None
     registry: str | None = None
+    team: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -43,19 +44,12 @@ def read_journal(
     wanted: JournalFilter,
     *,
     after: int = -1,
+    before: int | None = None,
     limit: int = 100,
     newest_first: bool = False,
 ) -> list[Line]:
-    """At most `limit` entries with a number above `after`, in order, or the newest ones first."""
-    entries = tables.journal.c
-    order = entries.seq.desc() if newest_first else entries.seq
-    query = (
-        select(entries.entry, entries.leaf_hash)
-        .where(entries.seq > after, *_conditions(wanted))
-        .order_by(order)
-        .limit(limit)
-    )
-    rows = connection.execute(query).all()
+    """At most `limit` entries with a number above `after` and under `before`, in order, or the newest first."""
+    rows = read_rows(connection, wanted, after=after, before=before, limit=limit, newest_first=newest_first)
     recorded = [format_1.decode(row.entry) for row in rows]
     values = _values(connection, recorded)
     return [
@@ -69,16 +63,69 @@ def read_journal(
     ]
 
 
+def read_rows(
+    connection: Connection,
+    wanted: JournalFilter,
+    *,
+    after: int = -1,
+    before: int | None = None,
+    limit: int = 100,
+    newest_first: bool = False,
+) -> Sequence[Any]:
+    """The same as they are stored: rows of `seq`, `entry` and `leaf_hash`."""
+    entries = tables.journal.c
+    query = select(entries.seq, entries.entry, entries.leaf_hash).where(
+        entries.seq > after, *_conditions(wanted)
+    )
+    if before is not None:
+        query = query.where(entries.seq < before)
+    order = entries.seq.desc() if newest_first else entries.seq
+    return connection.execute(query.order_by(order).limit(limit)).all()
+
+
 def summarise(entry: format_1.Entry) -> str:
     """An entry in a few words, for people."""
     what = entry.ref or entry.registry or ""
     before, after = _plain(entry.before), _plain(entry.after)
-    change = f" {before} → {after}" if before and after else f" {after or before}" if after or before else ""
-    fields = entry.details.get("fields")
-    told = f" ({', '.join(map(str, fields))})" if isinstance(fields, list) else ""
-    counts = [f"{value} {name}" for name, value in entry.details.items() if isinstance(value, int)]
-    told = told or (f" ({', '.join(counts)})" if counts and not change else "")
-    return f"{entry.action} {what}{change}{told}".strip()
+    change = f": {before or 'nothing'} → {after or 'nothing'}" if before or after else ""
+    told = "" if change else _told(entry.action, entry.details)
+    words = [str(entry.action), f"{what}{change}" if what else change.removeprefix(": ")]
+    return " ".join(word for word in [*words, f"({told})" if told else ""] if word)
+
+
+def _told(action: format_1.Action, details: Mapping[str, Any]) -> str:
+    """What the details of an entry come down to; for most there is nothing to add."""
+    fields, records, counts = (details.get(name) for name in ("fields", "records", "counts"))
+    if isinstance(fields, list):
+        return ", ".join(map(str, fields))
+    if isinstance(records, list):
+        return f"{len(records)} records"
+    if action in _COUNTING:
+        found = counts if isinstance(counts, Mapping) else details
+        return ", ".join(
+            f"{value} {name}" for name, value in found.items() if isinstance(value, int) and value
+        )
+    return ", ".join(
+        _plain(details[name]) for name in _NAMES.get(action, ()) if details.get(name) is not None
+    )
+
+
+_COUNTING = frozenset(
+    {format_1.Action.SYNC_FINISHED, format_1.Action.DELETES_HELD, format_1.Action.DELETES_CONFIRMED}
+)
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    format_1.Action.JOURNAL_STARTED: ("origin",),
+    format_1.Action.JOURNAL_SEALED: ("file",),
+    format_1.Action.JOURNAL_EXPORTED: ("format", "wanted"),
+    format_1.Action.KEY_CREATED: ("key",),
+    format_1.Action.KEY_ROTATED: ("key",),
+    format_1.Action.WITNESS_ADDED: ("witness",),
+    format_1.Action.WITNESS_REMOVED: ("witness",),
+    format_1.Action.WITNESS_AHEAD: ("witness",),
+    format_1.Action.RECORD_QUARANTINED: ("key",),
+    format_1.Action.RECORD_RELEASED: ("key",),
+}
+"""Which details say what an entry is about, where no reference does."""
 
 
 def _plain(value: Any) -> str:
@@ -102,6 +149,9 @@ def _conditions(wanted: JournalFilter) -> list[ColumnElement[bool]]:
     if wanted.registry is not None:
         known = tables.registry.c
         found.append(entries.registry_id.in_(select(known.id).where(known.name == wanted.registry)))
+    if wanted.team is not None:
+        known = tables.registry.c
+        found.append(entries.registry_id.in_(select(known.id).where(known.team == wanted.team)))
     if wanted.since is not None:
         found.append(entries.time >= wanted.since)
     if wanted.until is not None:

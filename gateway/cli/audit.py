@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.client import connect
+from gateway.cli.client import API, connect
+from gateway.cli.export import export, signing
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
@@ -19,8 +20,9 @@ def list_entries(
     context: typer.Context,
     ref: Annotated[str, typer.Option(help="of this model or version only")] = "",
     registry: Annotated[str, typer.Option(help="of this registry only")] = "",
+    team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
     actor: Annotated[str, typer.Option(help="by this principal only")] = "",
-    action: Annotated[str, typer.Option(help="of this kind only, such as version.stage")] = "",
+    action: Annotated[str, typer.Option(help="of this kind only, such as stage.changed")] = "",
     since: Annotated[str, typer.Option(help="not before: 2026-05-03 or 2026-05-03T12:00:00Z")] = "",
     until: Annotated[str, typer.Option(help="before this time")] = "",
     after: Annotated[int | None, typer.Option(help="from the start, after this number")] = None,
@@ -29,7 +31,8 @@ def list_entries(
     """Entries of the journal: the newest, or with --after in order from there."""
     invocation: Invocation = context.obj
     asked = {
-        "ref": ref, "registry": registry, "actor": actor, "action": action, "since": since, "until": until,
+        "ref": ref, "registry": registry, "team": team, "actor": actor, "action": action,
+        "since": since, "until": until,
         "after": after, "limit": limit, "newest_first": after is None,
     }  # fmt: skip
     with connect(invocation) as gateway:
@@ -77,6 +80,77 @@ def verify(
         for line in str(report).splitlines():
             emit_line(line)
     return OK if report.ok else NO
+
+
+app.command()(export)
+
+
+@app.command()
+def checkpoint(context: typer.Context) -> None:
+    """The newest signed checkpoint: keep it somewhere else, and verify exports against it later."""
+    invocation: Invocation = context.obj
+    with signing(invocation) as gateway:
+        note = gateway.fetch("GET", f"{API}/audit/checkpoint").text
+    if invocation.json:
+        emit_json({"checkpoint": note})
+        return
+    for line in note.splitlines():
+        emit_line(line)
+
+
+@app.command()
+def keys(context: typer.Context) -> None:
+    """The log's name and the public keys that vouch for it."""
+    invocation: Invocation = context.obj
+    with signing(invocation) as gateway:
+        found = gateway.get("/audit/keys")
+    if invocation.json:
+        emit_json(found)
+        return
+    for key in [*found["keys"], *found["witnesses"]]:
+        emit_line(key)
+
+
+@app.command()
+def witnesses(context: typer.Context) -> int:
+    """Where checkpoints go, and how each place stands. Exit code 1 where one is not ok."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/audit/witnesses")["witnesses"]
+    if invocation.json:
+        emit_json(found)
+    else:
+        rows = [(one["name"], one["state"], one["size"], one["message"] or one["key"]) for one in found]
+        emit_table(("WITNESS", "STATE", "ENTRIES", ""), rows)
+    return OK if all(one["state"] == "ok" for one in found) else NO
+
+
+@app.command()
+def rotate(context: typer.Context) -> None:
+    """Replace the key that signs checkpoints. The log records it; the next checkpoint is signed by both."""
+    invocation: Invocation = context.obj
+    with signing(invocation) as gateway:
+        found = gateway.ask("POST", "/audit/rotation")
+    if invocation.json:
+        emit_json(found)
+        return
+    emit_line(found["key"])
+    say("give this key to the witnesses that are gateways: audit.witness_for")
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option(help="why the missing entries are lost for good")] = "",
+) -> None:
+    """Sign again although a witness knows more: what this database lacks is lost. The log records it."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", "/audit/resume", query={"reason": reason})
+    if invocation.json:
+        emit_json(found)
+        return
+    say(f"signing goes on; left behind: {', '.join(found['left'])}")
 
 
 def _key(text: str) -> Any:

@@ -7,7 +7,7 @@ with `--url` starts without the server, the database and the adapters.
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -48,6 +48,8 @@ class Gateway:
     position: str | None = None
     """What this command has caused; sent with its next reads, which wait until it can be seen."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: "Callable[..., AbstractContextManager[httpx.Response]] | None" = None
+    """httpx's `stream`, where the gateway is elsewhere."""
 
     def get(self, path: str, **query: Any) -> Any:
         """Read; parameters that are None or empty are left out. Errors: `CommandError`."""
@@ -99,6 +101,21 @@ class Gateway:
         self.position = response.headers.get(POSITION, self.position)
         return response
 
+    def download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """The answer to a GET in pieces as they arrive, from a gateway elsewhere. Errors: `CommandError`."""
+        import httpx
+
+        assert self.stream is not None
+        chosen = {name: _plain(value) for name, value in query.items() if value not in (None, "", [])}
+        try:
+            with self.stream("GET", f"{API}{path}", params=chosen, headers=dict(self.headers)) as response:
+                if response.status_code >= 300:
+                    response.read()
+                    raise _problem(response, self.where)
+                yield from response.iter_bytes()
+        except httpx.HTTPError as error:
+            raise CommandError(f"{self.where} cannot be reached: {error}", UNREACHABLE) from None
+
 
 def of_reference(reference: str) -> str:
     """A reference as part of a path: one string, encoded once more."""
@@ -124,7 +141,7 @@ def remote(url: str) -> Iterator[Gateway]:
     timeout = httpx.Timeout(PATIENCE, connect=CONNECT_PATIENCE)
     is_here = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
     with httpx.Client(base_url=url, timeout=timeout, trust_env=not is_here) as client:
-        yield Gateway(client.request, url, headers=headers)
+        yield Gateway(client.request, url, headers=headers, stream=client.stream)
 
 
 @contextmanager

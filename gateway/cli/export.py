@@ -1,0 +1,118 @@
+"""`waypost audit export`: entries as a file, or the evidence for one model or version as a folder."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from gateway.cli.client import Gateway, connect
+from gateway.cli.failure import OK, CommandError
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import counted, emit_json, say
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
+
+Format = Literal["jsonl", "csv", "cloudevents"]
+
+
+def export(
+    context: typer.Context,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="file to write, or with --ref the folder of the evidence"),
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="jsonl with proofs, csv for spreadsheets, or cloudevents")
+    ] = "jsonl",
+    ref: Annotated[str, typer.Option(help="evidence for this model or version")] = "",
+    registry: Annotated[str, typer.Option(help="of this registry only")] = "",
+    team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
+    actor: Annotated[str, typer.Option(help="by this principal only")] = "",
+    action: Annotated[str, typer.Option(help="of this kind only, such as stage.changed")] = "",
+    since: Annotated[str, typer.Option(help="not before: 2026-05-03 or 2026-05-03T12:00:00Z")] = "",
+    until: Annotated[str, typer.Option(help="before this time")] = "",
+) -> int:
+    """Write entries with their proofs, for `waypost audit verify`; with --ref a folder of evidence."""
+    invocation: Invocation = context.obj
+    query = {
+        "format": form, "ref": ref, "registry": registry, "team": team, "actor": actor, "action": action,
+        "since": since, "until": until,
+    }  # fmt: skip
+    with signing(invocation) as gateway:
+        pieces = exported(gateway, query)
+        if output is None:
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            return OK
+        if ref and form == "jsonl" and output.suffix != ".jsonl":
+            from gateway.cli.evidence import write_evidence
+
+            written = write_evidence(output, ref, pieces)
+            say(f"wrote {output}/: {', '.join(written)}")
+        else:
+            size = write(output, pieces)
+            written = [output.name]
+            say(f"wrote {output} ({counted(size, 'byte')})")
+        if form == "jsonl":
+            say(f"next: waypost audit verify {output}")
+    if invocation.json:
+        emit_json({"output": str(output), "files": written})
+    return OK
+
+
+@contextmanager
+def signing(invocation: Invocation) -> Iterator[Gateway]:
+    """The gateway; where it is the configured database in this process, everything in it is signed first."""
+    with connect(invocation) as gateway:
+        if gateway.waypost is not None:
+            sign_all(gateway.waypost)
+        yield gateway
+
+
+def sign_all(waypost: "Waypost") -> None:
+    """Sign what was committed, where the key is here. Errors: `SigningError`."""
+    from federation.journal.logkey import NoKeyHereError
+
+    with suppress(NoKeyHereError):
+        while waypost.signer.sign() is not None:
+            pass  # signing itself may record something, such as a new witness
+
+
+def exported(gateway: Gateway, query: Mapping[str, Any]) -> Iterator[bytes]:
+    """The export in pieces, in constant memory. Errors: `CommandError`."""
+    if gateway.waypost is None:
+        return gateway.download("/audit/export", query)
+    return _from_database(gateway.waypost, query)
+
+
+def write(path: Path, pieces: Iterable[bytes]) -> int:
+    """Write a file that appears only when it is whole; returns its size in bytes."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    size = 0
+    try:
+        with unfinished.open("wb") as file:
+            for piece in pieces:
+                size += file.write(piece)
+        unfinished.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return size
+
+
+def _from_database(waypost: "Waypost", query: Mapping[str, Any]) -> Iterator[bytes]:
+    from federation.access import LOCAL
+    from federation.journal.exporting import FORMATS, blocks, record_export
+    from gateway.api.audit import asked
+
+    chosen = {name: query[name] or None for name in query if name != "format"}
+    wanted = asked(**chosen)
+    pieces = blocks(FORMATS[query["format"]](waypost.engine, wanted))
+    yield next(pieces)
+    record_export(waypost.engine, query["format"], wanted, actor=LOCAL.id)
+    yield from pieces

@@ -1,0 +1,67 @@
+"""The worker's thread that signs checkpoints: soon after something was committed."""
+
+import threading
+
+import structlog
+
+from federation.database import DatabaseError
+from federation.journal.logkey import NoKeyHereError, SigningError
+from gateway.waypost import Waypost
+
+log = structlog.get_logger(__name__)
+EVERY = 1.0
+"""Seconds between two looks without news."""
+AT_MOST = 0.25
+"""Seconds between two checkpoints at least."""
+
+
+class Signing:
+    """Signs until it is closed. What stops it is logged once and tried again every second."""
+
+    def __init__(self, waypost: Waypost) -> None:
+        self._waypost = waypost
+        self._news = threading.Event()
+        self._stopped = threading.Event()
+        self._said = ""
+        self._thread = threading.Thread(target=self._run, name="signing", daemon=True)
+
+    def start(self) -> None:
+        """Begin signing."""
+        self._thread.start()
+
+    def look(self) -> None:
+        """Tell it that there may be something to sign."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Stop after the checkpoint at hand."""
+        self._stopped.set()
+        self._news.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._news.clear()
+            self._sign()
+            if self._stopped.wait(AT_MOST):
+                return
+            self._news.wait(EVERY - AT_MOST)
+
+    def _sign(self) -> None:
+        try:
+            signed = self._waypost.signer.sign()
+        except (SigningError, DatabaseError, OSError) as error:
+            self._say(error)
+        except Exception as error:
+            log.error("checkpoints cannot be signed", exc_info=error)
+            self._stopped.wait(5)
+        else:
+            if signed is not None:
+                self._said = ""
+
+    def _say(self, error: Exception) -> None:
+        if str(error) != self._said:
+            tell = log.info if isinstance(error, NoKeyHereError) else log.error
+            tell("no checkpoint is signed", reason=str(error))
+            self._said = str(error)

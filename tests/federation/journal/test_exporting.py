@@ -1,0 +1,50 @@
+"""Exports from a database: tables that no spreadsheet runs, CloudEvents, and what an entry says in words."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from federation.database import reading
+from federation.journal.exporting import NothingSignedError, cloud_events, csv_export, csv_row, whole_export
+from federation.journal.query import JournalFilter, read_journal
+from tests.federation.journal.logs import happen, new_log, sign_all
+
+
+def test_no_cell_is_ever_a_formula(tmp_path: Path) -> None:
+    signer = new_log(tmp_path)
+    happen(signer.engine, 1, ref="fraud/=cmd", reason="=HYPERLINK(1)")
+    rows = list(csv.DictReader(io.StringIO(b"".join(csv_export(signer.engine, JournalFilter())).decode())))
+    assert rows[-1]["reason"] == "'=HYPERLINK(1)"
+    assert [row["seq"] for row in rows] == [str(seq) for seq in range(len(rows))]
+    cells = ["=1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "a=1", -1, None]
+    shown = next(csv.reader(io.StringIO(csv_row(cells).decode(), newline="")))
+    assert shown == ["'=1", "'+1", "'-1", "'@x", "'\t=1", "'\r=1", "' =1", "a=1", "-1", ""]
+
+
+def test_cloud_events_hold_the_entry(tmp_path: Path) -> None:
+    signer = new_log(tmp_path)
+    happen(signer.engine, 2)
+    events = [json.loads(line) for line in cloud_events(signer.engine, JournalFilter(action="stage.changed"))]
+    assert [event["subject"] for event in events] == ["fraud/scorer:3"] * 2
+    assert {"specversion", "id", "source", "type", "time", "data"} <= events[0].keys()
+    assert events[0]["type"] == "waypost.stage.changed"
+    assert str(events[0]["data"]["seq"]) == events[0]["id"]
+
+
+def test_an_export_needs_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(NothingSignedError, match="nothing is signed"):
+        next(whole_export(new_log(tmp_path).engine))
+
+
+def test_entries_are_told_in_words(tmp_path: Path) -> None:
+    signer = new_log(tmp_path)
+    sign_all(signer)
+    happen(signer.engine)
+    with reading(signer.engine) as connection:
+        said = [line.summary for line in read_journal(connection, JournalFilter())]
+    assert said[0].startswith("journal.started (waypost-")
+    assert said[1].startswith("key.created (waypost-")
+    assert said[2] == "stage.changed fraud/scorer:3: none → s0"
