@@ -22,10 +22,10 @@ from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
 from federation.identity.grants import GrantError
 from federation.identity.tokens import TokenError
 from federation.journal.entry import EntryError
-from federation.operations.admission import RefusedError
 from federation.journal.exporting import NothingSignedError
 from federation.journal.logkey import SigningError
 from federation.journal.proofs import OutsideLogError
+from federation.operations.admission import RefusedError
 from federation.references import ReferenceSyntaxError
 from federation.registries import RegistryError
 from federation.search.answer import SearchError

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, Parameter
+from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 from litestar.response import Stream
 from sqlalchemy import Connection, select
 
@@ -73,7 +73,7 @@ def list_entries(
 
 
 @get("/audit/entries/{seq:int}", opt=AUDIT, sync_to_thread=True)
-def show_entry(seq: int, waypost: NamedDependency[Waypost]) -> ProvenEntryOut:
+def show_entry(seq: FromPath[int], waypost: NamedDependency[Waypost]) -> ProvenEntryOut:
     """One entry with its exact bytes and the proof that it is in the newest checkpoint."""
     with reading(waypost.engine) as connection:
         lines = read_journal(connection, JournalFilter(), after=seq - 1, before=seq + 1, limit=1)
@@ -118,8 +118,8 @@ def show_inclusion(
 @get("/audit/proof/consistency", opt=AUDIT, sync_to_thread=True)
 def show_consistency(
     waypost: NamedDependency[Waypost],
-    old: Annotated[int, Parameter(query="from", ge=0, le=2**62)],
-    new: Annotated[int | None, Parameter(query="to", ge=0, le=2**62)] = None,
+    old: Annotated[int, QueryParameter(name="from", ge=0, le=2**62)],
+    new: Annotated[int | None, QueryParameter(name="to", ge=0, le=2**62)] = None,
 ) -> ConsistencyOut:
     """That the log of `from` entries is the beginning of that of `to` (RFC 6962)."""
     with reading(waypost.engine) as connection:
@@ -149,7 +149,7 @@ def export_entries(
     request: Request[Any, Any, Any],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-    form: Annotated[Format, Parameter(query="format")] = "jsonl",
+    form: Annotated[Format, QueryParameter(name="format")] = "jsonl",
     actor: FromQuery[str | None] = None,
     action: FromQuery[str | None] = None,
     ref: FromQuery[str | None] = None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from federation.database import reading
 from federation.journal.logkey import read_origin, witness_key
@@ -44,7 +45,7 @@ def show_key(waypost: NamedDependency[Waypost]) -> Response[bytes]:
 
 
 @get("/witness/checkpoint/{origin:str}", opt=PUBLIC, sync_to_thread=True)
-def show_checkpoint(origin: str, waypost: NamedDependency[Waypost]) -> Response[bytes]:
+def show_checkpoint(origin: FromPath[str], waypost: NamedDependency[Waypost]) -> Response[bytes]:
     """The newest checkpoint of another log that was countersigned here."""
     with reading(waypost.engine) as connection:
         note = read_witnessed(connection, origin)

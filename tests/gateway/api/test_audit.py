@@ -1,0 +1,143 @@
+"""The journal over HTTP: checkpoints, proofs and exports of a gateway that runs, witnessed by another."""
+
+import base64
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from federation.journal.verify import (
+    leaf_hash,
+    parse_checkpoint,
+    parse_note,
+    parse_verifier_key,
+    verify_consistency,
+    verify_export,
+    verify_inclusion,
+    verify_note,
+)
+from gateway.cli import run
+from tests.federation.journal.logs import happen
+from tests.gateway.served import Served, served
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    config = '[audit]\nwitnesses = ["disk"]\n'
+    with served(tmp_path_factory.mktemp("audited"), config=config) as running:
+        yield running
+
+
+def test_the_checkpoint_counts_what_was_just_committed(gateway: Served) -> None:
+    happen(gateway.engine, 3)
+    answer = gateway.client.get("/audit/checkpoint")
+    assert answer.headers["content-type"].startswith("text/plain")
+    note = parse_note(answer.content)
+    keys = gateway.client.get("/audit/keys").json()
+    assert verify_note(note, [parse_verifier_key(key) for key in keys["keys"]])
+    point = parse_checkpoint(note.text)
+    assert point.origin == keys["origin"]
+    newest = gateway.client.get("/audit", params={"newest_first": True, "limit": 1}).json()["entries"][0]
+    assert point.size >= newest["seq"]
+
+
+def test_an_entry_is_proven_from_its_bytes(gateway: Served) -> None:
+    happen(gateway.engine, 3)
+    point = parse_checkpoint(parse_note(gateway.client.get("/audit/checkpoint").content).text)
+    found = gateway.client.get(f"/audit/entries/{point.size - 1}").json()
+    leaf = leaf_hash(base64.b64decode(found["bytes"]))
+    assert leaf.hex() == found["entry"]["leaf_hash"]
+    proof = gateway.client.get(
+        "/audit/proof/inclusion", params={"seq": point.size - 1, "size": point.size}
+    ).json()
+    path = [bytes.fromhex(node) for node in proof["proof"]]
+    assert verify_inclusion(leaf, point.size - 1, point.size, path, point.root)
+    grown = gateway.client.get("/audit/proof/consistency", params={"from": 2, "to": point.size}).json()
+    path = [bytes.fromhex(node) for node in grown["proof"]]
+    assert verify_consistency(2, bytes.fromhex(grown["old_root"]), point.size, point.root, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/audit/entries/99999999", 404),
+        ("/audit/proof/inclusion?seq=1&size=99999999", 422),
+        ("/audit/proof/inclusion?seq=9&size=2", 422),
+        ("/audit/proof/consistency?from=9&to=2", 422),
+        ("/audit/proof/consistency?from=-1", 400),
+        ("/audit/export?format=xml", 400),
+        ("/audit?since=yesterday", 400),
+        ("/witness/key", 404),
+    ],
+)
+def test_what_there_is_not_is_a_problem(gateway: Served, path: str, status: int) -> None:
+    answer = gateway.client.get(path)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+
+
+def test_an_export_of_a_running_gateway_verifies(
+    gateway: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    happen(gateway.engine, 40, reason="better recall")
+    gateway.client.get("/audit/checkpoint")
+    path = tmp_path / "export.jsonl"
+    url = gateway.url
+    assert run(["audit", "export", "--output", str(path), "--url", url]) == 0
+    assert run(["audit", "verify", str(path)]) == 0
+    assert "are what was signed" in capsys.readouterr().out
+    path.write_bytes(path.read_bytes().replace(b'"seq":7,', b'"seq":8,', 1))
+    assert run(["audit", "verify", str(path)]) == 1
+    assert "entry 7" in capsys.readouterr().out
+    assert run(["audit", "verify", str(tmp_path / "nothing")]) == 2
+
+
+def test_evidence_is_checked_by_the_one_file_beside_it(gateway: Served, tmp_path: Path) -> None:
+    happen(gateway.engine, 4, ref="fraud/<b>:1", reason="it is <i>better</i>")
+    gateway.client.get("/audit/checkpoint")
+    folder = tmp_path / "evidence"
+    assert run(["audit", "export", "--ref", "fraud/<b>:1", "-o", str(folder), "--url", gateway.url]) == 0
+    report = verify_export(folder, checkpoints=[(folder / "checkpoint.txt").read_bytes()])
+    assert report.ok, report
+    assert report.entries == 4
+    page = (folder / "evidence.html").read_text()
+    assert "fraud/&lt;b&gt;:1" in page
+    assert "<b>" not in page
+    assert "not when it happened" in page
+
+
+def test_csv_is_filtered_by_what_was_asked(gateway: Served) -> None:
+    happen(gateway.engine, 2, ref="fraud/only-me:1")
+    text = gateway.client.get("/audit/export", params={"format": "csv", "ref": "fraud/only-me"}).text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["ref"] for row in rows] == ["fraud/only-me:1"] * 2
+
+
+def test_the_key_is_rotated_while_the_gateway_runs(gateway: Served, tmp_path: Path) -> None:
+    new = gateway.client.post("/audit/rotation").json()["key"]
+    note = parse_note(gateway.client.get("/audit/checkpoint").content)
+    assert verify_note(note, [parse_verifier_key(new)])
+    path = tmp_path / "export.jsonl"
+    path.write_bytes(gateway.client.get("/audit/export").content)
+    assert verify_export(path).ok
+
+
+def test_another_gateway_countersigns(gateway: Served, tmp_path: Path) -> None:
+    keys = gateway.client.get("/audit/keys").json()["keys"]
+    gateway.client.get("/audit/checkpoint")
+    folder = tmp_path / "witness"
+    folder.mkdir()
+    with served(folder, config=f"[audit]\nwitness_for = {keys!r}\n") as other:
+        key = parse_verifier_key(other.client.get("/witness/key").text.strip())
+        note = gateway.client.get("/audit/checkpoint").content
+        body = b"old 0\n\n" + note
+        line = other.client.post("/witness/add-checkpoint", content=body)
+        assert line.status_code == 200, line.text
+        assert verify_note(parse_note(note + line.content), [key])
+        again = other.client.post("/witness/add-checkpoint", content=body)
+        assert again.status_code == 409
+        assert again.headers["content-type"].startswith("text/x.tlog.size")
+        origin = parse_checkpoint(parse_note(note).text).origin
+        assert other.client.get(f"/witness/checkpoint/{origin}").content == note + line.content
