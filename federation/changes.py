@@ -46,6 +46,13 @@ def after(connection: Connection, position: int, limit: int) -> list[Change]:
     return [Change(*row) for row in rows]
 
 
+def registries(connection: Connection, after: int, until: int) -> frozenset[int]:
+    """The registries whose changes stand after one position and not after another."""
+    feed = tables.change.c
+    query = select(feed.registry_id).where(feed.position > after, feed.position <= until).distinct()
+    return frozenset(connection.execute(query).scalars())
+
+
 def trim(connection: Connection, older_than: datetime) -> int:
     """Forget changes older than a time; the newest one always stays. Returns how many went."""
     feed = tables.change.c

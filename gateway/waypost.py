@@ -4,9 +4,11 @@ import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, select
 
@@ -24,6 +26,7 @@ from federation.journal.checkpoints import Signer
 from federation.search.catalogue import Catalogue, FreshnessBoard
 from federation.search.engine import Search
 from federation.search.follower import Follower as IndexFollower
+from federation.search.synonyms import Synonyms, SynonymsError
 from federation.search.synonyms import load as load_synonyms
 from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.denials import Denials
@@ -31,12 +34,15 @@ from gateway.settings import Settings, SettingsError
 from gateway.wake import Wake
 from gateway.witness import witness
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(eq=False)
 class Waypost:
     """One process's hold on the gateway. Nothing is opened before it is needed."""
 
     settings: Settings
+    _synonyms_of: int = field(default=0, init=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -67,10 +73,10 @@ class Waypost:
     @cached_property
     def search(self) -> Search:
         """The reading side of the search index."""
-        settings = self.settings.search
-        search = Search(
-            settings.path / "search", FreshnessBoard(self.engine), load_synonyms(settings.synonyms)
-        )
+        settings, board = self.settings.search, FreshnessBoard(self.engine)
+        self._synonyms_of = _modified(settings.synonyms)
+        synonyms = self._load_synonyms()
+        search = Search(settings.path / "search", board, synonyms, board.behind)
         search.reload()
         return search
 
@@ -109,10 +115,23 @@ class Waypost:
         }
 
     def reload(self) -> None:
-        """Look at what the worker has written, and at what has changed in access."""
+        """Look at what the worker has written, what has changed in access, and the synonyms, where they are edited."""
         self.directory.look()
         self.denials.flush()
         self.search.reload()
+        modified = _modified(self.settings.search.synonyms)
+        if modified != self._synonyms_of:
+            self._synonyms_of = modified
+            try:
+                self.search.synonyms = self._load_synonyms()
+            except SettingsError as error:
+                log.warning("the synonyms stay as they were", error=str(error))
+
+    def _load_synonyms(self) -> Synonyms:
+        try:
+            return load_synonyms(self.settings.search.synonyms)
+        except SynonymsError as error:
+            raise SettingsError(f"search.synonyms: {error}") from None
 
     def access_changed(self) -> None:
         """This process has changed tokens, grants or sessions: every process looks."""
@@ -130,8 +149,9 @@ class Waypost:
     def prepare(self) -> list[str]:
         """Bring schema, registries and grants in line with code and file; returns a line per thing that changed.
 
-        Errors: `DatabaseError`, `RegistryError`, one line each.
+        Errors: `DatabaseError`, `RegistryError`, `SettingsError`, one line each.
         """
+        self._load_synonyms()
         schema.require(self.engine)
         lines = self.apply_registries()
         with writing(self.engine) as connection:
@@ -162,6 +182,14 @@ class Waypost:
                 self.directory.note_used()
         if "engine" in self.__dict__:
             self.engine.dispose()
+
+
+def _modified(path: Path | None) -> int:
+    """When a file was written last, 0 for none."""
+    try:
+        return 0 if path is None else path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _dereferenced(value: str, name: str) -> str:

@@ -96,9 +96,8 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchAnswer:
-    """`total` counts versions (and models without any), `models` models; both are exact. `partial` says that
-    a
-    registry could not be read whole, or that the index is being rebuilt."""
+    """`total` counts versions (and models without any), `models` models; both are exact. `partial` says that a
+    registry could not be read whole, or that the index has yet to take in what was read."""
 
     query: str
     total: int = 0

@@ -199,11 +199,15 @@ def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
 
 @dataclass(slots=True)
 class FreshnessBoard:
-    """How the registries stand, read from the database at most once a second for all requests of a process."""
+    """How the registries stand, and how far the index should be, read from the database at most once a second for
+    all requests of a process."""
 
     engine: Engine
     _until: float = field(default=0.0, init=False)
     _states: list[RegistryState] = field(default_factory=list, init=False)
+    _newest: int = field(default=0, init=False)
+    _due: int = field(default=0, init=False)
+    _lacking: tuple[int, frozenset[int]] = field(default=(-1, frozenset()), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __call__(self, view: View) -> list[RegistryState]:
@@ -215,9 +219,24 @@ class FreshnessBoard:
         states = self._states
         return states if view.registry_ids is None else [state for state in states if view.sees(state.id)]
 
+    def behind(self, view: View, position: int) -> bool:
+        """Whether an index at this position lacks changes of a view's registries that are older than a second."""
+        due = self._due
+        if position >= due:
+            return False
+        if view.registry_ids is None:
+            return True
+        with self._lock:
+            if self._lacking[0] != position:
+                with reading(self.engine) as connection:
+                    self._lacking = position, changes.registries(connection, position, due)
+            return bool(self._lacking[1] & view.registry_ids)
+
     def _read(self) -> None:
         with reading(self.engine) as connection:
             found = read_registries(connection, EVERYTHING, now())
+            self._due, self._newest = self._newest, changes.newest(connection)
+        self._lacking = (-1, frozenset())
         self._states = [
             RegistryState(one.id, _freshness(one.name, one.state, one.last_success_at)) for one in found
         ]

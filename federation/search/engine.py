@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import get_args
 
 from tantivy import FieldType, Query
 
@@ -16,6 +17,7 @@ from federation.search.answer import (
     MAX_LIMIT,
     Correction,
     Freshness,
+    Group,
     Hit,
     SearchAnswer,
     SearchError,
@@ -57,15 +59,22 @@ class _State:
 
 
 class Search:
-    """The reading side of the index in a folder; one per process, used by many threads. `registries` gives
-    the
-    registries of a view and their freshness."""
+    """The reading side of the index in a folder; one per process, used by many threads.
+
+    `registries` gives the registries of a view and their freshness; `behind` says whether an index at a position
+    lacks what a view should find by now.
+    """
 
     def __init__(
-        self, path: Path, registries: Callable[[View], Sequence[RegistryState]], synonyms: Synonyms
+        self,
+        path: Path,
+        registries: Callable[[View], Sequence[RegistryState]],
+        synonyms: Synonyms,
+        behind: Callable[[View, int], bool] = lambda _view, _position: False,
     ) -> None:
         self._path = path
         self._registries = registries
+        self._behind = behind
         self.synonyms = synonyms
         self._generation: Generation | None = None
         self._state: _State | None = None
@@ -110,6 +119,8 @@ class Search:
         tree = language.parse(request.q)
         if not 1 <= request.limit <= MAX_LIMIT:
             raise SearchError("limit", f"limit is a number from 1 to {MAX_LIMIT}.")
+        if request.group not in get_args(Group):
+            raise SearchError("group", f"Hits are grouped by model or version, not by {request.group}.")
         columns = facets.columns(request.facets)
         sort = read_sort(request.sort)
         position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
@@ -126,7 +137,8 @@ class Search:
                 answer = run.answer(position)
         except IndexMissingError:
             return SearchAnswer(query=request.q, partial=True, registries=covered)
-        partial = any(freshness.state in UNREADABLE for freshness in covered)
+        unread = any(freshness.state in UNREADABLE for freshness in covered)
+        partial = unread or self._behind(view, state.position)
         return SearchAnswer(
             query=request.q, total=answer.counts.total, models=answer.counts.models, hits=answer.hits,
             facets=answer.counts.facets, corrections=answer.corrections, next_cursor=answer.next_cursor,

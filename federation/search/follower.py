@@ -24,6 +24,8 @@ WRITER_MEMORY = 128_000_000
 BATCH_CHANGES = 2_000
 BATCH_SECONDS = 0.5
 FAILURES_TO_REBUILD = 3
+CHECK_EVERY = 5.0
+"""Seconds after which the index is opened anew, as a reader would: what is open here outlives its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Follower:
     committed: Callable[[int], None] = lambda _position: None
     position: int = field(default=0, init=False)
     _failures: int = field(default=0, init=False)
+    _checked: float = field(default=0.0, init=False)
     _added: dict[int, tuple[str, str]] = field(default_factory=dict, init=False)
     _generation: Generation | None = field(default=None, init=False)
     _writer: tantivy.IndexWriter | None = field(default=None, init=False)
@@ -129,6 +132,9 @@ class Follower:
         if self._generation is None:
             self._generation = folder.open_current(self.path)
             self.position = folder.position(self._generation.index.searcher())
+        elif time.monotonic() - self._checked > CHECK_EVERY:
+            folder.open_current(self.path)
+            self._checked = time.monotonic()
         elif not (self.path / self._generation.name / "meta.json").exists():
             raise IndexMissingError(f"the files of {self._generation.name} are gone")
 

@@ -1,6 +1,6 @@
 """Search and suggestions."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import get
@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, Parameter
 
 from federation.access import Permission, View
-from federation.search.answer import SearchAnswer, SearchRequest, Suggestion
+from federation.search.answer import Group, SearchAnswer, SearchRequest, Suggestion
 from gateway.api.requests import needs
 from gateway.waypost import Waypost
 
@@ -42,7 +42,7 @@ def search(
         cursor=cursor,
         sort=sort,
         facets=tuple(name for name in facets.split(",") if name),
-        group="version" if group == "version" else "model",
+        group=cast("Group", group),
         explain=explain,
     )
     return waypost.search.query(view, request)
