@@ -1,0 +1,271 @@
+"""Workers killed by SIGKILL at named points, over the real adapters and their backends: one net effect each."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from adapters import Adapter, Capability, Key, ModelRecord, NotFoundError, VersionRecord, discover
+from adapters.rest.harness import SECRET, SHELF
+from adapters.rest.shelf import Shelf, serve
+from adapters.sagemaker.emulator import Emulator
+from adapters.vertex.emulator import VertexEmulator
+from federation.access import LOCAL
+from federation.database import now, reading
+from federation.operations import asking
+from federation.operations.asking import Ask
+from federation.operations.intent import Asker, digest_of, repeated
+from federation.operations.run import OperationContext, work
+from federation.operations.tables import operation
+from federation.operations.wanted import Delete, Register, from_json, holds
+from federation.references import Reference
+from federation.registries import open_adapter
+from gateway.demo.servers import Server
+from tests.federation.operations.victims import POINTS, WRITING, Death, carry_out, intend, killed
+from tests.federation.sync.world import World, make_world
+from tests.soak import soak
+
+SETTLED_WITHIN = 60.0
+SOURCES = {
+    "mlflow": "s3://bucket/model",
+    "sagemaker": "s3://bucket/model.tar.gz",
+    "vertex": "gs://bucket/model",
+}
+SECRETS = {
+    "WAYPOST_TEST_KEY": "AKIDWAYPOST",
+    "WAYPOST_TEST_SECRET": "waypost-secret",
+    "WAYPOST_TEST_TOKEN": SECRET,
+}
+
+
+@dataclass
+class Bench:
+    """One registry of a kind over its backend, and everything that is asked of it."""
+
+    world: World
+    url: str
+    kind: str
+    adapter: Adapter
+
+    def asks(self, name: str) -> dict[str, Ask]:
+        """What can be asked of a model with versions 1 and 2, where the adapter can do it."""
+        model, first = Reference("memory", name), Reference("memory", name, "1")
+        able = self.adapter.capabilities
+        asks = {
+            "tags": asking.tags(first, {"colour": "green", "shape": "round"}, []),
+            "register": asking.register("memory", Register(name, self.source(name))),
+            "delete": asking.delete(Reference("memory", name, "2"), [], whole_model=False),
+            "stage": asking.stage(first, "production", []),
+        }
+        if Capability.SET_ALIAS in able:
+            asks["alias"] = asking.alias(model, "blue", "1", [])
+        return asks
+
+    def source(self, name: str) -> str:
+        """Where the files of a version would be."""
+        return f"{SOURCES.get(self.kind, 's3://bucket')}/{name}"
+
+    def death(self, point: str) -> Death:
+        """A worker that dies at a point."""
+        return Death(point, self.url, self.world.registry_id, self.kind, SECRETS)
+
+    def make(self, name: str) -> None:
+        """A model with two versions, known to the catalogue."""
+        for _ in range(2):
+            self.ask(
+                asking.register("memory", Register(name, self.source(name))),
+                f"make {name} {time.monotonic_ns()}",
+            )
+        self.settle()
+
+    def ask(self, ask: Ask, key: str, *, point: str = "") -> bool:
+        """Write an intent in a process that may die of it; whether it did."""
+        with reading(self.world.engine) as connection:
+            intent = ask(connection, LOCAL, self.world.adapters)
+        if point:
+            return killed(intend, self.death(point), intent, key)
+        intend(self.death(""), intent, key)
+        return False
+
+    def operation(self, key: str) -> Any:
+        """The operation asked for with a key, or None."""
+        with reading(self.world.engine) as connection:
+            return connection.execute(select(operation).where(operation.c.key == key)).one_or_none()
+
+    def settle(self) -> None:
+        """Work until everything has an outcome."""
+        context = OperationContext(self.world.engine, self.world.adapters, "worker")
+        end = time.monotonic() + SETTLED_WITHIN
+        while any(row.finished_at is None for row in self.world.rows(operation)):
+            work(context, self.world.registry_id)
+            assert time.monotonic() < end, [
+                row for row in self.world.rows(operation) if row.finished_at is None
+            ]
+            time.sleep(0.05)
+        for _, adapter in context.opened.values():
+            adapter.close()
+
+    def versions(self, name: str) -> int:
+        """How many versions a model has on the backend."""
+        page, count, models = None, 0, set()
+        while True:
+            found = self.adapter.scan(since=None, page=page, limit=500)
+            models |= {one.key for one in found.records if isinstance(one, ModelRecord) and one.name == name}
+            count += sum(isinstance(one, VersionRecord) and one.model in models for one in found.records)
+            page = found.next
+            if page is None:
+                return count
+
+    def is_done(self, row: Any, name: str) -> bool:
+        """Whether the backend shows what an operation wanted, once."""
+        wanted, key = from_json(row.wanted), Key(row.target_kind, row.native_id)
+        if isinstance(wanted, Register):
+            return self.versions(name) == 3
+        try:
+            record = self.adapter.get(key)
+        except NotFoundError:
+            return isinstance(wanted, Delete)
+        return holds(wanted, record)
+
+
+@contextmanager
+def bench(url: str, kind: str, config: dict[str, Any]) -> Iterator[Bench]:
+    """A registry called `memory`, whatever its kind, in a new database."""
+    world = make_world(url, kind=kind, config=config, writable=True, stages={})
+    adapter = open_adapter("memory", kind, config, discover())
+    try:
+        yield Bench(world, url, kind, adapter)
+    finally:
+        adapter.close()
+        for _, opened in world.context.opened.values():
+            opened.close()
+        world.close()
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def mlflow(mlflow_server: Server, tmp_path: Path) -> Iterator[Bench]:
+    with bench(f"sqlite:///{tmp_path}/waypost.db", "mlflow", {"url": mlflow_server.url}) as made:
+        yield made
+
+
+@pytest.fixture
+def rest(tmp_path: Path, secrets: None) -> Iterator[Bench]:
+    server = serve(Shelf(token=SECRET))
+    config = {**SHELF, "url": f"http://127.0.0.1:{server.server_port}/api", "token": "env:WAYPOST_TEST_TOKEN"}
+    try:
+        with bench(f"sqlite:///{tmp_path}/waypost.db", "rest", config) as made:
+            yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def sagemaker(tmp_path: Path, secrets: None) -> Iterator[Bench]:
+    with Emulator() as emulator:
+        config = {
+            "region": "eu-west-1", "endpoint_url": emulator.url, "attempts": 1, "timeout": 10, "overlap": 0,
+            "access_key_id": "env:WAYPOST_TEST_KEY", "secret_access_key": "env:WAYPOST_TEST_SECRET",
+        }  # fmt: skip
+        with bench(f"sqlite:///{tmp_path}/waypost.db", "sagemaker", config) as made:
+            yield made
+
+
+@pytest.fixture
+def vertex(tmp_path: Path) -> Iterator[Bench]:
+    with VertexEmulator() as emulator:
+        config = {"project": emulator.project, "location": emulator.location, "endpoint": emulator.address}
+        with bench(f"sqlite:///{tmp_path}/waypost.db", "vertex", config) as made:
+            yield made
+
+
+def kill(on: Bench, cases: int, seed: int) -> list[str]:
+    """Ask, die at a named point, settle; one line for each operation that left anything but one net effect."""
+    rng = random.Random(seed)
+    asked: list[tuple[str, str, str, str]] = []
+    for number in range(cases):
+        name = f"m-{seed % 100_000}-{number}"
+        on.make(name)
+        kind, point = rng.choice(sorted(on.asks(name))), rng.choice(POINTS)
+        key = f"{name} {kind}"
+        if point in WRITING:
+            if not on.ask(on.asks(name)[kind], key, point=point):
+                return [f"nobody died at {point}"]
+            if point == "intending":
+                assert on.operation(key) is None, "an intent that was never committed is there"
+                on.ask(on.asks(name)[kind], key)
+        else:
+            on.ask(on.asks(name)[kind], key)
+            killed(carry_out, on.death(point))
+        asked.append((name, kind, point, key))
+    begun = now()
+    on.settle()
+    took = (now() - begun).total_seconds()
+    failures = [f"settled only after {took:.0f} s"] if took > SETTLED_WITHIN else []
+    for name, kind, point, key in asked:
+        row = on.operation(key)
+        if row.state != "ok" or not on.is_done(row, name):
+            failures.append(f"{on.kind}: {kind}, killed at {point}: {row.state} {row.error}")
+    return failures + journalled(on)
+
+
+def journalled(on: Bench) -> list[str]:
+    """Each operation has one intent and one outcome, and the catalogue holds together."""
+    told: Counter[tuple[Any, str]] = Counter()
+    for entry in on.world.entries():
+        noun, _, verb = str(entry.action).partition(".")
+        if noun == "operation":
+            told[entry.details["operation"], verb] += 1
+    rows = on.world.rows(operation)
+    wrong = [
+        f"operation {row.id} is told {[key for key in told if key[0] == row.id]}"
+        for row in rows
+        if told[row.id, "requested"] != 1
+        or sum(told[row.id, verb] for verb in ("succeeded", "failed", "settled")) != 1
+    ]
+    return wrong + on.world.problems()
+
+
+@soak(sample=3, full=200)
+def test_kills_over_mlflow(cases: int, seed: int, mlflow: Bench) -> list[str]:
+    return kill(mlflow, cases, seed)
+
+
+@soak(sample=3, full=200)
+def test_kills_over_sagemaker(cases: int, seed: int, sagemaker: Bench) -> list[str]:
+    return kill(sagemaker, cases, seed)
+
+
+@soak(sample=3, full=200)
+def test_kills_over_vertex(cases: int, seed: int, vertex: Bench) -> list[str]:
+    return kill(vertex, cases, seed)
+
+
+@soak(sample=3, full=200)
+def test_kills_over_rest(cases: int, seed: int, rest: Bench) -> list[str]:
+    return kill(rest, cases, seed)
+
+
+def test_a_repetition_after_a_crash_is_the_same_operation(rest: Bench) -> None:
+    rest.make("again")
+    ask = rest.asks("again")["register"]
+    assert rest.ask(ask, "key", point="intended")
+    killed(carry_out, rest.death("applied"))
+    rest.settle()
+    with reading(rest.world.engine) as connection:
+        known = repeated(connection, Asker("local", "key", digest_of("register")))
+    assert known is not None
+    assert (known.state, rest.versions("again")) == ("ok", 3)
