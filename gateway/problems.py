@@ -16,6 +16,8 @@ from litestar.types import ExceptionHandlersMap
 from federation.access import DeniedError
 from federation.catalogue.reader import GoneError, UnknownError
 from federation.database import DatabaseError
+from federation.graph.drawing import DrawingError
+from federation.graph.insights import UnknownInsightError
 from federation.graph.paging import CursorError
 from federation.graph.rows import DamagedError
 from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
@@ -118,6 +120,8 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
     ),
     UnknownSubjectError: lambda error: explain(UnknownError("")),
     ImpactQuestionError: _says(422, "invalid-request"),
+    UnknownInsightError: _says(404, "not-found"),
+    DrawingError: _says(503, "no-picture"),
     CursorError: _says(422, "invalid-cursor"),
     DamagedError: lambda error: ProblemError(
         503, "graph-building", "the dependency graph is being built: try again", headers={"Retry-After": "1"}

@@ -71,6 +71,8 @@ class ImpactAnswer:
     scope: str
     """all or visible."""
     complete: bool
+    incomplete: list[str]
+    """Why this may not be everything, one line each."""
     note: str
     severity: str
     """live, production, staging, other, or none when nothing is hit."""
@@ -129,6 +131,8 @@ class DependenciesAnswer:
     ref: str
     scope: str
     complete: bool
+    incomplete: list[str]
+    """Why this may not be everything, one line each."""
     note: str
     counts: DependencyCounts
     dependencies: list[Needed]

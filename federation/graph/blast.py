@@ -74,19 +74,27 @@ def blast(
     items = np.flatnonzero((kinds == NodeKind.VERSION) & (reached.parent >= 0))
     nodes = reached.node[items]
     breaks = breaking(snapshot, fates)[nodes]
-    grave = severity(snapshot, nodes)
-    order = np.argsort((~breaks).astype(np.uint8) << 2 | (Severity.LIVE - grave), kind="stable")
+    order = np.argsort(
+        (~breaks).astype(np.uint8) << 2 | (Severity.LIVE - severity(snapshot, nodes)), kind="stable"
+    )
+    return of_closure(snapshot, reached, items[order], breaks[order])
+
+
+def of_closure(snapshot: Snapshot, reached: Closure, items: Array, breaks: Array | None = None) -> Blast:
+    """These items of a closure with their counts; none breaks where nothing is said of it."""
+    nodes = reached.node[items]
+    broken = np.zeros(len(items), bool) if breaks is None else breaks
     stage = snapshot.nodes["stage"][nodes]
     hit = np.bincount(snapshot.nodes["registry"][nodes], minlength=1)
     counts = Counts(
         affected=len(items),
-        breaking=int(breaks.sum()),
+        breaking=int(broken.sum()),
         production=int((stage == Stage.PRODUCTION).sum()),
         staging=int((stage == Stage.STAGING).sum()),
-        live=int((grave == Severity.LIVE).sum()),
+        live=int((snapshot.nodes["live"][nodes] != 0).sum()),
         registries=tuple(np.flatnonzero(hit).tolist()),
     )
-    return Blast(reached, items[order], breaks[order], counts)
+    return Blast(reached, items, broken, counts)
 
 
 def severity(snapshot: Snapshot, nodes: Array) -> Array:

@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, insert, select, update
 
-from federation.access import View
+from federation.access import Permission, Principal, View
 from federation.changes import Change
 from federation.database import now
-from federation.graph import tables
+from federation.graph import paging, tables
 from federation.graph.resolve import registry_names
 from federation.graph.subject import ImpactQuestionError, UnknownSubjectError, locate
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
-from federation.references import Reference, encode_part, parse
+from federation.references import Reference, encode_part
 
 Kind = Literal["depends_on", "derived_from"]
 KINDS = ("depends_on", "derived_from")
@@ -38,8 +38,7 @@ class Declared:
 
 def declare(
     connection: Connection,
-    view: View,
-    principal: str,
+    principal: Principal,
     consumer: Reference,
     provider: Reference,
     kind: Kind = "depends_on",
@@ -47,7 +46,8 @@ def declare(
 ) -> Declared:
     """Say that `consumer` needs `provider`, which may be unknown yet. Saying it twice is saying it once.
 
-    Errors: `UnknownSubjectError` for a consumer the view does not know, `ImpactQuestionError`.
+    Errors: `UnknownSubjectError` for a consumer that the principal may not see, `DeniedError`,
+    `ImpactQuestionError`.
     """
     if kind not in KINDS:
         raise ImpactQuestionError(f"kind is one of {', '.join(KINDS)}")
@@ -55,7 +55,8 @@ def declare(
         raise ImpactQuestionError("nothing depends on itself: consumer and provider are the same")
     if len(note) > NOTE_LIMIT:
         raise ImpactQuestionError(f"the note has {len(note)} characters, at most {NOTE_LIMIT} are kept")
-    locate(connection, view, consumer)
+    locate(connection, principal.view, consumer)
+    _allowed(connection, principal, consumer.registry)
     c = tables.dependency.c
     same = (
         c.consumer == str(consumer),
@@ -72,7 +73,7 @@ def declare(
         "provider": str(provider),
         "kind": kind,
         "note": note,
-        "said_by": principal,
+        "said_by": principal.id,
         "created_at": now(),
         "withdrawn_at": None,
     }
@@ -80,34 +81,46 @@ def declare(
     return _declared(row, _tell(connection, Action.DEPENDENCY_DECLARED, principal, row))
 
 
-def withdraw(connection: Connection, view: View, principal: str, dependency_id: int) -> Declared:
-    """Take a declared edge back. Errors: `UnknownSubjectError`, also when it was taken back before."""
+def withdraw(connection: Connection, principal: Principal, dependency_id: int) -> Declared:
+    """Take a declared edge back. Errors: `UnknownSubjectError`, also when it was taken back before; `DeniedError`."""
     c = tables.dependency.c
     query = select(tables.dependency).where(c.id == dependency_id, c.withdrawn_at.is_(None))
     row = connection.execute(query).first()
     registry = None if row is None else registry_names(connection).get(row.consumer_registry)
-    if row is None or registry is None or not view.sees(registry):
+    if row is None or registry is None or not principal.view.sees(registry):
         raise UnknownSubjectError(f"there is no declared dependency {dependency_id}")
+    _allowed(connection, principal, row.consumer_registry)
     connection.execute(update(tables.dependency).where(c.id == row.id).values(withdrawn_at=now()))
     return _declared(row, _tell(connection, Action.DEPENDENCY_REMOVED, principal, row))
 
 
-def consumer_of(connection: Connection, dependency_id: int) -> Reference | None:
-    """Whose edge it is, for the check of permissions; None when there is none."""
+def listed(
+    connection: Connection, view: View, *, limit: int = 50, cursor: str | None = None
+) -> tuple[list[Declared], str | None]:
+    """The edges that stand, of consumers in the view, oldest first; and the cursor to go on. Errors: `CursorError`."""
     c = tables.dependency.c
-    query = select(c.consumer).where(c.id == dependency_id, c.withdrawn_at.is_(None))
-    found: str | None = connection.execute(query).scalar()
-    return None if found is None else parse(found)
+    after = 0 if cursor is None else paging.read(cursor)[1]
+    names = [name for name, registry in registry_names(connection).items() if view.sees(registry)]
+    query = select(tables.dependency).where(
+        c.withdrawn_at.is_(None), c.consumer_registry.in_(names), c.id > after
+    )
+    rows = connection.execute(query.order_by(c.id).limit(limit + 1)).all()
+    page = [_declared(row) for row in rows[:limit]]
+    return page, paging.write(page[-1].consumer, page[-1].id) if len(rows) > limit else None
 
 
-def _tell(connection: Connection, action: Action, principal: str, row: Any) -> int:
+def _allowed(connection: Connection, principal: Principal, registry: str) -> None:
+    principal.require(Permission.DECLARE, registry_names(connection).get(registry), f"registry {registry}")
+
+
+def _tell(connection: Connection, action: Action, principal: Principal, row: Any) -> int:
     registry = registry_names(connection)[row.consumer_registry]
     batch = Batch()
     details: Mapping[str, Any] = {"dependency": row.id, "provider": row.provider, "kind": row.kind}
-    commitments = batch.withhold({"note": row.note or None}, subject=principal)
+    commitments = batch.withhold({"note": row.note or None}, subject=principal.id)
     entry = Entry(
         action=action,
-        actor=principal,
+        actor=principal.id,
         ref=row.consumer,
         registry=row.consumer_registry,
         details=details,

@@ -16,7 +16,7 @@ from federation.graph.answers import (
     Source,
     Unresolved,
 )
-from federation.graph.impact import unresolved
+from federation.graph.impact import gaps, unresolved
 from federation.graph.names import Registry, named, registries
 from federation.graph.resolve import chunks
 from federation.graph.rows import Array
@@ -42,17 +42,19 @@ def dependencies(
         snapshot, np.array(subject.nodes), snapshot.up, visibility(view.registry_ids, snapshot), depth
     )
     kinds = snapshot.nodes["kind"][found.node]
-    items = np.flatnonzero((found.parent >= 0) & ~np.isin(kinds, CONNECTORS))
-    items = items[np.argsort(found.distance[items], kind="stable")]
+    items = upstream(connection, snapshot, found)
     open_ends = waiting(connection, view, found.node[kinds == NodeKind.VERSION].tolist(), known)
     begin = 0 if cursor is None else paging.read(cursor)[1]
     end = min(begin + limit, len(items))
-    page = _page(connection, found, items[begin:end], known)
-    whole = all(known[i].current for i in known if view.sees(i)) and not found.cut
+    page = listed(connection, found, items[begin:end], known)
+    missing = gaps(known, view, cut=found.cut)
+    if open_ends:
+        missing.append("something is needed that nobody has: see `unresolved`")
     return DependenciesAnswer(
         ref=subject.ref,
         scope="all" if view.registry_ids is None else "visible",
-        complete=whole and not open_ends,
+        complete=not missing,
+        incomplete=missing,
         note="" if view.registry_ids is None else RESTRICTED,
         counts=_counts(kinds[items], len(open_ends)),
         dependencies=page,
@@ -72,7 +74,31 @@ def _counts(kinds: Array, open_ends: int) -> DependencyCounts:
     )
 
 
-def _page(connection: Connection, found: Closure, items: Array, known: dict[int, Registry]) -> list[Needed]:
+def upstream(connection: Connection, snapshot: Snapshot, found: Closure) -> Array:
+    """Indices in the closure of everything that is an answer: nearest first, versions before what else there is.
+
+    What belongs to no registry goes by name: its id would tell whether a hidden registry spoke of it before.
+    """
+    kinds = snapshot.nodes["kind"][found.node]
+    items = np.flatnonzero((found.parent >= 0) & ~np.isin(kinds, CONNECTORS))
+    names = names_of_things(
+        connection, found.node[items[snapshot.nodes["registry"][found.node[items]] == 0]].tolist()
+    )
+    alphabetical = {node: place for place, node in enumerate(sorted(names, key=lambda node: names[node]), 1)}
+    rank = np.array([alphabetical.get(node, 0) for node in found.node[items].tolist()], np.int32)
+    return items[np.lexsort((rank, found.distance[items]))]
+
+
+def names_of_things(connection: Connection, nodes: Collection[int]) -> dict[int, tuple[int, str]]:
+    """Kind and name of datasets, commits and digests."""
+    node = tables.node.c
+    query = select(node.id, node.kind, node.name)
+    rows = (row for part in chunks(nodes) for row in connection.execute(query.where(node.id.in_(part))))
+    return {row.id: (row.kind, row.name) for row in rows}
+
+
+def listed(connection: Connection, found: Closure, items: Array, known: dict[int, Registry]) -> list[Needed]:
+    """These indices of the closure with names, paths and who says so."""
     paths = [[int(found.node[step]) for step in found.path(index)] for index in items.tolist()]
     names = named(connection, {node for path in paths for node in path}, known)
     stops = [[node for node in path if node in names] for path in paths]

@@ -78,17 +78,22 @@ def sketch(
     nodes = {index: int(found.closure.node[index]) for index in sorted(indices)}
     names = named(connection, nodes.values(), known)
     breaking = set(found.items[: LIMIT * 2][found.breaks[: LIMIT * 2]].tolist())
-    boxes = {
-        f"n{index}": Box(
-            names[node],
-            start=bool(found.closure.parent[index] < 0),
-            breaks=index in breaking,
-            live=bool(snapshot.nodes["live"][node]),
-        )
+    drawn = sorted(
+        (int(found.closure.distance[index]), names[node].ref, index)
         for index, node in nodes.items()
         if node in names
+    )
+    keys = {nodes[index]: f"n{place}" for place, (_, _, index) in enumerate(drawn)}
+    boxes = {
+        keys[nodes[index]]: Box(
+            names[nodes[index]],
+            start=bool(found.closure.parent[index] < 0),
+            breaks=index in breaking,
+            live=bool(snapshot.nodes["live"][nodes[index]]),
+        )
+        for _, _, index in drawn
     }
-    arrows = _arrows(snapshot, {node: f"n{index}" for index, node in nodes.items() if node in names})
+    arrows = _arrows(snapshot, keys)
     starts = [key for key, box in boxes.items() if box.start][:1]
     for place, (team, count) in enumerate(_folded(snapshot, left, known)[: max(limit - len(boxes), 0)]):
         key = f"t{place}"
@@ -123,13 +128,13 @@ def _arrows(snapshot: Snapshot, keys: Mapping[int, str]) -> list[tuple[str, str,
         return []
     consumer, kind, origin = snapshot.down.neighbours(listed)
     inside = np.isin(consumer, listed)
-    return [
+    return sorted(
         (keys[provider], keys[taker], kind_word(sort))
         for provider, taker, sort in zip(
             listed[origin[inside]].tolist(), consumer[inside].tolist(), kind[inside].tolist(), strict=True
         )
-        if sort != EdgeKind.SAME_ARTIFACT or provider < taker
-    ]
+        if sort != EdgeKind.SAME_ARTIFACT or keys[provider] < keys[taker]
+    )
 
 
 def _folded(snapshot: Snapshot, left: Array, known: dict[int, Registry]) -> list[tuple[str, int]]:

@@ -5,17 +5,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from sqlalchemy import Connection, Engine
 
 from federation.access import View
 from federation.database import reading
 from federation.graph import drawing, paging
-from federation.graph.answers import DependenciesAnswer, ImpactAnswer
-from federation.graph.blast import blast
-from federation.graph.dependencies import dependencies
-from federation.graph.impact import impact
+from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed
+from federation.graph.blast import blast, of_closure
+from federation.graph.dependencies import dependencies, listed, upstream
+from federation.graph.impact import Page, impact
 from federation.graph.insights import InsightAnswer, insights
 from federation.graph.names import registries
+from federation.graph.rows import Array
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.subject import (
     Action,
@@ -26,8 +28,11 @@ from federation.graph.subject import (
     by_dataset,
     by_reference,
 )
-from federation.graph.walk import visibility
+from federation.graph.walk import Closure, closure, visibility
 from federation.references import Reference
+
+LOT = 1000
+"""Rows that an export reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +112,56 @@ class Graph:
             subject = by_reference(connection, view, ref, selector=False)
             return dependencies(connection, snapshot, view, subject, depth=depth, limit=limit, cursor=cursor)
 
-    def insights(self, view: View, name: str, *, limit: int = 50) -> InsightAnswer:
-        """One of the top lists. Errors: `UnknownInsightError`, `DamagedError`, `DatabaseError`."""
+    def impact_rows(
+        self,
+        view: View,
+        question: Question,
+        action: Action = "change",
+        *,
+        to: str | None = None,
+        depth: int | None = None,
+    ) -> Iterator[list[Affected]]:
+        """Everybody that is affected, in lots, as of one moment. Errors as for `impact`, before the first lot."""
+        _check(depth, 1)
+        with self._open() as (connection, snapshot):
+            subject = question.subject(connection, view, selector=action == "move-alias")
+            lots = Fates(connection, view, registries(connection)).of(subject, action, to)
+            found = blast(snapshot, subject.nodes, lots, visibility(view.registry_ids, snapshot), depth)
+
+        def read() -> Iterator[list[Affected]]:
+            for begin in range(0, len(found.items), LOT):
+                with reading(self._engine) as connection:
+                    page = Page(connection, snapshot, view, registries(connection), found, lots)
+                    yield page.between(begin, min(begin + LOT, len(found.items)))
+
+        return read()
+
+    def dependency_rows(
+        self, view: View, ref: Reference, *, depth: int | None = None
+    ) -> Iterator[list[Needed]]:
+        """Everything upstream, in lots, as of one moment. Errors as for `impact`, before the first lot."""
+        found, items, _ = self._upstream(view, ref, depth)
+
+        def read() -> Iterator[list[Needed]]:
+            for begin in range(0, len(items), LOT):
+                with reading(self._engine) as connection:
+                    yield listed(connection, found, items[begin : begin + LOT], registries(connection))
+
+        return read()
+
+    def _upstream(self, view: View, ref: Reference, depth: int | None) -> tuple[Closure, Array, Snapshot]:
+        _check(depth, 1)
+        with self._open() as (connection, snapshot):
+            subject = by_reference(connection, view, ref, selector=False)
+            visible = visibility(view.registry_ids, snapshot)
+            found = closure(snapshot, np.array(subject.nodes), snapshot.up, visible, depth)
+            return found, upstream(connection, snapshot, found), snapshot
+
+    def insights(self, view: View, name: str, *, limit: int = 50, cursor: str | None = None) -> InsightAnswer:
+        """One of the top lists. Errors: `UnknownInsightError`, `CursorError`, `DamagedError`, `DatabaseError`."""
         _check(None, limit)
         with self._open() as (connection, snapshot):
-            return insights(connection, snapshot, view, name, limit)
+            return insights(connection, snapshot, view, name, limit, cursor)
 
     def drawing(
         self,
@@ -131,6 +181,17 @@ class Graph:
             fates = Fates(connection, view, known).of(subject, action, to)
             found = blast(snapshot, subject.nodes, fates, visibility(view.registry_ids, snapshot), depth)
             return drawing.dot(drawing.sketch(connection, snapshot, found, known), link)
+
+    def dependencies_drawing(
+        self, view: View, ref: Reference, *, depth: int | None = None, link: str | None = None
+    ) -> str:
+        """Everything upstream as DOT, at most 200 boxes. Errors as for `impact`."""
+        found, items, snapshot = self._upstream(view, ref, depth)
+        with reading(self._engine) as connection:
+            known = registries(connection)
+            return drawing.dot(
+                drawing.sketch(connection, snapshot, of_closure(snapshot, found, items), known), link
+            )
 
     def bill(self, view: View, ref: Reference, *, depth: int | None = None) -> str:
         """What a version is made of, as CycloneDX JSON. Errors: `UnknownSubjectError`, `ImpactQuestionError`."""

@@ -47,15 +47,18 @@ def impact(
     found = blast(snapshot, subject.nodes, lots, visibility(reach.registry_ids, snapshot), depth)
     own = own_endpoints(connection, reach, subject, known)
     unresolved = [] if everything else naming(connection, view, subject, known)
-    page = _Page(connection, snapshot, view, known, found, lots, subject)
+    missing = gaps(known, reach, cut=found.closure.cut, nameless=everything)
+    if unresolved:
+        missing.append("something unknown of this name is needed by others: see `unresolved`")
+    page = Page(connection, snapshot, view, known, found, lots)
     items, next_cursor = ([], None) if everything else page.read(limit, cursor)
-    whole = all(known[i].current for i in known if reach.sees(i)) and not found.closure.cut
     return ImpactAnswer(
         ref=subject.ref,
         action=action,
         to=to,
         scope="all" if reach.registry_ids is None else "visible",
-        complete=whole and not unresolved,
+        complete=not missing,
+        incomplete=missing,
         note="" if reach.registry_ids is None else RESTRICTED,
         severity=_gravest(snapshot, found, own),
         counts=_counts(found, known),
@@ -65,6 +68,20 @@ def impact(
         unresolved=unresolved,
         next_cursor=next_cursor,
     )
+
+
+def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = False) -> list[str]:
+    """Why an answer over these registries may not be everything, one line each."""
+    stale = sorted(
+        registry.name for key, registry in known.items() if view.sees(key) and not registry.current
+    )
+    found = ["`depth` ended the walk while there was more"] if cut else []
+    if stale and nameless:
+        found.append("a registry has not been read whole and lately")
+    elif stale:
+        named_ones = ", ".join(stale[:10]) + (f" and {len(stale) - 10} more" if len(stale) > 10 else "")
+        found.append(f"not read whole and lately: {named_ones}")
+    return found
 
 
 def own_endpoints(
@@ -118,7 +135,7 @@ def by_team(snapshot: Snapshot, found: Blast, known: dict[int, Registry]) -> lis
     return listed[:TEAMS_SHOWN]
 
 
-class _Page:
+class Page:
     """Some of the affected, with names."""
 
     def __init__(
@@ -129,7 +146,6 @@ class _Page:
         known: dict[int, Registry],
         found: Blast,
         lots: Lots,
-        subject: Subject,
     ) -> None:
         self._connection = connection
         self._snapshot = snapshot
@@ -137,11 +153,16 @@ class _Page:
         self._known = known
         self._found = found
         self._lots = lots
-        self._subject = subject
 
     def read(self, limit: int, cursor: str | None) -> tuple[list[Affected], str | None]:
+        """Those after the cursor, and the cursor after them. Errors: `CursorError`."""
         begin = paging.begin(cursor, self._place)
         end = min(begin + limit, len(self._found.items))
+        items = self.between(begin, end)
+        return items, paging.follow([item.ref for item in items], end, len(self._found.items))
+
+    def between(self, begin: int, end: int) -> list[Affected]:
+        """Those from place `begin` to before `end`; ones whose registry was forgotten meanwhile are left out."""
         indices = self._found.items[begin:end].tolist()
         paths = [
             [int(self._found.closure.node[i]) for i in self._found.closure.path(index)] for index in indices
@@ -160,7 +181,7 @@ class _Page:
             reason = fate[1].reason if fate else self._reason(indices[place - begin], path, names)
             index = indices[place - begin]
             items.append(self._item(name, index, breaks, reason, via, served.get(name.version_id, [])))
-        return items, paging.follow([item.ref for item in items], end, len(self._found.items))
+        return items
 
     def _item(
         self, name: Named, index: int, breaks: bool, reason: str, via: list[str], served: list[Endpoint]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, select
 from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_model, decode_version
-from federation.graph import tables
+from federation.graph import paging, tables
 from federation.graph.dependencies import unknown_to
 from federation.graph.links import chain, cycles, levels, links
 from federation.graph.names import Named, Registry, named, registries
@@ -21,6 +21,8 @@ from federation.graph.walk import closure, visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage, kind_word
 
 REFS_SHOWN = 20
+DEEPEST = 10_000
+"""How far a list can be paged."""
 CANDIDATES = 50
 """How many of the most depended on are followed all the way to find single points of failure."""
 
@@ -52,6 +54,7 @@ class InsightAnswer:
     scope: str
     total: int
     items: list[InsightItem]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ def duplicates(sight: Sight) -> Found:
     """Artifacts that several teams keep: the digest, how many versions hold it (`value`), and which (`refs`)."""
     teams = sight.teams()
     held = {d: v for d, v in _held(sight).items() if len({int(teams[n]) for n in v}) > 1}
-    lines = sorted(((d, len(v), "", v) for d, v in held.items()), key=lambda line: (-line[1], line[0]))
+    lines = sorted(((d, len(v), "", v) for d, v in held.items()), key=lambda line: (-line[1], line[3]))
     return len(lines), sight.items(lines[: sight.limit])
 
 
@@ -218,7 +221,7 @@ def findings(sight: Sight) -> Found:
         (knot[0], len(knot), "cycle", knot[1:]) for knot in cycles(depends)
     ]
     registry = sight.snapshot.nodes["registry"]
-    for digest, held in sorted(_held(sight).items()):
+    for digest, held in sorted(_held(sight).items(), key=lambda item: item[1]):
         if len({int(registry[n]) for n in held}) > 1:
             lines.append((digest, len(held), "claimed by several registries", held))
     lines += _on_the_gone(sight)
@@ -265,12 +268,27 @@ INSIGHTS: Mapping[str, Callable[[Sight], Found]] = {
 
 
 def insights(
-    connection: Connection, snapshot: Snapshot, view: View, name: str, limit: int = 50
+    connection: Connection,
+    snapshot: Snapshot,
+    view: View,
+    name: str,
+    limit: int = 50,
+    cursor: str | None = None,
 ) -> InsightAnswer:
-    """One list. Errors: `UnknownInsightError`."""
+    """One list. Errors: `UnknownInsightError`, `CursorError`."""
     make = INSIGHTS.get(name)
     if make is None:
         raise UnknownInsightError(f"there is no list {name[:80]!r}: there are {', '.join(INSIGHTS)}")
-    total, items = make(Sight(connection, snapshot, view, limit, registries(connection)))
-    explains = " ".join((make.__doc__ or "").split())
-    return InsightAnswer(name, explains, "all" if view.registry_ids is None else "visible", total, items)
+    begin = 0 if cursor is None else paging.read(cursor)[1]
+    if begin > DEEPEST:
+        raise paging.CursorError(f"lists are read to their first {DEEPEST} lines")
+    total, items = make(Sight(connection, snapshot, view, begin + limit, registries(connection)))
+    scope = "all" if view.registry_ids is None else "visible"
+    shown = items[begin:]
+    onward = paging.follow([item.ref for item in shown], begin + limit, min(total, DEEPEST))
+    return InsightAnswer(name, explained(name), scope, total, shown, onward)
+
+
+def explained(name: str) -> str:
+    """What a list says of itself."""
+    return " ".join((INSIGHTS[name].__doc__ or "").split())

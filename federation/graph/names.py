@@ -74,10 +74,13 @@ def named(connection: Connection, nodes: Collection[int], known: Mapping[int, Re
         endpoints = _by_id(connection, _ENDPOINTS, scopes[NodeKind.ENDPOINT])
         for row in rows.values():
             registry = known.get(row.registry_id)
+            # A scope is an id of a table that the kind tells: equal numbers of two tables are no kin.
             if row.kind >= NodeKind.DIGEST:
-                name = _thing(row, registry, endpoints.get(row.scope))
+                endpoint = endpoints.get(row.scope) if row.kind == NodeKind.ENDPOINT else None
+                name = _thing(row, registry, endpoint)
             else:
-                name = _reference(row, registry, versions.get(row.scope), models)
+                version = versions.get(row.scope) if row.kind == NodeKind.VERSION else None
+                name = _reference(row, registry, version, models)
             if name is not None:
                 found[row.id] = name
     return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from federation.graph.rows import Array
 from federation.graph.snapshot import Direction, Snapshot
-from federation.graph.words import CONNECTORS
+from federation.graph.words import CONNECTORS, NodeKind
 
 _IS_CONNECTOR = np.zeros(256, bool)
 _IS_CONNECTOR[list(CONNECTORS)] = True
@@ -84,8 +84,9 @@ class _Walk:
         return bool(len(self._stops[0]) or len(self._between[0]))
 
     def begin(self, start: Array) -> None:
-        start = np.unique(start).astype(np.int32)
-        start = start[start < len(self._kinds)]
+        if len(start) > 1:
+            start = start[np.sort(np.unique(start, return_index=True)[1])]
+        start = start[start < len(self._kinds)].astype(np.int32)
         if self._visible is not None:
             start = start[self._visible[self._registry[start]]]
         connector = _IS_CONNECTOR[self._kinds[start]]
@@ -99,7 +100,7 @@ class _Walk:
         met = [self._meet(found[~connector], kind[~connector], parent[~connector], distance)]
         between = [
             self._between,
-            self._meet(found[connector], kind[connector], parent[connector], distance - 1),
+            self._pass(found[connector], kind[connector], parent[connector], distance - 1),
         ]
         met += [self._meet(*self._unseen(front), distance) for front in between if len(front[0])]
         self._between = _NOWHERE
@@ -113,6 +114,14 @@ class _Walk:
         if not wanted.all():
             found, kind, origin = found[wanted], kind[wanted], origin[wanted]
         return found, kind, front[1][origin]
+
+    def _pass(self, found: Array, kind: Array, parent: Array, distance: int) -> _Front:
+        """Meet connectors; digests last: a hidden registry may have spoken of one first, so its id tells of that."""
+        digest = self._kinds[found] == NodeKind.DIGEST
+        if digest.any() and not digest.all():
+            order = np.argsort(digest, kind="stable")
+            found, kind, parent = found[order], kind[order], parent[order]
+        return self._meet(found, kind, parent, distance)
 
     def _meet(self, found: Array, kind: Array, parent: Array, distance: int) -> _Front:
         """Add what was found, each node once, through the first that led to it."""

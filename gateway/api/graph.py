@@ -1,38 +1,145 @@
-"""What a version needs, and what breaks if it is touched."""
+"""What a version needs, what breaks if it is touched, edges that people declare, and top lists over the graph."""
 
 from typing import Annotated, Any, Literal
 
-from litestar import get
+import msgspec
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from federation.access import EVERYTHING, Permission, Principal, View
+from federation.database import reading, writing
+from federation.graph import declared, drawing
 from federation.graph.answers import DependenciesAnswer, ImpactAnswer
+from federation.graph.declared import Declared
 from federation.graph.graph import Question
+from federation.graph.insights import INSIGHTS, InsightAnswer, explained
+from gateway.api import formats
+from gateway.api.formats import Format, Table
 from gateway.api.requests import needs, read_reference
+from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
+DECLARE: dict[str, Any] = needs(Permission.DECLARE)
+POSITION = "Waypost-Position"
 Limit = Annotated[int, Parameter(ge=1, le=200)]
 Depth = Annotated[int | None, Parameter(ge=1, le=1000)]
+Drawn = Annotated[Format | None, Parameter(description="instead of the Accept header")]
+Listed = Annotated[Table | None, Parameter(description="instead of the Accept header")]
 ImpactAction = Literal["archive", "delete", "move-alias", "change"]
+DRAWN = ("json", "csv", "dot", "svg")
 
 
-@get("/dependencies/{ref:path}", opt=READ, sync_to_thread=True)
+class DependencyIn(msgspec.Struct, forbid_unknown_fields=True):
+    """An edge to declare: `consumer` needs `provider`, which may be unknown yet; both are references."""
+
+    consumer: str
+    provider: str
+    kind: declared.Kind = "depends_on"
+    note: str = ""
+
+
+class DependencyOut(msgspec.Struct):
+    """A declared edge as it stands. `said_by` is the opaque id of who declared it."""
+
+    id: int
+    consumer: str
+    provider: str
+    kind: str
+    note: str
+    said_by: str
+    created_at: Any
+
+
+class DeclaredOut(msgspec.Struct):
+    """Declared edges, oldest first."""
+
+    dependencies: list[DependencyOut]
+    next_cursor: str | None
+
+
+class InsightOut(msgspec.Struct):
+    """One of the lists there are."""
+
+    name: str
+    explains: str
+
+
+class InsightsOut(msgspec.Struct):
+    """The lists there are."""
+
+    insights: list[InsightOut]
+
+
+@get("/dependencies", opt=READ, sync_to_thread=True)
+def list_dependencies(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    limit: FromQuery[Limit] = 50,
+    cursor: FromQuery[str | None] = None,
+) -> DeclaredOut:
+    """The edges that people declared and that stand, oldest first."""
+    with reading(waypost.engine) as connection:
+        page, next_cursor = declared.listed(connection, view, limit=limit, cursor=cursor)
+    return DeclaredOut([_dependency_out(one) for one in page], next_cursor)
+
+
+@post("/dependencies", opt=DECLARE, sync_to_thread=True)
+def declare_dependency(
+    data: JSONBody[DependencyIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[DependencyOut]:
+    """Declare that one version needs another, or is derived from it. Said again it is the same edge, with 200."""
+    consumer, provider = read_reference(data.consumer), read_reference(data.provider)
+    with writing(waypost.engine) as connection:
+        made = declared.declare(connection, principal, consumer, provider, data.kind, data.note)
+    if made.position is None:
+        return Response(_dependency_out(made), status_code=200)
+    waypost.wake.tell("worker", everywhere=True)
+    return Response(_dependency_out(made), status_code=201, headers={POSITION: str(made.position)})
+
+
+@delete("/dependencies/{ref:path}", opt=DECLARE, status_code=204, sync_to_thread=True)
+def withdraw_dependency(
+    ref: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[None]:
+    """Take a declared edge back; here the address ends in its id."""
+    text = ref.removeprefix("/")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ProblemError(
+            400, "invalid-request", "an edge is taken back by its id, a number: GET /dependencies lists them"
+        )
+    with writing(waypost.engine) as connection:
+        gone = declared.withdraw(connection, principal, int(text))
+    waypost.wake.tell("worker", everywhere=True)
+    return Response(None, status_code=204, headers={POSITION: str(gone.position)})
+
+
+@get("/dependencies/{ref:path}", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)
 def show_dependencies(
+    request: Request[Any, Any, Any],
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
     depth: FromQuery[Depth] = None,
     limit: FromQuery[Limit] = 50,
     cursor: FromQuery[str | None] = None,
-) -> DependenciesAnswer:
-    """What a version is made from or needs, upstream, nearest first."""
-    return waypost.graph.dependencies(view, read_reference(ref), depth=depth, limit=limit, cursor=cursor)
+    format: FromQuery[Drawn] = None,  # noqa: A002  the name in the query
+) -> Response[DependenciesAnswer]:
+    """What a version is made from or needs, upstream, nearest first. CSV has everything, whatever `limit`."""
+    reference, form_asked = read_reference(ref), formats.chosen(request, format, DRAWN)
+    if form_asked == "csv":
+        lots = waypost.graph.dependency_rows(view, reference, depth=depth)
+        return formats.table(formats.NEEDED, (map(formats.needed_row, lot) for lot in lots))
+    if form_asked != "json":
+        return _drawn(waypost.graph.dependencies_drawing(view, reference, depth=depth), form_asked)
+    found = waypost.graph.dependencies(view, reference, depth=depth, limit=limit, cursor=cursor)
+    return Response(found, headers=formats.VARY)
 
 
-@get("/impact/{ref:path}", opt=READ, sync_to_thread=True)
+@get("/impact/{ref:path}", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)
 def show_impact(
+    request: Request[Any, Any, Any],
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
@@ -41,22 +148,20 @@ def show_impact(
     depth: FromQuery[Depth] = None,
     limit: FromQuery[Limit] = 50,
     cursor: FromQuery[str | None] = None,
-) -> ImpactAnswer:
-    """What breaks and what is affected downstream if a version is archived, deleted or changed, or an alias moves."""
-    return waypost.graph.impact(
-        principal.view,
-        Question(ref=read_reference(ref)),
-        action,
-        to=to,
-        depth=depth,
-        limit=limit,
-        cursor=cursor,
-        everything=sees_everything(principal),
-    )
+    format: FromQuery[Drawn] = None,  # noqa: A002  the name in the query
+) -> Response[ImpactAnswer]:
+    """What breaks and what is affected downstream if a version is archived, deleted or changed, or an alias moves.
+
+    CSV has everything, whatever `limit`; DOT and SVG draw at most 200 and count what is folded.
+    """
+    question = Question(ref=read_reference(ref))
+    asked = formats.chosen(request, format, DRAWN)
+    return _impact(waypost, principal, question, asked, action, to, depth, limit, cursor)
 
 
-@get("/impact", opt=READ, sync_to_thread=True)
+@get("/impact", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)
 def show_impact_of_source(
+    request: Request[Any, Any, Any],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
     dataset: FromQuery[str | None] = None,
@@ -64,16 +169,46 @@ def show_impact_of_source(
     depth: FromQuery[Depth] = None,
     limit: FromQuery[Limit] = 50,
     cursor: FromQuery[str | None] = None,
-) -> ImpactAnswer:
-    """What learned from a dataset, or was made by a code commit."""
-    return waypost.graph.impact(
-        principal.view,
-        Question(dataset=dataset, commit=commit),
+    format: FromQuery[Drawn] = None,  # noqa: A002  the name in the query
+) -> Response[ImpactAnswer]:
+    """What learned from a dataset (`name` or `name#digest`), or was made by a code commit (7 or more characters)."""
+    question = Question(dataset=dataset, commit=commit)
+    asked = formats.chosen(request, format, DRAWN)
+    return _impact(waypost, principal, question, asked, "change", None, depth, limit, cursor)
+
+
+def _impact(
+    waypost: Waypost,
+    principal: Principal,
+    question: Question,
+    form: str,
+    action: ImpactAction,
+    to: str | None,
+    depth: int | None,
+    limit: int,
+    cursor: str | None,
+) -> Response[Any]:
+    view, graph = principal.view, waypost.graph
+    if form == "csv":
+        lots = graph.impact_rows(view, question, action, to=to, depth=depth)
+        return formats.table(formats.AFFECTED, (map(formats.affected_row, lot) for lot in lots))
+    if form != "json":
+        return _drawn(graph.drawing(view, question, action, to=to, depth=depth), form)
+    found = graph.impact(
+        view,
+        question,
+        action,
+        to=to,
         depth=depth,
         limit=limit,
         cursor=cursor,
         everything=sees_everything(principal),
     )
+    return Response(found, headers=formats.VARY)
+
+
+def _drawn(dot: str, form: str) -> Response[Any]:
+    return formats.text(drawing.svg(dot) if form == "svg" else dot, form)
 
 
 def sees_everything(principal: Principal) -> bool:
@@ -81,4 +216,52 @@ def sees_everything(principal: Principal) -> bool:
     return principal.view != EVERYTHING and principal.may(Permission.IMPACT_GLOBAL)
 
 
-HANDLERS = [show_dependencies, show_impact, show_impact_of_source]
+@get("/bom/{ref:path}", opt=READ, sync_to_thread=True, media_type="application/vnd.cyclonedx+json")
+def show_bill(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    depth: FromQuery[Depth] = None,
+) -> str:
+    """What a version is made of, with everything upstream and licences: a CycloneDX bill of materials (ML-BOM)."""
+    return waypost.graph.bill(view, read_reference(ref), depth=depth)
+
+
+@get("/insights", opt=READ, sync_to_thread=False)
+def list_insights() -> InsightsOut:
+    """The top lists there are."""
+    return InsightsOut([InsightOut(name, explained(name)) for name in INSIGHTS])
+
+
+@get("/insights/{name:str}", opt=READ, sync_to_thread=True, operation_class=formats.TableOperation)
+def show_insight(
+    request: Request[Any, Any, Any],
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 50,
+    cursor: FromQuery[str | None] = None,
+    format: FromQuery[Listed] = None,  # noqa: A002  the name in the query
+) -> Response[InsightAnswer]:
+    """One of the top lists over the graph, inside your view."""
+    found = waypost.graph.insights(view, name, limit=limit, cursor=cursor)
+    if formats.chosen(request, format, ("json", "csv")) == "csv":
+        return formats.table(formats.INSIGHT, [map(formats.insight_row, found.items)])
+    return Response(found, headers=formats.VARY)
+
+
+def _dependency_out(made: Declared) -> DependencyOut:
+    return DependencyOut(**{name: getattr(made, name) for name in DependencyOut.__struct_fields__})
+
+
+HANDLERS = [
+    list_dependencies,
+    declare_dependency,
+    withdraw_dependency,
+    show_dependencies,
+    show_impact,
+    show_impact_of_source,
+    show_bill,
+    list_insights,
+    show_insight,
+]

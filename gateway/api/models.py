@@ -10,6 +10,7 @@ from federation.access import Permission, View
 from federation.catalogue.diff import diff
 from federation.catalogue.reader import read_model, read_serving, read_timeline, read_version
 from federation.database import reading
+from federation.graph.contracts import compare
 from federation.references import Reference
 from gateway.api.out import (
     DifferenceOut,
@@ -17,6 +18,7 @@ from gateway.api.out import (
     ModelOut,
     TimelineOut,
     VersionOut,
+    contract_out,
     model_out,
     span_out,
     version_out,
@@ -67,12 +69,13 @@ def show_diff(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
 ) -> DiffOut:
-    """What differs between two versions, also of different registries."""
+    """What differs between two versions, also of different registries, and whether one can stand in for the other."""
     references = read_reference(left), read_reference(right)
     with reading(waypost.engine) as connection:
         one, other = (read_version(connection, view, reference) for reference in references)
     found = {name: DifferenceOut(pair.left, pair.right) for name, pair in diff(one, other).items()}
-    return DiffOut(str(one.reference), str(other.reference), found)
+    contract = contract_out(compare(one.schema, other.schema))
+    return DiffOut(str(one.reference), str(other.reference), found, contract)
 
 
 @get("/timeline/{ref:path}", opt=READ, sync_to_thread=True)

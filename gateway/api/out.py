@@ -9,6 +9,7 @@ import msgspec
 from adapters import EndpointRecord, Lineage, Schema
 from federation.catalogue.reader import Model, Serving, Span, Version
 from federation.catalogue.states import RegistryState
+from federation.graph.contracts import Break, Comparison
 from federation.journal.query import Line
 
 
@@ -175,12 +176,25 @@ class DifferenceOut(msgspec.Struct):
     right: Any
 
 
+class ContractOut(msgspec.Struct):
+    """Whether the right version can stand in for the left one, by their schemas.
+
+    `backward`: whoever was built against left can be given right. `forward`: whoever is built against right can be
+    given left. `full`: both; `none`: neither; `unknown`: a schema is not known. The lists say what is in the way.
+    """
+
+    verdict: str
+    backward_breaks: Sequence[Break]
+    forward_breaks: Sequence[Break]
+
+
 class DiffOut(msgspec.Struct):
     """What differs between two versions; equal fields are left out."""
 
     left: str
     right: str
     differences: Mapping[str, DifferenceOut]
+    contract: ContractOut
 
 
 class SyncOut(msgspec.Struct):
@@ -294,6 +308,11 @@ def model_out(model: Model) -> ModelOut:
         url=record.url,
         native=record.native,
     )
+
+
+def contract_out(found: Comparison) -> ContractOut:
+    """A comparison of schemas as JSON."""
+    return ContractOut(found.verdict, found.backward, found.forward)
 
 
 def known_out(known: Version | Model) -> VersionOut | ModelOut:

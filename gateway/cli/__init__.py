@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import access, audit, doctor, graph, models, operations, registries, search, setup, sync
+from gateway.cli import (
+    access,
+    audit,
+    doctor,
+    graph,
+    insights,
+    models,
+    operations,
+    registries,
+    search,
+    setup,
+    sync,
+)
 from gateway.cli.failure import INTERRUPTED, OK, USAGE, report, silence_broken_pipe
 from gateway.cli.invocation import Invocation, hoist
 
@@ -39,6 +51,8 @@ for name, command, panel in (
     ("register", operations.register, CHANGE),
     ("delete", operations.delete, CHANGE),
     ("operations", operations.operations, CHANGE),
+    ("insights", insights.insights, FIND),
+    ("bom", insights.bom, FIND),
     ("sync", sync.sync, RUN),
     ("demo", setup.demo, RUN),
     ("init", setup.init, RUN),
@@ -47,6 +61,7 @@ for name, command, panel in (
     ("doctor", doctor.doctor, RUN),
 ):
     app.command(name, rich_help_panel=panel)(command)
+app.add_typer(insights.dependencies, name="dependencies", rich_help_panel=CHANGE)
 app.add_typer(registries.app, name="registries", rich_help_panel=RUN)
 app.add_typer(audit.app, name="audit", rich_help_panel=PROVE)
 app.add_typer(access.tokens, name="token", rich_help_panel=RUN)

@@ -55,6 +55,10 @@ class Gateway:
         """Read; parameters that are None or empty are left out. Errors: `CommandError`."""
         return self.ask("GET", path, query=query)
 
+    def text(self, path: str, **query: Any) -> str:
+        """Read what is no JSON. Errors: `CommandError`."""
+        return self.fetch("GET", f"{API}{path}", query=query).text
+
     def ask(
         self,
         method: str,

@@ -10,7 +10,17 @@ from gateway.cli.client import connect, of_reference
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.models import Ref
-from gateway.cli.screen import STYLES, console, counted, emit_json, emit_line, emit_table, inert, say
+from gateway.cli.screen import (
+    STYLES,
+    console,
+    counted,
+    emit_json,
+    emit_line,
+    emit_table,
+    emit_text,
+    inert,
+    say,
+)
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -20,6 +30,21 @@ Limit = Annotated[int, typer.Option(min=1, max=200, help="rows on a page")]
 Cursor = Annotated[str, typer.Option(help="go on where a page ended")]
 GRAVER = {"live": 3, "production": 2, "staging": 1, "other": 0, "none": -1}
 FOLD_ABOVE = 20
+"""More affected versions than this are folded by team."""
+SHOWN_PER_TEAM = 3
+
+
+class Export(StrEnum):
+    """A form to hand on."""
+
+    CSV = "csv"
+    DOT = "dot"
+    SVG = "svg"
+
+
+Form = Annotated[
+    Export | None, typer.Option("--format", help="the whole as csv, or drawn (at most 200) as dot or svg")
+]
 
 
 class ImpactAction(StrEnum):
@@ -41,12 +66,21 @@ class Gate(StrEnum):
 
 
 def deps(
-    context: typer.Context, ref: Ref, depth: Depth = None, limit: Limit = 50, cursor: Cursor = ""
+    context: typer.Context,
+    ref: Ref,
+    depth: Depth = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    form: Form = None,
 ) -> None:
     """What a version is made from or needs, nearest first."""
     invocation: Invocation = context.obj
+    path = f"/dependencies/{of_reference(ref)}"
     with connect(invocation) as gateway:
-        found = gateway.get(f"/dependencies/{of_reference(ref)}", depth=depth, limit=limit, cursor=cursor)
+        if form is not None:
+            emit_text(gateway.text(path, depth=depth, format=form.value))
+            return
+        found = gateway.get(path, depth=depth, limit=limit, cursor=cursor)
     if invocation.json:
         emit_json(found)
         return
@@ -67,7 +101,9 @@ def impact(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(help="registry/model:version or …@alias")] = "",
     action: Annotated[ImpactAction, typer.Option(help="what is to be done")] = ImpactAction.CHANGE,
-    to: Annotated[str, typer.Option(help="with move-alias: the version it moves to")] = "",
+    to: Annotated[
+        str, typer.Option(help="move-alias: the version it moves to; change: what it would be like")
+    ] = "",
     dataset: Annotated[str, typer.Option(help="instead of a reference: what learned from this dataset")] = "",
     commit: Annotated[str, typer.Option(help="instead of a reference: what this code commit made")] = "",
     depth: Depth = None,
@@ -75,6 +111,7 @@ def impact(
     cursor: Cursor = "",
     fail_on: Annotated[Gate | None, typer.Option(help="exit with 1 when something so grave is hit")] = None,
     table: Annotated[bool, typer.Option("--table", help="a table in place of the tree")] = False,
+    form: Form = None,
 ) -> int:
     """What breaks and what is affected if a version is archived, deleted or changed, or an alias moves."""
     invocation: Invocation = context.obj
@@ -85,7 +122,11 @@ def impact(
     if ref:
         asked |= {"action": action.value, "to": to}
     with connect(invocation) as gateway:
-        found = gateway.get(path, **asked)
+        found = gateway.get(path, **asked) if form is None or fail_on is not None else {}
+        if form is not None:
+            emit_text(gateway.text(path, **asked, format=form.value))
+    if form is not None:
+        return gate(found, fail_on)
     if invocation.json:
         emit_json(found)
     else:
@@ -143,21 +184,31 @@ def _tree(found: Mapping[str, Any]) -> "Tree":
 
     root = Tree(Text(inert(found["ref"]), "bold"))
     rows: Sequence[Mapping[str, Any]] = found["affected"]
-    if len(rows) > FOLD_ABOVE:
-        for team in dict.fromkeys(one["team"] for one in rows):
-            mine = [one for one in rows if one["team"] == team]
-            broken = sum(one["breaks"] for one in mine)
-            branch = root.add(Text(f"{inert(team)}: {len(mine)} affected, {broken} break"))
-            for one in mine[:3]:
-                branch.add(_leaf(one))
-            if len(mine) > 3:
-                branch.add(Text(f"… {len(mine) - 3} more: --table shows them", "dim"))
+    if found["counts"]["affected"] > FOLD_ABOVE:
+        for team in found["by_team"]:
+            _fold(root, team, [one for one in rows if one["team"] == team["team"]])
         return root
     branches: dict[str, Tree] = {}
     for one in sorted(rows, key=lambda one: one["distance"]):
         above = next((branches[ref] for ref in reversed(one["via"]) if ref in branches), root)
         branches[one["ref"]] = above.add(_leaf(one))
     return root
+
+
+def _fold(root: "Tree", team: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """One team with its exact numbers and the gravest of it that are on this page."""
+    from rich.text import Text
+
+    text = Text(inert(team["team"]), "bold")
+    text.append(f": {team['affected']:,} affected", "not bold")
+    for name, style in (("breaking", "breaks"), ("production", "production"), ("live", "live")):
+        if team[name]:
+            text.append(f", {team[name]:,} {name}", STYLES[style])
+    branch = root.add(text)
+    for one in rows[:SHOWN_PER_TEAM]:
+        branch.add(_leaf(one))
+    if (more := team["affected"] - len(rows[:SHOWN_PER_TEAM])) > 0:
+        branch.add(Text(f"… {more:,} more: --table or --format csv", "dim"))
 
 
 def _leaf(one: Mapping[str, Any]) -> Any:
@@ -179,7 +230,7 @@ def _tell(found: Mapping[str, Any]) -> None:
         say(f"unresolved: {one['consumer']} needs {one['wanted']}, which nobody has")
     if found["note"]:
         say(found["note"])
-    if not found["complete"]:
-        say("this may not be everything: part of the graph is not built yet")
+    for reason in found["incomplete"]:
+        say(f"this may not be everything: {reason}")
     if found.get("next_cursor"):
         say(f"more: --cursor {found['next_cursor']}")

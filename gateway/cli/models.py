@@ -67,6 +67,18 @@ def diff(context: typer.Context, left: Ref, right: Ref) -> None:
     emit_table(("FIELD", found["left"], found["right"]), rows)
     if not rows:
         say(f"{found['left']} and {found['right']} do not differ")
+    _contract(found["left"], found["right"], found["contract"])
+
+
+def _contract(left: str, right: str, contract: Mapping[str, Any]) -> None:
+    """Whether consumers of one can be given the other."""
+    emit_line(f"contract: {contract['verdict']}")
+    for ours, theirs, way in ((left, right, "backward"), (right, left, "forward")):
+        for one in contract[f"{way}_breaks"]:
+            emit_line(
+                f"  not {way}, for who uses {ours} and gets {theirs}: "
+                f"{one['side']} {one['column']}: {one['problem']} ({one['detail']})"
+            )
 
 
 def timeline(context: typer.Context, ref: Ref, as_of: AsOf = "") -> None:

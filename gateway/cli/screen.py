@@ -57,6 +57,13 @@ def emit_line(text: str = "") -> None:
     sys.stdout.write(inert(text) + "\n")
 
 
+def emit_text(text: str) -> None:
+    """Print text as it is, or inert where it meets a terminal."""
+    if sys.stdout.isatty():
+        text = "\n".join(inert(line) for line in text.splitlines()) + "\n"
+    sys.stdout.write(text)
+
+
 def say(message: str) -> None:
     """Tell the person at the terminal something that is not data."""
     sys.stderr.write(inert(message) + "\n")

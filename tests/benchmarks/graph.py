@@ -16,7 +16,7 @@ import rustworkx
 from sqlalchemy import update
 
 from federation import bulk, changes, tables
-from federation.access import EVERYTHING
+from federation.access import EVERYTHING, LOCAL
 from federation.catalogue import codec
 from federation.database import micros, sqlite_module, writing
 from federation.graph import declared
@@ -149,7 +149,7 @@ COLD = """
 import sys, time
 began = time.perf_counter()
 from pathlib import Path
-from federation.access import EVERYTHING
+from federation.access import EVERYTHING, LOCAL
 from federation.database import open_engine
 from federation.graph.graph import Graph, Question
 from federation.references import parse
@@ -202,7 +202,7 @@ def visible(estate: Estate, size: int) -> float:
         consumer, provider = parse(ref(size - 1 - place)), parse(ref(size - 100 - place))
         before = graph.impact(EVERYTHING, Question(provider), "archive").counts.affected
         with writing(estate.engine) as connection:
-            declared.declare(connection, EVERYTHING, "bench", consumer, provider)
+            declared.declare(connection, LOCAL, consumer, provider)
         began = time.perf_counter()
         estate.settle()
         after = graph.impact(EVERYTHING, Question(provider), "archive").counts.affected

@@ -24,10 +24,17 @@ class Chain:
     ranker: VersionRecord
 
 
+TEAMS = {"texts": "a", "ranking": "b", "search": "c"}
+
+
 @pytest.fixture
 def chain(tmp_path: Path) -> Chain:
-    estate = Estate(tmp_path)
-    for name, team in (("texts", "a"), ("ranking", "b"), ("search", "c")):
+    return build(Estate(tmp_path))
+
+
+def build(estate: Estate) -> Chain:
+    """The chain in registries that join for it."""
+    for name, team in TEAMS.items():
         estate.join(name, team)
     encoder = estate.model("encoder", aliases={"champion": "3"})
     third = estate.version(encoder, "3", schema=VECTOR, lineage=CLICKS, stage="Production")

@@ -46,12 +46,13 @@ def migrated() -> bytes:
 class Estate:
     """Some registries on one database. `settle` lets the graph catch up."""
 
-    def __init__(self, folder: Path, engine: Engine | None = None) -> None:
+    def __init__(self, folder: Path, engine: Engine | None = None, files: str = "graph") -> None:
         if engine is None:
             (folder / "waypost.db").write_bytes(migrated())
             engine = open_engine(f"sqlite:///{folder / 'waypost.db'}")
         self.engine = engine
-        self.folder = folder / "graph"
+        self.folder = folder / files
+        self.folder.parent.mkdir(exist_ok=True)
         self.follower = GraphFollower(self.engine, self.folder)
         self.graph = Graph(self.engine, self.folder)
         self.ids: dict[str, int] = {}

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from federation import tables
-from federation.access import EVERYTHING, View
+from federation.access import EVERYTHING, READER, DeniedError, Permission, Principal, View
 from federation.database import reading, writing
 from federation.graph import declared
 from federation.graph.graph import Question
@@ -14,6 +14,7 @@ from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
 from federation.references import parse
 from tests.federation.graph.estate import Estate
 
+SOMEBODY = Principal("u1", "u1", dict.fromkeys((Permission.READ, Permission.DECLARE), EVERYTHING))
 APP, BASE = parse("apps/app:1"), parse("bases/base:1")
 
 
@@ -32,7 +33,7 @@ def declare(
     estate: Estate, consumer: str = str(APP), provider: str = str(BASE), note: str = ""
 ) -> declared.Declared:
     with writing(estate.engine) as connection:
-        made = declared.declare(connection, EVERYTHING, "u1", parse(consumer), parse(provider), note=note)
+        made = declared.declare(connection, SOMEBODY, parse(consumer), parse(provider), note=note)
     estate.settle()
     return made
 
@@ -47,7 +48,7 @@ def test_a_declared_edge_counts_until_it_is_taken_back(estate: Estate) -> None:
     (needed,) = estate.graph.dependencies(EVERYTHING, APP).dependencies
     assert [(s.origin, s.said_by) for s in needed.sources] == [("api", "u1")]
     with writing(estate.engine) as connection:
-        declared.withdraw(connection, EVERYTHING, "u1", made.id)
+        declared.withdraw(connection, SOMEBODY, made.id)
     estate.settle()
     assert dependents(estate) == []
     assert estate.graph.dependencies(EVERYTHING, APP).dependencies == []
@@ -68,8 +69,8 @@ def test_a_tag_and_a_declaration_are_two_sources_of_one_edge(estate: Estate) -> 
     estate.settle()
     again = declare(estate, consumer="apps/other:1")
     with writing(estate.engine) as connection:
-        declared.withdraw(connection, EVERYTHING, "u1", again.id)
-        declared.withdraw(connection, EVERYTHING, "u1", made.id)
+        declared.withdraw(connection, SOMEBODY, again.id)
+        declared.withdraw(connection, SOMEBODY, made.id)
     estate.settle()
     assert dependents(estate) == ["apps/other:1"]
 
@@ -98,14 +99,31 @@ def test_a_consumer_by_alias_is_whatever_the_alias_means(estate: Estate) -> None
 
 
 def test_what_cannot_be_declared_or_taken_back_says_so(estate: Estate) -> None:
-    hidden = View.of([estate.ids["bases"]])
+    view = View.of([estate.ids["bases"]])
+    hidden = Principal("u2", "u2", dict.fromkeys((Permission.READ, Permission.DECLARE), view))
+    reader = Principal("u3", "u3", dict.fromkeys(READER, EVERYTHING))
     made = declare(estate)
     with writing(estate.engine) as connection:
         with pytest.raises(UnknownSubjectError):
-            declared.declare(connection, hidden, "u1", APP, BASE)
+            declared.declare(connection, hidden, APP, BASE)
         with pytest.raises(UnknownSubjectError):
-            declared.withdraw(connection, hidden, "u1", made.id)
+            declared.withdraw(connection, hidden, made.id)
+        with pytest.raises(DeniedError):
+            declared.declare(connection, reader, APP, BASE)
+        with pytest.raises(DeniedError):
+            declared.withdraw(connection, reader, made.id)
         with pytest.raises(ImpactQuestionError, match="itself"):
-            declared.declare(connection, EVERYTHING, "u1", APP, APP)
+            declared.declare(connection, SOMEBODY, APP, APP)
         with pytest.raises(ImpactQuestionError, match="note"):
-            declared.declare(connection, EVERYTHING, "u1", APP, BASE, note="x" * 3000)
+            declared.declare(connection, SOMEBODY, APP, BASE, note="x" * 3000)
+
+
+def test_what_was_declared_is_listed_in_pages_inside_a_view(estate: Estate) -> None:
+    made = [declare(estate, provider=f"bases/base:{n}") for n in range(1, 6)]
+    with writing(estate.engine) as connection:
+        declared.withdraw(connection, SOMEBODY, made[1].id)
+        first, cursor = declared.listed(connection, EVERYTHING, limit=3)
+        second, end = declared.listed(connection, EVERYTHING, limit=3, cursor=cursor)
+        hidden, _ = declared.listed(connection, View.of([estate.ids["bases"]]))
+    assert [one.id for one in first + second] == [made[place].id for place in (0, 2, 3, 4)]
+    assert (end, hidden) == (None, [])

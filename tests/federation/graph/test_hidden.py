@@ -23,6 +23,8 @@ SEEN, HIDDEN = ("va", "vb"), ("ha", "hb")
 MODELS, VERSIONS, ALIASES = ("x", "y"), ("1", "2"), ("live", "next")
 CLOCK = re.compile(rb'"(first|last)_seen_at":"[^"]*"')
 
+DATASETS = (("clicks", None), ("clicks", "d1"), ("clicks", "d2"), ("views", None))
+
 
 @dataclass(frozen=True)
 class Step:
@@ -90,7 +92,7 @@ class Told:
             stage=rng.choice([None, "Staging", "Production"]),
             artifact_digest=rng.choice([None, "sha256:aa", "sha256:bb"]),
             lineage=Lineage(
-                datasets=(Dataset(rng.choice(["clicks", "views"])),) if rng.random() < 0.3 else (),
+                datasets=tuple(Dataset(*rng.choice(DATASETS)) for _ in range(rng.randrange(3))),
                 commit=rng.choice([None, None, "c0ffee0", "c0ffee1"]),
             ),
         )
@@ -117,6 +119,7 @@ class Told:
                 )
             if (ref := question.ref) is not None:
                 yield f"dependencies {ref}", self._try(lambda r=ref: graph.dependencies(self.view, r))
+                yield f"drawn {ref}", self._try(lambda r=ref: graph.dependencies_drawing(self.view, r))
         for name in INSIGHTS:
             yield name, self._try(lambda n=name: graph.insights(self.view, n))
 

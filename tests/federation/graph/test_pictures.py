@@ -10,7 +10,6 @@ import pytest
 from federation.access import EVERYTHING, View
 from federation.graph.drawing import LIMIT, svg
 from federation.graph.graph import Question
-from federation.graph.tree import tree
 from federation.references import parse
 from tests.federation.graph.chain import Chain
 from tests.federation.graph.estate import Estate
@@ -80,22 +79,6 @@ def test_hostile_names_stay_inert(crowd: Estate) -> None:
     drawn = svg(dot)
     assert "<script" not in drawn
     ET.fromstring(drawn)
-
-
-def test_a_small_tree_follows_the_paths(chain: Chain) -> None:
-    root = tree(chain.estate.graph.impact(EVERYTHING, ENCODER, "archive"))
-    assert root.text == "texts/encoder:3"
-    assert {branch.text for branch in root.branches} == {"ranking/ranker:5", "texts/encoder@champion"}
-    ranker = next(branch for branch in root.branches if branch.item)
-    assert [branch.text for branch in ranker.branches] == ["search/search-blend:7"]
-
-
-def test_a_large_tree_folds_by_team(crowd: Estate) -> None:
-    root = tree(crowd.graph.impact(EVERYTHING, Question(parse("bases/base:1")), "delete"))
-    assert [(b.text, b.team and b.team.affected, b.team and b.team.breaking) for b in root.branches] == [
-        (f"team r{n}", 100, 100) for n in range(3)
-    ]
-    assert {len(b.branches) for b in root.branches} <= {0, 3}
 
 
 def test_without_graphviz_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

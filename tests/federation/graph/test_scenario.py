@@ -96,9 +96,9 @@ def test_upstream_lists_everything_it_is_made_of(chain: Chain) -> None:
     assert [(n.ref, n.kind, n.distance) for n in found.dependencies] == [
         ("ranking/ranker:5", "version", 1),
         ("texts/encoder:3", "version", 2),
+        ("run:texts/r1", "run", 3),
         ("dataset:clicks#d1", "dataset", 3),
         ("commit:0123456789abcdef", "commit", 3),
-        ("run:texts/r1", "run", 3),
     ]
     assert found.dependencies[0].sources[0].origin == "tag"
     assert found.dependencies[1].via == ["ranking/ranker:5"]
@@ -151,3 +151,22 @@ def test_questions_that_make_no_sense_say_so(chain: Chain) -> None:
     ):
         with pytest.raises(ImpactQuestionError):
             graph.impact(EVERYTHING, Question(parse(ref)), action, to=to)  # type: ignore[arg-type]
+
+
+def test_a_selector_is_called_after_its_own_model_whatever_ids_meet(chain: Chain) -> None:
+    estate = chain.estate
+    base = estate.model("base")
+    estate.put("texts", base, *(estate.version(base, str(n)) for n in range(1, 20)))
+    user = estate.model("user")
+    wanted = " ".join(["texts/base", *(f"texts/base:{n}" for n in range(1, 20))])
+    estate.put("ranking", user, estate.version(user, "1", tags={"depends_on": wanted}))
+    estate.settle()
+    found = estate.graph.impact(EVERYTHING, Question(parse("texts/base")), "delete")
+    up = estate.graph.dependencies(EVERYTHING, parse("ranking/user:1"))
+    told = {ref for hit in found.affected for ref in hit.via} | {
+        ref for needed in up.dependencies for ref in needed.via
+    }
+    assert told <= {"texts/base", "texts/encoder@champion"}
+    dot = estate.graph.drawing(EVERYTHING, Question(parse("texts/base")), "delete")
+    assert 'label="texts/base"' in dot
+    assert "texts/encoder" not in dot

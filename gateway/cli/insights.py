@@ -1,0 +1,128 @@
+"""`waypost insights`, `bom` and `dependencies`: top lists, bills of materials, and edges that people declare."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.client import connect, of_reference
+from gateway.cli.graph import Cursor, Depth, Limit
+from gateway.cli.invocation import Invocation
+from gateway.cli.models import Ref
+from gateway.cli.screen import emit_json, emit_line, emit_table, emit_text, say, when
+
+dependencies = typer.Typer(
+    help="Edges that no backend can say: declare, list, take back.", no_args_is_help=True
+)
+
+
+class Kind(StrEnum):
+    """What a declared edge says."""
+
+    DEPENDS_ON = "depends_on"
+    DERIVED_FROM = "derived_from"
+
+
+def insights(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="which list; none: what lists there are")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="lines")] = 20,
+    cursor: Cursor = "",
+    csv: Annotated[bool, typer.Option("--csv", help="as CSV")] = False,
+) -> None:
+    """Top lists over the graph: most depended on, deepest chains, orphans, findings and others."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        path = f"/insights/{of_reference(name)}" if name else "/insights"
+        if csv and name:
+            emit_text(gateway.text(path, limit=limit, cursor=cursor, format="csv"))
+            return
+        found = gateway.get(path, limit=limit if name else None, cursor=cursor)
+    if invocation.json:
+        emit_json(found)
+        return
+    if not name:
+        emit_table(("LIST", "SHOWS"), [(one["name"], one["explains"]) for one in found["insights"]])
+        return
+    emit_line(f"{found['total']:,} {found['name']}: {found['explains']}")
+    rows = [
+        (one["value"], one["ref"], one["stage"], one["team"], one["detail"], one["refs"])
+        for one in found["items"]
+    ]
+    emit_table(("", "OF", "STAGE", "TEAM", "DETAIL", "WITH"), rows)
+    if found["next_cursor"]:
+        say(f"more: --cursor {found['next_cursor']}")
+
+
+def bom(
+    context: typer.Context,
+    ref: Ref,
+    depth: Depth = None,
+    output: Annotated[Path | None, typer.Option(help="write it to this file")] = None,
+) -> None:
+    """The bill of materials of a version with everything upstream, as CycloneDX JSON (ML-BOM)."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.text(f"/bom/{of_reference(ref)}", depth=depth)
+    if output is None:
+        emit_text(found + "\n")
+        return
+    output.write_text(found + "\n", encoding="utf-8")
+    say(f"written: {output}")
+
+
+@dependencies.command("declare")
+def declare(
+    context: typer.Context,
+    consumer: Annotated[str, typer.Argument(help="the version that needs the other")],
+    provider: Annotated[str, typer.Argument(help="what it needs: a version, alias, stage or model")],
+    kind: Annotated[Kind, typer.Option(help="what the edge says")] = Kind.DEPENDS_ON,
+    note: Annotated[str, typer.Option(help="why, for people")] = "",
+) -> None:
+    """Declare that one version needs another."""
+    invocation: Invocation = context.obj
+    body = {"consumer": consumer, "provider": provider, "kind": kind.value, "note": note}
+    with connect(invocation) as gateway:
+        made = gateway.ask("POST", "/dependencies", body=body)
+    if invocation.json:
+        emit_json(made)
+        return
+    emit_line(f"{made['id']}: {made['consumer']} {made['kind']} {made['provider']}")
+
+
+@dependencies.command("list")
+def show(context: typer.Context, limit: Limit = 50, cursor: Cursor = "") -> None:
+    """The declared edges that stand, oldest first."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/dependencies", limit=limit, cursor=cursor)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (
+            one["id"],
+            one["consumer"],
+            one["kind"],
+            one["provider"],
+            when(one["created_at"]),
+            one["said_by"],
+            one["note"],
+        )
+        for one in found["dependencies"]
+    ]
+    emit_table(("ID", "CONSUMER", "KIND", "PROVIDER", "SINCE", "BY", "NOTE"), rows)
+    if found["next_cursor"]:
+        say(f"more: --cursor {found['next_cursor']}")
+
+
+@dependencies.command("withdraw")
+def withdraw(
+    context: typer.Context, dependency: Annotated[int, typer.Argument(help="the id of the edge")]
+) -> None:
+    """Take a declared edge back."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        gateway.ask("DELETE", f"/dependencies/{dependency}")
+    say(f"taken back: {dependency}")
