@@ -13,7 +13,7 @@ import anyio
 import msgspec
 from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, Parameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 
@@ -113,7 +113,7 @@ class OperationsOut(msgspec.Struct):
 @put("/versions/{ref:path}", opt=CHANGE, status_code=202)
 async def set_stage(
     ref: FromPath[str],
-    data: StageIn,
+    data: JSONBody[StageIn],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
     key: Key = None,
@@ -128,7 +128,7 @@ async def set_stage(
 @put("/models/{ref:path}", opt=CHANGE, status_code=202)
 async def set_alias(
     ref: FromPath[str],
-    data: AliasIn,
+    data: JSONBody[AliasIn],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
     key: Key = None,
@@ -163,7 +163,7 @@ async def remove_alias_or_model(
 @patch("/versions/{ref:path}", opt=needs(Permission.TAG), status_code=202)
 async def set_version_tags(
     ref: FromPath[str],
-    data: TagsIn,
+    data: JSONBody[TagsIn],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
     key: Key = None,
@@ -182,7 +182,7 @@ async def set_version_tags(
 @patch("/models/{ref:path}", opt=needs(Permission.TAG), status_code=202)
 async def set_model_tags(
     ref: FromPath[str],
-    data: TagsIn,
+    data: JSONBody[TagsIn],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
     key: Key = None,
@@ -213,7 +213,7 @@ async def delete_version(
 @post("/registries/{name:str}/versions", opt=needs(Permission.REGISTER), status_code=202)
 async def register_version(
     name: FromPath[str],
-    data: VersionIn,
+    data: JSONBody[VersionIn],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
     key: Key = None,
