@@ -15,7 +15,7 @@ from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from gateway import docs
+from gateway import docs, sign_in
 from gateway.api import access, audit, graph, health, models, operations, registries, search, witness
 from gateway.api.requests import (
     check_address,
@@ -84,7 +84,7 @@ def create_app(
         *witness.HANDLERS,
     ]
     api = Router(API, route_handlers=handlers)
-    outside: list[Any] = [api, *health.HANDLERS, *docs.HANDLERS]
+    outside: list[Any] = [api, *health.HANDLERS, *docs.HANDLERS, *sign_in.HANDLERS]
     app = Litestar(
         route_handlers=outside,
         lifespan=[lifespan],
@@ -105,7 +105,9 @@ def create_app(
     hosts = frozenset(waypost.settings.server.allowed_hosts)
     return Front(
         app,
-        authenticate=Authentication("local" if trusted else waypost.settings.auth.mode, waypost.directory),
+        authenticate=Authentication(
+            "local" if trusted else waypost.settings.auth.mode, waypost.directory, waypost.provider
+        ),
         hosts=hosts,
         denials=waypost.denials,
         registry=waypost.metrics,

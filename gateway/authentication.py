@@ -15,6 +15,7 @@ from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
 from federation.identity.credentials import PREFIX
 from federation.identity.directory import CredentialError, Directory, Known
+from gateway.oidc import Provider, ProviderError
 from gateway.problems import ProblemError, explain
 
 COOKIE = "__Host-waypost"
@@ -26,12 +27,12 @@ OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in")
 
 
 class Authentication:
-    """Turns requests into principals. `of_jwt` reads bearer tokens of an identity provider, where there is one."""
+    """Turns requests into principals. Bearer tokens are ours, or those of an identity provider where there is one."""
 
-    def __init__(self, mode: str, directory: Directory, of_jwt: Callable[[str], Known] | None = None) -> None:
+    def __init__(self, mode: str, directory: Directory, provider: Provider | None = None) -> None:
         self._mode = mode
         self._directory = directory
-        self._of_jwt = of_jwt
+        self._provider = provider
 
     async def __call__(self, scope: Scope) -> Principal:
         """Who asks; `ANONYMOUS` for who shows nothing. Errors: `ProblemError` 401, 403 or 503."""
@@ -63,9 +64,13 @@ class Authentication:
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             raise unauthenticated("send `Authorization: Bearer TOKEN`")
-        if secret.startswith(PREFIX) or self._of_jwt is None:
-            return await self._known(secret, self._directory.of_token)
-        return await self._known(secret, self._of_jwt)
+        is_ours = self._provider is None or secret.startswith(PREFIX)
+        return await self._known(secret, self._directory.of_token if is_ours else self._of_provider)
+
+    def _of_provider(self, secret: str) -> Known:
+        assert self._provider is not None
+        person, until = self._provider.verify_bearer(secret)
+        return self._directory.of_person(person, secret, until)
 
     async def _known(self, secret: str, ask: Callable[[str], Known]) -> Principal:
         known = self._directory.recall(secret)
@@ -74,7 +79,7 @@ class Authentication:
                 known = await asyncio.to_thread(ask, secret)
         except CredentialError as error:
             raise unauthenticated(str(error)) from None
-        except DatabaseError as error:
+        except (DatabaseError, ProviderError) as error:
             raise explain(error) from None
         return known.principal
 

@@ -21,6 +21,7 @@ from federation.graph.insights import UnknownInsightError
 from federation.graph.paging import CursorError
 from federation.graph.rows import DamagedError
 from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
+from federation.identity.directory import CredentialError
 from federation.identity.grants import GrantError
 from federation.identity.tokens import TokenError
 from federation.journal.entry import EntryError
@@ -33,6 +34,7 @@ from federation.registries import RegistryError
 from federation.search.answer import SearchError
 from federation.search.syntax import QuerySyntaxError
 from gateway.api.out import known_out
+from gateway.oidc import ProviderError
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -138,6 +140,8 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
     NothingSignedError: _says(503, "nothing-signed", **{"Retry-After": "1"}),
     SigningError: _says(503, "signing-stopped"),
     EntryError: _says(422, "not-recordable"),
+    CredentialError: _says(401, "unauthenticated"),
+    ProviderError: _says(503, "identity-provider", **{"Retry-After": "30"}),
     DatabaseError: _says(503, "database-unavailable", **{"Retry-After": "2"}),
     ValidationException: lambda error: ProblemError(400, "invalid-request", _validation(error)),
     NotFoundException: lambda error: ProblemError(404, "not-found", "nothing is at this address: see /docs"),

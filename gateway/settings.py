@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,10 @@ from federation.identity.grants import GrantError, GrantSpec
 from federation.identity.grants import check as check_grant
 from federation.registries import RegistrySpec
 
+ASYMMETRIC = frozenset(f"{family}{size}" for family in ("RS", "PS", "ES") for size in (256, 384, 512)) | {
+    "EdDSA"
+}
+"""Signature algorithms whose key can be published; with any other, whoever can check a token could make one."""
 DEFAULT_FILE = Path("waypost.toml")
 PREFIX = "WAYPOST__"
 
@@ -44,6 +49,10 @@ class ServerSettings(Section):
     )
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="addresses whose X-Forwarded-For and -Proto headers are believed"
+    )
+    public_url: str = Field(
+        default="",
+        description="address at which people reach this gateway, for signing in behind a proxy; empty: as asked",
     )
     max_body_kb: int = Field(default=1024, ge=1, description="largest request body that is read, in KiB")
     rate_limit: int = Field(default=0, ge=0, description="requests a minute for one principal; 0: no limit")
@@ -139,6 +148,10 @@ class OidcSettings(Section):
     audience: str = Field(default="", description="audience a token must have; empty: the client id")
     algorithms: tuple[str, ...] = Field(
         default=("RS256", "ES256"), description="signature algorithms that are accepted"
+    )
+    scopes: tuple[str, ...] = Field(
+        default=("openid", "profile"),
+        description="scopes asked for at sign-in; some providers want one for groups",
     )
     groups_claim: str = Field(default="groups", description="claim that lists a person's groups")
 
@@ -296,6 +309,7 @@ def _check(settings: Settings, path: Path) -> None:
         )
     if settings.auth.mode == "oidc" and not (settings.auth.oidc.issuer and settings.auth.oidc.client_id):
         raise SettingsError(f'{path}: auth.mode = "oidc" needs auth.oidc.issuer and auth.oidc.client_id')
+    _check_oidc(settings.auth.oidc, path)
     for number, grant in enumerate(settings.auth.grants):
         try:
             check_grant(grant.spec())
@@ -303,6 +317,18 @@ def _check(settings: Settings, path: Path) -> None:
             raise SettingsError(f"{path}: auth.grants.{number}: {error}") from None
     if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():
         raise SettingsError(f"{path}: plugins: the folder {settings.plugins} does not exist")
+
+
+def _check_oidc(oidc: OidcSettings, path: Path) -> None:
+    issuer = urlsplit(oidc.issuer)
+    if oidc.issuer and issuer.scheme != "https" and not is_loopback(issuer.hostname or ""):
+        raise SettingsError(f"{path}: auth.oidc.issuer must be an https address")
+    refused = sorted(set(oidc.algorithms) - ASYMMETRIC)
+    if refused or not oidc.algorithms:
+        raise SettingsError(
+            f"{path}: auth.oidc.algorithms: {refused[0] if refused else 'none'} cannot be used: name some of "
+            f"{', '.join(sorted(ASYMMETRIC))}"
+        )
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:

@@ -30,6 +30,7 @@ from federation.search.synonyms import Synonyms, SynonymsError
 from federation.search.synonyms import load as load_synonyms
 from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.denials import Denials
+from gateway.oidc import Provider
 from gateway.settings import Settings, SettingsError
 from gateway.wake import Wake
 from gateway.witness import witness
@@ -100,6 +101,14 @@ class Waypost:
     def directory(self) -> Directory:
         """Who may sign in, as this process knows it."""
         return Directory(self.engine, self.settings.auth.default_role)
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """The identity provider, where there is one. Errors: `SettingsError` for a secret that is missing."""
+        if self.settings.auth.mode != "oidc":
+            return None
+        oidc = self.settings.auth.oidc
+        return Provider(oidc, _dereferenced(oidc.client_secret, "auth.oidc.client_secret"))
 
     @cached_property
     def denials(self) -> Denials:

@@ -1,0 +1,194 @@
+"""Signing in with a browser: with a token, or at the identity provider (authorization code with PKCE).
+
+A session's cookie holds a random secret and nothing else; the session itself stands in the database and ends there.
+"""
+
+import asyncio
+import base64
+import binascii
+import html
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from litestar import MediaType, Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from federation.database import writing
+from federation.identity import sessions
+from federation.identity.directory import CredentialError
+from gateway.api.requests import PUBLIC
+from gateway.authentication import COOKIE, session_secret
+from gateway.oidc import Attempt, ProviderError
+from gateway.waypost import Waypost
+
+ATTEMPT_COOKIE = "__Host-waypost-sign-in"
+ATTEMPT_SECONDS = 600
+LONGEST_NEXT = 2000
+PAGE = """<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
+    <title>Sign in · Waypost</title>
+    <link rel="icon" href="data:,">
+    <link rel="stylesheet" href="/static/pico/pico.min.css">
+    <link rel="stylesheet" href="/static/waypost/waypost.css">
+  </head>
+  <body>
+    <main class="container">
+      <h1>Sign in to Waypost</h1>
+      {problem}
+      {provider}
+      <form method="post" action="/sign-in">
+        <input type="hidden" name="next" value="{next}">
+        <label>Token
+          <input type="password" name="token" autocomplete="current-password" spellcheck="false" required>
+        </label>
+        <button type="submit">Sign in with a token</button>
+      </form>
+      <p>An operator makes tokens: <code>waypost token create NAME --role viewer</code></p>
+    </main>
+  </body>
+</html>
+"""
+
+
+@get(
+    ["/sign-in", "/auth/sign-in"],
+    opt=PUBLIC,
+    media_type=MediaType.HTML,
+    include_in_schema=False,
+    sync_to_thread=False,
+)
+def sign_in_page(waypost: NamedDependency[Waypost], next: FromQuery[str] = "/") -> Response[str]:  # noqa: A002
+    """A form for a token, and the way to the identity provider where there is one."""
+    if waypost.settings.auth.mode == "local":
+        return _go("/")
+    return _page(waypost, local_path(next))
+
+
+@post("/sign-in", opt=PUBLIC, media_type=MediaType.HTML, include_in_schema=False)
+async def sign_in_with_token(
+    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]
+) -> Response[str]:
+    """Begin a session with a token."""
+    form = await request.form()
+    target = local_path(str(form.get("next") or "/"))
+    try:
+        secret = await asyncio.to_thread(_begin_with_token, waypost, str(form.get("token") or "").strip())
+    except CredentialError as error:
+        return _page(waypost, target, f"This token does not let you in: {error}", 401)
+    return _go(target, _cookie(COOKIE, secret, waypost.settings.auth.session_hours * 3600))
+
+
+@get("/auth/login", opt=PUBLIC, include_in_schema=False, sync_to_thread=True)
+def begin_sign_in(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    next: FromQuery[str] = "/",  # noqa: A002
+) -> Response[str]:
+    """Send the browser to the identity provider."""
+    if waypost.provider is None:
+        return _go("/sign-in")
+    attempt = Attempt.new()
+    values = [attempt.state, attempt.nonce, attempt.verifier, local_path(next)]
+    kept = base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+    address = waypost.provider.sign_in_url(attempt, _redirect(request, waypost))
+    return _go(address, _cookie(ATTEMPT_COOKIE, kept, ATTEMPT_SECONDS))
+
+
+@get("/auth/callback", opt=PUBLIC, media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=True)
+def end_sign_in(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    code: FromQuery[str] = "",
+) -> Response[str]:
+    """Take the browser back from the identity provider and begin its session."""
+    provider = waypost.provider
+    kept = _kept(request.cookies.get(ATTEMPT_COOKIE, ""))
+    state = request.query_params.get("state", "")
+    if provider is None or kept is None or not secrets.compare_digest(kept[0].state, state) or not code:
+        return _page(waypost, "/", "This sign-in was not begun here or took too long: begin again", 401)
+    attempt, target = kept
+    try:
+        person = provider.redeem(code, attempt, _redirect(request, waypost))
+    except (CredentialError, ProviderError) as error:
+        status = 401 if isinstance(error, CredentialError) else 503
+        return _page(waypost, target, f"Signing in failed: {error}", status)
+    life = timedelta(hours=waypost.settings.auth.session_hours)
+    with writing(waypost.engine) as connection:
+        secret = sessions.begin_as_person(connection, person, life)
+    return _go(target, _cookie(COOKIE, secret, life.total_seconds()), _cookie(ATTEMPT_COOKIE, "", 0))
+
+
+@post("/auth/logout", opt=PUBLIC, include_in_schema=False, sync_to_thread=True)
+def sign_out(request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]) -> Response[str]:
+    """End the session."""
+    secret = session_secret(dict(request.scope["headers"]))
+    if secret is not None:
+        with writing(waypost.engine) as connection:
+            sessions.end(connection, secret)
+        waypost.access_changed()
+    return _go("/sign-in", _cookie(COOKIE, "", 0))
+
+
+def local_path(target: str) -> str:
+    """A place in this gateway to go on to; anything else is `/`, so that nobody is led away after signing in."""
+    is_local = target.startswith("/") and target[1:2] not in ("/", "\\") and len(target) <= LONGEST_NEXT
+    return target if is_local and target.isprintable() else "/"
+
+
+def _begin_with_token(waypost: Waypost, token: str) -> str:
+    known = waypost.directory.of_token(token)
+    assert known.token_id is not None
+    life = timedelta(hours=waypost.settings.auth.session_hours)
+    with writing(waypost.engine) as connection:
+        return sessions.begin_with_token(
+            connection, known.principal.id, known.token_id, life, known.expires_at
+        )
+
+
+def _redirect(request: Request[Any, Any, Any], waypost: Waypost) -> str:
+    public = waypost.settings.server.public_url.rstrip("/")
+    return f"{public or str(request.base_url).rstrip('/')}/auth/callback"
+
+
+def _kept(cookie: str) -> tuple[Attempt, str] | None:
+    try:
+        state, nonce, verifier, target = json.loads(base64.urlsafe_b64decode(cookie))
+        return Attempt(str(state), str(nonce), str(verifier)), local_path(str(target))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _cookie(name: str, value: str, seconds: float) -> Cookie:
+    return Cookie(
+        name, value=value, max_age=int(seconds), path="/", secure=True, httponly=True, samesite="lax"
+    )
+
+
+def _go(target: str, *cookies: Cookie) -> Response[str]:
+    headers = {"Location": target, "Cache-Control": "no-store"}
+    return Response("", status_code=303, headers=headers, cookies=list(cookies), media_type=MediaType.TEXT)
+
+
+def _page(waypost: Waypost, target: str, problem: str = "", status: int = 200) -> Response[str]:
+    next_ = html.escape(target)
+    text = PAGE.format(
+        problem=f'<p role="alert">{html.escape(problem)}</p>' if problem else "",
+        provider=""
+        if waypost.provider is None
+        else '<p><a role="button" href="/auth/login">Sign in with your organisation</a></p>',
+        next=next_,
+    )
+    return Response(
+        text, status_code=status, media_type=MediaType.HTML, headers={"Cache-Control": "no-store"}
+    )
+
+
+HANDLERS = [sign_in_page, sign_in_with_token, begin_sign_in, end_sign_in, sign_out]

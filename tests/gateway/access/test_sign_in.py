@@ -1,0 +1,186 @@
+"""Signing in with a browser, staying in, and getting out; what a page of another site can do meanwhile: nothing."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from federation.access import LOCAL
+from federation.database import now, writing
+from federation.identity import tables, tokens
+from gateway.authentication import COOKIE
+from gateway.sign_in import ATTEMPT_COOKIE, local_path
+from tests.gateway.access.gate import Gate, gate
+from tests.gateway.access.test_oidc import CONFIG, TEAMS
+from tests.servers.oidc import IdentityProvider, identity_provider
+
+SAME = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+WHOAMI = "/api/v1/whoami"
+
+
+def cookies(answer: httpx.Response) -> SimpleCookie:
+    found = SimpleCookie()
+    for line in answer.headers.get_list("set-cookie"):
+        found.load(line)
+    return found
+
+
+def signed_in(guarded: Gate, token: str) -> dict[str, str]:
+    """The headers of a browser that has signed in with a token."""
+    answer = guarded.ask("POST", "/sign-in", data={"token": token, "next": "/registries"}, headers=SAME)
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["location"] == "/registries"
+    return {"Cookie": f"{COOKIE}={cookies(answer)[COOKIE].value}"}
+
+
+def test_the_cookie_of_a_session_is_kept_from_scripts_and_other_sites(guarded: Gate) -> None:
+    token = guarded.token("ci", ("viewer", "*"))
+    answer = guarded.ask("POST", "/sign-in", data={"token": token}, headers=SAME)
+    cookie = cookies(answer)[COOKIE]
+    assert cookie["secure"]
+    assert cookie["httponly"]
+    assert cookie["samesite"].lower() == "lax"
+    assert cookie["path"] == "/"
+    assert int(cookie["max-age"]) == 8 * 3600
+    assert token not in answer.headers["set-cookie"]
+
+
+def test_a_session_acts_as_its_token_until_signing_out(guarded: Gate) -> None:
+    browser = signed_in(guarded, guarded.token("ci", ("viewer", "team:risk")))
+    assert guarded.ask("GET", WHOAMI, headers=browser).json()["name"] == "ci"
+    out = guarded.ask("POST", "/auth/logout", headers={**browser, **SAME})
+    assert out.status_code == 303
+    assert int(cookies(out)[COOKIE]["max-age"]) == 0
+    assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 401
+
+
+def test_a_session_ends_by_itself(guarded: Gate) -> None:
+    browser = signed_in(guarded, guarded.token("ci", ("viewer", "*")))
+    assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 200
+    with writing(guarded.waypost.engine) as connection:
+        connection.execute(update(tables.session).values(expires_at=now() - timedelta(seconds=1)))
+    guarded.waypost.directory.forget()
+    assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 401
+
+
+def test_a_session_ends_when_its_token_is_revoked(guarded: Gate) -> None:
+    browser = signed_in(guarded, guarded.token("ci", ("viewer", "*")))
+    with writing(guarded.waypost.engine) as connection:
+        tokens.revoke(connection, "ci", LOCAL)
+    guarded.waypost.reload()
+    assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "wp_nothing", "<script>alert(1)</script>"])
+def test_a_token_that_is_none_shows_the_form_again(guarded: Gate, token: str) -> None:
+    answer = guarded.ask("POST", "/sign-in", data={"token": token}, headers=SAME)
+    assert answer.status_code == 401
+    assert "text/html" in answer.headers["content-type"]
+    assert "<script" not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "same-site"},
+        {},
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_changes_nothing_with_the_cookie(guarded: Gate, sent: dict[str, str]) -> None:
+    browser = signed_in(guarded, guarded.token("op", ("operator", "*")))
+    path = "/api/v1/registries/fraud/sync"
+    assert guarded.ask("POST", path, headers={**browser, **sent}).status_code == 403
+    assert guarded.ask("POST", path, headers={**browser, **SAME}).status_code == 202
+
+
+def test_nobody_is_signed_in_by_a_page_of_another_site(guarded: Gate) -> None:
+    token = guarded.token("ci", ("viewer", "*"))
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert guarded.ask("POST", "/sign-in", data={"token": token}, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "",
+        "/a\r\nSet-Cookie: x",
+    ],
+)
+def test_signing_in_leads_nobody_away(target: str) -> None:
+    assert local_path(target) == "/"
+
+
+@pytest.fixture
+def provider() -> Iterator[IdentityProvider]:
+    with identity_provider() as found:
+        yield found
+
+
+@pytest.fixture
+def signed(tmp_path: Path, provider: IdentityProvider) -> Iterator[Gate]:
+    with gate(tmp_path, config=CONFIG.format(issuer=provider.url), teams=TEAMS) as found:
+        yield found
+
+
+def begun(signed: Gate) -> tuple[httpx.Response, str]:
+    """A sign-in that went to the provider and back: the gateway's first answer, and the address to come back to."""
+    begin = signed.ask("GET", "/auth/login?next=/registries")
+    back = httpx.get(begin.headers["location"], trust_env=False).headers["location"]
+    return begin, urlsplit(back)._replace(scheme="", netloc="").geturl()
+
+
+def with_attempt(begin: httpx.Response) -> dict[str, str]:
+    return {"Cookie": f"{ATTEMPT_COOKIE}={cookies(begin)[ATTEMPT_COOKIE].value}"}
+
+
+def test_a_person_signs_in_at_the_provider(signed: Gate) -> None:
+    assert "/auth/login" in signed.ask("GET", "/sign-in").text
+    begin, back = begun(signed)
+    asked = parse_qs(urlsplit(begin.headers["location"]).query)
+    assert asked["code_challenge_method"] == ["S256"]
+    done = signed.ask("GET", back, headers=with_attempt(begin))
+    assert done.status_code == 303, done.text
+    assert done.headers["location"] == "/registries"
+    browser = {"Cookie": f"{COOKIE}={cookies(done)[COOKIE].value}"}
+    assert signed.ask("GET", WHOAMI, headers=browser).json()["roles"] == [
+        {"role": "viewer", "on": "team:risk"}
+    ]
+
+
+def test_a_sign_in_of_another_browser_is_not_finished_here(signed: Gate) -> None:
+    _, back = begun(signed)
+    other = signed.ask("GET", "/auth/login")
+    for headers in ({}, with_attempt(other), {"Cookie": f"{ATTEMPT_COOKIE}=bm9uc2Vuc2U="}):
+        answer = signed.ask("GET", back, headers=headers)
+        assert answer.status_code == 401
+        assert "set-cookie" not in answer.headers
+
+
+def test_a_code_is_redeemed_once_and_only_with_its_verifier(signed: Gate, provider: IdentityProvider) -> None:
+    begin, back = begun(signed)
+    assert signed.ask("GET", back, headers=with_attempt(begin)).status_code == 303
+    assert signed.ask("GET", back, headers=with_attempt(begin)).status_code == 401
+    begin, back = begun(signed)
+    for asked in provider.codes.values():
+        asked["code_challenge"] = "another"
+    assert signed.ask("GET", back, headers=with_attempt(begin)).status_code == 401
+
+
+def test_a_token_of_another_sign_in_is_refused(signed: Gate, provider: IdentityProvider) -> None:
+    begin, back = begun(signed)
+    for asked in provider.codes.values():
+        asked["nonce"] = "another"
+    assert signed.ask("GET", back, headers=with_attempt(begin)).status_code == 401
