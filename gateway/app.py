@@ -16,7 +16,19 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from gateway import docs, sign_in
-from gateway.api import access, audit, graph, health, models, operations, registries, search, witness
+from gateway.api import (
+    access,
+    audit,
+    custody,
+    graph,
+    health,
+    history,
+    models,
+    operations,
+    registries,
+    search,
+    witness,
+)
 from gateway.api.requests import (
     check_address,
     check_permission,
@@ -82,6 +94,8 @@ def create_app(
         *audit.HANDLERS,
         *access.HANDLERS,
         *witness.HANDLERS,
+        *custody.HANDLERS,
+        *history.HANDLERS,
     ]
     api = Router(API, route_handlers=handlers)
     outside: list[Any] = [api, *health.HANDLERS, *docs.HANDLERS, *sign_in.HANDLERS]

@@ -16,6 +16,7 @@ from litestar.types import ExceptionHandlersMap
 from federation.access import DeniedError
 from federation.catalogue.reader import GoneError, UnknownError
 from federation.database import DatabaseError
+from federation.erasure import ErasureError
 from federation.graph.drawing import DrawingError
 from federation.graph.insights import UnknownInsightError
 from federation.graph.paging import CursorError
@@ -28,6 +29,7 @@ from federation.journal.entry import EntryError
 from federation.journal.exporting import NothingSignedError
 from federation.journal.logkey import SigningError
 from federation.journal.proofs import OutsideLogError
+from federation.journal.sealing import SealingError
 from federation.operations.admission import RefusedError
 from federation.references import ReferenceSyntaxError
 from federation.registries import RegistryError
@@ -136,6 +138,8 @@ _MEANINGS: Mapping[type, Callable[[Any], ProblemError]] = {
     GrantError: _says(422, "invalid-grant"),
     TokenError: _says(422, "invalid-token"),
     RegistryError: _says(422, "invalid-registry"),
+    ErasureError: _says(422, "invalid-subject"),
+    SealingError: _says(503, "not-sealed"),
     OutsideLogError: _says(422, "outside-log"),
     NothingSignedError: _says(503, "nothing-signed", **{"Retry-After": "1"}),
     SigningError: _says(503, "signing-stopped"),

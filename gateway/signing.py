@@ -1,16 +1,20 @@
 """The worker's thread that signs checkpoints: soon after something was committed."""
 
 import threading
+import time
+from datetime import timedelta
 
 import structlog
 
-from federation.database import DatabaseError
+from federation.database import DatabaseError, now
 from federation.journal.logkey import NoKeyHereError, SigningError
+from federation.journal.sealing import SealingError, seal_before
 from gateway.waypost import Waypost
 
 log = structlog.get_logger(__name__)
 EVERY = 1.0
 """Seconds between two looks without news."""
+SEAL_EVERY = 3600.0
 AT_MOST = 0.25
 """Seconds between two checkpoints at least."""
 
@@ -23,6 +27,7 @@ class Signing:
         self._news = threading.Event()
         self._stopped = threading.Event()
         self._said = ""
+        self._next_seal = 0.0
         self._thread = threading.Thread(target=self._run, name="signing", daemon=True)
 
     def start(self) -> None:
@@ -44,6 +49,7 @@ class Signing:
         while not self._stopped.is_set():
             self._news.clear()
             self._sign()
+            self._seal()
             if self._stopped.wait(AT_MOST):
                 return
             self._news.wait(EVERY - AT_MOST)
@@ -59,6 +65,22 @@ class Signing:
         else:
             if signed is not None:
                 self._said = ""
+
+    def _seal(self) -> None:
+        """Once an hour, move what is older than `audit.keep_days` into the archive."""
+        days = self._waypost.settings.audit.keep_days
+        if not days or time.monotonic() < self._next_seal:
+            return
+        self._next_seal = time.monotonic() + SEAL_EVERY
+        try:
+            sealed = seal_before(
+                self._waypost.engine, self._waypost.settings.audit.archive, now() - timedelta(days=days)
+            )
+        except (SealingError, DatabaseError) as error:
+            log.error("old entries are not sealed", reason=str(error))
+        else:
+            if sealed is not None:
+                log.info("old entries are sealed", file=str(sealed.file), entries=sealed.end - sealed.first)
 
     def _say(self, error: Exception) -> None:
         if str(error) != self._said:

@@ -80,6 +80,23 @@ def decode_endpoint(body: str) -> EndpointRecord:
     return record
 
 
+def from_json(kind: type[R], body: str) -> R:
+    """A record of this type from its `body`."""
+    record: R = _decoders[kind].decode(body)
+    return record
+
+
+def to_plain(record: Record) -> dict[str, Any]:
+    """A record as plain values."""
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    return plain
+
+
+def from_plain(kind: type[R], plain: Mapping[str, Any]) -> R:
+    """The record that `to_plain` took apart."""
+    return msgspec.convert(plain, kind)
+
+
 def encode_schema(schema: Schema | None) -> str | None:
     """A schema as JSON; None for none."""
     return None if schema is None else _encoder.encode(schema).decode()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
 
 from adapters import EndpointRecord, ModelRecord, Schema, VersionRecord
 from federation import tables
@@ -271,23 +271,53 @@ def _pick(connection: Connection, query: Select[Any], reference: Reference) -> R
     return max(connection.execute(query), key=_age, default=None)
 
 
-def _then(connection: Connection, named: Any, reference: Reference, as_of: datetime) -> Version:
-    """What a reference meant at a time, with the stage and aliases of then. Errors: `UnknownError`."""
+def find_model(connection: Connection, view: View, reference: Reference, at: datetime) -> Row[Any] | None:
+    """The row of the model that had a reference's name at a time."""
+    query = (
+        select(
+            tables.model, _registries.name.label("registry"), _registries.team, _registries.kind.label("kind")
+        )
+        .join(tables.registry, _registries.id == _models.registry_id)
+        .where(*_named(connection, view, reference), _models.first_seen_at <= at)
+        .where(or_(_models.deleted_at.is_(None), _models.deleted_at > at))
+        .order_by(_models.id.desc())
+    )
+    return connection.execute(query.limit(1)).one_or_none()
+
+
+def find_versions(connection: Connection, model_id: int, at: datetime) -> list[Version]:
+    """The versions that a model had at a time, newest first, with the stages and aliases of then."""
+    rows, held = _of_then(connection, _versions.model_id == model_id, at)
+    return [_version(row, held.get(row.id, set())) for row in sorted(rows.values(), key=_age, reverse=True)]
+
+
+def _of_then(
+    connection: Connection, chosen: ColumnElement[bool], as_of: datetime
+) -> tuple[dict[int, Row[Any]], dict[int, set[tuple[str, str]]]]:
+    """The versions there were at a time, and what each held, by id."""
     spans = tables.span.c
     query = _VERSION.where(
-        named,
+        chosen,
         _versions.first_seen_at <= as_of,
         or_(_versions.deleted_at.is_(None), _versions.deleted_at > as_of),
     )
     rows = {row.id: row for row in connection.execute(query)}
     held: dict[int, set[tuple[str, str]]] = {}
-    at_that_time = select(spans.version_id, spans.kind, spans.value).where(
-        spans.version_id.in_(sorted(rows)),
-        spans.began_by <= as_of,
-        or_(spans.ended_by.is_(None), spans.ended_by > as_of),
+    at_that_time = (
+        select(spans.version_id, spans.kind, spans.value)
+        .join(tables.version, _versions.id == spans.version_id)
+        .where(chosen, spans.began_by <= as_of, or_(spans.ended_by.is_(None), spans.ended_by > as_of))
+        .join(tables.model, _models.id == _versions.model_id)
+        .join(tables.registry, _registries.id == _versions.registry_id)
     )
     for version_id, kind, value in connection.execute(at_that_time):
         held.setdefault(version_id, set()).add((kind, value))
+    return rows, held
+
+
+def _then(connection: Connection, named: Any, reference: Reference, as_of: datetime) -> Version:
+    """What a reference meant at a time, with the stage and aliases of then. Errors: `UnknownError`."""
+    rows, held = _of_then(connection, named, as_of)
     wanted: tuple[str, str] | None = None
     if reference.alias is not None:
         wanted = ("alias", reference.alias)

@@ -23,6 +23,7 @@ from federation.catalogue.news import DELETED, Existing, News
 from federation.catalogue.origin import Origin
 from federation.changes import Change
 from federation.database import micros
+from federation.erasure import blanked
 from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.references import Reference, decode_part, encode_part
@@ -70,7 +71,7 @@ class Writer:
     def write(self, records: Sequence[Encoded[Any]]) -> None:
         """Take records in: models, then versions, then endpoints, then what follows from them."""
         by_kind: dict[str, dict[str, Encoded[Any]]] = {"model": {}, "version": {}, "endpoint": {}}
-        for encoded in records:
+        for encoded in blanked(self.connection, records):
             by_kind[encoded.record.key.kind][encoded.record.key.native_id] = encoded
         self._models(by_kind["model"])
         self._versions(by_kind["version"])

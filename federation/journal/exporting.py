@@ -39,7 +39,7 @@ class NothingSignedError(Exception):
     """There is no checkpoint yet, so an export would prove nothing."""
 
 
-class _Scope(NamedTuple):
+class Scope(NamedTuple):
     """What an export covers: entries `first` to `end` - 1, and the keys that vouch for them."""
 
     origin: str
@@ -55,9 +55,9 @@ def whole_export(engine: Engine) -> Iterator[bytes]:
     Errors: `NothingSignedError`.
     """
     with reading(engine) as connection:
-        scope = _scope(connection)
+        scope = read_scope(connection)
         before = frontier_at(scope.first, tile_reader(connection)) if scope.first else Frontier()
-        sizes = _spread(connection, scope)
+        sizes = spread(connection, scope)
     yield from whole_lines(engine, scope.origin, scope.keys, before, scope.end, sizes)
 
 
@@ -83,7 +83,7 @@ def bundle(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
     Errors: `NothingSignedError`.
     """
     with reading(engine) as connection:
-        scope = _scope(connection, partial=True)
+        scope = read_scope(connection, partial=True)
         covering = {_covering(connection, rotation.seq) for rotation in scope.rotations}
     sizes = sorted({size for size in covering if size is not None} | {scope.end})
     rotations = [rotation.seq for rotation in scope.rotations]
@@ -185,8 +185,9 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text.lstrip(" ")[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and text else text
 
 
-def _scope(connection: Connection, *, partial: bool = False) -> _Scope:
-    end = newest_size(connection)
+def read_scope(connection: Connection, *, partial: bool = False, end: int | None = None) -> Scope:
+    """What an export up to `end` (None: the newest checkpoint) covers. Errors: `NothingSignedError`."""
+    end = end or newest_size(connection)
     if not end:
         raise NothingSignedError(
             "nothing is signed yet: try again in a second; the gateway's log says why not"
@@ -196,7 +197,7 @@ def _scope(connection: Connection, *, partial: bool = False) -> _Scope:
     announced = [found for found in read_log_keys(connection) if found.seq < end]
     rotations = [found for found in announced[1:] if found.seq >= first]
     keys = [found.key for found in announced if found not in rotations][-1:] + [r.key for r in rotations]
-    return _Scope(read_origin(connection), first, end, [*keys, *read_witness_keys(connection)], rotations)
+    return Scope(read_origin(connection), first, end, [*keys, *read_witness_keys(connection)], rotations)
 
 
 def _covering(connection: Connection, seq: int) -> int | None:
@@ -206,7 +207,7 @@ def _covering(connection: Connection, seq: int) -> int | None:
     return found
 
 
-def _spread(connection: Connection, scope: _Scope) -> list[int]:
+def spread(connection: Connection, scope: Scope) -> list[int]:
     """The checkpoints of a whole export: those needed for trust, and one about every 512 entries."""
     needed = {scope.end, *(_covering(connection, rotation.seq) for rotation in scope.rotations)}
     needed |= set(connection.execute(select(witness.c.size).where(witness.c.key != "")).scalars())

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery
 
 from federation.access import Permission, View
 from federation.catalogue.diff import diff
+from federation.catalogue.past import read_model_then
 from federation.catalogue.reader import read_model, read_serving, read_timeline, read_version
 from federation.database import reading
 from federation.graph.contracts import compare
@@ -35,12 +36,15 @@ def show_model(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
     incarnation: FromQuery[OptionalIdent] = None,
+    as_of: FromQuery[str | None] = None,
 ) -> ModelOut:
     """One model with its versions, newest first. A deleted one answers 410 with what was known, or by
-    `incarnation`.
+    `incarnation`; `as_of` asks for the versions, stages and aliases of then.
     """
-    reference = read_reference(ref)
+    reference, time = read_reference(ref), read_time(as_of, "as_of")
     with reading(waypost.engine) as connection:
+        if time is not None:
+            return model_out(read_model_then(connection, view, reference, time))
         return model_out(read_model(connection, view, reference, incarnation=incarnation))
 
 

@@ -1,5 +1,6 @@
 """`waypost audit`: what happened, and the proof of it."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from gateway.cli.client import API, connect
 from gateway.cli.export import export, signing
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
+from gateway.cli.screen import counted, emit_json, emit_line, emit_table, say, when
 
 app = typer.Typer(help="What happened, and the proof of it.", no_args_is_help=True)
 
@@ -151,6 +152,47 @@ def resume(
         emit_json(found)
         return
     say(f"signing goes on; left behind: {', '.join(found['left'])}")
+
+
+@app.command()
+def erase(
+    context: typer.Context,
+    subject: Annotated[str, typer.Argument(help="a name, an address, or a principal's id, as it is written")],
+    reason: Annotated[str, typer.Option(help="why; erased itself when you are")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Remove a person's values beside the log, in the catalogue and the index. Proofs still hold; cannot be undone."""
+    invocation: Invocation = context.obj
+    if not yes and sys.stdin.isatty() and not typer.confirm(f"Erase {subject} for good?", err=True):
+        raise CommandError("nothing was erased")
+    body = {"subject": subject, **({"reason": reason} if reason else {})}
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", "/audit/erasures", body=body)
+    if invocation.json:
+        emit_json(found)
+        return
+    others = counted(found["others"], "other row")
+    say(f"erased: {counted(found['values'], 'value')}, {counted(found['records'], 'record')}, {others}")
+
+
+@app.command()
+def seal(
+    context: typer.Context,
+    before: Annotated[str, typer.Option(help="entries signed before this time: 2026-05-03")],
+) -> None:
+    """Move old entries with their proofs into an archive file on the gateway's machine."""
+    invocation: Invocation = context.obj
+    with signing(invocation) as gateway:
+        found = gateway.ask("POST", "/audit/seals", body={"before": before})
+    if invocation.json:
+        emit_json(found)
+    elif found["file"] is None:
+        say("no entry is old enough, or too few follow it")
+    else:
+        emit_line(found["file"])
+        say(
+            f"sealed entries {found['first']} to {found['end'] - 1}; next: waypost audit verify {found['file']}"
+        )
 
 
 def _key(text: str) -> Any:

@@ -30,7 +30,7 @@ def show(
     """Everything known of a model or a version; a deleted one is shown as it was last known, with exit code 1."""
     invocation: Invocation = context.obj
     reference = parse(ref)
-    is_model = reference.version is reference.alias is reference.stage is None and not as_of
+    is_model = reference.version is reference.alias is reference.stage is None
     path = f"/{'models' if is_model else 'versions'}/{of_reference(ref)}"
     with connect(invocation) as gateway:
         try:
@@ -91,8 +91,8 @@ def timeline(context: typer.Context, ref: Ref, as_of: AsOf = "") -> None:
         return
     rows = [
         (
-            span["ref"], f"{span['kind']} {span['value']}", _moment(span["began_after"], span["began_by"]),
-            _moment(span["ended_after"], span["ended_by"]) or "now", span["began_actor"], span["source"],
+            span["ref"], f"{span['kind']} {span['value']}", moment(span["began_after"], span["began_by"]),
+            moment(span["ended_after"], span["ended_by"]) or "now", span["began_actor"], span["source"],
         )
         for span in found["spans"]
     ]  # fmt: skip
@@ -101,7 +101,7 @@ def timeline(context: typer.Context, ref: Ref, as_of: AsOf = "") -> None:
         say(f"nothing has held a stage or alias of {found['ref']}" + (" then" if as_of else ""))
 
 
-def _moment(after: str | None, by: str | None) -> str:
+def moment(after: str | None, by: str | None) -> str:
     """A change that was seen by a sync happened between two looks."""
     if not by:
         return ""

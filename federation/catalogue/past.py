@@ -1,0 +1,123 @@
+"""What was then: a model with its versions at a time, and everything that held a stage.
+
+A sync sees intervals, so what held at a time is *certain* where it had begun by then and not yet ended, and only
+*possible* where the time lies inside the interval of its begin or end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, or_, select
+
+from federation import tables
+from federation.access import View
+from federation.catalogue import codec
+from federation.catalogue.reader import Model, UnknownError, find_model, find_versions
+from federation.database import reading
+from federation.references import Reference, decode_part
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that held a stage at a time, with the intervals in which that must have begun and ended.
+
+    `began_after` None: nobody looked before. `ended_by` None: it still holds it.
+    """
+
+    reference: Reference
+    team: str
+    incarnation: int
+    stage: str
+    certain: bool
+    began_after: datetime | None
+    began_by: datetime
+    ended_after: datetime | None
+    ended_by: datetime | None
+    source: str
+    began_actor: str | None
+    ended_actor: str | None
+
+
+def read_model_then(connection: Connection, view: View, reference: Reference, at: datetime) -> Model:
+    """The model a reference named at a time, with the versions, stages and aliases of then; other fields as they
+    are now. Errors: `UnknownError`.
+    """
+    row = find_model(connection, view, reference, at)
+    if row is None:
+        raise UnknownError(reference)
+    versions = find_versions(connection, row.id, at)
+    aliases = {alias: one.record.version for one in reversed(versions) for alias in one.aliases}
+    return Model(
+        id=row.id,
+        registry_id=row.registry_id,
+        registry=row.registry,
+        team=row.team,
+        kind=row.kind,
+        record=replace(codec.decode_model(row.body), aliases=aliases),
+        versions=tuple(versions),
+        first_seen_at=row.first_seen_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+def read_held(
+    connection: Connection,
+    view: View,
+    stage: str,
+    at: datetime,
+    *,
+    registry: str | None = None,
+    team: str | None = None,
+    limit: int = 1000,
+    skip: int = 0,
+) -> list[Held]:
+    """What held a stage at a time, certainly or possibly, by registry and model."""
+    spans, versions = tables.span.c, tables.version.c
+    models, registries = tables.model.c, tables.registry.c
+    begun = or_(spans.began_by <= at, and_(spans.began_after.is_not(None), spans.began_after < at))
+    query = (
+        select(tables.span, versions.version, models.name, registries.name.label("registry"), registries.team)
+        .join(tables.version, versions.id == spans.version_id)
+        .join(tables.model, models.id == spans.model_id)
+        .join(tables.registry, registries.id == spans.registry_id)
+        .where(spans.kind == "stage", spans.value == stage, view.clause(spans.registry_id))
+        .where(begun, or_(spans.ended_by.is_(None), spans.ended_by > at))
+        .order_by(registries.name, models.name, spans.id)
+    )
+    if registry is not None:
+        query = query.where(registries.name == registry)
+    if team is not None:
+        query = query.where(registries.team == team)
+    return [_held(row, at) for row in connection.execute(query.limit(limit).offset(skip))]
+
+
+def every_held(engine: Engine, view: View, stage: str, at: datetime, **chosen: Any) -> Iterator[Held]:
+    """The same without a limit; each page in a transaction of its own, so that a slow reader holds none open."""
+    page, skip = 5000, 0
+    while True:
+        with reading(engine) as connection:
+            found = read_held(connection, view, stage, at, limit=page, skip=skip, **chosen)
+        yield from found
+        if len(found) < page:
+            return
+        skip += page
+
+
+def _held(row: Any, at: datetime) -> Held:
+    not_ended = row.ended_by is None or (row.ended_after is not None and at <= row.ended_after)
+    return Held(
+        Reference(row.registry, decode_part(row.name), decode_part(row.version)),
+        row.team,
+        row.version_id,
+        row.value,
+        row.began_by <= at and not_ended,
+        row.began_after,
+        row.began_by,
+        row.ended_after,
+        row.ended_by,
+        row.source,
+        row.began_actor,
+        row.ended_actor,
+    )

@@ -1,0 +1,119 @@
+"""Retention: old entries move into an archive file that proves itself, instead of being deleted.
+
+The archive is a whole export. Tiles, checkpoints and the entries that announce keys stay, so every proof and every
+later export still holds. Withheld values never go into an archive: they stay beside the log, where they can be erased.
+"""
+
+import hashlib
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select
+
+from federation import tables
+from federation.database import now, reading, writing
+from federation.journal.entry import Action, Entry
+from federation.journal.exporting import Scope, read_scope, spread, whole_lines
+from federation.journal.log import Batch
+from federation.journal.merkle import TILE_WIDTH, Frontier, frontier_at
+from federation.journal.proofs import tile_reader
+from federation.journal.tables import checkpoint, seal
+from federation.journal.verify import verify_export
+
+STAYING = (
+    Action.JOURNAL_STARTED,
+    Action.KEY_CREATED,
+    Action.KEY_ROTATED,
+    Action.WITNESS_ADDED,
+    Action.JOURNAL_SEALED,
+)
+
+
+class SealingError(Exception):
+    """Nothing was moved. One line with the reason."""
+
+
+class Sealed(NamedTuple):
+    """Entries `first` to `end` - 1 stand in `file` now; `digest` is its SHA-256."""
+
+    first: int
+    end: int
+    file: Path
+    digest: bytes
+
+
+def seal_before(engine: Engine, folder: Path, before: datetime, *, actor: str = "system") -> Sealed | None:
+    """Move what was signed before a time into an archive; None where there is nothing to move.
+
+    Errors: `SealingError`, `DatabaseError`.
+    """
+    with reading(engine) as connection:
+        end = _end(connection, before)
+        if end is None:
+            return None
+        scope = read_scope(connection, end=end)
+        start = frontier_at(scope.first, tile_reader(connection)) if scope.first else Frontier()
+        sizes = spread(connection, scope)
+    file = folder / f"{scope.origin}.{scope.first}-{scope.end - 1}.jsonl"
+    digest = _write(file, engine, scope, start, sizes)
+    report = verify_export(file)
+    if not report.ok or report.entries != scope.end - scope.first:
+        raise SealingError(f"the archive does not verify, so nothing was moved: {report.problem}")
+    with writing(engine) as connection:
+        _move(connection, scope, file, digest, actor)
+    return Sealed(scope.first, scope.end, file, digest)
+
+
+def _end(connection: Connection, before: datetime) -> int | None:
+    """The size of the newest checkpoint of before that time whose last tile is full: its leaves are in tiles."""
+    sealed = connection.execute(select(func.max(seal.c.size))).scalar() or 0
+    log = connection.execute(select(tables.head.c.size)).scalar_one()
+    query = (
+        select(checkpoint.c.size)
+        .where(checkpoint.c.size > sealed, checkpoint.c.time < before)
+        .order_by(checkpoint.c.size.desc())
+    )
+    for size in connection.execute(query).scalars():
+        if -(-size // TILE_WIDTH) * TILE_WIDTH <= log:
+            return int(size)
+    return None
+
+
+def _write(file: Path, engine: Engine, scope: Scope, start: Frontier, sizes: list[int]) -> bytes:
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    digest = hashlib.sha256()
+    lines = whole_lines(engine, scope.origin, scope.keys, start, scope.end, sizes, values=False)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as out:
+            for line in lines:
+                digest.update(line)
+                out.write(line)
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(file)
+    except OSError as error:
+        raise SealingError(f"{file} cannot be written: {error.strerror}; nothing was moved") from None
+    return digest.digest()
+
+
+def _move(connection: Connection, scope: Scope, file: Path, digest: bytes, actor: str) -> None:
+    connection.execute(select(tables.head).with_for_update()).one()
+    if (connection.execute(select(func.max(seal.c.size))).scalar() or 0) != scope.first:
+        raise SealingError("another process is sealing as well: try again")
+    entries = tables.journal.c
+    gone = delete(tables.journal).where(
+        entries.seq >= scope.first,
+        entries.seq < scope.end,
+        entries.action.not_in([action.value for action in STAYING]),
+    )
+    connection.execute(gone)
+    connection.execute(
+        insert(seal).values(size=scope.end, first=scope.first, file=str(file), digest=digest, time=now())
+    )
+    batch = Batch()
+    details = {"first": scope.first, "end": scope.end, "file": file.name, "sha256": digest.hex()}
+    batch.record(Entry(action=Action.JOURNAL_SEALED, actor=actor, details=details))
+    batch.append(connection)

@@ -1,0 +1,88 @@
+"""Keeping the journal: erasing a person beside it, and sealing old entries into an archive."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from federation.access import Permission, Principal
+from federation.erasure import erase
+from federation.journal.sealing import seal_before
+from gateway.api.requests import needs, read_time
+from gateway.problems import ProblemError
+from gateway.waypost import Waypost
+
+AUDIT: dict[str, Any] = needs(Permission.AUDIT)
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class ErasureIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Who is erased, as backends write it: a name, an address, or the id of a principal."""
+
+    subject: Text
+    reason: Text | None = None
+
+
+class ErasureOut(msgspec.Struct):
+    """What was blanked: values beside the log, records of the catalogue, principals, notes and operations."""
+
+    values: int
+    records: int
+    others: int
+
+
+class SealIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Entries of before this time are sealed."""
+
+    before: Text
+
+
+class SealOut(msgspec.Struct):
+    """Entries `first` to `end` - 1 stand in an archive on the gateway's machine; all null: there was nothing."""
+
+    first: int | None
+    end: int | None
+    file: str | None
+    sha256: str | None
+
+
+@post("/audit/erasures", opt=AUDIT, sync_to_thread=True, status_code=200)
+def erase_subject(
+    request: Request[Any, Any, Any],
+    data: JSONBody[ErasureIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> ErasureOut:
+    """Remove a person's values beside the log, in the catalogue, native payloads and the index. Proofs still hold;
+    the act itself is an entry.
+    """
+    principal.require(Permission.GRANT, None, "everything")
+    found = erase(
+        waypost.engine,
+        data.subject,
+        actor=principal.id,
+        reason=data.reason,
+        request=request.scope["state"].get("request_id"),
+    )
+    waypost.wake.tell("worker", everywhere=True)
+    return ErasureOut(*found)
+
+
+@post("/audit/seals", opt=AUDIT, sync_to_thread=True, status_code=200)
+def seal_entries(
+    data: JSONBody[SealIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> SealOut:
+    """Move old entries with their proofs into an archive file; what is signed stays provable."""
+    principal.require(Permission.GRANT, None, "everything")
+    before = read_time(data.before, "before")
+    if before is None:
+        raise ProblemError(400, "invalid-request", "before is missing", parameter="before")
+    sealed = seal_before(waypost.engine, waypost.settings.audit.archive, before, actor=principal.id)
+    if sealed is None:
+        return SealOut(None, None, None, None)
+    return SealOut(sealed.first, sealed.end, str(sealed.file), sealed.digest.hex())
+
+
+HANDLERS = [erase_subject, seal_entries]

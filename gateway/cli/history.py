@@ -1,0 +1,48 @@
+"""`waypost production`: everything that was in production then."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from gateway.cli.client import API, connect
+from gateway.cli.invocation import Invocation
+from gateway.cli.models import AsOf, moment
+from gateway.cli.screen import emit_json, emit_table, say
+
+
+def production(
+    context: typer.Context,
+    as_of: AsOf = "",
+    stage: Annotated[
+        Literal["production", "staging", "archived"], typer.Option(help="what was held")
+    ] = "production",
+    registry: Annotated[str, typer.Option(help="of this registry only")] = "",
+    team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
+    csv: Annotated[bool, typer.Option("--csv", help="everything as CSV")] = False,
+) -> None:
+    """Everything that was in production then, in every registry; since and until as intervals, in UTC."""
+    invocation: Invocation = context.obj
+    asked = {"as_of": as_of, "stage": stage, "registry": registry, "team": team}
+    with connect(invocation) as gateway:
+        if csv:
+            answer = gateway.fetch("GET", f"{API}/production", query={**asked, "format": "csv"})
+            sys.stdout.write(answer.text)
+            return
+        found = gateway.get("/production", **asked)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (
+            one["ref"], one["team"], moment(one["began_after"], one["began_by"]),
+            moment(one["ended_after"], one["ended_by"]) or "now", one["began_actor"],
+            "" if one["certain"] else "perhaps",
+        )
+        for one in found["versions"]
+    ]  # fmt: skip
+    emit_table(("VERSION", "TEAM", "SINCE", "UNTIL", "BY", ""), rows)
+    if not rows:
+        say(f"nothing is known to have been in {stage}" + (" then" if as_of else ""))
+    if found["next_cursor"]:
+        say("there are more: --csv writes all of them")

@@ -1,0 +1,69 @@
+"""What was in production on a day, with the interval in which each change must have happened."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from federation import schema
+from federation.access import EVERYTHING, NOTHING
+from federation.catalogue.past import every_held, read_held, read_model_then
+from federation.catalogue.reader import UnknownError
+from federation.database import open_engine, reading
+from federation.references import parse
+from tests.federation.takings import model, registered, take, version
+
+MAY = datetime(2026, 5, 3, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """`champion` is version 1 from 3 May 12:00 on and moves to version 2 between 15:00 and 16:00."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'past.db'}")
+    schema.migrate(engine)
+    registry = registered(engine)
+    take(engine, registry, [model({"champion": "1"}), version(1)], MAY)
+    take(engine, registry, [version(2)], MAY + 2 * HOUR, MAY + HOUR)
+    take(engine, registry, [model({"champion": "2"})], MAY + 4 * HOUR, MAY + 3 * HOUR)
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        (-1, []),
+        (1, [("fraud/scorer:1", True)]),
+        (3.5, [("fraud/scorer:1", False), ("fraud/scorer:2", False)]),
+        (5, [("fraud/scorer:2", True)]),
+    ],
+)
+def test_what_was_in_production(engine: Engine, hours: float, expected: list[tuple[str, bool]]) -> None:
+    with reading(engine) as connection:
+        found = read_held(connection, EVERYTHING, "production", MAY + hours * HOUR)
+        assert read_held(connection, NOTHING, "production", MAY + hours * HOUR) == []
+    assert sorted((str(one.reference), one.certain) for one in found) == expected
+    assert list(every_held(engine, EVERYTHING, "production", MAY + hours * HOUR)) == found
+
+
+def test_each_change_has_its_interval(engine: Engine) -> None:
+    with reading(engine) as connection:
+        [new] = read_held(connection, EVERYTHING, "production", MAY + 5 * HOUR)
+        [old] = read_held(connection, EVERYTHING, "production", MAY + HOUR)
+    assert (new.began_after, new.began_by, new.ended_by) == (MAY + 3 * HOUR, MAY + 4 * HOUR, None)
+    assert (old.began_after, old.ended_after, old.ended_by) == (None, MAY + 3 * HOUR, MAY + 4 * HOUR)
+
+
+def test_a_model_as_it_was(engine: Engine) -> None:
+    with reading(engine) as connection:
+        early = read_model_then(connection, EVERYTHING, parse("fraud/scorer"), MAY + HOUR)
+        late = read_model_then(connection, EVERYTHING, parse("fraud/scorer"), MAY + 5 * HOUR)
+        with pytest.raises(UnknownError):
+            read_model_then(connection, EVERYTHING, parse("fraud/scorer"), MAY - HOUR)
+        with pytest.raises(UnknownError):
+            read_model_then(connection, NOTHING, parse("fraud/scorer"), MAY + HOUR)
+    assert [(one.record.version, one.stage) for one in early.versions] == [("1", "production")]
+    assert early.record.aliases == {"champion": "1"}
+    assert [(one.record.version, one.stage) for one in late.versions] == [("2", "production"), ("1", "none")]
+    assert late.record.aliases == {"champion": "2"}
