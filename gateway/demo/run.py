@@ -1,6 +1,7 @@
 """`waypost demo`: real servers with the models of the demo, one gateway in front of them, until Ctrl-C."""
 
 import os
+import select
 import shutil
 import signal
 import sys
@@ -28,12 +29,14 @@ from gateway.cli.sync import attached, follow
 from gateway.demo.fill import fill
 from gateway.demo.models import REGISTRIES
 from gateway.demo.servers import Server, ServerStartError, answers, mlflow_server, reserved_port, server
+from gateway.demo.tamper import emit, tamper
 
 SYNC_EVERY = 5
 TRY = (
     ("what is in production against fraud, in any team", "search fraud stage:production"),
     ("one version, whatever its alias means today", "show search/product-ranker@champion"),
     ("what breaks if the search team archives its encoder", "impact search/encoder:3 --action archive"),
+    ("what was in production, everywhere", "production"),
     ("what happened", "audit list --limit 10"),
 )
 
@@ -45,8 +48,9 @@ def run_demo() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="waypost-demo-") as name, ExitStack() as running:
             url = start(Path(name), running)
-            tell(url)
-            wait_for_the_end()
+            database = Path(name) / "waypost.db"
+            tell(url, database)
+            wait_for_the_end(lambda: show_tampering(database, url))
             say("stopping …")
     except ServerStartError as error:
         raise CommandError(str(error), UNREACHABLE) from None
@@ -151,7 +155,7 @@ def steps() -> Iterator[Callable[[str], Callable[..., None]]]:
         yield begin
 
 
-def tell(url: str) -> None:
+def tell(url: str, database: Path) -> None:
     """The address, and what to try, on standard output."""
     here = shutil.which("waypost")
     ours = Path(sys.executable).with_name("waypost")
@@ -160,7 +164,10 @@ def tell(url: str) -> None:
     for what, command in TRY:
         lines += [f"  # {what}", f"  {program} {command} --url {url}", ""]
     lines += ["Change something with MLflow's own client and search again after five seconds.", ""]
-    lines += ["Ctrl-C ends everything."]
+    here_too = f"{short(Path(sys.executable))} -m gateway.demo.tamper {database} {url}"
+    offer = "press Enter here" if sys.stdin.isatty() else "run this in another terminal"
+    lines += [f"Change one row of the audit log behind the gateway's back and watch verify name it: {offer}"]
+    lines += [f"  {here_too}", "", "Ctrl-C ends everything."]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
@@ -170,10 +177,23 @@ def short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def wait_for_the_end() -> None:
-    """Until Ctrl-C or SIGTERM."""
+def show_tampering(database: Path, url: str) -> None:
+    """Change a row of the audit log, and show what the verifier says."""
+    try:
+        tamper(database, url, emit)
+    except CommandError as error:
+        say(str(error))
+
+
+def wait_for_the_end(on_enter: Callable[[], None]) -> None:
+    """Until Ctrl-C or SIGTERM; at a terminal, Enter is answered."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(1.0):
-        pass
+    listens = sys.stdin.isatty()
+    while not ended.wait(0.0 if listens else 1.0):
+        if listens and select.select([sys.stdin], [], [], 0.5)[0]:
+            if not sys.stdin.readline():
+                listens = False
+            else:
+                on_enter()

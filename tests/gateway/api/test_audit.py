@@ -19,6 +19,7 @@ from federation.journal.verify import (
     verify_note,
 )
 from gateway.cli import run
+from gateway.demo.tamper import tamper
 from tests.federation.journal.logs import happen
 from tests.gateway.served import Served, served
 
@@ -141,3 +142,13 @@ def test_another_gateway_countersigns(gateway: Served, tmp_path: Path) -> None:
         assert again.headers["content-type"].startswith("text/x.tlog.size")
         origin = parse_checkpoint(parse_note(note).text).origin
         assert other.client.get(f"/witness/checkpoint/{origin}").content == note + line.content
+
+
+def test_a_row_that_was_tampered_with_is_named(gateway: Served) -> None:
+    happen(gateway.engine, 3)
+    said: list[str] = []
+    tamper(Path(str(gateway.engine.url.database)), gateway.url, said.append)
+    seq = int(said[1].split("seq = ")[1].split()[0])
+    assert f"entry {seq} " in said[2]
+    assert "NOT OK" in said[2]
+    assert "NOT OK" not in said[0]
