@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from adapters import Adapter, BrokenPluginError, Discovered
+from adapters import Adapter, AdapterConfig, BrokenPluginError, Discovered
 from federation import tables
 from federation.changes import Change
 from federation.database import now
@@ -73,16 +73,26 @@ def adapter_class(name: str, kind: str, adapters: Discovered) -> type[Adapter]:
 def open_adapter(name: str, kind: str, config: Mapping[str, Any], adapters: Discovered) -> Adapter:
     """The adapter of a registry, configured, not yet connected. Errors: `RegistryError`, without any secret."""
     adapter = adapter_class(name, kind, adapters)
+    checked = open_config(name, kind, config, adapters)
     try:
-        return adapter(
-            adapter.config_type(**resolve(config, adapter.config_type, f"registries.{name}.config"))
-        )
+        return adapter(checked)
+    except Exception as error:
+        raise RegistryError(
+            f"registry {name}: adapter {kind} cannot be opened: {type(error).__name__}"
+        ) from error
+
+
+def open_config(name: str, kind: str, config: Mapping[str, Any], adapters: Discovered) -> AdapterConfig:
+    """A registry's configuration, its secrets resolved. Errors: `RegistryError`, without any secret."""
+    wanted = adapter_class(name, kind, adapters).config_type
+    try:
+        return wanted(**resolve(config, wanted, f"registries.{name}.config"))
     except SecretError as error:
         raise RegistryError(f"registry {name}: {error}") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "config"
-        known = ", ".join(sorted(adapter.config_type.model_fields))
+        known = ", ".join(sorted(wanted.model_fields))
         hint = f" (known: {known})" if first["type"] == "extra_forbidden" else ""
         raise RegistryError(f"registry {name}: config.{where}: {first['msg'].lower()}{hint}") from None
     except Exception as error:

@@ -20,6 +20,7 @@ from adapters.conformance.checks import CHECKS
 from adapters.conformance.harness import (
     HOSTILE_NAMES,
     HOSTILE_VALUES,
+    RETRIED,
     RETRY_AFTER,
     SUITE_VERSION,
     Fault,
@@ -34,6 +35,7 @@ __all__ = [
     "CHECKS",
     "HOSTILE_NAMES",
     "HOSTILE_VALUES",
+    "RETRIED",
     "RETRY_AFTER",
     "SUITE_VERSION",
     "Check",

@@ -72,6 +72,10 @@ class Fault(Enum):
     """The connection ends in the middle of the answer."""
 
 
+RETRIED = frozenset({Fault.UNREACHABLE, Fault.SILENT, Fault.BROKEN, Fault.THROTTLED, Fault.TRUNCATED})
+"""Faults that an adapter may wait out until its timeout: give adapters made meanwhile a short one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A check that is known to fail. Strict: when it passes, the suite fails until the mark is removed.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from adapters.conformance.harness import Fault, Harness
+from adapters.conformance.harness import RETRIED, Fault, Harness
 from adapters.contract import Adapter, StageField
 from adapters.rest.adapter import RestAdapter
 from adapters.rest.config import RestConfig
@@ -78,10 +78,11 @@ class RestHarness(Harness):
     def __init__(self) -> None:
         self.shelf = Shelf(token=SECRET)
         self.server = serve(self.shelf)
+        self.fault: Fault | None = None
 
     def adapter(self) -> Adapter:
         url = f"http://127.0.0.1:{self.server.server_port}/api"
-        timeout = 0.3 if self.shelf.fault == Fault.SILENT.value else 30.0
+        timeout = 0.3 if self.fault in RETRIED else 30.0
         return RestAdapter(RestConfig(**self.config, url=url, token=SECRET, timeout=timeout))
 
     def put(self, model: str) -> str:
@@ -95,11 +96,11 @@ class RestHarness(Harness):
 
     @contextlib.contextmanager
     def fail_with(self, fault: Fault) -> Iterator[None]:
-        self.shelf.fault = fault.value
+        self.fault, self.shelf.fault = fault, fault.value
         try:
             yield
         finally:
-            self.shelf.fault = ""
+            self.fault, self.shelf.fault = None, ""
 
     def put_model(self, model: str) -> None:
         self.shelf.put_model(model)

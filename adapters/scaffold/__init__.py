@@ -16,7 +16,7 @@ SINGLE_FILE = {
     ),
     "    Record,\n    VersionRecord,": "    Record,\n    StageField,\n    VersionRecord,",
     "from adapters.http import Endpoint, HttpClient\n": (
-        "from adapters.conformance import Fault, Harness\n"
+        "from adapters.conformance import RETRIED, Fault, Harness\n"
         "from adapters.http import Endpoint, HttpClient\n"
         "from adapters.rest.shelf import Shelf, serve\n"
     ),

@@ -24,6 +24,7 @@ from adapters.contract import (
     AdapterConfig,
     BackendInfo,
     Capability,
+    Observer,
     Page,
     Registration,
     Snippet,
@@ -226,6 +227,9 @@ class VertexAdapter(Adapter):
             self._client.finish(method, name=self._place.model(resource, version))
         except NotFoundError:
             return
+
+    def observe(self, observer: Observer) -> None:
+        self._client.observer = observer
 
     def close(self) -> None:
         if self._sweep is not None:

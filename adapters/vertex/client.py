@@ -8,12 +8,14 @@ whether the first one was applied.
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from ipaddress import ip_address
 from typing import Any
 
+from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, InvalidError, TransientError, UnsupportedError
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.failures import clean, translate, translate_credentials
@@ -57,6 +59,7 @@ class VertexClient:
         self._services: dict[str, Any] = {}
         self._secrets = _parts_to_hide(config)
         self._closed = False
+        self.observer: Observer | None = None
 
     @property
     def sdk(self) -> Sdk:
@@ -124,7 +127,23 @@ class VertexClient:
         self.quota.spend()
         name = "".join(part.capitalize() for part in method.split("_"))
         request = getattr(self.sdk.v1, f"{name}Request")(**fields)
-        return getattr(client, method)(request=request, retry=retry, timeout=self.config.timeout)
+        with self._told(f"/{service}Service/{name}"):
+            return getattr(client, method)(request=request, retry=retry, timeout=self.config.timeout)
+
+    @contextmanager
+    def _told(self, path: str) -> Iterator[None]:
+        """Tell the observer of one call, its repeats included, with the HTTP status that its gRPC one stands for."""
+        began, status = time.monotonic(), None
+        try:
+            yield
+            status = 200
+        except Exception as error:
+            code = getattr(error, "code", None)
+            status = int(code) if isinstance(code, int) else None
+            raise
+        finally:
+            if self.observer is not None:
+                self.observer("gRPC", path, status, time.monotonic() - began)
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli import (
     access,
+    adapters,
     audit,
     doctor,
     graph,
@@ -65,6 +66,7 @@ for name, command, panel in (
     app.command(name, rich_help_panel=panel)(command)
 app.add_typer(insights.dependencies, name="dependencies", rich_help_panel=CHANGE)
 app.add_typer(registries.app, name="registries", rich_help_panel=RUN)
+app.add_typer(adapters.app, name="adapters", rich_help_panel=RUN)
 app.add_typer(audit.app, name="audit", rich_help_panel=PROVE)
 app.add_typer(access.tokens, name="token", rich_help_panel=RUN)
 app.add_typer(access.tokens, name="tokens", hidden=True)
