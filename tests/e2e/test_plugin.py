@@ -102,6 +102,6 @@ def test_a_generated_plugin_is_installed_and_its_models_are_found(environment: P
             "Waypost", serve, port=port, log=log, ready=lambda: answers(f"{url}/health/ready"), patience=120
         ):
             command(waypost, "sync", "house", "--url", url, folder=tmp_path)
-            words = [waypost, "search", "churn stage:production", "--url", url, "--json"]
-            found = json.loads(command(*words, folder=tmp_path))
+            words = ["search", "churn stage:production", "--url", url, "--json"]
+            found = json.loads(command(waypost, *words, folder=tmp_path))
     assert [hit["ref"] for hit in found["hits"]] == ["house/churn:2"]
