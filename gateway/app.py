@@ -36,8 +36,9 @@ from gateway.api.requests import (
     provide_view,
     provide_waypost,
 )
-from gateway.authentication import Authentication
-from gateway.front import Front
+from gateway.authentication import SAFE, Authentication
+from gateway.front import Door, Front
+from gateway.limits import check_nesting
 from gateway.logs import configure_logs
 from gateway.problems import HANDLERS, ProblemError
 from gateway.settings import load_settings
@@ -46,6 +47,7 @@ from gateway.waypost import Waypost
 API = "/api/v1"
 POSITION = b"waypost-position"
 PR_SET_PDEATHSIG = 1
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 WAIT = 1.0
 """Seconds a read waits for the followers to pass the position it was sent."""
 
@@ -77,12 +79,15 @@ def create_app(
     Errors: `UndeclaredRouteError`.
     """
 
+    door = Door.open() if trusted else Door.of(waypost.settings.server, waypost.redis_url)
+
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         on_start()
         try:
             yield
         finally:
+            await door.rate.close()
             waypost.close()
 
     handlers: list[Any] = [
@@ -116,13 +121,12 @@ def create_app(
     )
     app.state.waypost = waypost
     require_permissions(app)
-    hosts = frozenset(waypost.settings.server.allowed_hosts)
     return Front(
         app,
         authenticate=Authentication(
             "local" if trusted else waypost.settings.auth.mode, waypost.directory, waypost.provider
         ),
-        hosts=hosts,
+        door=door,
         denials=waypost.denials,
         registry=waypost.metrics,
     )
@@ -131,6 +135,8 @@ def create_app(
 async def before(request: Request[Any, Any, Any]) -> None:
     """Before every handler: the path is sound, and followers have passed the position the caller has seen."""
     check_address(request)
+    if request.method not in SAFE and not request.headers.get("content-type", "").startswith(FORMS):
+        check_nesting(await request.body())
     asked = request.headers.get("waypost-position")
     if asked is None:
         return

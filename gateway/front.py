@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,7 +21,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
 from gateway.denials import Denials
+from gateway.limits import RateLimit, check_headers
+from gateway.origin import ANY, Proxies, check_host, hosts_of
 from gateway.problems import MEDIA_TYPE, Problem, ProblemError, explain
+from gateway.settings import ServerSettings
 
 log = structlog.get_logger("waypost.access")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -36,22 +40,55 @@ HEADERS: list[tuple[bytes, bytes]] = [
 ]
 
 
+POLICY = (
+    b"default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+    b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""What pages may load and run: only files of this gateway, and nothing that stands in the page itself."""
+UNLIMITED = ("/health/", "/static/")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What is checked of a request before anything else. `addresses`: any IP address is answered as Host."""
+
+    hosts: frozenset[str]
+    addresses: bool
+    proxies: Proxies
+    rate: RateLimit
+
+    @classmethod
+    def of(cls, settings: ServerSettings, redis_url: str = "") -> "Door":
+        """As configured."""
+        return cls(
+            hosts_of(settings),
+            settings.host in ANY and not settings.allowed_hosts,
+            Proxies(settings.trusted_proxies),
+            RateLimit(settings.rate_limit, redis_url),
+        )
+
+    @classmethod
+    def open(cls) -> "Door":
+        """For a caller in this process."""
+        return cls(frozenset("*"), True, Proxies(()), RateLimit(0))
+
+
 class Front:
-    """The application with its front. `hosts` are the Host headers that are answered; empty answers any."""
+    """The application with its front."""
 
     def __init__(
         self,
         app: Litestar,
         *,
         authenticate: Authenticate,
-        hosts: frozenset[str],
+        door: Door,
         denials: Denials,
         registry: CollectorRegistry,
     ) -> None:
         self.app = app
         self._authenticate = authenticate
+        self._door = door
         self._denials = denials
-        self._hosts = hosts
         self._requests = Counter(
             "waypost_requests", "Requests answered", ["method", "status"], registry=registry
         )
@@ -66,6 +103,7 @@ class Front:
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         begun, status = time.perf_counter(), 0
+        allowance: list[tuple[bytes, bytes]] = []
 
         async def note(message: Message) -> None:
             nonlocal status
@@ -74,13 +112,17 @@ class Front:
                 if status in (401, 403):
                     await self._note_denial(scope, status)
                 took = f"app;dur={(time.perf_counter() - begun) * 1000:.1f}".encode()
-                extra = [*HEADERS, (b"x-request-id", request_id), (b"server-timing", took)]
+                extra = [*HEADERS, (b"x-request-id", request_id), (b"server-timing", took), *allowance]
+                if not any(name == b"content-security-policy" for name, _ in message["headers"]):
+                    extra.append((b"content-security-policy", POLICY))
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
         try:
-            self._check_host(headers)
-            scope["user"] = await self._authenticate(scope)
+            check_headers(list(scope["headers"]))
+            check_host(headers, self._door.hosts, addresses=self._door.addresses)
+            self._door.proxies.believe(scope, headers)
+            await self._admit(scope, allowance)
         except ProblemError as error:
             await refuse(error, note)
         else:
@@ -98,21 +140,40 @@ class Front:
             request=request_id.decode(),
         )
 
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._door.rate.close()
+
+    async def _admit(self, scope: Scope, allowance: list[tuple[bytes, bytes]]) -> None:
+        """Find out who asks, and count it: for each principal, or for each address of those who are not known."""
+        refused: ProblemError | None = None
+        try:
+            user = await self._authenticate(scope)
+        except ProblemError as error:
+            user, refused = ANONYMOUS, error
+        scope["user"] = user
+        if not scope["path"].startswith(UNLIMITED):
+            caller = user.id if user is not ANONYMOUS else f"address {_client(scope)}"
+            allowed = await self._door.rate.take(caller)
+            if allowed is not None:
+                allowance += allowed.headers()
+                if allowed.left < 0:
+                    detail = f"more than {allowed.limit} requests in a minute: wait {allowed.wait} s"
+                    raise ProblemError(429, "too-many-requests", detail)
+        if refused is not None:
+            raise refused
+
     async def _note_denial(self, scope: Scope, status: int) -> None:
         if status == 401:
-            client = scope.get("client")
-            self._denials.refused(client[0] if client else "unknown")
+            self._denials.refused(_client(scope))
         denied = scope["state"].get("denied")
         if denied is not None and scope.get("user", ANONYMOUS) is not ANONYMOUS:
             await asyncio.to_thread(self._denials.denied, scope["user"], denied, scope["state"]["request_id"])
 
-    def _check_host(self, headers: dict[bytes, bytes]) -> None:
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if self._hosts and name not in self._hosts:
-            raise ProblemError(
-                421, "unknown-host", "this gateway does not answer for that Host: see server.allowed_hosts"
-            )
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "unknown"
 
 
 async def refuse(error: Exception, send: Callable[[Any], Awaitable[None]]) -> None:

@@ -45,7 +45,8 @@ class ServerSettings(Section):
     )
     workers: int = Field(default=1, ge=1, le=64, description="API processes")
     allowed_hosts: tuple[str, ...] = Field(
-        default=(), description="Host headers that are answered; empty: the listening address and localhost"
+        default=(),
+        description="Host headers that are answered; empty: the listening address, public_url and localhost",
     )
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="addresses whose X-Forwarded-For and -Proto headers are believed"
@@ -307,6 +308,13 @@ def _check(settings: Settings, path: Path) -> None:
             f'{path}: auth.mode = "local" gives everybody who can connect every right, and server.host = '
             f'"{settings.server.host}" is open to others: set auth.mode to "token" or "oidc", or host to 127.0.0.1'
         )
+    for proxy in settings.server.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            raise SettingsError(
+                f"{path}: server.trusted_proxies: {proxy[:60]!a} is no address or network"
+            ) from None
     if settings.auth.mode == "oidc" and not (settings.auth.oidc.issuer and settings.auth.oidc.client_id):
         raise SettingsError(f'{path}: auth.mode = "oidc" needs auth.oidc.issuer and auth.oidc.client_id')
     _check_oidc(settings.auth.oidc, path)

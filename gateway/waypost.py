@@ -58,7 +58,12 @@ class Waypost:
     @cached_property
     def wake(self) -> Wake:
         """How processes of this gateway wake each other."""
-        return Wake(self.settings.search.path, _dereferenced(self.settings.redis.url, "redis.url"))
+        return Wake(self.settings.search.path, self.redis_url)
+
+    @cached_property
+    def redis_url(self) -> str:
+        """Where Redis is; empty where it is not used. Errors: `SettingsError`."""
+        return _dereferenced(self.settings.redis.url, "redis.url")
 
     @property
     def owner(self) -> str:

@@ -81,4 +81,5 @@ def gate(
             yield found
         finally:
             runner.run(client.aclose())
+            runner.run(app.close())
             waypost.close()

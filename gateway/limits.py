@@ -1,0 +1,124 @@
+"""What a request may cost: headers, nesting and compression of what is sent, and how many requests a minute."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from gateway.problems import ProblemError
+
+log = structlog.get_logger(__name__)
+MOST_HEADERS = 100
+LARGEST_HEADERS = 32 * 1024
+"""Bytes of all headers together."""
+DEEPEST = 32
+"""Levels of arrays and objects in a body."""
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+WINDOW = 60
+MOST_CALLERS = 50_000
+PAUSE = 5.0
+"""Seconds in which a Redis that failed is not asked."""
+
+
+def check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Refuse headers that are too many or too large, and compressed bodies. Errors: `ProblemError` 431 or 415."""
+    if len(headers) > MOST_HEADERS or sum(len(n) + len(v) for n, v in headers) > LARGEST_HEADERS:
+        raise ProblemError(
+            431,
+            "headers-too-large",
+            f"at most {MOST_HEADERS} headers with {LARGEST_HEADERS // 1024} KiB together are read",
+        )
+    for name, value in headers:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise ProblemError(
+                415, "compressed-body", "compressed bodies are not read: send it without Content-Encoding"
+            )
+
+
+def check_nesting(body: bytes) -> None:
+    """Refuse JSON nested deeper than `DEEPEST`, before it is parsed. Errors: `ProblemError` 400."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return
+    depth = 0
+    for found in TOKENS.finditer(body):
+        mark = found[0]
+        depth += (mark in (b"[", b"{")) - (mark in (b"]", b"}"))
+        if depth > DEEPEST:
+            raise ProblemError(400, "nested-too-deep", f"a body has at most {DEEPEST} levels of nesting")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left to a caller of a window of 60 seconds. `wait`: seconds until there is more."""
+
+    limit: int
+    left: int
+    wait: int
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """As response headers (IETF draft-ietf-httpapi-ratelimit-headers-10)."""
+        policy = f'"minute";q={self.limit};w={WINDOW}'.encode()
+        standing = f'"minute";r={max(0, self.left)};t={self.wait}'.encode()
+        found = [(b"ratelimit-policy", policy), (b"ratelimit", standing)]
+        return found if self.left >= 0 else [*found, (b"retry-after", str(self.wait).encode())]
+
+
+class RateLimit:
+    """Requests a minute for each caller, counted in this process, or in Redis for all of them where it is configured.
+
+    A Redis that does not answer costs nobody a request: this process counts by itself meanwhile.
+    """
+
+    def __init__(self, limit: int, redis_url: str = "") -> None:
+        self.limit = limit
+        self._url = redis_url
+        self._redis: Any = None
+        self._silent_until = 0.0
+        self._window = 0
+        self._counted: dict[str, int] = {}
+
+    async def take(self, caller: str) -> Allowance | None:
+        """Count a request. None where there is no limit; `left` is negative when it is one too many."""
+        if not self.limit:
+            return None
+        now = time.time()
+        window = int(now // WINDOW)
+        used = await self._shared(caller, window) if self._url else None
+        if used is None:
+            used = self._alone(caller, window)
+        return Allowance(self.limit, self.limit - used, WINDOW - int(now % WINDOW))
+
+    async def close(self) -> None:
+        """Give the connection to Redis back."""
+        if self._redis is not None:
+            await self._redis.aclose()
+            self._redis = None
+
+    def _alone(self, caller: str, window: int) -> int:
+        if window != self._window or len(self._counted) >= MOST_CALLERS:
+            self._window, self._counted = window, {}
+        used = self._counted[caller] = self._counted.get(caller, 0) + 1
+        return used
+
+    async def _shared(self, caller: str, window: int) -> int | None:
+        if time.monotonic() < self._silent_until:
+            return None
+        import redis.asyncio  # deferred: only where it is configured
+
+        try:
+            if self._redis is None:
+                self._redis = redis.asyncio.Redis.from_url(
+                    self._url, socket_timeout=0.25, socket_connect_timeout=0.25
+                )
+            key = f"waypost:rate:{window}:{caller}"
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                used, _ = await pipeline.incr(key).expire(key, 2 * WINDOW).execute()
+            return int(used)
+        except (redis.RedisError, OSError) as error:
+            self._redis = None
+            self._silent_until = time.monotonic() + PAUSE
+            log.warning("redis cannot be reached, this process limits by itself", error=str(error))
+            return None

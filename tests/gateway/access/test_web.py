@@ -1,0 +1,137 @@
+"""What the web may do to us: pages run no script of others, hosts and proxies are not believed, costs are limited."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.limits import DEEPEST, MOST_HEADERS, WINDOW, check_nesting
+from gateway.problems import ProblemError
+from tests.gateway.access.gate import Gate, gate
+
+TEAMS = (("fraud", "risk"),)
+LOCAL = "/api/v1/registries"
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    with gate(tmp_path_factory.mktemp("local"), config="", teams=TEAMS) as found:
+        yield found
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Gate]:
+    config = '[server]\nrate_limit = 5\n[auth]\nmode = "token"\n'
+    with gate(tmp_path, config=config, teams=TEAMS) as found:
+        yield found
+
+
+def within_a_window() -> None:
+    """Wait, if a window is about to end: what is counted must fall into one."""
+    left = WINDOW - time.time() % WINDOW
+    if left < 8:
+        time.sleep(left)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/sign-in", "/api/v1/registries", "/nowhere"])
+def test_no_page_runs_what_stands_in_it(guarded: Gate, path: str) -> None:
+    answer = guarded.ask("GET", path)
+    [policy] = answer.headers.get_list("content-security-policy")
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script(?![^>]*\ssrc=)|\son\w+=|style=", answer.text)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "192.0.2.1", "localhost:x:y"])
+def test_only_our_own_hosts_are_answered(local: Gate, host: str) -> None:
+    assert local.ask("GET", LOCAL, headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080"])
+def test_this_machine_is_answered(local: Gate, host: str) -> None:
+    assert local.ask("GET", LOCAL, headers={"Host": host}).status_code == 200
+
+
+def test_headers_without_end_are_refused(local: Gate) -> None:
+    many = {f"x-{number}": "1" for number in range(MOST_HEADERS + 1)}
+    assert local.ask("GET", LOCAL, headers=many).status_code == 431
+    assert local.ask("GET", LOCAL, headers={"x": "y" * 40_000}).status_code == 431
+
+
+def test_a_body_that_is_too_large_compressed_or_nested_is_refused(local: Gate) -> None:
+    path = "/api/v1/registries/fraud/sync"
+    assert local.ask("POST", path, content=b'{"full": true' + b" " * 2_000_000 + b"}").status_code == 413
+    headers = {"Content-Encoding": "gzip"}
+    assert local.ask("POST", path, content=b"\x1f\x8b", headers=headers).status_code == 415
+    for bomb in (b"[" * 400_000, b'{"a":' * 100_000, b'{"full":' + b"[" * 1000 + b"]" * 1000 + b"}"):
+        assert local.ask("POST", path, content=bomb).status_code == 400
+
+
+def test_nesting_is_counted_outside_of_texts() -> None:
+    deep: object = "]]]" * 100
+    for _ in range(DEEPEST):
+        deep = [deep]
+    check_nesting(json.dumps(deep).encode())
+    check_nesting(json.dumps(["[[[{{{" * 100, '"\\"[' * 100]).encode())
+    with pytest.raises(ProblemError):
+        check_nesting(json.dumps([deep]).encode())
+
+
+def test_who_asks_too_often_is_told_how_long_to_wait(limited: Gate) -> None:
+    within_a_window()
+    mine, other = limited.token("a", ("viewer", "*")), limited.token("b", ("viewer", "*"))
+    answers = [limited.ask("GET", LOCAL, token=mine) for _ in range(6)]
+    assert [one.status_code for one in answers] == [200] * 5 + [429]
+    assert answers[0].headers["ratelimit-policy"] == f'"minute";q=5;w={WINDOW}'
+    assert re.fullmatch(r'"minute";r=4;t=\d+', answers[0].headers["ratelimit"])
+    assert 0 < int(answers[5].headers["retry-after"]) <= WINDOW
+    assert limited.ask("GET", LOCAL, token=other).status_code == 200
+    assert limited.ask("GET", "/health/live").status_code == 200
+
+
+def test_guessing_tokens_is_limited_by_address(limited: Gate) -> None:
+    within_a_window()
+    codes = [limited.ask("GET", LOCAL, token=f"wp_{number}").status_code for number in range(6)]
+    assert codes == [401] * 5 + [429]
+
+
+def test_gateways_share_their_limits_through_redis_and_go_on_without(tmp_path: Path, redis_url: str) -> None:
+    within_a_window()
+    config = '[server]\nrate_limit = 4\n[redis]\nurl = "{}"\n[auth]\nmode = "local"\n'
+    folders = [tmp_path / name for name in ("a", "b", "c")]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        gate(folders[0], config=config.format(redis_url), teams=TEAMS) as one,
+        gate(folders[1], config=config.format(redis_url), teams=TEAMS) as two,
+        gate(folders[2], config=config.format("redis://127.0.0.1:9"), teams=TEAMS) as alone,
+    ):
+        codes = [asked.ask("GET", LOCAL).status_code for _ in range(3) for asked in (one, two)]
+        assert codes == [200] * 4 + [429] * 2
+        assert [alone.ask("GET", LOCAL).status_code for _ in range(5)] == [200] * 4 + [429]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "counted"),
+    [
+        ((), "203.0.113.9", "192.0.2.7"),
+        (("192.0.2.0/24",), "203.0.113.9", "203.0.113.9"),
+        (("192.0.2.0/24",), "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (("192.0.2.0/24", "203.0.113.9"), "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+        (("192.0.2.0/24",), "nonsense", "192.0.2.7"),
+        (("198.51.100.0/24",), "203.0.113.9", "192.0.2.7"),
+    ],
+)
+def test_only_a_trusted_proxy_says_for_whom_it_asks(
+    trusted: tuple[str, ...], forwarded: str, counted: str
+) -> None:
+    from gateway.origin import Proxies
+
+    scope = {"client": ("192.0.2.7", 1), "scheme": "http"}
+    headers = {b"x-forwarded-for": forwarded.encode(), b"x-forwarded-proto": b"https"}
+    Proxies(trusted).believe(scope, headers)  # type: ignore[arg-type]
+    assert scope["client"][0] == counted
+    assert (scope["scheme"] == "https") == any(one.startswith("192") for one in trusted)
