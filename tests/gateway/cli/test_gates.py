@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,14 @@ def gitlab() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a runner has: the command on the path, and a gateway that it finds."""
     folder = tmp_path_factory.mktemp("runner")
     program = folder / "bin" / "waypost"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gateway "$@"\n')
     program.chmod(0o755)
-    yield {
+    return {
         "PATH": f"{program.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(Path(__file__).parents[3]),
         "WAYPOST_CONFIG": str(configured(folder)[0]),
@@ -42,13 +41,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     }
 
 
-@pytest.mark.parametrize("commands", [github, gitlab], ids=["github", "gitlab"])
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("commands", "asked", "code"),
     [
-        ({"REF": "texts/encoder:3", "ACTION": "archive", "TO": ""}, 1),
-        ({"REF": "texts/encoder@champion", "ACTION": "move-alias", "TO": "4"}, 0),
+        (github, {"REF": "texts/encoder:3", "ACTION": "archive", "TO": ""}, 1),
+        (gitlab, {"REF": "texts/encoder@champion", "ACTION": "move-alias", "TO": "4"}, 0),
     ],
+    ids=["github", "gitlab"],
 )
 def test_an_example_ends_with_the_verdict(
     commands: Any, asked: dict[str, str], code: int, environment: dict[str, str], tmp_path: Path
