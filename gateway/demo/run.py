@@ -53,7 +53,8 @@ def run_demo() -> int:
             wait_for_the_end(lambda: show_tampering(database, url))
             say("stopping …")
     except ServerStartError as error:
-        raise CommandError(str(error), UNREACHABLE) from None
+        first, *log = str(error).splitlines()
+        raise CommandError(f"{first} {log[-1].strip() if log else ''}".strip(), UNREACHABLE) from None
     say("nothing is left running")
     return 0
 

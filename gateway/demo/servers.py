@@ -100,7 +100,7 @@ def server(
     port: int,
     log: Path,
     ready: Callable[[], bool],
-    patience: float = 60.0,
+    patience: float = 180.0,
     environment: Mapping[str, str] | None = None,
     user: str = "",
     stop_signal: signal.Signals = signal.SIGTERM,
