@@ -67,7 +67,10 @@ def place_of(connection: Connection, registry_id: int, adapters: Discovered) -> 
 
 
 def through_rule(place: Place, version: Version, stage: str, adapters: Discovered) -> tuple[Rule, Wanted]:
-    """How a normalised stage is written: by its first rule that the adapter can set. Errors: `RefusedError`."""
+    """How a normalised stage is written: by its first rule that the adapter can set and that brings it about.
+
+    Errors: `RefusedError`.
+    """
     rules = rules_of(place.row, adapters)
     name = place.row.name
     if stage == "none":
@@ -75,18 +78,21 @@ def through_rule(place: Place, version: Version, stage: str, adapters: Discovere
         raise RefusedError(
             "stage-not-writable", f"none is the absence of every stage, not one to write{held}"
         )
+    stays: tuple[str, str] | None = None
     for rule in rules[stage]:
         wanted = _written(place, rule, version)
         if wanted is None:
             continue
         after, aliases = _simulated(version, wanted)
         found, reason = decide(rules, after, aliases, version.deployed)
-        if found != stage:
-            raise RefusedError(
-                "stage-held",
-                f"{version.reference} would stay {found} because of {reason}: take that away first",
-            )
-        return rule, wanted
+        if found == stage:
+            return rule, wanted
+        stays = stays or (found, reason)
+    if stays is not None:
+        found, reason = stays
+        raise RefusedError(
+            "stage-held", f"{version.reference} would stay {found} because of {reason}: take that away first"
+        )
     known = ", ".join(map(str, rules[stage])) or "none"
     raise RefusedError(
         "stage-not-writable",
