@@ -27,6 +27,7 @@ from gateway.api import (
     operations,
     registries,
     search,
+    snippets,
     witness,
 )
 from gateway.api.requests import (
@@ -40,7 +41,8 @@ from gateway.authentication import SAFE, Authentication
 from gateway.front import Door, Front
 from gateway.limits import check_nesting
 from gateway.logs import configure_logs
-from gateway.problems import HANDLERS, ProblemError
+from gateway.pages import errors, site
+from gateway.problems import ProblemError
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 
@@ -101,9 +103,10 @@ def create_app(
         *witness.HANDLERS,
         *custody.HANDLERS,
         *history.HANDLERS,
+        *snippets.HANDLERS,
     ]
     api = Router(API, route_handlers=handlers)
-    outside: list[Any] = [api, *health.HANDLERS, *docs.HANDLERS, *sign_in.HANDLERS]
+    outside: list[Any] = [api, *site.HANDLERS, *health.HANDLERS, *docs.HANDLERS, *sign_in.HANDLERS]
     app = Litestar(
         route_handlers=outside,
         lifespan=[lifespan],
@@ -114,7 +117,7 @@ def create_app(
         },
         guards=[check_permission],
         before_request=before,
-        exception_handlers=HANDLERS,
+        exception_handlers=errors.HANDLERS,
         openapi_config=docs.DOCS,
         request_max_body_size=waypost.settings.server.max_body_kb * 1024,
         debug=False,

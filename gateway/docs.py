@@ -2,8 +2,9 @@
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from litestar import MediaType, get
+from litestar import MediaType, Request, get
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
@@ -39,7 +40,7 @@ DOCS = OpenAPIConfig(
     title="Waypost",
     version=product_version(),
     description="One API, one search index, one dependency graph and one audit log over every model registry.",
-    path="/",
+    path="/docs/openapi",
     render_plugins=[JsonRenderPlugin(path="/openapi.json")],
     use_handler_docstrings=True,
 )
@@ -51,7 +52,14 @@ def docs_page() -> str:
     return PAGE
 
 
+@get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
+def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The API's description."""
+    return request.app.openapi_schema.to_schema()
+
+
 HANDLERS = [
     docs_page,
+    openapi,
     create_static_files_router("/static", directories=[STATIC], include_in_schema=False, opt=PUBLIC),
 ]

@@ -1,0 +1,55 @@
+"""Errors as pages: what happened in one line, and what to do next."""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from gateway.pages.page import page
+from gateway.problems import ProblemError, explain, handle
+
+HEADS = {
+    400: "This address cannot be read",
+    401: "Sign in first",
+    403: "You may not do this",
+    404: "Nothing is here",
+    405: "This cannot be done here",
+    409: "Something is in the way",
+    410: "This was deleted",
+    412: "It has changed in the meantime",
+    422: "This cannot be done as asked",
+    429: "Too many requests",
+    500: "Something went wrong inside Waypost",
+    503: "Not ready yet",
+}
+
+
+def wants_page(request: Request[Any, Any, Any]) -> bool:
+    """Whether a browser asks, for a page."""
+    api = request.scope["path"].startswith(("/api/", "/health/", "/metrics", "/static/", "/openapi"))
+    return not api and "text/html" in request.headers.get("accept", "")
+
+
+def handle_page(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Litestar's exception handler for everything: a page for a browser, a problem for everybody else."""
+    answer = handle(request, error)
+    return error_page(request, explain(error)) if wants_page(request) else answer
+
+
+def error_page(request: Request[Any, Any, Any], problem: ProblemError) -> Response[str]:
+    """The page of an error."""
+    made = page(
+        request,
+        "error.html",
+        status=problem.status,
+        title=HEADS.get(problem.status, "This did not work"),
+        problem=problem,
+        known=problem.more.get("known"),
+        request_id=request.scope.get("state", {}).get("request_id", ""),
+    )
+    made.headers.update(problem.headers)
+    return made
+
+
+HANDLERS: ExceptionHandlersMap = {Exception: handle_page, HTTPException: handle_page}

@@ -1,0 +1,124 @@
+"""`/models/{ref}`: one model with its versions, its history, and how to load it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from federation.access import Principal
+from federation.graph.answers import ImpactAnswer
+from federation.graph.graph import Question
+from federation.graph.rows import DamagedError
+from federation.graph.subject import Action, ImpactQuestionError, UnknownSubjectError
+from federation.references import Reference, parse
+from gateway.api.graph import sees_everything
+from gateway.api.models import show_model, show_timeline
+from gateway.api.out import ModelOut, SpanOut, TimelineOut, VersionSummaryOut
+from gateway.api.requests import OptionalIdent
+from gateway.api.snippets import show_snippets
+from gateway.pages.answers import answer
+from gateway.pages.markdown import card
+from gateway.pages.page import listed, named, pages_at
+from gateway.waypost import Waypost
+
+CHARTS = 6
+COLUMNS = 4
+"""Metrics that have a column in the table of versions."""
+
+
+@pages_at("/models/{ref:path}")
+def model_page(
+    request: Request[Any, Any, Any],
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    incarnation: FromQuery[OptionalIdent] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[Any]:
+    """Everything about one model. As data: its versions."""
+    view = principal.view
+    model, form = named(request, ref, lambda text: answer(show_model)(text, waypost, view, incarnation))
+    timeline: TimelineOut = answer(show_timeline)(model.ref, waypost, view)
+    chosen = best(model)
+    living = chosen is not None and chosen.deleted_at is None and model.deleted_at is None
+    return listed(
+        request,
+        "model.html",
+        model,
+        model.versions,
+        form=form,
+        title=model.title or model.model,
+        model=model,
+        card=card(model.description) if model.description else None,
+        chosen=chosen,
+        snippets=answer(show_snippets)(chosen.ref, waypost, view)
+        if living and chosen and form == "html"
+        else None,
+        production=held(timeline.spans, "stage", "production"),
+        spans=timeline.spans,
+        then=answer(show_timeline)(model.ref, waypost, view, as_of) if as_of else None,
+        as_of=as_of or "",
+        metrics=metrics_of(model),
+        charts=charts(model),
+        impact=impact_of(waypost, principal, model.ref)
+        if form == "html" and model.deleted_at is None
+        else None,
+    )
+
+
+def best(model: ModelOut) -> VersionSummaryOut | None:
+    """The version to load: the newest in production, else the newest."""
+    living = [one for one in model.versions if one.deleted_at is None] or list(model.versions)
+    return next((one for one in living if one.stage == "production"), living[0] if living else None)
+
+
+def held(spans: Sequence[SpanOut], kind: str, value: str) -> list[SpanOut]:
+    """The spans in which something was held, what holds now first, then newest first."""
+    found = [span for span in spans if span.kind == kind and span.value == value]
+    return sorted(found, key=lambda span: span.ended_by is not None)
+
+
+def metrics_of(model: ModelOut) -> list[str]:
+    """The metrics with columns: those that most versions have."""
+    count: dict[str, int] = {}
+    for version in model.versions:
+        for name in version.metrics:
+            count[name] = count.get(name, 0) + 1
+    return sorted(count, key=lambda name: (-count[name], name))[:COLUMNS]
+
+
+def charts(model: ModelOut) -> list[Mapping[str, str]]:
+    """Each metric over the versions, oldest first, where at least two have it."""
+    versions = list(reversed(model.versions))
+    names = sorted({name for version in versions for name in version.metrics})
+    found: list[Mapping[str, str]] = []
+    for name in names:
+        points = [(one.version, one.metrics[name]) for one in versions if name in one.metrics]
+        if len(points) > 1:
+            series = {"name": name, "labels": [p[0] for p in points], "values": [p[1] for p in points]}
+            found.append({"name": name, "data": json.dumps(series)})
+    return found[:CHARTS]
+
+
+def impact_of(
+    waypost: Waypost, principal: Principal, ref: str, action: Action = "change", to: str | None = None
+) -> ImpactAnswer | None:
+    """The counts of an impact, or None while there is no graph to ask or no sense in the question."""
+    reference: Reference = parse(ref)
+    try:
+        return waypost.graph.impact(
+            principal.view,
+            Question(ref=reference),
+            action,
+            to=to,
+            limit=5,
+            everything=sees_everything(principal),
+        )
+    except (DamagedError, UnknownSubjectError, ImpactQuestionError):
+        return None
+
+
+HANDLERS = model_page

@@ -1,0 +1,163 @@
+"""What every page is made with: the templates, the frame, and the same list as JSON or CSV at the same address.
+
+A list ends its address in `.json` or `.csv`, or is asked for by the Accept header. No page loads anything from
+another host, and none has a script or a style of its own: the content security policy allows neither.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Request, Response, get
+from litestar.enums import MediaType
+from litestar.handlers import HTTPRouteHandler
+
+from federation.access import Permission, Principal
+from federation.catalogue.reader import UnknownError
+from federation.graph.subject import UnknownSubjectError
+from gateway.docs import product_version
+from gateway.pages import words
+from gateway.pages.highlight import marked
+
+Form = Literal["html", "json", "csv"]
+T = TypeVar("T")
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Vary": "Accept, Cookie"}
+SUFFIXES: Mapping[str, Form] = {".json": "json", ".csv": "csv"}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet would run at the start of a cell."""
+
+
+@cache
+def environment() -> Environment:
+    """The templates; every value is escaped, and what could turn text around is shown as its code."""
+    made = Environment(
+        loader=PackageLoader("gateway.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=words.inert,
+    )
+    made.filters.update(words.FILTERS)
+    made.globals.update(product=product_version(), marked=marked)
+    return made
+
+
+def page(
+    request: Request[Any, Any, Any], template: str, /, *, status: int = 200, title: str, **context: Any
+) -> Response[str]:
+    """A page of HTML. `title` stands in the browser's tab."""
+    principal: Principal | None = request.scope.get("user")
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            **context,
+            title=title,
+            path=request.url.path,
+            query=words.decoded_query(request),
+            principal=principal,
+            may=lambda name: principal is not None and Permission(name) in principal.grants,
+        )
+    )
+    return Response(text, media_type=MediaType.HTML, status_code=status, headers=dict(HEADERS))
+
+
+def listed(
+    request: Request[Any, Any, Any],
+    template: str,
+    answer: Any,
+    rows: Iterable[Any],
+    /,
+    *,
+    form: Form | None = None,
+    title: str,
+    **context: Any,
+) -> Response[Any]:
+    """A list: as a page, as the API's JSON, or its rows as CSV."""
+    form = form or form_of(request)
+    if form == "json":
+        return Response(answer, media_type=MediaType.JSON, headers={"Vary": "Accept, Cookie"})
+    if form == "csv":
+        name = title.lower().replace(" ", "-").encode("ascii", "ignore").decode() or "list"
+        return comma_separated([msgspec.to_builtins(row) for row in rows], name)
+    return page(request, template, title=title, **context)
+
+
+def form_of(request: Request[Any, Any, Any]) -> Form:
+    """What was asked for: by the end of the address, else by the Accept header, else a page."""
+    for suffix, form in SUFFIXES.items():
+        if request.url.path.endswith(suffix):
+            return form
+    return accepted(request)
+
+
+def accepted(request: Request[Any, Any, Any]) -> Form:
+    """What the Accept header asks for."""
+    accept = request.headers.get("accept", "")
+    if "text/html" in accept:
+        return "html"
+    return "json" if "application/json" in accept else "csv" if "text/csv" in accept else "html"
+
+
+def named(request: Request[Any, Any, Any], ref: str, read: Callable[[str], T]) -> tuple[T, Form]:
+    """Read what `ref` names and say in which form. A name may itself end in `.json`: that one comes first.
+
+    Errors: those of `read`.
+    """
+    try:
+        return read(ref), accepted(request)
+    except (UnknownError, UnknownSubjectError):
+        for suffix, form in SUFFIXES.items():
+            if ref.endswith(suffix):
+                return read(ref.removesuffix(suffix)), form
+        raise
+
+
+def comma_separated(rows: Sequence[Mapping[str, Any]], name: str) -> Response[str]:
+    """Rows as CSV with a head line. A cell that a spreadsheet would run as a formula begins with an apostrophe."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([cell(row.get(column)) for column in columns] for row in rows)
+    headers = {"Content-Disposition": f'attachment; filename="waypost-{name}.csv"', "Vary": "Accept, Cookie"}
+    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def cell(value: Any) -> str:
+    """One value in a table: lists of words are separated by spaces, what is nested is JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        value = " ".join(value)
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False)
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
+
+
+def pages_at(
+    *paths: str, permission: Permission | None = Permission.READ
+) -> Callable[[Callable[..., Any]], list[HTTPRouteHandler]]:
+    """Serve one function at several addresses. (A single handler with a list of paths is wrapped once too often.)"""
+    return lambda function: [
+        get(path, opt={"permission": permission}, include_in_schema=False, sync_to_thread=True)(function)
+        for path in paths
+    ]
+
+
+def list_at(
+    path: str, permission: Permission | None = Permission.READ
+) -> Callable[[Callable[..., Any]], list[HTTPRouteHandler]]:
+    """Serve a list as a page, and with `.json` and `.csv` behind its address."""
+    return pages_at(path, f"{path}.json", f"{path}.csv", permission=permission)

@@ -1,0 +1,123 @@
+"""`/registries`: how every registry stands, a sync with live progress, what is held and what was set aside."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
+
+from federation.access import Permission, Principal, View
+from gateway.api.out import SyncOut
+from gateway.api.registries import confirm_deletes, list_registries, show_registry, show_sync, sync_registry
+from gateway.api.requests import Ident, needs
+from gateway.pages.answers import answer
+from gateway.pages.forms import form_at
+from gateway.pages.page import environment, form_of, list_at, listed, page, pages_at
+from gateway.waypost import Waypost
+
+LOOK_EVERY = 0.3
+LONGEST = 900.0
+"""Seconds after which a progress stream ends, whatever the run does: the browser opens the next."""
+DONE = frozenset({"ok", "partial", "failed"})
+
+
+@list_at("/registries")
+def registries_page(
+    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+) -> Response[Any]:
+    """Every registry, with its state."""
+    found = answer(list_registries)(waypost, view)
+    return listed(
+        request,
+        "registries.html",
+        found,
+        found.registries,
+        title="Registries",
+        registries=found.registries,
+    )
+
+
+@pages_at("/registries/{name:str}")
+def registry_page(
+    request: Request[Any, Any, Any],
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+) -> Response[Any]:
+    """One registry: its last runs, what is held, what was set aside."""
+    form = form_of(request)
+    if form != "html":
+        name = name.removesuffix(f".{form}")
+    found = answer(show_registry)(name, waypost, view)
+    running = next((run for run in found.syncs if run.state not in DONE), None)
+    if form != "html":
+        return listed(request, "", found, found.syncs, form=form, title=found.name)
+    return page(request, "registry.html", title=found.name, registry=found, running=running)
+
+
+@form_at("/registries/{name:str}/sync", Permission.SYNC)
+def sync_now(
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: dict[str, str],
+) -> Redirect:
+    """Ask for a run, then show it."""
+    from gateway.api.registries import SyncIn
+
+    queued = answer(sync_registry)(name, waypost, principal, SyncIn(full=fields.get("full") == "1"))
+    return Redirect(f"/syncs/{queued.id}", status_code=303)
+
+
+@form_at("/registries/{name:str}/confirm", Permission.SYNC)
+def confirm_held(
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: dict[str, str],
+) -> Redirect:
+    """Believe the held deletes, then show the run that proves them."""
+    confirmed = answer(confirm_deletes)(name, waypost, principal)
+    return Redirect(f"/syncs/{confirmed.sync}", status_code=303)
+
+
+@pages_at("/syncs/{sync_id:int}")
+def sync_page(
+    request: Request[Any, Any, Any],
+    sync_id: FromPath[Ident],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+) -> Response[Any]:
+    """One run, live while it lasts."""
+    run: SyncOut = answer(show_sync)(sync_id, waypost, view).content
+    return page(request, "sync.html", title=f"Sync of {run.registry}", run=run, done=run.state in DONE)
+
+
+@get("/syncs/{sync_id:int}/progress", opt=needs(Permission.READ), include_in_schema=False)
+async def sync_progress(
+    sync_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+) -> ServerSentEvent:
+    """The progress of a run as server-sent events: `progress` with a part of its page, then `end`."""
+    await asyncio.to_thread(answer(show_sync), sync_id, waypost, view)
+
+    async def progress() -> AsyncIterator[ServerSentEventMessage]:
+        before = ""
+        end = asyncio.get_running_loop().time() + LONGEST
+        while asyncio.get_running_loop().time() < end:
+            run: SyncOut = (await asyncio.to_thread(answer(show_sync), sync_id, waypost, view)).content
+            part = environment().get_template("sync_part.html").render(run=run, done=run.state in DONE)
+            if part != before:
+                yield ServerSentEventMessage(data=part, event="progress")
+                before = part
+            if run.state in DONE:
+                break
+            await asyncio.sleep(LOOK_EVERY)
+        yield ServerSentEventMessage(data="end", event="end")
+
+    return ServerSentEvent(progress())
+
+
+HANDLERS = [*registries_page, *registry_page, sync_now, confirm_held, *sync_page, sync_progress]

@@ -1,0 +1,126 @@
+"""`/`: one box over every registry; the whole state is in the address."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from federation.access import View
+from federation.search.answer import Freshness, SearchAnswer, SearchError, SearchRequest
+from federation.search.syntax import QuerySyntaxError
+from gateway.api.search import Limit
+from gateway.pages.page import form_of, listed, page, pages_at
+from gateway.waypost import Waypost
+
+FACETS = ("stage", "team", "registry", "framework", "owner", "type", "license")
+SORTS = {
+    "relevance": "Best match",
+    "updated": "Newest change",
+    "created": "Newest",
+    "name": "Name",
+}
+EXAMPLES = (
+    ("stage:production", "everything in production, in every team"),
+    ("fraud stage:production", "a word and a condition"),
+    ("metric.auc:>0.9", "versions by a metric"),
+    ("depends_on:search/encoder:3", "what needs one version"),
+    ("has:schema -stage:archived", "with a schema, not archived"),
+    ("updated:>2026-06-01 framework:xgboost", "by time and framework"),
+)
+KEPT = frozenset({"ok"})
+"""The states of a registry of which nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value of a facet: the query that has it as a condition, or, where it is chosen, the query without."""
+
+    value: str
+    count: int
+    query: str
+    chosen: bool
+
+
+@pages_at("/", "/search", "/.json", "/.csv", "/search.json", "/search.csv")
+def search_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    q: FromQuery[str] = "",
+    sort: FromQuery[str] = "relevance",
+    group: FromQuery[str] = "model",
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[Limit] = 20,
+) -> Response[Any]:
+    """Search results with facets; without a query everything there is, and how to ask."""
+    wanted = SearchRequest(
+        q=q,
+        sort=sort,
+        cursor=cursor,
+        limit=limit,
+        facets=FACETS,
+        group="version" if group == "version" else "model",
+    )
+    form = form_of(request)
+    try:
+        answer, mistake = waypost.search.query(view, wanted), None
+    except (QuerySyntaxError, SearchError) as error:
+        if form != "html":
+            raise
+        answer, mistake = SearchAnswer(query=q), error
+    if form != "html":
+        return listed(request, "search.html", answer, answer.hits, title="Search", form=form)
+    return page(
+        request,
+        "search.html",
+        title=f"{q} · Search" if q else "Search",
+        q=q,
+        sort=sort,
+        sorts=SORTS,
+        group=wanted.group,
+        cursor=cursor,
+        answer=answer,
+        mistake=mistake,
+        position=getattr(mistake, "position", None),
+        choices=choices(answer, q),
+        examples=EXAMPLES,
+        troubled=troubled(answer.registries),
+        fresh={one.name: one for one in answer.registries},
+    )
+
+
+def choices(answer: SearchAnswer, q: str) -> Mapping[str, Sequence[Choice]]:
+    """The facets that tell results apart, and those that are chosen, with the query that each value leads to."""
+    found: dict[str, list[Choice]] = {}
+    for name in FACETS:
+        values = [value for value in answer.facets.get(name, ()) if value.value]
+        made = []
+        for value in values:
+            query, chosen = toggled(q, name, value.value)
+            made.append(Choice(value.value, value.count, query, chosen))
+        if len(made) > 1 or any(choice.chosen for choice in made):
+            found[name] = made
+    return found
+
+
+def toggled(q: str, name: str, value: str) -> tuple[str, bool]:
+    """The query with a condition added or, where it is there already, taken out; and whether it was there."""
+    plain = re.fullmatch(r"[\w./@+-]+", value) is not None
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    token = f"{name}:{value}" if plain else f'{name}:"{escaped}"'
+    there = re.compile(rf"(?<!\S){re.escape(token)}(?!\S)")
+    if there.search(q):
+        return " ".join(there.sub("", q).split()), True
+    return f"{q} {token}".strip(), False
+
+
+def troubled(registries: Sequence[Freshness]) -> list[Freshness]:
+    """The registries whose part of the answer may be old or missing."""
+    return [one for one in registries if one.state not in KEPT]
+
+
+HANDLERS = search_page

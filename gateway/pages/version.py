@@ -1,0 +1,146 @@
+"""`/versions/{ref}`: everything known of one version; `/diff`: two side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from federation.access import Permission, Principal, View
+from federation.catalogue.reader import UnknownError
+from federation.database import reading
+from federation.graph.answers import DependenciesAnswer
+from federation.graph.rows import DamagedError
+from federation.graph.subject import UnknownSubjectError
+from federation.journal.query import JournalFilter, read_journal
+from federation.references import ReferenceSyntaxError, parse
+from gateway.api.models import show_diff, show_timeline, show_version
+from gateway.api.out import DiffOut, EntryOut, VersionOut, entry_out
+from gateway.api.requests import OptionalIdent
+from gateway.api.snippets import show_snippets
+from gateway.pages.answers import answer
+from gateway.pages.markdown import card
+from gateway.pages.model import impact_of
+from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
+from gateway.waypost import Waypost
+
+SMALLER_IS_BETTER = (
+    "loss", "error", "latency", "rmse", "mae", "mse", "mape", "brier", "perplexity", "wer", "cer", "fpr", "time",
+)  # fmt: skip
+
+
+@pages_at("/versions/{ref:path}")
+def version_page(
+    request: Request[Any, Any, Any],
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    incarnation: FromQuery[OptionalIdent] = None,
+    as_of: FromQuery[str | None] = None,
+) -> Response[Any]:
+    """Everything about one version, by version, alias or stage."""
+    view = principal.view
+    version, form = named(
+        request, ref, lambda text: answer(show_version)(text, waypost, view, incarnation, as_of)
+    )
+    if form != "html":
+        return listed(request, "", version, [version], form=form, title=version.ref)
+    living = version.deleted_at is None
+    return page(
+        request,
+        "version.html",
+        title=f"{version.title or version.model} {version.version}",
+        version=version,
+        asked=ref.removeprefix("/"),
+        as_of=as_of,
+        card=card(version.description) if version.description else None,
+        snippets=answer(show_snippets)(version.ref, waypost, view) if living else None,
+        spans=answer(show_timeline)(version.ref, waypost, view).spans,
+        impact=impact_of(waypost, principal, version.ref) if living else None,
+        needs=_needs(waypost, view, version) if living else None,
+        entries=_entries(waypost, version.ref) if principal.may(Permission.AUDIT) else None,
+    )
+
+
+def _needs(waypost: Waypost, view: View, version: VersionOut) -> DependenciesAnswer | None:
+    try:
+        return waypost.graph.dependencies(view, parse(version.ref), limit=50)
+    except (DamagedError, UnknownSubjectError):
+        return None
+
+
+def _entries(waypost: Waypost, ref: str) -> list[EntryOut]:
+    with reading(waypost.engine) as connection:
+        lines = read_journal(connection, JournalFilter(ref=ref), limit=10, newest_first=True)
+    return [entry_out(line) for line in lines]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field that differs. `delta` and `better` only for a metric that both have."""
+
+    field: str
+    left: Any
+    right: Any
+    delta: float | None = None
+    better: bool | None = None
+
+
+@list_at("/diff")
+def diff_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    left: FromQuery[str] = "",
+    right: FromQuery[str] = "",
+) -> Response[Any]:
+    """Two versions, also of different registries: what differs."""
+    mistake = None
+    found: DiffOut | None = None
+    if left and right:
+        try:
+            found = answer(show_diff)(left, right, waypost, view)
+        except (ReferenceSyntaxError, UnknownError) as error:
+            if form_of(request) != "html":
+                raise
+            mistake = f"{error}: write registry/model:version, or an alias or stage of a model"
+    rows = _rows(found.differences) if found else {}
+    return listed(
+        request,
+        "diff.html",
+        found,
+        [row for group in rows.values() for row in group],
+        title="Compare",
+        left=left,
+        right=right,
+        found=found,
+        groups=rows,
+        mistake=mistake,
+    )
+
+
+def _rows(differences: Mapping[str, Any]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {"": [], "Metrics": [], "Parameters": [], "Tags": []}
+    heads = {"metrics": "Metrics", "params": "Parameters", "tags": "Tags"}
+    for name, pair in differences.items():
+        head, _, rest = name.partition(".")
+        if head not in heads or not rest:
+            groups[""].append(Row(name, pair.left, pair.right))
+        elif head == "metrics" and isinstance(pair.left, int | float) and isinstance(pair.right, int | float):
+            delta = pair.right - pair.left
+            groups["Metrics"].append(Row(rest, pair.left, pair.right, delta, _is_better(rest, delta)))
+        else:
+            groups[heads[head]].append(Row(rest, pair.left, pair.right))
+    return {head: rows for head, rows in groups.items() if rows}
+
+
+def _is_better(metric: str, delta: float) -> bool:
+    """By the metric's name: of a loss, an error or a duration less is better, of everything else more."""
+    parts = metric.lower().replace("-", "_").split("_")
+    falling = any(part.startswith(word) for part in parts for word in SMALLER_IS_BETTER)
+    return delta < 0 if falling else delta > 0
+
+
+HANDLERS = [*version_page, *diff_page]

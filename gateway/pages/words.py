@@ -1,0 +1,157 @@
+"""How values read on a page: times, numbers, references as addresses, text that cannot turn a line around."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import msgspec
+from litestar import Request
+from markupsafe import Markup, escape
+
+from federation.database import now
+from federation.references import Reference, ReferenceSyntaxError, parse
+
+_TURNING = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
+STEPS = ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h"))
+DAY = 86400
+
+
+def inert(value: Any) -> Any:
+    """A value as it is printed: invisible characters that change the direction of text show as their code."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return _TURNING.sub(lambda found: f"\u27e8U+{ord(found.group()):04X}\u27e9", value)
+    return value
+
+
+def exact(value: str) -> Markup:
+    """A value for an attribute of a form, unchanged but escaped."""
+    return Markup(escape(value))  # noqa: S704  escaped here
+
+
+def moment(value: datetime | str | None) -> datetime | None:
+    """A time, from itself or its ISO 8601 text."""
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
+
+
+def ago(value: datetime | str | None) -> str:
+    """How long ago: "12 s ago", "3 h ago", "2026-05-03" after two months."""
+    found = moment(value)
+    if found is None:
+        return "never"
+    seconds = (now() - found).total_seconds()
+    if seconds < 0:
+        return "just now"
+    if seconds > 60 * DAY:
+        return found.date().isoformat()
+    return f"{duration(seconds)} ago"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in one unit."""
+    if seconds is None:
+        return "–"
+    for limit, size, unit in STEPS:
+        if seconds < limit:
+            return f"{round(seconds / size)} {unit}"
+    days = round(seconds / DAY)
+    return f"{days} day{'' if days == 1 else 's'}"
+
+
+def when(value: datetime | str | None, empty: str = "–") -> Markup:
+    """A time as a `time` element: how long ago, with the exact moment in UTC as its title."""
+    found = moment(value)
+    if found is None:
+        return Markup(escape(empty))  # noqa: S704  escaped here
+    full = found.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(found.isoformat(), full, ago(found))
+
+
+def clock(value: datetime | str | None) -> Markup:
+    """A time as its date and clock in UTC."""
+    found = moment(value)
+    if found is None:
+        return Markup("–")
+    text = found.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+    return Markup('<time datetime="{}" title="UTC">{}</time>').format(found.isoformat(), text)
+
+
+def number(value: float | None) -> str:
+    """A number as people read it: thousands apart, at most five digits that say something."""
+    if value is None:
+        return "–"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.5g}"
+
+
+def count(value: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 version", "1,204 versions"."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def path(ref: str, area: str = "versions") -> str:
+    """The address of a page about a reference."""
+    return f"/{area}/{quote(ref, safe='/:@')}"
+
+
+def model_of(ref: str) -> str:
+    """The reference of a version's, alias's or stage's model."""
+    try:
+        found = parse(ref)
+    except ReferenceSyntaxError:
+        return ref
+    return str(Reference(found.registry, found.model))
+
+
+def short(ref: str) -> str:
+    """The part of a reference behind its registry."""
+    return ref.partition("/")[2] or ref
+
+
+def outside(url: str | None) -> str:
+    """An address of another system, if it is one that a browser may follow: else nothing."""
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def with_query(query: Mapping[str, str], **changes: Any) -> str:
+    """A query string with some parameters changed; None takes one out."""
+    merged = {**query, **changes}
+    return "?" + urlencode({name: str(value) for name, value in merged.items() if value not in (None, "")})
+
+
+def decoded_query(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The parameters of the address, the last of each name."""
+    return dict(parse_qsl(request.scope.get("query_string", b"").decode("utf-8", "replace")))
+
+
+def indented(value: Any) -> str:
+    """A nested value as JSON for reading."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "ago": ago,
+    "clock": clock,
+    "count": count,
+    "duration": duration,
+    "exact": exact,
+    "indented": indented,
+    "model_of": model_of,
+    "number": number,
+    "outside": outside,
+    "path": path,
+    "short": short,
+    "when": when,
+    "with_query": with_query,
+}
