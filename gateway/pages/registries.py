@@ -63,7 +63,7 @@ def sync_now(
     name: FromPath[str],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-    fields: dict[str, str],
+    fields: NamedDependency[dict[str, str]],
 ) -> Redirect:
     """Ask for a run, then show it."""
     from gateway.api.registries import SyncIn
@@ -77,7 +77,7 @@ def confirm_held(
     name: FromPath[str],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-    fields: dict[str, str],
+    fields: NamedDependency[dict[str, str]],
 ) -> Redirect:
     """Believe the held deletes, then show the run that proves them."""
     confirmed = answer(confirm_deletes)(name, waypost, principal)
