@@ -47,7 +47,8 @@ def list_entries(
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[object, ...]:
-    return entry["seq"], when(entry["time"]), entry["actor"], entry["action"], entry["summary"]
+    what = entry["summary"].removeprefix(entry["action"]).strip()
+    return entry["seq"], when(entry["time"]), entry["actor"], entry["action"], what
 
 
 @app.command()
