@@ -45,21 +45,28 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path, *, config: str = "", workers: int = 1, database: str = "sqlite:///waypost.db"
+    folder: Path,
+    *,
+    config: str = "",
+    workers: int = 1,
+    database: str = "sqlite:///waypost.db",
+    plugins: Path | None = None,
 ) -> Iterator[Served]:
     """Serve the configuration `config` (TOML) from a folder until the block ends."""
+    folder.mkdir(exist_ok=True)
     program, file = folder / "serve.py", folder / "waypost.toml"
     program.write_text(SERVE)
     with reserved_port() as port:
         url = f"http://127.0.0.1:{port}"
         file.write_text(
-            f'[server]\nport = {port}\nworkers = {workers}\n[database]\nurl = "{database}"\n{config}'
+            ("" if plugins is None else f'plugins = "{plugins}"\n')
+            + f'[server]\nport = {port}\nworkers = {workers}\n[database]\nurl = "{database}"\n{config}'
         )
-        client = httpx.Client(base_url=f"{url}/api/v1", timeout=10.0, trust_env=False)
+        client = httpx.Client(base_url=f"{url}/api/v1", timeout=60.0, trust_env=False)
 
         def ready() -> bool:
             try:
-                return httpx.get(f"{url}/health/ready", timeout=1.0, trust_env=False).is_success
+                return httpx.get(f"{url}/health/ready", timeout=10.0, trust_env=False).is_success
             except httpx.HTTPError:
                 return False
 

@@ -1,0 +1,97 @@
+"""A plugin whose backend is one file of JSON, so that a test can change it and several processes can read it.
+
+Every call is noted in `calls.log`. A scan that finds a file `hold` takes it away and waits, with its page in
+its hand, for as long as `held` is there.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from adapters import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Key,
+    ModelRecord,
+    NotFoundError,
+    Page,
+    PageToken,
+    Record,
+    VersionRecord,
+    Watermark,
+)
+
+
+class PaperConfig(AdapterConfig):
+    """Where the paper lies, and how slowly it is read."""
+
+    folder: Path = Field(description="folder of backend.json")
+    page: int = Field(default=1000, description="records in a page")
+    pause: float = Field(default=0.0, description="seconds a page takes")
+
+
+class PaperAdapter(Adapter):
+    """Reads models, their aliases and their versions from a file; has no watermark, so it lists everything."""
+
+    kind: ClassVar[str] = "paper"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = PaperConfig
+
+    def __init__(self, config: PaperConfig) -> None:
+        self.config = config
+
+    def probe(self) -> BackendInfo:
+        return BackendInfo(version="1", identity=str(self.config.folder))
+
+    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+        self._note("begin")
+        found = records(read(self.config.folder))
+        begin = int(page or 0)
+        end = begin + min(limit, self.config.page)
+        time.sleep(self.config.pause)
+        self._wait()
+        self._note("end")
+        return Page(tuple(found[begin:end]), next=str(end) if end < len(found) else None)
+
+    def get(self, key: Key) -> Record:
+        for record in records(read(self.config.folder)):
+            if record.key == key:
+                return record
+        raise NotFoundError(f"{key.kind} {key.native_id} is not on this paper")
+
+    def _wait(self) -> None:
+        folder = self.config.folder
+        try:
+            (folder / "hold").rename(folder / "held")
+        except FileNotFoundError:
+            return
+        self._note("held")
+        while (folder / "held").exists():
+            time.sleep(0.02)
+
+    def _note(self, what: str) -> None:
+        with (self.config.folder / "calls.log").open("a", buffering=1) as file:
+            file.write(f"{time.monotonic():.6f} {os.getpid()} {what}\n")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "backend.json").read_text())
+    return found
+
+
+def records(backend: dict[str, Any]) -> list[Record]:
+    """Every model and, after all models, every version: {model: {"id", "aliases", "versions": {version: stage}}}."""
+    models: list[Record] = []
+    versions: list[Record] = []
+    for name, model in sorted(backend.items()):
+        key = Key("model", model["id"])
+        models.append(ModelRecord(key=key, name=name, aliases=model["aliases"]))
+        for version, stage in model["versions"].items():
+            own = Key("version", f"{key.native_id}:{version}")
+            versions.append(VersionRecord(key=own, model=key, version=version, stage=stage))
+    return models + versions

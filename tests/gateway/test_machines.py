@@ -1,0 +1,190 @@
+"""Several gateways on one PostgreSQL, woken through Redis and without it; a worker that dies or falls silent."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from federation import schema, tables
+from federation.database import open_engine, writing
+from tests.gateway.paper import PLUGINS, Paper, ask, catalogued, finished, problems, run_of, workers_of
+from tests.gateway.served import Served, served
+from tests.patience import until
+from tests.servers.postgres import Postgres
+
+REGISTRIES = 4
+
+
+@dataclass(frozen=True)
+class Estate:
+    """Two gateways over one database, and the backends that both know."""
+
+    folder: Path
+    gateways: tuple[Served, Served]
+    papers: dict[str, Paper]
+
+
+@pytest.fixture(scope="module", params=["redis", "no redis"])
+def estate(
+    request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Estate]:
+    folder = tmp_path_factory.mktemp("estate")
+    papers = {f"r{number}": Paper(folder / f"r{number}") for number in range(REGISTRIES)}
+    for paper in papers.values():
+        for number in range(3):
+            paper.add(f"model-{number}", 2)
+    config = "".join(paper.config(name, page=3, pause=0.01) for name, paper in papers.items())
+    if request.param == "redis":
+        config = f'[redis]\nurl = "{request.getfixturevalue("redis_server").url.replace("http", "redis")}"\n{config}'
+    name = postgres.create()
+    url = postgres.url(name)
+    engine = open_engine(url)
+    schema.migrate(engine)
+    engine.dispose()
+    with ExitStack() as stack:
+        one, other = (
+            stack.enter_context(served(folder / name, config=config, database=url, plugins=PLUGINS))
+            for name in ("one", "other")
+        )
+        yield Estate(folder, (one, other), papers)
+    postgres.drop(name)
+
+
+def found(gateway: Served, query: str) -> int:
+    """How many versions this gateway's own index has for a query."""
+    total: int = gateway.client.get("/search", params={"q": query}).raise_for_status().json()["total"]
+    return total
+
+
+def test_each_registry_is_synchronised_by_one_at_a_time(estate: Estate) -> None:
+    one, _ = estate.gateways
+    before = {name: len(paper.calls()) for name, paper in estate.papers.items()}
+    for _ in range(3):
+        for sync_id in [ask(one.engine, name) for name in estate.papers]:
+            assert finished(one.engine, sync_id).state == "ok"
+    for name, paper in estate.papers.items():
+        calls = [(what, pid) for _, pid, what in paper.calls()[before[name] :]]
+        pairs = list(zip(calls[::2], calls[1::2], strict=True))
+        assert pairs
+        assert all((begin[0], end[0]) == ("begin", "end") and begin[1] == end[1] for begin, end in pairs), (
+            f"two workers were at {name} at once"
+        )
+        assert catalogued(one.engine, name) == paper.truth()
+    assert problems(one.engine) == []
+
+
+def test_what_one_takes_in_the_other_finds(estate: Estate) -> None:
+    one, other = estate.gateways
+    estate.papers["r0"].add("freshly-baked", 2)
+    answer = one.client.post("/registries/r0/sync").raise_for_status().json()
+    assert finished(one.engine, answer["id"]).state == "ok"
+    for gateway in (one, other):
+        until(lambda gateway=gateway: found(gateway, "freshly-baked") == 2)  # type: ignore[misc]
+        assert gateway.client.get("/versions/r0/freshly-baked@champion").json()["version"] == "1"
+
+
+def test_one_that_was_paused_and_wakes_late_writes_nothing(estate: Estate) -> None:
+    one, _ = estate.gateways
+    paper = estate.papers["r1"]
+    (paper.folder / "hold").touch()
+    sync_id = ask(one.engine, "r1")
+    held = until(lambda: next((pid for _, pid, what in paper.calls() if what == "held"), 0), "a scan holds")
+    late = next(
+        gateway
+        for gateway in estate.gateways
+        if held in workers_of(gateway.process.log.parent / "waypost.toml")
+    )
+    epoch = run_of(one.engine, sync_id).epoch
+    with stopped(late, held) as wake:
+        paper.add("made-meanwhile")
+        del paper.models["model-0"]["versions"]["2"]
+        paper.write()
+        with writing(one.engine) as connection:  # what fifteen seconds do
+            connection.execute(update(tables.registry).values(lease_until=None, lease_owner=None))
+        assert finished(one.engine, sync_id).state == "ok"
+        assert run_of(one.engine, sync_id).epoch > epoch
+        assert finished(one.engine, ask(one.engine, "r1")).state == "ok"
+        before = catalogued(one.engine, "r1")
+        assert before == paper.truth()
+        (paper.folder / "held").unlink()
+        wake()
+        until(lambda: "left to another worker" in late.process.log.read_text(), "the late one gives up")
+        assert catalogued(one.engine, "r1") == before
+    assert problems(one.engine) == []
+
+
+@contextmanager
+def stopped(gateway: Served, worker: int) -> Iterator[Callable[[], None]]:
+    """Freeze a gateway and its worker; calling what is given lets the worker go on alone."""
+    gateway.process.pause()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield lambda: os.kill(worker, signal.SIGCONT)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGCONT)
+        gateway.process.resume()
+
+
+@dataclass
+class Reader:
+    """Somebody who reads all the time, and what went wrong meanwhile."""
+
+    url: str
+    wrong: list[str] = field(default_factory=list)
+    reads: int = 0
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._read, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join()
+
+    def _read(self) -> None:
+        with httpx.Client(base_url=f"{self.url}/api/v1", timeout=60.0, trust_env=False) as client:
+            while not self._stopped.is_set():
+                for path in (
+                    "/registries",
+                    "/search?q=model",
+                    "/versions/r/model-0:1",
+                    "/impact/r/model-0:1",
+                ):
+                    answer = client.get(path)
+                    self.reads += 1
+                    if answer.status_code != 200:
+                        self.wrong.append(f"{path}: {answer.status_code} {answer.text[:100]}")
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "falls silent"])
+def test_a_worker_that_is_lost_is_replaced_while_reads_go_on(blow: signal.Signals, tmp_path: Path) -> None:
+    paper = Paper(tmp_path / "paper")
+    paper.add("model-0", 3)
+    with served(tmp_path / "gateway", config=paper.config("r"), plugins=PLUGINS) as gateway:
+        assert finished(gateway.engine, ask(gateway.engine, "r")).state == "ok"
+        until(lambda: found(gateway, "model") == 3)
+        file = tmp_path / "gateway" / "waypost.toml"
+        (old,) = workers_of(file)
+        reader = Reader(gateway.url)
+        with reader.reading():
+            os.kill(old, blow)
+            paper.add("model-1", 1)
+            sync_id = gateway.client.post("/registries/r/sync").raise_for_status().json()["id"]
+            assert finished(gateway.engine, sync_id).state == "ok"
+            until(lambda: found(gateway, "model") == 4)
+        (new,) = workers_of(file)
+        assert new != old
+        assert reader.reads
+        assert reader.wrong == []
+        assert problems(gateway.engine) == []
