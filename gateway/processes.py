@@ -36,6 +36,10 @@ class WorkerProcess:
     config: Path
     restarts: int = 0
     process: subprocess.Popen[bytes] | None = None
+    starting: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a process is started. Whoever forks meanwhile would keep the pipes to it open, and its end and
+    its silence would go unnoticed.
+    """
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -62,12 +66,8 @@ class WorkerProcess:
                 self._stopped.wait(1.0)
 
     def _watch(self) -> None:
-        beats, theirs = os.pipe()
-        command = [sys.executable, "-m", "gateway.worker", str(self.config), str(theirs)]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, pass_fds=[theirs], start_new_session=True
-        ) as process:
-            os.close(theirs)
+        beats, process = self._begin()
+        with process:
             self.process = process
             patience = STARTING_FOR
             heard = time.monotonic()
@@ -89,6 +89,17 @@ class WorkerProcess:
                 process.kill()
             os.close(beats)
 
+    def _begin(self) -> tuple[int, subprocess.Popen[bytes]]:
+        """A new worker, and where its heartbeats are read."""
+        with self.starting:
+            beats, theirs = os.pipe()
+            command = [sys.executable, "-m", "gateway.worker", str(self.config), str(theirs)]
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, pass_fds=[theirs], start_new_session=True
+            )
+            os.close(theirs)
+        return beats, process
+
 
 def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> int:
     """Run the gateway until SIGINT or SIGTERM. `announce` gets the address once it answers. Returns the exit
@@ -97,6 +108,8 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
     host, port = settings.server.host, settings.server.port or free_port(settings.server.host)
     os.environ[CONFIG] = str(config.resolve())
     worker = WorkerProcess(config.resolve())
+    lock = worker.starting  # the server forks its processes
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     server = Granian(
         "gateway.app:create",
         address=host,
