@@ -34,6 +34,8 @@ from gateway.waypost import Waypost
 log = structlog.get_logger(__name__)
 LOOK_EVERY = 0.25
 BEAT_EVERY = 1.0
+LONGEST_ROUND = 30.0
+"""Seconds after which a loop that does not come round any more is no sign of life."""
 TRIM_EVERY = 3600.0
 FEED_KEPT = timedelta(days=7)
 FOLLOWERS_WAITED_FOR = 60.0
@@ -72,6 +74,7 @@ class Worker:
     signing: Signing = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _round: float = 0.0
 
     def __post_init__(self) -> None:
         waypost = self.waypost
@@ -102,12 +105,12 @@ class Worker:
         self.followers.start()
         self.signing.start()
         self.waypost.wake.listen("worker", self._look)
-        beaten = trimmed = 0.0
+        self._round = time.monotonic()
+        threading.Thread(target=self._beat, args=(beat,), name="heart", daemon=True).start()
+        trimmed = 0.0
         try:
             while not self._stopped.is_set():
-                if time.monotonic() - beaten >= BEAT_EVERY:
-                    beat()
-                    beaten = time.monotonic()
+                self._round = time.monotonic()
                 if time.monotonic() - trimmed >= TRIM_EVERY:
                     trimmed = time.monotonic()
                     self._guarded(self._trim)
@@ -125,6 +128,13 @@ class Worker:
             self.followers.close()
             self.signing.close()
         return 0
+
+    def _beat(self, beat: Callable[[], None]) -> None:
+        """Beat while the loop goes round; one round may wait for a busy database."""
+        while not self._stopped.is_set():
+            if time.monotonic() - self._round < LONGEST_ROUND:
+                beat()
+            self._stopped.wait(BEAT_EVERY)
 
     def stop(self) -> None:
         """End `run` at the next look."""
