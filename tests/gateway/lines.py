@@ -121,6 +121,9 @@ class Handler(BaseHTTPRequestHandler):
         twist(found)
         self.answer(status, json.dumps(found).encode())
 
+    def refuses(self) -> None:
+        """Whoever was connected before is let go; nobody is let in."""
+
     def hangs(self) -> None:
         self.line.over.wait(60)
 
