@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from gateway.cli.client import remote
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.screen import console, counted, say
 from gateway.cli.sync import attached, follow
+from gateway.demo.clouds import CLOUDS, CREDENTIALS, DECLARED, cloud_server
 from gateway.demo.fill import fill
 from gateway.demo.models import REGISTRIES
 from gateway.demo.servers import Server, ServerStartError, answers, mlflow_server, reserved_port, server
@@ -36,6 +37,7 @@ TRY = (
     ("what is in production against fraud, in any team", "search fraud stage:production"),
     ("one version, whatever its alias means today", "show search/product-ranker@champion"),
     ("what breaks if the search team archives its encoder", "impact search/encoder:3 --action archive"),
+    ("what a page in Vertex AI rests on: SageMaker, then MLflow", "deps storefront/search-blend:7"),
     ("what was in production, everywhere", "production"),
     ("what happened", "audit list --limit 10"),
 )
@@ -43,8 +45,10 @@ TRY = (
 
 def run_demo() -> int:
     """Start everything, say what to try, wait for Ctrl-C, end everything. Errors: `CommandError`."""
-    if find_spec("mlflow") is None:
-        raise CommandError("the demo starts real MLflow servers: pip install 'waypost[demo]'")
+    if any(find_spec(name) is None for name in ("mlflow", "boto3", "google.cloud.aiplatform_v1")):
+        raise CommandError(
+            "the demo starts MLflow servers and two clouds' emulators: pip install 'waypost[demo]'"
+        )
     try:
         with tempfile.TemporaryDirectory(prefix="waypost-demo-") as name, ExitStack() as running:
             url = start(Path(name), running)
@@ -65,20 +69,26 @@ def start(folder: Path, running: ExitStack) -> str:
     What was started ends with `running`. Errors: `ServerStartError`, `CommandError`.
     """
     with steps() as step:
-        finish = step(f"starting {len(REGISTRIES)} MLflow servers")
-        servers = start_all({registry.name: folder / registry.name for registry in REGISTRIES}, running)
+        finish = step(f"starting {len(REGISTRIES)} MLflow servers, a SageMaker and a Vertex AI emulator")
+        contexts = {one.name: mlflow_server(folder / one.name) for one in REGISTRIES}
+        clouds = {one.name: cloud_server(one, folder) for one in CLOUDS}
+        servers = start_all(contexts | clouds, running)
         finish()
-        urls = {name: one.url for name, one in servers.items()}
+        urls = {name: servers[name].url for name in contexts}
         with_models = sum(len(registry.models) + len(registry.prompts) for registry in REGISTRIES)
         finish = step(f"registering {with_models} models through MLflow's own client")
         fill(urls, finish)
         finish()
         finish = step("starting the gateway")
-        gateway = running.enter_context(gateway_server(folder, urls))
+        gateway = running.enter_context(
+            gateway_server(folder, urls, {name: servers[name].port for name in clouds})
+        )
         finish()
     with remote(gateway.url) as api:
         runs = {name: api.ask("POST", f"/registries/{name}/sync") for name in attached(api)}
         follow(api, runs)
+        for edge in DECLARED:
+            api.ask("POST", "/dependencies", body=dict(edge))
         known = api.get("/registries")["registries"]
     models, versions = (sum(one[what] for one in known) for what in ("models", "versions"))
     say(
@@ -87,9 +97,10 @@ def start(folder: Path, running: ExitStack) -> str:
     return gateway.url
 
 
-def start_all(folders: Mapping[str, Path], running: ExitStack) -> dict[str, Server]:
-    """An MLflow server for each folder, started side by side."""
-    contexts = {name: mlflow_server(folder) for name, folder in folders.items()}
+def start_all(
+    contexts: Mapping[str, AbstractContextManager[Server]], running: ExitStack
+) -> dict[str, Server]:
+    """Start servers side by side; each ends with `running`."""
     with ThreadPoolExecutor() as pool:
         waiting = {name: pool.submit(context.__enter__) for name, context in contexts.items()}
         started: dict[str, Server] = {}
@@ -103,11 +114,11 @@ def start_all(folders: Mapping[str, Path], running: ExitStack) -> dict[str, Serv
 
 
 @contextmanager
-def gateway_server(folder: Path, urls: Mapping[str, str]) -> Iterator[Server]:
-    """The gateway on a free port, in front of the servers at these addresses, its files in `folder`."""
+def gateway_server(folder: Path, urls: Mapping[str, str], ports: Mapping[str, int]) -> Iterator[Server]:
+    """The gateway on a free port, in front of MLflow at these addresses and clouds at these ports."""
     with reserved_port() as port:
         file = folder / "waypost.toml"
-        file.write_text(configuration(port, urls))
+        file.write_text(configuration(port, urls, ports))
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYPOST_")}
         with server(
             "Waypost",
@@ -115,13 +126,13 @@ def gateway_server(folder: Path, urls: Mapping[str, str]) -> Iterator[Server]:
             port=port,
             log=folder / "waypost.log",
             ready=lambda: answers(f"http://127.0.0.1:{port}/health/ready"),
-            environment=inherited,
+            environment=inherited | CREDENTIALS,
             grace=15.0,
         ) as running:
             yield running
 
 
-def configuration(port: int, urls: Mapping[str, str]) -> str:
+def configuration(port: int, urls: Mapping[str, str], ports: Mapping[str, int]) -> str:
     """The demo's `waypost.toml`."""
     parts = [f'[server]\nport = {port}\n\n[database]\nurl = "sqlite:///waypost.db"\n']
     parts += [
@@ -130,6 +141,7 @@ def configuration(port: int, urls: Mapping[str, str]) -> str:
         for one in REGISTRIES
         if one.name in urls
     ]
+    parts += [one.table(ports[one.name], SYNC_EVERY) for one in CLOUDS if one.name in ports]
     return "\n".join(parts)
 
 

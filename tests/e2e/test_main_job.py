@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from mlflow import MlflowClient
 
+from gateway.demo.run import TRY
 from tests.servers.demo import Demo, interrupt, launched
 
 PATIENCE = 60.0
@@ -55,9 +56,9 @@ def mlflow(demo: Demo) -> MlflowClient:
     return MlflowClient(f"{page.scheme}://{page.netloc}", f"{page.scheme}://{page.netloc}")
 
 
-def test_the_demo_prints_an_address_and_four_commands_that_work(demo: Demo) -> None:
+def test_the_demo_prints_an_address_and_commands_that_work(demo: Demo) -> None:
     commands = [line.split("waypost ", 1)[1] for line in demo.text.splitlines() if " --url http" in line]
-    assert len(commands) == 4, demo.text
+    assert len(commands) == len(TRY), demo.text
     for command in commands:
         done = waypost(demo, *shlex.split(command))
         assert done.returncode == 0, done.stderr
@@ -66,8 +67,22 @@ def test_the_demo_prints_an_address_and_four_commands_that_work(demo: Demo) -> N
 
 def test_one_search_finds_the_models_of_every_team(demo: Demo) -> None:
     found = asked(demo, "search", "stage:production", "--limit", "100")
-    assert {"risk", "discovery"} <= {hit["team"] for hit in found["hits"]}
+    assert {"risk", "discovery", "ranking", "storefront"} <= {hit["team"] for hit in found["hits"]}
     assert found["partial"] is False
+
+
+def test_one_chain_leads_from_vertex_over_sagemaker_to_mlflow(demo: Demo) -> None:
+    def edges(answer: Any) -> dict[str, int]:
+        return {one["ref"]: one["distance"] for one in answer["dependencies"] if one.get("ref")}
+
+    words = ("deps", "storefront/search-blend:7")
+    found = eventually(demo, words, holds=lambda answer: "search/encoder:3" in edges(answer))
+    assert edges(found) | {"ranking/ranker:5": 1, "search/encoder:3": 2} == edges(found)
+    impact = asked(demo, "impact", "search/encoder:3", "--action", "archive", "--limit", "200")
+    affected = {one["ref"]: one for one in impact["affected"]}
+    assert affected["ranking/ranker:5"]["breaks"]
+    assert not affected["storefront/search-blend:7"]["breaks"]
+    assert affected["storefront/search-blend:7"]["endpoints"], "it is live"
 
 
 def test_an_alias_moved_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:

@@ -6,7 +6,8 @@ in a test: `with Emulator() as emulator`.
 """
 
 from adapters.sagemaker.emulator.account import Account
+from adapters.sagemaker.emulator.demo import seed
 from adapters.sagemaker.emulator.faults import Faults
 from adapters.sagemaker.emulator.server import Emulator
 
-__all__ = ["Account", "Emulator", "Faults"]
+__all__ = ["Account", "Emulator", "Faults", "seed"]

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from adapters.sagemaker.emulator import Account, Emulator
+from adapters.sagemaker.emulator import Account, Emulator, seed
 
 
 def main() -> None:
@@ -17,9 +17,12 @@ def main() -> None:
     )
     parser.add_argument("--region", default="eu-west-1")
     parser.add_argument("--account", default="123456789012", help="the twelve digits of the account")
+    parser.add_argument("--demo", action="store_true", help="begin with the models of a made-up ranking team")
     options = parser.parse_args()
     parent = os.getppid()
     with Emulator(options.port, Account(options.account, options.region)) as emulator:
+        if options.demo:
+            seed(emulator.url, options.region)
         emulator.faults.latency = options.latency / 1000
         sys.stdout.write(f"{emulator.url}\n")
         sys.stdout.flush()

@@ -8,6 +8,7 @@ import os
 import signal
 from contextlib import suppress
 
+from adapters.vertex.emulator.demo import seed
 from adapters.vertex.emulator.faults import Faults
 from adapters.vertex.emulator.server import Service, start
 from adapters.vertex.emulator.state import State
@@ -21,14 +22,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--latency", type=float, default=0, metavar="MS", help="added to every call")
     parser.add_argument("--quota", type=int, default=0, metavar="N", help="calls a minute; 0 is unlimited")
     parser.add_argument("--operation-seconds", type=float, default=0, help="how long an operation takes")
+    parser.add_argument("--demo", action="store_true", help="begin with the models of a made-up shop team")
     parser.add_argument("--stay", action="store_true", help="outlive the process that started it")
     return parser.parse_args()
 
 
 async def _run(arguments: argparse.Namespace) -> None:
     state = State(arguments.project, arguments.location, operation_seconds=arguments.operation_seconds)
-    faults = Faults(latency=arguments.latency / 1000, quota_per_minute=arguments.quota)
+    faults = Faults()
     server, address = await start(Service(state, faults), arguments.port)
+    if arguments.demo:
+        await asyncio.to_thread(seed, address, arguments.project, arguments.location)
+    faults.latency, faults.quota_per_minute = arguments.latency / 1000, arguments.quota
     print(address, flush=True)  # noqa: T201 -- whoever starts the process reads it here
     stopped = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):

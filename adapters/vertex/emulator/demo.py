@@ -89,6 +89,16 @@ MODELS: tuple[DemoModel, ...] = (
         labels={"domain": "pricing", "tier": "experimental"},
     ),
     DemoModel(
+        id="search-blend",
+        title="Search result blender",
+        about="Mixes ranked results, offers and editorial picks into one page; takes the ranking team's scores.",
+        image="tf2-cpu.2-15",
+        metrics=tuple({"ndcg": 0.61 + step / 100, "margin": 0.2 + step / 200} for step in range(7)),
+        aliases={"production": 7, "default": 7},
+        labels={"domain": "search", "tier": "critical"},
+        serves={7: 100},
+    ),
+    DemoModel(
         id="offer-writer",
         title="Offer text writer",
         about="Writes the two lines under an offer; tuned from an open model.",
