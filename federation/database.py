@@ -8,6 +8,7 @@ migrated at start; PostgreSQL is migrated by `waypost migrate`. The system's SQL
 
 import importlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,13 +17,14 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Dialect, Engine, TypeDecorator, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 PATIENCE = 10.0
 """Seconds a transaction waits for other writers."""
+LOCK_LOOK_EVERY = 0.002
 WAL_BUG = ((3, 7, 0), (3, 51, 2))
 """SQLite releases, first and last, whose WAL reset can corrupt a database."""
 
@@ -138,10 +140,25 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
         if not options.get("writes", False):
             connection.exec_driver_sql("BEGIN")
             return
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(options.get('patience', PATIENCE) * 1000)}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _begin_writing(connection, time.monotonic() + options.get("patience", PATIENCE))
 
     return engine
+
+
+def _begin_writing(connection: Connection, until: float) -> None:
+    """Become SQLite's only writer. Its own way of waiting sleeps ever longer, so that a busy writer starves others."""
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > until:
+                    raise
+                time.sleep(LOCK_LOOK_EVERY)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(PATIENCE * 1000)}")
 
 
 @contextmanager

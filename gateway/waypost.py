@@ -23,6 +23,7 @@ from federation.graph.rows import DamagedError
 from federation.identity import grants
 from federation.identity.directory import Directory
 from federation.journal.checkpoints import Signer
+from federation.operations.desk import Desk
 from federation.search.catalogue import Catalogue, FreshnessBoard
 from federation.search.engine import Search
 from federation.search.follower import Follower as IndexFollower
@@ -96,6 +97,11 @@ class Waypost:
         """Signs the journal's checkpoints, where the log's key is on this machine."""
         audit = self.settings.audit
         return Signer(self.engine, audit.key, [witness(name) for name in audit.witnesses])
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where operations are handed in."""
+        return Desk(self.engine)
 
     @cached_property
     def metrics(self) -> CollectorRegistry:
@@ -187,6 +193,8 @@ class Waypost:
 
     def close(self) -> None:
         """Give connections back."""
+        if "desk" in self.__dict__:
+            self.desk.close()
         if "wake" in self.__dict__:
             self.wake.close()
         if "denials" in self.__dict__:

@@ -84,7 +84,14 @@ def repeated(connection: Connection, asker: Asker) -> Row[Any] | None:
 
 
 def write(connection: Connection, intent: Intent, asker: Asker) -> Written:
-    """Write the intent and its entry; nothing may be written after it in this transaction."""
+    """Write one intent and its entry; nothing may be written after it in this transaction."""
+    batch = Batch()
+    row = record(connection, intent, asker, batch)
+    return Written(row, batch.append(connection).position)
+
+
+def record(connection: Connection, intent: Intent, asker: Asker, batch: Batch) -> Row[Any]:
+    """Write an intent's row and put its entry into a batch, which is appended last."""
     at = now()
     row = connection.execute(
         insert(operation)
@@ -109,7 +116,6 @@ def write(connection: Connection, intent: Intent, asker: Asker) -> Written:
         )
         .returning(operation)
     ).one()
-    batch = Batch()
     plain, withheld = told(intent.wanted)
     batch.record(
         Entry(
@@ -123,7 +129,7 @@ def write(connection: Connection, intent: Intent, asker: Asker) -> Written:
         ),
         intent.registry_id,
     )
-    return Written(row, batch.append(connection).position)
+    return row
 
 
 def forget_keys(connection: Connection) -> None:

@@ -6,6 +6,7 @@ the outcome, the catalogue, the journal and the feed change together. What is se
 so a call that was repeated, or that arrives late, changes nothing that somebody else has changed since.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -61,8 +62,8 @@ FLYING, FLYING_LONG = timedelta(seconds=2), timedelta(seconds=5)
 """How long a call of a process that died may still be on its way; a registration, which is several calls, longer."""
 RACES = 5
 """How often a write without `If-Match` is sent again because somebody else wrote meanwhile."""
-QUICK, SLOW, MOST = 0.05, 0.2, 128
-"""A batch that took less than `QUICK` seconds may double, one of more than `SLOW` is halved."""
+QUICK, SLOW, MOST = 0.1, 0.5, 128
+"""A batch whose calls took less than `QUICK` seconds may double, one of more than `SLOW` is halved."""
 
 
 @dataclass(slots=True)
@@ -114,30 +115,29 @@ class Turn:
     def carry_out(self, rows: Sequence[Row[Any]]) -> None:
         """Take operations to an outcome, or to the next try. Errors: `TurnLostError`, `DatabaseError`."""
         jobs = [Job.of(row) for row in rows]
-        begun = now()
         refusal = self._refusal()
+        began = time.monotonic()
         for job in jobs:
             if refusal is not None and not job.was_sent:
                 job.outcome.fail(refusal)
             else:
                 self._look(job)
+        took = time.monotonic() - began
         sending = [job for job in jobs if job.to_send]
         if sending:
             self._begin(sending)
             self.context.at("begun")
+        began = time.monotonic()
         for job in sending:
             self._send(job)
+        took += time.monotonic() - began
         self.context.at("answered")
         self._finish(jobs)
         self.context.at("finished")
-        took = (now() - begun).total_seconds()
-        self.limit = (
-            min(MOST, self.limit * 2)
-            if took < QUICK
-            else max(1, self.limit // 2)
-            if took > SLOW
-            else self.limit
-        )
+        if took < QUICK:
+            self.limit = min(MOST, self.limit * 2)
+        elif took > SLOW:
+            self.limit = max(1, self.limit // 2)
 
     def _refusal(self) -> str | None:
         """Why nothing is sent to this registry any more."""

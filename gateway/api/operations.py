@@ -4,6 +4,7 @@ Litestar lets nothing follow a path parameter, so `/versions/{ref}/stage` and it
 description at `/openapi.json` shows them as they are written.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,15 +16,15 @@ from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
 from sqlalchemy import Row
-from sqlalchemy.exc import IntegrityError
 
 from federation.access import Permission, Principal, View
 from federation.catalogue.reader import UnknownError
-from federation.database import DatabaseBusyError, reading, writing
+from federation.database import DatabaseBusyError, reading
 from federation.operations import asking
 from federation.operations.admission import RefusedError
 from federation.operations.asking import Ask
-from federation.operations.intent import Asker, digest_of, repeated, write
+from federation.operations.desk import LATE
+from federation.operations.intent import Asker, Intent, digest_of, repeated
 from federation.operations.reader import Chosen, read_operation, read_operations
 from federation.operations.wanted import Register, from_json
 from gateway.api.requests import Ident, OptionalIdent, needs, read_reference
@@ -32,8 +33,8 @@ from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 CHANGE: dict[str, Any] = needs(Permission.CHANGE)
-PATIENCE = 1.8
-"""Seconds in which an intent is committed, or refused with 503 and never carried out."""
+PATIENCE = 1.9
+"""Seconds in which an intent is committed, or refused with 503."""
 FLIGHT = 1.5
 """Seconds a repeated request waits for the operation to end before it is told that this is under way."""
 LOOK_EVERY = 0.02
@@ -277,39 +278,28 @@ async def _written(
 ) -> Response[OperationOut]:
     """The answer once the intent is committed. Errors: 503 when the database does not take it in time."""
     asker = Asker(principal.id, key, digest_of(*asked))
-    given_up = False
 
-    def work() -> tuple[Row[Any], str, int]:
+    def look() -> Row[Any] | Intent:
         with reading(waypost.engine) as connection:
-            known = _repeated(connection, principal, asker)
-            if known is not None:
-                return known, known.registry, known.position
-            intent = ask(connection, principal, waypost.adapters)
-        with writing(waypost.engine, patience=PATIENCE) as connection:
-            if (known := repeated(connection, asker)) is not None:
-                return known, intent.registry, known.position
-            if given_up:
-                raise DatabaseBusyError("the database did not answer in time")
-            written = write(connection, intent, asker)
-            if given_up:
-                raise DatabaseBusyError("the database did not answer in time")
-        waypost.wake.tell("worker", everywhere=True)
-        return written.row, intent.registry, written.position
+            return _repeated(connection, principal, asker) or ask(connection, principal, waypost.adapters)
+
+    async def write() -> tuple[Row[Any], str, int]:
+        found = await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+        if not isinstance(found, Intent):
+            return found, found.registry, found.position
+        written = await asyncio.wrap_future(waypost.desk.hand_in(found, asker))
+        await anyio.to_thread.run_sync(lambda: waypost.wake.tell("worker", everywhere=True))
+        return written.row, found.registry, written.position
 
     end = time.monotonic() + FLIGHT
     while True:
         try:
             with anyio.fail_after(PATIENCE):
-                row, registry, position = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-            return _first_answer(row, registry, position)
+                return _first_answer(*await write())
         except TimeoutError:
-            given_up = True
-            raise DatabaseBusyError(
-                "the database did not answer in time: nothing was changed, try again"
-            ) from None
-        except (IntegrityError, RefusedError) as error:
-            flying = isinstance(error, IntegrityError) or error.reason == "idempotency-key-in-flight"
-            if not flying or time.monotonic() > end:
+            raise DatabaseBusyError(LATE) from None
+        except RefusedError as error:
+            if error.reason != "idempotency-key-in-flight" or time.monotonic() > end:
                 raise
             await anyio.sleep(LOOK_EVERY)
 
