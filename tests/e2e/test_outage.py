@@ -1,0 +1,126 @@
+"""A database that is held, gone or full: a change is refused in time, the backend untouched, and all is well after."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from federation.database import writing
+from tests.adapters.vertex.line import Line
+from tests.gateway.served import Served, migrated, served
+from tests.servers.postgres import Postgres
+
+CONFIG = '[[registries]]\nname = "r"\nkind = "memory"\nteam = "t"\nsync_every = 0\nwritable = true\n'
+WITHIN = 2.0
+LOADED = 3.0
+"""What a machine that does much else may add to an answer."""
+PATIENCE = 60.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def tag(gateway: Served, value: str) -> httpx.Response:
+    """Ask for a change."""
+    began = time.monotonic()
+    answer = gateway.client.patch("/versions/r/m:1/tags", json={"tags": {"x": value}})
+    if answer.status_code == 503:
+        assert time.monotonic() - began < WITHIN + LOADED
+        assert answer.json()["type"] == "/problems/database-unavailable"
+        assert "retry-after" in answer.headers
+    return answer
+
+
+def value(gateway: Served) -> str | None:
+    """What the backend was told last, as it was read back."""
+    tags: dict[str, str] = gateway.client.get("/versions/r/m:1").json()["tags"]
+    return tags.get("x")
+
+
+def listed(gateway: Served) -> list[Any]:
+    """Every operation but the first, newest first."""
+    return [
+        one for one in gateway.client.get("/operations").json()["operations"] if one["kind"] == "set_tags"
+    ]
+
+
+def prepare(gateway: Served) -> None:
+    """A version with a tag."""
+    gateway.client.post("/registries/r/versions", json={"model": "m", "source": "s3://b/1"})
+    until(lambda: gateway.client.get("/versions/r/m:1").status_code == 200)
+    assert tag(gateway, "before").status_code == 202
+    until(lambda: value(gateway) == "before")
+
+
+def test_a_database_that_another_writer_holds(tmp_path: Path) -> None:
+    with served(tmp_path, config=CONFIG) as gateway:
+        prepare(gateway)
+        with writing(gateway.engine):
+            assert tag(gateway, "during").status_code == 503
+        assert len(listed(gateway)) == 1
+        assert tag(gateway, "after").status_code == 202
+        until(lambda: value(gateway) == "after")
+
+
+def test_a_database_that_is_stopped(tmp_path: Path, postgres: Postgres) -> None:
+    name = postgres.create()
+    with Line(f"127.0.0.1:{postgres.server.port}") as line:
+        database = postgres.url(name).replace(
+            f":{postgres.server.port}/", f":{line.address.rpartition(':')[2]}/"
+        )
+        migrated(database).dispose()
+        with served(tmp_path, config=CONFIG, database=database) as gateway:
+            prepare(gateway)
+            line.set("refuse")
+            for _ in range(3):
+                assert tag(gateway, "during").status_code == 503
+            line.set("through")
+            until(lambda: tag(gateway, "after").status_code == 202)
+            until(lambda: value(gateway) == "after")
+            assert {one["wanted"]["tags"]["x"] for one in listed(gateway)} == {"before", "after"}
+    postgres.drop(name)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 12 MB."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small disk takes root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        url = f"sqlite:///{disk / 'waypost.db'}"
+        with served(tmp_path, config=CONFIG, database=url) as gateway:
+            prepare(gateway)
+            filler = disk / "filler"
+            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+                while True:
+                    file.write(b"\0" * 4096)
+            taken = 0  # what SQLite has set aside already holds a few more
+            while tag(gateway, f"full-{taken}").status_code == 202:
+                taken += 1
+                assert taken < 1_000, "a full disk was never noticed"
+            filler.unlink()
+            until(lambda: tag(gateway, "after").status_code == 202)
+            until(lambda: value(gateway) == "after")
+            until(lambda: all(one["state"] == "ok" for one in listed(gateway)))
+            wanted = [one["wanted"]["tags"]["x"] for one in listed(gateway)]
+            assert (wanted[0], len(set(wanted))) == ("after", len(wanted))
