@@ -106,7 +106,13 @@ def create_app(
         *snippets.HANDLERS,
     ]
     api = Router(API, route_handlers=handlers)
-    outside: list[Any] = [api, *site.HANDLERS, *health.HANDLERS, *docs.HANDLERS, *sign_in.HANDLERS]
+    outside: list[Any] = [
+        api,
+        Router("/", route_handlers=site.HANDLERS),
+        *health.HANDLERS,
+        *docs.HANDLERS,
+        *sign_in.HANDLERS,
+    ]
     app = Litestar(
         route_handlers=outside,
         lifespan=[lifespan],

@@ -1,9 +1,11 @@
 """Errors as pages: what happened in one line, and what to do next."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
 from gateway.pages.page import page
@@ -34,7 +36,16 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
 def handle_page(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Litestar's exception handler for everything: a page for a browser, a problem for everybody else."""
     answer = handle(request, error)
-    return error_page(request, explain(error)) if wants_page(request) else answer
+    if not wants_page(request):
+        return answer
+    problem = explain(error)
+    if problem.status == 401 and request.method == "GET":
+        query = request.url.query
+        return Redirect(
+            "/sign-in?" + urlencode({"next": request.url.path + (f"?{query}" if query else "")}),
+            status_code=303,
+        )
+    return error_page(request, problem)
 
 
 def error_page(request: Request[Any, Any, Any], problem: ProblemError) -> Response[str]:

@@ -1,6 +1,7 @@
 """Forms of the pages. That they come from our own pages is seen to where the caller is made out."""
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from litestar import Request, post
@@ -25,11 +26,15 @@ async def provide_fields(request: Request[Any, Any, Any]) -> dict[str, str]:
 
 def form_at(path: str, permission: Permission | None) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
     """Take a form at an address; the function is given its `fields`."""
-    return post(
-        path,
-        opt={"permission": permission},
-        dependencies={"fields": Provide(provide_fields)},
-        include_in_schema=False,
-        sync_to_thread=True,
-        status_code=303,
-    )
+
+    def register(function: Callable[..., Any]) -> HTTPRouteHandler:
+        return post(
+            path,
+            opt={"permission": permission},
+            dependencies={"fields": Provide(provide_fields)},
+            include_in_schema=False,
+            sync_to_thread=None if iscoroutinefunction(function) else True,
+            status_code=303,
+        )(function)
+
+    return register

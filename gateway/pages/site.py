@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.pages import impact, insights, model, registries, search, version
+from gateway.pages import account, audit, change, impact, insights, model, registries, search, version
 
 HANDLERS: list[Any] = [
     *search.HANDLERS,
@@ -11,4 +11,7 @@ HANDLERS: list[Any] = [
     *impact.HANDLERS,
     *registries.HANDLERS,
     *insights.HANDLERS,
+    *audit.HANDLERS,
+    *change.HANDLERS,
+    *account.HANDLERS,
 ]

@@ -1,0 +1,105 @@
+"""`/audit`: what happened, with the proof that it stands in the log."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, Parameter
+
+from federation.access import Permission
+from federation.database import reading
+from federation.journal.checkpoints import newest_note, newest_size, stopped
+from federation.journal.entry import Action
+from federation.journal.query import read_journal
+from gateway.api.audit import asked, list_entries, list_keys, list_witnesses, show_entry
+from gateway.api.out import journal_out
+from gateway.pages.answers import answer
+from gateway.pages.page import form_of, list_at, listed, page, pages_at
+from gateway.waypost import Waypost
+
+PAGE = 50
+FILTERS = ("actor", "action", "ref", "registry", "team", "since", "until")
+Before = Annotated[int | None, Parameter(ge=0, le=2**62)]
+
+
+@list_at("/audit", Permission.AUDIT)
+def audit_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    actor: FromQuery[str | None] = None,
+    action: FromQuery[str | None] = None,
+    ref: FromQuery[str | None] = None,
+    registry: FromQuery[str | None] = None,
+    team: FromQuery[str | None] = None,
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+    before: FromQuery[Before] = None,
+) -> Response[Any]:
+    """Entries of the journal, newest first; filters are in the address."""
+    given = (actor, action, ref, registry, team, since, until)
+    chosen = dict(zip(FILTERS, (value or None for value in given), strict=True))
+    form = form_of(request)
+    if form != "html":
+        found = answer(list_entries)(waypost, limit=1000, newest_first=True, **chosen)
+        return listed(request, "", found, found.entries, form=form, title="Audit")
+    wanted = asked(**chosen)
+    with reading(waypost.engine) as connection:
+        lines = read_journal(connection, wanted, before=before, limit=PAGE, newest_first=True)
+        size, note, problem = newest_size(connection), newest_note(connection), stopped(connection)
+    return page(
+        request,
+        "audit.html",
+        title="Audit",
+        entries=journal_out(lines, PAGE).entries,
+        older=lines[-1].recorded.seq if len(lines) == PAGE else None,
+        before=before,
+        chosen={name: value or "" for name, value in chosen.items()},
+        filtered=any(chosen.values()),
+        actions=sorted(str(one) for one in Action),
+        size=size,
+        note=(note or b"").decode("utf-8", "replace"),
+        problem=problem,
+        witnesses=answer(list_witnesses)(waypost).witnesses,
+    )
+
+
+@pages_at("/audit/{seq:int}", permission=Permission.AUDIT)
+def entry_page(
+    request: Request[Any, Any, Any], seq: FromPath[int], waypost: NamedDependency[Waypost]
+) -> Response[Any]:
+    """One entry: before and after, and its proof, which the page checks by itself."""
+    found = answer(show_entry)(seq, waypost)
+    with reading(waypost.engine) as connection:
+        note = newest_note(connection)
+    keys = answer(list_keys)(waypost)
+    return page(
+        request,
+        "entry.html",
+        title=f"Entry {seq}",
+        found=found,
+        entry=found.entry,
+        changes=changes(found.entry.details),
+        more=rest(found.entry.details),
+        note=(note or b"").decode("utf-8", "replace"),
+        origin=keys.origin,
+        log_keys=list(keys.keys),
+    )
+
+
+def changes(details: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What was and what is, field by field."""
+    before, after = details.get("before"), details.get("after")
+    if not isinstance(before, Mapping) and not isinstance(after, Mapping):
+        return [] if before is None and after is None else [("", before, after)]
+    left = before if isinstance(before, Mapping) else {}
+    right = after if isinstance(after, Mapping) else {}
+    return [(name, left.get(name), right.get(name)) for name in dict.fromkeys([*left, *right])]
+
+
+def rest(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything an entry says besides before and after."""
+    return {name: value for name, value in details.items() if name not in ("before", "after")}
+
+
+HANDLERS = [*audit_page, *entry_page]
