@@ -12,7 +12,7 @@ from tantivy import FieldType, Occur, Query
 from federation.search.schema import FACETS, MAX_VALUE, column, fact, schema
 from federation.search.synonyms import Synonyms
 from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node, Not, Phrase, Qualifier, Word
-from federation.search.words import chunks, fold, ordered, parts, spans, squeeze, variants
+from federation.search.words import chunks, fold, joined, ordered, parts, spans, squeeze, variants
 
 TextField: TypeAlias = Literal["name", "near", "all"]
 Reach: TypeAlias = Literal["own", "same", "open"]
@@ -21,6 +21,7 @@ MIN_TYPO = 4
 MIN_PREFIX = 2
 MAX_SLOTS = 48
 MAX_STEPS = 6
+MAX_LONGER = 24
 NOTHING = Query.empty_query()
 
 
@@ -208,11 +209,11 @@ def may_be_corrected(slot: Slot) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """Builds engine queries. `index` is needed for the ranges over JSON numbers, which only its parser can
-    make;
-    `stale` are the ids of the registries that are."""
+    """Builds engine queries for one state of the index. `index` is needed for the ranges over JSON numbers, which
+    only its parser can make; `stale` are the ids of the registries that are."""
 
     index: tantivy.Index
+    searcher: tantivy.Searcher
     stale: frozenset[int]
 
     def matching(self, node: PlanNode, text: str) -> Query:
@@ -246,26 +247,31 @@ class Compiler:
     def _name_tiers(self, node: PlanNode, text: str) -> Iterator[Tier]:
         exact = self.clause(node, "name", reach="own")
         squeezed = _squeezed_text(node, text)
+        corrected = any(slot.corrected for slot in slots_of(node))
+        words = [slot.word for slot in slots_of(node)]
         if squeezed:
-            yield self._tier("the name is this", term("whole", squeezed))
-            if any(slot.corrected for slot in slots_of(node)):
+            yield self._tier("the name is this", self.one_of("whole", [squeezed]))
+            if corrected:
                 yield self._tier("the name is this but for a typo", typo("whole", squeezed))
-            yield self._tier("the name begins with this", all_of([exact, prefix("whole", squeezed)]))
-        in_order = _in_order(node)
-        if in_order is not None:
-            yield self._tier("in the name, in this order", all_of([exact, in_order]))
+            in_order = [exact, *self._in_order(["", *words])]
+            yield self._tier("the name begins with this", all_of(in_order))
+        if len(words) > 1:
+            yield self._tier("in the name, in this order", all_of([exact, *self._in_order(words)]))
         yield self._tier("in the name", exact)
         yield self._tier("in another word for the name", self.clause(node, "name", reach="same"))
         yield self._tier("at the beginning of a word of the name", self.clause(node, "name", reach="open"))
 
+    def _in_order(self, words: Sequence[str]) -> list[Query]:
+        """The words in the order typed; the empty one stands for the beginning."""
+        return [term("order", pair) for pair in dict.fromkeys(map(ordered, words, words[1:]))]
+
     def _whole(self, node: PlanNode, text: str) -> Query | None:
         squeezed = _squeezed_text(node, text)
-        if not squeezed:
+        corrected = any(slot.corrected for slot in slots_of(node))
+        if not squeezed or not (corrected or self._holds("whole", squeezed)):
             return None
-        names = [term("whole", squeezed)]
-        if any(slot.corrected for slot in slots_of(node)):
-            names.append(typo("whole", squeezed))
-        return any_of(names)
+        names = self.one_of("whole", [squeezed])
+        return any_of([names, typo("whole", squeezed)]) if corrected else names
 
     def clause(self, node: PlanNode, field: TextField, *, reach: Reach) -> Query:
         """One query for a part of the plan, its words looked for in one field."""
@@ -302,20 +308,34 @@ class Compiler:
 
     def _in(self, slot: Slot, field: TextField, reach: Reach) -> Query:
         ways = slot.ways[: slot.own] if reach == "own" else slot.ways
-        words = [way[0] for way in ways if len(way) == 1]
-        queries = [term(field, words[0])] if len(words) == 1 else []
-        if len(words) > 1:
-            queries.append(Query.term_set_query(schema(), field, words))
+        words = [word for way in ways if len(way) == 1 for word in (way[0], joined(way[0]))]
+        longer: list[str] | None = []
+        if slot.open and reach == "open":
+            longer = self._longer(field, slot.word)
+        queries = [self.one_of(field, [*words, *(longer or ())])]
         queries.extend(all_of([term(field, word) for word in way]) for way in ways if len(way) > 1)
-        if slot.open and reach == "open" and self._has_longer(field, slot.word):
+        if longer is None:
             queries.append(prefix(field, slot.word))
         if slot.corrected:
             queries.append(typo(field, slot.word))
+            queries.append(typo(field, joined(slot.word)))
         return any_of(queries)
 
-    def _has_longer(self, field: TextField, word: str) -> bool:
-        """Whether the prefix finds more than the word: without, the cheaper query is the same."""
-        return len(self.index.searcher().terms_with_prefix(field, word, limit=2)) > 1
+    def one_of(self, field: str, words: Sequence[str]) -> Query:
+        """Documents with one of these words; what no document holds is not looked for."""
+        held = [word for word in dict.fromkeys(words) if self._holds(field, word)]
+        return any_of([term(field, word) for word in held])
+
+    def _holds(self, field: str, word: str) -> bool:
+        return self.searcher.doc_freq(field, word) > 0
+
+    def _longer(self, field: str, word: str) -> list[str] | None:
+        """The words that begin with this one, None for too many to list: the engine walks them more slowly than it
+        reads a few."""
+        found = self.searcher.terms_with_prefix(field, word, limit=MAX_LONGER + 1)
+        if not found:
+            found = self.searcher.terms_with_prefix(field, joined(word), limit=MAX_LONGER + 1)
+        return None if len(found) > MAX_LONGER else [longer for longer, _ in found]
 
     def _qualified(self, qualifier: Qualifier, match: Is | Between) -> Query:
         name, key = qualifier.name, qualifier.key
@@ -376,14 +396,6 @@ def _phrase(text: str) -> Query:
     return (
         term("phrase", words[0]) if len(words) == 1 else Query.phrase_query(schema(), "phrase", list(words))
     )
-
-
-def _in_order(node: PlanNode) -> Query | None:
-    """The words in the order typed, where there are several."""
-    words = [slot.word for slot in slots_of(node)]
-    if len(words) < 2:
-        return None
-    return all_of([term("order", pair) for pair in dict.fromkeys(map(ordered, words, words[1:]))])
 
 
 def _fact(field: str, match: Is) -> Query:

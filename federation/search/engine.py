@@ -1,6 +1,5 @@
 """Answers searches: what matches inside a view, best first, grouped, counted, explained."""
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +27,7 @@ from federation.search.clauses import Compiler, PlanNode, Slot
 from federation.search.cursor import Position
 from federation.search.facets import Counts
 from federation.search.folder import Generation, IndexMissingError
-from federation.search.highlight import highlights, one_slip
+from federation.search.highlight import Marker, one_slip
 from federation.search.order import BROWSE, RANK, Key, Leg, Reader, Row
 from federation.search.suggest import Vocabulary, suggest
 from federation.search.synonyms import Synonyms
@@ -98,10 +97,8 @@ class Search:
             index = self._generation.index
             index.reload()
             searcher = index.searcher()
-            found = searcher.aggregate(
-                clauses.everything(), {"ids": {"terms": {"field": "registry", "size": 60_000}}}
-            )
-            ids = frozenset(int(bucket["key"]) for bucket in found["ids"]["buckets"])
+            held = searcher.terms_with_prefix("meta", schema.HOLDS_REGISTRY)
+            ids = frozenset(int(term.removeprefix(schema.HOLDS_REGISTRY)) for term, _ in held)
             self._state = _State(Reader(index, searcher), folder.position(searcher), ids)
 
     @property
@@ -131,7 +128,15 @@ class Search:
             return SearchAnswer(query=request.q, partial=True, registries=covered)
         stale = frozenset(one.id for one in registries if one.freshness.state == "stale")
         planned = clauses.plan(tree, self.synonyms, len(request.q))
-        run = _Run(state, view, request, Compiler(state.reader.index, stale), planned, columns, sort)
+        run = _Run(
+            state,
+            view,
+            request,
+            Compiler(state.reader.index, state.reader.searcher, stale),
+            planned,
+            columns,
+            sort,
+        )
         try:
             with folder.engine_errors():
                 answer = run.answer(position)
@@ -225,7 +230,8 @@ class _Run:
         rows, more = self._rows(legs, position, counts.total)
         slots = [*clauses.positive_slots(plan), *map(clauses.as_slot, clauses.phrases(plan))]
         others = self._others(plan, rows, counts)
-        hits = tuple(self._hit(legs[leg], row, slots, others) for leg, row in rows)
+        marker = Marker.of(slots)
+        hits = tuple(self._hit(legs[leg], row, slots, marker, others) for leg, row in rows)
         after = None
         if more:
             leg, row = rows[-1]
@@ -331,7 +337,7 @@ class _Run:
         asked = {
             "models": {"terms": {"field": "model", "size": len(ids), "segment_size": facets.EVERY_BUCKET}}
         }
-        inside = clauses.all_of([query, clauses.term_set("model", ids)])
+        inside = clauses.all_of([query, clauses.any_of([clauses.term("model", id_) for id_ in ids])])
         buckets = self.state.reader.searcher.aggregate(inside, asked)["models"]["buckets"]
         return {int(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets}
 
@@ -343,10 +349,12 @@ class _Run:
         query = self._bounded(self.compiler.matching(plan, self.request.q))
         return self._per_model(query, {row.model for _, row in rows})
 
-    def _hit(self, leg: Leg, row: Row, slots: Sequence[Slot], others: Mapping[int, int]) -> Hit:
-        stored = json.loads(bytes(self.state.reader.searcher.doc(row.address)["stored"][0]))
+    def _hit(
+        self, leg: Leg, row: Row, slots: Sequence[Slot], marker: Marker, others: Mapping[int, int]
+    ) -> Hit:
+        stored = schema.read_stored(self.state.reader.searcher.doc(row.address))
         prior = ranking.prior_of_rank(int(row.values[-2]))
-        found = highlights(stored, slots)
+        found = marker.highlights(stored)
         explanation = None
         if self.request.explain:
             explanation = {

@@ -1,6 +1,7 @@
 """Where in a hit's texts the words of the query stand."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from federation.search.answer import Highlight
@@ -10,34 +11,51 @@ from federation.search.words import fold, parts, spans
 MAX_TEXT = 160
 
 
-def highlights(stored: Mapping[str, Any], slots: Iterable[Slot]) -> tuple[Highlight, ...]:
-    """The texts of a hit in which a word was found: its name always, a tag or the description where it holds
-    one."""
-    words = {word for slot in slots for way in slot.ways for word in way}
-    beginnings = tuple(slot.word for slot in slots if slot.open)
-    fuzzy = {slot.word for slot in slots if slot.corrected}
-    texts = [("model", stored["model"]), ("title", stored["title"])]
-    texts += [(f"tag.{key}", value) for key, value in sorted(stored["tags"].items())]
-    texts.append(("description", stored["description"]))
-    found = (_highlight(field, text, words, beginnings, fuzzy) for field, text in texts if text)
-    return tuple(highlight for highlight in found if highlight.ranges)
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What of a query is looked for in a hit's texts: whole words, beginnings of words, words with a typo."""
 
+    words: frozenset[str]
+    beginnings: tuple[str, ...]
+    fuzzy: frozenset[str]
 
-def _highlight(
-    field: str, text: str, words: set[str], beginnings: tuple[str, ...], fuzzy: set[str]
-) -> Highlight:
-    ranges: list[tuple[int, int]] = []
-    for start, end, written in spans(text):
-        word = fold(written)
-        whole = word in words or (beginnings and word.startswith(beginnings))
-        if whole or any(one_slip(word, typed) for typed in fuzzy):
-            ranges.append((start, end))
-            continue
-        for piece in parts(written):
-            at = word.find(piece)
-            if piece in words and at >= 0 and len(word) == len(written):
-                ranges.append((start + at, start + at + len(piece)))
-    return _clip(Highlight(field, text, tuple(_merged(ranges))))
+    @classmethod
+    def of(cls, slots: Iterable[Slot]) -> "Marker":
+        """The marker of a query's words."""
+        known = list(slots)
+        return cls(
+            frozenset(word for slot in known for way in slot.ways for word in way),
+            tuple(slot.word for slot in known if slot.open),
+            frozenset(slot.word for slot in known if slot.corrected),
+        )
+
+    def highlights(self, stored: Mapping[str, Any]) -> tuple[Highlight, ...]:
+        """The texts of a hit in which a word was found: its name and title, tags, the description."""
+        texts = [("model", stored["model"]), ("title", stored["title"])]
+        texts += [(f"tag.{key}", value) for key, value in sorted(stored["tags"].items())]
+        texts.append(("description", stored["description"]))
+        found = (self._highlight(field, text) for field, text in texts if text and self._may_stand_in(text))
+        return tuple(highlight for highlight in found if highlight.ranges)
+
+    def _may_stand_in(self, text: str) -> bool:
+        if self.fuzzy:
+            return True
+        folded = fold(text)
+        return any(word in folded for word in self.words)
+
+    def _highlight(self, field: str, text: str) -> Highlight:
+        ranges: list[tuple[int, int]] = []
+        for start, end, written in spans(text):
+            word = fold(written)
+            whole = word in self.words or (self.beginnings and word.startswith(self.beginnings))
+            if whole or any(one_slip(word, typed) for typed in self.fuzzy):
+                ranges.append((start, end))
+                continue
+            for piece in parts(written):
+                at = word.find(piece)
+                if piece in self.words and at >= 0 and len(word) == len(written):
+                    ranges.append((start + at, start + at + len(piece)))
+        return _clip(Highlight(field, text, tuple(_merged(ranges))))
 
 
 def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

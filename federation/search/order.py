@@ -108,12 +108,12 @@ class Reader:
         """The first ones by the first key; where it is equal, by the others."""
         key, rest = keys[0], keys[1:]
         top = self._top(query, key, limit + 1)
+        tails = iter(self._tails(rest, [address for _, address in top]))
         found: list[tuple[Values, DocAddress]] = []
         for value, group in groupby(top, key=lambda hit: hit[0]):
-            same = list(group)
+            same = [(address, next(tails)) for _, address in group]
             if not rest or len(same) == 1:
-                tails = self._tails(rest, [address for _, address in same])
-                found += [((value, *tail), at) for tail, (_, at) in zip(tails, same, strict=True)]
+                found += [((value, *tail), address) for address, tail in same]
             elif len(found) < limit:
                 equal = clauses.all_of([query, self.equal(key, value)])
                 found += [((value, *tail), at) for tail, at in self._ordered(equal, rest, limit - len(found))]

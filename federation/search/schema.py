@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from itertools import groupby
+from typing import Any
 
 import msgspec
 import tantivy
@@ -22,7 +23,7 @@ from federation.search import ranking
 from federation.search.document import Document
 from federation.search.words import chunks, fold, name_order, name_words, text_words, whole_names
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SEPARATOR = "\x1f"
 FACETS = {
     "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",
@@ -32,6 +33,8 @@ MODEL_SUM = "delta"
 """Each version has a random number; the first of a model (`lead` is 1 there and nowhere else) has its own less the
 sum of them all. So the sum over a result is zero where it holds all or none of each model (but for a chance of 2⁻³¹),
 and then the models are as many as the leads."""
+HOLDS_REGISTRY = "registry "
+"""Before the id of each registry that the index holds documents of, in `meta`."""
 MAX_VALUE = 400
 MAX_NUMBER = 1e300
 
@@ -77,6 +80,7 @@ def encode(documents: Iterable[Document]) -> Iterator[tantivy.Document]:
 def _add_lead(engine: tantivy.Document, versions: Sequence[Document]) -> None:
     """What is held once for each model: what suggestions complete, and that it is the one to count."""
     engine.add_unsigned("lead", 1)
+    engine.add_text("meta", f"{HOLDS_REGISTRY}{versions[0].registry_id}")
     for form in spellings(versions[0].model):
         engine.add_text("spelled", form)
     named = {("tag", key) for document in versions for key in document.tags}
@@ -273,3 +277,13 @@ def _stored(document: Document, reference: str) -> bytes:
         return msgspec.json.encode(stored)
     except UnicodeEncodeError:
         return json.dumps(stored, default=str).encode("ascii")
+
+
+def read_stored(engine: tantivy.Document) -> dict[str, Any]:
+    """What a hit shows, as `_stored` wrote it."""
+    raw = bytes(engine["stored"][0])
+    try:
+        found: dict[str, Any] = msgspec.json.decode(raw)
+    except msgspec.DecodeError:  # half a surrogate pair
+        found = json.loads(raw)
+    return found

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 
 MAX_WORD = 80
 MAX_ORDERED = 8
@@ -69,19 +69,33 @@ def text_words(text: str) -> tuple[str, ...]:
 
 @lru_cache(65_536)
 def name_words(name: str) -> tuple[str, ...]:
-    """Words of a name: whole, in pieces, and each joined with the one after it."""
+    """Words of a name: whole, in pieces, and each `joined` with the one after it."""
     words = dict.fromkeys(text_words(name))
-    whole = chunks(name)
-    for left, right in pairwise(whole):
-        words[(left + right)[:MAX_WORD]] = None
+    for left, right in pairwise(chunks(name)):
+        words[joined(left + right)] = None
     return tuple(words)
+
+
+def joined(word: str) -> str:
+    """A word that stands as two in a name: marked, because otherwise each would be found as a longer first one."""
+    return f"+{word}"[:MAX_WORD]
 
 
 @lru_cache(65_536)
 def name_order(name: str) -> tuple[str, ...]:
-    """Each pair of words of which one stands before the other in a name, near its beginning."""
-    pairs = combinations(chunks(name)[:MAX_ORDERED], 2)
+    """Each pair of words of which one stands before the other in a name, near its beginning; what it, or its last
+    segment, begins with stands after nothing."""
+    words = chunks(name)[:MAX_ORDERED]
+    heads = [*_head(name), *_head(name.rpartition("/")[2])]
+    pairs = [*combinations(words, 2), *(("", head) for head in heads)]
     return tuple(dict.fromkeys(ordered(left, right) for left, right in pairs))
+
+
+def _head(name: str) -> Iterator[str]:
+    """The word a name begins with, and the first piece of that."""
+    for _, _, written in islice(spans(name), 1):
+        yield fold(written)[:MAX_WORD]
+        yield from parts(written)[:1]
 
 
 def ordered(left: str, right: str) -> str:

@@ -40,7 +40,8 @@ def search_speed(size: int, folder: Path) -> Iterator[Figure]:
     federation = Federation(size)
     times = 300 if size > SMALL else 5
     yield from _built(federation, folder / "index")
-    search = Search(folder / "index", lambda _: _registries(), synonyms.load())
+    registries = _registries()
+    search = Search(folder / "index", lambda _: registries, synonyms.load())
     search.reload()
     ours = _asked(search, EVERYTHING, WORD, times)
     others = _others(federation, folder)
@@ -169,9 +170,7 @@ def _fts5(federation: Federation, folder: Path) -> Callable[[], Any]:
     having = "FROM words JOIN version ON version.id = words.rowid WHERE words MATCH ?"
 
     def find() -> None:
-        connection.execute(
-            f"SELECT id {having} ORDER BY bm25(words, 10, 1) LIMIT 20", (COMMON,)
-        ).fetchall()
+        connection.execute(f"SELECT id {having} ORDER BY bm25(words, 10, 1) LIMIT 20", (COMMON,)).fetchall()
         connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (COMMON,)).fetchall()
         for facet in FACETS:
             connection.execute(f"SELECT {facet}, count(*) {having} GROUP BY 1", (COMMON,)).fetchall()
