@@ -17,7 +17,7 @@ from federation.graph.answers import (
     Unresolved,
 )
 from federation.graph.impact import gaps, unresolved
-from federation.graph.names import Registry, named, registries
+from federation.graph.names import Registry, named
 from federation.graph.resolve import chunks
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
@@ -31,13 +31,13 @@ def dependencies(
     snapshot: Snapshot,
     view: View,
     subject: Subject,
+    known: dict[int, Registry],
     *,
     depth: int | None = None,
     limit: int = 50,
     cursor: str | None = None,
 ) -> DependenciesAnswer:
     """Everything upstream of `subject`, nearest first. Errors: `CursorError`."""
-    known = registries(connection)
     found = closure(
         snapshot, np.array(subject.nodes), snapshot.up, visibility(view.registry_ids, snapshot), depth
     )

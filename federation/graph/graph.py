@@ -16,7 +16,7 @@ from federation.graph.blast import blast, of_closure
 from federation.graph.dependencies import dependencies, listed, upstream
 from federation.graph.impact import Page, impact
 from federation.graph.insights import InsightAnswer, insights
-from federation.graph.names import registries
+from federation.graph.names import Board, registries
 from federation.graph.rows import Array
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.subject import (
@@ -60,6 +60,7 @@ class Graph:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
         self._reader = Reader(folder)
+        self._board = Board()
 
     def position(self) -> int:
         """The change position that answers stand at."""
@@ -90,6 +91,7 @@ class Graph:
                 view,
                 subject,
                 action,
+                self._board.known(connection, snapshot.position),
                 to=to,
                 depth=depth,
                 limit=limit,
@@ -110,7 +112,10 @@ class Graph:
         _check(depth, limit)
         with self._open() as (connection, snapshot):
             subject = by_reference(connection, view, ref, selector=False)
-            return dependencies(connection, snapshot, view, subject, depth=depth, limit=limit, cursor=cursor)
+            known = self._board.known(connection, snapshot.position)
+            return dependencies(
+                connection, snapshot, view, subject, known, depth=depth, limit=limit, cursor=cursor
+            )
 
     def impact_rows(
         self,

@@ -1,22 +1,22 @@
 """What breaks if: the blast with names, pages and the state of what is known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from federation.access import EVERYTHING, View
 from federation.graph import paging, tables
 from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts, Unresolved
 from federation.graph.blast import Blast, blast, fate_of, severity
 from federation.graph.blast import Fates as Lots
-from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named, registries
+from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named
 from federation.graph.resolve import chunks
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Action, Fates, Subject, UnknownSubjectError, locate
 from federation.graph.walk import visibility
-from federation.graph.words import EdgeKind, Severity, Stage, kind_word
+from federation.graph.words import EdgeKind, NodeKind, Severity, Stage, kind_word
 from federation.references import ReferenceSyntaxError, encode_part, parse
 
 UNRESOLVED_SHOWN = 100
@@ -29,6 +29,7 @@ def impact(
     view: View,
     subject: Subject,
     action: Action,
+    known: dict[int, Registry],
     *,
     to: str | None = None,
     depth: int | None = None,
@@ -41,11 +42,12 @@ def impact(
     `everything` (permission `impact.global`) counts over all registries and names nothing. Errors:
     `ImpactQuestionError`, `UnknownSubjectError`, `CursorError`.
     """
-    known = registries(connection)
-    lots = Fates(connection, view, known).of(subject, action, to)
+    fates = Fates(connection, view, known)
+    lots = fates.of(subject, action, to)
     reach = EVERYTHING if everything else view
     found = blast(snapshot, subject.nodes, lots, visibility(reach.registry_ids, snapshot), depth)
-    own = own_endpoints(connection, reach, subject, known)
+    serves = served_at_all(snapshot, found)
+    own = own_endpoints(connection, reach, fates.names(subject.versions), known) if serves else []
     unresolved = [] if everything else naming(connection, view, subject, known)
     missing = gaps(known, reach, cut=found.closure.cut, nameless=everything)
     if unresolved:
@@ -84,11 +86,17 @@ def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = 
     return found
 
 
+def served_at_all(snapshot: Snapshot, found: Blast) -> bool:
+    """Whether an endpoint serves any of the found, as far as the graph tells."""
+    if found.closure.cut:
+        return True
+    return bool((snapshot.nodes["kind"][found.closure.node] == NodeKind.ENDPOINT).any())
+
+
 def own_endpoints(
-    connection: Connection, view: View, subject: Subject, known: dict[int, Registry]
+    connection: Connection, view: View, names: Mapping[int, Named], known: dict[int, Registry]
 ) -> list[Endpoint]:
     """What serves the subject itself: it goes down with it, though nothing depends on it."""
-    names = named(connection, subject.versions, known)
     served = endpoints_of(connection, view, [name.version_id for name in names.values()], known)
     return [endpoint for name in names.values() for endpoint in served.get(name.version_id, [])]
 
@@ -171,7 +179,8 @@ class Page:
         shown = {node for path in paths for node in path}
         names = named(self._connection, shown, self._known)
         versions = [names[path[-1]].version_id for path in paths if path[-1] in names]
-        served = endpoints_of(self._connection, self._view, versions, self._known)
+        serves = served_at_all(self._snapshot, self._found)
+        served = endpoints_of(self._connection, self._view, versions, self._known) if serves else {}
         items = []
         for place, (path, fate) in enumerate(zip(paths, fates, strict=True), begin):
             if (name := names.get(path[-1])) is None:
@@ -233,17 +242,23 @@ def naming(
     """Statements that name the subject's model but nothing that is known of it: they may mean it."""
     if subject.reference is None:
         return []
-    edge, node = tables.edge.c, tables.node.c
-    query = (
-        select(tables.edge)
-        .join(tables.node, node.id == edge.source)
-        .where(edge.target.is_(None), ~edge.gone, view.clause(node.registry_id))
-        .where(edge.wanted_model == encode_part(subject.reference.model))
-        .where(edge.wanted_registry == subject.reference.registry)
-        .order_by(edge.id)
-        .limit(UNRESOLVED_SHOWN)
+    node = tables.node.c
+    query = _NAMING if view.registry_ids is None else _NAMING.where(view.clause(node.registry_id))
+    wanted = {"model": encode_part(subject.reference.model), "registry": subject.reference.registry}
+    return unresolved(connection, connection.execute(query, wanted).all(), known)
+
+
+_NAMING = (
+    select(tables.edge)
+    .join(tables.node, tables.node.c.id == tables.edge.c.source)
+    .where(tables.edge.c.target.is_(None), ~tables.edge.c.gone)
+    .where(
+        tables.edge.c.wanted_model == bindparam("model"),
+        tables.edge.c.wanted_registry == bindparam("registry"),
     )
-    return unresolved(connection, connection.execute(query).all(), known)
+    .order_by(tables.edge.c.id)
+    .limit(UNRESOLVED_SHOWN)
+)
 
 
 def unresolved(connection: Connection, rows: Sequence[Any], known: dict[int, Registry]) -> list[Unresolved]:

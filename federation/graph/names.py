@@ -1,18 +1,22 @@
 """What nodes are called: references, stages, teams and endpoints of the few that an answer shows."""
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, and_, bindparam, case, select
 
 from federation import tables as spine
 from federation.access import View
 from federation.graph import tables
 from federation.graph.resolve import chunks
-from federation.graph.words import NodeKind
+from federation.graph.words import SELECTORS, NodeKind
 from federation.references import Reference, decode_part
+
+FRESH = 1.0
+"""Seconds for which the state of the registries may be taken as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,61 +53,77 @@ class Named:
 
 def registries(connection: Connection) -> dict[int, Registry]:
     """All registries by id."""
-    c = spine.registry.c
-    query = select(c.id, c.name, c.team, c.last_success_at, c.partial, c.failures, c.detached_at)
     found = {}
-    for row in connection.execute(query):
+    for row in connection.execute(_REGISTRIES):
         whole = row.last_success_at is not None and not row.partial and not row.failures
         found[row.id] = Registry(row.name, row.team, whole and row.detached_at is None)
     return found
+
+
+class Board:
+    """The registries as last read: read again when the graph has moved on, and after FRESH seconds."""
+
+    def __init__(self) -> None:
+        self._read: tuple[int, float, dict[int, Registry]] = (-1, 0.0, {})
+
+    def known(self, connection: Connection, position: int) -> dict[int, Registry]:
+        """All registries by id, for answers at this position of the graph."""
+        at, since, found = self._read
+        if at != position or time.monotonic() - since > FRESH:
+            found = registries(connection)
+            self._read = (position, time.monotonic(), found)
+        return found
 
 
 def named(connection: Connection, nodes: Collection[int], known: Mapping[int, Registry]) -> dict[int, Named]:
     """The names of these nodes; those of a forgotten registry are left out."""
     found: dict[int, Named] = {}
     for part in chunks(sorted(set(nodes))):
-        rows = {
-            row.id: row for row in connection.execute(select(tables.node).where(tables.node.c.id.in_(part)))
-        }
-        scopes: dict[int, set[int]] = defaultdict(set)
-        for row in rows.values():
-            scopes[row.kind].add(row.scope)
-        versions = _by_id(connection, _VERSIONS, scopes[NodeKind.VERSION])
-        selected = scopes[NodeKind.MODEL] | scopes[NodeKind.ALIAS] | scopes[NodeKind.STAGE]
-        models = _by_id(connection, _MODELS, selected | {v.model_id for v in versions.values()})
-        endpoints = _by_id(connection, _ENDPOINTS, scopes[NodeKind.ENDPOINT])
-        for row in rows.values():
+        for row in connection.execute(_NAMES, {"nodes": part}):
             registry = known.get(row.registry_id)
-            # A scope is an id of a table that the kind tells: equal numbers of two tables are no kin.
-            if row.kind >= NodeKind.DIGEST:
-                endpoint = endpoints.get(row.scope) if row.kind == NodeKind.ENDPOINT else None
-                name = _thing(row, registry, endpoint)
-            else:
-                version = versions.get(row.scope) if row.kind == NodeKind.VERSION else None
-                name = _reference(row, registry, version, models)
+            name = _thing(row, registry) if row.kind >= NodeKind.DIGEST else _reference(row, registry)
             if name is not None:
                 found[row.id] = name
     return found
 
 
-_VERSIONS = select(*(spine.version.c[name] for name in ("id", "model_id", "version", "stage", "deleted_at")))
-_MODELS = select(spine.model.c.id, spine.model.c.name)
-_ENDPOINTS = select(spine.endpoint.c.id, spine.endpoint.c.name)
+_REGISTRIES = select(
+    *(
+        spine.registry.c[name]
+        for name in ("id", "name", "team", "last_success_at", "partial", "failures", "detached_at")
+    )
+)
+_node, _version, _model, _endpoint = tables.node.c, spine.version.c, spine.model.c, spine.endpoint.c
+# A scope is an id of a table that the kind tells: equal numbers of two tables are no kin.
+_NAMES = (
+    select(
+        *(_node[name] for name in ("id", "kind", "name", "registry_id", "gone")),
+        _version.id.label("version_id"),
+        _version.version,
+        _version.stage,
+        _model.name.label("model"),
+        _endpoint.name.label("endpoint"),
+    )
+    .outerjoin(spine.version, and_(_node.kind == NodeKind.VERSION, _version.id == _node.scope))
+    .outerjoin(
+        spine.model,
+        _model.id
+        == case(
+            (_node.kind == NodeKind.VERSION, _version.model_id), (_node.kind.in_(SELECTORS), _node.scope)
+        ),
+    )
+    .outerjoin(spine.endpoint, and_(_node.kind == NodeKind.ENDPOINT, _endpoint.id == _node.scope))
+    .where(_node.id.in_(bindparam("nodes", expanding=True)))
+)
 
 
-def _by_id(connection: Connection, query: Select[Any], ids: Collection[int]) -> dict[int, Any]:
-    column = query.selected_columns["id"]
-    return {row.id: row for row in connection.execute(query.where(column.in_(ids)))} if ids else {}
-
-
-def _reference(row: Any, registry: Registry | None, version: Any, models: Mapping[int, Any]) -> Named | None:
-    model = models.get(version.model_id if version is not None else row.scope)
-    if registry is None or model is None:
+def _reference(row: Any, registry: Registry | None) -> Named | None:
+    if registry is None or row.model is None:
         return None
-    kind, name = NodeKind(row.kind), decode_part(model.name)
+    kind, name = NodeKind(row.kind), decode_part(row.model)
     if kind == NodeKind.VERSION:
-        ref = Reference(registry.name, name, version=decode_part(version.version))
-        stage, version_id = version.stage, version.id
+        ref = Reference(registry.name, name, version=decode_part(row.version))
+        stage, version_id = row.stage, row.version_id
     else:
         alias = decode_part(row.name) if kind == NodeKind.ALIAS else None
         wanted = row.name if kind == NodeKind.STAGE else None
@@ -112,11 +132,11 @@ def _reference(row: Any, registry: Registry | None, version: Any, models: Mappin
     return Named(str(ref), kind.name.lower(), registry.name, registry.team, stage, row.gone, version_id)
 
 
-def _thing(row: Any, registry: Registry | None, endpoint: Any) -> Named | None:
+def _thing(row: Any, registry: Registry | None) -> Named | None:
     kind = NodeKind(row.kind).name.lower()
     if row.registry_id == 0:
         return Named(f"{kind}:{row.name}", kind)
-    name = endpoint.name if endpoint is not None else row.name
+    name = row.endpoint if row.endpoint is not None else row.name
     if registry is None:
         return None
     return Named(f"{kind}:{registry.name}/{name}", kind, registry.name, registry.team, deleted=row.gone)

@@ -1,10 +1,10 @@
 """What a question is about: the nodes a reference, a dataset or a commit stands for, and what each fate would be."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from federation import tables as spine
 from federation.access import View
@@ -13,10 +13,11 @@ from federation.database import now
 from federation.graph import tables
 from federation.graph.blast import Fate, spans_to_fates
 from federation.graph.contracts import Break, compare
-from federation.graph.names import Registry, named
-from federation.graph.resolve import Resolver
+from federation.graph.names import Named, Registry, named
+from federation.graph.resolve import Candidate, choose, registry_names
+from federation.graph.resolve import selector as selector_of
 from federation.graph.words import SELECTORS, NodeKind
-from federation.references import Reference, ReferenceSyntaxError, decode_part, parse
+from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
 
 Action = Literal["archive", "delete", "move-alias", "change"]
 DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}
@@ -42,13 +43,53 @@ class Subject:
 
 def locate(connection: Connection, view: View, ref: Reference) -> int:
     """The node a reference names now. Errors: `UnknownSubjectError`."""
-    found = Resolver(connection).resolve([(ref, now())])[0]
-    node = tables.node.c
-    if found is not None:
-        registry = connection.execute(select(node.registry_id).where(node.id == found)).scalar_one()
-        if view.sees(registry):
-            return found
-    raise UnknownSubjectError(f"nothing is known as {ref}")
+    return int(_located(connection, view, ref).id)
+
+
+def _located(connection: Connection, view: View, ref: Reference) -> Any:
+    """The row of that node. Two statements: in one of four tables SQLite takes the worst order of them."""
+    name = encode_part(ref.model)
+    models = connection.execute(_MODELS, {"registry": ref.registry, "model": name}).scalars().all()
+    if not models and (former := registry_names(connection).get(ref.registry)) is not None:
+        own = (spine.model.c.registry_id == former, spine.model.c.name == name)
+        models = connection.execute(select(spine.model.c.id).where(*own)).scalars().all()
+    if ref.version is not None:
+        rows = connection.execute(_VERSION, {"models": models, "version": encode_part(ref.version)}).all()
+    else:
+        kind, called = selector_of(ref)
+        rows = connection.execute(_SELECTOR, {"models": models, "kind": kind, "name": called}).all()
+    known = {row.id: row for row in rows if view.sees(row.registry_id)}
+    meant = choose([Candidate(row.born, row.died, row.id) for row in known.values()], now())
+    if meant is None:
+        raise UnknownSubjectError(f"nothing is known as {ref}")
+    return known[meant]
+
+
+def _lives(table: Any) -> list[Any]:
+    born = func.coalesce(table.c.created_at, table.c.first_seen_at, type_=table.c.first_seen_at.type)
+    return [born.label("born"), table.c.deleted_at.label("died")]
+
+
+_MODELS = (
+    select(spine.model.c.id)
+    .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
+    .where(spine.registry.c.name == bindparam("registry"), spine.model.c.name == bindparam("model"))
+)
+_VERSION = (
+    select(tables.node, *_lives(spine.version))
+    .join(
+        spine.version, and_(tables.node.c.kind == NodeKind.VERSION, tables.node.c.scope == spine.version.c.id)
+    )
+    .where(spine.version.c.model_id.in_(bindparam("models", expanding=True)))
+    .where(spine.version.c.version == bindparam("version"))
+)
+_SELECTOR = (
+    select(tables.node, *_lives(spine.model))
+    .join(spine.model, tables.node.c.scope == spine.model.c.id)
+    .where(spine.model.c.id.in_(bindparam("models", expanding=True)))
+    .where(tables.node.c.kind == bindparam("kind"), tables.node.c.name == bindparam("name"))
+)
+_MEANING = select(tables.node).where(tables.node.c.means == bindparam("meant"))
 
 
 def by_reference(connection: Connection, view: View, ref: Reference, *, selector: bool) -> Subject:
@@ -57,8 +98,8 @@ def by_reference(connection: Connection, view: View, ref: Reference, *, selector
     A whole model stands for all its living versions and its selectors. Errors: `UnknownSubjectError`.
     """
     node, version = tables.node.c, spine.version.c
-    found = locate(connection, view, ref)
-    row = connection.execute(select(tables.node).where(node.id == found)).one()
+    row = _located(connection, view, ref)
+    found = row.id
     if row.kind == NodeKind.MODEL:
         own = select(version.id).where(version.model_id == row.scope)
         living = select(node.id, node.kind).where(
@@ -102,7 +143,7 @@ def _thing(connection: Connection, view: View, kind: NodeKind, ref: str, match: 
         .join(consumer, consumer.c.id == edge.source)
         .where(edge.target == node.id, ~edge.gone, view.clause(consumer.c.registry_id))
     )
-    query = select(node.id).where(node.kind == kind, match, seen.exists()).order_by(node.name)
+    query = select(node.id).where(node.scope == 0, node.kind == kind, match, seen.exists()).order_by(node.name)
     nodes = tuple(connection.execute(query).scalars())
     if not nodes:
         raise UnknownSubjectError(f"nothing is known as {ref}")
@@ -117,6 +158,14 @@ class Fates:
     view: View
     registries: dict[int, Registry]
 
+    _named: dict[int, Named] = field(default_factory=dict)
+
+    def names(self, nodes: Iterable[int]) -> dict[int, Named]:
+        """Names of nodes, each asked for once."""
+        wanted = set(nodes)
+        self._named |= named(self.connection, wanted - set(self._named), self.registries)
+        return {node: self._named[node] for node in wanted if node in self._named}
+
     def of(self, subject: Subject, action: Action, to: str | None) -> dict[int, list[Fate]]:
         """Fates by node: each version that is hit, and each selector that means one. Errors: `ImpactQuestionError`."""
         if action == "move-alias":
@@ -128,7 +177,7 @@ class Fates:
         target = self._target(subject, to) if to is not None else None
         fates: dict[int, list[Fate]] = {}
         going = set(subject.versions)
-        names = named(self.connection, going, self.registries)
+        names = self.names(going)
         for node in subject.versions:
             fate = self._hit(node, names[node].ref, action, target)
             fates[node] = [Fate(fate.breaks, f"pinned to {fate.reason}")]
@@ -151,15 +200,15 @@ class Fates:
         """A follower of a stage or a whole model gets the next version, if there is one its contract takes."""
         if after is None:
             return Fate(fate.breaks, f"follows {name}, which means {fate.reason}")
-        becomes = named(self.connection, [after], self.registries)[after].ref
+        becomes = self.names([after])[after].ref
         broken = self._breaks(node, after)
         if broken is None:
             return Fate(False, f"follows {name}, which would mean {becomes}; no schema is known to compare")
         return Fate(bool(broken), f"follows {name}, which would mean {becomes}: {_listed(broken)}")
 
     def _selectors(self, node: int) -> Iterator[tuple[Any, str]]:
-        rows = self.connection.execute(select(tables.node).where(tables.node.c.means == node)).all()
-        names = named(self.connection, [row.id for row in rows], self.registries)
+        rows = self.connection.execute(_MEANING, {"meant": node}).all()
+        names = self.names(row.id for row in rows)
         for row in rows:
             yield row, names[row.id].ref
 
@@ -188,7 +237,7 @@ class Fates:
         if to is None:
             raise ImpactQuestionError("move-alias needs 'to', the version that the alias would move to")
         target = self._target(subject, to)
-        becomes = named(self.connection, [target], self.registries)[target].ref
+        becomes = self.names([target])[target].ref
         (selector,) = subject.nodes
         spans = [(begin, self._moved(ref, built, target, becomes)) for begin, built in self._meant(selector)]
         return {selector: spans_to_fates(spans)}

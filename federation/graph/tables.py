@@ -8,7 +8,7 @@ files of each machine follow it.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from federation.database import UTCTime
@@ -31,7 +31,17 @@ class NodeRow(SQLModel, table=True):
     """A node. Ids are dense from 1, so that they index the arrays, and never used again."""
 
     __tablename__ = "graph_node"
-    __table_args__ = (UniqueConstraint("kind", "scope", "name"), Index("graph_node_touched", "touched"))
+    # Scope first: with kind in front, SQLite would rather read every version than follow one from its own table.
+    __table_args__ = (
+        UniqueConstraint("scope", "kind", "name"),
+        Index("graph_node_touched", "touched"),
+        Index(
+            "graph_node_means",
+            "means",
+            sqlite_where=text("means IS NOT NULL"),
+            postgresql_where=text("means IS NOT NULL"),
+        ),
+    )
     id: int = _long(primary_key=True)
     kind: int = _small()
     """`NodeKind`."""
