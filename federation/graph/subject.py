@@ -143,7 +143,9 @@ def _thing(connection: Connection, view: View, kind: NodeKind, ref: str, match: 
         .join(consumer, consumer.c.id == edge.source)
         .where(edge.target == node.id, ~edge.gone, view.clause(consumer.c.registry_id))
     )
-    query = select(node.id).where(node.scope == 0, node.kind == kind, match, seen.exists()).order_by(node.name)
+    query = (
+        select(node.id).where(node.scope == 0, node.kind == kind, match, seen.exists()).order_by(node.name)
+    )
     nodes = tuple(connection.execute(query).scalars())
     if not nodes:
         raise UnknownSubjectError(f"nothing is known as {ref}")

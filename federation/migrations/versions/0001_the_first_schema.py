@@ -146,7 +146,15 @@ def upgrade() -> None:
         sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("touched", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("kind", "scope", "name"),
+        sa.UniqueConstraint("scope", "kind", "name"),
+    )
+    op.create_index(
+        "graph_node_means",
+        "graph_node",
+        ["means"],
+        unique=False,
+        sqlite_where=sa.text("means IS NOT NULL"),
+        postgresql_where=sa.text("means IS NOT NULL"),
     )
     op.create_index("graph_node_touched", "graph_node", ["touched"], unique=False)
     op.create_table(
