@@ -24,9 +24,9 @@ def insert(connection: Connection, table: Table, columns: Sequence[str], rows: S
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
     marks = ", ".join([mark] * len(columns))
     names = ", ".join(f'"{column}"' for column in columns)
-    connection.exec_driver_sql(
-        f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', [tuple(row) for row in rows]
-    )
+    cursor = connection.connection.cursor()
+    cursor.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', [tuple(row) for row in rows])
+    cursor.close()
 
 
 def update(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:

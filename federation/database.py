@@ -25,6 +25,7 @@ MICROSECOND = timedelta(microseconds=1)
 PATIENCE = 10.0
 """Seconds a transaction waits for other writers."""
 LOCK_LOOK_EVERY = 0.002
+DRIVERS = frozenset({"sqlite3", "pysqlite3", "psycopg"})
 WAL_BUG = ((3, 7, 0), (3, 51, 2))
 """SQLite releases, first and last, whose WAL reset can corrupt a database."""
 
@@ -210,4 +211,4 @@ def translated() -> Iterator[None]:
 def _is_outage(error: DBAPIError, text: str) -> bool:
     names = {cls.__name__ for cls in type(error.orig).__mro__}
     marks = ("locked", "disk is full", "read-only", "disk I/O", "No space left")
-    return error.connection_invalidated or "OperationalError" in names or any(mark in text for mark in marks)
+    return "OperationalError" in names or any(mark in text for mark in marks)

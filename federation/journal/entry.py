@@ -112,7 +112,8 @@ def encode(entry: Entry, seq: int, time: datetime) -> bytes:
         commitments=dict(entry.commitments),
     )
     for value in (seq, written.targets, entry.before, entry.after, written.details):
-        _check(value)
+        if value:
+            _check(value)
     try:
         return _encoder.encode(written)
     except (TypeError, ValueError, UnicodeError, RecursionError) as error:
@@ -158,10 +159,10 @@ def _check(value: Json, depth: int = 0) -> None:
             raise EntryError(f"a number beyond 2^53 ({value}): write it as text")
     elif isinstance(value, float):
         raise EntryError(f"a number with a fraction ({value}): write it as text")
-    elif isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise EntryError("a key that is not text")
-        for inner in value.values():
+    elif isinstance(value, dict | Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise EntryError("a key that is not text")
             _check(inner, depth + 1)
     elif isinstance(value, list | tuple):
         for inner in value:

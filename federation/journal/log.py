@@ -9,14 +9,14 @@ all.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, insert, select
 
 from federation import bulk, tables
 from federation.changes import Change
-from federation.database import micros, now
+from federation.database import DatabaseError, micros, moment, now
 from federation.journal.commitments import Committed, commit
 from federation.journal.entry import Entry, encode
 from federation.journal.merkle import (
@@ -81,7 +81,7 @@ class Batch:
             ("commitment", "salt", "value", "subject"),
             [(w.committed.digest, w.committed.salt, w.committed.value, w.subject) for w in self.withheld],
         )
-        head = connection.execute(select(tables.head).with_for_update()).one()
+        head = _lock_head(connection)
         # The clock may jump back; the journal's order is its numbers, and its times never contradict them.
         time = max(now(), head.time + MICROSECOND)
         written = [encode(entry, head.size + index, time) for index, (entry, _) in enumerate(self.entries)]
@@ -118,15 +118,37 @@ class Batch:
             ],
         )
         frontier: Frontier = load_frontier(head.size, head.frontier).extend(hashes)
-        connection.execute(
-            update(tables.head).values(
-                size=frontier.size,
-                frontier=save_frontier(frontier),
-                position=position,
-                time=time if written else head.time,
-            )
-        )
+        moved = micros(time) if written else micros(head.time)
+        _move_head(connection, (frontier.size, save_frontier(frontier), position, moved))
         return Appended(head.size, position)
+
+
+class _Head(NamedTuple):
+    size: int
+    frontier: bytes
+    position: int
+    time: datetime
+
+
+def _lock_head(connection: Connection) -> _Head:
+    """The head row, which nobody else can have until this transaction ends."""
+    suffix = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    # On the driver: SQLAlchemy around a statement costs several times what the statement does.
+    cursor = connection.connection.cursor()
+    cursor.execute(f"SELECT size, frontier, position, time FROM head{suffix}")
+    row = cursor.fetchone()
+    cursor.close()
+    if row is None:
+        raise DatabaseError("the database has no journal: run `waypost migrate`")
+    return _Head(row[0], bytes(row[1]), row[2], moment(row[3]))
+
+
+def _move_head(connection: Connection, values: tuple[int, bytes, int, int]) -> None:
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    sets = ", ".join(f"{name} = {mark}" for name in ("size", "frontier", "position", "time"))
+    cursor = connection.connection.cursor()
+    cursor.execute(f"UPDATE head SET {sets}", values)
+    cursor.close()
 
 
 def start(connection: Connection) -> None:
@@ -136,14 +158,15 @@ def start(connection: Connection) -> None:
 
 def read_tiles(connection: Connection, tiles: Sequence[Tile]) -> list[bytes]:
     """The hashes of tiles; those of an unfinished tile of level 0 come from the entries."""
-    stored = tables.tile.c
-    asked = [(tile.level, tile.number) for tile in tiles]
-    found = {
-        (row.level, row.number): row.hashes
-        for row in connection.execute(
-            select(tables.tile).where(tuple_(stored.level, stored.number).in_(asked))
-        )
-    }
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    wanted = " OR ".join([f"(level = {mark} AND number = {mark})"] * len(tiles))
+    asked = tuple(part for tile in tiles for part in (tile.level, tile.number))
+    if not tiles:
+        return []
+    rows = connection.exec_driver_sql(
+        f"SELECT level, number, hashes FROM journal_tile WHERE {wanted}", asked
+    )  # on the driver, as below
+    found = {(level, number): bytes(hashes) for level, number, hashes in rows}
     return [found.get((tile.level, tile.number)) or _leaves(connection, tile) for tile in tiles]
 
 
@@ -164,7 +187,9 @@ def _store_tiles(connection: Connection, old_size: int, hashes: Sequence[bytes])
     rows = list(tile_rows(old_size, hashes, lambda tiles: read_tiles(connection, tiles)))
     if not rows:
         return
-    stored = tables.tile.c
-    replaced = [(row.level, row.number) for row in rows]
-    connection.execute(delete(tables.tile).where(tuple_(stored.level, stored.number).in_(replaced)))
-    bulk.insert(connection, tables.tile, ("level", "number", "hashes"), rows)
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    connection.exec_driver_sql(
+        f"INSERT INTO journal_tile (level, number, hashes) VALUES ({mark}, {mark}, {mark}) "
+        "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
+        [tuple(row) for row in rows],
+    )
