@@ -1,0 +1,414 @@
+"""What people do to MLflow through its own client, while Waypost synchronises: the catalogue is what the server has,
+the history is what was done, and nothing is ever taken for deleted that was not.
+"""
+
+import random
+import threading
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+
+from adapters import discover
+from federation import registries, schema, tables
+from federation.catalogue import codec
+from federation.database import now, open_engine, reading, writing
+from federation.journal.entry import decode
+from federation.references import Reference, decode_part
+from federation.registries import RegistrySpec
+from federation.sync import absence, schedule
+from federation.sync.run import SyncContext, run
+from gateway.demo.servers import Server, mlflow_server
+from tests.adapters.mlflow.harness import client as mlflow_client
+from tests.gateway.paper import problems
+from tests.servers.mlflow import empty
+from tests.soak import PLUGIN, soak
+
+SYNC_EVERY = 1.0
+MODELS = 8
+"""At least so many, so that what is done between two runs is never suspiciously much."""
+STAGES = {"Production": "production", "Staging": "staging", "Archived": "archived", "None": "none"}
+RULES = {stage: [f"stage:{native}"] for native, stage in STAGES.items() if stage != "none"}
+WORDS = ("", "fraud", "Zahlungen äöü", "🤖", "a b", "x" * 200)
+ALIASES = ("champion", "challenger", "shadow")
+BEGINNING, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass
+class Hold:
+    """A stretch in which a version really held something; each moment lies between two that were measured."""
+
+    began: tuple[datetime, datetime]
+    ended: tuple[datetime, datetime] = (NEVER, NEVER)
+
+
+@dataclass
+class User:
+    """Works on one server with MLflow's own client, and remembers what was done."""
+
+    url: str
+    rng: random.Random
+    client: Any = None
+    models: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Name to its versions and their stages, as they should be now."""
+    aliases: dict[tuple[str, str], str] = field(default_factory=dict)
+    vanished: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    """When what a reference led to was deleted or renamed away, measured before the call."""
+    holds: dict[tuple[str, str, str], list[Hold]] = field(default_factory=lambda: defaultdict(list))
+    """By reference, kind and value."""
+    names: Iterator[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.client = mlflow_client(self.url)
+        for _ in range(MODELS):
+            self.create()
+        for name in list(self.models):
+            self.register(name)
+
+    def act(self) -> None:
+        """One random thing."""
+        name = self.rng.choice(sorted(self.models))
+        versions = sorted(self.models[name])
+        if not versions or self.rng.random() < 0.15:
+            self.rng.choice((self.create, lambda: self.register(name), lambda: self.describe(name)))()
+            return
+        version = self.rng.choice(versions)
+        doings: tuple[tuple[int, Callable[[], None]], ...] = (
+            (4, lambda: self.stage(name, version)),
+            (5, lambda: self.alias(name, version)),
+            (4, lambda: self.tag(name, version)),
+            (2, lambda: self.describe(name)),
+            (3, lambda: self.register(name)),
+            (2, lambda: self.delete_version(name, version)),
+            (1, lambda: self.rename(name)),
+            (1, lambda: self.delete(name)),
+            (1, lambda: self.create_again(name)),
+        )
+        weights = [weight for weight, _ in doings]
+        self.rng.choices([do for _, do in doings], weights)[0]()
+
+    def create(self) -> None:
+        name = f"model {next(self.names)}"
+        self.client.create_registered_model(name, description=self.rng.choice(WORDS))
+        self.models[name] = {}
+
+    def create_again(self, name: str) -> None:
+        if len(self.models) >= MODELS:
+            self.delete(name)
+            if name not in self.models:
+                self.client.create_registered_model(name)
+                self.models[name] = {}
+
+    def register(self, name: str) -> None:
+        made = self.client.create_model_version(name, "s3://bucket/model", await_creation_for=0)
+        self.models[name][str(made.version)] = "None"
+
+    def stage(self, name: str, version: str) -> None:
+        new, old = self.rng.choice(sorted(STAGES)), self.models[name][version]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            moment = self.timed(lambda: self.client.transition_model_version_stage(name, version, new))
+        if new != old:
+            self.ends(name, version, "stage", STAGES[old], moment)
+            self.begins(name, version, "stage", STAGES[new], moment)
+            self.models[name][version] = new
+
+    def alias(self, name: str, version: str) -> None:
+        alias = self.rng.choice(ALIASES)
+        held = self.aliases.get((name, alias))
+        if held is not None and self.rng.random() < 0.3:
+            moment = self.timed(lambda: self.client.delete_registered_model_alias(name, alias))
+            self.ends(name, held, "alias", alias, moment)
+            del self.aliases[name, alias]
+            return
+        moment = self.timed(lambda: self.client.set_registered_model_alias(name, alias, version))
+        if held != version:
+            self.ends(name, held, "alias", alias, moment)
+            self.begins(name, version, "alias", alias, moment)
+            self.aliases[name, alias] = version
+
+    def tag(self, name: str, version: str) -> None:
+        key, value = f"k{self.rng.randrange(3)}", self.rng.choice(WORDS)
+        if self.rng.random() < 0.5:
+            self.client.set_registered_model_tag(name, key, value)
+        else:
+            self.client.set_model_version_tag(name, version, key, value)
+
+    def describe(self, name: str) -> None:
+        self.client.update_registered_model(name, self.rng.choice(WORDS))
+        for version in sorted(self.models[name])[:1]:
+            self.client.update_model_version(name, version, self.rng.choice(WORDS))
+
+    def delete_version(self, name: str, version: str) -> None:
+        moment = self.timed(lambda: self.client.delete_model_version(name, version))
+        self.lets_go(name, version, moment)
+        del self.models[name][version]
+
+    def delete(self, name: str) -> None:
+        if len(self.models) < MODELS:
+            return
+        moment = self.timed(lambda: self.client.delete_registered_model(name))
+        self.loses(name, moment)
+        del self.models[name]
+
+    def rename(self, name: str) -> None:
+        new = f"model {next(self.names)}"
+        moment = self.timed(lambda: self.client.rename_registered_model(name, new))
+        aliases = {alias: version for (of, alias), version in self.aliases.items() if of == name}
+        self.loses(name, moment)
+        self.models[new] = self.models.pop(name)
+        for version, stage in self.models[new].items():
+            self.begins(new, version, "stage", STAGES[stage], moment)
+        for alias, version in aliases.items():
+            self.aliases[new, alias] = version
+            self.begins(new, version, "alias", alias, moment)
+
+    def loses(self, name: str, moment: tuple[datetime, datetime]) -> None:
+        """A name leads nowhere any more."""
+        self.vanished[str(Reference("r", name))].append(moment[0])
+        for version in self.models[name]:
+            self.lets_go(name, version, moment)
+
+    def lets_go(self, name: str, version: str, moment: tuple[datetime, datetime]) -> None:
+        """A version is gone, and what it held."""
+        self.vanished[str(Reference("r", name, version))].append(moment[0])
+        self.ends(name, version, "stage", STAGES[self.models[name][version]], moment)
+        for (of, alias), held in list(self.aliases.items()):
+            if (of, held) == (name, version):
+                self.ends(name, version, "alias", alias, moment)
+                del self.aliases[of, alias]
+
+    def begins(
+        self, name: str, version: str, kind: str, value: str, moment: tuple[datetime, datetime]
+    ) -> None:
+        if value != "none":
+            self.holds[str(Reference("r", name, version)), kind, value].append(Hold(moment))
+
+    def ends(
+        self, name: str, version: str | None, kind: str, value: str, moment: tuple[datetime, datetime]
+    ) -> None:
+        if value != "none" and version is not None:
+            self.holds[str(Reference("r", name, version)), kind, value][-1].ended = moment
+
+    @staticmethod
+    def timed(call: Callable[[], object]) -> tuple[datetime, datetime]:
+        """Make a call; before and after it."""
+        before = now()
+        call()
+        return before, now()
+
+    def truth(self) -> dict[str, str]:
+        """What the server has, as MLflow's client reads it."""
+        found = {}
+        for model in self.client.search_registered_models(max_results=1000):
+            said = [model.description or "", sorted(model.tags.items()), sorted(model.aliases.items())]
+            found[str(Reference("r", model.name))] = repr(said)
+        for version in self.client.search_model_versions(max_results=1000):
+            said = [version.description or "", sorted(version.tags.items()), version.current_stage]
+            found[str(Reference("r", version.name, str(version.version)))] = repr(said)
+        return found
+
+
+@dataclass
+class Watch:
+    """Synchronises one server into the database, again and again."""
+
+    engine: Engine
+    registry_id: int
+    context: SyncContext
+    runs: list[tuple[datetime, datetime]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def follow(self) -> None:
+        """Until `stopped`."""
+        while not self.stopped.is_set():
+            self.sync()
+            self.stopped.wait(SYNC_EVERY)
+
+    def sync(self, *, full: bool = False) -> None:
+        began = now()
+        with writing(self.engine) as connection:
+            sync_id = schedule.request(connection, self.registry_id, full=full)
+        state = run(self.context, sync_id)
+        self.runs.append((began, now()))
+        if state not in ("ok", "partial"):
+            self.wrong.append(f"a run ended {state}")
+
+    def settle(self) -> None:
+        """Everything is quiet: one run that believes what is missing."""
+        with writing(self.engine) as connection:
+            absence.confirm(connection, self.registry_id)
+        self.sync(full=True)
+
+
+@pytest.fixture(scope="module")
+def servers(
+    request: pytest.FixtureRequest, mlflow_process: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Server]]:
+    """One server in the sample, two in full size."""
+    with ExitStack() as stack:
+        found = [mlflow_process]
+        if request.config.pluginmanager.get_plugin(PLUGIN) is not None:
+            found.append(stack.enter_context(mlflow_server(tmp_path_factory.mktemp("second"))))
+        yield found
+
+
+@soak(sample=25, full=5_000)
+def test_what_is_done_to_mlflow_is_what_the_catalogue_and_the_history_say(
+    cases: int, seed: int, database: str, servers: list[Server], tmp_path: Path
+) -> list[str]:
+    engine = open_engine(database)
+    schema.migrate(engine)
+    try:
+        return one_afternoon(cases, seed, engine, servers)
+    finally:
+        engine.dispose()
+
+
+def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) -> list[str]:
+    """People work on every server at once, while each is synchronised every second."""
+    adapters = discover()
+    context = SyncContext(engine, adapters, "fidelity")
+    names = [f"s{seed}-{number}" for number in range(len(servers))]
+    specs = [
+        RegistrySpec(name=name, kind="mlflow", team="t", stages=RULES, config={"url": server.url})
+        for name, server in zip(names, servers, strict=True)
+    ]
+    with writing(engine) as connection:
+        registries.apply(connection, specs)
+        known = tables.registry.c
+        ids = {row.name: row.id for row in connection.execute(select(known.name, known.id))}
+    for server in servers:
+        empty(server)
+    users = [User(server.url, random.Random(f"{seed} {server.port}")) for server in servers]
+    watches = [Watch(engine, ids[name], context) for name in names]
+    threads = [threading.Thread(target=watch.follow) for watch in watches]
+    for watch, thread in zip(watches, threads, strict=True):
+        watch.sync()
+        thread.start()
+    try:
+        for case in range(cases):
+            users[case % len(users)].act()
+            time.sleep(users[0].rng.choice((0, 0, 0.05, 0.3)))
+    finally:
+        for watch, thread in zip(watches, threads, strict=True):
+            watch.stopped.set()
+            thread.join()
+    wrong = []
+    for name, user, watch in zip(names, users, watches, strict=True):
+        watch.settle()
+        wrong += watch.wrong + differences(engine, ids[name], user) + phantoms(engine, name, user)
+        wrong += unjustified(engine, ids[name], user) + untold(engine, ids[name], user, watch)
+        context.opened[ids[name]][1].close()
+    return wrong + problems(engine)
+
+
+def differences(engine: Engine, registry_id: int, user: User) -> list[str]:
+    """Where the catalogue is not what the server has."""
+    found = {}
+    with reading(engine) as connection:
+        for table in (tables.model, tables.version):
+            query = select(table).where(table.c.registry_id == registry_id, table.c.deleted_at.is_(None))
+            for row in connection.execute(query):
+                if table is tables.model:
+                    model = codec.decode_model(row.body)
+                    said = [
+                        model.description or "",
+                        sorted(model.tags.items()),
+                        sorted(model.aliases.items()),
+                    ]
+                    found[str(Reference("r", model.name))] = repr(said)
+                else:
+                    version = codec.decode_version(row.body)
+                    said = [version.description or "", sorted(version.tags.items()), version.stage or ""]
+                    found[references(connection, [row.id])[row.id]] = repr(said)
+    return [f"catalogue and server differ: {one}" for one in sorted(found.items() ^ user.truth().items())]
+
+
+def phantoms(engine: Engine, name: str, user: User) -> list[str]:
+    """Deletes in the journal that nobody made, and returns of what was never gone."""
+    left = {ref: sorted(times) for ref, times in user.vanished.items()}
+    wrong = []
+    with reading(engine) as connection:
+        entries = [decode(row.entry).entry for row in connection.execute(select(tables.journal))]
+    for entry in entries:
+        if entry.registry != name or entry.ref is None:
+            continue
+        ref = entry.ref.replace(f"{name}/", "r/", 1)
+        if entry.action in ("model.deleted", "version.deleted"):
+            times = left.get(ref, [])
+            if not times or entry.not_after is None or times.pop(0) > entry.not_after:
+                wrong.append(f"phantom delete of {ref}")
+        elif entry.action.endswith(".restored") and not user.vanished.get(ref):
+            wrong.append(f"{ref} came back and was never gone")
+    return wrong
+
+
+def references(connection: Any, ids: list[int]) -> dict[int, str]:
+    """The references of versions, with `r` for the registry."""
+    versions, models = tables.version.c, tables.model.c
+    query = select(versions.id, versions.version, models.name).join(
+        tables.model, models.id == versions.model_id
+    )
+    return {
+        row.id: str(Reference("r", decode_part(row.name), decode_part(row.version)))
+        for row in connection.execute(query.where(versions.id.in_(ids)))
+    }
+
+
+def spans_of(engine: Engine, registry_id: int) -> dict[tuple[str, str, str], list[Any]]:
+    """What the history says: by reference, kind and value."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(tables.span).where(tables.span.c.registry_id == registry_id)).all()
+        refs = references(connection, [row.version_id for row in rows])
+    found = defaultdict(list)
+    for row in rows:
+        found[refs[row.version_id], row.kind, row.value].append(row)
+    return found
+
+
+def unjustified(engine: Engine, registry_id: int, user: User) -> list[str]:
+    """Spans of the history that are not what was done, or not when."""
+    wrong = []
+    for held, spans in spans_of(engine, registry_id).items():
+        for span in spans:
+            after, by = span.began_after or BEGINNING, span.began_by
+            real = [hold for hold in user.holds[held] if hold.began[0] <= by and hold.ended[1] >= after]
+            if not real:
+                wrong.append(f"{held} is said to have begun in {after} to {by}, and did not")
+            elif span.ended_by is None and all(hold.ended != (NEVER, NEVER) for hold in real):
+                wrong.append(f"{held} is said to go on, and does not")
+            elif span.ended_by is not None:
+                ended = [hold for hold in real if hold.ended[0] <= span.ended_by]
+                if not any(hold.ended[1] >= (span.ended_after or BEGINNING) for hold in ended):
+                    wrong.append(f"{held} is said to have ended by {span.ended_by}, and did not")
+    return wrong
+
+
+def untold(engine: Engine, registry_id: int, user: User, watch: Watch) -> list[str]:
+    """What lasted through a whole run and is not in the history."""
+    told = spans_of(engine, registry_id)
+    wrong = []
+    for held, holds in user.holds.items():
+        for hold in holds:
+            seen = any(hold.began[1] < began and ended < hold.ended[0] for began, ended in watch.runs)
+            spans = told.get(held, [])
+            latest = hold.ended[1] if hold.ended[1] is NEVER else hold.ended[1] + timedelta(minutes=5)
+            if seen and not any(
+                (span.began_after or BEGINNING) <= hold.ended[1]
+                and (span.ended_by or NEVER) >= hold.began[0]
+                and span.began_by <= latest
+                for span in spans
+            ):
+                wrong.append(f"{held} from {hold.began[0]} to {hold.ended[1]} is not in the history")
+    return wrong
