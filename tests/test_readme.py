@@ -66,7 +66,7 @@ def run(code: str, environment: Mapping[str, str], folder: Path) -> str:
         env={**os.environ, **environment, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -82,7 +82,7 @@ class RestHarness(Harness):
 
     def adapter(self) -> Adapter:
         url = f"http://127.0.0.1:{self.server.server_port}/api"
-        timeout = 0.3 if self.fault in RETRIED else 30.0
+        timeout = 1.0 if self.fault in RETRIED else 30.0
         return RestAdapter(RestConfig(**self.config, url=url, token=SECRET, timeout=timeout))
 
     def put(self, model: str) -> str:

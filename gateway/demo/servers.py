@@ -144,7 +144,7 @@ def _wait(starting: Server, ready: Callable[[], bool], patience: float) -> None:
 def answers(url: str) -> bool:
     """Does this address answer 200?"""
     try:
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=10.0, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

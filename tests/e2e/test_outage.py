@@ -18,7 +18,7 @@ from tests.servers.postgres import Postgres
 
 CONFIG = '[[registries]]\nname = "r"\nkind = "memory"\nteam = "t"\nsync_every = 0\nwritable = true\n'
 WITHIN = 2.0
-LOADED = 3.0
+LOADED = 15.0
 """What a machine that does much else may add to an answer."""
 PATIENCE = 60.0
 

@@ -28,4 +28,4 @@ def moto_server(folder: Path) -> Iterator[Server]:
 
 def reset(running: Server) -> None:
     """Forget everything in every account."""
-    httpx.post(f"{running.url}/moto-api/reset", timeout=10, trust_env=False).raise_for_status()
+    httpx.post(f"{running.url}/moto-api/reset", timeout=60, trust_env=False).raise_for_status()

@@ -112,7 +112,7 @@ def _programs(folder: Path, user: str) -> Path:
 
 def _accepts(port: int) -> bool:
     try:
-        psycopg.connect(f"postgresql://waypost@127.0.0.1:{port}/postgres", connect_timeout=2).close()
+        psycopg.connect(f"postgresql://waypost@127.0.0.1:{port}/postgres", connect_timeout=10).close()
     except psycopg.OperationalError:
         return False
     return True

@@ -40,5 +40,5 @@ def _answers(port: int) -> bool:
     try:
         with redis.Redis(host="127.0.0.1", port=port, socket_timeout=2) as client:
             return bool(client.ping())
-    except redis.ConnectionError:
+    except redis.RedisError:
         return False

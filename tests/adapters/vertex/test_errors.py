@@ -54,7 +54,7 @@ CREDENTIALS = json.dumps({"type": "authorized_user", "refresh_token": SECRET, "c
 def test_each_status_becomes_what_the_caller_should_do(
     emulator: VertexEmulator, make_adapter: MakeAdapter, code: str, expected: type[AdapterError]
 ) -> None:
-    adapter = make_adapter(timeout=0.3, credentials=CREDENTIALS)
+    adapter = make_adapter(timeout=0.3 if expected is TransientError else 30.0, credentials=CREDENTIALS)
     message = f"Bearer ya29.abcdef {SECRET}\nTraceback: x"
     emulator.faults.fail("ListModels", code=code, times=999, message=message)
     with pytest.raises(expected) as caught:
@@ -94,7 +94,7 @@ def test_an_answer_that_is_too_large_is_refused(vendor: Vendor, make_adapter: Ma
 
 def test_nothing_listens_there(make_adapter: MakeAdapter) -> None:
     with pytest.raises(TransientError, match="UNAVAILABLE"):
-        make_adapter(endpoint="127.0.0.1:9", timeout=0.3).probe()
+        make_adapter(endpoint="127.0.0.1:9", timeout=2.0).probe()
 
 
 def test_a_backend_outside_the_allowed_networks_is_not_called(

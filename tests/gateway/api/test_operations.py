@@ -24,7 +24,7 @@ kind = "memory"
 team = "t"
 sync_every = 0
 """
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from federation.database import writing
 from tests.federation.graph.estate import Estate
 from tests.gateway.served import Served, served
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 SYNONYMS = 'groups = [["nlp", "natural language processing"]]\n'
 
 
