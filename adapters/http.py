@@ -234,6 +234,10 @@ class HttpClient:
             self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of every attempt from now on."""
+        self.observer = observer
+
     def close(self) -> None:
         """Close every connection. A later call opens new ones."""
         with self._lock:

@@ -134,7 +134,7 @@ def an_unknown_stage_field_is_refused(lab: Lab) -> None:
             )
 
 
-@check(any_of=[Capability.REGISTER])
+@check("put", any_of=[Capability.REGISTER])
 def a_version_is_registered(lab: Lab) -> None:
     """A registration makes the model and the version, with source and tags, and returns it as a scan gives
     it.
@@ -150,7 +150,7 @@ def a_version_is_registered(lab: Lab) -> None:
     require(found.tags.get(TAG) == "risk", "its tags are missing")
 
 
-@check(any_of=[Capability.REGISTER])
+@check("put", any_of=[Capability.REGISTER])
 def the_same_token_registers_once(lab: Lab) -> None:
     """A registration repeated with its token, by another instance too, returns the same version."""
     registration = Registration(model=lab.name(), source=lab.harness.source, token=lab.name())
@@ -162,7 +162,7 @@ def the_same_token_registers_once(lab: Lab) -> None:
     require(count == 1, f"the same token left {count} versions")
 
 
-@check(any_of=[Capability.REGISTER])
+@check("put", any_of=[Capability.REGISTER])
 def another_token_registers_another(lab: Lab) -> None:
     """Another token, with everything else the same, makes another version."""
     name = lab.name()

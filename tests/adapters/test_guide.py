@@ -1,0 +1,124 @@
+"""The authoring guide is followed, block by block, as a stranger would: files written, services started, commands run.
+
+A comment before a block says what becomes of it: ``<!-- file: PATH -->``, ``<!-- runs -->`` (with bash),
+``<!-- runs: python -->`` or ``<!-- runs: background -->``. A text block after one that ran shows lines of its output,
+where `…` stands for anything.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.servers import reserved_port
+from tests.test_readme import unprinted
+
+GUIDE = Path(__file__).parents[2] / "adapters" / "README.md"
+BLOCK = re.compile(
+    r"(?:<!-- (?P<mark>[^>]*?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```"
+    r"(?:\s*```text\n(?P<shown>.*?)```)?",
+    re.DOTALL,
+)
+PATIENCE = 110.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block, what becomes of it, and the lines it is said to print."""
+
+    mark: str
+    language: str
+    code: str
+    shown: str
+
+
+def blocks() -> list[Block]:
+    return [Block(**found.groupdict(default="")) for found in BLOCK.finditer(GUIDE.read_text())]
+
+
+@dataclass
+class Desk:
+    """A folder where the guide is followed; the guide's ports are replaced by free ones."""
+
+    folder: Path
+    ports: dict[str, int]
+    running: ExitStack
+
+    def here(self, text: str) -> str:
+        for written, free in self.ports.items():
+            text = text.replace(written, str(free))
+        return text
+
+    def command(self, words: list[str], stdin: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, input=stdin, cwd=self.folder, env=self.environment(), capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYPOST_")}
+        return inherited | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def start(self, code: str) -> None:
+        log = self.running.enter_context((self.folder / "service.log").open("a"))
+        words = ["bash", "-c", f"exec {self.here(code).strip()}"]
+        process = subprocess.Popen(words, cwd=self.folder, env=self.environment(), stdout=log, stderr=log)
+        self.running.callback(process.wait)
+        self.running.callback(process.kill)
+        port = next(free for free in self.ports.values() if str(free) in words[-1])
+        end = time.monotonic() + 60
+        while not listening(port):
+            assert process.poll() is None, f"{words[-1]} ended"
+            assert time.monotonic() < end, f"{words[-1]} does not listen"
+            time.sleep(0.05)
+
+    def follow(self, block: Block) -> None:
+        if block.mark.startswith("file: "):
+            path = self.folder / block.mark.removeprefix("file: ")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(self.here(block.code))
+        elif block.mark == "runs: background":
+            self.start(block.code)
+        else:
+            python = block.mark == "runs: python"
+            words = [sys.executable, "-"] if python else ["bash", "-euo", "pipefail"]
+            done = self.command(words, self.here(block.code))
+            printed = done.stdout + done.stderr
+            assert done.returncode == 0, f"{block.code}\n{printed}"
+            assert unprinted(self.here(block.shown), printed) == [], f"{block.code}\n{printed}"
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with ExitStack() as running:
+        ports = {written: running.enter_context(reserved_port()) for written in ("8765", "8766")}
+        yield Desk(tmp_path, ports, running)
+
+
+@pytest.mark.timeout(600)
+def test_the_guide_leads_to_a_search(desk: Desk) -> None:
+    for block in blocks():
+        desk.follow(block)
+
+
+def test_every_block_says_what_becomes_of_it() -> None:
+    known = re.compile(r"file: \S+|runs(: python|: background)?")
+    assert [block.code for block in blocks() if not known.fullmatch(block.mark)] == []
+
+
+def test_the_smallest_adapter_has_at_most_forty_lines() -> None:
+    (smallest,) = (block.code for block in blocks() if block.mark == "file: plugins/house.py")
+    assert len(smallest.splitlines()) <= 40
