@@ -19,6 +19,7 @@ from federation import bulk, changes, tables
 from federation.access import EVERYTHING, LOCAL
 from federation.catalogue import codec
 from federation.database import micros, sqlite_module, writing
+from federation.followers import Followers
 from federation.graph import declared
 from federation.graph import tables as graph_tables
 from federation.graph.blast import Fate, blast
@@ -28,8 +29,13 @@ from federation.graph.snapshot import Reader
 from federation.graph.walk import closure
 from federation.graph.words import EdgeKind, NodeKind
 from federation.references import parse
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
 from tests.benchmarks import Figure, benchmark, seconds, spread
+from tests.benchmarks.command_line import program
+from tests.benchmarks.spine import load
 from tests.federation.graph.estate import START, Estate
+from tests.gateway.served import served
 from tests.servers.postgres import installed, postgres_server
 
 PER_NODE = 5
@@ -185,8 +191,40 @@ def graph_answers(size: int, folder: Path) -> Iterator[Figure]:
     command = [sys.executable, "-c", COLD, str(folder / "waypost.db"), str(estate.folder), ref(size // 2)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = dict(re.findall(r"(\w+) ([\d.]+)", told))
-    yield Figure("cold process, import to answer", float(found["seconds"]), "s", goal=1)
+    yield Figure("cold process, import to answer", float(found["seconds"]), "s")
     yield Figure("memory for the graph, a hub included", float(found["megabytes"]), "MB", goal=150)
+    estate.engine.dispose()
+    yield from served_answers(size, folder)
+
+
+def served_answers(size: int, folder: Path) -> Iterator[Figure]:
+    """`waypost impact` as a whole process without a server, and requests per second of two API processes."""
+    registries = "".join(
+        f'[[registries]]\nname = "r{number}"\nkind = "memory"\nteam = "team {number % 40}"\nsync_every = 0\n'
+        for number in range(REGISTRIES)
+    )
+    config = folder / "waypost.toml"
+    config.write_text(registries)
+    waypost = Waypost(load_settings(config))
+    waypost.prepare()
+    Followers(waypost.followers()).catch_up()
+    waypost.close()
+    command = program("-m", "gateway", "impact", ref(size // 2), WAYPOST_CONFIG=str(config))
+    cold = seconds(command, times=5, warm_up=1).p50
+    yield Figure("waypost impact without a server, whole process", cold, "s", goal=1)
+    starts = np.random.default_rng(5).integers(1, size, 2_000).tolist()
+    with served(folder, config=registries, workers=2) as gateway:
+        requests = min(size, 10_000)
+        rates = {}
+        for area in ("versions", "impact"):
+            paths = [f"/api/v1/{area}/{ref(node)}" for node in starts]
+            load(gateway.url, paths, requests // 10)
+            rates[area] = load(gateway.url, paths, requests)
+    goal, versions = 0.6 * rates["versions"], ("GET /versions/{ref}", rates["versions"])
+    yield Figure(
+        "GET /impact/{ref}, random, two processes", rates["impact"], "requests/s", goal, versions,
+        higher_is_better=True,
+    )  # fmt: skip
 
 
 def ref(node: int) -> str:
@@ -213,7 +251,7 @@ def visible(estate: Estate, size: int) -> float:
 
 def catalogue(size: int, folder: Path) -> Estate:
     """A catalogue of `size` models of one version each in 300 registries, and the skewed graph over them."""
-    estate = Estate(folder)
+    estate = Estate(folder, files="waypost-index/graph")
     for number in range(REGISTRIES):
         estate.join(f"r{number}", f"team {number % 40}")
     estate.settle()
