@@ -175,7 +175,13 @@ class Page:
         paths = [
             [int(self._found.closure.node[i]) for i in self._found.closure.path(index)] for index in indices
         ]
-        fates = [fate_of(self._snapshot, self._lots, path[-1]) for path in paths]
+        # Only who is one step away can have a fate of its own.
+        near = (self._found.closure.distance[self._found.items[begin:end]] <= 1).tolist()
+        fates = [
+            fate_of(self._snapshot, self._lots, path[-1]) if direct else None
+            for path, direct in zip(paths, near, strict=True)
+        ]
+        grave = severity(self._snapshot, self._found.nodes[begin:end]).tolist()
         shown = {node for path in paths for node in path}
         names = named(self._connection, shown, self._known)
         versions = [names[path[-1]].version_id for path in paths if path[-1] in names]
@@ -189,25 +195,20 @@ class Page:
             via = [names[node].ref for node in path[1:-1] if node in names]
             reason = fate[1].reason if fate else self._reason(indices[place - begin], path, names)
             index = indices[place - begin]
-            items.append(self._item(name, index, breaks, reason, via, served.get(name.version_id, [])))
+            item = Affected(
+                ref=name.ref,
+                distance=int(self._found.closure.distance[index]),
+                breaks=breaks,
+                reason=reason,
+                severity=_SEVERITY[grave[place - begin]],
+                stage=name.stage,
+                team=name.team,
+                registry=name.registry,
+                endpoints=served.get(name.version_id, []),
+                via=via,
+            )
+            items.append(item)
         return items
-
-    def _item(
-        self, name: Named, index: int, breaks: bool, reason: str, via: list[str], served: list[Endpoint]
-    ) -> Affected:
-        node = self._found.closure.node[index : index + 1]
-        return Affected(
-            ref=name.ref,
-            distance=int(self._found.closure.distance[index]),
-            breaks=breaks,
-            reason=reason,
-            severity=Severity(int(severity(self._snapshot, node)[0])).name.lower(),
-            stage=name.stage,
-            team=name.team,
-            registry=name.registry,
-            endpoints=served,
-            via=via,
-        )
 
     def _reason(self, index: int, path: list[int], names: dict[int, Named]) -> str:
         """Why something that has no fate of its own is affected: the last step of its path."""
@@ -225,6 +226,7 @@ class Page:
         return int(found[0]) if len(found) else None
 
 
+_SEVERITY = {int(one): one.name.lower() for one in Severity}
 _WORDS = {
     EdgeKind.DEPENDS_ON: "depends on",
     EdgeKind.DERIVED_FROM: "is derived from",

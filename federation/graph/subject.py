@@ -1,7 +1,7 @@
 """What a question is about: the nodes a reference, a dataset or a commit stands for, and what each fate would be."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
@@ -39,6 +39,8 @@ class Subject:
     nodes: tuple[int, ...]
     versions: tuple[int, ...]
     reference: Reference | None = None
+    names: Mapping[int, Named] = field(default_factory=dict)
+    """What is known of them already."""
 
 
 def locate(connection: Connection, view: View, ref: Reference) -> int:
@@ -47,17 +49,18 @@ def locate(connection: Connection, view: View, ref: Reference) -> int:
 
 
 def _located(connection: Connection, view: View, ref: Reference) -> Any:
-    """The row of that node. Two statements: in one of four tables SQLite takes the worst order of them."""
-    name = encode_part(ref.model)
-    models = connection.execute(_MODELS, {"registry": ref.registry, "model": name}).scalars().all()
-    if not models and (former := registry_names(connection).get(ref.registry)) is not None:
-        own = (spine.model.c.registry_id == former, spine.model.c.name == name)
-        models = connection.execute(select(spine.model.c.id).where(*own)).scalars().all()
+    """The row of that node: one statement, but for a registry that is called by a former name."""
+    query = _VERSION if ref.version is not None else _SELECTOR
+    wanted: dict[str, Any] = {"registry": ref.registry, "model": encode_part(ref.model)}
     if ref.version is not None:
-        rows = connection.execute(_VERSION, {"models": models, "version": encode_part(ref.version)}).all()
+        wanted["version"] = encode_part(ref.version)
     else:
-        kind, called = selector_of(ref)
-        rows = connection.execute(_SELECTOR, {"models": models, "kind": kind, "name": called}).all()
+        wanted["kind"], wanted["name"] = selector_of(ref)
+    rows = connection.execute(query, wanted).all()
+    if not rows and (former := registry_names(connection).get(ref.registry)) is not None:
+        present = select(spine.registry.c.name).where(spine.registry.c.id == former)
+        wanted["registry"] = connection.execute(present).scalar_one()
+        rows = connection.execute(query, wanted).all()
     known = {row.id: row for row in rows if view.sees(row.registry_id)}
     meant = choose([Candidate(row.born, row.died, row.id) for row in known.values()], now())
     if meant is None:
@@ -70,24 +73,27 @@ def _lives(table: Any) -> list[Any]:
     return [born.label("born"), table.c.deleted_at.label("died")]
 
 
-_MODELS = (
-    select(spine.model.c.id)
-    .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
-    .where(spine.registry.c.name == bindparam("registry"), spine.model.c.name == bindparam("model"))
-)
+_CALLED = (spine.registry.c.name == bindparam("registry"), spine.model.c.name == bindparam("model"))
 _VERSION = (
-    select(tables.node, *_lives(spine.version))
+    select(
+        tables.node,
+        *_lives(spine.version),
+        spine.version.c.stage.label("said"),
+        spine.registry.c.name.label("present"),
+        spine.registry.c.team,
+    )
     .join(
         spine.version, and_(tables.node.c.kind == NodeKind.VERSION, tables.node.c.scope == spine.version.c.id)
     )
-    .where(spine.version.c.model_id.in_(bindparam("models", expanding=True)))
-    .where(spine.version.c.version == bindparam("version"))
+    .join(spine.model, spine.model.c.id == spine.version.c.model_id)
+    .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
+    .where(*_CALLED, spine.version.c.version == bindparam("version"))
 )
 _SELECTOR = (
     select(tables.node, *_lives(spine.model))
     .join(spine.model, tables.node.c.scope == spine.model.c.id)
-    .where(spine.model.c.id.in_(bindparam("models", expanding=True)))
-    .where(tables.node.c.kind == bindparam("kind"), tables.node.c.name == bindparam("name"))
+    .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
+    .where(*_CALLED, tables.node.c.kind == bindparam("kind"), tables.node.c.name == bindparam("name"))
 )
 _MEANING = select(tables.node).where(tables.node.c.means == bindparam("meant"))
 
@@ -111,8 +117,12 @@ def by_reference(connection: Connection, view: View, ref: Reference, *, selector
         rows = connection.execute(living.order_by(node.id)).all()
         versions = tuple(one.id for one in rows if one.kind == NodeKind.VERSION)
         return Subject(str(ref), tuple(one.id for one in rows), versions, ref)
-    if row.kind == NodeKind.VERSION or selector:
-        return Subject(str(ref), (found,), (found,) if row.kind == NodeKind.VERSION else (), ref)
+    if row.kind == NodeKind.VERSION:
+        own_name = str(replace(ref, registry=row.present))
+        name = Named(own_name, "version", row.present, row.team, row.said, row.gone, row.scope)
+        return Subject(str(ref), (found,), (found,), ref, {found: name})
+    if selector:
+        return Subject(str(ref), (found,), (), ref)
     if row.means is None:
         raise UnknownSubjectError(f"{ref} means no version now")
     return Subject(str(ref), (row.means,), (row.means,), ref)
@@ -165,7 +175,8 @@ class Fates:
     def names(self, nodes: Iterable[int]) -> dict[int, Named]:
         """Names of nodes, each asked for once."""
         wanted = set(nodes)
-        self._named |= named(self.connection, wanted - set(self._named), self.registries)
+        if fresh := wanted - self._named.keys():
+            self._named |= named(self.connection, fresh, self.registries)
         return {node: self._named[node] for node in wanted if node in self._named}
 
     def of(self, subject: Subject, action: Action, to: str | None) -> dict[int, list[Fate]]:
@@ -179,6 +190,7 @@ class Fates:
         target = self._target(subject, to) if to is not None else None
         fates: dict[int, list[Fate]] = {}
         going = set(subject.versions)
+        self._named |= subject.names
         names = self.names(going)
         for node in subject.versions:
             fate = self._hit(node, names[node].ref, action, target)
