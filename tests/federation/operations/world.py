@@ -1,6 +1,5 @@
 """A writable registry over an in-memory backend whose calls can be cut off, and a worker that can die anywhere."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy import select
 
-from adapters import Key, Record, Registration, StageField, TransientError, VersionRecord, discover
+from adapters import Key, Page, Record, Registration, StageField, TransientError, VersionRecord, discover
 from adapters.discovery import Discovered, Plugin
 from adapters.memory import MemoryAdapter
 from federation import tables
@@ -42,13 +41,19 @@ class Fate:
     sends: list[str] = field(default_factory=list)
     """fine, lost-before (it never arrived) or lost-after (it was done, and the answer was lost)."""
     is_away: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    listed: Callable[[], object] = lambda: None
+    """Called once a page was fetched, before anybody has it."""
 
 
 class CutOffAdapter(MemoryAdapter):
     """The in-memory adapter over a line that can be cut."""
 
     fate: ClassVar[Fate] = Fate()
+
+    def scan(self, *, since: str | None, page: str | None, limit: int) -> Page:
+        found = super().scan(since=since, page=page, limit=limit)
+        self.fate.listed()
+        return found
 
     def get(self, key: Key) -> Record:
         if self.fate.is_away:
