@@ -1,5 +1,6 @@
 """The API's description at `/openapi.json`, and a page at `/docs` that shows it without any other host."""
 
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,64 @@ def docs_page() -> str:
 @get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The API's description."""
-    return request.app.openapi_schema.to_schema()
+    return as_written(request.app.openapi_schema.to_schema())
+
+
+def as_written(schema: dict[str, Any]) -> dict[str, Any]:
+    """The description with what follows a reference in a path, and with problems for whatever goes wrong.
+
+    Litestar lets nothing follow a path parameter that may hold `/`, so its own description ends there.
+    """
+    paths: dict[str, dict[str, Any]] = schema["paths"]
+    for (path, method), (ending, parts) in ENDINGS.items():
+        found = paths[path].get(method)
+        if found is None:
+            continue
+        if method != "delete":
+            del paths[path][method]
+        extra = [
+            {"name": part, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+            for part in parts
+        ]
+        name = (
+            f"{found['operationId']}At{''.join(parts).title()}"
+            if method == "delete"
+            else found["operationId"]
+        )
+        moved = {**found, "operationId": name, "parameters": [*found.get("parameters", []), *extra]}
+        paths.setdefault(path + ending, {})[method] = moved
+    for path, methods in paths.items():
+        for found in methods.values():
+            if path.startswith("/api/") and isinstance(found, dict) and "responses" in found:
+                found["responses"].setdefault("default", PROBLEM)
+    return schema
+
+
+PROBLEM = {
+    "description": "What went wrong, and the remedy (RFC 9457).",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+ENDINGS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+    ("/api/v1/versions/{ref}", "put"): ("/stage", ()),
+    ("/api/v1/versions/{ref}", "patch"): ("/tags", ()),
+    ("/api/v1/models/{ref}", "put"): ("/aliases/{alias}", ("alias",)),
+    ("/api/v1/models/{ref}", "patch"): ("/tags", ()),
+    ("/api/v1/models/{ref}", "delete"): ("/aliases/{alias}", ("alias",)),
+}
+"""What follows the reference in the path of a handler, with the parameters in it."""
 
 
 HANDLERS = [

@@ -213,3 +213,25 @@ def test_operations_are_listed_page_by_page(gateway: Served) -> None:
             break
     assert len(seen) == 3
     assert seen == sorted(seen, reverse=True)
+
+
+def test_the_description_has_the_paths_as_they_are_written(gateway: Served) -> None:
+    schema = httpx.get(f"{gateway.url}/openapi.json", trust_env=False).json()
+    shown = {
+        (path.removeprefix("/api/v1"), method)
+        for path, methods in schema["paths"].items()
+        for method in methods
+    }
+    assert {
+        ("/versions/{ref}/stage", "put"),
+        ("/versions/{ref}/tags", "patch"),
+        ("/models/{ref}/aliases/{alias}", "put"),
+        ("/models/{ref}/aliases/{alias}", "delete"),
+        ("/versions/{ref}", "delete"),
+        ("/registries/{name}/versions", "post"),
+        ("/operations", "get"),
+        ("/operations/{operation_id}", "get"),
+    } <= shown
+    assert ("/versions/{ref}", "put") not in shown
+    names = [one["operationId"] for methods in schema["paths"].values() for one in methods.values()]
+    assert len(names) == len(set(names))
