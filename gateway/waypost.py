@@ -101,7 +101,7 @@ class Waypost:
     @cached_property
     def desk(self) -> Desk:
         """Where operations are handed in."""
-        return Desk(self.engine)
+        return Desk(self.engine, wrote=lambda: self.wake.tell("worker", everywhere=True))
 
     @cached_property
     def metrics(self) -> CollectorRegistry:

@@ -1,4 +1,6 @@
-"""Where a process hands its intents in: those that wait are written down together, in one commit.
+"""Where a process hands in what is asked for: those that wait are looked at and written down together, in one commit.
+
+One thread does it for all, which costs a process less than its threads would, each with a commit of its own.
 
 An intent is committed within its patience or never: one that had to wait longer, for a database that is gone,
 locked or full, is refused, and nothing of it is carried out later.
@@ -6,17 +8,19 @@ locked or full, is refused, and nothing of it is carried out later.
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Row
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from federation.database import DatabaseBusyError, DatabaseError, writing
+from federation.database import DatabaseBusyError, reading, writing
 from federation.journal.log import Batch
 from federation.operations.admission import RefusedError
-from federation.operations.intent import Asker, Intent, Written, record, repeated
+from federation.operations.intent import Asker, Intent, record, repeated
 
 PATIENCE = 1.5
 """Seconds within which an intent is committed."""
@@ -24,14 +28,26 @@ MOST = 100
 LATE = "the database did not answer in time: nothing was changed, try again"
 
 
+Look = Callable[[Connection], Intent | Row[Any]]
+"""Reads what is needed and gives the intent, or the row of the operation that this repeats; raises what refuses it."""
+
+
+class Answer(NamedTuple):
+    """The operation's row, the name of its registry, and the change position to read at."""
+
+    row: Row[Any]
+    registry: str
+    position: int
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """An intent on its way, with when it is too late."""
+    """Something asked for on its way, with when it is too late."""
 
-    intent: Intent
+    look: Look
     asker: Asker
     until: float
-    done: "Future[Written]" = field(default_factory=Future)
+    done: "Future[Answer]" = field(default_factory=Future)
 
 
 @dataclass(slots=True)
@@ -39,13 +55,15 @@ class Desk:
     """The intents of one process. Its thread starts with the first one."""
 
     engine: Engine
+    wrote: Callable[[], None] = lambda: None
+    """Called after every commit that wrote an intent."""
     _sheets: SimpleQueue[Sheet | None] = field(default_factory=SimpleQueue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
 
-    def hand_in(self, intent: Intent, asker: Asker) -> "Future[Written]":
-        """Write an intent down. The result raises `DatabaseError`, or `RefusedError` for a key that is taken."""
-        sheet = Sheet(intent, asker, time.monotonic() + PATIENCE)
+    def hand_in(self, look: Look, asker: Asker) -> "Future[Answer]":
+        """Look, and write the intent down. The result raises what `look` does, `RefusedError`, `DatabaseError`."""
+        sheet = Sheet(look, asker, time.monotonic() + PATIENCE)
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="intents", daemon=True)
@@ -73,52 +91,84 @@ class Desk:
                     self._sheets.put(None)
                     break
                 sheets.append(more)
-            self._write([one for one in sheets if one.done.set_running_or_notify_cancel()])
+            self._take([one for one in sheets if one.done.set_running_or_notify_cancel()])
 
-    def _write(self, sheets: list[Sheet]) -> None:
+    def _take(self, sheets: list[Sheet]) -> None:
+        looked: list[tuple[Sheet, Intent]] = []
         try:
-            done = self._committed(sheets)
+            with reading(self.engine) as connection:
+                for one in sheets:
+                    intent = self._looked(connection, one)
+                    if intent is not None:
+                        looked.append((one, intent))
+        except Exception as failure:
+            for one in sheets:
+                if not one.done.done():
+                    one.done.set_exception(failure)
+        else:
+            self._write(looked)
+
+    def _looked(self, connection: Connection, sheet: Sheet) -> Intent | None:
+        """The intent of a sheet; None where it is answered already."""
+        try:
+            found = sheet.look(connection)
+        except DBAPIError:
+            raise
+        except Exception as refusal:
+            sheet.done.set_exception(refusal)
+            return None
+        if isinstance(found, Intent):
+            return found
+        sheet.done.set_result(Answer(found, found.registry, found.position or 0))
+        return None
+
+    def _write(self, sheets: list[tuple[Sheet, Intent]]) -> None:
+        if not sheets:
+            return
+        try:
+            answers = self._committed(sheets)
         except IntegrityError:
             if len(sheets) == 1:
                 error = RefusedError(
                     "idempotency-key-in-flight", "this Idempotency-Key is being used: ask again"
                 )
-                sheets[0].done.set_exception(error)
+                sheets[0][0].done.set_exception(error)
                 return
             for one in sheets:  # another process has just used a key of these
                 self._write([one])
         except Exception as failure:
-            for one in sheets:
-                one.done.set_exception(failure)
+            for sheet, _ in sheets:
+                sheet.done.set_exception(failure)
         else:
-            for one, answer in zip(sheets, done, strict=True):
+            for (sheet, _), answer in zip(sheets, answers, strict=True):
                 if isinstance(answer, Exception):
-                    one.done.set_exception(answer)
+                    sheet.done.set_exception(answer)
                 else:
-                    one.done.set_result(answer)
+                    sheet.done.set_result(answer)
+            self.wrote()
 
-    def _committed(self, sheets: list[Sheet]) -> list[Written | DatabaseError | RefusedError]:
-        left = min(one.until for one in sheets) - time.monotonic()
+    def _committed(self, sheets: list[tuple[Sheet, Intent]]) -> list[Answer | Exception]:
+        left = min(sheet.until for sheet, _ in sheets) - time.monotonic()
+        batch, answers = Batch(), list[Answer | Exception]()
         with writing(self.engine, patience=max(left, 0.05)) as connection:
-            batch = Batch()
-            answers = [self._recorded(connection, one, batch) for one in sheets]
-            appended = batch.append(connection) if batch.entries else None
+            for sheet, intent in sheets:
+                answers.append(_recorded(connection, sheet, intent, batch))
+            position = batch.append(connection).position if batch.entries else 0
         return [
-            answer._replace(position=appended.position)
-            if appended is not None and isinstance(answer, Written) and answer.position < 0
+            answer._replace(position=position)
+            if isinstance(answer, Answer) and answer.position < 0
             else answer
             for answer in answers
         ]
 
-    def _recorded(
-        self, connection: Connection, sheet: Sheet, batch: Batch
-    ) -> Written | DatabaseError | RefusedError:
-        if time.monotonic() > sheet.until:
-            return DatabaseBusyError(LATE)
-        try:
-            known = repeated(connection, sheet.asker)
-        except RefusedError as error:
-            return error
-        if known is not None:
-            return Written(known, known.position or 0)
-        return Written(record(connection, sheet.intent, sheet.asker, batch), -1)
+
+def _recorded(connection: Connection, sheet: Sheet, intent: Intent, batch: Batch) -> Answer | Exception:
+    """What is written for a sheet; its position is not known before the batch is appended."""
+    if time.monotonic() > sheet.until:
+        return DatabaseBusyError(LATE)
+    try:
+        known = repeated(connection, sheet.asker)
+    except RefusedError as error:
+        return error
+    row = record(connection, intent, sheet.asker, batch) if known is None else known
+    return Answer(row, intent.registry, -1 if known is None else known.position or 0)

@@ -15,7 +15,7 @@ import msgspec
 from litestar import Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from federation.access import Permission, Principal, View
 from federation.catalogue.reader import UnknownError
@@ -279,34 +279,23 @@ async def _written(
     """The answer once the intent is committed. Errors: 503 when the database does not take it in time."""
     asker = Asker(principal.id, key, digest_of(*asked))
 
-    def look() -> Row[Any] | Intent:
-        with reading(waypost.engine) as connection:
-            return _repeated(connection, principal, asker) or ask(connection, principal, waypost.adapters)
-
-    async def write() -> tuple[Row[Any], str, int]:
-        found = await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
-        if not isinstance(found, Intent):
-            return found, found.registry, found.position
-        written = await asyncio.wrap_future(waypost.desk.hand_in(found, asker))
-        await anyio.to_thread.run_sync(lambda: waypost.wake.tell("worker", everywhere=True))
-        return written.row, found.registry, written.position
+    def look(connection: Connection) -> Intent | Row[Any]:
+        known = repeated(connection, asker)
+        if known is not None:
+            return read_operation(connection, principal.view, known.id)
+        return ask(connection, principal, waypost.adapters)
 
     end = time.monotonic() + FLIGHT
     while True:
         try:
             with anyio.fail_after(PATIENCE):
-                return _first_answer(*await write())
+                return _first_answer(*await asyncio.wrap_future(waypost.desk.hand_in(look, asker)))
         except TimeoutError:
             raise DatabaseBusyError(LATE) from None
         except RefusedError as error:
             if error.reason != "idempotency-key-in-flight" or time.monotonic() > end:
                 raise
             await anyio.sleep(LOOK_EVERY)
-
-
-def _repeated(connection: Any, principal: Principal, asker: Asker) -> Row[Any] | None:
-    known = repeated(connection, asker)
-    return None if known is None else read_operation(connection, principal.view, known.id)
 
 
 def _first_answer(row: Row[Any], registry: str, position: int) -> Response[OperationOut]:
