@@ -17,7 +17,7 @@ from tests.benchmarks import Figure, benchmark, spread
 from tests.gateway.served import Served, migrated, served
 from tests.servers.postgres import installed, postgres_server
 
-CLIENTS = 16
+CLIENTS = 32
 MODELS = 400
 GOAL = 250
 CONFIG = """
@@ -34,7 +34,7 @@ level = "warning"
 
 @benchmark(sample=30, full=5_000)
 def operations_per_second(size: int, folder: Path) -> Iterator[Figure]:
-    """`size` operations from 16 clients against the memory adapter, until the last has its outcome."""
+    """`size` operations from 32 clients against the memory adapter, until the last has its outcome."""
     with served(_made(folder / "sqlite"), config=CONFIG) as gateway:
         yield from _figures("SQLite", [gateway], size)
     if size < MODELS or not installed():
