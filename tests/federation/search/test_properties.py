@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.access import EVERYTHING, View
@@ -19,6 +19,7 @@ from federation.search.engine import Search
 from federation.search.follower import Follower
 from federation.search.syntax import QuerySyntaxError
 from tests.federation.search.world import World, document
+from tests.soak import explore, soak
 
 WORDS = (
     "fraud",
@@ -111,14 +112,13 @@ def all_pages(search: Search, view: View, request: SearchRequest) -> list[str]:
             return pages
 
 
-@settings(max_examples=40)
 @given(
     models(VISIBLE, 1),
     models(HIDDEN, 100),
     st.lists(REQUESTS, min_size=1, max_size=4),
     st.sampled_from(["fr", "tag.", "owner:"]),
 )
-def test_worlds_that_differ_in_what_is_hidden_answer_alike(
+def hidden_registries_change_nothing(
     seen: list[list[Document]], hidden: list[list[Document]], requests: list[SearchRequest], typed: str
 ) -> None:
     view = View.of(VISIBLE)
@@ -129,9 +129,8 @@ def test_worlds_that_differ_in_what_is_hidden_answer_alike(
         assert one.suggest(view, typed) == other.suggest(view, typed)
 
 
-@settings(max_examples=25)
 @given(models(VISIBLE, 1), models(HIDDEN, 100), REQUESTS, st.data())
-def test_pages_neither_repeat_nor_skip_what_did_not_change(
+def pages_stay_whole(
     before: list[list[Document]], added: list[list[Document]], request: SearchRequest, data: st.DataObject
 ) -> None:
     with index(before) as (world, search):
@@ -156,6 +155,16 @@ def test_pages_neither_repeat_nor_skip_what_did_not_change(
         assert {hit.ref for hit in whole.hits if hit.model in still} <= set(seen)
 
 
+@soak(sample=40, full=2_000)
+def test_worlds_that_differ_in_what_is_hidden_answer_alike(cases: int, seed: int) -> list[str]:
+    return explore(hidden_registries_change_nothing, cases, seed)
+
+
+@soak(sample=25, full=2_000)
+def test_pages_neither_repeat_nor_skip_what_did_not_change(cases: int, seed: int) -> list[str]:
+    return explore(pages_stay_whole, cases, seed)
+
+
 def change(world: World, changing: list[list[Document]], added: list[list[Document]], turn: int) -> None:
     """One of what may change is gone, one that is new comes."""
     if turn < len(changing):
@@ -172,9 +181,8 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150)
 @given(st.lists(PIECES, max_size=16).map("".join), st.text(max_size=30))
-def test_no_query_raises_anything_but_a_syntax_error(built: str, anything: str) -> None:
+def nothing_but_a_syntax_error(built: str, anything: str) -> None:
     search = fuzzed()
     for text in (built, anything):
         for sort in ("relevance", f"metric.{anything or 'x'}"):
@@ -187,6 +195,11 @@ def test_no_query_raises_anything_but_a_syntax_error(built: str, anything: str) 
                 continue
             assert not answer.partial, "the engine failed"
         search.suggest(EVERYTHING, text)
+
+
+@soak(sample=150, full=50_000)
+def test_no_query_raises_anything_but_a_syntax_error(cases: int, seed: int) -> list[str]:
+    return explore(nothing_but_a_syntax_error, cases, seed)
 
 
 _FUZZED: list[Search] = []
