@@ -192,23 +192,27 @@ def translated() -> Iterator[None]:
     """Turn errors of a database that is gone, locked, full or read-only into ours; others pass."""
     try:
         yield
-    except DBAPIError as error:
-        text = " ".join(str(error.orig).split())
+    except PoolTimeoutError:
+        raise DatabaseBusyError("the database does not answer: see that it runs and has space") from None
+    except Exception as error:
+        # Some statements go to the driver itself, so its errors also come without SQLAlchemy's around them.
+        origin = error.orig if isinstance(error, DBAPIError) else error
+        if type(origin).__module__.partition(".")[0] not in DRIVERS:
+            raise
+        text = " ".join(str(origin).split())
         if any(mark in text for mark in UNWRITABLE):
             raise DatabaseError(
                 f"the database cannot be opened for writing ({text[:160]}): give this user the right to write "
                 "the file and its folder, or change database.url"
             ) from error
-        if _is_outage(error, text):
+        if _is_outage(origin, text):
             raise DatabaseBusyError(
                 f"the database cannot be used now ({text[:160]}): see that it runs and has space"
             ) from error
         raise
-    except PoolTimeoutError:
-        raise DatabaseBusyError("the database does not answer: see that it runs and has space") from None
 
 
-def _is_outage(error: DBAPIError, text: str) -> bool:
-    names = {cls.__name__ for cls in type(error.orig).__mro__}
+def _is_outage(error: BaseException | None, text: str) -> bool:
+    names = {cls.__name__ for cls in type(error).__mro__}
     marks = ("locked", "disk is full", "read-only", "disk I/O", "No space left")
     return "OperationalError" in names or any(mark in text for mark in marks)

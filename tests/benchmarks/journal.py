@@ -1,5 +1,6 @@
 """Appending to the journal through Waypost, beside the same statements raw on the driver, in one run."""
 
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,11 +12,21 @@ from typing import Any
 from sqlalchemy import Engine
 
 from federation import schema
-from federation.database import micros, open_engine, sqlite_module, writing
+from federation.database import micros, open_engine, reading, sqlite_module, writing
 from federation.journal.entry import Action, Entry, encode
 from federation.journal.log import Batch
-from federation.journal.merkle import TILE_WIDTH, Frontier, Tile, leaf_hash, save_frontier, tile_rows
-from tests.benchmarks import Figure, benchmark
+from federation.journal.merkle import (
+    TILE_WIDTH,
+    Frontier,
+    Tile,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    save_frontier,
+    tile_rows,
+)
+from federation.journal.proofs import tile_reader
+from tests.benchmarks import Figure, benchmark, seconds, spread
 
 SHARE = 60.0
 ENTRY = Entry(
@@ -117,3 +128,23 @@ def stored(run: Callable[..., Any], tile: Tile) -> bytes:
     first = tile.number * TILE_WIDTH
     leaves = "SELECT leaf_hash FROM journal WHERE seq >= ? AND seq < ? ORDER BY seq"
     return b"".join(row[0] for row in run(leaves, (first, first + tile.width)))
+
+
+@benchmark(sample=500, full=1_000_000)
+def journal_proofs_stored(size: int, folder: Path) -> Iterator[Figure]:
+    """Proofs over `size` entries that stand in SQLite, from stored tiles, each in a transaction of its own."""
+    engine = open_engine(f"sqlite:///{folder / 'log.db'}")
+    schema.migrate(engine)
+    for first in range(0, size, 10_000):
+        append(engine, min(10_000, size - first))
+    rng = random.Random(size)
+    for name, prove in (("inclusion", inclusion_proof), ("consistency", consistency_proof)):
+        spent = []
+        for _ in range(min(size, 2_000)):
+            then = rng.randint(size // 2, size)
+            with reading(engine) as connection:
+                read = tile_reader(connection)
+                spent.append(seconds(partial(prove, rng.randrange(then), then, read), times=1, warm_up=0).p50)
+        yield Figure(f"{name} proof from the database, p50", spread(spent).p50 * 1e3, "ms", goal=1)
+        yield Figure(f"{name} proof from the database, p99", spread(spent).p99 * 1e3, "ms")
+    engine.dispose()
