@@ -1,0 +1,73 @@
+"""Who may ask for which change, and that nobody learns from a refusal what they may not see."""
+
+import pytest
+from sqlalchemy import update
+
+from adapters import Capability
+from federation import tables
+from federation.access import EVERYTHING, NOTHING, ROLES, DeniedError, Permission, Principal, View
+from federation.catalogue.reader import UnknownError
+from federation.database import reading, writing
+from federation.operations import asking
+from federation.operations.admission import RefusedError
+from federation.operations.asking import Ask
+from federation.operations.wanted import Register
+from federation.references import parse
+from tests.federation.operations.world import OperationsWorld
+
+VERSION, MODEL = parse("memory/m:1"), parse("memory/m")
+ASKS: dict[str, tuple[Ask, Permission]] = {
+    "stage": (asking.stage(VERSION, "production", []), Permission.CHANGE),
+    "alias": (asking.alias(MODEL, "blue", "1", []), Permission.CHANGE),
+    "unalias": (asking.alias(MODEL, "blue", None, []), Permission.CHANGE),
+    "tags": (asking.tags(VERSION, {"a": "1"}, []), Permission.TAG),
+    "deciding-tags": (asking.tags(VERSION, {"env": "staging"}, []), Permission.CHANGE),
+    "model-tags": (asking.tags(MODEL, {"a": "1"}, []), Permission.TAG),
+    "register": (asking.register("memory", Register("m", "s3://b/1")), Permission.REGISTER),
+    "delete": (asking.delete(VERSION, [], whole_model=False), Permission.DELETE),
+    "delete-model": (asking.delete(MODEL, [], whole_model=True), Permission.DELETE),
+}
+
+
+def principal(role: str, view: View) -> Principal:
+    """Somebody with a role on a view."""
+    return Principal("p1", "somebody", dict.fromkeys(ROLES[role], view))
+
+
+def refusal(world: OperationsWorld, ask: Ask, who: Principal) -> str:
+    """The type of what an asking raises; empty where it is allowed."""
+    try:
+        with reading(world.sync.engine) as connection:
+            ask(connection, who, world.sync.adapters)
+    except (DeniedError, UnknownError, RefusedError) as error:
+        return type(error).__name__
+    return ""
+
+
+@pytest.mark.parametrize("role", ["viewer", "contributor", "approver"])
+def test_each_change_takes_its_permission(world: OperationsWorld, role: str) -> None:
+    who = principal(role, EVERYTHING)
+    found = {name: refusal(world, ask, who) for name, (ask, _) in ASKS.items()}
+    expected = {
+        name: "" if permission in ROLES[role] else "DeniedError" for name, (_, permission) in ASKS.items()
+    }
+    assert found == expected
+
+
+def test_a_hidden_registry_is_an_absent_one(world: OperationsWorld) -> None:
+    elsewhere = principal("approver", View.of([world.sync.registry_id + 1]))
+    nowhere = principal("approver", NOTHING)
+    for ask, _ in ASKS.values():
+        assert refusal(world, ask, elsewhere) == refusal(world, ask, nowhere) == "UnknownError"
+
+
+def test_what_the_last_probe_found_missing_is_refused(world: OperationsWorld) -> None:
+    with writing(world.sync.engine) as connection:
+        connection.execute(
+            update(tables.registry).values(
+                unavailable=[Capability.SET_ALIAS.value], missing=["aliases cannot be written"]
+            )
+        )
+    who = principal("approver", EVERYTHING)
+    assert refusal(world, ASKS["alias"][0], who) == "RefusedError"
+    assert refusal(world, ASKS["stage"][0], who) == "", "the next rule, a native stage, can be written"
