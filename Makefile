@@ -15,7 +15,7 @@ ARGS ?=
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(ARGS)
 RUNTIME := --extra mlflow --extra sagemaker --extra vertex --extra postgres --extra redis
 
-.PHONY: help setup lint audit-deps test soak bench demo docs lock clean
+.PHONY: help setup lint audit-deps test browser test-ui soak bench demo docs lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
@@ -42,6 +42,14 @@ audit-deps: $(STAMP)  ## are vulnerabilities known in what we lock? (asked once 
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$${WAYPOST_CHROMIUM:-}" \
+	  || { timeout 600 apt-get update -qq && timeout 600 apt-get install -qq -y --no-install-recommends chromium; } >/dev/null 2>&1 \
+	  || echo "no Chromium is here and apt cannot install one: the tests of the pages are skipped (WAYPOST_CHROMIUM names a browser)"
+
+test-ui: $(STAMP) browser  ## the pages in a real browser, which this installs (Debian's Chromium)
+	$(BIN)/python -m pytest tests/ui $(ARGS)
 
 soak: $(STAMP)  ## kills, soaks and fuzzes at full size: make soak [ONLY=name]
 	$(BIN)/python -m tests.soak $(ONLY)

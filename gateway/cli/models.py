@@ -26,6 +26,9 @@ def show(
         int | None, typer.Option(help="one particular life of a name that was deleted and made again")
     ] = None,
     native: Annotated[bool, typer.Option("--native", help="also what the backend itself says")] = False,
+    snippets: Annotated[
+        bool, typer.Option("--snippets", help="only the lines that load it from its backend")
+    ] = False,
 ) -> int:
     """Everything known of a model or a version; a deleted one is shown as it was last known, with exit code 1."""
     invocation: Invocation = context.obj
@@ -33,6 +36,8 @@ def show(
     is_model = reference.version is reference.alias is reference.stage is None
     path = f"/{'models' if is_model else 'versions'}/{of_reference(ref)}"
     with connect(invocation) as gateway:
+        if snippets:
+            return _show_snippets(invocation, gateway.get(f"/snippets/{of_reference(ref)}"))
         try:
             found = gateway.get(path, incarnation=incarnation, as_of=as_of)
         except ProblemError as error:
@@ -110,6 +115,18 @@ def moment(after: str | None, by: str | None) -> str:
         if not after or when(after) == when(by)
         else f"{when(after)} – {when(by)[11:] if when(after)[:10] == when(by)[:10] else when(by)}"
     )
+
+
+def _show_snippets(invocation: Invocation, found: Mapping[str, Any]) -> int:
+    if invocation.json:
+        emit_json(found)
+    for one in [] if invocation.json else found["snippets"]:
+        emit_line(f"# {one['title']}")
+        emit_line(one["code"])
+        emit_line()
+    if found["note"]:
+        say(found["note"])
+    return 0 if found["snippets"] else NO
 
 
 def _show_model(model: Mapping[str, Any]) -> None:

@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from gateway.pages import account, audit, change, impact, insights, model, registries, search, version
+from gateway.pages import (
+    account,
+    audit,
+    change,
+    impact,
+    insights,
+    model,
+    production,
+    registries,
+    search,
+    version,
+)
 
 HANDLERS: list[Any] = [
     *search.HANDLERS,
@@ -11,6 +22,7 @@ HANDLERS: list[Any] = [
     *impact.HANDLERS,
     *registries.HANDLERS,
     *insights.HANDLERS,
+    *production.HANDLERS,
     *audit.HANDLERS,
     *change.HANDLERS,
     *account.HANDLERS,

@@ -1,0 +1,50 @@
+"""`/production`: everything that is, or on a day was, in production."""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from federation.access import View
+from gateway.api.history import Stage, show_production
+from gateway.pages.answers import answer
+from gateway.pages.page import form_of, list_at, listed
+from gateway.waypost import Waypost
+
+PAGE = 200
+
+
+@list_at("/production")
+def production_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    as_of: FromQuery[str | None] = None,
+    stage: FromQuery[Stage] = "production",
+    registry: FromQuery[str | None] = None,
+    team: FromQuery[str | None] = None,
+    cursor: FromQuery[int] = 0,
+) -> Response[Any]:
+    """What held a stage at a time, as far as Waypost had seen by then."""
+    form = form_of(request)
+    limit = PAGE if form == "html" else 5000
+    found = answer(show_production)(
+        waypost, view, as_of or None, stage, registry or None, team or None, limit, max(0, cursor), "json"
+    ).content
+    return listed(
+        request,
+        "production.html",
+        found,
+        found.versions,
+        form=form,
+        title="In production",
+        found=found,
+        as_of=as_of or "",
+        stage=stage,
+        registry=registry or "",
+        team=team or "",
+    )
+
+
+HANDLERS = production_page

@@ -1,0 +1,96 @@
+"""How values read on a page, and what of a stranger's text is let through."""
+
+import csv
+import gzip
+import io
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.docs import STATIC
+from gateway.pages import words
+from gateway.pages.markdown import card
+from gateway.pages.page import cell, comma_separated, environment
+from gateway.pages.search import toggled
+
+BUDGET = 60 * 1024
+"""Bytes of compressed JavaScript on a page without charts."""
+
+
+@given(st.text())
+def test_no_text_turns_a_page_around_or_breaks_out(text: str) -> None:
+    shown = environment().from_string("<bdi title='{{ it }}'>{{ it }}</bdi>").render(it=text)
+    inner = shown.removeprefix("<bdi title='").removesuffix("</bdi>")
+    assert not re.search("[\u202a-\u202e\u2066-\u2069<]", inner.replace("'>", "", 1))
+
+
+@given(st.text(alphabet=st.sampled_from("<>\"'()[]!`\n javscript:onerdimg=/&;#x\u202e")))
+def test_a_card_can_do_nothing(text: str) -> None:
+    html = str(card(text)).lower()
+    assert "<script" not in html
+    assert "<img" not in html
+    assert not re.search(r"href=\"(?!https?:|mailto:)", html)
+    assert not re.search(r"<[a-z][^>]*\son\w+=", html)
+
+
+def test_a_card_keeps_what_reads() -> None:
+    html = str(card("# Head\n\n**bold** and [a link](https://a.example)\n\n| a |\n|---|\n| 1 |\n"))
+    for part in ("<h3>Head</h3>", "<strong>bold</strong>", 'href="https://a.example"', "<td>1</td>"):
+        assert part in html
+
+
+@given(st.text(max_size=20), st.text(min_size=1, max_size=20))
+def test_choosing_a_facet_twice_is_choosing_nothing(q: str, value: str) -> None:
+    words_of_q = " ".join(re.findall(r"\w+", q))
+    value = " ".join(value.split()) or "x"
+    chosen, there = toggled(words_of_q, "team", value)
+    assert not there
+    assert toggled(chosen, "team", value) == (words_of_q, True)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text() | st.none() | st.lists(st.text())))
+)
+def test_csv_reads_back_and_runs_nothing(rows: list[dict[str, object]]) -> None:
+    text = str(comma_separated(rows, "x").content)
+    read = list(csv.reader(io.StringIO(text, newline="")))
+    assert len(read) == 1 + len(rows) or not any(rows)
+    assert not [one for line in read[1:] for one in line if one.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-1.5, "-1.5"), (True, "True"), ({"a": 1}, '{"a": 1}'), ("=1", "'=1")]
+)
+def test_cells(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0, "0"), (1234567, "1,234,567"), (0.9578, "0.9578"), (float("nan"), "nan")],
+)
+def test_numbers(value: float | None, text: str) -> None:
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "//host", "ftp://a/b", "https://", "x", None]
+)
+def test_only_web_addresses_are_links(url: str | None) -> None:
+    assert words.outside(url) == ""
+
+
+def test_pages_without_charts_load_little_javascript() -> None:
+    ours = [path for path in (STATIC / "waypost").glob("*.js") if path.name != "chart.js"]
+    loaded = [STATIC / "htmx" / "htmx.min.js", *ours]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in loaded) < BUDGET
+
+
+def test_no_page_has_a_script_or_style_of_its_own_or_names_another_host() -> None:
+    for path in (Path(words.__file__).parent / "templates").glob("*.html"):
+        text = path.read_text()
+        assert not re.search(r"<style|\sstyle=|\son\w+=\"|<script(?! src=\"/static/)", text), path.name
+        assert not re.search(r"(src|href)=\"(https?:)?//", text), path.name

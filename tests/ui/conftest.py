@@ -1,0 +1,65 @@
+"""One gateway over the models of the demo, and one browser, for all tests of the pages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.gateway.served import Served, served
+from tests.patience import until
+from tests.ui.browser import browser, chromium
+
+PLUGINS = Path(__file__).with_name("plugins")
+REGISTRY = """
+[[registries]]
+name = "{name}"
+kind = "shop"
+team = "{team}"
+sync_every = 0
+writable = true
+config = {{ registry = "{name}", folder = "{folder}" }}
+"""
+TEAMS = {"fraud": "risk", "search": "discovery", "hostile": "<i>mallory</i>"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All in one process, which has one gateway and one browser; nothing at all where there is no browser."""
+    missing = pytest.mark.skip(
+        reason="no browser is installed: `make test-ui` installs Chromium and runs these"
+    )
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("ui"))
+            if chromium() is None:
+                item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway that has read its three registries. Its folder holds a folder for each."""
+    folder = tmp_path_factory.mktemp("shop")
+    config = ""
+    for name, team in TEAMS.items():
+        (folder / name).mkdir()
+        config += REGISTRY.format(name=name, team=team, folder=folder / name)
+    with served(folder, config=config, plugins=PLUGINS) as gateway:
+        runs = [gateway.client.post(f"/registries/{name}/sync").json()["id"] for name in TEAMS]
+        until(
+            lambda: all(gateway.client.get(f"/syncs/{run}").json()["state"] == "ok" for run in runs),
+            "the registries are read",
+        )
+        until(lambda: gateway.client.get("/search?q=encoder").json()["total"] > 0, "the index has them")
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def shop_folder(shop: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the files of its registries lie."""
+    return next(tmp_path_factory.getbasetemp().glob("shop*"))
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    with browser() as running:
+        yield running

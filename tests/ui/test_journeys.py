@@ -1,0 +1,140 @@
+"""What people come for, as they would do it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.gateway.served import Served
+from tests.patience import until
+from tests.ui.browser import Visit, visit
+
+
+@pytest.fixture
+def seen(chrome: Browser, shop: Served) -> Iterator[Visit]:
+    with visit(chrome, shop.url) as made:
+        yield made
+        assert made.wrong == []
+
+
+def test_find_the_production_fraud_model_and_copy_its_load_snippet(seen: Visit) -> None:
+    seen.go("/")
+    seen.page.fill("#q", "card fraud stage:production")
+    seen.page.keyboard.press("Enter")
+    seen.page.wait_for_selector("a[data-hit]")
+    seen.page.locator("a[data-hit]").first.click()
+    seen.page.locator("button[data-copy]").first.click()
+    seen.page.wait_for_function("document.querySelector('button[data-copy]').textContent === 'Copied'")
+    assert seen.page.evaluate("navigator.clipboard.readText()") == "model = shop.load('card-fraud-scorer:3')"
+
+
+def test_see_what_breaks_if_an_encoder_is_archived_and_export_it(seen: Visit) -> None:
+    seen.go("/versions/search/encoder:3")
+    seen.page.get_by_role("link", name="Impact", exact=True).click()
+    seen.page.get_by_role("link", name="what if I archive it").click()
+    seen.page.wait_for_url("**action=archive**")
+    broken = seen.page.locator(".numbers .bad dd").first.inner_text()
+    assert int(broken) > 3
+    with seen.page.expect_download() as download:
+        seen.page.get_by_role("link", name="CSV").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0].startswith("ref,distance,breaks,reason")
+    assert sum(",True," in line for line in lines) == int(broken)
+
+
+def test_what_was_in_production_on_a_date(seen: Visit) -> None:
+    seen.go("/production")
+    seen.page.fill("input[name=as_of]", (datetime.now(UTC) + timedelta(days=1)).date().isoformat())
+    seen.page.get_by_role("button", name="Show").click()
+    seen.page.wait_for_url("**as_of=**")
+    assert seen.page.get_by_role("link", name="fraud/card-fraud-scorer:3").is_visible()
+    seen.page.fill("input[name=as_of]", "2020-01-01")
+    seen.page.get_by_role("button", name="Show").click()
+    seen.page.wait_for_selector(".empty")
+
+
+def test_compare_two_versions_of_different_teams(seen: Visit) -> None:
+    seen.go("/versions/fraud/merchant-embedder:2")
+    seen.page.get_by_role("link", name="Compare").click()
+    seen.page.fill("input[name=right]", "search/encoder@champion")
+    seen.page.get_by_role("button", name="Compare").click()
+    seen.page.wait_for_selector("table")
+    text = seen.page.inner_text("main")
+    assert "Schema:" in text
+    assert "discovery" in text
+    assert "risk" in text
+
+
+def test_prove_that_an_audit_entry_is_in_the_log(seen: Visit, shop: Served) -> None:
+    until(lambda: shop.client.get("/audit/entries/2").json().get("inclusion"), "it is signed")
+    seen.go("/audit")
+    seen.page.locator("tbody th a").last.click()
+    verdict = seen.page.locator("[data-verdict]")
+    verdict.wait_for()
+    assert "Checked in this page" in verdict.inner_text()
+    assert "root of the signed checkpoint" in verdict.inner_text()
+
+
+def test_a_forged_entry_does_not_pass(seen: Visit) -> None:
+    seen.page.route(
+        "**/audit/2",
+        lambda route: route.fulfill(
+            response=(answer := route.fetch()), body=answer.text().replace('data-bytes="', 'data-bytes="AAAA')
+        ),
+    )
+    seen.go("/audit/2")
+    assert "does not hold" in seen.page.locator("[data-verdict]").inner_text()
+
+
+def test_a_registry_is_down_notice_see_why_retry(seen: Visit, shop: Served, shop_folder: Path) -> None:
+    down = shop_folder / "search" / "down"
+    down.touch()
+    try:
+        seen.go("/registries/search")
+        seen.page.get_by_role("button", name="Sync now").click()
+        seen.page.wait_for_selector(".state-failed")
+        seen.go("/")
+        banner = seen.page.locator(".banner", has_text="search")
+        assert "cannot be read right now" in banner.inner_text()
+        banner.get_by_role("link", name="See why").click()
+        assert "connection refused" in seen.page.inner_text(".mistake")
+    finally:
+        down.unlink()
+    seen.page.get_by_role("button", name="Try again now").click()
+    seen.page.wait_for_selector(".state-ok")
+    seen.go("/")
+    assert seen.page.locator(".banner").count() == 0
+
+
+def test_move_an_alias_after_seeing_its_impact(seen: Visit, shop: Served) -> None:
+    seen.go("/versions/search/encoder:2")
+    seen.page.get_by_role("link", name="Change").click()
+    seen.page.fill("input[name=name]", "champion")
+    seen.page.locator("section", has=seen.page.locator("#h-alias")).get_by_role("button").click()
+    seen.page.wait_for_selector("#h-sure")
+    assert "moves from version 3 to version 2" in seen.page.inner_text("#h-sure")
+    assert "affected" in seen.page.inner_text("section.card")
+    seen.page.get_by_role("button", name="Move @champion to version 2").click()
+    seen.page.wait_for_selector("#operation .state-ok")
+    assert shop.client.get("/models/search/encoder").json()["aliases"]["champion"] == "2"
+    shop.client.put("/models/search/encoder/aliases/champion", json={"version": "3"})
+    until(
+        lambda: shop.client.get("/models/search/encoder").json()["aliases"]["champion"] == "3", "it is back"
+    )
+
+
+def test_make_a_token_see_its_secret_once_and_end_it(seen: Visit) -> None:
+    seen.expected = ("422",)
+    seen.go("/tokens")
+    seen.page.fill("input[name=name]", "pipeline")
+    seen.page.select_option("select[name=role]", "viewer")
+    seen.page.get_by_role("button", name="Make a token").click()
+    seen.page.wait_for_selector(".note.good code")
+    secret = seen.page.inner_text(".note.good code")
+    assert len(secret) > 20
+    seen.go("/tokens")
+    assert secret not in seen.page.content()
+    seen.page.get_by_role("button", name="Revoke pipeline").click()
+    seen.page.wait_for_selector("td .badge:has-text('revoked')")

@@ -1,0 +1,138 @@
+"""Each page: right, still, accessible, on a phone and a wide screen, light and dark, with and without scripts."""
+
+from typing import Literal
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.gateway.served import Served
+from tests.ui.browser import visit
+from tests.ui.plugins.shop import HOSTILE
+
+PAGES = {
+    "/": "Every model of every team",
+    "/?q=fraud+stage:production": "card-fraud-scorer",
+    "/?q=nothingislikethis": "Nothing matches",
+    "/?q=stage:(": "cannot be read as a query",
+    "/models/fraud/card-fraud-scorer": "is in production",
+    "/versions/fraud/card-fraud-scorer:4": "Made from",
+    "/versions/search/encoder@champion": "because of",
+    "/diff": "Name two versions",
+    "/diff?left=fraud/card-fraud-scorer:3&right=search/encoder:3": "Schema:",
+    "/impact/search/encoder:3?action=archive": "would break",
+    "/impact/search/encoder@champion?action=move-alias&to=2": "affected in all",
+    "/impact?dataset=payments-2026q2": "affected in all",
+    "/registries": "Last success",
+    "/registries/fraud": "Last runs",
+    "/insights": "Most depended on",
+    "/insights/most-depended-on": "search/encoder:3",
+    "/production": "card-fraud-scorer",
+    "/audit": "Checkpoint",
+    "/audit/3": "Proof",
+    "/change/search/encoder:3?what=alias&name=champion&value=2": "moves from version 3 to version 2",
+    "/operations": "asked for through Waypost",
+    "/account": "What they allow",
+    "/tokens": "Make a token",
+    "/grants": "The roles",
+    "/models/fraud/not-there": "What to do next",
+}
+STATUS = {"/models/fraud/not-there": 404}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_whole_in_every_size_and_theme(chrome: Browser, shop: Served, path: str) -> None:
+    themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for width in (390, 1440):
+        with visit(chrome, shop.url, width=width) as seen:
+            seen.expected = ("404 (Not Found)",) if path in STATUS else ()
+            assert seen.go(path) == STATUS.get(path, 200)
+            assert PAGES[path] in seen.page.inner_text("body")
+            assert not seen.overflows(), f"{path} is wider than {width} pixels"
+            for theme in themes:
+                seen.page.emulate_media(color_scheme=theme)
+                assert seen.axe() == [], f"{path} at {width} pixels, {theme}"
+            assert seen.shifted() < 0.02
+            assert seen.wrong == []
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in STATUS])
+def test_a_page_can_be_read_without_scripts(chrome: Browser, shop: Served, path: str) -> None:
+    with visit(chrome, shop.url, scripts=False) as seen:
+        seen.go(path)
+        assert PAGES[path] in seen.page.inner_text("body")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("area", ["models", "versions", "impact"])
+def test_hostile_content_is_inert_and_stays_in_its_place(
+    chrome: Browser, shop: Served, name: str, area: str
+) -> None:
+    found = shop.client.get("/search", params={"q": "registry:hostile", "limit": 50}).json()["hits"]
+    (ref,) = (hit["ref"] for hit in found if hit["model"] == name)
+    with visit(chrome, shop.url, width=390) as seen:
+        assert seen.go(f"/{area}/{quote(ref, safe='/:@')}") == 200
+        assert seen.page.evaluate("window.hacked") is None
+        assert seen.page.locator("a[href^='javascript:']").count() == 0
+        assert seen.page.locator("main :is(script, iframe, object, embed)").count() == 0
+        assert not seen.overflows()
+        assert seen.wrong == []
+
+
+def test_everything_hostile_in_a_list_is_inert(chrome: Browser, shop: Served) -> None:
+    with visit(chrome, shop.url, width=390) as seen:
+        for path in ("/?q=registry:hostile", "/registries", "/insights/orphans", "/production"):
+            seen.go(path)
+            assert seen.page.evaluate("window.hacked") is None
+            assert not seen.overflows(), path
+        assert seen.wrong == []
+
+
+def test_the_keyboard_goes_everywhere(chrome: Browser, shop: Served) -> None:
+    with visit(chrome, shop.url) as seen:
+        seen.go("/registries")
+        seen.page.keyboard.press("/")
+        assert seen.page.evaluate("document.activeElement.id") == "find"
+        seen.page.keyboard.type("fraud stage:production")
+        seen.page.keyboard.press("Enter")
+        seen.page.wait_for_selector("a[data-hit]")
+        seen.page.keyboard.press("j")
+        seen.page.keyboard.press("j")
+        assert "at" in (seen.page.locator(".hit").nth(1).get_attribute("class") or "")
+        seen.page.keyboard.press("k")
+        first = seen.page.locator("a[data-hit]").first.inner_text()
+        seen.page.keyboard.press("Enter")
+        seen.page.wait_for_url("**/models/**")
+        assert first in seen.page.inner_text("h1")
+        seen.page.keyboard.press("?")
+        assert seen.page.locator("#help").is_visible()
+        seen.page.keyboard.press("Escape")
+        assert not seen.page.locator("#help").is_visible()
+        assert seen.wrong == []
+
+
+def test_results_and_suggestions_come_while_typing(chrome: Browser, shop: Served) -> None:
+    with visit(chrome, shop.url) as seen:
+        seen.go("/")
+        seen.page.fill("#q", "")
+        seen.page.locator("#q").press_sequentially("stage:prod")
+        seen.page.wait_for_selector("#suggestions li")
+        seen.page.keyboard.press("ArrowDown")
+        seen.page.keyboard.press("Enter")
+        seen.page.wait_for_url("**q=stage%3Aproduction**")
+        seen.page.wait_for_selector(".facets a[aria-current]")
+        assert seen.page.locator(".hit .stage-production").count() > 5
+        assert seen.wrong == []
+
+
+def test_a_graph_can_be_zoomed_and_walked(chrome: Browser, shop: Served) -> None:
+    with visit(chrome, shop.url) as seen:
+        seen.go("/impact/search/encoder:3?action=archive")
+        seen.page.wait_for_selector(".drawing svg[data-on]")
+        before = seen.page.get_attribute(".drawing svg", "viewBox")
+        seen.page.click("[data-by='1.3']")
+        assert seen.page.get_attribute(".drawing svg", "viewBox") != before
+        seen.page.click("[data-by='0']")
+        seen.page.locator(".drawing .node a").nth(2).click()
+        seen.page.wait_for_url("**/impact/**action=archive**")
+        assert seen.wrong == []
