@@ -58,7 +58,6 @@
       source.addEventListener("progress", (event) => { el.innerHTML = event.data; });
       source.addEventListener("end", () => { source.close(); location.replace(el.dataset.then || location.href); });
     }
-    if (matchMedia("(max-width: 48rem)").matches) for (const el of root.querySelectorAll("details[data-narrow]")) el.open = false;
   }
   addEventListener("DOMContentLoaded", () => begin(document));
   document.addEventListener("htmx:after:swap", () => { at = -1; begin(document); });
