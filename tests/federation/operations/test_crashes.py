@@ -56,7 +56,7 @@ def is_done(world: OperationsWorld, kind: str, name: str) -> bool:
             return sorted(versions) == ["2"]
 
 
-@soak(sample=10, full=2_000)
+@soak(sample=6, full=2_000)
 def test_operations_survive_death(cases: int, seed: int, world: OperationsWorld) -> list[str]:
     """Workers that die at a named point, over a line that is cut before or after the backend did it."""
     rng = random.Random(seed)

@@ -129,7 +129,7 @@ class Operations(RuleBasedStateMachine):
         ]
 
 
-@soak(sample=6, full=3_000)
+@soak(sample=4, full=3_000)
 def test_histories_of_operations_agree(cases: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     hurry(monkeypatch)
     return explore(Operations, cases, seed, stateful_step_count=20)

@@ -25,7 +25,7 @@ WRITING = ("intending", "intended")
 """In the process that writes the intent: before its commit, and after."""
 POINTS = (*WRITING, *IN_THE_CALL, *IN_THE_WORKER)
 PRELOADED = ["adapters.mlflow", "adapters.rest", "adapters.sagemaker", "boto3", "federation.operations.run"]
-LIFE = 60.0
+LIFE = 100.0
 
 
 @dataclass(frozen=True)
