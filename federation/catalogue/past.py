@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, and_, or_, select
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
-from federation.catalogue.reader import Model, UnknownError, find_model, find_versions
+from federation.catalogue.reader import Model, UnknownError, find_model, find_versions, incarnation_of
 from federation.database import reading
 from federation.references import Reference, decode_part
 
@@ -78,7 +78,14 @@ def read_held(
     models, registries = tables.model.c, tables.registry.c
     begun = or_(spans.began_by <= at, and_(spans.began_after.is_not(None), spans.began_after < at))
     query = (
-        select(tables.span, versions.version, models.name, registries.name.label("registry"), registries.team)
+        select(
+            tables.span,
+            versions.version,
+            versions.native_id,
+            models.name,
+            registries.name.label("registry"),
+            registries.team,
+        )
         .join(tables.version, versions.id == spans.version_id)
         .join(tables.model, models.id == spans.model_id)
         .join(tables.registry, registries.id == spans.registry_id)
@@ -110,7 +117,7 @@ def _held(row: Any, at: datetime) -> Held:
     return Held(
         Reference(row.registry, decode_part(row.name), decode_part(row.version)),
         row.team,
-        row.version_id,
+        incarnation_of(row.native_id),
         row.value,
         row.began_by <= at and not_ended,
         row.began_after,

@@ -6,6 +6,7 @@ Hidden and absent are the same here: both raise `UnknownError` with the same wor
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
@@ -32,6 +33,14 @@ class GoneError(LookupError):
         self.known = known
 
 
+def incarnation_of(native_id: str) -> int:
+    """The number that tells one incarnation from another: made of what its backend calls it, below 2^53.
+
+    A row's own id would tell how much was taken in before it, also from registries that the caller may not see.
+    """
+    return int.from_bytes(sha256(native_id.encode("utf-8", "surrogatepass")).digest()[:8]) >> 11 or 1
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """An endpoint that sends a version a share of its traffic, in percent."""
@@ -42,7 +51,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version with everything known of it. `id` is the incarnation; `aliases` are those that name it."""
+    """One version with everything known of it. `aliases` are those that name it."""
 
     id: int
     registry_id: int
@@ -66,10 +75,15 @@ class Version:
         """The handle of this version while it lives."""
         return Reference(self.registry, self.model, self.record.version)
 
+    @property
+    def incarnation(self) -> int:
+        """Tells this version from others that had its name."""
+        return incarnation_of(self.record.key.native_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model with its versions, newest first. `id` is the incarnation."""
+    """One model with its versions, newest first."""
 
     id: int
     registry_id: int
@@ -85,6 +99,11 @@ class Model:
     def reference(self) -> Reference:
         """The handle of this model while it lives."""
         return Reference(self.registry, self.record.name)
+
+    @property
+    def incarnation(self) -> int:
+        """Tells this model from others that had its name."""
+        return incarnation_of(self.record.key.native_id)
 
 
 _registries, _models, _versions = tables.registry.c, tables.model.c, tables.version.c
@@ -117,10 +136,10 @@ def read_version(
     """
     named = and_(*_named(connection, view, reference))
     if incarnation is not None:
-        row = connection.execute(_VERSION.where(named, _versions.id == incarnation)).one_or_none()
-        if row is None:
-            raise UnknownError(reference)
-        return _version(row)
+        mine = _meant(
+            connection, _VERSION.with_only_columns(_versions.id, _versions.native_id), named, incarnation
+        )
+        return _version(connection.execute(_VERSION.where(_versions.id == mine)).one())
     if as_of is not None:
         return _then(connection, named, reference, as_of)
     living = _VERSION.where(named, _versions.deleted_at.is_(None), _models.deleted_at.is_(None))
@@ -156,7 +175,11 @@ def _latest_model(
         .order_by(_models.deleted_at.is_not(None), _models.id.desc())
     )
     if incarnation is not None:
-        query = query.where(_models.id == incarnation)
+        ids = select(_models.id, _models.native_id).join(
+            tables.registry, _registries.id == _models.registry_id
+        )
+        named = and_(*_named(connection, view, reference))
+        query = query.where(_models.id == _meant(connection, ids, named, incarnation))
     row = connection.execute(query.limit(1)).one_or_none()
     if row is None:
         raise UnknownError(reference)
@@ -224,7 +247,7 @@ def read_timeline(connection: Connection, view: View, reference: Reference) -> l
     model = _latest_model(connection, view, reference)
     spans = tables.span.c
     query = (
-        select(tables.span, _versions.version)
+        select(tables.span, _versions.version, _versions.native_id)
         .join(tables.version, _versions.id == spans.version_id)
         .where(spans.model_id == model.id)
         .order_by(spans.began_by.desc(), spans.id.desc())
@@ -237,11 +260,19 @@ def read_timeline(connection: Connection, view: View, reference: Reference) -> l
         query = query.where(spans.kind == "stage", spans.value == reference.stage)
     return [
         Span(
-            decode_part(row.version), row.version_id, row.kind, row.value, row.began_after, row.began_by,
-            row.ended_after, row.ended_by, row.source, row.began_actor, row.ended_actor,
+            decode_part(row.version), incarnation_of(row.native_id), row.kind, row.value, row.began_after,
+            row.began_by, row.ended_after, row.ended_by, row.source, row.began_actor, row.ended_actor,
         )
         for row in connection.execute(query)
     ]  # fmt: skip
+
+
+def _meant(connection: Connection, ids: Select[Any], named: ColumnElement[bool], incarnation: int) -> int:
+    """The id of the incarnation with a number. Errors: `UnknownError`."""
+    for row in connection.execute(ids.where(named)):
+        if incarnation_of(row.native_id) == incarnation:
+            return int(row.id)
+    raise UnknownError(str(incarnation))
 
 
 def _named(connection: Connection, view: View, reference: Reference) -> list[Any]:

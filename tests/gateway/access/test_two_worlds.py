@@ -1,0 +1,187 @@
+"""What is hidden changes nothing: two worlds that differ only in it answer every read with the same bytes."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from litestar.handlers import HTTPRouteHandler
+
+from federation.access import Permission
+from federation.graph.insights import INSIGHTS
+from tests.gateway.access.gate import Gate
+from tests.gateway.access.worlds import WORDS, Worlds, told, two_worlds
+from tests.soak import explore, soak
+
+Asked = tuple[str, dict[str, Any]]
+REGISTRIES = ("alpha", "beta", "alpha", "beta", "secret", "vault", "nowhere")
+NAMES = [*WORDS, "fraud%3A"]
+registries = st.sampled_from(REGISTRIES)
+models = st.builds("{}/{}".format, registries, st.sampled_from(NAMES))
+ends = st.sampled_from([":1", ":1", ":2", ":3", "@champion", "@best", "@stage:production", ":%00", ""])
+versions = st.builds("{}{}".format, models, ends)
+limits = st.sampled_from([1, 2, 3, 50])
+depths = st.sampled_from([1, 2, None])
+ids = st.integers(1, 30)
+words = st.sampled_from([*WORDS, "fra", "imgae", "prod"])
+qualifiers = st.builds(
+    "{}:{}".format,
+    st.sampled_from(
+        ["registry", "team", "model", "stage", "alias", "framework", "license", "type", "tag.env"]
+    ),
+    st.sampled_from(
+        [*REGISTRIES, "risk", "hidden", "vision", "production", "champion", "torch", "MIT", "prod", "x*"]
+    ),
+)
+others = st.sampled_from(
+    ["metric.auc:>0.5", "has:schema", "-fraud", '"fraud score"', "depends_on:alpha/fraud", "("]
+)
+queries = st.lists(st.one_of(words, qualifiers, others), max_size=3).map(" ".join)
+formats = st.sampled_from([None, "csv", "dot", "svg"])
+
+
+def asking(path: str, **params: st.SearchStrategy[Any]) -> st.SearchStrategy[Asked]:
+    """A request whose `{…}` and parameters are drawn; None leaves a parameter out."""
+    given_places = {name: params.pop(name, st.nothing()) for name in ("ref", "name", "number")}
+    places = {name: drawn for name, drawn in given_places.items() if f"{{{name}}}" in path}
+    return st.tuples(st.fixed_dictionaries(places), st.fixed_dictionaries(dict(params))).map(
+        lambda drawn: (
+            path.format(**{key: str(value).replace("%", "%25") for key, value in drawn[0].items()}),
+            {key: value for key, value in drawn[1].items() if value is not None},
+        )
+    )
+
+
+maybe_time = st.sampled_from([None, "2026-05-02", "2026-06-01"])
+maybe_incarnation = st.one_of(st.none(), ids)
+sorts = st.sampled_from(["relevance", "name", "created", "updated", "metric.auc", "stage"])
+READS: dict[str, st.SearchStrategy[Asked]] = {
+    "/api/v1/search": asking(
+        "/api/v1/search",
+        q=queries,
+        limit=limits,
+        sort=sorts,
+        group=st.sampled_from(["model", "version"]),
+        facets=st.sampled_from(["", "registry,team,stage", "framework,license,tag.env"]),
+        explain=st.sampled_from(["true", "false"]),
+    ),
+    "/api/v1/suggest": asking(
+        "/api/v1/suggest", q=st.one_of(queries, words, st.sampled_from(["registry:", "team:h", "model:f"]))
+    ),
+    "/api/v1/registries": asking("/api/v1/registries"),
+    "/api/v1/registries/{name:str}": asking("/api/v1/registries/{name}", name=registries),
+    "/api/v1/syncs": asking("/api/v1/syncs", registry=registries),
+    "/api/v1/syncs/{sync_id:int}": asking("/api/v1/syncs/{number}", number=ids),
+    "/api/v1/models/{ref:path}": asking(
+        "/api/v1/models/{ref}", ref=models, incarnation=maybe_incarnation, as_of=maybe_time
+    ),
+    "/api/v1/versions/{ref:path}": asking(
+        "/api/v1/versions/{ref}", ref=versions, incarnation=maybe_incarnation, as_of=maybe_time
+    ),
+    "/api/v1/diff": asking("/api/v1/diff", left=versions, right=versions),
+    "/api/v1/timeline/{ref:path}": asking("/api/v1/timeline/{ref}", ref=versions, as_of=maybe_time),
+    "/api/v1/dependencies": asking("/api/v1/dependencies", limit=limits),
+    "/api/v1/dependencies/{ref:path}": asking(
+        "/api/v1/dependencies/{ref}", ref=versions, depth=depths, limit=limits, format=formats
+    ),
+    "/api/v1/impact/{ref:path}": asking(
+        "/api/v1/impact/{ref}",
+        ref=versions,
+        action=st.sampled_from(["archive", "delete", "change", "move-alias"]),
+        to=st.one_of(st.none(), versions),
+        depth=depths,
+        limit=limits,
+        format=formats,
+    ),
+    "/api/v1/impact": asking(
+        "/api/v1/impact",
+        dataset=st.sampled_from([None, "clicks", "payments", "clicks#d1"]),
+        commit=st.sampled_from([None, "c0ffee"]),
+        limit=limits,
+        format=formats,
+    ),
+    "/api/v1/bom/{ref:path}": asking("/api/v1/bom/{ref}", ref=versions, depth=depths),
+    "/api/v1/insights": asking("/api/v1/insights"),
+    "/api/v1/insights/{name:str}": asking(
+        "/api/v1/insights/{name}", name=st.sampled_from([*INSIGHTS, "nothing"]), limit=limits, format=formats
+    ),
+    "/api/v1/operations": asking(
+        "/api/v1/operations", registry=st.one_of(st.none(), registries), ref=st.one_of(st.none(), versions)
+    ),
+    "/api/v1/operations/{operation_id:int}": asking("/api/v1/operations/{number}", number=ids),
+    "/api/v1/snippets/{ref:path}": asking("/api/v1/snippets/{ref}", ref=versions),
+    "/api/v1/whoami": asking("/api/v1/whoami"),
+    "/api/v1/production": asking("/api/v1/production"),
+}
+PLACES = {"path": "{ref}", "int": "{number}", "str": "{name}"}
+QUESTIONS = {
+    "q": queries,
+    "left": versions,
+    "right": versions,
+    "dataset": st.sampled_from([None, "clicks", "payments"]),
+    "limit": limits,
+}
+
+
+MOST_PAGES = 4
+
+
+def differing(worlds: Worlds, asked: Asked) -> Iterator[str]:
+    """Where the two answers, or the pages after them, are not the same bytes."""
+    path, params = asked
+    for _ in range(MOST_PAGES):
+        one, two = worlds.both(path, params)
+        if told(one) != told(two):
+            yield f"{path} {params}: {one.status_code} {one.text[:1500]} | {two.status_code} {two.text[:1500]}"
+            return
+        assert one.status_code < 500, one.text
+        found = one.json() if "json" in one.headers.get("content-type", "") and one.is_success else None
+        cursor = found.get("next_cursor") if isinstance(found, dict) else None
+        if cursor is None:
+            return
+        params = {**params, "cursor": cursor}
+
+
+def reads(gateway: Gate) -> set[str]:
+    """Every address that answers who may read."""
+    return {
+        route.path
+        for route in gateway.app.app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler)
+        and "GET" in handler.http_methods
+        and handler.opt.get("permission") is Permission.READ
+    }
+
+
+def pages(gateway: Gate) -> list[st.SearchStrategy[Asked]]:
+    """Questions to every read that has none of its own above, such as the pages."""
+    return [
+        asking(
+            re.sub(r"{\w+:(\w+)}", lambda found: PLACES[found[1]], path),
+            ref=versions,
+            number=ids,
+            name=registries,
+            **QUESTIONS,
+        )
+        for path in sorted(reads(gateway) - set(READS))
+    ]
+
+
+def test_every_read_of_the_api_has_questions_of_its_own(guarded: Gate) -> None:
+    assert {path for path in reads(guarded) if path.startswith("/api/")} == set(READS)
+    assert pages(guarded)
+
+
+@soak(sample=80, full=5_000)
+def test_two_worlds(cases: int, seed: int, tmp_path: Path) -> list[str]:
+    with two_worlds(tmp_path / str(seed), seed) as worlds:
+
+        @given(st.one_of(*READS.values(), *pages(worlds.gates[0])))
+        def answers_alike(asked: Asked) -> None:
+            wrong = list(differing(worlds, asked))
+            assert not wrong, wrong[0]
+
+        return explore(answers_alike, cases, seed)
