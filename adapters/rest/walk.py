@@ -12,6 +12,8 @@ from adapters.rest.api import RestApi, fill
 from adapters.rest.config import Collection
 from adapters.rest.translate import Translator, address
 
+END = "end"
+"""What is listed when nothing is left; no token says so."""
 BATCH = 50
 """Models whose versions are listed before the next page of models: their ids stand in the token."""
 
@@ -79,12 +81,11 @@ class Walk:
         for _ in range(BATCH):
             room = limit - len(records)
             step = self._models if state.listing == "models" else self._versions
-            following = step(state, since, room, records, bad, listed)
-            if following is None:
+            state = step(state, since, room, records, bad, listed)
+            if state.listing == END:
                 return Page(
                     tuple(records), watermark=_watermark(state.at), bad=tuple(bad), listed=tuple(listed)
                 )
-            state = following
             if len(records) >= limit:
                 break
         return Page(tuple(records), next=state.dump(), bad=tuple(bad), listed=tuple(listed))
@@ -97,7 +98,7 @@ class Walk:
         records: list[Any],
         bad: list[Any],
         listed: list[Listing],
-    ) -> State | None:
+    ) -> State:
         config = self.api.config
         nested = config.versions.nested
         size = min(room, BATCH) if nested else room
@@ -118,7 +119,7 @@ class Walk:
         if nested and made:
             return replace(state, listing="versions", parents=tuple(made), versions=Place())
         if nested or place is not None:
-            return state if place is not None else None
+            return state if place is not None else replace(state, listing=END)
         return replace(state, listing="versions")
 
     def _versions(
@@ -129,11 +130,11 @@ class Walk:
         records: list[Any],
         bad: list[Any],
         listed: list[Listing],
-    ) -> State | None:
+    ) -> State:
         config = self.api.config.versions
         parent = state.parents[0] if config.nested and state.parents else None
         if config.nested and parent is None:
-            return replace(state, listing="models") if state.more else None
+            return replace(state, listing="models" if state.more else END)
         path = config.path
         if parent is not None:
             path = fill(config.path, {"model": address(Key("model", parent))["id"]})
@@ -155,10 +156,10 @@ class Walk:
         if not gone and (since is None or config.since is None):
             listed.append(Listing("version", None if parent is None else Key("model", parent)))
         if parent is None:
-            return None
+            return replace(state, listing=END)
         left = state.parents[1:]
         if not left and not state.more:
-            return None
+            return replace(state, listing=END)
         listing = "versions" if left else "models"
         return replace(state, listing=listing, parents=left, versions=Place())
 

@@ -1,0 +1,320 @@
+"""What a configuration can declare: every kind of credential and of paging, times, writes; and what is refused."""
+
+import json
+import re
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+import respx
+from pydantic import ValidationError
+
+from adapters import (
+    AdapterError,
+    AuthError,
+    Deleted,
+    InvalidError,
+    Key,
+    ModelRecord,
+    Record,
+    UnsupportedError,
+    VersionRecord,
+)
+from adapters.rest import RestAdapter, RestConfig
+
+URL = "https://models.example/api"
+ROWS = [{"id": f"m{number}", "name": f"model-{number}"} for number in range(1, 6)]
+MODELS: dict[str, Any] = {"path": "/models", "one": "/models/{id}", "fields": {"name": "name"}}
+VERSIONS: dict[str, Any] = {
+    "path": "/models/{model}/versions", "one": "/models/{model}/versions/{id}", "fields": {"version": "text(id)"},
+}  # fmt: skip
+SECRET = "a-s3cret-nobody-sees"
+
+
+@pytest.fixture
+def web() -> Iterator[respx.MockRouter]:
+    """Nothing answers but what a test declares."""
+    with respx.mock(assert_all_called=False) as router:
+        router.get(path__regex=r"/api/models/\w+/versions$", name="versions").mock(
+            httpx.Response(200, json=[])
+        )
+        yield router
+
+
+def adapter(**settings: Any) -> RestAdapter:
+    known = {"url": URL, "models": MODELS, "versions": VERSIONS}
+    return RestAdapter(RestConfig.model_validate({**known, **settings}))
+
+
+def whole(opened: RestAdapter, since: str | None = None, limit: int = 100) -> tuple[list[Record], str | None]:
+    """Every record of a scan, and its watermark."""
+    records: list[Record] = []
+    token = None
+    while True:
+        page = opened.scan(since=since, page=token, limit=limit)
+        records += [one for one in page.records if not isinstance(one, Deleted)]
+        token = page.next
+        if token is None:
+            return records, page.watermark
+
+
+def paged(limit: int = 100, **page: Any) -> list[str]:
+    """The names of the models that a whole scan gives, where the listing is paged like this."""
+    items = {"items": "items"} if page["style"] not in ("link", "offset", "page") else {}
+    records, _ = whole(adapter(models={**MODELS, **items, "page": page}), limit=limit)
+    return [one.name for one in records if isinstance(one, ModelRecord)]
+
+
+ALL = [row["name"] for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [
+        ({"auth": "bearer", "token": SECRET}, "authorization", f"Bearer {SECRET}"),
+        ({"auth": "api_key", "api_key": SECRET}, "x-api-key", SECRET),
+        ({"auth": "api_key", "api_key": SECRET, "api_key_header": "X-House"}, "x-house", SECRET),
+        (
+            {"auth": "basic", "username": "us", "password": SECRET},
+            "authorization",
+            "Basic " + b64encode(f"us:{SECRET}".encode()).decode(),
+        ),
+        ({"headers": {"X-Tenant": "shop"}}, "x-tenant", "shop"),
+    ],
+)
+def test_requests_prove_who_we_are(
+    web: respx.MockRouter, settings: dict[str, Any], name: str, value: str
+) -> None:
+    asked = web.get(f"{URL}/models").mock(httpx.Response(200, json=[]))
+    adapter(**settings).probe()
+    assert asked.calls.last.request.headers[name] == value
+
+
+def test_oauth2_asks_for_a_token_and_again_when_it_ends(
+    web: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = iter(["first-token", "second-token"])
+    door = web.post("https://login.example/token").mock(
+        side_effect=lambda request: httpx.Response(
+            200, json={"access_token": next(given), "expires_in": 3600}
+        )
+    )
+    asked = web.get(f"{URL}/models").mock(httpx.Response(200, json=[]))
+    credentials = {"client_id": "waypost", "client_secret": SECRET, "scope": "models.read"}
+    opened = adapter(auth="oauth2", token_url="https://login.example/token", **credentials)
+    opened.probe(), opened.probe()
+    assert asked.calls[0].request.headers["authorization"] == "Bearer first-token"
+    assert door.call_count == 1, "one token serves many requests"
+    form = parse_qs(door.calls.last.request.content.decode())
+    assert form == {"grant_type": ["client_credentials"], "scope": ["models.read"]}
+    now = time.monotonic() + 3600
+    monkeypatch.setattr("adapters.rest.api.time.monotonic", lambda: now)
+    opened.probe()
+    assert asked.calls.last.request.headers["authorization"] == "Bearer second-token"
+
+
+def test_a_refused_client_is_told_without_its_secret(web: respx.MockRouter) -> None:
+    web.post("https://login.example/token").mock(httpx.Response(401, json={"error": SECRET}))
+    opened = adapter(
+        auth="oauth2", token_url="https://login.example/token", client_id="waypost", client_secret=SECRET
+    )
+    with pytest.raises(AuthError, match="check `client_id`") as caught:
+        opened.probe()
+    assert SECRET not in str(caught.value) + repr(opened) + repr(opened._config)
+
+
+@pytest.mark.parametrize("auth", ["bearer", "api_key", "basic", "oauth2"])
+def test_a_credential_that_is_missing_is_named(auth: str) -> None:
+    with pytest.raises(ValidationError, match=f'auth = "{auth}" needs'):
+        adapter(auth=auth)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_cursor_is_followed(web: respx.MockRouter, limit: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        at = int(request.url.params.get("after", 0))
+        more = str(at + 2) if at + 2 < len(ROWS) else None
+        return httpx.Response(200, json={"items": ROWS[at : at + 2], "next": more})
+
+    web.get(f"{URL}/models").mock(side_effect=answer)
+    assert paged(limit, style="cursor", param="after", next="next", size_value=2) == ALL
+
+
+@pytest.mark.parametrize(
+    "next_url", ["/api/models?at={}", "https://models.example/api/models?at={}", "?at={}"]
+)
+def test_a_next_address_in_the_body_is_followed(web: respx.MockRouter, next_url: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        at = int(request.url.params.get("at", 0))
+        more = next_url.format(at + 2) if at + 2 < len(ROWS) else None
+        return httpx.Response(200, json={"items": ROWS[at : at + 2], "next": more})
+
+    web.get(f"{URL}/models").mock(side_effect=answer)
+    assert paged(style="next_url", next="next") == ALL
+
+
+def test_a_link_header_is_followed(web: respx.MockRouter) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        at = int(request.url.params.get("at", 0))
+        more = {"Link": f'<{URL}/models?at={at + 2}>; rel="next"'} if at + 2 < len(ROWS) else {}
+        return httpx.Response(200, json=ROWS[at : at + 2], headers=more)
+
+    web.get(f"{URL}/models").mock(side_effect=answer)
+    assert paged(style="link") == ALL
+
+
+def test_offsets_and_numbers_are_counted(web: respx.MockRouter) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        query = request.url.params
+        at = int(query["start"]) if "start" in query else (int(query.get("page", 1)) - 1) * 2
+        return httpx.Response(200, json=ROWS[at : at + 2])
+
+    web.get(f"{URL}/models").mock(side_effect=answer)
+    assert paged(style="offset", param="start", size_value=2) == ALL
+    assert paged(style="page", param="page", size_value=2, first=1) == ALL
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example/api/models",
+        "http://models.example/api/models",
+        "https://models.example:444/api/models",
+        "https://user@models.example/api/models",
+        "//evil.example/api/models",
+        "https://models.example/admin",
+        "file:///etc/passwd",
+    ],
+)
+def test_a_next_address_elsewhere_is_not_asked(web: respx.MockRouter, elsewhere: str) -> None:
+    web.get(f"{URL}/models").mock(httpx.Response(200, json={"items": ROWS[:1], "next": elsewhere}))
+    other = web.route(name="other").mock(httpx.Response(500))
+    with pytest.raises(InvalidError, match="outside the configured `url`"):
+        paged(style="next_url", next="next")
+    assert not other.called
+
+
+@pytest.mark.parametrize("circle", [1, 2, 3, 7])
+def test_pages_that_lead_in_a_circle_end(web: respx.MockRouter, circle: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        at = int(request.url.params.get("after", 0))
+        return httpx.Response(200, json={"items": ROWS[:1], "next": str(at % circle + 1)})
+
+    listing = web.get(f"{URL}/models").mock(side_effect=answer)
+    with pytest.raises(InvalidError):
+        paged(style="cursor", param="after", next="next")
+    assert listing.call_count < 100
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"), [("epoch_ms", r"\d{13}"), ("epoch_s", r"\d{10}"), ("iso", r"2026-11-\d\dT.*Z")]
+)
+def test_what_changed_is_asked_for_by_the_backends_clock(
+    web: respx.MockRouter, form: str, shown: str
+) -> None:
+    listing = web.get(f"{URL}/models").mock(
+        httpx.Response(200, json=[], headers={"Date": "Sat, 21 Nov 2026 12:00:00 GMT"})
+    )
+    since = {"since": {"param": "changed", "format": form}}
+    opened = adapter(models={**MODELS, **since})
+    _, mark = whole(opened)
+    assert "changed" not in listing.calls.last.request.url.params
+    whole(opened, mark)
+    (asked,) = [
+        found for call in listing.calls if (found := call.request.url.params.get("changed")) is not None
+    ]
+    assert re.fullmatch(shown, asked), asked
+
+
+def test_fields_are_mapped_by_expressions(web: respx.MockRouter) -> None:
+    raw = {
+        "id": 7,
+        "labels": [{"k": "team", "v": "risk"}],
+        "made": 1767225600000,
+        "who": None,
+        "m": {"auc": 0.9},
+    }
+    web.get(f"{URL}/models").mock(httpx.Response(200, json=ROWS[:1]))
+    web["versions"].mock(httpx.Response(200, json=[raw]))
+    fields = {
+        "version": "text(id)", "tags": "pairs(labels, 'k', 'v')", "created_at": "epoch_ms(made)",
+        "creator": "who", "metrics": "m",
+    }  # fmt: skip
+    opened = adapter(versions={**VERSIONS, "fields": fields})
+    (found,) = [one for one in whole(opened)[0] if isinstance(one, VersionRecord)]
+    assert (found.version, found.tags, found.metrics, found.creator) == (
+        "7",
+        {"team": "risk"},
+        {"auc": 0.9},
+        None,
+    )
+    assert found.created_at is not None
+    assert found.created_at.isoformat() == "2026-01-01T00:00:00+00:00"
+
+
+def test_a_mapping_is_tried_on_its_sample_before_anything_is_asked(web: respx.MockRouter) -> None:
+    with pytest.raises(InvalidError, match="the mapping does not fit its own sample"):
+        adapter(models={**MODELS, "sample": {"id": "m1", "name": 7}})
+    assert not web.calls
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"name": "nme("}, "is not JMESPath"),
+        ({"name": "shout(name)"}, "unknown function"),
+        ({"name": "name", "colour": "c"}, "no such field: colour"),
+        ({"title": "name"}, "`name` is missing"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_where_it_is_read(fields: dict[str, str], says: str) -> None:
+    with pytest.raises(ValidationError, match="(?i)" + says):
+        adapter(models={**MODELS, "fields": fields})
+
+
+def test_a_write_fills_in_its_names_and_keeps_their_types(web: respx.MockRouter) -> None:
+    raw = {"id": "3", "etag": "e1", "tags": {"team": "risk"}}
+    web.get(f"{URL}/models/m1").mock(httpx.Response(200, json=ROWS[0]))
+    web.get(f"{URL}/models/m1/versions/3").mock(httpx.Response(200, json=raw))
+    web.get(f"{URL}/models").mock(httpx.Response(200, json=ROWS[:1]))
+    web["versions"].mock(httpx.Response(200, json=[raw]))
+    writes = {
+        "set_stage": {
+            "path": "/models/{model}/versions/{id}/promote",
+            "body": {"to": "{value}"},
+            "if_match": True,
+        },
+        "set_tags": {
+            "method": "PATCH",
+            "path": "/models/{model}/versions/{id}",
+            "body": {"labels": "{tags}"},
+        },
+    }
+    fields = {"version": "id", "etag": "etag", "tags": "tags"}
+    opened = adapter(versions={**VERSIONS, "fields": fields}, writes=writes)
+    promoted = web.post(f"{URL}/models/m1/versions/3/promote").mock(httpx.Response(200, json={}))
+    tagged = web.patch(f"{URL}/models/m1/versions/3").mock(httpx.Response(200, json={}))
+    (key,) = [one.key for one in whole(opened)[0] if isinstance(one, VersionRecord)]
+    opened.set_stage(key, "stage", "live", etag="e1")
+    assert json.loads(promoted.calls.last.request.content) == {"to": "live"}
+    assert promoted.calls.last.request.headers["if-match"] == "e1"
+    opened.set_tags(key, {"tier": "1"})
+    assert json.loads(tagged.calls.last.request.content) == {"labels": {"team": "risk", "tier": "1"}}
+    with pytest.raises(UnsupportedError, match=r"writes\.delete is not configured"):
+        opened.delete(key)
+
+
+def test_a_write_with_a_name_it_has_not_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"set_stage has no \{stage\}"):
+        adapter(writes={"set_stage": {"path": "/x/{id}", "body": "{stage}"}})
+
+
+@pytest.mark.parametrize("native", ["..", ".", ""])
+def test_an_id_never_climbs_out_of_its_path(web: respx.MockRouter, native: str) -> None:
+    with pytest.raises(AdapterError):
+        adapter().get(Key("model", native))
+    assert not web.calls
