@@ -47,6 +47,8 @@ CHUNK = 1000
 """Records in a page and a transaction."""
 PAGES = 1_000_000
 """No scan has so many pages: one that does goes round in circles."""
+THROTTLED = 429
+"""The status with which a backend asks for fewer requests."""
 TRIES = 3
 """How often a call is made that fails in a way that may pass."""
 PATIENCE = 20.0
@@ -121,6 +123,12 @@ class Run:
                 self.renew()
         raise AssertionError("unreachable")
 
+    def note(self, method: str, path: str, status: int | None, seconds: float) -> None:
+        """Count a request to the backend."""
+        self.counts["calls"] += 1
+        if status == THROTTLED:
+            self.counts["throttled"] += 1
+
     @property
     def adapter_timeout(self) -> float:
         return float(self.registry.config.get("timeout", 15.0))
@@ -191,8 +199,10 @@ def run(context: SyncContext, sync_id: int) -> str | None:
     except RegistryError as error:
         return _fail(context, registry, sync_id, epoch, str(error))
     this = Run(context, registry, sync_id, epoch, full, since, row.page, started, adapter)
+    this.counts.update({"calls": 0, "throttled": 0})  # present from here on: another thread counts them up
     this.counts.update(row.counts)
     try:
+        this.call("observe", lambda: adapter.observe(this.note))
         _identify(this)
         watermark = _scan(this, resumed=row.page is not None)
         return _finish(this, watermark)
