@@ -108,12 +108,15 @@ class Reader:
         """The first ones by the first key; where it is equal, by the others."""
         key, rest = keys[0], keys[1:]
         top = self._top(query, key, limit + 1)
-        tails = iter(self._tails(rest, [address for _, address in top]))
+        tails = self._tails(rest, [address for _, address in top])
+        whole = [((value, *tail), address) for (value, address), tail in zip(top, tails, strict=True)]
+        if not rest or len({value for value, _ in top}) == len(top):
+            return whole[:limit]
         found: list[tuple[Values, DocAddress]] = []
-        for value, group in groupby(top, key=lambda hit: hit[0]):
-            same = [(address, next(tails)) for _, address in group]
-            if not rest or len(same) == 1:
-                found += [((value, *tail), address) for address, tail in same]
+        for value, group in groupby(whole, key=lambda hit: hit[0][0]):
+            same = list(group)
+            if len(same) == 1:
+                found += same
             elif len(found) < limit:
                 equal = clauses.all_of([query, self.equal(key, value)])
                 found += [((value, *tail), at) for tail, at in self._ordered(equal, rest, limit - len(found))]

@@ -1,0 +1,200 @@
+"""Search over HTTP: many clients at a million versions, and one client beside MLflow's own search."""
+
+import asyncio
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+from federation import changes
+from federation.database import reading
+from federation.search.follower import Follower
+from gateway.demo.servers import mlflow_server, reserved_port, server
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
+from tests.benchmarks import Figure, Spread, benchmark, seconds
+from tests.benchmarks.estate import COMMON, REGISTRIES, Federation, registry_name, team_name
+from tests.gateway.served import Served, served
+from tests.servers import mlflow as mlflow_database
+
+CLIENTS = 32
+QUERY = f"/api/v1/search?q={COMMON}&facets=registry,team,stage"
+SMALL = 10_000
+BARE = [
+    "--interface",
+    "asgi",
+    "--factory",
+    "tests.benchmarks.bare:create",
+    "--workers",
+    "2",
+    "--host",
+    "127.0.0.1",
+]
+
+
+@benchmark(sample=2_000, full=1_000_000)
+def search_http(size: int, folder: Path) -> Iterator[Figure]:
+    """32 clients search a gateway of two API processes, and the bare engine behind the same server."""
+    lasting = 10.0 if size > SMALL else 0.5
+    with gateway(folder, size, workers=2) as running:
+        ours = rate(running.url, QUERY, lasting)
+        held = memory(running.process.process.pid)
+    index = folder / "waypost-index" / "search"
+    with bare(folder, index) as url:
+        theirs = rate(url, f"/search?q={COMMON}", lasting)
+    yield Figure(
+        f"{CLIENTS} clients, two API processes", ours, "req/s", goal=0.85 * theirs,
+        comparison=("the bare engine behind the same server", theirs), higher_is_better=True,
+    )  # fmt: skip
+    yield Figure("memory of all processes", held / 1e6, "MB", goal=1_000)
+
+
+@benchmark(sample=200, full=20_000)
+def search_beside_mlflow(size: int, folder: Path) -> Iterator[Figure]:
+    """One client searches `size` models by a part of their name, here and in MLflow."""
+    times = 200 if size > SMALL else 3
+    federation = Federation(size * 10)
+    with mlflow_server(folder / "mlflow") as running:
+        fill_mlflow(mlflow_database.database(running), federation)
+        holding = quote(f"name LIKE '%{COMMON}%'")
+        asked = f"/api/2.0/mlflow/registered-models/search?max_results=20&filter={holding}"
+        theirs = one_client(running.url, asked, max(times // 10, 3))
+    with gateway(folder, size * 10, workers=1) as ours:
+        taken = one_client(ours.url, f"/api/v1/search?q={COMMON}", times)
+    beside = ("MLflow's search of registered models", theirs.p50 * 1e3)
+    yield Figure("one client, p50", taken.p50 * 1e3, "ms", goal=theirs.p50 * 10, comparison=beside)
+
+
+@contextmanager
+def gateway(folder: Path, size: int, workers: int) -> Iterator[Served]:
+    """A gateway whose index holds a made-up federation of `size` versions."""
+    registries = "".join(
+        f'[[registries]]\nname = "{registry_name(id_)}"\nteam = "{team_name(id_)}"\nkind = "memory"\nsync_every = 0\n'
+        for id_ in range(1, REGISTRIES + 1)
+    )
+    file = folder / "prepared.toml"
+    file.write_text(registries)
+    waypost = Waypost(load_settings(file, {}))
+    waypost.prepare()
+    with reading(waypost.engine) as connection:
+        position = changes.newest(connection)
+    waypost.close()
+    follower = Follower(folder / "waypost-index" / "search", Federation(size, position=position))
+    follower.rebuild()
+    follower.close()
+    with served(folder, config=registries, workers=workers) as running:
+        total = running.client.get("/search").raise_for_status().json()["total"]
+        assert total == size, f"the gateway finds {total} of {size} versions"
+        yield running
+
+
+@contextmanager
+def bare(folder: Path, index: Path) -> Iterator[str]:
+    """The address of the bare engine over an index, in two processes."""
+    with reserved_port() as port:
+        url = f"http://127.0.0.1:{port}"
+
+        def ready() -> bool:
+            try:
+                return httpx.get(f"{url}/search?q=x", timeout=1.0, trust_env=False).is_success
+            except httpx.HTTPError:
+                return False
+
+        command = [
+            sys.executable,
+            "-m",
+            "granian",
+            *BARE,
+            "--port",
+            str(port),
+            "--no-ws",
+            "--log-level",
+            "warning",
+        ]
+        environment = {
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "BARE_INDEX": str(index),
+            "PATH": "/usr/bin:/bin",
+        }
+        with server(
+            "bare", command, port=port, log=folder / "bare.log", ready=ready, environment=environment
+        ):
+            yield url
+
+
+def fill_mlflow(path: Path, federation: Federation) -> None:
+    """Write the models into MLflow's own database: through its API it would take minutes."""
+    rows = [(versions[0].model, 1_700_000_000_000 + id_, versions[0].description)
+            for id_ in range(1, federation.models_count + 1) if (versions := federation.model(id_))]  # fmt: skip
+    with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO registered_models (workspace, name, creation_time, last_updated_time, description) "
+            "VALUES ('default', ?, ?2, ?2, ?3)",
+            rows,
+        )
+
+
+def one_client(url: str, path: str, times: int) -> Spread:
+    """How long requests on one kept connection take, one after the other."""
+    with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
+        return seconds(lambda: client.get(path).raise_for_status(), times=times)
+
+
+def rate(url: str, path: str, lasting: float) -> float:
+    """Requests a second of `CLIENTS` connections that ask again as soon as they are answered."""
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(partial(_load, url, path, min(lasting, 2.0))).result()
+        return pool.submit(partial(_load, url, path, lasting)).result()
+
+
+def _load(url: str, path: str, lasting: float) -> float:
+    host, port = url.removeprefix("http://").split(":")
+    return asyncio.run(_all(host, int(port), path, lasting))
+
+
+@dataclass
+class _Answered:
+    count: int = 0
+
+
+async def _all(host: str, port: int, path: str, lasting: float) -> float:
+    answered, began = _Answered(), time.perf_counter()
+    await asyncio.gather(*(_client(host, port, path, began + lasting, answered) for _ in range(CLIENTS)))
+    return answered.count / (time.perf_counter() - began)
+
+
+async def _client(host: str, port: int, path: str, end: float, answered: _Answered) -> None:
+    reader, writer = await asyncio.open_connection(host, port, limit=1 << 20)
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: application/json\r\n\r\n".encode()
+    while time.perf_counter() < end:
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head[:200]
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        answered.count += 1
+    writer.close()
+
+
+def memory(supervisor: int) -> int:
+    """Bytes that a process and all under it hold; what they share counts once."""
+    total = 0
+    for pid in _family(supervisor):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from _family(int(child))
