@@ -24,7 +24,7 @@ SILENT_FOR = 3.5
 """Seconds without a heartbeat after which the worker is ended and replaced; together with its start under 5
 s.
 """
-STARTING_FOR = 30.0
+STARTING_FOR = 120.0
 STOPPING_FOR = 10.0
 CONFIG = "WAYPOST_CONFIG"
 

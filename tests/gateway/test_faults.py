@@ -22,7 +22,7 @@ from tests.patience import until
 MODELS = 12
 FAULTS = {
     "refuses": ("failing", "cannot be connected to: check `url`"),
-    "hangs": ("failing", "did not answer within 3 s: raise `timeout`"),
+    "hangs": ("failing", "did not answer within 4 s: raise `timeout`"),
     "resets": ("failing", "broke the connection off: it is tried again"),
     "throttled": ("failing", "answered 429"),
     "breaks": ("failing", "answered 500"),
@@ -49,7 +49,7 @@ def federated(folder: Path, database: str, steady: Server, broken: dict[str, Lin
     config = "".join(
         f'[[registries]]\nname = "{name}"\nkind = "mlflow"\nteam = "t"\nsync_every = 0\n'
         f'config = {{ url = "{url}", token = "file:{folder / "token"}", timeout = '
-        f"{3 if name == 'hangs' else 60}, max_response_mb = 1 }}\n"
+        f"{4 if name == 'hangs' else 60}, max_response_mb = 1 }}\n"
         for name, url in addresses.items()
     )
     schema.migrate(engine := open_engine(database))
@@ -71,6 +71,12 @@ def sync_all(gateway: Served) -> dict[str, Any]:
     return registries(gateway)
 
 
+def all_well(gateway: Served) -> dict[str, Any]:
+    """How every registry stands after a run; nothing while one is not ok, as on a machine that is too busy."""
+    found = sync_all(gateway)
+    return found if {one["state"] for one in found.values()} == {"ok"} else {}
+
+
 def registries(gateway: Served) -> dict[str, Any]:
     found = gateway.client.get("/registries").raise_for_status().json()["registries"]
     return {one["name"]: one for one in found}
@@ -88,8 +94,7 @@ def test_one_backend_that_fails_hurts_nobody_else_and_says_what_is_wrong(
         lines(mlflow_server.url, list(FAULTS)) as broken,
         federated(tmp_path, database, mlflow_server, broken) as gateway,
     ):
-        before = sync_all(gateway)
-        assert {name: one["state"] for name, one in before.items()} == dict.fromkeys(before, "ok")
+        before = until(lambda: all_well(gateway), "every registry is ok")
         for line in broken.values():
             line.cut()
         mlflow.create_registered_model("made-meanwhile")
@@ -111,8 +116,7 @@ def test_one_backend_that_fails_hurts_nobody_else_and_says_what_is_wrong(
 
         for line in broken.values():
             line.mend()
-        mended = sync_all(gateway)
-        assert {name: one["state"] for name, one in mended.items()} == dict.fromkeys(mended, "ok")
+        mended = until(lambda: all_well(gateway), "every registry is ok again")
         assert {one["models"] for one in mended.values()} == {MODELS + 1}
         assert deleted(gateway.engine) == []
         assert problems(gateway.engine) == []
