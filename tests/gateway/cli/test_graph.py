@@ -56,6 +56,21 @@ def test_a_gate_ends_with_its_verdict(
     assert told(config, capsys, "impact", *words, "--json")[0] == code
 
 
+def test_a_large_impact_is_folded_by_team(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, chain = configured(tmp_path)
+    crowd = chain.estate.model("crowd")
+    tags = {"depends_on": "texts/encoder:3"}
+    chain.estate.put("search", crowd, *(chain.estate.version(crowd, str(n), tags=tags) for n in range(25)))
+    chain.estate.settle()
+    _, out, _ = told(file, capsys, "impact", "texts/encoder:3", "--action", "archive")
+    lines = out.splitlines()
+    assert "27 break, 28 affected in all" in lines[0]
+    assert lines[2] == "├── c: 26 affected, 25 breaking, 1 production, 1 live"
+    assert len([line for line in lines if "search/crowd" in line]) == 3
+    assert lines[6].endswith("… 23 more: --table or --format csv")
+    assert lines[7] == "└── b: 2 affected, 2 breaking"
+
+
 def test_exports_go_to_standard_output(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = told(config, capsys, "impact", "texts/encoder:3", "--action", "archive", "--format", "csv")
     assert [row["ref"] for row in csv.DictReader(io.StringIO(out))][2] == "search/search-blend:7"
