@@ -177,10 +177,10 @@ def _print(done: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _wanted(wanted: Mapping[str, Any]) -> str:
-    parts = wanted.get("tags", wanted) if set(wanted) == {"tags"} else wanted
-    return ", ".join(
-        f"{name}={'' if value is None else value}" for name, value in parts.items() if value != {}
-    )
+    if "source" in wanted:
+        return f"from {wanted['source']}"
+    parts = wanted.get("tags", wanted)
+    return ", ".join(f"{name}={'' if value is None else value}" for name, value in parts.items())
 
 
 def _tag_changes(
