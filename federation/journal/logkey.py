@@ -4,6 +4,7 @@ The log names every key it ever had, in its entries `key.created` and `key.rotat
 works like any other but signs nothing.
 """
 
+import fcntl
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -90,25 +91,28 @@ def signing_keys(announced: list[LogKey], path: Path) -> tuple[SigningKey, ...]:
 
 def rotate(engine: Engine, path: Path, actor: str = SYSTEM) -> VerifierKey:
     """Make a new key and announce it; the next checkpoint is signed by both. Errors: `SigningError`."""
-    with reading(engine) as connection:
-        announced = read_log_keys(connection)
-    if not announced:
-        raise SigningError("the log has no key yet: it is made when the gateway starts")
-    if len(signing_keys(announced, path)) > 1:
-        raise SigningError("a rotation is under way: wait for the next checkpoint")
-    new = generate_key(announced[-1].key.name)
-    _following(path).unlink(missing_ok=True)
-    create_key_file(_following(path), new)
-    with writing(engine) as connection:
-        batch = Batch()
-        batch.record(Entry(action=Action.KEY_ROTATED, actor=actor, details={"key": str(new.verifier)}))
-        batch.append(connection)
-    return new.verifier
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one rotation at a time, whichever process it is
+        with reading(engine) as connection:
+            announced = read_log_keys(connection)
+        if not announced:
+            raise SigningError("the log has no key yet: it is made when the gateway starts")
+        if len(signing_keys(announced, path)) > 1:
+            raise SigningError("a rotation is under way: wait for the next checkpoint")
+        new = generate_key(announced[-1].key.name)
+        _following(path).unlink(missing_ok=True)
+        create_key_file(_following(path), new)
+        with writing(engine) as connection:
+            batch = Batch()
+            batch.record(Entry(action=Action.KEY_ROTATED, actor=actor, details={"key": str(new.verifier)}))
+            batch.append(connection)
+        return new.verifier
 
 
 def finish_rotation(path: Path) -> None:
     """The new key takes the old one's place, once a checkpoint signed by both is stored."""
-    _following(path).replace(path)
+    with suppress(FileNotFoundError):  # another process of this gateway was faster
+        _following(path).replace(path)
 
 
 def witness_key(path: Path, name: str) -> SigningKey:

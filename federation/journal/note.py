@@ -88,11 +88,16 @@ def parse_signing_key(secret: str) -> SigningKey:
 
 def create_key_file(path: Path, key: SigningKey) -> None:
     """Write the key to a new file that only its owner may read. Raises FileExistsError, never overwrites."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(key.secret() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(key.secret() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(unfinished, path)  # whole or not at all, whenever the process ends
+    finally:
+        unfinished.unlink()
 
 
 def load_key_file(path: Path) -> SigningKey:

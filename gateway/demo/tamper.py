@@ -25,7 +25,7 @@ def tamper(database: Path, url: str, say: Callable[[str], None]) -> None:
         path = Path(name) / "audit.jsonl"
         first = _verified(gateway, path)
         say(f"$ waypost audit export --output audit.jsonl && waypost audit verify audit.jsonl\n{first}")
-        with changed(database) as seq:
+        with changed(database, first.signed) as seq:
             say(f"\nUPDATE journal SET entry = … WHERE seq = {seq}   -- the actor is nobody now\n")
             second = _verified(gateway, path)
             say(f"$ waypost audit export --output audit.jsonl && waypost audit verify audit.jsonl\n{second}")
@@ -35,11 +35,11 @@ def tamper(database: Path, url: str, say: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def changed(database: Path) -> Iterator[int]:
-    """One entry has another actor while the block lasts; gives its number."""
+def changed(database: Path, end: int) -> Iterator[int]:
+    """One of the last entries before number `end` has another actor while the block lasts; gives its number."""
     with closing(sqlite_module().connect(str(database), timeout=30)) as connection:
-        find = "SELECT seq, entry FROM journal WHERE seq > 1 AND instr(entry, ?) ORDER BY seq DESC LIMIT 9"
-        rows = connection.execute(find, (BEFORE,)).fetchall()
+        find = "SELECT seq, entry FROM journal WHERE seq > 1 AND seq < ? AND instr(entry, ?) ORDER BY seq DESC LIMIT 9"
+        rows = connection.execute(find, (end, BEFORE)).fetchall()
         if not rows:
             raise CommandError("the log has no entry to tamper with yet: wait for the first sync")
         seq, data = rows[-1]
