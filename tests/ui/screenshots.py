@@ -4,14 +4,24 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 from tests.servers.demo import ready_demo
 from tests.ui.browser import browser, chromium
 
 FOLDER = Path(__file__).parents[2] / "config" / "pictures"
+COLOURS = 96
 PICTURES = {
     "search.png": "/?q=fraud+stage:production",
     "impact.png": "/impact/search/encoder:3?action=archive",
 }
+
+
+def reduce(picture: Path) -> None:
+    """Keep as many colours as a page has."""
+    with Image.open(picture) as image:
+        small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    small.save(picture, optimize=True)
 
 
 def main() -> int:
@@ -27,6 +37,7 @@ def main() -> int:
             page.wait_for_load_state("networkidle")
             page.evaluate("document.activeElement.blur()")
             page.screenshot(path=str(FOLDER / name))
+            reduce(FOLDER / name)
             sys.stdout.write(f"{FOLDER / name}\n")
     return 0
 
