@@ -1,5 +1,6 @@
 """What every handler is given: the gateway, who asks, and what was asked for, read strictly."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
@@ -14,6 +15,7 @@ from gateway.authentication import unauthenticated
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
+BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 LONGEST_REFERENCE = 8192
 Ident = Annotated[int, Parameter(ge=1, le=2**62)]
 OptionalIdent = Annotated[int | None, Parameter(ge=1, le=2**62)]
@@ -70,11 +72,18 @@ def check_permission(connection: ASGIConnection[Any, Any, Any, Any], _: Any) -> 
 
 
 def check_address(request: Request[Any, Any, Any]) -> None:
-    """Refuse an address that is not UTF-8 or holds raw control characters, before anything reads it. Errors: 400."""
+    """Refuse an address that is wrongly encoded, not UTF-8, or holds raw control characters, before anything reads it.
+
+    Errors: 400.
+    """
     path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     query: bytes = request.scope.get("query_string") or b""
+    address = path.split(b"?")[0] + b"?" + query
+    if BROKEN_PERCENT.search(address):
+        detail = "the address has a broken percent-encoding: a % that stands for itself is written %25"
+        raise ProblemError(400, "invalid-request", detail)
     try:
-        text = unquote_to_bytes(path.split(b"?")[0] + query).decode("utf-8")
+        text = unquote_to_bytes(address).decode("utf-8")
     except UnicodeDecodeError:
         raise ProblemError(
             400, "invalid-request", "the address is not UTF-8: percent-encode it as UTF-8"

@@ -1,6 +1,7 @@
 """Any name a backend may give makes the round trip: record, reference, URL, socket, answer."""
 
 import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,36 @@ def test_whatever_is_asked_for_the_answer_is_never_a_fault_of_ours(gateway: Serv
     if got.status_code >= 400:
         assert got.headers["content-type"].startswith("application/problem+json"), got.text
         assert got.json()["detail"]
+
+
+REFUSED = [
+    b"/api/v1/versions/r/a\x01b:1",
+    b"/api/v1/versions/r/a\nb:1",
+    b"/api/v1/versions/r/a b:1",
+    b"/api/v1/versions/r/\xff\xfe:1",
+    b"/api/v1/versions/r/../../x:1",
+    b"/../../etc/passwd",
+    b"/api/v1/versions/r/" + b"a" * 10_000,
+    b"/api/v1/versions/r/a%",
+    b"/api/v1/versions/r/a%2",
+    b"/api/v1/search?q=%",
+    b"/api/v1/search?q=50%&limit=2",
+    b"/api/v1/search?q=\x00",
+    b"/api/v1/search?q=%01",
+    b"/api/v1/search?q=" + b"a" * 10_000,
+]
+
+
+@pytest.mark.parametrize("target", REFUSED, ids=lambda target: repr(target[:40]))
+def test_what_no_client_would_send_is_refused_whatever_it_asks_for(gateway: Served, target: bytes) -> None:
+    host, port = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        line.sendall(
+            b"GET " + target + f" HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode()
+        )
+        with line.makefile("rb") as answer:
+            said = answer.read()
+    assert 400 <= int(said.split()[1]) < 500, said
 
 
 def test_a_gateway_leaves_nothing_running(tmp_path: Path) -> None:
