@@ -35,12 +35,13 @@ PAGE = """<!doctype html>
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="color-scheme" content="light dark">
     <title>Sign in · Waypost</title>
-    <link rel="icon" href="data:,">
+    <link rel="icon" href="/static/waypost/icon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="/static/pico/pico.min.css">
     <link rel="stylesheet" href="/static/waypost/waypost.css">
   </head>
   <body>
-    <main class="container">
+    <main class="container sign-in">
+      <img src="/static/waypost/icon.svg" alt="" width="44" height="44">
       <h1>Sign in to Waypost</h1>
       {problem}
       {provider}
@@ -51,7 +52,7 @@ PAGE = """<!doctype html>
         </label>
         <button type="submit">Sign in with a token</button>
       </form>
-      <p>An operator makes tokens: <code>waypost token create NAME --role viewer</code></p>
+      <p class="quiet">An operator makes tokens: <code>waypost token create NAME --role viewer</code></p>
     </main>
   </body>
 </html>
