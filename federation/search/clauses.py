@@ -253,8 +253,7 @@ class Compiler:
             yield self._tier("the name is this", self.one_of("whole", [squeezed]))
             if corrected:
                 yield self._tier("the name is this but for a typo", typo("whole", squeezed))
-            in_order = [exact, *self._in_order(["", *words])]
-            yield self._tier("the name begins with this", all_of(in_order))
+            yield self._tier("the name begins with this", all_of(self._in_order(["", *words])))
         if len(words) > 1:
             yield self._tier("in the name, in this order", all_of([exact, *self._in_order(words)]))
         yield self._tier("in the name", exact)

@@ -352,7 +352,8 @@ class _Run:
     def _hit(
         self, leg: Leg, row: Row, slots: Sequence[Slot], marker: Marker, others: Mapping[int, int]
     ) -> Hit:
-        stored = schema.read_stored(self.state.reader.searcher.doc(row.address))
+        reader = self.state.reader
+        stored = schema.read_stored(reader.searcher.doc(reader.address(row)))
         prior = ranking.prior_of_rank(int(row.values[-2]))
         found = marker.highlights(stored)
         explanation = None

@@ -45,11 +45,10 @@ def count(searcher: Searcher, query: Query, facets: Mapping[str, str]) -> Counts
         for name, held in facets.items()
     }
     asked["lead"] = {"value_count": {"field": "lead"}}
-    asked["total"] = {"value_count": {"field": "rank"}}
-    asked["whole"] = {"sum": {"field": MODEL_SUM}}
+    asked["sum"] = {"stats": {"field": MODEL_SUM}}
     answer = searcher.aggregate(query, asked)
-    total, leads = int(answer["total"]["value"]), int(answer["lead"]["value"])
-    whole = answer["whole"]["value"] == 0
+    total, leads = int(answer["sum"]["count"]), int(answer["lead"]["value"])
+    whole = not answer["sum"]["sum"]
     models = leads if whole else _distinct(searcher, query, total)
     return Counts(total, models, {name: _values(answer[f"facet {name}"]["buckets"]) for name in facets})
 

@@ -64,11 +64,11 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One match: where it stands in its leg, its model, and how to read it."""
+    """One match: where it stands in its leg, its model, and how to read it, where that is known."""
 
     values: Values
     model: int
-    address: DocAddress
+    address: DocAddress | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,14 @@ class Reader:
 
     def _numbered(self, sort_value: int, columns: Mapping[str, list[int]]) -> Row:
         rank, tie, model = (columns[key.field][0] for key in (*RANK, MODEL))
-        return Row((_number(sort_value), rank, tie), model, self._address(tie))
+        return Row((_number(sort_value), rank, tie), model, None)
 
-    def _address(self, tie: int) -> DocAddress:
-        return self.searcher.search(self.equal(TIE, tie), limit=1, count=False).hits[0][1]
+    def address(self, row: Row) -> DocAddress:
+        """How to read a match; sorted by a number it has to be looked up."""
+        if row.address is not None:
+            return row.address
+        same = clauses.all_of([clauses.term("model", row.model), self.equal(TIE, row.values[-1])])
+        return self.searcher.search(same, limit=1, count=False).hits[0][1]
 
     def equal(self, key: Key, value: Any) -> Query:
         """Documents with this value."""
