@@ -125,6 +125,7 @@ def create_app(
         before_request=before,
         exception_handlers=errors.HANDLERS,
         openapi_config=docs.DOCS,
+        logging_config=None,  # ours stands, in the terminal too
         request_max_body_size=waypost.settings.server.max_body_kb * 1024,
         debug=False,
     )
