@@ -82,7 +82,7 @@ def _send(url: str, requests: Sequence[tuple[str, str, object]]) -> list[float]:
     taken = []
     for method, path, body in requests:
         began = time.perf_counter()
-        status = BUSY
+        status, text = BUSY, b""
         while status == BUSY:  # the gateway said that nothing was written, and to try again
             connection.request(
                 method, f"/api/v1{path}", json.dumps(body), {"Content-Type": "application/json"}
