@@ -133,6 +133,13 @@ def stopped(gateway: Served, worker: int) -> Iterator[Callable[[], None]]:
         gateway.process.resume()
 
 
+def end(pid: int, config: Path) -> None:
+    """See that a worker is gone, which nobody else would end while it is frozen."""
+    if pid in workers_of(config):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 @dataclass
 class Reader:
     """Somebody who reads all the time, and what went wrong meanwhile."""
@@ -177,7 +184,8 @@ def test_a_worker_that_is_lost_is_replaced_while_reads_go_on(blow: signal.Signal
         file = tmp_path / "gateway" / "waypost.toml"
         (old,) = workers_of(file)
         reader = Reader(gateway.url)
-        with reader.reading():
+        with ExitStack() as stack, reader.reading():
+            stack.callback(end, old, file)
             os.kill(old, blow)
             paper.add("model-1", 1)
             sync_id = gateway.client.post("/registries/r/sync").raise_for_status().json()["id"]
