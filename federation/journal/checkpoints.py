@@ -100,7 +100,7 @@ class Signer:
             note += stamped
         self._store(plan.checkpoint.size, note, [state for state, _ in states])
         if len(plan.keys) > 1:
-            finish_rotation(self.key)
+            finish_rotation(self.key, plan.keys[-1].verifier)
         return plan.checkpoint.size
 
     def resume(self, actor: str, reason: str | None) -> list[WitnessState]:
@@ -205,7 +205,8 @@ class Signer:
     def _store(self, size: int, note: bytes, states: Sequence[WitnessState]) -> None:
         with writing(self.engine) as connection:
             connection.execute(select(tables.head).with_for_update()).one()  # one signer at a time
-            if not connection.execute(select(checkpoint.c.size).where(checkpoint.c.size == size)).first():
+            # Only upwards: one that another gateway has overtaken may lack the signature of a replaced key.
+            if size > newest_size(connection):
                 connection.execute(insert(checkpoint).values(size=size, note=note, time=now()))
             self._record_witnesses(connection, states)
             _write_states(connection, states)

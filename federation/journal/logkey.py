@@ -5,7 +5,8 @@ works like any other but signs nothing.
 """
 
 import fcntl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,8 +92,7 @@ def signing_keys(announced: list[LogKey], path: Path) -> tuple[SigningKey, ...]:
 
 def rotate(engine: Engine, path: Path, actor: str = SYSTEM) -> VerifierKey:
     """Make a new key and announce it; the next checkpoint is signed by both. Errors: `SigningError`."""
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one rotation at a time, whichever process it is
+    with _locked(path):
         with reading(engine) as connection:
             announced = read_log_keys(connection)
         if not announced:
@@ -109,10 +109,21 @@ def rotate(engine: Engine, path: Path, actor: str = SYSTEM) -> VerifierKey:
         return new.verifier
 
 
-def finish_rotation(path: Path) -> None:
+def finish_rotation(path: Path, new: VerifierKey) -> None:
     """The new key takes the old one's place, once a checkpoint signed by both is stored."""
-    with suppress(FileNotFoundError):  # another process of this gateway was faster
-        _following(path).replace(path)
+    with _locked(path):
+        following = _following(path)
+        # Another process may have finished this rotation already, and a third begun the next.
+        if following.exists() and _load(following).verifier == new:
+            following.replace(path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One change of the key's files at a time, whichever process makes it."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def witness_key(path: Path, name: str) -> SigningKey:
