@@ -85,7 +85,15 @@ def as_written(schema: dict[str, Any]) -> dict[str, Any]:
     for path, methods in paths.items():
         for found in methods.values():
             if path.startswith("/api/") and isinstance(found, dict) and "responses" in found:
-                found["responses"].setdefault("default", PROBLEM)
+                refusals = [code for code in found["responses"] if str(code) >= "400"]
+                found["responses"] |= dict.fromkeys([*refusals, "default"], PROBLEM)
+    for path, forms in FORMS.items():
+        paths[path]["get"]["responses"]["200"]["content"] = {
+            form: {"schema": {"type": "string"}} for form in forms
+        }
+    for name, one in schema["components"]["schemas"].items():
+        if name.endswith("In"):
+            one["additionalProperties"] = False
     return schema
 
 
@@ -106,6 +114,11 @@ PROBLEM = {
         }
     },
 }
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "/api/v1/audit/checkpoint": ("text/plain",),
+    "/api/v1/audit/export": ("application/jsonl", "text/csv", "application/x-ndjson"),
+}
+"""What is answered where that is not JSON."""
 ENDINGS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("/api/v1/versions/{ref}", "put"): ("/stage", ()),
     ("/api/v1/versions/{ref}", "patch"): ("/tags", ()),

@@ -15,6 +15,7 @@ from federation.access import Permission, View
 from federation.catalogue.past import Held, every_held, read_held
 from federation.database import now, reading
 from federation.journal.exporting import blocks, csv_row
+from gateway.api import formats
 from gateway.api.requests import needs, read_time
 from gateway.waypost import Waypost
 
@@ -57,7 +58,7 @@ class ProductionOut(msgspec.Struct):
     next_cursor: str | None
 
 
-@get("/production", opt=needs(Permission.READ), sync_to_thread=True)
+@get("/production", opt=needs(Permission.READ), sync_to_thread=True, operation_class=formats.TableOperation)
 def show_production(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
