@@ -41,7 +41,8 @@ audit-deps: $(STAMP)  ## are vulnerabilities known in what we lock? (asked once 
 	  || { $(BIN)/python -m tests.dependency_audit requirements.txt && touch .venv/.audited; }
 
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --ignore=tests/ui $(ARGS)
+	$(BIN)/python -m pytest -q -rs tests/ui  # a browser's event loop must not share a process with the other tests
 
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$${WAYPOST_CHROMIUM:-}" \

@@ -467,7 +467,9 @@ class _Check:
         if not report.origin.isprintable():
             raise _BadError("the name of the log has characters that cannot be shown")
         report.first, report.end = _number(line, "first"), _number(line, "end")
-        report.partial = line.get("partial") is True
+        if type(line.get("partial", False)) is not bool:
+            raise _BadError("whether the export is partial is neither true nor false")
+        report.partial = line.get("partial", False)
         if report.end < report.first:
             raise _BadError("the export ends before it begins")
         hashes = tuple(_hashes(line, "frontier")) if "frontier" in line else ()

