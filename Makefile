@@ -41,12 +41,12 @@ audit-deps: $(STAMP)  ## are vulnerabilities known in what we lock? (asked once 
 	  || { $(BIN)/python -m tests.dependency_audit requirements.txt && touch .venv/.audited; }
 
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --ignore=tests/ui $(ARGS)
 	$(BIN)/python -m pytest -q -rs tests/ui  # a browser's event loop must not share a process with the other tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --ignore=tests/ui $(ARGS)
 
-browser:
+browser: # Debian's Chromium, where none is here and apt can install it
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$${WAYPOST_CHROMIUM:-}" \
-	  || { timeout 600 apt-get update -qq && timeout 600 apt-get install -qq -y --no-install-recommends chromium; } >/dev/null 2>&1 \
+	  || { timeout 60 apt-get update -qq && timeout 240 apt-get install -qq -y --no-install-recommends chromium; } >/dev/null 2>&1 \
 	  || echo "no Chromium is here and apt cannot install one: the tests of the pages are skipped (WAYPOST_CHROMIUM names a browser)"
 
 test-ui: $(STAMP) browser  ## the pages in a real browser, which this installs (Debian's Chromium)

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 from litestar.response import Stream
 from sqlalchemy import Connection, select
@@ -51,11 +51,7 @@ MEDIA_TYPES = {
 Format = Literal["jsonl", "csv", "cloudevents"]
 
 
-@get("/audit", opt=AUDIT, sync_to_thread=True)
-def list_entries(
-    waypost: NamedDependency[Waypost],
-    after: FromQuery[Annotated[int, Parameter(ge=-1, le=2**62)]] = -1,
-    limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 100,
+def asked(
     actor: FromQuery[str | None] = None,
     action: FromQuery[str | None] = None,
     ref: FromQuery[str | None] = None,
@@ -63,10 +59,31 @@ def list_entries(
     team: FromQuery[str | None] = None,
     since: FromQuery[str | None] = None,
     until: FromQuery[str | None] = None,
+) -> JournalFilter:
+    """Which entries the parameters of a query ask for; an empty one asks for nothing. Errors: 400."""
+    return JournalFilter(
+        actor=actor or None,
+        action=action or None,
+        ref=str(parse(ref)) if ref else None,
+        registry=registry or None,
+        team=team or None,
+        since=read_time(since or None, "since"),
+        until=read_time(until or None, "until"),
+    )
+
+
+WANTED = {"wanted": Provide(asked, sync_to_thread=False)}
+
+
+@get("/audit", opt=AUDIT, dependencies=WANTED, sync_to_thread=True)
+def list_entries(
+    waypost: NamedDependency[Waypost],
+    wanted: NamedDependency[JournalFilter],
+    after: FromQuery[Annotated[int, Parameter(ge=-1, le=2**62)]] = -1,
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 100,
     newest_first: FromQuery[bool] = False,
 ) -> JournalOut:
     """Entries after a number, in order. `ref` also finds what was said of a model's versions and aliases."""
-    wanted = asked(actor, action, ref, registry, team, since, until)
     with reading(waypost.engine) as connection:
         lines = read_journal(connection, wanted, after=after, limit=limit, newest_first=newest_first)
     return journal_out(lines, limit)
@@ -144,24 +161,17 @@ def list_witnesses(waypost: NamedDependency[Waypost]) -> WitnessesOut:
         return WitnessesOut([WitnessOut(*state) for state in read_witnesses(connection) if state.name])
 
 
-@get("/audit/export", opt=AUDIT, sync_to_thread=True)
+@get("/audit/export", opt=AUDIT, dependencies=WANTED, sync_to_thread=True)
 def export_entries(
     request: Request[Any, Any, Any],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
+    wanted: NamedDependency[JournalFilter],
     form: Annotated[Format, QueryParameter(name="format")] = "jsonl",
-    actor: FromQuery[str | None] = None,
-    action: FromQuery[str | None] = None,
-    ref: FromQuery[str | None] = None,
-    registry: FromQuery[str | None] = None,
-    team: FromQuery[str | None] = None,
-    since: FromQuery[str | None] = None,
-    until: FromQuery[str | None] = None,
 ) -> Stream:
     """A stream of any size: `jsonl` with proofs for `waypost audit verify`, `csv` for spreadsheets, or
     `cloudevents`.
     """
-    wanted = asked(actor, action, ref, registry, team, since, until)
     pieces = blocks(FORMATS[form](waypost.engine, wanted))
     begun = next(pieces)  # what is wrong from the start is a problem, not a broken stream
     record_export(
@@ -193,27 +203,6 @@ def resume_signing(
         raise ProblemError(409, "not-resumable", str(error)) from None
     waypost.wake.tell("worker")
     return ResumedOut([state.name for state in ahead])
-
-
-def asked(
-    actor: str | None,
-    action: str | None,
-    ref: str | None,
-    registry: str | None,
-    team: str | None,
-    since: str | None,
-    until: str | None,
-) -> JournalFilter:
-    """What the parameters of a query ask for. Errors: 400."""
-    return JournalFilter(
-        actor=actor,
-        action=action,
-        ref=None if ref is None else str(parse(ref)),
-        registry=registry,
-        team=team,
-        since=read_time(since, "since"),
-        until=read_time(until, "until"),
-    )
 
 
 def _stream(begun: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -110,8 +110,7 @@ def _from_database(waypost: "Waypost", query: Mapping[str, Any]) -> Iterator[byt
     from federation.journal.exporting import FORMATS, blocks, record_export
     from gateway.api.audit import asked
 
-    chosen = {name: query[name] or None for name in query if name != "format"}
-    wanted = asked(**chosen)
+    wanted = asked(**{name: value for name, value in query.items() if name != "format"})
     pieces = blocks(FORMATS[query["format"]](waypost.engine, wanted))
     yield next(pieces)
     record_export(waypost.engine, query["format"], wanted, actor=LOCAL.id)

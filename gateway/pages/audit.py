@@ -11,8 +11,8 @@ from federation.access import Permission
 from federation.database import reading
 from federation.journal.checkpoints import newest_note, newest_size, stopped
 from federation.journal.entry import Action
-from federation.journal.query import read_journal
-from gateway.api.audit import asked, list_entries, list_keys, list_witnesses, show_entry
+from federation.journal.query import JournalFilter, read_journal
+from gateway.api.audit import WANTED, list_entries, list_keys, list_witnesses, show_entry
 from gateway.api.out import journal_out
 from gateway.pages.answers import answer
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
@@ -23,27 +23,19 @@ FILTERS = ("actor", "action", "ref", "registry", "team", "since", "until")
 Before = Annotated[int | None, Parameter(ge=0, le=2**62)]
 
 
-@list_at("/audit", Permission.AUDIT)
+@list_at("/audit", Permission.AUDIT, WANTED)
 def audit_page(
     request: Request[Any, Any, Any],
     waypost: NamedDependency[Waypost],
-    actor: FromQuery[str | None] = None,
-    action: FromQuery[str | None] = None,
-    ref: FromQuery[str | None] = None,
-    registry: FromQuery[str | None] = None,
-    team: FromQuery[str | None] = None,
-    since: FromQuery[str | None] = None,
-    until: FromQuery[str | None] = None,
+    wanted: NamedDependency[JournalFilter],
     before: FromQuery[Before] = None,
 ) -> Response[Any]:
     """Entries of the journal, newest first; filters are in the address."""
-    given = (actor, action, ref, registry, team, since, until)
-    chosen = dict(zip(FILTERS, (value or None for value in given), strict=True))
     form = form_of(request)
     if form != "html":
-        found = answer(list_entries)(waypost, limit=1000, newest_first=True, **chosen)
+        found = answer(list_entries)(waypost, wanted, limit=1000, newest_first=True)
         return listed(request, "", found, found.entries, form=form, title="Audit")
-    wanted = asked(**chosen)
+    chosen = {name: request.query_params.get(name, "") for name in FILTERS}
     with reading(waypost.engine) as connection:
         lines = read_journal(connection, wanted, before=before, limit=PAGE, newest_first=True)
         size, note, problem = newest_size(connection), newest_note(connection), stopped(connection)
@@ -54,7 +46,7 @@ def audit_page(
         entries=journal_out(lines, PAGE).entries,
         older=lines[-1].recorded.seq if len(lines) == PAGE else None,
         before=before,
-        chosen={name: value or "" for name, value in chosen.items()},
+        chosen=chosen,
         filtered=any(chosen.values()),
         actions=sorted(str(one) for one in Action),
         size=size,

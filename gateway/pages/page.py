@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response, get
+from litestar.di import Provide
 from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
 
@@ -147,17 +148,27 @@ def cell(value: Any) -> str:
 
 
 def pages_at(
-    *paths: str, permission: Permission | None = Permission.READ
+    *paths: str,
+    permission: Permission | None = Permission.READ,
+    dependencies: Mapping[str, Provide] | None = None,
 ) -> Callable[[Callable[..., Any]], list[HTTPRouteHandler]]:
     """Serve one function at several addresses. (A single handler with a list of paths is wrapped once too often.)"""
     return lambda function: [
-        get(path, opt={"permission": permission}, include_in_schema=False, sync_to_thread=True)(function)
+        get(
+            path,
+            opt={"permission": permission},
+            dependencies=dependencies,
+            include_in_schema=False,
+            sync_to_thread=True,
+        )(function)
         for path in paths
     ]
 
 
 def list_at(
-    path: str, permission: Permission | None = Permission.READ
+    path: str,
+    permission: Permission | None = Permission.READ,
+    dependencies: Mapping[str, Provide] | None = None,
 ) -> Callable[[Callable[..., Any]], list[HTTPRouteHandler]]:
     """Serve a list as a page, and with `.json` and `.csv` behind its address."""
-    return pages_at(path, f"{path}.json", f"{path}.csv", permission=permission)
+    return pages_at(path, f"{path}.json", f"{path}.csv", permission=permission, dependencies=dependencies)
