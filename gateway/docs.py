@@ -1,11 +1,12 @@
 """The API's description at `/openapi.json`, and a page at `/docs` that shows it without any other host."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from litestar import MediaType, Request, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
@@ -37,6 +38,11 @@ def product_version() -> str:
         return "0"
 
 
+def operation_id(handler: HTTPRouteHandler, method: str, path: Sequence[object]) -> str:
+    """The name of a handler's function, which is what a generated client calls it."""
+    return handler.handler_name
+
+
 DOCS = OpenAPIConfig(
     title="Waypost",
     version=product_version(),
@@ -44,6 +50,7 @@ DOCS = OpenAPIConfig(
     path="/docs/openapi",
     render_plugins=[JsonRenderPlugin(path="/openapi.json")],
     use_handler_docstrings=True,
+    operation_id_creator=operation_id,
 )
 
 
@@ -75,12 +82,9 @@ def as_written(schema: dict[str, Any]) -> dict[str, Any]:
             {"name": part, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
             for part in parts
         ]
-        name = (
-            f"{found['operationId']}At{''.join(parts).title()}"
-            if method == "delete"
-            else found["operationId"]
-        )
-        moved = {**found, "operationId": name, "parameters": [*found.get("parameters", []), *extra]}
+        moved = {**found, "parameters": [*found.get("parameters", []), *extra]}
+        if method == "delete":
+            found["operationId"], moved["operationId"] = "delete_model", "remove_alias"
         paths.setdefault(path + ending, {})[method] = moved
     for path, methods in paths.items():
         for found in methods.values():
@@ -91,6 +95,10 @@ def as_written(schema: dict[str, Any]) -> dict[str, Any]:
         paths[path]["get"]["responses"]["200"]["content"] = {
             form: {"schema": {"type": "string"}} for form in forms
         }
+    paths["/api/v1/search"]["get"]["responses"]["200"]["links"] = {
+        target: {"operationId": target, "parameters": {"path.ref": "$response.body#/hits/0/ref"}}
+        for target in FROM_A_HIT
+    }
     for name, one in schema["components"]["schemas"].items():
         if name.endswith("In"):
             one["additionalProperties"] = False
@@ -119,6 +127,15 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "/api/v1/audit/export": ("application/jsonl", "text/csv", "application/x-ndjson"),
 }
 """What is answered where that is not JSON."""
+FROM_A_HIT = (
+    "show_version",
+    "show_timeline",
+    "show_dependencies",
+    "show_impact",
+    "show_bill",
+    "show_snippets",
+)
+"""What a hit of a search can be followed to (the description's links)."""
 ENDINGS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("/api/v1/versions/{ref}", "put"): ("/stage", ()),
     ("/api/v1/versions/{ref}", "patch"): ("/tags", ()),

@@ -90,7 +90,7 @@ def list_entries(
 
 
 @get("/audit/entries/{seq:int}", opt=AUDIT, sync_to_thread=True)
-def show_entry(seq: FromPath[int], waypost: NamedDependency[Waypost]) -> ProvenEntryOut:
+def show_entry(seq: FromPath[Number], waypost: NamedDependency[Waypost]) -> ProvenEntryOut:
     """One entry with its exact bytes and the proof that it is in the newest checkpoint."""
     with reading(waypost.engine) as connection:
         lines = read_journal(connection, JournalFilter(), after=seq - 1, before=seq + 1, limit=1)

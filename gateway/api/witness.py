@@ -39,13 +39,13 @@ async def add_checkpoint(
 
 
 @get("/witness/key", opt=PUBLIC, sync_to_thread=True)
-def show_key(waypost: NamedDependency[Waypost]) -> Response[bytes]:
+def show_witness_key(waypost: NamedDependency[Waypost]) -> Response[bytes]:
     """The public key this gateway countersigns with."""
     return Response(f"{_key(waypost).verifier}\n".encode(), media_type=TEXT)
 
 
 @get("/witness/checkpoint/{origin:str}", opt=PUBLIC, sync_to_thread=True)
-def show_checkpoint(origin: FromPath[str], waypost: NamedDependency[Waypost]) -> Response[bytes]:
+def show_cosigned_checkpoint(origin: FromPath[str], waypost: NamedDependency[Waypost]) -> Response[bytes]:
     """The newest checkpoint of another log that was countersigned here."""
     with reading(waypost.engine) as connection:
         note = read_witnessed(connection, origin)
@@ -70,4 +70,4 @@ def _key(waypost: Waypost) -> SigningKey:
     return witness_key(waypost.settings.audit.witness_key, f"{origin}/witness")
 
 
-HANDLERS = [add_checkpoint, show_key, show_checkpoint]
+HANDLERS = [add_checkpoint, show_witness_key, show_cosigned_checkpoint]

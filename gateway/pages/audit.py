@@ -12,7 +12,7 @@ from federation.database import reading
 from federation.journal.checkpoints import newest_note, newest_size, stopped
 from federation.journal.entry import Action
 from federation.journal.query import JournalFilter, read_journal
-from gateway.api.audit import WANTED, list_entries, list_keys, list_witnesses, show_entry
+from gateway.api.audit import WANTED, Number, list_entries, list_keys, list_witnesses, show_entry
 from gateway.api.out import journal_out
 from gateway.pages.answers import answer
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
@@ -58,7 +58,7 @@ def audit_page(
 
 @pages_at("/audit/{seq:int}", permission=Permission.AUDIT)
 def entry_page(
-    request: Request[Any, Any, Any], seq: FromPath[int], waypost: NamedDependency[Waypost]
+    request: Request[Any, Any, Any], seq: FromPath[Number], waypost: NamedDependency[Waypost]
 ) -> Response[Any]:
     """One entry: before and after, and its proof, which the page checks by itself."""
     found = answer(show_entry)(seq, waypost)

@@ -169,6 +169,19 @@ def test_what_no_client_would_send_is_refused_whatever_it_asks_for(gateway: Serv
     assert 400 <= int(said.split()[1]) < 500, said
 
 
+@pytest.mark.parametrize(
+    "number", [-(2**63) - 1, -1, 2**63 - 1, 2**63, 10**400], ids=lambda number: str(number)[:20]
+)
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/audit/entries/", "/api/v1/syncs/", "/api/v1/operations/", "/audit/", "/syncs/", "/operations/"],
+)
+def test_a_number_that_no_database_can_hold_is_not_found_anywhere(
+    gateway: Served, path: str, number: int
+) -> None:
+    assert httpx.get(f"{gateway.url}{path}{number}", trust_env=False).status_code in (400, 404)
+
+
 def test_a_gateway_leaves_nothing_running(tmp_path: Path) -> None:
     with served(tmp_path, config=CONFIG) as running:
         client = running.client
