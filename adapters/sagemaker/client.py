@@ -203,6 +203,8 @@ def _connected(session: Any, service: str, config: SageMakerConfig, settings: An
             retries={"mode": "adaptive", "total_max_attempts": config.attempts},
             max_pool_connections=config.threads + _READING_AHEAD,
             user_agent_extra="waypost",
+            # A proxy would hide the peer from the check; None is what the environment says.
+            proxies={} if config.allowed_networks else None,
         ),
         **{key: value for key, value in (settings or {}).items() if key.startswith("aws_")},
     )
@@ -214,6 +216,7 @@ class _Guarded:
     def __init__(self, inner: Any, config: SageMakerConfig, told: Callable[[], Observer | None]) -> None:
         self._inner, self._told = inner, told
         self._limit = config.max_response_mb * 2**20
+        self._timeout = config.timeout
         if config.allowed_networks:
             _check_peers(inner, config.allowed_networks)
 
@@ -222,7 +225,7 @@ class _Guarded:
         target = request.headers.get("X-Amz-Target", b"")
         action = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
         try:
-            response = self._read(request)
+            response = self._read(request, began + self._timeout)
             status = response.status_code
         finally:
             observer = self._told()
@@ -235,23 +238,29 @@ class _Guarded:
     def close(self) -> None:
         self._inner.close()
 
-    def _read(self, request: Any) -> Any:
+    def _read(self, request: Any, deadline: float) -> Any:
         from botocore.exceptions import ConnectionClosedError
 
         request.stream_output = True
         response = self._inner.send(request)
-        parts, size = [], 0
+        parts, size, late = [], 0, False
         try:
-            for part in response.raw.stream(2**16):
+            # What has come, not whole blocks: for those a slow trickle would be awaited for ever.
+            while part := response.raw.read1(2**16):
                 parts.append(part)
                 size += len(part)
-                if size > self._limit:
+                late = time.monotonic() > deadline
+                if size > self._limit or late:
                     response.raw.close()
                     break
         except Exception:
             raise ConnectionClosedError(endpoint_url=request.url) from None
         if size > self._limit:
             raise TransientError(f"an answer is larger than max_response_mb allows ({self._limit >> 20} MiB)")
+        if late:
+            raise TransientError(
+                f"an answer was still coming after {self._timeout:g} s: raise timeout if it is slow"
+            )
         if size < int(response.headers.get("Content-Length", 0)):
             raise ConnectionClosedError(endpoint_url=request.url)
         response._content = b"".join(parts)

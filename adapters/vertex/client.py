@@ -9,14 +9,14 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from ipaddress import ip_address
 from typing import Any
 
 from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, InvalidError, TransientError, UnsupportedError
+from adapters.http import is_allowed
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.failures import clean, translate, translate_credentials
 from adapters.vertex.quota import Quota
@@ -154,7 +154,10 @@ class VertexClient:
             raised: AdapterError = error
         except self.sdk.exceptions.GoogleAPIError as error:
             cause = getattr(error, "cause", None)
-            raised = translate(cause if isinstance(cause, Exception) else error, doing, self._secrets)
+            cause = cause if isinstance(cause, Exception) else error
+            raised = translate(cause, doing, self._secrets)
+            if self.config.allowed_networks and isinstance(cause, self.sdk.exceptions.ServiceUnavailable):
+                self._forget()
         except self.sdk.auth_errors.GoogleAuthError as error:
             raised = translate_credentials(error, self._secrets)
         except TimeoutError:
@@ -189,9 +192,14 @@ class VertexClient:
                 self._services[name] = self._connect(name)
             return self._services[name]
 
+    def _forget(self) -> None:
+        """Ask for the host's addresses again before the next call; calls in flight end on the old ones."""
+        with self._lock:
+            self._services.clear()
+
     def _connect(self, name: str) -> Any:
         host, port, tls = self.config.address
-        check_networks(host, port, self.config)
+        pinned = allowed_addresses(host, port, self.config)
         kind = getattr(self.sdk.v1, f"{name}ServiceClient").get_transport_class("grpc")
         limit = self.config.max_response_mb * 1024 * 1024
         options = [
@@ -200,12 +208,14 @@ class VertexClient:
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000 if tls else 100),
         ]
-        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        target = name_and_port(host, port)
+        address, more = pin(host, port, pinned) if pinned else (target, [])
+        options += more
 
         def open_channel(_: str, **keywords: Any) -> Any:
             if tls:
-                return kind.create_channel(target, **keywords | {"options": options})
-            return self.sdk.grpc.insecure_channel(target, [*options, ("grpc.enable_http_proxy", 0)])
+                return kind.create_channel(address, **keywords | {"options": options})
+            return self.sdk.grpc.insecure_channel(address, [*options, ("grpc.enable_http_proxy", 0)])
 
         transport = kind(host=target, credentials=self._credentials(tls), channel=open_channel)
         return getattr(self.sdk.v1, f"{name}ServiceClient")(transport=transport)
@@ -247,19 +257,44 @@ def read_credentials(text: str) -> Any:
     )
 
 
-def check_networks(host: str, port: int, config: VertexConfig) -> None:
-    """Raises InvalidError where the host has an address outside `allowed_networks`; nothing without such
-    a list.
+def allowed_addresses(host: str, port: int, config: VertexConfig) -> list[str]:
+    """The addresses of this host, all of which lie in `allowed_networks`; empty without such a list.
+
+    Errors: `InvalidError` for one that lies outside, `TransientError` where the name has none.
     """
     if not config.allowed_networks:
-        return
+        return []
     try:
         found = {item[4][0] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except OSError as error:
         raise TransientError(f"the name {host} has no address: {error.strerror}") from None
-    for address in sorted(str(each).partition("%")[0] for each in found):
-        if not any(ip_address(address) in network for network in config.allowed_networks):
+    addresses = sorted(str(each).partition("%")[0] for each in found)
+    for address in addresses:
+        if not is_allowed(address, config.allowed_networks):
             raise InvalidError(f"{host} is at {address}, which is outside `allowed_networks`")
+    return addresses
+
+
+def pin(host: str, port: int, addresses: Iterable[str]) -> tuple[str, list[tuple[str, Any]]]:
+    """Target and options of a channel to these addresses and no others, whatever the name says later.
+
+    gRPC resolves a name by itself and again at every reconnect, and shows nobody the peer: what was checked
+    must be what is dialled. The certificate still has to be the host's. A proxy would dial by itself.
+    """
+    by_family: dict[str, list[str]] = {"ipv4": [], "ipv6": []}
+    for address in addresses:
+        by_family["ipv6" if ":" in address else "ipv4"].append(name_and_port(address, port))
+    family = "ipv4" if by_family["ipv4"] else "ipv6"
+    return f"{family}:{','.join(by_family[family])}", [
+        ("grpc.default_authority", name_and_port(host, port)),
+        ("grpc.ssl_target_name_override", host),
+        ("grpc.enable_http_proxy", 0),
+    ]
+
+
+def name_and_port(host: str, port: int) -> str:
+    """`HOST:PORT`, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _parts_to_hide(config: VertexConfig) -> tuple[str, ...]:

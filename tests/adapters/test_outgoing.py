@@ -1,0 +1,258 @@
+"""What a registry's calls may reach: over real sockets, for every way in which adapters speak to backends."""
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from adapters import AdapterError, InvalidError, TransientError
+from adapters.http import Endpoint, HttpClient
+from adapters.sagemaker import SageMakerAdapter
+from adapters.vertex import VertexAdapter, VertexConfig
+from adapters.vertex.client import pin
+from adapters.vertex.emulator import VertexEmulator
+from tests.adapters.sagemaker import aws
+
+HOST = "backend.test"
+HERE = ip_network("127.0.0.1/32")
+ELSEWHERE = ip_network("10.0.0.0/8")
+Answer = Callable[[socket.socket], None]
+two_loopbacks = pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
+
+
+class Peer:
+    """Listens, keeps what it is sent, and answers each request in the same way."""
+
+    def __init__(self, answer: Answer, address: str = "127.0.0.1", port: int = 0) -> None:
+        self.answer = answer
+        self.received: list[bytes] = []
+        self.listener = socket.create_server((address, port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.settimeout(30)
+            while request := connection.recv(65536):
+                self.received.append(request)
+                self.answer(connection)
+
+
+def reply(status: str, body: bytes = b"{}", *headers: str) -> Answer:
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
+    return lambda connection: connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
+
+
+def trickle(connection: socket.socket) -> None:
+    """Never silent for long, never at an end."""
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nContent-Type: application/json\r\n\r\n"
+    )
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What names mean to this process, beside what the system says."""
+    told: dict[str, str] = {}
+    asked = socket.getaddrinfo
+
+    def look_up(host: Any, *rest: Any, **more: Any) -> Any:
+        return asked(told.get(host, host), *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return told
+
+
+@pytest.fixture
+def http() -> Iterator[Callable[..., Callable[[], Any]]]:
+    made: list[HttpClient] = []
+
+    def make(port: int, **settings: Any) -> Callable[[], Any]:
+        known: dict[str, Any] = {"timeout": 5.0, "max_bytes": 2**20, **settings}
+        made.append(HttpClient(Endpoint(url=f"http://{HOST}:{port}", **known), sleep=lambda seconds: None))
+        return lambda: made[-1].get("/models")
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def sagemaker() -> Iterator[Callable[..., Callable[[], Any]]]:
+    made: list[SageMakerAdapter] = []
+
+    def make(port: int, **settings: Any) -> Callable[[], Any]:
+        made.append(SageMakerAdapter(aws.config(f"http://{HOST}:{port}", **settings)))
+        return lambda: made[-1].scan(since=None, page=None, limit=10)
+
+    yield make
+    for adapter in made:
+        adapter.close()
+
+
+@pytest.fixture(params=["http", "sagemaker"])
+def caller(request: pytest.FixtureRequest) -> Callable[..., Callable[[], Any]]:
+    """Makes a call to `HOST` at this port: through the client of every REST adapter, and through boto3."""
+    made: Callable[..., Callable[[], Any]] = request.getfixturevalue(request.param)
+    return made
+
+
+def test_a_name_that_means_a_forbidden_address_is_told_nothing(
+    caller: Callable[..., Callable[[], Any]], names: dict[str, str]
+) -> None:
+    names[HOST] = "127.0.0.1"
+    with Peer(reply("200 OK")) as peer:
+        with pytest.raises(AdapterError, match=r"outside `?allowed_networks"):
+            caller(peer.port, allowed_networks=(ELSEWHERE,))()
+        assert peer.received == []
+
+
+@two_loopbacks
+def test_a_name_that_comes_to_mean_a_forbidden_address_is_told_nothing(
+    caller: Callable[..., Callable[[], Any]], names: dict[str, str]
+) -> None:
+    names[HOST] = "127.0.0.1"
+    closing = reply("500 X", b"{}", "Connection: close")
+    with Peer(closing) as peer, Peer(closing, "127.0.0.2", peer.port) as inside:
+        call = caller(peer.port, allowed_networks=(HERE,))
+        with pytest.raises(TransientError):
+            call()
+        asked = len(peer.received)
+        assert asked > 0
+        names[HOST] = "127.0.0.2"
+        with pytest.raises(AdapterError, match=r"outside `?allowed_networks"):
+            call()
+        assert (len(peer.received), inside.received) == (asked, [])
+
+
+def test_a_redirect_leads_nowhere(caller: Callable[..., Callable[[], Any]], names: dict[str, str]) -> None:
+    names[HOST] = "127.0.0.1"
+    with Peer(reply("200 OK")) as inside:
+        there = f"Location: http://127.0.0.1:{inside.port}/latest/meta-data/"
+        for status in ("301 X", "302 X", "307 X", "308 X"):
+            with Peer(reply(status, b"{}", there)) as peer:
+                with pytest.raises(AdapterError):
+                    caller(peer.port)()
+                assert peer.received != []
+        assert inside.received == []
+
+
+def test_a_trickling_answer_ends_at_the_timeout(
+    caller: Callable[..., Callable[[], Any]], names: dict[str, str]
+) -> None:
+    names[HOST] = "127.0.0.1"
+    started = time.monotonic()
+    with Peer(trickle) as peer, pytest.raises(TransientError, match="still"):
+        caller(peer.port, timeout=1)()
+    assert time.monotonic() - started < 20
+
+
+def test_a_proxy_of_the_environment_does_not_dial_for_a_registry_with_allowed_networks(
+    caller: Callable[..., Callable[[], Any]], names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names[HOST] = "127.0.0.1"
+    with Peer(reply("200 OK")) as proxy, Peer(reply("200 OK", b'{"Results": []}')) as peer:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        with suppress(AdapterError):
+            caller(peer.port, allowed_networks=(HERE,))()
+        assert peer.received != []
+        assert proxy.received == []
+
+
+@two_loopbacks
+def test_vertex_is_dialled_where_it_was_checked_and_not_where_the_name_leads_later(
+    names: dict[str, str],
+) -> None:
+    names["localhost"] = "127.0.0.2"  # gRPC asks the system by itself, and is told 127.0.0.1
+    with VertexEmulator() as emulator:
+        adapter = VertexAdapter(
+            VertexConfig(
+                project=emulator.project,
+                location=emulator.location,
+                endpoint=f"localhost:{emulator.address.rpartition(':')[2]}",
+                timeout=2.0,
+                allowed_networks=(ip_network("127.0.0.2/32"),),
+            )
+        )
+        with pytest.raises(TransientError):
+            adapter.probe()
+        assert not emulator.faults.calls
+        names["localhost"] = "127.0.0.1"
+        with pytest.raises(InvalidError, match=r"127\.0\.0\.1, which is outside `allowed_networks`"):
+            adapter.probe()
+        assert not emulator.faults.calls
+        adapter.close()
+
+
+def certificate(name: str) -> tuple[bytes, bytes]:
+    """A key and a certificate of this name that signs itself, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private, signed.public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.parametrize(("name", "is_right"), [("aiplatform.test", True), ("other.test", False)])
+def test_a_pinned_address_still_has_to_show_the_certificate_of_the_name(
+    name: str, is_right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, public = certificate("aiplatform.test")
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(private, public)]))
+    server.start()
+    with Peer(reply("200 OK")) as proxy:
+        for variable in ("https_proxy", "http_proxy", "grpc_proxy"):
+            monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+        target, options = pin(name, port, ["127.0.0.1"])
+        with grpc.secure_channel(target, grpc.ssl_channel_credentials(public), options) as channel:
+            with pytest.raises(grpc.RpcError) as raised:
+                channel.unary_unary("/nowhere/Nothing")(b"", timeout=30)
+        assert proxy.received == []
+    server.stop(None)
+    expected = grpc.StatusCode.UNIMPLEMENTED if is_right else grpc.StatusCode.UNAVAILABLE
+    assert raised.value.code() is expected
+
+
+def test_every_allowed_address_of_one_family_is_pinned() -> None:
+    assert pin("a.test", 443, ["10.0.0.1", "10.0.0.2", "fd00::1"])[0] == "ipv4:10.0.0.1:443,10.0.0.2:443"
+    assert pin("a.test", 443, ["fd00::1"])[0] == "ipv6:[fd00::1]:443"
