@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.patience import until
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 FLAGS = (
@@ -17,8 +19,18 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PATIENCE = 30_000
-"""Milliseconds that a busy machine may take for one step."""
+PATIENCE = 60_000
+"""Milliseconds that a busy machine may take for one step: a wait ends as soon as what it waits for is there."""
+Theme = Literal["light", "dark"]
+SETTLED = """() => document.readyState === "complete"
+  && [...document.querySelectorAll("[data-drawing]")].every((el) => el.querySelector("svg[data-on]"))
+  && [...document.querySelectorAll("[data-chart]")].every((el) => el.querySelector("canvas"))
+  && [...document.querySelectorAll("[data-proof]")].every((el) => el.querySelector(".good, .mistake"))"""
+"""Whether everything that a page fetches or draws by itself is there."""
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+HEIGHT = 900
+FIND = """async (rules) => (await axe.run(document, { runOnly: rules, resultTypes: ["violations"] })).violations.map(
+  (one) => ({ id: one.id, nodes: one.nodes.map((node) => ({ html: node.html, why: node.any[0]?.message ?? "" })) }))"""
 SHIFTS = """
 window.shifted = 0;
 new PerformanceObserver((list) => {
@@ -52,12 +64,11 @@ class Visit:
 
     page: Page
     url: str
+    scripts: bool = True
     wrong: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(PATIENCE)
-        self.page.add_init_script(SHIFTS)
         self.page.on("console", lambda one: self._note(one.text) if one.type == "error" else None)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         self.page.on("request", lambda request: self._follow(request.url))
@@ -75,24 +86,38 @@ class Visit:
             self.wrong.append(f"a request to {url}")
 
     def go(self, path: str) -> int:
-        """Open a page and wait until it is quiet; its status."""
+        """Open a page and wait until all that it shows by itself is there; its status."""
         answer = self.page.goto(self.url + path)
-        self.page.wait_for_load_state("networkidle")
         assert answer is not None
+        self.settle()
         return answer.status
 
-    def axe(self) -> list[str]:
-        """What is not accessible."""
+    def settle(self) -> None:
+        """Wait until all that the page shows by itself is there."""
+        if self.scripts:
+            self.page.wait_for_function(SETTLED)
+
+    def go_until(self, path: str, holds: Callable[[Page], bool]) -> None:
+        """Open a page again and again, until it shows what the gateway takes a second to notice."""
+
+        def there() -> bool:
+            self.go(path)
+            return holds(self.page)
+
+        until(there, f"{path} shows it")
+
+    def look(self, width: int, theme: Theme) -> None:
+        """Show the same page in another size or theme."""
+        self.page.emulate_media(color_scheme=theme)
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.page.evaluate(PAINTED)
+
+    def axe(self, *rules: str) -> list[str]:
+        """What is not accessible: by all rules, or by these."""
         if not self.page.evaluate("typeof axe !== 'undefined'"):
             self.page.evaluate(AXE.read_text())
-        found: dict[str, Any] = self.page.evaluate(
-            "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })", RULES
-        )
-        return [
-            f"{one['id']}: {node['html'][:160]} {node['any'][0]['message'] if node['any'] else ''}"
-            for one in found["violations"]
-            for node in one["nodes"]
-        ]
+        found: list[dict[str, Any]] = self.page.evaluate(FIND, list(rules) or RULES)
+        return [f"{one['id']}: {node['html'][:160]} {node['why']}" for one in found for node in one["nodes"]]
 
     def overflows(self) -> bool:
         """Whether the page is wider than its window."""
@@ -106,19 +131,30 @@ class Visit:
 
 
 @contextmanager
-def visit(
-    running: Browser, url: str, *, width: int = 1440, theme: str = "light", scripts: bool = True
-) -> Iterator[Visit]:
-    """A fresh window, with nothing in its memory."""
+def window(running: Browser, *, scripts: bool = True) -> Iterator[BrowserContext]:
+    """A window with a memory of its own: what one page has loaded, the next need not."""
     context = running.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme=theme,  # type: ignore[arg-type]
+        viewport={"width": 1440, "height": HEIGHT},
         java_script_enabled=scripts,
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],
         locale="en-GB",
     )
+    context.set_default_timeout(PATIENCE)
+    context.set_default_navigation_timeout(PATIENCE)
+    if scripts:
+        context.add_init_script(SHIFTS)
     try:
-        yield Visit(context.new_page(), url)
+        yield context
     finally:
         context.close()
+
+
+@contextmanager
+def visit(context: BrowserContext, url: str, *, scripts: bool = True) -> Iterator[Visit]:
+    """A new page in a window, 1440 pixels wide and light."""
+    page = context.new_page()
+    try:
+        yield Visit(page, url, scripts)
+    finally:
+        page.close()

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
 from tests.gateway.served import Served, served
 from tests.patience import until
-from tests.ui.browser import browser, chromium
+from tests.ui.browser import Visit, browser, chromium, visit, window
 
 PLUGINS = Path(__file__).with_name("plugins")
 REGISTRY = """
@@ -63,3 +63,25 @@ def shop_folder(shop: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chrome() -> Iterator[Browser]:
     with browser() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def screen(chrome: Browser) -> Iterator[BrowserContext]:
+    """One window for all tests: scripts and styles are loaded once."""
+    with window(chrome) as opened:
+        yield opened
+
+
+@pytest.fixture
+def seen(screen: BrowserContext, shop: Served) -> Iterator[Visit]:
+    """A page of its own in that window. In the end nothing went wrong there."""
+    with visit(screen, shop.url) as made:
+        yield made
+        assert made.wrong == []
+
+
+@pytest.fixture(scope="session")
+def plain(chrome: Browser, shop: Served) -> Iterator[Visit]:
+    """A page on which no script runs."""
+    with window(chrome, scripts=False) as opened, visit(opened, shop.url, scripts=False) as made:
+        yield made

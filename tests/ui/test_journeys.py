@@ -1,33 +1,24 @@
 """What people come for, as they would do it."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser
-
 from tests.gateway.served import Served
 from tests.patience import until
-from tests.ui.browser import Visit, visit
-
-
-@pytest.fixture
-def seen(chrome: Browser, shop: Served) -> Iterator[Visit]:
-    with visit(chrome, shop.url) as made:
-        yield made
-        assert made.wrong == []
+from tests.ui.browser import Visit
 
 
 def test_find_the_production_fraud_model_and_copy_its_load_snippet(seen: Visit) -> None:
     seen.go("/")
     seen.page.fill("#q", "card fraud stage:production")
     seen.page.keyboard.press("Enter")
-    seen.page.wait_for_selector("a[data-hit]")
+    seen.page.wait_for_url("**q=card**")
     seen.page.locator("a[data-hit]").first.click()
+    seen.page.wait_for_url("**/models/**")
+    seen.settle()
     seen.page.locator("button[data-copy]").first.click()
-    seen.page.wait_for_function("document.querySelector('button[data-copy]').textContent === 'Copied'")
-    assert seen.page.evaluate("navigator.clipboard.readText()") == "model = shop.load('card-fraud-scorer:3')"
+    copied = "model = shop.load('card-fraud-scorer:3')"
+    until(lambda: seen.page.evaluate("navigator.clipboard.readText()") == copied, "the line is copied")
 
 
 def test_see_what_breaks_if_an_encoder_is_archived_and_export_it(seen: Visit) -> None:
@@ -71,8 +62,7 @@ def test_prove_that_an_audit_entry_is_in_the_log(seen: Visit, shop: Served) -> N
     until(lambda: shop.client.get("/audit/entries/2").json().get("inclusion"), "it is signed")
     seen.go("/audit")
     seen.page.locator("tbody th a").last.click()
-    verdict = seen.page.locator("[data-verdict]")
-    verdict.wait_for()
+    verdict = seen.page.locator("[data-verdict].good")
     assert "Checked in this page" in verdict.inner_text()
     assert "root of the signed checkpoint" in verdict.inner_text()
 
@@ -94,8 +84,9 @@ def test_a_registry_is_down_notice_see_why_retry(seen: Visit, shop: Served, shop
     try:
         seen.go("/registries/search")
         seen.page.get_by_role("button", name="Sync now").click()
-        seen.page.wait_for_selector(".state-failed")
-        seen.go("/")
+        seen.page.wait_for_url("**/syncs/**")
+        seen.page.wait_for_selector("main:not(:has([data-progress])) .state-failed")
+        seen.go_until("/", lambda page: page.locator(".banner").count() > 0)
         banner = seen.page.locator(".banner", has_text="search")
         assert "cannot be read right now" in banner.inner_text()
         banner.get_by_role("link", name="See why").click()
@@ -103,9 +94,9 @@ def test_a_registry_is_down_notice_see_why_retry(seen: Visit, shop: Served, shop
     finally:
         down.unlink()
     seen.page.get_by_role("button", name="Try again now").click()
-    seen.page.wait_for_selector(".state-ok")
-    seen.go("/")
-    assert seen.page.locator(".banner").count() == 0
+    seen.page.wait_for_url("**/syncs/**")
+    seen.page.wait_for_selector("main:not(:has([data-progress])) .state-ok")
+    seen.go_until("/", lambda page: page.locator(".banner").count() == 0)
 
 
 def test_move_an_alias_after_seeing_its_impact(seen: Visit, shop: Served) -> None:

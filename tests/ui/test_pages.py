@@ -1,13 +1,11 @@
 """Each page: right, still, accessible, on a phone and a wide screen, light and dark, with and without scripts."""
 
-from typing import Literal
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser
 
 from tests.gateway.served import Served
-from tests.ui.browser import visit
+from tests.ui.browser import Theme, Visit
 from tests.ui.plugins.shop import HOSTILE
 
 PAGES = {
@@ -40,97 +38,90 @@ PAGES = {
 STATUS = {"/models/fraud/not-there": 404}
 
 
+LOOKS: tuple[tuple[int, tuple[Theme, Theme]], ...] = ((390, ("dark", "light")), (1440, ("light", "dark")))
+
+
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_whole_in_every_size_and_theme(chrome: Browser, shop: Served, path: str) -> None:
-    sizes: tuple[tuple[int, Literal["light", "dark"]], ...] = ((390, "dark"), (1440, "light"))
-    for width, theme in sizes:
-        with visit(chrome, shop.url, width=width, theme=theme) as seen:
-            seen.expected = ("404 (Not Found)",) if path in STATUS else ()
-            assert seen.go(path) == STATUS.get(path, 200)
-            assert PAGES[path] in seen.page.inner_text("body")
-            assert not seen.overflows(), f"{path} is wider than {width} pixels"
-            assert seen.axe() == [], f"{path} at {width} pixels, {theme}"
-            assert seen.shifted() < 0.02
-            assert seen.wrong == []
+def test_a_page_is_whole_in_every_size_and_theme(seen: Visit, path: str) -> None:
+    seen.expected = ("404 (Not Found)",) if path in STATUS else ()
+    for width, (first, other) in LOOKS:
+        seen.look(width, first)
+        assert seen.go(path) == STATUS.get(path, 200)
+        assert PAGES[path] in seen.page.inner_text("body")
+        assert seen.shifted() < 0.02, f"{path} moves at {width} pixels"
+        assert not seen.overflows(), f"{path} is wider than {width} pixels"
+        assert seen.axe() == [], f"{path} at {width} pixels, {first}"
+        seen.look(width, other)  # of which only the colours differ
+        assert seen.axe("color-contrast") == [], f"{path} at {width} pixels, {other}"
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path not in STATUS])
-def test_a_page_can_be_read_without_scripts(chrome: Browser, shop: Served, path: str) -> None:
-    with visit(chrome, shop.url, scripts=False) as seen:
-        seen.go(path)
-        assert PAGES[path] in seen.page.inner_text("body")
+def test_a_page_can_be_read_without_scripts(plain: Visit, path: str) -> None:
+    plain.go(path)
+    assert PAGES[path] in plain.page.inner_text("body")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("area", ["models", "versions", "impact"])
-def test_hostile_content_is_inert_and_stays_in_its_place(
-    chrome: Browser, shop: Served, name: str, area: str
-) -> None:
+def test_hostile_content_is_inert_and_stays_in_its_place(seen: Visit, shop: Served, name: str) -> None:
     found = shop.client.get("/search", params={"q": "registry:hostile", "limit": 50}).json()["hits"]
     (ref,) = (hit["ref"] for hit in found if hit["model"] == name)
-    with visit(chrome, shop.url, width=390) as seen:
+    seen.look(390, "light")
+    for area in ("models", "versions", "impact"):
         assert seen.go(f"/{area}/{quote(ref, safe='/:@')}") == 200
         assert seen.page.evaluate("window.hacked") is None
         assert seen.page.locator("a[href^='javascript:']").count() == 0
         assert seen.page.locator("main :is(script, iframe, object, embed)").count() == 0
-        assert not seen.overflows()
-        assert seen.wrong == []
+        assert not seen.overflows(), area
 
 
-def test_everything_hostile_in_a_list_is_inert(chrome: Browser, shop: Served) -> None:
-    with visit(chrome, shop.url, width=390) as seen:
-        for path in ("/?q=registry:hostile", "/registries", "/insights/orphans", "/production"):
-            seen.go(path)
-            assert seen.page.evaluate("window.hacked") is None
-            assert not seen.overflows(), path
-        assert seen.wrong == []
+def test_everything_hostile_in_a_list_is_inert(seen: Visit) -> None:
+    seen.look(390, "light")
+    for path in ("/?q=registry:hostile", "/registries", "/insights/orphans", "/production"):
+        seen.go(path)
+        assert seen.page.evaluate("window.hacked") is None
+        assert not seen.overflows(), path
 
 
-def test_the_keyboard_goes_everywhere(chrome: Browser, shop: Served) -> None:
-    with visit(chrome, shop.url) as seen:
-        seen.go("/registries")
-        seen.page.keyboard.press("/")
-        assert seen.page.evaluate("document.activeElement.id") == "find"
-        seen.page.keyboard.type("fraud stage:production")
-        seen.page.keyboard.press("Enter")
-        seen.page.wait_for_selector("a[data-hit]")
-        seen.page.keyboard.press("j")
-        seen.page.keyboard.press("j")
-        assert "at" in (seen.page.locator(".hit").nth(1).get_attribute("class") or "")
-        seen.page.keyboard.press("k")
-        first = seen.page.locator("a[data-hit]").first.inner_text()
-        seen.page.keyboard.press("Enter")
-        seen.page.wait_for_url("**/models/**")
-        assert first in seen.page.inner_text("h1")
-        seen.page.keyboard.press("?")
-        assert seen.page.locator("#help").is_visible()
-        seen.page.keyboard.press("Escape")
-        assert not seen.page.locator("#help").is_visible()
-        assert seen.wrong == []
+def test_the_keyboard_goes_everywhere(seen: Visit) -> None:
+    seen.go("/registries")
+    seen.page.keyboard.press("/")
+    assert seen.page.evaluate("document.activeElement.id") == "find"
+    seen.page.keyboard.type("fraud stage:production")
+    seen.page.keyboard.press("Enter")
+    seen.page.wait_for_url("**/?q=fraud**")
+    seen.settle()
+    seen.page.keyboard.press("j")
+    seen.page.keyboard.press("j")
+    assert "at" in (seen.page.locator(".hit").nth(1).get_attribute("class") or "")
+    seen.page.keyboard.press("k")
+    first = seen.page.locator("a[data-hit]").first.inner_text()
+    seen.page.keyboard.press("Enter")
+    seen.page.wait_for_url("**/models/**")
+    seen.settle()
+    assert first in seen.page.inner_text("h1")
+    seen.page.keyboard.press("?")
+    assert seen.page.locator("#help").is_visible()
+    seen.page.keyboard.press("Escape")
+    assert not seen.page.locator("#help").is_visible()
 
 
-def test_results_and_suggestions_come_while_typing(chrome: Browser, shop: Served) -> None:
-    with visit(chrome, shop.url) as seen:
-        seen.go("/")
-        seen.page.fill("#q", "")
-        seen.page.locator("#q").press_sequentially("stage:prod")
-        seen.page.wait_for_selector("#suggestions li")
-        seen.page.keyboard.press("ArrowDown")
-        seen.page.keyboard.press("Enter")
-        seen.page.wait_for_url("**q=stage%3Aproduction**")
-        seen.page.wait_for_selector(".facets a[aria-current]")
-        assert seen.page.locator(".hit .stage-production").count() > 5
-        assert seen.wrong == []
+def test_results_and_suggestions_come_while_typing(seen: Visit) -> None:
+    seen.go("/")
+    seen.page.fill("#q", "stage:prod")
+    seen.page.wait_for_selector("#suggestions li")
+    seen.page.keyboard.press("ArrowDown")
+    seen.page.keyboard.press("Enter")
+    seen.page.wait_for_url("**q=stage%3Aproduction**")
+    seen.page.wait_for_selector(".facets a[aria-current]")
+    assert seen.page.locator(".hit .stage-production").count() > 5
 
 
-def test_a_graph_can_be_zoomed_and_walked(chrome: Browser, shop: Served) -> None:
-    with visit(chrome, shop.url) as seen:
-        seen.go("/impact/search/encoder:3?action=archive")
-        seen.page.wait_for_selector(".drawing svg[data-on]")
-        before = seen.page.get_attribute(".drawing svg", "viewBox")
-        seen.page.click("[data-by='1.3']")
-        assert seen.page.get_attribute(".drawing svg", "viewBox") != before
-        seen.page.click("[data-by='0']")
-        seen.page.locator(".drawing .node a").nth(2).click()
-        seen.page.wait_for_url("**/impact/**action=archive**")
-        assert seen.wrong == []
+def test_a_graph_can_be_zoomed_and_walked(seen: Visit) -> None:
+    seen.go("/impact/search/encoder:3?action=archive")
+    seen.page.wait_for_selector(".drawing svg[data-on]")
+    before = seen.page.get_attribute(".drawing svg", "viewBox")
+    seen.page.click("[data-by='1.3']")
+    assert seen.page.get_attribute(".drawing svg", "viewBox") != before
+    seen.page.click("[data-by='0']")
+    seen.page.locator(".drawing .node a").nth(2).click()
+    seen.page.wait_for_url("**/impact/**action=archive**")
