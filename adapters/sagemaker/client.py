@@ -134,10 +134,7 @@ class Client:
         config = self._config.model_copy(update={"attempts": 1}) if once else self._config
         try:
             self._session = self._session or _session(self._config)
-            client = _connected(self._session, service, config)
-            session = _Guarded(client._endpoint.http_session, config, lambda: self.observer)
-            client._endpoint.http_session = session
-            return client
+            return _guarded(_connected(self._session, service, config), config, lambda: self.observer)
         except Exception as error:
             refusal = translated(error, "connect", self._config.secrets())
         raise refusal
@@ -179,7 +176,7 @@ def _assume(session: Any, config: SageMakerConfig) -> None:
         raise AuthError("no AWS credentials to assume role_arn with: give an access key or a profile")
 
     def create(service: str, **settings: Any) -> Any:
-        return _connected(session, service, config, settings)
+        return _guarded(_connected(session, service, config, settings), config, lambda: None)
 
     extra = {"RoleSessionName": "waypost"}
     if config.external_id:
@@ -208,6 +205,11 @@ def _connected(session: Any, service: str, config: SageMakerConfig, settings: An
         ),
         **{key: value for key, value in (settings or {}).items() if key.startswith("aws_")},
     )
+
+
+def _guarded(client: Any, config: SageMakerConfig, told: Callable[[], Observer | None]) -> Any:
+    client._endpoint.http_session = _Guarded(client._endpoint.http_session, config, told)
+    return client
 
 
 class _Guarded:

@@ -190,6 +190,22 @@ def test_a_proxy_of_the_environment_does_not_dial_for_a_registry_with_allowed_ne
 
 
 @two_loopbacks
+def test_a_role_is_not_asked_for_outside_of_the_allowed_networks(
+    sagemaker: Callable[..., Callable[[], Any]],
+) -> None:
+    with Peer(reply("200 OK")) as peer, Peer(reply("200 OK"), "127.0.0.2") as sts:
+        call = sagemaker(
+            peer.port,
+            role_arn="arn:aws:iam::123456789012:role/waypost-reader",
+            sts_endpoint_url=f"http://127.0.0.2:{sts.port}",
+            allowed_networks=(HERE,),
+        )
+        with pytest.raises(AdapterError, match="outside allowed_networks"):
+            call()
+        assert (peer.received, sts.received) == ([], [])
+
+
+@two_loopbacks
 def test_vertex_is_dialled_where_it_was_checked_and_not_where_the_name_leads_later(
     names: dict[str, str],
 ) -> None:
