@@ -12,6 +12,7 @@ No personal value is ever in an entry: `actor` is an opaque id, and what names p
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -163,7 +164,8 @@ def _check(value: Json, depth: int = 0) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise EntryError("a key that is not text")
-            _check(inner, depth + 1)
+            if type(inner) is not str:
+                _check(inner, depth + 1)
     elif isinstance(value, list | tuple):
         for inner in value:
             _check(inner, depth + 1)
@@ -171,6 +173,7 @@ def _check(value: Json, depth: int = 0) -> None:
         raise EntryError(f"a value of type {type(value).__name__}, which JSON does not have")
 
 
+@lru_cache(16)  # the entries of a transaction have one time
 def _write_time(time: datetime) -> str:
     if time.tzinfo is None:
         raise EntryError("a time without a time zone")

@@ -10,9 +10,9 @@ all.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from federation import bulk, tables
 from federation.changes import Change
@@ -84,25 +84,17 @@ class Batch:
         head = _lock_head(connection)
         # The clock may jump back; the journal's order is its numbers, and its times never contradict them.
         time = max(now(), head.time + MICROSECOND)
-        written = [encode(entry, head.size + index, time) for index, (entry, _) in enumerate(self.entries)]
+        written = [encode(entry, seq, time) for seq, (entry, _) in enumerate(self.entries, head.size)]
         hashes = [leaf_hash(data) for data in written]
+        moved = micros(time)
         bulk.insert(
             connection,
             tables.journal,
             ("seq", "time", "action", "actor", "registry_id", "ref", "entry", "leaf_hash"),
             [
-                (
-                    head.size + i,
-                    micros(time),
-                    entry.action.value,
-                    entry.actor,
-                    registry_id,
-                    entry.ref,
-                    data,
-                    leaf,
-                )
-                for i, ((entry, registry_id), data, leaf) in enumerate(
-                    zip(self.entries, written, hashes, strict=True)
+                (seq, moved, entry.action.value, entry.actor, registry_id, entry.ref, data, leaf)
+                for seq, (entry, registry_id), data, leaf in zip(
+                    range(head.size, head.size + len(written)), self.entries, written, hashes, strict=True
                 )
             ],
         )
@@ -113,13 +105,13 @@ class Batch:
             tables.change,
             ("position", "kind", "target_id", "registry_id", "time"),
             [
-                (head.position + 1 + i, c.kind, c.target_id, c.registry_id, micros(time))
+                (head.position + 1 + i, c.kind, c.target_id, c.registry_id, moved)
                 for i, c in enumerate(self.changes)
             ],
         )
         frontier: Frontier = load_frontier(head.size, head.frontier).extend(hashes)
-        moved = micros(time) if written else micros(head.time)
-        _move_head(connection, (frontier.size, save_frontier(frontier), position, moved))
+        latest = moved if written else micros(head.time)
+        _move_head(connection, (frontier.size, save_frontier(frontier), position, latest))
         return Appended(head.size, position)
 
 
@@ -134,13 +126,11 @@ def _lock_head(connection: Connection) -> _Head:
     """The head row, which nobody else can have until this transaction ends."""
     suffix = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
     # On the driver: SQLAlchemy around a statement costs several times what the statement does.
-    cursor = connection.connection.cursor()
-    cursor.execute(f"SELECT size, frontier, position, time FROM head{suffix}")
-    row = cursor.fetchone()
-    cursor.close()
-    if row is None:
+    rows = _fetched(connection, f"SELECT size, frontier, position, time FROM head{suffix}", ())
+    if not rows:
         raise DatabaseError("the database has no journal: run `waypost migrate`")
-    return _Head(row[0], bytes(row[1]), row[2], moment(row[3]))
+    size, frontier, position, time = rows[0]
+    return _Head(size, bytes(frontier), position, moment(time))
 
 
 def _move_head(connection: Connection, values: tuple[int, bytes, int, int]) -> None:
@@ -158,14 +148,12 @@ def start(connection: Connection) -> None:
 
 def read_tiles(connection: Connection, tiles: Sequence[Tile]) -> list[bytes]:
     """The hashes of tiles; those of an unfinished tile of level 0 come from the entries."""
+    if not tiles:
+        return []
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
     wanted = " OR ".join([f"(level = {mark} AND number = {mark})"] * len(tiles))
     asked = tuple(part for tile in tiles for part in (tile.level, tile.number))
-    if not tiles:
-        return []
-    rows = connection.exec_driver_sql(
-        f"SELECT level, number, hashes FROM journal_tile WHERE {wanted}", asked
-    )  # on the driver, as below
+    rows = _fetched(connection, f"SELECT level, number, hashes FROM journal_tile WHERE {wanted}", asked)
     found = {(level, number): bytes(hashes) for level, number, hashes in rows}
     return [found.get((tile.level, tile.number)) or _leaves(connection, tile) for tile in tiles]
 
@@ -173,14 +161,23 @@ def read_tiles(connection: Connection, tiles: Sequence[Tile]) -> list[bytes]:
 def _leaves(connection: Connection, tile: Tile) -> bytes:
     if tile.level:
         return b""
-    entries = tables.journal.c
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
     first = tile.number * TILE_WIDTH
-    rows = connection.execute(
-        select(entries.leaf_hash)
-        .where(entries.seq >= first, entries.seq < first + tile.width)
-        .order_by(entries.seq)
+    rows = _fetched(
+        connection,
+        f"SELECT leaf_hash FROM journal WHERE seq >= {mark} AND seq < {mark} ORDER BY seq",
+        (first, first + tile.width),
     )
-    return b"".join(rows.scalars())
+    return b"".join(bytes(row[0]) for row in rows)
+
+
+def _fetched(connection: Connection, statement: str, values: Sequence[int]) -> list[tuple[Any, ...]]:
+    """The rows of a statement, on the driver."""
+    cursor = connection.connection.cursor()
+    cursor.execute(statement, values)
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    cursor.close()
+    return rows
 
 
 def _store_tiles(connection: Connection, old_size: int, hashes: Sequence[bytes]) -> None:
@@ -188,8 +185,10 @@ def _store_tiles(connection: Connection, old_size: int, hashes: Sequence[bytes])
     if not rows:
         return
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    connection.exec_driver_sql(
+    cursor = connection.connection.cursor()
+    cursor.executemany(
         f"INSERT INTO journal_tile (level, number, hashes) VALUES ({mark}, {mark}, {mark}) "
         "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
         [tuple(row) for row in rows],
     )
+    cursor.close()
