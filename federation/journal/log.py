@@ -171,11 +171,11 @@ def _leaves(connection: Connection, tile: Tile) -> bytes:
     return b"".join(bytes(row[0]) for row in rows)
 
 
-def _fetched(connection: Connection, statement: str, values: Sequence[int]) -> list[tuple[Any, ...]]:
+def _fetched(connection: Connection, statement: str, values: Sequence[int]) -> list[Any]:
     """The rows of a statement, on the driver."""
     cursor = connection.connection.cursor()
     cursor.execute(statement, values)
-    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    rows = list(cursor.fetchall())
     cursor.close()
     return rows
 

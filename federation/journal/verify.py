@@ -336,6 +336,7 @@ def _decode_base64(text: str, what: str) -> bytes:
 LINE_LIMIT: Final = 64 << 20
 """Longest line that is read, in bytes."""
 _BATCH: Final = 4096
+_spell = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PARTS: Final = {
     "export": {"type", "version", "origin", "first", "end", "partial", "frontier"},
     "key": {"type", "key"},
@@ -716,7 +717,7 @@ def _line(raw: bytes) -> dict[str, Any]:
     line = _json_object(raw, "the line")
     if "type" not in line or not line.keys() <= _PARTS.get(str(line["type"]), set()):
         raise _BadError("the line is of a type or has a part that no export has")
-    if json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(errors="replace") != raw[:-1]:
+    if _spell(line).encode(errors="replace") != raw[:-1]:
         raise _BadError("the line is not spelled as an export spells it")
     return line
 
