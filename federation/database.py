@@ -105,6 +105,11 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
     raise DatabaseError(f"database.url names {backend}: Waypost keeps its data in sqlite or postgresql")
 
 
+def is_embedded(engine: Engine) -> bool:
+    """Whether the database is a file of this machine, so that reading a row waits for no other machine or process."""
+    return engine.dialect.name == "sqlite"
+
+
 def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
     if not path or path == ":memory:":
         raise DatabaseError(
@@ -187,6 +192,20 @@ def reading(engine: Engine) -> Iterator[Connection]:
             )
         with connection.begin():
             yield connection
+
+
+@contextmanager
+def glancing(engine: Engine) -> Iterator[Any]:
+    """A cursor of the driver for a single statement that reads: it sees one state without a transaction around it.
+
+    Nothing converts what goes in and comes out. Errors: `DatabaseBusyError`, `DatabaseError`.
+    """
+    with translated():
+        connection = engine.raw_connection()
+        try:
+            yield connection.cursor()
+        finally:
+            connection.close()
 
 
 @contextmanager

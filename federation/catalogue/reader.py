@@ -107,7 +107,7 @@ class Model:
 
 
 _registries, _models, _versions = tables.registry.c, tables.model.c, tables.version.c
-_VERSION: Select[Any] = (
+VERSION: Select[Any] = (
     select(
         tables.version,
         _registries.name.label("registry"),
@@ -117,8 +117,10 @@ _VERSION: Select[Any] = (
         _models.body.label("model_body"),
     )
     .join(tables.model, _models.id == _versions.model_id)
-    .join(tables.registry, _registries.id == _versions.registry_id)
+    # By way of the model: the version's own registry_id invites SQLite to walk all versions of the registry.
+    .join(tables.registry, _registries.id == _models.registry_id)
 )
+"""Every version with its model and registry."""
 
 
 def read_version(
@@ -137,19 +139,19 @@ def read_version(
     named = and_(*_named(connection, view, reference))
     if incarnation is not None:
         mine = _meant(
-            connection, _VERSION.with_only_columns(_versions.id, _versions.native_id), named, incarnation
+            connection, VERSION.with_only_columns(_versions.id, _versions.native_id), named, incarnation
         )
-        return _version(connection.execute(_VERSION.where(_versions.id == mine)).one())
+        return as_version(connection.execute(VERSION.where(_versions.id == mine)).one())
     if as_of is not None:
         return _then(connection, named, reference, as_of)
-    living = _VERSION.where(named, _versions.deleted_at.is_(None), _models.deleted_at.is_(None))
+    living = VERSION.where(named, _versions.deleted_at.is_(None), _models.deleted_at.is_(None))
     row = _pick(connection, living, reference)
     if row is not None:
-        return _version(row)
+        return as_version(row)
     if reference.alias is None and reference.stage is None:
-        gone = _pick(connection, _VERSION.where(named), reference)
+        gone = _pick(connection, VERSION.where(named), reference)
         if gone is not None:
-            raise GoneError(reference, _version(gone))
+            raise GoneError(reference, as_version(gone))
     raise UnknownError(reference)
 
 
@@ -183,10 +185,10 @@ def _latest_model(
     row = connection.execute(query.limit(1)).one_or_none()
     if row is None:
         raise UnknownError(reference)
-    versions = _VERSION.where(_versions.model_id == row.id)
+    versions = VERSION.where(_versions.model_id == row.id)
     if row.deleted_at is None:
         versions = versions.where(_versions.deleted_at.is_(None))
-    rows = sorted(connection.execute(versions), key=_age, reverse=True)
+    rows = sorted(connection.execute(versions), key=age, reverse=True)
     return Model(
         id=row.id,
         registry_id=row.registry_id,
@@ -194,7 +196,7 @@ def _latest_model(
         team=row.team,
         kind=row.kind,
         record=codec.decode_model(row.body),
-        versions=tuple(_version(version) for version in rows),
+        versions=tuple(as_version(version) for version in rows),
         first_seen_at=row.first_seen_at,
         deleted_at=row.deleted_at,
     )
@@ -202,8 +204,8 @@ def _latest_model(
 
 def read_versions(connection: Connection, view: View, ids: Iterable[int]) -> dict[int, Version]:
     """The versions with these ids that the caller may see, living or not, by id."""
-    query = _VERSION.where(_versions.id.in_(sorted(ids)), view.clause(_versions.registry_id))
-    return {row.id: _version(row) for row in connection.execute(query)}
+    query = VERSION.where(_versions.id.in_(sorted(ids)), view.clause(_versions.registry_id))
+    return {row.id: as_version(row) for row in connection.execute(query)}
 
 
 def read_serving(connection: Connection, view: View, version_id: int) -> list[Serving]:
@@ -284,7 +286,10 @@ def _named(connection: Connection, view: View, reference: Reference) -> list[Any
     if known is None:
         rows = connection.execute(select(_registries.id, _registries.former_names))
         known = next((row.id for row in rows if reference.registry in row.former_names), None)
-    return [*conditions, _registries.id == known]
+    return [
+        *conditions,
+        _registries.id == (known or 0),
+    ]  # no registry has 0, and asking for none costs no walk
 
 
 def _pick(connection: Connection, query: Select[Any], reference: Reference) -> Row[Any] | None:
@@ -299,7 +304,7 @@ def _pick(connection: Connection, query: Select[Any], reference: Reference) -> R
         if target is None:
             return None
         query = query.where(_versions.version == encode_part(target))
-    return max(connection.execute(query), key=_age, default=None)
+    return max(connection.execute(query), key=age, default=None)
 
 
 def find_model(connection: Connection, view: View, reference: Reference, at: datetime) -> Row[Any] | None:
@@ -319,7 +324,7 @@ def find_model(connection: Connection, view: View, reference: Reference, at: dat
 def find_versions(connection: Connection, model_id: int, at: datetime) -> list[Version]:
     """The versions that a model had at a time, newest first, with the stages and aliases of then."""
     rows, held = _of_then(connection, _versions.model_id == model_id, at)
-    return [_version(row, held.get(row.id, set())) for row in sorted(rows.values(), key=_age, reverse=True)]
+    return [as_version(row, held.get(row.id, set())) for row in sorted(rows.values(), key=age, reverse=True)]
 
 
 def _of_then(
@@ -327,7 +332,7 @@ def _of_then(
 ) -> tuple[dict[int, Row[Any]], dict[int, set[tuple[str, str]]]]:
     """The versions there were at a time, and what each held, by id."""
     spans = tables.span.c
-    query = _VERSION.where(
+    query = VERSION.where(
         chosen,
         _versions.first_seen_at <= as_of,
         or_(_versions.deleted_at.is_(None), _versions.deleted_at > as_of),
@@ -339,7 +344,7 @@ def _of_then(
         .join(tables.version, _versions.id == spans.version_id)
         .where(chosen, spans.began_by <= as_of, or_(spans.ended_by.is_(None), spans.ended_by > as_of))
         .join(tables.model, _models.id == _versions.model_id)
-        .join(tables.registry, _registries.id == _versions.registry_id)
+        .join(tables.registry, _registries.id == _models.registry_id)
     )
     for version_id, kind, value in connection.execute(at_that_time):
         held.setdefault(version_id, set()).add((kind, value))
@@ -360,18 +365,19 @@ def _then(connection: Connection, named: Any, reference: Reference, as_of: datet
         if (reference.version is None or row.version == encode_part(reference.version))
         and (wanted is None or wanted in held.get(row.id, ()))
     ]
-    row = max(chosen, key=_age, default=None)
+    row = max(chosen, key=age, default=None)
     if row is None:
         raise UnknownError(reference)
-    return _version(row, held.get(row.id, set()))
+    return as_version(row, held.get(row.id, set()))
 
 
-def _age(row: Row[Any]) -> tuple[datetime, int]:
+def age(row: Any) -> tuple[datetime, int]:
     """Order of creation: the backend's time where it gives one, else when we first saw it."""
     return row.created_at or row.first_seen_at, row.id
 
 
-def _version(row: Row[Any], then: set[tuple[str, str]] | None = None) -> Version:
+def as_version(row: Any, then: set[tuple[str, str]] | None = None) -> Version:
+    """The version that a row of `VERSION` tells of; `then`: the kinds and values that it held at another time."""
     record = codec.decode_version(row.body)
     model = codec.decode_model(row.model_body)
     if then is None:

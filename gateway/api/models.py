@@ -3,14 +3,16 @@
 from typing import Any
 
 from litestar import get
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from federation.access import Permission, View
 from federation.catalogue.diff import diff
+from federation.catalogue.lookup import find_version
 from federation.catalogue.past import read_model_then
 from federation.catalogue.reader import read_model, read_serving, read_timeline, read_version
-from federation.database import reading
+from federation.database import is_embedded, reading
 from federation.graph.contracts import compare
 from federation.references import Reference
 from gateway.api.out import (
@@ -48,8 +50,8 @@ def show_model(
         return model_out(read_model(connection, view, reference, incarnation=incarnation))
 
 
-@get("/versions/{ref:path}", opt=READ, sync_to_thread=True)
-def show_version(
+@get("/versions/{ref:path}", opt=READ)
+async def show_version(
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
@@ -59,11 +61,31 @@ def show_version(
     """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant
     then.
     """
+    if incarnation is None and as_of is None and is_embedded(waypost.engine):
+        # Some microseconds in a file of this machine: a tenth of what a thread would cost.
+        found = _find(waypost, view, read_reference(ref))
+        if found is not None:
+            return found
+    return await sync_to_thread(read_out, ref, waypost, view, incarnation, as_of)
+
+
+def read_out(
+    ref: str, waypost: Waypost, view: View, incarnation: int | None = None, as_of: str | None = None
+) -> VersionOut:
+    """What `show_version` answers."""
     reference, time = read_reference(ref), read_time(as_of, "as_of")
+    if incarnation is None and time is None and (found := _find(waypost, view, reference)) is not None:
+        return found
     with reading(waypost.engine) as connection:
         version = read_version(connection, view, reference, incarnation=incarnation, as_of=time)
         serving = read_serving(connection, view, version.id) if version.deployed else []
     return version_out(version, serving)
+
+
+def _find(waypost: Waypost, view: View, reference: Reference) -> VersionOut | None:
+    """What nearly everybody asks for, with one statement; None where that does not tell all."""
+    version = find_version(waypost.engine, view, reference)
+    return None if version is None or version.deployed else version_out(version)
 
 
 @get("/diff", opt=READ, sync_to_thread=True)

@@ -13,7 +13,7 @@ from federation.catalogue.reader import read_model
 from federation.database import reading
 from federation.graph.subject import Action
 from federation.references import Reference, encode_part, parse
-from gateway.api.models import show_model, show_version
+from gateway.api.models import read_out, show_model
 from gateway.api.operations import (
     AliasIn,
     OperationOut,
@@ -53,9 +53,7 @@ def change_page(
     reference = read_reference(ref)
     whole = reference.version is reference.alias is reference.stage is None
     subject = (
-        answer(show_model)(ref, waypost, principal.view)
-        if whole
-        else answer(show_version)(ref, waypost, principal.view)
+        answer(show_model)(ref, waypost, principal.view) if whole else read_out(ref, waypost, principal.view)
     )
     with reading(waypost.engine) as connection:
         model = read_model(connection, principal.view, reference)

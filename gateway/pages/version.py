@@ -16,7 +16,7 @@ from federation.graph.rows import DamagedError
 from federation.graph.subject import UnknownSubjectError
 from federation.journal.query import JournalFilter, read_journal
 from federation.references import ReferenceSyntaxError, parse
-from gateway.api.models import show_diff, show_timeline, show_version
+from gateway.api.models import read_out, show_diff, show_timeline
 from gateway.api.out import DiffOut, EntryOut, VersionOut, entry_out
 from gateway.api.requests import OptionalIdent
 from gateway.api.snippets import show_snippets
@@ -42,9 +42,7 @@ def version_page(
 ) -> Response[Any]:
     """Everything about one version, by version, alias or stage."""
     view = principal.view
-    version, form = named(
-        request, ref, lambda text: answer(show_version)(text, waypost, view, incarnation, as_of)
-    )
+    version, form = named(request, ref, lambda text: read_out(text, waypost, view, incarnation, as_of))
     if form != "html":
         return listed(request, "", version, [version], form=form, title=version.ref)
     living = version.deleted_at is None

@@ -1,0 +1,90 @@
+"""The short way to a version finds what the reader finds, or leaves it to the reader; on both databases."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from federation import registries, schema
+from federation.access import EVERYTHING, NOTHING, View
+from federation.catalogue.lookup import find_version
+from federation.catalogue.origin import Origin
+from federation.catalogue.reader import read_version
+from federation.catalogue.writer import Writer
+from federation.database import open_engine, reading, writing
+from federation.references import parse
+from federation.registries import RegistrySpec
+from federation.stages import parse_rules
+from tests.federation.takings import model, registered, take, version
+
+MAY = datetime(2026, 5, 3, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    engine = open_engine(database)
+    schema.migrate(engine)
+    registry = registered(engine)
+    take(engine, registry, [model({"champion": "2"}), version(1), version(2, created_at=MAY)], MAY)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("view", [EVERYTHING, View.of([1]), View.of([1, 2, 3])])
+@pytest.mark.parametrize("ref", ["fraud/scorer:1", "fraud/scorer:2"])
+def test_it_finds_what_the_reader_finds(engine: Engine, view: View, ref: str) -> None:
+    with reading(engine) as connection:
+        assert find_version(engine, view, parse(ref)) == read_version(connection, view, parse(ref))
+
+
+@pytest.mark.parametrize("view", [NOTHING, View.of([2])])
+def test_what_is_hidden_is_not_found(engine: Engine, view: View) -> None:
+    assert find_version(engine, view, parse("fraud/scorer:1")) is None
+
+
+@pytest.mark.parametrize(
+    "ref",
+    ["fraud/scorer", "fraud/scorer@champion", "fraud/scorer@stage:production", "fraud/scorer:3", "fraud/x:1"],
+)
+def test_what_takes_more_than_a_name_is_left_to_the_reader(engine: Engine, ref: str) -> None:
+    assert find_version(engine, EVERYTHING, parse(ref)) is None
+
+
+def test_the_deleted_and_former_names_are_left_to_the_reader(engine: Engine) -> None:
+    with writing(engine) as connection:
+        registries.apply(
+            connection,
+            [RegistrySpec(name="scams", kind="memory", team="risk", former_names=("fraud",))],
+        )
+    assert find_version(engine, EVERYTHING, parse("fraud/scorer:1")) is None
+    assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is not None
+    with writing(engine) as connection:
+        writer = Writer(connection, Origin(1, "scams", parse_rules({}, {}), MAY))
+        writer.delete("version", [1])
+        writer.batch.append(connection)
+    assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is None
+
+
+@pytest.mark.parametrize("name", ["fraud", "unknown"])
+@pytest.mark.parametrize("selector", [":2", "", "@champion", "@stage:production", ":9"])
+def test_no_name_makes_sqlite_walk_the_registry(tmp_path: Path, name: str, selector: str) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'plans.db'}")
+    schema.migrate(engine)
+    take(engine, registered(engine), [model({"champion": "2"}), version(2)], MAY)
+    said: list[tuple[str, Any]] = []
+    event.listen(
+        engine, "before_cursor_execute", lambda _c, _r, text, values, *_: said.append((text, values))
+    )
+    with reading(engine) as connection, suppress(LookupError):
+        read_version(connection, EVERYTHING, parse(f"{name}/scorer{selector}"))
+    asked = [(text, values) for text, values in said if "FROM version" in text]
+    assert asked
+    with reading(engine) as connection:
+        for text, values in asked:
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all())
+            assert "version_of_model" in plan, plan
+    engine.dispose()
