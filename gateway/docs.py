@@ -93,7 +93,7 @@ def as_written(schema: dict[str, Any]) -> dict[str, Any]:
                 found["responses"] |= dict.fromkeys([*refusals, "default"], PROBLEM)
     for path, forms in FORMS.items():
         paths[path]["get"]["responses"]["200"]["content"] = {
-            form: {"schema": {"type": "string"}} for form in forms
+            form: {"schema": {"type": "object" if form.endswith("+json") else "string"}} for form in forms
         }
     paths["/api/v1/search"]["get"]["responses"]["200"]["links"] = {
         target: {"operationId": target, "parameters": {"path.ref": "$response.body#/hits/0/ref"}}
@@ -123,10 +123,11 @@ PROBLEM = {
     },
 }
 FORMS: Mapping[str, tuple[str, ...]] = {
+    "/api/v1/bom/{ref}": ("application/vnd.cyclonedx+json",),
     "/api/v1/audit/checkpoint": ("text/plain",),
     "/api/v1/audit/export": ("application/jsonl", "text/csv", "application/x-ndjson"),
 }
-"""What is answered where that is not JSON."""
+"""What is answered where that is no JSON of ours."""
 FROM_A_HIT = (
     "show_version",
     "show_timeline",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import given
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
@@ -63,15 +63,24 @@ def test_schemathesis(cases: int, seed: int, gateway: Served) -> list[str]:
 def test_schemathesis_walks(cases: int, seed: int, gateway: Served) -> list[str]:
     """Sequences of requests, each made of what an earlier one answered: what was found is changed and deleted."""
     schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json", timeout=30)
+    wrong: list[str] = []
 
     class Walk(schema.as_state_machine()):  # type: ignore[misc]  # made anew for each description
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
             return {"timeout": 60}
 
         def validate_response(self, response: Any, case: Any, *_: Any, **__: Any) -> None:
-            as_described(case, response)
+            try:
+                as_described(case, response)
+            except AssertionError as error:  # kept, not raised: Hypothesis would try to repeat what can't be
+                wrong.append(str(error))
 
-    return explore(Walk, cases, seed, stateful_step_count=STEPS)
+    # The gateway remembers the walks before, so that one may go on otherwise when it is tried again: that is no fault.
+    return wrong + [
+        line
+        for line in explore(Walk, cases, seed, stateful_step_count=STEPS, phases=[Phase.generate])
+        if not line.startswith("hypothesis.errors.Flaky")
+    ]
 
 
 def as_described(case: Any, response: Any) -> None:
