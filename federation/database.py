@@ -54,6 +54,10 @@ class UTCTime(TypeDecorator[datetime]):
         return None if value is None else moment(value)
 
 
+class UnwritableError(DatabaseError):
+    """The file of the database, or its folder, cannot be written by this user or on this disk."""
+
+
 def micros(value: datetime) -> int:
     """Whole microseconds since 1970. Naive times are a programming error."""
     if value.tzinfo is None:
@@ -176,10 +180,15 @@ def writing(engine: Engine, *, patience: float = PATIENCE) -> Iterator[Connectio
     Errors: `DatabaseBusyError`, `DatabaseError`.
     """
     options = {"writes": True, "patience": patience}
-    with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
-        if patience != PATIENCE and connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
-        yield connection
+    try:
+        with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
+            if patience != PATIENCE and connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
+            yield connection
+    except UnwritableError:
+        # SQLite opens what it may not write for reading, and such a connection never writes again.
+        engine.dispose()
+        raise
 
 
 @contextmanager
@@ -222,7 +231,7 @@ def translated() -> Iterator[None]:
             raise
         text = " ".join(str(origin).split())
         if any(mark in text for mark in UNWRITABLE):
-            raise DatabaseError(
+            raise UnwritableError(
                 f"the database cannot be opened for writing ({text[:160]}): give this user the right to write "
                 "the file and its folder, or change database.url"
             ) from error

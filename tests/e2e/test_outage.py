@@ -105,15 +105,34 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill(disk: Path) -> Path:
+    """A file that leaves no room for another page."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(b"\0" * 4096)
+    return filler
+
+
+def found(gateway: Served, model: str) -> bool:
+    """Whether a search, which must always answer, finds a model."""
+    answer = gateway.client.get("/search", params={"q": f"model:{model}"})
+    return bool(answer.raise_for_status().json()["total"])
+
+
+def register(gateway: Served, model: str) -> None:
+    """A new version, which the catalogue has when this returns."""
+    asked = gateway.client.post("/registries/r/versions", json={"model": model, "source": "s3://b/1"})
+    assert asked.status_code == 202
+    until(lambda: gateway.client.get(f"/versions/r/{model}:1").status_code == 200)
+
+
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         url = f"sqlite:///{disk / 'waypost.db'}"
         with served(tmp_path, config=CONFIG, database=url) as gateway:
             prepare(gateway)
-            filler = disk / "filler"
-            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(b"\0" * 4096)
+            filler = fill(disk)
             taken = 0  # what SQLite has set aside already holds a few more
             while tag(gateway, f"full-{taken}").status_code == 202:
                 taken += 1
@@ -124,3 +143,44 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
             until(lambda: all(one["state"] == "ok" for one in listed(gateway)))
             wanted = [one["wanted"]["tags"]["x"] for one in listed(gateway)]
             assert (wanted[0], len(set(wanted))) == ("after", len(wanted))
+
+
+def test_a_disk_that_is_full_of_other_things_than_the_index(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        config = f'[search]\npath = "{disk / "index"}"\n{CONFIG}'
+        with served(tmp_path, config=config) as gateway:
+            register(gateway, "before")
+            until(lambda: found(gateway, "before"))
+            filler = fill(disk)
+            register(gateway, "during")
+            log = tmp_path / "gateway.log"
+            until(lambda: log.read_text().count("follower cannot go on now") > 4)
+            assert found(gateway, "before")
+            assert not found(gateway, "during")
+            register(gateway, "meanwhile")
+            filler.unlink()
+            until(
+                lambda: found(gateway, "during") and found(gateway, "meanwhile") and found(gateway, "before")
+            )
+            assert "Traceback" not in log.read_text()
+
+
+def test_a_disk_that_became_read_only(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        url = f"sqlite:///{disk / 'waypost.db'}"
+        with served(tmp_path, config=CONFIG, database=url) as gateway:
+            prepare(gateway)
+        remounted(disk, "ro")
+        with served(tmp_path, config=CONFIG, database=url) as gateway:
+            assert value(gateway) == "before"
+            assert tag(gateway, "during").status_code == 503
+            log = tmp_path / "gateway.log"
+            until(lambda: "give this user the right to write" in log.read_text())
+            remounted(disk, "rw")
+            until(lambda: tag(gateway, "after").status_code == 202)
+            register(gateway, "after")  # through the worker, whose backend in memory is a new one
+            assert [one["wanted"]["tags"]["x"] for one in listed(gateway)] == ["after", "before"]
+
+
+def remounted(disk: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
