@@ -42,9 +42,10 @@ class Highlight:
     ranges: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Hit:
-    """One version, or with `group` "model" the best version of a model and how many `others` match besides.
+    """One version, or with `group` "model" the best version of a model and how many `others` match besides. Not
+    frozen only because making a frozen value of so many fields takes several times as long.
 
     `score` is between 0 and 1, `explanation` only there when asked for. Times are ISO 8601.
     """

@@ -14,14 +14,14 @@ from adapters import Lineage, ModelRecord, VersionRecord
 from federation import changes, tables
 from federation.access import EVERYTHING, View
 from federation.catalogue import codec
-from federation.catalogue.states import read_registries
+from federation.catalogue.states import registry_state
 from federation.database import now, reading
 from federation.graph import tables as declared
 from federation.graph.claims import Claim, claims
 from federation.references import Reference, ReferenceSyntaxError, encode_part, parse
 from federation.search.answer import Freshness
 from federation.search.document import Document
-from federation.search.engine import RegistryState
+from federation.search.engine import MOST_VIEWS, RegistryState
 from federation.search.follower import Affected
 
 AT_ONCE = 500
@@ -43,6 +43,11 @@ _LIVING = (
     .where(_model.deleted_at.is_(None))
     .order_by(_model.id, _version.id)
 )  # fmt: skip
+_STATES = select(
+    _registry.id, _registry.name, _registry.detached_at, _registry.failures, _registry.last_success_at,
+    _registry.sync_every, _registry.partial,
+).order_by(_registry.name)  # fmt: skip
+"""What `registry_state` needs, and no more: it is read every second in every process."""
 Declared = Mapping[tuple[str, str, str | None], Sequence[str]]
 """What people declared: by registry, model and version (None: all of them), the references needed."""
 
@@ -204,7 +209,8 @@ class FreshnessBoard:
 
     engine: Engine
     _until: float = field(default=0.0, init=False)
-    _states: list[RegistryState] = field(default_factory=list, init=False)
+    _states: dict[View, list[RegistryState]] = field(default_factory=dict, init=False)
+    """Those of views that were asked for; those of everything are always there."""
     _newest: int = field(default=0, init=False)
     _due: int = field(default=0, init=False)
     _lacking: tuple[int, frozenset[int]] = field(default=(-1, frozenset()), init=False)
@@ -217,7 +223,12 @@ class FreshnessBoard:
                 if time.monotonic() >= self._until:
                     self._read()
         states = self._states
-        return states if view.registry_ids is None else [state for state in states if view.sees(state.id)]
+        found = states.get(view)
+        if found is None:
+            found = [state for state in states[EVERYTHING] if view.sees(state.id)]
+            if len(states) < MOST_VIEWS:
+                states[view] = found
+        return found
 
     def behind(self, view: View, position: int) -> bool:
         """Whether an index at this position lacks changes of a view's registries that are older than a second."""
@@ -234,12 +245,15 @@ class FreshnessBoard:
 
     def _read(self) -> None:
         with reading(self.engine) as connection:
-            found = read_registries(connection, EVERYTHING, now())
+            at = now()
+            states = [
+                RegistryState(row.id, _freshness(row.name, registry_state(row, at), row.last_success_at))
+                for row in connection.execute(_STATES)
+            ]
             self._due, self._newest = self._newest, changes.newest(connection)
         self._lacking = (-1, frozenset())
-        self._states = [
-            RegistryState(one.id, _freshness(one.name, one.state, one.last_success_at)) for one in found
-        ]
+        if self._states.get(EVERYTHING) != states:
+            self._states = {EVERYTHING: states}
         self._until = time.monotonic() + FRESH_SECONDS
 
 

@@ -2,8 +2,9 @@
 tier."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import chain
 from typing import Literal, TypeAlias
 
 import tantivy
@@ -215,54 +216,56 @@ class Compiler:
     index: tantivy.Index
     searcher: tantivy.Searcher
     stale: frozenset[int]
+    _made: dict[tuple[object, ...], Query] = field(default_factory=dict)
+    _frequent: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def matching(self, node: PlanNode, text: str) -> Query:
         """Everything that the query finds."""
-        query = self.clause(node, "all", reach="open")
-        names = self._whole(node, text)
-        return query if names is None else any_of([query, names])
+        found = self._made.get((node, text))
+        if found is None:
+            query = self.clause(node, "all", reach="open")
+            names = self._whole(node, text)
+            found = self._made[node, text] = query if names is None else any_of([query, names])
+        return found
 
-    def tiers(self, node: PlanNode, text: str) -> list[Tier]:
-        """Best first; a hit belongs to the first that it matches. The last one matches everything that the query
-        finds and the others do not."""
+    def tiers(self, node: PlanNode, text: str) -> Iterator[Tier]:
+        """Best first, each made when it is asked for; a hit belongs to the first that it matches. The last one
+        matches everything that the query finds and the others do not."""
         if not any(True for _ in positive_slots(node)):
-            return [Tier(1.0, "matches", self.matching(node, text), words=False)]
-        tiers = list(self._name_tiers(node, text))
+            yield Tier(1.0, "matches", self.matching(node, text), words=False)
+            return
+        steps = chain(self._name_tiers(node, text), self._other_tiers(node, text))
+        for index, (why, query) in enumerate(steps):
+            yield Tier(round(2.0**-index, 9), why, query)
+
+    def _other_tiers(self, node: PlanNode, text: str) -> Iterator[tuple[str, Query]]:
         slots = list(slots_of(node))
         near = self.clause(node, "near", reach="open")
-        tiers.extend(
-            self._tier(f"{count} of {len(slots)} words in the name", _most(self, near, slots, count))
-            for count in range(len(slots) - 1, max(len(slots) - 1 - MAX_STEPS, 0), -1)
-        )
-        tiers.append(
-            self._tier("in a tag, team, stage or another property", self.clause(node, "near", reach="own"))
-        )
-        tiers.append(self._tier("in another word for a property", near))
-        tiers.append(self._tier("in the description", self.matching(node, text)))
-        return [replace(tier, weight=round(2.0**-index, 9)) for index, tier in enumerate(tiers)]
+        for count in range(len(slots) - 1, max(len(slots) - 1 - MAX_STEPS, 0), -1):
+            yield f"{count} of {len(slots)} words in the name", _most(self, near, slots, count)
+        yield "in a tag, team, stage or another property", self.clause(node, "near", reach="own")
+        yield "in another word for a property", near
+        yield "in the description", self.matching(node, text)
 
-    def _tier(self, why: str, query: Query) -> Tier:
-        return Tier(0.0, why, query)
-
-    def _name_tiers(self, node: PlanNode, text: str) -> Iterator[Tier]:
+    def _name_tiers(self, node: PlanNode, text: str) -> Iterator[tuple[str, Query]]:
         exact = self.clause(node, "name", reach="own")
         squeezed = _squeezed_text(node, text)
         corrected = any(slot.corrected for slot in slots_of(node))
         words = [slot.word for slot in slots_of(node)]
         if squeezed:
-            yield self._tier("the name is this", self.one_of("whole", [squeezed]))
+            yield "the name is this", self.one_of("whole", [squeezed])
             if corrected:
-                yield self._tier("the name is this but for a typo", typo("whole", squeezed))
-            yield self._tier("the name begins with this", all_of(self._in_order(["", *words])))
+                yield "the name is this but for a typo", typo("whole", squeezed)
+            yield "the name begins with this", all_of(self._in_order(["", *words]))
         if len(words) > 1:
-            yield self._tier("in the name, in this order", all_of([exact, *self._in_order(words)]))
-        yield self._tier("in the name", exact)
-        yield self._tier("in another word for the name", self.clause(node, "name", reach="same"))
-        yield self._tier("at the beginning of a word of the name", self.clause(node, "name", reach="open"))
+            yield "in the name, in this order", all_of([exact, *self._in_order(words)])
+        yield "in the name", exact
+        yield "in another word for the name", self.clause(node, "name", reach="same")
+        yield "at the beginning of a word of the name", self.clause(node, "name", reach="open")
 
     def _in_order(self, words: Sequence[str]) -> list[Query]:
         """The words in the order typed; the empty one stands for the beginning."""
-        return [term("order", pair) for pair in dict.fromkeys(map(ordered, words, words[1:]))]
+        return [self.one_of("order", [pair]) for pair in dict.fromkeys(map(ordered, words, words[1:]))]
 
     def _whole(self, node: PlanNode, text: str) -> Query | None:
         squeezed = _squeezed_text(node, text)
@@ -306,19 +309,26 @@ class Compiler:
         return self._in(slot, field, reach)
 
     def _in(self, slot: Slot, field: TextField, reach: Reach) -> Query:
+        """One way of reading a slot is one query, however often it is asked for, so that tiers which say the same
+        can be told by it."""
         ways = slot.ways[: slot.own] if reach == "own" else slot.ways
         words = [word for way in ways if len(way) == 1 for word in (way[0], joined(way[0]))]
         longer: list[str] | None = []
         if slot.open and reach == "open":
             longer = self._longer(field, slot.word)
-        queries = [self.one_of(field, [*words, *(longer or ())])]
-        queries.extend(all_of([term(field, word) for word in way]) for way in ways if len(way) > 1)
-        if longer is None:
-            queries.append(prefix(field, slot.word))
-        if slot.corrected:
-            queries.append(typo(field, slot.word))
-            queries.append(typo(field, joined(slot.word)))
-        return any_of(queries)
+        held = tuple(word for word in dict.fromkeys([*words, *(longer or ())]) if self._holds(field, word))
+        runs = tuple(way for way in ways if len(way) > 1 and all(self._holds(field, word) for word in way))
+        begins = slot.word if longer is None else None
+        wrong = slot.word if slot.corrected else None
+        key = (field, held, runs, begins, wrong)
+        found = self._made.get(key)
+        if found is None:
+            queries = [term(field, word) for word in held]
+            queries.extend(all_of([term(field, word) for word in way]) for way in runs)
+            queries.extend([] if begins is None else [prefix(field, begins)])
+            queries.extend([] if wrong is None else [typo(field, wrong), typo(field, joined(wrong))])
+            found = self._made[key] = any_of(queries)
+        return found
 
     def one_of(self, field: str, words: Sequence[str]) -> Query:
         """Documents with one of these words; what no document holds is not looked for."""
@@ -326,7 +336,10 @@ class Compiler:
         return any_of([term(field, word) for word in held])
 
     def _holds(self, field: str, word: str) -> bool:
-        return self.searcher.doc_freq(field, word) > 0
+        known = self._frequent.get((field, word))
+        if known is None:
+            known = self._frequent[field, word] = self.searcher.doc_freq(field, word) > 0
+        return known
 
     def _longer(self, field: str, word: str) -> list[str] | None:
         """The words that begin with this one, None for too many to list: the engine walks them more slowly than it
@@ -448,6 +461,8 @@ def everything() -> Query:
 
 def all_of(queries: Sequence[Query]) -> Query:
     """What all of them match."""
+    if any(query is NOTHING for query in queries):
+        return NOTHING
     return (
         queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Must, query) for query in queries])
     )
@@ -455,13 +470,14 @@ def all_of(queries: Sequence[Query]) -> Query:
 
 def any_of(queries: Sequence[Query]) -> Query:
     """What one of them matches."""
-    if not queries:
+    some = [query for query in queries if query is not NOTHING]
+    if not some:
         return NOTHING
-    return (
-        queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, query) for query in queries])
-    )
+    return some[0] if len(some) == 1 else Query.boolean_query([(Occur.Should, query) for query in some])
 
 
 def without(query: Query, excluded: Query) -> Query:
     """What the one matches and the other does not."""
+    if query is NOTHING or excluded is NOTHING:
+        return query
     return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, excluded)])

@@ -1,14 +1,14 @@
 """Answers searches: what matches inside a view, best first, grouped, counted, explained."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import get_args
 
-from tantivy import FieldType, Query
+from tantivy import DocAddress, FieldType, Query
 
 from federation.access import View
 from federation.search import clauses, cursor, facets, folder, language, ranking, schema
@@ -28,15 +28,20 @@ from federation.search.cursor import Position
 from federation.search.facets import Counts
 from federation.search.folder import Generation, IndexMissingError
 from federation.search.highlight import Marker, one_slip
-from federation.search.order import BROWSE, RANK, Key, Leg, Reader, Row
+from federation.search.order import BROWSE, RANK, Key, Leg, Legs, Reader, Row
 from federation.search.suggest import Vocabulary, suggest
 from federation.search.synonyms import Synonyms
 from federation.search.words import fold, parts, spans
 
 LITTLE = 3
 """A word that finds fewer documents than this in the view may have been mistyped."""
+MORE, MORE_BY_METRIC = 3, 10
+"""So many versions are read at once for each model wanted: one more search costs more than some more rows, most of all
+by a metric, where the versions of a model stand close together."""
 MAX_BATCH = 5_000
 MAX_SUGGEST = 500
+MOST_VIEWS = 64
+"""Of so many views it is kept what an answer says of their registries."""
 UNREADABLE = frozenset({"partial", "failing", "never"})
 
 
@@ -49,19 +54,39 @@ class RegistryState:
 
 
 @dataclass(frozen=True, slots=True)
+class _Covered:
+    """What an answer says of the registries of a view, as it follows from `states`."""
+
+    states: Sequence[RegistryState]
+    freshness: tuple[Freshness, ...]
+    stale: frozenset[int]
+    unread: bool
+
+    @classmethod
+    def of(cls, states: Sequence[RegistryState]) -> "_Covered":
+        return cls(
+            states,
+            tuple([one.freshness for one in states]),
+            frozenset([one.id for one in states if one.freshness.state == "stale"]),
+            any(one.freshness.state in UNREADABLE for one in states),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _State:
-    """One opened state of the index, with the ids of the registries that it holds."""
+    """One opened state of the index, with the registries that it holds."""
 
     reader: Reader
     position: int
+    registries: facets.Registries
     registry_ids: frozenset[int]
 
 
 class Search:
     """The reading side of the index in a folder; one per process, used by many threads.
 
-    `registries` gives the registries of a view and their freshness; `behind` says whether an index at a position
-    lacks what a view should find by now.
+    `registries` gives the registries of a view and their freshness, the same sequence for as long as they are the
+    same; `behind` says whether an index at a position lacks what a view should find by now.
     """
 
     def __init__(
@@ -77,6 +102,7 @@ class Search:
         self.synonyms = synonyms
         self._generation: Generation | None = None
         self._state: _State | None = None
+        self._covered: dict[View, _Covered] = {}
         self._lock = threading.Lock()
         language.parse("")
 
@@ -97,9 +123,8 @@ class Search:
             index = self._generation.index
             index.reload()
             searcher = index.searcher()
-            held = searcher.terms_with_prefix("meta", schema.HOLDS_REGISTRY)
-            ids = frozenset(int(term.removeprefix(schema.HOLDS_REGISTRY)) for term, _ in held)
-            self._state = _State(Reader(index, searcher), folder.position(searcher), ids)
+            held = schema.registries(searcher)
+            self._state = _State(Reader(index, searcher), folder.position(searcher), held, frozenset(held))
 
     @property
     def position(self) -> int:
@@ -121,18 +146,16 @@ class Search:
         columns = facets.columns(request.facets)
         sort = read_sort(request.sort)
         position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
-        registries = self._registries(view)
-        covered = tuple(registry.freshness for registry in registries)
+        covered = self._covers(view)
         state = self._state
         if state is None:
-            return SearchAnswer(query=request.q, partial=True, registries=covered)
-        stale = frozenset(one.id for one in registries if one.freshness.state == "stale")
+            return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
         planned = clauses.plan(tree, self.synonyms, len(request.q))
         run = _Run(
             state,
             view,
             request,
-            Compiler(state.reader.index, state.reader.searcher, stale),
+            Compiler(state.reader.index, state.reader.searcher, covered.stale),
             planned,
             columns,
             sort,
@@ -141,14 +164,23 @@ class Search:
             with folder.engine_errors():
                 answer = run.answer(position)
         except IndexMissingError:
-            return SearchAnswer(query=request.q, partial=True, registries=covered)
-        unread = any(freshness.state in UNREADABLE for freshness in covered)
-        partial = unread or self._behind(view, state.position)
+            return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
+        partial = covered.unread or self._behind(view, state.position)
         return SearchAnswer(
             query=request.q, total=answer.counts.total, models=answer.counts.models, hits=answer.hits,
             facets=answer.counts.facets, corrections=answer.corrections, next_cursor=answer.next_cursor,
-            partial=partial, registries=covered,
+            partial=partial, registries=covered.freshness,
         )  # fmt: skip
+
+    def _covers(self, view: View) -> _Covered:
+        """Worked out again when the states are others, which they are once a second, not at every search."""
+        states = self._registries(view)
+        known = self._covered.get(view)
+        if known is None or known.states is not states:
+            if len(self._covered) >= MOST_VIEWS:
+                self._covered.clear()
+            known = self._covered[view] = _Covered.of(states)
+        return known
 
     def suggest(self, view: View, text: str) -> list[Suggestion]:
         """Completions for a query being typed; none while there is no index."""
@@ -226,12 +258,18 @@ class _Run:
         plan, counts = self._counted(corrected)
         if position is None and counts.total < LITTLE:
             corrected, plan, counts = self._forgiving(plan, counts)
-        legs = self._legs(plan)
+        legs = Legs(self._legs(plan))
         rows, more = self._rows(legs, position, counts.total)
         slots = [*clauses.positive_slots(plan), *map(clauses.as_slot, clauses.phrases(plan))]
-        others = self._others(plan, rows, counts)
+        addresses = self.state.reader.addresses([row for _, row in rows])
+        others = self._others(plan, rows, addresses, counts)
         marker = Marker.of(slots)
-        hits = tuple(self._hit(legs[leg], row, slots, marker, others) for leg, row in rows)
+        hits = tuple(
+            [
+                self._hit(legs[leg], row, address, slots, marker, others)
+                for (leg, row), address in zip(rows, addresses, strict=True)
+            ]
+        )
         after = None
         if more:
             leg, row = rows[-1]
@@ -246,7 +284,7 @@ class _Run:
     def _counted(self, corrected: frozenset[str]) -> tuple[PlanNode, Counts]:
         plan = clauses.with_corrections(self.plan, corrected) if corrected else self.plan
         query = self._bounded(self.compiler.matching(plan, self.request.q))
-        return plan, facets.count(self.state.reader.searcher, query, self.columns)
+        return plan, facets.count(self.state.reader.searcher, query, self.columns, self.state.registries)
 
     def _forgiving(self, plan: PlanNode, counts: Counts) -> tuple[frozenset[str], PlanNode, Counts]:
         """The words that find little in the view may have a typo; if nothing is found, all of them may."""
@@ -265,10 +303,10 @@ class _Run:
 
     # --- in which order -----------------------------------------------------------------------------
 
-    def _legs(self, plan: PlanNode) -> list[Leg]:
-        matching = self.compiler.matching(plan, self.request.q)
+    def _legs(self, plan: PlanNode) -> Iterable[Leg]:
         if self.sort.field == "relevance":
-            return list(self._relevance(plan))
+            return self._relevance(plan)
+        matching = self.compiler.matching(plan, self.request.q)
         if self.sort.field == "metric":
             field = schema.column("m", self.sort.metric)
             having = Query.exists_query(field)
@@ -284,36 +322,37 @@ class _Run:
         }[self.sort.field]
         return [Leg(self._bounded(matching), (column, *RANK))]
 
-    def _relevance(self, plan: PlanNode) -> Iterable[Leg]:
+    def _relevance(self, plan: PlanNode) -> Iterator[Leg]:
+        """A tier that says the same as an earlier one finds nothing, but keeps its number."""
         earlier: list[Query] = []
         for tier in self.compiler.tiers(plan, self.request.q):
-            query = clauses.without(tier.query, clauses.any_of(earlier)) if earlier else tier.query
+            again = any(tier.query is query for query in earlier)
+            query = clauses.NOTHING if again else clauses.without(tier.query, clauses.any_of(earlier))
             yield Leg(self._bounded(query), RANK if tier.words else BROWSE, tier.weight, tier.why)
-            earlier.append(tier.query)
+            if not again and tier.query is not clauses.NOTHING:
+                earlier.append(tier.query)
 
-    def _rows(
-        self, legs: Sequence[Leg], start: Position | None, total: int
-    ) -> tuple[list[tuple[int, Row]], bool]:
+    def _rows(self, legs: Legs, start: Position | None, total: int) -> tuple[list[tuple[int, Row]], bool]:
         """The rows of one page, each with its leg, and whether there are more."""
         limit = self.request.limit
         leg, after = (start.leg, start.values) if start else (0, None)
-        if start and not (leg < len(legs) and legs[leg].takes(start.values)):
+        if start and not legs.take(leg, start.values):
             raise SearchError("cursor", "The cursor is damaged: begin again without it.")
         rows: list[tuple[int, Row]] = []
         seen: set[int] = set()
-        read, batch = 0, limit + 1 if self.request.group == "version" else 2 * limit
-        while leg < len(legs) and len(rows) <= limit and read < total:
+        more = MORE_BY_METRIC if self.sort.field == "metric" else MORE
+        read, batch = 0, limit + 1 if self.request.group == "version" else more * limit
+        while len(rows) <= limit and read < total and legs.reach(leg):
             found = self.state.reader.rows(legs[leg], after, batch)
             read += len(found)
             rows += [(leg, row) for row in self._fresh(found, seen, legs, start)]
-            finished = len(found) < batch
-            leg, after = (leg + 1, None) if finished else (leg, found[-1].values)
-            batch = min(2 * batch, MAX_BATCH)
+            if len(found) < batch:
+                leg, after = leg + 1, None
+            else:
+                after, batch = found[-1].values, min(2 * batch, MAX_BATCH)
         return rows[:limit], len(rows) > limit
 
-    def _fresh(
-        self, rows: list[Row], seen: set[int], legs: Sequence[Leg], start: Position | None
-    ) -> Iterable[Row]:
+    def _fresh(self, rows: list[Row], seen: set[int], legs: Legs, start: Position | None) -> Iterable[Row]:
         if self.request.group == "version":
             yield from rows
             return
@@ -325,9 +364,9 @@ class _Run:
                 seen.add(row.model)
                 yield row
 
-    def _shown_before(self, models: set[int], legs: Sequence[Leg], start: Position) -> set[int]:
+    def _shown_before(self, models: set[int], legs: Legs, start: Position) -> set[int]:
         """Which of these models have a version at the cursor or before it: an earlier page showed them."""
-        earlier = [leg.query for leg in legs[: start.leg]]
+        earlier = [leg.query for leg in legs.before(start.leg)]
         before = clauses.any_of([*earlier, self.state.reader.before(legs[start.leg], start.values)])
         return set(self._per_model(before, models))
 
@@ -343,17 +382,31 @@ class _Run:
 
     # --- what a hit says ----------------------------------------------------------------------------
 
-    def _others(self, plan: PlanNode, rows: Sequence[tuple[int, Row]], counts: Counts) -> Mapping[int, int]:
+    def _others(
+        self,
+        plan: PlanNode,
+        rows: Sequence[tuple[int, Row]],
+        addresses: Sequence[DocAddress],
+        counts: Counts,
+    ) -> Mapping[int, int]:
         if self.request.group == "version" or not rows or counts.total == counts.models:
             return {}
-        query = self._bounded(self.compiler.matching(plan, self.request.q))
+        if counts.whole:
+            siblings = self.state.reader.searcher.fast_field_values("siblings", list(addresses))
+            return {row.model: int(held or 0) for (_, row), held in zip(rows, siblings, strict=True)}
+        query = self.compiler.matching(plan, self.request.q)  # who sees a model sees all its versions
         return self._per_model(query, {row.model for _, row in rows})
 
     def _hit(
-        self, leg: Leg, row: Row, slots: Sequence[Slot], marker: Marker, others: Mapping[int, int]
+        self,
+        leg: Leg,
+        row: Row,
+        address: DocAddress,
+        slots: Sequence[Slot],
+        marker: Marker,
+        others: Mapping[int, int],
     ) -> Hit:
-        reader = self.state.reader
-        stored = schema.read_stored(reader.searcher.doc(reader.address(row)))
+        stored = schema.read_stored(self.state.reader.searcher.doc(address))
         prior = ranking.prior_of_rank(int(row.values[-2]))
         found = marker.highlights(stored)
         explanation = None

@@ -1,5 +1,6 @@
 """Totals and counts over a whole result, exact, in one pass of the engine."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +8,25 @@ from typing import Any
 from tantivy import Query, Searcher
 
 from federation.search.answer import MAX_FACETS, FacetValue, SearchError
-from federation.search.schema import FACETS, MODEL_SUM, column
+from federation.search.schema import FACETS, LEAD, MODEL_SUM, OF_REGISTRY, column
 
 MAX_VALUES = 100
 EVERY_BUCKET = 60_000
 
 
+Registries = Mapping[int, tuple[str, str]]
+"""Name and team of the registries in an index, by id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`total` documents of `models` models; facet values most frequent first."""
+    """`total` documents of `models` models; facet values most frequent first. `whole`: each model with all its
+    versions or with none."""
 
     total: int
     models: int
     facets: Mapping[str, tuple[FacetValue, ...]]
+    whole: bool
 
 
 def columns(facets: Sequence[str]) -> dict[str, str]:
@@ -38,24 +45,41 @@ def columns(facets: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def count(searcher: Searcher, query: Query, facets: Mapping[str, str]) -> Counts:
+def count(searcher: Searcher, query: Query, facets: Mapping[str, str], registries: Registries) -> Counts:
     """Counts documents and models, and the values of each facet."""
     asked: dict[str, Any] = {
         f"facet {name}": {"terms": {"field": held, "size": MAX_VALUES, "segment_size": EVERY_BUCKET}}
         for name, held in facets.items()
+        if name not in OF_REGISTRY
     }
-    asked["lead"] = {"value_count": {"field": "lead"}}
+    if any(name in OF_REGISTRY for name in facets):
+        asked["registries"] = {"terms": {"field": "registry", "size": EVERY_BUCKET}}
     asked["sum"] = {"stats": {"field": MODEL_SUM}}
     answer = searcher.aggregate(query, asked)
-    total, leads = int(answer["sum"]["count"]), int(answer["lead"]["value"])
-    whole = not answer["sum"]["sum"]
-    models = leads if whole else _distinct(searcher, query, total)
-    return Counts(total, models, {name: _values(answer[f"facet {name}"]["buckets"]) for name in facets})
+    total = int(answer["sum"]["count"])
+    models, rest = divmod(int(answer["sum"]["sum"] or 0), LEAD)
+    return Counts(
+        total,
+        models if rest == 0 else _distinct(searcher, query, total),
+        {name: _facet(answer, name, registries) for name in facets},
+        whole=rest == 0,
+    )
 
 
-def _values(buckets: Sequence[Mapping[str, Any]]) -> tuple[FacetValue, ...]:
-    found = [FacetValue(str(bucket["key"]), int(bucket["doc_count"])) for bucket in buckets]
-    return tuple(sorted(found, key=lambda value: (-value.count, value.value)))
+def _facet(answer: Mapping[str, Any], name: str, registries: Registries) -> tuple[FacetValue, ...]:
+    if name not in OF_REGISTRY:
+        buckets = answer[f"facet {name}"]["buckets"]
+        return _values({str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets})
+    index, counts = OF_REGISTRY.index(name), Counter[str]()
+    for bucket in answer["registries"]["buckets"]:
+        counts[registries[int(bucket["key"])][index]] += int(bucket["doc_count"])
+    counts.pop("", None)
+    return _values(counts)
+
+
+def _values(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
+    ordered = sorted(counts.items(), key=lambda value: (-value[1], value[0]))
+    return tuple([FacetValue(value, count) for value, count in ordered[:MAX_VALUES]])
 
 
 def _distinct(searcher: Searcher, query: Query, total: int) -> int:

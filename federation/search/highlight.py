@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from federation.search.answer import Highlight
@@ -23,25 +24,26 @@ class Marker:
     def of(cls, slots: Iterable[Slot]) -> "Marker":
         """The marker of a query's words."""
         known = list(slots)
-        return cls(
-            frozenset(word for slot in known for way in slot.ways for word in way),
-            tuple(slot.word for slot in known if slot.open),
-            frozenset(slot.word for slot in known if slot.corrected),
-        )
+        words = frozenset(word for slot in known for way in slot.ways for word in way)
+        fuzzy = frozenset(slot.word for slot in known if slot.corrected)
+        return cls(words, tuple(slot.word for slot in known if slot.open), fuzzy)
 
     def highlights(self, stored: Mapping[str, Any]) -> tuple[Highlight, ...]:
         """The texts of a hit in which a word was found: its name and title, tags, the description."""
         texts = [("model", stored["model"]), ("title", stored["title"])]
         texts += [(f"tag.{key}", value) for key, value in sorted(stored["tags"].items())]
         texts.append(("description", stored["description"]))
-        found = (self._highlight(field, text) for field, text in texts if text and self._may_stand_in(text))
-        return tuple(highlight for highlight in found if highlight.ranges)
+        found = [self._highlight(field, text) for field, text in texts if text and self._may_stand_in(text)]
+        return tuple([highlight for highlight in found if highlight.ranges])
 
     def _may_stand_in(self, text: str) -> bool:
         if self.fuzzy:
             return True
         folded = fold(text)
-        return any(word in folded for word in self.words)
+        for word in self.words:  # noqa: SIM110  asked of every text of every hit: a generator costs more than it saves
+            if word in folded:
+                return True
+        return False
 
     def _highlight(self, field: str, text: str) -> Highlight:
         ranges: list[tuple[int, int]] = []
@@ -78,10 +80,13 @@ def _clip(found: Highlight) -> Highlight:
     return Highlight(found.field, text, tuple(inside))
 
 
+@lru_cache(16_384)
 def one_slip(left: str, right: str) -> bool:
     """Whether two words differ by one letter too many, too few, wrong, or two neighbours swapped."""
     if left == right or abs(len(left) - len(right)) > 1:
         return left == right
+    if len(left) > 2 and left[:1] != right[:1] and left[-1:] != right[-1:]:
+        return False  # one slip leaves the first letter or the last where it was
     at = next(
         (index for index, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None
     )

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import MAXYEAR, UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, cast, get_args
 
@@ -61,8 +61,9 @@ _MEANING = {
 _LIKE_A_QUALIFIER = re.compile(r"([A-Za-z_]+)(\.[^\s:\"()/]+)?:(?!\d+$|/)")
 
 
+@lru_cache(1_024)
 def parse(text: str) -> Node:
-    """The tree of a query.
+    """The tree of a query. Trees are frozen and kept: what is searched once is searched again, by page and by facet.
 
     Raises:
         QuerySyntaxError: with the offset of the mistake in `text` and what was expected there.

@@ -10,10 +10,10 @@ after the values of the last hit, not after a count.
 import math
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, TypeAlias
+from itertools import groupby, islice
+from typing import Any, NamedTuple, TypeAlias
 
 import tantivy
 from tantivy import DocAddress, FieldType, Order, Query, Searcher
@@ -45,6 +45,8 @@ class Key:
 TIE = Key("tie", FieldType.Unsigned)
 RANK = (Key("rank", FieldType.Unsigned), TIE)
 MODEL = Key("model", FieldType.Unsigned)
+MANY_VERSIONS = 2_000
+"""So many versions of the models of a page are looked through at once."""
 BROWSE = (Key("browse", FieldType.Unsigned), TIE)
 
 
@@ -62,8 +64,31 @@ class Leg:
         return len(values) == len(self.keys) and all(map(Key.takes, self.keys, values))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Legs:
+    """The legs of an order, made as far as a page reaches: most pages end in one of the first."""
+
+    def __init__(self, coming: Iterable[Leg]) -> None:
+        self._coming = iter(coming)
+        self._made: list[Leg] = []
+
+    def reach(self, index: int) -> bool:
+        """Whether there is a leg of this number."""
+        self._made += islice(self._coming, max(index + 1 - len(self._made), 0))
+        return index < len(self._made)
+
+    def __getitem__(self, index: int) -> Leg:
+        return self._made[index]
+
+    def before(self, index: int) -> Sequence[Leg]:
+        """The legs that stand before that of this number."""
+        return self._made[:index]
+
+    def take(self, index: int, values: Values) -> bool:
+        """Whether these could be the values of a place in the leg of this number."""
+        return self.reach(index) and self[index].takes(values)
+
+
+class Row(NamedTuple):
     """One match: where it stands in its leg, its model, and how to read it, where that is known."""
 
     values: Values
@@ -80,6 +105,8 @@ class Reader:
 
     def rows(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
         """At most `limit` matches of a leg, in order, those after a position."""
+        if leg.query is clauses.NOTHING:
+            return []
         if leg.keys[0].kind == FieldType.Json:
             return self._by_number(leg, after, limit)
         found = self._page(leg.query, leg.keys, after, limit)
@@ -134,26 +161,28 @@ class Reader:
         return result.hits
 
     def _by_number(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
-        """By a number in a JSON column, which only an aggregation can sort by. The number itself is read off the
-        sort value: asked for as a field it makes the engine panic where a segment has no such column."""
+        """By a number in a JSON column, which only an aggregation can sort by. Everything is read off the sort values:
+        what is asked for as a field is fetched for every match, and panics where a segment has no such column."""
         query = leg.query
         if after is not None:
             query = clauses.without(query, self.before(leg, after))
-        order = [{key.field: "desc" if key.descending else "asc"} for key in leg.keys]
-        wanted = {"size": limit, "sort": order, "docvalue_fields": [key.field for key in (*RANK, MODEL)]}
-        hits = self.searcher.aggregate(query, {"top": {"top_hits": wanted}})["top"]["hits"]
-        return [self._numbered(hit["sort"][0], hit["docvalue_fields"]) for hit in hits]
+        order = [{key.field: "desc" if key.descending else "asc"} for key in (*leg.keys, MODEL)]
+        asked = {"top": {"top_hits": {"size": limit, "sort": order}}}
+        hits = self.searcher.aggregate(query, asked)["top"]["hits"]
+        return [_numbered(*hit["sort"]) for hit in hits]
 
-    def _numbered(self, sort_value: int, columns: Mapping[str, list[int]]) -> Row:
-        rank, tie, model = (columns[key.field][0] for key in (*RANK, MODEL))
-        return Row((_number(sort_value), rank, tie), model, None)
+    def addresses(self, rows: Sequence[Row]) -> list[DocAddress]:
+        """How to read these matches; those sorted by a number have to be looked up, all at once."""
+        unknown = [row for row in rows if row.address is None]
+        if not unknown:
+            return [row.address for row in rows if row.address is not None]
+        models = clauses.any_of([clauses.term("model", id_) for id_ in {row.model for row in unknown}])
+        found = dict(self._top(models, TIE, MANY_VERSIONS))
+        return [row.address or found.get(row.values[-1]) or self._address(row) for row in rows]
 
-    def address(self, row: Row) -> DocAddress:
-        """How to read a match; sorted by a number it has to be looked up."""
-        if row.address is not None:
-            return row.address
+    def _address(self, row: Row) -> DocAddress:
         same = clauses.all_of([clauses.term("model", row.model), self.equal(TIE, row.values[-1])])
-        return self.searcher.search(same, limit=1, count=False).hits[0][1]
+        return self._top(same, TIE, 1)[0][1]
 
     def equal(self, key: Key, value: Any) -> Query:
         """Documents with this value."""
@@ -197,6 +226,10 @@ class Reader:
 
 def _known(value: int | float | bool | None) -> int | float:
     return 0 if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _numbered(number: int, rank: int, tie: int, model: int) -> Row:
+    return Row((_number(number), rank, tie), model, None)
 
 
 def _number(ordered: int) -> float:

@@ -23,18 +23,21 @@ from federation.search import ranking
 from federation.search.document import Document
 from federation.search.words import chunks, fold, name_order, name_words, text_words, whole_names
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SEPARATOR = "\x1f"
 FACETS = {
     "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",
     "license": "license", "type": "type",
 }  # fmt: skip
+OF_REGISTRY = ("registry", "team")
+"""Facets that every document of a registry has the same value of: counted by the registry's id."""
 MODEL_SUM = "delta"
-"""Each version has a random number; the first of a model (`lead` is 1 there and nowhere else) has its own less the
-sum of them all. So the sum over a result is zero where it holds all or none of each model (but for a chance of 2⁻³¹),
-and then the models are as many as the leads."""
+"""Each version has a random number of 31 bits; the first of a model has its own less the sum of them all, and `LEAD`.
+So the sum over a result that holds all or none of each model is `LEAD` times the number of models, and over any other
+it is no multiple of it (but for a chance of 2⁻³⁴)."""
+LEAD = 1 << 34
 HOLDS_REGISTRY = "registry "
-"""Before the id of each registry that the index holds documents of, in `meta`."""
+"""In `meta`, before the id of each registry that the index holds documents of; after it, as JSON, its name and team."""
 MAX_VALUE = 400
 MAX_NUMBER = 1e300
 
@@ -49,11 +52,12 @@ def schema() -> tantivy.Schema:
     for name in ("whole", "facts", "meta", "spelled"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in (*FACETS.values(), "sort_name"):
-        builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
+        is_fast = name not in (FACETS[facet] for facet in OF_REGISTRY)
+        builder.add_text_field(name, fast=is_fast, tokenizer_name="raw", index_option="basic")
     builder.add_json_field("data", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_unsigned_field("registry", fast=True, indexed=True)
     builder.add_unsigned_field("model", fast=True, indexed=True)
-    for name in ("rank", "browse", "tie", "lead"):
+    for name in ("rank", "browse", "tie", "siblings"):
         builder.add_unsigned_field(name, fast=True)
     for name in ("delta", "created", "updated"):
         builder.add_integer_field(name, fast=True)
@@ -72,15 +76,15 @@ def encode(documents: Iterable[Document]) -> Iterator[tantivy.Document]:
             engine = _encode_one(document, reference, tie)
             if document is versions[0]:
                 _add_lead(engine, versions)
-                number -= sum(numbers)
+                number += LEAD - sum(numbers)
             engine.add_integer(MODEL_SUM, number)
+            engine.add_unsigned("siblings", len(versions))
             yield engine
 
 
 def _add_lead(engine: tantivy.Document, versions: Sequence[Document]) -> None:
-    """What is held once for each model: what suggestions complete, and that it is the one to count."""
-    engine.add_unsigned("lead", 1)
-    engine.add_text("meta", f"{HOLDS_REGISTRY}{versions[0].registry_id}")
+    """What is held once for each model: what suggestions complete, and which registry it is in."""
+    engine.add_text("meta", _held(versions[0].registry_id, versions[0].registry, versions[0].team))
     for form in spellings(versions[0].model):
         engine.add_text("spelled", form)
     named = {("tag", key) for document in versions for key in document.tags}
@@ -88,6 +92,32 @@ def _add_lead(engine: tantivy.Document, versions: Sequence[Document]) -> None:
     named |= {("metric", key) for document in versions for key in document.metrics}
     for kind, key in sorted(named):
         engine.add_text("facts", fact(f"name of {kind}", key))
+
+
+@lru_cache(4_096)
+def _held(registry_id: int, registry: str, team: str) -> str:
+    return f"{HOLDS_REGISTRY}{registry_id} {json.dumps([clean(registry), clean(team)])}"
+
+
+def registries(searcher: tantivy.Searcher) -> dict[int, tuple[str, str]]:
+    """Name and team of each registry that the index holds documents of. What a registry was called before may still
+    stand among the terms: then what a living document says holds."""
+    found: dict[int, list[str]] = {}
+    for term, _ in searcher.terms_with_prefix("meta", HOLDS_REGISTRY):
+        found.setdefault(int(term.split(" ", 2)[1]), []).append(term)
+    return {id_: _name_and_team(searcher, terms) for id_, terms in found.items()}
+
+
+def _name_and_team(searcher: tantivy.Searcher, terms: Sequence[str]) -> tuple[str, str]:
+    if len(terms) > 1:
+        terms = [term for term in terms if _lives(searcher, term)] or terms
+    name, team = json.loads(terms[0].split(" ", 2)[2])
+    return name, team
+
+
+def _lives(searcher: tantivy.Searcher, term: str) -> bool:
+    query = tantivy.Query.term_query(schema(), "meta", term, "basic")
+    return bool(searcher.search(query, limit=1, count=False).hits)
 
 
 def reference_of(document: Document) -> str:

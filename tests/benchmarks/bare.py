@@ -12,7 +12,7 @@ import msgspec
 from litestar import Litestar, get
 from litestar.params import FromQuery
 
-from federation.search import clauses, facets, folder
+from federation.search import clauses, facets, folder, schema
 
 FACETS = facets.columns(("registry", "team", "stage"))
 
@@ -21,12 +21,13 @@ def create() -> Litestar:
     """The application: one route, no permissions, no language, no freshness."""
     index = folder.open_current(Path(os.environ["BARE_INDEX"])).index
     searcher = index.searcher()
+    held = schema.registries(searcher)
 
     @get("/search", sync_to_thread=True)
     def search(q: FromQuery[str]) -> dict[str, Any]:
         query = clauses.term("all", q)
         hits = searcher.search(query, limit=20, count=False, order_by_field="rank").hits
-        counts = facets.count(searcher, query, FACETS)
+        counts = facets.count(searcher, query, FACETS, held)
         rows = [msgspec.json.decode(bytes(searcher.doc(address)["stored"][0])) for _, address in hits]
         return {"total": counts.total, "models": counts.models, "hits": rows, "facets": counts.facets}
 

@@ -49,7 +49,7 @@ REQUESTS = st.builds(
     limit=st.integers(1, 4),
     sort=st.sampled_from(["relevance", "updated", "name", "metric.auc"]),
     group=st.sampled_from(["model", "version"]),
-    facets=st.sampled_from([(), ("registry", "stage", "tag.env", "owner")]),
+    facets=st.sampled_from([(), ("registry", "team", "stage", "tag.env", "owner")]),
     explain=st.booleans(),
 )
 
@@ -64,7 +64,7 @@ def models(draw: st.DrawFn, registries: dict[int, str], first: int) -> list[list
         name = f"{draw(names)}-{number}"
         common: dict[str, Any] = {
             "registry": registries[registry_id], "registry_id": registry_id, "model_id": first + number,
-            "team": draw(st.sampled_from(["risk", "ads"])),
+            "team": ("risk", "ads")[registry_id % 2],
         }  # fmt: skip
         found.append(
             [draw(versions(name, version, common)) for version in range(1, draw(st.integers(1, 3)) + 1)]
