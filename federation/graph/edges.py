@@ -17,7 +17,7 @@ from federation.catalogue.codec import aliases_of, decode_version
 from federation.changes import Change
 from federation.graph import tables
 from federation.graph.claims import Claim, Thing, claims
-from federation.graph.resolve import Resolver, chunks, registry_names
+from federation.graph.resolve import chunks
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
 from federation.references import encode_part, parse
@@ -121,13 +121,14 @@ def _version_state(row: Any) -> NodeState:
 
 def _state(store: Store, said: Mapping[int, tuple[datetime, list[Claim]]]) -> None:
     """Have exactly the edges that these versions state."""
+    if not said:
+        return
     held = store.held(said)
-    registries = registry_names(store.connection)
 
     def same(wanted: str) -> tuple[str | int, str]:
         """A reference whose registry was renamed meanwhile is still the same statement."""
         registry, _, rest = wanted.partition("/")
-        return registries.get(registry, registry), rest
+        return store.registries.get(registry, registry), rest
 
     fresh: list[Stated] = []
     lost: list[int] = []
@@ -234,7 +235,7 @@ def _resolve_waiting(store: Store, names: Collection[str], registries: Collectio
         known = waiting.where(edge.wanted_registry.in_([found.name, *found.former_names]))
         rows |= {row.id: row for row in store.connection.execute(known)}
     if rows:
-        resolved = Resolver(store.connection).resolve([(parse(r.wanted), r.meant_at) for r in rows.values()])
+        resolved = store.resolver().resolve([(parse(r.wanted), r.meant_at) for r in rows.values()])
         store.aim({edge: node for edge, node in zip(rows, resolved, strict=True) if node is not None})
 
 
@@ -244,11 +245,11 @@ def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> Non
     rows = {row.id: row for row in _read(store, select(tables.dependency), declared.id, ids)}
     by_name = select(tables.dependency).where(declared.withdrawn_at.is_(None))
     rows |= {row.id: row for row in _read(store, by_name, declared.consumer_model, names)}
+    if not rows:
+        return
     standing = [row for row in rows.values() if row.withdrawn_at is None]
     consumers = [(parse(row.consumer), row.created_at) for row in standing]
-    found = dict(
-        zip([row.id for row in standing], Resolver(store.connection).resolve(consumers), strict=True)
-    )
+    found = dict(zip([row.id for row in standing], store.resolver().resolve(consumers), strict=True))
     known = _read(store, select(node.id, node.kind, node.means), node.id, {n for n in found.values() if n})
     source = {row.id: row.id if row.kind == NodeKind.VERSION else row.means for row in known}
     query = select(edge.id, edge.source, edge.declared_id).where(~edge.gone)

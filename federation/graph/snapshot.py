@@ -194,7 +194,7 @@ class Reader:
         self._lock = threading.Lock()
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._snapshot: Snapshot | None = None
-        self._verified = ""
+        self._rows: Rows | None = None
 
     def snapshot(self) -> Snapshot:
         """The newest graph on disk. Raises DamagedError when there is none that can be read."""
@@ -210,13 +210,14 @@ class Reader:
     def _load(self) -> Snapshot:
         for _ in range(20):
             name = current(self._folder)
-            try:
-                rows = open_rows(self._folder, verify=name != self._verified)
-            except DamagedError:
-                if current(self._folder) != name:
-                    continue
-                raise
-            self._verified = rows.name
+            rows = self._rows
+            if rows is None or rows.name != name:  # else they are verified and mapped, and never change
+                try:
+                    rows = self._rows = open_rows(self._folder, verify=True)
+                except DamagedError:
+                    if current(self._folder) != name:
+                        continue
+                    raise
             edits = self._edits()
             if edits is not None and str(edits["rows"]) == rows.name:
                 return combine(rows, edits)

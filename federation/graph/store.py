@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
@@ -12,7 +13,7 @@ from federation import bulk
 from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import Claim, Thing
-from federation.graph.resolve import Resolver, chunks
+from federation.graph.resolve import Resolver, chunks, registry_names
 from federation.references import encode_part
 
 NodeKey = tuple[int, int, str]
@@ -60,6 +61,15 @@ class Store:
         self.files_void = False
         """Edges lost their targets, which the files cannot follow: they are to be built anew."""
         self._position = position
+
+    @cached_property
+    def registries(self) -> dict[str, int]:
+        """Every name that leads to a registry."""
+        return registry_names(self.connection)
+
+    def resolver(self) -> Resolver:
+        """Resolves references, in this transaction."""
+        return Resolver(self.connection, self.registries)
 
     # Nodes
 
@@ -137,6 +147,8 @@ class Store:
 
     def insert(self, edges: Sequence[Stated]) -> None:
         """Add edges, resolved as far as their targets are known."""
+        if not edges:
+            return
         things = {
             (int(thing.kind), thing.scope, thing.name): NodeState(registry_id=thing.scope)
             for thing in (edge.claim.target for edge in edges if edge.target is None)
@@ -146,7 +158,7 @@ class Store:
         named = [
             (edge.claim.target, edge.meant_at) for edge in edges if not isinstance(edge.claim.target, Thing)
         ]
-        resolved = iter(Resolver(self.connection).resolve(named) if named else ())
+        resolved = iter(self.resolver().resolve(named) if named else ())
         rows = []
         for edge in edges:
             thing = edge.claim.target
