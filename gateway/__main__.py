@@ -1,8 +1,10 @@
 """`waypost`, and `python -m gateway`: the guard first, then the command line."""
 
+import gc
 import sys
 
 from gateway.guard import ForeignPackageError, require_own_names
+from gateway.start import starting
 
 
 def main() -> None:
@@ -13,9 +15,12 @@ def main() -> None:
         except ForeignPackageError as error:
             sys.stderr.write(f"waypost: {error}\n")
             sys.exit(2)
-    from gateway.cli import run
+    with starting():
+        from gateway.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # see `starting`: what a command still imported
+    sys.exit(code)
 
 
 if __name__ == "__main__":

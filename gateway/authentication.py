@@ -7,6 +7,7 @@ of a request that changes something when the browser says that a page of this ga
 import asyncio
 from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from litestar.types import Scope
@@ -15,8 +16,10 @@ from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
 from federation.identity.credentials import PREFIX
 from federation.identity.directory import CredentialError, Directory, Known
-from gateway.oidc import Provider, ProviderError
 from gateway.problems import ProblemError, explain
+
+if TYPE_CHECKING:
+    from gateway.oidc import Provider
 
 COOKIE = "__Host-waypost"
 """Browsers only take a cookie with this prefix over TLS (or from this machine), for this host and every path."""
@@ -26,10 +29,14 @@ OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in")
 """Answered whoever asks, and whatever stale credentials come along."""
 
 
+class ProviderError(Exception):
+    """The identity provider cannot be reached or does not make sense. One line, for the log and for a 503."""
+
+
 class Authentication:
     """Turns requests into principals. Bearer tokens are ours, or those of an identity provider where there is one."""
 
-    def __init__(self, mode: str, directory: Directory, provider: Provider | None = None) -> None:
+    def __init__(self, mode: str, directory: Directory, provider: "Provider | None" = None) -> None:
         self._mode = mode
         self._directory = directory
         self._provider = provider

@@ -25,6 +25,7 @@ from joserfc.jws import JWSRegistry
 
 from federation.identity.directory import CredentialError
 from federation.identity.sessions import MOST_GROUPS, Person
+from gateway.authentication import ProviderError
 from gateway.settings import OidcSettings, is_loopback
 
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -41,10 +42,6 @@ LONGEST_SUBJECT = 255
 LONGEST_TOKEN = 16_384
 FORBIDDEN_HEADERS = ("crit", "jwk", "jku", "x5c", "x5u", "b64", "zip")
 Key = RSAKey | ECKey | OKPKey
-
-
-class ProviderError(Exception):
-    """The identity provider cannot be reached or does not make sense. One line, for the log and for a 503."""
 
 
 @dataclass(frozen=True, slots=True)

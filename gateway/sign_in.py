@@ -21,8 +21,8 @@ from federation.database import writing
 from federation.identity import sessions
 from federation.identity.directory import CredentialError
 from gateway.api.requests import PUBLIC
-from gateway.authentication import COOKIE, session_secret
-from gateway.oidc import Attempt, ProviderError
+from gateway.authentication import COOKIE, ProviderError, session_secret
+from gateway.oidc import Attempt
 from gateway.waypost import Waypost
 
 ATTEMPT_COOKIE = "__Host-waypost-sign-in"

@@ -1,4 +1,8 @@
-"""The composition root: everything a process of this gateway needs, built from the settings and handed on."""
+"""The composition root: everything a process of this gateway needs, built from the settings and handed on.
+
+What a process builds it imports only then: a command that lists registries starts without search engine, graph,
+signatures and identity provider, which would take longer than its answer.
+"""
 
 import secrets
 import socket
@@ -7,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -16,26 +21,23 @@ from adapters import Discovered, discover
 from federation import registries, schema, tables
 from federation.access import View
 from federation.database import DatabaseError, open_engine, reading, writing
-from federation.followers import Follower
-from federation.graph.follower import GraphFollower
-from federation.graph.graph import Graph
-from federation.graph.rows import DamagedError
 from federation.identity import grants
 from federation.identity.directory import Directory
-from federation.journal.checkpoints import Signer
-from federation.operations.desk import Desk
-from federation.search.catalogue import Catalogue, FreshnessBoard
-from federation.search.engine import Search
-from federation.search.follower import Follower as IndexFollower
-from federation.search.synonyms import Synonyms, SynonymsError
-from federation.search.synonyms import load as load_synonyms
 from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.denials import Denials
-from gateway.oidc import Provider
 from gateway.settings import Settings, SettingsError
 from gateway.wake import Wake
-from gateway.witness import witness
 
+if TYPE_CHECKING:
+    from federation.followers import Follower
+    from federation.graph.graph import Graph
+    from federation.journal.checkpoints import Signer
+    from federation.operations.desk import Desk
+    from federation.search.engine import Search
+    from federation.search.synonyms import Synonyms
+    from gateway.oidc import Provider
+
+FOLLOWERS = ("search", "graph")
 log = structlog.get_logger(__name__)
 
 
@@ -78,8 +80,11 @@ class Waypost:
         return f"{socket.gethostname()}:{path.read_text(encoding='ascii')}"
 
     @cached_property
-    def search(self) -> Search:
+    def search(self) -> "Search":
         """The reading side of the search index."""
+        from federation.search.catalogue import FreshnessBoard
+        from federation.search.engine import Search
+
         settings, board = self.settings.search, FreshnessBoard(self.engine)
         self._synonyms_of = _modified(settings.synonyms)
         synonyms = self._load_synonyms()
@@ -88,19 +93,26 @@ class Waypost:
         return search
 
     @cached_property
-    def graph(self) -> Graph:
+    def graph(self) -> "Graph":
         """The reading side of the dependency graph."""
+        from federation.graph.graph import Graph
+
         return Graph(self.engine, self.settings.search.path / "graph")
 
     @cached_property
-    def signer(self) -> Signer:
+    def signer(self) -> "Signer":
         """Signs the journal's checkpoints, where the log's key is on this machine."""
+        from federation.journal.checkpoints import Signer
+        from gateway.witness import witness
+
         audit = self.settings.audit
         return Signer(self.engine, audit.key, [witness(name) for name in audit.witnesses])
 
     @cached_property
-    def desk(self) -> Desk:
+    def desk(self) -> "Desk":
         """Where operations are handed in."""
+        from federation.operations.desk import Desk
+
         return Desk(self.engine, wrote=lambda: self.wake.tell("worker", everywhere=True))
 
     @cached_property
@@ -114,10 +126,12 @@ class Waypost:
         return Directory(self.engine, self.settings.auth.default_role)
 
     @cached_property
-    def provider(self) -> Provider | None:
+    def provider(self) -> "Provider | None":
         """The identity provider, where there is one. Errors: `SettingsError` for a secret that is missing."""
         if self.settings.auth.mode != "oidc":
             return None
+        from gateway.oidc import Provider
+
         oidc = self.settings.auth.oidc
         return Provider(oidc, _dereferenced(oidc.client_secret, "auth.oidc.client_secret"))
 
@@ -126,8 +140,12 @@ class Waypost:
         """What this process refused."""
         return Denials(self.engine)
 
-    def followers(self) -> dict[str, Follower]:
+    def followers(self) -> "dict[str, Follower]":
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
+        from federation.graph.follower import GraphFollower
+        from federation.search.catalogue import Catalogue
+        from federation.search.follower import Follower as IndexFollower
+
         folder = self.settings.search.path
         return {
             "search": IndexFollower(folder / "search", Catalogue(self.engine)),
@@ -147,7 +165,10 @@ class Waypost:
             except SettingsError as error:
                 log.warning("the synonyms stay as they were", error=str(error))
 
-    def _load_synonyms(self) -> Synonyms:
+    def _load_synonyms(self) -> "Synonyms":
+        from federation.search.synonyms import SynonymsError
+        from federation.search.synonyms import load as load_synonyms
+
         try:
             return load_synonyms(self.settings.search.synonyms)
         except SynonymsError as error:
@@ -161,8 +182,16 @@ class Waypost:
     @property
     def served(self) -> int:
         """The change position that reads of this process have taken in; -1 before index and graph exist."""
+        return min(self.position(name) for name in FOLLOWERS)
+
+    def position(self, follower: str) -> int:
+        """The change position that what is read of one follower stands at; -1 before it exists."""
+        if follower == "search":
+            return self.search.position
+        from federation.graph.rows import DamagedError
+
         try:
-            return min(self.search.position, self.graph.position())
+            return self.graph.position()
         except DamagedError:
             return -1
 

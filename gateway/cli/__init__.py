@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -77,6 +76,8 @@ app.command("whoami", rich_help_panel=RUN)(access.whoami)
 def show_version(asked: bool) -> None:
     """Print the version and end, when asked."""
     if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             sys.stdout.write(f"waypost {version('waypost')}\n")
         except PackageNotFoundError:

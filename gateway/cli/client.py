@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from gateway.cli.failure import UNREACHABLE, USAGE, CommandError
 from gateway.cli.invocation import TOKEN, URL, Invocation
+from gateway.start import starting
 
 if TYPE_CHECKING:
     import httpx
@@ -154,18 +155,24 @@ def embedded(invocation: Invocation) -> Iterator[Gateway]:
 
     Errors: `SettingsError`, `DatabaseError`, `RegistryError`.
     """
-    import asyncio
+    with starting():
+        import asyncio
 
-    import httpx
+        import httpx
 
-    from gateway.app import create_app
-    from gateway.cli.local import opened
+        from gateway.app import bring, create_embedded
+        from gateway.cli.local import catch_up, opened
+        from gateway.waypost import FOLLOWERS
 
     with opened(invocation) as waypost, asyncio.Runner() as runner:
-        transport = httpx.ASGITransport(app=create_app(waypost, trusted=True))  # type: ignore[arg-type]
+        front = create_embedded(waypost)
+        transport = httpx.ASGITransport(app=front)  # type: ignore[arg-type]
         client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
         def send(method: str, path: str, **options: Any) -> httpx.Response:
+            with starting():
+                parts = bring(front, path)
+            catch_up(waypost, set(FOLLOWERS).intersection(parts))
             return runner.run(client.request(method, path, **options))
 
         yield Gateway(send, "the configured database", waypost)

@@ -1,22 +1,23 @@
-"""The gateway in this process: the configured database opened, and the worker's work where no worker runs."""
+"""The gateway in this process: the configured database opened, and the worker's work where no worker runs.
+
+What the worker is made of is imported only where there is work for it.
+"""
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from federation import changes, schema
 from federation.access import EVERYTHING
 from federation.catalogue.states import read_registries
 from federation.database import now, reading
-from federation.followers import Followers
 from gateway.cli.invocation import Invocation, debugging
 from gateway.logs import configure_logs
 from gateway.settings import load_settings, settings_file
-from gateway.waypost import Waypost
-from gateway.worker import Worker, WorkerLockedError, worker_lock
+from gateway.waypost import FOLLOWERS, Waypost
 
-__all__ = ["configured", "opened", "working"]
+__all__ = ["catch_up", "configured", "opened", "working"]
 _SILENT = logging.CRITICAL + 1
 
 
@@ -31,13 +32,11 @@ def configured(invocation: Invocation) -> Waypost:
 
 @contextmanager
 def opened(invocation: Invocation) -> Iterator[Waypost]:
-    """The gateway, its database at the schema of this version, its index caught up where no worker does that."""
+    """The gateway, its database at the schema of this version."""
     waypost = configured(invocation)
     try:
         schema.require(waypost.engine)
         _begin(waypost)
-        with suppress(WorkerLockedError):
-            _catch_up(waypost)
         yield waypost
     finally:
         waypost.close()
@@ -46,6 +45,8 @@ def opened(invocation: Invocation) -> Iterator[Waypost]:
 @contextmanager
 def working(waypost: Waypost) -> Iterator[bool]:
     """Be the worker while the block lasts, for what is asked for in it. False where another process is it."""
+    from gateway.worker import Worker, WorkerLockedError, worker_lock
+
     with ExitStack() as held:
         try:
             held.enter_context(worker_lock(waypost.settings.search.path))
@@ -62,18 +63,25 @@ def working(waypost: Waypost) -> Iterator[bool]:
             thread.join()
 
 
+def catch_up(waypost: Waypost, followers: Iterable[str] = FOLLOWERS) -> None:
+    """Bring followers up to the catalogue, where no worker does that."""
+    with reading(waypost.engine) as connection:
+        newest = changes.newest(connection)
+    late = [name for name in followers if waypost.position(name) < newest]
+    if not late:
+        return
+    from federation.followers import Followers
+    from gateway.worker import WorkerLockedError, worker_lock
+
+    with suppress(WorkerLockedError):
+        with worker_lock(waypost.settings.search.path):
+            Followers({name: one for name, one in waypost.followers().items() if name in late}).catch_up()
+        waypost.reload()
+
+
 def _begin(waypost: Waypost) -> None:
     """Make the file's registries known to a database that has none yet."""
     with reading(waypost.engine) as connection:
         known = read_registries(connection, EVERYTHING, now())
     if not known and waypost.settings.registries:
         waypost.apply_registries()
-
-
-def _catch_up(waypost: Waypost) -> None:
-    with reading(waypost.engine) as connection:
-        newest = changes.newest(connection)
-    if waypost.served < newest:
-        with worker_lock(waypost.settings.search.path):
-            Followers(waypost.followers()).catch_up()
-        waypost.reload()
