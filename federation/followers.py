@@ -5,6 +5,7 @@ tries again later, while readers go on with what there is.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,8 @@ log = structlog.get_logger(__name__)
 PAUSE = 0.5
 """Seconds after which a follower looks for changes without having been told of any."""
 PAUSE_AFTER_ERROR = 2.0
+PACE = 0.1
+"""Seconds from one step to the next at least: a step costs much the same for one change and for a hundred."""
 
 
 class Follower(Protocol):
@@ -84,12 +87,13 @@ class Followers:
     def _follow(self, name: str, follower: Follower) -> None:
         told = -1
         while not self._stopped:
-            pause = PAUSE
+            pause, began = PAUSE, time.monotonic()
             try:
                 if follower.step():
                     self.moved()
                     with self._news:
                         self._news.notify_all()
+                    time.sleep(max(0.0, began + PACE - time.monotonic()))
                     continue
             except Exception as error:
                 log.warning("follower cannot go on now", follower=name, error=str(error)[:300])

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 CHANNEL = "waypost:wake"
 LOOK_EVERY = 1.0
 """Seconds after which everybody looks without having been told."""
+PACE = 0.02
+"""Seconds from one look to the next at least; what is told meanwhile is one more look."""
 
 
 class Wake:
@@ -41,7 +43,6 @@ class Wake:
         path.unlink(missing_ok=True)
         mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         mine.bind(str(path))
-        mine.settimeout(LOOK_EVERY)
         threading.Thread(target=self._hear, args=(mine, path, look), name="wake", daemon=True).start()
         if self.redis_url and role == "worker":
             threading.Thread(target=self._subscribe, args=(path,), name="wake-redis", daemon=True).start()
@@ -69,12 +70,15 @@ class Wake:
     def _hear(self, mine: socket.socket, path: Path, look: Callable[[], None]) -> None:
         with mine:
             while not self._stopped.is_set():
+                mine.settimeout(LOOK_EVERY)
                 with contextlib.suppress(TimeoutError):
                     mine.recv(16)
+                _empty(mine)
                 try:
                     look()
                 except Exception as error:
                     log.warning("could not look for news", error=str(error))
+                self._stopped.wait(PACE)
         path.unlink(missing_ok=True)
 
     def _publish(self) -> None:
@@ -104,3 +108,11 @@ class Wake:
             except (redis.RedisError, OSError) as error:
                 log.warning("redis cannot be heard, looking every second instead", error=str(error))
                 self._stopped.wait(5)
+
+
+def _empty(mailbox: socket.socket) -> None:
+    """Take out what else has come: it says the same."""
+    mailbox.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            mailbox.recv(16)

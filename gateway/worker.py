@@ -33,6 +33,10 @@ from gateway.waypost import Waypost
 
 log = structlog.get_logger(__name__)
 LOOK_EVERY = 0.25
+PACE = 0.05
+"""Seconds from one round to the next at least: news that comes thicker is looked at together."""
+SCHEDULE_EVERY = 0.1
+"""Seconds from one look at what is to be synchronised to the next at least."""
 BEAT_EVERY = 1.0
 LONGEST_ROUND = 30.0
 """Seconds after which a loop that does not come round any more is no sign of life."""
@@ -107,7 +111,7 @@ class Worker:
         self.waypost.wake.listen("worker", self._look)
         self._round = time.monotonic()
         threading.Thread(target=self._beat, args=(beat,), name="heart", daemon=True).start()
-        trimmed = 0.0
+        trimmed = scheduled = 0.0
         try:
             while not self._stopped.is_set():
                 self._round = time.monotonic()
@@ -115,11 +119,14 @@ class Worker:
                     trimmed = time.monotonic()
                     self._guarded(self._trim)
                 self._guarded(self.operations.tick)
-                self._guarded(self.scheduler.tick)
+                if time.monotonic() - scheduled >= SCHEDULE_EVERY:
+                    scheduled = time.monotonic()
+                    self._guarded(self.scheduler.tick)
                 if self.scheduler.context.abandoned.count > ABANDONED_LIMIT:
                     log.error("too many calls to backends hang: restarting", calls=ABANDONED_LIMIT)
                     return RESTART
                 self._news.wait(LOOK_EVERY)
+                self._stopped.wait(max(0.0, self._round + PACE - time.monotonic()))
                 self._news.clear()
         finally:
             self._stopped.set()

@@ -4,15 +4,16 @@ It is the reader's own statement, compiled once for each database and view and g
 """
 
 from collections import namedtuple
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean, Dialect, Engine, bindparam
+from sqlalchemy import Boolean, Connection, Dialect, Engine, bindparam
 
 from federation import tables
 from federation.access import View
-from federation.catalogue.reader import VERSION, Version, age, as_version
+from federation.catalogue.reader import VERSION, Version, age, as_version, read_version
 from federation.database import UTCTime, glancing, moment
 from federation.references import Reference, encode_part
 
@@ -27,16 +28,21 @@ def find_version(engine: Engine, view: View, reference: Reference) -> Version | 
     if reference.version is None:
         return None
     statement = _statement(engine.dialect, view)
-    names = {
-        "of_registry": reference.registry,
-        "of_model": encode_part(reference.model),
-        "of_version": encode_part(reference.version),
-    }
     with glancing(engine) as cursor:
-        cursor.execute(statement.text, statement.parameters(names))
-        found = [statement.row(values) for values in cursor.fetchall()]
-    row = max(found, key=age, default=None)
-    return None if row is None else as_version(row)
+        cursor.execute(statement.text, statement.parameters(reference))
+        return statement.version(cursor.fetchall())
+
+
+def find_or_read_version(connection: Connection, view: View, reference: Reference) -> Version:
+    """What `read_version` gives for a reference, the short way where there is one. Errors: `UnknownError`,
+    `GoneError`.
+    """
+    found = None
+    if reference.version is not None:
+        statement = _statement(connection.dialect, view)
+        rows = connection.exec_driver_sql(statement.text, statement.parameters(reference))
+        found = statement.version(rows.all())
+    return read_version(connection, view, reference) if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,22 @@ class _Statement:
     times: frozenset[int]
     flags: frozenset[int]
 
-    def parameters(self, more: dict[str, str]) -> Any:
-        """As the driver takes them."""
-        values = {**self.values, **more}
+    def parameters(self, reference: Reference) -> Any:
+        """The values for a reference to a version, as the driver takes them."""
+        values = {
+            **self.values,
+            "of_registry": reference.registry,
+            "of_model": encode_part(reference.model),
+            "of_version": encode_part(reference.version or ""),
+        }
         return values if self.order is None else tuple(values[name] for name in self.order)
 
-    def row(self, values: tuple[Any, ...]) -> Any:
+    def version(self, rows: Iterable[Sequence[Any]]) -> Version | None:
+        """What the driver's rows tell of; of several, the one created last."""
+        row = max((self._row(values) for values in rows), key=age, default=None)
+        return None if row is None else as_version(row)
+
+    def _row(self, values: Sequence[Any]) -> Any:
         """A row as the reader knows it: what the driver gives, with times and truth values."""
         return self.names(
             *(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from adapters import Adapter, Capability, Discovered
 from federation import tables
@@ -17,6 +17,9 @@ Reason = Literal[
     "not-writable", "detached", "unsupported", "stage-not-writable", "stage-held", "precondition-failed",
     "idempotency-key-reused", "idempotency-key-in-flight", "invalid-request",
 ]  # fmt: skip
+
+
+_PLACE = select(tables.registry).where(tables.registry.c.id == bindparam("of"))
 
 
 class RefusedError(Exception):
@@ -54,7 +57,7 @@ class Place:
 
 def place_of(connection: Connection, registry_id: int, adapters: Discovered) -> Place:
     """The registry, when it may be changed at all. Errors: `RefusedError`, `UnknownError`, `RegistryError`."""
-    row = connection.execute(select(tables.registry).where(tables.registry.c.id == registry_id)).one_or_none()
+    row = connection.execute(_PLACE, {"of": registry_id}).one_or_none()
     if row is None:
         raise UnknownError(f"registry {registry_id}")
     if row.detached_at is not None:

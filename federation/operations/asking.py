@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from adapters import Capability, Discovered, Key
 from federation.access import Permission, Principal
-from federation.catalogue.reader import read_model, read_version
+from federation.catalogue.lookup import find_or_read_version
+from federation.catalogue.reader import read_model
 from federation.catalogue.states import read_registries
 from federation.database import now
 from federation.operations.admission import (
@@ -34,7 +35,7 @@ def stage(reference: Reference, wanted: str, match: Sequence[str]) -> Ask:
 
     def ask(connection: Connection, principal: Principal, adapters: Discovered) -> Intent:
         _check_selector(reference)
-        version = read_version(connection, principal.view, reference)
+        version = find_or_read_version(connection, principal.view, reference)
         principal.require(Permission.CHANGE, version.registry_id, f"registry {version.registry}")
         place = place_of(connection, version.registry_id, adapters)
         _, write = through_rule(place, version, wanted, adapters)
@@ -68,7 +69,7 @@ def alias(reference: Reference, name: str, version: str | None, match: Sequence[
             raise RefusedError("invalid-request", f"an alias has 1 to {NAME_LIMIT} characters")
         if version is not None:
             named = Reference(model.registry, model.record.name, version=version)
-            read_version(connection, principal.view, named)
+            find_or_read_version(connection, principal.view, named)
         return Intent(
             registry_id=model.registry_id,
             registry=model.registry,
@@ -94,7 +95,7 @@ def tags(reference: Reference, values: Mapping[str, str | None], match: Sequence
             registry_id, registry, target_id = model.registry_id, model.registry, model.id
             ref, key, etag = model.reference, model.record.key, model.record.etag
         else:
-            version = read_version(connection, principal.view, reference)
+            version = find_or_read_version(connection, principal.view, reference)
             registry_id, registry, target_id = version.registry_id, version.registry, version.id
             ref, key, etag = version.reference, version.record.key, version.record.etag
         principal.require(Permission.TAG, registry_id, f"registry {registry}")
@@ -158,7 +159,7 @@ def delete(reference: Reference, match: Sequence[str], *, whole_model: bool) -> 
             registry_id, registry, target_id = model.registry_id, model.registry, model.id
             ref, record = model.reference, model.record
         else:
-            version = read_version(connection, principal.view, reference)
+            version = find_or_read_version(connection, principal.view, reference)
             registry_id, registry, target_id = version.registry_id, version.registry, version.id
             ref, record = version.reference, version.record  # type: ignore[assignment]
         principal.require(Permission.DELETE, registry_id, f"registry {registry}")

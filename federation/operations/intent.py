@@ -23,6 +23,8 @@ from federation.references import Reference
 KEYS_KEPT = timedelta(hours=24)
 """How long an `Idempotency-Key` is remembered."""
 
+_WRITE = insert(operation).returning(operation)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
@@ -94,27 +96,26 @@ def record(connection: Connection, intent: Intent, asker: Asker, batch: Batch) -
     """Write an intent's row and put its entry into a batch, which is appended last."""
     at = now()
     row = connection.execute(
-        insert(operation)
-        .values(
-            registry_id=intent.registry_id,
-            actor=asker.actor,
-            kind=kind_of(intent.wanted),
-            ref=str(intent.ref),
-            wanted=to_json(intent.wanted),
-            target_kind=intent.target.kind,
-            target_id=intent.target_id,
-            native_id=intent.target.native_id,
-            lane=intent.ref.model,
-            etag=intent.etag,
-            token=f"waypost-{secrets.token_hex(12)}",
-            key=asker.key,
-            digest=asker.digest,
-            state="queued",
-            tries=0,
-            due_at=at,
-            requested_at=at,
-        )
-        .returning(operation)
+        _WRITE,
+        {
+            "registry_id": intent.registry_id,
+            "actor": asker.actor,
+            "kind": kind_of(intent.wanted),
+            "ref": str(intent.ref),
+            "wanted": to_json(intent.wanted),
+            "target_kind": intent.target.kind,
+            "target_id": intent.target_id,
+            "native_id": intent.target.native_id,
+            "lane": intent.ref.model,
+            "etag": intent.etag,
+            "token": f"waypost-{secrets.token_hex(12)}",
+            "key": asker.key,
+            "digest": asker.digest,
+            "state": "queued",
+            "tries": 0,
+            "due_at": at,
+            "requested_at": at,
+        },
     ).one()
     plain, withheld = told(intent.wanted)
     batch.record(

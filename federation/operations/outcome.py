@@ -6,14 +6,15 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from adapters import Discovered, Key, Kind
+from federation import bulk
 from federation.catalogue.codec import Encoded
 from federation.catalogue.news import News
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import TABLES, Writer
-from federation.database import now
+from federation.database import micros, now
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.operations.tables import operation
@@ -146,11 +147,28 @@ def _made(registry: Row[Any], one: Outcome) -> str | None:
 def _store(
     connection: Connection, registry: Row[Any], outcomes: Sequence[Outcome], position: int, at: datetime
 ) -> None:
-    for one in outcomes:
-        values: dict[str, Any] = {"state": one.state, "error": one.error}
-        if one.ended:
-            values |= {"finished_at": at, "position": position, "made": _made(registry, one)}
-            values["started_at"] = one.started_at or one.row.started_at
-        else:
-            values |= {"due_at": one.due_at or at, "tries": one.row.tries + 1}
-        connection.execute(update(operation).where(operation.c.id == one.row.id).values(**values))
+    bulk.update(
+        connection,
+        operation,
+        ("state", "error", "finished_at", "position", "made", "started_at"),
+        [
+            (one.state, one.error, micros(at), position, _made(registry, one), _began(one), one.row.id)
+            for one in outcomes
+            if one.ended
+        ],
+    )
+    bulk.update(
+        connection,
+        operation,
+        ("state", "error", "due_at", "tries"),
+        [
+            (one.state, one.error, micros(one.due_at or at), one.row.tries + 1, one.row.id)
+            for one in outcomes
+            if not one.ended
+        ],
+    )
+
+
+def _began(one: Outcome) -> int | None:
+    began = one.started_at or one.row.started_at
+    return None if began is None else micros(began)

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, event
 
 from federation import registries, schema
 from federation.access import EVERYTHING, NOTHING, View
-from federation.catalogue.lookup import find_version
+from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.origin import Origin
-from federation.catalogue.reader import read_version
+from federation.catalogue.reader import UnknownError, read_version
 from federation.catalogue.writer import Writer
 from federation.database import open_engine, reading, writing
 from federation.references import parse
@@ -38,7 +38,9 @@ def engine(database: str) -> Iterator[Engine]:
 @pytest.mark.parametrize("ref", ["fraud/scorer:1", "fraud/scorer:2"])
 def test_it_finds_what_the_reader_finds(engine: Engine, view: View, ref: str) -> None:
     with reading(engine) as connection:
-        assert find_version(engine, view, parse(ref)) == read_version(connection, view, parse(ref))
+        expected = read_version(connection, view, parse(ref))
+        assert find_version(engine, view, parse(ref)) == expected
+        assert find_or_read_version(connection, view, parse(ref)) == expected
 
 
 @pytest.mark.parametrize("view", [NOTHING, View.of([2])])
@@ -52,6 +54,14 @@ def test_what_is_hidden_is_not_found(engine: Engine, view: View) -> None:
 )
 def test_what_takes_more_than_a_name_is_left_to_the_reader(engine: Engine, ref: str) -> None:
     assert find_version(engine, EVERYTHING, parse(ref)) is None
+    with reading(engine) as connection:
+        try:
+            expected = read_version(connection, EVERYTHING, parse(ref))
+        except UnknownError:
+            with pytest.raises(UnknownError):
+                find_or_read_version(connection, EVERYTHING, parse(ref))
+        else:
+            assert find_or_read_version(connection, EVERYTHING, parse(ref)) == expected
 
 
 def test_the_deleted_and_former_names_are_left_to_the_reader(engine: Engine) -> None:
