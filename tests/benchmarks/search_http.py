@@ -76,6 +76,14 @@ def search_beside_mlflow(size: int, folder: Path) -> Iterator[Figure]:
 @contextmanager
 def gateway(folder: Path, size: int, workers: int) -> Iterator[Served]:
     """A gateway whose index holds a made-up federation of `size` versions."""
+    with served(folder, config=prepare(folder, size), workers=workers) as running:
+        total = running.client.get("/search").raise_for_status().json()["total"]
+        assert total == size, f"the gateway finds {total} of {size} versions"
+        yield running
+
+
+def prepare(folder: Path, size: int) -> str:
+    """A folder with database and index of such a gateway; returns its registries as configuration."""
     registries = "".join(
         f'[[registries]]\nname = "{registry_name(id_)}"\nteam = "{team_name(id_)}"\nkind = "memory"\nsync_every = 0\n'
         for id_ in range(1, REGISTRIES + 1)
@@ -90,10 +98,7 @@ def gateway(folder: Path, size: int, workers: int) -> Iterator[Served]:
     follower = Follower(folder / "waypost-index" / "search", Federation(size, position=position))
     follower.rebuild()
     follower.close()
-    with served(folder, config=registries, workers=workers) as running:
-        total = running.client.get("/search").raise_for_status().json()["total"]
-        assert total == size, f"the gateway finds {total} of {size} versions"
-        yield running
+    return registries
 
 
 @contextmanager
@@ -148,16 +153,18 @@ def one_client(url: str, path: str, times: int) -> Spread:
         return seconds(lambda: client.get(path).raise_for_status(), times=times)
 
 
-def rate(url: str, path: str, lasting: float) -> float:
-    """Requests a second of `CLIENTS` connections that ask again as soon as they are answered."""
+def rate(url: str, path: str, lasting: float, *, token: str = "") -> float:
+    """Requests a second of `CLIENTS` connections that ask again as soon as they are answered; `token`: who asks."""
     with ProcessPoolExecutor(1) as pool:
-        pool.submit(partial(_load, url, path, min(lasting, 2.0))).result()
-        return pool.submit(partial(_load, url, path, lasting)).result()
+        pool.submit(partial(_load, url, path, min(lasting, 2.0), token)).result()
+        return pool.submit(partial(_load, url, path, lasting, token)).result()
 
 
-def _load(url: str, path: str, lasting: float) -> float:
+def _load(url: str, path: str, lasting: float, token: str) -> float:
     host, port = url.removeprefix("http://").split(":")
-    return asyncio.run(_all(host, int(port), path, lasting))
+    shown = f"Authorization: Bearer {token}\r\n" if token else ""
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: application/json\r\n{shown}\r\n"
+    return asyncio.run(_all(host, int(port), request.encode(), lasting))
 
 
 @dataclass
@@ -165,15 +172,14 @@ class _Answered:
     count: int = 0
 
 
-async def _all(host: str, port: int, path: str, lasting: float) -> float:
+async def _all(host: str, port: int, request: bytes, lasting: float) -> float:
     answered, began = _Answered(), time.perf_counter()
-    await asyncio.gather(*(_client(host, port, path, began + lasting, answered) for _ in range(CLIENTS)))
+    await asyncio.gather(*(_client(host, port, request, began + lasting, answered) for _ in range(CLIENTS)))
     return answered.count / (time.perf_counter() - began)
 
 
-async def _client(host: str, port: int, path: str, end: float, answered: _Answered) -> None:
+async def _client(host: str, port: int, request: bytes, end: float, answered: _Answered) -> None:
     reader, writer = await asyncio.open_connection(host, port, limit=1 << 20)
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: application/json\r\n\r\n".encode()
     while time.perf_counter() < end:
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
