@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from adapters import BadRecordError, EndpointRecord, Kind, ModelRecord, Record, Schema, VersionRecord
-from federation.database import micros
 from federation.references import NAME_LIMIT
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
@@ -166,5 +165,5 @@ def _check(record: Record, size: int) -> None:
     if not record.key.native_id or "\0" in record.key.native_id:
         raise ValueError("its native id is empty or holds U+0000")
     for time in (record.created_at, record.updated_at):
-        if time is not None:
-            micros(time)
+        if time is not None and time.tzinfo is None:
+            raise ValueError("it has a time without a zone")

@@ -57,11 +57,13 @@ class Writer:
     """Surrogate ids of every record given, changed or not."""
     orphans: list[VersionRecord] = field(default_factory=list)
     """Versions whose model is not known (yet)."""
+    _by: int = field(init=False)
     _touched: set[int] = field(default_factory=set)
     """Versions whose stage or aliases may follow from what changed."""
 
     def __post_init__(self) -> None:
         self.news = News(self.origin)
+        self._by = micros(self.origin.by)
 
     @property
     def batch(self) -> Batch:
@@ -385,7 +387,7 @@ class Writer:
             encoded.digest,
             _micros(record.created_at),
             _micros(record.updated_at),
-            micros(self.origin.by),
+            self._by,
         )
 
     def _rewrite(
