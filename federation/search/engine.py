@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import get_args
@@ -42,6 +43,8 @@ MAX_BATCH = 5_000
 MAX_SUGGEST = 500
 MOST_VIEWS = 64
 """Of so many views it is kept what an answer says of their registries."""
+KEPT, MOST_REMEMBERED = 256, 50
+"""So many answers are remembered in each process, of those with at most so many hits."""
 UNREADABLE = frozenset({"partial", "failing", "never"})
 
 
@@ -74,19 +77,46 @@ class _Covered:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """One opened state of the index, with the registries that it holds."""
+    """One opened state of the index, with the registries that it holds. `commit` tells it from others."""
 
     reader: Reader
     position: int
     registries: facets.Registries
     registry_ids: frozenset[int]
+    commit: tuple[str, int, int, int]
+
+    @classmethod
+    def of(cls, generation: Generation) -> "_State":
+        searcher = generation.index.searcher()
+        position, held = folder.position(searcher), schema.registries(searcher)
+        commit = (generation.name, position, searcher.num_segments, searcher.num_docs)
+        return cls(Reader(generation.index, searcher), position, held, frozenset(held), commit)
+
+    def find(self, view: View, request: SearchRequest, stale: frozenset[int], synonyms: Synonyms) -> "_Found":
+        """What a request finds. Errors: as `Search.query`, and `IndexMissingError`."""
+        columns = facets.columns(request.facets)
+        sort = read_sort(request.sort)
+        position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
+        planned = clauses.plan(language.parse(request.q), synonyms, len(request.q))
+        compiler = Compiler(self.reader.index, self.reader.searcher, stale)
+        with folder.engine_errors():
+            return _Run(self, view, request, compiler, planned, columns, sort).answer(position)
+
+
+class _Served:
+    """A state, and what was found in it lately: in one state that cannot change."""
+
+    def __init__(self, state: _State, kept: int) -> None:
+        self.state = state
+        self.find = lru_cache(kept)(state.find)
 
 
 class Search:
     """The reading side of the index in a folder; one per process, used by many threads.
 
     `registries` gives the registries of a view and their freshness, the same sequence for as long as they are the
-    same; `behind` says whether an index at a position lacks what a view should find by now.
+    same; `behind` says whether an index at a position lacks what a view should find by now. The last `kept` answers
+    are remembered for as long as nothing changes in the index.
     """
 
     def __init__(
@@ -95,13 +125,15 @@ class Search:
         registries: Callable[[View], Sequence[RegistryState]],
         synonyms: Synonyms,
         behind: Callable[[View, int], bool] = lambda _view, _position: False,
+        kept: int = KEPT,
     ) -> None:
         self._path = path
+        self._kept = kept
         self._registries = registries
         self._behind = behind
         self.synonyms = synonyms
         self._generation: Generation | None = None
-        self._state: _State | None = None
+        self._served: _Served | None = None
         self._covered: dict[View, _Covered] = {}
         self._lock = threading.Lock()
         language.parse("")
@@ -113,23 +145,22 @@ class Search:
         with self._lock:
             with suppress(IndexMissingError):
                 self._refresh()
-            return -1 if self._state is None else self._state.position
+            return self.position
 
     def _refresh(self) -> None:
         name = folder.current(self._path)
         if self._generation is None or self._generation.name != name:
             self._generation = folder.open_current(self._path)
         with folder.engine_errors():
-            index = self._generation.index
-            index.reload()
-            searcher = index.searcher()
-            held = schema.registries(searcher)
-            self._state = _State(Reader(index, searcher), folder.position(searcher), held, frozenset(held))
+            self._generation.index.reload()
+            state = _State.of(self._generation)
+            if self._served is None or self._served.state.commit != state.commit:
+                self._served = _Served(state, self._kept)
 
     @property
     def position(self) -> int:
         """The change position that is served, -1 while there is no index."""
-        return -1 if self._state is None else self._state.position
+        return -1 if self._served is None else self._served.state.position
 
     def query(self, view: View, request: SearchRequest) -> SearchAnswer:
         """Everything the view may see that a request asks for.
@@ -138,34 +169,23 @@ class Search:
         index the
         answer is empty and `partial`.
         """
-        tree = language.parse(request.q)
+        language.parse(request.q)
         if not 1 <= request.limit <= MAX_LIMIT:
             raise SearchError("limit", f"limit is a number from 1 to {MAX_LIMIT}.")
         if request.group not in get_args(Group):
             raise SearchError("group", f"Hits are grouped by model or version, not by {request.group}.")
-        columns = facets.columns(request.facets)
-        sort = read_sort(request.sort)
-        position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
+        facets.columns(request.facets)
+        read_sort(request.sort)
         covered = self._covers(view)
-        state = self._state
-        if state is None:
+        served = self._served
+        if served is None:
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
-        planned = clauses.plan(tree, self.synonyms, len(request.q))
-        run = _Run(
-            state,
-            view,
-            request,
-            Compiler(state.reader.index, state.reader.searcher, covered.stale),
-            planned,
-            columns,
-            sort,
-        )
+        find = served.find if request.limit <= MOST_REMEMBERED else served.state.find
         try:
-            with folder.engine_errors():
-                answer = run.answer(position)
+            answer = find(view, request, covered.stale, self.synonyms)
         except IndexMissingError:
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
-        partial = covered.unread or self._behind(view, state.position)
+        partial = covered.unread or self._behind(view, served.state.position)
         return SearchAnswer(
             query=request.q, total=answer.counts.total, models=answer.counts.models, hits=answer.hits,
             facets=answer.counts.facets, corrections=answer.corrections, next_cursor=answer.next_cursor,
@@ -184,9 +204,9 @@ class Search:
 
     def suggest(self, view: View, text: str) -> list[Suggestion]:
         """Completions for a query being typed; none while there is no index."""
-        state = self._state
-        if state is None:
+        if self._served is None:
             return []
+        state = self._served.state
         seen = visible(clauses.everything(), view, state.registry_ids)
         bounded = view.registry_ids is not None and not state.registry_ids <= view.registry_ids
         vocabulary = Vocabulary(state.reader.searcher, seen if bounded else None)
@@ -259,7 +279,7 @@ class _Run:
         if position is None and counts.total < LITTLE:
             corrected, plan, counts = self._forgiving(plan, counts)
         legs = Legs(self._legs(plan))
-        rows, more = self._rows(legs, position, counts.total)
+        rows, more = self._rows(legs, position, counts)
         slots = [*clauses.positive_slots(plan), *map(clauses.as_slot, clauses.phrases(plan))]
         addresses = self.state.reader.addresses([row for _, row in rows])
         others = self._others(plan, rows, addresses, counts)
@@ -332,17 +352,18 @@ class _Run:
             if not again and tier.query is not clauses.NOTHING:
                 earlier.append(tier.query)
 
-    def _rows(self, legs: Legs, start: Position | None, total: int) -> tuple[list[tuple[int, Row]], bool]:
+    def _rows(self, legs: Legs, start: Position | None, counts: Counts) -> tuple[list[tuple[int, Row]], bool]:
         """The rows of one page, each with its leg, and whether there are more."""
-        limit = self.request.limit
+        limit, grouped = self.request.limit, self.request.group == "model"
+        most = counts.models if grouped and start is None else limit + 1
         leg, after = (start.leg, start.values) if start else (0, None)
         if start and not legs.take(leg, start.values):
             raise SearchError("cursor", "The cursor is damaged: begin again without it.")
         rows: list[tuple[int, Row]] = []
         seen: set[int] = set()
         more = MORE_BY_METRIC if self.sort.field == "metric" else MORE
-        read, batch = 0, limit + 1 if self.request.group == "version" else more * limit
-        while len(rows) <= limit and read < total and legs.reach(leg):
+        read, batch = 0, more * limit if grouped else limit + 1
+        while len(rows) < min(most, limit + 1) and read < counts.total and legs.reach(leg):
             found = self.state.reader.rows(legs[leg], after, batch)
             read += len(found)
             rows += [(leg, row) for row in self._fresh(found, seen, legs, start)]

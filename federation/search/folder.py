@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import tantivy
 
+from federation.search.answer import SearchError
 from federation.search.clauses import term
 from federation.search.schema import SCHEMA_VERSION, schema
 
@@ -116,7 +117,7 @@ class engine_errors:  # noqa: N801  # reads as a statement: with engine_errors()
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if error is None or isinstance(error, IndexMissingError):
+        if error is None or isinstance(error, (IndexMissingError, SearchError)):
             return
         if isinstance(error, (ValueError, OSError, KeyError, TypeError)) or is_panic(error):
             raise IndexMissingError(

@@ -7,7 +7,6 @@ continues
 after the values of the last hit, not after a count.
 """
 
-import math
 import re
 import struct
 from collections.abc import Iterable, Sequence
@@ -112,10 +111,7 @@ class Reader:
         found = self._page(leg.query, leg.keys, after, limit)
         addresses = [address for _, address in found]
         models = self.searcher.fast_field_values("model", addresses)
-        return [
-            Row(values, int(model or 0), address)
-            for (values, address), model in zip(found, models, strict=True)
-        ]
+        return [Row(values, int(model or 0), at) for (values, at), model in zip(found, models, strict=True)]
 
     def _page(
         self, query: Query, keys: Sequence[Key], after: Values | None, limit: int
@@ -150,10 +146,9 @@ class Reader:
         return found[:limit]
 
     def _tails(self, keys: Sequence[Key], addresses: list[DocAddress]) -> list[Values]:
-        columns = [self.searcher.fast_field_values(key.field, addresses) for key in keys]
-        return [tuple(_known(value) for value in row) for row in zip(*columns, strict=True)] or [()] * len(
-            addresses
-        )
+        """The values of the later keys, which every document has: rank and tie."""
+        columns: list[list[Any]] = [self.searcher.fast_field_values(key.field, addresses) for key in keys]
+        return list(zip(*columns, strict=True)) or [()] * len(addresses)
 
     def _top(self, query: Query, key: Key, limit: int) -> list[tuple[Any, DocAddress]]:
         order = Order.Desc if key.descending else Order.Asc
@@ -222,10 +217,6 @@ class Reader:
             earlier.append(clauses.all_of([*equal, self.beyond(backwards, value)]))
             equal.append(self.equal(key, value))
         return clauses.any_of([*earlier, clauses.all_of(equal)])
-
-
-def _known(value: int | float | bool | None) -> int | float:
-    return 0 if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 
 def _numbered(number: int, rank: int, tie: int, model: int) -> Row:

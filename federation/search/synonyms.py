@@ -16,9 +16,9 @@ class SynonymsError(ValueError):
     """The file of synonyms cannot be used; the message says where and what it should look like."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Synonyms:
-    """For each phrase (a tuple of folded words) the other phrases of its groups."""
+    """For each phrase (a tuple of folded words) the other phrases of its groups. Equal only to itself."""
 
     others: Mapping[Phrase, tuple[Phrase, ...]]
     longest: int

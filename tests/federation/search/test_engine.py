@@ -1,5 +1,6 @@
 """What search finds, in which order, and what it says about it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -8,8 +9,12 @@ from typing import Any
 import pytest
 
 from federation.access import EVERYTHING, NOTHING, View
+from federation.search import cursor
 from federation.search.answer import SearchError, SearchRequest
-from federation.search.engine import Search
+from federation.search.cursor import Position
+from federation.search.engine import Search, fingerprint
+from federation.search.follower import Follower
+from federation.search.synonyms import Synonyms
 from tests.federation.search.world import World, document
 
 OLD, NEW = datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
@@ -246,6 +251,30 @@ def test_suggestions_complete_qualifiers_values_and_names(search: Search) -> Non
     assert suggested("click") == ["click-classifier"]
     assert suggested("click", View.of([1])) == []
     assert suggested("is:st") == ["is:stale", "is:staging"]
+
+
+def test_an_answer_is_remembered_until_the_index_changes(tmp_path: Path) -> None:
+    world = World()
+    world.put(document("churn"))
+    search, request = world.search(tmp_path), SearchRequest(q="churn")
+    first = search.query(EVERYTHING, request)
+    search.reload()
+    assert search.query(EVERYTHING, request).hits is first.hits
+    assert search.query(View.of([2]), request).hits == ()
+    world.put(document("churn-again"), document("leaving"))
+    Follower(tmp_path, world).step()
+    search.reload()
+    assert search.query(EVERYTHING, request).total == 2
+    search.synonyms = Synonyms({("churn",): (("leaving",),)}, 1)
+    assert search.query(EVERYTHING, request).total == 3
+
+
+def test_a_cursor_to_a_place_that_cannot_be_is_refused(search: Search) -> None:
+    request = SearchRequest(q="fraud")
+    beyond = cursor.encode(Position(99, (1, 2)), fingerprint(request))
+    with pytest.raises(SearchError) as caught:
+        search.query(EVERYTHING, replace(request, cursor=beyond))
+    assert caught.value.parameter == "cursor"
 
 
 def test_without_an_index_the_answer_is_empty_and_partial(tmp_path: Path) -> None:
