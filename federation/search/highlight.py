@@ -33,24 +33,31 @@ class Marker:
         texts = [("model", stored["model"]), ("title", stored["title"])]
         texts += [(f"tag.{key}", value) for key, value in sorted(stored["tags"].items())]
         texts.append(("description", stored["description"]))
-        found = [self._highlight(field, text) for field, text in texts if text and self._may_stand_in(text)]
-        return tuple([highlight for highlight in found if highlight.ranges])
+        found: list[Highlight] = []
+        for field, text in texts:
+            folded = fold(text)
+            if text and self._may_stand_in(folded):
+                highlight = self._highlight(field, text, folded)
+                found += [highlight] if highlight.ranges else []
+        return tuple(found)
 
-    def _may_stand_in(self, text: str) -> bool:
+    def _may_stand_in(self, folded: str) -> bool:
         if self.fuzzy:
             return True
-        folded = fold(text)
         for word in self.words:  # noqa: SIM110  asked of every text of every hit: a generator costs more than it saves
             if word in folded:
                 return True
         return False
 
-    def _highlight(self, field: str, text: str) -> Highlight:
+    def _highlight(self, field: str, text: str, folded: str) -> Highlight:
         ranges: list[tuple[int, int]] = []
         for start, end, written in spans(text):
-            word = fold(written)
-            whole = word in self.words or (self.beginnings and word.startswith(self.beginnings))
-            if whole or any(one_slip(word, typed) for typed in self.fuzzy):
+            word = folded[start:end] if text.isascii() else fold(written)
+            if (
+                word in self.words
+                or (self.beginnings and word.startswith(self.beginnings))
+                or (self.fuzzy and any(one_slip(word, typed) for typed in self.fuzzy))
+            ):
                 ranges.append((start, end))
                 continue
             for piece in parts(written):

@@ -111,7 +111,8 @@ class Reader:
         found = self._page(leg.query, leg.keys, after, limit)
         addresses = [address for _, address in found]
         models = self.searcher.fast_field_values("model", addresses)
-        return [Row(values, int(model or 0), at) for (values, at), model in zip(found, models, strict=True)]
+        values = [values for values, _ in found]
+        return list(map(Row._make, zip(values, models, addresses, strict=True)))
 
     def _page(
         self, query: Query, keys: Sequence[Key], after: Values | None, limit: int
