@@ -31,6 +31,7 @@ from gateway.wake import Wake
 if TYPE_CHECKING:
     from federation.followers import Follower
     from federation.graph.graph import Graph
+    from federation.graph.remembered import Remembered
     from federation.journal.checkpoints import Signer
     from federation.operations.desk import Desk
     from federation.search.engine import Search
@@ -98,6 +99,13 @@ class Waypost:
         from federation.graph.graph import Graph
 
         return Graph(self.engine, self.settings.search.path / "graph")
+
+    @cached_property
+    def lists(self) -> "Remembered":
+        """The top lists over the graph, as pages show them."""
+        from federation.graph.remembered import Remembered
+
+        return Remembered(self.graph)
 
     @cached_property
     def signer(self) -> "Signer":

@@ -66,6 +66,10 @@ class Graph:
         """The change position that answers stand at."""
         return self._reader.snapshot().position
 
+    def nodes(self) -> int:
+        """How large the graph is. Errors: `DamagedError`."""
+        return int(np.count_nonzero(self._reader.snapshot().nodes["kind"]))
+
     def impact(
         self,
         view: View,

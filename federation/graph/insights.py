@@ -276,17 +276,22 @@ def insights(
     cursor: str | None = None,
 ) -> InsightAnswer:
     """One list. Errors: `UnknownInsightError`, `CursorError`."""
-    make = INSIGHTS.get(name)
-    if make is None:
-        raise UnknownInsightError(f"there is no list {name[:80]!r}: there are {', '.join(INSIGHTS)}")
-    begin = 0 if cursor is None else paging.read(cursor)[1]
-    if begin > DEEPEST:
-        raise paging.CursorError(f"lists are read to their first {DEEPEST} lines")
-    total, items = make(Sight(connection, snapshot, view, begin + limit, registries(connection)))
+    begin = check(name, cursor)
+    total, items = INSIGHTS[name](Sight(connection, snapshot, view, begin + limit, registries(connection)))
     scope = "all" if view.registry_ids is None else "visible"
     shown = items[begin:]
     onward = paging.follow([item.ref for item in shown], begin + limit, min(total, DEEPEST))
     return InsightAnswer(name, explained(name), scope, total, shown, onward)
+
+
+def check(name: str, cursor: str | None) -> int:
+    """Where a page of a list begins. Errors: `UnknownInsightError`, `CursorError`."""
+    if name not in INSIGHTS:
+        raise UnknownInsightError(f"there is no list {name[:80]!r}: there are {', '.join(INSIGHTS)}")
+    begin = 0 if cursor is None else paging.read(cursor)[1]
+    if begin > DEEPEST:
+        raise paging.CursorError(f"lists are read to their first {DEEPEST} lines")
+    return begin
 
 
 def explained(name: str) -> str:

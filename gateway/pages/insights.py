@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from federation.access import View
 from federation.graph.insights import INSIGHTS, UnknownInsightError
@@ -13,6 +13,9 @@ from gateway.pages.page import form_of, listed, page, pages_at
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
+PAGE = 50
+SHOWN = 3
+"""Lines of each list where all are shown."""
 HEADS = {
     "most-depended-on": ("Most depended on", "versions that most others need directly"),
     "single-points-of-failure": ("Single points of failure", "whose loss reaches most that is in production"),
@@ -30,11 +33,23 @@ def insights_page(
     request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], view: NamedDependency[View]
 ) -> Response[Any]:
     """Every list there is, with how much is on it."""
-    form = form_of(request)
     names = [*(name for name in HEADS if name in INSIGHTS), *(name for name in INSIGHTS if name not in HEADS)]
-    found = [waypost.graph.insights(view, name, limit=3 if form == "html" else LIMIT) for name in names]
-    rows = [{"list": one.name, "total": one.total, "explains": one.explains} for one in found]
-    return listed(request, "insights.html", found, rows, title="Insights", lists=found, heads=HEADS)
+    if form_of(request) != "html":
+        found = [waypost.graph.insights(view, name, limit=LIMIT) for name in names]
+        rows = [{"list": one.name, "total": one.total, "explains": one.explains} for one in found]
+        return listed(request, "", found, rows, title="Insights")
+    lists = {name: waypost.lists.insights(view, name, limit=PAGE) for name in names}
+    times = [one.at for one in lists.values() if one and one.at]
+    return page(
+        request,
+        "insights.html",
+        title="Insights",
+        lists=lists,
+        heads=HEADS,
+        oldest=min(times, default=None),
+        shown=SHOWN,
+        waiting=any(one is None for one in lists.values()),
+    )
 
 
 @pages_at("/insights/{name:str}")
@@ -43,18 +58,30 @@ def insight_page(
     name: FromPath[str],
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
+    cursor: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """One list."""
     form = form_of(request)
     name = name.removesuffix(f".{form}")
+    head, about = HEADS.get(name, (name.replace("-", " ").capitalize(), ""))
     try:
-        found = waypost.graph.insights(view, name, limit=LIMIT)
+        if form != "html":
+            found = waypost.graph.insights(view, name, limit=LIMIT, cursor=cursor)
+            return listed(request, "", found, found.items, form=form, title=head)
+        counted = waypost.lists.insights(view, name, limit=PAGE, cursor=cursor)
     except UnknownInsightError as error:
         raise ProblemError(404, "not-found", str(error)) from None
-    head, about = HEADS.get(name, (name.replace("-", " ").capitalize(), found.explains))
-    if form != "html":
-        return listed(request, "", found, found.items, form=form, title=head)
-    return page(request, "insight.html", title=head, found=found, head=head, about=about, heads=HEADS)
+    return page(
+        request,
+        "insight.html",
+        title=head,
+        name=name,
+        found=counted and counted.answer,
+        at=counted and counted.at,
+        head=head,
+        about=about,
+        cursor=cursor,
+    )
 
 
 HANDLERS = [*insights_page, *insight_page]

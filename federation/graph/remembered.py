@@ -1,0 +1,92 @@
+"""The top lists for pages: counted at once over a small graph; over a large one shown as they were counted last,
+and counted anew behind the reader's back.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from federation.access import View
+from federation.database import now
+from federation.graph.graph import Graph
+from federation.graph.insights import InsightAnswer, check
+
+log = structlog.get_logger(__name__)
+SMALL = 20_000
+"""Nodes of a graph that is counted while the reader waits: some milliseconds."""
+FRESH_SECONDS = 15.0
+KEPT = 256
+"""Lists that are remembered, over all views."""
+
+Key = tuple[View, str, int, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A list, and when it was counted; `at` is None where it is of this moment."""
+
+    answer: InsightAnswer
+    at: datetime | None
+    _clock: float = field(default_factory=time.monotonic)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it need not be counted anew yet."""
+        return time.monotonic() - self._clock < FRESH_SECONDS
+
+
+@dataclass(eq=False)
+class Remembered:
+    """The lists of one process. Safe to share between threads; counts one list at a time."""
+
+    graph: Graph
+    small: int = SMALL
+    _known: OrderedDict[Key, Counted] = field(default_factory=OrderedDict, init=False)
+    _wanted: OrderedDict[Key, None] = field(default_factory=OrderedDict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _counting: bool = field(default=False, init=False)
+
+    def insights(
+        self, view: View, name: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Counted | None:
+        """A list, or None where it is being counted for the first time: ask again soon.
+
+        Errors: `UnknownInsightError`, `CursorError`, `DamagedError`, `DatabaseError`.
+        """
+        check(name, cursor)
+        if self.graph.nodes() <= self.small:
+            return Counted(self.graph.insights(view, name, limit=limit, cursor=cursor), None)
+        key = (view, name, limit, cursor)
+        with self._lock:
+            known = self._known.get(key)
+            if known is None or not known.fresh:
+                self._wanted[key] = None
+                if not self._counting:
+                    self._counting = True
+                    threading.Thread(target=self._count, name="insights", daemon=True).start()
+            return known
+
+    def _count(self) -> None:
+        while True:
+            with self._lock:
+                key = next(iter(self._wanted), None)
+                if key is None:
+                    self._counting = False
+                    return
+            view, name, limit, cursor = key
+            try:
+                found = Counted(self.graph.insights(view, name, limit=limit, cursor=cursor), now())
+            except Exception as error:
+                log.warning("a list could not be counted now", name=name, error=str(error)[:300])
+                found = None
+            with self._lock:
+                del self._wanted[key]
+                if found is not None:
+                    self._known[key] = found
+                    self._known.move_to_end(key)
+                    while len(self._known) > KEPT:
+                        self._known.popitem(last=False)
