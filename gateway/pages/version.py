@@ -24,6 +24,7 @@ from gateway.pages.answers import answer
 from gateway.pages.markdown import card
 from gateway.pages.model import impact_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
+from gateway.pages.words import number
 from gateway.waypost import Waypost
 
 SMALLER_IS_BETTER = (
@@ -104,7 +105,7 @@ def diff_page(
             if form_of(request) != "html":
                 raise
             mistake = f"{error}: write registry/model:version, or an alias or stage of a model"
-    rows = _rows(found.differences) if found else {}
+    rows = rows_of(found.differences) if found else {}
     return listed(
         request,
         "diff.html",
@@ -119,12 +120,24 @@ def diff_page(
     )
 
 
-def _rows(differences: Mapping[str, Any]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {"": [], "Metrics": [], "Parameters": [], "Tags": []}
-    heads = {"metrics": "Metrics", "params": "Parameters", "tags": "Tags"}
+def rows_of(differences: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """What differs, under the heads of the page; what is nested is put in words."""
+    groups: dict[str, list[Row]] = {
+        "": [],
+        "Metrics": [],
+        "Schema": [],
+        "Made from": [],
+        "Parameters": [],
+        "Tags": [],
+    }
+    heads = {"metrics": "Metrics", "params": "Parameters", "tags": "Tags", "lineage": "Made from"}
     for name, pair in differences.items():
         head, _, rest = name.partition(".")
-        if head not in heads or not rest:
+        if name == "schema":
+            groups["Schema"] = _columns(pair.left, pair.right)
+        elif name == "lineage.datasets":
+            groups["Made from"].append(Row("data", _datasets(pair.left), _datasets(pair.right)))
+        elif head not in heads or not rest:
             groups[""].append(Row(name, pair.left, pair.right))
         elif head == "metrics" and isinstance(pair.left, int | float) and isinstance(pair.right, int | float):
             delta = pair.right - pair.left
@@ -132,6 +145,40 @@ def _rows(differences: Mapping[str, Any]) -> dict[str, list[Row]]:
         else:
             groups[heads[head]].append(Row(rest, pair.left, pair.right))
     return {head: rows for head, rows in groups.items() if rows}
+
+
+def _columns(left: Any, right: Any) -> list[Row]:
+    """The columns of two schemas that differ, in words."""
+    one, other = _by_column(left), _by_column(right)
+    names = dict.fromkeys([*one, *other])
+    changed = [
+        Row(name, one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)
+    ]
+    return changed or [Row("order of the columns", list(one), list(other))]
+
+
+def _by_column(schema: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for side, columns in (("input", "inputs"), ("output", "outputs")):
+        for place, column in enumerate((schema or {}).get(columns) or (), 1):
+            words = [str(column["type"]), "" if column["required"] else "optional"]
+            if column["shape"] is not None:
+                words.append(f"shape {column['shape']}")
+            if column["minimum"] is not None or column["maximum"] is not None:
+                words.append(f"from {_bound(column['minimum'])} to {_bound(column['maximum'])}")
+            found[f"{side} {column['name'] or place}"] = ", ".join(word for word in words if word)
+    return found
+
+
+def _bound(value: float | None) -> str:
+    """A bound, or that there is none."""
+    return "any" if value is None else number(value)
+
+
+def _datasets(found: Any) -> list[str] | None:
+    return [
+        f"{one['name']} #{one['digest']}" if one["digest"] else one["name"] for one in found or ()
+    ] or None
 
 
 def _is_better(metric: str, delta: float) -> bool:
