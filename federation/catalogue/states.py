@@ -15,7 +15,7 @@ from federation.catalogue.reader import UnknownError
 @dataclass(frozen=True, slots=True)
 class RegistryState:
     """A registry and how fresh what is known of it is. `state` as in the design; `lag` in seconds since the
-    last success.
+    last success; `calls` and `throttled` of the last run that ended.
     """
 
     id: int
@@ -34,6 +34,8 @@ class RegistryState:
     endpoints: int
     held: int
     quarantined: int
+    calls: int
+    throttled: int
     missing: Sequence[str]
     backend_version: str | None
     former_names: Sequence[str]
@@ -69,6 +71,7 @@ def read_registries(
             select(set_aside.registry_id, func.count()).group_by(set_aside.registry_id)
         )
     }
+    last = _last_runs(connection)
     query = select(tables.registry).where(view.clause(tables.registry.c.id)).order_by(tables.registry.c.name)
     states = [
         RegistryState(
@@ -88,6 +91,8 @@ def read_registries(
             endpoints=row.endpoints,
             held=row.held,
             quarantined=bad.get(row.id, 0),
+            calls=last.get(row.id, {}).get("calls", 0),
+            throttled=last.get(row.id, {}).get("throttled", 0),
             missing=row.missing,
             backend_version=row.backend_version,
             former_names=row.former_names,
@@ -100,3 +105,18 @@ def read_registries(
     if not chosen:
         raise UnknownError(f"registry {name}")
     return chosen[:1]
+
+
+def _last_runs(connection: Connection) -> Mapping[int, Mapping[str, int]]:
+    """What the last run that ended counted, by registry."""
+    runs, registries = tables.sync.c, tables.registry.c
+    newest = (
+        select(runs.id)
+        .where(runs.registry_id == registries.id, runs.finished_at.is_not(None))
+        .order_by(runs.id.desc())
+        .limit(1)
+        .correlate(tables.registry)
+        .scalar_subquery()
+    )
+    query = select(runs.registry_id, runs.counts).join(tables.registry, runs.id == newest)
+    return {row.registry_id: row.counts for row in connection.execute(query)}

@@ -34,6 +34,10 @@ class RegistryOut(msgspec.Struct):
     held: int
     """Deletes waiting for confirmation."""
     quarantined: int
+    calls: int
+    """Requests of the last run that ended."""
+    throttled: int
+    """How many of them the backend put off."""
     missing: Sequence[str]
     """What the credential or the backend's version does not allow."""
     backend_version: str | None
