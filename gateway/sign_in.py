@@ -23,11 +23,13 @@ from federation.identity.directory import CredentialError
 from gateway.api.requests import PUBLIC
 from gateway.authentication import COOKIE, ProviderError, session_secret
 from gateway.oidc import Attempt
+from gateway.pages.page import HEADERS
 from gateway.waypost import Waypost
 
 ATTEMPT_COOKIE = "__Host-waypost-sign-in"
 ATTEMPT_SECONDS = 600
 LONGEST_NEXT = 2000
+ENDED = "Your session has ended: sign in again, and you are back where you were."
 PAGE = """<!doctype html>
 <html lang="en">
   <head>
@@ -66,11 +68,17 @@ PAGE = """<!doctype html>
     include_in_schema=False,
     sync_to_thread=False,
 )
-def sign_in_page(waypost: NamedDependency[Waypost], next: FromQuery[str] = "/") -> Response[str]:  # noqa: A002
+def sign_in_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    next: FromQuery[str] = "/",  # noqa: A002
+) -> Response[str]:
     """A form for a token, and the way to the identity provider where there is one."""
     if waypost.settings.auth.mode == "local":
         return _go("/")
-    return _page(waypost, local_path(next))
+    target = local_path(next)
+    ended = target != "/" and session_secret(dict(request.scope["headers"])) is not None
+    return _page(waypost, target, ENDED if ended else "")
 
 
 @post("/sign-in", opt=PUBLIC, media_type=MediaType.HTML, include_in_schema=False)
@@ -187,9 +195,7 @@ def _page(waypost: Waypost, target: str, problem: str = "", status: int = 200) -
         else '<p><a role="button" href="/auth/login">Sign in with your organisation</a></p>',
         next=next_,
     )
-    return Response(
-        text, status_code=status, media_type=MediaType.HTML, headers={"Cache-Control": "no-store"}
-    )
+    return Response(text, status_code=status, media_type=MediaType.HTML, headers=dict(HEADERS))
 
 
 HANDLERS = [sign_in_page, sign_in_with_token, begin_sign_in, end_sign_in, sign_out]

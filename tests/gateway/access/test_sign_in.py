@@ -68,6 +68,25 @@ def test_a_session_ends_by_itself(guarded: Gate) -> None:
     assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 401
 
 
+def test_who_comes_back_after_that_is_told_and_led_on(guarded: Gate) -> None:
+    browser = signed_in(guarded, guarded.token("ci", ("viewer", "*"))) | {"Accept": "text/html"}
+    with writing(guarded.waypost.engine) as connection:
+        connection.execute(update(tables.session).values(expires_at=now() - timedelta(seconds=1)))
+    guarded.waypost.directory.forget()
+    sent = guarded.ask("GET", "/registries?x=1", headers=browser)
+    assert sent.status_code == 303
+    form = guarded.ask("GET", sent.headers["location"], headers=browser)
+    assert "Your session has ended" in form.text
+    assert 'value="/registries?x=1"' in form.text
+    assert "Your session has ended" not in guarded.ask("GET", sent.headers["location"]).text
+
+
+def test_the_form_runs_nothing_and_stands_in_no_frame(guarded: Gate) -> None:
+    policy = guarded.ask("GET", "/sign-in").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
 def test_a_session_ends_when_its_token_is_revoked(guarded: Gate) -> None:
     browser = signed_in(guarded, guarded.token("ci", ("viewer", "*")))
     with writing(guarded.waypost.engine) as connection:
