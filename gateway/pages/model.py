@@ -25,6 +25,10 @@ from gateway.pages.page import listed, named, pages_at
 from gateway.waypost import Waypost
 
 CHARTS = 6
+NEWEST = 25
+"""Versions that are always in the table; older ones are folded away, unless they hold a stage or alias."""
+FEW = 10
+"""So few are not worth folding."""
 COLUMNS = 4
 """Metrics that have a column in the table of versions."""
 
@@ -43,6 +47,7 @@ def model_page(
     model, form = named(request, ref, lambda text: answer(show_model)(text, waypost, view, incarnation))
     timeline: TimelineOut = answer(show_timeline)(model.ref, waypost, view)
     chosen = best(model)
+    shown, folded = unfolded(model.versions)
     living = chosen is not None and chosen.deleted_at is None and model.deleted_at is None
     return listed(
         request,
@@ -54,6 +59,8 @@ def model_page(
         model=model,
         card=card(model.description) if model.description else None,
         chosen=chosen,
+        shown=shown,
+        folded=folded,
         snippets=answer(show_snippets)(chosen.ref, waypost, view)
         if living and chosen and form == "html"
         else None,
@@ -73,6 +80,20 @@ def best(model: ModelOut) -> VersionSummaryOut | None:
     """The version to load: the newest in production, else the newest."""
     living = [one for one in model.versions if one.deleted_at is None] or list(model.versions)
     return next((one for one in living if one.stage == "production"), living[0] if living else None)
+
+
+def unfolded(
+    versions: Sequence[VersionSummaryOut],
+) -> tuple[list[VersionSummaryOut], list[VersionSummaryOut]]:
+    """The newest versions with those that somebody relies on, and all others, each newest first."""
+    counts = [
+        place < NEWEST or one.stage in ("production", "staging") or one.deployed or bool(one.aliases)
+        for place, one in enumerate(versions)
+    ]
+    if counts.count(False) < FEW:
+        return list(versions), []
+    pairs = list(zip(counts, versions, strict=True))
+    return [one for shown, one in pairs if shown], [one for shown, one in pairs if not shown]
 
 
 def held(spans: Sequence[SpanOut], kind: str, value: str) -> list[SpanOut]:

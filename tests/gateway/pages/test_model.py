@@ -1,0 +1,26 @@
+"""Which versions of a model a page begins with."""
+
+from datetime import UTC, datetime
+
+from gateway.api.out import VersionSummaryOut
+from gateway.pages.model import FEW, NEWEST, unfolded
+
+
+def version(number: int, stage: str = "none", aliases: tuple[str, ...] = ()) -> VersionSummaryOut:
+    return VersionSummaryOut(
+        ref=f"r/m:{number}", version=str(number), incarnation=number, stage=stage, stage_reason="", aliases=aliases,
+        deployed=False, metrics={}, created_at=datetime(2026, 1, 1, tzinfo=UTC), updated_at=None, deleted_at=None,
+    )  # fmt: skip
+
+
+def test_old_versions_that_somebody_relies_on_stay_in_sight() -> None:
+    held = {3: version(3, "production"), 7: version(7, aliases=("champion",)), 9: version(9, "archived")}
+    shown, folded = unfolded([held.get(number, version(number)) for number in range(300, 0, -1)])
+    assert [one.version for one in shown] == [*(str(n) for n in range(300, 300 - NEWEST, -1)), "7", "3"]
+    assert len(shown) + len(folded) == 300
+    assert "9" in {one.version for one in folded}
+
+
+def test_a_few_old_versions_are_not_folded_away() -> None:
+    shown, folded = unfolded([version(number) for number in range(NEWEST + FEW - 1, 0, -1)])
+    assert (len(shown), folded) == (NEWEST + FEW - 1, [])
