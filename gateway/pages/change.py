@@ -10,7 +10,8 @@ from litestar.response import Redirect
 
 from federation.access import Permission, Principal, View
 from federation.catalogue.reader import read_model
-from federation.database import reading
+from federation.catalogue.states import read_registries
+from federation.database import now, reading
 from federation.graph.subject import Action
 from federation.references import Reference, encode_part, parse
 from gateway.api.models import read_out, show_model
@@ -57,6 +58,7 @@ def change_page(
     )
     with reading(waypost.engine) as connection:
         model = read_model(connection, principal.view, reference)
+        writable = read_registries(connection, principal.view, now(), name=model.registry)[0].writable
     own = str(model.reference)
     impact, question = None, ""
     if what in ("stage", "alias", "unalias") and (value or name):
@@ -79,8 +81,9 @@ def change_page(
         question=question,
         stages=STAGES,
         key=secrets.token_hex(16),
-        may_change=principal.may(Permission.CHANGE, model.registry_id),
-        may_tag=principal.may(Permission.TAG, model.registry_id),
+        writable=writable,
+        may_change=writable and principal.may(Permission.CHANGE, model.registry_id),
+        may_tag=writable and principal.may(Permission.TAG, model.registry_id),
     )
 
 

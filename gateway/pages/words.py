@@ -94,6 +94,12 @@ def count(value: int, one: str, many: str = "") -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
+def sentence(problem: object) -> str:
+    """A message as a sentence of its own: with a capital and, where it ends in a word, a full stop."""
+    text = str(problem)
+    return text[:1].upper() + text[1:] + ("." if text[-1:].isalnum() else "")
+
+
 def path(ref: str, area: str = "versions") -> str:
     """The address of a page about a reference."""
     return f"/{area}/{quote(ref, safe='/:@')}"
@@ -151,6 +157,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
     "outside": outside,
     "path": path,
+    "sentence": sentence,
     "short": short,
     "when": when,
     "with_query": with_query,

@@ -1,0 +1,68 @@
+"""Pages with nothing on them say why, and what to do; forms that would be refused are not shown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from adapters import Key, ModelRecord, VersionRecord
+from federation import tables
+from federation.catalogue import codec
+from federation.catalogue.origin import Origin
+from federation.catalogue.writer import Writer
+from federation.database import now, writing
+from federation.stages import parse_rules
+from tests.gateway.access.gate import Gate, gate
+
+PAGE = {"Accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """A gateway over one registry that is read only and has one model."""
+    with gate(tmp_path_factory.mktemp("shut"), teams=[("fraud", "risk")]) as found:
+        with writing(found.waypost.engine) as connection:
+            registry = connection.execute(select(tables.registry.c.id)).scalar_one()
+            model = ModelRecord(key=Key("model", "m"), name="scorer", aliases={"champion": "1"})
+            version = VersionRecord(key=Key("version", "m:1"), model=model.key, version="1")
+            writer = Writer(connection, Origin(registry, "fraud", parse_rules({}, {}), now(), importing=True))
+            writer.write([codec.encode(model), codec.encode(version)])
+            writer.batch.append(connection)
+        found.follow()
+        yield found
+
+
+def read(asked: Gate, path: str, token: str) -> str:
+    answer = asked.ask("GET", path, token=token, headers=PAGE)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/registries"])
+def test_who_may_see_nothing_is_told_whom_to_ask(shut: Gate, path: str) -> None:
+    text = read(shut, path, shut.token(f"newcomer{len(path)}"))
+    assert "You may see no registry yet." in text
+    assert "[[registries]]" not in text
+
+
+@pytest.mark.parametrize("path", ["/", "/registries"])
+def test_who_may_see_everything_is_told_how_to_configure_a_registry(tmp_path: Path, path: str) -> None:
+    with gate(tmp_path) as empty:
+        text = read(empty, path, empty.token("operator", ("viewer", "*")))
+    assert "No registry is configured yet." in text
+    assert "[[registries]]" in text
+
+
+@pytest.mark.parametrize("ref", ["fraud/scorer", "fraud/scorer:1"])
+def test_a_registry_that_is_read_only_offers_no_change(shut: Gate, ref: str) -> None:
+    token = shut.token(f"approver-{len(ref)}", ("approver", "*"), ("viewer", "*"))
+    text = read(shut, f"/change/{ref}?what=alias&name=champion&value=1", token)
+    assert "writable = true" in text
+    assert 'method="post"' not in text
+
+
+def test_a_list_that_does_not_exist_is_not_found(shut: Gate) -> None:
+    token = shut.token("viewer", ("viewer", "*"))
+    assert shut.ask("GET", "/insights/gossip", token=token, headers=PAGE).status_code == 404
+    assert "Nothing yet." in read(shut, "/insights", token)
