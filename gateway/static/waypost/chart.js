@@ -16,7 +16,7 @@
       cursor: { y: false, points: { size: 8 } },
       scales: { x: { time: false, range: (_, low, high) => [low - 0.3, high + 0.3] } },
       axes: [{ ...axis, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], values: (_, splits) => splits.map((at) => (Number.isInteger(at) ? shown(at) : "")) }, { ...axis, size: 58 }],
-      series: [{}, { label: name, stroke: colour("--link"), width: 2, points: { show: true, size: 6, fill: colour("--page") } }],
+      series: [{}, { label: name, stroke: colour("--link"), width: 2, points: { show: labels.length <= 60, size: 6, fill: colour("--page") } }],
     }, [labels.map((_, place) => place), values], el);
     made.push([chart, size]);
   }
