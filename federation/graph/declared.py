@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from federation.access import Permission, Principal, View
 from federation.changes import Change
@@ -15,6 +15,7 @@ from federation.graph.resolve import registry_names
 from federation.graph.subject import ImpactQuestionError, UnknownSubjectError, locate
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.numbering import insert_dated
 from federation.references import Reference, encode_part
 
 Kind = Literal["depends_on", "derived_from"]
@@ -77,7 +78,7 @@ def declare(
         "created_at": now(),
         "withdrawn_at": None,
     }
-    row = connection.execute(insert(tables.dependency).values(values).returning(tables.dependency)).one()
+    row = insert_dated(connection, tables.dependency, values)
     return _declared(row, _tell(connection, Action.DEPENDENCY_DECLARED, principal, row))
 
 

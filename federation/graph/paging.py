@@ -22,7 +22,7 @@ def read(cursor: str) -> tuple[str, int]:
     """What `write` wrote. Errors: `CursorError`."""
     try:
         ref, offset = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if isinstance(ref, str) and isinstance(offset, int) and 0 <= offset < 1 << 40:
+        if isinstance(ref, str) and isinstance(offset, int) and 0 <= offset < 1 << 62:
             return ref, offset
     except (binascii.Error, ValueError, TypeError):
         pass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, select
 
 from federation import tables as spine
 from federation.access import ALL, EVERYTHING, OPERATOR, ROLES, DeniedError, Permission, Principal
@@ -17,6 +17,7 @@ from federation.database import now
 from federation.identity import tables
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
+from federation.numbering import insert_dated
 from federation.references import is_registry_name
 
 CONFIG, API = "config", "api"
@@ -185,7 +186,7 @@ def _insert(connection: Connection, batch: Batch, spec: GrantSpec, source: str, 
         "created_by": actor,
         "created_at": now(),
     }
-    row = connection.execute(insert(tables.grant).values(values).returning(tables.grant)).one()
+    row = insert_dated(connection, tables.grant, values)
     _tell(connection, batch, Action.GRANT_ADDED, row, actor)
     return row
 

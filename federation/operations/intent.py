@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from adapters import Key
 from federation.database import now
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.numbering import insert_dated
 from federation.operations.admission import RefusedError
 from federation.operations.tables import operation
 from federation.operations.wanted import Wanted, kind_of, to_json, told
@@ -22,8 +23,6 @@ from federation.references import Reference
 
 KEYS_KEPT = timedelta(hours=24)
 """How long an `Idempotency-Key` is remembered."""
-
-_WRITE = insert(operation).returning(operation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,28 +94,26 @@ def write(connection: Connection, intent: Intent, asker: Asker) -> Written:
 def record(connection: Connection, intent: Intent, asker: Asker, batch: Batch) -> Row[Any]:
     """Write an intent's row and put its entry into a batch, which is appended last."""
     at = now()
-    row = connection.execute(
-        _WRITE,
-        {
-            "registry_id": intent.registry_id,
-            "actor": asker.actor,
-            "kind": kind_of(intent.wanted),
-            "ref": str(intent.ref),
-            "wanted": to_json(intent.wanted),
-            "target_kind": intent.target.kind,
-            "target_id": intent.target_id,
-            "native_id": intent.target.native_id,
-            "lane": intent.ref.model,
-            "etag": intent.etag,
-            "token": f"waypost-{secrets.token_hex(12)}",
-            "key": asker.key,
-            "digest": asker.digest,
-            "state": "queued",
-            "tries": 0,
-            "due_at": at,
-            "requested_at": at,
-        },
-    ).one()
+    values = {
+        "registry_id": intent.registry_id,
+        "actor": asker.actor,
+        "kind": kind_of(intent.wanted),
+        "ref": str(intent.ref),
+        "wanted": to_json(intent.wanted),
+        "target_kind": intent.target.kind,
+        "target_id": intent.target_id,
+        "native_id": intent.target.native_id,
+        "lane": intent.ref.model,
+        "etag": intent.etag,
+        "token": f"waypost-{secrets.token_hex(12)}",
+        "key": asker.key,
+        "digest": asker.digest,
+        "state": "queued",
+        "tries": 0,
+        "due_at": at,
+        "requested_at": at,
+    }
+    row = insert_dated(connection, operation, values, registry_id=intent.registry_id)
     plain, withheld = told(intent.wanted)
     batch.record(
         Entry(

@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from federation import tables
 from federation.database import EPOCH, DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.numbering import insert_dated
 from federation.sync import lease
 from federation.sync.run import SyncContext, run
 from federation.sync.schemas import read_schemas
@@ -44,21 +45,17 @@ def request(connection: Connection, registry_id: int, *, full: bool, actor: str 
         if full and not waiting.asked_full:
             connection.execute(update(tables.sync).where(runs.id == waiting.id).values(asked_full=True))
         return int(waiting.id)
-    at = now()
-    sync_id = connection.execute(
-        insert(tables.sync)
-        .values(
-            registry_id=registry_id,
-            state="queued",
-            full=full,
-            asked_full=full,
-            epoch=0,
-            counts={},
-            errors=[],
-            queued_at=at,
-        )
-        .returning(runs.id)
-    ).scalar_one()
+    values = {
+        "registry_id": registry_id,
+        "state": "queued",
+        "full": full,
+        "asked_full": full,
+        "epoch": 0,
+        "counts": {},
+        "errors": [],
+        "queued_at": now(),
+    }
+    sync_id = insert_dated(connection, tables.sync, values, registry_id=registry_id).id
     if actor is not None:
         name = connection.execute(
             select(tables.registry.c.name).where(tables.registry.c.id == registry_id)

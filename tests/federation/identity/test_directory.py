@@ -186,7 +186,7 @@ def test_a_grant_of_the_configuration_is_not_taken_away_through_the_api(engine: 
     with writing(engine) as connection:
         grants.apply(connection, [GrantSpec("token:ci", "viewer", "*")])
         with pytest.raises(GrantError, match="configuration"):
-            grants.remove(connection, 1, LOCAL)
+            grants.remove(connection, grants.visible(connection, LOCAL)[0].id, LOCAL)
 
 
 @pytest.mark.parametrize(
