@@ -12,8 +12,15 @@ from federation import schema
 from federation.access import EVERYTHING, Permission, Principal
 from federation.catalogue.states import read_registries
 from federation.database import DatabaseError, now, reading
+from federation.journal.checkpoints import stopped
 from gateway.api.requests import PUBLIC, needs
 from gateway.waypost import Waypost
+
+OK = "ok"
+SIGNING_STOPPED = (
+    "no checkpoint of the audit log is signed any more: `waypost doctor` says why and what to do"
+)
+"""Everybody may ask whether the gateway is ready, so it names no witness."""
 
 
 class LiveOut(msgspec.Struct):
@@ -23,10 +30,15 @@ class LiveOut(msgspec.Struct):
 
 
 class ReadyOut(msgspec.Struct):
-    """Whether requests can be answered; `problems` says in words what is missing."""
+    """Whether requests can be answered; `problems` says in words what is missing for that.
+
+    `checks` are all things looked at, by name, with `ok` or what is wrong: also what does not keep requests from
+    being answered, such as `signing`.
+    """
 
     status: str
     problems: list[str]
+    checks: dict[str, str]
 
 
 @get("/health/live", opt=PUBLIC, sync_to_thread=False)
@@ -38,17 +50,21 @@ def live() -> LiveOut:
 @get("/health/ready", opt=PUBLIC, sync_to_thread=True)
 def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
     """The database answers and has the schema this Waypost needs: 200, else 503 and why."""
-    problems: list[str] = []
+    checks = {"database": OK}
     try:
         with reading(waypost.engine) as connection:
             found = schema.current(connection)
-        if found != schema.LATEST:
-            problems.append(f"the database has schema {found}, this Waypost needs {schema.LATEST}")
-        if waypost.served < 0:
-            problems.append("the search index and the graph are being built for the first time")
+            if found == schema.LATEST:
+                checks["signing"] = SIGNING_STOPPED if stopped(connection) else OK
+            else:
+                checks["database"] = f"the database has schema {found}, this Waypost needs {schema.LATEST}"
+        built = waypost.served >= 0
+        checks["index"] = OK if built else "the search index and the graph are being built for the first time"
     except DatabaseError as error:
-        problems.append(str(error))
-    return Response(ReadyOut("unready" if problems else "ok", problems), status_code=503 if problems else 200)
+        checks["database"] = str(error)
+    problems = [said for name, said in checks.items() if said != OK and name != "signing"]
+    status_code = 503 if problems else 200
+    return Response(ReadyOut("unready" if problems else "ok", problems, checks), status_code=status_code)
 
 
 @get("/metrics", opt=needs(Permission.READ), sync_to_thread=True, include_in_schema=False)
@@ -68,6 +84,10 @@ class _Registries:
     def collect(self) -> Any:
         with reading(self._waypost.engine) as connection:
             states = read_registries(connection, EVERYTHING, now())
+            signing = stopped(connection) is None
+        yield GaugeMetricFamily(
+            "waypost_signing_ok", "1 while checkpoints of the audit log are signed", value=float(signing)
+        )
         for name, text in (
             ("models", "Models known"),
             ("versions", "Versions known"),

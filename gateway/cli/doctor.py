@@ -75,7 +75,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (database, index, registries, plugins):
+        for look in (database, index, signing, registries, plugins):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -156,6 +156,27 @@ def index(waypost: "Waypost") -> Iterator[Finding]:
     found = f"{worker}, {f'{behind:,} changes behind' if behind > 0 else 'up to date'}"
     yield Finding(
         "index", "warn" if behind > 0 else "ok", found, "waypost sync or waypost serve" if behind > 0 else ""
+    )
+
+
+def signing(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether checkpoints of the audit log are signed, or a witness knows better than this database."""
+    from federation import schema
+    from federation.database import reading
+    from federation.journal.checkpoints import newest_size, stopped
+
+    with reading(waypost.engine) as connection:
+        if schema.current(connection) != schema.LATEST:
+            return
+        why, signed = stopped(connection), newest_size(connection)
+    if why is None:
+        yield Finding(
+            "signing", "ok", f"{signed:,} entries are signed" if signed else "nothing is signed yet"
+        )
+        return
+    cause, _, remedy = why.partition(": ")
+    yield Finding(
+        "signing", "fail", f"no checkpoint is signed any more: {cause}", remedy or "waypost audit witnesses"
     )
 
 
