@@ -139,14 +139,19 @@ def remote(url: str) -> Iterator[Gateway]:
     """A running gateway."""
     import httpx
 
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise CommandError(f"--url (or {URL}) is an address such as http://127.0.0.1:8080, not {url}")
+    require_address(url)
     token = os.environ.get(TOKEN, "").strip()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = httpx.Timeout(PATIENCE, connect=CONNECT_PATIENCE)
     is_here = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
     with httpx.Client(base_url=url, timeout=timeout, trust_env=not is_here) as client:
         yield Gateway(client.request, url, headers=headers, stream=client.stream)
+
+
+def require_address(url: str) -> None:
+    """Errors: `CommandError` for what is no address of a gateway."""
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise CommandError(f"--url (or {URL}) is an address such as http://127.0.0.1:8080, not {url}")
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.client import Gateway, connect
-from gateway.cli.failure import CommandError
-from gateway.cli.invocation import Invocation
+from gateway.cli.client import Gateway, connect, require_address
+from gateway.cli.failure import UNREACHABLE, CommandError
+from gateway.cli.invocation import URL, Invocation
 from gateway.cli.screen import (
     STYLES,
     ago,
@@ -29,6 +29,7 @@ COLUMNS = ("VERSION", "STAGE", "TEAM", "ALIASES", "FRAMEWORK", "UPDATED", "OTHER
 SHOWN_FIELDS = ("description",)
 """Fields without a column of their own whose highlights stand under a hit."""
 EXCERPT = 100
+WATCH_EVERY = 2.0
 CLEAR = "\x1b[2J\x1b[H"
 
 
@@ -61,16 +62,13 @@ def search(
         "explain": explain or None,
     }  # fmt: skip
     if web:
-        _open(invocation, text)
+        _open(invocation, {"q": text, "sort": sort, "group": group, "limit": limit, "cursor": cursor})
         return
     with connect(invocation) as gateway:
-        _print(invocation, _ask(gateway, asked))
-        while watch:
-            time.sleep(2)
-            answer = _ask(gateway, asked)
-            if sys.stdout.isatty():
-                sys.stdout.write(CLEAR)
-            _print(invocation, answer)
+        if watch:
+            _watch(invocation, gateway, asked)
+        else:
+            _print(invocation, _ask(gateway, asked))
 
 
 def _ask(gateway: Gateway, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,14 +78,39 @@ def _ask(gateway: Gateway, asked: Mapping[str, Any]) -> Mapping[str, Any]:
     return answer
 
 
-def _open(invocation: Invocation, text: str) -> None:
+def _watch(invocation: Invocation, gateway: Gateway, asked: Mapping[str, Any]) -> None:
+    """Print the answer again and again until somebody interrupts. An outage is told once, and waited out."""
+    began, away = False, False
+    while True:
+        try:
+            answer = _ask(gateway, asked)
+        except CommandError as error:
+            if error.code != UNREACHABLE or not began:
+                raise
+            if not away:
+                say(f"{error}: this is still the last answer, asking again every {WATCH_EVERY:.0f} s")
+            away = True
+        else:
+            if sys.stdout.isatty():
+                sys.stdout.write(CLEAR)
+            _print(invocation, answer)
+            sys.stdout.flush()  # a pipe would hold it back until there is more
+            began, away = True, False
+        time.sleep(WATCH_EVERY)
+
+
+def _open(invocation: Invocation, asked: Mapping[str, Any]) -> None:
     import webbrowser
     from urllib.parse import urlencode
 
     if not invocation.url:
-        raise CommandError("--web opens a running gateway: name it with --url")
-    address = f"{invocation.url}/?{urlencode({'q': text})}"
-    if not webbrowser.open(address):
+        raise CommandError(f"--web opens a running gateway: name it with --url or {URL}")
+    require_address(invocation.url)
+    address = f"{invocation.url}/?{urlencode({name: value for name, value in asked.items() if value})}"
+    if webbrowser.open(address):
+        say(f"opened {address}")
+    else:
+        say("there is no browser here: open this address in one")
         emit_line(address)
 
 
