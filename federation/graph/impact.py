@@ -75,7 +75,7 @@ def impact(
 def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = False) -> list[str]:
     """Why an answer over these registries may not be everything, one line each."""
     stale = sorted(
-        registry.name for key, registry in known.items() if view.sees(key) and not registry.current
+        registry.name for key, registry in known.items() if not registry.current and view.sees(key)
     )
     found = ["`depth` ended the walk while there was more"] if cut else []
     if stale and nameless:
@@ -132,12 +132,14 @@ def by_team(snapshot: Snapshot, found: Blast, known: dict[int, Registry]) -> lis
         snapshot.nodes["live"][nodes] != 0,
         snapshot.nodes["stage"][nodes] == Stage.PRODUCTION,
     )
-    columns = [np.bincount(registry if mark is None else registry[mark], minlength=1) for mark in marks]
+    columns = [
+        np.bincount(registry if mark is None else registry[mark], minlength=1).tolist() for mark in marks
+    ]
     teams: dict[str, list[int]] = {}
     for hit in found.counts.registries:
         numbers = teams.setdefault(known[hit].team, [0] * len(columns)) if hit in known else []
         for place, column in enumerate(columns[: len(numbers)]):
-            numbers[place] += int(column[hit]) if hit < len(column) else 0
+            numbers[place] += column[hit] if hit < len(column) else 0
     listed = [TeamCounts(team, *numbers) for team, numbers in teams.items()]
     listed.sort(key=lambda t: (-t.live, -t.production, -t.breaking, -t.affected, t.team))
     return listed[:TEAMS_SHOWN]

@@ -13,7 +13,7 @@ from federation.access import View
 from federation.graph import tables
 from federation.graph.resolve import chunks
 from federation.graph.words import SELECTORS, NodeKind
-from federation.references import Reference, decode_part
+from federation.references import decode_part
 
 FRESH = 1.0
 """Seconds for which the state of the registries may be taken as it was."""
@@ -118,18 +118,20 @@ _NAMES = (
 
 
 def _reference(row: Any, registry: Registry | None) -> Named | None:
+    """Names stand in the catalogue as they stand in a reference, so it is put together without being read again."""
     if registry is None or row.model is None:
         return None
-    kind, name = NodeKind(row.kind), decode_part(row.model)
-    if kind == NodeKind.VERSION:
-        ref = Reference(registry.name, name, version=decode_part(row.version))
-        stage, version_id = row.stage, row.version_id
-    else:
-        alias = decode_part(row.name) if kind == NodeKind.ALIAS else None
-        wanted = row.name if kind == NodeKind.STAGE else None
-        ref = Reference(registry.name, name, alias=alias, stage=wanted)
-        stage, version_id = "", 0
-    return Named(str(ref), kind.name.lower(), registry.name, registry.team, stage, row.gone, version_id)
+    head, place = f"{registry.name}/{row.model}", (registry.name, registry.team)
+    match row.kind:
+        case NodeKind.VERSION:
+            ref = f"{head}:{row.version}"
+            return Named(ref, "version", *place, row.stage, row.gone, row.version_id)
+        case NodeKind.ALIAS:
+            return Named(f"{head}@{row.name}", "alias", *place, deleted=row.gone)
+        case NodeKind.STAGE:
+            return Named(f"{head}@stage:{row.name}", "stage", *place, deleted=row.gone)
+        case _:
+            return Named(head, NodeKind(row.kind).name.lower(), *place, deleted=row.gone)
 
 
 def _thing(row: Any, registry: Registry | None) -> Named | None:
