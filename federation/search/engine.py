@@ -86,10 +86,14 @@ class _State:
     commit: tuple[str, int, int, int]
 
     @classmethod
-    def of(cls, generation: Generation) -> "_State":
+    def of(cls, generation: Generation, known: "_State | None") -> "_State":
+        """The newest state of a generation: the known one while that is it."""
         searcher = generation.index.searcher()
-        position, held = folder.position(searcher), schema.registries(searcher)
+        position = folder.position(searcher)
         commit = (generation.name, position, searcher.num_segments, searcher.num_docs)
+        if known is not None and known.commit == commit:
+            return known
+        held = schema.registries(searcher)
         return cls(Reader(generation.index, searcher), position, held, frozenset(held), commit)
 
     def find(self, view: View, request: SearchRequest, stale: frozenset[int], synonyms: Synonyms) -> "_Found":
@@ -153,8 +157,9 @@ class Search:
             self._generation = folder.open_current(self._path)
         with folder.engine_errors():
             self._generation.index.reload()
-            state = _State.of(self._generation)
-            if self._served is None or self._served.state.commit != state.commit:
+            known = None if self._served is None else self._served.state
+            state = _State.of(self._generation, known)
+            if state is not known:
                 self._served = _Served(state, self._kept)
 
     @property

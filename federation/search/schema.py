@@ -104,15 +104,21 @@ def registries(searcher: tantivy.Searcher) -> dict[int, tuple[str, str]]:
     stand among the terms: then what a living document says holds."""
     found: dict[int, list[str]] = {}
     for term, _ in searcher.terms_with_prefix("meta", HOLDS_REGISTRY):
-        found.setdefault(int(term.split(" ", 2)[1]), []).append(term)
+        found.setdefault(_read_held(term)[0], []).append(term)
     return {id_: _name_and_team(searcher, terms) for id_, terms in found.items()}
 
 
 def _name_and_team(searcher: tantivy.Searcher, terms: Sequence[str]) -> tuple[str, str]:
     if len(terms) > 1:
         terms = [term for term in terms if _lives(searcher, term)] or terms
-    name, team = json.loads(terms[0].split(" ", 2)[2])
-    return name, team
+    return _read_held(terms[0])[1]
+
+
+@lru_cache(4_096)
+def _read_held(term: str) -> tuple[int, tuple[str, str]]:
+    _, id_, named = term.split(" ", 2)
+    name, team = json.loads(named)
+    return int(id_), (name, team)
 
 
 def _lives(searcher: tantivy.Searcher, term: str) -> bool:

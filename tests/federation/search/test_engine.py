@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from federation.access import EVERYTHING, NOTHING, View
-from federation.search import cursor
-from federation.search.answer import SearchError, SearchRequest
+from federation.search import cursor, order
+from federation.search.answer import Group, SearchError, SearchRequest
 from federation.search.cursor import Position
 from federation.search.engine import Search, fingerprint
 from federation.search.follower import Follower
@@ -251,6 +251,32 @@ def test_suggestions_complete_qualifiers_values_and_names(search: Search) -> Non
     assert suggested("click") == ["click-classifier"]
     assert suggested("click", View.of([1])) == []
     assert suggested("is:st") == ["is:stale", "is:staging"]
+
+
+@pytest.mark.parametrize("sort", ["metric.auc", "metric.auc:asc"])
+@pytest.mark.parametrize("group", ["model", "version"])
+def test_many_matches_are_sorted_by_a_metric_like_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str, group: Group
+) -> None:
+    world = World()
+    for number in range(40):
+        metrics = {"auc": number / 8 if number % 3 else -0.25}
+        world.put(*(document(f"model-{number}", version, metrics=metrics) for version in (1, 2)))
+    few = pages(world.search(tmp_path), SearchRequest(sort=sort, limit=1, group=group))
+    monkeypatch.setattr(order, "MANY", 1)
+    assert pages(world.search(tmp_path), SearchRequest(sort=sort, limit=1, group=group)) == few
+    assert len(few) == len(set(few)) == (40 if group == "model" else 80)
+
+
+def pages(search: Search, request: SearchRequest) -> list[str]:
+    """The references of all hits, page by page."""
+    found: list[str] = []
+    while True:
+        answer = search.query(EVERYTHING, request)
+        found += [hit.ref for hit in answer.hits]
+        if answer.next_cursor is None:
+            return found
+        request = replace(request, cursor=answer.next_cursor)
 
 
 def test_an_answer_is_remembered_until_the_index_changes(tmp_path: Path) -> None:
