@@ -6,10 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from federation import tables
-from federation.database import DatabaseError, now, reading, writing
+from federation.database import DatabaseError, UTCTime, now, reading, writing
 from federation.operations import turns
 from federation.operations.intent import forget_keys
 from federation.operations.run import OperationContext, work
@@ -18,6 +18,15 @@ from federation.operations.tables import operation
 log = structlog.get_logger(__name__)
 RENEW_EVERY = 3.0
 FORGET_EVERY = 3600.0
+_AT = bindparam("at", type_=UTCTime)
+# Built once: the worker asks it many times a second.
+_WAITING = (
+    select(operation.c.registry_id)
+    .join(tables.registry, tables.registry.c.id == operation.c.registry_id)
+    .where(operation.c.finished_at.is_(None), operation.c.due_at <= _AT)
+    .where(turns.is_free(bindparam("owner"), _AT))
+    .distinct()
+)
 
 
 @dataclass(slots=True)
@@ -39,16 +48,9 @@ class Dispatcher:
     def tick(self) -> None:
         """Start what is due, keep our turns. Errors: `DatabaseError`."""
         self.running = {one: future for one, future in self.running.items() if not future.done()}
-        asked, at = operation.c, now()
         with reading(self.context.engine) as connection:
-            query = (
-                select(asked.registry_id)
-                .join(tables.registry, tables.registry.c.id == asked.registry_id)
-                .where(asked.finished_at.is_(None), asked.due_at <= at)
-                .where(turns.is_free(self.context.owner, at))
-                .distinct()
-            )
-            waiting = set(connection.execute(query).scalars())
+            found = connection.execute(_WAITING, {"owner": self.context.owner, "at": now()})
+            waiting = set(found.scalars())
         for registry_id in sorted(waiting - self.running.keys()):
             if len(self.running) < self.threads:
                 self.running[registry_id] = self.pool.submit(self._work, registry_id)

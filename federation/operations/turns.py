@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, or_, update
 
 from federation import tables
 
@@ -20,7 +20,7 @@ class TurnLostError(Exception):
     """Another worker carries out the operations of this registry: stop, nothing was written."""
 
 
-def is_free(owner: str, at: datetime) -> ColumnElement[bool]:
+def is_free(owner: str | BindParameter[Any], at: datetime | BindParameter[Any]) -> ColumnElement[bool]:
     """The condition that nobody has the turn at a registry, it has run out, or it is ours already."""
     registries = tables.registry.c
     return or_(registries.turn_owner.is_(None), registries.turn_owner == owner, registries.turn_until < at)

@@ -7,14 +7,14 @@ a run that somebody asks for is made at once all the same.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
 from federation import tables
 from federation.database import EPOCH, DatabaseError, now, reading, writing
@@ -31,6 +31,23 @@ SLOWEST = timedelta(minutes=15)
 JITTER = 0.1
 SCHEMAS_AT_ONCE = 200
 RENEW_EVERY = 4.0
+_registries, _runs = tables.registry.c, tables.sync.c
+# Built once: the worker asks them many times a second.
+_ATTACHED: Select[Any] = select(
+    _registries.id,
+    _registries.requested_at,
+    _registries.sync_every,
+    _registries.last_attempt_at,
+    _registries.failures,
+).where(_registries.detached_at.is_(None))
+_OPEN: Select[Any] = (
+    select(
+        _runs.id, _runs.registry_id, _registries.lease_owner, _registries.lease_until, _registries.detached_at
+    )
+    .join(tables.registry, _registries.id == _runs.registry_id)
+    .where(_runs.state.in_(("queued", "running")))
+    .order_by(_runs.registry_id, _runs.id)
+)
 
 
 def request(connection: Connection, registry_id: int, *, full: bool, actor: str | None = None) -> int:
@@ -86,17 +103,16 @@ def next_attempt(registry: Row[Any]) -> datetime | None:
     return registry.last_attempt_at + pause * (1 + spread)  # type: ignore[no-any-return]
 
 
-def waiting(connection: Connection, at: datetime) -> list[int]:
-    """The runs that can begin now, one per registry: queued ones, and ones cut off whose lease is free."""
-    runs, registries = tables.sync.c, tables.registry.c
-    query = (
-        select(runs.id, runs.registry_id)
-        .join(tables.registry, registries.id == runs.registry_id)
-        .where(runs.state.in_(("queued", "running")), registries.detached_at.is_(None))
-        .where(or_(registries.lease_owner.is_(None), registries.lease_until < at))
-        .order_by(runs.registry_id, runs.id)
-    )
-    return list({row.registry_id: row.id for row in reversed(connection.execute(query).all())}.values())
+def waiting(open_runs: Iterable[Row[Any]], at: datetime) -> list[int]:
+    """The runs that can begin now, one per registry, first those asked for first: queued ones, and ones cut off whose
+    lease is free.
+    """
+    found: dict[int, int] = {}
+    for row in open_runs:
+        is_free = row.lease_owner is None or (row.lease_until is not None and row.lease_until < at)
+        if row.detached_at is None and is_free:
+            found.setdefault(row.registry_id, row.id)
+    return list(found.values())
 
 
 @dataclass(slots=True)
@@ -123,22 +139,14 @@ class Scheduler:
         self.running = {sync_id: future for sync_id, future in self.running.items() if not future.done()}
         at = now()
         with reading(self.context.engine) as connection:
-            rows = connection.execute(
-                select(tables.registry).where(tables.registry.c.detached_at.is_(None))
-            ).all()
-            busy = set(
-                connection.execute(
-                    select(tables.sync.c.registry_id).where(tables.sync.c.state.in_(("queued", "running")))
-                ).scalars()
-            )
-            startable = waiting(connection, at)
+            rows = connection.execute(_ATTACHED).all() if self.by_schedule else []
+            open_runs = connection.execute(_OPEN).all()
+        busy = {row.registry_id for row in open_runs}
+        startable = waiting(open_runs, at)
         due = [
             row
             for row in rows
-            if self.by_schedule
-            and row.id not in busy
-            and (when := next_attempt(row)) is not None
-            and when <= at
+            if row.id not in busy and (when := next_attempt(row)) is not None and when <= at
         ]
         if due:
             with writing(self.context.engine) as connection:
