@@ -45,6 +45,8 @@ MOST_VIEWS = 64
 """Of so many views it is kept what an answer says of their registries."""
 KEPT, MOST_REMEMBERED = 256, 50
 """So many answers are remembered in each process, of those with at most so many hits."""
+FEW_REGISTRIES = 64
+"""Up to so many are looked for one by one, which is faster than the set of them."""
 UNREADABLE = frozenset({"partial", "failing", "never"})
 
 
@@ -465,6 +467,8 @@ def visible(query: Query, view: View, present: frozenset[int]) -> Query:
     seen, hidden = sorted(present & view.registry_ids), sorted(present - view.registry_ids)
     if not seen:
         return clauses.NOTHING
+    if len(seen) <= FEW_REGISTRIES:
+        return clauses.all_of([query, clauses.any_of([clauses.term("registry", id_) for id_ in seen])])
     if len(seen) <= len(hidden):
         return clauses.all_of([query, clauses.term_set("registry", seen)])
     return clauses.without(query, clauses.term_set("registry", hidden))
