@@ -131,9 +131,10 @@ def outside(url: str | None) -> str:
 
 
 def with_query(query: Mapping[str, str], **changes: Any) -> str:
-    """A query string with some parameters changed; None takes one out."""
+    """A query string with some parameters changed; None takes one out. Nothing for no parameters."""
     merged = {**query, **changes}
-    return "?" + urlencode({name: str(value) for name, value in merged.items() if value not in (None, "")})
+    text = urlencode({name: str(value) for name, value in merged.items() if value not in (None, "")})
+    return f"?{text}" if text else ""
 
 
 def decoded_query(request: Request[Any, Any, Any]) -> dict[str, str]:

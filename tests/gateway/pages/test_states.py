@@ -12,8 +12,10 @@ from federation.catalogue import codec
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import Writer
 from federation.database import now, writing
+from federation.graph.remembered import SMALL
 from federation.stages import parse_rules
 from tests.gateway.access.gate import Gate, gate
+from tests.patience import until
 
 PAGE = {"Accept": "text/html"}
 
@@ -66,3 +68,20 @@ def test_a_list_that_does_not_exist_is_not_found(shut: Gate) -> None:
     token = shut.token("viewer", ("viewer", "*"))
     assert shut.ask("GET", "/insights/gossip", token=token, headers=PAGE).status_code == 404
     assert "Nothing yet." in read(shut, "/insights", token)
+
+
+def test_lists_of_a_large_graph_are_shown_as_soon_as_they_are_counted(shut: Gate) -> None:
+    token = shut.token("curious", ("viewer", "*"))
+    shut.waypost.lists.small = 0
+    try:
+        first = read(shut, "/insights/orphans", token)
+        assert "aria-busy" in first
+        assert "being counted for the first time" in first
+        assert '<noscript><a href="/insights/orphans">Look again</a></noscript>' in first
+        until(lambda: "Counted" in read(shut, "/insights/orphans", token), "the list is counted")
+        until(lambda: "aria-busy" not in read(shut, "/insights", token), "all lists are counted")
+        assert "the oldest list is of" in read(shut, "/insights", token)
+        exact = shut.ask("GET", "/insights/orphans.json", token=token).json()
+        assert [item["ref"] for item in exact["items"]] == []
+    finally:
+        shut.waypost.lists.small = SMALL
