@@ -168,7 +168,11 @@ class SpanRow(SQLModel, table=True):
     """
 
     __tablename__ = "span"
-    __table_args__ = (Index("span_of_version", "version_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("span_of_version", "version_id"),
+        Index("span_of_stage", "registry_id", "kind", "value"),
+        {"sqlite_autoincrement": True},
+    )
     id: int | None = _id()
     registry_id: int = _long()
     model_id: int = _long(index=True)

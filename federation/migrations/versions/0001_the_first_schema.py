@@ -394,6 +394,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_span_model_id"), "span", ["model_id"], unique=False)
+    op.create_index("span_of_stage", "span", ["registry_id", "kind", "value"], unique=False)
     op.create_index("span_of_version", "span", ["version_id"], unique=False)
     op.create_table(
         "sync",

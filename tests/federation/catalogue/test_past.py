@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -10,8 +11,9 @@ from federation import schema
 from federation.access import EVERYTHING, NOTHING
 from federation.catalogue.past import every_held, read_held, read_model_then
 from federation.catalogue.reader import UnknownError
-from federation.database import open_engine, reading
+from federation.database import now, open_engine, reading
 from federation.references import parse
+from tests.federation.graph.estate import Estate
 from tests.federation.takings import model, registered, take, version
 
 MAY = datetime(2026, 5, 3, 12, tzinfo=UTC)
@@ -67,3 +69,26 @@ def test_a_model_as_it_was(engine: Engine) -> None:
     assert early.record.aliases == {"champion": "1"}
     assert [(one.record.version, one.stage) for one in late.versions] == [("2", "production"), ("1", "none")]
     assert late.record.aliases == {"champion": "2"}
+
+
+def test_any_page_over_any_registries_is_a_part_of_the_whole(tmp_path: Path) -> None:
+    estate = Estate(tmp_path)
+    counts = {"beta": 3, "alpha": 2, "empty": 0, "gamma": 4}
+    for name, count in counts.items():
+        estate.join(name, "one team" if name != "gamma" else "another")
+        for number in range(count):
+            made = estate.model(f"m{number}")
+            estate.put(name, made, estate.version(made, "1", stage="Production"))
+    with reading(estate.engine) as connection:
+
+        def page(**chosen: Any) -> list[str]:
+            found = read_held(connection, EVERYTHING, "production", now() + HOUR, **chosen)
+            return [str(one.reference) for one in found]
+
+        whole = [f"{name}/m{number}:1" for name in sorted(counts) for number in range(counts[name])]
+        assert page() == whole
+        for skip in range(len(whole) + 2):
+            for limit in range(1, len(whole) + 2):
+                assert page(skip=skip, limit=limit) == whole[skip : skip + limit]
+        assert page(team="another") == whole[-4:]
+        assert page(registry="beta", skip=1) == ["beta/m1:1", "beta/m2:1"]
