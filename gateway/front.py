@@ -5,6 +5,7 @@ request that it refuses.
 """
 
 import asyncio
+import logging
 import re
 import secrets
 import time
@@ -131,14 +132,17 @@ class Front:
         method = str(scope["method"])
         self._requests.labels(method, str(status)).inc()
         self._seconds.labels(method).observe(took)
-        log.debug(
-            "request",
-            method=method,
-            path=scope["path"][:500],
-            status=status,
-            ms=round(took * 1000, 1),
-            request=request_id.decode(),
-        )
+        if logging.getLogger("waypost.access").isEnabledFor(
+            logging.DEBUG
+        ):  # a line for each request, mostly unwanted
+            log.debug(
+                "request",
+                method=method,
+                path=scope["path"][:500],
+                status=status,
+                ms=round(took * 1000, 1),
+                request=request_id.decode(),
+            )
 
     async def close(self) -> None:
         """Give connections back."""

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery
 
 from federation.access import Permission, View
 from federation.catalogue.diff import diff
-from federation.catalogue.lookup import find_version
+from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.past import read_model_then
 from federation.catalogue.reader import read_model, read_serving, read_timeline, read_version
 from federation.database import is_embedded, reading
@@ -74,10 +74,14 @@ def read_out(
 ) -> VersionOut:
     """What `show_version` answers."""
     reference, time = read_reference(ref), read_time(as_of, "as_of")
-    if incarnation is None and time is None and (found := _find(waypost, view, reference)) is not None:
+    is_plain = incarnation is None and time is None
+    if is_plain and (found := _find(waypost, view, reference)) is not None:
         return found
     with reading(waypost.engine) as connection:
-        version = read_version(connection, view, reference, incarnation=incarnation, as_of=time)
+        if is_plain:
+            version = find_or_read_version(connection, view, reference)
+        else:
+            version = read_version(connection, view, reference, incarnation=incarnation, as_of=time)
         serving = read_serving(connection, view, version.id) if version.deployed else []
     return version_out(version, serving)
 
