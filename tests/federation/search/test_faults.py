@@ -227,7 +227,8 @@ def test_a_clock_that_jumps_changes_nothing_in_what_is_found(
 
 
 def remove(path: Path) -> None:
-    shutil.rmtree(path)
+    while path.exists():  # the engine may still be writing a file into it
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def scribble(path: Path) -> None:

@@ -19,6 +19,7 @@ from federation.search.engine import Search
 from federation.search.follower import Follower
 from federation.search.syntax import QuerySyntaxError
 from tests.federation.search.world import World, document
+from tests.patience import until
 from tests.soak import explore, soak
 
 WORDS = (
@@ -92,7 +93,13 @@ def index(groups: list[list[Document]]) -> Iterator[tuple[World, Search]]:
             world.put(*group)
         yield world, world.search(folder)
     finally:
-        shutil.rmtree(folder)
+        until(lambda: removed(folder))
+
+
+def removed(folder: Path) -> bool:
+    """Remove a folder; False while an index that was let go still writes into it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def text_of(answer: SearchAnswer) -> str:
