@@ -32,6 +32,9 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Finds out who asks. Errors: `ProblemError` 401."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Counted by name; whatever else a client invents is counted as one, so that it can fill no memory."""
+
 HEADERS: list[tuple[bytes, bytes]] = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -130,8 +133,9 @@ class Front:
             await self.app(scope, receive, note)
         took = time.perf_counter() - begun
         method = str(scope["method"])
-        self._requests.labels(method, str(status)).inc()
-        self._seconds.labels(method).observe(took)
+        counted = method if method in METHODS else "other"
+        self._requests.labels(counted, str(status)).inc()
+        self._seconds.labels(counted).observe(took)
         if logging.getLogger("waypost.access").isEnabledFor(
             logging.DEBUG
         ):  # a line for each request, mostly unwanted

@@ -126,6 +126,15 @@ def test_metrics_are_for_who_may_read_everything(guarded: Gate) -> None:
     assert guarded.ask("GET", "/metrics", token=guarded.token("b", ("viewer", "*"))).status_code == 200
 
 
+def test_invented_methods_are_counted_as_one(guarded: Gate) -> None:
+    token = guarded.token("b", ("viewer", "*"))
+    for number in range(3):
+        guarded.ask(f"INVENTED{number}", "/api/v1/registries", token=token)
+    counted = guarded.ask("GET", "/metrics", token=token).text
+    assert 'method="other"' in counted
+    assert "INVENTED" not in counted
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
