@@ -7,8 +7,10 @@ backends are restored empty. A tombstone needs the backend's own word that the r
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from adapters import Key, Kind, Listing, NotFoundError, Record
 from federation import bulk, tables
@@ -130,11 +132,20 @@ def store_held(connection: Connection, registry_id: int, missing: Sequence[Candi
     return len(new)
 
 
-def confirmed(connection: Connection, registry_id: int) -> set[tuple[str, int]]:
-    """The candidates that a person has confirmed."""
-    held = tables.candidate.c
-    query = select(held.kind, held.target_id).where(held.registry_id == registry_id, held.confirmed)
-    return {(row.kind, row.target_id) for row in connection.execute(query)}
+def waiting(connection: Connection, registry_id: int) -> dict[tuple[str, int], Row[Any]]:
+    """The candidates that are held: since when, and whether a person has confirmed them."""
+    query = select(tables.candidate).where(tables.candidate.c.registry_id == registry_id)
+    return {(row.kind, row.target_id): row for row in connection.execute(query)}
+
+
+def looked_before(connection: Connection, registry_id: int, since: datetime) -> datetime | None:
+    """When the last look began that still saw what has been missing since then; None when none is known."""
+    runs = tables.sync.c
+    query = select(func.max(runs.started_at)).where(
+        runs.registry_id == registry_id, runs.state.in_(("ok", "partial")), runs.finished_at < since
+    )
+    began: datetime | None = connection.execute(query).scalar_one()
+    return began
 
 
 def confirm(connection: Connection, registry_id: int) -> int:

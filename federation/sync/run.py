@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -139,11 +139,17 @@ class Run:
             lease.hold(connection, self.registry.id, self.epoch, now())
 
     @contextmanager
-    def chunk(self) -> Iterator[Writer]:
-        """One fenced transaction: what is written goes in whole, with its journal entries and changes."""
+    def chunk(self, *, missed_since: datetime | None = None) -> Iterator[Writer]:
+        """One fenced transaction: what is written goes in whole, with its journal entries and changes. What was
+        missed earlier, and held, happened before that.
+        """
         with writing(self.context.engine) as connection:
             lease.hold(connection, self.registry.id, self.epoch, now())
-            writer = Writer(connection, self.origin())
+            origin = self.origin()
+            if missed_since is not None:
+                after = absence.looked_before(connection, self.registry.id, missed_since)
+                origin = replace(origin, after=after)
+            writer = Writer(connection, origin)
             yield writer
             self.counts.update(writer.counts)
             connection.execute(
@@ -358,22 +364,33 @@ def _settle_absent(this: Run) -> None:
     registry = this.registry
     with reading(this.context.engine) as connection:
         missing = absence.candidates(connection, registry.id, this.listed, this.seen)
-        believed = absence.confirmed(connection, registry.id)
+        waiting = absence.waiting(connection, registry.id)
         known = absence.known_counts(connection, registry.id) if missing else {}
     if not missing and not registry.held:
         return
+    believed = {target for target, row in waiting.items() if row.confirmed}
     unconfirmed = [candidate for candidate in missing if (candidate.kind, candidate.id) not in believed]
     held = unconfirmed if absence.must_hold(unconfirmed, known) else []
     checked = [candidate for candidate in missing if candidate not in held] if held else missing
     gone, there = absence.prove(checked, lambda key: this.call("get", lambda: this.adapter.get(key)))
+    overdue = [candidate for candidate in gone if (candidate.kind, candidate.id) in waiting]
+    if overdue:
+        since = min(waiting[candidate.kind, candidate.id].since for candidate in overdue)
+        with this.chunk(missed_since=since) as writer:
+            _bury(writer, overdue)
     with this.chunk() as writer:
         encoded, bad, _ = _sort_out(Page(tuple(there)))
         writer.write(encoded)
         _set_aside(this, writer, bad, [])
-        for kind in TABLES:
-            writer.delete(kind, [candidate.id for candidate in gone if candidate.kind == kind])
+        _bury(writer, gone)
         if held or registry.held:
             _hold(this, writer, held)
+
+
+def _bury(writer: Writer, gone: list[absence.Candidate]) -> None:
+    """Tombstone these, once: what is buried stays as it is."""
+    for kind in TABLES:
+        writer.delete(kind, [candidate.id for candidate in gone if candidate.kind == kind])
 
 
 def _hold(this: Run, writer: Writer, held: list[absence.Candidate]) -> None:

@@ -119,6 +119,25 @@ def test_a_listing_that_is_suddenly_empty_deletes_nothing_until_confirmed(world:
     assert world.problems() == []
 
 
+def test_what_was_held_is_dated_from_before_it_was_missed(world: World) -> None:
+    for number in range(3):
+        world.model(f"m{number}", "1", aliases={"champion": "1"})
+    world.sync()
+    world.sync()
+    before = now()
+    world.backend.records.clear()
+    world.backend.changed.clear()
+    gone = now()
+    for _ in range(3):
+        assert world.sync(full=True) == "partial"
+    with writing(world.engine) as connection:
+        absence.confirm(connection, world.registry_id)
+    assert world.sync(full=True) == "ok"
+    ended = [(span.ended_after, span.ended_by) for span in world.rows(tables.span)]
+    assert ended
+    assert all(after <= before and gone <= by for after, by in ended)
+
+
 def test_a_candidate_that_the_backend_still_has_is_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
