@@ -16,9 +16,11 @@ _GIB = 1024**3
 
 
 def commit() -> str:
-    """The commit of the work tree, with `+changes` when tracked files differ from it."""
+    """The commit of the work tree, with `+changes` when tracked files other than results differ from it."""
     found = _git("rev-parse", "--short=12", "HEAD")
-    return f"{found}+changes" if _git("status", "--porcelain", "--untracked-files=no") else found
+    results = (":!bench-results.json", ":!soak-results.json")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *results)
+    return f"{found}+changes" if changed else found
 
 
 def machine() -> dict[str, str | int | float]:
