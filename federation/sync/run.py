@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Engine, Row, select, update
 
 from adapters import (
     Adapter,
@@ -32,14 +32,14 @@ from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import TABLES, Writer
-from federation.changes import Change, newest
+from federation.changes import newest
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
-from federation.journal.log import Batch
 from federation.operations.reader import current
 from federation.registries import RegistryError, open_adapter, rules_of
 from federation.sync import absence, lease, quarantine
 from federation.sync.calls import Abandoned, call
+from federation.sync.outcome import ERRORS_KEPT, fail, finish
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -53,7 +53,6 @@ TRIES = 3
 """How often a call is made that fails in a way that may pass."""
 PATIENCE = 20.0
 """Longest wait, in seconds, inside a run for a backend that asks to be called later."""
-ERRORS_KEPT = 20
 
 
 class StoppedError(Exception):
@@ -203,7 +202,7 @@ def run(context: SyncContext, sync_id: int) -> str | None:
     try:
         adapter = adapter_of(context, registry)
     except RegistryError as error:
-        return _fail(context, registry, sync_id, epoch, str(error))
+        return fail(context, registry, sync_id, epoch, str(error))
     this = Run(context, registry, sync_id, epoch, full, since, row.page, started, adapter)
     this.counts.update({"calls": 0, "throttled": 0})  # present from here on: another thread counts them up
     this.counts.update(row.counts)
@@ -211,7 +210,7 @@ def run(context: SyncContext, sync_id: int) -> str | None:
         this.call("observe", lambda: adapter.observe(this.note))
         _identify(this)
         watermark = _scan(this, resumed=row.page is not None)
-        return _finish(this, watermark)
+        return finish(this, watermark)
     except lease.FencedError:
         return None
     except StoppedError:
@@ -219,13 +218,13 @@ def run(context: SyncContext, sync_id: int) -> str | None:
             lease.release(connection, registry.id, epoch)
         return None
     except (AdapterError, ReplacedError) as error:
-        return _fail(context, registry, sync_id, epoch, str(error), this.counts)
+        return fail(context, registry, sync_id, epoch, str(error), this.counts)
     except DatabaseError:
         raise
     except Exception as error:
         log.exception("a run broke", registry=registry.name)
         message = f"{registry.name}: an error inside Waypost ({type(error).__name__}): its log says more"
-        return _fail(context, registry, sync_id, epoch, message, this.counts)
+        return fail(context, registry, sync_id, epoch, message, this.counts)
 
 
 def is_full_due(registry: Row[Any], at: datetime) -> bool:
@@ -414,102 +413,3 @@ def _hold(this: Run, writer: Writer, held: list[absence.Candidate]) -> None:
             action=Action.DELETES_RELEASED, registry=registry.name, details={"count": registry.held}
         )
         writer.batch.record(entry, registry.id)
-
-
-def _finish(this: Run, watermark: str | None) -> str:
-    """Write the outcome; the run ends when the followers have passed what it wrote."""
-    context, registry = this.context, this.registry
-    if this.position:
-        context.settled(this.position)
-    state = "partial" if this.errors else "ok"
-    ended = now()
-    with writing(context.engine) as connection:
-        lease.hold(connection, registry.id, this.epoch, ended)
-        counts = absence.known_counts(connection, registry.id)
-        values: dict[str, Any] = {
-            "last_success_at": this.begun,
-            "last_error": this.errors[0] if this.errors else None,
-            "failures": 0,
-            "partial": bool(this.errors),
-            **{f"{kind}s": count for kind, count in counts.items()},
-        }
-        # A scan that left something out begins there again next time.
-        if not this.errors or this.full:
-            values["watermark"] = watermark
-        if this.full:
-            values["last_full_at"] = this.begun
-            values["full_seconds"] = (ended - this.begun).total_seconds()
-        connection.execute(
-            update(tables.registry).where(tables.registry.c.id == registry.id).values(**values)
-        )
-        connection.execute(
-            update(tables.sync)
-            .where(tables.sync.c.id == this.sync_id)
-            .values(
-                state=state,
-                page=None,
-                finished_at=ended,
-                counts=dict(this.counts),
-                errors=this.errors[:ERRORS_KEPT],
-                position=this.position or None,
-            )
-        )
-        _tell(connection, registry, state, this.counts)
-        lease.release(connection, registry.id, this.epoch)
-    return state
-
-
-def _fail(
-    context: SyncContext,
-    registry: Row[Any],
-    sync_id: int,
-    epoch: int,
-    message: str,
-    counts: Counter[str] | None = None,
-) -> str | None:
-    """A run that could not be finished: what it took in stays, the next one begins anew."""
-    context.probed.pop(registry.id, None)
-    line = message if message.startswith(registry.name) else f"{registry.name}: {message}"
-    try:
-        with writing(context.engine) as connection:
-            lease.hold(connection, registry.id, epoch, now())
-            connection.execute(
-                update(tables.registry)
-                .where(tables.registry.c.id == registry.id)
-                .values(last_error=line, failures=registry.failures + 1)
-            )
-            connection.execute(
-                update(tables.sync)
-                .where(tables.sync.c.id == sync_id)
-                .values(
-                    state="failed", errors=[line], counts=dict(counts or {}), page=None, finished_at=now()
-                )
-            )
-            _tell(connection, registry, "failed", Counter())
-            lease.release(connection, registry.id, epoch)
-    except lease.FencedError:
-        return None
-    return "failed"
-
-
-def _tell(connection: Connection, registry: Row[Any], state: str, counts: Counter[str]) -> None:
-    """One entry when a run found something, and one when the registry's state is another than before."""
-    batch = Batch()
-    news = {name: counts[name] for name in ("created", "changed", "deleted", "quarantined") if counts[name]}
-    if news:
-        batch.record(Entry(action=Action.SYNC_FINISHED, registry=registry.name, details=news), registry.id)
-    before = "failing" if registry.failures else "partial" if registry.partial else "ok"
-    if registry.last_success_at is None and not registry.failures:
-        before = "never"
-    after = {"failed": "failing"}.get(state, state)
-    if before != after:
-        entry = Entry(
-            action=Action.REGISTRY_STATE_CHANGED,
-            registry=registry.name,
-            before={"state": before},
-            after={"state": after},
-        )
-        batch.record(entry, registry.id)
-        batch.change(Change("registry", registry.id, registry.id))
-    if batch.entries:
-        batch.append(connection)

@@ -1,0 +1,117 @@
+"""How a run of the synchronisation ends: with what it found, or with what stopped it."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, update
+
+from federation import tables
+from federation.changes import Change
+from federation.database import now, writing
+from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
+from federation.sync import absence, lease
+
+if TYPE_CHECKING:
+    from federation.sync.run import Run, SyncContext
+
+ERRORS_KEPT = 20
+
+
+def finish(this: "Run", watermark: str | None) -> str:
+    """Write the outcome; the run ends when the followers have passed what it wrote."""
+    context, registry = this.context, this.registry
+    if this.position:
+        context.settled(this.position)
+    state = "partial" if this.errors else "ok"
+    ended = now()
+    with writing(context.engine) as connection:
+        lease.hold(connection, registry.id, this.epoch, ended)
+        counts = absence.known_counts(connection, registry.id)
+        values: dict[str, Any] = {
+            "last_success_at": this.begun,
+            "last_error": this.errors[0] if this.errors else None,
+            "failures": 0,
+            "partial": bool(this.errors),
+            **{f"{kind}s": count for kind, count in counts.items()},
+        }
+        # A scan that left something out begins there again next time.
+        if not this.errors or this.full:
+            values["watermark"] = watermark
+        if this.full:
+            values["last_full_at"] = this.begun
+            values["full_seconds"] = (ended - this.begun).total_seconds()
+        connection.execute(
+            update(tables.registry).where(tables.registry.c.id == registry.id).values(**values)
+        )
+        connection.execute(
+            update(tables.sync)
+            .where(tables.sync.c.id == this.sync_id)
+            .values(
+                state=state,
+                page=None,
+                finished_at=ended,
+                counts=dict(this.counts),
+                errors=this.errors[:ERRORS_KEPT],
+                position=this.position or None,
+            )
+        )
+        _tell(connection, registry, state, this.counts)
+        lease.release(connection, registry.id, this.epoch)
+    return state
+
+
+def fail(
+    context: "SyncContext",
+    registry: Row[Any],
+    sync_id: int,
+    epoch: int,
+    message: str,
+    counts: Counter[str] | None = None,
+) -> str | None:
+    """A run that could not be finished: what it took in stays, the next one begins anew."""
+    context.probed.pop(registry.id, None)
+    line = message if message.startswith(registry.name) else f"{registry.name}: {message}"
+    try:
+        with writing(context.engine) as connection:
+            lease.hold(connection, registry.id, epoch, now())
+            connection.execute(
+                update(tables.registry)
+                .where(tables.registry.c.id == registry.id)
+                .values(last_error=line, failures=registry.failures + 1)
+            )
+            connection.execute(
+                update(tables.sync)
+                .where(tables.sync.c.id == sync_id)
+                .values(
+                    state="failed", errors=[line], counts=dict(counts or {}), page=None, finished_at=now()
+                )
+            )
+            _tell(connection, registry, "failed", Counter())
+            lease.release(connection, registry.id, epoch)
+    except lease.FencedError:
+        return None
+    return "failed"
+
+
+def _tell(connection: Connection, registry: Row[Any], state: str, counts: Counter[str]) -> None:
+    """One entry when a run found something, and one when the registry's state is another than before."""
+    batch = Batch()
+    news = {name: counts[name] for name in ("created", "changed", "deleted", "quarantined") if counts[name]}
+    if news:
+        batch.record(Entry(action=Action.SYNC_FINISHED, registry=registry.name, details=news), registry.id)
+    before = "failing" if registry.failures else "partial" if registry.partial else "ok"
+    if registry.last_success_at is None and not registry.failures:
+        before = "never"
+    after = {"failed": "failing"}.get(state, state)
+    if before != after:
+        entry = Entry(
+            action=Action.REGISTRY_STATE_CHANGED,
+            registry=registry.name,
+            before={"state": before},
+            after={"state": after},
+        )
+        batch.record(entry, registry.id)
+        batch.change(Change("registry", registry.id, registry.id))
+    if batch.entries:
+        batch.append(connection)
