@@ -10,8 +10,7 @@ import hashlib
 import json
 import re
 import secrets
-import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -47,9 +46,6 @@ says, so that among these a tag is seen at once."""
 MOST_BUMPED = 8000
 """Characters of names of models that have bumped: above, every version is listed instead. They stand in the
 page token."""
-AHEAD = 2
-"""Pages read before they are asked for: with one, the server would wait whenever a page takes longer to use than
-to read."""
 BUMPED_PER_CALL = 50
 REMEMBERED_SCANS = 4
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9 ._-]+$")
@@ -81,18 +77,8 @@ class Memory:
     place: Place | None = None
     fetched: Fetched | None = None
     """The page last fetched, and which it is."""
-    ahead: "Ahead" = field(default_factory=lambda: Ahead())
-    """The pages after it."""
-
-
-@dataclass(slots=True)
-class Ahead:
-    """Pages that are read while those before them are used."""
-
-    pages: deque[tuple[Place, Future[Fetched]]] = field(default_factory=deque)
-    newest: tuple[Cursor, Fetched] | None = None
-    """The last page that was read, from which the next can be asked for; None while one is being read."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    ahead: tuple[Place, Future[Fetched]] | None = None
+    """The page after it."""
 
 
 class Scan:
@@ -131,46 +117,21 @@ class Scan:
     def _fetch(self, cursor: Cursor) -> Fetched:
         memory, place = self._memory(cursor), place_of(cursor)
         if memory.fetched is None or memory.place != place:
-            memory.fetched = self._from_ahead(memory, place) or self._read(cursor)
+            ahead, memory.ahead = memory.ahead, None
+            is_ahead = ahead is not None and ahead[0] == place
+            memory.fetched = ahead[1].result() if ahead is not None and is_ahead else self._read(cursor)
             memory.place = place
             if not memory.fetched.last:
                 self._check_progress(memory, cursor, memory.fetched)
-            if not memory.ahead.pages:
-                memory.ahead = Ahead(newest=(cursor, memory.fetched))
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlflow-read-ahead")
-            self._read_on(memory.ahead)
+                self._read_ahead(memory, cursor, memory.fetched)
         return memory.fetched
 
-    def _from_ahead(self, memory: Memory, place: Place) -> Fetched | None:
-        """The page that was read ahead. Any other is of no use any more."""
-        if not memory.ahead.pages:
-            return None
-        found, page = memory.ahead.pages.popleft()
-        if found == place:
-            return page.result()
-        memory.ahead = Ahead()
-        return None
-
-    def _read_on(self, ahead: Ahead) -> None:
-        """Let the server work on the next pages while these are being used."""
-        with ahead.lock:
-            if (
-                self._pool is None
-                or ahead.newest is None
-                or ahead.newest[1].last
-                or len(ahead.pages) >= AHEAD
-            ):
-                return
-            (cursor, fetched), ahead.newest = ahead.newest, None
-            following = replace(with_top(cursor, fetched.top), page=fetched.next, number=cursor.number + 1)
-            ahead.pages.append((place_of(following), self._pool.submit(self._read_ahead, ahead, following)))
-
-    def _read_ahead(self, ahead: Ahead, cursor: Cursor) -> Fetched:
-        fetched = self._read(cursor)
-        ahead.newest = (cursor, fetched)
-        self._read_on(ahead)
-        return fetched
+    def _read_ahead(self, memory: Memory, cursor: Cursor, fetched: Fetched) -> None:
+        """Let the server work on the next page while this one is being used."""
+        following = replace(with_top(cursor, fetched.top), page=fetched.next, number=cursor.number + 1)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlflow-read-ahead")
+        memory.ahead = (place_of(following), self._pool.submit(self._read, following))
 
     def close(self) -> None:
         """End reading ahead; a later scan begins it anew."""
