@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Dialect, Engine, TypeDecorator, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -133,7 +134,8 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
+    def _prepare(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["pool"] = engine.pool
         connection.isolation_level = None
         for pragma in (
             "journal_mode=WAL",
@@ -143,6 +145,13 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "checkin")
+    def _close_what_is_left(_connection: Any, record: ConnectionPoolEntry) -> None:
+        # In use when the pool was disposed of. One such connection, kept open for reading alone, is enough for
+        # every later one of this process to be refused as well: they share the file of SQLite's index.
+        if record.info.get("pool") is not engine.pool:
+            record.invalidate()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

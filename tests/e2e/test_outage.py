@@ -178,6 +178,7 @@ def test_a_disk_that_became_read_only(tmp_path: Path) -> None:
             until(lambda: "give this user the right to write" in log.read_text())
             remounted(disk, "rw")
             until(lambda: tag(gateway, "after").status_code == 202)
+            register(gateway, "after")  # through the worker, whose backend in memory is a new one
             assert [one["wanted"]["tags"]["x"] for one in listed(gateway)] == ["after", "before"]
 
 
