@@ -36,9 +36,10 @@ class WorkerProcess:
     config: Path
     restarts: int = 0
     process: subprocess.Popen[bytes] | None = None
-    starting: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a process is started. Whoever forks meanwhile would keep the pipes to it open, and its end and
-    its silence would go unnoticed.
+    forking: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a thread does what no fork may cut in two. Whoever forks while a process is started would keep the
+    pipes to it open, and its end and its silence would go unnoticed; a child forked while a thread imports waits
+    for that import for ever.
     """
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -91,7 +92,7 @@ class WorkerProcess:
 
     def _begin(self) -> tuple[int, subprocess.Popen[bytes]]:
         """A new worker, and where its heartbeats are read."""
-        with self.starting:
+        with self.forking:
             beats, theirs = os.pipe()
             command = [sys.executable, "-m", "gateway.worker", str(self.config), str(theirs)]
             process = subprocess.Popen(
@@ -108,7 +109,7 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
     host, port = settings.server.host, settings.server.port or free_port(settings.server.host)
     os.environ[CONFIG] = str(config.resolve())
     worker = WorkerProcess(config.resolve())
-    lock = worker.starting  # the server forks its processes
+    lock = worker.forking  # the server forks its processes
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     server = Granian(
         "gateway.app:create",
@@ -125,7 +126,9 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
         process_name=None,
     )
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    threading.Thread(target=_announce, args=(address, announce), daemon=True).start()
+    client = httpx.Client(base_url=address, timeout=1.0, trust_env=False)
+    _answers(client)  # nobody yet: so that the thread finds imported, before any fork, what asking needs
+    threading.Thread(target=_announce, args=(client, announce, lock), daemon=True).start()
     worker.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -145,12 +148,19 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _announce(address: str, announce: Callable[[str], None]) -> None:
+def _announce(client: httpx.Client, announce: Callable[[str], None], forking: threading.Lock) -> None:
     end = time.monotonic() + STARTING_FOR
-    while time.monotonic() < end:
-        try:
-            if httpx.get(f"{address}/health/live", timeout=1.0, trust_env=False).is_success:
-                announce(address)
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
+    while not _answers(client):
+        if time.monotonic() > end:
+            return
+        time.sleep(0.1)
+    with forking:
+        announce(str(client.base_url).rstrip("/"))
+        client.close()
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health/live").is_success
+    except httpx.HTTPError:
+        return False
