@@ -8,7 +8,7 @@ without its method, is a `ContractError` before anything runs.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar, Literal
@@ -18,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.errors import BadRecordError, UnsupportedError
 from adapters.records import (
     Deleted,
+    EndpointRecord,
     Key,
     Listing,
+    ModelRecord,
     PageToken,
     Record,
     Schema,
@@ -36,6 +38,12 @@ StageField = Literal["stage", "approval", "lifecycle"]
 
 Observer = Callable[[str, str, int | None, float], None]
 """Told of every request to the backend: method, path, status (None without an answer), seconds."""
+
+
+_FIELDS = {"deleted"}.union(
+    *({each.name for each in fields(kind)} for kind in (ModelRecord, VersionRecord, EndpointRecord))
+)
+"""What `Adapter.quiet` may name."""
 
 
 class ContractError(TypeError):
@@ -149,6 +157,11 @@ class Adapter(ABC):
     """The kind's default stage rules: normalised stage to rules such as `stage:Production`, tried in order.
     """
 
+    quiet: ClassVar[frozenset[str]] = frozenset()
+    """Fields of a record whose change alone may not bring it into an incremental scan, `deleted` where a delete may
+    not; a full scan shows them. History then says that it happened since the last full scan.
+    """
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for capability in Capability:
@@ -163,6 +176,11 @@ class Adapter(ABC):
                 raise ContractError(
                     f"{cls.__qualname__} {problem} {capability.value} only: {remedy} `capabilities`"
                 )
+        unknown = cls.quiet - _FIELDS
+        if unknown:
+            raise ContractError(
+                f"{cls.__qualname__}: `quiet` names {min(unknown)!r}, which is no field of a record"
+            )
         if bool(cls.stage_fields) != (Capability.SET_STAGE in cls.capabilities):
             raise ContractError(
                 f"{cls.__qualname__}: `stage_fields` names what set_stage writes; give both or neither"

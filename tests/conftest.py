@@ -1,5 +1,7 @@
 """What every test shares: the real servers."""
 
+import signal
+
 import hypothesis
 import pytest
 
@@ -44,7 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Keep a busy machine from failing a property: no test looks at a time."""
+    """Keep a busy machine from failing a property: no test looks at a time. Let what tests start hear Ctrl-C, also
+    where this was itself started in the background, which shells make deaf to it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile(
         "waypost", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )

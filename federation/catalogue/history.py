@@ -6,11 +6,12 @@ later than now (`by`).
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from federation import bulk, tables
+from federation.catalogue.origin import Origin
 from federation.database import micros
 
 COLUMNS = (
@@ -36,31 +37,17 @@ class Settled(NamedTuple):
     holds: frozenset[Hold]
 
 
-class Observed(Protocol):
-    """Where an observation comes from, and the interval it speaks of."""
-
-    @property
-    def registry_id(self) -> int: ...
-    @property
-    def after(self) -> datetime | None: ...
-    @property
-    def by(self) -> datetime: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def actor(self) -> str | None: ...
-
-
 def write_spans(
-    connection: Connection, origin: Observed, settled: Sequence[Settled], *, fresh: bool = False
+    connection: Connection, origin: Origin, settled: Sequence[Settled], *, fresh: bool = False
 ) -> None:
     """End the spans of what is no longer held and begin those of what is held now. `fresh`: no span is open
     yet.
     """
     open_spans = {} if fresh else _open(connection, [version.version_id for version in settled])
-    after, by = None if origin.after is None else micros(origin.after), micros(origin.by)
+    by = micros(origin.by)
+    after = {kind: _micros(origin.since_held(kind)) for kind in ("alias", "stage")}
     ended = [
-        (after, by, origin.actor, span_id)
+        (after[hold[0]], by, origin.actor, span_id)
         for version in settled
         for hold, span_id in open_spans.get(version.version_id, {}).items()
         if hold not in version.holds
@@ -72,7 +59,7 @@ def write_spans(
             version.model_id,
             version.version_id,
             *hold,
-            after,
+            after[hold[0]],
             by,
             origin.source,
             origin.actor,
@@ -92,3 +79,7 @@ def _open(connection: Connection, version_ids: Sequence[int]) -> dict[int, dict[
     for version_id, kind, value, span_id in connection.execute(query):
         found.setdefault(version_id, {})[kind, value] = span_id
     return found
+
+
+def _micros(time: datetime | None) -> int | None:
+    return None if time is None else micros(time)

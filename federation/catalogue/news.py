@@ -1,6 +1,6 @@
 """The news of a chunk: what is told to the journal and to the followers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -106,7 +106,7 @@ class News:
                 }
             )
             details = {"key": after.key.native_id, "fields": list(found)}
-            self.tell(kind, existing.id, CHANGED[kind], ref, details, withheld=withheld)
+            self.tell(kind, existing.id, CHANGED[kind], ref, details, fields=found, withheld=withheld)
 
     def tell(
         self,
@@ -116,10 +116,12 @@ class News:
         ref: Reference | None,
         details: Mapping[str, Any],
         *,
+        fields: Collection[str] = (),
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         withheld: Mapping[str, bytes] | None = None,
     ) -> None:
+        """One entry, of a change of these `fields`."""
         self.batch.change(Change(kind, target_id, self.origin.registry_id))
         entry = Entry(
             action=action,
@@ -129,7 +131,7 @@ class News:
             targets={kind: target_id},
             before=before,
             after=after,
-            not_before=self.origin.after,
+            not_before=self.origin.since(fields),
             not_after=self.origin.by,
             details=details,
             commitments=withheld or {},

@@ -8,7 +8,7 @@ chunk, after the rows are there.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.history import Settled, write_spans
 from federation.catalogue.news import DELETED, Existing, News
-from federation.catalogue.origin import Origin
+from federation.catalogue.origin import GONE, Origin
 from federation.changes import Change
 from federation.database import micros
 from federation.erasure import blanked
@@ -100,7 +100,8 @@ class Writer:
             self.connection, target, ("deleted_at",), [(micros(self.origin.by), row.id) for row in rows]
         )
         if kind == "version":
-            write_spans(self.connection, self.origin, [Settled(r.id, r.model_id, frozenset()) for r in rows])
+            gone = replace(self.origin, after=self.origin.since((GONE,)))
+            write_spans(self.connection, gone, [Settled(r.id, r.model_id, frozenset()) for r in rows])
             self._unserve(tables.traffic.c.version_id, [row.id for row in rows])
         if kind == "endpoint":
             self._unserve(tables.traffic.c.endpoint_id, [row.id for row in rows])
@@ -111,7 +112,7 @@ class Writer:
                 ref = self._ref(names[row.model_id], row.version)
             elif kind == "model":
                 ref = self._ref(row.name)
-            self.news.tell(kind, row.id, DELETED[kind], ref, {"key": row.native_id})
+            self.news.tell(kind, row.id, DELETED[kind], ref, {"key": row.native_id}, fields=(GONE,))
         self.counts["deleted"] += len(rows)
         self._settle()
 
@@ -179,7 +180,14 @@ class Writer:
             )
             ref = Reference(self.origin.registry, after.name, alias=alias)
             self.news.tell(
-                "model", model_id, action, ref, {}, before={"version": was}, after={"version": now}
+                "model",
+                model_id,
+                action,
+                ref,
+                {},
+                fields=("aliases",),
+                before={"version": was},
+                after={"version": now},
             )
         if names:
             versions = tables.version.c
@@ -301,6 +309,7 @@ class Writer:
                     Action.STAGE_CHANGED,
                     ref,
                     {"native": native},
+                    fields=self.origin.read_by_rules,
                     before=before,
                     after=after,
                 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, case, delete, func, select, update
 
 from adapters import Key, Kind, Listing, NotFoundError, Record
 from federation import bulk, tables
@@ -138,14 +138,18 @@ def waiting(connection: Connection, registry_id: int) -> dict[tuple[str, int], R
     return {(row.kind, row.target_id): row for row in connection.execute(query)}
 
 
-def looked_before(connection: Connection, registry_id: int, since: datetime) -> datetime | None:
-    """When the last look began that still saw what has been missing since then; None when none is known."""
+def looked_before(
+    connection: Connection, registry_id: int, since: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """When the last look, and the last full one, began that still saw what has been missing since then; None when
+    none is known.
+    """
     runs = tables.sync.c
-    query = select(func.max(runs.started_at)).where(
+    query = select(func.max(runs.started_at), func.max(case((runs.full, runs.started_at)))).where(
         runs.registry_id == registry_id, runs.state.in_(("ok", "partial")), runs.finished_at < since
     )
-    began: datetime | None = connection.execute(query).scalar_one()
-    return began
+    row = connection.execute(query).one()
+    return row[0], row[1]
 
 
 def confirm(connection: Connection, registry_id: int) -> int:

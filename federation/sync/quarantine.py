@@ -1,14 +1,22 @@
 """Quarantine: records that could not be understood, kept by name and reason until they can be read again."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from adapters import BadRecordError
 from federation import tables
 from federation.catalogue.writer import Writer
 from federation.database import now
 from federation.journal.entry import Action, Entry
+
+
+def waiting(connection: Connection, registry_id: int) -> dict[str, datetime]:
+    """The records in quarantine by native id, and since when."""
+    held = tables.quarantine.c
+    query = select(held.native, held.first_seen_at).where(held.registry_id == registry_id)
+    return {row.native: row.first_seen_at for row in connection.execute(query)}
 
 
 def keep(writer: Writer, bad: Sequence[BadRecordError], good: Sequence[str]) -> int:

@@ -25,7 +25,9 @@ from adapters import (
     Key,
     Listing,
     Page,
+    Record,
     TransientError,
+    VersionRecord,
 )
 from federation import tables
 from federation.catalogue import codec
@@ -139,15 +141,15 @@ class Run:
 
     @contextmanager
     def chunk(self, *, missed_since: datetime | None = None) -> Iterator[Writer]:
-        """One fenced transaction: what is written goes in whole, with its journal entries and changes. What was
-        missed earlier, and held, happened before that.
+        """One fenced transaction: what is written goes in whole, with its journal entries and changes. What nobody
+        could see since `missed_since`, or was held, may have happened before that.
         """
         with writing(self.context.engine) as connection:
             lease.hold(connection, self.registry.id, self.epoch, now())
             origin = self.origin()
             if missed_since is not None:
-                after = absence.looked_before(connection, self.registry.id, missed_since)
-                origin = replace(origin, after=after)
+                after, full = absence.looked_before(connection, self.registry.id, missed_since)
+                origin = replace(origin, after=after, full=full)
             writer = Writer(connection, origin)
             yield writer
             self.counts.update(writer.counts)
@@ -168,6 +170,8 @@ class Run:
             rules=rules_of(self.registry, self.context.adapters),
             after=self.registry.last_success_at,
             by=now(),
+            full=self.registry.last_full_at,
+            quiet=self.adapter.quiet,
             importing=self.registry.last_success_at is None,
         )
 
@@ -316,9 +320,17 @@ def _scan(this: Run, *, resumed: bool) -> str | None:
 def _take(this: Run, page: Page, known: int) -> None:
     """Write a page that was fetched when `known` was the newest change position."""
     encoded, bad, gone = _sort_out(page)
+    with reading(this.context.engine) as connection:
+        waiting = quarantine.waiting(connection, this.registry.id)
+    back = [one for one in encoded if not waiting.keys().isdisjoint(_natives(one.record))]
+    if back:
+        rest = [one for one in encoded if waiting.keys().isdisjoint(_natives(one.record))]
+        with this.chunk() as writer:
+            _write(this, writer, rest, bad, known)
+        encoded, bad = back, []
     this.page = page.next
-    with this.chunk() as writer:
-        writer.write(current(writer, encoded, known))
+    with this.chunk(missed_since=min(waiting.values()) if back else None) as writer:
+        _write(this, writer, encoded, bad, known)
         for kind, target in TABLES.items():
             natives = [key.native_id for key in gone if key.kind == kind]
             if natives:
@@ -326,14 +338,26 @@ def _take(this: Run, page: Page, known: int) -> None:
                     target.c.registry_id == this.registry.id, target.c.native_id.in_(natives)
                 )
                 writer.delete(kind, writer.connection.execute(query).scalars())
-        orphaned = [
-            BadRecordError(
-                f"version {record.version!a} belongs to a model that was not listed",
-                native=record.key.native_id,
-            )
-            for record in writer.orphans
-        ]
-        _set_aside(this, writer, [*bad, *orphaned], [e.record.key.native_id for e in encoded])
+
+
+def _natives(record: Record) -> list[str]:
+    """The record and, of a version, its model: while that is in quarantine the version is, too."""
+    model = [record.model.native_id] if isinstance(record, VersionRecord) else []
+    return [record.key.native_id, *model]
+
+
+def _write(
+    this: Run, writer: Writer, encoded: list[Encoded[Any]], bad: list[BadRecordError], known: int
+) -> None:
+    writer.write(current(writer, encoded, known))
+    orphaned = [
+        BadRecordError(
+            f"version {record.version!a} belongs to a model that was not listed",
+            native=record.key.native_id,
+        )
+        for record in writer.orphans
+    ]
+    _set_aside(this, writer, [*bad, *orphaned], [one.record.key.native_id for one in encoded])
     for kind, ids in writer.seen.items():
         this.seen.add(kind, ids)
 

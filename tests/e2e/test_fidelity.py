@@ -308,7 +308,7 @@ def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) 
     for name, user, watch in zip(names, users, watches, strict=True):
         watch.settle()
         wrong += watch.wrong + differences(engine, ids[name], user) + phantoms(engine, name, user)
-        wrong += unjustified(engine, ids[name], user) + untold(engine, ids[name], user, watch)
+        wrong += unjustified(engine, ids[name], user, watch) + untold(engine, ids[name], user, watch)
         context.opened[ids[name]][1].close()
     return wrong + problems(engine)
 
@@ -338,19 +338,23 @@ def differences(engine: Engine, registry_id: int, user: User) -> list[str]:
 def phantoms(engine: Engine, name: str, user: User) -> list[str]:
     """Deletes in the journal that nobody made, and returns of what was never gone."""
     left = {ref: sorted(times) for ref, times in user.vanished.items()}
+    told = defaultdict(list)
     wrong = []
     with reading(engine) as connection:
-        entries = [decode(row.entry).entry for row in connection.execute(select(tables.journal))]
+        query = select(tables.journal).order_by(tables.journal.c.number)
+        entries = [decode(row.entry).entry for row in connection.execute(query)]
     for entry in entries:
         if entry.registry != name or entry.ref is None:
             continue
         ref = entry.ref.replace(f"{name}/", "r/", 1)
+        told[ref].append(f"{entry.action} {entry.details.get('key')} by {entry.not_after}")
         if entry.action in ("model.deleted", "version.deleted"):
             times = left.get(ref, [])
             if not times or entry.not_after is None or times.pop(0) > entry.not_after:
-                wrong.append(f"phantom delete of {ref}")
+                gone = [str(time) for time in user.vanished.get(ref, ())]
+                wrong.append(f"phantom delete of {ref}, which went {gone}: {told[ref]}")
         elif entry.action.endswith(".restored") and not user.vanished.get(ref):
-            wrong.append(f"{ref} came back and was never gone")
+            wrong.append(f"{ref} came back and was never gone: {told[ref]}")
     return wrong
 
 
@@ -377,22 +381,41 @@ def spans_of(engine: Engine, registry_id: int) -> dict[tuple[str, str, str], lis
     return found
 
 
-def unjustified(engine: Engine, registry_id: int, user: User) -> list[str]:
+def unjustified(engine: Engine, registry_id: int, user: User, watch: Watch) -> list[str]:
     """Spans of the history that are not what was done, or not when."""
     wrong = []
     for held, spans in spans_of(engine, registry_id).items():
+        stretches = as_seen(user.holds[held], watch)
         for span in spans:
             after, by = span.began_after or BEGINNING, span.began_by
-            real = [hold for hold in user.holds[held] if hold.began[0] <= by and hold.ended[1] >= after]
-            if not real:
-                wrong.append(f"{held} is said to have begun in {after} to {by}, and did not")
-            elif span.ended_by is None and all(hold.ended != (NEVER, NEVER) for hold in real):
-                wrong.append(f"{held} is said to go on, and does not")
+            real = [one for one in stretches if one[0].began[0] <= by and one[-1].ended[1] >= after]
+            said = f"{held} is said to have begun in {after} to {by}"
+            if not any(hold.began[0] <= by and hold.ended[1] >= after for one in real for hold in one):
+                wrong.append(f"{said}, and did not: {user.holds[held]}")
+            elif span.ended_by is None and all(one[-1].ended != (NEVER, NEVER) for one in real):
+                wrong.append(f"{said} and to go on, and does not: {user.holds[held]}")
             elif span.ended_by is not None:
-                ended = [hold for hold in real if hold.ended[0] <= span.ended_by]
-                if not any(hold.ended[1] >= (span.ended_after or BEGINNING) for hold in ended):
-                    wrong.append(f"{held} is said to have ended by {span.ended_by}, and did not")
+                ends = [hold.ended for one in real for hold in one if hold.ended[0] <= span.ended_by]
+                since = span.ended_after or BEGINNING
+                if not any(ended[1] >= since for ended in ends):
+                    wrong.append(
+                        f"{said} and ended in {since} to {span.ended_by}, and did not: {user.holds[held]}"
+                    )
     return wrong
+
+
+def as_seen(holds: list[Hold], watch: Watch) -> list[list[Hold]]:
+    """Stretches with no whole run between them look like one."""
+    found: list[list[Hold]] = []
+    for hold in holds:
+        seen = not found or any(
+            found[-1][-1].ended[1] < began and ended < hold.began[0] for began, ended in watch.runs
+        )
+        if seen:
+            found.append([hold])
+        else:
+            found[-1].append(hold)
+    return found
 
 
 def untold(engine: Engine, registry_id: int, user: User, watch: Watch) -> list[str]:

@@ -169,6 +169,62 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_leaves_when_it_can(world:
     assert world.living() == world.truth()
 
 
+def test_what_was_in_quarantine_is_dated_from_before_it_was_there(world: World) -> None:
+    model = world.model("m", "1", aliases={"shadow": "1"})
+    world.model("other", "1")
+    world.sync()
+    world.sync()
+    before = now()
+    readable = replace(model, aliases={})
+    world.backend.put(replace(readable, name=""))
+    world.change(world.version("other", "1"), stage="Staging")
+    changed = now()
+    for _ in range(2):
+        assert world.sync(full=True) == "partial"
+    world.backend.put(readable)
+    world.change(world.version("other", "1"), description="meanwhile")
+    assert world.sync(full=True) == "ok"
+    (ended,) = [span for span in world.rows(tables.span) if span.ended_by is not None]
+    assert (ended.kind, ended.value) == ("alias", "shadow")
+    assert ended.ended_after <= before < changed <= ended.ended_by
+    (described,) = [entry for entry in world.entries() if entry.details.get("fields") == ["description"]]
+    assert described.not_before > changed
+
+
+def test_a_model_leaves_quarantine_together_with_its_versions(world: World) -> None:
+    model = world.model("m", "1", "2")
+    world.backend.put(replace(model, name=""))
+    assert world.sync() == "partial"
+    assert world.living() == {}
+    world.backend.put(model)
+    assert world.sync(full=True) == "ok"
+    assert world.rows(tables.quarantine) == []
+    assert world.living() == world.truth()
+
+
+def test_what_incremental_scans_may_miss_is_dated_from_the_last_full_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryAdapter, "quiet", frozenset({"aliases"}))
+    monkeypatch.setattr(MemoryAdapter, "stage_rules", {"staging": ["stage:Staging"]})
+    monkeypatch.setattr("federation.sync.run.is_full_due", lambda registry, at: registry.watermark is None)
+    model = world.model("m", "1", aliases={"shadow": "1"})
+    world.sync()
+    before = now()
+    world.change(world.version("m", "1"), stage="Staging")
+    world.sync()
+    between = now()
+    world.change(model, aliases={})
+    world.change(world.version("m", "1"), stage="None")
+    world.sync()
+    told = {(span.kind, span.value): span for span in world.rows(tables.span)}
+    assert told["alias", "shadow"].ended_after < before
+    assert before > told["stage", "staging"].began_after
+    assert between > told["stage", "staging"].ended_after > before
+    (removed,) = [entry for entry in world.entries() if entry.action == "alias.removed"]
+    assert removed.not_before < before
+
+
 def test_a_version_without_its_model_is_set_aside(world: World) -> None:
     lost = VersionRecord(key=Key("version", "lost"), model=Key("model", "nowhere"), version="1")
     world.backend.put(lost)
