@@ -48,10 +48,12 @@ from federation.operations.wanted import (
     send,
 )
 from federation.registries import RegistryError, open_adapter
-from federation.sync.calls import Abandoned, call
+from federation.sync.calls import Abandoned, call, call_each
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+Asked = tuple[str, Callable[[Adapter], T]]
+"""A call of an adapter: its name, and what makes it."""
 UNSENT_FOR = timedelta(seconds=30)
 """An operation that could not be sent for so long has failed: the backend was never touched."""
 SETTLED_IN = timedelta(seconds=45)
@@ -102,6 +104,12 @@ class Job:
         """Whether a call was begun before, so that nobody knows what became of it."""
         return bool(self.row.state != "queued")
 
+    @property
+    def etag(self) -> str | None:
+        """What the backend is to compare with when this is sent."""
+        asked: str | None = self.row.etag
+        return getattr(self.seen, "etag", None) if asked is None or self.was_sent else asked
+
 
 @dataclass(slots=True)
 class Turn:
@@ -120,16 +128,14 @@ class Turn:
         for job in jobs:
             if refusal is not None and not job.was_sent:
                 job.outcome.fail(refusal)
-            else:
-                self._look(job)
+        self._look([job for job in jobs if not job.outcome.ended])
         took = time.monotonic() - began
         sending = [job for job in jobs if job.to_send]
         if sending:
             self._begin(sending)
             self.context.at("begun")
         began = time.monotonic()
-        for job in sending:
-            self._send(job)
+        self._send(sending)
         took += time.monotonic() - began
         self.context.at("answered")
         self._finish(jobs)
@@ -146,28 +152,31 @@ class Turn:
             return f"registry {name} was detached before this was sent"
         return None if self.registry.writable else f"registry {name} became read-only before this was sent"
 
-    def _look(self, job: Job) -> None:
-        """Ask what is there now, and decide: done already, not to be done, or to be sent."""
-        if isinstance(job.wanted, Register):
-            job.to_send = True  # its token makes the repeated call the question
-            return
-        try:
-            job.seen = self._call(job, "get", lambda adapter: adapter.get(job.key))
-        except NotFoundError:
+    def _look(self, jobs: Sequence[Job]) -> None:
+        """Ask what is there now, and decide for each: done already, not to be done, or to be sent."""
+        asking = []
+        for job in jobs:
+            if isinstance(job.wanted, Register):
+                job.to_send = True  # its token makes the repeated call the question
+            else:
+                asking.append(job)
+        for job, answer in zip(asking, self._calls([_get(job.key) for job in asking]), strict=True):
+            self._seen(job, answer)
+
+    def _seen(self, job: Job, answer: Record | AdapterError) -> None:
+        if isinstance(answer, NotFoundError):
             job.outcome.gone.append(job.key)
             if isinstance(job.wanted, Delete):
                 job.outcome.succeed()
             else:
                 job.outcome.fail(f"{job.row.ref} no longer exists on the backend")
-            return
-        except AdapterError as error:
-            if isinstance(error, RejectedError) and not job.was_sent:
-                job.outcome.fail(str(error))
-            else:
-                self._try_later(job, error)
-            return
-        job.outcome.before = _encoded(job.seen)
-        self._decide(job, job.seen)
+        elif isinstance(answer, RejectedError) and not job.was_sent:
+            job.outcome.fail(str(answer))
+        elif isinstance(answer, AdapterError):
+            self._try_later(job, answer)
+        else:
+            job.seen, job.outcome.before = answer, _encoded(answer)
+            self._decide(job, answer)
 
     def _decide(self, job: Job, seen: Record) -> None:
         if holds(job.wanted, seen):
@@ -204,38 +213,38 @@ class Turn:
             bulk.update(connection, operation, columns, rows)
             self.context.at("beginning")
 
-    def _send(self, job: Job) -> None:
-        outcome = job.outcome
-        outcome.started_at = job.row.started_at or now()
+    def _send(self, jobs: Sequence[Job]) -> None:
+        """Send all, one after another, and hold what came back against what was wanted."""
+        at = now()
+        for job in jobs:
+            job.outcome.started_at = job.row.started_at or at
+        for job, answer in zip(jobs, self._calls([_write(job, job.etag) for job in jobs]), strict=True):
+            self._answered(job, answer)
+
+    def _answered(self, job: Job, answer: Record | AdapterError | None) -> None:
         try:
-            self._read_back(job, self._sent(job))
+            self._read_back(job, self._insisted(job, answer))
         except NotFoundError as error:
             self._missing(job, error)
         except RejectedError as error:
-            outcome.fail(str(error))
+            job.outcome.fail(str(error))
             if isinstance(error, ConflictError) and not isinstance(job.wanted, Register):
                 self._refresh(job)
         except AdapterError as error:
             self._try_later(job, error, sent=True)
 
-    def _sent(self, job: Job) -> Record | None:
-        """Send; again, on top of what is there now, when somebody else wrote meanwhile and the caller did not mind."""
-        etag = (
-            job.row.etag if job.row.etag is not None and not job.was_sent else getattr(job.seen, "etag", None)
-        )
-        for left in reversed(range(RACES)):
-            try:
-                return self._call(
-                    job,
-                    job.row.kind,
-                    partial(send, key=job.key, wanted=job.wanted, etag=etag, token=job.row.token),
-                )
-            except ConflictError:
-                if job.row.etag is not None or isinstance(job.wanted, Register) or not left:
-                    raise
-                seen: Record = self._call(job, "get", lambda adapter: adapter.get(job.key))
-                etag = seen.etag
-        raise AssertionError("unreachable")
+    def _insisted(self, job: Job, answer: Record | AdapterError | None) -> Record | None:
+        """The answer; where somebody else wrote meanwhile and the caller did not mind, that to sending it again, on
+        top of what is there now. Errors: `AdapterError`.
+        """
+        minds = job.row.etag is not None or isinstance(job.wanted, Register)
+        tries = 1
+        while isinstance(answer, ConflictError) and not minds and tries < RACES:
+            seen = self._call(_get(job.key))
+            answer, tries = self._calls([_write(job, seen.etag)])[0], tries + 1
+        if isinstance(answer, AdapterError):
+            raise answer
+        return answer
 
     def _read_back(self, job: Job, record: Record | None) -> None:
         """Hold what came back against what was wanted. Errors: `AdapterError`."""
@@ -245,7 +254,7 @@ class Turn:
         elif isinstance(job.wanted, Register):
             if not isinstance(record, VersionRecord):
                 raise AdapterError(f"register returned {type(record).__name__}, not a version")
-            model = self._call(job, "get", lambda adapter: adapter.get(record.model))
+            model = self._call(_get(record.model))
             outcome.after = [each for one in (model, record) if (each := _encoded(one)) is not None]
             outcome.made = (model.name, record.version) if isinstance(model, ModelRecord) else None
             outcome.succeed()
@@ -260,7 +269,7 @@ class Turn:
 
     def _deleted(self, job: Job) -> None:
         try:
-            self._call(job, "get", lambda adapter: adapter.get(job.key))
+            self._call(_get(job.key))
         except NotFoundError:
             job.outcome.gone.append(job.key)
             job.outcome.succeed()
@@ -270,7 +279,7 @@ class Turn:
         if isinstance(job.seen, VersionRecord):
             parent = job.seen.model
             try:
-                model = self._call(job, "get", lambda adapter: adapter.get(parent))
+                model = self._call(_get(parent))
             except NotFoundError:
                 job.outcome.gone.append(parent)
             except AdapterError:
@@ -284,7 +293,7 @@ class Turn:
             job.outcome.fail(str(error))
             return
         try:
-            self._call(job, "get", lambda adapter: adapter.get(job.key))
+            self._call(_get(job.key))
         except NotFoundError:
             job.outcome.gone.append(job.key)
         except AdapterError as failure:
@@ -295,7 +304,7 @@ class Turn:
     def _refresh(self, job: Job) -> None:
         """Take in what is there, so that whoever lost a race reads what won it."""
         try:
-            seen = self._call(job, "get", lambda adapter: adapter.get(job.key))
+            seen = self._call(_get(job.key))
         except NotFoundError:
             job.outcome.gone.append(job.key)
         except AdapterError:
@@ -321,23 +330,35 @@ class Turn:
             self.context.at("finishing")
         self.context.wrote()
 
-    def _call(self, job: Job, what: str, function: Callable[[Adapter], T]) -> T:
-        """Call the adapter with a deadline; after one that failed it is opened anew. Errors: `AdapterError`."""
-        try:
-            adapter = self._adapter()
-        except RegistryError as error:
-            raise TransientError(str(error)) from None
+    def _call(self, wanted: Asked[T]) -> T:
+        """One call of the adapter. Errors: `AdapterError`."""
+        answer = self._calls([wanted])[0]
+        if isinstance(answer, AdapterError):
+            raise answer
+        return answer
+
+    def _calls(self, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
+        """Calls of the adapter, each with a deadline; after one that failed for now it is opened anew."""
+        answers: list[T | AdapterError] = []
+        while len(answers) < len(wanted):
+            try:
+                adapter = self._adapter()
+            except RegistryError as error:
+                answers.append(TransientError(str(error)))
+            except AdapterError as error:
+                answers.append(error)
+            else:
+                answers += self._made(adapter, wanted[len(answers) :])
+        return answers
+
+    def _made(self, adapter: Adapter, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
+        """As many of the answers as come before an adapter has to be opened anew."""
         deadline = max(60.0, 4 * float(self.registry.config.get("timeout", 15.0)))
-        try:
-            return call(
-                f"{self.registry.name}: {what}",
-                lambda: function(adapter),
-                deadline=deadline,
-                abandoned=self.context.abandoned,
-            )
-        except TransientError:
+        calls = [(f"{self.registry.name}: {what}", partial(function, adapter)) for what, function in wanted]
+        answers = call_each(calls, deadline=deadline, abandoned=self.context.abandoned)
+        if isinstance(answers[-1], TransientError):
             self.context.opened.pop(self.registry.id, None)
-            raise
+        return answers
 
     def _adapter(self) -> Adapter:
         """The registry's adapter. Errors: `RegistryError`, `AdapterError`; another backend than before is refused."""
@@ -398,6 +419,15 @@ def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> S
     )
     query = select(operation).where(asked.id.in_(first), asked.due_at <= at).order_by(asked.id).limit(limit)
     return connection.execute(query).all()
+
+
+def _get(key: Key) -> Asked[Record]:
+    return "get", lambda adapter: adapter.get(key)
+
+
+def _write(job: Job, etag: str | None) -> Asked[Record | None]:
+    """Send what a job wants, on top of the state that an etag stands for."""
+    return job.row.kind, partial(send, key=job.key, wanted=job.wanted, etag=etag, token=job.row.token)
 
 
 def _encoded(record: Record) -> Any:

@@ -1,65 +1,165 @@
 """Calling an adapter: one call at a time per registry, each with a deadline.
 
 A plugin may hang for ever. A call that passes its deadline is abandoned: its thread is left behind and
-counted, and the registry goes on with a new thread. When too many are left behind, the worker restarts
-itself.
+counted, and the registry goes on with another thread. When too many are left behind, the worker restarts
+itself. The threads of calls that came back make the next ones, because a new thread costs more than a call does.
 """
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from adapters import AdapterError, TransientError
 
 T = TypeVar("T")
+REST = 10.0
+"""Seconds after which a thread that is asked for nothing ends."""
+SHORTEST = 0.01
 
 
 @dataclass(slots=True)
 class Abandoned:
-    """How many calls were abandoned and have not come back."""
+    """How many calls were abandoned and have not come back, and the threads of calls that did."""
 
     count: int = 0
+    _resting: list["_Caller"] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, number: int) -> None:
         with self._lock:
             self.count += number
 
+    def take(self) -> "_Caller":
+        """A thread that has nothing to do."""
+        with self._lock:
+            if self._resting:
+                return self._resting.pop()
+        caller = _Caller(self)
+        threading.Thread(target=caller.run, name="adapter", daemon=True).start()
+        return caller
+
+    def rest(self, caller: "_Caller") -> None:
+        """Give a thread back."""
+        with self._lock:
+            self._resting.append(caller)
+
+    def let_go(self, caller: "_Caller") -> bool:
+        """Whether a thread that rested for long may end; not one that was taken at this moment."""
+        with self._lock:
+            is_resting = caller in self._resting
+            if is_resting:
+                self._resting.remove(caller)
+            return is_resting
+
 
 def call(what: str, function: Callable[[], T], *, deadline: float, abandoned: Abandoned) -> T:
-    """Run an adapter's function in a thread of its own for at most `deadline` seconds.
+    """Run an adapter's function in a thread beside ours for at most `deadline` seconds.
 
     Errors: `AdapterError`; `TransientError` when the deadline passes; whatever else a broken plugin raises
     becomes an `AdapterError` that names only its type, for its text may hold a secret.
     """
-    answers: SimpleQueue[tuple[bool, T | BaseException]] = SimpleQueue()
-    late = threading.Event()
+    answer = call_each([(what, function)], deadline=deadline, abandoned=abandoned)[0]
+    if isinstance(answer, AdapterError):
+        raise answer
+    return answer
 
-    def work() -> None:
+
+def call_each(
+    calls: Sequence[tuple[str, Callable[[], T]]], *, deadline: float, abandoned: Abandoned
+) -> list[T | AdapterError]:
+    """What each of some functions of an adapter, with its name, returned or raised; as `call` each, in turn.
+
+    After a `TransientError` no more is called: then there are fewer answers than functions.
+    """
+    if not calls:
+        return []
+    asked, left = _Asked(calls), deadline
+    caller = abandoned.take()
+    caller.inbox.put(asked)
+    while left > 0:
         try:
-            answer: tuple[bool, T | BaseException] = (True, function())
-        except BaseException as error:
-            answer = (False, error)
-        if late.is_set():
-            abandoned.add(-1)
-        answers.put(answer)
+            asked.ended.get(timeout=left)
+        except Empty:
+            left = asked.left(deadline)
+        else:
+            abandoned.rest(caller)
+            return asked.answers
+    abandoned.add(1)
+    what = calls[len(asked.answers)][0]
+    message = f"{what} did not come back within {deadline:g} s: the backend or its adapter hangs"
+    return [*asked.answers, TransientError(message)]
 
-    thread = threading.Thread(target=work, name=f"adapter-{what}", daemon=True)
-    thread.start()
+
+@dataclass(slots=True, eq=False)
+class _Asked(Generic[T]):
+    """Calls on their way, and what came back so far."""
+
+    calls: Sequence[tuple[str, Callable[[], T]]]
+    answers: list[T | AdapterError] = field(default_factory=list)
+    ended: SimpleQueue[None] = field(default_factory=SimpleQueue)
+    _began: float = field(default_factory=time.monotonic)
+    """When the call that is being made began."""
+    _is_over: bool = False
+    _is_late: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def left(self, deadline: float) -> float:
+        """Seconds that the call at hand still has; with none left, what comes back now comes too late."""
+        with self._lock:
+            seconds = max(self._began + deadline - time.monotonic(), SHORTEST if self._is_over else 0.0)
+            self._is_late = seconds <= 0
+            return seconds
+
+    def make(self) -> bool:
+        """Make them. False when the answer comes too late."""
+        for what, function in self.calls:
+            threading.current_thread().name = f"adapter-{what}"
+            answer = _made(what, function)
+            with self._lock:
+                if self._is_late:
+                    return False
+                self._began = time.monotonic()
+                self.answers.append(answer)
+                if isinstance(answer, TransientError):
+                    break
+        with self._lock:
+            self._is_over = True
+            return not self._is_late
+
+
+@dataclass(slots=True, eq=False)
+class _Caller:
+    """A thread that makes calls for one after another, until some come too late."""
+
+    abandoned: Abandoned
+    inbox: SimpleQueue[_Asked[Any]] = field(default_factory=SimpleQueue)
+
+    def run(self) -> None:
+        while True:
+            try:
+                asked = self.inbox.get(timeout=REST)
+            except Empty:
+                if self.abandoned.let_go(self):
+                    return
+                continue
+            if not asked.make():
+                self.abandoned.add(-1)
+                return
+            asked.ended.put(None)
+            del asked  # nothing of a call lives on while its thread rests
+
+
+def _made(what: str, function: Callable[[], T]) -> T | AdapterError:
+    """What a function returned or raised."""
     try:
-        good, value = answers.get(timeout=deadline)
-    except Empty:
-        late.set()
-        abandoned.add(1)
-        message = f"{what} did not come back within {deadline:g} s: the backend or its adapter hangs"
-        raise TransientError(message) from None
-    if good:
-        return value  # type: ignore[return-value]
-    assert isinstance(value, BaseException)
-    if isinstance(value, AdapterError):
-        raise value
-    raise AdapterError(
-        f"{what} failed in the adapter itself ({type(value).__name__}): report this to its author"
-    ) from value
+        return function()
+    except AdapterError as error:
+        return error
+    except BaseException as error:
+        name = type(error).__name__
+        broken = AdapterError(f"{what} failed in the adapter itself ({name}): report this to its author")
+        broken.__cause__ = error
+        return broken
