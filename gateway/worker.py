@@ -5,6 +5,7 @@ process.
 """
 
 import fcntl
+import gc
 import os
 import socket
 import sys
@@ -199,6 +200,8 @@ def main(config: str, beats: int) -> int:
         try:
             with worker_lock(settings.search.path):
                 worker = Worker(waypost)
+                # The modules stay for good: looking through them for garbage took a fifth of a sync's time.
+                gc.freeze()
                 return worker.run(beat)
         except WorkerLockedError as error:
             log.warning("waiting", error=str(error))
