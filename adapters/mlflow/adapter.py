@@ -140,8 +140,8 @@ class MlflowAdapter(Adapter):
 
     def register(self, registration: Registration) -> VersionRecord:
         made = writes.register(self._api, registration)
-        model = model_identity(self._api.model(registration.model))
-        return self._translate.version(made, model, read_origins(self._api, [made]))
+        identity = version_identity(made, model_identity(self._api.model(registration.model)))
+        return self._translate.version(made, identity, read_origins(self._api, [made]))
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         try:
@@ -171,7 +171,7 @@ class MlflowAdapter(Adapter):
         if version_identity(raw, wanted.model) != wanted:
             gone = f"version {wanted.model.name}:{wanted.version}"
             raise NotFoundError(f"{gone} was deleted, and another created under its name")
-        return self._translate.version(raw, wanted.model, read_origins(self._api, [raw]))
+        return self._translate.version(raw, wanted, read_origins(self._api, [raw]))
 
     def _read_schema(self, version: VersionRecord) -> Schema | None:
         wanted = version_id(version.key)

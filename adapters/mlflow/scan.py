@@ -22,7 +22,6 @@ from adapters.mlflow.api import (
     ONLY_PROMPTS,
     SAFE_ID,
     MlflowApi,
-    Raw,
     batches,
     looping,
     quoted,
@@ -223,55 +222,55 @@ class Scan:
         """The records of the next rows, as many as fit, and the cursor behind them."""
         records: list[Record] = []
         bad: list[BadRecordError] = []
-        for row in fetched.rows[cursor.done :]:
+        rows, done = fetched.rows[cursor.done :], cursor.done
+        names = self._names(cursor) if rows else {}
+        for row in rows:
             try:
-                made, given = self._records(cursor, row, fetched.origins)
+                made = self._records(cursor, names, row, fetched.origins)
             except BadRecordError as error:
                 bad.append(error)
-                cursor = replace(cursor, done=cursor.done + 1)
+                done += 1
                 continue
             room = limit - len(records)
             records.extend(made[:room])
+            if room and len(made) > 1 and isinstance(made[0], ModelRecord):
+                cursor = replace(cursor, given=(*cursor.given, made[0].name))
             if len(made) > room:
-                return records, bad, replace(cursor, given=given) if room else cursor
-            cursor = replace(cursor, done=cursor.done + 1, given=given)
-        return records, bad, cursor
+                break
+            done += 1
+        return records, bad, replace(cursor, done=done)
 
-    def _records(self, cursor: Cursor, row: Any, origins: Origins) -> tuple[list[Record], tuple[str, ...]]:
+    def _records(self, cursor: Cursor, names: dict[str, int], row: Any, origins: Origins) -> list[Record]:
         """A row as records: itself, behind its model where that has not been given in this scan."""
         if cursor.phase in ("models", "prompts"):
             model = self._translate.model(row)
-            self._names(cursor)[model.name] = model_identity(row).created
-            return [model], cursor.given
+            names[model.name] = model_identity(row).created
+            return [model]
         name = text(row, "name")
-        if name is None or not isinstance(row, dict):
+        if name is None:
             raise BadRecordError(f"a version has no model name: {json.dumps(row, default=str)[:120]}")
-        owner, late = self._owner(cursor, name, row)
-        if owner is None:
-            return [], cursor.given
-        version = self._translate.version(row, owner, origins)
-        if late is None or name in cursor.given:
-            return [version], cursor.given
-        return [late, version], (*cursor.given, name)
-
-    def _owner(self, cursor: Cursor, name: str, row: Raw) -> tuple[ModelId | None, ModelRecord | None]:
-        """The model of a version, and its record where the listing of models may have been before it."""
-        memory = self._memory(cursor)
-        known = self._names(cursor).get(name)
+        known = names.get(name)
         newest = max(cursor.models.newest, cursor.prompts.newest)
-        if (
-            known is not None
-            and known <= newest
-            and version_identity(row, ModelId(known, name)).created <= newest
-        ):
-            return ModelId(known, name), None
-        if name not in memory.late:
+        if known is not None and known <= newest:
+            identity = version_identity(row, ModelId(known, name))
+            if identity.created <= newest:
+                return [self._translate.version(row, identity, origins)]
+        late = self._late(cursor, name)
+        if late is None:
+            return []
+        created = int(late.key.native_id.split("/", 1)[0])
+        version = self._translate.version(row, version_identity(row, ModelId(created, name)), origins)
+        return [version] if name in cursor.given else [late, version]
+
+    def _late(self, cursor: Cursor, name: str) -> ModelRecord | None:
+        """The model of a version that the listing of models may have been before; None where it is gone."""
+        late = self._memory(cursor).late
+        if name not in late:
             try:
-                memory.late[name] = self._translate.model(self._api.model(name))
+                late[name] = self._translate.model(self._api.model(name))
             except NotFoundError:
-                memory.late[name] = None
-        late = memory.late[name]
-        return (ModelId(int(late.key.native_id.split("/", 1)[0]), name), late) if late else (None, None)
+                late[name] = None
+        return late[name]
 
     def _names(self, cursor: Cursor) -> dict[str, int]:
         memory = self._memory(cursor)

@@ -5,15 +5,16 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from adapters.errors import BadRecordError
 from adapters.mlflow.api import PROMPT_TAG, Raw
 from adapters.mlflow.keys import ModelId, VersionId
-from adapters.records import Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
+from adapters.records import NO_LINEAGE, Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOGGED_MODEL = re.compile(r"^models:/(m-[A-Za-z0-9_-]{1,120})/?$")
@@ -27,6 +28,7 @@ PARENT_TAGS: Mapping[str, ParentKind] = {
     "quantized_from": "quantised",
 }
 """Tags of a version that name what it was made from, as a reference."""
+_in_order = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,22 @@ class Origins:
 
     runs: Mapping[str, Raw] = field(default_factory=dict)
     logged_models: Mapping[str, Raw] = field(default_factory=dict)
+
+
+class Said(NamedTuple):
+    """What a version's run and logged model say of it. `lineage` lacks what the version itself says."""
+
+    metrics: Mapping[str, float] = {}
+    params: Mapping[str, str] = {}
+    framework: str | None = None
+    creator: str | None = None
+    artifact_uri: str | None = None
+    experiment: str | None = None
+    lineage: Lineage = NO_LINEAGE
+    native: Mapping[str, Any] = {}
+
+
+SILENT = Said()
 
 
 class Translator:
@@ -67,13 +85,13 @@ class Translator:
             native={k: v for k, v in raw.items() if k != "latest_versions"},
         )
 
-    def version(self, raw: Any, model: ModelId, origins: Origins) -> VersionRecord:
-        """A model version with what its run and logged model say of it."""
-        identity = version_identity(raw, model)
+    def version(self, raw: Raw, identity: VersionId, origins: Origins) -> VersionRecord:
+        """A model version, which is `identity`, with what its run and logged model say of it."""
+        model = identity.model
         tags = pairs(raw.get("tags"), "key", "value")
         description, stage = text(raw, "description"), text(raw, "current_stage")
-        run = origins.runs.get(text(raw, "run_id") or "", {})
-        logged = origins.logged_models.get(logged_model_id(raw) or "", {})
+        run_id = text(raw, "run_id")
+        said = self._said(raw, run_id, origins)
         is_prompt = tags.get(PROMPT_TAG) == "true"
         page = ("prompts", model.name) if is_prompt else ("models", model.name, "versions", identity.version)
         return VersionRecord(
@@ -83,39 +101,43 @@ class Translator:
             description=description,
             stage=stage,
             tags=tags,
-            metrics={**numbers(part(run, "data")), **numbers(part(logged, "data"))},
-            params={
-                **pairs(part(run, "data").get("params"), "key", "value"),
-                **pairs(part(logged, "data").get("params"), "key", "value"),
-            },
-            framework=tags.get("framework") or flavour(run, text(part(logged, "info"), "model_id")),
+            metrics=said.metrics,
+            params=said.params,
+            framework=tags.get("framework") or said.framework,
             license=tags.get("license"),
             owner=tags.get("owner"),
-            creator=text(raw, "user_id") or text(run_tags(run), "mlflow.user"),
-            artifact_uri=text(part(logged, "info"), "artifact_uri") or text(raw, "source"),
-            lineage=self._lineage(raw, tags, run),
-            created_at=moment(identity.created, identity.model.name),
-            updated_at=moment(updated(raw), identity.model.name),
+            creator=text(raw, "user_id") or said.creator,
+            artifact_uri=said.artifact_uri or text(raw, "source"),
+            lineage=self._lineage(raw, run_id, tags, said),
+            created_at=moment(identity.created, model.name),
+            updated_at=moment(updated(raw), model.name),
             etag=digest(description, tags, stage),
             url=self._page(*page),
-            native=native(raw, run, logged),
+            native=native(raw, said),
         )
 
-    def _lineage(self, raw: Raw, tags: Mapping[str, str], run: Raw) -> Lineage:
-        run_id, said = text(raw, "run_id"), run_tags(run)
-        experiment = text(part(run, "info"), "experiment_id")
-        return Lineage(
-            run_id=run_id,
-            run_url=self._page("experiments", experiment, "runs", run_id) if run_id and experiment else None,
-            commit=text(said, "mlflow.source.git.commit"),
-            repository=text(said, "mlflow.source.git.repoURL"),
-            pipeline=text(said, "mlflow.source.name"),
-            datasets=tuple(datasets(run)),
-            parents=tuple(parents(raw, tags)),
+    def _said(self, raw: Raw, run_id: str | None, origins: Origins) -> Said:
+        run = origins.runs.get(run_id or "") if origins.runs else None
+        logged = origins.logged_models.get(logged_model_id(raw) or "") if origins.logged_models else None
+        return said_by(run or {}, logged or {}) if run or logged else SILENT
+
+    def _lineage(self, raw: Raw, run_id: str | None, tags: Mapping[str, str], said: Said) -> Lineage:
+        made_from = tuple(parents(raw, tags))
+        if run_id is None and not made_from:
+            return said.lineage
+        run = ("experiments", said.experiment, "runs", run_id) if run_id and said.experiment else ()
+        return replace(
+            said.lineage, run_id=run_id, run_url=self._page(*run) if run else None, parents=made_from
         )
 
     def _page(self, *path: str) -> str:
-        return f"{self._pages}/{'/'.join(quote(step, safe='') for step in path)}{self._workspace}"
+        return f"{self._pages}/{'/'.join(map(_step, path))}{self._workspace}"
+
+
+@lru_cache(4096)
+def _step(step: str) -> str:
+    """A step of a path; a model's name is one of every version's."""
+    return quote(step, safe="")
 
 
 def model_identity(raw: Any) -> ModelId:
@@ -136,7 +158,8 @@ def version_identity(raw: Any, model: ModelId) -> VersionId:
 
 def logged_model_id(raw: Raw) -> str | None:
     """The logged model a version was registered from. MLflow leaves `model_id` empty; the source has it."""
-    found = LOGGED_MODEL.match(text(raw, "source") or "")
+    source = text(raw, "source") or ""
+    found = LOGGED_MODEL.match(source) if source.startswith("models:/") else None
     return text(raw, "model_id") or (found.group(1) if found else None)
 
 
@@ -230,18 +253,18 @@ def location(source: str) -> str | None:
 
 def parents(raw: Raw, tags: Mapping[str, str]) -> Iterator[Parent]:
     """What a version was made from: the version it is a copy of, and the tags that name a parent."""
-    copied = COPIED_FROM.match(text(raw, "source") or "")
-    if copied:
+    source = text(raw, "source") or ""
+    if source.startswith("models:/") and (copied := COPIED_FROM.match(source)):
         yield Parent(copied.group(0))
-    for tag, kind in PARENT_TAGS.items():
+    for tag, kind in PARENT_TAGS.items() if tags else ():
         if tags.get(tag, "").strip():
             yield Parent(tags[tag].strip(), kind)
 
 
-def flavour(run: Raw, logged_model: str | None) -> str | None:
+def flavour(tags: Mapping[str, str], logged_model: str | None) -> str | None:
     """The framework of a logged model, from the history a run keeps, where only one comes into question."""
     try:
-        history = json.loads(run_tags(run).get("mlflow.log-model.history", "[]"))
+        history = json.loads(tags.get("mlflow.log-model.history", "[]"))
     except (ValueError, RecursionError):
         return None
     entries = [entry for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
@@ -252,23 +275,52 @@ def flavour(run: Raw, logged_model: str | None) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def native(raw: Raw, run: Raw, logged: Raw) -> Raw:
-    """What MLflow said: the version, and the run and logged model without what the record has as fields.
+def said_by(run: Raw, logged: Raw) -> Said:
+    """What a run and a logged model say of a version; either may be empty."""
+    tags, info = run_tags(run), part(logged, "info")
+    of_run, of_logged = part(run, "data"), part(logged, "data")
+    return Said(
+        metrics={**numbers(of_run), **numbers(of_logged)},
+        params={
+            **pairs(of_run.get("params"), "key", "value"),
+            **pairs(of_logged.get("params"), "key", "value"),
+        },
+        framework=flavour(tags, text(info, "model_id")),
+        creator=text(tags, "mlflow.user"),
+        artifact_uri=text(info, "artifact_uri"),
+        experiment=text(part(run, "info"), "experiment_id"),
+        lineage=Lineage(
+            commit=text(tags, "mlflow.source.git.commit"),
+            repository=text(tags, "mlflow.source.git.repoURL"),
+            pipeline=text(tags, "mlflow.source.name"),
+            datasets=tuple(datasets(run)),
+        ),
+        native=payload(run, tags, logged),
+    )
 
-    A version's `aliases` are those of its model; a listing leaves them out. The tag `mlflow.modelVersions` of
-    a logged model only names its versions.
+
+def payload(run: Raw, tags: Mapping[str, str], logged: Raw) -> Raw:
+    """A run and a logged model as they came, without what the record has as fields.
+
+    The tag `mlflow.modelVersions` of a logged model only names its versions.
     """
-    payload = {k: v for k, v in raw.items() if k != "aliases"}
+    found: Raw = {}
     if run:
-        payload["run"] = {"info": run.get("info"), "tags": run_tags(run), "inputs": run.get("inputs")}
+        found["run"] = {"info": run.get("info"), "tags": tags, "inputs": run.get("inputs")}
     if logged:
-        tags = pairs(part(logged, "info").get("tags"), "key", "value")
-        tags.pop("mlflow.modelVersions", None)
-        payload["logged_model"] = {k: v for k, v in part(logged, "info").items() if k != "tags"} | {
-            "tags": tags
-        }
-    unfinite = [m for each in (run, logged) for m in odd_metrics(part(each, "data"))]
-    return payload | ({"metrics": unfinite} if unfinite else {})
+        info = part(logged, "info")
+        kept = pairs(info.get("tags"), "key", "value")
+        kept.pop("mlflow.modelVersions", None)
+        found["logged_model"] = {**info, "tags": kept}
+    if unfinite := [m for each in (run, logged) for m in odd_metrics(part(each, "data"))]:
+        found["metrics"] = unfinite
+    return found
+
+
+def native(raw: Raw, said: Said) -> Mapping[str, Any]:
+    """What MLflow said of a version. Its `aliases` are those of its model; a listing leaves them out."""
+    alone = {k: v for k, v in raw.items() if k != "aliases"} if "aliases" in raw else raw
+    return {**alone, **said.native} if said.native else alone
 
 
 def odd_metrics(data: Raw) -> list[Any]:
@@ -284,7 +336,7 @@ def odd_metrics(data: Raw) -> list[Any]:
 
 def digest(*parts: Any) -> str:
     """An etag: MLflow has none, so it is a hash over what can be written."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+    return hashlib.sha256(_in_order(parts).encode()).hexdigest()[:24]
 
 
 def excerpt(raw: Any) -> str:
