@@ -341,7 +341,7 @@ def phantoms(engine: Engine, name: str, user: User) -> list[str]:
     told = defaultdict(list)
     wrong = []
     with reading(engine) as connection:
-        query = select(tables.journal).order_by(tables.journal.c.number)
+        query = select(tables.journal).order_by(tables.journal.c.seq)
         entries = [decode(row.entry).entry for row in connection.execute(query)]
     for entry in entries:
         if entry.registry != name or entry.ref is None:
