@@ -1,5 +1,6 @@
 """What people come for, as they would do it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -97,6 +98,22 @@ def test_a_registry_is_down_notice_see_why_retry(seen: Visit, shop: Served, shop
     seen.page.wait_for_url("**/syncs/**")
     seen.page.wait_for_selector("main:not(:has([data-progress])) .state-ok")
     seen.go_until("/", lambda page: page.locator(".banner").count() == 0)
+
+
+def test_watch_a_sync_while_it_lasts(seen: Visit, shop: Served, shop_folder: Path) -> None:
+    slow = shop_folder / "fraud" / "slow"
+    slow.touch()
+    try:
+        seen.go("/registries/fraud")
+        seen.page.get_by_role("button", name="Sync now").click()
+        seen.page.wait_for_url("**/syncs/**")
+        seen.page.wait_for_selector("[data-progress] progress")
+        seen.page.locator("[data-progress] .numbers dd", has_text=re.compile("^3$")).first.wait_for()
+        assert seen.page.locator(".state-running").count() == 1
+    finally:
+        slow.unlink()
+    seen.page.wait_for_selector("main:not(:has([data-progress])) .state-ok")
+    assert int(seen.page.locator(".numbers dd").first.inner_text()) > 3
 
 
 def test_move_an_alias_after_seeing_its_impact(seen: Visit, shop: Served) -> None:

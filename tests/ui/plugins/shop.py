@@ -4,6 +4,7 @@ Aliases and tags can be written: what was written stands in `written.json`.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,7 +59,7 @@ class ShopConfig(AdapterConfig):
     """Which part of the shop, and where its files lie."""
 
     registry: str = Field(description="fraud, search or hostile")
-    folder: Path = Field(description="folder of `down` and `written.json`")
+    folder: Path = Field(description="folder of `down`, `slow` and `written.json`")
 
 
 class ShopAdapter(Adapter):
@@ -83,6 +84,10 @@ class ShopAdapter(Adapter):
 
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
         self._answer()
+        if self._is_slow():
+            limit = 3
+            while page is not None and self._is_slow():
+                time.sleep(0.05)
         begin, found = int(page or 0), self._records()
         end = begin + limit
         return Page(tuple(found[begin:end]), next=str(end) if end < len(found) else None)
@@ -112,6 +117,9 @@ class ShopAdapter(Adapter):
     def _answer(self) -> None:
         if (self.config.folder / "down").exists():
             raise TransientError("the shop does not answer: connection refused")
+
+    def _is_slow(self) -> bool:
+        return (self.config.folder / "slow").exists()
 
     def _write(self, what: str, value: str | None) -> None:
         self._answer()
