@@ -12,7 +12,7 @@ from typing import get_args
 from tantivy import DocAddress, FieldType, Query
 
 from federation.access import View
-from federation.search import clauses, cursor, facets, folder, language, ranking, schema
+from federation.search import clauses, cursor, encoding, facets, folder, language, ranking, schema
 from federation.search.answer import (
     MAX_LIMIT,
     Correction,
@@ -434,7 +434,7 @@ class _Run:
         marker: Marker,
         others: Mapping[int, int],
     ) -> Hit:
-        stored = schema.read_stored(self.state.reader.searcher.doc(address))
+        stored = encoding.read_stored(self.state.reader.searcher.doc(address))
         prior = ranking.prior_of_rank(int(row.values[-2]))
         found = marker.highlights(stored)
         explanation = None

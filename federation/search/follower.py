@@ -16,7 +16,7 @@ from typing import Protocol
 import tantivy
 
 from federation.changes import FeedTrimmedError
-from federation.search import clauses, folder, schema
+from federation.search import clauses, encoding, folder
 from federation.search.document import Document
 from federation.search.folder import Generation, IndexMissingError
 
@@ -220,6 +220,7 @@ def _delete(writer: tantivy.IndexWriter, field: str, ids: Collection[int]) -> No
 
 def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:
     """Errors of the engine are ours, those of the source pass."""
-    for document in schema.encode(documents):
-        with folder.engine_errors():
-            writer.add_document(document)
+    guarded = folder.engine_errors()
+    for text in encoding.encode(documents):
+        with guarded:
+            writer.add_json(text)

@@ -22,6 +22,7 @@ OLDEST = datetime(2010, 1, 1, tzinfo=UTC).timestamp()
 NEWEST = datetime(2070, 1, 1, tzinfo=UTC).timestamp()
 PRIOR_BITS, TIME_BITS, VERSION_BITS, SPREAD_BITS = 10, 31, 11, 12
 _PRIOR_STEPS = (1 << PRIOR_BITS) - 1
+_LAST_SECOND, _LAST_VERSION, _SPREAD = (1 << TIME_BITS) - 1, (1 << VERSION_BITS) - 1, (1 << SPREAD_BITS) - 1
 _TAIL_BITS = TIME_BITS + VERSION_BITS + SPREAD_BITS
 
 
@@ -32,12 +33,13 @@ def ranks(document: Document, reference: str) -> tuple[int, int]:
     short name before a long one that holds them too. Time counts absolutely, so that no order changes by waiting.
     """
     seconds = _seconds(document.updated or document.created)
-    recent = 0.9 + 0.1 * (seconds - OLDEST) / (NEWEST - OLDEST)
-    prior = STAGE_WEIGHT.get(document.stage, STAGE_WEIGHT["none"]) * recent
+    prior = STAGE_WEIGHT.get(document.stage, STAGE_WEIGHT["none"]) * (
+        0.9 + 0.1 * (seconds - OLDEST) / (NEWEST - OLDEST)
+    )
     version = document.version or ""
-    number = min(int(version), (1 << VERSION_BITS) - 1) if version.isdecimal() and len(version) < 6 else 0
-    spread = crc32(_bytes(reference)) & ((1 << SPREAD_BITS) - 1)
-    tail = (min(int(seconds), (1 << TIME_BITS) - 1) << VERSION_BITS | number) << SPREAD_BITS | spread
+    number = min(int(version), _LAST_VERSION) if len(version) < 6 and version.isdecimal() else 0
+    spread = crc32(_bytes(reference)) & _SPREAD
+    tail = (min(int(seconds), _LAST_SECOND) << VERSION_BITS | number) << SPREAD_BITS | spread
     named = round(prior * _brevity(document.model) * _PRIOR_STEPS) << _TAIL_BITS | tail
     return named, round(prior * _PRIOR_STEPS) << _TAIL_BITS | tail
 

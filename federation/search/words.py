@@ -11,10 +11,14 @@ from functools import lru_cache
 from itertools import combinations, islice, pairwise
 
 MAX_WORD = 80
+KEPT = 16_384
+"""The pieces of so many words are kept."""
 MAX_ORDERED = 8
 _CHUNK = re.compile(r"[^\W_]+")
+_PLAIN = re.compile(r"[^A-Z0-9\u0080-\U0010ffff]*")
+"""What has words without pieces, written as they are found."""
 _CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_DIGITS = re.compile(r"(?<=\D)(?=\d)|(?<=\d)(?=\D)")
+_DIGITS = re.compile(r"\d+|\D+")
 
 
 def fold(text: str) -> str:
@@ -28,6 +32,9 @@ def fold(text: str) -> str:
 
 def chunks(text: str) -> list[str]:
     """The folded words of a text, in order, nothing split further."""
+    if text.isascii() and len(text) <= MAX_WORD:
+        found: list[str] = _CHUNK.findall(text.lower())
+        return found
     return [fold(found)[:MAX_WORD] for found in _CHUNK.findall(text)]
 
 
@@ -42,32 +49,41 @@ def squeeze(text: str) -> str:
     return "".join(chunks(text))[: 2 * MAX_WORD]
 
 
-@lru_cache(65_536)
+@lru_cache(KEPT)
 def parts(word: str) -> tuple[str, ...]:
     """The pieces of one word as written, folded: by case and by digits. Single letters are no pieces."""
-    pieces: list[str] = []
+    if word.islower() and word.isascii():
+        pieces = _DIGITS.findall(word)
+        if len(pieces) < 2:
+            return ()
+        return tuple(
+            dict.fromkeys([piece[:MAX_WORD] for piece in pieces if len(piece) > 1 or piece.isdigit()])
+        )
+    pieces = []
     cased = _CASE.split(word)
     if len(cased) > 1:
         pieces += cased
     for piece in (word, *cased) if len(cased) > 1 else (word,):
-        split = _DIGITS.split(piece)
+        split = _DIGITS.findall(piece)
         if len(split) > 1:
             pieces += split
-    folded = (fold(piece)[:MAX_WORD] for piece in pieces)
-    return tuple(dict.fromkeys(piece for piece in folded if len(piece) > 1 or piece.isdigit()))
+    folded = [fold(piece)[:MAX_WORD] for piece in pieces]
+    return tuple(dict.fromkeys([piece for piece in folded if len(piece) > 1 or piece.isdigit()]))
 
 
-@lru_cache(65_536)
 def text_words(text: str) -> tuple[str, ...]:
     """Words of a text with their pieces: what a tag, a team or a description is found by."""
+    found = _CHUNK.findall(text)
+    if _PLAIN.fullmatch(text):
+        return tuple(dict.fromkeys(found if len(text) <= MAX_WORD else [word[:MAX_WORD] for word in found]))
     words: dict[str, None] = {}
-    for found in _CHUNK.findall(text):
-        words[fold(found)[:MAX_WORD]] = None
-        words.update(dict.fromkeys(parts(found)))
+    for word in found:
+        words[fold(word)[:MAX_WORD]] = None
+        if not _PLAIN.fullmatch(word):
+            words.update(dict.fromkeys(parts(word)))
     return tuple(words)
 
 
-@lru_cache(65_536)
 def name_words(name: str) -> tuple[str, ...]:
     """Words of a name: whole, in pieces, and each `joined` with the one after it."""
     words = dict.fromkeys(text_words(name))
@@ -81,14 +97,13 @@ def joined(word: str) -> str:
     return f"+{word}"[:MAX_WORD]
 
 
-@lru_cache(65_536)
 def name_order(name: str) -> tuple[str, ...]:
     """Each pair of words of which one stands before the other in a name, near its beginning; what it, or its last
     segment, begins with stands after nothing."""
-    words = chunks(name)[:MAX_ORDERED]
-    heads = [*_head(name), *_head(name.rpartition("/")[2])]
-    pairs = [*combinations(words, 2), *(("", head) for head in heads)]
-    return tuple(dict.fromkeys(ordered(left, right) for left, right in pairs))
+    pairs = [ordered(left, right) for left, right in combinations(chunks(name)[:MAX_ORDERED], 2)]
+    for begun in {name: None, name.rpartition("/")[2]: None}:
+        pairs += [ordered("", head) for head in _head(begun)]
+    return tuple(dict.fromkeys(pairs))
 
 
 def _head(name: str) -> Iterator[str]:
@@ -103,11 +118,12 @@ def ordered(left: str, right: str) -> str:
     return f"{left}>{right}"
 
 
-@lru_cache(65_536)
 def whole_names(registry: str, name: str) -> tuple[str, ...]:
     """The squeezed forms by which a name is matched whole: all of it, its last segment, with its registry."""
-    forms = (squeeze(name), squeeze(name.rpartition("/")[2]), squeeze(f"{registry}/{name}"))
-    return tuple(dict.fromkeys(form for form in forms if form))
+    whole = squeeze(name)
+    last = squeeze(name.rpartition("/")[2]) if "/" in name else whole
+    forms = (whole, last, squeeze(f"{registry}/{name}"))
+    return tuple(dict.fromkeys([form for form in forms if form]))
 
 
 def variants(word: str) -> tuple[str, ...]:
