@@ -4,7 +4,7 @@ Numbers that count would tell whoever sees the 17th operation that there are six
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,13 +21,25 @@ def insert_dated(
     connection: Connection, table: Table, values: Mapping[str, Any], *, registry_id: int | None = None
 ) -> Row[Any]:
     """Insert one row and return it. Its id is microseconds since 1970, and greater than all of its registry."""
-    number = micros(now())
-    if registry_id is not None and number <= (newest := _newest(connection, table, registry_id)):
-        number = _after(newest)
+    return insert_all_dated(connection, table, [values], registry_id=registry_id)[0]
+
+
+def insert_all_dated(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, registry_id: int | None = None
+) -> list[Row[Any]]:
+    """Insert rows as `insert_dated` does, each with a greater id than the one before; returns them in their order."""
+    newest = 0 if registry_id is None else _newest(connection, table, registry_id)
     statement = _insert(table, connection.dialect.name)
-    while (row := connection.execute(statement, {**values, "id": number}).one_or_none()) is None:
-        number = _after(number)
-    return row
+    written: dict[int, Row[Any]] = {}
+    while left := [place for place in range(len(rows)) if place not in written]:
+        numbers = {}
+        for place in left:
+            number = micros(now())
+            newest = number if number > newest else _after(newest)
+            numbers[newest] = place
+        numbered = [{**rows[place], "id": number} for number, place in numbers.items()]
+        written |= {numbers[row.id]: row for row in connection.execute(statement, numbered)}
+    return [written[place] for place in range(len(rows))]
 
 
 @cache

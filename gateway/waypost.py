@@ -121,7 +121,7 @@ class Waypost:
         """Where operations are handed in."""
         from federation.operations.desk import Desk
 
-        return Desk(self.engine, wrote=lambda: self.wake.tell("worker", everywhere=True))
+        return Desk(self.engine, self.adapters, wrote=lambda: self.wake.tell("worker", everywhere=True))
 
     @cached_property
     def metrics(self) -> CollectorRegistry:

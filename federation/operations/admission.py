@@ -1,7 +1,7 @@
 """What is checked before an operation is written down: everything that can be refused without the backend."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, select
@@ -11,7 +11,7 @@ from federation import tables
 from federation.catalogue.reader import UnknownError, Version
 from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
 from federation.registries import adapter_class, rules_of
-from federation.stages import Rule, decide
+from federation.stages import Rule, StageRules, decide
 
 Reason = Literal[
     "not-writable", "detached", "unsupported", "stage-not-writable", "stage-held", "precondition-failed",
@@ -36,6 +36,7 @@ class Place:
 
     row: Row[Any]
     adapter: type[Adapter]
+    rules: StageRules
 
     @property
     def able(self) -> frozenset[Capability]:
@@ -55,8 +56,18 @@ class Place:
             raise RefusedError("unsupported", f"registry {self.row.name} cannot {what} today: {why}")
 
 
-def place_of(connection: Connection, registry_id: int, adapters: Discovered) -> Place:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The registries that one transaction looks at: each is read once, however much is asked of it."""
+
+    adapters: Discovered
+    known: dict[int, Place] = field(default_factory=dict)
+
+
+def place_of(connection: Connection, registry_id: int, places: Places) -> Place:
     """The registry, when it may be changed at all. Errors: `RefusedError`, `UnknownError`, `RegistryError`."""
+    if (known := places.known.get(registry_id)) is not None:
+        return known
     row = connection.execute(_PLACE, {"of": registry_id}).one_or_none()
     if row is None:
         raise UnknownError(f"registry {registry_id}")
@@ -66,16 +77,18 @@ def place_of(connection: Connection, registry_id: int, adapters: Discovered) -> 
         raise RefusedError(
             "not-writable", f"registry {row.name} is read-only here: its operator sets writable = true"
         )
-    return Place(row, adapter_class(row.name, row.kind, adapters))
+    adapters = places.adapters
+    place = Place(row, adapter_class(row.name, row.kind, adapters), rules_of(row, adapters))
+    places.known[registry_id] = place
+    return place
 
 
-def through_rule(place: Place, version: Version, stage: str, adapters: Discovered) -> tuple[Rule, Wanted]:
+def through_rule(place: Place, version: Version, stage: str) -> tuple[Rule, Wanted]:
     """How a normalised stage is written: by its first rule that the adapter can set and that brings it about.
 
     Errors: `RefusedError`.
     """
-    rules = rules_of(place.row, adapters)
-    name = place.row.name
+    rules, name = place.rules, place.row.name
     if stage == "none":
         held = f": take away {version.stage_reason}" if version.stage_reason else ""
         raise RefusedError(
@@ -159,12 +172,9 @@ def check_text(values: Mapping[str, str | None]) -> None:
                 )
 
 
-def decides_stage(place: Place, tags: Iterable[str], adapters: Discovered) -> bool:
+def decides_stage(place: Place, tags: Iterable[str]) -> bool:
     """Whether writing one of these tags may change a normalised stage, which takes more than tagging."""
     deciding = {
-        rule.value.partition("=")[0]
-        for rules in rules_of(place.row, adapters).values()
-        for rule in rules
-        if rule.kind == "tag"
+        rule.value.partition("=")[0] for rules in place.rules.values() for rule in rules if rule.kind == "tag"
     }
     return bool(deciding & set(tags))

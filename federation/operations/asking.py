@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from adapters import Capability, Discovered, Key
+from adapters import Capability, Key
 from federation.access import Permission, Principal
 from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.reader import read_model
@@ -15,6 +15,7 @@ from federation.catalogue.states import read_registries
 from federation.database import now
 from federation.operations.admission import (
     Place,
+    Places,
     RefusedError,
     check_match,
     check_text,
@@ -26,19 +27,19 @@ from federation.operations.intent import Intent
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags
 from federation.references import NAME_LIMIT, Reference
 
-Ask = Callable[[Connection, Principal, Discovered], Intent]
+Ask = Callable[[Connection, Principal, Places], Intent]
 """Reads what is needed and gives the intent. Errors: `RefusedError`, `DeniedError`, `UnknownError`, `GoneError`."""
 
 
 def stage(reference: Reference, wanted: str, match: Sequence[str]) -> Ask:
     """Give a version a normalised stage, by the first rule of its registry that can be written."""
 
-    def ask(connection: Connection, principal: Principal, adapters: Discovered) -> Intent:
+    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
         _check_selector(reference)
         version = find_or_read_version(connection, principal.view, reference)
         principal.require(Permission.CHANGE, version.registry_id, f"registry {version.registry}")
-        place = place_of(connection, version.registry_id, adapters)
-        _, write = through_rule(place, version, wanted, adapters)
+        place = place_of(connection, version.registry_id, places)
+        _, write = through_rule(place, version, wanted)
         etag = check_match(match, version.record.etag)
         on_model = isinstance(write, SetAlias)
         if etag is not None and on_model:
@@ -59,11 +60,11 @@ def stage(reference: Reference, wanted: str, match: Sequence[str]) -> Ask:
 def alias(reference: Reference, name: str, version: str | None, match: Sequence[str]) -> Ask:
     """Point an alias of a model at a version of it, or (None) take it away."""
 
-    def ask(connection: Connection, principal: Principal, adapters: Discovered) -> Intent:
+    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
         check_text({name: version})
         model = read_model(connection, principal.view, reference)
         principal.require(Permission.CHANGE, model.registry_id, f"registry {model.registry}")
-        place = place_of(connection, model.registry_id, adapters)
+        place = place_of(connection, model.registry_id, places)
         place.require(Capability.SET_ALIAS)
         if not name or len(name) > NAME_LIMIT:
             raise RefusedError("invalid-request", f"an alias has 1 to {NAME_LIMIT} characters")
@@ -86,7 +87,7 @@ def alias(reference: Reference, name: str, version: str | None, match: Sequence[
 def tags(reference: Reference, values: Mapping[str, str | None], match: Sequence[str]) -> Ask:
     """Set tags of a version, or of a model where the reference names no version; None removes one."""
 
-    def ask(connection: Connection, principal: Principal, adapters: Discovered) -> Intent:
+    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
         check_text(values)
         if not values or not all(values):
             raise RefusedError("invalid-request", "give at least one tag, and each a name")
@@ -99,9 +100,9 @@ def tags(reference: Reference, values: Mapping[str, str | None], match: Sequence
             registry_id, registry, target_id = version.registry_id, version.registry, version.id
             ref, key, etag = version.reference, version.record.key, version.record.etag
         principal.require(Permission.TAG, registry_id, f"registry {registry}")
-        place = place_of(connection, registry_id, adapters)
+        place = place_of(connection, registry_id, places)
         place.require(Capability.SET_TAGS)
-        if decides_stage(place, values, adapters):
+        if decides_stage(place, values):
             principal.require(
                 Permission.CHANGE, registry_id, f"the tags of registry {registry} that decide stages"
             )
@@ -121,11 +122,11 @@ def tags(reference: Reference, values: Mapping[str, str | None], match: Sequence
 def register(registry: str, wanted: Register) -> Ask:
     """Create a version, and its model where there is none."""
 
-    def ask(connection: Connection, principal: Principal, adapters: Discovered) -> Intent:
-        place = _place(connection, principal, registry, adapters)
+    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
+        place = _place(connection, principal, registry, places)
         place.require(Capability.REGISTER)
         check_text({wanted.model: wanted.source, wanted.run_id or "": wanted.description, **wanted.tags})
-        if decides_stage(place, wanted.tags, adapters):
+        if decides_stage(place, wanted.tags):
             where = f"the tags of registry {registry} that decide stages"
             principal.require(Permission.CHANGE, place.row.id, where)
         ref = Reference(place.row.name, wanted.model)
@@ -148,7 +149,7 @@ def register(registry: str, wanted: Register) -> Ask:
 def delete(reference: Reference, match: Sequence[str], *, whole_model: bool) -> Ask:
     """Delete the one version that a reference names by its number, or a whole model."""
 
-    def ask(connection: Connection, principal: Principal, adapters: Discovered) -> Intent:
+    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
         if whole_model != _names_a_model(reference) or (reference.version is None and not whole_model):
             wanted = (
                 "the model itself (registry/model)" if whole_model else "one version (registry/model:version)"
@@ -163,7 +164,7 @@ def delete(reference: Reference, match: Sequence[str], *, whole_model: bool) -> 
             registry_id, registry, target_id = version.registry_id, version.registry, version.id
             ref, record = version.reference, version.record  # type: ignore[assignment]
         principal.require(Permission.DELETE, registry_id, f"registry {registry}")
-        place_of(connection, registry_id, adapters).require(Capability.DELETE)
+        place_of(connection, registry_id, places).require(Capability.DELETE)
         return Intent(
             registry_id=registry_id,
             registry=registry,
@@ -177,10 +178,10 @@ def delete(reference: Reference, match: Sequence[str], *, whole_model: bool) -> 
     return ask
 
 
-def _place(connection: Connection, principal: Principal, registry: str, adapters: Discovered) -> Place:
+def _place(connection: Connection, principal: Principal, registry: str, places: Places) -> Place:
     state = read_registries(connection, principal.view, now(), name=registry)[0]
     principal.require(Permission.REGISTER, state.id, f"registry {state.name}")
-    return place_of(connection, state.id, adapters)
+    return place_of(connection, state.id, places)
 
 
 def _named(model: str) -> Key:

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from federation.database import DatabaseBusyError, reading, writing
+from adapters import Discovered
+from federation.database import DatabaseBusyError, DatabaseError, reading, translated, writing
 from federation.journal.log import Batch
-from federation.operations.admission import RefusedError
+from federation.operations.admission import Places, RefusedError
 from federation.operations.intent import Asker, Intent, record, repeated
 
 PATIENCE = 1.5
@@ -28,7 +29,7 @@ MOST = 100
 LATE = "the database did not answer in time: nothing was changed, try again"
 
 
-Look = Callable[[Connection], Intent | Row[Any]]
+Look = Callable[[Connection, Places], Intent | Row[Any]]
 """Reads what is needed and gives the intent, or the row of the operation that this repeats; raises what refuses it."""
 
 
@@ -55,6 +56,7 @@ class Desk:
     """The intents of one process. Its thread starts with the first one."""
 
     engine: Engine
+    adapters: Discovered
     wrote: Callable[[], None] = lambda: None
     """Called after every commit that wrote an intent."""
     _sheets: SimpleQueue[Sheet | None] = field(default_factory=SimpleQueue)
@@ -97,8 +99,9 @@ class Desk:
         looked: list[tuple[Sheet, Intent]] = []
         try:
             with reading(self.engine) as connection:
+                places = Places(self.adapters)
                 for one in sheets:
-                    intent = self._looked(connection, one)
+                    intent = self._looked(connection, places, one)
                     if intent is not None:
                         looked.append((one, intent))
         except Exception as failure:
@@ -108,11 +111,12 @@ class Desk:
         else:
             self._write(looked)
 
-    def _looked(self, connection: Connection, sheet: Sheet) -> Intent | None:
+    def _looked(self, connection: Connection, places: Places, sheet: Sheet) -> Intent | None:
         """The intent of a sheet; None where it is answered already."""
         try:
-            found = sheet.look(connection)
-        except DBAPIError:
+            with translated():
+                found = sheet.look(connection, places)
+        except (DBAPIError, DatabaseError):
             raise
         except Exception as refusal:
             sheet.done.set_exception(refusal)
@@ -149,26 +153,28 @@ class Desk:
 
     def _committed(self, sheets: list[tuple[Sheet, Intent]]) -> list[Answer | Exception]:
         left = min(sheet.until for sheet, _ in sheets) - time.monotonic()
-        batch, answers = Batch(), list[Answer | Exception]()
         with writing(self.engine, patience=max(left, 0.05)) as connection:
-            for sheet, intent in sheets:
-                answers.append(_recorded(connection, sheet, intent, batch))
-            position = batch.append(connection).position if batch.entries else 0
+            found = [_known(connection, sheet, intent) for sheet, intent in sheets]
+            fresh = [
+                (intent, sheet.asker)
+                for (sheet, intent), known in zip(sheets, found, strict=True)
+                if known is None
+            ]
+            batch = Batch()
+            rows = iter(record(connection, fresh, batch))
+            position = batch.append(connection).position if fresh else 0
         return [
-            answer._replace(position=position)
-            if isinstance(answer, Answer) and answer.position < 0
-            else answer
-            for answer in answers
+            Answer(next(rows), intent.registry, position) if known is None else known
+            for (_, intent), known in zip(sheets, found, strict=True)
         ]
 
 
-def _recorded(connection: Connection, sheet: Sheet, intent: Intent, batch: Batch) -> Answer | Exception:
-    """What is written for a sheet; its position is not known before the batch is appended."""
+def _known(connection: Connection, sheet: Sheet, intent: Intent) -> Answer | Exception | None:
+    """What is said to a sheet without writing anything for it; None where it is to be written."""
     if time.monotonic() > sheet.until:
         return DatabaseBusyError(LATE)
     try:
-        known = repeated(connection, sheet.asker)
+        row = repeated(connection, sheet.asker)
     except RefusedError as error:
         return error
-    row = record(connection, intent, sheet.asker, batch) if known is None else known
-    return Answer(row, intent.registry, -1 if known is None else known.position or 0)
+    return None if row is None else Answer(row, intent.registry, row.position or 0)

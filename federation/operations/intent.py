@@ -4,6 +4,7 @@ called. The row is the job; from here on it is carried out whatever happens to t
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from adapters import Key
 from federation.database import now
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
-from federation.numbering import insert_dated
+from federation.numbering import insert_all_dated
 from federation.operations.admission import RefusedError
 from federation.operations.tables import operation
 from federation.operations.wanted import Wanted, kind_of, to_json, told
@@ -87,14 +88,28 @@ def repeated(connection: Connection, asker: Asker) -> Row[Any] | None:
 def write(connection: Connection, intent: Intent, asker: Asker) -> Written:
     """Write one intent and its entry; nothing may be written after it in this transaction."""
     batch = Batch()
-    row = record(connection, intent, asker, batch)
+    row = record(connection, [(intent, asker)], batch)[0]
     return Written(row, batch.append(connection).position)
 
 
-def record(connection: Connection, intent: Intent, asker: Asker, batch: Batch) -> Row[Any]:
-    """Write an intent's row and put its entry into a batch, which is appended last."""
+def record(connection: Connection, intents: Sequence[tuple[Intent, Asker]], batch: Batch) -> list[Row[Any]]:
+    """Write the rows of intents and put their entries into a batch, which is appended last."""
+    of_registry: dict[int, list[int]] = {}
+    for place, (intent, _) in enumerate(intents):
+        of_registry.setdefault(intent.registry_id, []).append(place)
+    rows: dict[int, Row[Any]] = {}
+    for registry_id, places in of_registry.items():
+        values = [_values(*intents[place]) for place in places]
+        written = insert_all_dated(connection, operation, values, registry_id=registry_id)
+        rows |= zip(places, written, strict=True)
+    for place, (intent, asker) in enumerate(intents):
+        _tell(batch, intent, asker, rows[place])
+    return [rows[place] for place in range(len(intents))]
+
+
+def _values(intent: Intent, asker: Asker) -> dict[str, Any]:
     at = now()
-    values = {
+    return {
         "registry_id": intent.registry_id,
         "actor": asker.actor,
         "kind": kind_of(intent.wanted),
@@ -113,7 +128,9 @@ def record(connection: Connection, intent: Intent, asker: Asker, batch: Batch) -
         "due_at": at,
         "requested_at": at,
     }
-    row = insert_dated(connection, operation, values, registry_id=intent.registry_id)
+
+
+def _tell(batch: Batch, intent: Intent, asker: Asker, row: Row[Any]) -> None:
     plain, withheld = told(intent.wanted)
     batch.record(
         Entry(
@@ -127,7 +144,6 @@ def record(connection: Connection, intent: Intent, asker: Asker, batch: Batch) -
         ),
         intent.registry_id,
     )
-    return row
 
 
 def forget_keys(connection: Connection) -> None:

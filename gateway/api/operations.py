@@ -21,7 +21,7 @@ from federation.access import Permission, Principal, View
 from federation.catalogue.reader import UnknownError
 from federation.database import DatabaseBusyError, reading
 from federation.operations import asking
-from federation.operations.admission import RefusedError
+from federation.operations.admission import Places, RefusedError
 from federation.operations.asking import Ask
 from federation.operations.desk import LATE
 from federation.operations.intent import Asker, Intent, digest_of, repeated
@@ -279,11 +279,11 @@ async def _written(
     """The answer once the intent is committed. Errors: 503 when the database does not take it in time."""
     asker = Asker(principal.id, key, digest_of(*asked))
 
-    def look(connection: Connection) -> Intent | Row[Any]:
+    def look(connection: Connection, places: Places) -> Intent | Row[Any]:
         known = repeated(connection, asker)
         if known is not None:
             return read_operation(connection, principal.view, known.id)
-        return ask(connection, principal, waypost.adapters)
+        return ask(connection, principal, places)
 
     end = time.monotonic() + FLIGHT
     while True:

@@ -20,6 +20,7 @@ from adapters.vertex.emulator import VertexEmulator
 from federation.access import LOCAL
 from federation.database import now, reading
 from federation.operations import asking
+from federation.operations.admission import Places
 from federation.operations.asking import Ask
 from federation.operations.intent import Asker, digest_of, repeated
 from federation.operations.run import OperationContext, work
@@ -88,7 +89,7 @@ class Bench:
     def ask(self, ask: Ask, key: str, *, point: str = "") -> bool:
         """Write an intent in a process that may die of it; whether it did."""
         with reading(self.world.engine) as connection:
-            intent = ask(connection, LOCAL, self.world.adapters)
+            intent = ask(connection, LOCAL, Places(self.world.adapters))
         if point:
             return killed(intend, self.death(point), intent, key)
         intend(self.death(""), intent, key)

@@ -8,7 +8,7 @@ from federation.access import EVERYTHING, NOTHING, ROLES, DeniedError, Permissio
 from federation.catalogue.reader import UnknownError
 from federation.database import reading, writing
 from federation.operations import asking
-from federation.operations.admission import RefusedError
+from federation.operations.admission import Places, RefusedError
 from federation.operations.asking import Ask
 from federation.operations.wanted import Register
 from federation.references import parse
@@ -37,7 +37,7 @@ def refusal(world: OperationsWorld, ask: Ask, who: Principal) -> str:
     """The type of what an asking raises; empty where it is allowed."""
     try:
         with reading(world.sync.engine) as connection:
-            ask(connection, who, world.sync.adapters)
+            ask(connection, who, Places(world.sync.adapters))
     except (DeniedError, UnknownError, RefusedError) as error:
         return type(error).__name__
     return ""

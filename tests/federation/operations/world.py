@@ -16,6 +16,7 @@ from federation import tables
 from federation.access import LOCAL
 from federation.database import reading, writing
 from federation.operations import run
+from federation.operations.admission import Places
 from federation.operations.asking import Ask
 from federation.operations.intent import Asker, digest_of, repeated, write
 from federation.operations.run import OperationContext, work
@@ -107,7 +108,7 @@ class OperationsWorld:
         """Write an intent as a handler does; returns its id. Errors: as the asking has."""
         asker = Asker("local", key, digest_of(key))
         with reading(self.sync.engine) as connection:
-            intent = ask(connection, LOCAL, self.sync.adapters)
+            intent = ask(connection, LOCAL, Places(self.sync.adapters))
         with writing(self.sync.engine) as connection:
             known = repeated(connection, asker)
             return int((known or write(connection, intent, asker).row).id)
