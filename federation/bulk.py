@@ -21,11 +21,19 @@ def insert(connection: Connection, table: Table, columns: Sequence[str], rows: S
     if connection.dialect.name == "postgresql" and len(rows) > FEW:
         _copy(connection, table, columns, rows)
         return
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    marks = ", ".join([mark] * len(columns))
     names = ", ".join(f'"{column}"' for column in columns)
     cursor = connection.connection.cursor()
-    cursor.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', [tuple(row) for row in rows])
+    if connection.dialect.name == "postgresql":
+        # One statement: each costs its way there and back, and more of this process than its rows do.
+        marks = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
+        cursor.execute(
+            f'INSERT INTO "{table.name}" ({names}) VALUES {marks}', [value for row in rows for value in row]
+        )
+    else:
+        marks = ", ".join(["?"] * len(columns))
+        cursor.executemany(
+            f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', [tuple(row) for row in rows]
+        )
     cursor.close()
 
 
@@ -33,11 +41,22 @@ def update(connection: Connection, table: Table, columns: Sequence[str], rows: S
     """Update rows by id. Each row: the values in the order of `columns`, then the id."""
     if not rows:
         return
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    sets = ", ".join(f'"{column}" = {mark}' for column in columns)
-    connection.exec_driver_sql(
-        f'UPDATE "{table.name}" SET {sets} WHERE id = {mark}', [tuple(row) for row in rows]
-    )
+    cursor = connection.connection.cursor()
+    if connection.dialect.name == "postgresql":
+        # One statement for all, as in `insert`; it takes a row once, so of two with one id the last counts here.
+        last = {row[-1]: row for row in rows}.values()
+        sets = ", ".join(f'"{column}" = given."{column}"' for column in columns)
+        arrays = ", ".join(f"%s::{_type(connection, table, name)}[]" for name in (*columns, "id"))
+        names = ", ".join(f'"{name}"' for name in (*columns, "id"))
+        cursor.execute(
+            f'UPDATE "{table.name}" SET {sets} FROM unnest({arrays}) AS given ({names}) '
+            f'WHERE "{table.name}".id = given.id',
+            [list(values) for values in zip(*last, strict=True)],
+        )
+    else:
+        sets = ", ".join(f'"{column}" = ?' for column in columns)
+        cursor.executemany(f'UPDATE "{table.name}" SET {sets} WHERE id = ?', [tuple(row) for row in rows])
+    cursor.close()
 
 
 def allocate(connection: Connection, table: Table, count: int) -> list[int]:
@@ -58,6 +77,10 @@ def allocate(connection: Connection, table: Table, count: int) -> list[int]:
         or 0
     )
     return list(range(last + 1, last + 1 + count))
+
+
+def _type(connection: Connection, table: Table, column: str) -> str:
+    return str(table.c[column].type.compile(connection.dialect))
 
 
 def _copy(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
