@@ -1,40 +1,59 @@
-"""Many rows at once, on the driver itself: `executemany` on SQLite, COPY on PostgreSQL.
+"""Many rows at once, on the driver itself: many rows to a statement on SQLite, COPY on PostgreSQL.
 
 Values are given as the database stores them (times as microseconds, JSON as text), because nothing converts
 them on this path.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Table, text
+import msgspec
+from sqlalchemy import Boolean, Connection, Table
 
 Row = Sequence[Any]
 FEW = 20
 """Up to this many rows, COPY costs PostgreSQL more than it saves."""
+AT_ONCE = 50
+"""Rows to a statement: each costs its own, on PostgreSQL its way there and back as well."""
 
 
 def insert(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Insert rows whose values stand in the order of `columns`."""
     if not rows:
         return
-    if connection.dialect.name == "postgresql" and len(rows) > FEW:
+    is_postgresql = connection.dialect.name == "postgresql"
+    if is_postgresql and len(rows) > FEW:
         _copy(connection, table, columns, rows)
         return
+    width = len(columns)
+    values = list(chain.from_iterable(rows))
+    if not is_postgresql:
+        _plain(table, columns, values)
     names = ", ".join(f'"{column}"' for column in columns)
+    marks = f"({', '.join(['%s' if is_postgresql else '?'] * width)})"
     cursor = connection.connection.cursor()
-    if connection.dialect.name == "postgresql":
-        # One statement: each costs its way there and back, and more of this process than its rows do.
-        marks = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
-        cursor.execute(
-            f'INSERT INTO "{table.name}" ({names}) VALUES {marks}', [value for row in rows for value in row]
-        )
-    else:
-        marks = ", ".join(["?"] * len(columns))
-        cursor.executemany(
-            f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', [tuple(row) for row in rows]
-        )
+    for begin in range(0, len(values), AT_ONCE * width):
+        some = values[begin : begin + AT_ONCE * width]
+        given = ", ".join([marks] * (len(some) // width))
+        cursor.execute(f'INSERT INTO "{table.name}" ({names}) VALUES {given}', some)
     cursor.close()
+
+
+def find(
+    connection: Connection, table: Table, columns: Sequence[str], registry_id: int, natives: Sequence[str]
+) -> list[Any]:
+    """The rows of a registry with these native ids, as the database stores them, in no order."""
+    if not natives:
+        return []
+    names = ", ".join(f'"{column}"' for column in columns)
+    head = f'SELECT {names} FROM "{table.name}" WHERE registry_id = '
+    # One value instead of one each: a thousand of them cost SQLAlchemy more than the search does SQLite.
+    if connection.dialect.name == "postgresql":
+        return _fetched(connection, f"{head}%s AND native_id = ANY(%s)", (registry_id, list(natives)))
+    among = msgspec.json.encode(natives).decode()
+    where = "? AND native_id IN (SELECT value FROM json_each(?))"
+    return _fetched(connection, head + where, (registry_id, among))
 
 
 def update(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -64,19 +83,32 @@ def allocate(connection: Connection, table: Table, count: int) -> list[int]:
     if count == 0:
         return []
     if connection.dialect.name == "postgresql":
-        sequence = text(
-            f"SELECT nextval(pg_get_serial_sequence('{table.name}', 'id')) FROM generate_series(1, :count)"
-        )
-        return sorted(connection.execute(sequence, {"count": count}).scalars())
+        sequence = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+        return sorted(row[0] for row in _fetched(connection, sequence, (table.name, count)))
     # The table is AUTOINCREMENT, so an id stays used after its row is gone; an explicit id moves the sequence
     # on.
-    last = (
-        connection.execute(
-            text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}
-        ).scalar()
-        or 0
-    )
+    found = _fetched(connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,))
+    last = found[0][0] if found else 0
     return list(range(last + 1, last + 1 + count))
+
+
+def _fetched(connection: Connection, statement: str, values: Sequence[Any]) -> list[Any]:
+    """The rows of a statement, on the driver."""
+    cursor = connection.connection.cursor()
+    cursor.execute(statement, values)
+    rows = list(cursor.fetchall())
+    cursor.close()
+    return rows
+
+
+def _plain(table: Table, columns: Sequence[str], values: list[Any]) -> None:
+    """Make numbers of booleans: for each, SQLite's driver would look for somebody who adapts it, which takes as long
+    as to bind a row.
+    """
+    width = len(columns)
+    for place, column in enumerate(columns):
+        if isinstance(table.c[column].type, Boolean):
+            values[place::width] = [None if value is None else int(value) for value in values[place::width]]
 
 
 def _type(connection: Connection, table: Table, column: str) -> str:

@@ -1,14 +1,30 @@
 """Many rows at once: what is read is what was written, on both databases, however few or many."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import JSON, BigInteger, Boolean, Column, LargeBinary, MetaData, String, Table, select, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    func,
+    select,
+    text,
+)
 from sqlalchemy import types as sql
 
-from federation import bulk
-from federation.database import open_engine, reading, writing
+from federation import bulk, schema, tables
+from federation.database import micros, open_engine, reading, writing
 
 TABLE = Table(
     "bulk_rows",
@@ -31,10 +47,13 @@ ROWS = st.tuples(
     st.none() | st.integers(-(2**63), 2**63 - 1),
     st.none() | st.floats(allow_nan=False, allow_infinity=False),
 )
+SEEN = datetime(2026, 5, 3, 12, tzinfo=UTC)
+ENDPOINT = ("id", "registry_id", "native_id", "name", "live", "body", "digest", "created_at", "first_seen_at")
+HOSTILE = ("", "null", '"]', "[1]", "%", "a'b", "\\", "\x01", "é", "\U0001f600", "NaN", "1")
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(ROWS, max_size=bulk.FEW + 5), changed=st.lists(ROWS, max_size=bulk.FEW + 5))
+@given(rows=st.lists(ROWS, max_size=bulk.AT_ONCE + 5), changed=st.lists(ROWS, max_size=bulk.FEW + 5))
 def test_what_was_written_is_read(database: str, rows: list[Any], changed: list[Any]) -> None:
     engine = open_engine(database)
     TABLE.create(engine, checkfirst=True)
@@ -59,3 +78,61 @@ def test_of_two_changes_of_a_row_the_last_counts(database: str) -> None:
         found = connection.execute(select(TABLE.c.words).order_by(TABLE.c.id)).scalars().all()
     engine.dispose()
     assert found == ["second", "other"]
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    """In a transaction on an empty database."""
+    engine = open_engine(database)
+    schema.migrate(engine)
+    with writing(engine) as opened:
+        yield opened
+    engine.dispose()
+
+
+def rows(ids: list[int], registry_id: int = 1) -> list[tuple[Any, ...]]:
+    """Endpoints, every other one alive and every third without a creation."""
+    return [
+        (i, registry_id, f"e{i}", f"endpoint {i}", i % 2 == 0, "{}", bytes([i % 256]) * 32,
+         None if i % 3 == 0 else micros(SEEN) + i, micros(SEEN))
+        for i in ids
+    ]  # fmt: skip
+
+
+def test_ids_go_on_where_the_last_row_was_even_when_it_is_gone(connection: Connection) -> None:
+    first = bulk.allocate(connection, tables.endpoint, 3)
+    bulk.insert(connection, tables.endpoint, ENDPOINT, rows(first))
+    connection.execute(tables.endpoint.delete())
+    then = bulk.allocate(connection, tables.endpoint, 2)
+    assert min(then) > max(first)
+    assert len(set(then)) == 2
+
+
+def test_rows_are_found_by_native_id_in_their_own_registry(connection: Connection) -> None:
+    ids = bulk.allocate(connection, tables.endpoint, 90)
+    bulk.insert(connection, tables.endpoint, ENDPOINT, rows(ids[:60]))
+    bulk.insert(connection, tables.endpoint, ENDPOINT, rows(ids[60:], registry_id=2))
+    asked = [f"e{i}" for i in [*ids[30:], max(ids) + 1]]
+    found = bulk.find(connection, tables.endpoint, ("native_id", "id"), 1, asked)
+    assert sorted(row[1] for row in found) == ids[30:60]
+    assert all(row[0] == f"e{row[1]}" for row in found)
+    assert bulk.find(connection, tables.endpoint, ("id",), 3, asked) == []
+    assert bulk.find(connection, tables.endpoint, ("id",), 1, []) == []
+
+
+def test_native_ids_are_found_whatever_they_are_made_of(connection: Connection) -> None:
+    ids = bulk.allocate(connection, tables.endpoint, len(HOSTILE))
+    named = [(*row[:2], native, *row[3:]) for row, native in zip(rows(ids), HOSTILE, strict=True)]
+    bulk.insert(connection, tables.endpoint, ENDPOINT, named)
+    for native, i in zip(HOSTILE, ids, strict=True):
+        assert [tuple(row) for row in bulk.find(connection, tables.endpoint, ("id",), 1, [native])] == [(i,)]
+    everything = bulk.find(connection, tables.endpoint, ("native_id",), 1, HOSTILE)
+    assert {row[0] for row in everything} == set(HOSTILE)
+
+
+def test_what_fails_in_the_middle_of_many_rows_leaves_none(connection: Connection) -> None:
+    ids = bulk.allocate(connection, tables.endpoint, 2 * bulk.AT_ONCE)
+    doubled = rows([*ids[:-1], ids[0]])
+    with pytest.raises(Exception, match=r"(?i)unique"), connection.begin_nested():
+        bulk.insert(connection, tables.endpoint, ENDPOINT, doubled)
+    assert connection.execute(select(func.count()).select_from(tables.endpoint)).scalar() == 0
