@@ -30,6 +30,7 @@ from federation.journal.tables import erased
 from federation.operations.tables import operation
 
 BLANK = "[erased]"
+_EVERYBODY = select(erased)
 SHORTEST = 3
 WORD = re.compile(r"[^\W_]+(?:[.@+_'-]+[^\W_]+)*")
 """A word as names and addresses are written: `ada`, `ada.lovelace@example.com`."""
@@ -59,7 +60,7 @@ class Blanker:
     @classmethod
     def read(cls, connection: Connection) -> "Blanker | None":
         """Everybody who was erased; None for nobody."""
-        rows = connection.execute(select(erased)).all()
+        rows = connection.execute(_EVERYBODY).all()
         if not rows:
             return None
         digests: dict[int, set[bytes]] = {}

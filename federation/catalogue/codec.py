@@ -7,8 +7,8 @@ plugin, and the backend behind it, may return anything.
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -30,8 +30,7 @@ _BY_KEY = frozenset({"tags", "metrics", "params", "lineage"})
 """Fields that are compared name by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded(Generic[R]):
+class Encoded(NamedTuple, Generic[R]):
     """A record that was checked, its canonical JSON and the SHA-256 of that."""
 
     record: R
@@ -43,7 +42,6 @@ def encode(record: R) -> Encoded[R]:
     """Check and encode what an adapter returned. Errors: `BadRecordError`, naming the record and what is
     wrong with it.
     """
-    native = str(getattr(getattr(record, "key", None), "native_id", "?"))[:200]
     try:
         data = _encoder.encode(_finite(record))
         checked: R = _decoders[type(record)].decode(data)
@@ -57,6 +55,7 @@ def encode(record: R) -> Encoded[R]:
         AttributeError,
         RecursionError,
     ) as error:
+        native = str(getattr(getattr(record, "key", None), "native_id", "?"))[:200]
         raise BadRecordError(f"record {native!a} cannot be read: {error}", native=native) from None
     return Encoded(checked, data.decode(), hashlib.sha256(data).digest())
 

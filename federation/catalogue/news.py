@@ -49,17 +49,17 @@ class News:
 
     origin: Origin
     batch: Batch = field(default_factory=Batch)
-    imported: list[tuple[str, str]] = field(default_factory=list)
+    imported: list[list[str]] = field(default_factory=list)
+    """Pairs of key and digest."""
 
     def flush_import(self) -> None:
-        """The entry of an import: pairs of key and digest."""
+        """The entry of an import."""
         if self.imported:
-            pairs = [list(pair) for pair in self.imported]
             self.batch.record(
                 Entry(
                     action=Action.CATALOGUE_IMPORTED,
                     registry=self.origin.registry,
-                    details={"records": pairs},
+                    details={"records": self.imported},
                 ),
                 self.origin.registry_id,
             )
@@ -77,7 +77,7 @@ class News:
         record: Record = encoded.record
         self.batch.change(Change(kind, target_id, self.origin.registry_id))
         if self.origin.importing:
-            self.imported.append((f"{kind} {record.key.native_id}", encoded.digest.hex()))
+            self.imported.append([f"{kind} {record.key.native_id}", encoded.digest.hex()])
             return
         version = record.version if isinstance(record, VersionRecord) else None
         ref = None if model is None else Reference(self.origin.registry, model, version)

@@ -33,14 +33,15 @@ COMMON = ("body", "digest", "created_at", "updated_at", "first_seen_at")
 DERIVED = ("stage", "stage_reason", "deployed", "schema_read")
 TABLES: Mapping[Kind, Table] = {"model": tables.model, "version": tables.version, "endpoint": tables.endpoint}
 NATIVE_STAGES = ("stage", "approval", "lifecycle")
+NO_ALIASES: frozenset[str] = frozenset()
 
 
 class Parent(NamedTuple):
-    """What a version needs to know of its model."""
+    """What a version needs to know of its model. `aliases` by the version that they name."""
 
     id: int
     name: str
-    aliases: Mapping[str, str]
+    aliases: Mapping[str, frozenset[str]]
 
 
 @dataclass(slots=True)
@@ -144,8 +145,8 @@ class Writer:
                 for i, e in zip(ids, fresh, strict=True)
             ],
         )
+        self.seen["model"] += ids
         for i, encoded in zip(ids, fresh, strict=True):
-            self.seen["model"].append(i)
             self.news.created("model", i, encoded, encoded.record.name)
         old = self._bodies(tables.model, [existing.id for existing, _ in stale])
         self._rewrite(
@@ -205,7 +206,7 @@ class Writer:
         rows, settled = [], []
         for i, encoded in zip(ids, fresh, strict=True):
             record, parent = encoded.record, models[encoded.record.model.native_id]
-            aliases = frozenset(alias for alias, v in parent.aliases.items() if v == record.version)
+            aliases = parent.aliases.get(record.version, NO_ALIASES)
             stage, reason = decide(self.origin.rules, record, aliases, False)
             identity = (
                 i,
@@ -216,9 +217,10 @@ class Writer:
             )
             derived = (stage, reason, False, record.schema is not None)
             rows.append((*identity, *derived, *self._common(encoded)))
-            settled.append(Settled(i, parent.id, _holds(stage, aliases)))
-            self.seen["version"].append(i)
+            if holds := _holds(stage, aliases):
+                settled.append(Settled(i, parent.id, holds))
             self.news.created("version", i, encoded, parent.name, stage)
+        self.seen["version"] += ids
         bulk.insert(
             self.connection,
             tables.version,
@@ -253,8 +255,8 @@ class Writer:
             ("name", "live"),
             [(existing, e, _endpoint(e.record)) for existing, e in stale],
         )
+        self.seen["endpoint"] += ids
         for i, encoded in zip(ids, fresh, strict=True):
-            self.seen["endpoint"].append(i)
             self.news.created("endpoint", i, encoded, None)
         for existing, encoded in stale:
             self.news.changed(
@@ -317,23 +319,20 @@ class Writer:
         write_spans(self.connection, self.origin, settled)
 
     def _known_models(self, keys: Iterable[Key]) -> dict[str, Parent]:
-        models = tables.model.c
-        query = select(models.native_id, models.id, models.name, models.body).where(
-            models.registry_id == self.origin.registry_id,
-            models.native_id.in_(sorted({key.native_id for key in keys})),
-            models.deleted_at.is_(None),
-        )
+        natives = sorted({key.native_id for key in keys})
+        columns = ("native_id", "id", "name", "body", "deleted_at")
+        rows = bulk.find(self.connection, tables.model, columns, self.origin.registry_id, natives)
         return {
-            native: Parent(i, decode_part(name), codec.aliases_of(body))
-            for native, i, name, body in self.connection.execute(query)
+            native: Parent(i, decode_part(name), _by_version(codec.aliases_of(body)))
+            for native, i, name, body, deleted_at in rows
+            if deleted_at is None
         }
 
     def _ids(self, kind: Kind, natives: Iterable[str]) -> dict[str, int]:
-        target = TABLES[kind].c
-        query = select(target.native_id, target.id).where(
-            target.registry_id == self.origin.registry_id, target.native_id.in_(sorted(natives))
+        rows = bulk.find(
+            self.connection, TABLES[kind], ("native_id", "id"), self.origin.registry_id, sorted(natives)
         )
-        return {row.native_id: row.id for row in self.connection.execute(query)}
+        return dict(rows)
 
     def _bodies(self, target: Table, ids: Sequence[int]) -> dict[int, str]:
         query = select(target.c.id, target.c.body).where(target.c.id.in_(ids))
@@ -372,11 +371,12 @@ class Writer:
         self, kind: Kind, records: Mapping[str, Encoded[Any]]
     ) -> tuple[list[Encoded[Any]], list[tuple[Existing, Encoded[Any]]]]:
         """What is new, and what is there with another digest or a tombstone."""
-        target = TABLES[kind].c
-        query = select(target.native_id, target.id, target.digest, target.deleted_at.is_not(None)).where(
-            target.registry_id == self.origin.registry_id, target.native_id.in_(list(records))
-        )
-        known = {row[0]: Existing(*row[1:]) for row in self.connection.execute(query)} if records else {}
+        columns = ("native_id", "id", "digest", "deleted_at")
+        rows = bulk.find(self.connection, TABLES[kind], columns, self.origin.registry_id, list(records))
+        known = {
+            native: Existing(i, bytes(digest), deleted_at is not None)
+            for native, i, digest, deleted_at in rows
+        }
         self.seen[kind] += [existing.id for existing in known.values()]
         fresh = [encoded for native, encoded in records.items() if native not in known]
         stale = [
@@ -415,6 +415,10 @@ class Writer:
 
 def _micros(time: datetime | None) -> int | None:
     return None if time is None else micros(time)
+
+
+def _by_version(aliases: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    return {version: frozenset(a for a, v in aliases.items() if v == version) for version in aliases.values()}
 
 
 def _holds(stage: str, aliases: Iterable[str]) -> frozenset[tuple[str, str]]:

@@ -9,7 +9,7 @@ No personal value is ever in an entry: `actor` is an opaque id, and what names p
 `commitments` only (see `federation.journal.commitments`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -161,16 +161,19 @@ def _check(value: Json, depth: int = 0) -> None:
     elif isinstance(value, float):
         raise EntryError(f"a number with a fraction ({value}): write it as text")
     elif isinstance(value, dict | Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise EntryError("a key that is not text")
-            if type(inner) is not str:
-                _check(inner, depth + 1)
+        if not all(isinstance(key, str) for key in value):
+            raise EntryError("a key that is not text")
+        _check_each(value.values(), depth + 1)
     elif isinstance(value, list | tuple):
-        for inner in value:
-            _check(inner, depth + 1)
+        _check_each(value, depth + 1)
     else:
         raise EntryError(f"a value of type {type(value).__name__}, which JSON does not have")
+
+
+def _check_each(values: Iterable[Json], depth: int) -> None:
+    for value in values:
+        if type(value) is not str:
+            _check(value, depth)
 
 
 @lru_cache(16)  # the entries of a transaction have one time
