@@ -65,7 +65,7 @@ def update(connection: Connection, table: Table, columns: Sequence[str], rows: S
         # One statement for all, as in `insert`; it takes a row once, so of two with one id the last counts here.
         last = {row[-1]: row for row in rows}.values()
         sets = ", ".join(f'"{column}" = given."{column}"' for column in columns)
-        arrays = ", ".join(f"%s::{_type(connection, table, name)}[]" for name in (*columns, "id"))
+        arrays = ", ".join(f"%b::{_type(connection, table, name)}[]" for name in (*columns, "id"))
         names = ", ".join(f'"{name}"' for name in (*columns, "id"))
         cursor.execute(
             f'UPDATE "{table.name}" SET {sets} FROM unnest({arrays}) AS given ({names}) '

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 CHANNEL = "waypost:wake"
 LOOK_EVERY = 1.0
 """Seconds after which everybody looks without having been told."""
-PACE = 0.02
+PACE = 0.05
 """Seconds from one look to the next at least; what is told meanwhile is one more look."""
 
 

@@ -17,14 +17,15 @@ from federation.operations.tables import operation
 
 log = structlog.get_logger(__name__)
 RENEW_EVERY = 3.0
+ASIDE = 0.25
+"""Seconds for which a worker looks no more, while others are carrying out all that there is to do."""
 FORGET_EVERY = 3600.0
 _AT = bindparam("at", type_=UTCTime)
 # Built once: the worker asks it many times a second.
 _WAITING = (
-    select(operation.c.registry_id)
+    select(operation.c.registry_id, turns.is_free(bindparam("owner"), _AT).label("is_ours"))
     .join(tables.registry, tables.registry.c.id == operation.c.registry_id)
     .where(operation.c.finished_at.is_(None), operation.c.due_at <= _AT)
-    .where(turns.is_free(bindparam("owner"), _AT))
     .distinct()
 )
 
@@ -40,6 +41,7 @@ class Dispatcher:
     """By registry."""
     pool: ThreadPoolExecutor = field(init=False)
     _renewed: float = 0.0
+    _aside_until: float = 0.0
     _forgot: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -48,13 +50,21 @@ class Dispatcher:
     def tick(self) -> None:
         """Start what is due, keep our turns. Errors: `DatabaseError`."""
         self.running = {one: future for one, future in self.running.items() if not future.done()}
-        with reading(self.context.engine) as connection:
-            found = connection.execute(_WAITING, {"owner": self.context.owner, "at": now()})
-            waiting = set(found.scalars())
-        for registry_id in sorted(waiting - self.running.keys()):
-            if len(self.running) < self.threads:
-                self.running[registry_id] = self.pool.submit(self._work, registry_id)
+        if time.monotonic() >= self._aside_until:
+            for registry_id in sorted(self._waiting() - self.running.keys()):
+                if len(self.running) < self.threads:
+                    self.running[registry_id] = self.pool.submit(self._work, registry_id)
         self._keep()
+
+    def _waiting(self) -> set[int]:
+        """The registries with something to do that nobody else is at."""
+        with reading(self.context.engine) as connection:
+            rows = connection.execute(_WAITING, {"owner": self.context.owner, "at": now()}).all()
+        ours = {registry_id for registry_id, is_ours in rows if is_ours}
+        # A gateway is told of everything that was asked for at it; what another one carries out it cannot hasten.
+        if rows and not ours and not self.running:
+            self._aside_until = time.monotonic() + ASIDE
+        return ours
 
     def close(self) -> None:
         """Let what is being sent come to its outcome, and stop."""

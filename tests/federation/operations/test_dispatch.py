@@ -1,0 +1,77 @@
+"""Which worker carries out what is asked for, and which ones stand aside meanwhile."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from federation.database import now, writing
+from federation.operations import asking, dispatch, turns
+from federation.operations.dispatch import Dispatcher
+from federation.operations.run import OperationContext
+from federation.references import Reference
+from tests.federation.operations.world import OperationsWorld
+from tests.patience import until
+
+
+@pytest.fixture
+def dispatcher(world: OperationsWorld) -> Iterator[Dispatcher]:
+    """A worker's, whose gateway was asked for something."""
+    world.ask(asking.alias(Reference("memory", "m"), "blue", "2", []))
+    dispatcher = Dispatcher(OperationContext(world.sync.engine, world.sync.adapters, "this worker"))
+    yield dispatcher
+    dispatcher.close()
+
+
+def taken(world: OperationsWorld) -> None:
+    """Another worker has taken the turn."""
+    with writing(world.sync.engine) as connection:
+        assert turns.take(connection, world.sync.registry_id, "another worker", now())
+
+
+def looks(world: OperationsWorld) -> list[str]:
+    """Grows by one with every look at the database."""
+    found: list[str] = []
+
+    @event.listens_for(world.sync.engine, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            found.append(statement)
+
+    return found
+
+
+def test_what_nobody_is_at_is_carried_out(world: OperationsWorld, dispatcher: Dispatcher) -> None:
+    dispatcher.tick()
+    until(lambda: [row.state for row in world.operations()] == ["ok"])
+
+
+def test_while_another_worker_carries_out_all_there_is_a_worker_stands_aside(
+    world: OperationsWorld, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "ASIDE", 1000.0)
+    taken(world)
+    asked = looks(world)
+    for _ in range(5):
+        dispatcher.tick()
+    assert len(asked) == 1
+    assert [row.state for row in world.operations()] == ["queued"]
+
+
+def test_a_worker_that_stood_aside_takes_over_from_one_that_died(
+    world: OperationsWorld, dispatcher: Dispatcher
+) -> None:
+    taken(world)
+    dispatcher.tick()
+    assert not dispatcher.running
+    taken_long_ago = turns.TURN + timedelta(seconds=1)
+    with writing(world.sync.engine) as connection:
+        turns.renew(connection, [world.sync.registry_id], "another worker", now() - taken_long_ago)
+
+    def done() -> bool:
+        dispatcher.tick()
+        return [row.state for row in world.operations()] == ["ok"]
+
+    until(done)
