@@ -1,19 +1,25 @@
 """`/change/{ref}`: set a stage, an alias or a tag, with the impact shown before the button."""
 
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
+from sqlalchemy import Connection
 
+from adapters import Capability
 from federation.access import Permission, Principal, View
-from federation.catalogue.reader import read_model
+from federation.catalogue.lookup import find_or_read_version
+from federation.catalogue.reader import Version, read_model
 from federation.catalogue.states import read_registries
 from federation.database import now, reading
 from federation.graph.subject import Action
+from federation.operations.admission import Places, RefusedError, place_of, through_rule
 from federation.references import Reference, encode_part, parse
+from federation.registries import RegistryError
 from gateway.api.models import read_out, show_model
 from gateway.api.operations import (
     AliasIn,
@@ -59,9 +65,11 @@ def change_page(
     with reading(waypost.engine) as connection:
         model = read_model(connection, principal.view, reference)
         writable = read_registries(connection, principal.view, now(), name=model.registry)[0].writable
+        version = None if whole else find_or_read_version(connection, principal.view, reference)
+        offer = offered(connection, waypost, model.registry_id, version)
     own = str(model.reference)
     impact, question = None, ""
-    if what in ("stage", "alias", "unalias") and (value or name):
+    if offer.takes(what, value) and (value or name):
         question, impact = _asked(
             waypost, principal, subject.ref, own, what, value, name, model.record.aliases
         )
@@ -79,11 +87,53 @@ def change_page(
         name=name,
         impact=impact,
         question=question,
-        stages=STAGES,
         key=secrets.token_hex(16),
         writable=writable,
-        may_change=writable and principal.may(Permission.CHANGE, model.registry_id),
-        may_tag=writable and principal.may(Permission.TAG, model.registry_id),
+        offer=offer,
+        may_change=offer.is_open and principal.may(Permission.CHANGE, model.registry_id),
+        may_tag=offer.is_open and principal.may(Permission.TAG, model.registry_id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What can be changed, and in words what cannot; nothing where the registry takes no change at all."""
+
+    is_open: bool = False
+    stages: tuple[str, ...] = ()
+    alias: bool = False
+    tag: bool = False
+    refusals: tuple[str, ...] = ()
+
+    def takes(self, what: str, value: str) -> bool:
+        """Whether a change of a stage or an alias can be asked for."""
+        if what == "stage":
+            return value in self.stages
+        return self.alias and what in ("alias", "unalias")
+
+
+def offered(connection: Connection, waypost: Waypost, registry_id: int, version: Version | None) -> Offer:
+    """What would not be refused for what the registry and its adapter are; `version` None for a whole model."""
+    try:
+        place = place_of(connection, registry_id, Places(waypost.adapters))
+    except (RefusedError, RegistryError) as refusal:
+        return Offer(refusals=(str(refusal),))
+    stages, refusals = list[str](), list[str]()
+    for stage in STAGES:
+        if version is not None and version.stage != stage:
+            try:
+                through_rule(place, version, stage)
+                stages.append(stage)
+            except RefusedError as refusal:
+                refusals.append(str(refusal) if stage == "none" else f"{stage}: {refusal}")
+    for capability in (Capability.SET_ALIAS, Capability.SET_TAGS):
+        try:
+            place.require(capability)
+        except RefusedError as refusal:
+            refusals.append(str(refusal))
+    can = place.able
+    return Offer(
+        True, tuple(stages), Capability.SET_ALIAS in can, Capability.SET_TAGS in can, tuple(refusals)
     )
 
 

@@ -1,10 +1,11 @@
 """Pages with nothing on them say why, and what to do; forms that would be refused are not shown."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from adapters import Key, ModelRecord, VersionRecord
 from federation import tables
@@ -62,6 +63,44 @@ def test_a_registry_that_is_read_only_offers_no_change(shut: Gate, ref: str) -> 
     text = read(shut, f"/change/{ref}?what=alias&name=champion&value=1", token)
     assert "writable = true" in text
     assert 'method="post"' not in text
+
+
+@contextmanager
+def writable(shut: Gate, *unavailable: str) -> Iterator[str]:
+    """The registry may be changed meanwhile, but for what its last probe found missing; gives an approver's token."""
+
+    def set_to(is_writable: bool, missing: tuple[str, ...]) -> None:
+        with writing(shut.waypost.engine) as connection:
+            values = {"writable": is_writable, "unavailable": list(missing)}
+            connection.execute(update(tables.registry).values(values))
+
+    set_to(True, unavailable)
+    name = "-".join(("writer", *unavailable))
+    try:
+        yield shut.token(name, ("approver", "*"), ("viewer", "*"))
+    finally:
+        set_to(False, ())
+
+
+def test_what_the_adapter_cannot_change_has_no_form(shut: Gate) -> None:
+    with writable(shut, "set_alias", "set_tags") as token:
+        text = read(shut, "/change/fraud/scorer:1?what=alias&name=champion&value=1", token)
+        assert ('id="h-stage"' in text, 'id="h-alias"' in text, 'id="h-tags"' in text) == (True, False, False)
+        assert "Registry fraud cannot set alias today: the last probe found it missing" in text
+        assert 'method="post"' not in text
+
+
+def test_stages_that_cannot_be_written_are_not_offered(shut: Gate) -> None:
+    with writable(shut, "set_stage") as token:
+        text = read(shut, "/change/fraud/scorer:1?what=stage&value=staging", token)
+        assert [f"<option>{stage}" in text for stage in ("production", "staging")] == [True, False]
+        assert ('id="h-alias"' in text, 'id="h-tags"' in text) == (True, True)
+        assert "Staging: no rule for staging of registry fraud can be written" in text
+        assert "Set the stage" not in text
+    with writable(shut) as token:
+        text = read(shut, "/change/fraud/scorer:1", token)
+        assert [f"<option>{stage}" in text for stage in ("production", "staging")] == [True, False]
+        assert "Staging: fraud/scorer:1 would stay production because of alias:champion" in text
 
 
 def test_a_list_that_does_not_exist_is_not_found(shut: Gate) -> None:
