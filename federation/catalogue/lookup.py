@@ -3,22 +3,18 @@
 It is the reader's own statement, compiled once for each database and view and given to the driver itself.
 """
 
-from collections import namedtuple
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Dialect, Engine, bindparam
+from sqlalchemy import Connection, Dialect, Engine, bindparam
 
 from federation import tables
 from federation.access import View
 from federation.catalogue.reader import VERSION, Version, age, as_version, read_version
-from federation.database import UTCTime, glancing, moment
+from federation.database import glancing
 from federation.references import Reference, encode_part
-
-COMPILED = 256
-"""Views whose statements are kept."""
+from federation.statements import COMPILED, Statement, cursor_of, prepare
 
 
 def find_version(engine: Engine, view: View, reference: Reference) -> Version | None:
@@ -29,8 +25,7 @@ def find_version(engine: Engine, view: View, reference: Reference) -> Version | 
         return None
     statement = _statement(engine.dialect, view)
     with glancing(engine) as cursor:
-        cursor.execute(statement.text, statement.parameters(reference))
-        return statement.version(cursor.fetchall())
+        return _newest(statement.rows(cursor, _given(reference)))
 
 
 def find_or_read_version(connection: Connection, view: View, reference: Reference) -> Version:
@@ -40,53 +35,26 @@ def find_or_read_version(connection: Connection, view: View, reference: Referenc
     found = None
     if reference.version is not None:
         statement = _statement(connection.dialect, view)
-        rows = connection.exec_driver_sql(statement.text, statement.parameters(reference))
-        found = statement.version(rows.all())
+        found = _newest(statement.rows(cursor_of(connection), _given(reference)))
     return read_version(connection, view, reference) if found is None else found
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """SQL for the driver, the values it always has, and what its rows hold."""
+def _given(reference: Reference) -> dict[str, str]:
+    return {
+        "of_registry": reference.registry,
+        "of_model": encode_part(reference.model),
+        "of_version": encode_part(reference.version or ""),
+    }
 
-    text: str
-    order: tuple[str, ...] | None
-    values: dict[str, Any]
-    names: Any
-    times: frozenset[int]
-    flags: frozenset[int]
 
-    def parameters(self, reference: Reference) -> Any:
-        """The values for a reference to a version, as the driver takes them."""
-        values = {
-            **self.values,
-            "of_registry": reference.registry,
-            "of_model": encode_part(reference.model),
-            "of_version": encode_part(reference.version or ""),
-        }
-        return values if self.order is None else tuple(values[name] for name in self.order)
-
-    def version(self, rows: Iterable[Sequence[Any]]) -> Version | None:
-        """What the driver's rows tell of; of several, the one created last."""
-        row = max((self._row(values) for values in rows), key=age, default=None)
-        return None if row is None else as_version(row)
-
-    def _row(self, values: Sequence[Any]) -> Any:
-        """A row as the reader knows it: what the driver gives, with times and truth values."""
-        return self.names(
-            *(
-                moment(value)
-                if number in self.times and value is not None
-                else bool(value)
-                if number in self.flags
-                else value
-                for number, value in enumerate(values)
-            )
-        )
+def _newest(rows: Iterable[Any]) -> Version | None:
+    """Of several with one name, the one created last."""
+    row = max(rows, key=age, default=None)
+    return None if row is None else as_version(row)
 
 
 @lru_cache(COMPILED)
-def _statement(dialect: Dialect, view: View) -> _Statement:
+def _statement(dialect: Dialect, view: View) -> Statement:
     registries, models, versions = tables.registry.c, tables.model.c, tables.version.c
     query = VERSION.where(
         registries.name == bindparam("of_registry", ""),
@@ -96,13 +64,4 @@ def _statement(dialect: Dialect, view: View) -> _Statement:
         models.deleted_at.is_(None),
         view.clause(registries.id),
     )
-    compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    columns = list(query.selected_columns)
-    return _Statement(
-        str(compiled),
-        None if compiled.positiontup is None else tuple(compiled.positiontup),
-        dict(compiled.params),
-        namedtuple("_Found", [str(column.key) for column in columns]),
-        frozenset(number for number, column in enumerate(columns) if isinstance(column.type, UTCTime)),
-        frozenset(number for number, column in enumerate(columns) if isinstance(column.type, Boolean)),
-    )
+    return prepare(dialect, query)

@@ -22,7 +22,7 @@ class ImpactCounts:
     registries: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TeamCounts:
     """How one team is hit: exact numbers of its affected versions."""
 
@@ -33,7 +33,7 @@ class TeamCounts:
     production: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Affected:
     """One version downstream. `via` leads to it from the subject, both ends left out; `distance` counts versions."""
 

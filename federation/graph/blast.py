@@ -5,16 +5,20 @@ Pure: a snapshot, what starts it and each start's fate go in. `impact.py` puts t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from itertools import pairwise, repeat
+from operator import add
 
 import numpy as np
 
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
-from federation.graph.walk import Closure, closure
+from federation.graph.walk import FEW, Closure, closure
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Severity, Stage
 
 NEVER = (1 << 32) - 1
+# A member of an enumeration is looked up anew each time, which takes as long as all that is done with it here.
+DEPENDS_ON, VERSION, ENDPOINT = int(EdgeKind.DEPENDS_ON), int(NodeKind.VERSION), int(NodeKind.ENDPOINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,69 +59,127 @@ class Blast:
     closure: Closure
     items: Array
     breaks: Array
-    counts: Counts
+    hits: Mapping[int, Sequence[int]]
+    """By id of each registry that is hit: how many of its versions are what COUNTED says."""
+    served: bool
+    """Whether an endpoint may serve any of the found."""
 
-    @property
+    @cached_property
     def nodes(self) -> Array:
         """Node ids in the order of `items`."""
         return self.closure.node[self.items]
 
+    @cached_property
+    def counts(self) -> Counts:
+        """What the hits add up to."""
+        sums = map(sum, zip(*self.hits.values(), strict=True)) if self.hits else repeat(0, len(COUNTED))
+        affected, breaking, live, production, staging = sums
+        return Counts(affected, breaking, production, staging, live, tuple(sorted(self.hits)))
+
 
 def blast(
-    snapshot: Snapshot, start: Sequence[int], fates: Fates, visible: Array | None, depth: int | None = None
+    snapshot: Snapshot,
+    start: Sequence[int],
+    fates: Fates,
+    visible: Array | None,
+    depth: int | None = None,
+    *,
+    large: bool = True,
 ) -> Blast:
     """Everything downstream of `start` that `visible` lets through, breaking first, then by severity and
-    distance.
+    distance. Errors: `LargeError` unless `large`.
     """
-    reached = closure(snapshot, np.array(start, np.int32), snapshot.down, visible, depth)
+    reached = closure(snapshot, np.array(start, np.int32), snapshot.down, visible, depth, large=large)
+    if len(reached.node) + sum(map(snapshot.down.degree, fates)) <= FEW:
+        return _of_few(snapshot, reached, fates)
     kinds = snapshot.nodes["kind"][reached.node]
-    items = np.flatnonzero((kinds == NodeKind.VERSION) & (reached.parent >= 0))
+    items = np.flatnonzero((kinds == VERSION) & (reached.parent >= 0))
     nodes = reached.node[items]
-    breaks = breaking(snapshot, fates)[nodes]
-    order = np.argsort(
-        (~breaks).astype(np.uint8) << 2 | (Severity.LIVE - severity(snapshot, nodes)), kind="stable"
-    )
-    return of_closure(snapshot, reached, items[order], breaks[order])
+    breaks = breaking(snapshot, fates, nodes)
+    marks = _marks(snapshot, nodes, breaks)
+    order = np.argsort(_RANK[marks], kind="stable")
+    served = reached.cut or bool((kinds == ENDPOINT).any())
+    return Blast(reached, items[order], breaks[order], _hits(snapshot, nodes, marks), served)
 
 
-def of_closure(snapshot: Snapshot, reached: Closure, items: Array, breaks: Array | None = None) -> Blast:
-    """These items of a closure with their counts; none breaks where nothing is said of it."""
-    nodes = reached.node[items]
-    broken = np.zeros(len(items), bool) if breaks is None else breaks
-    stage = snapshot.nodes["stage"][nodes]
-    hit = np.bincount(snapshot.nodes["registry"][nodes], minlength=1)
-    counts = Counts(
-        affected=len(items),
-        breaking=int(broken.sum()),
-        production=int((stage == Stage.PRODUCTION).sum()),
-        staging=int((stage == Stage.STAGING).sum()),
-        live=int((snapshot.nodes["live"][nodes] != 0).sum()),
-        registries=tuple(np.flatnonzero(hit).tolist()),
-    )
-    return Blast(reached, items, broken, counts)
+def _of_few(snapshot: Snapshot, reached: Closure, fates: Fates) -> Blast:
+    """The same, node by node: where there are few, arrays would take longer than everything else."""
+    kinds, live, stage, registry = (snapshot.plain[name] for name in ("kind", "live", "stage", "registry"))
+    broken = {
+        consumer
+        for provider, lot in fates.items()
+        for consumer, kind in snapshot.down.beside(provider)
+        if kind == DEPENDS_ON and _meets(snapshot, lot, consumer).breaks
+    }
+    found: list[tuple[int, int, bool]] = []
+    hits: dict[int, Sequence[int]] = {}
+    served = reached.cut
+    for index, (node, parent) in enumerate(zip(reached.node.tolist(), reached.parent.tolist(), strict=True)):
+        served = served or kinds[node] == ENDPOINT
+        if parent >= 0 and kinds[node] == VERSION:
+            mark = (node in broken) << 3 | (live[node] != 0) << 2 | stage[node]
+            found.append((_RANKS[mark], index, node in broken))
+            hit, counted = registry[node], _COUNTS[mark]
+            hits[hit] = list(map(add, hits[hit], counted)) if hit in hits else counted
+    found.sort()
+    items = np.array([index for _, index, _ in found], np.int64)
+    return Blast(reached, items, np.array([breaks for _, _, breaks in found], bool), hits, served)
 
 
-def severity(snapshot: Snapshot, nodes: Array) -> Array:
-    """`Severity` of each node, as bytes."""
-    grave = _BY_STAGE[snapshot.nodes["stage"][nodes]]
-    grave[snapshot.nodes["live"][nodes] != 0] = Severity.LIVE
-    return grave
+def of_closure(snapshot: Snapshot, reached: Closure, items: Array) -> Blast:
+    """These items of a closure with their counts; none breaks."""
+    nodes, breaks = reached.node[items], np.zeros(len(items), bool)
+    return Blast(reached, items, breaks, _hits(snapshot, nodes, _marks(snapshot, nodes, breaks)), served=True)
 
 
-_BY_STAGE = np.array([Severity.OTHER, Severity.STAGING, Severity.PRODUCTION, Severity.OTHER], np.uint8)
+def _hits(snapshot: Snapshot, nodes: Array, marks: Array) -> dict[int, Sequence[int]]:
+    registry = snapshot.nodes["registry"][nodes]
+    numbers = np.bincount(registry << MARK_BITS | marks, minlength=(snapshot.registries + 1) << MARK_BITS)
+    hit = np.flatnonzero(np.bincount(registry))
+    counted = numbers.reshape(-1, 1 << MARK_BITS)[hit] @ np.array(_COUNTS)
+    return dict(zip(hit.tolist(), counted.tolist(), strict=True))
 
 
-def breaking(snapshot: Snapshot, fates: Fates) -> Array:
-    """By node id, whether it breaks: it depends directly on something with a fate that says so."""
-    broken = np.zeros(len(snapshot.nodes["kind"]), bool)
+def _marks(snapshot: Snapshot, nodes: Array, breaks: Array) -> Array:
+    """What is counted and ordered by, as one byte each: whether it breaks (8), is live (4), and its stage."""
+    live = snapshot.nodes["live"][nodes] != 0
+    marks: Array = breaks.astype(np.uint8) << 3 | live.astype(np.uint8) << 2 | snapshot.nodes["stage"][nodes]
+    return marks
+
+
+_BY_STAGE = (Severity.OTHER, Severity.STAGING, Severity.PRODUCTION, Severity.OTHER)
+
+
+def severity(live: bool, stage: int) -> Severity:
+    """How grave it is that a version is hit."""
+    return Severity.LIVE if live else _BY_STAGE[stage]
+
+
+MARK_BITS = 4
+_MARKS = [(bool(mark & 8), bool(mark & 4), mark & 3) for mark in range(1 << MARK_BITS)]
+_RANKS = [(not breaks) << 2 | Severity.LIVE - severity(live, stage) for breaks, live, stage in _MARKS]
+"""By mark: the gravest first, and before them all that break."""
+_RANK = np.array(_RANKS, np.uint8)
+COUNTED = ("affected", "breaking", "live", "production", "staging")
+_COUNTS = [
+    (1, int(breaks), int(live), int(stage == Stage.PRODUCTION), int(stage == Stage.STAGING))
+    for breaks, live, stage in _MARKS
+]
+
+
+def breaking(snapshot: Snapshot, fates: Fates, nodes: Array) -> Array:
+    """Which of `nodes` break: they depend directly on something with a fate that says so."""
+    broken: list[Array] = []
     for node, lot in fates.items():
-        if node >= len(broken) or not any(fate.breaks for fate in lot):
+        if not len(nodes) or node >= len(snapshot.nodes["kind"]) or not any(fate.breaks for fate in lot):
             continue
         consumer, kind, _ = snapshot.down.neighbours(np.array([node]))
-        consumer = consumer[kind == EdgeKind.DEPENDS_ON]
-        breaks = np.array([fate.breaks for fate in lot])
-        broken[consumer[breaks[_which(snapshot, lot, consumer)]]] = True
-    return broken
+        consumer = consumer[kind == DEPENDS_ON]
+        if len(lot) > 1:
+            breaks = np.array([fate.breaks for fate in lot])
+            consumer = consumer[breaks[_which(snapshot, lot, consumer)]]
+        broken.append(consumer)
+    return np.isin(nodes, np.concatenate(broken)) if broken else np.zeros(len(nodes), bool)
 
 
 def _which(snapshot: Snapshot, lot: Sequence[Fate], consumers: Array) -> Array:
@@ -125,18 +187,25 @@ def _which(snapshot: Snapshot, lot: Sequence[Fate], consumers: Array) -> Array:
     return np.searchsorted(bounds, snapshot.nodes["created"][consumers], "right")
 
 
+def _meets(snapshot: Snapshot, lot: Sequence[Fate], consumer: int) -> Fate:
+    """The fate of a consumer's time."""
+    if len(lot) == 1:
+        return lot[0]
+    created = snapshot.plain["created"][consumer]
+    return next(fate for fate in lot if created < fate.until or fate is lot[-1])
+
+
 def fate_of(snapshot: Snapshot, fates: Fates, node: int) -> tuple[int, Fate] | None:
     """For a direct dependent: what it depends on and its fate there, a breaking one first. None if it has
     none.
     """
     found: tuple[int, Fate] | None = None
-    provider, kind, _ = snapshot.up.neighbours(np.array([node]))
-    for one in provider[kind == EdgeKind.DEPENDS_ON].tolist():
-        if one in fates:
-            fate = fates[one][int(_which(snapshot, fates[one], np.array([node]))[0])]
+    for provider, kind in snapshot.up.beside(node):
+        if kind == DEPENDS_ON and (lot := fates.get(provider)) is not None:
+            fate = _meets(snapshot, lot, node)
             if fate.breaks:
-                return one, fate
-            found = found or (one, fate)
+                return provider, fate
+            found = found or (provider, fate)
     return found
 
 

@@ -81,10 +81,12 @@ class Graph:
         limit: int = 50,
         cursor: str | None = None,
         everything: bool = False,
+        large: bool = True,
     ) -> ImpactAnswer:
         """What breaks and what is affected. `everything` needs the permission `impact.global`.
 
-        Errors: `UnknownSubjectError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`.
+        Errors: `UnknownSubjectError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`, and
+        `LargeError` unless `large`: then it is a matter of less than a millisecond or an error.
         """
         _check(depth, limit)
         with self._open() as (connection, snapshot):
@@ -101,6 +103,7 @@ class Graph:
                 limit=limit,
                 cursor=cursor,
                 everything=everything,
+                large=large,
             )
 
     def dependencies(

@@ -1,23 +1,26 @@
 """What breaks if: the blast with names, pages and the state of what is known."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from operator import add
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Dialect, bindparam, select
 
 from federation.access import EVERYTHING, View
 from federation.graph import paging, tables
 from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts, Unresolved
-from federation.graph.blast import Blast, blast, fate_of, severity
+from federation.graph.blast import Blast, Counts, blast, fate_of, severity
 from federation.graph.blast import Fates as Lots
 from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named
 from federation.graph.resolve import chunks
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Action, Fates, Subject, UnknownSubjectError, locate
 from federation.graph.walk import visibility
-from federation.graph.words import EdgeKind, NodeKind, Severity, Stage, kind_word
+from federation.graph.words import EdgeKind, kind_word
 from federation.references import ReferenceSyntaxError, encode_part, parse
+from federation.statements import COMPILED, Statement, cursor_of, prepare
 
 UNRESOLVED_SHOWN = 100
 TEAMS_SHOWN = 100
@@ -36,18 +39,19 @@ def impact(
     limit: int = 50,
     cursor: str | None = None,
     everything: bool = False,
+    large: bool = True,
 ) -> ImpactAnswer:
     """Who is hit when `action` is done to `subject`.
 
     `everything` (permission `impact.global`) counts over all registries and names nothing. Errors:
-    `ImpactQuestionError`, `UnknownSubjectError`, `CursorError`.
+    `ImpactQuestionError`, `UnknownSubjectError`, `CursorError`, and `LargeError` unless `large`.
     """
     fates = Fates(connection, view, known)
     lots = fates.of(subject, action, to)
     reach = EVERYTHING if everything else view
-    found = blast(snapshot, subject.nodes, lots, visibility(reach.registry_ids, snapshot), depth)
-    serves = served_at_all(snapshot, found)
-    own = own_endpoints(connection, reach, fates.names(subject.versions), known) if serves else []
+    visible = visibility(reach.registry_ids, snapshot)
+    found = blast(snapshot, subject.nodes, lots, visible, depth, large=large)
+    own = own_endpoints(connection, reach, fates.names(subject.versions), known) if found.served else []
     unresolved = [] if everything else naming(connection, view, subject, known)
     missing = gaps(known, reach, cut=found.closure.cut, nameless=everything)
     if unresolved:
@@ -62,10 +66,10 @@ def impact(
         complete=not missing,
         incomplete=missing,
         note="" if reach.registry_ids is None else RESTRICTED,
-        severity=_gravest(snapshot, found, own),
+        severity=_gravest(found.counts, own),
         counts=_counts(found, known),
         endpoints=[] if everything else own,
-        by_team=[] if everything else by_team(snapshot, found, known),
+        by_team=[] if everything else by_team(found, known),
         affected=items,
         unresolved=unresolved,
         next_cursor=next_cursor,
@@ -86,13 +90,6 @@ def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = 
     return found
 
 
-def served_at_all(snapshot: Snapshot, found: Blast) -> bool:
-    """Whether an endpoint serves any of the found, as far as the graph tells."""
-    if found.closure.cut:
-        return True
-    return bool((snapshot.nodes["kind"][found.closure.node] == NodeKind.ENDPOINT).any())
-
-
 def own_endpoints(
     connection: Connection, view: View, names: Mapping[int, Named], known: dict[int, Registry]
 ) -> list[Endpoint]:
@@ -101,12 +98,11 @@ def own_endpoints(
     return [endpoint for name in names.values() for endpoint in served.get(name.version_id, [])]
 
 
-def _gravest(snapshot: Snapshot, found: Blast, own: Sequence[Endpoint]) -> str:
-    if any(endpoint.live and endpoint.percent > 0 for endpoint in own):
+def _gravest(counts: Counts, own: Sequence[Endpoint]) -> str:
+    if counts.live or any(endpoint.live and endpoint.percent > 0 for endpoint in own):
         return "live"
-    if not len(found.items):
-        return "none"
-    return Severity(int(severity(snapshot, found.nodes).max())).name.lower()
+    found = {"production": counts.production, "staging": counts.staging, "other": counts.affected}
+    return next((name for name, number in found.items() if number), "none")
 
 
 def _counts(found: Blast, known: dict[int, Registry]) -> ImpactCounts:
@@ -122,25 +118,17 @@ def _counts(found: Blast, known: dict[int, Registry]) -> ImpactCounts:
     )
 
 
-def by_team(snapshot: Snapshot, found: Blast, known: dict[int, Registry]) -> list[TeamCounts]:
+def by_team(found: Blast, known: dict[int, Registry]) -> list[TeamCounts]:
     """The teams that are hit: by live, then production, then breaking, then affected versions."""
-    nodes = found.nodes
-    registry = snapshot.nodes["registry"][nodes]
-    marks = (
-        None,
-        found.breaks,
-        snapshot.nodes["live"][nodes] != 0,
-        snapshot.nodes["stage"][nodes] == Stage.PRODUCTION,
-    )
-    columns = [
-        np.bincount(registry if mark is None else registry[mark], minlength=1).tolist() for mark in marks
+    teams: dict[str, Sequence[int]] = {}
+    for registry, hits in sorted(found.hits.items()):
+        if registry in known:
+            team = known[registry].team
+            teams[team] = list(map(add, teams[team], hits)) if team in teams else hits
+    listed = [
+        TeamCounts(team, affected, breaking, live, production)
+        for team, (affected, breaking, live, production, _) in teams.items()
     ]
-    teams: dict[str, list[int]] = {}
-    for hit in found.counts.registries:
-        numbers = teams.setdefault(known[hit].team, [0] * len(columns)) if hit in known else []
-        for place, column in enumerate(columns[: len(numbers)]):
-            numbers[place] += column[hit] if hit < len(column) else 0
-    listed = [TeamCounts(team, *numbers) for team, numbers in teams.items()]
     listed.sort(key=lambda t: (-t.live, -t.production, -t.breaking, -t.affected, t.team))
     return listed[:TEAMS_SHOWN]
 
@@ -173,50 +161,49 @@ class Page:
 
     def between(self, begin: int, end: int) -> list[Affected]:
         """Those from place `begin` to before `end`; ones whose registry was forgotten meanwhile are left out."""
-        indices = self._found.items[begin:end].tolist()
-        paths = [
-            [int(self._found.closure.node[i]) for i in self._found.closure.path(index)] for index in indices
-        ]
-        # Only who is one step away can have a fate of its own.
-        near = (self._found.closure.distance[self._found.items[begin:end]] <= 1).tolist()
-        fates = [
-            fate_of(self._snapshot, self._lots, path[-1]) if direct else None
-            for path, direct in zip(paths, near, strict=True)
-        ]
-        grave = severity(self._snapshot, self._found.nodes[begin:end]).tolist()
-        shown = {node for path in paths for node in path}
-        names = named(self._connection, shown, self._known)
-        versions = [names[path[-1]].version_id for path in paths if path[-1] in names]
-        serves = served_at_all(self._snapshot, self._found)
-        served = endpoints_of(self._connection, self._view, versions, self._known) if serves else {}
-        items = []
-        for place, (path, fate) in enumerate(zip(paths, fates, strict=True), begin):
-            if (name := names.get(path[-1])) is None:
-                continue
-            breaks = bool(self._found.breaks[place])
-            via = [names[node].ref for node in path[1:-1] if node in names]
-            reason = fate[1].reason if fate else self._reason(indices[place - begin], path, names)
-            index = indices[place - begin]
-            item = Affected(
-                ref=name.ref,
-                distance=int(self._found.closure.distance[index]),
-                breaks=breaks,
-                reason=reason,
-                severity=_SEVERITY[grave[place - begin]],
-                stage=name.stage,
-                team=name.team,
-                registry=name.registry,
-                endpoints=served.get(name.version_id, []),
-                via=via,
-            )
-            items.append(item)
-        return items
-
-    def _reason(self, index: int, path: list[int], names: dict[int, Named]) -> str:
-        """Why something that has no fate of its own is affected: the last step of its path."""
+        if begin >= end:
+            return []
         closure = self._found.closure
-        words = _WORDS[EdgeKind(int(closure.kind[index]))]
+        nodes = closure.node.data
+        indices = self._found.items[begin:end].tolist()
+        paths = [[nodes[step] for step in closure.path(index)] for index in indices]
+        names = named(self._connection, {node for path in paths for node in path}, self._known)
+        served: Mapping[int, list[Endpoint]] = {}
+        if self._found.served:
+            versions = [names[path[-1]].version_id for path in paths if path[-1] in names]
+            served = endpoints_of(self._connection, self._view, versions, self._known)
+        lines = zip(indices, paths, self._found.breaks[begin:end].tolist(), strict=True)
+        return [self._item(*line, names, served) for line in lines if line[1][-1] in names]
+
+    def _item(
+        self,
+        index: int,
+        path: list[int],
+        breaks: bool,
+        names: Mapping[int, Named],
+        served: Mapping[int, list[Endpoint]],
+    ) -> Affected:
+        node, plain = path[-1], self._snapshot.plain
+        name, distance = names[node], int(self._found.closure.distance[index])
+        # Only who is one step away can have a fate of its own.
+        fate = fate_of(self._snapshot, self._lots, node) if distance <= 1 else None
+        return Affected(
+            name.ref,
+            distance,
+            breaks,
+            fate[1].reason if fate else self._reason(index, path, names),
+            SEVERITIES[plain["live"][node] != 0][plain["stage"][node]],
+            name.stage,
+            name.team,
+            name.registry,
+            served.get(name.version_id, []),
+            [names[one].ref for one in path[1:-1] if one in names],
+        )
+
+    def _reason(self, index: int, path: list[int], names: Mapping[int, Named]) -> str:
+        """Why something that has no fate of its own is affected: the last step of its path."""
         before = names.get(path[-2])
+        words = _WORDS[int(self._found.closure.kind[index])]
         return f"{words} {before.ref if before else 'what is hit'}"
 
     def _place(self, ref: str) -> int | None:
@@ -228,15 +215,16 @@ class Page:
         return int(found[0]) if len(found) else None
 
 
-_SEVERITY = {int(one): one.name.lower() for one in Severity}
-_WORDS = {
-    EdgeKind.DEPENDS_ON: "depends on",
-    EdgeKind.DERIVED_FROM: "is derived from",
-    EdgeKind.TRAINED_ON: "was trained on",
-    EdgeKind.PRODUCED_BY: "was produced by",
-    EdgeKind.SERVES: "serves",
-    EdgeKind.SAME_ARTIFACT: "holds the same artifact as",
-    EdgeKind.MEANS: "means",
+SEVERITIES = [[severity(live, stage).name.lower() for stage in range(4)] for live in (False, True)]
+"""By whether it is live, and its stage."""
+_WORDS: dict[int, str] = {
+    int(EdgeKind.DEPENDS_ON): "depends on",
+    int(EdgeKind.DERIVED_FROM): "is derived from",
+    int(EdgeKind.TRAINED_ON): "was trained on",
+    int(EdgeKind.PRODUCED_BY): "was produced by",
+    int(EdgeKind.SERVES): "serves",
+    int(EdgeKind.SAME_ARTIFACT): "holds the same artifact as",
+    int(EdgeKind.MEANS): "means",
 }
 
 
@@ -246,23 +234,28 @@ def naming(
     """Statements that name the subject's model but nothing that is known of it: they may mean it."""
     if subject.reference is None:
         return []
-    node = tables.node.c
-    query = _NAMING if view.registry_ids is None else _NAMING.where(view.clause(node.registry_id))
     wanted = {"model": encode_part(subject.reference.model), "registry": subject.reference.registry}
-    return unresolved(connection, connection.execute(query, wanted).all(), known)
-
-
-_NAMING = (
-    select(tables.edge)
-    .join(tables.node, tables.node.c.id == tables.edge.c.source)
-    .where(tables.edge.c.target.is_(None), ~tables.edge.c.gone)
-    .where(
-        tables.edge.c.wanted_model == bindparam("model"),
-        tables.edge.c.wanted_registry == bindparam("registry"),
+    cursor, shown, any_at_all = cursor_of(connection), *_naming(connection.dialect, view)
+    # Mostly nobody does, and to be told so takes a tenth of the time that the list does.
+    return (
+        unresolved(connection, shown.rows(cursor, wanted), known) if any_at_all.rows(cursor, wanted) else []
     )
-    .order_by(tables.edge.c.id)
-    .limit(UNRESOLVED_SHOWN)
-)
+
+
+@lru_cache(COMPILED)
+def _naming(dialect: Dialect, view: View) -> tuple[Statement, Statement]:
+    node, edge = tables.node.c, tables.edge.c
+    found = (
+        select(tables.edge)
+        .join(tables.node, node.id == edge.source)
+        .where(edge.target.is_(None), ~edge.gone)
+        .where(edge.wanted_model == bindparam("model", ""), edge.wanted_registry == bindparam("registry", ""))
+        .where(view.clause(node.registry_id))
+    )
+    return (
+        prepare(dialect, found.order_by(edge.id).limit(UNRESOLVED_SHOWN)),
+        prepare(dialect, found.with_only_columns(edge.id).limit(1)),
+    )
 
 
 def unresolved(connection: Connection, rows: Sequence[Any], known: dict[int, Registry]) -> list[Unresolved]:

@@ -4,16 +4,18 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, case, select
+from sqlalchemy import Connection, Dialect, and_, bindparam, case, select
 
 from federation import tables as spine
 from federation.access import View
 from federation.graph import tables
-from federation.graph.resolve import chunks
+from federation.graph.resolve import CHUNK, chunks
 from federation.graph.words import SELECTORS, NodeKind
 from federation.references import decode_part
+from federation.statements import Statement, cursor_of, prepare
 
 FRESH = 1.0
 """Seconds for which the state of the registries may be taken as it was."""
@@ -38,8 +40,7 @@ class Endpoint:
     percent: float
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """One node for people. `ref` is a reference for versions and selectors, else `dataset:…`, `run:…` and so on."""
 
     ref: str
@@ -79,12 +80,33 @@ def named(connection: Connection, nodes: Collection[int], known: Mapping[int, Re
     """The names of these nodes; those of a forgotten registry are left out."""
     found: dict[int, Named] = {}
     for part in chunks(sorted(set(nodes))):
-        for row in connection.execute(_NAMES, {"nodes": part}):
-            registry = known.get(row.registry_id)
-            name = _thing(row, registry) if row.kind >= NodeKind.DIGEST else _reference(row, registry)
-            if name is not None:
-                found[row.id] = name
+        places = (
+            -(-len(part) // 8) * 8
+        )  # the last one again where places are left over: so there are few statements
+        wanted = dict(zip(_PLACES, part + part[-1:] * (places - len(part)), strict=False))
+        rows = _names(connection.dialect, places).bare(cursor_of(connection), wanted)
+        for node, kind, name, registry_id, gone, version_id, version, stage, model, endpoint in rows:
+            registry = known.get(registry_id)
+            if kind == _VERSION and registry is not None and model is not None:
+                # Names stand in the catalogue as they stand in a reference, so it is put together, not read again.
+                ref = f"{registry.name}/{model}:{version}"
+                place = (registry.name, registry.team)
+                found[node] = Named(ref, "version", *place, stage, bool(gone), version_id)
+            elif kind >= _DIGEST and (registry_id == 0 or registry is not None):
+                found[node] = _thing(kind, name if endpoint is None else endpoint, registry, bool(gone))
+            elif kind != _VERSION and registry is not None and model is not None:
+                found[node] = _selector(kind, f"{registry.name}/{model}", name, registry, bool(gone))
     return found
+
+
+_VERSION, _DIGEST = int(NodeKind.VERSION), int(NodeKind.DIGEST)
+_PLACES = [f"n{place}" for place in range(CHUNK + 8)]
+
+
+@lru_cache
+def _names(dialect: Dialect, places: int) -> Statement:
+    wanted: list[Any] = [bindparam(place, 0) for place in _PLACES[:places]]
+    return prepare(dialect, _NAMES.where(_node.id.in_(wanted)))
 
 
 _REGISTRIES = select(
@@ -113,35 +135,20 @@ _NAMES = (
         ),
     )
     .outerjoin(spine.endpoint, and_(_node.kind == NodeKind.ENDPOINT, _endpoint.id == _node.scope))
-    .where(_node.id.in_(bindparam("nodes", expanding=True)))
 )
 
 
-def _reference(row: Any, registry: Registry | None) -> Named | None:
-    """Names stand in the catalogue as they stand in a reference, so it is put together without being read again."""
-    if registry is None or row.model is None:
-        return None
-    head, place = f"{registry.name}/{row.model}", (registry.name, registry.team)
-    match row.kind:
-        case NodeKind.VERSION:
-            ref = f"{head}:{row.version}"
-            return Named(ref, "version", *place, row.stage, row.gone, row.version_id)
-        case NodeKind.ALIAS:
-            return Named(f"{head}@{row.name}", "alias", *place, deleted=row.gone)
-        case NodeKind.STAGE:
-            return Named(f"{head}@stage:{row.name}", "stage", *place, deleted=row.gone)
-        case _:
-            return Named(head, NodeKind(row.kind).name.lower(), *place, deleted=row.gone)
+def _selector(kind: int, head: str, name: str, registry: Registry, gone: bool) -> Named:
+    endings = {NodeKind.ALIAS: f"@{name}", NodeKind.STAGE: f"@stage:{name}"}
+    word = NodeKind(kind).name.lower()
+    return Named(head + endings.get(NodeKind(kind), ""), word, registry.name, registry.team, deleted=gone)
 
 
-def _thing(row: Any, registry: Registry | None) -> Named | None:
-    kind = NodeKind(row.kind).name.lower()
-    if row.registry_id == 0:
-        return Named(f"{kind}:{row.name}", kind)
-    name = row.endpoint if row.endpoint is not None else row.name
+def _thing(kind: int, name: str, registry: Registry | None, gone: bool) -> Named:
+    word = NodeKind(kind).name.lower()
     if registry is None:
-        return None
-    return Named(f"{kind}:{registry.name}/{name}", kind, registry.name, registry.team, deleted=row.gone)
+        return Named(f"{word}:{name}", word)
+    return Named(f"{word}:{registry.name}/{name}", word, registry.name, registry.team, deleted=gone)
 
 
 def endpoints_of(

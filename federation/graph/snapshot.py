@@ -4,9 +4,12 @@
 worker has written something new.
 """
 
+import os
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,33 @@ class Direction:
 
     side: Side
     extra: Extra
+
+    @cached_property
+    def _plain(self) -> tuple[memoryview, ...]:
+        side, extra = self.side, self.extra
+        arrays = (side.ptr, side.node, side.kind, extra.row, extra.node, extra.kind)
+        return tuple(array.data for array in arrays)
+
+    def degree(self, node: int) -> int:
+        """How many neighbours a node has, at least: those of the overlay are not counted."""
+        ptr = self._plain[0]
+        return int(ptr[node + 1] - ptr[node])
+
+    def beside(self, node: int) -> list[tuple[int, int]]:
+        """Neighbours of one node as (neighbour, edge kind), in the same order: quicker where there are few of them."""
+        ptr, others, kinds, row, added, sorts = self._plain
+        start, end = ptr[node], ptr[node + 1]
+        if start == end and not row:
+            return []
+        found = list(zip(others[start:end], kinds[start:end], strict=True))
+        if self.extra.gone is not None and (gone := self.extra.gone[start:end]).any():
+            found = [one for one, lost in zip(found, gone.tolist(), strict=True) if not lost]
+        if row:
+            low = bisect_left(row, node)
+            high = bisect_right(row, node, low)
+            if low < high:
+                found = sorted([*found, *zip(added[low:high], sorts[low:high], strict=True)])
+        return found
 
     def neighbours(self, nodes: Array) -> tuple[Array, Array, Array]:
         """Neighbours of `nodes`: (neighbour, edge kind, index into `nodes`), ordered by that index, then
@@ -95,6 +125,11 @@ class Snapshot:
     down: Direction
     up: Direction
     nodes: Mapping[str, Array]
+
+    @cached_property
+    def plain(self) -> Mapping[str, memoryview]:
+        """`nodes` for reading single values, which takes a third of the time that an array takes."""
+        return {name: column.data for name, column in self.nodes.items()}
 
     def edges(self) -> tuple[Array, Array, Array]:
         """All edges (source, target, kind), for folding into new rows and for passes over everything."""
@@ -178,9 +213,9 @@ def _search(low: Array, high: Array, nodes: Array, kinds: Array, node: Array, ki
 Stamp = tuple[int, int, int]
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: str) -> Stamp:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116  before each answer: a path of text is half as dear
     except FileNotFoundError:
         return (0, 0, 0)
     return (found.st_ino, found.st_mtime_ns, found.st_size)
@@ -191,6 +226,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._files = (str(folder / "current"), str(folder / overlays.FILE))
         self._lock = threading.Lock()
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._snapshot: Snapshot | None = None
@@ -198,7 +234,7 @@ class Reader:
 
     def snapshot(self) -> Snapshot:
         """The newest graph on disk. Raises DamagedError when there is none that can be read."""
-        stamps = (_stamp(self._folder / "current"), _stamp(self._folder / overlays.FILE))
+        stamps = (_stamp(self._files[0]), _stamp(self._files[1]))
         known = self._snapshot
         if known is not None and stamps == self._stamps:
             return known

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Dialect, and_, bindparam, func, or_, select
 
 from federation import tables as spine
 from federation.access import View
@@ -18,6 +19,7 @@ from federation.graph.resolve import Candidate, choose, registry_names
 from federation.graph.resolve import selector as selector_of
 from federation.graph.words import SELECTORS, NodeKind
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
+from federation.statements import Statement, cursor_of, prepare
 
 Action = Literal["archive", "delete", "move-alias", "change"]
 DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}
@@ -50,18 +52,20 @@ def locate(connection: Connection, view: View, ref: Reference) -> int:
 
 def _located(connection: Connection, view: View, ref: Reference) -> Any:
     """The row of that node: one statement, but for a registry that is called by a former name."""
-    query = _VERSION if ref.version is not None else _SELECTOR
+    statement = _located_by(connection.dialect, ref.version is not None)
     wanted: dict[str, Any] = {"registry": ref.registry, "model": encode_part(ref.model)}
     if ref.version is not None:
         wanted["version"] = encode_part(ref.version)
     else:
         wanted["kind"], wanted["name"] = selector_of(ref)
-    rows = connection.execute(query, wanted).all()
+    rows = statement.rows(cursor_of(connection), wanted)
     if not rows and (former := registry_names(connection).get(ref.registry)) is not None:
         present = select(spine.registry.c.name).where(spine.registry.c.id == former)
         wanted["registry"] = connection.execute(present).scalar_one()
-        rows = connection.execute(query, wanted).all()
+        rows = statement.rows(cursor_of(connection), wanted)
     known = {row.id: row for row in rows if view.sees(row.registry_id)}
+    if len(known) == 1:
+        return next(iter(known.values()))
     meant = choose([Candidate(row.born, row.died, row.id) for row in known.values()], now())
     if meant is None:
         raise UnknownSubjectError(f"nothing is known as {ref}")
@@ -73,7 +77,7 @@ def _lives(table: Any) -> list[Any]:
     return [born.label("born"), table.c.deleted_at.label("died")]
 
 
-_CALLED = (spine.registry.c.name == bindparam("registry"), spine.model.c.name == bindparam("model"))
+_CALLED = (spine.registry.c.name == bindparam("registry", ""), spine.model.c.name == bindparam("model", ""))
 _VERSION = (
     select(
         tables.node,
@@ -87,15 +91,25 @@ _VERSION = (
     )
     .join(spine.model, spine.model.c.id == spine.version.c.model_id)
     .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
-    .where(*_CALLED, spine.version.c.version == bindparam("version"))
+    .where(*_CALLED, spine.version.c.version == bindparam("version", ""))
 )
 _SELECTOR = (
     select(tables.node, *_lives(spine.model))
     .join(spine.model, tables.node.c.scope == spine.model.c.id)
     .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
-    .where(*_CALLED, tables.node.c.kind == bindparam("kind"), tables.node.c.name == bindparam("name"))
+    .where(*_CALLED, tables.node.c.kind == bindparam("kind", 0), tables.node.c.name == bindparam("name", ""))
 )
-_MEANING = select(tables.node).where(tables.node.c.means == bindparam("meant"))
+_MEANING = select(tables.node).where(tables.node.c.means == bindparam("meant", 0))
+
+
+@lru_cache
+def _located_by(dialect: Dialect, is_version: bool) -> Statement:
+    return prepare(dialect, _VERSION if is_version else _SELECTOR)
+
+
+@lru_cache
+def _meaning(dialect: Dialect) -> Statement:
+    return prepare(dialect, _MEANING)
 
 
 def by_reference(connection: Connection, view: View, ref: Reference, *, selector: bool) -> Subject:
@@ -118,7 +132,7 @@ def by_reference(connection: Connection, view: View, ref: Reference, *, selector
         versions = tuple(one.id for one in rows if one.kind == NodeKind.VERSION)
         return Subject(str(ref), tuple(one.id for one in rows), versions, ref)
     if row.kind == NodeKind.VERSION:
-        own_name = str(replace(ref, registry=row.present))
+        own_name = str(ref if ref.registry == row.present else replace(ref, registry=row.present))
         name = Named(own_name, "version", row.present, row.team, row.said, row.gone, row.scope)
         return Subject(str(ref), (found,), (found,), ref, {found: name})
     if selector:
@@ -221,7 +235,7 @@ class Fates:
         return Fate(bool(broken), f"follows {name}, which would mean {becomes}: {_listed(broken)}")
 
     def _selectors(self, node: int) -> Iterator[tuple[Any, str]]:
-        rows = self.connection.execute(_MEANING, {"meant": node}).all()
+        rows = _meaning(self.connection.dialect).rows(cursor_of(self.connection), {"meant": node})
         names = self.names(row.id for row in rows)
         for row in rows:
             yield row, names[row.id].ref

@@ -3,9 +3,14 @@
 Arriving at a connector (alias, stage, whole model, artifact digest) costs no hop, arriving at anything else
 costs one. A connector leads to no connector, so each layer is two steps: from the versions, then from the
 connectors found there.
+
+Most closures are a handful of nodes, and are walked node by node; arrays, which have their price however little is in
+them, take over where it takes looking along more than FEW edges.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +18,10 @@ from federation.graph.rows import Array
 from federation.graph.snapshot import Direction, Snapshot
 from federation.graph.words import CONNECTORS, NodeKind
 
+FEW = 300
+"""Edges to look along, node by node: about 0.1 ms."""
+_DIGEST = int(NodeKind.DIGEST)
+_PASSED = frozenset(map(int, CONNECTORS))
 _IS_CONNECTOR = np.zeros(256, bool)
 _IS_CONNECTOR[list(CONNECTORS)] = True
 
@@ -32,22 +41,50 @@ class Closure:
 
     def path(self, index: int) -> list[int]:
         """Indices from the start to `index`, both included."""
-        found = [index]
-        while (index := int(self.parent[index])) >= 0:
+        parent, found = self.parent.data, [index]
+        while (index := parent[index]) >= 0:
             found.append(index)
         return found[::-1]
 
 
+class LargeError(Exception):
+    """It takes more than was asked for: the walk looks along more than FEW edges."""
+
+
 def closure(
-    snapshot: Snapshot, start: Array, direction: Direction, visible: Array | None, depth: int | None = None
+    snapshot: Snapshot,
+    start: Array,
+    direction: Direction,
+    visible: Array | None,
+    depth: int | None = None,
+    *,
+    large: bool = True,
 ) -> Closure:
     """Walk from `start` (node ids; those too new for the snapshot are left out) in `direction`, which is
     `snapshot.down` or `snapshot.up`.
 
     `visible` is a lookup by registry id (None: everything is); a node of a registry that is not is neither
-    met nor passed through. `depth` is the greatest distance wanted.
+    met nor passed through. `depth` is the greatest distance wanted. Errors: `LargeError` unless `large`.
     """
-    walk = _Walk(snapshot, direction, visible)
+    try:
+        return _walked(_FewWalk(snapshot, direction, visible), start, depth)
+    except LargeError:
+        if not large:
+            raise
+        return _walked(_Walk(snapshot, direction, visible), start, depth)
+
+
+class _Steps(Protocol):
+    """A way to walk: from the start, one hop at a time."""
+
+    @property
+    def goes_on(self) -> bool: ...
+    def begin(self, start: Array) -> None: ...
+    def step(self, distance: int) -> None: ...
+    def closure(self) -> Closure: ...
+
+
+def _walked(walk: _Steps, start: Array, depth: int | None) -> Closure:
     walk.begin(start)
     hops = 0
     while walk.goes_on and (depth is None or hops < depth):
@@ -57,7 +94,77 @@ def closure(
     if not walk.goes_on:
         return whole
     walk.step(hops + 1)
-    return Closure(whole.node, whole.distance, whole.parent, whole.kind, cut=walk.goes_on)
+    return replace(whole, cut=walk.goes_on)
+
+
+class _FewWalk:
+    """Breadth first, node by node; what `_stops` and `_between` hold are indices in the closure."""
+
+    def __init__(self, snapshot: Snapshot, direction: Direction, visible: Array | None) -> None:
+        self._direction = direction
+        self._visible = None if visible is None else visible.data
+        self._kinds, self._registry = snapshot.plain["kind"], snapshot.plain["registry"]
+        self._left = FEW
+        self._seen: set[int] = set()
+        self._met: list[tuple[int, int, int, int]] = []
+
+    @property
+    def goes_on(self) -> bool:
+        return bool(self._stops or self._between)
+
+    def begin(self, start: Array) -> None:
+        if len(start) > FEW:
+            raise LargeError
+        known = [(node, 0, -1) for node in start.tolist() if node < len(self._kinds) and self._shown(node)]
+        self._stops: Sequence[int] = self._meet(
+            (one for one in known if self._kinds[one[0]] not in _PASSED), 0
+        )
+        self._between: Sequence[int] = self._meet((one for one in known if self._kinds[one[0]] in _PASSED), 0)
+
+    def step(self, distance: int) -> None:
+        """As `_Walk.step`, in the same order."""
+        found = self._unseen(self._stops)
+        through = [one for one in found if self._kinds[one[0]] in _PASSED]
+        stops = found if not through else [one for one in found if self._kinds[one[0]] not in _PASSED]
+        met: Sequence[int] = self._meet(stops, distance)
+        through.sort(key=lambda one: self._kinds[one[0]] == _DIGEST)
+        for front in (self._between, self._meet(through, distance - 1)):
+            met = [*met, *self._meet(self._unseen(front), distance)] if front else met
+        self._stops, self._between = met, ()
+
+    def _unseen(self, front: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Neighbours of a front that are new: (node, edge kind, index of the one before)."""
+        direction, seen, found = self._direction, self._seen, []
+        everything = self._visible is None
+        nodes = [self._met[index][0] for index in front]
+        self._left -= len(nodes) + sum(map(direction.degree, nodes))
+        if self._left < 0:
+            raise LargeError
+        for index, node in zip(front, nodes, strict=True):
+            found += [
+                (other, kind, index)
+                for other, kind in direction.beside(node)
+                if other not in seen and (everything or self._shown(other))
+            ]
+        return found
+
+    def _shown(self, node: int) -> bool:
+        return self._visible is None or bool(self._visible[self._registry[node]])
+
+    def _meet(self, found: Iterable[tuple[int, int, int]], distance: int) -> Sequence[int]:
+        """Add what was found, each node once, through the first that led to it."""
+        seen, met = self._seen, self._met
+        begin = len(met)
+        for node, kind, parent in found:
+            if node not in seen:
+                seen.add(node)
+                met.append((node, distance, parent, kind))
+        return range(begin, len(met))
+
+    def closure(self) -> Closure:
+        columns = np.array(self._met, np.int32).reshape(-1, 4).T
+        node, distance, parent, kind = columns
+        return Closure(node, distance, parent, kind.astype(np.uint8), cut=False)
 
 
 _Front = tuple[Array, Array]

@@ -39,6 +39,8 @@ def chosen(request: Request[Any, Any, Any], asked: str | None, offered: Sequence
     """What the caller wants: `format` beats the Accept header; JSON where neither names something we have."""
     if asked is not None:
         return asked
+    if "accept" not in request.headers:
+        return "json"
     match = request.accept.best_match([MEDIA[name] for name in offered])
     return next((name for name in offered if MEDIA[name] == match), "json")
 

@@ -1,14 +1,19 @@
 """Who breaks, who is merely affected, in which order: on graphs small enough to see."""
 
+import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from federation.graph import rows
 from federation.graph.blast import Fate, blast, fate_of, spans_to_fates
 from federation.graph.snapshot import Reader, Snapshot
+from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage
-from tests.federation.graph.worlds import arrays
+from tests.federation.graph.worlds import World, arrays, store, worlds
 
 NEEDS = int(EdgeKind.DEPENDS_ON)
 ENCODER, CHAMPION, PINNED, FOLLOWER, TUNED, SEARCH = range(6)
@@ -74,3 +79,25 @@ def test_nothing_is_met_behind_a_hidden_registry(tmp_path: Path) -> None:
     assert blast(graph(tmp_path), [ENCODER], GONE, hidden_first).counts.affected == 0
     hidden_third = np.array([True, True, True, False])
     assert blast(graph(tmp_path), [ENCODER], GONE, hidden_third).nodes.tolist() == [PINNED, FOLLOWER, TUNED]
+
+
+fate = st.builds(Fate, st.booleans(), st.just(""))
+
+
+@settings(max_examples=60)
+@given(worlds(), st.none() | st.frozensets(st.integers(1, 3)), st.data())
+def test_many_are_counted_and_ordered_as_few_are(
+    world: World, view: frozenset[int] | None, data: st.DataObject
+) -> None:
+    node = st.integers(0, len(world.kinds) - 1)
+    start = data.draw(st.lists(node, min_size=1, max_size=3))
+    fates = {one: [data.draw(fate)] for one in data.draw(st.sets(node, max_size=3))}
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = store(world, Path(folder))
+        visible = visibility(view, snapshot)
+        few = blast(snapshot, start, fates, visible)
+        with patch("federation.graph.walk.FEW", -1), patch("federation.graph.blast.FEW", -1):
+            many = blast(snapshot, start, fates, visible)
+    assert (few.items.tolist(), few.breaks.tolist()) == (many.items.tolist(), many.breaks.tolist())
+    assert (few.counts, few.served) == (many.counts, many.served)
+    assert {one: list(hit) for one, hit in few.hits.items()} == many.hits

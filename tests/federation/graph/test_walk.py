@@ -3,15 +3,17 @@
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.graph import rows
 from federation.graph.snapshot import Reader, Snapshot
-from federation.graph.walk import Closure, closure, visibility
-from federation.graph.words import CONNECTORS
+from federation.graph.walk import FEW, Closure, LargeError, closure, visibility
+from federation.graph.words import CONNECTORS, EdgeKind, NodeKind
 from tests.federation.graph.worlds import World, arrays, columns, distances, store, worlds
 
 views = st.none() | st.frozensets(st.integers(1, 3))
@@ -74,6 +76,35 @@ def test_every_path_is_made_of_real_edges_and_as_long_as_it_says(
         assert path[0] == start
         assert set(pairwise(path)) <= real
         assert sum(stop(world, node) for node in path[1:]) == found.distance[index]
+
+
+@settings(max_examples=60)
+@given(worlds(), views, st.booleans(), st.none() | st.integers(0, 4), st.data())
+def test_many_are_walked_as_few_are(
+    world: World, view: frozenset[int] | None, down: bool, depth: int | None, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(world.kinds) - 1))
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = store(world, Path(folder))
+        few = walk(snapshot, start, down=down, view=view, depth=depth)
+        with patch("federation.graph.walk.FEW", -1):
+            many = walk(snapshot, start, down=down, view=view, depth=depth)
+    for name in ("node", "distance", "parent", "kind"):
+        one, other = getattr(few, name), getattr(many, name)
+        assert (one.tolist(), one.dtype) == (other.tolist(), other.dtype)
+    assert few.cut == many.cut
+
+
+def test_a_large_walk_is_refused_where_only_a_small_one_is_wanted(tmp_path: Path) -> None:
+    nodes = {name: np.zeros(FEW + 2, np.int64) for name in rows.NODE_COLUMNS}
+    nodes["kind"] += NodeKind.VERSION
+    needs = np.full(FEW, int(EdgeKind.DEPENDS_ON))
+    rows.write(tmp_path, 1, nodes, (np.arange(1, FEW + 1), np.zeros(FEW, np.int64), needs))
+    snapshot, hub = Reader(tmp_path).snapshot(), np.array([0])
+    with pytest.raises(LargeError):
+        closure(snapshot, hub, snapshot.down, None, large=False)
+    assert len(closure(snapshot, hub, snapshot.down, None).node) == FEW + 1
+    assert closure(snapshot, np.array([1]), snapshot.down, None, large=False).node.tolist() == [1]
 
 
 @settings(max_examples=40)

@@ -54,6 +54,17 @@ def test_an_impact_has_every_field_of_the_contract(gateway: Gateway) -> None:
     ]
 
 
+def test_a_large_impact_is_answered_as_a_small_one_is(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ask(gateway, f"{ENCODER}?action=archive")
+    monkeypatch.setattr("federation.graph.walk.FEW", -1)
+    monkeypatch.setattr("federation.graph.blast.FEW", -1)
+    large = ask(gateway, f"{ENCODER}?action=archive")
+    assert large.content == small.content
+    assert large.headers["vary"] == small.headers["vary"] == "Accept"
+
+
 def test_a_page_ends_in_a_cursor_and_the_counts_stay_exact(gateway: Gateway) -> None:
     first = ask(gateway, f"{ENCODER}?action=archive&limit=2").json()
     second = ask(gateway, f"{ENCODER}?action=archive&limit=2&cursor={first['next_cursor']}").json()
