@@ -1,8 +1,10 @@
 """What is asked of search and what it answers: the JSON of `GET /search`, `GET /suggest`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 Group: TypeAlias = Literal["model", "version"]
 DEFAULT_LIMIT = 20
@@ -33,8 +35,7 @@ class SearchRequest:
     explain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Highlight:
+class Highlight(msgspec.Struct, frozen=True):
     """A text in which words were found, and where: (start, end) in characters."""
 
     field: str
@@ -42,10 +43,8 @@ class Highlight:
     ranges: tuple[tuple[int, int], ...]
 
 
-@dataclass(slots=True, kw_only=True)
-class Hit:
-    """One version, or with `group` "model" the best version of a model and how many `others` match besides. Not
-    frozen only because making a frozen value of so many fields takes several times as long.
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """One version, or with `group` "model" the best version of a model and how many `others` match besides.
 
     `score` is between 0 and 1, `explanation` only there when asked for. Times are ISO 8601.
     """
@@ -70,24 +69,21 @@ class Hit:
     explanation: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FacetValue:
+class FacetValue(msgspec.Struct, frozen=True):
     """How many versions of the whole result have this value."""
 
     value: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
+class Correction(msgspec.Struct, frozen=True):
     """A word that found little, and what was searched besides: "showing results for …"."""
 
     word: str
     instead: str
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(msgspec.Struct, frozen=True):
     """A registry the answer covers: its state and its last successful sync, ISO 8601."""
 
     name: str
@@ -95,8 +91,7 @@ class Freshness:
     synced_at: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchAnswer:
+class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`total` counts versions (and models without any), `models` models; both are exact. `partial` says that a
     registry could not be read whole, or that the index has yet to take in what was read."""
 
@@ -104,7 +99,7 @@ class SearchAnswer:
     total: int = 0
     models: int = 0
     hits: tuple[Hit, ...] = ()
-    facets: Mapping[str, tuple[FacetValue, ...]] = field(default_factory=dict)
+    facets: Mapping[str, tuple[FacetValue, ...]] = {}
     corrections: tuple[Correction, ...] = ()
     next_cursor: str | None = None
     partial: bool = False

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import tantivy
@@ -291,11 +291,34 @@ def _stored(document: Document, reference: str) -> bytes:
         return json.dumps(stored, default=str).encode("ascii")
 
 
-def read_stored(engine: tantivy.Document) -> dict[str, Any]:
+class Stored(msgspec.Struct, frozen=True):
+    """What a hit shows of a document."""
+
+    ref: str
+    registry: str
+    model: str
+    version: str | None
+    title: str
+    team: str
+    stage: str
+    aliases: tuple[str, ...]
+    framework: str
+    owner: str
+    license: str
+    type: str
+    created: str | None
+    updated: str | None
+    description: str
+    tags: dict[str, str]
+
+
+_stored_decoder = msgspec.json.Decoder(Stored)
+
+
+def read_stored(engine: tantivy.Document) -> Stored:
     """What a hit shows, as `_stored` wrote it."""
     raw = bytes(engine["stored"][0])
     try:
-        found: dict[str, Any] = msgspec.json.decode(raw)
+        return _stored_decoder.decode(raw)
     except msgspec.DecodeError:  # half a surrogate pair
-        found = json.loads(raw)
-    return found
+        return msgspec.convert(json.loads(raw), Stored)

@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 from tantivy import DocAddress, FieldType, Query
 
 from federation.access import View
@@ -26,9 +27,10 @@ from federation.search.answer import (
 )
 from federation.search.clauses import Compiler, PlanNode, Slot
 from federation.search.cursor import Position
+from federation.search.encoding import Stored
 from federation.search.facets import Counts
 from federation.search.folder import Generation, IndexMissingError
-from federation.search.highlight import Marker, one_slip
+from federation.search.highlight import Marker, Text, one_slip, texts_of
 from federation.search.order import BROWSE, RANK, Key, Leg, Legs, Reader, Row
 from federation.search.suggest import Vocabulary, suggest
 from federation.search.synonyms import Synonyms
@@ -45,6 +47,8 @@ MOST_VIEWS = 64
 """Of so many views it is kept what an answer says of their registries."""
 KEPT, MOST_REMEMBERED = 256, 50
 """So many answers are remembered in each process, of those with at most so many hits."""
+MOST_SHOWN = 1_000
+"""Of so many hits it is kept what they show."""
 FEW_REGISTRIES = 64
 """Up to so many are looked for one by one, which is faster than the set of them."""
 UNREADABLE = frozenset({"partial", "failing", "never"})
@@ -64,14 +68,17 @@ class _Covered:
 
     states: Sequence[RegistryState]
     freshness: tuple[Freshness, ...]
+    json: msgspec.Raw
     stale: frozenset[int]
     unread: bool
 
     @classmethod
     def of(cls, states: Sequence[RegistryState]) -> "_Covered":
+        freshness = tuple([one.freshness for one in states])
         return cls(
             states,
-            tuple([one.freshness for one in states]),
+            freshness,
+            msgspec.Raw(msgspec.json.encode(freshness)),
             frozenset([one.id for one in states if one.freshness.state == "stale"]),
             any(one.freshness.state in UNREADABLE for one in states),
         )
@@ -86,6 +93,8 @@ class _State:
     registries: facets.Registries
     registry_ids: frozenset[int]
     commit: tuple[str, int, int, int]
+    _shown: dict[int, tuple[Stored, tuple[Text, ...]]] = field(default_factory=dict)
+    """What was shown lately, by tie: what stands first in one answer often stands in others."""
 
     @classmethod
     def of(cls, generation: Generation, known: "_State | None") -> "_State":
@@ -97,6 +106,17 @@ class _State:
             return known
         held = schema.registries(searcher)
         return cls(Reader(generation.index, searcher), position, held, frozenset(held), commit)
+
+    def shown(self, row: Row, address: DocAddress) -> tuple[Stored, tuple[Text, ...]]:
+        """What a hit shows."""
+        tie = int(row.values[-1])
+        found = self._shown.get(tie)
+        if found is None:
+            stored = encoding.read_stored(self.reader.searcher.doc(address))
+            if len(self._shown) >= MOST_SHOWN:
+                self._shown.clear()
+            found = self._shown[tie] = stored, texts_of(stored)
+        return found
 
     def find(self, view: View, request: SearchRequest, stale: frozenset[int], synonyms: Synonyms) -> "_Found":
         """What a request finds. Errors: as `Search.query`, and `IndexMissingError`."""
@@ -176,6 +196,16 @@ class Search:
         index the
         answer is empty and `partial`.
         """
+        return self._query(self._covers(view), view, request)
+
+    def query_json(self, view: View, request: SearchRequest) -> bytes:
+        """What `query` answers, as JSON: what it says of the registries is encoded when that changes, not at every
+        search. Errors: as `query`."""
+        covered = self._covers(view)
+        answer = self._query(covered, view, request)
+        return msgspec.json.encode(msgspec.structs.replace(answer, registries=covered.json))
+
+    def _query(self, covered: _Covered, view: View, request: SearchRequest) -> SearchAnswer:
         language.parse(request.q)
         if not 1 <= request.limit <= MAX_LIMIT:
             raise SearchError("limit", f"limit is a number from 1 to {MAX_LIMIT}.")
@@ -183,7 +213,6 @@ class Search:
             raise SearchError("group", f"Hits are grouped by model or version, not by {request.group}.")
         facets.columns(request.facets)
         read_sort(request.sort)
-        covered = self._covers(view)
         served = self._served
         if served is None:
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
@@ -434,30 +463,23 @@ class _Run:
         marker: Marker,
         others: Mapping[int, int],
     ) -> Hit:
-        stored = encoding.read_stored(self.state.reader.searcher.doc(address))
+        stored, texts = self.state.shown(row, address)
         prior = ranking.prior_of_rank(int(row.values[-2]))
-        found = marker.highlights(stored)
+        found = marker.highlights(texts)
         explanation = None
         if self.request.explain:
             explanation = {
-                "matched": leg.why, "weight": leg.weight, "prior": prior, "stage": stored["stage"],
-                "updated": stored["updated"], "words": [slot.word for slot in slots],
+                "matched": leg.why, "weight": leg.weight, "prior": prior, "stage": stored.stage,
+                "updated": stored.updated, "words": [slot.word for slot in slots],
                 "fields": [highlight.field for highlight in found],
             }  # fmt: skip
         return Hit(
-            **{name: stored[name] for name in _COPIED},
-            aliases=tuple(stored["aliases"]),
-            score=round(leg.weight * prior, 6),
-            others=max(others.get(row.model, 1) - 1, 0),
-            highlights=found,
-            explanation=explanation,
-        )
-
-
-_COPIED = (
-    "ref", "registry", "model", "version", "title", "team", "stage", "framework", "owner", "license", "type",
-    "created", "updated",
-)  # fmt: skip
+            ref=stored.ref, registry=stored.registry, model=stored.model, version=stored.version, title=stored.title,
+            stage=stored.stage, team=stored.team, aliases=stored.aliases, framework=stored.framework,
+            owner=stored.owner, license=stored.license, type=stored.type, created=stored.created,
+            updated=stored.updated, score=round(leg.weight * prior, 6),
+            others=max(others.get(row.model, 1) - 1, 0), highlights=found, explanation=explanation,
+        )  # fmt: skip
 
 
 def visible(query: Query, view: View, present: frozenset[int]) -> Query:

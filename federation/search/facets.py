@@ -1,6 +1,5 @@
 """Totals and counts over a whole result, exact, in one pass of the engine."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,16 +69,18 @@ def _facet(answer: Mapping[str, Any], name: str, registries: Registries) -> tupl
     if name not in OF_REGISTRY:
         buckets = answer[f"facet {name}"]["buckets"]
         return _values({str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets})
-    index, counts = OF_REGISTRY.index(name), Counter[str]()
+    index = OF_REGISTRY.index(name)
+    counts: dict[str, int] = {}
     for bucket in answer["registries"]["buckets"]:
-        counts[registries[int(bucket["key"])][index]] += int(bucket["doc_count"])
+        value = registries[bucket["key"]][index]
+        counts[value] = counts.get(value, 0) + bucket["doc_count"]
     counts.pop("", None)
     return _values(counts)
 
 
 def _values(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
-    ordered = sorted(counts.items(), key=lambda value: (-value[1], value[0]))
-    return tuple([FacetValue(value, count) for value, count in ordered[:MAX_VALUES]])
+    ordered = sorted([(-count, value) for value, count in counts.items()])
+    return tuple([FacetValue(value, -count) for count, value in ordered[:MAX_VALUES]])
 
 
 def _distinct(searcher: Searcher, query: Query, total: int) -> int:

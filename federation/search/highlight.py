@@ -1,15 +1,32 @@
 """Where in a hit's texts the words of the query stand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 from federation.search.answer import Highlight
 from federation.search.clauses import Slot
+from federation.search.encoding import Stored
 from federation.search.words import fold, parts, spans
 
 MAX_TEXT = 160
+
+
+class Text(NamedTuple):
+    """A text of a hit in which words may stand, as it is and folded."""
+
+    field: str
+    text: str
+    folded: str
+
+
+def texts_of(stored: Stored) -> tuple[Text, ...]:
+    """The texts of a hit that are not empty: its name and title, tags, the description."""
+    texts = [("model", stored.model), ("title", stored.title)]
+    texts += [(f"tag.{key}", value) for key, value in sorted(stored.tags.items())]
+    texts.append(("description", stored.description))
+    return tuple([Text(field, text, fold(text)) for field, text in texts if text])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +45,28 @@ class Marker:
         fuzzy = frozenset(slot.word for slot in known if slot.corrected)
         return cls(words, tuple(slot.word for slot in known if slot.open), fuzzy)
 
-    def highlights(self, stored: Mapping[str, Any]) -> tuple[Highlight, ...]:
-        """The texts of a hit in which a word was found: its name and title, tags, the description."""
-        texts = [("model", stored["model"]), ("title", stored["title"])]
-        texts += [(f"tag.{key}", value) for key, value in sorted(stored["tags"].items())]
-        texts.append(("description", stored["description"]))
+    def highlights(self, texts: Iterable[Text]) -> tuple[Highlight, ...]:
+        """Those of a hit's texts in which a word was found."""
         found: list[Highlight] = []
-        for field, text in texts:
-            folded = fold(text)
-            if text and self._may_stand_in(folded):
-                highlight = self._highlight(field, text, folded)
-                found += [highlight] if highlight.ranges else []
+        for field, text, folded in texts:
+            if self.fuzzy or self._may_stand_in(folded):
+                ranges = self._ranges(text, folded)
+                if ranges:
+                    ranges = _merged(ranges) if len(ranges) > 1 else ranges
+                    found.append(_clip(Highlight(field, text, tuple(ranges))))
         return tuple(found)
 
     def _may_stand_in(self, folded: str) -> bool:
-        if self.fuzzy:
-            return True
         for word in self.words:  # noqa: SIM110  asked of every text of every hit: a generator costs more than it saves
             if word in folded:
                 return True
         return False
 
-    def _highlight(self, field: str, text: str, folded: str) -> Highlight:
+    def _ranges(self, text: str, folded: str) -> list[tuple[int, int]]:
         ranges: list[tuple[int, int]] = []
+        plain = text.isascii()
         for start, end, written in spans(text):
-            word = folded[start:end] if text.isascii() else fold(written)
+            word = folded[start:end] if plain else fold(written)
             if (
                 word in self.words
                 or (self.beginnings and word.startswith(self.beginnings))
@@ -60,11 +74,13 @@ class Marker:
             ):
                 ranges.append((start, end))
                 continue
+            if not self._may_stand_in(word):
+                continue
             for piece in parts(written):
                 at = word.find(piece)
                 if piece in self.words and at >= 0 and len(word) == len(written):
                     ranges.append((start + at, start + at + len(piece)))
-        return _clip(Highlight(field, text, tuple(_merged(ranges))))
+        return ranges
 
 
 def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

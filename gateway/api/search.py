@@ -3,7 +3,7 @@
 from typing import Annotated, Any, cast
 
 import msgspec
-from litestar import get
+from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, Parameter
 
@@ -34,7 +34,7 @@ def search(
     facets: FromQuery[str] = "",
     group: FromQuery[str] = "model",
     explain: FromQuery[bool] = False,
-) -> SearchAnswer:
+) -> Response[SearchAnswer]:
     """Every version the query matches, best first; one hit per model unless `group=version`."""
     request = SearchRequest(
         q=q,
@@ -45,7 +45,8 @@ def search(
         group=cast("Group", group),
         explain=explain,
     )
-    return waypost.search.query(view, request)
+    found: Any = waypost.search.query_json(view, request)
+    return Response(found, media_type=MediaType.JSON)
 
 
 @get("/suggest", opt=READ, sync_to_thread=True)

@@ -49,11 +49,11 @@ def test_any_text_and_any_number_stands_in_the_index_as_it_is_said(versions: lis
     index.reload()
     searcher = index.searcher()
     hits = searcher.search(tantivy.Query.all_query(), limit=10, order_by_field="tie").hits
-    stored = {one["ref"]: one for one in (read_stored(searcher.doc(address)) for _, address in hits)}
+    stored = {one.ref: one for one in (read_stored(searcher.doc(address)) for _, address in hits)}
     assert len(stored) == len(documents)
     for one in documents:
         shown = stored[f"fraud/a-Model/x2:{one.version}"]
-        assert (shown["title"], shown["owner"], shown["tags"]) == (one.title, one.owner, dict(one.tags))
+        assert (shown.title, shown.owner, shown.tags) == (one.title, one.owner, dict(one.tags))
     assert sum(json.loads(text)[MODEL_SUM] for text in texts) == LEAD
 
 

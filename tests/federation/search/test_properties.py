@@ -5,10 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,7 +104,7 @@ def removed(folder: Path) -> bool:
 
 
 def text_of(answer: SearchAnswer) -> str:
-    return json.dumps(asdict(answer), sort_keys=True)
+    return json.dumps(msgspec.to_builtins(answer), sort_keys=True)
 
 
 def all_pages(search: Search, view: View, request: SearchRequest) -> list[str]:
