@@ -70,10 +70,14 @@ def _facet(answer: Mapping[str, Any], name: str, registries: Registries) -> tupl
         buckets = answer[f"facet {name}"]["buckets"]
         return _values({str(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets})
     index = OF_REGISTRY.index(name)
-    counts: dict[str, int] = {}
-    for bucket in answer["registries"]["buckets"]:
-        value = registries[bucket["key"]][index]
-        counts[value] = counts.get(value, 0) + bucket["doc_count"]
+    counted = [
+        (registries[bucket["key"]][index], bucket["doc_count"]) for bucket in answer["registries"]["buckets"]
+    ]
+    counts = dict(counted)
+    if len(counts) < len(counted):
+        counts = dict.fromkeys(counts, 0)
+        for value, count in counted:
+            counts[value] += count
     counts.pop("", None)
     return _values(counts)
 

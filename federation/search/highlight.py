@@ -62,6 +62,12 @@ class Marker:
                 return True
         return False
 
+    def _is_slip(self, word: str) -> bool:
+        for typed in self.fuzzy:  # noqa: SIM110  as above
+            if -2 < len(word) - len(typed) < 2 and one_slip(word, typed):
+                return True
+        return False
+
     def _ranges(self, text: str, folded: str) -> list[tuple[int, int]]:
         ranges: list[tuple[int, int]] = []
         plain = text.isascii()
@@ -70,7 +76,7 @@ class Marker:
             if (
                 word in self.words
                 or (self.beginnings and word.startswith(self.beginnings))
-                or (self.fuzzy and any(one_slip(word, typed) for typed in self.fuzzy))
+                or (self.fuzzy and self._is_slip(word))
             ):
                 ranges.append((start, end))
                 continue
