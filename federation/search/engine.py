@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import get_args
 
@@ -32,6 +31,7 @@ from federation.search.facets import Counts
 from federation.search.folder import Generation, IndexMissingError
 from federation.search.highlight import Marker, Text, one_slip, texts_of
 from federation.search.order import BROWSE, RANK, Key, Leg, Legs, Reader, Row
+from federation.search.sorting import Sort, fingerprint, read_sort
 from federation.search.suggest import Vocabulary, suggest
 from federation.search.synonyms import Synonyms
 from federation.search.words import fold, parts, spans
@@ -251,42 +251,6 @@ class Search:
                 return suggest(vocabulary, text[-MAX_SUGGEST:])
         except IndexMissingError:
             return []
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """`field` is relevance, updated, created, name or metric, then with its `metric` name."""
-
-    field: str
-    descending: bool
-    metric: str = ""
-
-
-_DESCENDING = {"relevance": True, "updated": True, "created": True, "metric": True, "name": False}
-
-
-def read_sort(text: str) -> Sort:
-    """`updated`, `-updated`, `updated:asc`, `metric.NAME:desc`. Errors: `SearchError`."""
-    name = text.removeprefix("-")
-    given: bool | None = True if name != text else None
-    for ending, value in ((":asc", False), (":desc", True)):
-        if name.endswith(ending):
-            name, given = name.removesuffix(ending), value
-    field, _, metric = name.partition(".")
-    if (
-        field not in _DESCENDING
-        or (field == "metric") != bool(metric)
-        or (field == "relevance" and given is False)
-    ):
-        message = f"Nothing is sorted by {text}: use relevance, updated, created, name or metric.NAME."
-        raise SearchError("sort", f"{message} Add :asc or :desc for the direction.")
-    return Sort(field, _DESCENDING[field] if given is None else given, metric)
-
-
-def fingerprint(request: SearchRequest) -> str:
-    """What a cursor belongs to: the query, its order and its grouping."""
-    text = "\x00".join((request.q, request.sort, request.group)).encode("utf-8", "surrogatepass")
-    return blake2b(text, digest_size=6).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from federation.access import EVERYTHING, NOTHING, View
 from federation.search import cursor, order
 from federation.search.answer import Group, SearchError, SearchRequest
 from federation.search.cursor import Position
-from federation.search.engine import Search, fingerprint
+from federation.search.engine import Search
 from federation.search.follower import Follower
+from federation.search.sorting import fingerprint
 from federation.search.synonyms import Synonyms
 from tests.federation.search.world import World, document
 
