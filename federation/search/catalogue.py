@@ -27,6 +27,7 @@ from federation.search.follower import Affected
 AT_ONCE = 500
 """Ids in one query."""
 FRESH_SECONDS = 1.0
+NO_LINEAGE = Lineage()
 
 _registry, _model, _version = tables.registry.c, tables.model.c, tables.version.c
 _LIVING = (
@@ -147,7 +148,7 @@ def _flags(
     held = {
         "versions": True, "schema": bool(record.schema or row.schema_body), "metrics": bool(record.metrics),
         "params": bool(record.params), "tags": bool(record.tags or model.tags), "aliases": bool(aliases),
-        "lineage": record.lineage != Lineage(), "description": bool(record.description or model.description),
+        "lineage": record.lineage != NO_LINEAGE, "description": bool(record.description or model.description),
         "dependencies": bool(needs),
     }  # fmt: skip
     return frozenset(name for name, present in held.items() if present)
@@ -162,8 +163,9 @@ def _needs(record: VersionRecord, row: Any, said: Declared, model: str) -> tuple
 
 
 def _claims(record: VersionRecord, row: Any) -> list[Claim]:
-    if "depends_on" not in record.tags and record.lineage == Lineage():
-        return []
+    lineage = record.lineage
+    if "depends_on" not in record.tags and not lineage.dependencies and not lineage.parents:
+        return []  # what else a record says is no reference
     stated = claims(record, row.registry, row.registry_id)
     return [claim for claim in stated if isinstance(claim.target, Reference)]
 

@@ -1,12 +1,12 @@
 """What the index holds of one version, or of a model that has none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 
-@dataclass(frozen=True, kw_only=True)
-class Document:
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     """One version (`version_id` and `version` set) or a model without versions (both None).
 
     Ids are the catalogue's surrogates. `stage` is one of none, staging, production and archived. `depends_on`
@@ -28,9 +28,9 @@ class Document:
     license: str = ""
     description: str = ""
     aliases: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = {}
+    metrics: Mapping[str, float] = {}
+    params: Mapping[str, str] = {}
     depends_on: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
     created: datetime | None = None
