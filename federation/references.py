@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote, unquote
 
 STAGES: Final = ("none", "staging", "production", "archived")
@@ -22,6 +22,10 @@ STAGES: Final = ("none", "staging", "production", "archived")
 
 NAME_LIMIT: Final = 1000
 """Longest model name, version or alias, in characters before encoding."""
+ENCODED_LIMITS: Final = {"model name": 1500, "version": 1000, "alias": 1000}
+"""And in bytes after it, so that a whole reference can be indexed: PostgreSQL takes 2,704 bytes."""
+_GROWTH = 12
+"""Bytes that a character becomes at most: four, percent-encoded."""
 
 _REGISTRY = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _REGISTRY_RULE = "a registry name (1 to 63 of a-z, 0-9, '-', '_', '.', the first a letter or digit)"
@@ -36,6 +40,7 @@ _NOT_CANONICAL: Final = (
     (re.compile(r"\A/|//|/\Z"), "a leading, trailing or doubled '/' written as %2F"),
     (re.compile(r"(?:\A|(?<=/))\.{1,2}(?=/|\Z)"), "'.' or '..' between slashes written as %2E"),
 )
+_WITH_ARTICLE: Final = {"model name": "a model name", "version": "a version", "alias": "an alias"}
 _SEPARATORS = re.compile(r"[,\s]+")
 _LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 
@@ -68,15 +73,15 @@ class Reference:
     def __post_init__(self) -> None:
         if not is_registry_name(self.registry):
             raise ReferenceSyntaxError(self.registry, 0, _REGISTRY_RULE)
-        _check_part("model name", self.model)
+        check_part("model name", self.model)
         if self.version is self.alias is self.stage is None:
             return
         if sum(part is not None for part in (self.version, self.alias, self.stage)) > 1:
             raise ReferenceSyntaxError(self.model, 0, "only one of version, alias and stage")
         if self.version is not None:
-            _check_part("version", self.version)
+            check_part("version", self.version)
         elif self.alias is not None:
-            _check_part("alias", self.alias)
+            check_part("alias", self.alias)
         elif self.stage not in STAGES:
             raise ReferenceSyntaxError(self.stage or "", 0, _one_of_the_stages())
 
@@ -143,12 +148,17 @@ def decode_part(encoded: str) -> str:
     return unquote(encoded)
 
 
-def _check_part(what: str, part: str) -> None:
+def check_part(what: Literal["model name", "version", "alias"], part: str) -> None:
+    """Refuse, with ReferenceSyntaxError, what no reference can hold."""
     if not part or len(part) > NAME_LIMIT:
         position = min(len(part), NAME_LIMIT)
-        raise ReferenceSyntaxError(part, position, f"a {what} of 1 to {NAME_LIMIT} characters")
+        raise ReferenceSyntaxError(part, position, f"{_WITH_ARTICLE[what]} of 1 to {NAME_LIMIT} characters")
     if not part.isascii() and (lone := _SURROGATE.search(part)):
-        raise ReferenceSyntaxError(part, lone.start(), f"a {what} without lone surrogates")
+        raise ReferenceSyntaxError(part, lone.start(), f"{_WITH_ARTICLE[what]} without lone surrogates")
+    most = ENCODED_LIMITS[what]
+    if len(part) * _GROWTH > most and (size := len(_encode(part).encode())) > most:
+        expected = f"{_WITH_ARTICLE[what]} of at most {most} bytes once encoded, not {size}"
+        raise ReferenceSyntaxError(part, 0, expected)
 
 
 def _one_of_the_stages() -> str:

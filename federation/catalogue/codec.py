@@ -13,11 +13,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from adapters import BadRecordError, EndpointRecord, Kind, ModelRecord, Record, Schema, VersionRecord
-from federation.references import NAME_LIMIT
+from federation.references import check_part
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
 BODY_LIMIT = 4 * 1024 * 1024
 """Largest record that is taken, in bytes of JSON."""
+KEY_LIMIT = 2000
+"""Longest native id and longest person, in bytes. PostgreSQL indexes no row of more than 2,704 bytes."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
@@ -55,8 +57,8 @@ def encode(record: R) -> Encoded[R]:
         AttributeError,
         RecursionError,
     ) as error:
-        native = str(getattr(getattr(record, "key", None), "native_id", "?"))[:200]
-        raise BadRecordError(f"record {native!a} cannot be read: {error}", native=native) from None
+        native = str(getattr(getattr(record, "key", None), "native_id", "?"))
+        raise BadRecordError(f"record {native[:200]!a} cannot be read: {error}", native=native) from None
     return Encoded(checked, data.decode(), hashlib.sha256(data).digest())
 
 
@@ -156,13 +158,42 @@ def _check(record: Record, size: int) -> None:
         raise ValueError(f"its key says {record.key.kind}")
     if size > BODY_LIMIT:
         raise ValueError(f"it has {size} bytes, more than {BODY_LIMIT}")
-    name = record.version if isinstance(record, VersionRecord) else record.name
-    if not name:
-        raise ValueError("its name is missing")
-    if len(name) > NAME_LIMIT:
-        raise ValueError(f"its name has {len(name)} characters, more than {NAME_LIMIT}")
-    if not record.key.native_id or "\0" in record.key.native_id:
-        raise ValueError("its native id is empty or holds U+0000")
+    _check_key("native id", record.key.native_id)
+    match record:
+        case ModelRecord():
+            check_part("model name", record.name)
+            for alias in record.aliases:
+                check_part("alias", alias)
+        case VersionRecord():
+            check_part("version", record.version)
+            _check_key("model's native id", record.model.native_id)
+            _check_length("creator", record.creator or "", KEY_LIMIT)
+        case EndpointRecord():
+            if not record.name:
+                raise ValueError("its name is missing")
+            for share in record.traffic:
+                _check_key("version's native id", share.version.native_id)
+    _check_length("owner", getattr(record, "owner", None) or "", KEY_LIMIT)
     for time in (record.created_at, record.updated_at):
         if time is not None and time.tzinfo is None:
             raise ValueError("it has a time without a zone")
+
+
+def is_native_id(text: str) -> bool:
+    """Whether a record can have this native id."""
+    try:
+        _check_key("native id", text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_key(what: str, native_id: str) -> None:
+    if not native_id or "\0" in native_id:
+        raise ValueError(f"its {what} is empty or holds U+0000")
+    _check_length(what, native_id, KEY_LIMIT)
+
+
+def _check_length(what: str, text: str, most: int) -> None:
+    if len(text) * 4 > most and (size := len(text.encode())) > most:
+        raise ValueError(f"its {what} has {size} bytes, more than {most}")

@@ -106,7 +106,8 @@ class News:
                 }
             )
             details = {"key": after.key.native_id, "fields": list(found)}
-            self.tell(kind, existing.id, CHANGED[kind], ref, details, fields=found, withheld=withheld)
+            fields = {name.partition(".")[0] for name in found}
+            self.tell(kind, existing.id, CHANGED[kind], ref, details, fields=fields, withheld=withheld)
 
     def tell(
         self,

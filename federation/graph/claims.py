@@ -14,6 +14,9 @@ EMPTY_DIGESTS = (
 )
 """SHA-256 and MD5 of nothing: sharing an empty file ties nobody together."""
 NAME_LIMIT = 1000
+"""Longest name of a thing, in characters."""
+BYTES_LIMIT = 2000
+"""And in bytes: PostgreSQL indexes no row of more than 2,704."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,16 @@ def _things(record: VersionRecord, registry_id: int) -> Iterator[Claim]:
     lineage = record.lineage
     for dataset in lineage.datasets:
         name = f"{dataset.name}#{dataset.digest}" if dataset.digest else dataset.name
-        yield Claim(EdgeKind.TRAINED_ON, Thing(NodeKind.DATASET, 0, name[:NAME_LIMIT]), "backend")
+        yield Claim(EdgeKind.TRAINED_ON, Thing(NodeKind.DATASET, 0, _cut(name)), "backend")
     if lineage.run_id:
-        yield Claim(
-            EdgeKind.PRODUCED_BY, Thing(NodeKind.RUN, registry_id, lineage.run_id[:NAME_LIMIT]), "backend"
-        )
+        yield Claim(EdgeKind.PRODUCED_BY, Thing(NodeKind.RUN, registry_id, _cut(lineage.run_id)), "backend")
     if lineage.commit:
-        yield Claim(
-            EdgeKind.PRODUCED_BY, Thing(NodeKind.COMMIT, 0, lineage.commit[:NAME_LIMIT].lower()), "backend"
-        )
-    digest = (record.artifact_digest or "").lower()[:NAME_LIMIT]
+        yield Claim(EdgeKind.PRODUCED_BY, Thing(NodeKind.COMMIT, 0, _cut(lineage.commit.lower())), "backend")
+    digest = _cut((record.artifact_digest or "").lower())
     if digest and not digest.endswith(EMPTY_DIGESTS):
         yield Claim(EdgeKind.SAME_ARTIFACT, Thing(NodeKind.DIGEST, 0, digest), "inferred")
+
+
+def _cut(name: str) -> str:
+    cut = name[:NAME_LIMIT]
+    return cut.encode()[:BYTES_LIMIT].decode(errors="ignore") if len(cut) * 4 > BYTES_LIMIT else cut

@@ -1,5 +1,6 @@
 """Quarantine: records that could not be understood, kept by name and reason until they can be read again."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -7,9 +8,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from adapters import BadRecordError
 from federation import tables
+from federation.catalogue import codec
 from federation.catalogue.writer import Writer
 from federation.database import now
 from federation.journal.entry import Action, Entry
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def waiting(connection: Connection, registry_id: int) -> dict[str, datetime]:
@@ -29,8 +33,7 @@ def keep(writer: Writer, bad: Sequence[BadRecordError], good: Sequence[str]) -> 
     if released:
         connection.execute(delete(tables.quarantine).where(mine, held.native.in_(released)))
     new = 0
-    for error in {error.native: error for error in bad}.values():
-        native = error.native.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    for native, error in {_kept(error.native): error for error in bad}.items():
         if native in known:
             connection.execute(
                 update(tables.quarantine)
@@ -45,6 +48,14 @@ def keep(writer: Writer, bad: Sequence[BadRecordError], good: Sequence[str]) -> 
     for native in released:
         _tell(writer, Action.RECORD_RELEASED, native)
     return new
+
+
+def _kept(native: str) -> str:
+    """The native id as it is kept: whole where a record can have it."""
+    if codec.is_native_id(native):
+        return native
+    digest = hashlib.sha256(native.encode(errors="replace")).hexdigest()
+    return f"{native[:200].replace(chr(0), REPLACEMENT)} ({digest[:16]})"
 
 
 def _tell(writer: Writer, action: Action, native: str) -> None:

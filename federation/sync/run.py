@@ -302,7 +302,9 @@ def _scan(this: Run, *, resumed: bool) -> str | None:
             )
         tokens.add(page.next or "")
         _take(this, page, known)
-        this.listed += page.listed
+        this.listed += [
+            each for each in page.listed if each.of is None or codec.is_native_id(each.of.native_id)
+        ]
         if page.next is None:
             break
         if this.context.stopping():
@@ -368,7 +370,8 @@ def _sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], lis
     gone: list[Key] = []
     for record in page.records:
         if isinstance(record, Deleted):
-            gone.append(record.key)
+            if codec.is_native_id(record.key.native_id):
+                gone.append(record.key)
             continue
         try:
             encoded.append(codec.encode(record))

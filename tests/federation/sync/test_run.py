@@ -205,7 +205,7 @@ def test_a_model_leaves_quarantine_together_with_its_versions(world: World) -> N
 def test_what_incremental_scans_may_miss_is_dated_from_the_last_full_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MemoryAdapter, "quiet", frozenset({"aliases"}))
+    monkeypatch.setattr(MemoryAdapter, "quiet", frozenset({"aliases", "tags"}))
     monkeypatch.setattr(MemoryAdapter, "stage_rules", {"staging": ["stage:Staging"]})
     monkeypatch.setattr("federation.sync.run.is_full_due", lambda registry, at: registry.watermark is None)
     model = world.model("m", "1", aliases={"shadow": "1"})
@@ -215,12 +215,14 @@ def test_what_incremental_scans_may_miss_is_dated_from_the_last_full_one(
     world.sync()
     between = now()
     world.change(model, aliases={})
-    world.change(world.version("m", "1"), stage="None")
+    world.change(world.version("m", "1"), stage="None", tags={"team.env": "prod"})
     world.sync()
     told = {(span.kind, span.value): span for span in world.rows(tables.span)}
     assert told["alias", "shadow"].ended_after < before
     assert before > told["stage", "staging"].began_after
     assert between > told["stage", "staging"].ended_after > before
+    (tagged,) = [entry for entry in world.entries() if "tags.team.env" in entry.details.get("fields", ())]
+    assert tagged.not_before < before
     (removed,) = [entry for entry in world.entries() if entry.action == "alias.removed"]
     assert removed.not_before < before
 
