@@ -324,7 +324,7 @@ def _take(this: Run, page: Page, known: int) -> None:
     encoded, bad, gone = _sort_out(page)
     with reading(this.context.engine) as connection:
         waiting = quarantine.waiting(connection, this.registry.id)
-    back = [one for one in encoded if not waiting.keys().isdisjoint(_natives(one.record))]
+    back = [one for one in encoded if waiting and not waiting.keys().isdisjoint(_natives(one.record))]
     if back:
         rest = [one for one in encoded if waiting.keys().isdisjoint(_natives(one.record))]
         with this.chunk() as writer:
