@@ -86,7 +86,7 @@ class Graph:
         """What breaks and what is affected. `everything` needs the permission `impact.global`.
 
         Errors: `UnknownSubjectError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`, and
-        `LargeError` unless `large`: then it is a matter of less than a millisecond or an error.
+        `LargeError` unless `large`: then it is a matter of a few milliseconds or an error.
         """
         _check(depth, limit)
         with self._open() as (connection, snapshot):

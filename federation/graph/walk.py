@@ -20,6 +20,8 @@ from federation.graph.words import CONNECTORS, NodeKind
 
 FEW = 300
 """Edges to look along, node by node: about 0.1 ms."""
+MANY = 20_000
+"""Edges to look along where only what takes a few milliseconds is wanted."""
 _DIGEST = int(NodeKind.DIGEST)
 _PASSED = frozenset(map(int, CONNECTORS))
 _IS_CONNECTOR = np.zeros(256, bool)
@@ -48,7 +50,7 @@ class Closure:
 
 
 class LargeError(Exception):
-    """It takes more than was asked for: the walk looks along more than FEW edges."""
+    """It takes more than was asked for: the walk looks along too many edges."""
 
 
 def closure(
@@ -64,14 +66,14 @@ def closure(
     `snapshot.down` or `snapshot.up`.
 
     `visible` is a lookup by registry id (None: everything is); a node of a registry that is not is neither
-    met nor passed through. `depth` is the greatest distance wanted. Errors: `LargeError` unless `large`.
+    met nor passed through. `depth` is the greatest distance wanted. Errors: `LargeError` where it takes looking
+    along more than MANY edges, unless `large`.
     """
     try:
         return _walked(_FewWalk(snapshot, direction, visible), start, depth)
     except LargeError:
-        if not large:
-            raise
-        return _walked(_Walk(snapshot, direction, visible), start, depth)
+        most = None if large else MANY
+        return _walked(_Walk(snapshot, direction, visible, most), start, depth)
 
 
 class _Steps(Protocol):
@@ -176,9 +178,12 @@ _NOWHERE: _Front = (np.zeros(0, np.int32), np.zeros(0, np.int32))
 class _Walk:
     """Breadth first: `_stops` are the last layer, `_between` are connectors that have not been passed yet."""
 
-    def __init__(self, snapshot: Snapshot, direction: Direction, visible: Array | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, direction: Direction, visible: Array | None, most: int | None
+    ) -> None:
         self._direction = direction
         self._visible = visible
+        self._left = most
         self._kinds = snapshot.nodes["kind"]
         self._registry = snapshot.nodes["registry"]
         self._seen = np.zeros(len(self._kinds), bool)
@@ -214,6 +219,10 @@ class _Walk:
         self._stops = met[0] if len(met) == 1 else _join(met)
 
     def _unseen(self, front: _Front) -> tuple[Array, Array, Array]:
+        if self._left is not None:
+            self._left -= self._direction.degrees(front[0])
+            if self._left < 0:
+                raise LargeError
         found, kind, origin = self._direction.neighbours(front[0])
         wanted = ~self._seen[found]
         if self._visible is not None:

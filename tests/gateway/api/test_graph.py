@@ -58,8 +58,8 @@ def test_a_large_impact_is_answered_as_a_small_one_is(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = ask(gateway, f"{ENCODER}?action=archive")
-    monkeypatch.setattr("federation.graph.walk.FEW", -1)
-    monkeypatch.setattr("federation.graph.blast.FEW", -1)
+    for name in ("walk.FEW", "walk.MANY", "blast.FEW"):
+        monkeypatch.setattr(f"federation.graph.{name}", -1)
     large = ask(gateway, f"{ENCODER}?action=archive")
     assert large.content == small.content
     assert large.headers["vary"] == small.headers["vary"] == "Accept"
