@@ -49,13 +49,16 @@ class Signing:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._news.clear()
-            self._sign()
+            could = self._sign()
             self._seal()
-            if self._stopped.wait(AT_MOST):
+            # News change nothing where it cannot sign, as on every machine but the one that has the key.
+            if self._stopped.wait(AT_MOST if could else EVERY):
                 return
-            self._news.wait(EVERY - AT_MOST)
+            if could:
+                self._news.wait(EVERY - AT_MOST)
 
-    def _sign(self) -> None:
+    def _sign(self) -> bool:
+        """Sign what there is; False where that could not be done."""
         try:
             signed = self._waypost.signer.sign()
         except (SigningError, DatabaseError, OSError) as error:
@@ -66,6 +69,8 @@ class Signing:
         else:
             if signed is not None:
                 self._said = ""
+            return True
+        return False
 
     def _seal(self) -> None:
         """Once an hour, move what is older than `audit.keep_days` into the archive."""
