@@ -206,7 +206,9 @@ class Turn:
             kept = before if not job.was_sent else job.row.before
             due = at + (FLYING_LONG if isinstance(job.wanted, Register) else FLYING)
             started = micros(job.row.started_at or at)
-            rows.append(("running", started, micros(due), kept, job.row.tries + 1, job.row.id))
+            # What is unknown stays so while it is sent again: should this process die now, it is not news.
+            state = "unknown" if job.row.state == "unknown" else "running"
+            rows.append((state, started, micros(due), kept, job.row.tries + 1, job.row.id))
         with writing(self.context.engine) as connection:
             turns.hold(connection, self.registry.id, self.epoch, at)
             columns = ("state", "started_at", "due_at", "before", "tries")

@@ -90,6 +90,19 @@ def test_an_answer_that_was_lost_is_settled_without_doing_it_again(world: Operat
     assert world.problems() == []
 
 
+@pytest.mark.parametrize("point", ["begun", "answered", "finishing"])
+def test_that_it_is_unknown_is_told_once_also_by_a_worker_that_dies(
+    world: OperationsWorld, point: str
+) -> None:
+    world.ask(asked_for("register", "m"))
+    for died_at in ("finished", point, "finished"):
+        world.fate.sends = ["lost-before"]
+        world.work(die_at=died_at)
+    assert world.sync.actions().count("operation.unknown") == 1
+    world.settle()
+    assert world.problems() == []
+
+
 def test_what_somebody_else_wrote_meanwhile_stays(world: OperationsWorld) -> None:
     asked = world.ask(asked_for("alias", "m"))
     world.fate.sends = ["lost-after"]
