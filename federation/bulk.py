@@ -40,6 +40,15 @@ def insert(connection: Connection, table: Table, columns: Sequence[str], rows: S
     cursor.close()
 
 
+def fetch(connection: Connection, statement: str, values: Sequence[Any]) -> list[Any]:
+    """The rows of a statement, on the driver."""
+    cursor = connection.connection.cursor()
+    cursor.execute(statement, values)
+    rows = list(cursor.fetchall())
+    cursor.close()
+    return rows
+
+
 def find(
     connection: Connection, table: Table, columns: Sequence[str], registry_id: int, natives: Sequence[str]
 ) -> list[Any]:
@@ -50,10 +59,10 @@ def find(
     head = f'SELECT {names} FROM "{table.name}" WHERE registry_id = '
     # One value instead of one each: a thousand of them cost SQLAlchemy more than the search does SQLite.
     if connection.dialect.name == "postgresql":
-        return _fetched(connection, f"{head}%s AND native_id = ANY(%s)", (registry_id, list(natives)))
+        return fetch(connection, f"{head}%s AND native_id = ANY(%s)", (registry_id, list(natives)))
     among = msgspec.json.encode(natives).decode()
     where = "? AND native_id IN (SELECT value FROM json_each(?))"
-    return _fetched(connection, head + where, (registry_id, among))
+    return fetch(connection, head + where, (registry_id, among))
 
 
 def update(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -84,21 +93,12 @@ def allocate(connection: Connection, table: Table, count: int) -> list[int]:
         return []
     if connection.dialect.name == "postgresql":
         sequence = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
-        return sorted(row[0] for row in _fetched(connection, sequence, (table.name, count)))
+        return sorted(row[0] for row in fetch(connection, sequence, (table.name, count)))
     # The table is AUTOINCREMENT, so an id stays used after its row is gone; an explicit id moves the sequence
     # on.
-    found = _fetched(connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,))
+    found = fetch(connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,))
     last = found[0][0] if found else 0
     return list(range(last + 1, last + 1 + count))
-
-
-def _fetched(connection: Connection, statement: str, values: Sequence[Any]) -> list[Any]:
-    """The rows of a statement, on the driver."""
-    cursor = connection.connection.cursor()
-    cursor.execute(statement, values)
-    rows = list(cursor.fetchall())
-    cursor.close()
-    return rows
 
 
 def _plain(table: Table, columns: Sequence[str], values: list[Any]) -> None:

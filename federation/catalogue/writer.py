@@ -418,7 +418,10 @@ def _micros(time: datetime | None) -> int | None:
 
 
 def _by_version(aliases: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    return {version: frozenset(a for a, v in aliases.items() if v == version) for version in aliases.values()}
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for alias, version in aliases.items():
+        found[version].add(alias)
+    return {version: frozenset(names) for version, names in found.items()}
 
 
 def _holds(stage: str, aliases: Iterable[str]) -> frozenset[tuple[str, str]]:

@@ -10,7 +10,7 @@ all.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, insert
 
@@ -126,7 +126,7 @@ def _lock_head(connection: Connection) -> _Head:
     """The head row, which nobody else can have until this transaction ends."""
     suffix = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
     # On the driver: SQLAlchemy around a statement costs several times what the statement does.
-    rows = _fetched(connection, f"SELECT size, frontier, position, time FROM head{suffix}", ())
+    rows = bulk.fetch(connection, f"SELECT size, frontier, position, time FROM head{suffix}", ())
     if not rows:
         raise DatabaseError("the database has no journal: run `waypost migrate`")
     size, frontier, position, time = rows[0]
@@ -153,7 +153,7 @@ def read_tiles(connection: Connection, tiles: Sequence[Tile]) -> list[bytes]:
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
     wanted = " OR ".join([f"(level = {mark} AND number = {mark})"] * len(tiles))
     asked = tuple(part for tile in tiles for part in (tile.level, tile.number))
-    rows = _fetched(connection, f"SELECT level, number, hashes FROM journal_tile WHERE {wanted}", asked)
+    rows = bulk.fetch(connection, f"SELECT level, number, hashes FROM journal_tile WHERE {wanted}", asked)
     found = {(level, number): bytes(hashes) for level, number, hashes in rows}
     return [found.get((tile.level, tile.number)) or _leaves(connection, tile) for tile in tiles]
 
@@ -163,21 +163,12 @@ def _leaves(connection: Connection, tile: Tile) -> bytes:
         return b""
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
     first = tile.number * TILE_WIDTH
-    rows = _fetched(
+    rows = bulk.fetch(
         connection,
         f"SELECT leaf_hash FROM journal WHERE seq >= {mark} AND seq < {mark} ORDER BY seq",
         (first, first + tile.width),
     )
     return b"".join(bytes(row[0]) for row in rows)
-
-
-def _fetched(connection: Connection, statement: str, values: Sequence[int]) -> list[Any]:
-    """The rows of a statement, on the driver."""
-    cursor = connection.connection.cursor()
-    cursor.execute(statement, values)
-    rows = list(cursor.fetchall())
-    cursor.close()
-    return rows
 
 
 def _store_tiles(connection: Connection, old_size: int, hashes: Sequence[bytes]) -> None:
