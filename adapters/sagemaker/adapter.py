@@ -21,9 +21,9 @@ alone.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from typing import Any, ClassVar, TypeVar
 
 from adapters.contract import (
     Adapter,
@@ -69,6 +69,19 @@ _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _CLIENT_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,36}")
 _TAG_SIGNS = frozenset("_.:/=+-@")
 _MOST_PAGES = 1_000
+R = TypeVar("R", bound=Record)
+
+
+def _understanding(
+    read: "Callable[[SageMakerAdapter, Key], R]",
+) -> "Callable[[SageMakerAdapter, Key], R]":
+    """Errors: BadRecordError where what SageMaker says of the thing cannot be understood."""
+
+    @wraps(read)
+    def reading_it(adapter: "SageMakerAdapter", key: Key) -> R:
+        return understood(partial(read, adapter), key, key.native_id)
+
+    return reading_it
 
 
 class SageMakerAdapter(Adapter):
@@ -173,7 +186,8 @@ class SageMakerAdapter(Adapter):
         except NotFoundError:
             self._create_group(registration.model)
             made = self._client.call("CreateModelPackage", **params)
-        return self._version(self._key("version", made["ModelPackageArn"]))
+        key = understood(lambda row: self._key("version", row["ModelPackageArn"]), made, registration.model)
+        return self._version(key)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         if key.kind == "endpoint":
@@ -195,16 +209,18 @@ class SageMakerAdapter(Adapter):
     def close(self) -> None:
         self._client.close()
 
+    @_understanding
     def _model(self, key: Key) -> ModelRecord:
         arn = arn_of(key)
         if ":model-package-group/" in arn:
-            record = understood(group_record, reading.group(self._client, arn.rpartition("/")[2]), arn)
+            record = group_record(reading.group(self._client, arn.rpartition("/")[2]))
         else:
-            record = understood(unversioned_record, reading.package(self._client, arn, tags=True), arn)
+            record = unversioned_record(reading.package(self._client, arn, tags=True))
         if record.key != key:
             raise NotFoundError(f"model {arn} was deleted and created again")
         return record
 
+    @_understanding
     def _version(self, key: Key) -> VersionRecord:
         arn = arn_of(key)
         row = reading.package(self._client, arn, tags=self._scanner.via == "search")
@@ -214,17 +230,17 @@ class SageMakerAdapter(Adapter):
         if self._config.lineage:
             walked = lineage.walked(self._client, lineage.listed(self._client, arn), arn)
         needed = dependencies(row, self._scanner.references()) if len(artifacts_of(row)) > 1 else ()
-        make = partial(version_record, model=model, dependencies=needed, walked=walked)
-        return understood(make, row, arn)
+        return version_record(row, model=model, dependencies=needed, walked=walked)
 
     def _model_of(self, package: Raw) -> Key:
         arn = package["ModelPackageArn"]
         if not package.get("ModelPackageVersion"):
             return key_of("model", arn, package["CreationTime"])
-        name = understood(lambda row: str(row["ModelPackageGroupName"]), package, arn)
+        name = str(package["ModelPackageGroupName"])
         group = self._client.call("DescribeModelPackageGroup", ModelPackageGroupName=name)
         return key_of("model", group["ModelPackageGroupArn"], group["CreationTime"])
 
+    @_understanding
     def _endpoint(self, key: Key) -> EndpointRecord:
         row = reading.serving(self._client, arn_of(key).rpartition("/")[2])
         if not same_incarnation(key, row.endpoint["CreationTime"]):

@@ -23,10 +23,11 @@ from adapters.sagemaker.identity import Raw, etag, key_of, moment, reference_of,
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def understood(make: Callable[[Raw], T], row: Raw, native: str) -> T:
+def understood(make: Callable[[S], T], row: S, native: str) -> T:
     """What `make` gives. Errors: BadRecordError with the native name where the row cannot be understood."""
     try:
         return make(row)

@@ -2,7 +2,6 @@
 
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -18,57 +17,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from adapters import AdapterError, InvalidError, TransientError
+from adapters import AdapterError, InvalidError, Key, TransientError
 from adapters.http import Endpoint, HttpClient
 from adapters.sagemaker import SageMakerAdapter
 from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.client import pin
 from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.sagemaker import aws
+from tests.servers.peer import Peer, reply
 
 HOST = "backend.test"
 HERE = ip_network("127.0.0.1/32")
+GROUP = "arn:aws:sagemaker:eu-west-1:111122223333:model-package-group/x#1767225600000"
 ELSEWHERE = ip_network("10.0.0.0/8")
-Answer = Callable[[socket.socket], None]
 two_loopbacks = pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
-
-
-class Peer:
-    """Listens, counts who comes, keeps what it is sent, and answers each request in the same way."""
-
-    def __init__(self, answer: Answer, address: str = "127.0.0.1", port: int = 0) -> None:
-        self.answer = answer
-        self.accepted = 0
-        self.received: list[bytes] = []
-        self.listener = socket.create_server((address, port))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> "Peer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                self.accepted += 1
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            connection.settimeout(30)
-            while request := connection.recv(65536):
-                self.received.append(request)
-                self.answer(connection)
-
-
-def reply(status: str, body: bytes = b"{}", *headers: str) -> Answer:
-    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
-    return lambda connection: connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
 
 
 def trickle(connection: socket.socket) -> None:
@@ -114,7 +76,8 @@ def sagemaker() -> Iterator[Callable[..., Callable[[], Any]]]:
 
     def make(port: int, **settings: Any) -> Callable[[], Any]:
         made.append(SageMakerAdapter(aws.config(f"http://{HOST}:{port}", **settings)))
-        return lambda: made[-1].scan(since=None, page=None, limit=10)
+        # One call and no other beside it, as a scan would make: so nobody comes after the answer.
+        return lambda: made[-1].get(Key("model", GROUP))
 
     yield make
     for adapter in made:

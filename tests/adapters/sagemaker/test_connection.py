@@ -9,11 +9,20 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adapters import AdapterError, AuthError, InvalidError, NotFoundError, TransientError
+from adapters import (
+    AdapterError,
+    AuthError,
+    InvalidError,
+    Key,
+    NotFoundError,
+    Registration,
+    TransientError,
+)
 from adapters.sagemaker import SageMakerAdapter, SageMakerConfig
 from adapters.sagemaker.emulator import Emulator
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import package, scan
+from tests.servers.peer import Peer, reply
 
 Connect = Callable[..., SageMakerAdapter]
 ROLE = "arn:aws:iam::123456789012:role/registry-reader"
@@ -52,6 +61,35 @@ def test_missing_permissions_for_every_listing_are_an_error(emulator: Emulator, 
         adapter.probe()
     with pytest.raises(AuthError, match="ListModelPackage"):
         scan(adapter)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"{}",
+        b'{"CreationTime": "yesterday"}',
+        b'{"ModelPackageGroupArn": [], "CreationTime": 1767225600}',
+        b'{"EndpointConfigName": "x", "ProductionVariants": [5]}',
+    ],
+    ids=["nothing", "no time", "no ARN", "no variant"],
+)
+def test_an_answer_that_means_nothing_is_an_error_of_the_contract(said: bytes) -> None:
+    arn = "arn:aws:sagemaker:eu-west-1:123456789012:"
+    keys = [
+        Key("model", f"{arn}model-package-group/x#1767225600000"),
+        Key("version", f"{arn}model-package/x/1#1767225600000"),
+        Key("endpoint", f"{arn}endpoint/x#1767225600000"),
+    ]
+    with Peer(reply("200 OK", said)) as peer:
+        adapter = SageMakerAdapter(aws.config(f"http://127.0.0.1:{peer.port}"))
+        for key in keys:
+            with pytest.raises(AdapterError):
+                adapter.get(key)
+            with pytest.raises(AdapterError):
+                adapter.set_tags(key, {"a": "b"})
+        with pytest.raises(AdapterError):
+            adapter.register(Registration(model="x", source="s3://x"))
+        adapter.close()
 
 
 def test_throttling_is_ridden_out(boto: Any, emulator: Emulator, connect: Connect) -> None:
