@@ -1,6 +1,7 @@
 """What every test shares: the real servers."""
 
 import signal
+from typing import Any
 
 import hypothesis
 import pytest
@@ -36,13 +37,22 @@ __all__ = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send all tests on the shared MLflow server to one process, and those on the demo: starting them is what costs."""
+    """Send to one process all tests on the shared MLflow server, those on the demo, and those of a module that share
+    something: starting it is what costs.
+    """
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "mlflow_process" in names:
             item.add_marker(pytest.mark.xdist_group("mlflow"))
         elif "demo" in names:
             item.add_marker(pytest.mark.xdist_group("demo"))
+        elif _shares_within_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _shares_within_its_module(item: pytest.Item) -> bool:
+    known: dict[str, Any] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
+    return any(found[-1].scope == "module" for found in known.values())
 
 
 def pytest_configure() -> None:

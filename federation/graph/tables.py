@@ -68,7 +68,14 @@ class EdgeRow(SQLModel, table=True):
     __table_args__ = (
         Index("graph_edge_source", "source"),
         Index("graph_edge_target", "target"),
-        Index("graph_edge_wanted", "wanted_model", "wanted_registry"),
+        # Of the unresolved alone, which are few: text in no order makes the largest and slowest index of all.
+        Index(
+            "graph_edge_unresolved",
+            "wanted_model",
+            "wanted_registry",
+            sqlite_where=text("target IS NULL"),
+            postgresql_where=text("target IS NULL"),
+        ),
         Index("graph_edge_touched", "touched"),
         {"sqlite_autoincrement": True},
     )

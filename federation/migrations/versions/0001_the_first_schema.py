@@ -123,7 +123,14 @@ def upgrade() -> None:
     op.create_index("graph_edge_source", "graph_edge", ["source"], unique=False)
     op.create_index("graph_edge_target", "graph_edge", ["target"], unique=False)
     op.create_index("graph_edge_touched", "graph_edge", ["touched"], unique=False)
-    op.create_index("graph_edge_wanted", "graph_edge", ["wanted_model", "wanted_registry"], unique=False)
+    op.create_index(
+        "graph_edge_unresolved",
+        "graph_edge",
+        ["wanted_model", "wanted_registry"],
+        unique=False,
+        sqlite_where=sa.text("target IS NULL"),
+        postgresql_where=sa.text("target IS NULL"),
+    )
     op.create_table(
         "graph_head",
         sa.Column("id", sa.Integer(), nullable=False),
