@@ -65,6 +65,29 @@ def find(
     return fetch(connection, head + where, (registry_id, among))
 
 
+def match(
+    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[str], given: Sequence[Row]
+) -> list[Any]:
+    """The rows whose `keys` have values as one of `given`, as the database stores them, in no order."""
+    wanted = ", ".join(f't."{column}"' for column in columns)
+    joined = f'"{table.name}" t ON ' + " AND ".join(f't."{key}" = given."{key}"' for key in keys)
+    names = ", ".join(f'"{key}"' for key in keys)
+    if connection.dialect.name == "postgresql":
+        arrays = ", ".join(f"%b::{_type(connection, table, key)}[]" for key in keys)
+        query = f"SELECT {wanted} FROM unnest({arrays}) AS given ({names}) JOIN {joined}"
+        return (
+            fetch(connection, query, [list(values) for values in zip(*given, strict=True)]) if given else []
+        )
+    found: list[Any] = []
+    for begin in range(0, len(given), AT_ONCE):
+        some = given[begin : begin + AT_ONCE]
+        marks = ", ".join([f"({', '.join('?' * len(keys))})"] * len(some))
+        # With `IN`, SQLite would read every row that shares the first key.
+        query = f"WITH given ({names}) AS (VALUES {marks}) SELECT {wanted} FROM given CROSS JOIN {joined}"
+        found += fetch(connection, query, list(chain.from_iterable(some)))
+    return found
+
+
 def update(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Update rows by id. Each row: the values in the order of `columns`, then the id."""
     if not rows:

@@ -13,6 +13,7 @@ This is the one module that parses and prints them; nobody else splits such stri
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 from urllib.parse import quote, unquote
@@ -165,6 +166,7 @@ def _one_of_the_stages() -> str:
     return f"one of the stages {', '.join(STAGES)}"
 
 
+@lru_cache(maxsize=8192)  # a name is met once for each of its versions and whoever needs them
 def _encode(part: str) -> str:
     if part.isascii() and part.isalnum():
         return part

@@ -76,7 +76,7 @@ def _read(store: Store, query: Any, column: ColumnElement[Any], ids: Collection[
     return [
         row
         for part in chunks(sorted(ids))
-        for row in store.connection.execute(query.where(column.in_(part)).order_by(column))
+        for row in store.connection.execute(query.where(column.in_(part)).order_by(column)).all()
     ]
 
 

@@ -104,7 +104,7 @@ class Resolver:
         born = func.coalesce(model.created_at, model.first_seen_at, type_=model.first_seen_at.type)
         for part in chunks(names):
             query = select(model.id, model.registry_id, model.name, born.label("born"), model.deleted_at)
-            for row in self._connection.execute(query.where(model.name.in_(part))):
+            for row in self._connection.execute(query.where(model.name.in_(part))).all():
                 found[row.registry_id, row.name].append(row)
         return found
 
@@ -120,7 +120,7 @@ class Resolver:
         for part in chunks(models):
             for names in chunks(versions):
                 rows = query.where(version.model_id.in_(part), version.version.in_(names))
-                for row in self._connection.execute(rows):
+                for row in self._connection.execute(rows).all():
                     found[row.model_id, row.version].append(Candidate(row.born, row.deleted_at, row.id))
         return found
 
@@ -130,7 +130,9 @@ class Resolver:
         kinds = (NodeKind.MODEL, NodeKind.ALIAS, NodeKind.STAGE)
         for part in chunks(models):
             query = select(node.id, node.kind, node.scope, node.name)
-            for row in self._connection.execute(query.where(node.kind.in_(kinds), node.scope.in_(part))):
+            for row in self._connection.execute(
+                query.where(node.kind.in_(kinds), node.scope.in_(part))
+            ).all():
                 found[row.scope, row.kind, row.name] = row.id
         return found
 

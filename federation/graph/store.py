@@ -1,6 +1,5 @@
 """Writing nodes and edges, one transaction's worth; rows that change are stamped with the change position."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,24 +92,11 @@ class Store:
         return ids, {row[0] for row in fresh}
 
     def _known(self, wanted: Collection[NodeKey]) -> dict[NodeKey, tuple[int, NodeState]]:
-        node = tables.node.c
-        groups: dict[tuple[int, bool], list[NodeKey]] = defaultdict(list)
-        for key in wanted:
-            groups[key[0], key[1] != 0].append(key)
-        state = (node.registry_id, node.stage, node.live, node.created, node.gone)
-        found: dict[NodeKey, tuple[int, NodeState]] = {}
-        for (kind, scoped), keys in groups.items():
-            for part in chunks(keys):
-                query = select(node.kind, node.scope, node.name, node.id, *state).where(
-                    node.kind == int(kind)
-                )
-                if scoped:
-                    query = query.where(node.scope.in_({key[1] for key in part}))
-                else:
-                    query = query.where(node.scope == 0, node.name.in_({key[2] for key in part}))
-                for row in self.connection.execute(query):
-                    found[row.kind, row.scope, row.name] = (row.id, NodeState(*row[4:]))
-        return found
+        keys, columns = ("kind", "scope", "name"), ("kind", "scope", "name", "id", *NodeState._fields)
+        rows = bulk.match(
+            self.connection, tables.node, columns, keys, [(int(key[0]), *key[1:]) for key in wanted]
+        )
+        return {tuple(row[:3]): (row[3], NodeState(*row[4:])) for row in rows}
 
     def means(self, meanings: Mapping[int, int | None], before: Mapping[int, int | None]) -> None:
         """Point selectors at what they mean now; those that mean it already are left alone."""
@@ -135,7 +121,7 @@ class Store:
             query = select(
                 edge.id, edge.source, edge.target, edge.kind, edge.relation, edge.origin, edge.wanted
             )
-            for row in self.connection.execute(query.where(edge.source.in_(part), ~edge.gone, mine)):
+            for row in self.connection.execute(query.where(edge.source.in_(part), ~edge.gone, mine)).all():
                 found[row.source].append(row)
         return found
 

@@ -130,6 +130,20 @@ def test_native_ids_are_found_whatever_they_are_made_of(connection: Connection) 
     assert {row[0] for row in everything} == set(HOSTILE)
 
 
+def test_rows_are_matched_by_several_keys_together(connection: Connection) -> None:
+    ids = bulk.allocate(connection, tables.endpoint, 4 * len(HOSTILE))
+    keys = [(registry, native) for registry in (1, 2) for native in HOSTILE]
+    named = [(id_, *key, *row[3:]) for id_, key, row in zip(ids, keys, rows(ids), strict=False)]
+    bulk.insert(connection, tables.endpoint, ENDPOINT, named)
+    columns, by = ("registry_id", "native_id"), ("registry_id", "native_id")
+    assert {tuple(row) for row in bulk.match(connection, tables.endpoint, columns, by, keys)} == set(keys)
+    crossed = [*keys[::2], (3, HOSTILE[0]), (1, "nobody's"), *((9, str(i)) for i in range(2 * bulk.AT_ONCE))]
+    assert {tuple(row) for row in bulk.match(connection, tables.endpoint, columns, by, crossed)} == set(
+        keys[::2]
+    )
+    assert bulk.match(connection, tables.endpoint, columns, by, []) == []
+
+
 def test_what_fails_in_the_middle_of_many_rows_leaves_none(connection: Connection) -> None:
     ids = bulk.allocate(connection, tables.endpoint, 2 * bulk.AT_ONCE)
     doubled = rows([*ids[:-1], ids[0]])
