@@ -7,7 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-JOBS ?= 2
+# One more than two cores: many tests wait for a server.
+JOBS ?= 3
 BIN := .venv/bin
 STAMP := .venv/.waypost-ready
 ONLY ?=
