@@ -131,6 +131,7 @@ _MEANINGS: Mapping[type | str, Callable[[Any], ProblemError]] = {
     "federation.journal.sealing.SealingError": _says(503, "not-sealed"),
     "federation.journal.proofs.OutsideLogError": _says(422, "outside-log"),
     "federation.journal.exporting.NothingSignedError": _says(503, "nothing-signed", **{"Retry-After": "1"}),
+    "federation.journal.exporting.ExportCutError": _says(503, "not-exported", **{"Retry-After": "1"}),
     "federation.journal.logkey.SigningError": _says(503, "signing-stopped"),
     "federation.journal.entry.EntryError": _says(422, "not-recordable"),
     "federation.identity.directory.CredentialError": _says(401, "unauthenticated"),

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
@@ -37,6 +38,10 @@ BLOCK = 1 << 16
 
 class NothingSignedError(Exception):
     """There is no checkpoint yet, so an export would prove nothing."""
+
+
+class ExportCutError(Exception):
+    """Entries left the log for an archive while they were exported, so the export has a hole."""
 
 
 class Scope(NamedTuple):
@@ -83,7 +88,7 @@ def bundle(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
     Errors: `NothingSignedError`.
     """
     with reading(engine) as connection:
-        scope = read_scope(connection, partial=True)
+        scope = read_scope(connection, in_part=True)
         covering = {_covering(connection, rotation.seq) for rotation in scope.rotations}
     sizes = sorted({size for size in covering if size is not None} | {scope.end})
     rotations = [rotation.seq for rotation in scope.rotations]
@@ -132,13 +137,31 @@ def cloud_events(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
         yield json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-FORMATS: dict[str, Callable[[Engine, JournalFilter], Iterator[bytes]]] = {
+def _undisturbed(
+    export: Callable[[Engine, JournalFilter], Iterator[bytes]], engine: Engine, wanted: JournalFilter
+) -> Iterator[bytes]:
+    """An export that fails at its end where entries were sealed meanwhile. Errors: `ExportCutError`."""
+    with reading(engine) as connection:
+        before = _sealed(connection)
+    yield from export(engine, wanted)
+    with reading(engine) as connection:
+        if _sealed(connection) != before:
+            raise ExportCutError("entries were moved into an archive during the export: export again")
+
+
+def _sealed(connection: Connection) -> int:
+    """How many of the first entries stand in archives."""
+    return int(connection.execute(select(func.max(seal.c.size))).scalar() or 0)
+
+
+_EXPORTS: dict[str, Callable[[Engine, JournalFilter], Iterator[bytes]]] = {
     "jsonl": lambda engine, wanted: (
         whole_export(engine) if wanted == JournalFilter() else bundle(engine, wanted)
     ),
     "csv": csv_export,
     "cloudevents": cloud_events,
 }
+FORMATS = {form: partial(_undisturbed, export) for form, export in _EXPORTS.items()}
 """Every format of an export. JSON Lines of everything is a whole export; of a part, entries with proofs."""
 
 
@@ -185,15 +208,14 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text.lstrip(" ")[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and text else text
 
 
-def read_scope(connection: Connection, *, partial: bool = False, end: int | None = None) -> Scope:
+def read_scope(connection: Connection, *, in_part: bool = False, end: int | None = None) -> Scope:
     """What an export up to `end` (None: the newest checkpoint) covers. Errors: `NothingSignedError`."""
     end = end or newest_size(connection)
     if not end:
         raise NothingSignedError(
             "nothing is signed yet: try again in a second; the gateway's log says why not"
         )
-    sealed = connection.execute(select(func.max(seal.c.size))).scalar() or 0
-    first = 0 if partial else int(sealed)
+    first = 0 if in_part else _sealed(connection)
     announced = [found for found in read_log_keys(connection) if found.seq < end]
     rotations = [found for found in announced[1:] if found.seq >= first]
     keys = [found.key for found in announced if found not in rotations][-1:] + [r.key for r in rotations]

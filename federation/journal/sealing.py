@@ -6,6 +6,9 @@ later export still holds. Withheld values never go into an archive: they stay be
 
 import hashlib
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +32,10 @@ STAYING = (
     Action.WITNESS_ADDED,
     Action.JOURNAL_SEALED,
 )
+
+
+UNFINISHED = ".unfinished"
+LEFT_SECONDS = 3600
 
 
 class SealingError(Exception):
@@ -57,12 +64,22 @@ def seal_before(engine: Engine, folder: Path, before: datetime, *, actor: str = 
         start = frontier_at(scope.first, tile_reader(connection)) if scope.first else Frontier()
         sizes = spread(connection, scope)
     file = folder / f"{scope.origin}.{scope.first}-{scope.end - 1}.jsonl"
-    digest = _write(file, engine, scope, start, sizes)
-    report = verify_export(file)
-    if not report.ok or report.entries != scope.end - scope.first:
-        raise SealingError(f"the archive does not verify, so nothing was moved: {report.problem}")
-    with writing(engine) as connection:
-        _move(connection, scope, file, digest, actor)
+    # Another process may be sealing as well, under the same name: the archive of the one that comes first must stand.
+    draft = folder / f".{file.name}.{os.getpid()}.{os.urandom(4).hex()}{UNFINISHED}"
+    try:
+        digest = _write(draft, engine, scope, start, sizes)
+        report = verify_export(draft)
+        whole = report.ok and report.entries == scope.end - scope.first
+        with writing(engine) as connection:
+            _lock(connection, scope)
+            if not whole:
+                raise SealingError(f"the archive does not verify, so nothing was moved: {report.problem}")
+            _publish(draft, file)
+            _move(connection, scope, file, digest, actor)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+    _tidy(folder, scope.origin)
     return Sealed(scope.first, scope.end, file, digest)
 
 
@@ -81,28 +98,54 @@ def _end(connection: Connection, before: datetime) -> int | None:
     return None
 
 
-def _write(file: Path, engine: Engine, scope: Scope, start: Frontier, sizes: list[int]) -> bytes:
-    unfinished = file.with_name(f".{file.name}.unfinished")
+def _write(draft: Path, engine: Engine, scope: Scope, start: Frontier, sizes: list[int]) -> bytes:
     digest = hashlib.sha256()
     lines = whole_lines(engine, scope.origin, scope.keys, start, scope.end, sizes, values=False)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as out:
+    with _said(draft):
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as out:
             for line in lines:
                 digest.update(line)
                 out.write(line)
             out.flush()
             os.fsync(out.fileno())
-        unfinished.replace(file)
-    except OSError as error:
-        raise SealingError(f"{file} cannot be written: {error.strerror}; nothing was moved") from None
     return digest.digest()
 
 
-def _move(connection: Connection, scope: Scope, file: Path, digest: bytes, actor: str) -> None:
+def _lock(connection: Connection, scope: Scope) -> None:
     connection.execute(select(tables.head).with_for_update()).one()
     if (connection.execute(select(func.max(seal.c.size))).scalar() or 0) != scope.first:
         raise SealingError("another process is sealing as well: try again")
+
+
+def _publish(draft: Path, file: Path) -> None:
+    """The archive is there, come what may, before an entry leaves the log."""
+    with _said(file):
+        draft.replace(file)
+        descriptor = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _said(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SealingError(f"{file} cannot be written: {error.strerror}; nothing was moved") from None
+
+
+def _tidy(folder: Path, origin: str) -> None:
+    """Remove what was left by processes that died long ago."""
+    for draft in folder.glob(f".{origin}.*{UNFINISHED}"):
+        with suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_mtime > LEFT_SECONDS:
+                draft.unlink()
+
+
+def _move(connection: Connection, scope: Scope, file: Path, digest: bytes, actor: str) -> None:
     entries = tables.journal.c
     gone = delete(tables.journal).where(
         entries.seq >= scope.first,

@@ -46,14 +46,16 @@ def _known(error: Exception) -> tuple[str, int] | None:
     """The errors of the packages, which say themselves what to do; imported only now, they take half a second."""
     from adapters import AdapterError, TransientError
     from federation.database import DatabaseBusyError, DatabaseError
-    from federation.journal.exporting import NothingSignedError
+    from federation.journal.exporting import ExportCutError, NothingSignedError
     from federation.journal.logkey import SigningError
     from federation.references import ReferenceSyntaxError
     from federation.registries import RegistryError
     from federation.secrets import SecretError
     from gateway.settings import SettingsError
 
-    if isinstance(error, DatabaseBusyError | TransientError | SigningError | NothingSignedError):
+    if isinstance(
+        error, DatabaseBusyError | TransientError | SigningError | NothingSignedError | ExportCutError
+    ):
         return str(error), UNREACHABLE
     if isinstance(
         error,

@@ -1,15 +1,19 @@
 """Sealing: old entries go into an archive that verifies, and everything in the log stays provable."""
 
+import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from federation import tables
 from federation.database import now, reading
-from federation.journal.exporting import bundle
-from federation.journal.logkey import rotate
+from federation.journal import sealing
+from federation.journal.exporting import FORMATS, ExportCutError, bundle, whole_lines
+from federation.journal.logkey import read_origin, rotate
 from federation.journal.proofs import prove_consistency, prove_inclusion
 from federation.journal.query import JournalFilter
 from federation.journal.sealing import SealingError, seal_before
@@ -61,6 +65,65 @@ def test_nothing_young_or_unsigned_is_sealed(tmp_path: Path) -> None:
     assert seal_before(signer.engine, tmp_path, now() + LATER) is None
     sign_all(signer)
     assert seal_before(signer.engine, tmp_path, now() - LATER) is None
+
+
+def test_of_two_that_seal_at_once_one_does_and_its_archive_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = new_log(tmp_path)
+    happen(signer.engine, 300)
+    sign_all(signer)
+    happen(signer.engine, 300)
+    archive = tmp_path / "archive"
+    lines = whole_lines
+    first: list[sealing.Sealed] = []
+
+    def overtaken(*given: Any, **named: Any) -> Iterator[bytes]:
+        mine = lines(*given, **named)
+        yield next(mine)
+        monkeypatch.setattr(sealing, "whole_lines", lines)
+        overtaking = seal_before(signer.engine, archive, now() + LATER)
+        assert overtaking is not None
+        first.append(overtaking)
+        yield from mine
+
+    monkeypatch.setattr(sealing, "whole_lines", overtaken)
+    with pytest.raises(SealingError, match="another process is sealing as well"):
+        seal_before(signer.engine, archive, now() + LATER)
+    assert list(archive.iterdir()) == [first[0].file]
+    report = verify_export(first[0].file)
+    assert (report.ok, report.entries) == (True, first[0].end)
+
+
+def test_what_a_process_left_that_died_while_it_sealed_is_removed_in_time(tmp_path: Path) -> None:
+    signer = new_log(tmp_path)
+    happen(signer.engine, 300)
+    sign_all(signer)
+    happen(signer.engine, 300)
+    with reading(signer.engine) as connection:
+        origin = read_origin(connection)
+    old, new = (tmp_path / f".{origin}.0-{end}.jsonl.7.ab{sealing.UNFINISHED}" for end in (8, 9))
+    for draft in (old, new):
+        draft.write_text("begun")
+    os.utime(old, (0, 0))
+    assert seal_before(signer.engine, tmp_path, now() + LATER) is not None
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_an_export_during_which_entries_are_sealed_says_that_it_has_a_hole(tmp_path: Path) -> None:
+    signer = new_log(tmp_path)
+    happen(signer.engine, 300)
+    sign_all(signer)
+    happen(signer.engine, 300)
+    sign_all(signer)
+    for form in FORMATS:
+        export = FORMATS[form](signer.engine, JournalFilter())
+        next(export)
+        assert seal_before(signer.engine, tmp_path / form, now() + LATER) is not None
+        with pytest.raises(ExportCutError, match="export again"):
+            list(export)
+        happen(signer.engine, 600)
+        sign_all(signer)
 
 
 def test_where_the_archive_cannot_be_written_nothing_is_moved(tmp_path: Path) -> None:
