@@ -42,8 +42,10 @@ audit-deps: $(STAMP)  ## are vulnerabilities known in what we lock? (asked once 
 	  || { $(BIN)/python -m tests.dependency_audit requirements.txt && touch .venv/.audited; }
 
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -q -rs tests/ui  # a browser's event loop must not share a process with the other tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --ignore=tests/ui $(ARGS)
+	@# A browser's event loop must not share a process with the other tests, and leaves them time.
+	$(BIN)/python -m pytest -q -rs tests/ui & pages=$$!; others=0; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --ignore=tests/ui $(ARGS) || others=$$?; \
+	wait $$pages && exit $$others
 
 browser: # Debian's Chromium, where none is here and apt can install it
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || test -n "$${WAYPOST_CHROMIUM:-}" \

@@ -1,7 +1,7 @@
 """The least that could answer a search over HTTP: the engine, its facets and the stored rows, with nothing around them.
 
 What `search_http` compares the gateway with, behind the same server: `python -m granian … tests.benchmarks.bare:create`
-with the index's folder in `BARE_INDEX`.
+with the index's folder in `BARE_INDEX`. `lacking` is a word that no hit may hold: the gateway is asked for the same.
 """
 
 import os
@@ -24,8 +24,8 @@ def create() -> Litestar:
     held = schema.registries(searcher)
 
     @get("/search", sync_to_thread=True)
-    def search(q: FromQuery[str]) -> dict[str, Any]:
-        query = clauses.term("all", q)
+    def search(q: FromQuery[str], lacking: FromQuery[str]) -> dict[str, Any]:
+        query = clauses.without(clauses.term("all", q), clauses.term("all", lacking))
         hits = searcher.search(query, limit=20, count=False, order_by_field="rank").hits
         counts = facets.count(searcher, query, FACETS, held)
         rows = [msgspec.json.decode(bytes(searcher.doc(address)["stored"][0])) for _, address in hits]

@@ -1,5 +1,6 @@
 """How soon the server has rendered each page over a large federation, whatever a page is about."""
 
+import gc
 import random
 import time
 from collections import defaultdict
@@ -199,6 +200,7 @@ def page_render(size: int, folder: Path) -> Iterator[Figure]:
     waypost.prepare()
     estate = Estate(size)
     estate.write(waypost.engine)
+    gc.freeze()  # a worker has none of this, and here every collection would walk over it
     for follower in waypost.followers().values():
         follower.rebuild()
     waypost.close()

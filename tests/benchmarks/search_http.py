@@ -55,7 +55,7 @@ def search_http(size: int, folder: Path) -> Iterator[Figure]:
         held = memory(running.process.process.pid)
     index = folder / "waypost-index" / "search"
     with bare(folder, index) as url:
-        theirs = rate(url, f"/search?q={COMMON}", lasting)
+        theirs = rate(url, f"/search?q={COMMON}&lacking=x{NUMBER}", lasting)
     yield Figure(
         f"{CLIENTS} clients, two API processes, every search a new one", ours, "req/s", goal=0.85 * theirs,
         comparison=("the bare engine behind the same server", theirs), higher_is_better=True,
@@ -116,7 +116,7 @@ def bare(folder: Path, index: Path) -> Iterator[str]:
 
         def ready() -> bool:
             try:
-                return httpx.get(f"{url}/search?q=x", timeout=1.0, trust_env=False).is_success
+                return httpx.get(f"{url}/search?q=x&lacking=y", timeout=1.0, trust_env=False).is_success
             except httpx.HTTPError:
                 return False
 
