@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Text, and_, cast, func, select
+from sqlalchemy import Connection, Text, and_, cast, func, select, tuple_
 
 from federation import tables as spine
 from federation.graph import tables
@@ -76,16 +76,20 @@ class Resolver:
 
     def resolve(self, statements: Sequence[Statement]) -> list[int | None]:
         """A node for each statement, None where nothing answers to it yet."""
-        wanted = {(self._registries.get(ref.registry), encode_part(ref.model)) for ref, _ in statements}
-        models = self._models({name for registry, name in wanted if registry is not None})
-        ids = [row.id for key, rows in models.items() if key in wanted for row in rows]
+        names = [(self._registries.get(ref.registry), encode_part(ref.model)) for ref, _ in statements]
+        models = self._models({name for name in names if name[0] is not None})
         versions = self._versions(
-            ids, {encode_part(r.version) for r, _ in statements if r.version is not None}
+            {
+                (row.id, encode_part(ref.version))
+                for name, (ref, _) in zip(names, statements, strict=True)
+                if ref.version is not None
+                for row in models.get(name, ())
+            }
         )
-        selectors = self._selectors(ids)
+        selectors = self._selectors([row.id for rows in models.values() for row in rows])
         found: list[int | None] = []
-        for ref, meant_at in statements:
-            rows = models.get((self._registries.get(ref.registry), encode_part(ref.model)), ())
+        for name, (ref, meant_at) in zip(names, statements, strict=True):
+            rows = models.get(name, ())
             candidates = [
                 candidate
                 for row in rows
@@ -98,30 +102,28 @@ class Resolver:
             found.append(choose(candidates, meant_at))
         return found
 
-    def _models(self, names: Collection[str]) -> dict[tuple[int | None, str], list[Any]]:
+    def _models(self, wanted: Collection[tuple[int | None, str]]) -> dict[tuple[int | None, str], list[Any]]:
         found: dict[tuple[int | None, str], list[Any]] = defaultdict(list)
         model = spine.model.c
         born = func.coalesce(model.created_at, model.first_seen_at, type_=model.first_seen_at.type)
-        for part in chunks(names):
-            query = select(model.id, model.registry_id, model.name, born.label("born"), model.deleted_at)
-            for row in self._connection.execute(query.where(model.name.in_(part))).all():
+        query = select(model.id, model.registry_id, model.name, born.label("born"), model.deleted_at)
+        for part in chunks(wanted):
+            rows = query.where(tuple_(model.registry_id, model.name).in_(part))
+            for row in self._connection.execute(rows).all():
                 found[row.registry_id, row.name].append(row)
         return found
 
-    def _versions(
-        self, models: Collection[int], versions: Collection[str]
-    ) -> dict[tuple[int, str], list[Candidate]]:
+    def _versions(self, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], list[Candidate]]:
         found: dict[tuple[int, str], list[Candidate]] = defaultdict(list)
         version, node = spine.version.c, tables.node.c
         born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
         query = select(
             version.model_id, version.version, born.label("born"), version.deleted_at, node.id
         ).join(tables.node, and_(node.kind == NodeKind.VERSION, node.scope == version.id, node.name == ""))
-        for part in chunks(models):
-            for names in chunks(versions):
-                rows = query.where(version.model_id.in_(part), version.version.in_(names))
-                for row in self._connection.execute(rows).all():
-                    found[row.model_id, row.version].append(Candidate(row.born, row.deleted_at, row.id))
+        for part in chunks(wanted):
+            rows = query.where(tuple_(version.model_id, version.version).in_(part))
+            for row in self._connection.execute(rows).all():
+                found[row.model_id, row.version].append(Candidate(row.born, row.deleted_at, row.id))
         return found
 
     def _selectors(self, models: Collection[int]) -> dict[tuple[int, int, str], int]:
