@@ -109,75 +109,75 @@ def rules_of(row: Row[Any], adapters: Discovered) -> StageRules:
 def apply(connection: Connection, specs: Sequence[RegistrySpec], *, actor: str = SYSTEM) -> list[str]:
     """Bring the table in line with the file, in one transaction. Returns one line per thing that changed.
 
-    The specs were checked and their names are unique.
+    The specs were checked and their names are unique. Errors: `RegistryError`.
     """
-    batch, done = Batch(), list[str]()
-    registries = tables.registry.c
     rows = {row.name: row for row in connection.execute(select(tables.registry))}
-    generation = 1 + (connection.execute(select(func.max(registries.generation))).scalar() or 0)
-
-    def tell(action: Action, name: str, registry_id: int, line: str, **details: Any) -> None:
-        done.append(line)
-        batch.record(Entry(action=action, actor=actor, registry=name, details=details), registry_id)
-        batch.change(Change("registry", registry_id, registry_id))
-
+    newest = connection.execute(select(func.max(tables.registry.c.generation))).scalar() or 0
+    changes = _Changes(connection, actor, newest + 1)
     wanted = {spec.name for spec in specs}
     for spec in specs:
-        former = next(
-            (n for n in spec.former_names if n in rows and n not in wanted and spec.name not in rows), None
-        )
-        values = {name: value for name, value in _plain(spec).items() if name in CONFIGURED}
-        row = rows.pop(former or spec.name, None)
+        before = (n for n in spec.former_names if n in rows and n not in wanted and spec.name not in rows)
+        row = rows.pop(next(before, spec.name), None)
         if row is None:
-            registry_id = connection.execute(
-                insert(tables.registry)
-                .values(**EMPTY, **values, name=spec.name, generation=generation)
-                .returning(registries.id)
-            ).scalar_one()
-            tell(
-                Action.REGISTRY_APPLIED,
-                spec.name,
-                registry_id,
-                f"{spec.name}: added",
-                kind=spec.kind,
-                team=spec.team,
-            )
-            continue
-        changed = sorted(name for name, value in values.items() if getattr(row, name) != value)
-        if row.kind != spec.kind:
-            raise RegistryError(
-                f"registry {spec.name} was {row.kind} and is {spec.kind} now: give it another name, or forget it first"
-            )
-        if changed or former or row.detached_at is not None:
-            connection.execute(
-                update(tables.registry)
-                .where(registries.id == row.id)
-                .values(**values, name=spec.name, generation=generation, detached_at=None, **_again(changed))
-            )
-        if former:
-            line = f"{former}: renamed to {spec.name}"
-            tell(Action.REGISTRY_RENAMED, spec.name, row.id, line, former=former)
-        if row.detached_at is not None:
-            tell(Action.REGISTRY_ATTACHED, spec.name, row.id, f"{spec.name}: attached again")
-        if changed:
-            line = f"{spec.name}: changed {', '.join(changed)}"
-            tell(Action.REGISTRY_CHANGED, spec.name, row.id, line, fields=changed)
+            changes.add(spec)
+        else:
+            changes.update(row, spec)
     for row in rows.values():
         if row.detached_at is None:
-            connection.execute(
-                update(tables.registry)
-                .where(registries.id == row.id)
-                .values(detached_at=now(), generation=generation)
+            changes.detach(row)
+    if changes.done:
+        changes.batch.append(connection)
+    return changes.done
+
+
+@dataclass
+class _Changes:
+    """What one application of a file changes: the rows at once, their entries in `batch`, a line each in `done`."""
+
+    connection: Connection
+    actor: str
+    generation: int
+    batch: Batch = field(default_factory=Batch)
+    done: list[str] = field(default_factory=list)
+
+    def add(self, spec: RegistrySpec) -> None:
+        values = {**EMPTY, **_configured(spec), "name": spec.name, "generation": self.generation}
+        made = insert(tables.registry).values(values).returning(tables.registry.c.id)
+        registry_id = self.connection.execute(made).scalar_one()
+        line = f"{spec.name}: added"
+        self._tell(Action.REGISTRY_APPLIED, spec.name, registry_id, line, kind=spec.kind, team=spec.team)
+
+    def update(self, row: Row[Any], spec: RegistrySpec) -> None:
+        values, name = _configured(spec), spec.name
+        if row.kind != spec.kind:
+            raise RegistryError(
+                f"registry {name} was {row.kind} and is {spec.kind} now: give it another name, or forget it first"
             )
-            tell(
-                Action.REGISTRY_DETACHED,
-                row.name,
-                row.id,
-                f"{row.name}: detached, its models are kept until it is forgotten",
-            )
-    if done:
-        batch.append(connection)
-    return done
+        changed = sorted(column for column, value in values.items() if getattr(row, column) != value)
+        if changed or row.name != name or row.detached_at is not None:
+            self._set(row, **values, name=name, detached_at=None, **_again(changed))
+        if row.name != name:
+            line = f"{row.name}: renamed to {name}"
+            self._tell(Action.REGISTRY_RENAMED, name, row.id, line, former=row.name)
+        if row.detached_at is not None:
+            self._tell(Action.REGISTRY_ATTACHED, name, row.id, f"{name}: attached again")
+        if changed:
+            line = f"{name}: changed {', '.join(changed)}"
+            self._tell(Action.REGISTRY_CHANGED, name, row.id, line, fields=changed)
+
+    def detach(self, row: Row[Any]) -> None:
+        self._set(row, detached_at=now())
+        line = f"{row.name}: detached, its models are kept until it is forgotten"
+        self._tell(Action.REGISTRY_DETACHED, row.name, row.id, line)
+
+    def _set(self, row: Row[Any], **values: Any) -> None:
+        mine = update(tables.registry).where(tables.registry.c.id == row.id)
+        self.connection.execute(mine.values(**values, generation=self.generation))
+
+    def _tell(self, action: Action, name: str, registry_id: int, line: str, **details: Any) -> None:
+        self.done.append(line)
+        self.batch.record(Entry(action=action, actor=self.actor, registry=name, details=details), registry_id)
+        self.batch.change(Change("registry", registry_id, registry_id))
 
 
 def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
@@ -233,9 +233,10 @@ def _again(changed: Sequence[str]) -> dict[str, Any]:
     )
 
 
-def _plain(spec: RegistrySpec) -> dict[str, Any]:
+def _configured(spec: RegistrySpec) -> dict[str, Any]:
+    """The columns that the file decides."""
     values = asdict(spec)
     values["stages"] = {stage: list(rules) for stage, rules in spec.stages.items()}
     values["former_names"] = list(spec.former_names)
     values["config"] = dict(spec.config)
-    return values
+    return {name: values[name] for name in CONFIGURED}
