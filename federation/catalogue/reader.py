@@ -121,6 +121,10 @@ VERSION: Select[Any] = (
     .join(tables.registry, _registries.id == _models.registry_id)
 )
 """Every version with its model and registry."""
+_OF_ONE_MODEL = VERSION.with_only_columns(
+    *(column for column in VERSION.selected_columns if column.key != "model_body")
+)
+"""The same where the model is known: it would be read again for each of its versions."""
 
 
 def read_version(
@@ -159,7 +163,23 @@ def read_model(
     connection: Connection, view: View, reference: Reference, *, incarnation: int | None = None
 ) -> Model:
     """The model a reference names, whatever version it goes on to name. Errors: `UnknownError`, `GoneError`."""
-    found = _latest_model(connection, view, reference, incarnation)
+    row = _latest_model(connection, view, reference, incarnation)
+    record = codec.decode_model(row.body)
+    versions = _OF_ONE_MODEL.where(_versions.model_id == row.id)
+    if row.deleted_at is None:
+        versions = versions.where(_versions.deleted_at.is_(None))
+    rows = sorted(connection.execute(versions).all(), key=age, reverse=True)
+    found = Model(
+        id=row.id,
+        registry_id=row.registry_id,
+        registry=row.registry,
+        team=row.team,
+        kind=row.kind,
+        record=record,
+        versions=tuple(as_version(version, model=record) for version in rows),
+        first_seen_at=row.first_seen_at,
+        deleted_at=row.deleted_at,
+    )
     if found.deleted_at is not None and incarnation is None:
         raise GoneError(reference, found)
     return found
@@ -167,7 +187,8 @@ def read_model(
 
 def _latest_model(
     connection: Connection, view: View, reference: Reference, incarnation: int | None = None
-) -> Model:
+) -> Row[Any]:
+    """The row of a model with its registry: the one that lives, or lived last. Errors: `UnknownError`."""
     query = (
         select(
             tables.model, _registries.name.label("registry"), _registries.team, _registries.kind.label("kind")
@@ -185,21 +206,7 @@ def _latest_model(
     row = connection.execute(query.limit(1)).one_or_none()
     if row is None:
         raise UnknownError(reference)
-    versions = VERSION.where(_versions.model_id == row.id)
-    if row.deleted_at is None:
-        versions = versions.where(_versions.deleted_at.is_(None))
-    rows = sorted(connection.execute(versions), key=age, reverse=True)
-    return Model(
-        id=row.id,
-        registry_id=row.registry_id,
-        registry=row.registry,
-        team=row.team,
-        kind=row.kind,
-        record=codec.decode_model(row.body),
-        versions=tuple(as_version(version) for version in rows),
-        first_seen_at=row.first_seen_at,
-        deleted_at=row.deleted_at,
-    )
+    return row
 
 
 def read_versions(connection: Connection, view: View, ids: Iterable[int]) -> dict[int, Version]:
@@ -376,10 +383,14 @@ def age(row: Any) -> tuple[datetime, int]:
     return row.created_at or row.first_seen_at, row.id
 
 
-def as_version(row: Any, then: set[tuple[str, str]] | None = None) -> Version:
-    """The version that a row of `VERSION` tells of; `then`: the kinds and values that it held at another time."""
+def as_version(
+    row: Any, then: set[tuple[str, str]] | None = None, *, model: ModelRecord | None = None
+) -> Version:
+    """The version that a row of `VERSION` tells of; `then`: the kinds and values that it held at another time; `model`:
+    its model where that is known.
+    """
     record = codec.decode_version(row.body)
-    model = codec.decode_model(row.model_body)
+    model = model or codec.decode_model(row.model_body)
     if then is None:
         aliases = sorted(alias for alias, version in model.aliases.items() if version == record.version)
         stage, reason = row.stage, row.stage_reason

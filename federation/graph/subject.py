@@ -189,7 +189,7 @@ class Fates:
     def names(self, nodes: Iterable[int]) -> dict[int, Named]:
         """Names of nodes, each asked for once."""
         wanted = set(nodes)
-        if fresh := wanted - self._named.keys():
+        if fresh := {node for node in wanted if node not in self._named}:
             self._named |= named(self.connection, fresh, self.registries)
         return {node: self._named[node] for node in wanted if node in self._named}
 
