@@ -16,11 +16,12 @@ EMBEDDED = 0.9
 @benchmark(sample=1, full=15)
 def cli_start(size: int, folder: Path) -> Iterator[Figure]:
     """Whole processes, median of `size`, beside one that starts Python and does nothing."""
-    bare = seconds(program("-c", "pass"), times=size, warm_up=1).p50
+    warm_up = min(1, size - 1)
+    bare = seconds(program("-c", "pass"), times=size, warm_up=warm_up).p50
     compared = ("python -c pass", bare)
 
     def figure(name: str, goal: float, *words: str, **environment: str) -> Figure:
-        taken = seconds(program("-m", "gateway", *words, **environment), times=size, warm_up=1)
+        taken = seconds(program("-m", "gateway", *words, **environment), times=size, warm_up=warm_up)
         return Figure(f"{name}, p50", taken.p50, "s", goal, compared)
 
     yield figure("waypost --help", NEEDS_NO_DATABASE, "--help")

@@ -40,6 +40,7 @@ from tests.servers.postgres import installed, postgres_server
 
 PER_NODE = 5
 REGISTRIES = 300
+SAMPLE = 2_000
 QUERIES = 2_000
 BUDGET = 60.0
 """Seconds that a comparison may take for its random queries."""
@@ -74,7 +75,7 @@ def store(size: int, folder: Path, first: int = 0, generation: int = 0, position
     write(folder, position, nodes, (consumer + first, provider + first, kind), generation)
 
 
-@benchmark(sample=2_000, full=1_000_000)
+@benchmark(sample=SAMPLE, full=1_000_000)
 def graph_closure(size: int, folder: Path) -> Iterator[Figure]:
     """Everything downstream of random versions and of a hub that all need, in process."""
     store(size, folder / "graph")
@@ -170,7 +171,7 @@ print("megabytes", resident() - before)
 """
 
 
-@benchmark(sample=2_000, full=1_000_000)
+@benchmark(sample=SAMPLE, full=1_000_000)
 def graph_answers(size: int, folder: Path) -> Iterator[Figure]:
     """Whole answers with names from the catalogue; how soon an edge shows; memory; a cold process."""
     estate = catalogue(size, folder)
@@ -210,7 +211,8 @@ def served_answers(size: int, folder: Path) -> Iterator[Figure]:
     Followers(waypost.followers()).catch_up()
     waypost.close()
     command = program("-m", "gateway", "impact", ref(size // 2), WAYPOST_CONFIG=str(config))
-    cold = seconds(command, times=5, warm_up=1).p50
+    often = 5 if size > SAMPLE else 1
+    cold = seconds(command, times=often, warm_up=often // 5).p50
     yield Figure("waypost impact without a server, whole process", cold, "s", goal=1)
     starts = np.random.default_rng(5).integers(1, size, 2_000).tolist()
     with served(folder, config=registries, workers=2) as gateway:

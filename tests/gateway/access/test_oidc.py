@@ -39,9 +39,11 @@ def provider() -> Iterator[IdentityProvider]:
         yield found
 
 
-@pytest.fixture
-def signed(tmp_path: Path, provider: IdentityProvider) -> Iterator[Gate]:
-    with gate(tmp_path, config=CONFIG.format(issuer=provider.url), teams=TEAMS) as found:
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory, provider: IdentityProvider) -> Iterator[Gate]:
+    with gate(
+        tmp_path_factory.mktemp("gate"), config=CONFIG.format(issuer=provider.url), teams=TEAMS
+    ) as found:
         yield found
 
 
