@@ -40,7 +40,7 @@ with server("family", command, port=1, log=log, ready=lambda: " " in log.read_te
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or after
         return False
     return state != "Z"
 
