@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
 from federation.database import now, reading, writing
+from federation.files import sync_folder
 from federation.journal.entry import Action, Entry
 from federation.journal.exporting import Scope, read_scope, spread, whole_lines
 from federation.journal.log import Batch
@@ -122,11 +123,7 @@ def _publish(draft: Path, file: Path) -> None:
     """The archive is there, come what may, before an entry leaves the log."""
     with _said(file):
         draft.replace(file)
-        descriptor = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(file.parent)
 
 
 @contextmanager
@@ -140,7 +137,7 @@ def _said(file: Path) -> Iterator[None]:
 def _tidy(folder: Path, origin: str) -> None:
     """Remove what was left by processes that died long ago."""
     for draft in folder.glob(f".{origin}.*{UNFINISHED}"):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # what was sealed stays sealed
             if time.time() - draft.stat().st_mtime > LEFT_SECONDS:
                 draft.unlink()
 

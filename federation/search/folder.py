@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import tantivy
 
+from federation.files import sync_folder
 from federation.search.answer import SearchError
 from federation.search.clauses import term
 from federation.search.schema import SCHEMA_VERSION, schema
@@ -74,7 +75,7 @@ def publish(path: Path, generation: Generation) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path / CURRENT)
-    _sync_folder(path)
+    sync_folder(path)
     remove_others(path, generation.name)
 
 
@@ -129,11 +130,3 @@ def is_panic(error: BaseException) -> bool:
     """Whether the engine panicked; its exception is derived from `BaseException` and has no importable
     name."""
     return type(error).__name__ == "PanicException"
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
