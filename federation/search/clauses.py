@@ -3,17 +3,40 @@ tier."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from itertools import chain
 from typing import Literal, TypeAlias
 
 import tantivy
 from tantivy import FieldType, Occur, Query
 
+from federation.search.queries import (
+    NOTHING,
+    all_of,
+    any_of,
+    between,
+    decimal,
+    everything,
+    prefix,
+    term,
+    term_set,
+    typo,
+    without,
+)
 from federation.search.schema import FACETS, MAX_VALUE, column, fact, schema
 from federation.search.synonyms import Synonyms
 from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node, Not, Phrase, Qualifier, Word
-from federation.search.words import chunks, fold, joined, ordered, parts, spans, squeeze, variants
+from federation.search.words import (
+    chunks,
+    fold,
+    joined,
+    ordered,
+    parts,
+    slips,
+    slips_are_few,
+    spans,
+    squeeze,
+    variants,
+)
 
 TextField: TypeAlias = Literal["name", "near", "all"]
 Reach: TypeAlias = Literal["own", "same", "open"]
@@ -23,7 +46,6 @@ MIN_PREFIX = 2
 MAX_SLOTS = 48
 MAX_STEPS = 6
 MAX_LONGER = 24
-NOTHING = Query.empty_query()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +240,7 @@ class Compiler:
     stale: frozenset[int]
     _made: dict[tuple[object, ...], Query] = field(default_factory=dict)
     _frequent: dict[tuple[str, str], bool] = field(default_factory=dict)
+    _slips: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def matching(self, node: PlanNode, text: str) -> Query:
         """Everything that the query finds."""
@@ -255,7 +278,7 @@ class Compiler:
         if squeezed:
             yield "the name is this", self.one_of("whole", [squeezed])
             if corrected:
-                yield "the name is this but for a typo", typo("whole", squeezed)
+                yield "the name is this but for a typo", self._misspelt(squeezed)
             yield "the name begins with this", all_of(self._in_order(["", *words]))
         if len(words) > 1:
             yield "in the name, in this order", all_of([exact, *self._in_order(words)])
@@ -273,7 +296,16 @@ class Compiler:
         if not squeezed or not (corrected or self._holds("whole", squeezed)):
             return None
         names = self.one_of("whole", [squeezed])
-        return any_of([names, typo("whole", squeezed)]) if corrected else names
+        return any_of([names, self._misspelt(squeezed)]) if corrected else names
+
+    def _misspelt(self, whole: str) -> Query:
+        """Names that are this one but for a typo. Mostly there are none, which the rest of a search need not find out
+        again and again."""
+        key = ("misspelt", whole)
+        if key not in self._made:
+            query = typo("whole", whole)
+            self._made[key] = query if self.searcher.search(query, limit=1, count=False).hits else NOTHING
+        return self._made[key]
 
     def clause(self, node: PlanNode, field: TextField, *, reach: Reach) -> Query:
         """One query for a part of the plan, its words looked for in one field."""
@@ -313,13 +345,15 @@ class Compiler:
         can be told by it."""
         ways = slot.ways[: slot.own] if reach == "own" else slot.ways
         words = [word for way in ways if len(way) == 1 for word in (way[0], joined(way[0]))]
-        longer: list[str] | None = []
+        longer: Sequence[str] | None = ()
         if slot.open and reach == "open":
             longer = self._longer(field, slot.word)
-        held = tuple(word for word in dict.fromkeys([*words, *(longer or ())]) if self._holds(field, word))
+        alike = self._alike(slot.word) if slot.corrected else ()
+        every = dict.fromkeys([*words, *(longer or ()), *(alike or ())])
+        held = tuple(word for word in every if self._holds(field, word))
         runs = tuple(way for way in ways if len(way) > 1 and all(self._holds(field, word) for word in way))
         begins = slot.word if longer is None else None
-        wrong = slot.word if slot.corrected else None
+        wrong = slot.word if alike is None else None
         key = (field, held, runs, begins, wrong)
         found = self._made.get(key)
         if found is None:
@@ -340,6 +374,17 @@ class Compiler:
         if known is None:
             known = self._frequent[field, word] = self.searcher.doc_freq(field, word) > 0
         return known
+
+    def _alike(self, word: str) -> Sequence[str] | None:
+        """The words of the index one slip away, None where there are too many to try: the engine looks for them, but
+        takes ten times as long to read what it found."""
+        if not slips_are_few(word):
+            return None
+        found = self._slips.get(word)
+        if found is None:
+            forms = (form for slip in slips(word) for form in (slip, joined(slip)))
+            found = self._slips[word] = sorted(form for form in forms if self.searcher.doc_freq("all", form))
+        return found
 
     def _longer(self, field: str, word: str) -> list[str] | None:
         """The words that begin with this one, None for too many to list: the engine walks them more slowly than it
@@ -382,12 +427,6 @@ class Compiler:
         return all_of(halves)
 
 
-def decimal(value: float) -> str:
-    """A number in plain decimals, with a point."""
-    text = format(Decimal(repr(value)), "f")
-    return text if "." in text else f"{text}.0"
-
-
 def _squeezed_text(node: PlanNode, text: str) -> str:
     """What was typed without separators, where it is nothing but words that must all match."""
     plain = isinstance(node, Slot) or (
@@ -423,61 +462,3 @@ def _between_times(field: str, match: Between) -> Query:
         return NOTHING
     include_low = match.low_included or low is None or low < 1
     return between(field, FieldType.Integer, *limits, include_low, match.high_included)
-
-
-def between(
-    field: str, kind: FieldType, low: int, high: int, with_low: bool = True, with_high: bool = True
-) -> Query:
-    """A range over a column."""
-    return Query.range_query(
-        schema(), field, kind, low, high, include_lower=with_low, include_upper=with_high
-    )
-
-
-def term(field: str, value: str | int) -> Query:
-    """One exact value."""
-    return Query.term_query(schema(), field, value, "basic")
-
-
-def term_set(field: str, values: Sequence[int]) -> Query:
-    """One of many values."""
-    return Query.term_set_query(schema(), field, values)
-
-
-def prefix(field: str, beginning: str) -> Query:
-    """Every value that begins so."""
-    return Query.fuzzy_term_query(schema(), field, beginning, distance=0, prefix=True)
-
-
-def typo(field: str, word: str) -> Query:
-    """Every value one slip away: a letter too many, too few, wrong, or two swapped."""
-    return Query.fuzzy_term_query(schema(), field, word, distance=1, transposition_cost_one=True)
-
-
-def everything() -> Query:
-    """All documents but the index's own."""
-    return without(Query.all_query(), term("meta", "position"))
-
-
-def all_of(queries: Sequence[Query]) -> Query:
-    """What all of them match."""
-    if any(query is NOTHING for query in queries):
-        return NOTHING
-    return (
-        queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Must, query) for query in queries])
-    )
-
-
-def any_of(queries: Sequence[Query]) -> Query:
-    """What one of them matches."""
-    some = [query for query in queries if query is not NOTHING]
-    if not some:
-        return NOTHING
-    return some[0] if len(some) == 1 else Query.boolean_query([(Occur.Should, query) for query in some])
-
-
-def without(query: Query, excluded: Query) -> Query:
-    """What the one matches and the other does not."""
-    if query is NOTHING or excluded is NOTHING:
-        return query
-    return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, excluded)])

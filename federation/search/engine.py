@@ -12,7 +12,7 @@ import msgspec
 from tantivy import DocAddress, FieldType, Query
 
 from federation.access import View
-from federation.search import clauses, cursor, encoding, facets, folder, language, ranking, schema
+from federation.search import clauses, cursor, encoding, facets, folder, language, queries, ranking, schema
 from federation.search.answer import (
     MAX_LIMIT,
     Correction,
@@ -29,12 +29,12 @@ from federation.search.cursor import Position
 from federation.search.encoding import Stored
 from federation.search.facets import Counts
 from federation.search.folder import Generation, IndexMissingError
-from federation.search.highlight import Marker, Text, one_slip, texts_of
+from federation.search.highlight import Marker, Text, texts_of
 from federation.search.order import BROWSE, RANK, Key, Leg, Legs, Reader, Row
 from federation.search.sorting import Sort, fingerprint, read_sort
 from federation.search.suggest import Vocabulary, suggest
 from federation.search.synonyms import Synonyms
-from federation.search.words import fold, parts, spans
+from federation.search.words import fold, one_slip, parts, spans
 
 LITTLE = 3
 """A word that finds fewer documents than this in the view may have been mistyped."""
@@ -243,9 +243,7 @@ class Search:
         if self._served is None:
             return []
         state = self._served.state
-        seen = visible(clauses.everything(), view, state.registry_ids)
-        bounded = view.registry_ids is not None and not state.registry_ids <= view.registry_ids
-        vocabulary = Vocabulary(state.reader.searcher, seen if bounded else None)
+        vocabulary = Vocabulary(state.reader.searcher, registries_seen(view, state.registry_ids))
         try:
             with folder.engine_errors():
                 return suggest(vocabulary, text[-MAX_SUGGEST:])
@@ -332,8 +330,8 @@ class _Run:
             having = Query.exists_query(field)
             column = Key(field, FieldType.Json, self.sort.descending)
             return [
-                Leg(self._bounded(clauses.all_of([matching, having])), (column, *RANK), why="has the metric"),
-                Leg(self._bounded(clauses.without(matching, having)), RANK, why="has not the metric"),
+                Leg(self._bounded(queries.all_of([matching, having])), (column, *RANK), why="has the metric"),
+                Leg(self._bounded(queries.without(matching, having)), RANK, why="has not the metric"),
             ]
         column = {
             "updated": Key("updated", FieldType.Integer, self.sort.descending),
@@ -347,9 +345,9 @@ class _Run:
         earlier: list[Query] = []
         for tier in self.compiler.tiers(plan, self.request.q):
             again = any(tier.query is query for query in earlier)
-            query = clauses.NOTHING if again else clauses.without(tier.query, clauses.any_of(earlier))
+            query = queries.NOTHING if again else queries.without(tier.query, queries.any_of(earlier))
             yield Leg(self._bounded(query), RANK if tier.words else BROWSE, tier.weight, tier.why)
-            if not again and tier.query is not clauses.NOTHING:
+            if not again and tier.query is not queries.NOTHING:
                 earlier.append(tier.query)
 
     def _rows(self, legs: Legs, start: Position | None, counts: Counts) -> tuple[list[tuple[int, Row]], bool]:
@@ -388,7 +386,7 @@ class _Run:
     def _shown_before(self, models: set[int], legs: Legs, start: Position) -> set[int]:
         """Which of these models have a version at the cursor or before it: an earlier page showed them."""
         earlier = [leg.query for leg in legs.before(start.leg)]
-        before = clauses.any_of([*earlier, self.state.reader.before(legs[start.leg], start.values)])
+        before = queries.any_of([*earlier, self.state.reader.before(legs[start.leg], start.values)])
         return set(self._per_model(before, models))
 
     def _per_model(self, query: Query, models: Iterable[int]) -> dict[int, int]:
@@ -397,7 +395,7 @@ class _Run:
         asked = {
             "models": {"terms": {"field": "model", "size": len(ids), "segment_size": facets.EVERY_BUCKET}}
         }
-        inside = clauses.all_of([query, clauses.any_of([clauses.term("model", id_) for id_ in ids])])
+        inside = queries.all_of([query, queries.any_of([queries.term("model", id_) for id_ in ids])])
         buckets = self.state.reader.searcher.aggregate(inside, asked)["models"]["buckets"]
         return {int(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets}
 
@@ -446,18 +444,26 @@ class _Run:
         )  # fmt: skip
 
 
+def registries_seen(view: View, present: frozenset[int]) -> Query | None:
+    """What a view sees, None for everything."""
+    if view.registry_ids is None or present <= view.registry_ids:
+        return None
+    seen = sorted(present & view.registry_ids)
+    return queries.term_set("registry", seen) if seen else queries.NOTHING
+
+
 def visible(query: Query, view: View, present: frozenset[int]) -> Query:
     """A query inside a view, by the smaller of two clauses: the registries it sees, or those it does not."""
     if view.registry_ids is None or present <= view.registry_ids:
         return query
     seen, hidden = sorted(present & view.registry_ids), sorted(present - view.registry_ids)
     if not seen:
-        return clauses.NOTHING
+        return queries.NOTHING
     if len(seen) <= FEW_REGISTRIES:
-        return clauses.all_of([query, clauses.any_of([clauses.term("registry", id_) for id_ in seen])])
+        return queries.all_of([query, queries.any_of([queries.term("registry", id_) for id_ in seen])])
     if len(seen) <= len(hidden):
-        return clauses.all_of([query, clauses.term_set("registry", seen)])
-    return clauses.without(query, clauses.term_set("registry", hidden))
+        return queries.all_of([query, queries.term_set("registry", seen)])
+    return queries.without(query, queries.term_set("registry", hidden))
 
 
 def _corrections(hits: Sequence[Hit], corrected: frozenset[str]) -> tuple[Correction, ...]:

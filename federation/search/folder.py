@@ -17,7 +17,7 @@ import tantivy
 
 from federation.files import sync_folder
 from federation.search.answer import SearchError
-from federation.search.clauses import term
+from federation.search.queries import term
 from federation.search.schema import SCHEMA_VERSION, schema
 
 CURRENT = "current"

@@ -16,7 +16,7 @@ from typing import Protocol
 import tantivy
 
 from federation.changes import FeedTrimmedError
-from federation.search import clauses, encoding, folder
+from federation.search import encoding, folder, queries
 from federation.search.document import Document
 from federation.search.folder import Generation, IndexMissingError
 
@@ -177,7 +177,7 @@ class Follower:
         assert self._generation is not None
         with folder.engine_errors():
             searcher = self._generation.index.searcher()
-            found = searcher.search(clauses.term("registry", registry_id), limit=1, count=False).hits
+            found = searcher.search(queries.term("registry", registry_id), limit=1, count=False).hits
             if not found:
                 return None
             stored = json.loads(bytes(searcher.doc(found[0][1])["stored"][0]))
@@ -215,7 +215,7 @@ class Follower:
 def _delete(writer: tantivy.IndexWriter, field: str, ids: Collection[int]) -> None:
     """By query, because the engine's deletion by term takes a whole number for a signed one and finds nothing."""
     if ids:
-        writer.delete_documents_by_query(clauses.term_set(field, sorted(ids)))
+        writer.delete_documents_by_query(queries.term_set(field, sorted(ids)))
 
 
 def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:

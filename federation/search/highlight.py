@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from federation.search.answer import Highlight
 from federation.search.clauses import Slot
 from federation.search.encoding import Stored
-from federation.search.words import fold, parts, spans
+from federation.search.words import fold, one_slip, parts, spans
 
 MAX_TEXT = 160
 
@@ -107,22 +106,3 @@ def _clip(found: Highlight) -> Highlight:
     text = found.text[start : start + MAX_TEXT]
     inside = [(low - start, high - start) for low, high in found.ranges if high - start <= len(text)]
     return Highlight(found.field, text, tuple(inside))
-
-
-@lru_cache(16_384)
-def one_slip(left: str, right: str) -> bool:
-    """Whether two words differ by one letter too many, too few, wrong, or two neighbours swapped."""
-    if left == right or abs(len(left) - len(right)) > 1:
-        return left == right
-    if len(left) > 2 and left[:1] != right[:1] and left[-1:] != right[-1:]:
-        return False  # one slip leaves the first letter or the last where it was
-    at = next(
-        (index for index, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None
-    )
-    if at is None:
-        return True
-    if len(left) == len(right):
-        swapped = left[at : at + 2] == right[at : at + 2][::-1] and left[at + 2 :] == right[at + 2 :]
-        return left[at + 1 :] == right[at + 1 :] or swapped
-    longer, shorter = (left, right) if len(left) > len(right) else (right, left)
-    return longer[at + 1 :] == shorter[at:]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import tantivy
 from tantivy import DocAddress, FieldType, Order, Query, Searcher
 
-from federation.search import clauses
+from federation.search import queries
 from federation.search.schema import schema
 
 Values: TypeAlias = tuple[int | float | str, ...]
@@ -106,7 +106,7 @@ class Reader:
 
     def rows(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
         """At most `limit` matches of a leg, in order, those after a position."""
-        if leg.query is clauses.NOTHING:
+        if leg.query is queries.NOTHING:
             return []
         if leg.keys[0].kind == FieldType.Json:
             return self._by_number(leg, after, limit)
@@ -123,9 +123,9 @@ class Reader:
         key, rest = keys[0], keys[1:]
         if after is not None:
             if rest:
-                same = clauses.all_of([query, self.equal(key, after[0])])
+                same = queries.all_of([query, self.equal(key, after[0])])
                 found = [((after[0], *values), at) for values, at in self._page(same, rest, after[1:], limit)]
-            query = clauses.all_of([query, self.beyond(key, after[0])])
+            query = queries.all_of([query, self.beyond(key, after[0])])
         if len(found) < limit:
             found += self._ordered(query, keys, limit - len(found))
         return found
@@ -144,7 +144,7 @@ class Reader:
             if len(same) == 1:
                 found += same
             elif len(found) < limit:
-                equal = clauses.all_of([query, self.equal(key, value)])
+                equal = queries.all_of([query, self.equal(key, value)])
                 found += [((value, *tail), at) for tail, at in self._ordered(equal, rest, limit - len(found))]
         return found[:limit]
 
@@ -165,10 +165,10 @@ class Reader:
         if after is not None:
             first, rest = leg.keys[0], leg.keys[1:]
             until = self.index.parse_query(
-                f"{first.field}:{'<=' if first.descending else '>='}{clauses.decimal(float(after[0]))}"
+                f"{first.field}:{'<=' if first.descending else '>='}{queries.decimal(float(after[0]))}"
             )
             shown = self.before(Leg(self.equal(first, after[0]), rest), after[1:])
-            query = clauses.without(clauses.all_of([query, until]), shown)
+            query = queries.without(queries.all_of([query, until]), shown)
         near = self._nearest(query, leg.keys[0], limit)
         found = [] if near is None else self._hits(near, leg.keys, limit)
         return found if len(found) == limit else self._hits(query, leg.keys, limit)
@@ -188,8 +188,8 @@ class Reader:
             if so_far >= limit:
                 edge = one["key"] if key.descending else one["key"] + interval
                 sign = ">=" if key.descending else "<="
-                near = self.index.parse_query(f"{key.field}:{sign}{clauses.decimal(edge)}")
-                return clauses.all_of([query, near]) if so_far <= bounds["count"] // 4 else None
+                near = self.index.parse_query(f"{key.field}:{sign}{queries.decimal(edge)}")
+                return queries.all_of([query, near]) if so_far <= bounds["count"] // 4 else None
         return None
 
     def _hits(self, query: Query, keys: Sequence[Key], limit: int) -> list[Row]:
@@ -203,29 +203,29 @@ class Reader:
         unknown = [row for row in rows if row.address is None]
         if not unknown:
             return [row.address for row in rows if row.address is not None]
-        models = clauses.any_of([clauses.term("model", id_) for id_ in {row.model for row in unknown}])
+        models = queries.any_of([queries.term("model", id_) for id_ in {row.model for row in unknown}])
         found = dict(self._top(models, TIE, MANY_VERSIONS))
         return [row.address or found.get(row.values[-1]) or self._address(row) for row in rows]
 
     def _address(self, row: Row) -> DocAddress:
-        same = clauses.all_of([clauses.term("model", row.model), self.equal(TIE, row.values[-1])])
+        same = queries.all_of([queries.term("model", row.model), self.equal(TIE, row.values[-1])])
         return self._top(same, TIE, 1)[0][1]
 
     def equal(self, key: Key, value: Any) -> Query:
         """Documents with this value."""
         if key.kind == FieldType.Text:
-            return clauses.term(key.field, str(value))
+            return queries.term(key.field, str(value))
         if key.kind == FieldType.Json:
-            number = clauses.decimal(value)
+            number = queries.decimal(value)
             ends = (self.index.parse_query(f"{key.field}:{sign}{number}") for sign in (">=", "<="))
-            return clauses.all_of(list(ends))
-        return clauses.between(key.field, key.kind, int(value), int(value))
+            return queries.all_of(list(ends))
+        return queries.between(key.field, key.kind, int(value), int(value))
 
     def beyond(self, key: Key, value: Any) -> Query:
         """Documents that come after this value."""
         if key.kind == FieldType.Json:
             return self.index.parse_query(
-                f"{key.field}:{'<' if key.descending else '>'}{clauses.decimal(value)}"
+                f"{key.field}:{'<' if key.descending else '>'}{queries.decimal(value)}"
             )
         if key.kind == FieldType.Text:
             return self.index.parse_query(f"{key.field}:{'<' if key.descending else '>'}{value}")
@@ -246,9 +246,9 @@ class Reader:
         equal: list[Query] = [leg.query]
         for key, value in zip(leg.keys, values, strict=True):
             backwards = Key(key.field, key.kind, not key.descending)
-            earlier.append(clauses.all_of([*equal, self.beyond(backwards, value)]))
+            earlier.append(queries.all_of([*equal, self.beyond(backwards, value)]))
             equal.append(self.equal(key, value))
-        return clauses.any_of([*earlier, clauses.all_of(equal)])
+        return queries.any_of([*earlier, queries.all_of(equal)])
 
 
 def _numbered(number: int, rank: int, tie: int, model: int) -> Row:

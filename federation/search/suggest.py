@@ -47,8 +47,9 @@ class Vocabulary:
     def starting_either(self, column: str, as_fact: str, folded: str) -> list[tuple[str, int]]:
         """Values of a column, those that are held as they are and those that are held folded."""
         found = dict(self.starting(column, folded))
-        for text, count in self.starting("facts", as_fact):
-            found.setdefault(text.partition(SEPARATOR)[2], count)
+        if self.searcher.terms_with_prefix("facts", as_fact, limit=1):  # seldom, and the other way is dear
+            for text, count in self.starting("facts", as_fact):
+                found.setdefault(text.partition(SEPARATOR)[2], count)
         return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
 
 

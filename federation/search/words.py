@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import combinations, islice, pairwise
+from string import ascii_lowercase, digits
 
 MAX_WORD = 80
 KEPT = 16_384
@@ -19,6 +20,10 @@ _PLAIN = re.compile(r"[^A-Z0-9\u0080-\U0010ffff]*")
 """What has words without pieces, written as they are found."""
 _CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DIGITS = re.compile(r"\d+|\D+")
+LATIN = frozenset(ascii_lowercase + digits + "æøœđłıðþŋħ")
+"""What a folded word of a Latin script may consist of."""
+MAX_LISTED = 24
+"""A word with more letters has too many others beside it to list them."""
 
 
 def fold(text: str) -> str:
@@ -137,3 +142,37 @@ def variants(word: str) -> tuple[str, ...]:
     if word.endswith("s"):
         return (word, word[:-1])
     return (word, word[:-1] + "ies") if word.endswith("y") else (word, word + "s")
+
+
+@lru_cache(KEPT)
+def one_slip(left: str, right: str) -> bool:
+    """Whether two words differ by one letter too many, too few, wrong, or two neighbours swapped."""
+    if left == right or abs(len(left) - len(right)) > 1:
+        return left == right
+    if len(left) > 2 and left[:1] != right[:1] and left[-1:] != right[-1:]:
+        return False  # one slip leaves the first letter or the last where it was
+    at = next(
+        (index for index, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None
+    )
+    if at is None:
+        return True
+    if len(left) == len(right):
+        swapped = left[at : at + 2] == right[at : at + 2][::-1] and left[at + 2 :] == right[at + 2 :]
+        return left[at + 1 :] == right[at + 1 :] or swapped
+    longer, shorter = (left, right) if len(left) > len(right) else (right, left)
+    return longer[at + 1 :] == shorter[at:]
+
+
+def slips_are_few(word: str) -> bool:
+    """Whether the words one slip away from this one can all be listed: a thousand or two."""
+    return len(word) <= MAX_LISTED and LATIN.issuperset(word)
+
+
+def slips(word: str) -> set[str]:
+    """All Latin words with one letter too many, too few or wrong, or two neighbours swapped; the word itself too."""
+    splits = [(word[:at], word[at:]) for at in range(len(word) + 1)]
+    found = {before + after[1:] for before, after in splits}
+    found |= {before + after[1::-1] + after[2:] for before, after in splits}
+    found |= {before + letter + after for before, after in splits for letter in LATIN}
+    found |= {before + letter + after[1:] for before, after in splits[:-1] for letter in LATIN}
+    return found

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Litestar, get
 from litestar.params import FromQuery
 
-from federation.search import clauses, facets, folder, schema
+from federation.search import facets, folder, queries, schema
 
 FACETS = facets.columns(("registry", "team", "stage"))
 
@@ -25,7 +25,7 @@ def create() -> Litestar:
 
     @get("/search", sync_to_thread=True)
     def search(q: FromQuery[str], lacking: FromQuery[str]) -> dict[str, Any]:
-        query = clauses.without(clauses.term("all", q), clauses.term("all", lacking))
+        query = queries.without(queries.term("all", q), queries.term("all", lacking))
         hits = searcher.search(query, limit=20, count=False, order_by_field="rank").hits
         counts = facets.count(searcher, query, FACETS, held)
         rows = [msgspec.json.decode(bytes(searcher.doc(address)["stored"][0])) for _, address in hits]

@@ -146,6 +146,24 @@ def test_one_typo_is_forgiven_and_said(search: Search) -> None:
     assert found(search, "chn") == []
 
 
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("malmø", "malmo"),
+        ("prognose-für-wäsche", "wasceh"),
+        ("модель", "модкль"),
+        ("推薦システム", "推薦シテム"),
+        ("overdraftprobabilityestimator", "overdraftprobabiltyestimator"),
+        ("credit-risk", "creditrsik"),
+    ],
+)
+def test_a_typo_is_forgiven_in_any_script_and_length(name: str, typed: str, tmp_path: Path) -> None:
+    world = World()
+    world.put(document(name, 1))
+    world.put(document("something-else", 1))
+    assert found(world.search(tmp_path), typed) == [f"fraud/{name}:1"]
+
+
 def test_a_word_that_only_a_hidden_registry_has_is_still_corrected(search: Search) -> None:
     visible = View.of([1, 2])
     assert found(search, "churm", visible) == ["crm/churn:1"]
