@@ -5,11 +5,13 @@ after days; a follower whose position is older than what is kept rebuilds from t
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Dialect, delete, func, select
 
 from federation import tables
+from federation.statements import Statement, cursor_of, prepare
 
 ChangeKind = Literal["model", "version", "endpoint", "registry", "edge"]
 
@@ -29,7 +31,13 @@ class FeedTrimmedError(Exception):
 
 def newest(connection: Connection) -> int:
     """The position of the newest change, 0 when there is none."""
-    return int(connection.execute(select(tables.head.c.position)).scalar_one())
+    [(position,)] = _newest(connection.dialect).bare(cursor_of(connection), {})
+    return int(position)
+
+
+@cache
+def _newest(dialect: Dialect) -> Statement:
+    return prepare(dialect, select(tables.head.c.position))
 
 
 def after(connection: Connection, position: int, limit: int) -> list[Change]:

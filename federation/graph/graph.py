@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from sqlalchemy import Connection, Engine
 
+from federation import changes
 from federation.access import View
 from federation.database import reading
 from federation.graph import drawing, paging
@@ -16,7 +18,7 @@ from federation.graph.blast import blast, of_closure
 from federation.graph.dependencies import dependencies, listed, upstream
 from federation.graph.impact import Page, impact
 from federation.graph.insights import InsightAnswer, insights
-from federation.graph.names import Board, registries
+from federation.graph.names import Board, Registry, registries
 from federation.graph.rows import Array
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.subject import (
@@ -33,6 +35,8 @@ from federation.references import Reference
 
 LOT = 1000
 """Rows that an export reads at once."""
+REMEMBERED = 16_000_000
+"""Bytes of answers that each process remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,24 @@ class Question:
         return by_commit(connection, view, self.commit or "")
 
 
+@dataclass(slots=True)
+class _Told:
+    """What was answered while graph, registries and catalogue were these: as long as they are, it holds."""
+
+    snapshot: Snapshot
+    known: dict[int, Registry]
+    position: int
+    answers: dict[tuple[object, ...], bytes] = field(default_factory=dict)
+    room: int = REMEMBERED
+
+    def remember(self, key: tuple[object, ...], answer: bytes) -> None:
+        if len(answer) > self.room:
+            self.answers.clear()
+            self.room = REMEMBERED
+        self.answers[key] = answer
+        self.room -= len(answer)
+
+
 class Graph:
     """Reads only; safe to share between threads. Every method may raise `DamagedError` until the worker has built."""
 
@@ -61,6 +83,7 @@ class Graph:
         self._engine = engine
         self._reader = Reader(folder)
         self._board = Board()
+        self._told: _Told | None = None
 
     def position(self) -> int:
         """The change position that answers stand at."""
@@ -90,21 +113,53 @@ class Graph:
         """
         _check(depth, limit)
         with self._open() as (connection, snapshot):
+            known = self._board.known(connection, snapshot.position)
             subject = question.subject(connection, view, selector=action == "move-alias")
             return impact(
-                connection,
-                snapshot,
-                view,
-                subject,
-                action,
-                self._board.known(connection, snapshot.position),
-                to=to,
-                depth=depth,
-                limit=limit,
-                cursor=cursor,
-                everything=everything,
-                large=large,
-            )
+                connection, snapshot, view, subject, action, known, to, depth, limit, cursor,
+                everything=everything, large=large,
+            )  # fmt: skip
+
+    def impact_json(
+        self,
+        view: View,
+        question: Question,
+        action: Action = "change",
+        *,
+        to: str | None = None,
+        depth: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        everything: bool = False,
+        large: bool = True,
+    ) -> bytes:
+        """What `impact` answers, as JSON, remembered for as long as nothing changes. Errors: as `impact`."""
+        _check(depth, limit)
+        key = (view, question, action, to, depth, limit, cursor, everything)
+        with self._open() as (connection, snapshot):
+            known = self._board.known(connection, snapshot.position)
+            # Read before all that the answer is made of: that is of this position, or of a later one.
+            told = self._told_at(snapshot, known, changes.newest(connection))
+            if (answer := told.answers.get(key)) is None:
+                subject = question.subject(connection, view, selector=action == "move-alias")
+                found = impact(
+                    connection, snapshot, view, subject, action, known, to, depth, limit, cursor,
+                    everything=everything, large=large,
+                )  # fmt: skip
+                answer = msgspec.json.encode(found)
+                told.remember(key, answer)
+        return answer
+
+    def _told_at(self, snapshot: Snapshot, known: dict[int, Registry], position: int) -> _Told:
+        told = self._told
+        if (
+            told is None
+            or told.snapshot is not snapshot
+            or told.known is not known
+            or told.position != position
+        ):
+            told = self._told = _Told(snapshot, known, position)
+        return told
 
     def dependencies(
         self,

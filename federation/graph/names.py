@@ -68,10 +68,11 @@ class Board:
         self._read: tuple[int, float, dict[int, Registry]] = (-1, 0.0, {})
 
     def known(self, connection: Connection, position: int) -> dict[int, Registry]:
-        """All registries by id, for answers at this position of the graph."""
+        """All registries by id, for answers at this position of the graph: the same object while they are the same."""
         at, since, found = self._read
         if at != position or time.monotonic() - since > FRESH:
-            found = registries(connection)
+            now = registries(connection)
+            found = found if now == found else now
             self._read = (position, time.monotonic(), found)
         return found
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import MediaType, Request, Response, delete, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
@@ -214,18 +214,11 @@ def _impact(
         return formats.table(formats.AFFECTED, (map(formats.affected_row, lot) for lot in lots))
     if form != "json":
         return _drawn(graph.drawing(view, question, action, to=to, depth=depth), form)
-    found = graph.impact(
-        view,
-        question,
-        action,
-        to=to,
-        depth=depth,
-        limit=limit,
-        cursor=cursor,
-        everything=sees_everything(principal),
-        large=large,
-    )
-    return Response(found, headers=formats.VARY)
+    found: Any = graph.impact_json(
+        view, question, action,
+        to=to, depth=depth, limit=limit, cursor=cursor, everything=sees_everything(principal), large=large,
+    )  # fmt: skip
+    return Response(found, media_type=MediaType.JSON, headers=formats.VARY)
 
 
 def _drawn(dot: str, form: str) -> Response[Any]:

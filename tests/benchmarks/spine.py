@@ -277,18 +277,20 @@ def read_version(size: int, folder: Path) -> Iterator[Figure]:
 
 
 def load(url: str, paths: list[str], requests: int) -> float:
-    """Requests per second over 32 keep-alive connections of plain sockets, so that the client costs little."""
+    """Requests per second over 32 keep-alive connections of plain sockets, so that the client costs little. They ask
+    for the paths in turn."""
     host, port = url.removeprefix("http://").split(":")
     left = iter(range(requests))
     lock = threading.Lock()
 
-    def client(number: int) -> None:
+    def client() -> None:
         with socket.create_connection((host, int(port)), timeout=30) as line:
-            for turn in count():
+            while True:
                 with lock:
-                    if next(left, None) is None:
-                        return
-                path = paths[(number * 31 + turn) % len(paths)]
+                    turn = next(left, None)
+                if turn is None:
+                    return
+                path = paths[turn % len(paths)]
                 line.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
                 data = b""
                 while b"\r\n\r\n" not in data:
@@ -300,7 +302,7 @@ def load(url: str, paths: list[str], requests: int) -> float:
                 while len(body) < length:
                     body += line.recv(65536)
 
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(32)]
+    threads = [threading.Thread(target=client) for _ in range(32)]
     begin = time.perf_counter()
     for thread in threads:
         thread.start()

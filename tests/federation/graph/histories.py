@@ -6,11 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import networkx
 
 from adapters import Dataset, Lineage, ModelRecord, VersionRecord
 from federation.access import EVERYTHING, View
 from federation.graph.graph import Question
+from federation.graph.rows import DamagedError
+from federation.graph.subject import UnknownSubjectError
 from federation.references import Reference, parse
 from tests.federation.graph.estate import Estate
 
@@ -64,6 +67,7 @@ class History:
         self.models: list[Model] = []
         self.versions: list[Version] = []
         self.joined: list[str] = []
+        self.forgotten: list[str] = []
         self.join()
 
     # What happens
@@ -83,7 +87,25 @@ class History:
         doings += [self.add, self.edit, self.drop_model, self.restage]
         for _ in range(steps):
             self.rng.choice(doings)()
+            self._remember()
         self.settle()
+
+    def _remember(self) -> None:
+        """An answer that was remembered says what a new one says, however far the graph is behind."""
+        view = self.rng.choice([EVERYTHING, View.of(self.estate.ids.values())])
+        for version in self.rng.sample(self.versions, min(2, len(self.versions))):
+            question = Question(parse(version.ref))
+            try:
+                new = msgspec.json.encode(self.estate.graph.impact(view, question, "delete"))
+            except (UnknownSubjectError, DamagedError) as error:
+                new = str(error).encode()
+            for _ in range(2):
+                try:
+                    known = self.estate.graph.impact_json(view, question, "delete")
+                except (UnknownSubjectError, DamagedError) as error:
+                    known = str(error).encode()
+                if known != new:
+                    self.forgotten.append(f"remembered of {version.ref}: {known!r} instead of {new!r}")
 
     def join(self) -> None:
         if len(self.joined) < len(REGISTRIES):
@@ -243,6 +265,7 @@ class History:
     def differences(self) -> Iterator[str]:
         """Where the two disagree, for a view of everything and one of some registries."""
         some = frozenset(self.rng.sample(self.joined, self.rng.randint(1, len(self.joined))))
+        yield from self.forgotten
         for names, view in (
             (frozenset(self.joined), EVERYTHING),
             (some, View.of(self.estate.ids[name] for name in some)),
