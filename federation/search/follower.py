@@ -8,8 +8,11 @@ counted per model is always whole.
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +24,8 @@ from federation.search.document import Document
 from federation.search.folder import Generation, IndexMissingError
 
 WRITER_MEMORY = 128_000_000
+LOT, LOTS_AHEAD = 128, 4
+"""So many documents are handed to the engine at once, and so many times that may wait for it: about 1 MB."""
 BATCH_CHANGES = 2_000
 BATCH_SECONDS = 0.5
 FAILURES_TO_REBUILD = 3
@@ -219,8 +224,20 @@ def _delete(writer: tantivy.IndexWriter, field: str, ids: Collection[int]) -> No
 
 
 def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:
-    """Errors of the engine are ours, those of the source pass."""
+    """Errors of the engine are ours, those of the source pass. The engine lets go of the interpreter while it reads a
+    text, so the next ones are made meanwhile."""
+    texts, waiting = encoding.encode(documents), deque[Future[None]]()
+    with ThreadPoolExecutor(1) as adding:
+        while lot := list(islice(texts, LOT)):
+            waiting.append(adding.submit(_add_texts, writer, lot))
+            if len(waiting) > LOTS_AHEAD:
+                waiting.popleft().result()
+        for last in waiting:
+            last.result()
+
+
+def _add_texts(writer: tantivy.IndexWriter, texts: Iterable[str]) -> None:
     guarded = folder.engine_errors()
-    for text in encoding.encode(documents):
+    for text in texts:
         with guarded:
             writer.add_json(text)
