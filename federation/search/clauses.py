@@ -348,7 +348,7 @@ class Compiler:
         longer: Sequence[str] | None = ()
         if slot.open and reach == "open":
             longer = self._longer(field, slot.word)
-        alike = self._alike(slot.word) if slot.corrected else ()
+        alike = self.alike(slot.word) if slot.corrected else ()
         every = dict.fromkeys([*words, *(longer or ()), *(alike or ())])
         held = tuple(word for word in every if self._holds(field, word))
         runs = tuple(way for way in ways if len(way) > 1 and all(self._holds(field, word) for word in way))
@@ -375,7 +375,7 @@ class Compiler:
             known = self._frequent[field, word] = self.searcher.doc_freq(field, word) > 0
         return known
 
-    def _alike(self, word: str) -> Sequence[str] | None:
+    def alike(self, word: str) -> Sequence[str] | None:
         """The words of the index one slip away, None where there are too many to try: the engine looks for them, but
         takes ten times as long to read what it found."""
         if not slips_are_few(word):

@@ -281,7 +281,7 @@ class _Run:
         slots = [*clauses.positive_slots(plan), *map(clauses.as_slot, clauses.phrases(plan))]
         addresses = self.state.reader.addresses([row for _, row in rows])
         others = self._others(plan, rows, addresses, counts)
-        marker = Marker.of(slots)
+        marker = Marker.of(slots, self.compiler.alike)
         hits = tuple(
             [
                 self._hit(legs[leg], row, address, slots, marker, others)

@@ -1,6 +1,6 @@
 """Where in a hit's texts the words of the query stand."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,12 +37,17 @@ class Marker:
     fuzzy: frozenset[str]
 
     @classmethod
-    def of(cls, slots: Iterable[Slot]) -> "Marker":
-        """The marker of a query's words."""
+    def of(cls, slots: Iterable[Slot], alike: Callable[[str], Sequence[str] | None]) -> "Marker":
+        """The marker of a query's words; `alike` lists the words a typo may have been, None if it cannot."""
         known = list(slots)
-        words = frozenset(word for slot in known for way in slot.ways for word in way)
-        fuzzy = frozenset(slot.word for slot in known if slot.corrected)
-        return cls(words, tuple(slot.word for slot in known if slot.open), fuzzy)
+        words = {word for slot in known for way in slot.ways for word in way}
+        fuzzy: set[str] = set()
+        for slot in known:
+            if slot.corrected and (meant := alike(slot.word)) is not None:
+                words.update(meant)
+            elif slot.corrected:
+                fuzzy.add(slot.word)
+        return cls(frozenset(words), tuple(slot.word for slot in known if slot.open), frozenset(fuzzy))
 
     def highlights(self, texts: Iterable[Text]) -> tuple[Highlight, ...]:
         """Those of a hit's texts in which a word was found."""
