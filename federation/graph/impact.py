@@ -93,9 +93,11 @@ def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = 
 def own_endpoints(
     connection: Connection, view: View, names: Mapping[int, Named], known: dict[int, Registry]
 ) -> list[Endpoint]:
-    """What serves the subject itself: it goes down with it, though nothing depends on it."""
+    """What serves the subject itself: it goes down with it, though nothing depends on it. Live ones with most traffic
+    first, as for one version."""
     served = endpoints_of(connection, view, [name.version_id for name in names.values()], known)
-    return [endpoint for name in names.values() for endpoint in served.get(name.version_id, [])]
+    found = [endpoint for name in names.values() for endpoint in served.get(name.version_id, [])]
+    return sorted(found, key=lambda one: (not one.live, -one.percent, one.name, one.registry))
 
 
 def _gravest(counts: Counts, own: Sequence[Endpoint]) -> str:

@@ -187,9 +187,9 @@ class Fates:
     _named: dict[int, Named] = field(default_factory=dict)
 
     def names(self, nodes: Iterable[int]) -> dict[int, Named]:
-        """Names of nodes, each asked for once."""
-        wanted = set(nodes)
-        if fresh := {node for node in wanted if node not in self._named}:
+        """Names of nodes, each asked for once, in the order given: that of a set would tell which ids others have."""
+        wanted = dict.fromkeys(nodes)
+        if fresh := [node for node in wanted if node not in self._named]:
             self._named |= named(self.connection, fresh, self.registries)
         return {node: self._named[node] for node in wanted if node in self._named}
 
