@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import harmonic_mean
 from typing import Any
 
 import igraph
@@ -222,14 +223,15 @@ def served_answers(size: int, folder: Path) -> Iterator[Figure]:
         def rate(area: str, nodes: list[int]) -> float:
             return load(gateway.url, [f"/api/v1/{area}/{ref(node)}" for node in nodes], len(nodes))
 
-        rate("versions", others)
-        beside = rate("versions", starts)
-        rate("impact", others)
-        rates = {"each for the first time": rate("impact", starts)}
-        few = starts[: requests // 5]
+        for area in ("versions", "impact"):
+            rate(area, others)
+        lots = [starts[begin::5] for begin in range(5)]
+        first = [(rate("versions", lot), rate("impact", lot)) for lot in lots]
+        few = lots[0]
         rate("impact", few * 2)
-        rates["again, nothing changed since"] = rate("impact", few * 5)
-    for which, measured in rates.items():
+        again = [(rate("versions", few), rate("impact", few)) for _ in lots]
+    for which, both in (("each for the first time", first), ("again, nothing changed since", again)):
+        beside, measured = map(harmonic_mean, zip(*both, strict=True))
         yield Figure(
             f"GET /impact/{{ref}}, random, two processes, {which}", measured, "requests/s", 0.6 * beside,
             ("GET /versions/{ref}", beside), higher_is_better=True,
