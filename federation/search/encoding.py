@@ -25,7 +25,6 @@ from federation.search.schema import (
     LEAD,
     MAX_VALUE,
     MODEL_SUM,
-    SEPARATOR,
     clean,
     fact,
     held_registry,
@@ -37,6 +36,7 @@ MAX_NUMBER = 1e300
 MAX_STORED = 2_000
 KEPT, NEIGHBOURS = 16_384, 64
 """So many pieces of each kind are kept; of those that hold a description, what the neighbours of a version need."""
+MAX_BEGINNING = 16
 LONG = 100
 """A value with more characters returns too seldom to be kept."""
 
@@ -68,23 +68,29 @@ def encode(documents: Iterable[Document]) -> Iterator[str]:
         versions = list(group)
         references = [reference_of(document) for document in versions]
         ties = [ranking.tie(reference) for reference in references]
+        ranks = [
+            ranking.ranks(document, reference)
+            for document, reference in zip(versions, references, strict=True)
+        ]
         numbers = [_number(tie) for tie in ties]
-        numbers[0] += LEAD - sum(numbers)
-        once, members = _lead(versions)
-        for document, reference, tie, number in zip(versions, references, ties, numbers, strict=True):
-            members += f',"{MODEL_SUM}":{number},"siblings":{len(versions)}'
-            yield _encode_one(document, reference, tie, once, members)
-            once = members = ""
+        lead = ranks.index(max(ranks))
+        numbers[lead] += LEAD - sum(numbers)
+        for place, (document, reference) in enumerate(zip(versions, references, strict=True)):
+            once, members = _lead(versions) if place == lead else ("", "")
+            members += f',"{MODEL_SUM}":{numbers[place]},"siblings":{len(versions)}'
+            yield _encode_one(document, reference, ties[place], ranks[place], once, members)
 
 
-def _encode_one(document: Document, reference: str, tie: int, more_facts: str, more_members: str) -> str:
+def _encode_one(
+    document: Document, reference: str, tie: int, ranks: tuple[int, int], more_facts: str, more_members: str
+) -> str:
     shared = _shared(
         document.registry, document.team, document.model, document.title, document.type, document.framework,
         document.owner, document.license, document.description,
     )  # fmt: skip
     words, phrases, own_facts, data = map("".join, zip(*_pieces(document), strict=True))
     near, phrase, facts = shared.near + words, shared.phrase + phrases, shared.facts + own_facts + more_facts
-    rank, browse = ranking.ranks(document, reference)
+    rank, browse = ranks
     created = micros(document.created)
     updated = created if document.updated is None else micros(document.updated)
     stored = b2a_base64(_stored(document, reference), newline=False).decode("ascii")
@@ -193,8 +199,8 @@ def _stage(stage: str) -> str:
 
 
 def _lead(versions: Sequence[Document]) -> tuple[str, str]:
-    """What is held once for each model: what suggestions complete, and which registry it is in. Values of `facts` and
-    members of the whole, each after a comma."""
+    """What is held once for each model, by its best version: what suggestions complete, and which registry it is in.
+    Values of `facts` and members of the whole, each after a comma."""
     first = versions[0]
     named = {("tag", key) for key in _keys([one.tags for one in versions])}
     named |= {("param", key) for key in _keys([one.params for one in versions])}
@@ -202,6 +208,7 @@ def _lead(versions: Sequence[Document]) -> tuple[str, str]:
     members = {
         "meta": held_registry(first.registry_id, first.registry, first.team),
         "spelled": spellings(first.model),
+        "begins": beginnings(first.model),
     }
     return _values([fact(f"name of {kind}", key) for kind, key in sorted(named)]), f",{_json(members)[1:-1]}"
 
@@ -211,9 +218,13 @@ def _keys(held: Iterable[Mapping[str, object]]) -> set[str]:
 
 
 def spellings(model: str) -> tuple[str, ...]:
-    """The name and its last segment, each with the way it is written, for suggestions."""
-    forms = (fold(model), fold(model.rpartition("/")[2]))
-    return tuple(dict.fromkeys(f"{form[:MAX_VALUE]}{SEPARATOR}{clean(model)}" for form in forms))
+    """The name and its last segment, as suggestions look for them when more is typed than `beginnings` hold."""
+    return tuple(dict.fromkeys(form[:MAX_VALUE] for form in (fold(model), fold(model.rpartition("/")[2]))))
+
+
+def beginnings(model: str) -> tuple[str, ...]:
+    """What name and last segment begin with: many names may begin so, and all of them would have to be walked."""
+    return tuple({form[:end]: None for form in spellings(model) for end in range(1, MAX_BEGINNING + 1)})
 
 
 def depends_on_facts(reference: str) -> Iterator[str]:

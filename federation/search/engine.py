@@ -243,7 +243,7 @@ class Search:
         if self._served is None:
             return []
         state = self._served.state
-        vocabulary = Vocabulary(state.reader.searcher, registries_seen(view, state.registry_ids))
+        vocabulary = Vocabulary(state.reader, registries_seen(view, state.registry_ids))
         try:
             with folder.engine_errors():
                 return suggest(vocabulary, text[-MAX_SUGGEST:])

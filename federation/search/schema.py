@@ -13,7 +13,7 @@ import tantivy
 
 from federation.search.words import fold
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SEPARATOR = "\x1f"
 FACETS = {
     "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",
@@ -38,7 +38,7 @@ def schema() -> tantivy.Schema:
     for name in ("name", "order", "near", "all"):
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="basic")
     builder.add_text_field("phrase", tokenizer_name="whitespace", index_option="position")
-    for name in ("whole", "facts", "meta", "spelled"):
+    for name in ("whole", "facts", "meta", "spelled", "begins"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in (*FACETS.values(), "sort_name"):
         is_fast = name not in (FACETS[facet] for facet in OF_REGISTRY)

@@ -1,13 +1,18 @@
 """Completions for a query that is being typed: qualifiers, their values, names of models."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from tantivy import Query, Searcher
+from tantivy import Query
 
+from federation.search import queries
 from federation.search.answer import Suggestion
+from federation.search.encoding import MAX_BEGINNING, read_stored
 from federation.search.language import FIELDS, FLAGS, KEYED
+from federation.search.order import RANK, Leg, Reader
 from federation.search.schema import FACETS, SEPARATOR, fact
 from federation.search.words import fold
 
@@ -34,23 +39,44 @@ _VALUED = (
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The terms of the index that a view may see."""
+    """The terms of the index that a view may see: what matches `visible`, None for everything."""
 
-    searcher: Searcher
+    reader: Reader
     visible: Query | None
+
+    @property
+    def _terms(self) -> Any:
+        return self.reader.searcher.terms_with_prefix
 
     def starting(self, field: str, beginning: str) -> list[tuple[str, int]]:
         """Terms with a beginning and how many visible documents have each, most frequent first."""
-        found = self.searcher.terms_with_prefix(field, beginning, filter_query=self.visible, limit=EXAMINED)
+        found = self._terms(field, beginning, filter_query=self.visible, limit=EXAMINED)
         return sorted(((text, count) for text, count in found if count), key=lambda pair: (-pair[1], pair[0]))
 
     def starting_either(self, column: str, as_fact: str, folded: str) -> list[tuple[str, int]]:
         """Values of a column, those that are held as they are and those that are held folded."""
         found = dict(self.starting(column, folded))
-        if self.searcher.terms_with_prefix("facts", as_fact, limit=1):  # seldom, and the other way is dear
+        if self._terms("facts", as_fact, limit=1):  # seldom, and the other way is dear
             for text, count in self.starting("facts", as_fact):
                 found.setdefault(text.partition(SEPARATOR)[2], count)
         return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    def named(self, beginning: str) -> Mapping[str, int]:
+        """Names of models with a beginning, best first, and how many versions each has."""
+        if len(beginning) <= MAX_BEGINNING:
+            query = queries.term("begins", beginning)
+        else:
+            query = queries.prefix("spelled", beginning)
+        if self.visible is not None:
+            query = queries.all_of([query, self.visible])
+        rows = self.reader.rows(Leg(query, RANK), None, EXAMINED)
+        addresses, searcher = self.reader.addresses(rows), self.reader.searcher
+        found: Counter[str] = Counter()
+        for address, versions in zip(
+            addresses, searcher.fast_field_values("siblings", addresses), strict=True
+        ):
+            found[read_stored(searcher.doc(address)).model] += int(versions or 0)
+        return found
 
 
 def suggest(vocabulary: Vocabulary, text: str) -> list[Suggestion]:
@@ -122,8 +148,7 @@ def _values(
 
 
 def _models(vocabulary: Vocabulary, typed: str) -> Iterator[tuple[str, str, str, int]]:
-    for term, count in vocabulary.starting("spelled", fold(typed)):
-        name = term.partition(SEPARATOR)[2]
+    for name, count in vocabulary.named(fold(typed)).items():
         yield "model", name, _quoted(name, also=":"), count
 
 

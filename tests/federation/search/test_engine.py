@@ -269,7 +269,25 @@ def test_suggestions_complete_qualifiers_values_and_names(search: Search) -> Non
     assert suggested("-team:") == ["-team:risk", "-team:cv", "-team:ads", "-team:growth"]
     assert suggested("click") == ["click-classifier"]
     assert suggested("click", View.of([1])) == []
+    assert suggested("click-classifier") == suggested("click-classifie") == ["click-classifier"]
+    assert suggested("click-classifierx") == []
     assert suggested("is:st") == ["is:stale", "is:staging"]
+
+
+def test_the_best_of_many_names_that_begin_so_are_suggested(tmp_path: Path) -> None:
+    world = World()
+    for number in range(60):
+        world.put(document(f"fraud-{number:02}", 1, stage="archived"))
+    world.put(document("fraud-zz", 1, stage="archived"), document("fraud-zz", 2, stage="production"))
+    world.put(document("group/fraud-in-a-very-long-name", 1, stage="production"))
+    world.put(document("fraud-zz", 1, registry="crm", registry_id=2))
+    search = world.search(tmp_path)
+    found = {one.label: one.count for one in search.suggest(EVERYTHING, "fraud")}
+    assert len(found) == 10
+    assert list(found)[:2] == ["fraud-zz", "group/fraud-in-a-very-long-name"]
+    assert found["fraud-zz"] == 3
+    for typed in ("fraud-in-a-very-lo", "group/fraud-in-a-very-lo"):
+        assert [one.label for one in search.suggest(EVERYTHING, typed)] == ["group/fraud-in-a-very-long-name"]
 
 
 @pytest.mark.parametrize("sort", ["metric.auc", "metric.auc:asc"])
