@@ -5,7 +5,7 @@ after days; a follower whose position is older than what is kept rebuilds from t
 """
 
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, Dialect, delete, func, select
@@ -35,7 +35,7 @@ def newest(connection: Connection) -> int:
     return int(position)
 
 
-@cache
+@lru_cache
 def _newest(dialect: Dialect) -> Statement:
     return prepare(dialect, select(tables.head.c.position))
 
