@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import NotFound
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +25,7 @@ from adapters.vertex.emulator import VertexEmulator
 from adapters.vertex.labels import own_labels, replace_labels
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
+from tests.patience import until
 
 
 @pytest.fixture
@@ -183,6 +186,11 @@ def test_a_new_version_is_served_like_the_default_one(vendor: Vendor, make_adapt
 def test_a_repeated_token_makes_one_version(
     vendor: Vendor, emulator: VertexEmulator, make_adapter: MakeAdapter, existing: bool
 ) -> None:
+    def is_uploaded() -> bool:
+        with suppress(NotFound):
+            return len(vendor.versions("fraud")) == 1 + existing
+        return False
+
     if existing:
         vendor.upload("fraud")
     emulator.state.operation_seconds = 0.4
@@ -190,6 +198,7 @@ def test_a_repeated_token_makes_one_version(
     with pytest.raises(TransientError, match="outcome is unknown"):
         make_adapter(operation_timeout=0.1).register(asked)
     emulator.state.operation_seconds = 0.0
+    until(is_uploaded, "what was given up is uploaded")  # until then nothing in Vertex AI tells of it
     made = [make_adapter().register(asked) for _ in range(2)]
     assert made[0] == made[1]
     assert len(vendor.versions("fraud")) == 1 + existing
