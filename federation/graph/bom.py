@@ -27,7 +27,7 @@ from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Subject
 from federation.graph.walk import closure, visibility
-from federation.graph.words import CONNECTORS, EdgeKind, NodeKind
+from federation.graph.words import CONNECTORS, EdgeKind
 
 LIMIT = 10_000
 """Most components in one bill."""
@@ -59,7 +59,8 @@ def bill(
         raise TooLargeError(f"{len(nodes)} components are upstream, a bill holds {LIMIT}: ask with a depth")
     names = named(connection, nodes.tolist(), known)
     made = _made(connection, names)
-    components = {node: _component(name, made.get(name.version_id)) for node, name in names.items()}
+    needs = _reached(snapshot, subject.versions[0], names, visible)
+    components = {node: _component(names[node], made.get(names[node].version_id)) for node in needs}
     bom = Bom()
     for node, component in components.items():
         if node in subject.versions[:1]:
@@ -67,13 +68,27 @@ def bill(
         else:
             bom.components.add(component)
     for node, component in components.items():
-        needs = [components[n] for n in _needs(snapshot, node, visible) if n in components and n != node]
-        bom.register_dependency(component, needs)
-    for open_end in waiting(connection, view, found.node[kinds == NodeKind.VERSION].tolist(), known):
+        bom.register_dependency(component, [components[need] for need in needs[node]])
+    versions = [node for node in needs if names[node].kind == "version"]
+    for open_end in waiting(connection, view, versions, known):
         bom.properties.add(
             Property(name="waypost:unresolved", value=f"{open_end.consumer} {open_end.wanted}")
         )
     return JsonV1Dot6(bom).output_as_string(indent=2)
+
+
+def _reached(
+    snapshot: Snapshot, root: int, names: Mapping[int, Named], visible: Array | None
+) -> dict[int, list[int]]:
+    """What each part needs, from the root on: what only a copy of the artifact leads to is no part of it."""
+    needs: dict[int, list[int]] = {}
+    waiting_ones = [root] if root in names else []
+    while waiting_ones:
+        node = waiting_ones.pop()
+        if node not in needs:
+            needs[node] = [n for n in _needs(snapshot, node, visible) if n in names and n != node]
+            waiting_ones += needs[node]
+    return needs
 
 
 def _needs(snapshot: Snapshot, node: int, visible: Array | None) -> list[int]:

@@ -56,6 +56,18 @@ def test_a_bill_lists_everything_upstream_and_is_valid(chain: Chain) -> None:
     assert found["properties"] == [{"name": "waypost:unresolved", "value": "search/final:1 a nowhere/x:1"}]
 
 
+def test_what_only_a_copy_of_the_artifact_needs_is_no_part(chain: Chain) -> None:
+    estate = chain.estate
+    copy, original = estate.model("copy"), estate.model("original")
+    digest = "sha256:" + "cd" * 32
+    estate.put("search", copy, estate.version(copy, "1", artifact_digest=digest))
+    needing = estate.version(original, "1", artifact_digest=digest, tags={"depends_on": "texts/encoder:3"})
+    estate.put("texts", original, needing)
+    estate.settle()
+    assert "components" not in bill(chain, "search/copy:1")
+    assert "components" in bill(chain, "texts/original:1")
+
+
 def test_a_bill_names_nothing_hidden(chain: Chain) -> None:
     found = bill(chain, "search/search-blend:7", View.of([chain.estate.ids["search"]]))
     assert "components" not in found
