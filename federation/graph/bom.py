@@ -82,12 +82,12 @@ def _reached(
 ) -> dict[int, list[int]]:
     """What each part needs, from the root on: what only a copy of the artifact leads to is no part of it."""
     needs: dict[int, list[int]] = {}
-    waiting_ones = [root] if root in names else []
-    while waiting_ones:
-        node = waiting_ones.pop()
+    ahead = [root] if root in names else []
+    while ahead:
+        node = ahead.pop()
         if node not in needs:
             needs[node] = [n for n in _needs(snapshot, node, visible) if n in names and n != node]
-            waiting_ones += needs[node]
+            ahead += needs[node]
     return needs
 
 

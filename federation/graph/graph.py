@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import msgspec
 import numpy as np
@@ -58,6 +59,17 @@ class Question:
         return by_commit(connection, view, self.commit or "")
 
 
+class ImpactOptions(TypedDict, total=False):
+    """How an impact is asked for, as `impact.impact` takes it."""
+
+    to: str | None
+    depth: int | None
+    limit: int
+    cursor: str | None
+    everything: bool
+    large: bool
+
+
 @dataclass(slots=True)
 class _Told:
     """What was answered while graph, registries and catalogue were these: as long as they are, it holds."""
@@ -94,60 +106,36 @@ class Graph:
         return int(np.count_nonzero(self._reader.snapshot().nodes["kind"]))
 
     def impact(
-        self,
-        view: View,
-        question: Question,
-        action: Action = "change",
-        *,
-        to: str | None = None,
-        depth: int | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-        everything: bool = False,
-        large: bool = True,
+        self, view: View, question: Question, action: Action = "change", **options: Unpack[ImpactOptions]
     ) -> ImpactAnswer:
         """What breaks and what is affected. `everything` needs the permission `impact.global`.
 
         Errors: `UnknownSubjectError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`, and
         `LargeError` unless `large`: then it is a matter of a few milliseconds or an error.
         """
-        _check(depth, limit)
+        _check(options.get("depth"), options.get("limit", 1))
         with self._open() as (connection, snapshot):
             known = self._board.known(connection, snapshot.position)
             subject = question.subject(connection, view, selector=action == "move-alias")
-            return impact(
-                connection, snapshot, view, subject, action, known, to, depth, limit, cursor,
-                everything=everything, large=large,
-            )  # fmt: skip
+            return impact(connection, snapshot, view, subject, action, known, **options)
 
     def impact_json(
-        self,
-        view: View,
-        question: Question,
-        action: Action = "change",
-        *,
-        to: str | None = None,
-        depth: int | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-        everything: bool = False,
-        large: bool = True,
+        self, view: View, question: Question, action: Action = "change", **options: Unpack[ImpactOptions]
     ) -> bytes:
         """What `impact` answers, as JSON, remembered for as long as nothing changes. Errors: as `impact`."""
-        _check(depth, limit)
-        key = (view, question, action, to, depth, limit, cursor, everything)
+        key = (
+            view,
+            question,
+            action,
+            *sorted((name, asked) for name, asked in options.items() if name != "large"),
+        )
         with self._open() as (connection, snapshot):
             known = self._board.known(connection, snapshot.position)
             # Read before all that the answer is made of: that is of this position, or of a later one.
             told = self._told_at(snapshot, known, changes.newest(connection))
-            if (answer := told.answers.get(key)) is None:
-                subject = question.subject(connection, view, selector=action == "move-alias")
-                found = impact(
-                    connection, snapshot, view, subject, action, known, to, depth, limit, cursor,
-                    everything=everything, large=large,
-                )  # fmt: skip
-                answer = msgspec.json.encode(found)
-                told.remember(key, answer)
+        if (answer := told.answers.get(key)) is None:
+            answer = msgspec.json.encode(self.impact(view, question, action, **options))
+            told.remember(key, answer)
         return answer
 
     def _told_at(self, snapshot: Snapshot, known: dict[int, Registry], position: int) -> _Told:

@@ -33,11 +33,11 @@ def impact(
     subject: Subject,
     action: Action,
     known: dict[int, Registry],
+    *,
     to: str | None = None,
     depth: int | None = None,
     limit: int = 50,
     cursor: str | None = None,
-    *,
     everything: bool = False,
     large: bool = True,
 ) -> ImpactAnswer:
