@@ -232,9 +232,8 @@ def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:
             waiting.append(adding.submit(_add_texts, writer, lot))
             if len(waiting) > LOTS_AHEAD:
                 waiting.popleft().result()
-        while (
-            waiting
-        ):  # none is held by name: one that failed would hold what holds it, and with it the writer
+        # None is held by name: one that failed would hold the frame that holds it, and with that the writer.
+        while waiting:
             waiting.popleft().result()
 
 
