@@ -3,7 +3,7 @@ tier."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, repeat
 from typing import Literal, TypeAlias
 
 import tantivy
@@ -22,7 +22,7 @@ from federation.search.queries import (
     typo,
     without,
 )
-from federation.search.schema import FACETS, MAX_VALUE, column, fact, schema
+from federation.search.schema import FACETS, MAX_VALUE, OF_REGISTRY, column, fact, schema
 from federation.search.synonyms import Synonyms
 from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node, Not, Phrase, Qualifier, Word
 from federation.search.words import (
@@ -46,6 +46,8 @@ MIN_PREFIX = 2
 MAX_SLOTS = 48
 MAX_STEPS = 6
 MAX_LONGER = 24
+OF_MODEL = frozenset({*OF_REGISTRY, "model"})
+"""Qualifiers of which all versions of a model have the same value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,15 @@ class AnyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One step of relevance: its weight, why a hit stands here, and what matches. `words` is False where the
-    query
-    has none, so that there is nothing to compare a name with."""
+    """One step of relevance: its weight, why a hit stands here, and what matches. `words` is False where the query
+    has none, so that there is nothing to compare a name with; `whole` says that it holds each model with all its
+    versions or with none."""
 
     weight: float
     why: str
     query: Query
     words: bool = True
+    whole: bool = False
 
 
 def plan(tree: Node, synonyms: Synonyms, length: int) -> PlanNode:
@@ -255,11 +258,12 @@ class Compiler:
         """Best first, each made when it is asked for; a hit belongs to the first that it matches. The last one
         matches everything that the query finds and the others do not."""
         if not any(True for _ in positive_slots(node)):
-            yield Tier(1.0, "matches", self.matching(node, text), words=False)
+            yield Tier(1.0, "matches", self.matching(node, text), words=False, whole=_is_of_models(node))
             return
-        steps = chain(self._name_tiers(node, text), self._other_tiers(node, text))
-        for index, (why, query) in enumerate(steps):
-            yield Tier(round(2.0**-index, 9), why, query)
+        named = zip(self._name_tiers(node, text), repeat(_is_of_models(node)))
+        others = zip(self._other_tiers(node, text), repeat(False))
+        for index, ((why, query), whole) in enumerate(chain(named, others)):
+            yield Tier(round(2.0**-index, 9), why, query, whole=whole)
 
     def _other_tiers(self, node: PlanNode, text: str) -> Iterator[tuple[str, Query]]:
         slots = list(slots_of(node))
@@ -425,6 +429,19 @@ class Compiler:
                 equal = "=" if included else ""
                 halves.append(self.index.parse_query(f"{field}:{sign}{equal}{decimal(bound)}"))
         return all_of(halves)
+
+
+def _is_of_models(node: PlanNode) -> bool:
+    """Whether all versions of a model answer it alike, if its words are looked for in names."""
+    match node:
+        case Everything() | Slot():
+            return True
+        case Qualifier(name=name):
+            return name in OF_MODEL
+        case AllPlan(children) | AnyPlan(children):
+            return all(map(_is_of_models, children))
+        case _:
+            return False
 
 
 def _squeezed_text(node: PlanNode, text: str) -> str:

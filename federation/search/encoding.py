@@ -22,6 +22,7 @@ from federation.search import ranking
 from federation.search.document import Document
 from federation.search.schema import (
     FACETS,
+    FIRST_BY,
     LEAD,
     MAX_VALUE,
     MODEL_SUM,
@@ -73,12 +74,19 @@ def encode(documents: Iterable[Document]) -> Iterator[str]:
             for document, reference in zip(versions, references, strict=True)
         ]
         numbers = [_number(tie) for tie in ties]
-        lead = ranks.index(max(ranks))
+        lead, browsed = (_first(order, ties) for order in zip(*ranks, strict=True))
         numbers[lead] += LEAD - sum(numbers)
         for place, (document, reference) in enumerate(zip(versions, references, strict=True)):
-            once, members = _lead(versions) if place == lead else ("", "")
+            once, members, meta = _lead(versions) if place == lead else ("", "", [])
+            meta += [FIRST_BY["browse"]] if place == browsed else []
             members += f',"{MODEL_SUM}":{numbers[place]},"siblings":{len(versions)}'
+            members += f',"meta":{_json(meta)}' if meta else ""
             yield _encode_one(document, reference, ties[place], ranks[place], once, members)
+
+
+def _first(ranks: Sequence[int], ties: Sequence[int]) -> int:
+    """The place of that which stands before the others."""
+    return max(range(len(ranks)), key=lambda place: (ranks[place], ties[place]))
 
 
 def _encode_one(
@@ -198,19 +206,19 @@ def _stage(stage: str) -> str:
     return f',"{FACETS["stage"]}":{_json(clean(stage))}' if stage else ""
 
 
-def _lead(versions: Sequence[Document]) -> tuple[str, str]:
+def _lead(versions: Sequence[Document]) -> tuple[str, str, list[str]]:
     """What is held once for each model, by its best version: what suggestions complete, and which registry it is in.
-    Values of `facts` and members of the whole, each after a comma."""
+    Values of `facts` and members of the whole, each after a comma, and values of `meta`."""
     first = versions[0]
     named = {("tag", key) for key in _keys([one.tags for one in versions])}
     named |= {("param", key) for key in _keys([one.params for one in versions])}
     named |= {("metric", key) for key in _keys([one.metrics for one in versions])}
-    members = {
-        "meta": held_registry(first.registry_id, first.registry, first.team),
-        "spelled": spellings(first.model),
-        "begins": beginnings(first.model),
-    }
-    return _values([fact(f"name of {kind}", key) for kind, key in sorted(named)]), f",{_json(members)[1:-1]}"
+    members = {"spelled": spellings(first.model), "begins": beginnings(first.model)}
+    return (
+        _values([fact(f"name of {kind}", key) for kind, key in sorted(named)]),
+        f",{_json(members)[1:-1]}",
+        [held_registry(first.registry_id, first.registry, first.team), FIRST_BY["rank"]],
+    )
 
 
 def _keys(held: Iterable[Mapping[str, object]]) -> set[str]:

@@ -41,7 +41,7 @@ LITTLE = 3
 MORE, MORE_BY_METRIC = 3, 10
 """So many versions are read at once for each model wanted: one more search costs more than some more rows, most of all
 by a metric, where the versions of a model stand close together."""
-MAX_BATCH = 5_000
+MAX_BATCH = 1_000
 MAX_SUGGEST = 500
 MOST_VIEWS = 64
 """Of so many views it is kept what an answer says of their registries."""
@@ -341,12 +341,18 @@ class _Run:
         return [Leg(self._bounded(matching), (column, *RANK))]
 
     def _relevance(self, plan: PlanNode) -> Iterator[Leg]:
-        """A tier that says the same as an earlier one finds nothing, but keeps its number."""
+        """A tier that says the same as an earlier one finds nothing, but keeps its number. Where a tier has models as a
+        whole and one version of each is shown, the others need not be looked at."""
         earlier: list[Query] = []
+        grouped = self.request.group == "model"
         for tier in self.compiler.tiers(plan, self.request.q):
             again = any(tier.query is query for query in earlier)
             query = queries.NOTHING if again else queries.without(tier.query, queries.any_of(earlier))
-            yield Leg(self._bounded(query), RANK if tier.words else BROWSE, tier.weight, tier.why)
+            keys = RANK if tier.words else BROWSE
+            firsts = grouped and tier.whole
+            if firsts:
+                query = queries.all_of([query, queries.term("meta", schema.FIRST_BY[keys[0].field])])
+            yield Leg(self._bounded(query), keys, tier.weight, tier.why, firsts)
             if not again and tier.query is not queries.NOTHING:
                 earlier.append(tier.query)
 
@@ -360,12 +366,13 @@ class _Run:
         rows: list[tuple[int, Row]] = []
         seen: set[int] = set()
         more = MORE_BY_METRIC if self.sort.field == "metric" else MORE
-        read, batch = 0, more * limit if grouped else limit + 1
+        read, batch = 0, limit + 1
         while len(rows) < min(most, limit + 1) and read < counts.total and legs.reach(leg):
-            found = self.state.reader.rows(legs[leg], after, batch)
+            size = batch * more if grouped and not legs[leg].firsts else batch
+            found = self.state.reader.rows(legs[leg], after, size)
             read += len(found)
             rows += [(leg, row) for row in self._fresh(found, seen, legs, start)]
-            if len(found) < batch:
+            if len(found) < size:
                 leg, after = leg + 1, None
             else:
                 after, batch = found[-1].values, min(2 * batch, MAX_BATCH)

@@ -53,12 +53,14 @@ BROWSE = (Key("browse", FieldType.Unsigned), TIE)
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """Documents in an order: the best ones of a search, or those that have what it is sorted by."""
+    """Documents in an order: the best ones of a search, or those that have what it is sorted by. `firsts` says that it
+    has of each model only the version that stands before the others."""
 
     query: Query
     keys: tuple[Key, ...]
     weight: float = 1.0
     why: str = "matches"
+    firsts: bool = False
 
     def takes(self, values: Values) -> bool:
         """Whether these could be the values of a place in it."""

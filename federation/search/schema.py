@@ -13,7 +13,7 @@ import tantivy
 
 from federation.search.words import fold
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 SEPARATOR = "\x1f"
 FACETS = {
     "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",
@@ -28,6 +28,8 @@ it is no multiple of it (but for a chance of 2⁻³⁴)."""
 LEAD = 1 << 34
 HOLDS_REGISTRY = "registry "
 """In `meta`, before the id of each registry that the index holds documents of; after it, as JSON, its name and team."""
+FIRST_BY = {"rank": "first by rank", "browse": "first by browse"}
+"""In `meta`, of that version of each model that stands before its others in that order."""
 MAX_VALUE = 400
 
 

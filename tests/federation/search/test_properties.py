@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.access import EVERYTHING, View
-from federation.search.answer import SearchAnswer, SearchRequest
+from federation.search.answer import Hit, SearchAnswer, SearchRequest
 from federation.search.document import Document
 from federation.search.engine import Search
 from federation.search.follower import Follower
@@ -43,6 +44,7 @@ QUERIES = st.one_of(
     st.sampled_from([
         "", "-fraud", "fraud OR churn", '"fraud detector"', "stage:production", "tag.env:prod", "metric.auc:>0.5",
         "team:risk -v2", "is:stale", "has:schema", "model:fraud*", "owner:ada", "created:>2020", "param.lr:<1",
+        "registry:ads", "registry:ads OR fraud", "-registry:ads fraud",
     ]),
 )  # fmt: skip
 REQUESTS = st.builds(
@@ -60,6 +62,7 @@ REQUESTS = st.builds(
 def models(draw: st.DrawFn, registries: dict[int, str], first: int) -> list[list[Document]]:
     """Some models of some registries; ids are given so that two worlds agree on those they share."""
     names = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map("-".join)
+    names |= names.map(lambda name: "-".join([name] * 12))  # so long that a later time outweighs a stage
     found = []
     for number in range(draw(st.integers(0, 4))):
         registry_id = draw(st.sampled_from(sorted(registries)))
@@ -77,7 +80,8 @@ def models(draw: st.DrawFn, registries: dict[int, str], first: int) -> list[list
 @st.composite
 def versions(draw: st.DrawFn, name: str, version: int, common: dict[str, Any]) -> Document:
     return document(
-        name, version, **common, stage=draw(st.sampled_from(["none", "production", "archived"])),
+        name, version, **common, stage=draw(st.sampled_from(["none", "staging", "production", "archived"])),
+        updated=draw(st.sampled_from([None, datetime(2012, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)])),
         tags=draw(st.sampled_from([{}, {"env": "prod"}, {"env": "fraud test"}])),
         metrics=draw(st.sampled_from([{}, {"auc": 0.25}, {"auc": 0.75}])),
         params=draw(st.sampled_from([{}, {"lr": "0.5"}])), owner=draw(st.sampled_from(["", "Ada"])),
@@ -137,6 +141,32 @@ def hidden_registries_change_nothing(
         assert one.suggest(view, typed) == other.suggest(view, typed)
 
 
+@given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8))
+def groups_lead_with_the_best(held: list[list[Document]], requests: list[SearchRequest]) -> None:
+    with index(held) as (_, search):
+        for request in requests:
+            for sort in ("relevance", request.sort):
+                single = hits_of(search, replace(request, sort=sort, group="version"))
+                grouped = hits_of(search, replace(request, sort=sort, group="model"))
+                versions: dict[tuple[str, str], list[Hit]] = {}
+                for hit in single:
+                    versions.setdefault((hit.registry, hit.model), []).append(hit)
+                assert grouped == [
+                    msgspec.structs.replace(best, others=len(others)) for best, *others in versions.values()
+                ]
+
+
+def hits_of(search: Search, request: SearchRequest) -> list[Hit]:
+    """The hits of all pages."""
+    hits: list[Hit] = []
+    answer = search.query(EVERYTHING, request)
+    hits += answer.hits
+    while answer.next_cursor is not None:
+        answer = search.query(EVERYTHING, replace(request, cursor=answer.next_cursor))
+        hits += answer.hits
+    return hits
+
+
 @given(models(VISIBLE, 1), models(HIDDEN, 100), REQUESTS, st.data())
 def pages_stay_whole(
     before: list[list[Document]], added: list[list[Document]], request: SearchRequest, data: st.DataObject
@@ -166,6 +196,11 @@ def pages_stay_whole(
 @soak(sample=40, full=2_000)
 def test_worlds_that_differ_in_what_is_hidden_answer_alike(cases: int, seed: int) -> list[str]:
     return explore(hidden_registries_change_nothing, cases, seed)
+
+
+@soak(sample=40, full=2_000)
+def test_a_group_is_led_by_its_best_version_and_counts_the_others(cases: int, seed: int) -> list[str]:
+    return explore(groups_lead_with_the_best, cases, seed)
 
 
 @soak(sample=25, full=2_000)
