@@ -107,7 +107,8 @@ def soak(*, sample: int, full: int, batch: int | None = None) -> Callable[[Run],
 def explore(
     property_: Callable[[], None] | type["RuleBasedStateMachine"], cases: int, seed: int, **options: Any
 ) -> list[str]:
-    """Try a Hypothesis property (`@given`, without further arguments) or state machine on so many examples.
+    """Try a Hypothesis property (`@given`, without further arguments) or state machine on so many examples. A property
+    is made for each call: Hypothesis takes settings only once.
 
     `options` are Hypothesis settings, such as `stateful_step_count`. Hypothesis stops at the first failure
     and shrinks it, so there is at most one message.

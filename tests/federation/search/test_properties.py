@@ -124,12 +124,6 @@ def all_pages(search: Search, view: View, request: SearchRequest) -> list[str]:
             return pages
 
 
-@given(
-    models(VISIBLE, 1),
-    models(HIDDEN, 100),
-    st.lists(REQUESTS, min_size=1, max_size=4),
-    st.sampled_from(["fr", "tag.", "owner:"]),
-)
 def hidden_registries_change_nothing(
     seen: list[list[Document]], hidden: list[list[Document]], requests: list[SearchRequest], typed: str
 ) -> None:
@@ -141,7 +135,6 @@ def hidden_registries_change_nothing(
         assert one.suggest(view, typed) == other.suggest(view, typed)
 
 
-@given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8))
 def groups_lead_with_the_best(held: list[list[Document]], requests: list[SearchRequest]) -> None:
     with index(held) as (_, search):
         for request in requests:
@@ -167,7 +160,6 @@ def hits_of(search: Search, request: SearchRequest) -> list[Hit]:
     return hits
 
 
-@given(models(VISIBLE, 1), models(HIDDEN, 100), REQUESTS, st.data())
 def pages_stay_whole(
     before: list[list[Document]], added: list[list[Document]], request: SearchRequest, data: st.DataObject
 ) -> None:
@@ -195,17 +187,22 @@ def pages_stay_whole(
 
 @soak(sample=40, full=2_000)
 def test_worlds_that_differ_in_what_is_hidden_answer_alike(cases: int, seed: int) -> list[str]:
-    return explore(hidden_registries_change_nothing, cases, seed)
+    requests = st.lists(REQUESTS, min_size=1, max_size=4)
+    typed = st.sampled_from(["fr", "tag.", "owner:"])
+    worlds = given(models(VISIBLE, 1), models(HIDDEN, 100), requests, typed)
+    return explore(worlds(hidden_registries_change_nothing), cases, seed)
 
 
 @soak(sample=40, full=2_000)
 def test_a_group_is_led_by_its_best_version_and_counts_the_others(cases: int, seed: int) -> list[str]:
-    return explore(groups_lead_with_the_best, cases, seed)
+    searches = given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8))
+    return explore(searches(groups_lead_with_the_best), cases, seed)
 
 
 @soak(sample=25, full=2_000)
 def test_pages_neither_repeat_nor_skip_what_did_not_change(cases: int, seed: int) -> list[str]:
-    return explore(pages_stay_whole, cases, seed)
+    changes = given(models(VISIBLE, 1), models(HIDDEN, 100), REQUESTS, st.data())
+    return explore(changes(pages_stay_whole), cases, seed)
 
 
 def change(world: World, changing: list[list[Document]], added: list[list[Document]], turn: int) -> None:
@@ -224,7 +221,6 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@given(st.lists(PIECES, max_size=16).map("".join), st.text(max_size=30))
 def nothing_but_a_syntax_error(built: str, anything: str) -> None:
     search = fuzzed()
     for text in (built, anything):
@@ -242,7 +238,8 @@ def nothing_but_a_syntax_error(built: str, anything: str) -> None:
 
 @soak(sample=150, full=50_000)
 def test_no_query_raises_anything_but_a_syntax_error(cases: int, seed: int) -> list[str]:
-    return explore(nothing_but_a_syntax_error, cases, seed)
+    texts = given(st.lists(PIECES, max_size=16).map("".join), st.text(max_size=30))
+    return explore(texts(nothing_but_a_syntax_error), cases, seed)
 
 
 _FUZZED: list[Search] = []
