@@ -1,8 +1,7 @@
 """The adapter contract: what a plugin writes, and what it may leave out.
 
-A read-only adapter implements `probe`, `scan` and `get`. Everything else has a default. What an adapter can
-write is a set
-of `Capability` members, checked when the class is defined: a method without its capability, or a capability
+A read-only adapter implements `probe`, `scan` and `get`. Everything else has a default. What an adapter can write is
+a set of `Capability` members, checked when the class is defined: a method without its capability, or a capability
 without its method, is a `ContractError` before anything runs.
 """
 
@@ -47,9 +46,7 @@ _FIELDS = {"deleted"}.union(
 
 
 class ContractError(TypeError):
-    """An adapter class breaks the contract. The message names the class and the remedy; it is raised at
-    definition.
-    """
+    """An adapter class breaks the contract. The message names the class and the remedy; it is raised at definition."""
 
 
 class Capability(Enum):
@@ -214,9 +211,7 @@ class Adapter(ABC):
         """
 
     def schema(self, version: VersionRecord) -> Schema | None:
-        """What the version takes and gives, read for one version when the listing does not carry it. May be
-        slow.
-        """
+        """What the version takes and gives, read for one version when the listing does not carry it. May be slow."""
         return version.schema
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
@@ -238,9 +233,7 @@ class Adapter(ABC):
         raise self._cannot(Capability.SET_ALIAS)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
-        """Set tags of a model or version, None removes one; tags not named stay. Return the record as read
-        back.
-        """
+        """Set tags of a model or version, None removes one; tags not named stay. Return the record as read back."""
         raise self._cannot(Capability.SET_TAGS)
 
     def register(self, registration: Registration) -> VersionRecord:

@@ -1,8 +1,6 @@
-"""Which adapters there are: the entry points of group `waypost.adapters`, and single files in a plugin
-folder.
+"""Which adapters there are: the entry points of group `waypost.adapters`, and single files in a plugin folder.
 
-A plugin is loaded when its kind is first asked for, so one that is broken or heavy costs nobody else
-anything.
+A plugin is loaded when its kind is first asked for, so one that is broken or heavy costs nobody else anything.
 """
 
 import importlib.util

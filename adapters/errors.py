@@ -10,8 +10,7 @@
         ├── InvalidError        the backend does not accept this value
         └── UnsupportedError    this backend or adapter cannot do it
 
-No vendor exception and no secret leaves an adapter. A message is one line: what happened, and what to do
-about it.
+No vendor exception and no secret leaves an adapter. A message is one line: what happened, and what to do about it.
 """
 
 
@@ -34,9 +33,7 @@ class TransientError(AdapterError):
 
 
 class BadRecordError(AdapterError):
-    """One record cannot be understood. `native` names it in the backend's own words, as well as they are
-    known.
-    """
+    """One record cannot be understood. `native` names it in the backend's own words, as well as they are known."""
 
     def __init__(self, message: str, *, native: str = "") -> None:
         super().__init__(message)

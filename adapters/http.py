@@ -1,9 +1,8 @@
 """The HTTP client that adapters for REST backends share.
 
-One call has one deadline, a capped answer, no redirects, and retries only where repeating is harmless and the
-budget lasts. Proxies and `.netrc` of the environment are ignored: a backend is what the configuration names.
-Every failure leaves as an `AdapterError` whose one line names the host, the cause and the remedy, and never a
-credential.
+One call has one deadline, a capped answer, no redirects, and retries only where repeating is harmless and the budget
+lasts. Proxies and `.netrc` of the environment are ignored: a backend is what the configuration names. Every failure
+leaves as an `AdapterError` whose one line names the host, the cause and the remedy, and never a credential.
 """
 
 import ipaddress

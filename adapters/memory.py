@@ -1,12 +1,9 @@
-"""The in-memory adapter: the executable specification of the contract, and the backend of tests and
-benchmarks.
+"""The in-memory adapter: the executable specification of the contract, and the backend of tests and benchmarks.
 
-A `MemoryBackend` is the remote system, kept in this process; adapters whose configuration names the same
-backend share it.
-It does everything the contract speaks of, in the simplest way that is right: everything that happens has a
-number; a scan walks
-models, versions and endpoints in order of creation, an incremental one only what changed after the watermark,
-and deletes leave markers.
+A `MemoryBackend` is the remote system, kept in this process; adapters whose configuration names the same backend
+share it. It does everything the contract speaks of, in the simplest way that is right: everything that happens has a
+number; a scan walks models, versions and endpoints in order of creation, an incremental one only what changed after
+the watermark, and deletes leave markers.
 """
 
 import bisect
@@ -249,9 +246,7 @@ class MemoryAdapter(Adapter):
     def _walk(
         self, since: int | None, rank: int, done: int, until: int
     ) -> Iterator[tuple[int, int, Record | Deleted]]:
-        """(rank, number, record) after a place: records by kind and creation, then the markers of what was
-        deleted.
-        """
+        """(rank, number, record) after a place: records by kind and creation, then the markers of what was deleted."""
         backend = self.backend
         for kind_rank in range(rank, len(KINDS)):
             entries = backend.created[KINDS[kind_rank]]

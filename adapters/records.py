@@ -1,8 +1,7 @@
 """What an adapter returns: frozen values, in the field's words, with the native payload as it came.
 
-Times are timezone-aware UTC. Mappings are never changed after they were handed over. Fields typed `Person`
-name people
-and are treated as personal data everywhere.
+Times are timezone-aware UTC. Mappings are never changed after they were handed over. Fields typed `Person` name
+people and are treated as personal data everywhere.
 """
 
 from collections.abc import Mapping
@@ -24,8 +23,7 @@ Watermark = str
 class Key:
     """The identity of a model, version or endpoint inside one backend.
 
-    `native_id` is opaque to everyone but the adapter and includes the creation: something deleted and created
-    again
+    `native_id` is opaque to everyone but the adapter and includes the creation: something deleted and created again
     under the same name has another key.
     """
 
@@ -67,9 +65,7 @@ ParentKind = Literal["base", "parent", "fine_tuned", "distilled", "quantised"]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A model this version was derived from. `reference` as in a `depends_on` tag: no registry means the same
-    one.
-    """
+    """A model this version was derived from. `reference` as in a `depends_on` tag: no registry means the same one."""
 
     reference: str
     kind: ParentKind = "parent"
@@ -97,8 +93,7 @@ NO_LINEAGE = Lineage()
 class ModelRecord:
     """One model. `aliases` maps an alias to the version it names; a model may have no versions.
 
-    `type` is `model`, `prompt`, `agent` …; `title` is the display name where the name in references is an
-    opaque id.
+    `type` is `model`, `prompt`, `agent` …; `title` is the display name where the name in references is an opaque id.
     """
 
     key: Key
@@ -189,9 +184,7 @@ Record = ModelRecord | VersionRecord | EndpointRecord
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A part of the backend that a scan has listed whole: all of one kind or, with `of`, all versions of one
-    model.
-    """
+    """A part of the backend that a scan has listed whole: all of one kind or, with `of`, all versions of one model."""
 
     kind: Kind
     of: Key | None = None

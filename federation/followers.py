@@ -35,9 +35,7 @@ class Follower(Protocol):
 
 @dataclass(slots=True)
 class Followers:
-    """The followers of this machine, by name, each in a thread of its own. `moved` is called when one has
-    moved on.
-    """
+    """The followers of this machine, by name, each in a thread of its own. `moved` is called when one has moved on."""
 
     followers: dict[str, Follower]
     moved: Callable[[], None] = lambda: None

@@ -1,5 +1,4 @@
-"""Registries as configured: the file is applied to the table under a generation, and every process reads the
-table.
+"""Registries as configured: the file is applied to the table under a generation, and every process reads the table.
 
 A registry that is gone from the file is detached (kept, stale) until it is forgotten. One that names a former
 name of its own is renamed, so that old references and everything known of it live on.
@@ -30,9 +29,7 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySpec:
-    """One registry as the configuration file gives it. Times in seconds; `sync_every` 0 means only when
-    asked.
-    """
+    """One registry as the configuration file gives it. Times in seconds; `sync_every` 0 means only when asked."""
 
     name: str
     kind: str

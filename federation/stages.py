@@ -1,9 +1,8 @@
 """The normalised stage: one of four words, decided by rules in order, because each team says "production"
 differently.
 
-A rule is `stage:X`, `approval:X`, `lifecycle:Stage/Status`, `alias:X`, `tag:KEY=VALUE` or `deployed`. Stages
-are tried in the order production, staging, archived; within a stage its rules in the order given. No rule
-holds: `none`.
+A rule is `stage:X`, `approval:X`, `lifecycle:Stage/Status`, `alias:X`, `tag:KEY=VALUE` or `deployed`. Stages are
+tried in the order production, staging, archived; within a stage its rules in the order given. No rule holds: `none`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,4 @@
-"""Structured logs to standard error: text on a terminal, JSON lines elsewhere; what looks like a secret is
-left out.
-"""
+"""Structured logs to standard error: text on a terminal, JSON lines elsewhere; what looks like a secret is left out."""
 
 import logging
 import re

@@ -1,5 +1,4 @@
-"""Errors over HTTP: RFC 9457 problems with a stable `type`, one clear line each, no stack trace and no
-secret.
+"""Errors over HTTP: RFC 9457 problems with a stable `type`, one clear line each, no stack trace and no secret.
 
 This is the one place that turns exceptions into answers. Hidden and absent give the same bytes.
 """
@@ -20,9 +19,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """The body of an error. `type` is a stable name under `/problems/`; `detail` says cause and remedy in one
-    line.
-    """
+    """The body of an error. `type` is a stable name under `/problems/`; `detail` says cause and remedy in one line."""
 
     type: str
     title: str

@@ -21,8 +21,7 @@ from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 SILENT_FOR = 3.5
-"""Seconds without a heartbeat after which the worker is ended and replaced; together with its start under 5
-s.
+"""Seconds without a heartbeat after which the worker is ended and replaced; together with its start under 5 s.
 """
 STARTING_FOR = 120.0
 STOPPING_FOR = 10.0
@@ -103,9 +102,7 @@ class WorkerProcess:
 
 
 def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> int:
-    """Run the gateway until SIGINT or SIGTERM. `announce` gets the address once it answers. Returns the exit
-    code.
-    """
+    """Run the gateway until SIGINT or SIGTERM. `announce` gets the address once it answers. Returns the exit code."""
     host, port = settings.server.host, settings.server.port or free_port(settings.server.host)
     os.environ[CONFIG] = str(config.resolve())
     worker = WorkerProcess(config.resolve())

@@ -1,6 +1,4 @@
-"""Settings: one TOML file, any value overridden by `WAYPOST__SECTION__KEY`; mistakes are named, with a
-remedy.
-"""
+"""Settings: one TOML file, any value overridden by `WAYPOST__SECTION__KEY`; mistakes are named, with a remedy."""
 
 import difflib
 import ipaddress

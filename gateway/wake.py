@@ -1,5 +1,4 @@
-"""How processes tell each other that there is something new: datagrams on this machine, Redis across
-machines.
+"""How processes tell each other that there is something new: datagrams on this machine, Redis across machines.
 
 A message says only "look"; the database is the truth. One that is lost costs a second, because everybody also
 looks by itself.
@@ -48,9 +47,7 @@ class Wake:
             threading.Thread(target=self._subscribe, args=(path,), name="wake-redis", daemon=True).start()
 
     def tell(self, role: str, *, everywhere: bool = False) -> None:
-        """Wake every process of a role on this machine, and with `everywhere` the workers of the other
-        machines.
-        """
+        """Wake every process of a role on this machine, and with `everywhere` the workers of the other machines."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             for path in self.folder.glob(f"{role}-*"):

@@ -1,8 +1,7 @@
 """Asks pip-audit whether vulnerabilities are known in what a lock file pins.
 
-Run as ``python -m tests.dependency_audit requirements.txt…``: exit 1 and a list when there are some.
-Without a reachable vulnerability database it says so on stderr and exits 0, since a missing network
-is no fault of the code.
+Run as ``python -m tests.dependency_audit requirements.txt…``: exit 1 and a list when there are some. Without a
+reachable vulnerability database it says so on stderr and exits 0, since a missing network is no fault of the code.
 """
 
 import json

@@ -160,9 +160,7 @@ class Harness(ABC):
         raise NotImplementedError
 
     def spoil(self, model: str, version: str) -> None:
-        """Optional: make this version's record one that cannot be understood (its name or number is
-        missing).
-        """
+        """Optional: make this version's record one that cannot be understood (its name or number is missing)."""
         raise NotImplementedError
 
     def skew(self, seconds: float) -> AbstractContextManager[object]:
@@ -178,9 +176,7 @@ class Harness(ABC):
 
     @classmethod
     def offers(cls) -> frozenset[str]:
-        """What checks can ask for: required and overridden methods, faults, and the lists that are not
-        empty.
-        """
+        """What checks can ask for: required and overridden methods, faults, and the lists that are not empty."""
         optional = ("put_model", "tag", "alias", "stage", "serve", "spoil", "skew", "requests")
         offered = {name for name in optional if getattr(cls, name) is not getattr(Harness, name)}
         offered |= {f"fault {fault.value}" for fault in cls.faults} | {"put", "drop"}

@@ -114,9 +114,7 @@ class Scan:
 
 
 class Lab:
-    """One check's surroundings. Names are new for each check; `close` drops what was put and closes
-    adapters.
-    """
+    """One check's surroundings. Names are new for each check; `close` drops what was put and closes adapters."""
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness

@@ -19,8 +19,7 @@ class GapClosed(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one check. `gap`: it failed as its mark says; `closed`: it has a mark and passed (a
-    failure).
+    """What became of one check. `gap`: it failed as its mark says; `closed`: it has a mark and passed (a failure).
 
     `detail` is one line: why it failed, the gap's reason, or why it does not apply. Times are seconds.
     """
@@ -52,9 +51,7 @@ def unknown_gaps(harness: type[Harness] | Harness) -> list[str]:
 
 
 def perform(check: Check, harness: Harness) -> None:
-    """Run one check. Raises what it raises; `GapClosed` where a known gap passes; returns for a gap that is
-    one.
-    """
+    """Run one check. Raises what it raises; `GapClosed` where a known gap passes; returns for a gap that is one."""
     gap = harness.gaps.get(check.name)
     failure = _failure(check, harness)
     if gap is None and failure is not None:

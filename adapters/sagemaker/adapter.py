@@ -13,9 +13,8 @@ Which change is seen when:
 - The first incremental scan of a process reads everything, since there is nothing to compare the listing
   with.
 
-An unversioned package is a model with one version, `0`. A version's tags are its customer metadata; a model's
-are the AWS tags. Packages of several containers depend on the packages that hold those containers' model data
-alone.
+An unversioned package is a model with one version, `0`. A version's tags are its customer metadata; a model's are
+the AWS tags. Packages of several containers depend on the packages that hold those containers' model data alone.
 """
 
 import hashlib

@@ -56,8 +56,7 @@ _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{1,63}")
 _PIPELINE = "/pipelineJobs/"
 _KEEP_FROM = 50
-"""From this page size on, what was read ahead is kept for the next page; smaller pages ask the service
-anew.
+"""From this page size on, what was read ahead is kept for the next page; smaller pages ask the service anew.
 """
 _ATTEMPTS = 4
 """How often a label write is begun anew when somebody else wrote in between."""
@@ -198,9 +197,7 @@ class VertexAdapter(Adapter):
         return record
 
     def register(self, registration: Registration) -> VersionRecord:
-        """As in the contract. The token is kept as a label: a repetition finds the version once it is
-        uploaded.
-        """
+        """As in the contract. The token is kept as a label: a repetition finds the version once it is uploaded."""
         if not _MODEL_ID.fullmatch(registration.model):
             raise InvalidError(
                 f"model {registration.model[:80]!r}: Vertex AI wants an id of a-z, 0-9, _ and -, at most 63"

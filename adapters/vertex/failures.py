@@ -1,6 +1,4 @@
-"""The vendor's exceptions as the contract's errors: one line each, no secret, no vendor exception behind
-it.
-"""
+"""The vendor's exceptions as the contract's errors: one line each, no secret, no vendor exception behind it."""
 
 import re
 from typing import Any

@@ -1,9 +1,8 @@
 """Writing labels at the right level, though the service only ever shows both levels merged.
 
-A write replaces all labels of one level. What belongs to that level is taken from what can be seen:
-labels that every version shows alike are the model's, the others the version's own. Where that guess was
-wrong, a label is missing afterwards from a version that showed it before; then it is written again, so
-nothing is ever lost.
+A write replaces all labels of one level. What belongs to that level is taken from what can be seen: labels that
+every version shows alike are the model's, the others the version's own. Where that guess was wrong, a label is
+missing afterwards from a version that showed it before; then it is written again, so nothing is ever lost.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,9 +46,7 @@ def replace_labels(
     before: Shown,
     write: Callable[[dict[str, str]], Shown],
 ) -> None:
-    """Write one level, whose labels are thought to be `own`. `write` answers what the versions show
-    afterwards.
-    """
+    """Write one level, whose labels are thought to be `own`. `write` answers what the versions show afterwards."""
     wanted = applied(own, changes)
     after = write(wanted)
     lost = {

@@ -26,8 +26,7 @@ class Quota:
     def spend(self) -> None:
         """Take one call from the budget, waiting for it if need be.
 
-        Raises BudgetSpentError with `retry_after` where the wait would be longer than the patience, or
-        after close.
+        Raises BudgetSpentError with `retry_after` where the wait would be longer than the patience, or after close.
         """
         deadline = self._clock() + self._patience
         while (wait := self._reserve()) > 0:

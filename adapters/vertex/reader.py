@@ -49,9 +49,7 @@ class Reader:
         return message
 
     def evaluations(self, version: Any, max_age: float = 0.0) -> tuple[Any, ...]:
-        """The evaluations of a version, those read at most `max_age` seconds ago if it did not change
-        since.
-        """
+        """The evaluations of a version, those read at most `max_age` seconds ago if it did not change since."""
         if not self.client.config.evaluations or "list_model_evaluations" in self.memory.denied:
             return ()
         name = self.place.model(model_id_of(version), version.version_id)

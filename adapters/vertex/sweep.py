@@ -1,8 +1,7 @@
 """One scan of a project and location: which models it reads, and in which order.
 
-A scan goes over the models by creation, each with all its versions, then over the endpoints. Its cursor
-is the whole state, so a scan can be continued by another process; the reading ahead that makes it fast is
-not part of it.
+A scan goes over the models by creation, each with all its versions, then over the endpoints. Its cursor is the whole
+state, so a scan can be continued by another process; the reading ahead that makes it fast is not part of it.
 """
 
 import time
@@ -67,9 +66,8 @@ class Sweep:
     def take(self, limit: int) -> Page:
         """The next page of at most `limit` records.
 
-        What fails after the first record ends the page early: the next call begins with it. Errors:
-        AdapterError, where nothing could be read; a TransientError after waiting leaves the scan as it
-        is, to be asked again.
+        What fails after the first record ends the page early: the next call begins with it. Errors: AdapterError,
+        where nothing could be read; a TransientError after waiting leaves the scan as it is, to be asked again.
         """
         got, start = _Gathered(), self.cursor
         try:

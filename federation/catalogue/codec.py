@@ -145,9 +145,7 @@ def differences(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:
 
 
 def _finite(record: Record) -> Record:
-    """The record without NaN and infinite metrics, which JSON has not; the native payload keeps them as they
-    came.
-    """
+    """The record without NaN and infinite metrics, which JSON has not; the native payload keeps them as they came."""
     if not isinstance(record, VersionRecord) or all(map(math.isfinite, record.metrics.values())):
         return record
     return replace(record, metrics={name: v for name, v in record.metrics.items() if math.isfinite(v)})

@@ -40,9 +40,7 @@ class Settled(NamedTuple):
 def write_spans(
     connection: Connection, origin: Origin, settled: Sequence[Settled], *, fresh: bool = False
 ) -> None:
-    """End the spans of what is no longer held and begin those of what is held now. `fresh`: no span is open
-    yet.
-    """
+    """End the spans of what is no longer held and begin those of what is held now. `fresh`: no span is open yet."""
     open_spans = {} if fresh else _open(connection, [version.version_id for version in settled])
     by = micros(origin.by)
     after = {kind: _micros(origin.since_held(kind)) for kind in ("alias", "stage")}

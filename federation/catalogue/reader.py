@@ -285,9 +285,7 @@ def _meant(connection: Connection, ids: Select[Any], named: ColumnElement[bool],
 
 
 def _named(connection: Connection, view: View, reference: Reference) -> list[Any]:
-    """The conditions that registry and model of a reference make; a registry's former names are its names
-    too.
-    """
+    """The conditions that registry and model of a reference make; a registry's former names are its names too."""
     conditions = [_models.name == encode_part(reference.model), view.clause(_registries.id)]
     known = connection.execute(select(_registries.id).where(_registries.name == reference.registry)).scalar()
     if known is None:

@@ -46,9 +46,7 @@ class Parent(NamedTuple):
 
 @dataclass(slots=True)
 class Writer:
-    """Takes the chunks of one transaction. Collects entries and changes in `batch`; the caller appends that
-    last.
-    """
+    """Takes the chunks of one transaction. Collects entries and changes in `batch`; the caller appends that last."""
 
     connection: Connection
     origin: Origin

@@ -37,9 +37,7 @@ Fates = Mapping[int, Sequence[Fate]]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Exact, whatever the page: versions affected, of them breaking, in production, behind a live
-    endpoint.
-    """
+    """Exact, whatever the page: versions affected, of them breaking, in production, behind a live endpoint."""
 
     affected: int
     breaking: int
@@ -196,9 +194,7 @@ def _meets(snapshot: Snapshot, lot: Sequence[Fate], consumer: int) -> Fate:
 
 
 def fate_of(snapshot: Snapshot, fates: Fates, node: int) -> tuple[int, Fate] | None:
-    """For a direct dependent: what it depends on and its fate there, a breaking one first. None if it has
-    none.
-    """
+    """For a direct dependent: what it depends on and its fate there, a breaking one first. None if it has none."""
     found: tuple[int, Fate] | None = None
     for provider, kind in snapshot.up.beside(node):
         if kind == DEPENDS_ON and (lot := fates.get(provider)) is not None:

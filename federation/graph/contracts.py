@@ -1,9 +1,8 @@
 """Schema contracts: can one version stand in for another?
 
-`backward`: whoever was built against the old one can be given the new one. `forward`: whoever is built
-against the new one can be given the old one. `full`: both. A column is compared in the direction in which
-data flows through it: what a caller sends must be taken (inputs), what it reads must come as it did
-(outputs).
+`backward`: whoever was built against the old one can be given the new one. `forward`: whoever is built against the
+new one can be given the old one. `full`: both. A column is compared in the direction in which data flows through it:
+what a caller sends must be taken (inputs), what it reads must come as it did (outputs).
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,8 +1,7 @@
 """The graph as a follower of the change feed, in the worker: first the tables, then this machine's files.
 
-The tables are derived once for all machines, under the lock of the head row. The files of a machine follow
-the tables by the position at which each row last changed. Whatever is damaged, trimmed or missing is built
-anew.
+The tables are derived once for all machines, under the lock of the head row. The files of a machine follow the
+tables by the position at which each row last changed. Whatever is damaged, trimmed or missing is built anew.
 """
 
 from collections.abc import Iterable, Iterator
@@ -63,8 +62,7 @@ class GraphFollower:
     def rebuild(self) -> None:
         """Derive every node and edge from the catalogue again.
 
-        What only time could tell stays: when an edge was first seen, and which incarnation it was resolved
-        to.
+        What only time could tell stays: when an edge was first seen, and which incarnation it was resolved to.
         """
         with writing(self._engine) as connection:
             position = newest(connection)

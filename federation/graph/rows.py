@@ -40,9 +40,7 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True)
 class Side:
-    """Adjacency in one direction: the neighbours of row n are `node[ptr[n]:ptr[n+1]]`, sorted, `kind` beside
-    them.
-    """
+    """Adjacency in one direction: the neighbours of row n are `node[ptr[n]:ptr[n+1]]`, sorted, `kind` beside them."""
 
     ptr: Array
     node: Array
@@ -51,9 +49,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows as mapped. `down` leads to dependents, `up` to what a node needs; `nodes` holds
-    NODE_COLUMNS.
-    """
+    """The rows as mapped. `down` leads to dependents, `up` to what a node needs; `nodes` holds NODE_COLUMNS."""
 
     name: str
     position: int
@@ -111,8 +107,7 @@ def write(
     generation: int = 0,
     slack: int = SLACK,
 ) -> Rows:
-    """Write rows for `edges` (source, target, kind: the source needs the target) and make them the current
-    ones.
+    """Write rows for `edges` (source, target, kind: the source needs the target) and make them the current ones.
 
     `nodes` holds NODE_COLUMNS, indexed by node id. Older rows are removed; a process that still maps them
     keeps them.
@@ -213,9 +208,7 @@ def open_rows(folder: Path, *, verify: bool) -> Rows:
 
 
 def _map(path: Path) -> Array:
-    """Map one array copy-on-write; an empty one cannot be mapped and is read. A plain view is faster to
-    index.
-    """
+    """Map one array copy-on-write; an empty one cannot be mapped and is read. A plain view is faster to index."""
     if path.stat().st_size <= 128:
         return np.asarray(np.load(path, allow_pickle=False))
     return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))

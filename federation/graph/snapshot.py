@@ -69,9 +69,7 @@ class Direction:
         return found
 
     def neighbours(self, nodes: Array) -> tuple[Array, Array, Array]:
-        """Neighbours of `nodes`: (neighbour, edge kind, index into `nodes`), ordered by that index, then
-        neighbour.
-        """
+        """Neighbours of `nodes`: (neighbour, edge kind, index into `nodes`), ordered by that index, then neighbour."""
         if len(nodes) == 1:
             start, end = self.side.ptr[nodes[0]], self.side.ptr[nodes[0] + 1]
             found, kind = self.side.node[start:end], self.side.kind[start:end]
@@ -202,9 +200,7 @@ def _find(side: Side, row: Array, node: Array, kind: Array) -> tuple[Array, Arra
 
 
 def _search(low: Array, high: Array, nodes: Array, kinds: Array, node: Array, kind: Array) -> Array:
-    """For each (node, kind) its place in the sorted range low..high of `nodes` and `kinds`: all searched at
-    once.
-    """
+    """For each (node, kind) its place in the sorted range low..high of `nodes` and `kinds`: all searched at once."""
     low, high = low.copy(), high.copy()
     while (searching := low < high).any():
         middle = np.minimum((low + high) // 2, len(nodes) - 1)

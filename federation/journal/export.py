@@ -42,8 +42,7 @@ def export_lines(
     entries: Iterable[ExportedEntry],
     checkpoints: Iterable[ExportedCheckpoint],
 ) -> Iterator[bytes]:
-    """A whole export: all entries from number `before.size` up to `end` (exclusive), as lines with their
-    newline.
+    """A whole export: all entries from number `before.size` up to `end` (exclusive), as lines with their newline.
 
     `before` is the frontier there (empty for an export from the start), `keys` begins with the log key that
     signed first. `checkpoints` rise in size; those under `before.size` are passed over. The last one counts

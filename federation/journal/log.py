@@ -1,10 +1,9 @@
 """Appending to the journal and to the change feed: the last thing a transaction does, under the lock of one
 head row.
 
-What belongs together is collected in a `Batch` while the transaction works, without any lock; `append` then
-locks the head, numbers the entries and changes densely, hashes, and writes. So numbers are in the order of
-commits, on both databases, and an entry is committed exactly with the change that it describes, or not at
-all.
+What belongs together is collected in a `Batch` while the transaction works, without any lock; `append` then locks
+the head, numbers the entries and changes densely, hashes, and writes. So numbers are in the order of commits, on
+both databases, and an entry is committed exactly with the change that it describes, or not at all.
 """
 
 from collections.abc import Mapping, Sequence

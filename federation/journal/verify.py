@@ -406,10 +406,9 @@ def verify_export(
 ) -> Report:
     """Check an export, in constant memory, up to the first problem.
 
-    `keys` were obtained elsewhere: with a log key among them the export's own are not trusted by
-    themselves, and a witness among them must have countersigned. `checkpoints` are notes kept elsewhere, by
-    a witness for example: the export must contain them. Raises NotAnExportError for what is no export,
-    NoteError for a malformed checkpoint.
+    `keys` were obtained elsewhere: with a log key among them the export's own are not trusted by themselves, and a
+    witness among them must have countersigned. `checkpoints` are notes kept elsewhere, by a witness for example: the
+    export must contain them. Raises NotAnExportError for what is no export, NoteError for a malformed checkpoint.
     """
     check = _Check(list(keys), [parse_note(note) for note in checkpoints])
     number = 0

@@ -108,8 +108,7 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A completion: the whole text of the query with it, what kind it is (qualifier, value or model), how
-    many
+    """A completion: the whole text of the query with it, what kind it is (qualifier, value or model), how many
     versions it finds (0 where that was not counted)."""
 
     text: str

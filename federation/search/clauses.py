@@ -1,5 +1,4 @@
-"""From the tree of a query to the engine's queries: one for everything that matches, and one for each
-tier."""
+"""From the tree of a query to the engine's queries: one for everything that matches, and one for each tier."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,8 +53,7 @@ OF_MODEL = frozenset({*OF_REGISTRY, "model"})
 class Slot:
     """One word that must match, in one of several ways, each a run of words that must all be there.
 
-    `open` says that the first way may be the beginning of a longer word; `corrected` that it may have one
-    typo.
+    `open` says that the first way may be the beginning of a longer word; `corrected` that it may have one typo.
     """
 
     ways: tuple[tuple[str, ...], ...]
@@ -107,8 +105,7 @@ class Tier:
 
 
 def plan(tree: Node, synonyms: Synonyms, length: int) -> PlanNode:
-    """The tree with its words split, and their synonyms beside them. `length` is that of the text: a word
-    that ends
+    """The tree with its words split, and their synonyms beside them. `length` is that of the text: a word that ends
     there is still being typed."""
     match tree:
         case Word():

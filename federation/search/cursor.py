@@ -12,8 +12,7 @@ from federation.search.answer import SearchError
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The place of one hit in the total order: its leg and its values there. `corrected` are the words that
-    were
+    """The place of one hit in the total order: its leg and its values there. `corrected` are the words that were
     searched with a typo, so that the next page decides as the first one did."""
 
     leg: int

@@ -192,8 +192,7 @@ class Search:
     def query(self, view: View, request: SearchRequest) -> SearchAnswer:
         """Everything the view may see that a request asks for.
 
-        Errors: `QuerySyntaxError` for the query, `SearchError` for another parameter. While there is no
-        index the
+        Errors: `QuerySyntaxError` for the query, `SearchError` for another parameter. While there is no index the
         answer is empty and `partial`.
         """
         return self._query(self._covers(view), view, request)

@@ -1,8 +1,6 @@
-"""Where the index lives: a folder with one sub-folder for each generation, and a file that names the current
-one.
+"""Where the index lives: a folder with one sub-folder for each generation, and a file that names the current one.
 
-A rebuild fills a new generation beside the old one and then changes the name, in one atomic step; a reader
-that has
+A rebuild fills a new generation beside the old one and then changes the name, in one atomic step; a reader that has
 the old one open keeps it until it looks again.
 """
 
@@ -127,6 +125,5 @@ class engine_errors:  # noqa: N801  # reads as a statement: with engine_errors()
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether the engine panicked; its exception is derived from `BaseException` and has no importable
-    name."""
+    """Whether the engine panicked; its exception is derived from `BaseException` and has no importable name."""
     return type(error).__name__ == "PanicException"

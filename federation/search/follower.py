@@ -1,8 +1,6 @@
-"""Keeps the index up with the catalogue: reads changes, replaces what they name, commits the position with
-it.
+"""Keeps the index up with the catalogue: reads changes, replaces what they name, commits the position with it.
 
-One process writes. The unit is the model: a change of a version replaces all documents of its model, so that
-what is
+One process writes. The unit is the model: a change of a version replaces all documents of its model, so that what is
 counted per model is always whole.
 """
 
@@ -77,8 +75,7 @@ class Follower:
     _writer: tantivy.IndexWriter | None = field(default=None, init=False)
 
     def step(self) -> bool:
-        """Catches up by one commit; False when there was nothing to do. An index that is missing, damaged or
-        of
+        """Catches up by one commit; False when there was nothing to do. An index that is missing, damaged or of
         another schema, or that the feed no longer reaches, is rebuilt.
 
         Errors: `OSError` and `IndexMissingError` when the folder cannot be written (call again later), and

@@ -1,9 +1,7 @@
 """Total orders over matches, page by page, exact while the index changes.
 
-An order is a row of legs (the tiers of relevance; or those that have a metric and those that have not), each
-a query
-and its keys; the last two keys are always the rank and the tie, so that no two documents are equal. A page
-continues
+An order is a row of legs (the tiers of relevance; or those that have a metric and those that have not), each a query
+and its keys; the last two keys are always the rank and the tie, so that no two documents are equal. A page continues
 after the values of the last hit, not after a count.
 """
 

@@ -1,10 +1,8 @@
 """What puts one hit before another. No corpus statistics: only what matched where, and a static prior.
 
-A query has tiers, from "the name is this" down to "a word of the description, with a typo". A hit belongs to
-the best
-tier it matches; a tier outweighs every prior. Inside a tier the rank decides: a 64-bit number, fixed when
-the document
-is indexed, made of the prior, the time of the last update, the version's number and some bits that spread
+A query has tiers, from "the name is this" down to "a word of the description, with a typo". A hit belongs to the
+best tier it matches; a tier outweighs every prior. Inside a tier the rank decides: a 64-bit number, fixed when the
+document is indexed, made of the prior, the time of the last update, the version's number and some bits that spread
 ties.
 """
 

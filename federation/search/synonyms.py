@@ -24,8 +24,7 @@ class Synonyms:
     longest: int
 
     def at(self, words: Sequence[str], start: int) -> tuple[int, tuple[Phrase, ...]]:
-        """The longest phrase that begins at `start`: how many words it has, and what else it may be
-        called."""
+        """The longest phrase that begins at `start`: how many words it has, and what else it may be called."""
         for length in range(min(self.longest, len(words) - start), 0, -1):
             found = self.others.get(tuple(words[start : start + length]))
             if found:

@@ -6,8 +6,7 @@ from typing import Literal, TypeAlias
 
 
 class QuerySyntaxError(ValueError):
-    """The query is not in the language: what is wrong, at which offset, and what would have been right
-    there."""
+    """The query is not in the language: what is wrong, at which offset, and what would have been right there."""
 
     def __init__(self, message: str, position: int, expected: tuple[str, ...] = ()) -> None:
         super().__init__(message)

@@ -84,9 +84,7 @@ def candidates(
 
 
 def must_hold(missing: Sequence[Candidate], known: Mapping[str, int]) -> bool:
-    """Whether so much is missing at once that a person should look first: over a quarter of a kind, or all of
-    it.
-    """
+    """Whether so much is missing at once that a person should look first: over a quarter of a kind, or all of it."""
     for kind in ("model", "version", "endpoint"):
         count, total = sum(candidate.kind == kind for candidate in missing), known.get(kind, 0)
         if count > max(ALWAYS_BELIEVED, total // 4) or (count == total and count > 1):
@@ -109,9 +107,7 @@ def prove(missing: Iterable[Candidate], get: Callable[[Key], Record]) -> tuple[l
 
 
 def store_held(connection: Connection, registry_id: int, missing: Sequence[Candidate]) -> int:
-    """Make these the registry's candidates, keeping since when and whether confirmed. Returns how many are
-    new.
-    """
+    """Make these the registry's candidates, keeping since when and whether confirmed. Returns how many are new."""
     held = tables.candidate.c
     known = {
         (row.kind, row.target_id)
@@ -153,9 +149,7 @@ def looked_before(
 
 
 def confirm(connection: Connection, registry_id: int) -> int:
-    """A person believes the held deletes; the next run proves each and writes the tombstones. Returns how
-    many.
-    """
+    """A person believes the held deletes; the next run proves each and writes the tombstones. Returns how many."""
     held = tables.candidate.c
     return connection.execute(
         update(tables.candidate)

@@ -67,9 +67,7 @@ class ReplacedError(Exception):
 
 @dataclass(slots=True)
 class SyncContext:
-    """What every run needs. `owner` names this worker; `settled` waits until followers have passed a
-    position.
-    """
+    """What every run needs. `owner` names this worker; `settled` waits until followers have passed a position."""
 
     engine: Engine
     adapters: Discovered
@@ -177,9 +175,7 @@ class Run:
 
 
 def run(context: SyncContext, sync_id: int) -> str | None:
-    """Carry out a queued or cut-off run. Returns its final state, or None when another worker has the
-    registry.
-    """
+    """Carry out a queued or cut-off run. Returns its final state, or None when another worker has the registry."""
     begun = now()
     with writing(context.engine) as connection:
         row = connection.execute(select(tables.sync).where(tables.sync.c.id == sync_id)).one()

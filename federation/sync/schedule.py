@@ -51,9 +51,7 @@ _OPEN: Select[Any] = (
 
 
 def request(connection: Connection, registry_id: int, *, full: bool, actor: str | None = None) -> int:
-    """Queue a run, or join the one that waits already. Returns its id. `actor` None: the schedule itself
-    asks.
-    """
+    """Queue a run, or join the one that waits already. Returns its id. `actor` None: the schedule itself asks."""
     runs = tables.sync.c
     waiting = connection.execute(
         select(runs.id, runs.asked_full).where(runs.registry_id == registry_id, runs.state == "queued")

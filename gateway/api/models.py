@@ -58,9 +58,7 @@ async def show_version(
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
 ) -> VersionOut:
-    """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant
-    then.
-    """
+    """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant then."""
     if incarnation is None and as_of is None and is_embedded(waypost.engine):
         # Some microseconds in a file of this machine: a tenth of what a thread would cost.
         found = _find(waypost, view, read_reference(ref))
@@ -115,9 +113,7 @@ def show_timeline(
     view: NamedDependency[View],
     as_of: FromQuery[str | None] = None,
 ) -> TimelineOut:
-    """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that
-    time.
-    """
+    """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that time."""
     reference, time = read_reference(ref), read_time(as_of, "as_of")
     with reading(waypost.engine) as connection:
         spans = read_timeline(connection, view, reference)

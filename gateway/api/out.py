@@ -147,8 +147,7 @@ class ModelOut(msgspec.Struct):
 class SpanOut(msgspec.Struct):
     """A stretch of time in which a version held a stage or alias.
 
-    It began after `began_after` (null: nobody looked before) and not later than `began_by`, and ended
-    likewise.
+    It began after `began_after` (null: nobody looked before) and not later than `began_by`, and ended likewise.
     """
 
     ref: str
@@ -352,9 +351,7 @@ class JournalOut(msgspec.Struct):
 
 
 def entry_out(line: Line) -> EntryOut:
-    """An entry as JSON; `details` has everything the entry says besides, and the withheld values that still
-    stand.
-    """
+    """An entry as JSON; `details` has everything the entry says besides, and the withheld values that still stand."""
     recorded = line.recorded
     entry = recorded.entry
     details: dict[str, Any] = dict(entry.details)

@@ -172,9 +172,7 @@ def _during(lab: Lab, scan: Scan, since: Watermark | None = None) -> dict[Key, R
 
 @check("put")
 def a_record_made_during_a_scan_is_not_lost(lab: Lab) -> None:
-    """What is created while a scan runs is in it or in the next: the watermark never passes the scan's
-    start.
-    """
+    """What is created while a scan runs is in it or in the next: the watermark never passes the scan's start."""
     lab.put(), lab.put()
     scan, made = Scan(), ""
     for page in lab.walk(limit=1):

@@ -74,9 +74,7 @@ def config_refuses_an_unknown_key(lab: Lab) -> None:
 
 @check()
 def config_keeps_secrets_secret(lab: Lab) -> None:
-    """A field that is named like a credential has a secret type, so that printing the configuration shows
-    none.
-    """
+    """A field that is named like a credential has a secret type, so that printing the configuration shows none."""
     for name, field in lab.harness.adapter_type.config_type.model_fields.items():
         if NAMED_LIKE_A_SECRET.search(name):
             require(_holds_secret(field.annotation), f"config field {name} is not a SecretStr")

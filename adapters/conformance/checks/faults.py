@@ -167,9 +167,7 @@ def a_scan_goes_on_after_a_fault(lab: Lab) -> None:
 
 @check("put", "fail_with")
 def error_messages_are_for_people(lab: Lab) -> None:
-    """A message is one line of at most 300 characters that says what happened, without a traceback or a
-    repr.
-    """
+    """A message is one line of at most 300 characters that says what happened, without a traceback or a repr."""
     for fault in sorted(lab.harness.faults, key=lambda fault: fault.value):
         for error in _expect(lab, fault, AdapterError):
             text = str(error)
@@ -181,9 +179,7 @@ def error_messages_are_for_people(lab: Lab) -> None:
 
 @check("put", "fail_with", any_of=Capability)
 def writes_fail_with_adapter_errors(lab: Lab) -> None:
-    """A write that meets a fault raises an AdapterError: the operation must learn that its outcome is
-    unknown.
-    """
+    """A write that meets a fault raises an AdapterError: the operation must learn that its outcome is unknown."""
     model, version = lab.put()
     record = lab.version(model, version)
     for fault in sorted(lab.harness.faults, key=lambda fault: fault.value):

@@ -213,9 +213,7 @@ def records_are_stable(lab: Lab) -> None:
 
 @check("put")
 def a_page_token_survives_a_restart(lab: Lab) -> None:
-    """A token works in a new instance, after a trip through JSON: a scan goes on where a dead process
-    stopped.
-    """
+    """A token works in a new instance, after a trip through JSON: a scan goes on where a dead process stopped."""
     lab.put(), lab.put()
     whole = lab.scan(limit=1)
     first = lab.main.scan(since=None, page=None, limit=1)
@@ -250,9 +248,7 @@ def two_scans_do_not_disturb_each_other(lab: Lab) -> None:
 
 @check("put")
 def tokens_are_plain_text(lab: Lab) -> None:
-    """Page tokens and watermarks are text that a database stores: no surrogates or NUL, at most 16,384
-    characters.
-    """
+    """Page tokens and watermarks are text that a database stores: no surrogates or NUL, at most 16,384 characters."""
     lab.put(), lab.put()
     scan = lab.scan(limit=1)
     for token in [page.next for page in scan.pages if page.next is not None] + [scan.watermark]:
@@ -264,9 +260,7 @@ def tokens_are_plain_text(lab: Lab) -> None:
 
 @check()
 def a_foreign_page_token_is_refused(lab: Lab) -> None:
-    """A page token of another release or backend is refused with a RejectedError, so that the scan begins
-    anew.
-    """
+    """A page token of another release or backend is refused with a RejectedError, so that the scan begins anew."""
     refused(
         lambda: lab.main.scan(since=None, page="waypost ? no token", limit=10),
         RejectedError,

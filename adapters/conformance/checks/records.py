@@ -148,9 +148,7 @@ def aliases_name_versions(lab: Lab) -> None:
 
 @check("put", "hostile_names")
 def hostile_names_come_through(lab: Lab) -> None:
-    """Names with spaces, slashes, percent signs, emoji, control and right-to-left characters arrive as they
-    are.
-    """
+    """Names with spaces, slashes, percent signs, emoji, control and right-to-left characters arrive as they are."""
     for name in lab.harness.hostile_names:
         model, version = lab.put(lab.own(name))
         record = lab.version(model, version)

@@ -136,9 +136,7 @@ def an_unknown_stage_field_is_refused(lab: Lab) -> None:
 
 @check("put", any_of=[Capability.REGISTER])
 def a_version_is_registered(lab: Lab) -> None:
-    """A registration makes the model and the version, with source and tags, and returns it as a scan gives
-    it.
-    """
+    """A registration makes the model and the version, with source and tags, and returns it as a scan gives it."""
     name = lab.name()
     made = lab.main.register(
         Registration(model=name, source=lab.harness.source, tags={TAG: "risk"}, token=lab.name())

@@ -1,6 +1,4 @@
-"""`python -m adapters.vertex.emulator`: the emulator as a process. Prints its address; stops with its
-parent.
-"""
+"""`python -m adapters.vertex.emulator`: the emulator as a process. Prints its address; stops with its parent."""
 
 import argparse
 import asyncio

@@ -19,9 +19,7 @@ _GARDEN = "publishers/google/models"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoModel:
-    """One model; `metrics` has one mapping for each version, `aliases` and `serves` name versions by
-    number.
-    """
+    """One model; `metrics` has one mapping for each version, `aliases` and `serves` name versions by number."""
 
     id: str
     title: str

@@ -43,8 +43,7 @@ class Fault:
     """Calls of that method which are let through first."""
     retry_after: float | None = None
     hang: float = 0.0
-    """Seconds to wait before answering; with code OK the call then succeeds, unless its deadline has
-    passed.
+    """Seconds to wait before answering; with code OK the call then succeeds, unless its deadline has passed.
     """
     matching: str = ""
     """Only requests whose text holds this."""

@@ -58,9 +58,8 @@ def _condition(clause: re.Match[str], names: Mapping[str, Callable[[Any], str]])
 def page_of(rows: list[Any], request: Any, fields: Mapping[str, str]) -> tuple[list[Any], str]:
     """One page of rows, in the order asked for, and the token of the next (`""` after the last).
 
-    `fields` maps the names that `order_by` knows (`update_time desc, display_name`) to message fields. A
-    token holds the place of the last row, so what is created or deleted meanwhile moves nothing; it
-    serves its own query only.
+    `fields` maps the names that `order_by` knows (`update_time desc, display_name`) to message fields. A token holds
+    the place of the last row, so what is created or deleted meanwhile moves nothing; it serves its own query only.
     """
     if request.page_size < 0:
         raise invalid("page_size must not be negative")

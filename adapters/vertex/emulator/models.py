@@ -189,9 +189,7 @@ def _apply(held: HeldModel, version: HeldVersion, asked: Any, fields: set[str], 
 
 
 def merge_version_aliases(state: State, request: Any) -> Any:
-    """Give aliases to a version, which takes them from whichever had them; `-alias` takes one away from
-    it.
-    """
+    """Give aliases to a version, which takes them from whichever had them; `-alias` takes one away from it."""
     held, version_id = state.model(request.name)
     version = held.versions.get(version_id)
     if not version_id.isdigit():

@@ -115,8 +115,7 @@ async def start(service: Service, port: int = 0) -> tuple[Any, str]:
 
 @dataclass
 class VertexEmulator:
-    """The emulator in this process, on a thread of its own, for tests: `with VertexEmulator() as
-    emulator:`.
+    """The emulator in this process, on a thread of its own, for tests: `with VertexEmulator() as emulator:`.
 
     `address` is `127.0.0.1:PORT`. `faults` and `state` may be changed at any time; reading `state` while
     calls are running is not safe.

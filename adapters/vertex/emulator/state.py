@@ -1,6 +1,4 @@
-"""What the emulated project holds: models with versions, endpoints, evaluations, and a clock that only
-moves on.
-"""
+"""What the emulated project holds: models with versions, endpoints, evaluations, and a clock that only moves on."""
 
 import itertools
 import time
@@ -22,9 +20,7 @@ def not_found(what: str) -> RpcError:
 
 @dataclass
 class HeldVersion:
-    """One version of a model. `body` holds what was uploaded, without the fields that are computed on
-    reading.
-    """
+    """One version of a model. `body` holds what was uploaded, without the fields that are computed on reading."""
 
     id: str
     body: Any
@@ -69,10 +65,9 @@ class Pending:
 class State:
     """Everything of one project and location.
 
-    `operation_seconds` is how long an operation takes. `alias_bumps_model`: whether moving an alias or
-    changing a version's labels touches the model's `update_time`; the service does not document it, so
-    the default is the harder case. `container_on_read`: whether `container_spec`, documented as input
-    only, is returned.
+    `operation_seconds` is how long an operation takes. `alias_bumps_model`: whether moving an alias or changing a
+    version's labels touches the model's `update_time`; the service does not document it, so the default is the
+    harder case. `container_on_read`: whether `container_spec`, documented as input only, is returned.
     """
 
     project: str
@@ -119,9 +114,7 @@ class State:
         return self.models[path], version
 
     def version(self, name: str) -> tuple[HeldModel, HeldVersion]:
-        """The version of `…/models/ID@VERSION`, where VERSION is a number or an alias; without one, the
-        default.
-        """
+        """The version of `…/models/ID@VERSION`, where VERSION is a number or an alias; without one, the default."""
         held, version = self.model(name)
         found = held.find(version or "default")
         if found is None:
@@ -136,9 +129,7 @@ class State:
         return self.endpoints[name]
 
     def touch(self, held: HeldModel, version: HeldVersion | None = None) -> None:
-        """Note a change of the model, or of one version (which moves the model's time only if configured
-        so).
-        """
+        """Note a change of the model, or of one version (which moves the model's time only if configured so)."""
         now = self.now()
         if version is not None:
             version.updated, version.revision = now, version.revision + 1
@@ -155,9 +146,7 @@ class State:
         ]
 
     def view(self, held: HeldModel, version: HeldVersion, *, named_version: bool) -> Any:
-        """A version as the service shows it: fields of both levels, labels merged, aliases in no promised
-        order.
-        """
+        """A version as the service shows it: fields of both levels, labels merged, aliases in no promised order."""
         shown = Model()
         shown.CopyFrom(version.body)
         shown.name = f"{held.name}@{version.id}" if named_version else held.name

@@ -1,10 +1,7 @@
-"""Makes known-item queries from the facts of real public models: a person has one model in mind and types
-what they
-remember of it. Seeded, so that everyone gets the same queries; odd numbers are for tuning, even ones for
-reporting.
+"""Makes known-item queries from the facts of real public models: a person has one model in mind and types what they
+remember of it. Seeded, so that everyone gets the same queries; odd numbers are for tuning, even ones for reporting.
 
-A query is kept only when what it says singles the model out well enough for "the one I mean" to make sense:
-by name,
+A query is kept only when what it says singles the model out well enough for "the one I mean" to make sense: by name,
 at most three names hold all its parts; by description, no other record has all its facts.
 """
 
@@ -109,8 +106,7 @@ def _one_typo(record: Record, chance: random.Random) -> str | None:
 
 
 def _slip(word: str, chance: random.Random) -> str:
-    """One letter is left out, doubled by a neighbour, replaced or swapped; the first letter is mostly
-    right."""
+    """One letter is left out, doubled by a neighbour, replaced or swapped; the first letter is mostly right."""
     at = chance.randrange(1, len(word) - 1)
     letter = chance.choice("abcdefghijklmnopqrstuvwxyz")
     slips = (
@@ -124,8 +120,7 @@ def _slip(word: str, chance: random.Random) -> str:
 
 
 def _description(record: Record, chance: random.Random) -> str | None:
-    """Two to five facts (tags, library, publisher, data sets, languages) that no other record has
-    together."""
+    """Two to five facts (tags, library, publisher, data sets, languages) that no other record has together."""
     return _singled_out(record, chance, _facts(record) - {f"task={record['task']}"}, [], 5)
 
 

@@ -21,9 +21,7 @@ GONE = {ENCODER: [Fate(True, "pinned to it")]}
 
 
 def graph(folder: Path) -> Snapshot:
-    """encoder ← pinned ← search (live); encoder ← @champion ← follower (production); tuned derives from
-    encoder.
-    """
+    """encoder ← pinned ← search (live); encoder ← @champion ← follower (production); tuned derives from encoder."""
     nodes = {
         "kind": np.array([NodeKind.VERSION, NodeKind.ALIAS] + [NodeKind.VERSION] * 4),
         "stage": np.array([0, 0, Stage.STAGING, Stage.PRODUCTION, 0, 0]),

@@ -1,6 +1,4 @@
-"""The files of the graph: whatever happens to them, a reader sees a whole graph or says that there is
-none.
-"""
+"""The files of the graph: whatever happens to them, a reader sees a whole graph or says that there is none."""
 
 from pathlib import Path
 

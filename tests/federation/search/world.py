@@ -32,8 +32,7 @@ def document(model: str, version: int | None = 1, **fields: Any) -> Document:
 
 @dataclass
 class World:
-    """Documents by model, and a feed of what changed. `kept` is the oldest position that the feed still
-    has."""
+    """Documents by model, and a feed of what changed. `kept` is the oldest position that the feed still has."""
 
     held: dict[int, list[Document]] = field(default_factory=dict)
     feed: list[tuple[int | None, int | None]] = field(default_factory=list)
