@@ -26,6 +26,7 @@ from federation.search.schema import (
     LEAD,
     MAX_VALUE,
     MODEL_SUM,
+    STAGE_SUM,
     clean,
     fact,
     held_registry,
@@ -73,13 +74,16 @@ def encode(documents: Iterable[Document]) -> Iterator[str]:
             ranking.ranks(document, reference)
             for document, reference in zip(versions, references, strict=True)
         ]
-        numbers = [_number(tie) for tie in ties]
         lead, browsed = (_first(order, ties) for order in zip(*ranks, strict=True))
-        numbers[lead] += LEAD - sum(numbers)
+        stages = [document.stage for document in versions]
+        numbers = [_number(tie) for tie in ties]
+        of_model, of_stage = _summing_up(numbers, [""] * len(versions)), _summing_up(numbers, stages)
         for place, (document, reference) in enumerate(zip(versions, references, strict=True)):
             once, members, meta = _lead(versions) if place == lead else ("", "", [])
             meta += [FIRST_BY["browse"]] if place == browsed else []
-            members += f',"{MODEL_SUM}":{numbers[place]},"siblings":{len(versions)}'
+            members += (
+                f',"{MODEL_SUM}":{of_model[place]},"{STAGE_SUM}":{of_stage[place]},"siblings":{len(versions)}'
+            )
             members += f',"meta":{_json(meta)}' if meta else ""
             yield _encode_one(document, reference, ties[place], ranks[place], once, members)
 
@@ -87,6 +91,17 @@ def encode(documents: Iterable[Document]) -> Iterator[str]:
 def _first(ranks: Sequence[int], ties: Sequence[int]) -> int:
     """The place of that which stands before the others."""
     return max(range(len(ranks)), key=lambda place: (ranks[place], ties[place]))
+
+
+def _summing_up(numbers: Sequence[int], groups: Sequence[str]) -> list[int]:
+    """The numbers, changed so that those of each group have the sum `LEAD`."""
+    held = list(numbers)
+    for group in set(groups):
+        first = groups.index(group)
+        held[first] += LEAD - sum(
+            number for number, other in zip(numbers, groups, strict=True) if other == group
+        )
+    return held
 
 
 def _encode_one(

@@ -7,10 +7,12 @@ from typing import Any
 from tantivy import Query, Searcher
 
 from federation.search.answer import MAX_FACETS, FacetValue, SearchError
-from federation.search.schema import FACETS, LEAD, MODEL_SUM, OF_REGISTRY, column
+from federation.search.schema import FACETS, LEAD, MODEL_SUM, OF_REGISTRY, STAGE_SUM, column
 
 MAX_VALUES = 100
 EVERY_BUCKET = 60_000
+FEW = 10_000
+"""Up to so many documents are listed sooner than summed up once more."""
 
 
 Registries = Mapping[int, tuple[str, str]]
@@ -88,7 +90,14 @@ def _values(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
 
 
 def _distinct(searcher: Searcher, query: Query, total: int) -> int:
-    """Models are listed only where a result holds some of their versions and not the others."""
+    """How many models there are in a result that holds some of their versions and not the others: by the sum over one
+    stage, or else by listing them."""
+    if total > FEW:
+        asked = {"stages": {"terms": {"field": "stage", "size": 2}}, "sum": {"stats": {"field": STAGE_SUM}}}
+        answer = searcher.aggregate(query, asked)
+        models, rest = divmod(int(answer["sum"]["sum"]), LEAD)
+        if rest == 0 and [bucket["doc_count"] for bucket in answer["stages"]["buckets"]] == [total]:
+            return models
     return len(
         {model for model, _ in searcher.search(query, total, count=False, order_by_field="model").hits}
     )

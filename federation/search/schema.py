@@ -21,10 +21,11 @@ FACETS = {
 }  # fmt: skip
 OF_REGISTRY = ("registry", "team")
 """Facets that every document of a registry has the same value of: counted by the registry's id."""
-MODEL_SUM = "delta"
-"""Each version has a random number of 31 bits; the first of a model has its own less the sum of them all, and `LEAD`.
-So the sum over a result that holds all or none of each model is `LEAD` times the number of models, and over any other
-it is no multiple of it (but for a chance of 2⁻³⁴)."""
+MODEL_SUM, STAGE_SUM = "delta", "stage_delta"
+"""Each version has a random number of 31 bits; one of a model has its own less the sum of them all, and `LEAD`. So the
+sum over a result that holds all or none of each model is `LEAD` times the number of models, and over any other it is no
+multiple of it (but for a chance of 2⁻³⁴). `STAGE_SUM` is the same of the versions of a model that are in one stage: it
+counts the models of a result in which all are."""
 LEAD = 1 << 34
 HOLDS_REGISTRY = "registry "
 """In `meta`, before the id of each registry that the index holds documents of; after it, as JSON, its name and team."""
@@ -50,7 +51,7 @@ def schema() -> tantivy.Schema:
     builder.add_unsigned_field("model", fast=True, indexed=True)
     for name in ("rank", "browse", "tie", "siblings"):
         builder.add_unsigned_field(name, fast=True)
-    for name in ("delta", "created", "updated"):
+    for name in (MODEL_SUM, STAGE_SUM, "created", "updated"):
         builder.add_integer_field(name, fast=True)
     builder.add_bytes_field("stored", stored=True)
     return builder.build()

@@ -9,12 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.access import EVERYTHING, View
+from federation.search import facets
 from federation.search.answer import Hit, SearchAnswer, SearchRequest
 from federation.search.document import Document
 from federation.search.engine import Search
@@ -45,6 +47,7 @@ QUERIES = st.one_of(
         "", "-fraud", "fraud OR churn", '"fraud detector"', "stage:production", "tag.env:prod", "metric.auc:>0.5",
         "team:risk -v2", "is:stale", "has:schema", "model:fraud*", "owner:ada", "created:>2020", "param.lr:<1",
         "registry:ads", "registry:ads OR fraud", "-registry:ads fraud",
+        "-stage:archived", "stage:none OR is:production",
     ]),
 )  # fmt: skip
 REQUESTS = st.builds(
@@ -107,21 +110,16 @@ def removed(folder: Path) -> bool:
     return not folder.exists()
 
 
-def text_of(answer: SearchAnswer) -> str:
-    return json.dumps(msgspec.to_builtins(answer), sort_keys=True)
+def pages(search: Search, view: View, request: SearchRequest) -> list[SearchAnswer]:
+    """The answers that the cursors lead to, one after the other."""
+    found = [search.query(view, request)]
+    while (cursor := found[-1].next_cursor) is not None and len(found) <= 40:
+        found.append(search.query(view, replace(request, cursor=cursor)))
+    return found
 
 
-def all_pages(search: Search, view: View, request: SearchRequest) -> list[str]:
-    pages, cursor = [], None
-    while True:
-        asked = SearchRequest(
-            **{**{name: getattr(request, name) for name in SearchRequest.__slots__}, "cursor": cursor}
-        )
-        answer = search.query(view, asked)
-        pages.append(text_of(answer))
-        cursor = answer.next_cursor
-        if cursor is None or len(pages) > 40:
-            return pages
+def texts(answers: list[SearchAnswer]) -> list[str]:
+    return [json.dumps(msgspec.to_builtins(answer), sort_keys=True) for answer in answers]
 
 
 def hidden_registries_change_nothing(
@@ -130,34 +128,30 @@ def hidden_registries_change_nothing(
     view = View.of(VISIBLE)
     with index(seen) as (_, one), index([*hidden, *seen]) as (_, other):
         for request in requests:
-            assert all_pages(one, view, request) == all_pages(other, view, request)
-            assert all_pages(one, view, request) == all_pages(one, EVERYTHING, request)
+            expected = texts(pages(one, view, request))
+            assert expected == texts(pages(other, view, request))
+            assert expected == texts(pages(one, EVERYTHING, request))
         assert one.suggest(view, typed) == other.suggest(view, typed)
 
 
-def groups_lead_with_the_best(held: list[list[Document]], requests: list[SearchRequest]) -> None:
-    with index(held) as (_, search):
+def groups_lead_with_the_best(held: list[list[Document]], requests: list[SearchRequest], few: int) -> None:
+    with index(held) as (_, search), patch.object(facets, "FEW", few):
         for request in requests:
             for sort in ("relevance", request.sort):
-                single = hits_of(search, replace(request, sort=sort, group="version"))
-                grouped = hits_of(search, replace(request, sort=sort, group="model"))
+                alone = pages(search, EVERYTHING, replace(request, sort=sort, group="version"))
+                grouped = pages(search, EVERYTHING, replace(request, sort=sort, group="model"))
                 versions: dict[tuple[str, str], list[Hit]] = {}
-                for hit in single:
+                for hit in hits(alone):
                     versions.setdefault((hit.registry, hit.model), []).append(hit)
-                assert grouped == [
+                assert hits(grouped) == [
                     msgspec.structs.replace(best, others=len(others)) for best, *others in versions.values()
                 ]
+                for answer in (*alone, *grouped):
+                    assert (answer.total, answer.models) == (len(hits(alone)), len(versions))
 
 
-def hits_of(search: Search, request: SearchRequest) -> list[Hit]:
-    """The hits of all pages."""
-    hits: list[Hit] = []
-    answer = search.query(EVERYTHING, request)
-    hits += answer.hits
-    while answer.next_cursor is not None:
-        answer = search.query(EVERYTHING, replace(request, cursor=answer.next_cursor))
-        hits += answer.hits
-    return hits
+def hits(answers: list[SearchAnswer]) -> list[Hit]:
+    return [hit for answer in answers for hit in answer.hits]
 
 
 def pages_stay_whole(
@@ -195,7 +189,8 @@ def test_worlds_that_differ_in_what_is_hidden_answer_alike(cases: int, seed: int
 
 @soak(sample=40, full=2_000)
 def test_a_group_is_led_by_its_best_version_and_counts_the_others(cases: int, seed: int) -> list[str]:
-    searches = given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8))
+    few = st.sampled_from([0, facets.FEW])
+    searches = given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8), few)
     return explore(searches(groups_lead_with_the_best), cases, seed)
 
 
