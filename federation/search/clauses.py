@@ -255,12 +255,26 @@ class Compiler:
         """Best first, each made when it is asked for; a hit belongs to the first that it matches. The last one
         matches everything that the query finds and the others do not."""
         if not any(True for _ in positive_slots(node)):
-            yield Tier(1.0, "matches", self.matching(node, text), words=False, whole=_is_of_models(node))
+            yield Tier(1.0, "matches", self.matching(node, text), words=False, whole=self._is_of_models(node))
             return
-        named = zip(self._name_tiers(node, text), repeat(_is_of_models(node)))
+        named = zip(self._name_tiers(node, text), repeat(self._is_of_models(node)))
         others = zip(self._other_tiers(node, text), repeat(False))
         for index, ((why, query), whole) in enumerate(chain(named, others)):
             yield Tier(round(2.0**-index, 9), why, query, whole=whole)
+
+    def _is_of_models(self, node: PlanNode) -> bool:
+        """Whether all versions of a model answer it alike, if its words are looked for in names."""
+        match node:
+            case Everything() | Slot():
+                return True
+            case Qualifier(name=name):
+                return name in OF_MODEL
+            case AllPlan(children) | AnyPlan(children):
+                return all(map(self._is_of_models, children))
+            case NotPlan(child):
+                return self.clause(child, "all", reach="same") is NOTHING
+            case _:
+                return False
 
     def _other_tiers(self, node: PlanNode, text: str) -> Iterator[tuple[str, Query]]:
         slots = list(slots_of(node))
@@ -426,19 +440,6 @@ class Compiler:
                 equal = "=" if included else ""
                 halves.append(self.index.parse_query(f"{field}:{sign}{equal}{decimal(bound)}"))
         return all_of(halves)
-
-
-def _is_of_models(node: PlanNode) -> bool:
-    """Whether all versions of a model answer it alike, if its words are looked for in names."""
-    match node:
-        case Everything() | Slot():
-            return True
-        case Qualifier(name=name):
-            return name in OF_MODEL
-        case AllPlan(children) | AnyPlan(children):
-            return all(map(_is_of_models, children))
-        case _:
-            return False
 
 
 def _squeezed_text(node: PlanNode, text: str) -> str:

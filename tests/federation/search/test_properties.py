@@ -44,7 +44,8 @@ HIDDEN = {3: "secret", 4: "private"}
 QUERIES = st.one_of(
     st.lists(st.sampled_from([*WORDS, "frauds", "detctor", "chrun", "det", "x*"]), max_size=3).map(" ".join),
     st.sampled_from([
-        "", "-fraud", "fraud OR churn", '"fraud detector"', "stage:production", "tag.env:prod", "metric.auc:>0.5",
+        "", "-fraud", "fraud -unheard", "fraud OR churn", '"fraud detector"', "stage:production", "tag.env:prod",
+        "metric.auc:>0.5",
         "team:risk -v2", "is:stale", "has:schema", "model:fraud*", "owner:ada", "created:>2020", "param.lr:<1",
         "registry:ads", "registry:ads OR fraud", "-registry:ads fraud",
         "-stage:archived", "stage:none OR is:production",
