@@ -9,6 +9,8 @@ from typing import Any
 
 from federation.search.answer import SearchError
 
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -23,7 +25,7 @@ class Position:
 def encode(position: Position, request: str) -> str:
     """The cursor that continues after a position. `request` identifies what was asked."""
     content = [position.leg, list(position.values), sorted(position.corrected), request]
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    text = _encoder.encode(content).encode("utf-8", "replace")
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 

@@ -84,8 +84,8 @@ class Marker:
             ):
                 ranges.append((start, end))
                 continue
-            if not self._may_stand_in(word):
-                continue
+            if (plain and written.islower() and written.isalpha()) or not self._may_stand_in(word):
+                continue  # in one piece
             for piece in parts(written):
                 at = word.find(piece)
                 if piece in self.words and at >= 0 and len(word) == len(written):

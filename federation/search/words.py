@@ -46,7 +46,8 @@ def chunks(text: str) -> list[str]:
 def spans(text: str) -> Iterator[tuple[int, int, str]]:
     """Where each word stands in a text, with the word as written."""
     for found in _CHUNK.finditer(text):
-        yield found.start(), found.end(), found[0]
+        start, end = found.span()
+        yield start, end, text[start:end]
 
 
 def squeeze(text: str) -> str:

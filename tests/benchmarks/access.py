@@ -11,7 +11,7 @@ from federation.database import writing
 from federation.identity import tokens
 from federation.identity.tokens import TokenSpec
 from tests.benchmarks import Figure, benchmark
-from tests.benchmarks.search_http import NEW, QUERY, SMALL, prepare, rate
+from tests.benchmarks.search_http import NEW_QUERY, SMALL, prepare, rate
 from tests.gateway.served import Served, served
 
 ROUNDS = 3
@@ -33,7 +33,7 @@ def search_auth_cost(size: int, folder: Path) -> Iterator[Figure]:
         token = running.enter_context(served(guarded, config=TOKENS + registries, workers=2))
         secret = _secret(token)
         rates = [
-            (rate(local.url, QUERY + NEW, lasting), rate(token.url, QUERY + NEW, lasting, token=secret))
+            (rate(local.url, NEW_QUERY, lasting), rate(token.url, NEW_QUERY, lasting, token=secret))
             for _ in range(ROUNDS)
         ]
     without, with_token = (sum(side) / ROUNDS for side in zip(*rates, strict=True))

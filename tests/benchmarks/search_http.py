@@ -29,10 +29,10 @@ from tests.servers import mlflow as mlflow_database
 
 CLIENTS = 32
 QUERY = f"/api/v1/search?facets=registry,team,stage&q={COMMON}"
-NUMBER = "NUMBER"
-NEW = f"%20-x{NUMBER}"
-"""Added to a query, it makes one that nobody has asked before, so that no answer is a remembered one: each request has
-another number in its place. The bare engine remembers nothing."""
+BLANKS = "BLANKS"
+"""Before a query, it makes one that nobody has asked before, so that no answer is a remembered one: each request has
+other blanks in its place. The bare engine remembers nothing."""
+NEW_QUERY = f"/api/v1/search?facets=registry,team,stage&q={BLANKS}{COMMON}"
 SMALL = 10_000
 BARE = [
     "--interface",
@@ -55,7 +55,7 @@ def search_http(size: int, folder: Path) -> Iterator[Figure]:
         with bare(folder, folder / "waypost-index" / "search") as url:
             both = [
                 (
-                    rate(running.url, QUERY + NEW, lasting),
+                    rate(running.url, NEW_QUERY, lasting),
                     rate(url, f"/search?q={COMMON}", lasting),
                 )
                 for _ in range(rounds)
@@ -82,7 +82,7 @@ def search_beside_mlflow(size: int, folder: Path) -> Iterator[Figure]:
         asked = f"/api/2.0/mlflow/registered-models/search?max_results=20&filter={holding}"
         theirs = one_client(running.url, asked, max(times // 10, 3))
     with gateway(folder, size * 10, workers=1) as ours:
-        taken = one_client(ours.url, f"/api/v1/search?q={COMMON}{NEW}", times)
+        taken = one_client(ours.url, f"/api/v1/search?q={BLANKS}{COMMON}", times)
     beside = ("MLflow's search of registered models", theirs.p50 * 1e3)
     yield Figure("one client, p50", taken.p50 * 1e3, "ms", goal=theirs.p50 * 10, comparison=beside)
 
@@ -123,7 +123,7 @@ def bare(folder: Path, index: Path) -> Iterator[str]:
 
         def ready() -> bool:
             try:
-                return httpx.get(f"{url}/search?q=x&lacking=y", timeout=1.0, trust_env=False).is_success
+                return httpx.get(f"{url}/search?q=x", timeout=1.0, trust_env=False).is_success
             except httpx.HTTPError:
                 return False
 
@@ -169,8 +169,9 @@ def one_client(url: str, path: str, times: int) -> Spread:
 
 
 def renewed(request: str) -> Iterator[str]:
-    """One request after the other, each with a number of its own."""
-    return (request.replace(NUMBER, str(number)) for number in count())
+    """One request after the other, each with blanks of its own: a number, its bits as spaces of two kinds."""
+    written = (f"{number:024b}".replace("0", "%20").replace("1", "%C2%A0") for number in count())
+    return (request.replace(BLANKS, blanks) for blanks in written)
 
 
 def rate(url: str, path: str, lasting: float, *, token: str = "") -> float:
