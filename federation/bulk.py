@@ -117,8 +117,7 @@ def allocate(connection: Connection, table: Table, count: int) -> list[int]:
     if connection.dialect.name == "postgresql":
         sequence = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
         return sorted(row[0] for row in fetch(connection, sequence, (table.name, count)))
-    # The table is AUTOINCREMENT, so an id stays used after its row is gone; an explicit id moves the sequence
-    # on.
+    # The table is AUTOINCREMENT, so an id stays used after its row is gone; an explicit id moves the sequence on.
     found = fetch(connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,))
     last = found[0][0] if found else 0
     return list(range(last + 1, last + 1 + count))

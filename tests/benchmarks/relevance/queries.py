@@ -27,8 +27,7 @@ LANGUAGES = {
     "tr": "turkish", "cs": "czech", "sv": "swedish", "fi": "finnish", "el": "greek", "he": "hebrew",
 }  # fmt: skip
 
-# Established in the field. The record holds the long form (as its task or a tag), the person types the short
-# one.
+# Established in the field. The record holds the long form (as its task or a tag), the person types the short one.
 ABBREVIATIONS = {
     "automatic-speech-recognition": "asr", "text-to-speech": "tts",
     "named-entity-recognition": "ner", "visual-question-answering": "vqa", "question-answering": "qa",
