@@ -41,8 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("search", rich_help_panel=FIND, cls=search.SearchCommand)(search.search)
 for name, command, panel in (
-    ("search", search.search, FIND),
     ("show", models.show, FIND),
     ("diff", models.diff, FIND),
     ("timeline", models.timeline, FIND),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gateway.cli.client import Gateway, connect, require_address
 from gateway.cli.failure import UNREACHABLE, CommandError
@@ -33,6 +34,21 @@ WATCH_EVERY = 2.0
 CLEAR = "\x1b[2J\x1b[H"
 
 
+class SearchCommand(TyperCommand):
+    """Takes what begins with one minus for a word to leave out, but for `-h` and the value of an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments that are left over; see the base class. A blank before a minus makes it one of a word."""
+        flags = {name for one in self.params if getattr(one, "is_flag", False) for name in one.opts}
+        own = args[: args.index("--")] if "--" in args else args
+        read: list[str] = []
+        for before, word in zip(["", *own], own, strict=False):
+            is_value = before.startswith("--") and before not in flags and "=" not in before
+            is_word = word[:1] == "-" and word[1:2] != "-" and word != "-h" and not is_value
+            read.append(f" {word}" if is_word else word)
+        return super().parse_args(ctx, [*read, *args[len(own) :]])
+
+
 def search(
     context: typer.Context,
     query: Annotated[
@@ -54,7 +70,7 @@ def search(
 ) -> None:
     """Find models and versions across every registry."""
     invocation: Invocation = context.obj
-    text = " ".join(query or ())
+    text = " ".join(query or ()).strip()
     if group not in ("model", "version"):
         raise CommandError(f"--group is model or version, not {group}")
     asked = {

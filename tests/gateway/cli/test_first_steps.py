@@ -58,6 +58,14 @@ def test_from_an_address_to_a_search_without_a_server(tmp_path: Path, mlflow_ser
     assert [run["state"] for run in json.loads(synced.stdout)] == ["ok"], synced.stderr
     found = json.loads(waypost(tmp_path, "search", "card payments", "--json").stdout)
     assert [hit["ref"] for hit in found["hits"]] == ["fraud/card-fraud:1"]
+    for words, expected in (
+        (("card", "-churn", "--sort", "-updated"), 1),
+        (("--explain", "-payments", "card"), 0),
+        (("-stage:archived",), 1),
+        (("card", "--", "-payments"), 0),
+    ):
+        said = waypost(tmp_path, "--json", "search", *words)
+        assert json.loads(said.stdout)["total"] == expected, said.stderr
     looked = waypost(tmp_path, "doctor")
     assert looked.returncode == 0, looked.stdout
     assert "fraud" in looked.stdout
