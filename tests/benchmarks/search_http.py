@@ -29,8 +29,23 @@ from tests.gateway.served import Served, served
 from tests.servers import mlflow as mlflow_database
 
 CLIENTS = 32
-PAGES = (20, 100)
-"""Hits on a page: what we give, and what MLflow gives, where nothing is said."""
+MLFLOW = "/api/2.0/mlflow/"
+BY_NAME, BY_TAG = quote(f"name LIKE '%{COMMON}%'"), quote("tags.task = 'ranking'")
+QUESTIONS = {
+    "models by a part of the name": (
+        f"registered-models/search?filter={BY_NAME}",
+        COMMON,
+    ),
+    "versions by a part of the name": (
+        f"model-versions/search?filter={BY_NAME}",
+        f"{COMMON}&group=version",
+    ),
+    "versions by a tag": (
+        f"model-versions/search?filter={BY_TAG}",
+        "tag.task:ranking&group=version",
+    ),
+}
+"""How MLflow is asked, and how we are."""
 QUERY = f"/api/v1/search?facets=registry,team,stage&q={COMMON}"
 BLANKS = "BLANKS"
 """Before a query, it makes one that nobody has asked before, so that no answer is a remembered one: each request has
@@ -76,21 +91,22 @@ def search_http(size: int, folder: Path) -> Iterator[Figure]:
 
 @benchmark(sample=200, full=20_000)
 def search_beside_mlflow(size: int, folder: Path) -> Iterator[Figure]:
-    """One client searches `size` models by a part of their name, here and in MLflow."""
+    """One client searches `size` models with ten versions each, here and in MLflow, by a part of their name and by a tag."""
     times = 200 if size > SMALL else 3
     federation = Federation(size * 10)
     with mlflow_server(folder / "mlflow") as running:
         fill_mlflow(mlflow_database.database(running), federation)
-        holding = quote(f"name LIKE '%{COMMON}%'")
-        asked = f"/api/2.0/mlflow/registered-models/search?filter={holding}&max_results="
-        theirs = {page: one_client(running.url, f"{asked}{page}", max(times // 10, 3)) for page in PAGES}
+        theirs = {
+            question: one_client(running.url, f"{MLFLOW}{path}&max_results=20", max(times // 10, 3))
+            for question, (path, _) in QUESTIONS.items()
+        }
     with gateway(folder, size * 10, workers=1) as ours:
-        for page, other in theirs.items():
-            beside = (f"MLflow's search, {page} a page", other.p50 * 1e3)
+        for question, (_, query) in QUESTIONS.items():
+            beside = ("MLflow's own search", theirs[question].p50 * 1e3)
             for how, before in (("every search a new one", BLANKS), ("the same search again", "")):
-                path = f"/api/v1/search?q={before}{COMMON}&limit={page}"
-                taken = one_client(ours.url, path, times).p50 * 1e3
-                yield Figure(f"one client, {how}, p50", taken, "ms", goal=beside[1] / 100, comparison=beside)
+                taken = one_client(ours.url, f"/api/v1/search?q={before}{query}", times).p50 * 1e3
+                label = f"one client, {question}, {how}, p50"
+                yield Figure(label, taken, "ms", goal=beside[1] / 100, comparison=beside)
 
 
 @contextmanager
