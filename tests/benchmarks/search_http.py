@@ -91,7 +91,7 @@ def search_http(size: int, folder: Path) -> Iterator[Figure]:
 
 @benchmark(sample=200, full=20_000)
 def search_beside_mlflow(size: int, folder: Path) -> Iterator[Figure]:
-    """One client searches `size` models with ten versions each, here and in MLflow, by a part of their name and by a tag."""
+    """One client asks here and in MLflow for some of `size` models with ten versions each."""
     times = 200 if size > SMALL else 3
     federation = Federation(size * 10)
     with mlflow_server(folder / "mlflow") as running:
