@@ -31,6 +31,12 @@ from adapters.errors import (
     NotFoundError,
     TransientError,
 )
+from adapters.parsing import storable
+
+
+class TooLargeError(InvalidError):
+    """The answer is larger than the caller lets it be: ask for less at once."""
+
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ATTEMPTS = 3
@@ -39,7 +45,6 @@ LONGEST_PAUSE = 5.0
 
 
 UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +294,7 @@ class HttpClient:
         for chunk in response.iter_bytes():
             size += len(chunk)
             if size > limit:
-                raise InvalidError(
+                raise TooLargeError(
                     f"{self.host} answered with more than {limit / 1048576:.3g} MiB: raise "
                     "`max_response_mb`, or make its pages smaller"
                 )
@@ -355,19 +360,6 @@ class HttpClient:
                 return f"{self.host} sent a body that cannot be decompressed: check what stands before it"
             case _:
                 return f"{self.host} could not be asked ({type(error).__name__}): it is tried again later"
-
-
-def storable(value: Any) -> Any:
-    """A JSON value whose texts can be stored everywhere."""
-    match value:
-        case str():
-            return UNSTORABLE.sub("\ufffd", value)
-        case list():
-            return [storable(each) for each in value]
-        case dict():
-            return {storable(key): storable(each) for key, each in value.items()}
-        case _:
-            return value
 
 
 def is_allowed(address: str, networks: Iterable[Network]) -> bool:

@@ -15,14 +15,16 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import AuthError, InvalidError, NotFoundError, RejectedError
+from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, RejectedError
+from adapters.http import TooLargeError
 from adapters.mlflow import snippets, writes
 from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.keys import model_id, version_id
-from adapters.mlflow.mlmodel import MOST_BYTES, parse_mlmodel
+from adapters.mlflow.mlmodel import parse_mlmodel
 from adapters.mlflow.scan import Scan, read_origins
 from adapters.mlflow.translate import Translator, digest, integer, model_identity, text, version_identity
+from adapters.parsing import BOUNDS
 from adapters.records import Key, ModelRecord, PageToken, Record, Schema, VersionRecord, Watermark
 
 DEFAULT_EXPERIMENT = "0"
@@ -178,9 +180,14 @@ class MlflowAdapter(Adapter):
         if version.tags.get(PROMPT_TAG) == "true":
             return None
         try:
-            return parse_mlmodel(self._api.artifact(wanted.model.name, wanted.version, "MLmodel", MOST_BYTES))
+            file = self._api.artifact(wanted.model.name, wanted.version, "MLmodel", BOUNDS.size)
         except NotFoundError:
             return None
+        except TooLargeError:
+            raise BadRecordError(
+                f"its MLmodel file is larger than {BOUNDS.size >> 20} MiB: it is not read"
+            ) from None
+        return parse_mlmodel(file)
 
     def _identity(self) -> tuple[str, tuple[str, ...]]:
         """MLflow has no id of its own; the creation of its first experiment stays with its database."""

@@ -3,13 +3,11 @@
 Source of the format: mlflow.models.signature and mlflow.types.schema; a signature is JSON text inside YAML.
 """
 
-import json
 from typing import Any
 
-from adapters.errors import BadRecordError, UnsupportedError
+from adapters.parsing import parse_json, parse_yaml
 from adapters.records import Column, Schema
 
-MOST_BYTES = 1 << 20
 DEEPEST_TYPE = 20
 
 
@@ -18,33 +16,17 @@ def parse_mlmodel(content: bytes) -> Schema | None:
 
     Errors: `BadRecordError` for a file that cannot be read, `UnsupportedError` without the extra `mlflow`.
     """
-    signature = load_yaml(content).get("signature")
+    file = parse_yaml(content, "the MLmodel file")
+    signature = file.get("signature") if isinstance(file, dict) else None
     if not isinstance(signature, dict):
         return None
     schema = Schema(columns(signature.get("inputs")), columns(signature.get("outputs")))
     return schema if schema.inputs or schema.outputs else None
 
 
-def load_yaml(content: bytes) -> dict[str, Any]:
-    """A YAML mapping, loaded without constructing anything but plain values."""
-    try:
-        import yaml
-    except ImportError:
-        raise UnsupportedError("a schema needs PyYAML: pip install 'waypost[mlflow]'") from None
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        loaded = yaml.load(content, Loader=loader)  # noqa: S506  # both are safe loaders
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise BadRecordError("the MLmodel file is not YAML that can be read safely") from None
-    return loaded if isinstance(loaded, dict) else {}
-
-
 def columns(signature: Any) -> tuple[Column, ...]:
     """The columns of one side of a signature; what is not a column is left out."""
-    try:
-        entries = json.loads(signature) if isinstance(signature, str) else []
-    except (ValueError, RecursionError):
-        raise BadRecordError("the MLmodel file has a signature that is not JSON") from None
+    entries = parse_json(signature, "the signature in the MLmodel file") if isinstance(signature, str) else []
     rows = entries if isinstance(entries, list) else []
     return tuple(column(row, place) for place, row in enumerate(rows) if isinstance(row, dict))
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from adapters.errors import BadRecordError
 from adapters.mlflow.api import PROMPT_TAG, Raw
 from adapters.mlflow.keys import ModelId, VersionId
+from adapters.parsing import parse_json
 from adapters.records import NO_LINEAGE, Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -243,8 +244,8 @@ def datasets(run: Raw) -> Iterator[Dataset]:
 def location(source: str) -> str | None:
     """Where a dataset lies, from the JSON of its source; the field depends on the kind of source."""
     try:
-        described = json.loads(source)
-    except (ValueError, RecursionError):
+        described = parse_json(source, "the source of a data set")
+    except BadRecordError:
         return None
     return next(
         (found for key in ("uri", "url", "path", "table_name") if (found := text(described, key))), None
@@ -264,8 +265,8 @@ def parents(raw: Raw, tags: Mapping[str, str]) -> Iterator[Parent]:
 def flavour(tags: Mapping[str, str], logged_model: str | None) -> str | None:
     """The framework of a logged model, from the history a run keeps, where only one comes into question."""
     try:
-        history = json.loads(tags.get("mlflow.log-model.history", "[]"))
-    except (ValueError, RecursionError):
+        history = parse_json(tags.get("mlflow.log-model.history", "[]"), "the history of a run")
+    except BadRecordError:
         return None
     entries = [entry for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
     chosen = [

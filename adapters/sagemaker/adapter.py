@@ -43,6 +43,7 @@ from adapters.records import (
     ModelRecord,
     PageToken,
     Record,
+    Schema,
     VersionRecord,
     Watermark,
 )
@@ -54,6 +55,7 @@ from adapters.sagemaker.mapping import (
     artifacts_of,
     endpoint_record,
     group_record,
+    schema_of,
     understood,
     unversioned_record,
     version_record,
@@ -117,6 +119,10 @@ class SageMakerAdapter(Adapter):
         if key.kind == "version":
             return self._version(key)
         return self._endpoint(key) if key.kind == "endpoint" else self._model(key)
+
+    def schema(self, version: VersionRecord) -> Schema | None:
+        """The inputs that the package's `DataInputConfig` names. Errors: `BadRecordError` where it cannot be read."""
+        return version.schema or schema_of(dict(version.native))
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         arn, region = arn_of(version.key), self._config.region

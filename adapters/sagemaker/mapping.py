@@ -1,11 +1,11 @@
 """SageMaker's answers as records. Pure: what is needed besides an answer is passed in."""
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from adapters.errors import BadRecordError
+from adapters.parsing import parse_json
 from adapters.records import (
     Column,
     Dataset,
@@ -31,7 +31,7 @@ def understood(make: Callable[[S], T], row: S, native: str) -> T:
     """What `make` gives. Errors: BadRecordError with the native name where the row cannot be understood."""
     try:
         return make(row)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
         found = f"{type(error).__name__}: {error}"[:120]
     raise BadRecordError(f"{native} cannot be understood ({found}): look at it in SageMaker", native=native)
 
@@ -91,7 +91,7 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         framework=" ".join(filter(None, (main.get("Framework"), main.get("FrameworkVersion")))) or None,
         owner=_text(card, "model_overview", "model_owner"),
         creator=_person(package.get("CreatedBy")),
-        schema=_schema(main),
+        schema=_schema(package),
         artifact_uri=artifact_of(main) or package.get("SourceUri"),
         artifact_digest=_digest(main),
         lineage=_lineage(package, card, dependencies, walked),
@@ -173,8 +173,8 @@ def _console(arn: str, page: str) -> str | None:
 def _card(package: Raw) -> Raw:
     """The model card's content: JSON in a string. One that is not is left in the native payload only."""
     try:
-        card = json.loads((package.get("ModelCard") or {}).get("ModelCardContent") or "{}")
-    except ValueError:
+        card = parse_json((package.get("ModelCard") or {}).get("ModelCardContent") or "{}", "the model card")
+    except BadRecordError:
         return {}
     return card if isinstance(card, dict) else {}
 
@@ -220,12 +220,22 @@ def _params(card: Raw) -> Iterator[tuple[str, str]]:
                 yield param["name"], str(param.get("value", ""))
 
 
-def _schema(container: Raw) -> Schema | None:
-    """The inputs that `DataInputConfig` names with their shapes, where it is such a JSON object."""
+def _schema(package: Raw) -> Schema | None:
+    """The schema, None where it cannot be read: `Adapter.schema` then says why."""
     try:
-        given = json.loads((container.get("ModelInput") or {}).get("DataInputConfig") or "null")
-    except ValueError:
+        return schema_of(package)
+    except BadRecordError:
         return None
+
+
+def schema_of(package: Raw) -> Schema | None:
+    """The inputs that `DataInputConfig` of the first container names with their shapes, where it is a JSON object.
+
+    Errors: `BadRecordError` where it cannot be read.
+    """
+    containers = containers_of(package)
+    text = (containers[0].get("ModelInput") or {}).get("DataInputConfig") if containers else None
+    given = parse_json(text or "null", "the DataInputConfig")
     if not isinstance(given, dict):
         return None
     columns = [Column(name, "tensor", shape=_shape(shape)) for name, shape in given.items()]

@@ -1,0 +1,254 @@
+"""The one reader for text that strangers wrote: JSON in a string, YAML, front matter. Nothing else parses such text.
+
+It is bounded before it is decoded, parsed or kept: bytes, depth (counted at the parser's events, long before a
+parser's own stack is in question), nodes, aliases. What comes out is plain (dict with text keys, list, str, int of 64
+bits, float, bool, None), and every text in it can be stored. Every failure is a `BadRecordError` that says what it is.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from adapters.errors import BadRecordError, UnsupportedError
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+LONGEST_NUMBER = 64
+"""Characters of a YAML scalar that may be anything but text. Longer ones take a parser of numbers quadratic time."""
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = {_TAG + kind: f"construct_yaml_{kind}" for kind in ("null", "bool", "int", "float")}
+_TEXT = frozenset((*(_TAG + kind for kind in ("str", "timestamp", "binary", "value")), "!"))
+_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much one text may hold. Real files stay below a tenth of each."""
+
+    size: int = 1 << 20
+    """Bytes, or characters of a text."""
+    depth: int = 64
+    """Lists and mappings inside each other."""
+    nodes: int = 100_000
+    """Values and keys, those that an alias repeats counted each time."""
+
+
+BOUNDS = Bounds()
+
+
+def parse_json(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> Any:
+    """What a JSON text says. `what` names it in errors: `the model card`. Errors: `BadRecordError`."""
+    _check_size(given, what, bounds)
+    try:
+        found = json.loads(given)
+    except RecursionError:
+        raise _too_deep(what, bounds) from None
+    except ValueError:
+        raise BadRecordError(f"{what} is not JSON that can be read: look at it on the backend") from None
+    return _Plain(what, bounds).take(found, 0)
+
+
+def parse_yaml(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> Any:
+    """What a YAML text of one document says; None where it is empty. Dates stay text, keys too.
+
+    Errors: `BadRecordError`, `UnsupportedError` without PyYAML.
+    """
+    _check_size(given, what, bounds)
+    try:
+        return _Composed(what, bounds).document(_events(given))
+    except (_yaml().YAMLError, ValueError, LookupError, ArithmeticError):
+        raise BadRecordError(f"{what} is not YAML that can be read: look at it on the backend") from None
+
+
+def parse_front_matter(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> tuple[dict[str, Any], str]:
+    """The mapping at the head of a Markdown text, and the text below it. Errors: as of `parse_yaml`."""
+    _check_size(given, what, bounds)
+    text = storable(given.decode("utf-8", "replace") if isinstance(given, bytes) else given)
+    head = _FRONT_MATTER.match(text)
+    if head is None:
+        return {}, text
+    found = parse_yaml(head[1], what, bounds)
+    return found if isinstance(found, dict) else {}, text[head.end() :]
+
+
+def storable(value: Any) -> Any:
+    """A JSON value whose texts every database stores: NUL and half of a surrogate pair become U+FFFD."""
+    match value:
+        case str():
+            return UNSTORABLE.sub("\ufffd", value)
+        case list():
+            return [storable(each) for each in value]
+        case dict():
+            return {storable(key): storable(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+def _check_size(given: str | bytes, what: str, bounds: Bounds) -> None:
+    if len(given) > bounds.size:
+        raise BadRecordError(f"{what} is larger than {bounds.size >> 10} KiB: it is not read")
+
+
+def _too_deep(what: str, bounds: Bounds) -> BadRecordError:
+    return BadRecordError(f"{what} is nested more than {bounds.depth} levels deep: it is not read")
+
+
+class _Counted:
+    """Counts what a text holds."""
+
+    def __init__(self, what: str, bounds: Bounds) -> None:
+        self.what, self.bounds = what, bounds
+        self.nodes = 0
+
+    def count(self, depth: int, nodes: int = 1) -> None:
+        """Errors: `BadRecordError` beyond the bounds."""
+        self.nodes += nodes
+        if depth > self.bounds.depth:
+            raise _too_deep(self.what, self.bounds)
+        if self.nodes > self.bounds.nodes:
+            raise BadRecordError(f"{self.what} holds more than {self.bounds.nodes:,} values: it is not read")
+
+
+class _Plain(_Counted):
+    """A parsed JSON value, counted and made storable."""
+
+    def take(self, value: Any, depth: int) -> Any:
+        self.count(depth)
+        match value:
+            case str():
+                return storable(value)
+            case bool():
+                return value
+            case int():
+                return _number(value)
+            case list():
+                return [self.take(each, depth + 1) for each in value]
+            case dict():
+                self.count(depth, len(value))
+                return {storable(key): self.take(each, depth + 1) for key, each in value.items()}
+            case _:
+                return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """A finished value that aliases may repeat: its size and depth count again each time."""
+
+    value: Any
+    nodes: int
+    height: int
+
+
+class _Composed(_Counted):
+    """A value composed from the events of a YAML parser. Safe for any input: no tag constructs anything."""
+
+    def __init__(self, what: str, bounds: Bounds) -> None:
+        super().__init__(what, bounds)
+        self._anchors: dict[str, _Anchored] = {}
+        self._deepest = 0
+
+    def document(self, events: Iterator[Any]) -> Any:
+        """The only document of a stream."""
+        yaml, found, documents = _yaml(), None, 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise ValueError("a second document")
+                found = self._value(next(events), events, 0)
+        return found
+
+    def _value(self, event: Any, events: Iterator[Any], depth: int) -> Any:
+        yaml = _yaml()
+        if isinstance(event, yaml.AliasEvent):
+            return self._repeated(event.anchor, depth)
+        before, above = self.nodes, self._deepest
+        self.count(depth)
+        self._deepest = depth
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = _scalar(event)
+        elif event.tag not in (None, "!", _TAG + "seq", _TAG + "map"):
+            raise ValueError("a tag")
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = self._list(events, depth + 1)
+        else:
+            value = self._mapping(events, depth + 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = _Anchored(value, self.nodes - before, self._deepest - depth)
+        self._deepest = max(self._deepest, above)
+        return value
+
+    def _list(self, events: Iterator[Any], depth: int) -> list[Any]:
+        end, found = _yaml().SequenceEndEvent, []
+        while not isinstance(event := next(events), end):
+            found.append(self._value(event, events, depth))
+        return found
+
+    def _mapping(self, events: Iterator[Any], depth: int) -> dict[str, Any]:
+        yaml, found = _yaml(), {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent) or event.anchor is not None:
+                raise ValueError("a key that is no text")
+            if event.value == "<<" and event.implicit[0]:
+                raise BadRecordError(f"{self.what} has a merge key (<<): it is not read; write it out")
+            self.count(depth)
+            found[storable(event.value)] = self._value(next(events), events, depth)
+        return found
+
+    def _repeated(self, anchor: str, depth: int) -> Any:
+        known = self._anchors[anchor]
+        self.count(depth + known.height, known.nodes)
+        self._deepest = max(self._deepest, depth + known.height)
+        return known.value
+
+
+def _scalar(event: Any) -> Any:
+    """A scalar's value. What is no number, boolean or null is text, dates too."""
+    text, resolver = event.value, _resolver()
+    plain = event.implicit[0] or event.tag is not None
+    if not plain or len(text) > LONGEST_NUMBER:
+        return storable(text)
+    node = _yaml().ScalarNode
+    tag = event.tag or resolver.resolve(node, text, event.implicit)
+    if tag in _PLAIN:
+        return _number(getattr(resolver, _PLAIN[tag])(node(tag, text)))
+    if tag not in _TEXT:
+        raise ValueError("a tag")
+    return storable(text)
+
+
+def _number(value: Any) -> Any:
+    """A whole number beyond 64 bits as the float that JSON makes of it."""
+    if not isinstance(value, int) or -(2**63) <= value < 2**63:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _events(given: str | bytes) -> Iterator[Any]:
+    yaml = _yaml()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: Iterator[Any] = iter(yaml.parse(given, Loader=loader))
+    return found
+
+
+@cache
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise UnsupportedError("this file needs PyYAML to be read: pip install 'waypost[mlflow]'") from None
+    return yaml
+
+
+@cache
+def _resolver() -> Any:
+    """What tells numbers from text, and makes them. Only its methods without a state are used."""
+    yaml = _yaml()
+    return type("Scalars", (yaml.constructor.SafeConstructor, yaml.resolver.Resolver), {})()
