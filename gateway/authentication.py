@@ -5,8 +5,7 @@ of a request that changes something when the browser says that a page of this ga
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -55,7 +54,7 @@ class Authentication:
         given = headers.get(b"authorization", b"").decode("latin-1")
         if given:
             return await self._bearer(given)
-        secret = session_secret(headers)
+        secret = session_secret(scope)
         if secret is None:
             return ANONYMOUS
         require_same_origin(method, headers, browser=True)
@@ -96,13 +95,25 @@ def unauthenticated(detail: str) -> ProblemError:
     return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": CHALLENGE})
 
 
-def session_secret(headers: Mapping[bytes, bytes]) -> str | None:
+def session_secret(scope: Scope) -> str | None:
     """The secret in the session's cookie."""
-    try:
-        cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
-    except CookieError:
-        return None
-    return cookie.value if cookie is not None and cookie.value else None
+    return cookie_of(scope, COOKIE)
+
+
+def cookie_of(scope: Scope, name: str) -> str | None:
+    """The value of one of our cookies, which needs no quotes; None where there is none.
+
+    Cookies know no ports: those of other applications on this host come along, and not all are written by the rules.
+    """
+    return next((value for found, value in _cookies(scope) if found == name and value), None)
+
+
+def _cookies(scope: Scope) -> Iterator[tuple[str, str]]:
+    for header, value in scope["headers"]:
+        if header == b"cookie":
+            for pair in value.decode("latin-1").split(";"):
+                name, _, said = pair.partition("=")
+                yield name.strip(), said.strip()
 
 
 def require_same_origin(method: str, headers: Mapping[bytes, bytes], *, browser: bool = False) -> None:

@@ -50,6 +50,8 @@ POLICY = (
 )
 """What pages may load and run: only files of this gateway, and nothing that stands in the page itself."""
 UNLIMITED = ("/health/", "/static/")
+SIGN_IN_PATHS = ("/sign-in", "/auth/")
+"""Who is refused there tells the journal by an entry of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class Front:
             user, refused = ANONYMOUS, error
         scope["user"] = user
         if not scope["path"].startswith(UNLIMITED):
-            caller = user.id if user is not ANONYMOUS else f"address {_client(scope)}"
+            caller = user.id if user is not ANONYMOUS else f"address {client_of(scope)}"
             allowed = await self._door.rate.take(caller)
             if allowed is not None:
                 allowance += allowed.headers()
@@ -172,14 +174,15 @@ class Front:
             raise refused
 
     async def _note_denial(self, scope: Scope, status: int) -> None:
-        if status == 401:
-            self._denials.refused(_client(scope))
+        if status == 401 and not scope["path"].startswith(SIGN_IN_PATHS):
+            self._denials.refused(client_of(scope))
         denied = scope["state"].get("denied")
         if denied is not None and scope.get("user", ANONYMOUS) is not ANONYMOUS:
             await asyncio.to_thread(self._denials.denied, scope["user"], denied, scope["state"]["request_id"])
 
 
-def _client(scope: Scope) -> str:
+def client_of(scope: Scope) -> str:
+    """The address that a request comes from, as far as trusted proxies say."""
     client = scope.get("client")
     return client[0] if client else "unknown"
 

@@ -152,11 +152,18 @@ class Provider:
             raise CredentialError(known) from None
         if not math.isfinite(found.claims["exp"]):
             raise CredentialError("without an end")
-        audiences = found.claims["aud"]
-        presented_by = found.claims.get("azp", audience)
-        if isinstance(audiences, list) and len(audiences) > 1 and presented_by != self.settings.client_id:
+        if audience == self.settings.client_id and not self._is_for_us(found.claims):
             raise CredentialError("made for another application")
         return found.claims
+
+    def _is_for_us(self, claims: Mapping[str, Any]) -> bool:
+        """OpenID Connect Core 3.1.3.7: who asked for an ID token is named where it has several audiences, and is us.
+
+        An access token whose audience is an API (`auth.oidc.audience`) may have been asked for by anybody.
+        """
+        several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        asked_by = claims.get("azp", None if several else self.settings.client_id)
+        return bool(asked_by == self.settings.client_id)
 
     def _person(self, claims: Mapping[str, Any]) -> Person:
         subject, groups = claims["sub"], claims.get(self.settings.groups_claim)

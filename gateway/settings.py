@@ -54,7 +54,12 @@ class ServerSettings(Section):
         description="address at which people reach this gateway, for signing in behind a proxy; empty: as asked",
     )
     max_body_kb: int = Field(default=1024, ge=1, description="largest request body that is read, in KiB")
-    rate_limit: int = Field(default=0, ge=0, description="requests a minute for one principal; 0: no limit")
+    rate_limit: int = Field(
+        default=6000,
+        ge=0,
+        description="requests a minute for one principal, or one address of those who are not known; counted in each "
+        "process, or for all of them in Redis; 0: no limit",
+    )
 
 
 class DatabaseSettings(Section):

@@ -9,6 +9,7 @@ import binascii
 import html
 import json
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,8 @@ from federation.database import writing
 from federation.identity import sessions
 from federation.identity.directory import CredentialError
 from gateway.api.requests import PUBLIC
-from gateway.authentication import COOKIE, ProviderError, session_secret
+from gateway.authentication import COOKIE, ProviderError, cookie_of, session_secret
+from gateway.front import client_of
 from gateway.oidc import Attempt
 from gateway.pages.page import HEADERS
 from gateway.waypost import Waypost
@@ -30,6 +32,7 @@ ATTEMPT_COOKIE = "__Host-waypost-sign-in"
 ATTEMPT_SECONDS = 600
 LONGEST_NEXT = 2000
 ENDED = "Your session has ended: sign in again, and you are back where you were."
+NOTHING_ENDED = "Nothing was ended: your browser sent no session that stands here."
 PAGE = """<!doctype html>
 <html lang="en">
   <head>
@@ -77,7 +80,7 @@ def sign_in_page(
     if waypost.settings.auth.mode == "local":
         return _go("/")
     target = local_path(next)
-    ended = target != "/" and session_secret(dict(request.scope["headers"])) is not None
+    ended = target != "/" and session_secret(request.scope) is not None
     return _page(waypost, target, ENDED if ended else "")
 
 
@@ -91,6 +94,7 @@ async def sign_in_with_token(
     try:
         secret = await asyncio.to_thread(_begin_with_token, waypost, str(form.get("token") or "").strip())
     except CredentialError as error:
+        waypost.denials.sign_in_refused(client_of(request.scope), error.reason)
         return _page(waypost, target, f"This token does not let you in: {error}", 401)
     return _go(target, _cookie(COOKIE, secret, waypost.settings.auth.session_hours * 3600))
 
@@ -119,15 +123,18 @@ def end_sign_in(
 ) -> Response[str]:
     """Take the browser back from the identity provider and begin its session."""
     provider = waypost.provider
-    kept = _kept(request.cookies.get(ATTEMPT_COOKIE, ""))
+    kept = _kept(cookie_of(request.scope, ATTEMPT_COOKIE) or "")
     state = request.query_params.get("state", "")
     if provider is None or kept is None or not secrets.compare_digest(kept[0].state, state) or not code:
+        waypost.denials.sign_in_refused(client_of(request.scope), "not begun here")
         return _page(waypost, "/", "This sign-in was not begun here or took too long: begin again", 401)
     attempt, target = kept
     try:
         person = provider.redeem(code, attempt, _redirect(request, waypost))
     except (CredentialError, ProviderError) as error:
         status = 401 if isinstance(error, CredentialError) else 503
+        reason = error.reason if isinstance(error, CredentialError) else "no answer of the identity provider"
+        waypost.denials.sign_in_refused(client_of(request.scope), reason)
         return _page(waypost, target, f"Signing in failed: {error}", status)
     life = timedelta(hours=waypost.settings.auth.session_hours)
     with writing(waypost.engine) as connection:
@@ -137,12 +144,14 @@ def end_sign_in(
 
 @post("/auth/logout", opt=PUBLIC, include_in_schema=False, sync_to_thread=True)
 def sign_out(request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]) -> Response[str]:
-    """End the session."""
-    secret = session_secret(dict(request.scope["headers"]))
+    """End the session; where there is none that stands, say so: somebody may rely on being out."""
+    secret, ended = session_secret(request.scope), False
     if secret is not None:
         with writing(waypost.engine) as connection:
-            sessions.end(connection, secret)
-        waypost.access_changed()
+            ended = sessions.end(connection, secret)
+    if not ended:
+        return _page(waypost, "/", NOTHING_ENDED, cookies=[_cookie(COOKIE, "", 0)])
+    waypost.access_changed()
     return _go("/sign-in", _cookie(COOKIE, "", 0))
 
 
@@ -155,6 +164,7 @@ def local_path(target: str) -> str:
 def _begin_with_token(waypost: Waypost, token: str) -> str:
     known = waypost.directory.of_token(token)
     assert known.token_id is not None
+    waypost.denials.admit_sign_in(known.principal.id)
     life = timedelta(hours=waypost.settings.auth.session_hours)
     with writing(waypost.engine) as connection:
         return sessions.begin_with_token(
@@ -186,7 +196,9 @@ def _go(target: str, *cookies: Cookie) -> Response[str]:
     return Response("", status_code=303, headers=headers, cookies=list(cookies), media_type=MediaType.TEXT)
 
 
-def _page(waypost: Waypost, target: str, problem: str = "", status: int = 200) -> Response[str]:
+def _page(
+    waypost: Waypost, target: str, problem: str = "", status: int = 200, cookies: Sequence[Cookie] = ()
+) -> Response[str]:
     next_ = html.escape(target)
     text = PAGE.format(
         problem=f'<p role="alert">{html.escape(problem)}</p>' if problem else "",
@@ -195,7 +207,9 @@ def _page(waypost: Waypost, target: str, problem: str = "", status: int = 200) -
         else '<p><a role="button" href="/auth/login">Sign in with your organisation</a></p>',
         next=next_,
     )
-    return Response(text, status_code=status, media_type=MediaType.HTML, headers=dict(HEADERS))
+    return Response(
+        text, status_code=status, media_type=MediaType.HTML, headers=dict(HEADERS), cookies=list(cookies)
+    )
 
 
 HANDLERS = [sign_in_page, sign_in_with_token, begin_sign_in, end_sign_in, sign_out]

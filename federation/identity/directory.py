@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, select
+from sqlalchemy import Connection, Engine, exists, func, select
 
 from federation import tables as spine
 from federation.access import ALL, Permission, Principal, View
-from federation.database import now, reading, writing
+from federation.database import UTCTime, now, reading, writing
 from federation.identity import grants, principals, tables, tokens
 from federation.identity.credentials import digest, is_token
 from federation.identity.sessions import Person
@@ -135,7 +135,10 @@ class Directory:
         return _remember(state, secret, Known(found, row.expires_at, row.id))
 
     def of_session(self, secret: str) -> Known:
-        """Whom a browser's session stands for. Errors: `CredentialError`, `DatabaseError`."""
+        """Whom a browser's session stands for, while the token holds that it was begun with.
+
+        Errors: `CredentialError`, `DatabaseError`.
+        """
         if (known := self.recall(secret)) is not None:
             return known
         state = self._fresh()
@@ -146,7 +149,8 @@ class Directory:
                 principal.who,
                 principal.name,
                 principal.disabled_at,
-                session.ended_at.label("revoked_at"),
+                func.coalesce(session.ended_at, token.revoked_at, type_=UTCTime()).label("revoked_at"),
+                token.expires_at.label("token_expires_at"),
                 token.scopes,
             )
             .join(tables.principal, principal.id == session.principal_id)
@@ -160,7 +164,9 @@ class Directory:
         scopes = None if row.scopes is None else frozenset(map(Permission, row.scopes))
         who = (row.who, *(f"group:{group}" for group in row.groups))
         found = self._principal(state, row.principal_id, row.name, who, scopes)
-        return _remember(state, secret, Known(found, row.expires_at))
+        return _remember(
+            state, secret, Known(found, min(row.expires_at, row.token_expires_at or row.expires_at))
+        )
 
     def of_person(self, person: Person, secret: str, expires: datetime) -> Known:
         """The principal of a person whose bearer token was checked. Errors: `CredentialError`, `DatabaseError`."""
@@ -237,7 +243,8 @@ def _check(row: Any) -> None:
         raise CredentialError("unknown")
     if row.revoked_at is not None:
         raise CredentialError("revoked")
-    if row.expires_at is not None and row.expires_at <= now():
+    ends = (row.expires_at, row._mapping.get("token_expires_at"))
+    if any(end is not None and end <= now() for end in ends):
         raise CredentialError("expired")
     if row.disabled_at is not None:
         raise CredentialError("disabled")

@@ -89,10 +89,12 @@ def require_grant(connection: Connection, actor: Principal, scope: str) -> None:
 def require_grants_of(connection: Connection, actor: Principal, who: str) -> None:
     """Errors: `DeniedError` unless the actor could have given every role that `who` holds.
 
-    So nobody gets more than they may give by making or renewing the token of somebody more powerful.
+    So nobody gets more than they may give by making or renewing the token of somebody more powerful. Where that one
+    holds roles may be of no business of the actor's, so it is not said.
     """
-    for row in connection.execute(select(tables.grant).where(tables.grant.c.who == who)):
-        require_grant(connection, actor, row.scope)
+    held = connection.execute(select(tables.grant.c.scope).where(tables.grant.c.who == who)).scalars()
+    if not all(may_grant(connection, actor, scope) for scope in held.all()):
+        raise DeniedError(Permission.GRANT, f"all that {who} may do")
 
 
 def add(connection: Connection, spec: GrantSpec, actor: Principal) -> Grant:

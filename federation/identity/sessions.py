@@ -46,17 +46,18 @@ def begin_as_person(connection: Connection, person: Person, life: timedelta) -> 
     return secret
 
 
-def end(connection: Connection, secret: str) -> None:
-    """Sign out. A session that is unknown or over is no error."""
+def end(connection: Connection, secret: str) -> bool:
+    """Sign out. Returns whether there was a session that stood."""
     session = tables.session.c
-    mine = (session.digest == digest(secret), session.ended_at.is_(None))
+    mine = (session.digest == digest(secret), session.ended_at.is_(None), session.expires_at > now())
     row = connection.execute(select(session.principal_id).where(*mine)).one_or_none()
     if row is None:
-        return
+        return False
     connection.execute(update(tables.session).where(*mine).values(ended_at=now()))
     batch = Batch()
     batch.record(Entry(action=Action.SESSION_ENDED, actor=row.principal_id))
     batch.append(connection)
+    return True
 
 
 def _begin(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
@@ -16,6 +16,7 @@ from federation.identity.grants import GrantSpec
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 
+State = Literal["ok", "former", "expired", "revoked"]
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 LONGEST_LIFE = timedelta(days=3650)
 
@@ -48,6 +49,8 @@ class Token:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    state: State
+    """`former`: a newer secret of the same token stands, and this one goes on until `expires_at`."""
 
 
 def create(connection: Connection, spec: TokenSpec, actor: Principal) -> tuple[Token, str]:
@@ -57,7 +60,7 @@ def create(connection: Connection, spec: TokenSpec, actor: Principal) -> tuple[T
     grants.require_grants_of(connection, actor, who)
     if not spec.roles and Permission.GRANT not in actor.grants:
         raise DeniedError(Permission.GRANT, "any registry")
-    if any(one.name == spec.name for one in _standing(connection)):
+    if any(one.name == spec.name and one.state in ("ok", "former") for one in _tokens(connection)):
         raise TokenError(f"there is a token {spec.name}: renew or revoke it, or choose another name")
     batch = Batch()
     principal = principals.ensure(connection, batch, who, spec.name, actor.id)
@@ -72,7 +75,7 @@ def create(connection: Connection, spec: TokenSpec, actor: Principal) -> tuple[T
 def rotate(
     connection: Connection, name: str, actor: Principal, *, keep: timedelta = timedelta()
 ) -> tuple[Token, str]:
-    """A new secret for the same principal; the old one goes on for `keep`.
+    """A new secret for the same principal; the old one goes on for `keep`, and any that went on before it ends.
 
     It lives as long as the old one was made to live. Errors: `KeyError`, `DeniedError`.
     """
@@ -83,38 +86,40 @@ def rotate(
         select(tables.principal).where(tables.principal.c.id == old.principal)
     ).one()
     expires = None if old.expires_at is None else now() + (old.expires_at - old.created_at)
+    for one in _unrevoked(connection, old.principal):
+        if one.id == old.id and keep:
+            until = min(now() + keep, old.expires_at or now() + keep)
+            connection.execute(
+                update(tables.token).where(tables.token.c.id == old.id).values(expires_at=until)
+            )
+        else:
+            _revoke(connection, batch, one, actor.id)
     made = _insert(connection, batch, principal, old.scopes, expires, actor.id, replaces=old.id)
-    if keep:
-        until = min(now() + keep, old.expires_at or now() + keep)
-        connection.execute(update(tables.token).where(tables.token.c.id == old.id).values(expires_at=until))
-    else:
-        _revoke(connection, batch, old, actor.id)
     batch.append(connection)
     return made
 
 
 def revoke(connection: Connection, name: str, actor: Principal) -> None:
     """End a token, and every session that was begun with it. Errors: `KeyError`, `DeniedError`."""
-    tokens = [one for one in visible(connection, actor) if name in (one.id, one.name) and not one.revoked_at]
-    if not tokens:
-        raise KeyError(name)
-    grants.require_grants_of(connection, actor, f"token:{tokens[0].name}")
+    found = find(connection, name, actor)
+    grants.require_grants_of(connection, actor, f"token:{found.name}")
     batch = Batch()
-    for one in tokens:
+    for one in [found] if name == found.id else _unrevoked(connection, found.principal):
         _revoke(connection, batch, one, actor.id)
     batch.append(connection)
 
 
 def visible(connection: Connection, actor: Principal) -> list[Token]:
     """Every token for who may give roles on everything; else those that the actor made."""
-    mine = None if actor.may(Permission.GRANT) else tables.token.c.created_by == actor.id
-    query = _select().order_by(tables.token.c.created_at, tables.token.c.id)
-    return [Token(*row) for row in connection.execute(query if mine is None else query.where(mine))]
+    everything = actor.may(Permission.GRANT)
+    return [one for one in _tokens(connection) if everything or one.created_by == actor.id]
 
 
 def find(connection: Connection, name: str, actor: Principal) -> Token:
-    """The newest standing token with an id or name. Errors: `KeyError`."""
-    found = [one for one in visible(connection, actor) if name in (one.id, one.name) and not one.revoked_at]
+    """The newest token with an id or name that is not revoked. Errors: `KeyError`."""
+    found = [
+        one for one in visible(connection, actor) if name in (one.id, one.name) and one.state != "revoked"
+    ]
     if not found:
         raise KeyError(name)
     return found[-1]
@@ -145,7 +150,7 @@ def _select() -> Any:
     return select(
         token.id,
         principal.name,
-        principal.id,
+        principal.id.label("principal"),
         token.scopes,
         token.created_by,
         token.created_at,
@@ -155,12 +160,26 @@ def _select() -> Any:
     ).join(tables.principal, principal.id == token.principal_id)
 
 
-def _standing(connection: Connection) -> list[Token]:
-    known = tables.token.c
-    open_ended = or_(known.expires_at.is_(None), known.expires_at > now())
-    return [
-        Token(*row) for row in connection.execute(_select().where(known.revoked_at.is_(None), open_ended))
-    ]
+def _tokens(connection: Connection, principal: str | None = None) -> list[Token]:
+    """The tokens, of one principal or of all, in the order they were made."""
+    query = _select().order_by(tables.token.c.created_at, tables.token.c.id)
+    if principal is not None:
+        query = query.where(tables.token.c.principal_id == principal)
+    rows = connection.execute(query).all()
+    newest = {row.principal: row.id for row in rows if _state(row, row.id) == "ok"}
+    return [Token(**row._mapping, state=_state(row, newest.get(row.principal))) for row in rows]
+
+
+def _state(row: Any, newest: str | None) -> State:
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is not None and row.expires_at <= now():
+        return "expired"
+    return "ok" if row.id == newest else "former"
+
+
+def _unrevoked(connection: Connection, principal: str) -> list[Token]:
+    return [one for one in _tokens(connection, principal) if one.state != "revoked"]
 
 
 def _insert(
@@ -190,7 +209,7 @@ def _insert(
         details["replaces"] = replaces
     batch.record(Entry(action=Action.TOKEN_CREATED, actor=actor, details=details))
     row = connection.execute(_select().where(tables.token.c.id == values["id"])).one()
-    return Token(*row), secret
+    return Token(**row._mapping, state="ok"), secret
 
 
 def _revoke(connection: Connection, batch: Batch, token: Token, actor: str) -> None:

@@ -117,7 +117,8 @@ def sync_registry(
                 409, "detached", f"registry {state.name} is detached: configure it again first"
             )
         full = data is not None and data.full
-        sync_id = schedule.request(connection, state.id, full=full, actor=principal.id)
+        told = waypost.denials.is_first_sync(principal, state.name, state.id)
+        sync_id = schedule.request(connection, state.id, full=full, actor=principal.id if told else None)
     waypost.wake.tell("worker", everywhere=True)
     return QueuedOut(sync_id, "queued")
 

@@ -53,7 +53,7 @@ def create(
 
 @tokens.command("list")
 def list_tokens(context: typer.Context) -> None:
-    """Every token, without its secret."""
+    """Every token, without its secret; a former secret that still goes on is one of its own."""
     invocation: Invocation = context.obj
     with connect(invocation) as gateway:
         found = gateway.get("/tokens")
@@ -64,7 +64,7 @@ def list_tokens(context: typer.Context) -> None:
         (
             one["name"],
             one["id"],
-            "revoked" if one["revoked_at"] else "ok",
+            one["state"],
             when(one["expires_at"]) or "never",
             ago(one["last_used_at"]),
             ", ".join(one["scopes"] or ["all"]),

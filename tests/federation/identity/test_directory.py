@@ -150,10 +150,50 @@ def test_a_renewed_token_may_leave_the_old_one_some_time(engine: Engine) -> None
     assert known.expires_at <= now() + timedelta(hours=1)
 
 
+def test_at_most_one_former_secret_lives_and_the_list_shows_it(engine: Engine) -> None:
+    first = make(engine, "ci", ("viewer", "*"))
+    with writing(engine) as connection:
+        _, second = tokens.rotate(connection, "ci", LOCAL, keep=timedelta(hours=1))
+        _, third = tokens.rotate(connection, "ci", LOCAL, keep=timedelta(hours=2))
+    with reading(engine) as connection:
+        listed = [one.state for one in tokens.visible(connection, LOCAL)]
+    assert listed == ["revoked", "former", "ok"]
+    with pytest.raises(CredentialError, match="revoked"):
+        seen_by(engine, first)
+    assert seen_by(engine, second) == seen_by(engine, third)
+    with writing(engine) as connection:
+        _, fourth = tokens.rotate(connection, "ci", LOCAL)
+    for former in (second, third):
+        with pytest.raises(CredentialError, match="revoked"):
+            seen_by(engine, former)
+    assert seen_by(engine, fourth).name == "ci"
+
+
+def test_a_token_is_revoked_with_its_former_secret_and_by_id_alone(engine: Engine) -> None:
+    old = make(engine, "ci", ("viewer", "*"))
+    with writing(engine) as connection:
+        before = tokens.find(connection, "ci", LOCAL)
+        _, new = tokens.rotate(connection, "ci", LOCAL, keep=timedelta(hours=1))
+        tokens.revoke(connection, before.id, LOCAL)
+    assert seen_by(engine, new).name == "ci"
+    with writing(engine) as connection:
+        _, newest = tokens.rotate(connection, "ci", LOCAL, keep=timedelta(hours=1))
+        tokens.revoke(connection, "ci", LOCAL)
+    for secret in (old, new, newest):
+        with pytest.raises(CredentialError, match="revoked"):
+            seen_by(engine, secret)
+
+
 def test_nobody_gives_more_than_they_have(engine: Engine, ids: dict[str, int]) -> None:
     team = seen_by(engine, make(engine, "lead", ("operator", "team:risk")))
     make(engine, "boss", ("operator", "*"))
     make(engine, "mine", ("approver", "registry:fraud"), ("viewer", "team:risk"), actor=team)
+    make(engine, "theirs", ("viewer", "registry:images"), ("viewer", "team:vision"))
+    for attempt in (lambda: make(engine, "theirs", actor=team), lambda: _rotate(engine, "theirs", team)):
+        with pytest.raises((DeniedError, KeyError)) as refused:
+            attempt()
+        assert "images" not in str(refused.value)
+        assert "vision" not in str(refused.value)
     for scope in ("*", "team:vision", "registry:images", "registry:nowhere", "team:nowhere"):
         with pytest.raises(DeniedError):
             make(engine, "more", ("viewer", scope), actor=team)
@@ -226,6 +266,27 @@ def test_a_session_ends_with_its_token(engine: Engine) -> None:
     directory.look()
     with pytest.raises(CredentialError, match="revoked"):
         directory.of_session(cookie)
+
+
+def test_a_session_ends_when_the_secret_does_that_it_was_begun_with(engine: Engine) -> None:
+    directory = Directory(engine)
+    known = directory.of_token(make(engine, "ci", ("viewer", "*")))
+    assert known.token_id is not None
+    with writing(engine) as connection:
+        cookie = sessions.begin_with_token(
+            connection, known.principal.id, known.token_id, timedelta(hours=8), None
+        )
+        tokens.rotate(connection, "ci", LOCAL, keep=timedelta(hours=1))
+    directory.look()
+    until = directory.of_session(cookie).expires_at
+    assert until is not None
+    assert until <= now() + timedelta(hours=1)
+    with writing(engine) as connection:
+        connection.execute(
+            update(tables.token).where(tables.token.c.id == known.token_id).values(expires_at=now())
+        )
+    with pytest.raises(CredentialError, match="expired"):
+        Directory(engine).of_session(cookie)
 
 
 def test_a_person_holds_the_roles_of_their_groups_until_signing_out(engine: Engine) -> None:

@@ -14,9 +14,11 @@ from federation.access import LOCAL
 from federation.database import now, writing
 from federation.identity import tables, tokens
 from gateway.authentication import COOKIE
+from gateway.denials import MOST_SIGN_INS
 from gateway.sign_in import ATTEMPT_COOKIE, local_path
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_oidc import CONFIG, TEAMS
+from tests.gateway.access.test_tokens import entries
 from tests.servers.oidc import IdentityProvider, identity_provider
 
 SAME = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
@@ -57,6 +59,75 @@ def test_a_session_acts_as_its_token_until_signing_out(guarded: Gate) -> None:
     assert out.status_code == 303
     assert int(cookies(out)[COOKIE]["max-age"]) == 0
     assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 401
+
+
+FOREIGN = [
+    "theme=dark mode",
+    'prefs={"a":1}',
+    "seen=a,b c",
+    "path=/a/b;c",
+    "=",
+    "x;;=y",
+    'q="a;b"',
+    "\xff=\xfe",
+    f"x{COOKIE}=no",
+    f"{COOKIE}=",
+]
+
+
+@pytest.mark.parametrize("other", FOREIGN)
+def test_cookies_of_other_applications_lock_nobody_out(guarded: Gate, other: str) -> None:
+    mine = signed_in(guarded, guarded.token("ci", ("viewer", "*")))["Cookie"]
+    for sent in (f"{other}; {mine}", f"{mine}; {other}"):
+        browser = {"Cookie": sent.encode("latin-1")}
+        assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 200, sent  # type: ignore[arg-type]
+    out = guarded.ask("POST", "/auth/logout", headers={"Cookie": f"a=b c; {mine}", **SAME})
+    assert out.status_code == 303
+    assert guarded.ask("GET", WHOAMI, headers={"Cookie": mine}).status_code == 401
+
+
+def test_cookies_in_headers_of_their_own_are_one(guarded: Gate) -> None:
+    mine = signed_in(guarded, guarded.token("ci", ("viewer", "*")))["Cookie"]
+    sent = [("Cookie", mine), ("Cookie", "other=1")]
+    answer = guarded.runner.run(guarded.client.get(WHOAMI, headers=sent))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("sent", [{}, {"Cookie": f"{COOKIE}=never"}, {"Cookie": "other=1"}], ids=str)
+def test_nobody_is_told_to_be_out_when_nothing_was_ended(guarded: Gate, sent: dict[str, str]) -> None:
+    out = guarded.ask("POST", "/auth/logout", headers={**sent, **SAME})
+    assert out.status_code == 200
+    assert "Nothing was ended" in out.text
+    browser = signed_in(guarded, guarded.token("ci", ("viewer", "*")))
+    for status in (303, 200):
+        assert guarded.ask("POST", "/auth/logout", headers={**browser, **SAME}).status_code == status
+
+
+def test_sign_ins_that_are_refused_are_counted_by_reason(guarded: Gate) -> None:
+    for token in ("wp_nothing", "wp_nothing", "wp_" + "0" * 33):
+        guarded.ask("POST", "/sign-in", data={"token": token}, headers=SAME)
+    secret = guarded.token("ci", ("viewer", "*"))
+    with writing(guarded.waypost.engine) as connection:
+        tokens.revoke(connection, "ci", LOCAL)
+    guarded.ask("POST", "/sign-in", data={"token": secret}, headers=SAME)
+    assert guarded.ask("GET", "/auth/callback?code=1&state=2").status_code == 401
+    guarded.waypost.denials.flush(now=True)
+    told = {one.details["reason"]: one.details["count"] for one in entries(guarded, "session.refused")}
+    assert told == {"unknown": 3, "revoked": 1, "not begun here": 1}
+    assert entries(guarded, "access.denied_anonymous") == []
+
+
+def test_one_person_cannot_sign_in_without_end(guarded: Gate) -> None:
+    token = guarded.token("ci", ("viewer", "*"))
+    seen = [
+        guarded.ask("POST", "/sign-in", data={"token": token}, headers=SAME).status_code
+        for _ in range(MOST_SIGN_INS + 3)
+    ]
+    assert seen == [303] * MOST_SIGN_INS + [429] * 3
+    guarded.waypost.denials.flush(now=True)
+    [entry] = entries(guarded, "session.refused")
+    assert entry.details == {"reason": "too many sign-ins", "count": 3}
+    assert len(entries(guarded, "session.started")) == MOST_SIGN_INS
 
 
 def test_a_session_ends_by_itself(guarded: Gate) -> None:

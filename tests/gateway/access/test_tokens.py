@@ -3,11 +3,14 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from federation import tables
 from federation.access import LOCAL
 from federation.database import reading, writing
 from federation.identity import tokens
 from federation.journal.query import JournalFilter, read_journal
+from gateway.denials import MOST_KINDS
 from gateway.settings import SettingsError
 from tests.gateway.access.gate import Gate, gate
 
@@ -56,6 +59,42 @@ def test_a_denial_of_somebody_known_is_one_entry(guarded: Gate) -> None:
     assert entry.actor == guarded.ask("GET", "/api/v1/whoami", token=risk).json()["id"]
     assert entry.details["permission"] == "sync"
     assert entry.request == answer.headers["x-request-id"]
+
+
+def test_the_same_denial_again_is_counted_by_minute(guarded: Gate) -> None:
+    risk = guarded.token("risk", ("viewer", "team:risk"))
+    for _ in range(5):
+        guarded.ask("POST", "/api/v1/registries/fraud/sync", token=risk)
+        guarded.ask("GET", "/api/v1/audit", token=risk)
+    assert [one.details.get("count") for one in entries(guarded, "access.denied")] == [None, None]
+    guarded.waypost.denials.flush(now=True)
+    later = entries(guarded, "access.denied")[2:]
+    assert {(one.details["permission"], one.details["count"]) for one in later} == {("sync", 4), ("audit", 4)}
+    guarded.ask("GET", "/api/v1/audit", token=risk)
+    assert len(entries(guarded, "access.denied")) == 5
+
+
+def test_denials_of_many_kinds_are_bounded_too(guarded: Gate) -> None:
+    lead = guarded.token("lead", ("operator", "team:risk"))
+    for number in range(MOST_KINDS + 7):
+        body = {"token": "ci", "role": "viewer", "on": f"team:invented-{number}"}
+        assert guarded.ask("POST", "/api/v1/grants", token=lead, json=body).status_code == 403
+    guarded.waypost.denials.flush(now=True)
+    told = entries(guarded, "access.denied")
+    assert len(told) == MOST_KINDS + 1
+    assert told[-1].details == {"on": "others", "count": 7}
+
+
+def test_requests_to_synchronise_are_counted_by_minute(guarded: Gate) -> None:
+    op = guarded.token("op", ("operator", "*"))
+    for _ in range(4):
+        assert guarded.ask("POST", "/api/v1/registries/fraud/sync", token=op).status_code == 202
+        with writing(guarded.waypost.engine) as connection:
+            connection.execute(update(tables.sync).values(state="ok"))
+    guarded.waypost.denials.flush(now=True)
+    told = entries(guarded, "sync.requested")
+    assert [one.details.get("count") for one in told] == [None, 3]
+    assert {one.registry for one in told} == {"fraud"}
 
 
 def test_what_is_not_there_is_no_denial(guarded: Gate) -> None:
