@@ -120,13 +120,15 @@ def erase(
         records = sum(_records(connection, batch, blanker, kind, words) for kind in _TABLES)
         others = _principals(connection, batch, blanker, subject, actor)
         others += _notes(connection, blanker) + _operations(connection, blanker, words)
+        everybody = Blanker.read(connection)
+        assert everybody is not None
         counts = {"values": values, "records": records, "others": others}
         entry = Entry(
             action=Action.SUBJECT_ERASED,
             actor=actor,
             request=request,
             details=counts,
-            commitments=batch.withhold({"reason": reason}, subject=actor),
+            commitments=batch.withhold({"reason": reason and everybody.text(reason)}, subject=actor),
         )
         batch.record(entry)
         batch.append(connection)

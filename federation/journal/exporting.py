@@ -5,12 +5,9 @@ takes its time.
 """
 
 import base64
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +26,7 @@ from federation.journal.proofs import tile_reader
 from federation.journal.query import JournalFilter, Line, read_journal, read_rows
 from federation.journal.tables import checkpoint, seal, witness
 from federation.journal.verify import VerifierKey
+from federation.spreadsheet import csv_row
 
 PAGE = 1000
 APART = 512
@@ -99,16 +97,15 @@ def bundle(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
 
 def csv_export(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
     """A table for spreadsheets; no cell is ever read as a formula."""
-    yield csv_row(COLUMNS)
+    yield csv_row(COLUMNS).encode()
     for line in _lines(engine, wanted):
         entry, values = line.recorded.entry, dict(line.values)
-        yield csv_row(
-            (
-                line.recorded.seq, line.recorded.time, entry.actor, entry.action, entry.ref, entry.registry,
-                line.summary, entry.before, entry.after, entry.not_before, entry.not_after, entry.request,
-                values.pop("reason", None), values or None, dict(entry.details) or None, line.leaf_hash.hex(),
-            )
+        cells = (
+            line.recorded.seq, line.recorded.time, entry.actor, entry.action, entry.ref, entry.registry,
+            line.summary, entry.before, entry.after, entry.not_before, entry.not_after, entry.request,
+            values.pop("reason", None), values or None, dict(entry.details) or None, line.leaf_hash.hex(),
         )  # fmt: skip
+        yield csv_row(cells).encode()
 
 
 COLUMNS = (
@@ -177,13 +174,6 @@ def record_export(
         batch.append(connection)
 
 
-def csv_row(cells: Iterable[Any]) -> bytes:
-    """One line of CSV (RFC 4180). What a spreadsheet would take for a formula gets an apostrophe before it."""
-    out = io.StringIO()
-    csv.writer(out).writerow([_cell(cell) for cell in cells])
-    return out.getvalue().encode()
-
-
 def blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces of about 64 KiB."""
     waiting: list[bytes] = []
@@ -195,17 +185,6 @@ def blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
             yield b"".join(waiting)
             waiting, size = [], 0
     yield b"".join(waiting)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.lstrip(" ")[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and text else text
 
 
 def read_scope(connection: Connection, *, in_part: bool = False, end: int | None = None) -> Scope:

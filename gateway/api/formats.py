@@ -1,7 +1,5 @@
 """The forms in which a graph answer is given: JSON, CSV, DOT or SVG, by `format` or else the Accept header."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -13,6 +11,7 @@ from litestar.response import Stream
 
 from federation.graph.answers import Affected, Needed
 from federation.graph.insights import InsightItem
+from federation.spreadsheet import csv_row
 
 Format = Literal["json", "csv", "dot", "svg"]
 Table = Literal["json", "csv"]
@@ -22,8 +21,6 @@ MEDIA = {
     "dot": "text/vnd.graphviz",
     "svg": "image/svg+xml",
 }
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
 VARY = {"Vary": "Accept"}
 INERT = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
 """A picture with names from anywhere runs nothing and loads nothing, also when it is opened by itself."""
@@ -59,22 +56,9 @@ def table(columns: Sequence[str], lots: Iterable[Iterable[Sequence[object]]]) ->
 
 
 def _lines(columns: Sequence[str], lots: Iterable[Iterable[Sequence[object]]]) -> Iterator[str]:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
+    yield csv_row(columns)
     for lot in lots:
-        writer.writerows([_cell(value) for value in row] for row in lot)
-        yield out.getvalue()
-        out.seek(0)
-        out.truncate()
-    yield out.getvalue()
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    said = str(value)
-    return f"'{said}" if said.startswith(FORMULA) else said
+        yield "".join(csv_row(row) for row in lot)
 
 
 def affected_row(item: Affected) -> Sequence[object]:

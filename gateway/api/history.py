@@ -14,7 +14,8 @@ from litestar.response import Stream
 from federation.access import Permission, View
 from federation.catalogue.past import Held, every_held, read_held
 from federation.database import now, reading
-from federation.journal.exporting import blocks, csv_row
+from federation.journal.exporting import blocks
+from federation.spreadsheet import csv_row
 from gateway.api import formats
 from gateway.api.requests import needs, read_time
 from gateway.waypost import Waypost
@@ -99,10 +100,10 @@ def _csv(
     waypost: Waypost, view: View, stage: str, time: datetime, registry: str | None, team: str | None
 ) -> Any:
     def lines() -> Any:
-        yield csv_row(COLUMNS)
+        yield csv_row(COLUMNS).encode()
         for held in every_held(waypost.engine, view, stage, time, registry=registry, team=team):
             out = held_out(held)
-            yield csv_row([getattr(out, name) for name in COLUMNS])
+            yield csv_row(getattr(out, name) for name in COLUMNS).encode()
 
     return blocks(lines())
 

@@ -4,9 +4,6 @@ A list ends its address in `.json` or `.csv`, or is asked for by the Accept head
 another host, and none has a script or a style of its own: the content security policy allows neither.
 """
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar
@@ -21,6 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 from federation.access import Permission, Principal
 from federation.catalogue.reader import UnknownError
 from federation.graph.subject import UnknownSubjectError
+from federation.spreadsheet import csv_row
 from gateway.docs import product_version
 from gateway.pages import words
 from gateway.pages.highlight import marked
@@ -33,8 +31,6 @@ POLICY = (
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Vary": "Accept, Cookie"}
 SUFFIXES: Mapping[str, Form] = {".json": "json", ".csv": "csv"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would run at the start of a cell."""
 
 
 @cache
@@ -125,26 +121,11 @@ def named(request: Request[Any, Any, Any], ref: str, read: Callable[[str], T]) -
 
 
 def comma_separated(rows: Sequence[Mapping[str, Any]], name: str) -> Response[str]:
-    """Rows as CSV with a head line. A cell that a spreadsheet would run as a formula begins with an apostrophe."""
+    """Rows as CSV with a head line."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([cell(row.get(column)) for column in columns] for row in rows)
+    lines = [csv_row(columns), *(csv_row(row.get(column) for column in columns) for row in rows)]
     headers = {"Content-Disposition": f'attachment; filename="waypost-{name}.csv"', "Vary": "Accept, Cookie"}
-    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def cell(value: Any) -> str:
-    """One value in a table: lists of words are separated by spaces, what is nested is JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        value = " ".join(value)
-    if isinstance(value, dict | list):
-        value = json.dumps(value, ensure_ascii=False)
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
+    return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def pages_at(

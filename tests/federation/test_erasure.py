@@ -113,6 +113,15 @@ def test_a_person_is_known_by_whole_words(signer: Signer, subject: str, text: st
     assert blanker.text(text) == expected
 
 
+def test_the_reason_does_not_keep_the_name(signer: Signer) -> None:
+    erase(signer.engine, "Bob Builder", actor="local")
+    erase(signer.engine, ADA, actor="local", reason=f"letter of <{ADA.upper()}>, read by bob builder")
+    with reading(signer.engine) as connection:
+        told = read_journal(connection, JournalFilter(action="subject.erased"))[-1]
+    assert dict(told.values)["reason"] == f"letter of <{BLANK}>, read by {BLANK}"
+    assert ADA not in everything(signer.engine)
+
+
 def test_who_cannot_be_meant_is_refused(signer: Signer) -> None:
     for subject in ("", "ab", "--", "   "):
         with pytest.raises(ErasureError, match="at least 3"):

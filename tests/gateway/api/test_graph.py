@@ -14,7 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from federation.access import EVERYTHING, LOCAL, Permission, Principal, View
 from gateway import app, docs
-from gateway.api.formats import AFFECTED, FORMULA, table
+from gateway.api.formats import AFFECTED
 from gateway.cli.client import API, Gateway
 from gateway.cli.local import catch_up
 from gateway.waypost import Waypost
@@ -120,12 +120,6 @@ def test_csv_has_everybody_whatever_the_page(gateway: Gateway) -> None:
         csv.DictReader(io.StringIO(ask(gateway, "/dependencies/search/search-blend:7?format=csv").text))
     )
     assert [row["ref"] for row in upstream][:2] == ["ranking/ranker:5", "texts/encoder:3"]
-
-
-def test_a_cell_is_no_formula() -> None:
-    sent: Any = table(("a",), [[(f"{sign}1",)] for sign in FORMULA])
-    lines = list(csv.reader(io.StringIO("".join(sent.iterator))))
-    assert [line[0] for line in lines[1:]] == [f"'{sign}1" for sign in FORMULA]
 
 
 def test_a_picture_runs_nothing(gateway: Gateway) -> None:
