@@ -3,6 +3,7 @@
 This is the one place that turns exceptions into answers. Hidden and absent give the same bytes.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ def explain(error: Exception) -> ProblemError:
         meaning = _MEANINGS.get(kind) or _MEANINGS.get(f"{kind.__module__}.{kind.__name__}")
         if meaning is not None:
             return meaning(error)
-    return ProblemError(500, "internal", "an error inside Waypost: the log has it under this request id")
+    return ProblemError(500, "internal", "an error inside Waypost")
 
 
 def _says(status: int, name: str, **headers: str) -> Callable[[Any], ProblemError]:
@@ -149,7 +150,12 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if isinstance(error, DeniedError):
         request.scope["state"]["denied"] = error
     if problem.status >= 500 and problem.name == "internal":
-        log.error("unhandled error", path=request.url.path, exc_info=error)
+        request_id = request.scope["state"].get("request_id", "")
+        log.error("unhandled error", path=request.url.path, request=request_id, exc_info=error)
+        if logging.getLogger().isEnabledFor(logging.ERROR):
+            problem = ProblemError(
+                500, "internal", f"{problem}: the log has it under request id {request_id}"
+            )
     return answer(problem)
 
 

@@ -70,7 +70,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FacetValue(msgspec.Struct, frozen=True):
-    """How many versions of the whole result have this value."""
+    """How many versions (and models without any) of the whole result have this value."""
 
     value: str
     count: int
@@ -92,7 +92,7 @@ class Freshness(msgspec.Struct, frozen=True):
 
 
 class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`total` counts versions (and models without any), `models` models; both are exact. `partial` says that a
+    """`total` counts versions, `models` models, those without a version too; both are exact. `partial` says that a
     registry could not be read whole, or that the index has yet to take in what was read."""
 
     query: str

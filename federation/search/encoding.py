@@ -26,6 +26,7 @@ from federation.search.schema import (
     LEAD,
     MAX_VALUE,
     MODEL_SUM,
+    NO_VERSION,
     STAGE_SUM,
     clean,
     fact,
@@ -34,7 +35,6 @@ from federation.search.schema import (
 )
 from federation.search.words import chunks, fold, name_order, name_words, text_words, whole_names
 
-MAX_NUMBER = 1e300
 MAX_STORED = 2_000
 KEPT, NEIGHBOURS = 16_384, 64
 """So many pieces of each kind are kept; of those that hold a description, what the neighbours of a version need."""
@@ -166,7 +166,7 @@ def _pieces(document: Document) -> list[Piece]:
         pieces.append((_param if len(value) <= LONG else _param.__wrapped__)(key, value))
     pieces += [_dependency(reference) for reference in document.depends_on]
     numbers = [
-        f"{_metric(key)}{float(value)!r}" for key, value in document.metrics.items() if _is_usable(value)
+        f"{_metric(key)}{float(value)!r}" for key, value in document.metrics.items() if math.isfinite(value)
     ]
     if numbers:
         pieces.append(Piece(data="".join(numbers)))
@@ -222,8 +222,8 @@ def _stage(stage: str) -> str:
 
 
 def _lead(versions: Sequence[Document]) -> tuple[str, str, list[str]]:
-    """What is held once for each model, by its best version: what suggestions complete, and which registry it is in.
-    Values of `facts` and members of the whole, each after a comma, and values of `meta`."""
+    """What is held once for each model, by its best version: what suggestions complete, which registry it is in, and
+    whether it has no version. Values of `facts` and members of the whole, each after a comma, and values of `meta`."""
     first = versions[0]
     named = {("tag", key) for key in _keys([one.tags for one in versions])}
     named |= {("param", key) for key in _keys([one.params for one in versions])}
@@ -232,7 +232,11 @@ def _lead(versions: Sequence[Document]) -> tuple[str, str, list[str]]:
     return (
         _values([fact(f"name of {kind}", key) for kind, key in sorted(named)]),
         f",{_json(members)[1:-1]}",
-        [held_registry(first.registry_id, first.registry, first.team), FIRST_BY["rank"]],
+        [
+            held_registry(first.registry_id, first.registry, first.team),
+            FIRST_BY["rank"],
+            *([] if first.version is not None else [NO_VERSION]),
+        ],
     )
 
 
@@ -287,11 +291,7 @@ def as_number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if _is_usable(value) else None
-
-
-def _is_usable(value: float) -> bool:
-    return math.isfinite(value) and abs(value) < MAX_NUMBER
+    return value if math.isfinite(value) else None
 
 
 def _number(tie: int) -> int:

@@ -222,7 +222,7 @@ class Search:
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
         partial = covered.unread or self._behind(view, served.state.position)
         return SearchAnswer(
-            query=request.q, total=answer.counts.total, models=answer.counts.models, hits=answer.hits,
+            query=request.q, total=answer.counts.versions, models=answer.counts.models, hits=answer.hits,
             facets=answer.counts.facets, corrections=answer.corrections, next_cursor=answer.next_cursor,
             partial=partial, registries=covered.freshness,
         )  # fmt: skip
@@ -273,7 +273,7 @@ class _Run:
     def answer(self, position: Position | None) -> _Found:
         corrected = frozenset[str]() if position is None else position.corrected
         plan, counts = self._counted(corrected)
-        if position is None and counts.total < LITTLE:
+        if position is None and counts.documents < LITTLE:
             corrected, plan, counts = self._forgiving(plan, counts)
         legs = Legs(self._legs(plan))
         rows, more = self._rows(legs, position, counts)
@@ -308,9 +308,9 @@ class _Run:
         slots = [slot for slot in clauses.positive_slots(plan) if clauses.may_be_corrected(slot)]
         rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
         for words in (rare, frozenset(slot.word for slot in slots)):
-            if words and (words == rare or counts.total == 0):
+            if words and (words == rare or counts.documents == 0):
                 forgiving, found = self._counted(words)
-                if found.total > counts.total:
+                if found.documents > counts.documents:
                     return words, forgiving, found
         return frozenset(), plan, counts
 
@@ -366,7 +366,7 @@ class _Run:
         seen: set[int] = set()
         more = MORE_BY_METRIC if self.sort.field == "metric" else MORE
         read, batch = 0, limit + 1
-        while len(rows) < min(most, limit + 1) and read < counts.total and legs.reach(leg):
+        while len(rows) < min(most, limit + 1) and read < counts.documents and legs.reach(leg):
             size = batch * more if grouped and not legs[leg].firsts else batch
             found = self.state.reader.rows(legs[leg], after, size)
             read += len(found)
@@ -414,7 +414,7 @@ class _Run:
         addresses: Sequence[DocAddress],
         counts: Counts,
     ) -> Mapping[int, int]:
-        if self.request.group == "version" or not rows or counts.total == counts.models:
+        if self.request.group == "version" or not rows or counts.documents == counts.models:
             return {}
         if counts.whole:
             siblings = self.state.reader.searcher.fast_field_values("siblings", list(addresses))

@@ -6,8 +6,9 @@ from typing import Any
 
 from tantivy import Query, Searcher
 
+from federation.search import queries
 from federation.search.answer import MAX_FACETS, FacetValue, SearchError
-from federation.search.schema import FACETS, LEAD, MODEL_SUM, OF_REGISTRY, STAGE_SUM, column
+from federation.search.schema import FACETS, LEAD, MODEL_SUM, NO_VERSION, OF_REGISTRY, STAGE_SUM, column
 
 MAX_VALUES = 100
 EVERY_BUCKET = 60_000
@@ -21,10 +22,11 @@ Registries = Mapping[int, tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`total` documents of `models` models; facet values most frequent first. `whole`: each model with all its
-    versions or with none."""
+    """`documents` of `models` models, `versions` of them versions and the others models without any; facet values most
+    frequent first. `whole`: each model with all its versions or with none."""
 
-    total: int
+    documents: int
+    versions: int
     models: int
     facets: Mapping[str, tuple[FacetValue, ...]]
     whole: bool
@@ -47,7 +49,7 @@ def columns(facets: Sequence[str]) -> dict[str, str]:
 
 
 def count(searcher: Searcher, query: Query, facets: Mapping[str, str], registries: Registries) -> Counts:
-    """Counts documents and models, and the values of each facet."""
+    """Counts documents, versions and models, and the values of each facet."""
     asked: dict[str, Any] = {
         f"facet {name}": {"terms": {"field": held, "size": MAX_VALUES, "segment_size": EVERY_BUCKET}}
         for name, held in facets.items()
@@ -58,9 +60,13 @@ def count(searcher: Searcher, query: Query, facets: Mapping[str, str], registrie
     asked["sum"] = {"stats": {"field": MODEL_SUM}}
     answer = searcher.aggregate(query, asked)
     total = int(answer["sum"]["count"])
+    empty = searcher.search(
+        queries.all_of([query, queries.term("meta", NO_VERSION)]), limit=1, count=True
+    ).count
     models, rest = divmod(int(answer["sum"]["sum"] or 0), LEAD)
     return Counts(
         total,
+        total - int(empty or 0),
         models if rest == 0 else _distinct(searcher, query, total),
         {name: _facet(answer, name, registries) for name in facets},
         whole=rest == 0,

@@ -13,7 +13,7 @@ import tantivy
 
 from federation.search.words import fold
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 SEPARATOR = "\x1f"
 FACETS = {
     "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",
@@ -31,6 +31,8 @@ HOLDS_REGISTRY = "registry "
 """In `meta`, before the id of each registry that the index holds documents of; after it, as JSON, its name and team."""
 FIRST_BY = {"rank": "first by rank", "browse": "first by browse"}
 """In `meta`, of that version of each model that stands before its others in that order."""
+NO_VERSION = "no version"
+"""In `meta`, of a model without any: a document that counts as a model and as no version."""
 MAX_VALUE = 400
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from gateway.cli.failure import UNREACHABLE, USAGE, CommandError
-from gateway.cli.invocation import TOKEN, URL, Invocation
+from gateway.cli.invocation import DEBUG, TOKEN, URL, Invocation
 from gateway.start import starting
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Gateway:
         except (httpx.InvalidURL, UnicodeError) as error:
             raise CommandError(f"--url {self.where} cannot be used: {error}") from None
         if response.status_code >= 300:
-            raise _problem(response, self.where)
+            raise _problem(response, self.where, here=self.waypost is not None)
         self.position = response.headers.get(POSITION, self.position)
         return response
 
@@ -187,7 +187,7 @@ def _plain(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _problem(response: "httpx.Response", where: str) -> CommandError:
+def _problem(response: "httpx.Response", where: str, *, here: bool = False) -> CommandError:
     try:
         body = response.json()
     except ValueError:
@@ -196,4 +196,6 @@ def _problem(response: "httpx.Response", where: str) -> CommandError:
         return CommandError(
             f"{where} answered {response.status_code} and is no Waypost gateway: check --url", UNREACHABLE
         )
+    if here and body.get("type") == "/problems/internal":
+        return CommandError(f"an error inside Waypost: {DEBUG}=1 before the command shows where")
     return ProblemError(response.status_code, body)

@@ -33,7 +33,8 @@ def test_no_blank_hides_a_formula() -> None:
     ("value", "text"),
     [
         (None, ""), (True, "true"), (False, "false"), (-1, "-1"), (-1.5, "-1.5"), ("a=1", "a=1"), ("", ""),
-        ("  ", "  "), ("-1", "'-1"), (["a", "b"], "a b"), ({"a": 1}, '{"a": 1}'), ([1, None], "[1, null]"), ("Ärzte", "Ärzte"),
+        ("  ", "  "), ("-1", "'-1"), (["a", "b"], "a b"), ({"a": 1}, '{"a": 1}'), ([1, None], "[1, null]"),
+        ("Ärzte", "Ärzte"),
         (datetime(2026, 5, 3, tzinfo=UTC), "2026-05-03T00:00:00+00:00"),
     ],
 )  # fmt: skip

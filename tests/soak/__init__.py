@@ -88,7 +88,7 @@ def soak(*, sample: int, full: int, batch: int | None = None) -> Callable[[Run],
                 chosen["request"] = request
             ledger: Ledger | None = request.config.pluginmanager.get_plugin(PLUGIN)
             if ledger is None:
-                seed: int = request.config.getoption("randomly_seed")
+                seed: int = request.config.getoption("randomly_seed", default=0)
                 messages = _try(run, sample, seed, chosen)
                 assert not messages, f"seed {seed}, {sample} cases: " + "\n".join(messages[:_MESSAGES_KEPT])
             else:

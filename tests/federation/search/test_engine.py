@@ -85,6 +85,32 @@ def test_a_model_is_one_hit_with_its_best_version_and_the_number_of_others(searc
     assert (answer.total, answer.models) == (4, 2)
 
 
+def test_a_model_without_versions_counts_as_a_model_and_no_version(search: Search) -> None:
+    for text, expected in (("empty-model", (0, 1)), ("team:cv", (1, 2)), ("", (7, 6)), ("nowhere", (0, 0))):
+        for group in ("model", "version"):
+            answer = search.query(EVERYTHING, SearchRequest(q=text, group=group))  # type: ignore[arg-type]
+            assert (answer.total, answer.models) == expected, text
+
+
+LARGEST = 1.7976931348623157e308
+"""What MLflow stores for infinity."""
+
+
+def test_every_finite_metric_is_found_and_sorted(tmp_path: Path) -> None:
+    values = [LARGEST, 1e300, 1e-300, 5e-324, 0.0, -1e300, -LARGEST]
+    world = World()
+    for at, value in enumerate(values):
+        world.put(
+            document(f"m{at}", metrics={"loss": value}, params={"p": repr(value)}, tags={"t": repr(value)})
+        )
+    search = world.search(tmp_path)
+    for field in ("metric.loss", "param.p", "tag.t"):
+        for text, expected in ((">=1e300", [0, 1]), (">1e300", [0]), ("<=-1e300", [5, 6]), ("1..1e301", [1]),
+                               (f">={LARGEST!r}", [0]), (f"<={-LARGEST!r}", [6])):  # fmt: skip
+            assert sorted(found(search, f"{field}:{text}")) == [f"fraud/m{at}:1" for at in expected], text
+    assert found(search, "", sort="metric.loss") == [f"fraud/m{at}:1" for at in range(7)]
+
+
 def test_every_version_is_a_hit_when_asked(search: Search) -> None:
     assert found(search, "fraud-detector", group="version")[:3] == [
         "fraud/fraud-detector:2", "fraud/fraud-detector:3", "fraud/fraud-detector:1"
