@@ -60,13 +60,11 @@ def count(searcher: Searcher, query: Query, facets: Mapping[str, str], registrie
     asked["sum"] = {"stats": {"field": MODEL_SUM}}
     answer = searcher.aggregate(query, asked)
     total = int(answer["sum"]["count"])
-    empty = searcher.search(
-        queries.all_of([query, queries.term("meta", NO_VERSION)]), limit=1, count=True
-    ).count
+    empty: Any = searcher.search(queries.all_of([query, queries.term("meta", NO_VERSION)]), limit=1)
     models, rest = divmod(int(answer["sum"]["sum"] or 0), LEAD)
     return Counts(
         total,
-        total - int(empty or 0),
+        total - int(empty.count),
         models if rest == 0 else _distinct(searcher, query, total),
         {name: _facet(answer, name, registries) for name in facets},
         whole=rest == 0,

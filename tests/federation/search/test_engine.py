@@ -88,7 +88,7 @@ def test_a_model_is_one_hit_with_its_best_version_and_the_number_of_others(searc
 def test_a_model_without_versions_counts_as_a_model_and_no_version(search: Search) -> None:
     for text, expected in (("empty-model", (0, 1)), ("team:cv", (1, 2)), ("", (7, 6)), ("nowhere", (0, 0))):
         for group in ("model", "version"):
-            answer = search.query(EVERYTHING, SearchRequest(q=text, group=group))  # type: ignore[arg-type]
+            answer = search.query(EVERYTHING, SearchRequest(q=text, group=group))
             assert (answer.total, answer.models) == expected, text
 
 
