@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.errors import BadRecordError, UnsupportedError
 from adapters.records import (
     Deleted,
+    Details,
     EndpointRecord,
     Key,
     Listing,
@@ -213,6 +214,19 @@ class Adapter(ABC):
     def schema(self, version: VersionRecord) -> Schema | None:
         """What the version takes and gives, read for one version when the listing does not carry it. May be slow."""
         return version.schema
+
+    def details(self, version: VersionRecord) -> Details:
+        """What a listing does not carry, read once for one version. May be slow.
+
+        An adapter that reads no more than the schema implements `schema` alone; one that implements neither is
+        never asked. Errors: `TransientError` asks for another try; any other says why it cannot be known.
+        """
+        return Details(self.schema(version))
+
+    @classmethod
+    def reads_details(cls) -> bool:
+        """Whether there is more to read than listings carry."""
+        return cls.details is not Adapter.details or cls.schema is not Adapter.schema
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         """How a user loads this version. No I/O."""

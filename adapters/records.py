@@ -1,5 +1,6 @@
 """What an adapter returns: frozen values, in the field's words, with the native payload as it came.
 
+`unread` of a record says what of it could not be read this time: that is unknown, which is not absent.
 Times are timezone-aware UTC. Mappings are never changed after they were handed over. Fields typed `Person` name
 people and are treated as personal data everywhere.
 """
@@ -53,11 +54,28 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Data a version was made from. `digest` is the backend's own, `uri` where it lies."""
+    """Data a version was made from or measured on. `digest` is the backend's own, `uri` where it lies.
+
+    `role` is `training`, `validation` or `evaluation`, where the backend says it in a word that `dataset_role` knows.
+    """
 
     name: str
     digest: str | None = None
     uri: str | None = None
+    role: str | None = None
+
+
+_ROLES = {
+    "training": ("train", "training", "trainset", "fit"),
+    "validation": ("val", "valid", "validation", "dev", "development", "tune", "tuning"),
+    "evaluation": ("eval", "evaluate", "evaluation", "test", "testing", "holdout", "score", "scoring"),
+}
+
+
+def dataset_role(word: str | None) -> str | None:
+    """The role that a backend's own word names (`train`, `Validation`, `test`), None for any other word."""
+    plain = (word or "").strip().casefold()
+    return next((role for role, words in _ROLES.items() if plain in words), None)
 
 
 ParentKind = Literal["base", "parent", "fine_tuned", "distilled", "quantised"]
@@ -89,6 +107,59 @@ class Lineage:
 NO_LINEAGE = Lineage()
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A container image. `digest` is the registry's own (`sha256:…`), where the address was resolved to one."""
+
+    address: str
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The software that a version needs or is served with.
+
+    `libraries` maps a package to its version, or to the constraint as written (`>=1.2,<2`) where none is pinned, or
+    to an empty text. `ecosystem` is the package URL type they are all of (`pypi`, `conda`), where that is known;
+    `python` the interpreter's version; `file` what the backend keeps them in, relative to the artifact.
+    """
+
+    images: tuple[Image, ...] = ()
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    ecosystem: str | None = None
+    python: str | None = None
+    file: str | None = None
+
+
+NO_ENVIRONMENT = Environment()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What of a record could not be read this time, and why: unknown, which is not absent.
+
+    `fields` are fields of the record, or one inside of a field as `lineage.commit`, `native.run`. What the catalogue
+    knows of them stays. `reason` is one line that is the same for the same failure, fit to be shown.
+    """
+
+    fields: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a listing does not carry of a version and its files say; None where they do not say it either.
+
+    What the record itself has comes first.
+    """
+
+    schema: Schema | None = None
+    framework: str | None = None
+    environment: Environment | None = None
+    artifact_uri: str | None = None
+    """Where the files really are, of a version whose own address only names another version."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
     """One model. `aliases` maps an alias to the version it names; a model may have no versions.
@@ -110,6 +181,7 @@ class ModelRecord:
     etag: str | None = None
     url: str | None = None
     native: Mapping[str, Any] = field(default_factory=dict)
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +192,7 @@ class VersionRecord:
     (`lifecycle`
     is `Stage/Status`). `etag` changes whenever something that can be written changes; it is what compare-and-
     set compares.
-    `schema` is None where the backend does not give it in a listing: then `Adapter.schema` reads it.
+    `schema` is None where the backend does not give it in a listing: then `Adapter.details` reads it.
     """
 
     key: Key
@@ -141,11 +213,13 @@ class VersionRecord:
     artifact_uri: str | None = None
     artifact_digest: str | None = None
     lineage: Lineage = NO_LINEAGE
+    environment: Environment = NO_ENVIRONMENT
     created_at: datetime | None = None
     updated_at: datetime | None = None
     etag: str | None = None
     url: str | None = None
     native: Mapping[str, Any] = field(default_factory=dict)
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +244,7 @@ class EndpointRecord:
     etag: str | None = None
     url: str | None = None
     native: Mapping[str, Any] = field(default_factory=dict)
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,7 @@ EMPTY: Mapping[str, Any] = {
     "failures": 0,
     "partial": False,
     "held": 0,
+    "unread": 0,
     "models": 0,
     "versions": 0,
     "endpoints": 0,

@@ -9,7 +9,18 @@ Surrogate ids are never reused.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 from federation.database import UTCTime
@@ -28,6 +39,12 @@ def _time(*, nullable: bool = True) -> Any:
 
 def _long(**kwargs: Any) -> Any:
     return Field(sa_type=BigInteger, **kwargs)
+
+
+def unread_index(table: str) -> Index:
+    """Finds the few records of which something could not be read."""
+    some = text("unread IS NOT NULL")
+    return Index(f"{table}_unread", "registry_id", sqlite_where=some, postgresql_where=some)
 
 
 class RegistryRow(SQLModel, table=True):
@@ -65,6 +82,8 @@ class RegistryRow(SQLModel, table=True):
     partial: bool
     held: int
     """Deletes waiting for confirmation."""
+    unread: int = Field(sa_column_kwargs={"server_default": "0"})
+    """Records of which something could not be read."""
     models: int
     versions: int
     endpoints: int
@@ -88,6 +107,7 @@ class ModelRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("registry_id", "native_id"),
         Index("model_by_name", "registry_id", "name"),
+        unread_index("model"),
         {"sqlite_autoincrement": True},
     )
     id: int | None = _id()
@@ -100,6 +120,9 @@ class ModelRow(SQLModel, table=True):
     updated_at: datetime | None = _time()
     first_seen_at: datetime = _time(nullable=False)
     deleted_at: datetime | None = _time()
+    unread: str | None = Field(default=None, sa_type=Text)
+    """Why something of the record could not be read."""
+    unread_since: datetime | None = _time()
 
 
 class VersionRow(SQLModel, table=True):
@@ -109,6 +132,7 @@ class VersionRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("registry_id", "native_id"),
         Index("version_of_model", "model_id", "version"),
+        unread_index("version"),
         {"sqlite_autoincrement": True},
     )
     id: int | None = _id()
@@ -124,20 +148,27 @@ class VersionRow(SQLModel, table=True):
     """A live endpoint sends it traffic."""
     body: str = Field(sa_type=Text)
     digest: bytes = Field(sa_type=LargeBinary)
-    schema_body: str | None = Field(default=None, sa_type=Text)
-    """Inputs and outputs as JSON, where the adapter reads them apart from the listing."""
-    schema_read: bool
+    details: str | None = Field(default=None, sa_type=Text)
+    """What the version's files say as JSON, where the adapter reads that apart from the listing."""
+    details_read: bool
     created_at: datetime | None = _time()
     updated_at: datetime | None = _time()
     first_seen_at: datetime = _time(nullable=False)
     deleted_at: datetime | None = _time()
+    unread: str | None = Field(default=None, sa_type=Text)
+    """Why something of the record could not be read."""
+    unread_since: datetime | None = _time()
 
 
 class EndpointRow(SQLModel, table=True):
     """One incarnation of something that serves."""
 
     __tablename__ = "endpoint"
-    __table_args__ = (UniqueConstraint("registry_id", "native_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("registry_id", "native_id"),
+        unread_index("endpoint"),
+        {"sqlite_autoincrement": True},
+    )
     id: int | None = _id()
     registry_id: int = _long()
     native_id: str
@@ -149,6 +180,9 @@ class EndpointRow(SQLModel, table=True):
     updated_at: datetime | None = _time()
     first_seen_at: datetime = _time(nullable=False)
     deleted_at: datetime | None = _time()
+    unread: str | None = Field(default=None, sa_type=Text)
+    """Why something of the record could not be read."""
+    unread_since: datetime | None = _time()
 
 
 class TrafficRow(SQLModel, table=True):
@@ -326,3 +360,5 @@ tile = table(TileRow)
 value = table(ValueRow)
 head = table(HeadRow)
 change = table(ChangeRow)
+RECORDS = {"model": model, "version": version, "endpoint": endpoint}
+"""Where records stand, by their kind."""

@@ -6,13 +6,22 @@ plugin, and the backend behind it, may return anything.
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from adapters import BadRecordError, EndpointRecord, Kind, ModelRecord, Record, Schema, VersionRecord
+from adapters import (
+    BadRecordError,
+    Details,
+    EndpointRecord,
+    Environment,
+    Kind,
+    ModelRecord,
+    Record,
+    VersionRecord,
+)
 from federation.references import check_part
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
@@ -23,12 +32,12 @@ KEY_LIMIT = 2000
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (ModelRecord, VersionRecord, EndpointRecord, Schema)
+    kind: msgspec.json.Decoder(kind) for kind in (ModelRecord, VersionRecord, EndpointRecord, Details)
 }
 KINDS: Mapping[type, Kind] = {ModelRecord: "model", VersionRecord: "version", EndpointRecord: "endpoint"}
-_SILENT = frozenset({"etag", "updated_at", "native"})
+_SILENT = frozenset({"etag", "updated_at", "native", "unread"})
 """Fields whose change alone is no news."""
-_BY_KEY = frozenset({"tags", "metrics", "params", "lineage"})
+_BY_KEY = frozenset({"tags", "metrics", "params", "lineage", "environment", "environment.libraries"})
 """Fields that are compared name by name."""
 
 
@@ -68,10 +77,10 @@ def decode_model(body: str) -> ModelRecord:
     return record
 
 
-def decode_version(body: str) -> VersionRecord:
-    """A version from its `body`."""
+def decode_version(body: str, details: str | None = None) -> VersionRecord:
+    """A version from its `body` and, where it was read, what its files say (`encode_details`)."""
     record: VersionRecord = _decoders[VersionRecord].decode(body)
-    return record
+    return record if details is None else complete(record, _decoders[Details].decode(details))
 
 
 def decode_endpoint(body: str) -> EndpointRecord:
@@ -97,15 +106,41 @@ def from_plain(kind: type[R], plain: Mapping[str, Any]) -> R:
     return msgspec.convert(plain, kind)
 
 
-def encode_schema(schema: Schema | None) -> str | None:
-    """A schema as JSON; None for none."""
-    return None if schema is None else _encoder.encode(schema).decode()
+def encode_details(details: Details) -> str | None:
+    """What a version's files say as JSON; None where they say nothing. Errors: `BadRecordError`."""
+    try:
+        data = _encoder.encode(details)
+        checked: Details = _decoders[Details].decode(data)
+        if len(data) > BODY_LIMIT:
+            raise ValueError(f"they have {len(data)} bytes, more than {BODY_LIMIT}")
+    except (
+        msgspec.MsgspecError,
+        TypeError,
+        ValueError,
+        UnicodeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise BadRecordError(f"the details of a version cannot be read: {error}") from None
+    return None if checked == Details() else data.decode()
 
 
-def decode_schema(body: str | None) -> Schema | None:
-    """What `encode_schema` encoded."""
-    found: Schema | None = None if body is None else _decoders[Schema].decode(body)
-    return found
+def complete(record: VersionRecord, details: Details) -> VersionRecord:
+    """The version with what its files say where the record itself says nothing."""
+    return replace(
+        record,
+        schema=record.schema or details.schema,
+        framework=record.framework or details.framework,
+        environment=_joined(record.environment, details.environment or Environment()),
+        artifact_uri=details.artifact_uri or record.artifact_uri,
+    )
+
+
+def _joined(said: Environment, more: Environment) -> Environment:
+    """What the record says of the software, and what it lacks from the files. Libraries stay together."""
+    if not said.libraries:
+        said = replace(said, libraries=more.libraries, ecosystem=more.ecosystem, file=more.file)
+    return replace(said, images=said.images or more.images, python=said.python or more.python)
 
 
 class _Aliases(msgspec.Struct):
@@ -131,17 +166,20 @@ def differences(old: Record, new: Record) -> dict[str, tuple[Any, Any]]:
     """
     before: dict[str, Any] = msgspec.to_builtins(old)
     after: dict[str, Any] = msgspec.to_builtins(new)
-    found: dict[str, tuple[Any, Any]] = {}
-    for name in sorted((before.keys() | after.keys()) - _SILENT):
-        left, right = before.get(name), after.get(name)
+    return dict(_differing("", before, after, _SILENT))
+
+
+def _differing(
+    path: str, before: Mapping[str, Any], after: Mapping[str, Any], silent: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    for key in sorted((before.keys() | after.keys()) - silent):
+        left, right, name = before.get(key), after.get(key), f"{path}{key}"
         if left == right:
             continue
         if isinstance(left, dict) and isinstance(right, dict) and name in _BY_KEY:
-            changed = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
-            found.update({f"{name}.{key}": (left.get(key), right.get(key)) for key in changed})
+            yield from _differing(f"{name}.", left, right)
         else:
-            found[name] = (left, right)
-    return found
+            yield name, (left, right)
 
 
 def _finite(record: Record) -> Record:

@@ -36,11 +36,12 @@ RESTORED = {
 
 
 class Existing(NamedTuple):
-    """What the catalogue has of a record."""
+    """What the catalogue has of a record. `unread_since` in microseconds."""
 
     id: int
     digest: bytes
     deleted: bool
+    unread_since: int | None = None
 
 
 @dataclass(slots=True)

@@ -65,7 +65,6 @@ class Version:
     stage: str
     stage_reason: str
     deployed: bool
-    schema: Schema | None
     aliases: tuple[str, ...]
     first_seen_at: datetime
     deleted_at: datetime | None
@@ -79,6 +78,11 @@ class Version:
     def incarnation(self) -> int:
         """Tells this version from others that had its name."""
         return incarnation_of(self.record.key.native_id)
+
+    @property
+    def schema(self) -> Schema | None:
+        """What it takes and gives, where that is known."""
+        return self.record.schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +391,7 @@ def as_version(
     """The version that a row of `VERSION` tells of; `then`: the kinds and values that it held at another time; `model`:
     its model where that is known.
     """
-    record = codec.decode_version(row.body)
+    record = codec.decode_version(row.body, row.details)
     model = model or codec.decode_model(row.model_body)
     if then is None:
         aliases = sorted(alias for alias, version in model.aliases.items() if version == record.version)
@@ -409,7 +413,6 @@ def as_version(
         stage=stage,
         stage_reason=reason,
         deployed=row.deployed,
-        schema=record.schema or codec.decode_schema(row.schema_body),
         aliases=tuple(aliases),
         first_seen_at=row.first_seen_at,
         deleted_at=row.deleted_at,

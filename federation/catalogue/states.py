@@ -34,6 +34,7 @@ class RegistryState:
     endpoints: int
     held: int
     quarantined: int
+    unread: int
     calls: int
     throttled: int
     missing: Sequence[str]
@@ -91,6 +92,7 @@ def read_registries(
             endpoints=row.endpoints,
             held=row.held,
             quarantined=bad.get(row.id, 0),
+            unread=row.unread,
             calls=last.get(row.id, {}).get("calls", 0),
             throttled=last.get(row.id, {}).get("throttled", 0),
             missing=row.missing,

@@ -21,6 +21,7 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.history import Settled, write_spans
 from federation.catalogue.news import DELETED, Existing, News
 from federation.catalogue.origin import GONE, Origin
+from federation.catalogue.unread import keep_known
 from federation.changes import Change
 from federation.database import micros
 from federation.erasure import blanked
@@ -29,8 +30,8 @@ from federation.journal.log import Batch
 from federation.references import Reference, decode_part, encode_part
 from federation.stages import decide
 
-COMMON = ("body", "digest", "created_at", "updated_at", "first_seen_at")
-DERIVED = ("stage", "stage_reason", "deployed", "schema_read")
+COMMON = ("body", "digest", "created_at", "updated_at", "unread", "unread_since", "first_seen_at")
+DERIVED = ("stage", "stage_reason", "deployed", "details_read")
 TABLES: Mapping[Kind, Table] = {"model": tables.model, "version": tables.version, "endpoint": tables.endpoint}
 NATIVE_STAGES = ("stage", "approval", "lifecycle")
 NO_ALIASES: frozenset[str] = frozenset()
@@ -72,7 +73,9 @@ class Writer:
     def write(self, records: Sequence[Encoded[Any]]) -> None:
         """Take records in: models, then versions, then endpoints, then what follows from them."""
         by_kind: dict[str, dict[str, Encoded[Any]]] = {"model": {}, "version": {}, "endpoint": {}}
-        for encoded in blanked(self.connection, records):
+        for encoded in keep_known(
+            self.connection, self.origin.registry_id, blanked(self.connection, records)
+        ):
             by_kind[encoded.record.key.kind][encoded.record.key.native_id] = encoded
         self._models(by_kind["model"])
         self._versions(by_kind["version"])
@@ -126,11 +129,7 @@ class Writer:
                 "registry_id",
                 "native_id",
                 "name",
-                "body",
-                "digest",
-                "created_at",
-                "updated_at",
-                "first_seen_at",
+                *COMMON,
             ),
             [
                 (
@@ -369,11 +368,11 @@ class Writer:
         self, kind: Kind, records: Mapping[str, Encoded[Any]]
     ) -> tuple[list[Encoded[Any]], list[tuple[Existing, Encoded[Any]]]]:
         """What is new, and what is there with another digest or a tombstone."""
-        columns = ("native_id", "id", "digest", "deleted_at")
+        columns = ("native_id", "id", "digest", "deleted_at", "unread_since")
         rows = bulk.find(self.connection, TABLES[kind], columns, self.origin.registry_id, list(records))
         known = {
-            native: Existing(i, bytes(digest), deleted_at is not None)
-            for native, i, digest, deleted_at in rows
+            native: Existing(i, bytes(digest), deleted_at is not None, unread_since)
+            for native, i, digest, deleted_at, unread_since in rows
         }
         self.seen[kind] += [existing.id for existing in known.values()]
         fresh = [encoded for native, encoded in records.items() if native not in known]
@@ -387,13 +386,15 @@ class Writer:
         self.counts["changed"] += len(stale)
         return fresh, stale
 
-    def _common(self, encoded: Encoded[Any]) -> tuple[Any, ...]:
+    def _common(self, encoded: Encoded[Any], unread_since: int | None = None) -> tuple[Any, ...]:
         record = encoded.record
+        unread = (record.unread.reason, unread_since or self._by) if record.unread else (None, None)
         return (
             encoded.body,
             encoded.digest,
             _micros(record.created_at),
             _micros(record.updated_at),
+            *unread,
             self._by,
         )
 
@@ -406,8 +407,11 @@ class Writer:
         bulk.update(
             self.connection,
             target,
-            (*columns, "body", "digest", "created_at", "updated_at", "deleted_at"),
-            [(*extra, *self._common(encoded)[:4], None, existing.id) for existing, encoded, extra in rows],
+            (*columns, *COMMON[:-1], "deleted_at"),
+            [
+                (*extra, *self._common(encoded, existing.unread_since)[:-1], None, existing.id)
+                for existing, encoded, extra in rows
+            ],
         )
 
 

@@ -104,13 +104,13 @@ def _needs(snapshot: Snapshot, node: int, visible: Array | None) -> list[int]:
 
 def _made(connection: Connection, names: Mapping[int, Named]) -> dict[int, Made]:
     version, model = spine.version.c, spine.model.c
-    query = select(version.id, version.body, model.body.label("model_body")).join(
+    query = select(version.id, version.body, version.details, model.body.label("model_body")).join(
         spine.model, model.id == version.model_id
     )
     found: dict[int, Made] = {}
     for part in chunks([name.version_id for name in names.values() if name.version_id]):
         for row in connection.execute(query.where(version.id.in_(part))):
-            record = decode_version(row.body)
+            record = decode_version(row.body, row.details)
             found[row.id] = Made(record, record.license or decode_model(row.model_body).license)
     return found
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Dialect, and_, bindparam, func, or_, select
 
 from federation import tables as spine
 from federation.access import View
-from federation.catalogue.codec import decode_schema, decode_version
+from federation.catalogue.codec import decode_version
 from federation.database import now
 from federation.graph import tables
 from federation.graph.blast import Fate, spans_to_fates
@@ -313,14 +313,9 @@ class Fates:
     def _breaks(self, old: int, new: int) -> tuple[Break, ...] | None:
         """What a consumer of one version would miss in the other; None where a schema is not known."""
         version, node = spine.version.c, tables.node.c
-        query = select(node.id, version.body, version.schema_body).join(
-            spine.version, version.id == node.scope
-        )
+        query = select(node.id, version.body, version.details).join(spine.version, version.id == node.scope)
         rows = {row.id: row for row in self.connection.execute(query.where(node.id.in_([old, new])))}
-        schemas = {
-            key: decode_schema(row.schema_body) or decode_version(row.body).schema
-            for key, row in rows.items()
-        }
+        schemas = {key: decode_version(row.body, row.details).schema for key, row in rows.items()}
         found = compare(schemas[old], schemas[new])
         return found.backward if found.known else None
 

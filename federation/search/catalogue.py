@@ -36,7 +36,7 @@ _LIVING = (
         _model.id.label("model_id"), _model.body.label("model_body"), _model.created_at.label("model_created_at"),
         _model.updated_at.label("model_updated_at"),
         _version.id.label("version_id"), _version.stage, _version.body, _version.created_at, _version.updated_at,
-        _version.schema_body,
+        _version.details,
     )
     .select_from(tables.model)
     .join(tables.registry, _registry.id == _model.registry_id)
@@ -118,7 +118,7 @@ def _document(row: Any, model: ModelRecord, said: Declared) -> Document:
             tags=model.tags, flags=frozenset({"tags"} if model.tags else ()), created=row.model_created_at,
             updated=row.model_updated_at,
         )  # fmt: skip
-    record = codec.decode_version(row.body)
+    record = codec.decode_version(row.body, row.details)
     aliases = tuple(sorted(alias for alias, version in model.aliases.items() if version == record.version))
     needs = _needs(record, row, said, model.name)
     return Document(
@@ -146,7 +146,7 @@ def _flags(
 ) -> frozenset[str]:
     """What `has:` finds."""
     held = {
-        "versions": True, "schema": bool(record.schema or row.schema_body), "metrics": bool(record.metrics),
+        "versions": True, "schema": bool(record.schema), "metrics": bool(record.metrics),
         "params": bool(record.params), "tags": bool(record.tags or model.tags), "aliases": bool(aliases),
         "lineage": record.lineage != NO_LINEAGE, "description": bool(record.description or model.description),
         "dependencies": bool(needs),

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from federation import tables
 from federation.changes import Change
@@ -23,20 +23,23 @@ def finish(this: "Run", watermark: str | None) -> str:
     context, registry = this.context, this.registry
     if this.position:
         context.settled(this.position)
-    state = "partial" if this.errors else "ok"
     ended = now()
     with writing(context.engine) as connection:
         lease.hold(connection, registry.id, this.epoch, ended)
+        unread = _unread(connection, registry.id)
+        errors = [*this.errors, *(f"{_records(count)} known in part: {why}" for why, count in unread.items())]
+        state = "partial" if errors else "ok"
         counts = absence.known_counts(connection, registry.id)
         values: dict[str, Any] = {
             "last_success_at": this.begun,
-            "last_error": this.errors[0] if this.errors else None,
+            "last_error": errors[0] if errors else None,
             "failures": 0,
-            "partial": bool(this.errors),
+            "partial": bool(errors),
+            "unread": sum(unread.values()),
             **{f"{kind}s": count for kind, count in counts.items()},
         }
         # A scan that left something out begins there again next time.
-        if not this.errors or this.full:
+        if not (this.errors or this.left_out) or this.full:
             values["watermark"] = watermark
         if this.full:
             values["last_full_at"] = this.begun
@@ -52,7 +55,7 @@ def finish(this: "Run", watermark: str | None) -> str:
                 page=None,
                 finished_at=ended,
                 counts=dict(this.counts),
-                errors=this.errors[:ERRORS_KEPT],
+                errors=errors[:ERRORS_KEPT],
                 position=this.position or None,
             )
         )
@@ -92,6 +95,22 @@ def fail(
     except lease.FencedError:
         return None
     return "failed"
+
+
+def _unread(connection: Connection, registry_id: int) -> dict[str, int]:
+    """Why living records are known in part, the most frequent reason first, each with how many."""
+    found: Counter[str] = Counter()
+    for target in tables.RECORDS.values():
+        query = select(target.c.unread, func.count()).where(
+            target.c.registry_id == registry_id, target.c.unread.is_not(None), target.c.deleted_at.is_(None)
+        )
+        for why, count in connection.execute(query.group_by(target.c.unread)):
+            found[why] += count
+    return dict(found.most_common())
+
+
+def _records(count: int) -> str:
+    return "1 record is" if count == 1 else f"{count:,} records are"
 
 
 def _tell(connection: Connection, registry: Row[Any], state: str, counts: Counter[str]) -> None:

@@ -30,7 +30,7 @@ from adapters import (
     VersionRecord,
 )
 from federation import tables
-from federation.catalogue import codec
+from federation.catalogue import codec, unread
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import TABLES, Writer
@@ -101,6 +101,8 @@ class Run:
     orphans: list[Any] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+    left_out: bool = False
+    """Something could not be read that the next incremental run may read."""
     position: int = 0
 
     def call(self, what: str, function: Callable[[], T]) -> T:
@@ -319,10 +321,19 @@ def _take(this: Run, page: Page, known: int) -> None:
     """Write a page that was fetched when `known` was the newest change position."""
     encoded, bad, gone = _sort_out(page)
     with reading(this.context.engine) as connection:
-        waiting = quarantine.waiting(connection, this.registry.id)
-    back = [one for one in encoded if waiting and not waiting.keys().isdisjoint(_natives(one.record))]
+        aside = quarantine.waiting(connection, this.registry.id)
+        in_part = unread.waiting(connection, this.registry.id)
+    waiting = {**in_part, **aside}
+    back = [
+        one
+        for one in encoded
+        if not (waiting.keys() if one.record.unread is None else aside.keys()).isdisjoint(
+            _natives(one.record)
+        )
+    ]
     if back:
-        rest = [one for one in encoded if waiting.keys().isdisjoint(_natives(one.record))]
+        chosen = {one.record.key for one in back}
+        rest = [one for one in encoded if one.record.key not in chosen]
         with this.chunk() as writer:
             _write(this, writer, rest, bad, known)
         encoded, bad = back, []
@@ -356,6 +367,7 @@ def _write(
         for record in writer.orphans
     ]
     _set_aside(this, writer, [*bad, *orphaned], [one.record.key.native_id for one in encoded])
+    this.left_out |= any(one.record.unread for one in encoded)
     for kind, ids in writer.seen.items():
         this.seen.add(kind, ids)
 
@@ -378,6 +390,7 @@ def _sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], lis
 
 def _set_aside(this: Run, writer: Writer, bad: list[BadRecordError], good: list[str]) -> None:
     this.errors += [str(error) for error in bad]
+    this.left_out |= bool(bad)
     this.counts["quarantined"] += quarantine.keep(writer, bad, good)
 
 

@@ -22,14 +22,14 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.numbering import insert_dated
 from federation.sync import lease
+from federation.sync.details import read_details
 from federation.sync.run import SyncContext, run
-from federation.sync.schemas import read_schemas
 
 log = structlog.get_logger(__name__)
 SLOWEST = timedelta(minutes=15)
 """The longest pause between two tries of a registry that fails."""
 JITTER = 0.1
-SCHEMAS_AT_ONCE = 200
+DETAILS_AT_ONCE = 200
 RENEW_EVERY = 4.0
 _registries, _runs = tables.registry.c, tables.sync.c
 # Built once: the worker asks them many times a second.
@@ -185,7 +185,7 @@ class Scheduler:
                 with reading(self.context.engine) as connection:
                     query = select(tables.sync.c.registry_id).where(tables.sync.c.id == sync_id)
                     registry_id = connection.execute(query).scalar_one()
-                read_schemas(self.context, registry_id, SCHEMAS_AT_ONCE)
+                read_details(self.context, registry_id, DETAILS_AT_ONCE)
         except DatabaseError as error:
             log.warning("sync interrupted", sync=sync_id, error=str(error))
         except Exception:

@@ -94,6 +94,7 @@ class _Registries:
             ("endpoints", "Endpoints known"),
             ("held", "Deletes waiting for confirmation"),
             ("quarantined", "Records that could not be read"),
+            ("unread", "Records of which something could not be read"),
             ("lag", "Seconds since the last successful sync began"),
         ):
             family = GaugeMetricFamily(f"waypost_registry_{name}", text, labels=["registry", "team", "kind"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from adapters import EndpointRecord, Lineage, Schema
+from adapters import EndpointRecord, Environment, Lineage, Schema, Unread
 from federation.catalogue.reader import Model, Serving, Span, Version
 from federation.catalogue.states import RegistryState
 from federation.graph.contracts import Break, Comparison
@@ -34,6 +34,8 @@ class RegistryOut(msgspec.Struct):
     held: int
     """Deletes waiting for confirmation."""
     quarantined: int
+    unread: int
+    """Records of which something could not be read; what was known of it stays."""
     calls: int
     """Requests of the last run that ended."""
     throttled: int
@@ -93,6 +95,9 @@ class VersionOut(msgspec.Struct):
     schema: Schema | None
     artifact: ArtifactOut
     lineage: Lineage
+    environment: Environment
+    unread: Unread | None
+    """What could not be read this time: it is shown as it was known last."""
     created_at: datetime | None
     updated_at: datetime | None
     first_seen_at: datetime
@@ -252,6 +257,8 @@ def version_out(version: Version, serving: Sequence[Serving] = ()) -> VersionOut
         schema=version.schema,
         artifact=ArtifactOut(record.artifact_uri, record.artifact_digest),
         lineage=record.lineage,
+        environment=record.environment,
+        unread=record.unread,
         created_at=record.created_at,
         updated_at=record.updated_at,
         first_seen_at=version.first_seen_at,

@@ -294,6 +294,6 @@ def catalogue(size: int, folder: Path) -> Estate:
 MODEL = ("id", "registry_id", "native_id", "name", "body", "digest", "created_at", "first_seen_at")
 VERSION = (
     "id", "registry_id", "model_id", "native_id", "version", "stage", "stage_reason", "deployed", "body", "digest",
-    "schema_read", "created_at", "first_seen_at",
+    "details_read", "created_at", "first_seen_at",
 )  # fmt: skip
 NODE = ("id", "kind", "scope", "name", "registry_id", "stage", "live", "created", "gone", "touched")

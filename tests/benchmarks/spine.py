@@ -112,7 +112,7 @@ def raw_upserts(engine: Engine, size: int) -> float:
             {
                 "id": next(numbers), "registry_id": 1, "model_id": 1, "native_id": record.key.native_id + "'",
                 "version": record.version, "stage": "none", "stage_reason": "", "deployed": False,
-                "body": codec.to_json(record), "digest": b"0" * 32, "schema_read": False, "first_seen_at": DAY,
+                "body": codec.to_json(record), "digest": b"0" * 32, "details_read": False, "first_seen_at": DAY,
             }
             for record in page
             if isinstance(record, VersionRecord)
@@ -141,7 +141,7 @@ def orm_merge(engine: Engine, size: int) -> float:
                     row = tables.VersionRow(
                         id=next(numbers), registry_id=1, model_id=1, native_id=record.key.native_id + '"',
                         version=record.version, stage="none", stage_reason="", deployed=False, body="{}",
-                        digest=b"0" * 32, schema_read=False, first_seen_at=DAY,
+                        digest=b"0" * 32, details_read=False, first_seen_at=DAY,
                     )  # fmt: skip
                     session.merge(row)
             session.commit()

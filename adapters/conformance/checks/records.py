@@ -13,7 +13,7 @@ from adapters.conformance.check import check
 from adapters.conformance.lab import CheckFailed, Lab, is_text, require
 from adapters.contract import Snippet
 from adapters.errors import UnsupportedError
-from adapters.records import EndpointRecord, ModelRecord, Record, Schema, VersionRecord
+from adapters.records import Details, EndpointRecord, ModelRecord, Record, Schema, VersionRecord
 
 LANGUAGES = {"python", "shell", "curl"}
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -247,14 +247,16 @@ def the_etag_follows_the_model(lab: Lab) -> None:
 
 
 @check()
-def schema_answers(lab: Lab) -> None:
-    """`schema` gives a Schema or None for every version, and nothing else."""
+def details_answer(lab: Lab) -> None:
+    """`details` gives Details for every version, and nothing else; so does `schema` a Schema or None."""
     for record in [r for r in lab.look() if isinstance(r, VersionRecord)][-6:]:
         try:
-            found = lab.main.schema(record)
+            found = lab.main.details(record)
         except UnsupportedError:
             continue
-        require(found is None or isinstance(found, Schema), f"schema gave {type(found).__name__}")
+        require(type(found) is Details, f"details gave {type(found).__name__}")
+        schema = found.schema
+        require(schema is None or isinstance(schema, Schema), f"schema gave {type(schema).__name__}")
 
 
 @check()

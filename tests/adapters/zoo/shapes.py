@@ -223,7 +223,7 @@ class Curt(Sound):
         return replace(super().probe(), unavailable=frozenset({Capability.DELETE}))
 
 
-@breaks("schema_answers")
+@breaks("details_answer")
 class Vague(Sound):
     def schema(self, version: Any) -> Any:
         return {"inputs": []}

@@ -49,6 +49,7 @@ class _Mutable:
     etag: Any = None
     url: Any = None
     native: Any = None
+    unread: Any = None
 
 
 @breaks(

@@ -1,0 +1,52 @@
+"""What could not be read of a record is unknown, which is not absent: what the catalogue knows of it stays."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from federation import bulk, tables
+from federation.catalogue import codec
+from federation.catalogue.codec import Encoded
+
+
+def waiting(connection: Connection, registry_id: int) -> dict[str, datetime]:
+    """The living records of which something is unread, by native id, and since when."""
+    found: dict[str, datetime] = {}
+    for target in tables.RECORDS.values():
+        query = select(target.c.native_id, target.c.unread_since).where(
+            target.c.registry_id == registry_id, target.c.unread.is_not(None), target.c.deleted_at.is_(None)
+        )
+        found.update({row.native_id: row.unread_since for row in connection.execute(query)})
+    return found
+
+
+def keep_known(
+    connection: Connection, registry_id: int, records: Sequence[Encoded[Any]]
+) -> Iterator[Encoded[Any]]:
+    """The records; where one says that a field was not read, with what was known of that field."""
+    known: dict[tuple[str, str], str] = {}
+    for kind, target in tables.RECORDS.items():
+        natives = [e.record.key.native_id for e in records if e.record.unread and e.record.key.kind == kind]
+        rows = bulk.find(connection, target, ("native_id", "body"), registry_id, natives)
+        known.update({(kind, native): body for native, body in rows})
+    for encoded in records:
+        key = encoded.record.key
+        body = known.get((key.kind, key.native_id)) if encoded.record.unread else None
+        yield encoded if body is None else _with_known(encoded, body)
+
+
+def _with_known(encoded: Encoded[Any], body: str) -> Encoded[Any]:
+    record = encoded.record
+    plain, known = codec.to_plain(record), codec.to_plain(codec.from_json(type(record), body))
+    for path in record.unread.fields:
+        *steps, last = path.split(".", 1)
+        to, of = plain, known
+        for step in steps:
+            to[step] = dict(to.get(step) or {})
+            to, of = to[step], of.get(step) or {}
+        to.pop(last, None)
+        if last in of:
+            to[last] = of[last]
+    return codec.encode(codec.from_plain(type(record), plain))
