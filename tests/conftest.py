@@ -56,12 +56,13 @@ def _shares_within_its_module(item: pytest.Item) -> bool:
 
 
 def pytest_configure() -> None:
-    """Keep a busy machine from failing a property: no test looks at a time. Let what tests start hear Ctrl-C, also
-    where this was itself started in the background, which shells make deaf to it.
+    """Keep a busy machine from failing a property: no test looks at a time. Try the same examples each time: new ones
+    are drawn by `make soak`. Let what tests start hear Ctrl-C, also where this was itself started in the background,
+    which shells make deaf to it.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile(
-        "waypost", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+        "waypost", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
     hypothesis.settings.load_profile("waypost")

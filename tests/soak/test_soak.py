@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from tests.soak import explore, soak
+from tests.soak import SAMPLE_SEED, explore, soak
 
 DECLARED = """
 import time
@@ -101,7 +101,7 @@ def test_a_sample_gets_its_cases_a_seed_and_its_fixtures(
         return []
 
     noting(request, tmp_path=tmp_path)
-    assert seen == [(5, request.config.getoption("randomly_seed"), tmp_path)]
+    assert seen == [(5, SAMPLE_SEED, tmp_path)]
     assert list(inspect.signature(noting).parameters) == ["request", "tmp_path"]
 
 

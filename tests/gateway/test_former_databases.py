@@ -1,0 +1,116 @@
+"""A database of a former build is carried over: its schema, every word of its log, and what it answered."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from federation import schema
+from federation.database import open_engine, reading
+from gateway.cli.client import Gateway, ProblemError, embedded
+from gateway.cli.invocation import Invocation
+from gateway.demo.clouds import CREDENTIALS
+from tests.gateway import former
+from tests.servers.postgres import Postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def former_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of the former build."""
+    if request.param == "sqlite":
+        return former.restore_sqlite(tmp_path)
+    server: Postgres = request.getfixturevalue("postgres")
+    return former.restore_postgresql(server)
+
+
+@pytest.fixture
+def carried(former_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """This build's gateway over that database; on PostgreSQL, `waypost migrate` has come first."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    if former_url.startswith("postgresql"):
+        migrated(former_url)
+    with embedded(Invocation(config=former.configured(tmp_path, former_url))) as gateway:
+        yield gateway
+
+
+def migrated(url: str) -> tuple[str | None, str]:
+    """Bring a database to the newest schema; what it had and what it has."""
+    engine = open_engine(url)
+    try:
+        return schema.migrate(engine)
+    finally:
+        engine.dispose()
+
+
+def differences(url: str) -> list[Any]:
+    """How the schema of a database differs from the tables of this build."""
+    engine = open_engine(url)
+    try:
+        with reading(engine) as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": schema.compare_type})
+            return [
+                one for one in compare_metadata(context, schema.METADATA) if "alembic_version" not in str(one)
+            ]
+    finally:
+        engine.dispose()
+
+
+def missing(said: Any, now: Any, where: str = "") -> list[str]:
+    """What was said once and is not now; what is added to an answer is none of it."""
+    if isinstance(said, dict) and isinstance(now, dict):
+        return [line for key, one in said.items() for line in missing(one, now.get(key), f"{where}.{key}")]
+    if isinstance(said, list) and isinstance(now, list) and len(said) == len(now):
+        pairs = zip(said, now, strict=True)
+        return [
+            line
+            for place, (one, other) in enumerate(pairs)
+            for line in missing(one, other, f"{where}[{place}]")
+        ]
+    return [] if said == now else [f"{where}: {said!r} is now {now!r}"]
+
+
+def test_each_migration_follows_one_other_and_the_code_asks_for_the_last() -> None:
+    script = ScriptDirectory(str(schema.FOLDER))
+    numbers = [revision.revision for revision in script.walk_revisions()]
+    assert numbers == sorted(numbers, reverse=True)
+    assert script.get_heads() == [schema.LATEST]
+
+
+def test_migrations_lead_from_nothing_to_the_tables(database: str) -> None:
+    assert migrated(database) == (None, schema.LATEST)
+    assert differences(database) == []
+
+
+def test_a_former_database_gets_the_same_tables(former_url: str) -> None:
+    assert migrated(former_url) == ("0001", schema.LATEST)
+    assert differences(former_url) == []
+    assert migrated(former_url) == (schema.LATEST, schema.LATEST)
+
+
+def test_what_a_former_build_answered_is_answered_still(carried: Gateway, former_url: str) -> None:
+    known = former.answers(former_url.partition(":")[0].partition("+")[0])
+    log = known.pop("/audit")["entries"]
+    now = carried.get("/audit", limit=len(log))["entries"]
+    assert [entry["leaf_hash"] for entry in now] == [entry["leaf_hash"] for entry in log]
+    assert [line for path, said in known.items() for line in missing(said, carried.get(path), path)] == []
+
+
+def test_a_former_database_is_searched_and_its_graph_asked(carried: Gateway) -> None:
+    found = carried.get("/search", q="fraud stage:production", limit=5)
+    assert "fraud/card-fraud-scorer:3" in {hit["ref"] for hit in found["hits"]}
+    impact = carried.get("/impact/search/encoder:3", action="archive")
+    assert "fraud/merchant-embedder:2" in {one["ref"] for one in impact["affected"]}
+    needed = carried.get("/dependencies/storefront/search-blend:7")
+    assert "search/encoder" in str(needed)
+
+
+def test_what_a_former_build_saw_deleted_is_gone_and_remembered(carried: Gateway, former_url: str) -> None:
+    gone = "fraud/gone-1:1" if former_url.startswith("sqlite") else "fraud/gone-2:1"
+    with pytest.raises(ProblemError) as answer:
+        carried.get(f"/versions/{gone}")
+    assert answer.value.status == 410
