@@ -115,6 +115,7 @@ class Page:
     watermark: Watermark | None = None
     bad: tuple[BadRecordError, ...] = ()
     listed: tuple[Listing, ...] = ()
+    restarted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

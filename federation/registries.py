@@ -188,6 +188,8 @@ def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
         )
     versions = select(tables.version.c.id).where(tables.version.c.registry_id == row.id)
     connection.execute(delete(tables.traffic).where(tables.traffic.c.version_id.in_(versions)))
+    runs = select(tables.sync.c.id).where(tables.sync.c.registry_id == row.id)
+    connection.execute(delete(tables.sync_page).where(tables.sync_page.c.sync_id.in_(runs)))
     for target in (
         tables.span, tables.version, tables.model, tables.endpoint, tables.candidate, tables.quarantine, tables.sync,
         operation,

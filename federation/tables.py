@@ -249,6 +249,19 @@ class SyncRow(SQLModel, table=True):
     """The change position that the run ended with."""
 
 
+class SyncPageRow(SQLModel, table=True):
+    """What one page of a run under way has met: a run that goes on in another worker proves absence by all of them."""
+
+    __tablename__ = "sync_page"
+    __table_args__ = (Index("sync_page_of_run", "sync_id"), {"sqlite_autoincrement": True})
+    id: int | None = _id()
+    sync_id: int = _long()
+    met: dict[str, list[int]] = Field(sa_type=JSON)
+    """Surrogate ids by kind."""
+    listed: list[list[str | None]] = Field(sa_type=JSON)
+    """What the page ended: kind and, where only its versions were listed, the model's native id."""
+
+
 class CandidateRow(SQLModel, table=True):
     """Something a listing lacked and that waits for proof or, held, for a person's confirmation."""
 
@@ -353,6 +366,7 @@ endpoint = table(EndpointRow)
 traffic = table(TrafficRow)
 span = table(SpanRow)
 sync = table(SyncRow)
+sync_page = table(SyncPageRow)
 candidate = table(CandidateRow)
 quarantine = table(QuarantineRow)
 journal = table(JournalRow)

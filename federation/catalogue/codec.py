@@ -182,6 +182,23 @@ def _differing(
             yield name, (left, right)
 
 
+def lacking(old: Record, new: Record) -> list[str]:
+    """Which fields a record has lost as a whole: there was something, and now there is nothing. Of lineage and of the
+    native payload also the parts (`lineage.commit`, `native.run`): other requests of a backend may have filled them.
+    """
+    before: dict[str, Any] = msgspec.to_builtins(old)
+    after: dict[str, Any] = msgspec.to_builtins(new)
+    lost = [name for name, value in before.items() if name not in _SILENT and value and not after[name]]
+    for whole in ("lineage", "native"):
+        parts, now = before.get(whole) or {}, after.get(whole) or {}
+        lost += [
+            f"{whole}.{name}"
+            for name, value in parts.items()
+            if value and not now.get(name) and (whole == "lineage" or isinstance(value, dict))
+        ]
+    return lost
+
+
 def _finite(record: Record) -> Record:
     """The record without NaN and infinite metrics, which JSON has not; the native payload keeps them as they came."""
     if not isinstance(record, VersionRecord) or all(map(math.isfinite, record.metrics.values())):

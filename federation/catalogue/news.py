@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from adapters import Kind, Record, VersionRecord
+from adapters import Kind, ModelRecord, Record, VersionRecord
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
@@ -44,6 +44,12 @@ class Existing(NamedTuple):
     unread_since: int | None = None
 
 
+def _moved(was: str | None, now: str | None) -> Action:
+    if was is None:
+        return Action.ALIAS_SET
+    return Action.ALIAS_REMOVED if now is None else Action.ALIAS_MOVED
+
+
 @dataclass(slots=True)
 class News:
     """Collects entries and changes in `batch`. An import tells one entry per chunk instead of one per record."""
@@ -52,19 +58,23 @@ class News:
     batch: Batch = field(default_factory=Batch)
     imported: list[list[str]] = field(default_factory=list)
     """Pairs of key and digest."""
+    imported_aliases: list[list[str]] = field(default_factory=list)
+    """A model's native id, an alias of it and the version that the alias names."""
+    imported_stages: list[list[str]] = field(default_factory=list)
+    """A version's native id and its stage, where it has one."""
 
     def flush_import(self) -> None:
         """The entry of an import."""
-        if self.imported:
-            self.batch.record(
-                Entry(
-                    action=Action.CATALOGUE_IMPORTED,
-                    registry=self.origin.registry,
-                    details={"records": self.imported},
-                ),
-                self.origin.registry_id,
-            )
-            self.imported = []
+        if not self.imported:
+            return
+        details: dict[str, Any] = {"records": self.imported}
+        if self.imported_aliases:
+            details["aliases"] = self.imported_aliases
+        if self.imported_stages:
+            details["stages"] = self.imported_stages
+        entry = Entry(action=Action.CATALOGUE_IMPORTED, registry=self.origin.registry, details=details)
+        self.batch.record(entry, self.origin.registry_id)
+        self.imported, self.imported_aliases, self.imported_stages = [], [], []
 
     def created(
         self,
@@ -79,6 +89,8 @@ class News:
         self.batch.change(Change(kind, target_id, self.origin.registry_id))
         if self.origin.importing:
             self.imported.append([f"{kind} {record.key.native_id}", encoded.digest.hex()])
+            if stage not in (None, "none"):
+                self.imported_stages.append([record.key.native_id, str(stage)])
             return
         version = record.version if isinstance(record, VersionRecord) else None
         ref = None if model is None else Reference(self.origin.registry, model, version)
@@ -88,13 +100,50 @@ class News:
         after = None if stage is None else {"stage": stage}
         self.tell(kind, target_id, CREATED[kind], ref, details, after=after, withheld=withheld)
 
+    def first_aliases(self, model_id: int, model: ModelRecord) -> None:
+        """The aliases that a new model brings."""
+        if self.origin.importing:
+            self.imported_aliases += [[model.key.native_id, *pair] for pair in sorted(model.aliases.items())]
+        else:
+            self.aliases(model_id, {}, model)
+
+    def aliases(self, model_id: int, before: Mapping[str, str], model: ModelRecord) -> list[str]:
+        """The aliases that came, went or moved. Returns the versions that they named or name."""
+        after, touched = model.aliases, list[str]()
+        for alias in sorted(before.keys() | after.keys()):
+            was, now = before.get(alias), after.get(alias)
+            if was == now:
+                continue
+            touched += [version for version in (was, now) if version is not None]
+            ref = Reference(self.origin.registry, model.name, alias=alias)
+            self.tell(
+                "model",
+                model_id,
+                _moved(was, now),
+                ref,
+                {"key": model.key.native_id},
+                fields=("aliases",),
+                before={"version": was},
+                after={"version": now},
+            )
+        return touched
+
     def changed(
-        self, kind: Kind, existing: Existing, before: Record, after: Record, ref: Reference | None
+        self,
+        kind: Kind,
+        existing: Existing,
+        before: Record,
+        encoded: Encoded[Any],
+        ref: Reference | None,
+        stage: str | None = None,
     ) -> None:
-        """Something known has another digest, or is back from its tombstone."""
+        """Something known has another digest, or is back from its tombstone: then with the stage that it has now."""
+        after: Record = encoded.record
+        known = {"key": after.key.native_id, "digest": encoded.digest.hex()}
         self.batch.change(Change(kind, existing.id, self.origin.registry_id))
         if existing.deleted:
-            self.tell(kind, existing.id, RESTORED[kind], ref, {"key": after.key.native_id})
+            held = None if stage is None else {"stage": stage}
+            self.tell(kind, existing.id, RESTORED[kind], ref, known, after=held)
             return
         found = codec.differences(before, after)
         found.pop("aliases", None)
@@ -106,7 +155,7 @@ class News:
                     "after": codec.to_json({name: pair[1] for name, pair in found.items()}),
                 }
             )
-            details = {"key": after.key.native_id, "fields": list(found)}
+            details = {**known, "fields": list(found)}
             fields = {name.partition(".")[0] for name in found}
             self.tell(kind, existing.id, CHANGED[kind], ref, details, fields=fields, withheld=withheld)
 

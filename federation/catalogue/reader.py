@@ -156,11 +156,22 @@ def read_version(
     row = _pick(connection, living, reference)
     if row is not None:
         return as_version(row)
-    if reference.alias is None and reference.stage is None:
+    if reference.version is not None or (is_bare(reference) and not _lives(connection, named)):
         gone = _pick(connection, VERSION.where(named), reference)
         if gone is not None:
             raise GoneError(reference, as_version(gone))
     raise UnknownError(reference)
+
+
+def is_bare(reference: Reference) -> bool:
+    """Whether it names a model and nothing of it."""
+    return reference.version is None and reference.alias is None and reference.stage is None
+
+
+def _lives(connection: Connection, named: ColumnElement[bool]) -> bool:
+    """Whether a model of this name lives, be it without versions."""
+    query = select(_models.id).join(tables.registry, _registries.id == _models.registry_id)
+    return connection.execute(query.where(named, _models.deleted_at.is_(None))).first() is not None
 
 
 def read_model(

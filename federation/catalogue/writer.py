@@ -7,7 +7,7 @@ chunk, after the rows are there.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -33,6 +33,11 @@ from federation.stages import decide
 COMMON = ("body", "digest", "created_at", "updated_at", "unread", "unread_since", "first_seen_at")
 DERIVED = ("stage", "stage_reason", "deployed", "details_read")
 TABLES: Mapping[Kind, Table] = {"model": tables.model, "version": tables.version, "endpoint": tables.endpoint}
+DECODERS: Mapping[Kind, Callable[[str], Any]] = {
+    "model": codec.decode_model,
+    "version": codec.decode_version,
+    "endpoint": codec.decode_endpoint,
+}
 NATIVE_STAGES = ("stage", "approval", "lifecycle")
 NO_ALIASES: frozenset[str] = frozenset()
 
@@ -55,8 +60,11 @@ class Writer:
     counts: Counter[str] = field(default_factory=Counter)
     seen: dict[Kind, list[int]] = field(default_factory=lambda: {"model": [], "version": [], "endpoint": []})
     """Surrogate ids of every record given, changed or not."""
-    orphans: list[VersionRecord] = field(default_factory=list)
+    orphans: list[Encoded[VersionRecord]] = field(default_factory=list)
     """Versions whose model is not known (yet)."""
+    doubtful: dict[Key, list[str]] = field(default_factory=dict)
+    """What a listing gave without fields that it had, and which those are: not written."""
+    _listed: bool = False
     _by: int = field(init=False)
     _touched: set[int] = field(default_factory=set)
     """Versions whose stage or aliases may follow from what changed."""
@@ -70,8 +78,11 @@ class Writer:
         """The entries and changes so far."""
         return self.news.batch
 
-    def write(self, records: Sequence[Encoded[Any]]) -> None:
-        """Take records in: models, then versions, then endpoints, then what follows from them."""
+    def write(self, records: Sequence[Encoded[Any]], *, listed: bool = False) -> None:
+        """Take records in: models, then versions, then endpoints, then what follows from them. `listed`: what they
+        lack as a whole and had before may have been left out by the listing, so those become `doubtful`.
+        """
+        self._listed = listed
         by_kind: dict[str, dict[str, Encoded[Any]]] = {"model": {}, "version": {}, "endpoint": {}}
         for encoded in keep_known(
             self.connection, self.origin.registry_id, blanked(self.connection, records)
@@ -80,8 +91,8 @@ class Writer:
         self._models(by_kind["model"])
         self._versions(by_kind["version"])
         self._endpoints(by_kind["endpoint"])
-        self._settle()
         self.news.flush_import()
+        self._settle()
 
     def delete(self, kind: Kind, ids: Iterable[int]) -> None:
         """Tombstone what is proved absent; a model takes its versions along."""
@@ -119,7 +130,7 @@ class Writer:
         self._settle()
 
     def _models(self, records: Mapping[str, Encoded[ModelRecord]]) -> None:
-        fresh, stale = self._compare("model", records)
+        fresh, stale, old = self._compare("model", records)
         ids = bulk.allocate(self.connection, tables.model, len(fresh))
         bulk.insert(
             self.connection,
@@ -145,48 +156,20 @@ class Writer:
         self.seen["model"] += ids
         for i, encoded in zip(ids, fresh, strict=True):
             self.news.created("model", i, encoded, encoded.record.name)
-        old = self._bodies(tables.model, [existing.id for existing, _ in stale])
+            self.news.first_aliases(i, encoded.record)
         self._rewrite(
             tables.model,
             ("name",),
             [(existing, encoded, (encode_part(encoded.record.name),)) for existing, encoded in stale],
         )
         for existing, encoded in stale:
-            before = codec.decode_model(old[existing.id])
-            self.news.changed(
-                "model",
-                existing,
-                before,
-                encoded.record,
-                Reference(self.origin.registry, encoded.record.name),
-            )
-            self._aliases(existing.id, before, encoded.record)
+            before, model = old[existing.id], encoded.record
+            self.news.changed("model", existing, before, encoded, Reference(self.origin.registry, model.name))
+            held = {} if existing.deleted else before.aliases
+            self._touch_named(existing.id, self.news.aliases(existing.id, held, model))
 
-    def _aliases(self, model_id: int, before: ModelRecord, after: ModelRecord) -> None:
-        moved = sorted(
-            a for a in {**before.aliases, **after.aliases} if before.aliases.get(a) != after.aliases.get(a)
-        )
-        names = {v for a in moved for v in (before.aliases.get(a), after.aliases.get(a)) if v is not None}
-        for alias in moved:
-            was, now = before.aliases.get(alias), after.aliases.get(alias)
-            action = (
-                Action.ALIAS_SET
-                if was is None
-                else Action.ALIAS_REMOVED
-                if now is None
-                else Action.ALIAS_MOVED
-            )
-            ref = Reference(self.origin.registry, after.name, alias=alias)
-            self.news.tell(
-                "model",
-                model_id,
-                action,
-                ref,
-                {},
-                fields=("aliases",),
-                before={"version": was},
-                after={"version": now},
-            )
+    def _touch_named(self, model_id: int, names: Collection[str]) -> None:
+        """Versions of a model whose aliases changed."""
         if names:
             versions = tables.version.c
             query = select(versions.id).where(
@@ -195,10 +178,12 @@ class Writer:
             self._touched.update(self.connection.execute(query).scalars())
 
     def _versions(self, records: Mapping[str, Encoded[VersionRecord]]) -> None:
-        fresh, stale = self._compare("version", records)
+        fresh, stale, old = self._compare("version", records)
         models = self._known_models({e.record.model for e in [*fresh, *(e for _, e in stale)]})
-        self.orphans += [e.record for e in fresh if e.record.model.native_id not in models]
+        given = [*fresh, *(e for _, e in stale)]
+        self.orphans += [e for e in given if e.record.model.native_id not in models]
         fresh = [e for e in fresh if e.record.model.native_id in models]
+        stale = [pair for pair in stale if pair[1].record.model.native_id in models]
         ids = bulk.allocate(self.connection, tables.version, len(fresh))
         rows, settled = [], []
         for i, encoded in zip(ids, fresh, strict=True):
@@ -225,17 +210,26 @@ class Writer:
             rows,
         )
         write_spans(self.connection, self.origin, settled, fresh=True)
-        old = self._bodies(tables.version, [existing.id for existing, _ in stale])
         self._rewrite(tables.version, (), [(existing, encoded, ()) for existing, encoded in stale])
         for existing, encoded in stale:
             record = encoded.record
             parent = models[record.model.native_id]
             ref = Reference(self.origin.registry, parent.name, record.version)
-            self.news.changed("version", existing, codec.decode_version(old[existing.id]), record, ref)
+            again = self._stage_again(existing, record, parent) if existing.deleted else None
+            self.news.changed("version", existing, old[existing.id], encoded, ref, again)
             self._touched.add(existing.id)
 
+    def _stage_again(self, existing: Existing, record: VersionRecord, parent: Parent) -> str:
+        """The stage of a version that is back from its tombstone, which is told with its return."""
+        aliases = parent.aliases.get(record.version, NO_ALIASES)
+        live = existing.id in self._live([existing.id])
+        stage, reason = decide(self.origin.rules, record, aliases, live)
+        columns = ("stage", "stage_reason", "deployed")
+        bulk.update(self.connection, tables.version, columns, [(stage, reason, live, existing.id)])
+        return stage
+
     def _endpoints(self, records: Mapping[str, Encoded[EndpointRecord]]) -> None:
-        fresh, stale = self._compare("endpoint", records)
+        fresh, stale, old = self._compare("endpoint", records)
         ids = bulk.allocate(self.connection, tables.endpoint, len(fresh))
         bulk.insert(
             self.connection,
@@ -246,7 +240,6 @@ class Writer:
                 for i, e in zip(ids, fresh, strict=True)
             ],
         )
-        old = self._bodies(tables.endpoint, [existing.id for existing, _ in stale])
         self._rewrite(
             tables.endpoint,
             ("name", "live"),
@@ -256,9 +249,7 @@ class Writer:
         for i, encoded in zip(ids, fresh, strict=True):
             self.news.created("endpoint", i, encoded, None)
         for existing, encoded in stale:
-            self.news.changed(
-                "endpoint", existing, codec.decode_endpoint(old[existing.id]), encoded.record, None
-            )
+            self.news.changed("endpoint", existing, old[existing.id], encoded, None)
         self._unserve(tables.traffic.c.endpoint_id, [existing.id for existing, _ in stale])
         served = [*zip(ids, fresh, strict=True), *((existing.id, e) for existing, e in stale)]
         natives = {t.version.native_id for _, e in served for t in e.record.traffic}
@@ -307,7 +298,7 @@ class Writer:
                     row.id,
                     Action.STAGE_CHANGED,
                     ref,
-                    {"native": native},
+                    {"key": row.native_id, "native": native},
                     fields=self.origin.read_by_rules,
                     before=before,
                     after=after,
@@ -331,9 +322,12 @@ class Writer:
         )
         return dict(rows)
 
-    def _bodies(self, target: Table, ids: Sequence[int]) -> dict[int, str]:
-        query = select(target.c.id, target.c.body).where(target.c.id.in_(ids))
-        return {row.id: row.body for row in self.connection.execute(query)} if ids else {}
+    def _before(self, kind: Kind, ids: Sequence[int]) -> dict[int, Any]:
+        """The records that the catalogue has now."""
+        target = TABLES[kind].c
+        query = select(target.id, target.body).where(target.id.in_(ids))
+        decode = DECODERS[kind]
+        return {row.id: decode(row.body) for row in self.connection.execute(query)} if ids else {}
 
     def _model_names(self, ids: Iterable[int]) -> dict[int, str]:
         models = tables.model.c
@@ -366,8 +360,8 @@ class Writer:
 
     def _compare(
         self, kind: Kind, records: Mapping[str, Encoded[Any]]
-    ) -> tuple[list[Encoded[Any]], list[tuple[Existing, Encoded[Any]]]]:
-        """What is new, and what is there with another digest or a tombstone."""
+    ) -> tuple[list[Encoded[Any]], list[tuple[Existing, Encoded[Any]]], dict[int, Any]]:
+        """What is new; what is there with another digest or a tombstone; and the records that those had so far."""
         columns = ("native_id", "id", "digest", "deleted_at", "unread_since")
         rows = bulk.find(self.connection, TABLES[kind], columns, self.origin.registry_id, list(records))
         known = {
@@ -381,10 +375,16 @@ class Writer:
             for native, existing in known.items()
             if existing.deleted or existing.digest != records[native].digest
         ]
+        old = self._before(kind, [existing.id for existing, _ in stale])
+        if self._listed:
+            for existing, encoded in stale:
+                if not existing.deleted and (lost := codec.lacking(old[existing.id], encoded.record)):
+                    self.doubtful[encoded.record.key] = lost
+            stale = [pair for pair in stale if pair[1].record.key not in self.doubtful]
         self.counts[f"{kind}s"] += len(records)
         self.counts["created"] += len(fresh)
         self.counts["changed"] += len(stale)
-        return fresh, stale
+        return fresh, stale, old
 
     def _common(self, encoded: Encoded[Any], unread_since: int | None = None) -> tuple[Any, ...]:
         record = encoded.record

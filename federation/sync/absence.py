@@ -6,7 +6,7 @@ backends are restored empty. A tombstone needs the backend's own word that the r
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,32 +16,10 @@ from adapters import Key, Kind, Listing, NotFoundError, Record
 from federation import bulk, tables
 from federation.catalogue.writer import TABLES
 from federation.database import micros, now
+from federation.sync.met import Seen
 
 ALWAYS_BELIEVED = 10
 """So few absences are never held: each is proved one by one anyway."""
-
-
-@dataclass(slots=True)
-class Seen:
-    """Which surrogate ids a scan has met, one bit each: a million fit into 125 KB."""
-
-    bits: dict[Kind, bytearray] = field(
-        default_factory=lambda: {"model": bytearray(), "version": bytearray(), "endpoint": bytearray()}
-    )
-
-    def add(self, kind: Kind, ids: Iterable[int]) -> None:
-        """Mark ids as met."""
-        bits = self.bits[kind]
-        for i in ids:
-            byte = i >> 3
-            if byte >= len(bits):
-                bits.extend(bytes(byte + 1 - len(bits) + 4096))
-            bits[byte] |= 1 << (i & 7)
-
-    def __contains__(self, item: tuple[Kind, int]) -> bool:
-        kind, i = item
-        bits = self.bits[kind]
-        return i >> 3 < len(bits) and bool(bits[i >> 3] & (1 << (i & 7)))
 
 
 @dataclass(frozen=True, slots=True)

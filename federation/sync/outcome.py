@@ -1,6 +1,7 @@
 """How a run of the synchronisation ends: with what it found, or with what stopped it."""
 
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -11,6 +12,7 @@ from federation.database import now, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.sync import absence, lease
+from federation.sync.met import forget
 
 if TYPE_CHECKING:
     from federation.sync.run import Run, SyncContext
@@ -31,19 +33,15 @@ def finish(this: "Run", watermark: str | None) -> str:
         state = "partial" if errors else "ok"
         counts = absence.known_counts(connection, registry.id)
         values: dict[str, Any] = {
-            "last_success_at": this.begun,
             "last_error": errors[0] if errors else None,
             "failures": 0,
             "partial": bool(errors),
             "unread": sum(unread.values()),
             **{f"{kind}s": count for kind, count in counts.items()},
         }
-        # A scan that left something out begins there again next time.
-        if not (this.errors or this.left_out) or this.full:
-            values["watermark"] = watermark
-        if this.full:
-            values["last_full_at"] = this.begun
-            values["full_seconds"] = (ended - this.begun).total_seconds()
+        if not this.is_open:
+            values |= _moved(this, watermark, ended)
+        forget(connection, this.sync_id)
         connection.execute(
             update(tables.registry).where(tables.registry.c.id == registry.id).values(**values)
         )
@@ -62,6 +60,19 @@ def finish(this: "Run", watermark: str | None) -> str:
         _tell(connection, registry, state, this.counts)
         lease.release(connection, registry.id, this.epoch)
     return state
+
+
+def _moved(this: "Run", watermark: str | None, ended: datetime) -> dict[str, Any]:
+    """What a run moves that has found out all that it should."""
+    values: dict[str, Any] = {"last_success_at": this.begun}
+    # A scan that left something out begins there again next time.
+    if not (this.errors or this.left_out) or this.full:
+        values["watermark"] = watermark
+    if this.full:
+        values["last_full_at"] = this.begun
+        if not this.is_resumed:
+            values["full_seconds"] = (ended - this.begun).total_seconds()
+    return values
 
 
 def fail(
@@ -90,6 +101,7 @@ def fail(
                     state="failed", errors=[line], counts=dict(counts or {}), page=None, finished_at=now()
                 )
             )
+            forget(connection, sync_id)
             _tell(connection, registry, "failed", Counter())
             lease.release(connection, registry.id, epoch)
     except lease.FencedError:

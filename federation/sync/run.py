@@ -19,29 +19,26 @@ from adapters import (
     Adapter,
     AdapterError,
     BackendInfo,
-    BadRecordError,
-    Deleted,
     Discovered,
-    Key,
+    InvalidError,
     Listing,
     Page,
-    Record,
     TransientError,
-    VersionRecord,
 )
 from federation import tables
 from federation.catalogue import codec, unread
-from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import TABLES, Writer
 from federation.changes import newest
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
-from federation.operations.reader import current
 from federation.registries import RegistryError, open_adapter, rules_of
-from federation.sync import absence, lease, quarantine
+from federation.sync import absence, lease
 from federation.sync.calls import Abandoned, call
+from federation.sync.intake import set_aside, sort_out, take
+from federation.sync.met import Met, forget
 from federation.sync.outcome import ERRORS_KEPT, fail, finish
+from federation.sync.requests import request
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -96,14 +93,22 @@ class Run:
     page: str | None
     begun: datetime
     adapter: Adapter
-    seen: absence.Seen = field(default_factory=absence.Seen)
-    listed: list[Listing] = field(default_factory=list)
-    orphans: list[Any] = field(default_factory=list)
+    is_resumed: bool = False
+    met: Met = field(default_factory=Met)
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     left_out: bool = False
     """Something could not be read that the next incremental run may read."""
     position: int = 0
+    asked: int = 0
+    """Records asked for because their listing was doubted."""
+    is_open: bool = False
+    """Something could not be found out, so the run proves less than it should: it counts for nothing."""
+
+    def leave_open(self, reason: str) -> None:
+        """End as partial, without moving the watermark or the times of the last runs."""
+        self.is_open = True
+        self.errors.insert(0, f"{self.registry.name}: {reason}")
 
     def call(self, what: str, function: Callable[[], T]) -> T:
         """Call the adapter with a deadline, again where that may help. Errors: `AdapterError`."""
@@ -139,11 +144,31 @@ class Run:
         with writing(self.context.engine) as connection:
             lease.hold(connection, self.registry.id, self.epoch, now())
 
+    def begin_again(self, reason: str) -> None:
+        """Leave the run open and let a full one follow at once."""
+        self.leave_open(f"{reason}: a full run follows")
+        with writing(self.context.engine) as connection:
+            lease.hold(connection, self.registry.id, self.epoch, now())
+            request(connection, self.registry.id, full=True)
+
+    def forget(self) -> None:
+        """The adapter has begun the scan again: what earlier pages met proves nothing."""
+        self.met = Met()
+        with writing(self.context.engine) as connection:
+            lease.hold(connection, self.registry.id, self.epoch, now())
+            forget(connection, self.sync_id)
+
+    def go_on(self, page: Page) -> None:
+        """All of a page is written in the transaction at hand: what it ended counts, and the next one follows."""
+        self.met.end(each for each in page.listed if each.of is None or codec.is_native_id(each.of.native_id))
+        self.page = page.next
+
     @contextmanager
     def chunk(self, *, missed_since: datetime | None = None) -> Iterator[Writer]:
-        """One fenced transaction: what is written goes in whole, with its journal entries and changes. What nobody
-        could see since `missed_since`, or was held, may have happened before that.
+        """One fenced transaction: what is written goes in whole, with its journal entries and changes, and where the
+        run goes on. What nobody could see since `missed_since`, or was held, may have happened before that.
         """
+        page = self.page
         with writing(self.context.engine) as connection:
             lease.hold(connection, self.registry.id, self.epoch, now())
             origin = self.origin()
@@ -152,7 +177,10 @@ class Run:
                 origin = replace(origin, after=after, full=full)
             writer = Writer(connection, origin)
             yield writer
+            self.met.add(writer.seen)
             self.counts.update(writer.counts)
+            if self.page not in (page, None):
+                self.met.save(connection, self.sync_id)
             connection.execute(
                 update(tables.sync)
                 .where(tables.sync.c.id == self.sync_id)
@@ -206,13 +234,14 @@ def run(context: SyncContext, sync_id: int) -> str | None:
     except RegistryError as error:
         return fail(context, registry, sync_id, epoch, str(error))
     this = Run(context, registry, sync_id, epoch, full, since, row.page, started, adapter)
+    this.is_resumed = row.page is not None
+    this.errors += row.errors
     this.counts.update({"calls": 0, "throttled": 0})  # present from here on: another thread counts them up
     this.counts.update(row.counts)
     try:
         this.call("observe", lambda: adapter.observe(this.note))
         _identify(this)
-        watermark = _scan(this, resumed=row.page is not None)
-        return finish(this, watermark)
+        return finish(this, _scan(this))
     except lease.FencedError:
         return None
     except StoppedError:
@@ -278,127 +307,67 @@ def _identify(this: Run) -> None:
             )
 
 
-def _scan(this: Run, *, resumed: bool) -> str | None:
+def _scan(this: Run) -> str | None:
     """Read every page into the catalogue, then settle what was absent. Returns the new watermark."""
+    if this.is_resumed and not _recollect(this):
+        return None
     tokens: set[str] = set()
     while True:
         token = this.page
         with reading(this.context.engine) as connection:
             known = newest(connection)
-
-        def fetch(token: str | None = token) -> Page:
-            return this.adapter.scan(since=this.since, page=token, limit=CHUNK)
-
-        page = this.call("scan", fetch)
-        if not isinstance(page, Page):
-            raise AdapterError(
-                f"{this.registry.name}: scan returned {type(page).__name__}, not a Page: report this to its author"
-            )
+        try:
+            page = _fetch(this, token)
+        except InvalidError as error:
+            if not this.is_resumed or tokens:
+                raise
+            this.begin_again(f"the run was cut off, and its place in the listing is lost ({error})")
+            return None
         if page.next is not None and (page.next in tokens or len(tokens) > PAGES):
             raise AdapterError(
                 f"{this.registry.name}: the listing goes round in circles (a page token came twice)"
             )
         tokens.add(page.next or "")
-        _take(this, page, known)
-        this.listed += [
-            each for each in page.listed if each.of is None or codec.is_native_id(each.of.native_id)
-        ]
+        take(this, page, known)
         if page.next is None:
             break
         if this.context.stopping():
-            raise TransientError(
-                f"{this.registry.name}: the worker is stopping, the run goes on at the next start"
-            )
+            raise StoppedError
     if this.since is None:
-        this.listed = [Listing("model"), Listing("version"), Listing("endpoint")]
-    # After a crash it is not known any more what the first part of the scan has met, so it proves no absence.
-    if not resumed:
-        _settle_absent(this)
+        this.met.listed = [Listing("model"), Listing("version"), Listing("endpoint")]
+    _settle_absent(this)
     return page.watermark
 
 
-def _take(this: Run, page: Page, known: int) -> None:
-    """Write a page that was fetched when `known` was the newest change position."""
-    encoded, bad, gone = _sort_out(page)
+def _recollect(this: Run) -> bool:
+    """Take over what the run had met before it was cut off; whether that is known."""
     with reading(this.context.engine) as connection:
-        aside = quarantine.waiting(connection, this.registry.id)
-        in_part = unread.waiting(connection, this.registry.id)
-    waiting = {**in_part, **aside}
-    back = [
-        one
-        for one in encoded
-        if not (waiting.keys() if one.record.unread is None else aside.keys()).isdisjoint(
-            _natives(one.record)
+        met = Met.load(connection, this.sync_id)
+        this.left_out = bool(this.errors or unread.waiting(connection, this.registry.id))
+    if met is None:
+        this.begin_again("the run was cut off, and what it had met is not known")
+        return False
+    this.met = met
+    return True
+
+
+def _fetch(this: Run, token: str | None) -> Page:
+    def fetch() -> Page:
+        return this.adapter.scan(since=this.since, page=token, limit=CHUNK)
+
+    page = this.call("scan", fetch)
+    if not isinstance(page, Page):
+        raise AdapterError(
+            f"{this.registry.name}: scan returned {type(page).__name__}, not a Page: report this to its author"
         )
-    ]
-    if back:
-        chosen = {one.record.key for one in back}
-        rest = [one for one in encoded if one.record.key not in chosen]
-        with this.chunk() as writer:
-            _write(this, writer, rest, bad, known)
-        encoded, bad = back, []
-    this.page = page.next
-    with this.chunk(missed_since=min(waiting.values()) if back else None) as writer:
-        _write(this, writer, encoded, bad, known)
-        for kind, target in TABLES.items():
-            natives = [key.native_id for key in gone if key.kind == kind]
-            if natives:
-                query = select(target.c.id).where(
-                    target.c.registry_id == this.registry.id, target.c.native_id.in_(natives)
-                )
-                writer.delete(kind, writer.connection.execute(query).scalars())
-
-
-def _natives(record: Record) -> list[str]:
-    """The record and, of a version, its model: while that is in quarantine the version is, too."""
-    model = [record.model.native_id] if isinstance(record, VersionRecord) else []
-    return [record.key.native_id, *model]
-
-
-def _write(
-    this: Run, writer: Writer, encoded: list[Encoded[Any]], bad: list[BadRecordError], known: int
-) -> None:
-    writer.write(current(writer, encoded, known))
-    orphaned = [
-        BadRecordError(
-            f"version {record.version!a} belongs to a model that was not listed",
-            native=record.key.native_id,
-        )
-        for record in writer.orphans
-    ]
-    _set_aside(this, writer, [*bad, *orphaned], [one.record.key.native_id for one in encoded])
-    this.left_out |= any(one.record.unread for one in encoded)
-    for kind, ids in writer.seen.items():
-        this.seen.add(kind, ids)
-
-
-def _sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], list[Key]]:
-    encoded: list[Encoded[Any]] = []
-    bad = list(page.bad)
-    gone: list[Key] = []
-    for record in page.records:
-        if isinstance(record, Deleted):
-            if codec.is_native_id(record.key.native_id):
-                gone.append(record.key)
-            continue
-        try:
-            encoded.append(codec.encode(record))
-        except BadRecordError as error:
-            bad.append(error)
-    return encoded, bad, gone
-
-
-def _set_aside(this: Run, writer: Writer, bad: list[BadRecordError], good: list[str]) -> None:
-    this.errors += [str(error) for error in bad]
-    this.left_out |= bool(bad)
-    this.counts["quarantined"] += quarantine.keep(writer, bad, good)
+    return page
 
 
 def _settle_absent(this: Run) -> None:
     """Tombstone what is proved gone; hold it when it is suspiciously much."""
     registry = this.registry
     with reading(this.context.engine) as connection:
-        missing = absence.candidates(connection, registry.id, this.listed, this.seen)
+        missing = absence.candidates(connection, registry.id, this.met.listed, this.met.seen)
         waiting = absence.waiting(connection, registry.id)
         known = absence.known_counts(connection, registry.id) if missing else {}
     if not missing and not registry.held:
@@ -414,9 +383,9 @@ def _settle_absent(this: Run) -> None:
         with this.chunk(missed_since=since) as writer:
             _bury(writer, overdue)
     with this.chunk() as writer:
-        encoded, bad, _ = _sort_out(Page(tuple(there)))
+        encoded, bad, _ = sort_out(Page(tuple(there)))
         writer.write(encoded)
-        _set_aside(this, writer, bad, [])
+        set_aside(this, writer, bad, [])
         _bury(writer, gone)
         if held or registry.held:
             _hold(this, writer, held)

@@ -17,6 +17,7 @@ from federation.journal.merkle import frontier_at, leaf_hash, load_frontier
 from federation.registries import RegistrySpec
 from federation.sync import schedule
 from federation.sync.run import SyncContext, run
+from tests.federation.sync.replay import Replayed, replay
 
 _names = itertools.count()
 
@@ -116,7 +117,17 @@ class World:
             stored = frontier_at(head.size, lambda tiles: read_tiles(connection, tiles))
         if stored != load_frontier(head.size, head.frontier):
             found.append("the tiles and the head's frontier are of different trees")
-        return found + self._wrong_spans()
+        return found + self._wrong_spans() + self._wrong_journal()
+
+    def _wrong_journal(self) -> list[str]:
+        """The journal alone says what the catalogue has."""
+        told = replay(self.entries())
+        there = Replayed(
+            {r.native_id: codec.aliases_of(r.body) for r in self.rows(tables.model) if r.deleted_at is None},
+            {r.native_id: r.stage for r in self.rows(tables.version) if r.deleted_at is None},
+            {r.native_id for r in self.rows(tables.endpoint) if r.deleted_at is None},
+        )
+        return [] if told == there else [f"the journal tells {told}, the catalogue has {there}"]
 
     def _wrong_spans(self) -> list[str]:
         """Open spans are exactly what living versions hold now."""

@@ -103,6 +103,17 @@ def test_a_version_is_registered_staged_tagged_named_and_deleted(gateway: Served
     assert gateway.client.get("/models/r/whole").status_code == 410
 
 
+def test_a_model_that_lives_without_versions_was_not_deleted(gateway: Served) -> None:
+    made(gateway, "emptied")
+    ended(gateway, gateway.client.delete("/models/r/emptied"))
+    assert gateway.client.get("/versions/r/emptied").status_code == 410
+    version = made(gateway, "emptied")
+    ended(gateway, gateway.client.delete(f"/versions/{version}"))
+    assert gateway.client.get("/models/r/emptied").status_code == 200
+    assert gateway.client.get("/versions/r/emptied").status_code == 404
+    assert gateway.client.get(f"/versions/{version}").status_code == 410
+
+
 def test_the_journal_has_intent_and_outcome_and_what_changed(gateway: Served) -> None:
     ref = made(gateway, "told")
     ended(gateway, gateway.client.put(f"/versions/{ref}/stage", json={"stage": "staging"}))
