@@ -85,17 +85,20 @@ class AdapterConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
-    """What `probe` found. `identity` stays the same for as long as it is the same backend (not its address).
+    """What `probe` found. `identity` stays the same for as long as it is the same backend: over its address, its
+    release and whatever a credential may read. None: this credential cannot tell today, and what was known holds.
 
+    `former_identities` are names that earlier releases of the adapter gave to the same backend.
     `missing` names in plain words what this credential or this version of the backend does not allow today,
     and what that costs;
     `unavailable` are the capabilities that follow from it.
     """
 
     version: str
-    identity: str
+    identity: str | None
     missing: tuple[str, ...] = ()
     unavailable: frozenset[Capability] = frozenset()
+    former_identities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class MemoryBackend:
     call (to fail or wait).
     """
 
-    identity: str = "memory"
+    identity: str | None = "memory"
+    former_identities: tuple[str, ...] = ()
     version: str = "1"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     before: Callable[[str], None] = lambda call: None
@@ -150,7 +151,8 @@ class MemoryAdapter(Adapter):
 
     def probe(self) -> BackendInfo:
         self.backend.before("probe")
-        return BackendInfo(version=self.backend.version, identity=self.backend.identity)
+        known = self.backend
+        return BackendInfo(known.version, known.identity, former_identities=known.former_identities)
 
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
         self.backend.before("scan")

@@ -66,6 +66,9 @@ class RegistryRow(SQLModel, table=True):
     generation: int
     detached_at: datetime | None = _time()
     identity: str | None
+    """Which backend it is, by `probe`; None until one has said so."""
+    offered_identity: str | None = Field(default=None, sa_type=Text)
+    """Which one answers instead: nothing is read from it until somebody confirms that it is the same."""
     backend_version: str | None
     missing: list[str] = Field(sa_type=JSON)
     """What `probe` said is not allowed."""

@@ -76,7 +76,9 @@ class MlflowAdapter(Adapter):
         newest = self._api.versions(where=None, token=None, size=1).rows
         identity, unknown = self._identity()
         missing = [*unknown, *self._unreadable(newest[0] if newest else {})]
-        return BackendInfo(version=version, identity=identity, missing=tuple(missing))
+        # Until 169aa24 a server whose experiment 0 could not be read was known by its workspace alone.
+        former = (f"mlflow:{digest(self._api.config.workspace)}",)
+        return BackendInfo(version, identity, tuple(missing), former_identities=former)
 
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
         return self._scan.page(since, page, limit)
@@ -189,16 +191,19 @@ class MlflowAdapter(Adapter):
             ) from None
         return parse_mlmodel(file)
 
-    def _identity(self) -> tuple[str, tuple[str, ...]]:
-        """MLflow has no id of its own; the creation of its first experiment stays with its database."""
+    def _identity(self) -> tuple[str | None, tuple[str, ...]]:
+        """MLflow has no id of its own; the creation of its first experiment stays with its database for as long as
+        that experiment does. Whoever cannot read it does not know which server answers.
+        """
         workspace = self._api.config.workspace
         try:
             created = integer(self._api.experiment(DEFAULT_EXPERIMENT).get("creation_time"))
         except RejectedError:
             created = None
         if created is None:
-            missing = "experiment 0 cannot be read: another server at the same address would go unnoticed"
-            return f"mlflow:{digest(workspace)}", (missing,)
+            return None, (
+                "experiment 0 cannot be read: another server at the same address would go unnoticed",
+            )
         return f"mlflow:{digest(created, workspace)}", ()
 
     def _unreadable(self, version: Raw) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, ClassVar, TypeVar
 
@@ -35,7 +36,14 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
+from adapters.errors import (
+    AuthError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    TransientError,
+    UnsupportedError,
+)
 from adapters.records import (
     NO_LINEAGE,
     EndpointRecord,
@@ -108,9 +116,22 @@ class SageMakerAdapter(Adapter):
         self._scanner = Scanner(self._client, config)
 
     def probe(self) -> BackendInfo:
-        account = self._client.identity()["Account"]
-        identity = f"sagemaker:{account}:{self._config.region}"
-        return BackendInfo(API_VERSION, identity, missing(self._client, with_lineage=self._config.lineage))
+        account = self._account()
+        identity = account and f"sagemaker:{account}:{self._config.region}"
+        lacking = missing(self._client, with_lineage=self._config.lineage)
+        if identity is None:
+            told = "the account cannot be told, since STS does not answer: another one would go unnoticed"
+            lacking = (*lacking, told)
+        return BackendInfo(API_VERSION, identity, lacking)
+
+    def _account(self) -> str | None:
+        """The account by STS, which needs no permission but a way to it, else by the name of what is in it."""
+        with suppress(AuthError, TransientError):
+            return str(self._client.identity()["Account"])
+        with suppress(AuthError, TransientError):
+            groups = self._client.call("ListModelPackageGroups", MaxResults=1)["ModelPackageGroupSummaryList"]
+            return str(groups[0]["ModelPackageGroupArn"].split(":")[4]) if groups else None
+        return None
 
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
         return self._scanner.page(since, page, limit)

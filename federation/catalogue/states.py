@@ -39,6 +39,7 @@ class RegistryState:
     throttled: int
     missing: Sequence[str]
     backend_version: str | None
+    offered_identity: str | None
     former_names: Sequence[str]
 
 
@@ -97,6 +98,7 @@ def read_registries(
             throttled=last.get(row.id, {}).get("throttled", 0),
             missing=row.missing,
             backend_version=row.backend_version,
+            offered_identity=row.offered_identity,
             former_names=row.former_names,
         )
         for row in connection.execute(query)

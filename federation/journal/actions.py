@@ -59,6 +59,10 @@ class Action(StrEnum):
         "registry.replaced",
         "The backend is another one than before, so its sync was stopped.",
     )
+    REGISTRY_IDENTITY_CONFIRMED = (
+        "registry.identity_confirmed",
+        "Somebody said that the backend that answers now is the same as before; its history goes on.",
+    )
     SYNC_REQUESTED = "sync.requested", "Somebody asked for a sync."
     SYNC_FINISHED = "sync.finished", "A sync that found changes ended; `details` has the counts."
     CATALOGUE_IMPORTED = (

@@ -48,6 +48,7 @@ from federation.operations.wanted import (
     send,
 )
 from federation.registries import RegistryError, open_adapter
+from federation.sync import backend
 from federation.sync.calls import Abandoned, call, call_each
 
 log = structlog.get_logger(__name__)
@@ -376,10 +377,8 @@ class Turn:
             info = call(
                 f"{self.registry.name}: probe", adapter.probe, deadline=60.0, abandoned=self.context.abandoned
             )
-            if info.identity != self.registry.identity:
-                raise RejectedError(
-                    f"{self.registry.name}: the backend is another one than before: nothing was sent"
-                )
+            if backend.is_another(self.registry, info):
+                raise RejectedError(f"{backend.refusal(self.registry.name)}; nothing was sent")
         self.context.opened[self.registry.id] = (self.registry.generation, adapter)
         return adapter
 

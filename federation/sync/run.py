@@ -33,7 +33,7 @@ from federation.changes import newest
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.registries import RegistryError, open_adapter, rules_of
-from federation.sync import absence, lease
+from federation.sync import absence, backend, lease
 from federation.sync.calls import Abandoned, call
 from federation.sync.intake import set_aside, sort_out, take
 from federation.sync.met import Met, forget
@@ -287,14 +287,15 @@ def _identify(this: Run) -> None:
     if registry.id in this.context.probed and not this.full and not registry.failures:
         return
     info: BackendInfo = this.call("probe", this.adapter.probe)
-    if registry.identity is not None and registry.identity != info.identity:
-        raise ReplacedError(
-            f"{registry.name}: the backend is another one than before: if that is meant, "
-            "configure it under a new name (with a new registry), else correct its address"
-        )
+    if info.identity is not None and backend.is_another(registry, info):
+        with writing(this.context.engine) as connection:
+            lease.hold(connection, registry.id, this.epoch, now())
+            backend.offer(connection, registry, info.identity)
+        raise ReplacedError(backend.refusal(registry.name))
     this.context.probed[registry.id] = now()
     found = {
-        "identity": info.identity,
+        "identity": registry.identity if info.identity is None else info.identity,
+        "offered_identity": None,
         "backend_version": info.version,
         "missing": list(info.missing),
         "unavailable": sorted(capability.value for capability in info.unavailable),

@@ -43,6 +43,8 @@ class RegistryOut(msgspec.Struct):
     missing: Sequence[str]
     """What the credential or the backend's version does not allow."""
     backend_version: str | None
+    offered_identity: str | None
+    """Which backend answers instead of the known one, until somebody confirms that it is the same."""
     former_names: Sequence[str]
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy import Connection, select
@@ -16,7 +16,7 @@ from federation.catalogue.states import read_registries
 from federation.database import now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
-from federation.sync import absence, schedule
+from federation.sync import absence, backend, schedule
 from gateway.api.out import RegistryOut, SyncOut, registry_out
 from gateway.api.requests import Ident, needs
 from gateway.problems import ProblemError
@@ -50,6 +50,12 @@ class ConfirmedOut(msgspec.Struct):
 
     confirmed: int
     sync: int
+
+
+class IdentityIn(msgspec.Struct, forbid_unknown_fields=True):
+    """The `offered_identity` that was looked at."""
+
+    identity: str
 
 
 class QuarantinedOut(msgspec.Struct):
@@ -143,6 +149,26 @@ def confirm_deletes(
     return ConfirmedOut(count, sync_id)
 
 
+@put("/registries/{name:str}/identity", opt=SYNC, status_code=202, sync_to_thread=True)
+def confirm_identity(
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    data: JSONBody[IdentityIn],
+) -> QueuedOut:
+    """Believe that the backend that answers now is the same as before: its history goes on."""
+    with writing(waypost.engine) as connection:
+        state = read_registries(connection, principal.view, now(), name=name)[0]
+        principal.require(Permission.SYNC, state.id, f"registry {state.name}")
+        try:
+            backend.confirm(connection, state.id, data.identity, principal.id)
+        except backend.NothingOfferedError as error:
+            raise ProblemError(409, "conflict", str(error)) from None
+        sync_id = schedule.request(connection, state.id, full=True)
+    waypost.wake.tell("worker", everywhere=True)
+    return QueuedOut(sync_id, "queued")
+
+
 @post("/registries/{name:str}/forget", opt=needs(Permission.GRANT), status_code=204, sync_to_thread=True)
 def forget_registry(
     name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
@@ -234,6 +260,7 @@ HANDLERS = [
     show_registry,
     sync_registry,
     confirm_deletes,
+    confirm_identity,
     forget_registry,
     show_sync,
     list_syncs,

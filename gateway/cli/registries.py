@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import connect
+from gateway.cli.client import Gateway, connect
 from gateway.cli.failure import OK, CommandError, explain
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import ago, confirmed, counted, emit_fields, emit_json, emit_line, emit_table, say
@@ -102,15 +102,42 @@ def apply(context: typer.Context) -> None:
 
 
 @app.command()
-def confirm(context: typer.Context, name: Name) -> None:
-    """Believe that what is missing was deleted: the next run proves each delete and takes it over."""
+def confirm(
+    context: typer.Context,
+    name: Name,
+    identity: Annotated[
+        bool,
+        typer.Option("--identity", help="it is the same backend, moved or restored; its history goes on"),
+    ] = False,
+) -> None:
+    """Believe that what is missing was deleted: the next run proves each delete and takes it over. With --identity,
+    that a backend which says it is another one is the same as before.
+    """
     invocation: Invocation = context.obj
     with connect(invocation) as gateway:
+        if identity:
+            confirm_identity(gateway, name, json=invocation.json)
+            return
         found = gateway.ask("POST", f"/registries/{quote(name, safe='')}/confirm")
     if invocation.json:
         emit_json(found)
     else:
         emit_line(f"{counted(found['confirmed'], 'delete')} confirmed")
+
+
+def confirm_identity(gateway: Gateway, name: str, *, json: bool) -> None:
+    """Confirm the identity that the registry's backend shows now."""
+    path = f"/registries/{quote(name, safe='')}"
+    offered = gateway.get(path)["offered_identity"]
+    if offered is None:
+        raise CommandError(
+            f"{name}: no other backend than the known one has answered: there is nothing to confirm"
+        )
+    found = gateway.ask("PUT", f"{path}/identity", body={"identity": offered})
+    if json:
+        emit_json(found)
+    else:
+        emit_line(f"{name} is {offered} from now on; a full sync is queued")
 
 
 @app.command()

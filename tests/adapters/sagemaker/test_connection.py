@@ -34,6 +34,17 @@ def test_the_probe_names_account_and_region(connect: Connect) -> None:
     assert found.missing == ()
 
 
+def test_without_sts_the_account_is_told_by_what_is_in_it(
+    boto: Any, emulator: Emulator, connect: Connect
+) -> None:
+    emulator.faults.deny.add("GetCallerIdentity")
+    nobody = connect().probe()
+    assert (nobody.identity, "the account cannot be told" in nobody.missing[-1]) == (None, True)
+    package(boto, "ranker")
+    found = connect().probe()
+    assert (found.identity, found.missing) == ("sagemaker:123456789012:eu-west-1", ())
+
+
 def test_a_role_is_assumed_and_acts(boto: Any, emulator: Emulator, connect: Connect) -> None:
     package(boto, "ranker")
     adapter = connect(role_arn=ROLE, external_id="told-to-nobody")
