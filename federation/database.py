@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     URL,
@@ -32,6 +33,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuc
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+if TYPE_CHECKING:
+    from federation.postgresql import Watch
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 PATIENCE = 10.0
@@ -39,20 +43,38 @@ PATIENCE = 10.0
 LOCK_LOOK_EVERY = 0.002
 TRUSTED_FOR = 0.5
 """Seconds for which a connection to PostgreSQL that was used is used again without asking whether it still holds."""
+ANSWERED_WITHIN, WORKED_WITHIN, LONG = 4.0, 60.0, 900.0
+"""Seconds one statement may take on PostgreSQL: in a process that answers requests, elsewhere, and where it goes over
+everything there is."""
 DRIVERS = frozenset({"sqlite3", "pysqlite3", "psycopg"})
 WAL_BUG = ((3, 7, 0), (3, 51, 2))
 """SQLite releases, first and last, whose WAL reset can corrupt a database."""
 
 
 UNWRITABLE = ("readonly database", "unable to open database file")
+FULL = ("disk is full", "disk I/O", "No space left", "could not extend file")
+UNANSWERED = "the database does not answer: see that it runs and has space"
+_WATCHES: "WeakKeyDictionary[Engine, Watch]" = WeakKeyDictionary()
+"""Of each engine on PostgreSQL, whether its server answers."""
 
 
 class DatabaseError(Exception):
-    """The database cannot be used. One line with cause and remedy; no password."""
+    """The database cannot be used. One line with cause and remedy, which strangers may read.
+
+    `detail` is what the driver said, for operators: it may name hosts, files and people. No password.
+    """
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.detail = detail
 
 
 class DatabaseBusyError(DatabaseError):
     """The database did not answer in time or cannot be written now; the same call may succeed later."""
+
+
+class DiskError(DatabaseBusyError):
+    """What is written does not reach the disk: it is full or broken."""
 
 
 class UTCTime(TypeDecorator[datetime]):
@@ -97,8 +119,11 @@ def sqlite_module() -> ModuleType:
         return sqlite3
 
 
-def open_engine(url: str, *, pool_size: int = 8) -> Engine:
-    """An engine for a database URL. Errors: `DatabaseError` for a URL that cannot be used."""
+def open_engine(url: str, *, pool_size: int = 8, bound: float = WORKED_WITHIN) -> Engine:
+    """An engine for a database URL. `bound`: seconds for which an answer of PostgreSQL is waited for.
+
+    Errors: `DatabaseError` for a URL that cannot be used.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -110,36 +135,66 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
         if backend == "sqlite":
             return _sqlite_engine(url, parsed.database, pool_size)
         if backend == "postgresql":
-            return _postgresql_engine(parsed, pool_size)
+            return _postgresql_engine(parsed, pool_size, bound)
     except (ImportError, NoSuchModuleError):
         raise DatabaseError(f"{backend} needs its driver: pip install 'waypost[postgres]'") from None
     raise DatabaseError(f"database.url names {backend}: Waypost keeps its data in sqlite or postgresql")
 
 
-def _postgresql_engine(url: URL, pool_size: int) -> Engine:
+def _postgresql_engine(url: URL, pool_size: int, bound: float) -> Engine:
+    from federation import postgresql  # deferred: only where the driver is installed
+
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=2,
-        connect_args={"connect_timeout": 2, "options": "-c lock_timeout=10s"},
+        connect_args={
+            "connect_timeout": postgresql.CONNECT_WITHIN,
+            "options": "-c lock_timeout=10s",
+            **postgresql.KEEPALIVE,
+        },
     )
+    given: tuple[Any, Any] = engine.dialect.create_connect_args(engine.url)
+    known = {**given[1], "connect_timeout": postgresql.CONNECT_WITHIN}
+    watch = postgresql.Watch(
+        lambda: postgresql.connect(None, postgresql.ASKED_WITHIN, *given[0], autocommit=True, **known)
+    )
+    _WATCHES[engine] = watch
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> Any:
+        return postgresql.connect(watch, bound, *args, **kwargs)
 
     @event.listens_for(engine, "checkin")
-    def _note(_connection: Any, record: ConnectionPoolEntry) -> None:
+    def _note(connection: Any, record: ConnectionPoolEntry) -> None:
         record.info["used"] = time.monotonic()
+        if connection is not None:
+            connection.bound = bound
 
     @event.listens_for(engine, "checkout")
     def _ask(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
         # Asking at every use, as SQLAlchemy's own way is, costs a busy process a fifth of its work.
         if time.monotonic() - record.info.get("used", math.inf) < TRUSTED_FOR:
             return
+        connection.bound = postgresql.ASKED_WITHIN
         try:
             engine.dialect.do_ping(connection)
+        except postgresql.SilentError:
+            watch.suspect()
+            raise InvalidatePoolError from None
         except Exception:
             raise InvalidatePoolError from None
+        connection.bound = bound
 
     return engine
+
+
+def require_answers(engine: Engine) -> None:
+    """Wait for no database that is known to be silent. Errors: `DatabaseBusyError`."""
+    watch = _WATCHES.get(engine)
+    if watch is not None and watch.silent:
+        raise DatabaseBusyError(UNANSWERED, "it has fallen silent")
 
 
 def is_embedded(engine: Engine) -> bool:
@@ -217,16 +272,19 @@ def _begin_writing(connection: Connection, until: float) -> None:
 
 
 @contextmanager
-def writing(engine: Engine, *, patience: float = PATIENCE) -> Iterator[Connection]:
+def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -> Iterator[Connection]:
     """A transaction that writes: all of it or nothing. `patience` is how many seconds it waits for other writers.
 
-    Errors: `DatabaseBusyError`, `DatabaseError`.
+    `bound`: as in `reading`. Errors: `DatabaseBusyError`, `DatabaseError`.
     """
     options = {"writes": True, "patience": patience}
+    require_answers(engine)
     try:
         with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
-            if patience != PATIENCE and connection.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
+            if connection.dialect.name == "postgresql":
+                _wait_for(connection, bound)
+                if patience != PATIENCE:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
             yield connection
     except UnwritableError:
         # SQLite opens what it may not write for reading, and such a connection never writes again.
@@ -235,15 +293,27 @@ def writing(engine: Engine, *, patience: float = PATIENCE) -> Iterator[Connectio
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that reads one consistent state. Errors: `DatabaseBusyError`, `DatabaseError`."""
+def reading(engine: Engine, *, bound: float = 0.0) -> Iterator[Connection]:
+    """A transaction that reads one consistent state. `bound` is how many seconds it waits for one answer of
+    PostgreSQL, as `LONG` where that goes over everything; 0: what is usual in this process.
+
+    Errors: `DatabaseBusyError`, `DatabaseError`.
+    """
+    require_answers(engine)
     with translated(), engine.connect() as connection:
         if connection.dialect.name == "postgresql":
+            _wait_for(connection, bound)
             connection = connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
         with connection.begin():
             yield connection
+
+
+def _wait_for(connection: Connection, bound: float) -> None:
+    if bound:
+        driver: Any = connection.connection.driver_connection
+        driver.bound = bound
 
 
 @contextmanager
@@ -252,6 +322,7 @@ def glancing(engine: Engine) -> Iterator[Any]:
 
     Nothing converts what goes in and comes out. Errors: `DatabaseBusyError`, `DatabaseError`.
     """
+    require_answers(engine)
     with translated():
         connection = engine.raw_connection()
         try:
@@ -266,26 +337,28 @@ def translated() -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError:
-        raise DatabaseBusyError("the database does not answer: see that it runs and has space") from None
+        raise DatabaseBusyError(UNANSWERED, "every connection to it is in use") from None
     except Exception as error:
         # Some statements go to the driver itself, so its errors also come without SQLAlchemy's around them.
         origin = error.orig if isinstance(error, DBAPIError) else error
-        if type(origin).__module__.partition(".")[0] not in DRIVERS:
+        if not any(kind.__module__.partition(".")[0] in DRIVERS for kind in type(origin).__mro__):
             raise
         text = " ".join(str(origin).split())
         if any(mark in text for mark in UNWRITABLE):
             raise UnwritableError(
-                f"the database cannot be opened for writing ({text[:160]}): give this user the right to write "
-                "the file and its folder, or change database.url"
+                "the database cannot be opened for writing: give this user the right to write the file and its "
+                "folder, or change database.url",
+                text[:160],
             ) from error
         if _is_outage(origin, text):
-            raise DatabaseBusyError(
-                f"the database cannot be used now ({text[:160]}): see that it runs and has space"
+            kind = DiskError if any(mark in text for mark in FULL) else DatabaseBusyError
+            raise kind(
+                "the database cannot be used now: see that it runs and has space", text[:160]
             ) from error
         raise
 
 
 def _is_outage(error: BaseException | None, text: str) -> bool:
     names = {cls.__name__ for cls in type(error).__mro__}
-    marks = ("locked", "disk is full", "read-only", "disk I/O", "No space left")
+    marks = ("locked", "read-only", *FULL)
     return "OperationalError" in names or any(mark in text for mark in marks)

@@ -21,7 +21,7 @@ from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.changes import Change
-from federation.database import now, writing
+from federation.database import LONG, now, writing
 from federation.graph.tables import dependency
 from federation.identity import tables as identity
 from federation.journal.entry import Action, Entry
@@ -111,7 +111,7 @@ def erase(
     words = WORD.findall(subject)
     if len("".join(words)) < SHORTEST:
         raise ErasureError(f"a subject has at least {SHORTEST} letters or digits")
-    with writing(engine) as connection:
+    with writing(engine, bound=LONG) as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
         batch = Batch()

@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
-import structlog
+from federation.health import Reports
+from federation.loops import Loop
 
-log = structlog.get_logger(__name__)
+PART_OF = {"search": "index", "graph": "graph"}
+"""What each follower is called where it is told how the parts of the gateway stand."""
 PAUSE = 0.5
 """Seconds after which a follower looks for changes without having been told of any."""
 PAUSE_AFTER_ERROR = 2.0
@@ -39,19 +42,22 @@ class Followers:
 
     followers: dict[str, Follower]
     moved: Callable[[], None] = lambda: None
+    reports: Reports = field(default_factory=Reports)
     _news: threading.Condition = field(default_factory=threading.Condition)
     _stopped: bool = False
     _told: int = 0
-    _threads: list[threading.Thread] = field(default_factory=list)
+    _loops: list[Loop] = field(default_factory=list)
 
     def start(self) -> None:
         """Begin following."""
         for name, follower in self.followers.items():
-            thread = threading.Thread(
-                target=self._follow, args=(name, follower), name=f"follow-{name}", daemon=True
+            told = _Told()
+            step = partial(self._follow, follower, told)
+            loop = Loop(
+                f"follow-{name}", step, reports=self.reports, part=PART_OF[name], pause=PAUSE_AFTER_ERROR
             )
-            thread.start()
-            self._threads.append(thread)
+            loop.start()
+            self._loops.append(loop)
 
     def look(self) -> None:
         """Tell them that there may be news."""
@@ -73,30 +79,33 @@ class Followers:
 
     def close(self) -> None:
         """Stop after the batch at hand."""
+        for loop in self._loops:
+            loop.stop()
         with self._news:
             self._stopped = True
             self._news.notify_all()
-        for thread in self._threads:
-            thread.join(timeout=10)
+        for loop in self._loops:
+            loop.join(10)
 
     def _passed(self, position: int) -> bool:
         return all(follower.position >= position for follower in self.followers.values())
 
-    def _follow(self, name: str, follower: Follower) -> None:
-        told = -1
-        while not self._stopped:
-            pause, began = PAUSE, time.monotonic()
-            try:
-                if follower.step():
-                    self.moved()
-                    with self._news:
-                        self._news.notify_all()
-                    time.sleep(max(0.0, began + PACE - time.monotonic()))
-                    continue
-            except Exception as error:
-                log.warning("follower cannot go on now", follower=name, error=str(error)[:300])
-                pause = PAUSE_AFTER_ERROR
+    def _follow(self, follower: Follower, told: "_Told") -> None:
+        began = time.monotonic()
+        if follower.step():
+            self.moved()
             with self._news:
-                if self._told == told and not self._stopped:
-                    self._news.wait(pause)
-                told = self._told
+                self._news.notify_all()
+            time.sleep(max(0.0, began + PACE - time.monotonic()))
+            return
+        with self._news:
+            if self._told == told.last and not self._stopped:
+                self._news.wait(PAUSE)
+            told.last = self._told
+
+
+@dataclass(slots=True)
+class _Told:
+    """How often there had been news when a follower last found nothing more to do."""
+
+    last: int = -1

@@ -16,7 +16,7 @@ import federation.identity.tables
 import federation.journal.tables
 import federation.operations.tables
 import federation.tables
-from federation.database import DatabaseError, UTCTime, reading, writing
+from federation.database import LONG, DatabaseError, UTCTime, reading, writing
 from federation.journal import log
 from federation.journal.entry import FORMAT, Action, Entry
 
@@ -56,7 +56,7 @@ def require(engine: Engine) -> None:
 
 def migrate(engine: Engine) -> tuple[str | None, str]:
     """Bring the database to the newest schema, in one transaction. Returns what it had and what it has."""
-    with writing(engine) as connection:
+    with writing(engine, bound=LONG) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(8772001)"))
         found = current(connection)

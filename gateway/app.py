@@ -71,8 +71,14 @@ def create() -> Front:
     end_with_parent()
     settings = load_settings(Path(os.environ["WAYPOST_CONFIG"]))
     configure_logs(settings.log)
-    waypost = Waypost(settings)
-    return create_app(waypost, on_start=lambda: waypost.wake.listen("api", waypost.reload))
+    waypost = Waypost(settings, answering=True)
+    waypost.report_as("api")
+
+    def start() -> None:
+        waypost.desk.start()
+        waypost.wake.listen("api", waypost.reload)
+
+    return create_app(waypost, on_start=start)
 
 
 def end_with_parent() -> None:

@@ -1,5 +1,6 @@
 """`waypost serve`: this process supervises one worker and the API processes, and ends them when it ends."""
 
+import errno
 import os
 import select
 import signal
@@ -9,14 +10,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
-from granian import Granian
 from granian.constants import Interfaces
+from granian.net import SocketHolder  # type: ignore[attr-defined]
+from granian.server.mp import MPServer
 
+from federation.health import Reports
+from federation.loops import Loop
+from gateway.board import Board, meeting_place
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,14 +32,21 @@ SILENT_FOR = 3.5
 """
 STARTING_FOR = 120.0
 STOPPING_FOR = 10.0
+LISTEN_FOR = 0.2
+BACKLOG = 1024
 CONFIG = "WAYPOST_CONFIG"
+
+
+class ListenError(Exception):
+    """Nothing can listen where `server.host` and `server.port` say. One line that names the address."""
 
 
 @dataclass(slots=True)
 class WorkerProcess:
-    """The worker, started again whenever it dies or stops its heartbeat."""
+    """The worker, started again whenever it dies or stops its heartbeat, or could not be started."""
 
     config: Path
+    reports: Reports = field(default_factory=Reports)
     restarts: int = 0
     process: subprocess.Popen[bytes] | None = None
     forking: threading.Lock = field(default_factory=threading.Lock)
@@ -40,76 +54,114 @@ class WorkerProcess:
     pipes to it open, and its end and its silence would go unnoticed; a child forked while a thread imports waits
     for that import for ever.
     """
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _loop: Loop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._loop = Loop("supervisor", self._supervise, reports=self.reports, part="supervisor")
 
     def start(self) -> None:
         """Begin supervising, in a thread."""
-        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
         """Let the worker end its page, then end it."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=STOPPING_FOR + 5)
+        self._loop.stop()
+        self._loop.join(STOPPING_FOR + 5)
 
     def _supervise(self) -> None:
-        while not self._stopped.is_set():
-            started = time.monotonic()
-            self._watch()
-            if self._stopped.is_set():
-                return
-            self.restarts += 1
+        """One life of the worker. Errors: `OSError` where it cannot be started."""
+        started = time.monotonic()
+        if self.restarts:
             log.warning("the worker ended and is started again", restarts=self.restarts)
-            if time.monotonic() - started < 5:
-                self._stopped.wait(1.0)
-
-    def _watch(self) -> None:
         beats, process = self._begin()
-        with process:
+        self.restarts += 1
+        try:
             self.process = process
-            patience = STARTING_FOR
-            heard = time.monotonic()
-            while not self._stopped.is_set():
-                ready, _, _ = select.select([beats], [], [], 0.2)
-                if ready:
-                    if not os.read(beats, 4096):
-                        break
-                    heard, patience = time.monotonic(), SILENT_FOR
-                elif time.monotonic() - heard > patience:
-                    log.error("the worker is silent and is ended", seconds=patience)
-                    process.kill()
-                    break
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                process.wait(timeout=STOPPING_FOR)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            self._watch(beats, process)
+        finally:
+            _end(process)
             os.close(beats)
+        if not self._loop.stopped.is_set():
+            self.reports.failed("worker", "it has ended and is started again")
+            if time.monotonic() - started < 5:
+                self._loop.stopped.wait(1.0)
+
+    def _watch(self, beats: int, process: subprocess.Popen[bytes]) -> None:
+        """Until the worker has ended, is silent for too long, or is to stop."""
+        patience, heard = STARTING_FOR, time.monotonic()
+        while not self._loop.stopped.is_set():
+            ready, _, _ = select.select([beats], [], [], LISTEN_FOR)
+            self.reports.well("supervisor")
+            if ready:
+                if not os.read(beats, 4096):
+                    return
+                heard, patience = time.monotonic(), SILENT_FOR
+                self.reports.well("worker")
+            elif time.monotonic() - heard > patience:
+                log.error("the worker is silent and is ended", seconds=patience)
+                process.kill()
+                return
 
     def _begin(self) -> tuple[int, subprocess.Popen[bytes]]:
         """A new worker, and where its heartbeats are read."""
         with self.forking:
             beats, theirs = os.pipe()
             command = [sys.executable, "-m", "gateway.worker", str(self.config), str(theirs)]
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, pass_fds=[theirs], start_new_session=True
-            )
-            os.close(theirs)
+            try:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, pass_fds=[theirs], start_new_session=True
+                )
+            except BaseException:
+                os.close(beats)
+                raise
+            finally:
+                os.close(theirs)
         return beats, process
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The end of its standard input means stop; one that does not is killed."""
+    with suppress(OSError):
+        assert process.stdin is not None
+        process.stdin.close()
+    try:
+        process.wait(timeout=STOPPING_FOR)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class _Server(MPServer):
+    """A server on a socket that is bound already. Its own way lets any other process of this user bind beside it,
+    and the kernel deals the requests out to both."""
+
+    def __init__(self, listening: socket.socket, **chosen: Any) -> None:
+        super().__init__(**chosen)
+        self._listening = listening
+
+    def _init_shared_socket(self) -> None:
+        self._sso = self._listening
+        self._sfd: Any = self._listening.fileno()
+        self._shd: Any = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[call-arg]
+        self._ssp = None
+
+
 def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> int:
-    """Run the gateway until SIGINT or SIGTERM. `announce` gets the address once it answers. Returns the exit code."""
-    host, port = settings.server.host, settings.server.port or free_port(settings.server.host)
+    """Run the gateway until SIGINT or SIGTERM. `announce` gets the address once it answers. Returns the exit code.
+
+    Errors: `ListenError`.
+    """
+    host = settings.server.host
+    _answers(_client(host, settings.server.port))  # finds imported, before any fork, what a thread needs
+    listening = listen(host, settings.server.port)
+    port: int = listening.getsockname()[1]
     os.environ[CONFIG] = str(config.resolve())
-    worker = WorkerProcess(config.resolve())
+    worker = WorkerProcess(config.resolve(), _shown(settings))
     lock = worker.forking  # the server forks its processes
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
-    server = Granian(
-        "gateway.app:create",
+    server = _Server(
+        listening,
+        target="gateway.app:create",
         address=host,
         port=port,
         interface=Interfaces.ASGI,
@@ -119,13 +171,11 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=int(STOPPING_FOR),
-        log_level="warning",  # type: ignore[arg-type]
+        log_level="warning",
         process_name=None,
     )
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    client = httpx.Client(base_url=address, timeout=1.0, trust_env=False)
-    _answers(client)  # nobody yet: so that the thread finds imported, before any fork, what asking needs
-    threading.Thread(target=_announce, args=(client, announce, lock), daemon=True).start()
+    announcing = (_client(host, port), announce, lock)
+    threading.Thread(target=_announce, args=announcing, daemon=True).start()
     worker.start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -137,12 +187,45 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
     return 0
 
 
-def free_port(host: str) -> int:
-    """A port nobody listens on now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def listen(host: str, port: int) -> socket.socket:
+    """Listen there, alone; port 0 is a free one. Errors: `ListenError`."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            # Only what an earlier process of ours has let go of may still be in the way.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        where = _address(host, port)
+        if error.errno == errno.EADDRINUSE:
+            reason = "another process listens there: end it, or choose another server.port"
+        else:
+            reason = f"{error.strerror}: see server.host and server.port"
+        raise ListenError(f"the gateway cannot listen at {where}: {reason}") from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def _address(host: str, port: int) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _client(host: str, port: int) -> httpx.Client:
+    return httpx.Client(base_url=f"http://{_address(host, port)}", timeout=1.0, trust_env=False)
+
+
+def _shown(settings: Settings) -> Reports:
+    """Reports that the other processes of the gateway see, where there is room for that."""
+    reports = Reports()
+    with suppress(OSError):
+        reports.changed = Board(meeting_place(settings.search.path), "supervisor").show
+    return reports
 
 
 def _announce(client: httpx.Client, announce: Callable[[str], None], forking: threading.Lock) -> None:

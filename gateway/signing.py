@@ -8,8 +8,10 @@ from datetime import timedelta
 import structlog
 
 from federation.database import DatabaseError, now
+from federation.health import Reports, said
 from federation.journal.logkey import NoKeyHereError, SigningError
 from federation.journal.sealing import SealingError, seal_before
+from federation.loops import Loop
 from gateway.waypost import Waypost
 
 log = structlog.get_logger(__name__)
@@ -23,17 +25,17 @@ AT_MOST = 0.25
 class Signing:
     """Signs until it is closed. What stops it is logged once and tried again every second."""
 
-    def __init__(self, waypost: Waypost) -> None:
+    def __init__(self, waypost: Waypost, reports: Reports) -> None:
         self._waypost = waypost
+        self._reports = reports
         self._news = threading.Event()
-        self._stopped = threading.Event()
         self._said = ""
         self._next_seal = 0.0
-        self._thread = threading.Thread(target=self._run, name="signing", daemon=True)
+        self._loop = Loop("signing", self._round)
 
     def start(self) -> None:
         """Begin signing."""
-        self._thread.start()
+        self._loop.start()
 
     def look(self) -> None:
         """Tell it that there may be something to sign."""
@@ -41,32 +43,35 @@ class Signing:
 
     def close(self) -> None:
         """Stop after the checkpoint at hand."""
-        self._stopped.set()
+        self._loop.stop()
         self._news.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self._loop.join(10)
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._news.clear()
-            could = self._sign()
-            self._seal()
-            # News change nothing where it cannot sign, as on every machine but the one that has the key.
-            if self._stopped.wait(AT_MOST if could else EVERY):
-                return
-            if could:
-                self._news.wait(EVERY - AT_MOST)
+    def _round(self) -> None:
+        self._news.clear()
+        could = self._sign()
+        self._seal()
+        # News change nothing where it cannot sign, as on every machine but the one that has the key.
+        if not self._loop.stopped.wait(AT_MOST if could else EVERY) and could:
+            self._news.wait(EVERY - AT_MOST)
 
     def _sign(self) -> bool:
         """Sign what there is; False where that could not be done."""
         try:
             signed = self._waypost.signer.sign()
+        except NoKeyHereError as error:
+            self._say(error)
+            self._reports.well(
+                "signing", str(error)
+            )  # another machine signs, or the age of what is not tells
         except (SigningError, DatabaseError, OSError) as error:
             self._say(error)
+            self._reports.failed("signing", error)
         except Exception as error:
-            log.error("checkpoints cannot be signed", exc_info=error)
-            self._stopped.wait(5)
+            self._reports.failed("signing", error)
+            raise
         else:
+            self._reports.well("signing")
             if signed is not None:
                 self._said = ""
             return True
@@ -83,14 +88,14 @@ class Signing:
                 self._waypost.engine, self._waypost.settings.audit.archive, now() - timedelta(days=days)
             )
         except (SealingError, DatabaseError) as error:
-            log.error("old entries are not sealed", reason=str(error))
+            log.error("old entries are not sealed", reason=said(error))
         else:
             if sealed is not None:
                 log.info("old entries are sealed", file=str(sealed.file), entries=sealed.end - sealed.first)
 
     def _say(self, error: Exception) -> None:
-        said = re.sub(r"\d+", "", str(error))  # counts alone are no news
-        if said != self._said:
+        reason = re.sub(r"\d+", "", said(error))  # counts alone are no news
+        if reason != self._said:
             tell = log.info if isinstance(error, NoKeyHereError) else log.error
-            tell("no checkpoint is signed", reason=str(error))
-            self._said = said
+            tell("no checkpoint is signed", reason=said(error))
+            self._said = reason

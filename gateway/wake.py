@@ -5,16 +5,18 @@ looks by itself.
 """
 
 import contextlib
-import hashlib
 import os
 import socket
-import tempfile
-import threading
+import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import structlog
+
+from federation.loops import Guard, Loop
+from gateway.board import meeting_place
 
 log = structlog.get_logger(__name__)
 CHANNEL = "waypost:wake"
@@ -22,32 +24,59 @@ LOOK_EVERY = 1.0
 """Seconds after which everybody looks without having been told."""
 PACE = 0.05
 """Seconds from one look to the next at least; what is told meanwhile is one more look."""
+PAUSE_AFTER_SILENCE = 5.0
+"""Seconds in which a Redis that failed is not asked."""
+SUBSCRIBE_EVERY = 5.0
+HEARD_WITHIN = 3.0
+"""Seconds within which Redis answers that it is there."""
 
 
 class Wake:
     """The wake-up calls of one gateway on this machine. `role` is `worker` or `api`."""
 
     def __init__(self, index_folder: Path, redis_url: str = "") -> None:
-        # A socket's path has at most about 100 characters, so it stands in the temporary folder.
-        name = hashlib.sha256(str(index_folder.resolve()).encode()).hexdigest()[:16]
-        self.folder = Path(tempfile.gettempdir()) / f"waypost-{os.getuid()}-{name}"
+        self._index = index_folder
         self.redis_url = redis_url
-        self._stopped = threading.Event()
+        self._loops: list[Loop] = []
+        self._mailbox: _Mailbox | None = None
         self._redis: Any = None
+        self._silent_until = 0.0
+        self._guard = Guard("wake-up call")
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the sockets are. Errors: `OSError`."""
+        return meeting_place(self._index)
 
     def listen(self, role: str, look: Callable[[], None]) -> None:
         """Call `look` at every message and every second, in a thread, until `close`."""
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        path = self.folder / f"{role}-{os.getpid()}"
-        path.unlink(missing_ok=True)
-        mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        mine.bind(str(path))
-        threading.Thread(target=self._hear, args=(mine, path, look), name="wake", daemon=True).start()
+        mailbox = self._mailbox = _Mailbox(self, role)
+        self._begin("wake", lambda: mailbox.hear(look))
         if self.redis_url and role == "worker":
-            threading.Thread(target=self._subscribe, args=(path,), name="wake-redis", daemon=True).start()
+            self._begin("wake-redis", self._subscribe, pause=SUBSCRIBE_EVERY)
 
     def tell(self, role: str, *, everywhere: bool = False) -> None:
-        """Wake every process of a role on this machine, and with `everywhere` the workers of the other machines."""
+        """Wake every process of a role on this machine, and with `everywhere` the workers of the other machines.
+
+        A courtesy: whoever is not reached looks by itself, so nothing is raised.
+        """
+        self._guard(lambda: self._send(role))
+        if everywhere and self.redis_url and time.monotonic() >= self._silent_until:
+            self._guard(self._publish)
+
+    def close(self) -> None:
+        """Stop listening."""
+        for loop in self._loops:
+            loop.stop()
+        if self._mailbox is not None:
+            self._mailbox.give_up()
+
+    def _begin(self, name: str, step: Callable[[], None], pause: float = LOOK_EVERY) -> None:
+        loop = Loop(name, step, pause=pause)
+        loop.start()
+        self._loops.append(loop)
+
+    def _send(self, role: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             for path in self.folder.glob(f"{role}-*"):
@@ -55,28 +84,8 @@ class Wake:
                     sender.sendto(b"look", str(path))
                 except BlockingIOError:
                     pass  # its mailbox is full, so it will look anyway
-                except OSError:
+                except (ConnectionRefusedError, FileNotFoundError):
                     path.unlink(missing_ok=True)  # nobody listens there any more
-        if everywhere and self.redis_url:
-            self._publish()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._stopped.set()
-
-    def _hear(self, mine: socket.socket, path: Path, look: Callable[[], None]) -> None:
-        with mine:
-            while not self._stopped.is_set():
-                mine.settimeout(LOOK_EVERY)
-                with contextlib.suppress(TimeoutError):
-                    mine.recv(16)
-                _empty(mine)
-                try:
-                    look()
-                except Exception as error:
-                    log.warning("could not look for news", error=str(error))
-                self._stopped.wait(PACE)
-        path.unlink(missing_ok=True)
 
     def _publish(self) -> None:
         import redis  # deferred: only where it is configured
@@ -87,24 +96,81 @@ class Wake:
                     self.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5
                 )
             self._redis.publish(CHANNEL, str(os.getpid()))
-        except redis.RedisError as error:
+        except (redis.RedisError, OSError) as error:
             self._redis = None
+            self._silent_until = time.monotonic() + PAUSE_AFTER_SILENCE
             log.warning("redis cannot be reached, other machines look by themselves", error=str(error))
 
-    def _subscribe(self, path: Path) -> None:
+    def _subscribe(self) -> None:
+        """Pass on what is said across machines, until that is not heard any more. Errors: `OSError`."""
         import redis  # deferred: only where it is configured
 
-        while not self._stopped.is_set():
-            try:
-                with redis.Redis.from_url(self.redis_url).pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
-                    channel.subscribe(CHANNEL)
-                    while not self._stopped.is_set():
-                        if channel.get_message(timeout=LOOK_EVERY) is not None:
-                            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                                sender.sendto(b"look", str(path))
-            except (redis.RedisError, OSError) as error:
-                log.warning("redis cannot be heard, looking every second instead", error=str(error))
-                self._stopped.wait(5)
+        try:
+            server = redis.Redis.from_url(
+                self.redis_url, socket_timeout=LOOK_EVERY, socket_connect_timeout=LOOK_EVERY
+            )
+            with server, server.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
+                channel.subscribe(CHANNEL)
+                self._pass_on(channel)
+        except (redis.RedisError, TimeoutError) as error:
+            raise OSError(f"redis cannot be heard, looking every second instead: {error}") from None
+
+    def _pass_on(self, channel: Any) -> None:
+        heard = time.monotonic()
+        while not self._loops[-1].stopped.is_set():
+            message = channel.get_message(timeout=LOOK_EVERY)
+            if message is not None:
+                heard = time.monotonic()
+                if message["type"] == "message":
+                    self._send("worker")
+            elif time.monotonic() - heard > HEARD_WITHIN:
+                raise TimeoutError(f"nothing came for {HEARD_WITHIN:g} s")
+            else:
+                channel.ping()  # a link that is dead says nothing, and so does one without news
+
+
+class _Mailbox:
+    """The socket of one process; made again where it is lost."""
+
+    def __init__(self, wake: Wake, role: str) -> None:
+        self._wake = wake
+        self._role = role
+        self._socket: socket.socket | None = None
+        self._path: Path | None = None
+
+    def hear(self, look: Callable[[], None]) -> None:
+        """Wait for a message, for a second at most, and look."""
+        try:
+            mine = self._opened()
+            with contextlib.suppress(TimeoutError):
+                mine.recv(16)
+            _empty(mine)
+        except OSError:
+            self._close()
+            look()  # as every second
+            raise
+        look()
+        time.sleep(PACE)
+
+    def _opened(self) -> socket.socket:
+        if self._socket is None or self._path is None or not self._path.exists():
+            self._close()
+            self._path = self._wake.folder / f"{self._role}-{os.getpid()}"
+            self._path.unlink(missing_ok=True)
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.bind(str(self._path))
+        self._socket.settimeout(LOOK_EVERY)
+        return self._socket
+
+    def give_up(self) -> None:
+        """Nobody listens here any more."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
 
 
 def _empty(mailbox: socket.socket) -> None:

@@ -20,10 +20,12 @@ from sqlalchemy import Engine, select
 from adapters import Discovered, discover
 from federation import registries, schema, tables
 from federation.access import View
-from federation.database import DatabaseError, open_engine, reading, writing
+from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine, reading, writing
+from federation.health import Reports
 from federation.identity import grants
 from federation.identity.directory import Directory
 from federation.secrets import SCHEMES, SecretError, read_secret
+from gateway.board import Board, meeting_place
 from gateway.denials import Denials
 from gateway.settings import Settings, SettingsError
 from gateway.wake import Wake
@@ -47,12 +49,16 @@ class Waypost:
     """One process's hold on the gateway. Nothing is opened before it is needed."""
 
     settings: Settings
+    answering: bool = False
+    """Whether this process answers requests, which wait for nothing for long."""
     _synonyms_of: int = field(default=0, init=False)
+    _board: Board | None = field(default=None, init=False)
 
     @cached_property
     def engine(self) -> Engine:
         """The database, connected lazily. Errors: `DatabaseError`, `SettingsError`."""
-        return open_engine(_dereferenced(self.settings.database.url, "database.url"))
+        url = _dereferenced(self.settings.database.url, "database.url")
+        return open_engine(url, bound=ANSWERED_WITHIN if self.answering else WORKED_WITHIN)
 
     @cached_property
     def adapters(self) -> Discovered:
@@ -63,6 +69,22 @@ class Waypost:
     def wake(self) -> Wake:
         """How processes of this gateway wake each other."""
         return Wake(self.settings.search.path, self.redis_url)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """How the parts of this process stand."""
+        return Reports()
+
+    def report_as(self, role: str, *, anew: bool = True) -> None:
+        """Show the other processes of this gateway how the parts of this one stand, where there is room for that.
+
+        Without `anew` only where that has not succeeded yet.
+        """
+        if self._board is not None and not anew:
+            return
+        with suppress(OSError):
+            self._board = Board(meeting_place(self.settings.search.path), role)
+            self.reports.changed = self._board.show
 
     @cached_property
     def redis_url(self) -> str:
@@ -121,7 +143,12 @@ class Waypost:
         """Where operations are handed in."""
         from federation.operations.desk import Desk
 
-        return Desk(self.engine, self.adapters, wrote=lambda: self.wake.tell("worker", everywhere=True))
+        return Desk(
+            self.engine,
+            self.adapters,
+            wrote=lambda: self.wake.tell("worker", everywhere=True),
+            reports=self.reports,
+        )
 
     @cached_property
     def metrics(self) -> CollectorRegistry:
@@ -162,7 +189,12 @@ class Waypost:
 
     def reload(self) -> None:
         """Look at what the worker has written, what has changed in access, and the synonyms, where they are edited."""
-        self.directory.look()
+        try:
+            self.directory.look()
+        except DatabaseError as error:
+            self.reports.failed("database", error)
+            raise
+        self.reports.well("database")
         self.denials.flush()
         self.search.reload()
         modified = _modified(self.settings.search.synonyms)
@@ -200,7 +232,7 @@ class Waypost:
 
         try:
             return self.graph.position()
-        except DamagedError:
+        except (DamagedError, OSError):
             return -1
 
     def prepare(self) -> list[str]:
@@ -239,6 +271,8 @@ class Waypost:
         if "directory" in self.__dict__:
             with suppress(DatabaseError):
                 self.directory.note_used()
+        if self._board is not None:
+            self._board.close()
         if "engine" in self.__dict__:
             self.engine.dispose()
 

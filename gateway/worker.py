@@ -21,13 +21,15 @@ from typing import IO
 import structlog
 
 from federation import changes
-from federation.database import DatabaseError, now, writing
+from federation.database import LONG, DatabaseError, now, writing
 from federation.followers import Followers
+from federation.loops import Guard, Loop
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
 from federation.sync.run import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.logs import configure_logs
+from gateway.outlook import Outlook
 from gateway.settings import load_settings
 from gateway.signing import Signing
 from gateway.waypost import Waypost
@@ -44,6 +46,10 @@ LONGEST_ROUND = 30.0
 TRIM_EVERY = 3600.0
 FEED_KEPT = timedelta(days=7)
 FOLLOWERS_WAITED_FOR = 60.0
+PAUSE = 1.0
+"""Seconds after a round in which something failed."""
+ROUNDS = {"operations": "intents", "schedule": "sync", "trim": ""}
+"""What a round does, and the part of the gateway that this is told of."""
 ABANDONED_LIMIT = 20
 """So many calls may hang for ever before the worker restarts itself to get its threads back."""
 RESTART = 75
@@ -51,7 +57,7 @@ RESTART = 75
 
 
 class WorkerLockedError(Exception):
-    """Another worker writes this folder."""
+    """Another worker writes this folder. One line that names it."""
 
 
 @contextmanager
@@ -77,14 +83,18 @@ class Worker:
     scheduler: Scheduler = field(init=False)
     operations: Dispatcher = field(init=False)
     signing: Signing = field(init=False)
+    outlook: Outlook = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _round: float = 0.0
 
     def __post_init__(self) -> None:
         waypost = self.waypost
-        self.signing = Signing(waypost)
-        self.followers = Followers(waypost.followers(), moved=lambda: waypost.wake.tell("api"))
+        self.signing = Signing(waypost, waypost.reports)
+        self.followers = Followers(
+            waypost.followers(), moved=lambda: waypost.wake.tell("api"), reports=waypost.reports
+        )
+        self.outlook = Outlook(waypost)
         context = SyncContext(
             engine=waypost.engine,
             adapters=waypost.adapters,
@@ -109,28 +119,36 @@ class Worker:
         """Work until `stop`. Returns the exit code."""
         self.followers.start()
         self.signing.start()
+        self.outlook.start()
         self.waypost.wake.listen("worker", self._look)
         self._round = time.monotonic()
-        threading.Thread(target=self._beat, args=(beat,), name="heart", daemon=True).start()
+        heart = Loop("heart", lambda: self._beat(beat))
+        heart.start()
+        guards = {name: Guard(name, self.waypost.reports, part) for name, part in ROUNDS.items()}
         trimmed = scheduled = 0.0
         try:
             while not self._stopped.is_set():
                 self._round = time.monotonic()
                 if time.monotonic() - trimmed >= TRIM_EVERY:
                     trimmed = time.monotonic()
-                    self._guarded(self._trim)
-                self._guarded(self.operations.tick)
+                    guards["trim"](self._trim)
+                well = guards["operations"](self.operations.tick)
                 if time.monotonic() - scheduled >= SCHEDULE_EVERY:
                     scheduled = time.monotonic()
-                    self._guarded(self.scheduler.tick)
+                    well &= guards["schedule"](self.scheduler.tick)
                 if self.scheduler.context.abandoned.count > ABANDONED_LIMIT:
                     log.error("too many calls to backends hang: restarting", calls=ABANDONED_LIMIT)
                     return RESTART
+                self.waypost.reports.well("worker")
+                if not well:
+                    self._stopped.wait(PAUSE)
                 self._news.wait(LOOK_EVERY)
                 self._stopped.wait(max(0.0, self._round + PACE - time.monotonic()))
                 self._news.clear()
         finally:
             self._stopped.set()
+            heart.stop()
+            self.outlook.close()
             self.operations.close()
             self.scheduler.close()
             self.followers.close()
@@ -139,10 +157,9 @@ class Worker:
 
     def _beat(self, beat: Callable[[], None]) -> None:
         """Beat while the loop goes round; one round may wait for a busy database."""
-        while not self._stopped.is_set():
-            if time.monotonic() - self._round < LONGEST_ROUND:
-                beat()
-            self._stopped.wait(BEAT_EVERY)
+        if time.monotonic() - self._round < LONGEST_ROUND:
+            beat()
+        self._stopped.wait(BEAT_EVERY)
 
     def stop(self) -> None:
         """End `run` at the next look."""
@@ -163,15 +180,8 @@ class Worker:
         self.followers.wait(position, FOLLOWERS_WAITED_FOR)
 
     def _trim(self) -> None:
-        with writing(self.waypost.engine) as connection:
+        with writing(self.waypost.engine, bound=LONG) as connection:
             changes.trim(connection, now() - FEED_KEPT)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except DatabaseError as error:
-            log.warning("the worker waits for the database", error=str(error))
-            self._stopped.wait(1.0)
 
 
 def main(config: str, beats: int) -> int:
@@ -196,6 +206,8 @@ def main(config: str, beats: int) -> int:
         with suppress(OSError):
             os.write(beats, b".")
 
+    waypost.report_as("worker")
+    locking = Guard("worker's lock", waypost.reports, "worker")
     while True:
         try:
             with worker_lock(settings.search.path):
@@ -203,8 +215,8 @@ def main(config: str, beats: int) -> int:
                 # The modules stay for good: looking through them for garbage took a fifth of a sync's time.
                 gc.freeze()
                 return worker.run(beat)
-        except WorkerLockedError as error:
-            log.warning("waiting", error=str(error))
+        except (WorkerLockedError, DatabaseError, OSError) as error:
+            locking.failed(error)
             beat()
             time.sleep(1.0)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from federation import tables as spine
 from federation.changes import FeedTrimmedError, after, newest
-from federation.database import now, reading, writing
+from federation.database import LONG, now, reading, writing
 from federation.graph import overlay as overlays
 from federation.graph import rows as files
 from federation.graph import tables
@@ -64,23 +64,23 @@ class GraphFollower:
 
         What only time could tell stays: when an edge was first seen, and which incarnation it was resolved to.
         """
-        with writing(self._engine) as connection:
+        with writing(self._engine, bound=LONG) as connection:
             position = newest(connection)
             _next_generation(connection)
         for touched in self._everything():
-            with writing(self._engine) as connection:
+            with writing(self._engine, bound=LONG) as connection:
                 self._apply(connection, touched, position)
-        with writing(self._engine) as connection:
+        with writing(self._engine, bound=LONG) as connection:
             _next_generation(connection)
             connection.execute(update(tables.graph_head).values(position=position))
 
     def _derive(self) -> bool:
         """One batch of changes into the tables. False when there is nothing new."""
-        with reading(self._engine) as connection:
+        with reading(self._engine, bound=LONG) as connection:
             row = connection.execute(select(tables.graph_head.c.position)).first()
             if row is not None and row.position == newest(connection):
                 return False
-        with writing(self._engine) as connection:
+        with writing(self._engine, bound=LONG) as connection:
             changes = after(connection, _head(connection).position, BATCH)
             if not changes:
                 return False
@@ -108,7 +108,7 @@ class GraphFollower:
             ("declared", select(tables.dependency.c.id)),
         ]
         for what, query in sources:
-            with reading(self._engine) as connection:
+            with reading(self._engine, bound=LONG) as connection:
                 ids = sorted(connection.execute(query).scalars())
             for start in range(0, len(ids), BATCH):
                 yield Touched(**{what: set(ids[start : start + BATCH])})
@@ -119,7 +119,7 @@ class GraphFollower:
         """Bring the files up to the tables. False when they were."""
         if self._rows is None or files.current(self._folder) != self._rows.name:
             self._open()
-        with reading(self._engine) as connection:
+        with reading(self._engine, bound=LONG) as connection:
             head = connection.execute(select(tables.graph_head)).first() or Head()
             if self._rows is None or self._generation != head.generation:
                 self._build(connection, head)

@@ -4,6 +4,7 @@ Only committed entries are signed, and nothing is signed while a witness knows m
 database is an old backup, or somebody rewrote it.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,8 @@ from federation.journal.verify import (
 )
 from federation.journal.witnesses import FolderWitness, Witness, WitnessError
 
+ASK_AGAIN = 30.0
+"""Seconds after which a place that was not reached is asked again although nothing was written."""
 OK, UNREACHABLE, AHEAD = "ok", "unreachable", "ahead"
 KEPT = "kept beside the key"
 """The name of our own memory: the last checkpoint, in a folder beside the key, outside the database."""
@@ -66,6 +69,8 @@ class _Plan(NamedTuple):
     checkpoint: Checkpoint
     keys: tuple[SigningKey, ...]
     proofs: dict[str, tuple[int, list[bytes]]]
+    is_signed: bool
+    """All places have what it says."""
 
 
 @dataclass(slots=True)
@@ -76,6 +81,9 @@ class Signer:
     key: Path
     witnesses: Sequence[Witness] = ()
     _seen: set[str] = field(default_factory=set)
+    _compared: int = -1
+    """How many entries there were when all places were last asked what they know."""
+    _ask_again: float = 0.0
 
     def sign(self) -> int | None:
         """Sign what was committed since the last checkpoint; returns its size, None where nothing was.
@@ -85,6 +93,7 @@ class Signer:
         ensure_key(self.engine, self.key)
         if not self._due():
             return None
+        self._ask_again = time.monotonic() + ASK_AGAIN
         asked = self._ask()
         try:
             plan = self._plan({name: note for name, note in asked.items() if isinstance(note, Checkpoint)})
@@ -94,6 +103,9 @@ class Signer:
             if not isinstance(error, NoKeyHereError):
                 self._note([WitnessState("", "", 0, AHEAD, str(error))])
             raise
+        self._compared = plan.checkpoint.size
+        if plan.is_signed:
+            return None
         note = sign_checkpoint(plan.checkpoint, *plan.keys)
         states = [self._hand_over(one, note, plan, asked.get(one.name)) for one in self._places()]
         for _, stamped in states:
@@ -137,14 +149,19 @@ class Signer:
         return [kept, *self.witnesses]
 
     def _due(self) -> bool:
+        """Whether there is something to sign, or to ask the places: at the start, and where entries are fewer than
+        before, since then the database may be an old one."""
         with reading(self.engine) as connection:
             size = connection.execute(select(tables.head.c.size)).scalar_one()
-            if size > newest_size(connection):
-                return True
-            stopped = any(state.state == AHEAD for state in read_witnesses(connection))
-            configured = {one.name for one in self.witnesses}
-            known = {state.name for state in read_witnesses(connection)} - {"", KEPT}
-        return stopped or configured != known
+            newest, states = newest_size(connection), read_witnesses(connection)
+        if size > newest or any(state.state == AHEAD for state in states):
+            return True
+        if not 0 <= self._compared <= size:
+            return True
+        if {one.name for one in self.witnesses} != {state.name for state in states} - {"", KEPT}:
+            return True
+        is_one_away = any(state.state == UNREACHABLE for state in states)
+        return is_one_away and time.monotonic() >= self._ask_again
 
     def _ask(self) -> dict[str, Checkpoint | WitnessError | None]:
         """The newest checkpoint of ours that each place has. Nothing is signed before each was seen once."""
@@ -172,18 +189,30 @@ class Signer:
         with reading(self.engine) as connection:
             head = connection.execute(select(tables.head)).one()
             announced = read_log_keys(connection)
-            keys = signing_keys(announced, self.key)
             for name, theirs in known.items():
                 problem = _disagreement(connection, head.size, theirs)
                 if problem:
                     ahead.append(WitnessState(name, "", theirs.size, AHEAD, f"the witness {name} {problem}"))
             if not ahead:
+                keys = signing_keys(announced, self.key)
                 origin = read_origin(connection)
                 root = load_frontier(head.size, head.frontier).root()
                 proofs = {name: _proof(connection, theirs.size, head.size) for name, theirs in known.items()}
-                return _Plan(Checkpoint(origin, head.size, root), keys, proofs)
+                is_signed = len(keys) == 1 and self._is_signed(connection, head.size, known)
+                return _Plan(Checkpoint(origin, head.size, root), keys, proofs, is_signed)
         self._note(ahead)
         raise WitnessAheadError(ahead[0].message)
+
+    def _is_signed(self, connection: Connection, size: int, known: dict[str, Checkpoint]) -> bool:
+        """Whether every place has all there is, and stands as it should."""
+        states = read_witnesses(connection)
+        places = {place.name for place in self._places()}
+        return (
+            newest_size(connection) == size
+            and {state.name for state in states} == places == known.keys()
+            and all(state.state == OK for state in states)
+            and all(theirs.size == size for theirs in known.values())
+        )
 
     def _hand_over(
         self, place: Witness, note: bytes, plan: _Plan, asked: Checkpoint | WitnessError | None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, func, select
 
 from federation import tables
-from federation.database import reading, writing
+from federation.database import LONG, reading, writing
 from federation.journal.checkpoints import newest_size
 from federation.journal.commitments import Committed
 from federation.journal.entry import Action, Entry
@@ -57,7 +57,7 @@ def whole_export(engine: Engine) -> Iterator[bytes]:
 
     Errors: `NothingSignedError`.
     """
-    with reading(engine) as connection:
+    with reading(engine, bound=LONG) as connection:
         scope = read_scope(connection)
         before = frontier_at(scope.first, tile_reader(connection)) if scope.first else Frontier()
         sizes = spread(connection, scope)
@@ -85,7 +85,7 @@ def bundle(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
 
     Errors: `NothingSignedError`.
     """
-    with reading(engine) as connection:
+    with reading(engine, bound=LONG) as connection:
         scope = read_scope(connection, in_part=True)
         covering = {_covering(connection, rotation.seq) for rotation in scope.rotations}
     sizes = sorted({size for size in covering if size is not None} | {scope.end})
@@ -116,7 +116,7 @@ COLUMNS = (
 
 def cloud_events(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
     """One CloudEvents 1.0 JSON object a line; `data` is the entry as it was hashed."""
-    with reading(engine) as connection:
+    with reading(engine, bound=LONG) as connection:
         origin = read_origin(connection)
     for line in _lines(engine, wanted):
         entry = line.recorded.entry
@@ -138,10 +138,10 @@ def _undisturbed(
     export: Callable[[Engine, JournalFilter], Iterator[bytes]], engine: Engine, wanted: JournalFilter
 ) -> Iterator[bytes]:
     """An export that fails at its end where entries were sealed meanwhile. Errors: `ExportCutError`."""
-    with reading(engine) as connection:
+    with reading(engine, bound=LONG) as connection:
         before = _sealed(connection)
     yield from export(engine, wanted)
-    with reading(engine) as connection:
+    with reading(engine, bound=LONG) as connection:
         if _sealed(connection) != before:
             raise ExportCutError("entries were moved into an archive during the export: export again")
 
@@ -227,7 +227,7 @@ def spread(connection: Connection, scope: Scope) -> list[int]:
 
 def _checkpoints(engine: Engine, sizes: Iterable[int]) -> Iterator[ExportedCheckpoint]:
     for size in sizes:
-        with reading(engine) as connection:
+        with reading(engine, bound=LONG) as connection:
             note = connection.execute(
                 select(checkpoint.c.note).where(checkpoint.c.size == size)
             ).scalar_one_or_none()
@@ -240,12 +240,12 @@ def _parts(
 ) -> Iterator[ExportedCheckpoint | ExportedEntry]:
     last = 0
     for point in _checkpoints(engine, sizes):
-        with reading(engine) as connection:
+        with reading(engine, bound=LONG) as connection:
             proof = consistency_proof(last, point.size, tile_reader(connection))
         yield ExportedCheckpoint(point.size, point.note, proof)
         needed = [seq for seq in rotations if last <= seq < point.size]
         for entry in _merged(engine, wanted, last, point.size, needed):
-            with reading(engine) as connection:
+            with reading(engine, bound=LONG) as connection:
                 yield replace(entry, proof=inclusion_proof(entry.seq, point.size, tile_reader(connection)))
         last = point.size
 
@@ -270,7 +270,7 @@ def _merged(
 
 def _pages(engine: Engine, wanted: JournalFilter, after: int, end: int) -> Iterator[ExportedEntry]:
     while after < end - 1:
-        with reading(engine) as connection:
+        with reading(engine, bound=LONG) as connection:
             rows = read_rows(connection, wanted, after=after, before=end, limit=PAGE)
             beside = _beside(connection, [row.seq for row in rows], rows)
         for row in rows:
@@ -299,11 +299,11 @@ def _beside(
 
 
 def _lines(engine: Engine, wanted: JournalFilter) -> Iterator[Line]:
-    with reading(engine) as connection:
+    with reading(engine, bound=LONG) as connection:
         end = int(connection.execute(select(tables.head.c.size)).scalar_one())
     after = -1
     while True:
-        with reading(engine) as connection:
+        with reading(engine, bound=LONG) as connection:
             page = read_journal(connection, wanted, after=after, before=end, limit=PAGE)
         yield from page
         if len(page) < PAGE:

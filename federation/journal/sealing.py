@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
-from federation.database import now, reading, writing
+from federation.database import LONG, now, reading, writing
 from federation.files import sync_folder
 from federation.journal.entry import Action, Entry
 from federation.journal.exporting import Scope, read_scope, spread, whole_lines
@@ -71,7 +71,7 @@ def seal_before(engine: Engine, folder: Path, before: datetime, *, actor: str = 
         digest = _write(draft, engine, scope, start, sizes)
         report = verify_export(draft)
         whole = report.ok and report.entries == scope.end - scope.first
-        with writing(engine) as connection:
+        with writing(engine, bound=LONG) as connection:
             _lock(connection, scope)
             if not whole:
                 raise SealingError(f"the archive does not verify, so nothing was moved: {report.problem}")

@@ -8,8 +8,9 @@ locked or full, is refused, and nothing of it is carried out later.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -19,13 +20,17 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters import Discovered
 from federation.database import DatabaseBusyError, DatabaseError, reading, translated, writing
+from federation.health import Reports
 from federation.journal.log import Batch
+from federation.loops import Loop
 from federation.operations.admission import Places, RefusedError
 from federation.operations.intent import Asker, Intent, record, repeated
 
 PATIENCE = 1.5
 """Seconds within which an intent is committed."""
 MOST = 100
+IDLE = 2.0
+"""Seconds after which it says that it is there although nothing was asked for."""
 LATE = "the database did not answer in time: nothing was changed, try again"
 
 
@@ -51,49 +56,94 @@ class Sheet:
     done: "Future[Answer]" = field(default_factory=Future)
 
 
+class _ClosedError(Exception):
+    """Nothing more is handed in."""
+
+
 @dataclass(slots=True)
 class Desk:
-    """The intents of one process. Its thread starts with the first one."""
+    """The intents of one process. Its thread starts with `start`, or with the first one."""
 
     engine: Engine
     adapters: Discovered
     wrote: Callable[[], None] = lambda: None
     """Called after every commit that wrote an intent."""
+    reports: Reports = field(default_factory=Reports)
     _sheets: SimpleQueue[Sheet | None] = field(default_factory=SimpleQueue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _thread: threading.Thread | None = None
+    _loop: Loop | None = None
+    _failing: BaseException | None = None
 
     def hand_in(self, look: Look, asker: Asker) -> "Future[Answer]":
         """Look, and write the intent down. The result raises what `look` does, `RefusedError`, `DatabaseError`."""
         sheet = Sheet(look, asker, time.monotonic() + PATIENCE)
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="intents", daemon=True)
-                self._thread.start()
+        self.start()
         self._sheets.put(sheet)
         return sheet.done
+
+    def start(self) -> None:
+        """Begin to take in what is handed in. Errors: `RuntimeError` where no thread can be had."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = Loop("intents", self._round, pause=0.0)
+            self._loop.start()
 
     def close(self) -> None:
         """Write down what was handed in, and stop."""
         with self._lock:
-            if self._thread is not None:
+            if self._loop is not None:
                 self._sheets.put(None)
-                self._thread.join(timeout=PATIENCE + 1)
-                self._thread = None
+                self._loop.join(PATIENCE + 1)
+                self._loop = None
 
-    def _run(self) -> None:
-        while (sheet := self._sheets.get()) is not None:
-            sheets = [sheet]
-            while len(sheets) < MOST:
-                try:
-                    more = self._sheets.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    self._sheets.put(None)
-                    break
-                sheets.append(more)
-            self._take([one for one in sheets if one.done.set_running_or_notify_cancel()])
+    def _round(self) -> None:
+        """Take in what waits; after a while without anything, say that there was nothing to fail."""
+        sheets: list[Sheet] = []
+        try:
+            with suppress(Empty):
+                sheets.append(self._next(block=True))
+                while len(sheets) < MOST:
+                    sheets.append(self._next(block=False))
+        except _ClosedError:
+            assert self._loop is not None
+            self._loop.stop()
+        sheets = [one for one in sheets if one.done.set_running_or_notify_cancel()]
+        try:
+            if sheets:
+                self._take(sheets)
+        except BaseException as failure:
+            self._refuse(sheets, failure)
+        if self._failing is not None and not sheets:
+            self._try_again()
+        self._report()
+
+    def _next(self, *, block: bool) -> Sheet:
+        """Errors: `Empty`, `_ClosedError`."""
+        sheet = self._sheets.get(timeout=IDLE) if block else self._sheets.get_nowait()
+        if sheet is None:
+            raise _ClosedError
+        return sheet
+
+    def _refuse(self, sheets: Iterable[Sheet], failure: BaseException) -> None:
+        """Nobody waits for an answer for ever, whatever went wrong."""
+        self._failing = failure
+        for one in sheets:
+            if not one.done.done():
+                one.done.set_exception(failure)
+
+    def _try_again(self) -> None:
+        """Something could not be written down, and nobody has asked for anything since: could it be now?"""
+        try:
+            with writing(self.engine, patience=PATIENCE):
+                self._failing = None
+        except Exception as failure:
+            self._failing = failure
+
+    def _report(self) -> None:
+        if self._failing is None:
+            self.reports.well("intents")
+        else:
+            self.reports.failed("intents", self._failing)
 
     def _take(self, sheets: list[Sheet]) -> None:
         looked: list[tuple[Sheet, Intent]] = []
@@ -105,10 +155,9 @@ class Desk:
                     if intent is not None:
                         looked.append((one, intent))
         except Exception as failure:
-            for one in sheets:
-                if not one.done.done():
-                    one.done.set_exception(failure)
+            self._refuse(sheets, failure)
         else:
+            self._failing = None
             self._write(looked)
 
     def _looked(self, connection: Connection, places: Places, sheet: Sheet) -> Intent | None:
@@ -141,8 +190,7 @@ class Desk:
             for one in sheets:  # another process has just used a key of these
                 self._write([one])
         except Exception as failure:
-            for sheet, _ in sheets:
-                sheet.done.set_exception(failure)
+            self._refuse([sheet for sheet, _ in sheets], failure)
         else:
             for (sheet, _), answer in zip(sheets, answers, strict=True):
                 if isinstance(answer, Exception):

@@ -15,7 +15,7 @@ from federation import changes, tables
 from federation.access import EVERYTHING, View
 from federation.catalogue import codec
 from federation.catalogue.states import registry_state
-from federation.database import now, reading
+from federation.database import LONG, now, reading
 from federation.graph import tables as declared
 from federation.graph.claims import Claim, claims
 from federation.references import Reference, ReferenceSyntaxError, encode_part, parse
@@ -98,7 +98,7 @@ class Catalogue:
         return position, self._read()
 
     def _read(self, *conditions: ColumnElement[bool]) -> Iterator[Document]:
-        with reading(self.engine) as connection:
+        with reading(self.engine, bound=LONG) as connection:
             said = _declared(connection)
             query = _LIVING.where(*conditions).execution_options(yield_per=2_000)
             for _, rows in groupby(connection.execute(query), key=lambda row: int(row.model_id)):

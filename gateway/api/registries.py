@@ -13,7 +13,7 @@ from federation.access import Permission, Principal, View
 from federation.catalogue import writer
 from federation.catalogue.reader import UnknownError
 from federation.catalogue.states import read_registries
-from federation.database import now, reading, writing
+from federation.database import LONG, now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.sync import absence, backend, schedule
@@ -174,7 +174,7 @@ def forget_registry(
     name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> None:
     """Remove a detached registry and everything known of it but its journal entries."""
-    with writing(waypost.engine) as connection:
+    with writing(waypost.engine, bound=LONG) as connection:
         state = read_registries(connection, principal.view, now(), name=name)[0]
         principal.require(Permission.GRANT, state.id, f"registry {state.name}")
         registries.forget(connection, state.name, actor=principal.id)

@@ -3,6 +3,7 @@
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,7 @@ from gateway.cli.screen import ago, emit_json, emit_table, say
 from gateway.guard import foreign_owners
 
 if TYPE_CHECKING:
+    from federation.health import Part
     from gateway.waypost import Waypost
 
 LIBRARIES = (
@@ -28,6 +30,9 @@ LIBRARIES = (
     "google-cloud-aiplatform",
 )
 LEAST_PYTHON = (3, 11)
+OF_A_GATEWAY = frozenset({"supervisor", "worker", "intents", "sync", "disk", "index", "graph"})
+"""Parts that only a running gateway keeps well."""
+MADE_BY = "waypost sync or waypost serve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (database, index, signing, registries, plugins):
+        for look in (parts, registries, plugins):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -118,66 +123,46 @@ def sqlite() -> Finding:
     return Finding("SQLite", "ok", found)
 
 
-def database(waypost: "Waypost") -> Iterator[Finding]:
-    """Whether the database answers, and its schema."""
-    from federation import schema
-    from federation.database import reading
+def parts(waypost: "Waypost") -> Iterator[Finding]:
+    """How each part of the gateway stands, as `/health/ready` says, with the reasons that are for operators."""
+    from federation.health import DOCTOR
+    from gateway.board import read_boards
+    from gateway.outlook import table
 
-    with reading(waypost.engine) as connection:
-        found = schema.current(connection)
-        kind = connection.dialect.name
-    if found == schema.LATEST:
-        yield Finding("database", "ok", f"{kind}, schema {found}")
-    else:
-        remedy = "waypost migrate" if kind == "postgresql" else "waypost sync or waypost serve makes it"
-        yield Finding(
-            "database", "warn" if found is None else "fail", f"{kind}, schema {found or 'none'}", remedy
-        )
+    known = _known(waypost)
+    runs = bool(read_boards(waypost.settings.search.path))
+    if not runs:
+        yield Finding("gateway", "ok", "none runs on this machine: a command does its own work")
+    for part in table(waypost):
+        if part.state == "ok":
+            yield Finding(part.name, "ok", known.get(part.name) or _when(part))
+        elif runs or part.name not in OF_A_GATEWAY:
+            people = part.people.removesuffix(DOCTOR)
+            said = people if part.reason == part.people else f"{people}: {part.reason}"
+            yield Finding(part.name, "fail", f"{said} (last well {_when(part)})", part.remedy)
+        elif part.state == "failing":
+            yield Finding(part.name, "warn", known.get(part.name) or part.reason, MADE_BY)
 
 
-def index(waypost: "Waypost") -> Iterator[Finding]:
-    """Whether index and graph are as far as the catalogue, and whether somebody writes them."""
+def _when(part: "Part") -> str:
+    return ago(part.last_success_at.isoformat() if part.last_success_at is not None else None)
+
+
+def _known(waypost: "Waypost") -> dict[str, str]:
+    """More of some parts, as far as it can be read."""
     from federation import changes, schema
     from federation.database import reading
-    from gateway.worker import WorkerLockedError, worker_lock
+    from federation.journal.checkpoints import newest_size
 
-    with reading(waypost.engine) as connection:
-        if schema.current(connection) != schema.LATEST:
-            return
-        newest = changes.newest(connection)
-    worker = "no worker runs"
-    if waypost.settings.search.path.is_dir():
-        try:
-            with worker_lock(waypost.settings.search.path):
-                pass
-        except WorkerLockedError:
-            worker = "a worker runs"
-    behind = newest - waypost.served
-    found = f"{worker}, {f'{behind:,} changes behind' if behind > 0 else 'up to date'}"
-    yield Finding(
-        "index", "warn" if behind > 0 else "ok", found, "waypost sync or waypost serve" if behind > 0 else ""
-    )
-
-
-def signing(waypost: "Waypost") -> Iterator[Finding]:
-    """Whether checkpoints of the audit log are signed, or a witness knows better than this database."""
-    from federation import schema
-    from federation.database import reading
-    from federation.journal.checkpoints import newest_size, stopped
-
-    with reading(waypost.engine) as connection:
-        if schema.current(connection) != schema.LATEST:
-            return
-        why, signed = stopped(connection), newest_size(connection)
-    if why is None:
-        yield Finding(
-            "signing", "ok", f"{signed:,} entries are signed" if signed else "nothing is signed yet"
-        )
-        return
-    cause, _, remedy = why.partition(": ")
-    yield Finding(
-        "signing", "fail", f"no checkpoint is signed any more: {cause}", remedy or "waypost audit witnesses"
-    )
+    found: dict[str, str] = {}
+    with suppress(Exception), reading(waypost.engine) as connection:
+        kind, version = connection.dialect.name, schema.current(connection)
+        found["database"] = f"{kind}, schema {version or 'none'}"
+        if version == schema.LATEST:
+            found["signing"] = f"{newest_size(connection):,} entries are signed"
+            behind = changes.newest(connection) - waypost.served
+            found["index"] = f"{behind:,} changes behind" if behind > 0 else "up to date"
+    return found
 
 
 def registries(waypost: "Waypost") -> Iterator[Finding]:

@@ -113,6 +113,7 @@ def serve(context: typer.Context) -> int:
     if invocation.url:
         raise CommandError("serve starts a gateway here, from the configuration: leave --url out")
     from gateway.logs import configure_logs
+    from gateway.processes import ListenError
     from gateway.processes import serve as run
     from gateway.settings import load_settings, settings_file
     from gateway.waypost import Waypost
@@ -132,7 +133,10 @@ def serve(context: typer.Context) -> int:
         sys.stdout.write(f"Waypost answers at {inert(address)}\n")
         sys.stdout.flush()
 
-    return run(settings, file, announce)
+    try:
+        return run(settings, file, announce)
+    except ListenError as error:
+        raise CommandError(str(error)) from None
 
 
 def migrate(context: typer.Context) -> None:
