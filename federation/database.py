@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+SKEW = timedelta(minutes=1)
+"""By so much the clocks of two machines may differ. What is said to end later than anything can, and than that, was
+written before a clock was set back, and has ended.
+"""
 PATIENCE = 10.0
 """Seconds a transaction waits for other writers."""
 LOCK_LOOK_EVERY = 0.002
@@ -109,6 +113,11 @@ def moment(value: int) -> datetime:
 def now() -> datetime:
     """The present, in UTC."""
     return datetime.now(UTC)
+
+
+def past(moment: datetime, at: datetime) -> datetime:
+    """A moment that was written down as past. One that is later than now counts as now: the clock was set back."""
+    return min(moment, at)
 
 
 def sqlite_module() -> ModuleType:

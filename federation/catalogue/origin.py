@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from federation.database import past
 from federation.stages import StageRules
 
 GONE = "deleted"
@@ -39,7 +40,8 @@ class Origin:
 
     def since(self, fields: Collection[str]) -> datetime | None:
         """After when a change of these fields must have happened."""
-        return self.after if self.quiet.isdisjoint(fields) else self.full
+        found = self.after if self.quiet.isdisjoint(fields) else self.full
+        return None if found is None else past(found, self.by)
 
     @property
     def read_by_rules(self) -> Collection[str]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from federation import tables
 from federation.access import View
 from federation.catalogue.reader import UnknownError
+from federation.database import past
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def read_registries(
             sync_every=row.sync_every,
             last_success_at=row.last_success_at,
             last_attempt_at=row.last_attempt_at,
-            lag=None if row.last_success_at is None else (at - row.last_success_at).total_seconds(),
+            lag=None if row.last_success_at is None else (at - past(row.last_success_at, at)).total_seconds(),
             last_error=row.last_error,
             models=row.models,
             versions=row.versions,

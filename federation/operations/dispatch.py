@@ -12,7 +12,7 @@ from federation import tables
 from federation.database import DatabaseError, UTCTime, now, reading, writing
 from federation.operations import turns
 from federation.operations.intent import forget_keys
-from federation.operations.run import OperationContext, work
+from federation.operations.run import LATEST, OperationContext, is_due, work
 from federation.operations.tables import operation
 
 log = structlog.get_logger(__name__)
@@ -20,12 +20,12 @@ RENEW_EVERY = 3.0
 ASIDE = 0.25
 """Seconds for which a worker looks no more, while others are carrying out all that there is to do."""
 FORGET_EVERY = 3600.0
-_AT = bindparam("at", type_=UTCTime)
+_AT, _FURTHEST, _LATEST = (bindparam(name, type_=UTCTime) for name in ("at", "furthest", "latest"))
 # Built once: the worker asks it many times a second.
 _WAITING = (
-    select(operation.c.registry_id, turns.is_free(bindparam("owner"), _AT).label("is_ours"))
+    select(operation.c.registry_id, turns.is_free(bindparam("owner"), _AT, _FURTHEST).label("is_ours"))
     .join(tables.registry, tables.registry.c.id == operation.c.registry_id)
-    .where(operation.c.finished_at.is_(None), operation.c.due_at <= _AT)
+    .where(operation.c.finished_at.is_(None), is_due(_AT, _LATEST))
     .distinct()
 )
 
@@ -59,7 +59,9 @@ class Dispatcher:
     def _waiting(self) -> set[int]:
         """The registries with something to do that nobody else is at."""
         with reading(self.context.engine) as connection:
-            rows = connection.execute(_WAITING, {"owner": self.context.owner, "at": now()}).all()
+            at = now()
+            limits = {"at": at, "furthest": at + turns.FURTHEST, "latest": at + LATEST}
+            rows = connection.execute(_WAITING, {"owner": self.context.owner, **limits}).all()
         ours = {registry_id for registry_id, is_ours in rows if is_ours}
         # A gateway is told of everything that was asked for at it; what another one carries out it cannot hasten.
         if rows and not ours and not self.running:

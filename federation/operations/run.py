@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select
 
 from adapters import (
     Adapter,
@@ -33,7 +33,7 @@ from adapters import (
 )
 from federation import bulk, tables
 from federation.catalogue import codec
-from federation.database import micros, now, reading, writing
+from federation.database import SKEW, micros, now, reading, writing
 from federation.operations import turns
 from federation.operations.outcome import Outcome, write_outcomes
 from federation.operations.tables import operation
@@ -63,6 +63,8 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before the next try, by how often it was tried."""
 FLYING, FLYING_LONG = timedelta(seconds=2), timedelta(seconds=5)
 """How long a call of a process that died may still be on its way; a registration, which is several calls, longer."""
+LATEST = max(timedelta(seconds=PAUSES[-1]), FLYING_LONG) + SKEW
+"""No operation is put off for longer."""
 RACES = 5
 """How often a write without `If-Match` is sent again because somebody else wrote meanwhile."""
 QUICK, SLOW, MOST = 0.1, 0.5, 128
@@ -410,6 +412,12 @@ def work(context: OperationContext, registry_id: int) -> int:
     return tries
 
 
+def is_due(at: turns.Moment, latest: turns.Moment) -> ColumnElement[bool]:
+    """The condition that an operation is due; one that is to wait until after `latest` was put off before the clock
+    was set back."""
+    return or_(operation.c.due_at <= at, operation.c.due_at > latest)
+
+
 def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> Sequence[Row[Any]]:
     """The operations of a registry that are due, at most one of each lane, oldest first."""
     asked = operation.c
@@ -418,7 +426,9 @@ def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> S
         .where(asked.registry_id == registry_id, asked.finished_at.is_(None))
         .group_by(asked.lane)
     )
-    query = select(operation).where(asked.id.in_(first), asked.due_at <= at).order_by(asked.id).limit(limit)
+    query = (
+        select(operation).where(asked.id.in_(first), is_due(at, at + LATEST)).order_by(asked.id).limit(limit)
+    )
     return connection.execute(query).all()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, or_, update
 
 from federation import tables
+from federation.database import SKEW
 
 TURN = timedelta(seconds=10)
 """How long a turn lasts without being renewed."""
@@ -20,10 +21,23 @@ class TurnLostError(Exception):
     """Another worker carries out the operations of this registry: stop, nothing was written."""
 
 
-def is_free(owner: str | BindParameter[Any], at: datetime | BindParameter[Any]) -> ColumnElement[bool]:
-    """The condition that nobody has the turn at a registry, it has run out, or it is ours already."""
+FURTHEST = TURN + SKEW
+"""A turn that ends later than so was taken before the clock was set back."""
+
+
+Moment = datetime | BindParameter[Any]
+
+
+def is_free(owner: str | BindParameter[Any], at: Moment, furthest: Moment) -> ColumnElement[bool]:
+    """The condition that nobody has the turn at a registry, it has run out, or it is ours already. `furthest` is the
+    latest moment that a turn can last until."""
     registries = tables.registry.c
-    return or_(registries.turn_owner.is_(None), registries.turn_owner == owner, registries.turn_until < at)
+    return or_(
+        registries.turn_owner.is_(None),
+        registries.turn_owner == owner,
+        registries.turn_until < at,
+        registries.turn_until > furthest,
+    )
 
 
 def take(connection: Connection, registry_id: int, owner: str, at: datetime) -> int | None:
@@ -31,7 +45,7 @@ def take(connection: Connection, registry_id: int, owner: str, at: datetime) -> 
     registries = tables.registry.c
     taken = connection.execute(
         update(tables.registry)
-        .where(registries.id == registry_id, is_free(owner, at))
+        .where(registries.id == registry_id, is_free(owner, at, at + FURTHEST))
         .values(turn_owner=owner, turn_epoch=registries.turn_epoch + 1, turn_until=at + TURN)
         .returning(registries.turn_epoch)
     ).scalar_one_or_none()

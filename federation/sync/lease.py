@@ -6,10 +6,12 @@ its own; so one that was paused and wakes late writes nothing.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 
 from federation import tables
+from federation.database import SKEW
 
 LEASE = timedelta(seconds=15)
 """How long a lease lasts without being renewed. Every chunk renews it, and so does the worker while it waits for
@@ -21,10 +23,22 @@ class FencedError(Exception):
     """Another worker has taken this registry over: stop, nothing was written."""
 
 
+def has_run_out(at: datetime) -> ColumnElement[bool]:
+    """The condition that a lease has ended, or was given before the clock was set back."""
+    until = tables.registry.c.lease_until
+    return or_(until < at, until > at + LEASE + SKEW)
+
+
+def is_free(row: Row[Any], at: datetime) -> bool:
+    """Whether nobody has the lease of a registry, or what `has_run_out` says."""
+    until = row.lease_until
+    return row.lease_owner is None or (until is not None and not at <= until <= at + LEASE + SKEW)
+
+
 def take(connection: Connection, registry_id: int, owner: str, at: datetime) -> int | None:
     """Take the lease when it is free, has run out, or is ours already. Returns the new epoch, or None."""
     registries = tables.registry.c
-    free = or_(registries.lease_owner.is_(None), registries.lease_owner == owner, registries.lease_until < at)
+    free = or_(registries.lease_owner.is_(None), registries.lease_owner == owner, has_run_out(at))
     taken = connection.execute(
         update(tables.registry)
         .where(registries.id == registry_id, free)
@@ -78,6 +92,6 @@ def release(connection: Connection, registry_id: int, epoch: int) -> None:
 def holder(connection: Connection, registry_id: int, at: datetime) -> str | None:
     """Who holds the lease now, or None."""
     registries = tables.registry.c
-    query = select(registries.lease_owner).where(registries.id == registry_id, registries.lease_until >= at)
+    query = select(registries.lease_owner).where(registries.id == registry_id, ~has_run_out(at))
     found: str | None = connection.execute(query).scalar_one_or_none()
     return found

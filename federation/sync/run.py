@@ -259,10 +259,10 @@ def run(context: SyncContext, sync_id: int) -> str | None:
 
 
 def is_full_due(registry: Row[Any], at: datetime) -> bool:
-    """Whether to list everything: when it never was, when it is cheap (a tenth of the interval), or at
-    `full_every`.
+    """Whether to list everything: when it never was, when it is cheap (a tenth of the interval), at
+    `full_every`, or when the clock was set back since.
     """
-    if registry.watermark is None or registry.last_full_at is None:
+    if registry.watermark is None or registry.last_full_at is None or registry.last_full_at > at:
         return True
     cheap = registry.full_seconds is not None and registry.full_seconds <= 0.1 * registry.sync_every
     return cheap or bool(at - registry.last_full_at >= timedelta(seconds=registry.full_every))

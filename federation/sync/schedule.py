@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Row, Select, select
 
 from federation import tables
-from federation.database import EPOCH, DatabaseError, now, reading, writing
+from federation.database import EPOCH, DatabaseError, now, past, reading, writing
 from federation.sync import lease
 from federation.sync.details import read_details
 from federation.sync.requests import request as request
@@ -48,14 +48,20 @@ _OPEN: Select[Any] = (
 )
 
 
-def next_attempt(registry: Row[Any]) -> datetime | None:
-    """When a registry's next run is due by the schedule; None for one that is only synchronised when asked."""
+def next_attempt(registry: Row[Any], at: datetime) -> datetime | None:
+    """When a registry's next run is due by the schedule; None for one that is only synchronised when asked.
+
+    A run that lies in the future was made before the clock was set back: nobody knows how long ago that is, so the
+    next one is due.
+    """
     if registry.requested_at is not None:
-        return registry.requested_at  # type: ignore[no-any-return]
+        return past(registry.requested_at, at)
     if not registry.sync_every:
         return None
     if registry.last_attempt_at is None:
         return EPOCH
+    if registry.last_attempt_at > at:
+        return at
     pause = timedelta(seconds=registry.sync_every)
     if registry.failures:
         pause = max(pause, min(SLOWEST, pause * 2 ** min(registry.failures, 20)))
@@ -71,8 +77,7 @@ def waiting(open_runs: Iterable[Row[Any]], at: datetime) -> list[int]:
     """
     found: dict[int, int] = {}
     for row in open_runs:
-        is_free = row.lease_owner is None or (row.lease_until is not None and row.lease_until < at)
-        if row.detached_at is None and is_free:
+        if row.detached_at is None and lease.is_free(row, at):
             found.setdefault(row.registry_id, row.id)
     return list(found.values())
 
@@ -108,7 +113,7 @@ class Scheduler:
         due = [
             row
             for row in rows
-            if row.id not in busy and (when := next_attempt(row)) is not None and when <= at
+            if row.id not in busy and (when := next_attempt(row, at)) is not None and when <= at
         ]
         if due:
             with writing(self.context.engine) as connection:

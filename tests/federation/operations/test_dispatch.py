@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
+from federation import tables
 from federation.database import now, writing
 from federation.operations import asking, dispatch, turns
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
+from federation.operations.tables import operation
 from federation.references import Reference
 from tests.federation.operations.world import OperationsWorld
 from tests.patience import until
@@ -75,3 +77,14 @@ def test_a_worker_that_stood_aside_takes_over_from_one_that_died(
         return [row.state for row in world.operations()] == ["ok"]
 
     until(done)
+
+
+def test_what_was_put_off_before_the_clock_was_set_back_is_carried_out(
+    world: OperationsWorld, dispatcher: Dispatcher
+) -> None:
+    ahead = now() + timedelta(hours=1)
+    with writing(world.sync.engine) as connection:
+        connection.execute(update(operation).values(due_at=ahead, requested_at=ahead))
+        connection.execute(update(tables.registry).values(turn_owner="one that died", turn_until=ahead))
+    dispatcher.tick()
+    until(lambda: [row.state for row in world.operations()] == ["ok"])

@@ -3,9 +3,11 @@
 import threading
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from federation import tables
+from federation.access import EVERYTHING
+from federation.catalogue.states import read_registries
 from federation.database import now, reading, writing
 from federation.sync import lease, schedule
 from federation.sync.schedule import Scheduler
@@ -58,3 +60,48 @@ def test_a_slow_backend_loses_its_lease_to_nobody(world: World) -> None:
     until(lambda: world.registry().last_success_at is not None)
     scheduler.close()
     assert world.living() == world.truth()
+
+
+def set_back(world: World) -> timedelta:
+    """What the database holds was written by a clock that was an hour ahead; how much that was."""
+    ahead = timedelta(hours=1)
+    with writing(world.engine) as connection:
+        later = {
+            name: now() + ahead
+            for name in ("last_attempt_at", "last_full_at", "last_success_at", "lease_until", "turn_until")
+        }
+        connection.execute(update(tables.registry).values(**later, watermark="w", full_seconds=1e6))
+    return ahead
+
+
+def test_a_run_that_lies_in_the_future_delays_no_other(world: World) -> None:
+    world.model("m", "1")
+    with writing(world.engine) as connection:
+        connection.execute(update(tables.registry).values(sync_every=3600.0))
+    set_back(world)
+    scheduler = Scheduler(world.context)
+    scheduler.tick()
+    until(lambda: world.registry().last_success_at <= now())
+    scheduler.close()
+    assert world.registry().last_full_at <= now()  # whatever happened meanwhile is listed
+    assert world.living() == world.truth()
+    due = schedule.next_attempt(world.registry(), now())
+    assert due is not None and due > now()
+
+
+def test_a_lease_of_the_future_is_free_and_one_of_another_clock_is_not(world: World) -> None:
+    at, mine = now(), world.registry_id
+    with writing(world.engine) as connection:
+        assert lease.take(connection, mine, "another", at + timedelta(hours=1)) is not None
+        assert lease.holder(connection, mine, at) is None
+        assert lease.is_free(connection.execute(select(tables.registry)).one(), at)
+        assert lease.take(connection, mine, "a little ahead", at + timedelta(seconds=20)) is not None
+        assert lease.holder(connection, mine, at) == "a little ahead"
+        assert lease.take(connection, mine, "mine", at) is None
+
+
+def test_what_is_told_of_a_run_in_the_future(world: World) -> None:
+    set_back(world)
+    with reading(world.engine) as connection:
+        [state] = read_registries(connection, EVERYTHING, now())
+    assert state.lag == 0.0
