@@ -193,11 +193,14 @@ class VersionRecord:
     is `Stage/Status`). `etag` changes whenever something that can be written changes; it is what compare-and-
     set compares.
     `schema` is None where the backend does not give it in a listing: then `Adapter.details` reads it.
+    `state` is the backend's own word for a version that cannot be used (yet): `Failed`, `PENDING_REGISTRATION`, with
+    its reason behind a colon where it gives one; None for one that is ready.
     """
 
     key: Key
     model: Key
     version: str
+    state: str | None = None
     description: str | None = None
     stage: str | None = None
     approval: str | None = None
@@ -232,7 +235,11 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRecord:
-    """What serves. `state` in the backend's own word; `live` says whether it takes requests now."""
+    """What serves. `state` in the backend's own word; `live` says whether it takes requests now.
+
+    `traffic` names every version that is deployed there: with 0 % where no answer of it reaches anybody. Versions that
+    are called by name take all that name them, so shares may add up to more than 100.
+    """
 
     key: Key
     name: str

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select
 
 from adapters import EndpointRecord, ModelRecord, Schema, VersionRecord
 from federation import tables
@@ -65,6 +65,9 @@ class Version:
     stage: str
     stage_reason: str
     deployed: bool
+    """Requests go to it."""
+    placed: bool
+    """An endpoint holds it, whether or not requests go to it there."""
     aliases: tuple[str, ...]
     first_seen_at: datetime
     deleted_at: datetime | None
@@ -119,6 +122,7 @@ VERSION: Select[Any] = (
         _registries.kind.label("kind"),
         _models.name.label("model"),
         _models.body.label("model_body"),
+        exists().where(tables.traffic.c.version_id == _versions.id).label("placed"),
     )
     .join(tables.model, _models.id == _versions.model_id)
     # By way of the model: the version's own registry_id invites SQLite to walk all versions of the registry.
@@ -424,6 +428,7 @@ def as_version(
         stage=stage,
         stage_reason=reason,
         deployed=row.deployed,
+        placed=bool(row.placed),
         aliases=tuple(aliases),
         first_seen_at=row.first_seen_at,
         deleted_at=row.deleted_at,

@@ -46,7 +46,16 @@ def _with_known(encoded: Encoded[Any], body: str) -> Encoded[Any]:
         for step in steps:
             to[step] = dict(to.get(step) or {})
             to, of = to[step], of.get(step) or {}
-        to.pop(last, None)
+        read = to.pop(last, None)
         if last in of:
             to[last] = of[last]
+        if path == "traffic":
+            # Which versions an endpoint serves may be known of one part of it and unknown of another.
+            to[last] = _beside(read or [], of.get(last) or [])
     return codec.encode(codec.from_plain(type(record), plain))
+
+
+def _beside(read: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The shares that were read, and of other versions those that were known."""
+    named = [share["version"] for share in read]
+    return [*read, *(share for share in known if share["version"] not in named)]

@@ -250,16 +250,32 @@ class Writer:
             self.news.created("endpoint", i, encoded, None)
         for existing, encoded in stale:
             self.news.changed("endpoint", existing, old[existing.id], encoded, None)
-        self._unserve(tables.traffic.c.endpoint_id, [existing.id for existing, _ in stale])
-        served = [*zip(ids, fresh, strict=True), *((existing.id, e) for existing, e in stale)]
-        natives = {t.version.native_id for _, e in served for t in e.record.traffic}
-        targets = self._ids("version", natives)
-        shares: defaultdict[tuple[int, int], float] = defaultdict(float)
-        for endpoint_id, encoded in served:
+        believed = {native: e for native, e in records.items() if e.record.key not in self.doubtful}
+        self._serve(believed, {*ids, *(existing.id for existing, _ in stale)})
+
+    def _serve(self, records: Mapping[str, Encoded[EndpointRecord]], changed: set[int]) -> None:
+        """Bring traffic in line with these endpoints, of which some have `changed`. Of the others too: a version that
+        one of them names may have come only now.
+        """
+        if not records:
+            return
+        ids = self._ids("endpoint", records)
+        natives = sorted({t.version.native_id for e in records.values() for t in e.record.traffic})
+        columns = ("native_id", "id", "deleted_at")
+        rows = bulk.find(self.connection, tables.version, columns, self.origin.registry_id, natives)
+        targets = {native: i for native, i, deleted_at in rows if deleted_at is None}
+        wanted: defaultdict[tuple[int, int], float] = defaultdict(float)
+        for native, encoded in records.items():
             for share in encoded.record.traffic:
                 if share.version.native_id in targets:
-                    shares[endpoint_id, targets[share.version.native_id]] += share.percent
-        rows = [(endpoint_id, version_id, percent) for (endpoint_id, version_id), percent in shares.items()]
+                    wanted[ids[native], targets[share.version.native_id]] += share.percent
+        shares = tables.traffic.c
+        query = select(tables.traffic).where(shares.endpoint_id.in_(list(ids.values())))
+        known = {(row.endpoint_id, row.version_id): row.percent for row in self.connection.execute(query)}
+        moved = {pair for pair in wanted.keys() | known.keys() if wanted.get(pair) != known.get(pair)}
+        chosen = sorted(changed | {endpoint_id for endpoint_id, _ in moved})
+        self._unserve(shares.endpoint_id, chosen)
+        rows = [(*pair, percent) for pair, percent in wanted.items() if pair[0] in set(chosen)]
         bulk.insert(self.connection, tables.traffic, ("endpoint_id", "version_id", "percent"), rows)
         self._touched.update(version_id for _, version_id, _ in rows)
 

@@ -80,14 +80,14 @@ def read_out(
             version = find_or_read_version(connection, view, reference)
         else:
             version = read_version(connection, view, reference, incarnation=incarnation, as_of=time)
-        serving = read_serving(connection, view, version.id) if version.deployed else []
+        serving = read_serving(connection, view, version.id) if version.placed else []
     return version_out(version, serving)
 
 
 def _find(waypost: Waypost, view: View, reference: Reference) -> VersionOut | None:
     """What nearly everybody asks for, with one statement; None where that does not tell all."""
     version = find_version(waypost.engine, view, reference)
-    return None if version is None or version.deployed else version_out(version)
+    return None if version is None or version.placed else version_out(version)
 
 
 @get("/diff", opt=READ, sync_to_thread=True)

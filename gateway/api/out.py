@@ -80,6 +80,8 @@ class VersionOut(msgspec.Struct):
     stage: str
     stage_reason: str
     """The rule that decided the stage; empty where none did."""
+    state: str | None
+    """The backend's word for a version that cannot be used (yet); null for one that is ready."""
     native_stage: str | None
     approval: str | None
     lifecycle: str | None
@@ -242,6 +244,7 @@ def version_out(version: Version, serving: Sequence[Serving] = ()) -> VersionOut
         incarnation=version.incarnation,
         stage=version.stage,
         stage_reason=version.stage_reason,
+        state=record.state,
         native_stage=record.stage,
         approval=record.approval,
         lifecycle=record.lifecycle,

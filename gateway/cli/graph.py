@@ -218,7 +218,9 @@ def _leaf(one: Mapping[str, Any]) -> Any:
     if one["stage"] not in ("", "none"):
         text.append(f"  {one['stage']}", STYLES.get(one["stage"], ""))
     for endpoint in one["endpoints"]:
-        text.append(f"  {inert(endpoint['name'])} {endpoint['percent']:g} %", STYLES["live"])
+        takes_requests = endpoint["live"] and endpoint["percent"]
+        style = STYLES["live"] if takes_requests else "dim"
+        text.append(f"  {inert(endpoint['name'])} {endpoint['percent']:g} %", style)
     if one["breaks"]:
         text.append("  breaks", STYLES["breaks"])
     text.append(f"  {inert(one['team'])}: {inert(one['reason'])}", "dim")

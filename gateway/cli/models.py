@@ -172,6 +172,7 @@ def _show_version(version: Mapping[str, Any]) -> None:
             "title": version["title"] if version["title"] != version["model"] else None,
             "stage": f"{stage}{reason}"
             + (f", there called {native}" if native and native.lower() != stage else ""),
+            "state": version["state"],
             "approval": version["approval"],
             "lifecycle": version["lifecycle"],
             "aliases": version["aliases"],
@@ -226,6 +227,5 @@ def _dataset(one: Mapping[str, Any]) -> str:
 
 
 def _serving(endpoint: Mapping[str, Any]) -> str:
-    return (
-        f"{endpoint['name']} ({'live' if endpoint['live'] else endpoint['state']}, {endpoint['percent']:g} %)"
-    )
+    word = "live" if endpoint["live"] and endpoint["percent"] else endpoint["state"] or "not live"
+    return f"{endpoint['name']} ({word}, {endpoint['percent']:g} %)"
