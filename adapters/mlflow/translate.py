@@ -99,6 +99,7 @@ class Translator:
             key=identity.key,
             model=model.key,
             version=identity.version,
+            state=state(raw),
             description=description,
             stage=stage,
             tags=tags,
@@ -155,6 +156,14 @@ def version_identity(raw: Any, model: ModelId) -> VersionId:
     if not isinstance(number, str | int) or isinstance(number, bool) or not str(number).isdecimal():
         raise BadRecordError(f"a version of {model.name} has no number: {excerpt(raw)}", native=excerpt(raw))
     return VersionId(str(number), stamp(raw, "creation_timestamp", f"{model.name}:{number}"), model)
+
+
+def state(raw: Raw) -> str | None:
+    """MLflow's word for a version that is not ready, with the reason it gives."""
+    status, why = text(raw, "status"), text(raw, "status_message")
+    if status in (None, "READY"):
+        return None
+    return f"{status}: {why}" if why else status
 
 
 def logged_model_id(raw: Raw) -> str | None:

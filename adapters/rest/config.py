@@ -13,9 +13,9 @@ TEXTS = ("title", "type", "description", "owner", "license", "etag", "url")
 MODEL_FIELDS = frozenset({"name", "tags", "aliases", "created_at", "updated_at", *TEXTS})
 VERSION_FIELDS = frozenset(
     {
-        "version", "description", "stage", "approval", "lifecycle", "tags", "metrics", "params", "framework", "license",
-        "owner", "creator", "artifact_uri", "artifact_digest", "created_at", "updated_at", "etag", "url", "run_id",
-        "commit", "repository",
+        "version", "description", "state", "stage", "approval", "lifecycle", "tags", "metrics", "params", "framework",
+        "license", "owner", "creator", "artifact_uri", "artifact_digest", "created_at", "updated_at", "etag", "url",
+        "run_id", "commit", "repository",
     }
 )  # fmt: skip
 

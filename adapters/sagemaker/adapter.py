@@ -55,13 +55,12 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
-from adapters.sagemaker import lineage, reading
+from adapters.sagemaker import lineage, reading, serving
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.identity import Raw, arn_of, key_of, same_incarnation
 from adapters.sagemaker.mapping import (
     artifacts_of,
-    endpoint_record,
     group_record,
     schema_of,
     understood,
@@ -69,7 +68,7 @@ from adapters.sagemaker.mapping import (
     version_record,
 )
 from adapters.sagemaker.permissions import missing
-from adapters.sagemaker.progress import dependencies
+from adapters.sagemaker.progress import Index, dependencies
 from adapters.sagemaker.scanning import Scanner
 
 API_VERSION = "2017-07-24"
@@ -175,7 +174,9 @@ class SageMakerAdapter(Adapter):
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         if key.kind == "endpoint":
             raise UnsupportedError("Waypost does not tag endpoints: do it in AWS")
-        wanted = {name: _tag(name, value) for name, value in tags.items() if value is not None}
+        # An AWS tag may be empty, customer metadata may not.
+        least = 0 if key.kind == "model" else 1
+        wanted = {name: _tag(name, value, least) for name, value in tags.items() if value is not None}
         record = self._version(key) if key.kind == "version" else self._model(key)
         removed = sorted(name for name, value in tags.items() if value is None and name in record.tags)
         added = {name: value for name, value in wanted.items() if record.tags.get(name) != value}
@@ -255,7 +256,7 @@ class SageMakerAdapter(Adapter):
         model, walked = self._model_of(row), NO_LINEAGE
         if self._config.lineage:
             walked = lineage.walked(self._client, lineage.listed(self._client, arn), arn)
-        needed = dependencies(row, self._scanner.references()) if len(artifacts_of(row)) > 1 else ()
+        needed = dependencies(row, self._scanner.index()) if len(artifacts_of(row)) > 1 else ()
         return version_record(row, model=model, dependencies=needed, walked=walked)
 
     def _model_of(self, package: Raw) -> Key:
@@ -268,11 +269,11 @@ class SageMakerAdapter(Adapter):
 
     @_understanding
     def _endpoint(self, key: Key) -> EndpointRecord:
-        row = reading.serving(self._client, arn_of(key).rpartition("/")[2])
+        name = arn_of(key).rpartition("/")[2]
+        row = serving.read(self._client, {"EndpointName": name}, serving.components(self._client, name))
         if not same_incarnation(key, row.endpoint["CreationTime"]):
             raise NotFoundError(f"endpoint {arn_of(key)} was deleted and created again")
-        by_uri = self._scanner.references() if any(any(uris) for uris in row.artifacts.values()) else {}
-        return endpoint_record(row.endpoint, self._scanner.served(row, None, by_uri))
+        return self._scanner.endpoint(row, self._scanner.index() if row.by_address else Index({}))
 
     def _key(self, kind: Any, arn: str) -> Key:
         row = self._client.call("DescribeModelPackage", ModelPackageName=arn)
@@ -338,12 +339,12 @@ def _lifecycle(value: str) -> dict[str, Any]:
     return {"ModelLifeCycle": {"Stage": stage, "StageStatus": status}}
 
 
-def _tag(name: str, value: str) -> str:
-    for text, most, what in ((name, 128, "tag name"), (value, 256, "tag value")):
-        if not 1 <= len(text) <= most or not all(map(_allowed, text)):
+def _tag(name: str, value: str, least: int = 1) -> str:
+    for text, fewest, most, what in ((name, 1, 128, "tag name"), (value, least, 256, "tag value")):
+        if not fewest <= len(text) <= most or not all(map(_allowed, text)):
             raise InvalidError(
                 f"SageMaker does not store the {what} {text[:60]!r}:"
-                f" it takes 1 to {most} letters, digits, spaces and _.:/=+-@"
+                f" it takes {fewest} to {most} letters, digits, spaces and _.:/=+-@"
             )
     return value
 

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from adapters.errors import AdapterError, UnsupportedError
 from adapters.records import Lineage
-from adapters.sagemaker import lineage, reading
+from adapters.sagemaker import lineage, reading, serving
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.identity import Raw
-from adapters.sagemaker.reading import Serving
 from adapters.sagemaker.refusals import ForbiddenError
+from adapters.sagemaker.serving import Components, Serving
 
 Source = Literal["groups", "packages", "changed", "listing", "endpoints"]
 Via = Literal["search", "describe"]
@@ -48,6 +48,8 @@ class Ahead:
         self._lock = threading.RLock()
         self._artifacts: lineage.Artifacts | None = None
         self._artifacts_lock = threading.Lock()
+        self._components: Components | None = None
+        self._components_lock = threading.Lock()
         self._stopped = False
 
     def start(self, source: Source, token: str | None, limit: int) -> None:
@@ -94,7 +96,7 @@ class Ahead:
             self._parked.clear()
 
     def reuse(self, served: dict[str, tuple[str, Serving]]) -> None:
-        """Endpoints of earlier scans by ARN, with the time of their last change; new ones are added."""
+        """Endpoints of earlier scans by ARN, with what shows that they changed; new ones are added."""
         self._served = served
 
     def walk(self, packages: list[Raw]) -> Mapping[str, Lineage]:
@@ -169,12 +171,19 @@ class Ahead:
         return reading.present(self._client.each(one, arns))
 
     def _serving(self, summary: Raw) -> Serving:
-        arn, changed = summary["EndpointArn"], f"{summary['LastModifiedTime']} {summary['EndpointStatus']}"
+        with self._components_lock:
+            if self._components is None:
+                self._components = serving.components(self._client)
+        arn, components = summary["EndpointArn"], self._components
+        status = summary["EndpointStatus"]
+        stamp = f"{summary['LastModifiedTime']} {status} {components.stamp(summary['EndpointName'])}"
         known = self._served.get(arn)
-        if known and known[0] == changed:
+        if known and known[0] == stamp:
             return known[1]
-        found = reading.serving(self._client, summary["EndpointName"])
-        self._served[arn] = (changed, found)
+        found = serving.read(self._client, summary, components)
+        # What is being changed shows how far it is only when asked, and what is unknown may be known next time.
+        if status == "InService" and not found.unknown:
+            self._served[arn] = (stamp, found)
         return found
 
 

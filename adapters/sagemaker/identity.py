@@ -30,7 +30,17 @@ def moment(text: str | None) -> datetime | None:
 
 def key_of(kind: Kind, arn: str, created: str) -> Key:
     """The key of a thing: its ARN and its creation in epoch milliseconds, joined by `#`."""
-    return Key(kind, f"{arn}#{round(datetime.fromisoformat(created).timestamp() * 1000)}")
+    return Key(kind, f"{arn}#{milliseconds(created)}")
+
+
+def milliseconds(text: str) -> int:
+    """The wire's time in milliseconds since 1970."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def created_in(key: Key) -> int:
+    """The creation inside a key, in milliseconds since 1970."""
+    return int(key.native_id.rpartition("#")[2])
 
 
 def arn_of(key: Key) -> str:

@@ -16,13 +16,13 @@ from adapters.records import (
     Parent,
     Schema,
     Traffic,
+    Unread,
     VersionRecord,
 )
 from adapters.sagemaker.identity import Raw, etag, key_of, moment, reference_of, version_of
+from adapters.sagemaker.software import environment_of, framework_of, without_values
 
-_SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
-
-
+_JOB = ("training_details", "training_job_details")
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -43,7 +43,8 @@ def group_record(group: Raw) -> ModelRecord:
         key=key_of("model", group["ModelPackageGroupArn"], group["CreationTime"]),
         name=group["ModelPackageGroupName"],
         description=group.get("ModelPackageGroupDescription"),
-        owner=_person(group.get("CreatedBy")),
+        owner=_said(tags, "owner") or _person(group.get("CreatedBy")),
+        license=_said(tags, "license"),
         tags=tags,
         created_at=moment(group["CreationTime"]),
         etag=etag(tags),
@@ -58,12 +59,13 @@ def unversioned_record(package: Raw) -> ModelRecord:
         key=key_of("model", arn, package["CreationTime"]),
         name=package["ModelPackageName"],
         description=package.get("ModelPackageDescription"),
-        owner=_person(package.get("CreatedBy")),
+        owner=_said(tags, "owner") or _person(package.get("CreatedBy")),
+        license=_said(tags, "license"),
         tags=tags,
         created_at=moment(package["CreationTime"]),
         etag=etag(tags),
         url=_console(arn, f"model-packages/{package['ModelPackageName']}"),
-        native=package,
+        native=without_values(package),
     )
 
 
@@ -73,9 +75,10 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
     Its tags are the customer metadata. `dependencies` are the other packages its containers hold, `walked` is
     what the lineage graph added.
     """
-    card, containers = _card(package), containers_of(package)
+    (card, unread), containers = _card(package), containers_of(package)
     main: Raw = containers[0] if containers else {}
     tags = dict(package.get("CustomerMetadataProperties") or {})
+    framework = framework_of(main, tags)
     approval, lifecycle = package.get("ModelApprovalStatus"), lifecycle_of(package)
     return VersionRecord(
         key=key_of("version", package["ModelPackageArn"], package["CreationTime"]),
@@ -88,41 +91,46 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         tags=tags,
         metrics=dict(_metrics(card)),
         params=dict(_params(card)),
-        framework=" ".join(filter(None, (main.get("Framework"), main.get("FrameworkVersion")))) or None,
-        owner=_text(card, "model_overview", "model_owner"),
+        state=_state(package),
+        framework=framework,
+        license=_said(tags, "license") or _text(card, "additional_information", "custom_details", "license"),
+        owner=_said(tags, "owner") or _text(card, "model_overview", "model_owner"),
         creator=_person(package.get("CreatedBy")),
         schema=_schema(package),
         artifact_uri=artifact_of(main) or package.get("SourceUri"),
         artifact_digest=_digest(main),
         lineage=_lineage(package, card, dependencies, walked),
+        environment=environment_of(containers, framework),
         created_at=moment(package["CreationTime"]),
         updated_at=moment(package.get("LastModifiedTime")),
         etag=etag(tags, approval, lifecycle),
-        native=package,
+        native=without_values(package),
+        unread=unread,
     )
 
 
-def endpoint_record(endpoint: Raw, served: Mapping[str, tuple[Key, ...]]) -> EndpointRecord:
-    """An endpoint; `served` gives the versions behind each variant."""
-    variants = endpoint.get("ProductionVariants") or []
-    weights = {variant["VariantName"]: float(variant.get("CurrentWeight") or 0.0) for variant in variants}
-    total = sum(weights.values())
-    shares: dict[Key, float] = {}
-    for name, weight in weights.items():
-        share = 100 * weight / total if total else 100.0 * (len(weights) == 1)
-        for version in served.get(name, ()):
-            shares[version] = shares.get(version, 0.0) + share
+def endpoint_record(
+    endpoint: Raw, shares: Mapping[Key, float], live: bool, unknown: Iterable[str] = ()
+) -> EndpointRecord:
+    """An endpoint; `shares` gives the percentage of its requests that may reach each version."""
+    name, missing = endpoint["EndpointName"], "; ".join(unknown)
+    changes = [
+        endpoint["EndpointStatus"],
+        endpoint.get("LastModifiedTime"),
+        endpoint.get("InferenceComponents"),
+    ]
     return EndpointRecord(
         key=key_of("endpoint", endpoint["EndpointArn"], endpoint["CreationTime"]),
-        name=endpoint["EndpointName"],
+        name=name,
         state=endpoint["EndpointStatus"],
-        live=endpoint["EndpointStatus"] in _SERVING,
+        live=live,
         traffic=tuple(Traffic(version, round(share, 6)) for version, share in shares.items()),
+        unread=Unread(("traffic",), f"endpoint {name}: {missing}") if missing else None,
         created_at=moment(endpoint["CreationTime"]),
         updated_at=moment(endpoint.get("LastModifiedTime")),
-        etag=etag(endpoint["EndpointStatus"], endpoint.get("LastModifiedTime"), sorted(weights.items())),
-        url=_console(endpoint["EndpointArn"], f"endpoints/{endpoint['EndpointName']}"),
-        native=endpoint,
+        etag=etag(changes, sorted((key.native_id, share) for key, share in shares.items())),
+        url=_console(endpoint["EndpointArn"], f"endpoints/{name}"),
+        native=without_values(endpoint),
     )
 
 
@@ -148,6 +156,22 @@ def lifecycle_of(package: Raw) -> str | None:
     return f"{lifecycle['Stage']}/{lifecycle['StageStatus']}" if lifecycle.get("Stage") else None
 
 
+def _state(package: Raw) -> str | None:
+    """SageMaker's word for a package that is not ready to be used, with the first reason it gives."""
+    status = package.get("ModelPackageStatus")
+    if status in (None, "Completed"):
+        return None
+    details = package.get("ModelPackageStatusDetails") or {}
+    steps = [*(details.get("ValidationStatuses") or []), *(details.get("ImageScanStatuses") or [])]
+    reason = next((step["FailureReason"] for step in steps if step.get("FailureReason")), None)
+    return f"{status}: {reason}" if reason else str(status)
+
+
+def _said(tags: Mapping[str, str], name: str) -> str | None:
+    """What a tag says, whose name AWS's users write with a capital or without."""
+    return tags.get(name) or tags.get(name.capitalize()) or None
+
+
 def _tags(thing: Raw) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in thing.get("Tags") or []}
 
@@ -170,13 +194,13 @@ def _console(arn: str, page: str) -> str | None:
     return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/{page}"
 
 
-def _card(package: Raw) -> Raw:
-    """The model card's content: JSON in a string. One that is not is left in the native payload only."""
+def _card(package: Raw) -> tuple[Raw, Unread | None]:
+    """The model card's content, which is JSON in a string, or why it cannot be read."""
     try:
         card = parse_json((package.get("ModelCard") or {}).get("ModelCardContent") or "{}", "the model card")
-    except BadRecordError:
-        return {}
-    return card if isinstance(card, dict) else {}
+    except BadRecordError as error:
+        return {}, Unread(("metrics", "params", "lineage.datasets"), str(error))
+    return card if isinstance(card, dict) else {}, None
 
 
 def _at(card: Any, *path: str) -> Any:
@@ -196,7 +220,7 @@ def _each(found: Any) -> Iterator[Raw]:
 
 def _metrics(card: Raw) -> Iterator[tuple[str, float]]:
     """Training and evaluation metrics of a card that are single finite numbers."""
-    job = _at(card, "training_details", "training_job_details")
+    job = _at(card, *_JOB)
     for name in ("training_metrics", "user_provided_training_metrics"):
         yield from _numbers(_each(_at(job, name)))
     for evaluation in _each(_at(card, "evaluation_details")):
@@ -213,7 +237,7 @@ def _numbers(metrics: Iterable[Raw]) -> Iterator[tuple[str, float]]:
 
 
 def _params(card: Raw) -> Iterator[tuple[str, str]]:
-    job = _at(card, "training_details", "training_job_details")
+    job = _at(card, *_JOB)
     for name in ("hyper_parameters", "user_provided_hyper_parameters"):
         for param in _each(_at(job, name)):
             if isinstance(param.get("name"), str):
@@ -254,21 +278,42 @@ def _lineage(package: Raw, card: Raw, dependencies: tuple[str, ...], walked: Lin
     made_by = properties.get("GeneratedBy")
     is_pipeline = ":pipeline/" in (made_by or "")
     return Lineage(
-        run_id=(None if is_pipeline else made_by) or walked.run_id,
+        run_id=(None if is_pipeline else made_by) or walked.run_id or _text(card, *_JOB, "training_arn"),
         commit=properties.get("CommitId"),
         repository=properties.get("Repository"),
         pipeline=made_by if is_pipeline else None,
-        datasets=tuple(dict.fromkeys((*_datasets(card), *walked.datasets))),
+        datasets=tuple(_merged((*_datasets(card), *_validated(package), *walked.datasets))),
         parents=tuple(dict.fromkeys((*_parents(package), *walked.parents))),
         dependencies=dependencies,
     )
 
 
 def _datasets(card: Raw) -> Iterator[Dataset]:
-    given = _at(card, "training_details", "training_job_details", "training_datasets")
-    for uri in given if isinstance(given, list) else ():
+    """What a card says that the model was trained on, and measured on."""
+    yield from _at_addresses(_at(card, *_JOB, "training_datasets"), "training")
+    for evaluation in _each(_at(card, "evaluation_details")):
+        yield from _at_addresses(evaluation.get("datasets"), "evaluation")
+
+
+def _validated(package: Raw) -> Iterator[Dataset]:
+    """What SageMaker runs the package on before it takes it."""
+    for profile in (package.get("ValidationSpecification") or {}).get("ValidationProfiles") or []:
+        job = profile.get("TransformJobDefinition") or {}
+        source = (job.get("TransformInput") or {}).get("DataSource") or {}
+        yield from _at_addresses([(source.get("S3DataSource") or {}).get("S3Uri")], "validation")
+
+
+def _at_addresses(uris: Any, role: str) -> Iterator[Dataset]:
+    for uri in uris if isinstance(uris, list) else ():
         if isinstance(uri, str) and uri:
-            yield Dataset(uri.rstrip("/").rpartition("/")[2] or uri, uri=uri)
+            yield Dataset(uri.rstrip("/").rpartition("/")[2] or uri, uri=uri, role=role)
+
+
+def _merged(datasets: Iterable[Dataset]) -> Iterator[Dataset]:
+    """Each once; one without a role only where no other says the role of that address."""
+    found = dict.fromkeys(datasets)
+    told = {each.uri for each in found if each.role}
+    return (each for each in found if each.role or each.uri not in told)
 
 
 def _parents(package: Raw) -> Iterator[Parent]:

@@ -5,6 +5,7 @@ from typing import Any
 from adapters.errors import UnsupportedError
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.refusals import ForbiddenError
+from adapters.sagemaker.serving import COMPONENTS
 
 _WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
@@ -14,6 +15,11 @@ _WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ),
     ("ListModelPackages", {"MaxResults": 1}, "incremental scans fail"),
     ("ListEndpoints", {"MaxResults": 1}, "which versions serve is not known"),
+    (
+        "ListInferenceComponents",
+        {"MaxResults": 1},
+        "which versions serve behind inference components is not known",
+    ),
     ("ListArtifacts", {"MaxResults": 1}, "the lineage graph is not read"),
 )
 
@@ -38,6 +44,10 @@ def missing(client: Client, *, with_lineage: bool) -> tuple[str, ...]:
 
 
 def _has(client: Client, action: str, params: dict[str, Any]) -> bool:
+    if action == "ListInferenceComponents":
+        # A backend that has no such thing serves nothing by it either.
+        client.optional(COMPONENTS, action, **params)
+        return True
     if action == "ListArtifacts":
         return client.optional("lineage", action, **params) is not None
     try:

@@ -1,7 +1,8 @@
 """Where a scan is, what it has seen, and what the next one may build on."""
 
 import json
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -9,8 +10,9 @@ from adapters.contract import Page
 from adapters.errors import BadRecordError, InvalidError
 from adapters.records import Deleted, Key, Lineage, Record
 from adapters.sagemaker.ahead import Ahead, Via
-from adapters.sagemaker.identity import Raw, key_of, reference_of
+from adapters.sagemaker.identity import Raw, created_in, key_of, milliseconds, reference_of
 from adapters.sagemaker.mapping import artifacts_of, lifecycle_of
+from adapters.sagemaker.serving import Held
 
 Phase = Literal["groups", "packages", "changed", "listing", "gone", "composed", "endpoints"]
 
@@ -137,23 +139,68 @@ class Running:
     keys: dict[str, Key | None] = field(default_factory=dict)
     """Packages that were asked for one by one, for endpoints, by ARN; None: it is gone."""
 
-    def index(self) -> dict[str, tuple[str, Key]]:
-        """By the URI of its model data: the reference and key of the first package that holds just that."""
-        return index(self.packages)
+    def index(self) -> "Index":
+        """The packages by their model data."""
+        return Index(self.packages)
 
 
-def index(packages: Mapping[str, Known]) -> dict[str, tuple[str, Key]]:
-    """By the URI of its model data: the reference and key of the first package that holds just that."""
-    found: dict[str, tuple[str, Key]] = {}
-    for known in packages.values():
-        if len(known.uris) == 1:
-            found.setdefault(known.uris[0], (known.reference, known.key))
-    return found
+class Index:
+    """Packages by where their model data lies."""
+
+    def __init__(self, packages: Mapping[str, Known]) -> None:
+        self._by_uri: dict[str, list[Known]] = {}
+        for known in packages.values():
+            for uri in dict.fromkeys(map(_address, known.uris)):
+                self._by_uri.setdefault(uri, []).append(known)
+        self._addresses = sorted(self._by_uri)
+
+    def references(self, uri: str) -> str | None:
+        """The reference of the first package that holds just that."""
+        held = self._by_uri.get(_address(uri), ())
+        return next((known.reference for known in held if len(known.uris) == 1), None)
+
+    def loaded(self, held: Held) -> tuple[Key, ...]:
+        """The packages whose model data this loads.
+
+        Several packages of one group may name the same address, which was written over each time: the newest that
+        was there when the model was made is meant.
+        """
+        wanted = set(map(_address, held.uris))
+        found = [
+            known
+            for uri in wanted
+            for known in self._by_uri.get(uri, ())
+            if wanted.issuperset(map(_address, known.uris))
+        ]
+        for prefix in held.prefixes:
+            found += self._beneath(_address(prefix) + "/")
+        made = milliseconds(held.made) if held.made else None
+        by_place: dict[tuple[str, tuple[str, ...]], list[Known]] = {}
+        for known in found:
+            group = known.reference.rpartition(":")[0]
+            by_place.setdefault((group, known.uris), []).append(known)
+        return tuple(dict.fromkeys(_meant(several, made).key for several in by_place.values()))
+
+    def _beneath(self, prefix: str) -> Iterator[Known]:
+        for place in range(bisect_left(self._addresses, prefix), len(self._addresses)):
+            if not self._addresses[place].startswith(prefix):
+                return
+            yield from (known for known in self._by_uri[self._addresses[place]] if len(known.uris) == 1)
 
 
-def dependencies(package: Raw, by_uri: Mapping[str, tuple[str, Key]]) -> tuple[str, ...]:
+def _address(uri: str) -> str:
+    return uri.rstrip("/")
+
+
+def _meant(several: list[Known], made: int | None) -> Known:
+    in_order = sorted(several, key=lambda known: created_in(known.key))
+    before = [known for known in in_order if made is None or created_in(known.key) <= made]
+    return before[-1] if before else in_order[0]
+
+
+def dependencies(package: Raw, index: Index) -> tuple[str, ...]:
     """The packages that hold what the containers of this one load, as references."""
     own = reference_of(package["ModelPackageArn"])
     uris = artifacts_of(package)
-    found = (by_uri[uri][0] for uri in uris if uri in by_uri) if len(uris) > 1 else ()
-    return tuple(dict.fromkeys(reference for reference in found if reference != own))
+    found = (index.references(uri) for uri in uris) if len(uris) > 1 else ()
+    return tuple(dict.fromkeys(reference for reference in found if reference and reference != own))

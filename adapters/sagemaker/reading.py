@@ -1,25 +1,12 @@
-"""Single things as SageMaker describes them, and what serves them."""
+"""Single things as SageMaker describes them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from adapters.errors import AdapterError, AuthError, NotFoundError
+from adapters.errors import AdapterError, NotFoundError
 from adapters.sagemaker.client import Answer, Client
-from adapters.sagemaker.identity import Raw
-from adapters.sagemaker.mapping import artifacts_of
 from adapters.sagemaker.refusals import ForbiddenError
-
-
-@dataclass(frozen=True)
-class Serving:
-    """An endpoint and, for each variant, the package ARNs and the model data URIs behind it."""
-
-    endpoint: Raw
-    packages: Mapping[str, tuple[str, ...]]
-    artifacts: Mapping[str, tuple[str, ...]]
 
 
 def plain(answer: Answer) -> dict[str, Any]:
@@ -60,39 +47,6 @@ def with_tags(client: Client, found: dict[str, Any], arn: str) -> dict[str, Any]
     except ForbiddenError:
         return found
     return {**found, "Tags": tags} if tags else found
-
-
-def serving(client: Client, name: str) -> Serving:
-    """An endpoint by its name, with what its variants serve."""
-    endpoint = plain(client.call("DescribeEndpoint", EndpointName=name))
-    packages: dict[str, tuple[str, ...]] = {}
-    artifacts: dict[str, tuple[str, ...]] = {}
-    for variant in _variants(client, endpoint):
-        model = _model(client, variant.get("ModelName"))
-        containers = (
-            [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
-        )
-        named = tuple(held["ModelPackageName"] for held in containers if held.get("ModelPackageName"))
-        packages[variant["VariantName"]] = named
-        unnamed = [held for held in containers if not held.get("ModelPackageName")]
-        artifacts[variant["VariantName"]] = artifacts_of({"InferenceSpecification": {"Containers": unnamed}})
-    return Serving(endpoint, packages, artifacts)
-
-
-def _variants(client: Client, endpoint: Raw) -> list[Raw]:
-    try:
-        config = client.call("DescribeEndpointConfig", EndpointConfigName=endpoint["EndpointConfigName"])
-    except (AuthError, NotFoundError, KeyError):
-        # A configuration may be deleted while its endpoint goes on.
-        return []
-    return list(config.get("ProductionVariants", []))
-
-
-def _model(client: Client, name: str | None) -> Raw:
-    try:
-        return client.call("DescribeModel", ModelName=name) if name else {}
-    except (AuthError, NotFoundError):
-        return {}
 
 
 def present(found: list[Any]) -> list[Any]:

@@ -15,7 +15,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from adapters.contract import Page
-from adapters.errors import BadRecordError, InvalidError, NotFoundError, TransientError, UnsupportedError
+from adapters.errors import (
+    AuthError,
+    BadRecordError,
+    InvalidError,
+    NotFoundError,
+    TransientError,
+    UnsupportedError,
+)
 from adapters.records import (
     NO_LINEAGE,
     Deleted,
@@ -40,6 +47,7 @@ from adapters.sagemaker.mapping import (
 )
 from adapters.sagemaker.progress import (
     NOTHING,
+    Index,
     Known,
     Memory,
     Phase,
@@ -47,13 +55,13 @@ from adapters.sagemaker.progress import (
     Running,
     Step,
     dependencies,
-    index,
     state_of,
 )
-from adapters.sagemaker.reading import Serving
 from adapters.sagemaker.refusals import ForbiddenError
+from adapters.sagemaker.serving import LIVE, Serving
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
+T = TypeVar("T")
 
 _FULL: tuple[Phase, ...] = ("groups", "packages", "composed", "endpoints")
 _INCREMENTAL: tuple[Phase, ...] = ("groups", "changed", "listing", "gone", "composed", "endpoints")
@@ -100,12 +108,12 @@ class Scanner:
         self._memory = Memory(position.began, running.groups, running.packages) if running.complete else None
         return step.page(Page((), watermark=position.began, listed=_listed(position, running)))
 
-    def references(self) -> dict[str, tuple[str, Key]]:
-        """Packages by the URI of their model data; where no scan has seen them yet, they are read."""
+    def index(self) -> Index:
+        """Packages by their model data; where no scan has seen them yet, they are read."""
         if self._memory is None:
             for _ in self._whole_scan():
                 pass
-        return index(self._memory.packages) if self._memory else {}
+        return Index(self._memory.packages if self._memory else {})
 
     def _whole_scan(self) -> Iterator[Page]:
         page = self.page(None, None, PAGE_LIMIT)
@@ -255,11 +263,11 @@ class Scanner:
         step = Step([], self._next_phase(position))
         if first + limit < len(waiting):
             step.following = replace(position, token=str(first + limit))
-        by_uri = running.index() if waiting else {}
+        index = running.index() if waiting else Index({})
         for row, walked in waiting[first : first + limit]:
             model = _model_key(running, row)
             if model:
-                found = dependencies(row, by_uri)
+                found = dependencies(row, index)
                 make = partial(version_record, model=model, dependencies=found, walked=walked)
                 _mapped(make, row, row.get("ModelPackageArn"), step)
         return step
@@ -282,27 +290,33 @@ class Scanner:
     def _endpoints(self, position: Position, running: Running, limit: int) -> Step:
         fetched = running.ahead.take("endpoints", position.token, limit)
         step = Step([], self._onward(position, running, fetched))
-        by_uri = running.index() if any(any(row.artifacts.values()) for row in fetched.rows) else {}
+        index = running.index() if any(row.by_address for row in fetched.rows) else Index({})
         for row in fetched.rows:
-            served = self.served(row, running, by_uri)
-            _mapped(
-                partial(endpoint_record, served=served), row.endpoint, row.endpoint.get("EndpointArn"), step
-            )
+            make = partial(self.endpoint, running=running, index=index)
+            _mapped(make, row, row.endpoint.get("EndpointArn"), step)
         return step
 
-    def served(
-        self, row: Serving, running: Running | None, by_uri: dict[str, tuple[str, Key]]
-    ) -> dict[str, tuple[Key, ...]]:
-        """For each variant of an endpoint the keys of the versions behind it."""
-        found: dict[str, tuple[Key, ...]] = {}
-        for variant, arns in row.packages.items():
-            keys = [self._package_key(arn, row.endpoint["EndpointArn"], running) for arn in arns]
-            keys += [by_uri[uri][1] for uri in row.artifacts.get(variant, ()) if uri in by_uri]
-            found[variant] = tuple(dict.fromkeys(key for key in keys if key))
-        return found
+    def endpoint(self, row: Serving, index: Index, running: Running | None = None) -> EndpointRecord:
+        """An endpoint with the versions it serves."""
+        shares: dict[Key, float] = {}
+        unknown = list(row.unknown)
+        for held, share in row.targets:
+            keys = [
+                self._package_key(name, row.endpoint["EndpointArn"], running, unknown)
+                for name in held.packages
+            ]
+            for key in dict.fromkeys((*filter(None, keys), *index.loaded(held))):
+                shares[key] = shares.get(key, 0.0) + share
+        live = row.endpoint["EndpointStatus"] in LIVE
+        shares = {key: min(share, 100.0) for key, share in shares.items()}
+        return endpoint_record(row.endpoint, shares, live, unknown if live else ())
 
-    def _package_key(self, name: str, beside: str, running: Running | None) -> Key | None:
-        arn = name if name.startswith("arn:") else f"{beside.partition(':endpoint/')[0]}:model-package/{name}"
+    def _package_key(self, name: str, beside: str, running: Running | None, unknown: list[str]) -> Key | None:
+        """The key of a package of this account and region; one of another is not this registry's."""
+        home = beside.partition(":endpoint/")[0]
+        arn = name if name.startswith("arn:") else f"{home}:model-package/{name}"
+        if not arn.startswith(f"{home}:"):
+            return None
         if running and arn in running.packages:
             return running.packages[arn].key
         asked = running.keys if running else {}
@@ -311,6 +325,9 @@ class Scanner:
                 row = self._client.call("DescribeModelPackage", ModelPackageName=arn)
             except NotFoundError:
                 asked[arn] = None
+            except AuthError as error:
+                unknown.append(str(error))
+                return None
             else:
                 asked[arn] = key_of("version", arn, row["CreationTime"])
         return asked[arn]
@@ -377,7 +394,7 @@ def _moment(since: str | None) -> datetime | None:
         raise InvalidError("this watermark is not of a SageMaker scan: begin a full scan") from None
 
 
-def _mapped(make: Callable[[Raw], R], row: Raw, arn: Any, step: Step) -> R | None:
+def _mapped(make: Callable[[T], R], row: T, arn: Any, step: Step) -> R | None:
     """What `make` gives, added to the step; what cannot be understood becomes a bad record of the step."""
     try:
         record = understood(make, row, str(arn))

@@ -20,13 +20,17 @@ from urllib.parse import quote
 
 from adapters.errors import BadRecordError, NotFoundError
 from adapters.records import (
+    Dataset,
     EndpointRecord,
+    Environment,
+    Image,
     Key,
     Kind,
     Lineage,
     ModelRecord,
     Parent,
     Traffic,
+    Unread,
     VersionRecord,
 )
 from adapters.vertex.labels import alike
@@ -34,7 +38,10 @@ from adapters.vertex.labels import alike
 CONSOLE = "https://console.cloud.google.com/vertex-ai"
 TOKEN_LABEL = "waypost-token"
 """The label that makes a repeated registration recognisable."""
-_FRAMEWORK = re.compile(r"/prediction/(sklearn|xgboost|pytorch|tf2?)[-.]")
+_FRAMEWORK = re.compile(
+    r"/(?:prediction|training)/(sklearn|xgboost|pytorch|tf2?)[-.](?:[cgt]pu\.(\d+(?:-\d+)*))?"
+)
+_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _FRAMEWORK_NAMES = {"tf": "tensorflow", "tf2": "tensorflow"}
 _MODEL = re.compile(r"(projects/[^/]+/locations/[^/]+)/models/([^/@]+)(?:@(.+))?")
 _MUST_ENCODE = re.compile(r"[%:@\x00-\x20\x7f-\x9f,]")
@@ -138,6 +145,8 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
         name=name,
         title=newest.display_name or None,
         description=newest.description or None,
+        owner=labels.get("owner"),
+        license=labels.get("license"),
         tags=labels,
         aliases=aliases,
         created_at=_time(newest.create_time),
@@ -171,8 +180,11 @@ def to_version(place: Place, message: Any, evaluations: Iterable[Any] = ()) -> V
             metrics=_metrics(evaluations),
             params=_attributes(message),
             framework=_framework(message),
+            license=message.labels.get("license") or None,
+            owner=message.labels.get("owner") or None,
             artifact_uri=message.artifact_uri or None,
-            lineage=_lineage(place, message),
+            lineage=_lineage(place, message, evaluations),
+            environment=_environment(message),
             created_at=_time(message.version_create_time),
             updated_at=_time(message.version_update_time),
             etag=message.etag or _digest([dict(message.labels), message.version_description]),
@@ -193,16 +205,21 @@ def to_endpoint(place: Place, message: Any, served: Mapping[tuple[str, str], Key
     """
     name = str(message.name).rpartition("/")[2]
     percent: Counter[Key] = Counter()
+    unknown: list[str] = []
     for deployed in message.deployed_models:
-        key = served.get(deployed_version(message, deployed) or ("", ""))
+        which = deployed_version(message, deployed)
+        key = served.get(which) if which else None
         if key is not None:
-            percent[key] += message.traffic_split.get(deployed.id, 0)
+            percent[key] = min(100, percent[key] + _share(message, deployed))
+        elif which and not which[1]:
+            unknown.append(f"which version of {which[0]} was deployed is not said")
     return EndpointRecord(
         key=key_of("endpoint", name, message.create_time),
         name=message.display_name or name,
         state="DEPLOYED" if message.deployed_models else "EMPTY",
-        live=any(share > 0 for share in message.traffic_split.values()),
+        live=any(_share(message, deployed) > 0 for deployed in message.deployed_models),
         traffic=tuple(Traffic(key, float(share)) for key, share in sorted(percent.items())),
+        unread=Unread(("traffic",), f"endpoint {name}: {'; '.join(unknown)}") if unknown else None,
         created_at=_time(message.create_time),
         updated_at=_time(message.update_time),
         etag=message.etag or None,
@@ -212,11 +229,31 @@ def to_endpoint(place: Place, message: Any, served: Mapping[tuple[str, str], Key
 
 
 def deployed_version(endpoint: Any, deployed: Any) -> tuple[str, str] | None:
-    """Model id and version of a deployment, or None where the model lives in another project or location."""
+    """Model id and version (`""` where it is not said) of a deployment, or None where the model lives in another
+    project or location.
+    """
     found = _MODEL.fullmatch(deployed.model)
-    if found is None or found[1] != _parent(endpoint) or not deployed.model_version_id:
+    if found is None or found[1] != _parent(endpoint):
         return None
-    return found[2], deployed.model_version_id
+    named = found[3] or ""
+    return found[2], deployed.model_version_id or (named if named.isdecimal() else "")
+
+
+def _share(endpoint: Any, deployed: Any) -> int:
+    """The percentage of an endpoint's requests that one deployment takes.
+
+    A private endpoint has no split: each deployment there is called at an address of its own. A public endpoint
+    without one takes no requests.
+    """
+    if endpoint.traffic_split:
+        return int(endpoint.traffic_split.get(deployed.id, 0))
+    private = (
+        endpoint.network
+        or endpoint.enable_private_service_connect
+        or endpoint.private_service_connect_config.enable_private_service_connect
+        or deployed.HasField("private_endpoints")
+    )
+    return 100 if private else 0
 
 
 def _parent(message: Any) -> str:
@@ -285,7 +322,17 @@ def _framework(message: Any) -> str | None:
     return _FRAMEWORK_NAMES.get(found[1], found[1]) if found else None
 
 
-def _lineage(place: Place, message: Any) -> Lineage:
+def _environment(message: Any) -> Environment:
+    """The serving container's image, and what the name of one of Google's says of the framework inside."""
+    address = str(message.container_spec.image_uri)
+    if not address:
+        return Environment()
+    found, digest = _FRAMEWORK.search(address), _DIGEST.search(address)
+    inside = {_FRAMEWORK_NAMES.get(found[1], found[1]): (found[2] or "").replace("-", ".")} if found else {}
+    return Environment(images=(Image(address, digest[1] if digest else None),), libraries=inside)
+
+
+def _lineage(place: Place, message: Any, evaluations: Iterable[Any]) -> Lineage:
     job = message.pipeline_job or None
     run = message.labels.get("run_id") or message.training_pipeline or None
     job_id = message.pipeline_job.rpartition("/")[2]
@@ -296,8 +343,20 @@ def _lineage(place: Place, message: Any) -> Lineage:
         else None,
         commit=message.labels.get("git_commit") or None,
         pipeline=job,
+        datasets=tuple(dict.fromkeys(_measured_on(evaluations))),
         parents=tuple(_parents(message)),
     )
+
+
+def _measured_on(evaluations: Iterable[Any]) -> Iterator[Dataset]:
+    """The data of evaluations, which those of Vertex AI's own pipelines name."""
+    for evaluation in evaluations:
+        given = evaluation.metadata.struct_value.fields.get("evaluation_dataset_path")
+        if given is None:
+            continue
+        several = given.list_value.values if given.WhichOneof("kind") == "list_value" else [given]
+        for uri in (each.string_value for each in several if each.string_value):
+            yield Dataset(uri.rstrip("/").rpartition("/")[2] or uri, uri=uri, role="evaluation")
 
 
 def _parents(message: Any) -> Iterator[Parent]:

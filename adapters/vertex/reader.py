@@ -75,7 +75,7 @@ class Reader:
         found = {}
         for deployed in endpoint.deployed_models:
             which = deployed_version(endpoint, deployed)
-            if which is None:
+            if which is None or not which[1]:
                 continue
             try:
                 if which not in self.memory.keys:

@@ -35,6 +35,13 @@ class Account:
     models: dict[str, Value] = field(default_factory=dict)
     configs: dict[str, Value] = field(default_factory=dict)
     endpoints: dict[str, Value] = field(default_factory=dict)
+    components: dict[str, Value] = field(default_factory=dict)
+    deployments: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Endpoints that are being deployed, by ARN: the configuration, and when it began."""
+    deployment_seconds: float = 0.0
+    """How long it takes until an endpoint serves a configuration."""
+    broken_configs: set[str] = field(default_factory=set)
+    """Configurations with which no deployment succeeds: neither it nor its rollback."""
     artifacts: dict[str, Value] = field(default_factory=dict)
     associations: list[Value] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)

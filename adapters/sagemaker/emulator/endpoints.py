@@ -27,7 +27,7 @@ def create_config(account: Account, call: Call) -> Value:
         raise ServiceError(
             "ValidationException", f"Cannot create already existing endpoint configuration {arn}"
         )
-    for variant in call.params["ProductionVariants"]:
+    for variant in [*call.params["ProductionVariants"], *call.params.get("ShadowProductionVariants", [])]:
         if "ModelName" in variant:
             _found(account.models, account.arn("model", variant["ModelName"]), "model")
     kept = {key: value for key, value in call.params.items() if key != "Tags"}
@@ -36,34 +36,41 @@ def create_config(account: Account, call: Call) -> Value:
 
 
 def create_endpoint(account: Account, call: Call) -> Value:
-    """`CreateEndpoint`: in service at once, with the weights of its configuration."""
+    """`CreateEndpoint`: in service, with the weights of its configuration, after the account's `deployment_seconds`."""
     arn = account.arn("endpoint", call.params["EndpointName"])
     if arn in account.endpoints:
         raise ServiceError("ValidationException", f"Cannot create already existing endpoint {arn}")
+    _config(account, call.params["EndpointConfigName"])
     now = account.tick()
     account.endpoints[arn] = {
         "EndpointName": call.params["EndpointName"],
         "EndpointArn": arn,
-        "EndpointStatus": "InService",
+        "EndpointStatus": "Creating",
+        "EndpointConfigName": call.params["EndpointConfigName"],
         "CreationTime": now,
         "LastModifiedTime": now,
-        **_serving(account, call.params["EndpointConfigName"]),
     }
     account.tag(arn, call.params.get("Tags", []))
+    _deploy(account, arn, call.params["EndpointConfigName"])
     return {"EndpointArn": arn}
 
 
 def update_endpoint(account: Account, call: Call) -> Value:
-    """`UpdateEndpoint`: serves another configuration from now on."""
-    row = _found(account.endpoints, account.arn("endpoint", call.params["EndpointName"]), "endpoint")
-    serving = _serving(account, call.params["EndpointConfigName"])
-    account.endpoints[row["EndpointArn"]] = {**row, **serving, "LastModifiedTime": account.tick()}
+    """`UpdateEndpoint`: serves another configuration after the account's `deployment_seconds`."""
+    row = endpoint(account, call.params["EndpointName"])
+    if row["EndpointStatus"] not in ("InService", "UpdateRollbackFailed"):
+        status = row["EndpointStatus"]
+        raise ServiceError("ValidationException", f"Cannot update in-progress endpoint: it is {status}")
+    _config(account, call.params["EndpointConfigName"])
+    changed = {**row, "EndpointStatus": "Updating", "LastModifiedTime": account.tick()}
+    account.endpoints[row["EndpointArn"]] = changed
+    _deploy(account, row["EndpointArn"], call.params["EndpointConfigName"])
     return {"EndpointArn": row["EndpointArn"]}
 
 
 def update_weights(account: Account, call: Call) -> Value:
     """`UpdateEndpointWeightsAndCapacities`."""
-    row = _found(account.endpoints, account.arn("endpoint", call.params["EndpointName"]), "endpoint")
+    row = endpoint(account, call.params["EndpointName"])
     wanted = {
         change["VariantName"]: change.get("DesiredWeight")
         for change in call.params["DesiredWeightsAndCapacities"]
@@ -90,13 +97,69 @@ def describe_model(account: Account, call: Call) -> Value:
 
 def describe_config(account: Account, call: Call) -> Value:
     """`DescribeEndpointConfig`."""
-    name = call.params["EndpointConfigName"]
-    return _found(account.configs, account.arn("endpoint-config", name), "endpoint configuration")
+    return _config(account, call.params["EndpointConfigName"])
 
 
 def describe_endpoint(account: Account, call: Call) -> Value:
     """`DescribeEndpoint`."""
-    return _found(account.endpoints, account.arn("endpoint", call.params["EndpointName"]), "endpoint")
+    return endpoint(account, call.params["EndpointName"])
+
+
+def endpoint(account: Account, name: str) -> Value:
+    """An endpoint as it is now. Raises ServiceError where there is none."""
+    settle(account)
+    return _found(account.endpoints, account.arn("endpoint", name), "endpoint")
+
+
+def settle(account: Account) -> None:
+    """Carry the deployments that are under way as far as they are by now."""
+    for arn, (config, began) in list(account.deployments.items()):
+        row = account.endpoints.get(arn)
+        done = (account.now() - began) / account.deployment_seconds if account.deployment_seconds else 1.0
+        if row is None or done >= 1:
+            del account.deployments[arn]
+        if row is not None:
+            account.endpoints[arn] = (
+                _deployed(account, row, config) if done >= 1 else _rolling(account, row, config, done)
+            )
+
+
+def _deploy(account: Account, arn: str, config: str) -> None:
+    account.deployments[arn] = (config, account.now())
+    settle(account)
+
+
+def _deployed(account: Account, row: Value, config: str) -> Value:
+    if config in account.broken_configs and "ProductionVariants" in row:
+        return {**_rolling(account, row, config, 0.9), "EndpointStatus": "UpdateRollbackFailed"}
+    if config in account.broken_configs:
+        return {
+            **row,
+            "EndpointStatus": "Failed",
+            "FailureReason": "The container did not pass its health check.",
+        }
+    kept = {name: row[name] for name in ("EndpointName", "EndpointArn", "CreationTime")}
+    return {
+        **kept,
+        "EndpointStatus": "InService",
+        "LastModifiedTime": account.tick(),
+        **_serving(account, config),
+    }
+
+
+def _rolling(account: Account, row: Value, config: str, done: float) -> Value:
+    """An endpoint while it is being deployed: the new variants take requests after a third of the time."""
+    status = "Creating" if done < 1 / 3 else "ActivatingTraffic" if done < 2 / 3 else "Baking"
+    serving = _serving(account, config)
+    pending: Value = {"EndpointConfigName": config}
+    for kind in ("ProductionVariants", "ShadowProductionVariants"):
+        if kind in serving:
+            pending[kind] = [{**each, "VariantStatus": [{"Status": status}]} for each in serving[kind]]
+    return {**row, "PendingDeploymentSummary": pending}
+
+
+def _config(account: Account, name: str) -> Value:
+    return _found(account.configs, account.arn("endpoint-config", name), "endpoint configuration")
 
 
 def delete_model(account: Account, call: Call) -> Value:
@@ -130,26 +193,47 @@ def list_configs(account: Account, call: Call) -> Value:
 
 def list_endpoints(account: Account, call: Call) -> Value:
     """`ListEndpoints`."""
+    settle(account)
     shown, rest = _listed(account.endpoints, call, "EndpointName")
     names = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
     return {"Endpoints": [_chosen(row, *names) for row in shown], **rest}
 
 
 def _serving(account: Account, config_name: str) -> Value:
-    config = _found(account.configs, account.arn("endpoint-config", config_name), "endpoint configuration")
-    variants = []
-    for variant in config["ProductionVariants"]:
-        weight, count = variant.get("InitialVariantWeight", 1.0), variant.get("InitialInstanceCount", 1)
-        variants.append(
-            {
-                "VariantName": variant["VariantName"],
-                "CurrentWeight": weight,
-                "DesiredWeight": weight,
-                "CurrentInstanceCount": count,
-                "DesiredInstanceCount": count,
-            }
+    """What an endpoint of this configuration shows of its variants."""
+    config = _config(account, config_name)
+    return {
+        "EndpointConfigName": config_name,
+        **{
+            kind: [_variant(account, each) for each in config[kind]]
+            for kind in ("ProductionVariants", "ShadowProductionVariants")
+            if kind in config
+        },
+    }
+
+
+def _variant(account: Account, variant: Value) -> Value:
+    weight = variant.get("InitialVariantWeight", 1.0)
+    found: Value = {"VariantName": variant["VariantName"], "CurrentWeight": weight, "DesiredWeight": weight}
+    if "ServerlessConfig" in variant:
+        found |= dict.fromkeys(
+            ("CurrentServerlessConfig", "DesiredServerlessConfig"), variant["ServerlessConfig"]
         )
-    return {"EndpointConfigName": config_name, "ProductionVariants": variants}
+    else:
+        count = variant.get("InitialInstanceCount", 1)
+        found |= {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
+    model = (
+        account.models.get(account.arn("model", variant["ModelName"]), {}) if "ModelName" in variant else {}
+    )
+    images = [each["Image"] for each in containers(model) if "Image" in each]
+    if images:
+        found["DeployedImages"] = [{"SpecifiedImage": image} for image in images]
+    return found
+
+
+def containers(model: Value) -> list[Value]:
+    """The containers of a model object."""
+    return [model["PrimaryContainer"]] if "PrimaryContainer" in model else list(model.get("Containers", []))
 
 
 def _listed(store: dict[str, Value], call: Call, name: str) -> tuple[list[Value], Value]:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import botocore.session
 from botocore.model import OperationModel, ServiceModel
 
-from adapters.sagemaker.emulator import endpoints, lineage, packages
+from adapters.sagemaker.emulator import components, endpoints, lineage, packages
 from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value
 from adapters.sagemaker.emulator.faults import Faults
 from adapters.sagemaker.emulator.search import search
@@ -51,6 +51,12 @@ OPERATIONS: dict[str, Callable[[Account, Call], Value]] = {
     "UpdateEndpoint": endpoints.update_endpoint,
     "UpdateEndpointWeightsAndCapacities": endpoints.update_weights,
     "DeleteEndpoint": endpoints.delete_endpoint,
+    "CreateInferenceComponent": components.create_component,
+    "DescribeInferenceComponent": components.describe_component,
+    "ListInferenceComponents": components.list_components,
+    "UpdateInferenceComponent": components.update_component,
+    "UpdateInferenceComponentRuntimeConfig": components.scale_component,
+    "DeleteInferenceComponent": components.delete_component,
     "CreateArtifact": lineage.create_artifact,
     "DescribeArtifact": lineage.describe_artifact,
     "ListArtifacts": lineage.list_artifacts,
@@ -62,6 +68,7 @@ _EMPTY_LISTS = {
     "ListModelPackages": "ModelPackageSummaryList",
     "ListModelPackageGroups": "ModelPackageGroupSummaryList",
     "ListEndpoints": "Endpoints",
+    "ListInferenceComponents": "InferenceComponents",
     "ListArtifacts": "ArtifactSummaries",
 }
 _MAX_BODY = 4 * 2**20

@@ -120,6 +120,8 @@ def deploy_model(state: State, request: Any) -> Any:
     held, version = state.version(request.deployed_model.model)
     if request.traffic_split and sum(request.traffic_split.values()) != 100:
         raise invalid("traffic_split must add up to 100.")
+    if endpoint.network and (request.traffic_split or endpoint.deployed_models):
+        raise invalid("A private endpoint holds one deployed model and has no traffic_split.")
 
     def commit() -> Any:
         deployed = type(request.deployed_model)()
@@ -128,6 +130,9 @@ def deploy_model(state: State, request: Any) -> Any:
         deployed.model, deployed.model_version_id = held.name, version.id
         deployed.display_name = deployed.display_name or held.display_name
         deployed.create_time.CopyFrom(state.now())
+        if endpoint.network:
+            address = f"http://{deployed.id}.aiplatform.googleapis.com/v1/models/{deployed.id}:predict"
+            deployed.private_endpoints.predict_http_uri = address
         endpoint.deployed_models.append(deployed)
         if request.traffic_split:
             split = dict(request.traffic_split)
@@ -145,7 +150,7 @@ def undeploy_model(state: State, request: Any) -> Any:
     if len(left) == len(endpoint.deployed_models):
         raise not_found(f"{request.endpoint} deployed model {request.deployed_model_id}")
     split = dict(request.traffic_split or endpoint.traffic_split) if left else {}
-    if split.get(request.deployed_model_id):
+    if split.get(request.deployed_model_id) and not endpoint.network:
         raise precondition("The deployed model still has traffic: give traffic_split without it.")
 
     def commit() -> Any:

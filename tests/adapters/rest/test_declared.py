@@ -25,7 +25,6 @@ from adapters import (
     VersionRecord,
 )
 from adapters.rest import RestAdapter, RestConfig
-from tests.adapters.web import answering
 
 URL = "https://models.example/api"
 ROWS = [{"id": f"m{number}", "name": f"model-{number}"} for number in range(1, 6)]
@@ -37,9 +36,9 @@ SECRET = "a-s3cret-nobody-sees"
 
 
 @pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
+def web() -> Iterator[respx.MockRouter]:
     """Nothing answers but what a test declares."""
-    with answering(monkeypatch) as router:
+    with respx.mock(assert_all_called=False) as router:
         router.get(path__regex=r"/api/models/\w+/versions$", name="versions").mock(
             httpx.Response(200, json=[])
         )

@@ -64,7 +64,7 @@ def test_a_package_loses_nothing_on_its_way(boto: Any, connect: Connect, by: str
     assert found.tags == {"depends_on": "encoder:1 clicks@champion"}
     assert found.metrics == {"loss": 0.25, "auc": 0.91}
     assert found.params == {"depth": "6"}
-    assert (found.description, found.owner, found.framework) == ("Second try", "Ada", "XGBOOST 1.7")
+    assert (found.description, found.owner, found.framework) == ("Second try", "Ada", "xgboost")
     assert found.creator == "arn:aws:iam::123456789012:user/AKIDTEAM"
     assert (found.artifact_uri, found.artifact_digest) == ("s3://models/ranker/2", "etag:abc")
     assert found.schema is not None
@@ -74,7 +74,8 @@ def test_a_package_loses_nothing_on_its_way(boto: Any, connect: Connect, by: str
     ]
     assert (found.lineage.commit, found.lineage.repository) == ("0a1b2c", "git@example.com:ads")
     assert found.lineage.run_id == "job-7"
-    assert found.lineage.datasets == (Dataset("2026-10", uri="s3://data/clicks/2026-10/"),)
+    address = "s3://data/clicks/2026-10/"
+    assert found.lineage.datasets == (Dataset("2026-10", uri=address, role="training"),)
     assert found.lineage.parents == (Parent("ranker:1"), Parent("tabular-base:2.0.1", "base"))
     assert found.native["ModelPackageArn"] == arn
     assert found.native["InferenceSpecification"]["Containers"][0]["Image"].endswith("/serve:1")

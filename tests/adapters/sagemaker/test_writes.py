@@ -74,6 +74,17 @@ def test_a_models_tags_are_aws_tags(boto: Any, connect: Connect, version: Versio
     assert boto.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "cost-centre", "Value": "7"}]
 
 
+def test_a_models_tag_may_be_empty(boto: Any, connect: Connect, version: VersionRecord) -> None:
+    adapter = connect()
+    model = adapter.set_tags(version.model, {"cost-centre": ""})
+    assert isinstance(model, ModelRecord)
+    assert model.tags == {"cost-centre": ""}
+    arn = model.native["ModelPackageGroupArn"]
+    assert boto.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "cost-centre", "Value": ""}]
+    with pytest.raises(InvalidError, match="tag name"):
+        adapter.set_tags(version.model, {"": "7"})
+
+
 @pytest.mark.parametrize("value", ["a,b", "a|b", "x\ny", "", "🦉", "x" * 257])
 def test_metadata_that_sagemaker_does_not_store_is_refused_before_it_is_sent(
     emulator: Emulator, connect: Connect, version: VersionRecord, value: str

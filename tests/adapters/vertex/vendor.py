@@ -71,9 +71,9 @@ class Vendor:
         call = self.models.delete_model_version if "@" in model else self.models.delete_model
         call(name=self.name(model), timeout=TIMEOUT).result(timeout=TIMEOUT)
 
-    def endpoint(self, display_name: str) -> str:
+    def endpoint(self, display_name: str, **fields: Any) -> str:
         """A new endpoint; answers its resource name."""
-        endpoint = v1.Endpoint(display_name=display_name)
+        endpoint = v1.Endpoint(display_name=display_name, **fields)
         done = self.endpoints.create_endpoint(parent=self.parent, endpoint=endpoint, timeout=TIMEOUT)
         return str(done.result(timeout=TIMEOUT).name)
 
