@@ -17,6 +17,7 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
+from adapters.datatypes import ANY, ArrayOf, DataType, MapOf, ObjectOf, Property, Scalar, parse_type
 from adapters.discovery import BrokenPluginError, Discovered, discover
 from adapters.errors import (
     AdapterError,
@@ -56,10 +57,12 @@ from adapters.records import (
 )
 
 __all__ = [
+    "ANY",
     "CONTRACT_VERSION",
     "Adapter",
     "AdapterConfig",
     "AdapterError",
+    "ArrayOf",
     "AuthError",
     "BackendInfo",
     "BadRecordError",
@@ -68,6 +71,7 @@ __all__ = [
     "Column",
     "ConflictError",
     "ContractError",
+    "DataType",
     "Dataset",
     "Deleted",
     "Details",
@@ -80,17 +84,21 @@ __all__ = [
     "Kind",
     "Lineage",
     "Listing",
+    "MapOf",
     "ModelRecord",
     "NotFoundError",
+    "ObjectOf",
     "Observer",
     "Page",
     "PageToken",
     "Parent",
     "ParentKind",
     "Person",
+    "Property",
     "Record",
     "Registration",
     "RejectedError",
+    "Scalar",
     "Schema",
     "Snippet",
     "StageField",
@@ -102,4 +110,5 @@ __all__ = [
     "Watermark",
     "dataset_role",
     "discover",
+    "parse_type",
 ]

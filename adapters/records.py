@@ -34,7 +34,12 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One input or output of a model. `shape` uses -1 for a free dimension."""
+    """One input, output or parameter of a model.
+
+    `type` is a word of the backend or an expression of them (`adapters.datatypes`). A tensor has a `shape`: -1 is a
+    free dimension, `()` is a single value; None: no tensor, or its shape is not known. A `positional` column is told
+    by its place, which is its `name`. `default` is that of a parameter, as JSON.
+    """
 
     name: str
     type: str
@@ -42,14 +47,17 @@ class Column:
     shape: tuple[int, ...] | None = None
     minimum: float | None = None
     maximum: float | None = None
+    positional: bool = False
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a version takes and gives."""
+    """What a version takes and gives. `params` steer a single call; each has a default."""
 
     inputs: tuple[Column, ...] = ()
     outputs: tuple[Column, ...] = ()
+    params: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

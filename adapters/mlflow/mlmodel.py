@@ -3,8 +3,12 @@
 Source of the format: mlflow.models.signature and mlflow.types.schema; a signature is JSON text inside YAML.
 """
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
+from adapters.datatypes import ANY, ArrayOf, DataType, MapOf, ObjectOf, Property, Scalar
+from adapters.errors import BadRecordError
 from adapters.parsing import parse_json, parse_yaml
 from adapters.records import Column, Schema
 
@@ -20,43 +24,70 @@ def parse_mlmodel(content: bytes) -> Schema | None:
     signature = file.get("signature") if isinstance(file, dict) else None
     if not isinstance(signature, dict):
         return None
-    schema = Schema(columns(signature.get("inputs")), columns(signature.get("outputs")))
-    return schema if schema.inputs or schema.outputs else None
+    inputs, outputs = (columns(rows(signature.get(side))) for side in ("inputs", "outputs"))
+    schema = Schema(inputs, outputs, tuple(map(param, rows(signature.get("params")))))
+    return schema if schema.inputs or schema.outputs or schema.params else None
 
 
-def columns(signature: Any) -> tuple[Column, ...]:
-    """The columns of one side of a signature; what is not a column is left out."""
-    entries = parse_json(signature, "the signature in the MLmodel file") if isinstance(signature, str) else []
-    rows = entries if isinstance(entries, list) else []
-    return tuple(column(row, place) for place, row in enumerate(rows) if isinstance(row, dict))
+def rows(signature: object) -> list[dict[str, Any]]:
+    """The columns or parameters that one part of a signature lists, as they stand there. Errors: `BadRecordError`."""
+    if signature is not None and not isinstance(signature, str):
+        raise BadRecordError("the MLmodel file has a signature that is not written as JSON in a text")
+    listed = [] if signature is None else parse_json(signature, "the signature in the MLmodel file")
+    if not isinstance(listed, list) or not all(isinstance(row, dict) for row in listed):
+        raise BadRecordError("the MLmodel file has a signature that is no list of columns")
+    return listed
+
+
+def columns(listed: Sequence[dict[str, Any]]) -> tuple[Column, ...]:
+    """The columns of one side; one without a name is told by its place."""
+    return tuple(column(row, place) for place, row in enumerate(listed))
 
 
 def column(row: dict[str, Any], place: int) -> Column:
-    """One column; one without a name is called by its place."""
+    """One column. Where it does not say so, it is required as MLflow has it: not where its type is made of others."""
+    positional = row.get("name") is None
+    name = str(place) if positional else str(row["name"])
     tensor = row.get("tensor-spec")
-    name, required = str(row.get("name") or place), row.get("required") is not False
     if isinstance(tensor, dict):
-        shape = tensor.get("shape")
-        whole = isinstance(shape, list) and all(isinstance(size, int) for size in shape)
         return Column(
-            name, str(tensor.get("dtype", "tensor")), required, tuple(shape) if whole and shape else None
+            name, str(tensor.get("dtype")), shape=_shape(tensor.get("shape")), positional=positional
         )
-    return Column(name, type_name(row), required)
+    of = _type(row)
+    required = row.get("required", isinstance(of, Scalar) and of != ANY)
+    return Column(name, str(of), positional or bool(required), positional=positional)
 
 
-def type_name(spec: Any, depth: int = 0) -> str:
-    """A column's type in one word or expression: `long`, `array<string>`, `map<double>`, `object{a: long}`."""
-    if not isinstance(spec, dict) or depth > DEEPEST_TYPE:
-        return "any"
-    match spec.get("type"):
+def param(row: dict[str, Any]) -> Column:
+    """One parameter: a single value, or a list of them where it has a shape."""
+    of = _type({"type": row.get("dtype"), **row})
+    shape = None if row.get("shape") is None else _shape(row["shape"])
+    default = json.dumps(row.get("default"), ensure_ascii=False)
+    return Column(str(row.get("name")), str(of), required=False, shape=shape, default=default)
+
+
+def _shape(sizes: Any) -> tuple[int, ...]:
+    if not isinstance(sizes, list) or not all(type(size) is int for size in sizes):
+        raise BadRecordError("the MLmodel file has a tensor whose shape is no list of numbers")
+    return tuple(sizes)
+
+
+def _type(spec: Any, depth: int = 0) -> DataType:
+    """Errors: `BadRecordError`: a type that is not known may be anything, and is not taken for `any`."""
+    kind = spec.get("type") if isinstance(spec, dict) else None
+    if depth > DEEPEST_TYPE or not isinstance(kind, str):
+        raise BadRecordError("the MLmodel file has a signature with a type that cannot be read")
+    match kind:
         case "array":
-            return f"array<{type_name(spec.get('items'), depth + 1)}>"
+            return ArrayOf(_type(spec.get("items"), depth + 1))
         case "map":
-            return f"map<{type_name(spec.get('values'), depth + 1)}>"
+            return MapOf(_type(spec.get("values"), depth + 1))
         case "object" if isinstance(spec.get("properties"), dict):
-            fields = sorted(spec["properties"].items())
-            return "object{" + ", ".join(f"{name}: {type_name(of, depth + 1)}" for name, of in fields) + "}"
-        case str(name):
-            return name
+            fields = spec["properties"].items()
+            return ObjectOf({name: _property(of, depth + 1) for name, of in fields})
         case _:
-            return "any"
+            return Scalar(kind)
+
+
+def _property(spec: Any, depth: int) -> Property:
+    return Property(_type(spec, depth), spec.get("required") is not False)

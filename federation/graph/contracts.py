@@ -2,24 +2,39 @@
 
 `backward`: whoever was built against the old one can be given the new one. `forward`: whoever is built against the
 new one can be given the old one. `full`: both. A column is compared in the direction in which data flows through it:
-what a caller sends must be taken (inputs), what it reads must come as it did (outputs).
+what a caller sends must be taken and must arrive as it was sent (inputs, params), what it reads must come as it did
+(outputs). The rules are those by which MLflow enforces a signature; `test_contracts_served` holds them against it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters import Column, Schema
+from adapters import ANY, ArrayOf, Column, DataType, MapOf, ObjectOf, Property, Scalar, Schema, parse_type
 
 Problem = Literal[
     "column missing",
+    "property missing",
     "type changed",
     "shape changed",
+    "names changed",
     "optional made required",
     "range narrowed",
     "range widened",
 ]
-Side = Literal["input", "output"]
+Side = Literal["input", "output", "param"]
+SAFE: Mapping[str, frozenset[str]] = {
+    "integer": frozenset({"long", "double"}),
+    "float": frozenset({"double"}),
+}
+"""Conversions of a column that lose nothing. A double holds 53 bits, so no long."""
+SAFE_IN_PARAMS: Mapping[str, frozenset[str]] = {
+    "integer": frozenset({"long", "float", "double"}),
+    "long": frozenset({"integer"}),
+    "float": frozenset({"double"}),
+    "double": frozenset({"float"}),
+}
+"""Of a param too: there a whole number has any size, and a float is one of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +76,31 @@ def compare(old: Schema | None, new: Schema | None) -> Comparison:
 
 
 def _breaks(old: Schema, new: Schema) -> Iterator[Break]:
-    yield from _inputs({c.name: c for c in old.inputs}, {c.name: c for c in new.inputs})
-    yield from _outputs({c.name: c for c in old.outputs}, {c.name: c for c in new.outputs})
+    yield from _inputs(old.inputs, new.inputs)
+    yield from _outputs(_by_name(old.outputs), _by_name(new.outputs))
+    yield from _params(_by_name(old.params), _by_name(new.params))
 
 
-def _inputs(old: Mapping[str, Column], new: Mapping[str, Column]) -> Iterator[Break]:
-    """The caller gives the old columns, the new version takes."""
-    for name, given in old.items():
-        if name in new:
-            yield from _flow("input", given, new[name], given, new[name])
+def _by_name(columns: tuple[Column, ...]) -> dict[str, Column]:
+    return {column.name: column for column in columns}
+
+
+def _inputs(old: tuple[Column, ...], new: tuple[Column, ...]) -> Iterator[Break]:
+    """The caller gives the old columns, the new version takes. What it does not know it ignores; where it names no
+    input at all, it takes everything."""
+    before, after = _by_name(old), _by_name(new)
+    if old and new and old[0].positional != new[0].positional:
+        if len(old) == len(new) == 1 and old[0].positional and old[0].shape is not None:
+            yield from _flow("input", old[0], new[0])  # a single tensor needs no name
         else:
-            yield Break("input", name, "column missing", "it is no longer taken")
-    for name, taken in new.items():
-        if name not in old and taken.required:
+            words = "they had no names" if old[0].positional else "they have no names now, only places"
+            yield Break("input", new[0].name, "names changed", words)
+        return
+    for name, given in before.items():
+        if name in after:
+            yield from _flow("input", given, after[name])
+    for name, taken in after.items():
+        if name not in before and taken.required:
             yield Break("input", name, "optional made required", "callers did not have to send it")
 
 
@@ -81,32 +108,136 @@ def _outputs(old: Mapping[str, Column], new: Mapping[str, Column]) -> Iterator[B
     """The new version gives, the caller takes what it knows of."""
     for name, taken in old.items():
         if (given := new.get(name)) is not None:
-            yield from _flow("output", given, taken, taken, given)
+            yield from _flow("output", given, taken)
         elif taken.required:
             yield Break("output", name, "column missing", "it is no longer given")
 
 
-def _flow(side: Side, given: Column, taken: Column, old: Column, new: Column) -> Iterator[Break]:
-    """Data goes from `given` to `taken`; `old` and `new` are the same two in order of time, for the words."""
-    name = new.name
-    if old.type != new.type:
-        yield Break(side, name, "type changed", f"{old.type} → {new.type}")
-    if not _shape_fits(given.shape, taken.shape):
-        yield Break(side, name, "shape changed", f"{_shape(old)} → {_shape(new)}")
+def _params(old: Mapping[str, Column], new: Mapping[str, Column]) -> Iterator[Break]:
+    """One that is gone is ignored, a new one has a default."""
+    for name, given in old.items():
+        if (taken := new.get(name)) is not None:
+            yield from _flow("param", given, taken)
+
+
+def _flow(side: Side, given: Column, taken: Column) -> Iterator[Break]:
+    """Data goes from `given` to `taken`; words tell the two in order of time."""
+    old, new = (taken, given) if side == "output" else (given, taken)
+    if side == "input" and _takes_any_tensor(given, taken):
+        return
+    rules = _Rules(side)
+    for problem, detail in rules.column(given, taken):
+        yield Break(side, new.name, problem, detail)
+    if not _shape_fits(given, taken, exactly=side == "param"):
+        yield Break(side, new.name, "shape changed", f"{_shape(old)} → {_shape(new)}")
     if taken.required and not given.required:
         if side == "input":
-            yield Break(side, name, "optional made required", "callers did not have to send it")
+            yield Break(side, new.name, "optional made required", "callers did not have to send it")
         else:
-            yield Break(side, name, "column missing", "it is optional now")
+            yield Break(side, new.name, "column missing", "it is optional now")
     if not _range_fits(given, taken):
-        problem: Problem = "range narrowed" if side == "input" else "range widened"
-        yield Break(side, name, problem, f"{_range(old)} → {_range(new)}")
+        narrowed: Problem = "range widened" if side == "output" else "range narrowed"
+        yield Break(side, new.name, narrowed, f"{_range(old)} → {_range(new)}")
 
 
-def _shape_fits(given: tuple[int, ...] | None, taken: tuple[int, ...] | None) -> bool:
-    if given is None or taken is None:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What of one type fits into another, on one side."""
+
+    side: Side
+
+    def column(self, given: Column, taken: Column) -> Iterator[tuple[Problem, str]]:
+        """What does not fit, with words for it."""
+        before, after = parse_type(given.type), parse_type(taken.type)
+        if isinstance(before, Scalar) and isinstance(after, Scalar):
+            safe = SAFE_IN_PARAMS if self.side == "param" else SAFE
+            is_encoded = (
+                self.side == "input" and before.name == "binary"
+            )  # decoded only where it is asked for
+            fits = (
+                before == after
+                or after.name in safe.get(before.name, ())
+                or (after == ANY and not is_encoded)
+            )
+            if not fits:
+                yield "type changed", self._change(before, after, "")
+            return
+        yield from self.inside(before, after, "", nullable=not taken.required)
+
+    def inside(
+        self, given: DataType, taken: DataType, at: str, *, nullable: bool
+    ) -> Iterator[tuple[Problem, str]]:
+        """Types inside others, at a path. `nullable`: what is taken there may be null."""
+        match given, taken:
+            case _, Scalar() if taken == ANY or given == taken or _is_safe(given, taken):
+                return
+            case ArrayOf(one), ArrayOf(other):
+                yield from self.inside(one, other, f"{at}[]", nullable=nullable)
+            case MapOf(one), MapOf(other):
+                yield from self.inside(one, other, f"{at}{{}}", nullable=nullable)
+            case ObjectOf(), ObjectOf():
+                yield from self._object(given, taken, at)
+            case ObjectOf(), MapOf(other):
+                yield from self._object_as_map(given, other, at, nullable=nullable)
+            case _:
+                yield "type changed", self._change(given, taken, at)
+
+    def _object(self, given: ObjectOf, taken: ObjectOf, at: str) -> Iterator[tuple[Problem, str]]:
+        """Taken ones are closed: an unknown property is refused. Who reads one takes what it knows."""
+        for name, one in given.properties.items():
+            other = taken.properties.get(name)
+            if other is not None:
+                yield from self._property(one, other, f"{at}.{name}")
+            elif self.side != "output":
+                yield "property missing", f"{_path(at, name)} is no longer taken"
+        for name, other in taken.properties.items():
+            if other.required and name not in given.properties:
+                if self.side == "output":
+                    yield "property missing", f"{_path(at, name)} is no longer given"
+                else:
+                    yield "optional made required", f"callers did not have to send {_path(at, name)}"
+
+    def _property(self, given: Property, taken: Property, at: str) -> Iterator[tuple[Problem, str]]:
+        yield from self.inside(given.type, taken.type, at, nullable=not taken.required)
+        if taken.required and not given.required:
+            path = at.removeprefix(".")
+            if self.side == "output":
+                yield "property missing", f"{path} is optional now"
+            else:
+                yield "optional made required", f"callers did not have to send {path}"
+
+    def _object_as_map(
+        self, given: ObjectOf, values: DataType, at: str, *, nullable: bool
+    ) -> Iterator[tuple[Problem, str]]:
+        for name, one in given.properties.items():
+            yield from self.inside(one.type, values, f"{at}.{name}", nullable=nullable)
+            if not (one.required or nullable or values == ANY):
+                yield "optional made required", f"{_path(at, name)} may be null"
+
+    def _change(self, given: DataType, taken: DataType, at: str) -> str:
+        old, new = (taken, given) if self.side == "output" else (given, taken)
+        return f"{at.removeprefix('.')}: {old} → {new}" if at else f"{old} → {new}"
+
+
+def _path(at: str, name: str) -> str:
+    return f"{at}.{name}".removeprefix(".")
+
+
+def _is_safe(given: DataType, taken: Scalar) -> bool:
+    return isinstance(given, Scalar) and taken.name in SAFE.get(given.name, ())
+
+
+def _takes_any_tensor(given: Column, taken: Column) -> bool:
+    return taken.type == "object" and taken.shape == (-1,) and given.shape is not None
+
+
+def _shape_fits(given: Column, taken: Column, *, exactly: bool) -> bool:
+    if exactly:
+        return given.shape == taken.shape
+    if given.shape is None or taken.shape is None:
         return True
-    return len(given) == len(taken) and all(t in (-1, g) for g, t in zip(given, taken, strict=True))
+    sizes = zip(given.shape, taken.shape, strict=False)
+    return len(given.shape) == len(taken.shape) and all(t in (-1, g) for g, t in sizes)
 
 
 def _range_fits(given: Column, taken: Column) -> bool:

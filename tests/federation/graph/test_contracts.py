@@ -29,7 +29,8 @@ def with_output(column: Column) -> Schema:
 @pytest.mark.parametrize(
     ("new", "expected"),
     [
-        (Schema(outputs=(VECTOR,)), [("input", "age", "column missing")]),
+        (Schema(outputs=(VECTOR,)), []),
+        (with_input(Column("sex", "string", required=False)), []),
         (Schema(inputs=(AGE,)), [("output", "vector", "column missing")]),
         (with_input(replace(AGE, type="string")), [("input", "age", "type changed")]),
         (with_output(replace(VECTOR, type="double")), [("output", "vector", "type changed")]),
@@ -74,17 +75,133 @@ def test_the_verdict_is_the_strongest_notion_that_holds() -> None:
     assert compare(ENCODER, None).verdict == "unknown"
 
 
+def takes(old: str, new: str, side: str = "inputs") -> list[str]:
+    """What a change of one column's type breaks, in words."""
+    schemas = [Schema(**{side: (Column("x", of),)}) for of in (old, new)]
+    return [f"{one.problem} ({one.detail})" for one in compare(*schemas).backward]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("integer", "long", []),
+        ("integer", "double", []),
+        ("float", "double", []),
+        ("string", "any", []),
+        ("array<long>", "any", []),
+        ("array<string>", "array<any>", []),
+        ("array<integer>", "array<long>", []),
+        ("binary", "any", ["type changed (binary → any)"]),
+        ("array<binary>", "array<any>", []),
+        ("any", "string", ["type changed (any → string)"]),
+        ("long", "double", ["type changed (long → double)"]),
+        ("integer", "float", ["type changed (integer → float)"]),
+        ("double", "float", ["type changed (double → float)"]),
+        ("long", "integer", ["type changed (long → integer)"]),
+        ("array<string>", "array<long>", ["type changed ([]: string → long)"]),
+        ("object{a: long}", "object{a: long, b?: string}", []),
+        ("object{a: long, b: string}", "object{a: long, b?: string}", []),
+        ("object{a: long, b?: string}", "object{a: long}", ["property missing (b is no longer taken)"]),
+        ("object{a: long, b?: string}", "object{a: long, b: string}",
+         ["optional made required (callers did not have to send b)"]),
+        ("array<object{a: long}>", "array<object{a: long, b: string}>",
+         ["optional made required (callers did not have to send [].b)"]),
+        ("map<object{a?: long}>", "map<object{a: long}>",
+         ["optional made required (callers did not have to send {}.a)"]),
+        ("object{a: object{b: float}}", "object{a: object{b: string}}", ["type changed (a.b: float → string)"]),
+        ("object{a: long, b: long}", "map<long>", []),
+        ("object{a: long, b?: long}", "map<long>", ["optional made required (b may be null)"]),
+        ("object{a: long, b?: long}", "map<any>", []),
+        ("map<long>", "object{a: long}", ["type changed (map<long> → object{a: long})"]),
+        ("decimal(10, 2)", "decimal(10, 2)", []),
+        ("decimal(10, 2)", "decimal(12, 2)", ["type changed (decimal(10, 2) → decimal(12, 2))"]),
+    ],
+)  # fmt: skip
+def test_types_are_compared_as_mlflow_enforces_them(old: str, new: str, expected: list[str]) -> None:
+    assert takes(old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("long", "integer", []),
+        ("integer", "long", ["type changed (integer → long)"]),
+        ("object{a: long}", "object{a: long, b: string}", []),
+        ("object{a: long, b: string}", "object{a: long}", ["property missing (b is no longer given)"]),
+        ("object{a: long}", "object{a?: long}", ["property missing (a is optional now)"]),
+    ],
+)
+def test_outputs_are_compared_by_what_readers_need(old: str, new: str, expected: list[str]) -> None:
+    assert takes(old, new, "outputs") == expected
+
+
+def test_params_are_compared_and_one_that_is_gone_or_new_breaks_nothing() -> None:
+    heat = Column("temperature", "double", required=False, default="0.5")
+    old = Schema(params=(heat, Column("stop", "string", required=False, shape=(-1,), default="[]")))
+    for new in (
+        Schema(),
+        Schema(params=(replace(heat, default="1.0"), Column("n", "long", required=False, default="1"))),
+    ):
+        assert compare(old, new).verdict == "full"
+    for of, fits in (("float", True), ("long", False), ("string", False)):
+        [*said] = compare(old, Schema(params=(replace(heat, type=of),))).backward
+        assert [str(one) for one in said] == (
+            [] if fits else [f"param temperature: type changed (double → {of})"]
+        )
+    scalar = Schema(params=(Column("stop", "string", required=False, default='""'),))
+    assert [one.problem for one in compare(old, scalar).backward] == ["shape changed"]
+
+
+def test_a_scalar_tensor_is_not_any_tensor() -> None:
+    scalar, matrix = (Schema(inputs=(Column("t", "float32", shape=shape),)) for shape in ((), (-1, 3)))
+    anything = Schema(inputs=(Column("t", "object", shape=(-1,)),))
+    assert [str(one) for one in compare(scalar, matrix).backward] == ["input t: shape changed ([] → [-1, 3])"]
+    assert compare(matrix, anything).backward == ()
+    assert compare(anything, matrix).backward != ()
+
+
+def test_names_and_places() -> None:
+    named, placed = (
+        Schema(inputs=(Column("0", "float32", shape=(-1,), positional=of),)) for of in (False, True)
+    )
+    assert compare(placed, named).backward == ()
+    assert [one.problem for one in compare(named, placed).backward] == ["names changed"]
+    columns = [Schema(inputs=(Column("0", "long", positional=of),)) for of in (False, True)]
+    assert compare(*columns).verdict == "none"
+    pair = [Schema(inputs=tuple(Column(str(at), of, positional=True) for at, of in enumerate(side)))
+            for side in (("long", "double"), ("double", "long"), ("long",))]  # fmt: skip
+    assert [one.column for one in compare(pair[0], pair[1]).backward] == ["0", "1"]
+    assert compare(pair[0], pair[2]).backward == ()
+
+
+def test_who_takes_no_input_by_name_takes_everything() -> None:
+    assert (
+        compare(Schema(inputs=(AGE,)), Schema(params=(Column("p", "long", required=False),))).backward == ()
+    )
+
+
 columns = st.builds(
     Column,
     name=st.sampled_from("abc"),
-    type=st.sampled_from(["int", "float"]),
+    type=st.sampled_from(
+        [
+            "integer",
+            "float",
+            "any",
+            "binary",
+            "array<long>",
+            "map<any>",
+            "object{a: long, b?: any}",
+            "object{a?: any}",
+        ]
+    ),
     required=st.booleans(),
     shape=st.none() | st.tuples(st.sampled_from([-1, 1, 2])),
     minimum=st.none() | st.sampled_from([0.0, 1.0]),
     maximum=st.none() | st.sampled_from([2.0, 3.0]),
 )
 sides = st.lists(columns, max_size=3, unique_by=lambda c: c.name).map(tuple)
-schemas = st.builds(Schema, inputs=sides, outputs=sides)
+schemas = st.builds(Schema, inputs=sides, outputs=sides, params=sides)
 
 
 @given(schemas, schemas)
