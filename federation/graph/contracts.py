@@ -8,7 +8,7 @@ what a caller sends must be taken and must arrive as it was sent (inputs, params
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from adapters import ANY, ArrayOf, Column, DataType, MapOf, ObjectOf, Property, Scalar, Schema, parse_type
 
@@ -125,8 +125,8 @@ def _flow(side: Side, given: Column, taken: Column) -> Iterator[Break]:
     old, new = (taken, given) if side == "output" else (given, taken)
     if side == "input" and _takes_any_tensor(given, taken):
         return
-    rules = _Rules(side)
-    for problem, detail in rules.column(given, taken):
+    place = _Place(nullable=not taken.required)
+    for problem, detail in _Types(side).compare(parse_type(given.type), parse_type(taken.type), place):
         yield Break(side, new.name, problem, detail)
     if not _shape_fits(given, taken, exactly=side == "param"):
         yield Break(side, new.name, "shape changed", f"{_shape(old)} → {_shape(new)}")
@@ -140,91 +140,94 @@ def _flow(side: Side, given: Column, taken: Column) -> Iterator[Break]:
         yield Break(side, new.name, narrowed, f"{_range(old)} → {_range(new)}")
 
 
+class _Place(NamedTuple):
+    """Where in a column a type stands. `nullable`: null is taken there. `is_decoded`: a `binary` that is asked for
+    there comes as bytes; elsewhere, and where it is not asked for, it comes as the text that was sent."""
+
+    path: str = ""
+    nullable: bool = False
+    is_decoded: bool = True
+
+    def within(self, name: str) -> str:
+        """The path of something inside, for people."""
+        return f"{self.path}.{name}".removeprefix(".")
+
+
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    """What of one type fits into another, on one side."""
+class _Types:
+    """What of one type does not fit into another, on one side, each with words for it."""
 
     side: Side
 
-    def column(self, given: Column, taken: Column) -> Iterator[tuple[Problem, str]]:
-        """What does not fit, with words for it."""
-        before, after = parse_type(given.type), parse_type(taken.type)
-        if isinstance(before, Scalar) and isinstance(after, Scalar):
-            safe = SAFE_IN_PARAMS if self.side == "param" else SAFE
-            is_encoded = (
-                self.side == "input" and before.name == "binary"
-            )  # decoded only where it is asked for
-            fits = (
-                before == after
-                or after.name in safe.get(before.name, ())
-                or (after == ANY and not is_encoded)
-            )
-            if not fits:
-                yield "type changed", self._change(before, after, "")
-            return
-        yield from self.inside(before, after, "", nullable=not taken.required)
-
-    def inside(
-        self, given: DataType, taken: DataType, at: str, *, nullable: bool
-    ) -> Iterator[tuple[Problem, str]]:
-        """Types inside others, at a path. `nullable`: what is taken there may be null."""
+    def compare(self, given: DataType, taken: DataType, at: _Place) -> Iterator[tuple[Problem, str]]:
         match given, taken:
-            case _, Scalar() if taken == ANY or given == taken or _is_safe(given, taken):
+            case Scalar(), Scalar() if given == taken or taken.name in self._safe(at).get(given.name, ()):
+                return
+            case _, Scalar() if taken == ANY and not (
+                self.side == "input" and _has_bytes(given, at.is_decoded)
+            ):
                 return
             case ArrayOf(one), ArrayOf(other):
-                yield from self.inside(one, other, f"{at}[]", nullable=nullable)
+                yield from self.compare(one, other, _Place(f"{at.path}[]", at.nullable))
             case MapOf(one), MapOf(other):
-                yield from self.inside(one, other, f"{at}{{}}", nullable=nullable)
+                yield from self.compare(one, other, _Place(f"{at.path}{{}}", at.nullable, is_decoded=False))
             case ObjectOf(), ObjectOf():
                 yield from self._object(given, taken, at)
             case ObjectOf(), MapOf(other):
-                yield from self._object_as_map(given, other, at, nullable=nullable)
+                yield from self._object_as_map(given, other, at)
             case _:
-                yield "type changed", self._change(given, taken, at)
+                old, new = (taken, given) if self.side == "output" else (given, taken)
+                where = f"{at.path.removeprefix('.')}: " if at.path else ""
+                yield "type changed", f"{where}{old} → {new}"
 
-    def _object(self, given: ObjectOf, taken: ObjectOf, at: str) -> Iterator[tuple[Problem, str]]:
+    def _safe(self, at: _Place) -> Mapping[str, frozenset[str]]:
+        return SAFE_IN_PARAMS if self.side == "param" and not at.path else SAFE
+
+    def _object(self, given: ObjectOf, taken: ObjectOf, at: _Place) -> Iterator[tuple[Problem, str]]:
         """Taken ones are closed: an unknown property is refused. Who reads one takes what it knows."""
         for name, one in given.properties.items():
             other = taken.properties.get(name)
             if other is not None:
-                yield from self._property(one, other, f"{at}.{name}")
+                yield from self._property(name, one, other, at)
             elif self.side != "output":
-                yield "property missing", f"{_path(at, name)} is no longer taken"
+                yield "property missing", f"{at.within(name)} is no longer taken"
         for name, other in taken.properties.items():
             if other.required and name not in given.properties:
-                if self.side == "output":
-                    yield "property missing", f"{_path(at, name)} is no longer given"
-                else:
-                    yield "optional made required", f"callers did not have to send {_path(at, name)}"
+                yield self._lacking(at.within(name), "no longer given")
 
-    def _property(self, given: Property, taken: Property, at: str) -> Iterator[tuple[Problem, str]]:
-        yield from self.inside(given.type, taken.type, at, nullable=not taken.required)
-        if taken.required and not given.required:
-            path = at.removeprefix(".")
-            if self.side == "output":
-                yield "property missing", f"{path} is optional now"
-            else:
-                yield "optional made required", f"callers did not have to send {path}"
-
-    def _object_as_map(
-        self, given: ObjectOf, values: DataType, at: str, *, nullable: bool
+    def _property(
+        self, name: str, one: Property, other: Property, at: _Place
     ) -> Iterator[tuple[Problem, str]]:
+        inner = _Place(f"{at.path}.{name}", nullable=not other.required, is_decoded=False)
+        yield from self.compare(one.type, other.type, inner)
+        if other.required and not one.required:
+            yield self._lacking(at.within(name), "optional now")
+
+    def _lacking(self, path: str, how: str) -> tuple[Problem, str]:
+        """A property that is needed and may not be there."""
+        if self.side == "output":
+            return "property missing", f"{path} is {how}"
+        return "optional made required", f"callers did not have to send {path}"
+
+    def _object_as_map(self, given: ObjectOf, values: DataType, at: _Place) -> Iterator[tuple[Problem, str]]:
         for name, one in given.properties.items():
-            yield from self.inside(one.type, values, f"{at}.{name}", nullable=nullable)
-            if not (one.required or nullable or values == ANY):
-                yield "optional made required", f"{_path(at, name)} may be null"
-
-    def _change(self, given: DataType, taken: DataType, at: str) -> str:
-        old, new = (taken, given) if self.side == "output" else (given, taken)
-        return f"{at.removeprefix('.')}: {old} → {new}" if at else f"{old} → {new}"
+            inner = _Place(f"{at.path}.{name}", at.nullable, is_decoded=False)
+            yield from self.compare(one.type, values, inner)
+            if not (one.required or at.nullable or values == ANY):
+                yield "optional made required", f"{at.within(name)} may be null"
 
 
-def _path(at: str, name: str) -> str:
-    return f"{at}.{name}".removeprefix(".")
-
-
-def _is_safe(given: DataType, taken: Scalar) -> bool:
-    return isinstance(given, Scalar) and taken.name in SAFE.get(given.name, ())
+def _has_bytes(given: DataType, is_decoded: bool) -> bool:
+    """Whether something in a type comes as bytes, so that where anything is taken it would come as text."""
+    match given:
+        case ArrayOf(items):
+            return _has_bytes(items, True)
+        case MapOf(values):
+            return _has_bytes(values, False)
+        case ObjectOf(properties):
+            return any(_has_bytes(one.type, False) for one in properties.values())
+        case Scalar(name):
+            return is_decoded and name == "binary"
 
 
 def _takes_any_tensor(given: Column, taken: Column) -> bool:

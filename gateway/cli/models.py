@@ -205,13 +205,14 @@ def _show_version(version: Mapping[str, Any]) -> None:
 
 
 def _schema(schema: Mapping[str, Any] | None) -> dict[str, object]:
-    return (
-        {} if schema is None else {side: list(map(_column, schema[side])) for side in ("inputs", "outputs")}
-    )
+    sides = ("inputs", "outputs", "params")
+    return {} if schema is None else {side: list(map(_column, schema[side])) for side in sides}
 
 
 def _column(column: Mapping[str, Any]) -> str:
-    shape = f"[{', '.join(str(size) for size in column['shape'])}]" if column["shape"] else ""
+    shape = "" if column["shape"] is None else f"[{', '.join(str(size) for size in column['shape'])}]"
+    if column["default"] is not None:
+        return f"{column['name']}: {column['type']}{shape} = {column['default']}"
     return f"{column['name']}: {column['type']}{shape}" + ("" if column["required"] else " (optional)")
 
 

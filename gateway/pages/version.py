@@ -159,13 +159,17 @@ def _columns(left: Any, right: Any) -> list[Row]:
 
 def _by_column(schema: Any) -> dict[str, str]:
     found: dict[str, str] = {}
-    for side, columns in (("input", "inputs"), ("output", "outputs")):
+    for side, columns in (("input", "inputs"), ("output", "outputs"), ("param", "params")):
         for place, column in enumerate((schema or {}).get(columns) or (), 1):
-            words = [str(column["type"]), "" if column["required"] else "optional"]
+            words = [str(column["type"]), "" if column["required"] or side == "param" else "optional"]
+            if column["positional"]:
+                words.append("told by its place")
             if column["shape"] is not None:
                 words.append(f"shape {column['shape']}")
             if column["minimum"] is not None or column["maximum"] is not None:
                 words.append(f"from {_bound(column['minimum'])} to {_bound(column['maximum'])}")
+            if column["default"] is not None:
+                words.append(f"default {column['default']}")
             found[f"{side} {column['name'] or place}"] = ", ".join(word for word in words if word)
     return found
 

@@ -54,7 +54,7 @@ def make(rng: random.Random) -> Signature:
     """A signature."""
     params = [param(rng, f"p{at}") for at in range(rng.choice((0, 0, 1, 2)))]
     if rng.random() < 0.2:
-        names: list[str | None] = [None] if rng.random() < 0.4 else ["a", "b"][: rng.randint(1, 2)]
+        names: list[str | None] = [None] if rng.random() < 0.4 else [*"ab"[: rng.randint(1, 2)]]
         return Signature([tensor(rng, name) for name in names], params)
     if rng.random() < 0.1:
         return Signature(
@@ -90,7 +90,7 @@ def tensor(rng: random.Random, name: str | None) -> Spec:
 
 def param(rng: random.Random, name: str) -> Spec:
     if rng.random() < 0.2:
-        properties = {
+        properties: Spec = {
             n: {"type": rng.choice(("long", "double", "string")), "required": rng.random() < 0.6}
             for n in "xy"
         }

@@ -7,7 +7,8 @@ from gateway.pages.version import rows_of
 
 def column(name: str, type_: str = "double", **more: object) -> dict[str, object]:
     return {
-        "name": name, "type": type_, "required": True, "shape": None, "minimum": None, "maximum": None, **more
+        "name": name, "type": type_, "required": True, "shape": None, "minimum": None, "maximum": None,
+        "positional": False, "default": None, **more
     }  # fmt: skip
 
 
@@ -60,6 +61,18 @@ def test_what_they_were_made_from_stands_together() -> None:
 
 
 def test_every_part_of_a_column_is_told() -> None:
-    told = {"name", "type", "required", "shape", "minimum", "maximum"}
+    told = {"name", "type", "required", "shape", "minimum", "maximum", "positional", "default"}
     assert set(Column.__dataclass_fields__) == told, "say in gateway/pages/version.py what is new"
-    assert set(Schema.__dataclass_fields__) == {"inputs", "outputs"}
+    assert set(Schema.__dataclass_fields__) == {"inputs", "outputs", "params"}
+
+
+def test_a_param_is_told_with_its_default() -> None:
+    left = {"inputs": [], "outputs": [], "params": [column("heat", required=False, default="0.5")]}
+    right = {"inputs": [column("0", positional=True)], "outputs": [],
+             "params": [column("heat", required=False, default="1.0")]}  # fmt: skip
+    assert shown(schema=Difference(left, right)) == {
+        "Schema": [
+            ("param heat", "double, default 0.5", "double, default 1.0"),
+            ("input 0", None, "double, told by its place"),
+        ]
+    }
