@@ -25,10 +25,11 @@ ABSENT = object()
 @cache
 def mlflow() -> Any:
     """MLflow, imported when it is asked for: that takes seconds."""
-    import mlflow.models.utils
-    import mlflow.pyfunc.scoring_server
-    import mlflow.types.schema
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of its own types
+        import mlflow.models.utils
+        import mlflow.pyfunc.scoring_server
+        import mlflow.types.schema
     return mlflow
 
 
