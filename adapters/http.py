@@ -1,26 +1,25 @@
-"""The HTTP client that adapters for REST backends share.
+"""The HTTP client that adapters for REST backends share: JSON, credentials and retries above `adapters.outgoing`.
 
-One call has one deadline, a capped answer, no redirects, and retries only where repeating is harmless and the budget
-lasts. Proxies and `.netrc` of the environment are ignored: a backend is what the configuration names. Every failure
-leaves as an `AdapterError` whose one line names the host, the cause and the remedy, and never a credential.
+One call has one deadline over all its attempts; it is repeated only where that is harmless and the budget lasts. Every
+failure leaves as an `AdapterError` whose one line names the host, the cause and the remedy, and never a credential.
 """
 
-import ipaddress
+import base64
 import json
 import random
 import re
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
 from pydantic import SecretStr
+from pydantic_core import from_json
 
 from adapters.contract import Observer
 from adapters.errors import (
@@ -31,19 +30,23 @@ from adapters.errors import (
     NotFoundError,
     TransientError,
 )
-from adapters.parsing import storable
+from adapters.outgoing import HttpError, Network, Pool
+from adapters.parsing import holds_more_values, storable
 
 
 class TooLargeError(InvalidError):
     """The answer is larger than the caller lets it be: ask for less at once."""
 
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ATTEMPTS = 3
 LONGEST_PAUSE = 5.0
 """Seconds. A longer pause that the backend asks for is left to the caller: `TransientError.retry_after`."""
 
 
+MOST_VALUES = 500_000
+"""Values of one JSON answer: each costs memory beyond its bytes, up to 60 times as much."""
+_IN_A_PATH = "/%:@!$&'()*+,;=~"
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -59,11 +62,17 @@ class Reply:
     def json(self) -> Any:
         """The body as JSON; characters that no database stores (NUL, half of a pair) are replaced by U+FFFD.
 
-        Errors: `TransientError` for anything else, such as a login page.
+        Errors: `TransientError` for anything else, such as a login page; `TooLargeError` for more than
+        `MOST_VALUES`.
         """
+        if holds_more_values(self.body, MOST_VALUES):
+            raise TooLargeError(
+                f"{self.host} answered with more than {MOST_VALUES:,} values: make its pages smaller"
+            )
         try:
-            loaded = json.loads(self.body)
-            return storable(loaded) if UNSTORABLE_ESCAPE.search(self.body) else loaded
+            if UNSTORABLE_ESCAPE.search(self.body):
+                return storable(json.loads(self.body))
+            return from_json(self.body)
         except (ValueError, RecursionError):
             raise TransientError(
                 f"{self.host} answered {self.status} with {self._looks_like()} instead of JSON: check that "
@@ -73,8 +82,8 @@ class Reply:
     def detail(self) -> str:
         """What a JSON error says of itself, at most 200 characters; empty when it says nothing."""
         try:
-            body = json.loads(self.body)
-        except (ValueError, RecursionError):
+            body = self.json()
+        except AdapterError:
             return ""
         if not isinstance(body, dict):
             return ""
@@ -186,11 +195,11 @@ class HttpClient:
         self.endpoint = endpoint
         self.observer = observer
         """Told of every attempt: method, path, status (None without an answer), seconds."""
-        self.host = httpx.URL(endpoint.url).netloc.decode("ascii", "replace")
+        self.host = urlsplit(endpoint.url).netloc.rpartition("@")[2]
         self._explain = explain
         self._sleep = sleep
         self._budget = RetryBudget()
-        self._client: httpx.Client | None = None
+        self._pool: Pool | None = None
         self._lock = threading.Lock()
         revealed = (secret.get_secret_value() for secret in (*endpoint.secrets, *_password(endpoint)))
         self._blots = tuple(sorted({text for text in revealed if text}, key=len, reverse=True))
@@ -212,7 +221,7 @@ class HttpClient:
         repeatable: bool = False,
         max_bytes: int | None = None,
     ) -> Reply:
-        """One 2xx answer. `path` is appended to the endpoint's URL; `body` is sent as JSON.
+        """One 2xx answer. `path` is appended to the endpoint's URL; `body` is sent as JSON, bytes as they are.
 
         Only a `repeatable` call is retried. Errors: any `AdapterError`; without `repeatable`, a
         `TransientError` means that the call may have been applied.
@@ -245,9 +254,9 @@ class HttpClient:
     def close(self) -> None:
         """Close every connection. A later call opens new ones."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
     def redact(self, text: str) -> str:
         """The text without any of this endpoint's secrets."""
@@ -261,112 +270,88 @@ class HttpClient:
         started = time.monotonic()
         status: int | None = None
         try:
-            remaining = max(0.001, deadline - started)
-            request = self._open().build_request(
+            answer = self._open().request(
                 method,
-                self.endpoint.url.rstrip("/") + path,
-                params={k: v for k, v in (params or {}).items() if v is not None},
-                json=body,
-                timeout=httpx.Timeout(remaining, connect=min(10.0, remaining)),
-                extensions={"trace": self._check_peer} if self.endpoint.allowed_networks else {},
+                _joined(self.endpoint.url, path, params),
+                headers=self._headers(body),
+                body=body if body is None or isinstance(body, bytes) else _compact(body).encode(),
+                deadline=deadline,
+                most=limit,
             )
-            response = self._open().send(request, stream=True)
-            try:
-                status = response.status_code
-                reply = self._read(response, deadline, limit)
-            finally:
-                response.close()
-        except httpx.HTTPError as error:
-            raise TransientError(self._describe(error)) from None
-        except (httpx.InvalidURL, httpx.CookieConflict, UnicodeError):
+            status = answer.status
+        except HttpError as error:
+            status = error.status
+            raise self._described(error) from None
+        except UnicodeError:
             raise InvalidError(f"{self.host} cannot be asked this: the address is not a valid one") from None
         finally:
             self.observer(method, path, status, time.monotonic() - started)
+        reply = Reply(answer.status, answer.headers, answer.body, self.host)
         if reply.status // 100 == 2:
             return reply
         refused = self._explain(reply) or refusal(reply)
         refused.args = (self.redact(str(refused)),)
         raise refused
 
-    def _read(self, response: httpx.Response, deadline: float, limit: int) -> Reply:
-        chunks: list[bytes] = []
-        size = 0
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            if size > limit:
-                raise TooLargeError(
-                    f"{self.host} answered with more than {limit / 1048576:.3g} MiB: raise "
-                    "`max_response_mb`, or make its pages smaller"
-                )
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"{self.host} was still sending after {self.endpoint.timeout:g} s: raise `timeout` if "
-                    "it is only slow"
-                )
-            chunks.append(chunk)
-        return Reply(response.status_code, response.headers, b"".join(chunks), self.host)
+    def _headers(self, body: Any) -> dict[str, str]:
+        found = dict(self.endpoint.headers)
+        if self.endpoint.auth:
+            name, password = self.endpoint.auth
+            found["Authorization"] = basic(name, password)
+        if body is not None and not isinstance(body, bytes):
+            found["Content-Type"] = "application/json"
+        return found
 
-    def _open(self) -> httpx.Client:
+    def _open(self) -> Pool:
         with self._lock:
-            if self._client is None:
+            if self._pool is None:
                 endpoint = self.endpoint
-                self._client = httpx.Client(
-                    headers=dict(endpoint.headers),
-                    auth=(endpoint.auth[0], endpoint.auth[1].get_secret_value()) if endpoint.auth else None,
-                    verify=self._trust(),
-                    trust_env=False,
-                    follow_redirects=False,
-                    limits=httpx.Limits(max_connections=4, keepalive_expiry=30.0),
+                self._pool = Pool(
+                    networks=endpoint.allowed_networks, verify=endpoint.verify, ca_file=endpoint.ca_file
                 )
-            return self._client
+            return self._pool
 
-    def _trust(self) -> ssl.SSLContext | bool:
-        if self.endpoint.ca_file is None or not self.endpoint.verify:
-            return self.endpoint.verify and self.endpoint.url.startswith("https:")
-        try:
-            return ssl.create_default_context(cafile=str(self.endpoint.ca_file))
-        except OSError:
-            raise InvalidError(
-                f"the CA file for {self.host} cannot be read: check `ca_file` ({self.endpoint.ca_file})"
-            ) from None
-
-    def _check_peer(self, event: str, info: dict[str, Any]) -> None:
-        """Refuse a peer outside the allowed networks as soon as it is connected, before anything is sent."""
-        if event != "connection.connect_tcp.complete":
-            return
-        stream = info["return_value"]
-        peer = stream.get_extra_info("server_addr")[0]
-        if not is_allowed(peer, self.endpoint.allowed_networks):
-            stream.close()
-            raise InvalidError(
-                f"{self.host} is at {peer}, outside `allowed_networks`: nothing was sent; add its "
-                "network if that is right"
-            )
-
-    def _describe(self, error: httpx.HTTPError) -> str:
-        timeout = f"{self.endpoint.timeout:g} s"
-        match error:
-            case httpx.ConnectTimeout():
-                return f"{self.host} could not be connected to in time: check `url` and the network"
-            case httpx.ConnectError() if "CERTIFICATE" in str(error).upper():
-                return f"{self.host} has a certificate that is not trusted: set `ca_file` to its authority"
-            case httpx.ConnectError():
-                return f"{self.host} cannot be connected to: check `url`, and that it is running"
-            case httpx.TimeoutException():
-                return f"{self.host} did not answer within {timeout}: raise `timeout` if it is only slow"
-            case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
-                return f"{self.host} broke the connection off: it is tried again later"
-            case httpx.DecodingError():
-                return f"{self.host} sent a body that cannot be decompressed: check what stands before it"
-            case _:
-                return f"{self.host} could not be asked ({type(error).__name__}): it is tried again later"
+    def _described(self, error: HttpError) -> AdapterError:
+        seconds = f"{self.endpoint.timeout:g} s"
+        line = f"{self.host} {error}"
+        match error.reason:
+            case "address" | "authority":
+                return InvalidError(line)
+            case "connect":
+                return TransientError(f"{line}: check `url`, and that it is running")
+            case "certificate":
+                return TransientError(f"{line}: set `ca_file` to its authority")
+            case "network":
+                return InvalidError(f"{line}; add its network if that is right")
+            case "unconnected":
+                return TransientError(f"{line}: check `url` and the network")
+            case "unanswered":
+                return TransientError(f"{line} within {seconds}: raise `timeout` if it is only slow")
+            case "unfinished":
+                return TransientError(f"{line} after {seconds}: raise `timeout` if it is only slow")
+            case "packed":
+                return TransientError(f"{line}: check what stands before it")
+            case "large":
+                return TooLargeError(f"{line}: raise `max_response_mb`, or make its pages smaller")
+            case "broken":
+                return TransientError(f"{line}: it is tried again later")
 
 
-def is_allowed(address: str, networks: Iterable[Network]) -> bool:
-    """Whether an IP address (IPv4 in IPv6 clothes included) lies in one of the networks."""
-    peer = ipaddress.ip_address(address.partition("%")[0])
-    plain = getattr(peer, "ipv4_mapped", None) or peer
-    return any(plain.version == network.version and plain in network for network in networks)
+def basic(name: str, password: SecretStr) -> str:
+    """The header `Authorization` of HTTP's basic authentication."""
+    pair = f"{name}:{password.get_secret_value()}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def _joined(url: str, path: str, params: Mapping[str, Any] | None) -> str:
+    """The address below `url`. A parameter that is None is left out, a list is given once for each of its values."""
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in (params or {}).items()
+        if value is not None
+    }
+    whole = url.rstrip("/") + quote(path, safe=_IN_A_PATH) if path else url
+    return f"{whole}?{urlencode(given, doseq=True)}" if given else whole
 
 
 def _password(endpoint: Endpoint) -> tuple[SecretStr, ...]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from adapters.errors import BadRecordError, UnsupportedError
@@ -21,6 +22,7 @@ LONGEST_NUMBER = 64
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {_TAG + kind: f"construct_yaml_{kind}" for kind in ("null", "bool", "int", "float")}
 _TEXT = frozenset((*(_TAG + kind for kind in ("str", "timestamp", "binary", "value")), "!"))
+_TEXT_OR_SIGN = re.compile(rb"\"(?:[^\"\\]|\\.)*+\"|([,\[{])", re.DOTALL)
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -72,6 +74,14 @@ def parse_front_matter(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -
         return {}, text
     found = parse_yaml(head[1], what, bounds)
     return found if isinstance(found, dict) else {}, text[head.end() :]
+
+
+def holds_more_values(body: bytes, most: int) -> bool:
+    """Whether a JSON text holds more than so many values, looked at before it is parsed. Costs no memory of note."""
+    if sum(body.count(sign) for sign in (b",", b"[", b"{")) < most:
+        return False
+    signs = (found for found in _TEXT_OR_SIGN.finditer(body) if found[1])
+    return next(islice(signs, most - 1, None), None) is not None
 
 
 def storable(value: Any) -> Any:

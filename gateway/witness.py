@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
-
+from adapters.outgoing import Answer, HttpError, ask
+from adapters.parsing import storable
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
 from federation.journal.witnesses import FolderWitness, Witness, WitnessError, request_body
 
 PATIENCE = 10.0
+"""Seconds that one answer may take, from connecting to its last byte."""
+LARGEST = 1 << 16
+"""Bytes of an answer that are read: a checkpoint has some hundred."""
 
 
 def witness(name: str) -> Witness:
@@ -26,16 +29,16 @@ class HttpWitness:
 
     def key(self) -> VerifierKey | None:
         try:
-            return parse_verifier_key(self._ask("GET", "/key").text.strip())
+            return parse_verifier_key(self._ask("GET", "/key").body.decode("utf-8", "replace").strip())
         except NoteError as error:
             raise WitnessError(f"its key cannot be read: {error}") from None
 
     def latest(self, origin: str) -> bytes | None:
         answer = self._ask("GET", f"/checkpoint/{quote(origin, safe='')}", accepted=(404,))
-        return None if answer.status_code == 404 else answer.content
+        return None if answer.status == 404 else answer.body
 
     def take(self, note: bytes, old: int, proof: Sequence[bytes]) -> bytes:
-        return note + self._ask("POST", "/add-checkpoint", content=request_body(old, proof, note)).content
+        return note + self._ask("POST", "/add-checkpoint", content=request_body(old, proof, note)).body
 
     def let_go(self, origin: str) -> None:
         raise WitnessError(
@@ -44,13 +47,15 @@ class HttpWitness:
 
     def _ask(
         self, method: str, path: str, *, content: bytes | None = None, accepted: Sequence[int] = ()
-    ) -> httpx.Response:
+    ) -> Answer:
         try:
-            answer = httpx.request(
-                method, f"{self.name}/api/v1/witness{path}", content=content, timeout=PATIENCE
+            answer = ask(
+                method, f"{self.name}/api/v1/witness{path}", seconds=PATIENCE, most=LARGEST, body=content
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise WitnessError(f"it cannot be reached: {error}") from None
-        if not answer.is_success and answer.status_code not in accepted:
-            raise WitnessError(f"it answered {answer.status_code}: {answer.text[:300]}")
+        except HttpError as error:
+            late = f" within {PATIENCE:g} seconds" if error.reason in ("unanswered", "unfinished") else ""
+            raise WitnessError(f"it {error}{late}") from None
+        if answer.status // 100 != 2 and answer.status not in accepted:
+            said = storable(answer.body[:300].decode("utf-8", "replace"))
+            raise WitnessError(f"it answered {answer.status}: {said}")
         return answer

@@ -1,6 +1,5 @@
 """The backend's API: authentication, single answers, and pages of a collection."""
 
-import base64
 import re
 import time
 from collections.abc import Mapping
@@ -8,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qs, quote, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
-import httpx
 from pydantic import SecretStr
 
 from adapters.contract import Observer
-from adapters.errors import AuthError, InvalidError, TransientError
-from adapters.http import Endpoint, HttpClient, Reply
+from adapters.errors import AdapterError, AuthError, InvalidError, TransientError
+from adapters.http import Endpoint, HttpClient, Reply, basic
 from adapters.rest.config import Collection, RestConfig
 from adapters.rest.mapping import MappingError
 
@@ -166,8 +164,7 @@ class RestApi:
         elif config.auth == "api_key" and config.api_key is not None:
             headers[config.api_key_header] = config.api_key.get_secret_value()
         elif config.auth == "basic" and config.password is not None:
-            pair = f"{config.username}:{config.password.get_secret_value()}".encode()
-            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+            headers["Authorization"] = basic(config.username, config.password)
         elif config.auth == "oauth2":
             token = self._token()
             secrets = (*secrets, token)
@@ -186,37 +183,45 @@ class RestApi:
         return client
 
     def _token(self) -> SecretStr:
-        """A new token by OAuth2 client credentials. Errors: `AuthError`, `TransientError`."""
+        """A new token by OAuth2 client credentials. Errors: any `AdapterError`."""
         config = self.config
         assert config.client_secret is not None
         form = {"grant_type": "client_credentials", "scope": config.scope}
-        host = urlsplit(config.token_url).netloc
-        try:
-            reply = httpx.post(
-                config.token_url,
-                data={name: value for name, value in form.items() if value},
-                auth=(config.client_id, config.client_secret.get_secret_value()),
+        asking = HttpClient(
+            Endpoint(
+                url=config.token_url,
                 timeout=config.timeout,
-                trust_env=False,
-                follow_redirects=False,
-            )
-        except httpx.HTTPError as error:
-            raise TransientError(
-                f"{host} gives no token ({type(error).__name__}): it is tried again later"
-            ) from None
-        if reply.status_code >= 500 or reply.status_code == 429:
-            raise TransientError(
-                f"{host} answered {reply.status_code} instead of a token: it is tried again later"
-            )
+                max_bytes=config.max_response_mb << 20,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                auth=(config.client_id, config.client_secret),
+                secrets=config.secrets,
+            ),
+            explain=_no_token,
+        )
         try:
-            found = reply.json() if reply.status_code == 200 else {}
+            given = urlencode({name: value for name, value in form.items() if value}).encode()
+            reply = asking.call("POST", "", body=given, repeatable=True)
+        finally:
+            asking.close()
+        try:
+            found = reply.json()
             token, seconds = str(found["access_token"]), float(found.get("expires_in", 300))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise AuthError(
-                f"{host} answered {reply.status_code} without a token: check `client_id`, `client_secret` and `scope`"
-            ) from None
+        except (AdapterError, ValueError, KeyError, TypeError, AttributeError):
+            raise _no_token(reply) from None
         self._ends = time.monotonic() + max(1.0, seconds - EARLY)
         return SecretStr(token)
+
+
+def _no_token(reply: Reply) -> AdapterError:
+    """The error for an answer without a token."""
+    if reply.status >= 500 or reply.status == 429:
+        return TransientError(
+            f"{reply.host} answered {reply.status} instead of a token: it is tried again later",
+            retry_after=reply.retry_after,
+        )
+    return AuthError(
+        f"{reply.host} answered {reply.status} without a token: check `client_id`, `client_secret` and `scope`"
+    )
 
 
 def fill(path: str, values: Mapping[str, Any]) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from adapters import outgoing
 from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, TransientError, UnsupportedError
-from adapters.http import is_allowed
+from adapters.http import UNSTORABLE_ESCAPE, Reply
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.refusals import UnexplainedError
 
@@ -195,113 +196,102 @@ def _connected(session: Any, service: str, config: SageMakerConfig, settings: An
         region_name=config.region,
         endpoint_url=address,
         config=Config(
-            connect_timeout=min(config.timeout, 10),
-            read_timeout=config.timeout,
             retries={"mode": "adaptive", "total_max_attempts": config.attempts},
-            max_pool_connections=config.threads + _READING_AHEAD,
             user_agent_extra="waypost",
-            # A proxy would hide the peer from the check; None is what the environment says.
-            proxies={} if config.allowed_networks else None,
         ),
         **{key: value for key, value in (settings or {}).items() if key.startswith("aws_")},
     )
 
 
 def _guarded(client: Any, config: SageMakerConfig, told: Callable[[], Observer | None]) -> Any:
-    client._endpoint.http_session = _Guarded(client._endpoint.http_session, config, told)
+    client._endpoint.http_session.close()
+    client._endpoint.http_session = _Outgoing(config, told)
     return client
 
 
-class _Guarded:
-    """botocore's HTTP session: it tells of its requests and reads whole answers of allowed size and peers."""
+class _Outgoing:
+    """What botocore sends its requests with: our one way out, in place of its own HTTP session."""
 
-    def __init__(self, inner: Any, config: SageMakerConfig, told: Callable[[], Observer | None]) -> None:
-        self._inner, self._told = inner, told
-        self._limit = config.max_response_mb * 2**20
+    def __init__(self, config: SageMakerConfig, told: Callable[[], Observer | None]) -> None:
+        self._pool = outgoing.Pool(
+            networks=config.allowed_networks, connections=config.threads + _READING_AHEAD
+        )
+        self._told = told
+        self._limit = config.max_response_mb << 20
         self._timeout = config.timeout
-        if config.allowed_networks:
-            _check_peers(inner, config.allowed_networks)
 
     def send(self, request: Any) -> Any:
+        from botocore.awsrequest import AWSResponse
+
         began, status = time.monotonic(), None
         target = request.headers.get("X-Amz-Target", b"")
         action = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
         try:
-            response = self._read(request, began + self._timeout)
-            status = response.status_code
+            answer = self._answer(request, began + self._timeout)
+            status = answer.status
+        except outgoing.HttpError as error:
+            status = error.status
+            raise self._described(error, request.url) from None
         finally:
             observer = self._told()
             if observer:
                 observer(request.method, f"/{action}", status, time.monotonic() - began)
-        if action and status == 200:
-            _check_protocol(action, response.content)
+        body = _checked_protocol(action, answer.body) if action and status == 200 else answer.body
+        response = AWSResponse(request.url, answer.status, answer.headers, None)
+        response._content = body
         return response
 
     def close(self) -> None:
-        self._inner.close()
+        self._pool.close()
 
-    def _read(self, request: Any, deadline: float) -> Any:
-        from botocore.exceptions import ConnectionClosedError
+    def _answer(self, request: Any, deadline: float) -> outgoing.Answer:
+        body = request.body
+        headers = {
+            name: value.decode("latin-1") if isinstance(value, bytes) else value
+            for name, value in request.headers.items()
+        }
+        return self._pool.request(
+            request.method,
+            request.url,
+            headers=headers,
+            body=body.encode() if isinstance(body, str) else body,
+            deadline=deadline,
+            most=self._limit,
+        )
 
-        request.stream_output = True
-        response = self._inner.send(request)
-        parts, size, late = [], 0, False
-        try:
-            # What has come, not whole blocks: for those a slow trickle would be awaited for ever.
-            while part := response.raw.read1(2**16):
-                parts.append(part)
-                size += len(part)
-                late = time.monotonic() > deadline
-                if size > self._limit or late:
-                    response.raw.close()
-                    break
-        except Exception:
-            raise ConnectionClosedError(endpoint_url=request.url) from None
-        if size > self._limit:
-            raise TransientError(f"an answer is larger than max_response_mb allows ({self._limit >> 20} MiB)")
-        if late:
-            raise TransientError(
-                f"an answer was still coming after {self._timeout:g} s: raise timeout if it is slow"
-            )
-        if size < int(response.headers.get("Content-Length", 0)):
-            raise ConnectionClosedError(endpoint_url=request.url)
-        response._content = b"".join(parts)
-        return response
+    def _described(self, error: outgoing.HttpError, url: str) -> Any:
+        """botocore's own exception where it may try again, else ours."""
+        from botocore import exceptions as boto
+
+        line = f"{urlsplit(url).netloc} {error}"
+        match error.reason:
+            case "connect" | "unconnected":
+                return boto.EndpointConnectionError(endpoint_url=url)
+            case "broken":
+                return boto.ConnectionClosedError(endpoint_url=url)
+            case "network":
+                return AuthError(line)
+            case "large":
+                return TransientError(f"{line}: raise max_response_mb")
+            case "unanswered" | "unfinished":
+                return TransientError(f"{line} after {self._timeout:g} s: raise timeout if it is slow")
+            case _:
+                return TransientError(f"{line}: check endpoint_url, or what is in between")
 
 
-def _check_protocol(action: str, body: bytes) -> None:
-    """Refuse a success that is no JSON object: botocore would take it for an empty one."""
+def _checked_protocol(action: str, body: bytes) -> bytes:
+    """The body of a success, with storable texts. One that is no JSON object botocore would take for an empty one."""
     if not body and not action.startswith(_READS):
-        return
+        return body
     try:
-        understood = isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
-        understood = False
-    if not understood:
+        found = Reply(200, {}, body, action).json()
+    except AdapterError as error:
+        raise TransientError(f"{error}: check endpoint_url, or what is in between") from None
+    if not isinstance(found, dict):
         raise TransientError(
             f"{action}: the answer is not SageMaker's: check endpoint_url, or what is in between"
         )
-
-
-def _check_peers(session: Any, networks: tuple[IPv4Network | IPv6Network, ...]) -> None:
-    """Make connections end before anything is sent, where the peer is not in one of these networks."""
-
-    def guarded(pool: Any) -> Any:
-        class Connection(pool.ConnectionCls):  # type: ignore[misc]
-            def _new_conn(self) -> Any:
-                connected = super()._new_conn()
-                peer = connected.getpeername()[0]
-                if not is_allowed(peer, networks):
-                    connected.close()
-                    raise AuthError(f"{self.host} is at {peer}, outside allowed_networks: nothing was sent")
-                return connected
-
-        return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
-
-    manager = session._manager
-    manager.pool_classes_by_scheme = {
-        scheme: guarded(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
-    }
+    return json.dumps(found).encode() if UNSTORABLE_ESCAPE.search(body) else body
 
 
 def _iso(value: Any) -> str:

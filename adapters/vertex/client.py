@@ -16,7 +16,7 @@ from typing import Any
 
 from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, InvalidError, TransientError, UnsupportedError
-from adapters.http import is_allowed
+from adapters.outgoing import is_allowed
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.failures import clean, translate, translate_credentials
 from adapters.vertex.quota import Quota

@@ -1,13 +1,18 @@
 """The HTTP client against a server that misbehaves on purpose, over real sockets."""
 
+import gzip
 import ipaddress
+import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +28,10 @@ from adapters.errors import (
     NotFoundError,
     TransientError,
 )
-from adapters.http import Endpoint, HttpClient, Reply, RetryBudget, is_allowed
+from adapters.http import Endpoint, HttpClient, Reply, RetryBudget, TooLargeError
+from adapters.outgoing import is_allowed
+from adapters.parsing import holds_more_values
+from tests.servers.certificates import certificate
 
 PASSWORD = "hunter2-of-the-registry"
 Script = Callable[[socket.socket, bytes], None]
@@ -66,17 +74,14 @@ class Server:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
+        with connection, suppress(OSError):
             request = connection.recv(65536)
             if request.startswith(b"POST") and not request.partition(b"\r\n\r\n")[2]:
                 request += connection.recv(65536)
             if request:
                 script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
                 self.requests.append(request)
-                try:
-                    script(connection, request)
-                except OSError:
-                    return
+                script(connection, request)
 
 
 def answer(status: int, body: bytes, *headers: str, content_type: str = "application/json") -> Script:
@@ -113,6 +118,34 @@ def drip(connection: socket.socket, request: bytes) -> None:
     while True:
         connection.sendall(b"1,")
         time.sleep(0.02)
+
+
+def drip_head(connection: socket.socket, request: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while True:
+        connection.sendall(b"a")
+        time.sleep(0.02)
+
+
+def interim_for_ever(connection: socket.socket, request: bytes) -> None:
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\nX-Pad: " + b"a" * 4000 + b"\r\n\r\n")
+
+
+def packed(codings: str, body: bytes) -> Script:
+    return answer(200, body, f"Content-Encoding: {codings}")
+
+
+def chunked(*chunks: bytes, trailer: bytes = b"", framing: str = "chunked") -> Script:
+    head = (
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {framing}\r\nContent-Type: application/json\r\n\r\n".encode()
+    )
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return lambda connection, request: connection.sendall(head + body + b"0\r\n" + trailer + b"\r\n")
+
+
+LARGER = b"[" + b" " * (1 << 20) + b"]"
+HEADERS = [f"X-{number}: {'a' * 900}" for number in range(80)]
 
 
 @pytest.fixture
@@ -168,9 +201,21 @@ def test_reads_json_with_the_credentials_of_its_own_registry(
         ),
         (answer(200, b"[" * 100_000), TransientError, "something instead of JSON"),
         (answer(200, b""), TransientError, "an empty body instead of JSON"),
-        (answer(200, b"\x1f\x8bnot gzip", "Content-Encoding: gzip"), TransientError, "decompressed"),
+        (answer(200, b"\x1f\x8bnot gzip", "Content-Encoding: gzip"), TransientError, "cannot be unpacked"),
         (reset_mid_body, TransientError, "broke the connection off"),
         (endless, InvalidError, "more than 1 MiB: raise `max_response_mb`"),
+        (packed("gzip", gzip.compress(b"[]")[:-4]), TransientError, "cannot be unpacked"),
+        (packed("gzip, gzip", gzip.compress(gzip.compress(b"[]"))), TransientError, "nothing but gzip, once"),
+        (packed("br", b"[]"), TransientError, "compressed as 'br'"),
+        (packed("gzip", gzip.compress(LARGER)), TooLargeError, "more than 1 MiB"),
+        (answer(200, LARGER), TooLargeError, "more than 1 MiB"),
+        (chunked(LARGER), TooLargeError, "more than 1 MiB"),
+        (chunked(b"[]", framing="gzip, chunked"), TransientError, "nothing but gzip, once"),
+        (chunked(b"[]", trailer=b"X: y\r\n" * 200_000), TooLargeError, "of headers"),
+        (answer(200, b"[]", *HEADERS), TooLargeError, "more than 64 KiB of headers"),
+        (answer(200, b"[]", *["X: y"] * 150), TooLargeError, "of headers"),
+        (interim_for_ever, TooLargeError, "of headers"),
+        (answer(200, b"[" + b"0," * 500_001), TooLargeError, "more than 500,000 values"),
         (
             lambda connection, request: connection.sendall(b"SSH-2.0-x\r\n"),
             TransientError,
@@ -192,6 +237,60 @@ def test_every_failure_is_one_line_of_host_cause_and_remedy(
     assert raised.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        packed("gzip", gzip.compress(b'{"a": ["%b"]}' % (b"1" * 300_000))),
+        packed("identity", b'{"a": ["%b"]}' % (b"1" * 300_000)),
+        chunked(b'{"a": ["', b"1" * 300_000, b'"]}', trailer=b"X: y\r\n"),
+    ],
+)
+def test_one_coding_is_unpacked(server: Server, make: Callable[..., HttpClient], script: Script) -> None:
+    server.then(script)
+    assert make().get("/x") == {"a": ["1" * 300_000]}
+
+
+@pytest.mark.parametrize("commas", [b",", b'"', b"\\"])
+def test_commas_in_texts_are_no_values(commas: bytes) -> None:
+    text = json.dumps((commas * 1000).decode()).encode()
+    assert not holds_more_values(b"[" + text + b"]", 100)
+    assert holds_more_values(b"[" + b"0," * 100 + b"0]", 100)
+    assert not holds_more_values(b"[" + b"0," * 98 + b"0]", 100)
+
+
+def test_a_connection_is_kept_and_one_that_was_closed_is_not_used(
+    server: Server, make: Callable[..., HttpClient]
+) -> None:
+    kept = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+
+    def twice(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(kept)
+        server.requests.append(connection.recv(65536))
+        connection.sendall(kept)
+
+    client = make()
+    server.then(twice, answer(200, b"[1]"))
+    assert (client.get("/1"), client.get("/2"), client.get("/3")) == ([], [], [1])
+    assert [request.split(b" ")[1] for request in server.requests] == [b"/1", b"/2", b"/3"]
+
+
+def test_a_certificate_is_checked_against_the_given_authority(
+    server: Server, make: Callable[..., HttpClient], tmp_path: Path
+) -> None:
+    private, public = certificate("localhost")
+    (tmp_path / "key").write_bytes(private)
+    (tmp_path / "ca").write_bytes(public)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "ca", tmp_path / "key")
+    server.listener = context.wrap_socket(server.listener, server_side=True, do_handshake_on_connect=False)
+    url = server.url.replace("http://127.0.0.1", "https://localhost")
+    server.then(answer(200, b"[]"))
+    with pytest.raises(TransientError, match="certificate that is not trusted"):
+        make(url=url).get("/x")
+    assert make(url=url, ca_file=tmp_path / "ca").get("/x") == []
+    assert make(url=url, verify=False).get("/x") == []
+
+
 def test_a_refused_connection_says_so(make: Callable[..., HttpClient]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -200,7 +299,12 @@ def test_a_refused_connection_says_so(make: Callable[..., HttpClient]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "line"), [(hang, "did not answer within 0.3 s"), (drip, "still sending after 0.3 s")]
+    ("script", "line"),
+    [
+        (hang, "did not answer within 0.3 s"),
+        (drip_head, "did not answer within 0.3 s"),
+        (drip, "still sending after 0.3 s"),
+    ],
 )
 def test_a_slow_backend_costs_its_timeout_and_no_more(
     server: Server, make: Callable[..., HttpClient], script: Script, line: str

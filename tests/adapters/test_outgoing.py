@@ -6,16 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from adapters import AdapterError, InvalidError, Key, TransientError
 from adapters.http import Endpoint, HttpClient
@@ -24,6 +19,7 @@ from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.client import pin
 from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.sagemaker import aws
+from tests.servers.certificates import certificate
 from tests.servers.peer import Peer, reply
 
 HOST = "backend.test"
@@ -165,7 +161,7 @@ def test_a_role_is_not_asked_for_outside_of_the_allowed_networks(
             sts_endpoint_url=f"http://127.0.0.2:{sts.port}",
             allowed_networks=(HERE,),
         )
-        with pytest.raises(AdapterError, match="outside allowed_networks"):
+        with pytest.raises(AdapterError, match="outside `allowed_networks`"):
             call()
         assert (peer.received, sts.received) == ([], [])
 
@@ -193,24 +189,6 @@ def test_vertex_is_dialled_where_it_was_checked_and_not_where_the_name_leads_lat
             adapter.probe()
         assert not emulator.faults.calls
         adapter.close()
-
-
-def certificate(name: str) -> tuple[bytes, bytes]:
-    """A key and a certificate of this name that signs itself, in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=2))
-        .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private, signed.public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.mark.parametrize(("name", "is_right"), [("aiplatform.test", True), ("other.test", False)])

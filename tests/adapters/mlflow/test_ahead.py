@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-import respx
 
 from adapters import Page
 from adapters.mlflow import MlflowAdapter, MlflowConfig
+from tests.adapters.web import answering
 
 URL = "http://127.0.0.1:5000"
 PAGES = 8
@@ -45,9 +45,9 @@ class Listing:
 
 
 @pytest.fixture
-def listing() -> Iterator[Listing]:
+def listing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listing]:
     found = Listing()
-    with respx.mock(base_url=URL, assert_all_called=False) as mock:
+    with answering(monkeypatch) as mock:
         mock.get(path__regex="registered-models/search").mock(side_effect=found.models)
         mock.get(path__regex="model-versions/search").mock(side_effect=found.versions)
         yield found

@@ -25,6 +25,7 @@ from adapters import (
     VersionRecord,
 )
 from adapters.rest import RestAdapter, RestConfig
+from tests.adapters.web import answering
 
 URL = "https://models.example/api"
 ROWS = [{"id": f"m{number}", "name": f"model-{number}"} for number in range(1, 6)]
@@ -36,9 +37,9 @@ SECRET = "a-s3cret-nobody-sees"
 
 
 @pytest.fixture
-def web() -> Iterator[respx.MockRouter]:
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
     """Nothing answers but what a test declares."""
-    with respx.mock(assert_all_called=False) as router:
+    with answering(monkeypatch) as router:
         router.get(path__regex=r"/api/models/\w+/versions$", name="versions").mock(
             httpx.Response(200, json=[])
         )

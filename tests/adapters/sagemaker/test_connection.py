@@ -132,7 +132,7 @@ def test_an_answer_larger_than_allowed_is_not_read(boto: Any, connect: Connect) 
 
 
 def test_a_peer_outside_the_allowed_networks_is_told_nothing(emulator: Emulator, connect: Connect) -> None:
-    with pytest.raises(AuthError, match="outside allowed_networks"):
+    with pytest.raises(AuthError, match="outside `allowed_networks`"):
         connect(allowed_networks=["10.0.0.0/8"]).probe()
     assert emulator.faults.calls.total() == 0
     assert connect(allowed_networks=["127.0.0.0/8"]).probe().missing == ()
