@@ -24,6 +24,7 @@ from federation.changes import Change
 from federation.database import LONG, now, writing
 from federation.graph.tables import dependency
 from federation.identity import tables as identity
+from federation.identity.principals import ERASED
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.journal.tables import erased
@@ -199,9 +200,10 @@ def _principals(connection: Connection, batch: Batch, blanker: Blanker, subject:
     for row in connection.execute(select(known.id, known.who, known.name)).all():
         about = subject == row.id or row.who == f"subject:{subject}" or blanker.text(row.name) != row.name
         if about:
-            gone = {"who": f"erased:{row.id}", "name": BLANK, "disabled_at": now()}
+            gone = {"who": f"{ERASED}{row.id}", "name": BLANK, "disabled_at": now()}
             connection.execute(update(identity.principal).where(known.id == row.id).values(gone))
-            connection.execute(delete(identity.session).where(identity.session.c.principal_id == row.id))
+            for mine in (identity.session, identity.person):
+                connection.execute(delete(mine).where(mine.c.principal_id == row.id))
             connection.execute(delete(identity.grant).where(identity.grant.c.who == row.who))
             details = {"principal": row.id}
             batch.record(Entry(action=Action.PRINCIPAL_DISABLED, actor=actor, details=details))

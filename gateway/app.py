@@ -51,6 +51,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "operations": ("operations", "models", "versions", "registries"),
     "audit": ("audit",),
     "access": ("whoami", "tokens", "grants"),
+    "principals": ("principals", "sessions"),
     "witness": ("witness",),
     "custody": ("audit",),
     "history": ("production",),
@@ -120,7 +121,8 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
         exception_handlers=errors.HANDLERS,
         openapi_config=docs.DOCS,
     )
-    who = Authentication(waypost.settings.auth.mode, waypost.directory, waypost.provider)
+    auth = waypost.settings.auth
+    who = Authentication(auth.mode, waypost.directory, waypost.provider, waypost.renewals)
     return Front(app, authenticate=who, door=door, denials=waypost.denials, registry=waypost.metrics)
 
 

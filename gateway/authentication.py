@@ -19,6 +19,7 @@ from gateway.problems import ProblemError, explain
 
 if TYPE_CHECKING:
     from gateway.oidc import Provider
+    from gateway.renewal import Renewals
 
 COOKIE = "__Host-waypost"
 """Browsers only take a cookie with this prefix over TLS (or from this machine), for this host and every path."""
@@ -35,10 +36,17 @@ class ProviderError(Exception):
 class Authentication:
     """Turns requests into principals. Bearer tokens are ours, or those of an identity provider where there is one."""
 
-    def __init__(self, mode: str, directory: Directory, provider: "Provider | None" = None) -> None:
+    def __init__(
+        self,
+        mode: str,
+        directory: Directory,
+        provider: "Provider | None" = None,
+        renewals: "Renewals | None" = None,
+    ) -> None:
         self._mode = mode
         self._directory = directory
         self._provider = provider
+        self._renewals = renewals
 
     async def __call__(self, scope: Scope) -> Principal:
         """Who asks; `ANONYMOUS` for who shows nothing. Errors: `ProblemError` 401, 403 or 503."""
@@ -59,7 +67,7 @@ class Authentication:
             return ANONYMOUS
         require_same_origin(method, headers, browser=True)
         try:
-            return await self._known(secret, self._directory.of_session)
+            return await self._known(secret, self._of_session)
         except ProblemError as error:
             if error.status == 401:
                 return ANONYMOUS
@@ -72,6 +80,14 @@ class Authentication:
             raise unauthenticated("send `Authorization: Bearer TOKEN`")
         is_ours = self._provider is None or secret.startswith(PREFIX)
         return await self._known(secret, self._directory.of_token if is_ours else self._of_provider)
+
+    def _of_session(self, secret: str) -> Known:
+        known = self._directory.of_session(secret)
+        if not known.is_due:
+            return known
+        if self._renewals is None:  # there is no provider any more that could vouch for anybody
+            raise CredentialError("expired")
+        return self._renewals.renewed(secret, known)
 
     def _of_provider(self, secret: str) -> Known:
         assert self._provider is not None

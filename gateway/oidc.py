@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
 from joserfc import jwt
@@ -24,7 +24,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
 
 from federation.identity.directory import CredentialError
-from federation.identity.sessions import MOST_GROUPS, Person
+from federation.identity.people import Person
+from federation.identity.sessions import Renewal
+from gateway import groups
 from gateway.authentication import ProviderError
 from gateway.settings import OidcSettings, is_loopback
 
@@ -36,10 +38,13 @@ MAX_AGE = 3600.0
 """Seconds after which discovery and keys are read again."""
 COOLDOWN = 30.0
 """Seconds between two attempts to read the keys, however many tokens name an unknown one or the provider fails."""
+LONGEST_LIFE = 366 * 86400.0
 LEEWAY = 30
 """Seconds by which clocks may differ."""
 LONGEST_SUBJECT = 255
-LONGEST_TOKEN = 16_384
+LONGEST_TOKEN = 262_144
+"""Characters; one with thousands of groups has so many. What comes in a header is bounded by that of headers."""
+NO_GROUPS = "the identity provider names no groups: neither its token nor its userinfo has a claim {}"
 FORBIDDEN_HEADERS = ("crit", "jwk", "jku", "x5c", "x5u", "b64", "zip")
 Key = RSAKey | ECKey | OKPKey
 
@@ -63,6 +68,13 @@ class Attempt:
         """The S256 challenge of the verifier."""
         digest = hashlib.sha256(self.verifier.encode()).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn(Person):
+    """Somebody who has signed in, or of whom was asked again. `renewal` None: the provider cannot be asked again."""
+
+    renewal: Renewal | None = None
 
 
 @dataclass(slots=True)
@@ -90,7 +102,11 @@ class Provider:
         """Whom a bearer token is for, and until when. Errors: `CredentialError`, `ProviderError`."""
         claims = self._claims(token, self.settings.audience or self.settings.client_id)
         until = min(claims["exp"], time.time() + MAX_AGE)
-        return self._person(claims), datetime.fromtimestamp(until, UTC)
+        found = groups.said(claims, self.settings.groups_claim)
+        said_at = datetime.now(UTC) if found is None else _issued_at(claims)
+        if found is None:
+            found = self._groups_of_bearer(claims, token)
+        return self._person(claims, found, said_at), datetime.fromtimestamp(until, UTC)
 
     def sign_in_url(self, attempt: Attempt, redirect: str) -> str:
         """Where a browser goes to sign in. Errors: `ProviderError`."""
@@ -107,24 +123,140 @@ class Provider:
         address = self._endpoint("authorization_endpoint")
         return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
-    def redeem(self, code: str, attempt: Attempt, redirect: str) -> Person:
+    def redeem(self, code: str, attempt: Attempt, redirect: str) -> SignedIn:
         """Who has signed in, for the code that the browser brought. Errors: `CredentialError`, `ProviderError`."""
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": redirect,
-            "client_id": self.settings.client_id,
-            "code_verifier": attempt.verifier,
-            **({"client_secret": self.secret} if self.secret else {}),
-        }
-        answer = _ask("POST", self._endpoint("token_endpoint"), data=form)
+        answer = self._ask_for_tokens(
+            {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": redirect,
+                "code_verifier": attempt.verifier,
+            }
+        )
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise CredentialError("not what the identity provider should send")
         claims = self._claims(token, self.settings.client_id)
         if not secrets.compare_digest(str(claims.get("nonce", "")), attempt.nonce):
             raise CredentialError("of another sign-in")
-        return self._person(claims)
+        return self._signed_in(claims, answer, answer.get("access_token"))
+
+    def renew(self, renewal: Renewal, subject: str) -> SignedIn | None:
+        """What the provider says of a person today; None when it can no longer be asked.
+
+        Errors: `CredentialError` when it no longer vouches for the person, `ProviderError`.
+        """
+        kept = json.loads(renewal.kept)
+        answer, token, refresh = kept, None, kept["refresh_token"]
+        if refresh:
+            answer = self._ask_for_tokens({"grant_type": "refresh_token", "refresh_token": refresh})
+            token = answer.get("id_token")
+        elif kept["until"] is not None and kept["until"] <= time.time():
+            return None
+        access: Any = answer.get("access_token")
+        if isinstance(token, str):
+            claims = self._claims(token, self.settings.client_id)
+        else:
+            told = self._userinfo(access, subject)
+            if told is None or groups.said(told, self.settings.groups_claim) is None:
+                return None  # groups may stand in ID tokens alone: that userinfo has none means nothing
+            claims, access = told, None
+        if claims["sub"] != subject:
+            raise CredentialError("of somebody else")
+        return self._signed_in(claims, answer, access, refresh)
+
+    def _signed_in(
+        self, claims: Mapping[str, Any], answer: Mapping[str, Any], access: Any, refresh: str = ""
+    ) -> SignedIn:
+        person = self._person(claims, self._groups(claims, access), datetime.now(UTC))
+        renewal = self._renewal(answer, refresh)
+        return SignedIn(person.subject, person.name, person.groups, person.remark, person.said_at, renewal)
+
+    def _renewal(self, answer: Mapping[str, Any], refresh: str) -> Renewal | None:
+        """What to ask again with: a refresh token, which may be the one before, or the access token while it holds."""
+        refresh, access = answer.get("refresh_token") or refresh, answer.get("access_token")
+        life = answer.get("expires_in")
+        until = answer.get("until")
+        if isinstance(life, int | float) and 0 < life < LONGEST_LIFE:
+            until = time.time() + life
+        if not isinstance(refresh, str) or not refresh:
+            if not isinstance(access, str) or self._offered("userinfo_endpoint") is None:
+                return None
+            refresh = ""
+        ends = None if refresh or until is None else datetime.fromtimestamp(until, UTC)
+        kept = {"refresh_token": refresh, "access_token": "" if refresh else access, "until": until}
+        return Renewal(json.dumps(kept).encode(), ends)
+
+    def _ask_for_tokens(self, form: Mapping[str, str]) -> dict[str, Any]:
+        """Ask the token endpoint, and show the client's secret as the provider takes it.
+
+        In the form where it offers that, which was never in doubt; else as HTTP Basic, which RFC 6749 2.3.1 wants of
+        every provider and which stands for a discovery document that names none.
+        """
+        address, secret, client = self._endpoint("token_endpoint"), self.secret, self.settings.client_id
+        offered = self._discovery().get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        if not secret:
+            return _ask("POST", address, data={**form, "client_id": client})
+        if "client_secret_post" in offered:
+            return _ask("POST", address, data={**form, "client_id": client, "client_secret": secret})
+        if "client_secret_basic" not in offered:
+            known = ", ".join(str(one)[:60] for one in offered)
+            raise ProviderError(
+                f"the identity provider takes a client's secret neither by HTTP Basic nor in the form, only: {known}"
+            )
+        pair = f"{quote_plus(client)}:{quote_plus(secret)}".encode()
+        return _ask(
+            "POST", address, data=form, headers={"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        )
+
+    def _groups(self, claims: Mapping[str, Any], access: Any) -> groups.Groups:
+        """Somebody's groups: as the token names them, as its reference leads to them, or as userinfo has them."""
+        path = self.settings.groups_claim
+        if (found := groups.said(claims, path)) is not None:
+            return found
+        if (endpoint := groups.reference(claims, path)) is not None:
+            return self._referred(endpoint, access)
+        told = self._userinfo(access, claims["sub"])
+        if told is not None and (found := groups.said(told, path)) is not None:
+            return found
+        return groups.Groups((), NO_GROUPS.format(path))
+
+    def _groups_of_bearer(self, claims: Mapping[str, Any], token: str) -> groups.Groups:
+        """The same for a token that somebody else was given: it may be none for userinfo."""
+        path = self.settings.groups_claim
+        if groups.reference(claims, path) is not None:
+            return self._groups(claims, None)
+        try:
+            return self._groups(claims, token)
+        except (CredentialError, ProviderError):
+            return groups.Groups(None, NO_GROUPS.format(path))
+
+    def _referred(self, endpoint: str, access: Any) -> groups.Groups:
+        """The groups that were too many for a token, read where it says, if that is a list of Entra's."""
+        what = "the identity provider left the groups out of its token, because they are too many"
+        address = groups.memberships(endpoint)
+        if address is None or not _is_secure(address) or not isinstance(access, str):
+            limit = "have it send only groups that are assigned to this application"
+            return groups.Groups(None, f"{what}, and does not say them in a way that is known here: {limit}")
+        host = urlsplit(address).netloc
+        try:
+            answer = _ask("POST", address, json={"securityEnabledOnly": False}, headers=_bearer(access))
+        except CredentialError:
+            return groups.Groups(None, f"{what}, and {host} refuses to list them: grant the client User.Read")
+        listed = answer.get("value")
+        if not isinstance(listed, list):
+            return groups.Groups(None, f"{what}, and {host} lists nothing")
+        return groups.of_names(listed, host)
+
+    def _userinfo(self, access: Any, subject: str) -> Mapping[str, Any] | None:
+        """What userinfo says; None where there is none. Errors: `CredentialError`, `ProviderError`."""
+        address = self._offered("userinfo_endpoint")
+        if address is None or not isinstance(access, str) or not access:
+            return None
+        answer = _ask("GET", address, headers=_bearer(access))
+        if answer.get("sub") != subject:
+            raise CredentialError("of somebody else")
+        return answer
 
     def _claims(self, token: str, audience: str) -> Mapping[str, Any]:
         """The claims of a token whose signature and validity hold."""
@@ -165,15 +297,13 @@ class Provider:
         asked_by = claims.get("azp", None if several else self.settings.client_id)
         return bool(asked_by == self.settings.client_id)
 
-    def _person(self, claims: Mapping[str, Any]) -> Person:
-        subject, groups = claims["sub"], claims.get(self.settings.groups_claim)
+    def _person(self, claims: Mapping[str, Any], found: groups.Groups, said_at: datetime) -> Person:
+        subject = claims["sub"]
         if not subject or len(subject) > LONGEST_SUBJECT:
             raise CredentialError("not for anybody")
-        groups = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
         names = (claims.get(name) for name in ("name", "preferred_username", "email"))
         name = next((one for one in names if isinstance(one, str) and one.strip()), "somebody")
-        told = tuple(one[:LONGEST_SUBJECT] for one in groups if isinstance(one, str) and one)
-        return Person(subject, name[:LONGEST_SUBJECT], told[:MOST_GROUPS])
+        return Person(subject, name[:LONGEST_SUBJECT], found.names, found.remark, said_at)
 
     def _key(self, kid: Any, algorithm: str) -> Key:
         """The provider's key with an id; keys are read again for an unknown one, but not more often than allowed."""
@@ -206,9 +336,17 @@ class Provider:
             raise ProviderError("the identity provider publishes no key that could sign")
         return found
 
+    def _discovery(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._cached(self._discovered, self._discover)
+        return found
+
+    def _offered(self, name: str) -> str | None:
+        found = self._discovery().get(name)
+        return found if isinstance(found, str) and _is_secure(found) else None
+
     def _endpoint(self, name: str) -> str:
-        found = self._cached(self._discovered, self._discover).get(name)
-        if not isinstance(found, str) or not _is_secure(found):
+        found = self._offered(name)
+        if found is None:
             raise ProviderError(f"the identity provider's discovery document has no usable {name}")
         return found
 
@@ -258,33 +396,72 @@ def _header(token: str) -> Mapping[str, Any]:
     return found
 
 
-def _ask(method: str, address: str, data: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A JSON object from the provider: no redirect is followed, no proxy asked, and the answer is capped."""
+def _bearer(access: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {access}"}
+
+
+def _issued_at(claims: Mapping[str, Any]) -> datetime:
+    """When a token was made, as far as it says, and never later than now."""
+    said, present = claims.get("iat"), time.time()
+    known = isinstance(said, int | float) and math.isfinite(said) and 0 < said < present
+    return datetime.fromtimestamp(said if known and said is not None else present, UTC)
+
+
+def _ask(
+    method: str,
+    address: str,
+    *,
+    data: Mapping[str, str] | None = None,
+    json: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A JSON object from the provider: no redirect is followed, no proxy asked, and the answer is capped.
+
+    Errors: `ProviderError`, and `CredentialError` where what was shown is refused.
+    """
     host = urlsplit(address).netloc
     try:
         with (
             httpx.Client(timeout=PATIENCE, trust_env=False, follow_redirects=False) as client,
-            client.stream(method, address, data=data) as response,
+            client.stream(method, address, data=data, json=json, headers=headers) as response,
         ):
             body = b""
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > LARGEST:
                     raise ProviderError(f"{host} answers with more than {LARGEST:,} bytes")
-        found = json.loads(body)
     except httpx.HTTPError as error:
         raise ProviderError(
             f"the identity provider {host} cannot be asked ({type(error).__name__})"
         ) from None
-    except (ValueError, RecursionError):
-        raise ProviderError(f"{host} does not answer with JSON: check auth.oidc.issuer") from None
-    if method == "POST" and response.status_code in (400, 401, 403):
-        raise CredentialError("refused by the identity provider")
+    if (data is not None or headers is not None) and response.status_code in (400, 401, 403):
+        raise _refused(body)
+    found = _parsed(body, host)
     if response.status_code != 200 or not isinstance(found, dict):
         raise ProviderError(
             f"{host} answers {response.status_code} instead of what an OpenID provider should"
         )
     return found
+
+
+def _refused(body: bytes) -> Exception:
+    """Whether a refusal (RFC 6749 5.2) is about who signs in or about this gateway."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and found.get("error") in ("invalid_client", "unauthorized_client"):
+        return ProviderError(
+            "the identity provider refuses this gateway: check auth.oidc.client_id and auth.oidc.client_secret"
+        )
+    return CredentialError("refused by the identity provider")
+
+
+def _parsed(body: bytes, host: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ProviderError(f"{host} does not answer with JSON: check auth.oidc.issuer") from None
 
 
 def _is_secure(address: str) -> bool:

@@ -123,6 +123,7 @@ _MEANINGS: Mapping[type | str, Callable[[Any], ProblemError]] = {
     ),
     DeniedError: _says(403, "forbidden"),
     "federation.identity.grants.GrantError": _says(422, "invalid-grant"),
+    "federation.identity.principals.PrincipalError": _says(422, "invalid-principal"),
     "federation.identity.tokens.TokenError": _says(422, "invalid-token"),
     "federation.registries.RegistryError": _says(422, "invalid-registry"),
     "federation.erasure.ErasureError": _says(422, "invalid-subject"),

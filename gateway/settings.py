@@ -155,9 +155,14 @@ class OidcSettings(Section):
     )
     scopes: tuple[str, ...] = Field(
         default=("openid", "profile"),
-        description="scopes asked for at sign-in; some providers want one for groups",
+        description="scopes asked for at sign-in; some providers want one for groups, and offline_access for a refresh "
+        "token, with which groups are asked for again",
     )
-    groups_claim: str = Field(default="groups", description="claim that lists a person's groups")
+    groups_claim: str = Field(
+        default="groups",
+        description="claim that lists a person's groups, in the token or in userinfo; dots lead into a claim, as in "
+        "realm_access.roles",
+    )
 
 
 class AuthSettings(Section):
@@ -169,7 +174,13 @@ class AuthSettings(Section):
     default_role: Literal["", "viewer"] = Field(
         default="", description="viewer: every signed-in principal may read everything"
     )
-    session_hours: float = Field(default=8.0, gt=0, le=24 * 7, description="how long a browser session lasts")
+    session_hours: float = Field(
+        default=8.0,
+        gt=0,
+        le=24 * 7,
+        description="how long a browser session lasts; what an identity provider says of a person is asked for again "
+        "every 10 to 15 minutes, by refresh token or userinfo, and where it has neither a session lasts an hour",
+    )
     oidc: OidcSettings = OidcSettings()
     grants: tuple[GrantSettings, ...] = ()
 

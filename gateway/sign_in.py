@@ -8,10 +8,12 @@ import base64
 import binascii
 import html
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
@@ -25,12 +27,13 @@ from gateway.api.requests import PUBLIC
 from gateway.authentication import COOKIE, ProviderError, cookie_of, session_secret
 from gateway.front import client_of
 from gateway.oidc import Attempt
-from gateway.pages.page import HEADERS
+from gateway.pages.page import HEADERS, local_path
 from gateway.waypost import Waypost
 
 ATTEMPT_COOKIE = "__Host-waypost-sign-in"
 ATTEMPT_SECONDS = 600
-LONGEST_NEXT = 2000
+ERROR = re.compile(r"[a-z_]{1,40}")
+"""An error code of RFC 6749 4.1.2.1."""
 ENDED = "Your session has ended: sign in again, and you are back where you were."
 NOTHING_ENDED = "Nothing was ended: your browser sent no session that stands here."
 PAGE = """<!doctype html>
@@ -125,20 +128,28 @@ def end_sign_in(
     provider = waypost.provider
     kept = _kept(cookie_of(request.scope, ATTEMPT_COOKIE) or "")
     state = request.query_params.get("state", "")
-    if provider is None or kept is None or not secrets.compare_digest(kept[0].state, state) or not code:
+    is_ours = provider is not None and kept is not None and secrets.compare_digest(kept[0].state, state)
+    if is_ours and not code:
+        said = request.query_params.get("error", "")
+        return _refused(request, waypost, f"it says {said if ERROR.fullmatch(said) else 'no code'}")
+    if provider is None or kept is None or not is_ours:
         waypost.denials.sign_in_refused(client_of(request.scope), "not begun here")
         return _page(waypost, "/", "This sign-in was not begun here or took too long: begin again", 401)
     attempt, target = kept
     try:
         person = provider.redeem(code, attempt, _redirect(request, waypost))
-    except (CredentialError, ProviderError) as error:
-        status = 401 if isinstance(error, CredentialError) else 503
-        reason = error.reason if isinstance(error, CredentialError) else "no answer of the identity provider"
-        waypost.denials.sign_in_refused(client_of(request.scope), reason)
-        return _page(waypost, target, f"Signing in failed: {error}", status)
+        waypost.denials.admit_sign_in(waypost.directory.principal_of(person))
+    except ProviderError as error:
+        waypost.denials.sign_in_refused(client_of(request.scope), "no answer of the identity provider")
+        return _page(waypost, target, f"Signing in failed: {error}", 503)
+    except CredentialError as error:
+        return _refused(request, waypost, error.reason, target)
     life = timedelta(hours=waypost.settings.auth.session_hours)
     with writing(waypost.engine) as connection:
-        secret = sessions.begin_as_person(connection, person, life)
+        secret = sessions.begin_as_person(connection, person, life, person.renewal)
+    waypost.access_changed()
+    if person.remark or not waypost.directory.of_session(secret).principal.roles:
+        target = "/account?" + urlencode({"next": target})  # which says what is missing
     return _go(target, _cookie(COOKIE, secret, life.total_seconds()), _cookie(ATTEMPT_COOKIE, "", 0))
 
 
@@ -155,10 +166,11 @@ def sign_out(request: Request[Any, Any, Any], waypost: NamedDependency[Waypost])
     return _go("/sign-in", _cookie(COOKIE, "", 0))
 
 
-def local_path(target: str) -> str:
-    """A place in this gateway to go on to; anything else is `/`, so that nobody is led away after signing in."""
-    is_local = target.startswith("/") and target[1:2] not in ("/", "\\") and len(target) <= LONGEST_NEXT
-    return target if is_local and target.isprintable() else "/"
+def _refused(
+    request: Request[Any, Any, Any], waypost: Waypost, reason: str, target: str = "/"
+) -> Response[str]:
+    waypost.denials.sign_in_refused(client_of(request.scope), reason)
+    return _page(waypost, target, f"Signing in failed. The identity provider's answer: {reason}", 401)
 
 
 def _begin_with_token(waypost: Waypost, token: str) -> str:

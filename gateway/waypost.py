@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from federation.search.engine import Search
     from federation.search.synonyms import Synonyms
     from gateway.oidc import Provider
+    from gateway.renewal import Renewals
 
 FOLLOWERS = ("search", "graph")
 log = structlog.get_logger(__name__)
@@ -169,6 +170,15 @@ class Waypost:
 
         oidc = self.settings.auth.oidc
         return Provider(oidc, _dereferenced(oidc.client_secret, "auth.oidc.client_secret"))
+
+    @cached_property
+    def renewals(self) -> "Renewals | None":
+        """Asks the identity provider again about those who are signed in."""
+        if self.provider is None:
+            return None
+        from gateway.renewal import Renewals
+
+        return Renewals(self.engine, self.provider, self.directory)
 
     @cached_property
     def denials(self) -> Denials:

@@ -16,6 +16,7 @@ RANDOM_BYTES = 20
 BODY, CHECK = 27, 6
 SHAPE = re.compile(rf"wp_[0-9A-Za-z]{{{BODY + CHECK}}}")
 OPAQUE_BYTES = 10
+NONCE_BYTES = 12
 
 
 def new_token() -> str:
@@ -42,6 +43,29 @@ def new_id(kind: str) -> str:
 def digest(secret: str) -> bytes:
     """What is stored of a secret."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def seal(secret: str, data: bytes) -> bytes:
+    """Data that only who has this secret can read: the database beside it tells nothing."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # deferred: few commands need it
+
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return nonce + AESGCM(_sealing_key(secret)).encrypt(nonce, data, None)
+
+
+def unseal(secret: str, sealed: bytes) -> bytes:
+    """What was sealed with this secret. Errors: `ValueError` for anything else."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    try:
+        return AESGCM(_sealing_key(secret)).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
+    except InvalidTag:
+        raise ValueError("sealed with another secret") from None
+
+
+def _sealing_key(secret: str) -> bytes:
+    return hashlib.sha256(b"waypost sealing key\0" + secret.encode()).digest()
 
 
 def _checksum(body: str) -> str:

@@ -7,7 +7,7 @@ anything has to be read again.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Engine, exists, func, select
 from federation import tables as spine
 from federation.access import ALL, Permission, Principal, View
 from federation.database import UTCTime, now, reading, writing
-from federation.identity import grants, principals, tables, tokens
+from federation.identity import grants, people, principals, tables, tokens
 from federation.identity.credentials import digest, is_token
-from federation.identity.sessions import Person
+from federation.identity.people import ASKED_EVERY, BELIEVED, Person
 from federation.journal.entry import Action
 from federation.journal.log import Batch
 
@@ -50,6 +50,21 @@ class Known:
     principal: Principal
     expires_at: datetime | None
     token_id: str | None = None
+    renewal: bytes | None = None
+    """What the identity provider can be asked again with, sealed."""
+    said_at: datetime | None = None
+    """When the provider spoke of this person last, where it can be asked again."""
+    subject: str = ""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the provider is to be asked again before this is used."""
+        return self.said_at is not None and now() - self.said_at >= ASKED_EVERY
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether this may still be used when the provider does not answer."""
+        return self.said_at is None or now() - self.said_at < BELIEVED
 
 
 @dataclass(slots=True)
@@ -61,8 +76,6 @@ class _State:
     roles: Mapping[str, frozenset[tuple[str, str]]]
     registries: Mapping[str, tuple[int, str]]
     found: dict[bytes, Known] = field(default_factory=dict)
-    people: dict[str, str] = field(default_factory=dict)
-    """Ids of the people whose bearer tokens were seen, by `who`."""
 
 
 class Directory:
@@ -106,7 +119,7 @@ class Directory:
         if state is None or time.monotonic() - state.looked > LOOK_EVERY:
             return None
         known = state.found.get(digest(secret))
-        if known is None or (known.expires_at is not None and known.expires_at <= now()):
+        if known is None or known.is_due or (known.expires_at is not None and known.expires_at <= now()):
             return None
         if known.token_id is not None:
             self._used[known.token_id] = now()
@@ -135,63 +148,56 @@ class Directory:
         return _remember(state, secret, Known(found, row.expires_at, row.id))
 
     def of_session(self, secret: str) -> Known:
-        """Whom a browser's session stands for, while the token holds that it was begun with.
-
-        Errors: `CredentialError`, `DatabaseError`.
+        """Whom a browser's session stands for, while the token holds that it was begun with, and with the groups that
+        the identity provider named last. Errors: `CredentialError`, `DatabaseError`.
         """
         if (known := self.recall(secret)) is not None:
             return known
         state = self._fresh()
-        session, principal, token = tables.session.c, tables.principal.c, tables.token.c
-        query = (
-            select(
-                tables.session,
-                principal.who,
-                principal.name,
-                principal.disabled_at,
-                func.coalesce(session.ended_at, token.revoked_at, type_=UTCTime()).label("revoked_at"),
-                token.expires_at.label("token_expires_at"),
-                token.scopes,
-            )
-            .join(tables.principal, principal.id == session.principal_id)
-            .outerjoin(tables.token, token.id == session.token_id)
-            .where(session.digest == digest(secret))
-        )
         with reading(self._engine) as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_SESSION.where(tables.session.c.digest == digest(secret))).one_or_none()
         _check(row)
         assert row is not None
         scopes = None if row.scopes is None else frozenset(map(Permission, row.scopes))
-        who = (row.who, *(f"group:{group}" for group in row.groups))
-        found = self._principal(state, row.principal_id, row.name, who, scopes)
-        return _remember(
-            state, secret, Known(found, min(row.expires_at, row.token_expires_at or row.expires_at))
-        )
+        groups = row.groups if row.token_id is None else None
+        found = self._principal(state, row.principal_id, row.name, _names(row.who, groups), scopes)
+        until = min(row.expires_at, row.token_expires_at or row.expires_at)
+        said_at = None if row.renewal is None else row.said_at
+        subject = row.who.partition(":")[2]
+        known = Known(found, until, renewal=row.renewal, said_at=said_at, subject=subject)
+        return _remember(state, secret, known)
 
     def of_person(self, person: Person, secret: str, expires: datetime) -> Known:
-        """The principal of a person whose bearer token was checked. Errors: `CredentialError`, `DatabaseError`."""
+        """The principal of a person whose bearer token was checked, with the groups that the provider named last: in
+        this token, or since it was made. Errors: `CredentialError`, `DatabaseError`.
+        """
         state, who = self._fresh(), f"subject:{person.subject}"
-        principal_id = state.people.get(who)
-        if principal_id is None:
-            principal_id = self._ensure(who, person.name)
-            state = self._fresh()
-            state.people[who] = principal_id
-        names = (who, *(f"group:{group}" for group in person.groups))
-        found = self._principal(state, principal_id, person.name, names, None)
+        principal_id, groups = self._ensure(who, person)
+        state = self._fresh()
+        found = self._principal(state, principal_id, person.name, _names(who, groups), None)
         return _remember(state, secret, Known(found, expires))
 
-    def _ensure(self, who: str, name: str) -> str:
+    def principal_of(self, person: Person) -> str:
+        """The id of somebody who signs in, who is made known where that is new. Errors: `CredentialError`."""
+        return self._ensure(f"subject:{person.subject}", person)[0]
+
+    def _ensure(self, who: str, person: Person) -> tuple[str, Sequence[str] | None]:
+        """The id of a person's principal, and the groups that were named last, which are kept."""
         known = tables.principal.c
         with reading(self._engine) as connection:
             row = connection.execute(select(tables.principal).where(known.who == who)).one_or_none()
-        if row is None:
+            told = None if row is None else people.known(connection, row.id)
+        if row is None or told is None or people.is_news(told, person):
             with writing(self._engine) as connection:
                 batch = Batch()
-                row = principals.ensure(connection, batch, who, name)
-                batch.append(connection)
+                row = principals.ensure(connection, batch, who, person.name)
+                people.say(connection, batch, row.id, person)
+                if batch.entries:
+                    batch.append(connection)
+                told = people.known(connection, row.id)
         if row.disabled_at is not None:
             raise CredentialError("disabled")
-        return str(row.id)
+        return str(row.id), None if told is None else told.groups
 
     def _fresh(self) -> _State:
         """The state as of now: a secret that is seen for the first time may come with roles of this moment."""
@@ -214,6 +220,33 @@ class Directory:
             if scopes is None or permission in scopes
         }
         return Principal(principal_id, name, allowed, roles, scopes)
+
+
+_session, _principal, _token, _person = (
+    one.c for one in (tables.session, tables.principal, tables.token, tables.person)
+)
+_SESSION = (
+    select(
+        tables.session,
+        _principal.who,
+        _principal.name,
+        _principal.disabled_at,
+        func.coalesce(_session.ended_at, _token.revoked_at, type_=UTCTime()).label("revoked_at"),
+        _token.expires_at.label("token_expires_at"),
+        _token.scopes,
+        _person.groups,
+        _person.said_at,
+    )
+    .join(tables.principal, _principal.id == _session.principal_id)
+    .outerjoin(tables.token, _token.id == _session.token_id)
+    .outerjoin(tables.person, _person.principal_id == _session.principal_id)
+)
+"""A session with whatever decides what it may do."""
+
+
+def _names(who: str, groups: Sequence[str] | None) -> list[str]:
+    """What grants may call somebody. Groups that are not known give nothing."""
+    return [who, *(f"group:{group}" for group in groups or ())]
 
 
 def _changed(connection: Connection, before: int, size: int) -> bool:

@@ -1,5 +1,8 @@
 """Principals: people and services, each with an opaque id that is given once."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -9,6 +12,27 @@ from federation.identity import tables
 from federation.identity.credentials import new_id
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+
+ERASED = "erased:"
+"""How `who` begins of somebody who was erased."""
+
+
+class PrincipalError(ValueError):
+    """A principal that cannot be disabled or enabled. One line with cause and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A principal as it stands. `groups`, `said_at` and `remark`: what the identity provider said of a person last."""
+
+    id: str
+    who: str
+    name: str
+    created_at: datetime
+    disabled_at: datetime | None
+    groups: Sequence[str] | None
+    said_at: datetime | None
+    remark: str
 
 
 def ensure(connection: Connection, batch: Batch, who: str, name: str, actor: str | None = None) -> Row[Any]:
@@ -28,4 +52,48 @@ def ensure(connection: Connection, batch: Batch, who: str, name: str, actor: str
         commitments=batch.withhold({"who": who, "name": name}, subject=row.id),
     )
     batch.record(entry)
+    return row
+
+
+def listed(connection: Connection) -> list[Known]:
+    """Everybody who is known, in the order they were first seen."""
+    principal, person = tables.principal.c, tables.person.c
+    query = (
+        select(tables.principal, person.groups, person.said_at, person.remark)
+        .outerjoin(tables.person, person.principal_id == principal.id)
+        .order_by(principal.created_at, principal.id)
+    )
+    return [Known(**{**row._mapping, "remark": row.remark or ""}) for row in connection.execute(query)]
+
+
+def find(connection: Connection, named: str) -> Row[Any]:
+    """The principal with an id, `token:NAME` or `subject:SUBJECT`. Errors: `KeyError`."""
+    known = tables.principal.c
+    query = select(tables.principal).where((known.id == named) | (known.who == named))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise KeyError(named)
+    return row
+
+
+def set_disabled(connection: Connection, named: str, disabled: bool, actor: str) -> Row[Any]:
+    """Lock a principal out, or let it in again; twice is once. Returns it as it was. Errors: `KeyError`,
+    `PrincipalError`.
+    """
+    row = find(connection, named)
+    if row.who.startswith(ERASED):
+        raise PrincipalError(
+            f"{row.id} was erased: that cannot be undone, signing in again makes a new principal"
+        )
+    if disabled and row.id == actor:
+        raise PrincipalError("you cannot disable yourself: ask another operator")
+    if disabled == (row.disabled_at is not None):
+        return row
+    moment = now() if disabled else None
+    mine = tables.principal.c.id == row.id
+    connection.execute(update(tables.principal).where(mine).values(disabled_at=moment))
+    action = Action.PRINCIPAL_DISABLED if disabled else Action.PRINCIPAL_ENABLED
+    batch = Batch()
+    batch.record(Entry(action=action, actor=actor, details={"principal": row.id}))
+    batch.append(connection)
     return row

@@ -1,4 +1,4 @@
-"""The tables of access. No secret stands in them: of a token or a session only its SHA-256."""
+"""The tables of access. No secret stands in them that lets anybody in: of a token or a session only its SHA-256."""
 
 from datetime import datetime
 from typing import Any
@@ -61,7 +61,9 @@ class GrantRow(SQLModel, table=True):
 
 
 class SessionRow(SQLModel, table=True):
-    """A signed-in browser. It ends by itself, with its token, or when its owner signs out."""
+    """A signed-in browser. It ends by itself, with its token, by its owner or an operator, or when the identity
+    provider no longer vouches for the person.
+    """
 
     __tablename__ = "session"
     __table_args__ = (Index("session_of_principal", "principal_id"),)
@@ -69,14 +71,38 @@ class SessionRow(SQLModel, table=True):
     principal_id: str
     token_id: str | None
     """The token it was begun with; None for one begun at the identity provider."""
-    groups: list[str] = Field(sa_type=JSON)
-    """What the identity provider said at sign-in."""
+    renewal: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What the identity provider is asked again with, sealed with the session's own secret; None: it cannot be."""
+    asked_at: datetime | None = _time()
+    """When somebody last began to ask again."""
     created_at: datetime = _time(nullable=False)
     expires_at: datetime = _time(nullable=False)
     ended_at: datetime | None = _time()
 
 
+class PersonRow(SQLModel, table=True):
+    """What the identity provider said of a person last. It holds in all sessions of the person."""
+
+    __tablename__ = "person"
+    principal_id: str = Field(sa_column=Column(String(40), primary_key=True))
+    groups: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    """None: not known."""
+    said_at: datetime = _time(nullable=False)
+    remark: str = Field(sa_type=Text)
+    """One line on what the provider did not say; empty where it said everything."""
+
+
+class SecretRow(SQLModel, table=True):
+    """A secret of this gateway's own, that all its processes share."""
+
+    __tablename__ = "secret"
+    name: str = Field(sa_column=Column(String(40), primary_key=True))
+    value: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+
+
 principal = table(PrincipalRow)
+person = table(PersonRow)
+secret = table(SecretRow)
 token = table(TokenRow)
 grant = table(GrantRow)
 session = table(SessionRow)

@@ -127,6 +127,11 @@ class Action(StrEnum):
         "A person or service was seen for the first time and got an opaque id.",
     )
     PRINCIPAL_DISABLED = "principal.disabled", "A person or service may no longer sign in."
+    PRINCIPAL_ENABLED = "principal.enabled", "A person or service that was disabled may sign in again."
+    GROUPS_CHANGED = (
+        "principal.groups_changed",
+        "The identity provider says other groups of a person than before, or no longer says them.",
+    )
     GRANT_ADDED = "grant.added", "A role was given to a principal or group, on registries or on everything."
     GRANT_REMOVED = "grant.removed", "A role was taken away."
     TOKEN_CREATED = "token.created", "An access token was made; its secret is nowhere."

@@ -1,6 +1,7 @@
 """Access: who am I, tokens, and grants."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from federation import tables
 from federation.access import ALL, EVERYTHING, Permission, Principal
 from federation.catalogue.reader import UnknownError
 from federation.database import reading, writing
-from federation.identity import grants, tokens
+from federation.identity import grants, people, tokens
 from federation.identity.grants import Grant, GrantSpec
 from federation.identity.tokens import Token, TokenSpec
 from gateway.api.requests import Ident, needs
@@ -39,6 +40,14 @@ class PermissionOut(msgspec.Struct):
     registries: list[str] | None
 
 
+class PersonOut(msgspec.Struct):
+    """What the identity provider said of somebody last: `groups` (null: not known), and what it did not say."""
+
+    groups: Sequence[str] | None
+    said_at: datetime
+    remark: str
+
+
 class WhoamiOut(msgspec.Struct):
     """The caller as this gateway knows it."""
 
@@ -46,6 +55,8 @@ class WhoamiOut(msgspec.Struct):
     name: str
     roles: list[RoleOut]
     permissions: list[PermissionOut]
+    person: PersonOut | None
+    """None for a token."""
 
 
 class GrantIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,6 +111,7 @@ def whoami(waypost: NamedDependency[Waypost], principal: NamedDependency[Princip
     query = select(known.id, known.name).where(principal.view.clause(known.id)).order_by(known.name)
     with reading(waypost.engine) as connection:
         names = connection.execute(query).all()
+        told = people.known(connection, principal.id)
     return WhoamiOut(
         principal.id,
         principal.name,
@@ -111,6 +123,7 @@ def whoami(waypost: NamedDependency[Waypost], principal: NamedDependency[Princip
             )
             for permission, view in sorted(principal.grants.items())
         ],
+        None if told is None else PersonOut(told.groups, told.said_at, told.remark),
     )
 
 

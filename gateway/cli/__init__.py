@@ -17,6 +17,7 @@ from gateway.cli import (
     insights,
     models,
     operations,
+    principals,
     registries,
     search,
     setup,
@@ -70,6 +71,8 @@ app.add_typer(audit.app, name="audit", rich_help_panel=PROVE)
 app.add_typer(access.tokens, name="token", rich_help_panel=RUN)
 app.add_typer(access.tokens, name="tokens", hidden=True)
 app.add_typer(access.grants, name="grants", rich_help_panel=RUN)
+app.add_typer(principals.principals, name="principals", rich_help_panel=RUN)
+app.add_typer(principals.sessions, name="sessions", rich_help_panel=RUN)
 app.command("whoami", rich_help_panel=RUN)(access.whoami)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from federation.access import ROLES, Permission, Principal
@@ -21,10 +21,11 @@ from gateway.api.access import (
     revoke_token,
     whoami,
 )
+from gateway.api.principals import list_sessions
 from gateway.api.requests import Ident
 from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
-from gateway.pages.page import list_at, listed, page, pages_at
+from gateway.pages.page import list_at, listed, local_path, page, pages_at
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -33,7 +34,10 @@ LONGEST_LIFE = 3650.0
 
 @pages_at("/account")
 def account_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    next: FromQuery[str] = "",  # noqa: A002
 ) -> Response[Any]:
     """Who you are, your roles, and what they allow."""
     return page(
@@ -41,6 +45,11 @@ def account_page(
         "account.html",
         title="Your account",
         me=answer(whoami)(waypost, principal),
+        sessions=[
+            one for one in answer(list_sessions)(waypost, principal).sessions if one.principal == principal.id
+        ],
+        everybody=principal.may(Permission.GRANT),
+        onward=local_path(next) if next else "",
         local=waypost.settings.auth.mode == "local",
     )
 

@@ -25,6 +25,7 @@ from gateway.pages.highlight import marked
 
 Form = Literal["html", "json", "csv"]
 T = TypeVar("T")
+LONGEST_NEXT = 2000
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -126,6 +127,12 @@ def comma_separated(rows: Sequence[Mapping[str, Any]], name: str) -> Response[st
     lines = [csv_row(columns), *(csv_row(row.get(column) for column in columns) for row in rows)]
     headers = {"Content-Disposition": f'attachment; filename="waypost-{name}.csv"', "Vary": "Accept, Cookie"}
     return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def local_path(target: str) -> str:
+    """A place in this gateway to go on to; anything else is `/`, so that nobody is led away after signing in."""
+    is_local = target.startswith("/") and target[1:2] not in ("/", "\\") and len(target) <= LONGEST_NEXT
+    return target if is_local and target.isprintable() else "/"
 
 
 def pages_at(

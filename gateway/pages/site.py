@@ -9,6 +9,7 @@ from gateway.pages import (
     impact,
     insights,
     model,
+    principals,
     production,
     registries,
     search,
@@ -26,4 +27,5 @@ HANDLERS: list[Any] = [
     *audit.HANDLERS,
     *change.HANDLERS,
     *account.HANDLERS,
+    *principals.HANDLERS,
 ]

@@ -60,6 +60,24 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
         "grants remove",
         "POST /grants/{grant_id:int}/remove",
     ),
+    "see who is known": ("GET /principals", "principals list", "GET /principals"),
+    "lock somebody out": (
+        "POST /principals/{name:str}/disable",
+        "principals disable",
+        "POST /principals/{name:str}/disable",
+    ),
+    "let somebody in again": (
+        "POST /principals/{name:str}/enable",
+        "principals enable",
+        "POST /principals/{name:str}/enable",
+    ),
+    "end somebody's sessions": (
+        "DELETE /principals/{name:str}/sessions",
+        "sessions end --of",
+        "POST /principals/{name:str}/end",
+    ),
+    "see who is signed in": ("GET /sessions", "sessions list", "GET /sessions"),
+    "end a session": ("DELETE /sessions/{session_id:str}", "sessions end", "POST /sessions/{session_id:str}/end"),
 }
 """Each with its route of the API, its command and its page."""
 FRAME = {

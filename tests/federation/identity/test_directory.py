@@ -11,7 +11,7 @@ from federation.database import now, reading, writing
 from federation.identity import grants, sessions, tables, tokens
 from federation.identity.directory import LOOK_EVERY, CredentialError, Directory
 from federation.identity.grants import GrantError, GrantSpec
-from federation.identity.sessions import Person
+from federation.identity.people import Person
 from federation.identity.tokens import TokenError, TokenSpec
 from federation.journal.query import JournalFilter, read_journal
 from federation.registries import RegistrySpec

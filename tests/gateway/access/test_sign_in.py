@@ -15,7 +15,8 @@ from federation.database import now, writing
 from federation.identity import tables, tokens
 from gateway.authentication import COOKIE
 from gateway.denials import MOST_SIGN_INS
-from gateway.sign_in import ATTEMPT_COOKIE, local_path
+from gateway.pages.page import local_path
+from gateway.sign_in import ATTEMPT_COOKIE
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_oidc import CONFIG, TEAMS
 from tests.gateway.access.test_tokens import entries

@@ -113,6 +113,7 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     "/api/v1/operations/{operation_id:int}": asking("/api/v1/operations/{number}", number=ids),
     "/api/v1/snippets/{ref:path}": asking("/api/v1/snippets/{ref}", ref=versions),
     "/api/v1/whoami": asking("/api/v1/whoami"),
+    "/api/v1/sessions": asking("/api/v1/sessions"),
     "/api/v1/production": asking("/api/v1/production"),
 }
 PLACES = {"path": "{ref}", "int": "{number}", "str": "{name}"}

@@ -1,0 +1,83 @@
+"""`/principals` and `/sessions`: who is known here, who is signed in, and keeping somebody out."""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from federation.access import Permission, Principal
+from gateway.api.principals import (
+    disable_principal,
+    enable_principal,
+    end_session,
+    end_sessions_of,
+    list_principals,
+    list_sessions,
+)
+from gateway.pages.answers import answer
+from gateway.pages.forms import form_at
+from gateway.pages.page import list_at, listed
+from gateway.waypost import Waypost
+
+
+@list_at("/principals", Permission.GRANT)
+def principals_page(
+    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[Any]:
+    """People and services, with the groups that the identity provider named last."""
+    found = answer(list_principals)(waypost, principal)
+    title = "People and services"
+    return listed(
+        request, "principals.html", found, found.principals, title=title, principals=found.principals
+    )
+
+
+@form_at("/principals/{name:str}/disable", Permission.GRANT)
+def lock_out(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Redirect:
+    """Lock somebody out."""
+    answer(disable_principal)(name, waypost, principal)
+    return Redirect("/principals", status_code=303)
+
+
+@form_at("/principals/{name:str}/enable", Permission.GRANT)
+def let_in(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Redirect:
+    """Let somebody in again."""
+    answer(enable_principal)(name, waypost, principal)
+    return Redirect("/principals", status_code=303)
+
+
+@form_at("/principals/{name:str}/end", Permission.GRANT)
+def end_all(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Redirect:
+    """End all sessions of somebody."""
+    answer(end_sessions_of)(name, waypost, principal)
+    return Redirect("/principals", status_code=303)
+
+
+@list_at("/sessions")
+def sessions_page(
+    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[Any]:
+    """Who is signed in where."""
+    found = answer(list_sessions)(waypost, principal)
+    title = "Signed-in browsers"
+    return listed(request, "sessions.html", found, found.sessions, title=title, sessions=found.sessions)
+
+
+@form_at("/sessions/{session_id:str}/end", Permission.READ)
+def end_one(
+    session_id: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Redirect:
+    """End a session."""
+    answer(end_session)(session_id, waypost, principal)
+    return Redirect("/sessions", status_code=303)
+
+
+HANDLERS = [*principals_page, lock_out, let_in, end_all, *sessions_page, end_one]
