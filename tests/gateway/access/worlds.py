@@ -27,7 +27,7 @@ HIDDEN = (("secret", "risk"), ("vault", "hidden"))
 WORDS = ("fraud", "score", "image", "encoder", "click", "churn")
 THEN = datetime(2026, 5, 3, 12, tzinfo=UTC)
 RULES = {"production": ["alias:champion"], "staging": ["alias:challenger"], "archived": ["tag:old=yes"]}
-MAY_DIFFER = {"x-request-id", "date", "server-timing"}
+MAY_DIFFER = {"x-request-id", "date", "server-timing", "ratelimit"}
 OF_THE_MOMENT = re.compile(
     rb"p-[0-9a-f]{20}|urn:uuid:[0-9a-f-]{36}|(?!2026-05-03T12:00:00)20\d\d-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"
 )
