@@ -17,12 +17,14 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
 
-import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
 
+from adapters import BadRecordError
+from adapters.outgoing import HttpError, ask
+from adapters.parsing import parse_json
 from federation.identity.directory import CredentialError
 from federation.identity.people import Person
 from federation.identity.sessions import Renewal
@@ -32,6 +34,7 @@ from gateway.settings import OidcSettings, is_loopback
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 PATIENCE = 5.0
+"""Seconds that one answer may take, from connecting to its last byte."""
 LARGEST = 1_000_000
 """Bytes of an answer that are read."""
 MAX_AGE = 3600.0
@@ -240,7 +243,7 @@ class Provider:
             return groups.Groups(None, f"{what}, and does not say them in a way that is known here: {limit}")
         host = urlsplit(address).netloc
         try:
-            answer = _ask("POST", address, json={"securityEnabledOnly": False}, headers=_bearer(access))
+            answer = _ask("POST", address, asked={"securityEnabledOnly": False}, headers=_bearer(access))
         except CredentialError:
             return groups.Groups(None, f"{what}, and {host} refuses to list them: grant the client User.Read")
         listed = answer.get("value")
@@ -412,7 +415,7 @@ def _ask(
     address: str,
     *,
     data: Mapping[str, str] | None = None,
-    json: Any = None,
+    asked: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A JSON object from the provider: no redirect is followed, no proxy asked, and the answer is capped.
@@ -420,35 +423,28 @@ def _ask(
     Errors: `ProviderError`, and `CredentialError` where what was shown is refused.
     """
     host = urlsplit(address).netloc
+    sent, body = {"Accept": "application/json", **(headers or {})}, None
+    if data is not None:
+        sent["Content-Type"], body = "application/x-www-form-urlencoded", urlencode(data).encode()
+    elif asked is not None:
+        sent["Content-Type"], body = "application/json", json.dumps(asked).encode()
     try:
-        with (
-            httpx.Client(timeout=PATIENCE, trust_env=False, follow_redirects=False) as client,
-            client.stream(method, address, data=data, json=json, headers=headers) as response,
-        ):
-            body = b""
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise ProviderError(f"{host} answers with more than {LARGEST:,} bytes")
-    except httpx.HTTPError as error:
-        raise ProviderError(
-            f"the identity provider {host} cannot be asked ({type(error).__name__})"
-        ) from None
-    if (data is not None or headers is not None) and response.status_code in (400, 401, 403):
-        raise _refused(body)
-    found = _parsed(body, host)
-    if response.status_code != 200 or not isinstance(found, dict):
-        raise ProviderError(
-            f"{host} answers {response.status_code} instead of what an OpenID provider should"
-        )
+        answer = ask(method, address, seconds=PATIENCE, most=LARGEST, headers=sent, body=body)
+    except HttpError as error:
+        raise ProviderError(f"the identity provider {host} cannot be asked: it {error}") from None
+    if (data is not None or headers is not None) and answer.status in (400, 401, 403):
+        raise _refused(answer.body)
+    found = _parsed(answer.body, host)
+    if answer.status != 200 or not isinstance(found, dict):
+        raise ProviderError(f"{host} answers {answer.status} instead of what an OpenID provider should")
     return found
 
 
 def _refused(body: bytes) -> Exception:
     """Whether a refusal (RFC 6749 5.2) is about who signs in or about this gateway."""
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = parse_json(body, "the answer")
+    except BadRecordError:
         found = None
     if isinstance(found, dict) and found.get("error") in ("invalid_client", "unauthorized_client"):
         return ProviderError(
@@ -459,8 +455,8 @@ def _refused(body: bytes) -> Exception:
 
 def _parsed(body: bytes, host: str) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return parse_json(body, "the answer")
+    except BadRecordError:
         raise ProviderError(f"{host} does not answer with JSON: check auth.oidc.issuer") from None
 
 

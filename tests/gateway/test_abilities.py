@@ -77,7 +77,11 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
         "POST /principals/{name:str}/end",
     ),
     "see who is signed in": ("GET /sessions", "sessions list", "GET /sessions"),
-    "end a session": ("DELETE /sessions/{session_id:str}", "sessions end", "POST /sessions/{session_id:str}/end"),
+    "end a session": (
+        "DELETE /sessions/{session_id:str}",
+        "sessions end",
+        "POST /sessions/{session_id:str}/end",
+    ),
 }
 """Each with its route of the API, its command and its page."""
 FRAME = {
