@@ -30,6 +30,7 @@ from adapters.errors import (
     TransientError,
     UnsupportedError,
 )
+from adapters.naming import reference
 from adapters.records import (
     Column,
     Dataset,
@@ -111,4 +112,5 @@ __all__ = [
     "dataset_role",
     "discover",
     "parse_type",
+    "reference",
 ]

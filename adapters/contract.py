@@ -215,6 +215,14 @@ class Adapter(ABC):
         same name is absent.
         """
 
+    def succeeds(self, new: Key, old: Key) -> bool:
+        """Whether what has the key `new` can only be what had the key `old`, under another name.
+
+        For backends that rename and whose keys hold names. Asked of a record that is new; `get` says then whether the
+        old one is gone. No I/O.
+        """
+        return False
+
     def schema(self, version: VersionRecord) -> Schema | None:
         """What the version takes and gives, read for one version when the listing does not carry it. May be slow."""
         return version.schema

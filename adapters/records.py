@@ -86,12 +86,15 @@ def dataset_role(word: str | None) -> str | None:
     return next((role for role, words in _ROLES.items() if plain in words), None)
 
 
-ParentKind = Literal["base", "parent", "fine_tuned", "distilled", "quantised"]
+ParentKind = Literal["base", "parent", "copy", "fine_tuned", "distilled", "quantised"]
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A model this version was derived from. `reference` as in a `depends_on` tag: no registry means the same one."""
+    """A model this version was derived from. `reference` is one reference: `naming.reference` makes one of the same
+    registry, `REGISTRY/` in front means another one; or it is an address, as in `VersionRecord.addresses`; or plain
+    text, which is the name of a model. The source of a `copy` is never younger than the version.
+    """
 
     reference: str
     kind: ParentKind = "parent"
@@ -109,7 +112,7 @@ class Lineage:
     datasets: tuple[Dataset, ...] = ()
     parents: tuple[Parent, ...] = ()
     dependencies: tuple[str, ...] = ()
-    """References the backend itself declares (the tag `depends_on` is read by the federation, not here)."""
+    """References the backend itself declares, each as in `Parent` (the tag `depends_on` is read by the federation)."""
 
 
 NO_LINEAGE = Lineage()
@@ -203,6 +206,8 @@ class VersionRecord:
     `schema` is None where the backend does not give it in a listing: then `Adapter.details` reads it.
     `state` is the backend's own word for a version that cannot be used (yet): `Failed`, `PENDING_REGISTRATION`, with
     its reason behind a colon where it gives one; None for one that is ready.
+    `addresses` are what the backend's users call the version without a registry (an ARN, `models:/m-…`): who names one
+    of them means this version. An address begins with `//`, or with one word and `:/`, or two words and `:` each.
     """
 
     key: Key
@@ -223,6 +228,7 @@ class VersionRecord:
     schema: Schema | None = None
     artifact_uri: str | None = None
     artifact_digest: str | None = None
+    addresses: tuple[str, ...] = ()
     lineage: Lineage = NO_LINEAGE
     environment: Environment = NO_ENVIRONMENT
     created_at: datetime | None = None

@@ -10,8 +10,9 @@ This is the one module that parses and prints them; nobody else splits such stri
   and printed plain; what must be encoded and is not is refused, because it would not survive a URL.
 """
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -21,10 +22,14 @@ from urllib.parse import quote, unquote
 STAGES: Final = ("none", "staging", "production", "archived")
 """The normalised stages that `@stage:` may name."""
 
+DEPENDS_ON: Final = "depends_on"
+"""The tag of a version, or of a whole model, that says what it needs."""
 NAME_LIMIT: Final = 1000
 """Longest model name, version or alias, in characters before encoding."""
 ENCODED_LIMITS: Final = {"model name": 1500, "version": 1000, "alias": 1000}
 """And in bytes after it, so that a whole reference can be indexed: PostgreSQL takes 2,704 bytes."""
+ADDRESS_LIMIT: Final = 2000
+"""Longest address in bytes, for the same reason."""
 _GROWTH = 12
 """Bytes that a character becomes at most: four, percent-encoded."""
 
@@ -42,7 +47,9 @@ _NOT_CANONICAL: Final = (
     (re.compile(r"(?:\A|(?<=/))\.{1,2}(?=/|\Z)"), "'.' or '..' between slashes written as %2E"),
 )
 _WITH_ARTICLE: Final = {"model name": "a model name", "version": "a version", "alias": "an alias"}
-_SEPARATORS = re.compile(r"[,\s]+")
+_ITEM = re.compile(r"""\"(?P<double>[^"]*)\"(?=[,\s]|\Z)|'(?P<single>[^']*)'(?=[,\s]|\Z)|[^,\s]+""")
+"""An item of a list with separators: what stands in quotes is one, whatever it holds."""
+_ADDRESS = re.compile(r"//|[a-z][a-z0-9+.-]*:(?:/|[a-z][a-z0-9+.-]*:)")
 _LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 
 
@@ -96,10 +103,34 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class DependsOn:
-    """What a `depends_on` tag says: each reference once, in order, and each item that could not be read."""
+class Address:
+    """What a backend itself calls a version, outside of any registry's names: `arn:…`, `models:/m-…`, `runs:/…`.
 
-    references: tuple[Reference, ...]
+    Whichever version says that this is its address is meant. Raises ReferenceSyntaxError for what cannot be indexed.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if bad := _RAW_FORBIDDEN.search(self.text):
+            raise ReferenceSyntaxError(self.text, bad.start(), "an address without control characters")
+        if not self.text or len(self.text) > NAME_LIMIT or len(self.text.encode()) > ADDRESS_LIMIT:
+            raise ReferenceSyntaxError(self.text, 0, f"an address of 1 to {NAME_LIMIT} characters")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Target = Reference | Address
+
+
+@dataclass(frozen=True, slots=True)
+class DependsOn:
+    """What a `depends_on` tag says: each reference or address once, in order, and each item that could not be read;
+    an error's `text` is that item.
+    """
+
+    references: tuple[Target, ...]
     errors: tuple[ReferenceSyntaxError, ...]
 
 
@@ -120,18 +151,40 @@ def parse(text: str, *, default_registry: str | None = None) -> Reference:
 def parse_depends_on(text: str, registry: str) -> DependsOn:
     """Read the value of a `depends_on` tag of a version in `registry`.
 
-    Items are separated by commas or white space; both are percent-encoded inside a name. An item is a
-    reference, one without its registry (then it is `registry`), or MLflow's `models:/name`, `models:/name/3`,
-    `models:/name/Production`, `models:/name@alias`. A bad item never hides the good ones: it is in `errors`.
+    Items are separated by commas or white space, which are percent-encoded inside a name; they may stand in quotes or
+    be a JSON list. An item is a reference, one without its registry (then it is `registry`), an address, or MLflow's
+    `models:/name`, `models:/name/3`, `models:/name/latest`, `models:/name/Production`, `models:/name@alias`. Case of
+    the registry and a `/` at the end do not matter. A bad item never hides the good ones: it is in `errors`.
     """
-    references: dict[Reference, None] = {}
+    references: dict[Target, None] = {}
     errors: list[ReferenceSyntaxError] = []
-    for start, item in _items(text):
+    for item in _items(text):
         try:
-            references[_parse_item(text, start, item, registry)] = None
+            references[_parse_item(item, registry)] = None
         except ReferenceSyntaxError as error:
             errors.append(error)
     return DependsOn(tuple(references), tuple(errors))
+
+
+def parse_stated(text: str, registry: str, known: Container[str]) -> Target:
+    """Read one reference as a record of a version in `registry` states it: never a list, whatever signs it holds.
+
+    `known` are the names of registries: `meta-llama/Llama` is a model of `registry` unless there is one called
+    `meta-llama`. What is neither a reference nor an address is the name of a model. Raises ReferenceSyntaxError for
+    what no name can be.
+    """
+    try:
+        found = _parse_item(text, registry)
+        if isinstance(found, Address) or found.registry == registry or found.registry in known:
+            return found
+        return parse(f"{registry}/{text}")
+    except ReferenceSyntaxError:
+        return Reference(registry, text)
+
+
+def is_address(text: str) -> bool:
+    """Whether this has the form of an address, which no reference has."""
+    return _ADDRESS.match(text) is not None
 
 
 def url(reference: Reference) -> str:
@@ -226,29 +279,66 @@ def _decode(whole: str, start: int, raw: str, what: str) -> str:
     return raw
 
 
-def _items(text: str) -> Iterable[tuple[int, str]]:
-    start = 0
-    for separator in _SEPARATORS.finditer(text):
-        if separator.start() > start:
-            yield start, text[start : separator.start()]
-        start = separator.end()
-    if start < len(text):
-        yield start, text[start:]
+def _items(text: str) -> Iterator[str]:
+    """The items of a list: of a JSON one, or of one with separators, whose items may stand in quotes."""
+    text = text.strip()
+    try:
+        said = json.loads(text) if text[:1] in ("[", '"') else None
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, list):
+        items = [one if isinstance(one, str) else json.dumps([one]) for one in said]
+    elif isinstance(said, str) and "," not in said:
+        items = [said]
+    elif text[:1] == "{":
+        items = [text]
+    else:
+        text = said or text
+        inner = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+        items = [found["double"] or found["single"] or found[0] for found in _ITEM.finditer(inner)]
+    yield from (item for item in map(str.strip, items) if item)
 
 
-def _parse_item(whole: str, start: int, item: str, registry: str) -> Reference:
-    if not item.startswith("models:/"):
-        return _parse_at(whole, start, item, registry)
-    path = item.removeprefix("models:/")
-    at = start + len("models:/")
+def _parse_item(item: str, registry: str) -> Target:
+    """One item; an error quotes it and counts in it."""
+    if item[:1] in ("[", "{", '"'):
+        raise ReferenceSyntaxError(item, 0, "a reference, or a list of them")
+    short = item.rstrip("/") or item
+    if short.startswith("models:/"):
+        return _parse_model_uri(item, short.removeprefix("models:").lstrip("/"), registry)
+    if is_address(short):
+        return Address(short)
+    head, slash, rest = short.partition("/")
+    if slash and not is_registry_name(head) and is_registry_name(head.lower()):
+        short = f"{head.lower()}/{rest}"
+    return _parse_at(item, 0, short, registry)
+
+
+def _parse_model_uri(item: str, path: str, registry: str) -> Target:
+    """MLflow's `models:/…`. MLflow encodes nothing in a name; here it may be, as everywhere in a list."""
     if _LOGGED_MODEL.fullmatch(path):
-        raise ReferenceSyntaxError(whole, at, "a registered model, not a logged one (models:/m-…)")
+        return Address(f"models:/{path}")
+    at = item.index(path) if path else len(item)
     name, slash, selector = path.partition("/")
     if not slash:
-        return _parse_at(whole, at, path, registry)
-    model = _decode(whole, at, name, "a model name")
+        name, sign, alias = path.rpartition("@")
+        named = _model_of(item, at, name if sign else path)
+        return Reference(registry, named, alias=alias) if sign else Reference(registry, named)
+    model = _model_of(item, at, name)
     if selector.isascii() and selector.isdigit():
         return Reference(registry, model, version=selector)
+    if selector.lower() == "latest":
+        return Reference(registry, model)
     if selector.lower() in STAGES:
         return Reference(registry, model, stage=selector.lower())
-    raise ReferenceSyntaxError(whole, at + len(name) + 1, "a version number or a stage, as in models:/name/3")
+    expected = "a version number, a stage or latest, as in models:/name/3"
+    raise ReferenceSyntaxError(item, at + len(name) + 1, expected)
+
+
+def _model_of(item: str, at: int, name: str) -> str:
+    try:
+        return _decode(item, at, name, "a model name")
+    except ReferenceSyntaxError:
+        if not name:
+            raise
+        return name

@@ -83,6 +83,14 @@ class MlflowAdapter(Adapter):
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
         return self._scan.page(since, page, limit)
 
+    def succeeds(self, new: Key, old: Key) -> bool:
+        if new.kind != old.kind or new == old:
+            return False
+        if new.kind == "model":
+            return model_id(new).created == model_id(old).created
+        mine, other = version_id(new), version_id(old)
+        return mine[:2] == other[:2] and mine.model.created == other.model.created
+
     def get(self, key: Key) -> Record:
         match key.kind:
             case "model":

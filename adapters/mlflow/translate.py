@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -14,12 +15,15 @@ from urllib.parse import quote
 from adapters.errors import BadRecordError
 from adapters.mlflow.api import PROMPT_TAG, Raw
 from adapters.mlflow.keys import ModelId, VersionId
+from adapters.naming import reference
 from adapters.parsing import parse_json
 from adapters.records import NO_LINEAGE, Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOGGED_MODEL = re.compile(r"^models:/(m-[A-Za-z0-9_-]{1,120})/?$")
-COPIED_FROM = re.compile(r"^models:/+([^/]+)/(\d+)$")
+COPIED_FROM = re.compile(r"^models:/+([^/]+)/([0-9]+)$")
+SEVERAL = re.compile(r"[^\s,:@]+[:@][^\s,]+(?:\s*,\s*[^\s,:@]+[:@][^\s,]+)+")
+"""References with commas between, each with its version or alias."""
 PARENT_TAGS: Mapping[str, ParentKind] = {
     "base_model": "base",
     "parent_model": "parent",
@@ -110,6 +114,9 @@ class Translator:
             owner=tags.get("owner"),
             creator=text(raw, "user_id") or said.creator,
             artifact_uri=said.artifact_uri or text(raw, "source"),
+            addresses=tuple(
+                addresses(raw, run_id, origins.logged_models.get(logged_model_id(raw) or "", {}))
+            ),
             lineage=self._lineage(raw, run_id, tags, said),
             created_at=moment(identity.created, model.name),
             updated_at=moment(updated(raw), model.name),
@@ -265,10 +272,32 @@ def parents(raw: Raw, tags: Mapping[str, str]) -> Iterator[Parent]:
     """What a version was made from: the version it is a copy of, and the tags that name a parent."""
     source = text(raw, "source") or ""
     if source.startswith("models:/") and (copied := COPIED_FROM.match(source)):
-        yield Parent(copied.group(0))
+        yield Parent(reference(copied.group(1), copied.group(2)), "copy")
     for tag, kind in PARENT_TAGS.items() if tags else ():
-        if tags.get(tag, "").strip():
-            yield Parent(tags[tag].strip(), kind)
+        yield from (Parent(name, kind) for name in names_in(tags.get(tag, "")))
+
+
+def names_in(said: str) -> list[str]:
+    """The models that a tag names: one, a JSON list of them, or several references with commas between."""
+    said = said.strip()
+    if said.startswith("["):
+        with suppress(BadRecordError):
+            listed = parse_json(said, "a list of models")
+            if isinstance(listed, list) and all(isinstance(name, str) for name in listed):
+                return [name.strip() for name in listed if name.strip()]
+    if SEVERAL.fullmatch(said):
+        return [name.strip() for name in said.split(",")]
+    return [said] if said else []
+
+
+def addresses(raw: Raw, run_id: str | None, logged: Raw) -> Iterator[str]:
+    """What MLflow's users call a version without its registry: its logged model, and the files of its run."""
+    if model_id := logged_model_id(raw):
+        yield f"models:/{model_id}"
+    path, _, inside = (text(raw, "source") or "").rpartition(f"/{run_id}/artifacts/")
+    name = inside.strip("/") if path else text(part(logged, "info"), "name")
+    if run_id and name:
+        yield f"runs:/{run_id}/{name}"
 
 
 def flavour(tags: Mapping[str, str], logged_model: str | None) -> str | None:

@@ -69,6 +69,11 @@ def reference_of(package_arn: str) -> str | None:
     return f"{found['name']}:{found['version'] or UNVERSIONED}" if found else None
 
 
+def is_package(uri: str) -> bool:
+    """Whether this is the ARN of a package, of whatever account and region."""
+    return uri.startswith("arn:") and _PACKAGE.search(uri) is not None
+
+
 def etag(*parts: Any) -> str:
     """A short digest of what can be written."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:20]

@@ -6,7 +6,7 @@ from typing import Any
 from adapters.errors import AdapterError, NotFoundError, UnsupportedError
 from adapters.records import NO_LINEAGE, Dataset, Lineage, Parent
 from adapters.sagemaker.client import Client
-from adapters.sagemaker.identity import Raw, reference_of
+from adapters.sagemaker.identity import Raw, is_package
 from adapters.sagemaker.refusals import ForbiddenError
 
 MAX_DEPTH = 10
@@ -65,9 +65,8 @@ def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
         seen.add(arn)
         vertex = vertices.get(arn, {})
         uri = _uri(client, artifacts, vertex)
-        package = reference_of(uri)
-        if package:
-            parents[Parent(package)] = None
+        if is_package(uri):
+            parents[Parent(uri)] = None
             continue
         if vertex.get("LineageType") == "TrialComponent":
             run = run or arn.rpartition("/")[2]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from adapters.errors import BadRecordError
 from adapters.parsing import parse_json
@@ -19,7 +20,7 @@ from adapters.records import (
     Unread,
     VersionRecord,
 )
-from adapters.sagemaker.identity import Raw, etag, key_of, moment, reference_of, version_of
+from adapters.sagemaker.identity import Raw, etag, is_package, key_of, moment, version_of
 from adapters.sagemaker.software import environment_of, framework_of, without_values
 
 _JOB = ("training_details", "training_job_details")
@@ -99,6 +100,7 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         schema=_schema(package),
         artifact_uri=artifact_of(main) or package.get("SourceUri"),
         artifact_digest=_digest(main),
+        addresses=(package["ModelPackageArn"],),
         lineage=_lineage(package, card, dependencies, walked),
         environment=environment_of(containers, framework),
         created_at=moment(package["CreationTime"]),
@@ -318,12 +320,12 @@ def _merged(datasets: Iterable[Dataset]) -> Iterator[Dataset]:
 
 def _parents(package: Raw) -> Iterator[Parent]:
     """The package it was cloned from, and the hub models its containers were tuned from."""
-    source = reference_of(package.get("SourceUri") or "")
-    if source:
-        yield Parent(source)
+    source = package.get("SourceUri") or ""
+    if is_package(source):
+        yield Parent(source, "copy")
     for container in containers_of(package):
         base = container.get("BaseModel") or {}
         if base.get("HubContentName"):
-            yield Parent(
-                ":".join(filter(None, (base["HubContentName"], base.get("HubContentVersion")))), "base"
-            )
+            # A hub is no registry: the slash keeps its models apart from packages of the same name.
+            name = quote(f"hub/{base['HubContentName']}", safe="")
+            yield Parent(":".join(filter(None, (name, base.get("HubContentVersion")))), "base")

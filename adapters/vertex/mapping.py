@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from adapters.errors import BadRecordError, NotFoundError
+from adapters.naming import reference
 from adapters.records import (
     Dataset,
     EndpointRecord,
@@ -44,7 +44,6 @@ _FRAMEWORK = re.compile(
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _FRAMEWORK_NAMES = {"tf": "tensorflow", "tf2": "tensorflow"}
 _MODEL = re.compile(r"(projects/[^/]+/locations/[^/]+)/models/([^/@]+)(?:@(.+))?")
-_MUST_ENCODE = re.compile(r"[%:@\x00-\x20\x7f-\x9f,]")
 _NATIVE_ID = re.compile(r"([A-Za-z0-9_-]{1,128})(?:@([0-9]{1,15}))?#[0-9TZ:.+-]{1,64}")
 _METRIC_DEPTH = 4
 _METRICS = 200
@@ -183,6 +182,7 @@ def to_version(place: Place, message: Any, evaluations: Iterable[Any] = ()) -> V
             license=message.labels.get("license") or None,
             owner=message.labels.get("owner") or None,
             artifact_uri=message.artifact_uri or None,
+            addresses=(_address(f"{_parent(message)}/models/{name}@{message.version_id}"),),
             lineage=_lineage(place, message, evaluations),
             environment=_environment(message),
             created_at=_time(message.version_create_time),
@@ -366,26 +366,27 @@ def _parents(message: Any) -> Iterator[Parent]:
     if genie := base.genie_source.base_model_uri:
         yield Parent(_reference(parent, genie), "base")
     if original := message.original_model_info.model:
-        yield Parent(_reference(parent, original), "parent")
+        yield Parent(_reference(parent, original), "copy")
 
 
 def _reference(parent: str, resource: str, version: str = "") -> str:
-    """How a reference names this resource: `ID:3` under `parent`, else
+    """How a record names this resource: `ID:3` under `parent`, a model elsewhere by its address, else
     `publishers/google/models/NAME:VERSION`.
     """
-    own = _MODEL.fullmatch(resource)
-    if own is not None and own[1] == parent:
-        return f"{own[2]}:{own[3]}" if own[3] else own[2]
+    found = _MODEL.fullmatch(resource)
+    if found is not None:
+        return reference(found[2], found[3]) if found[1] == parent else _address(resource)
     name, _, named_version = resource.partition("@")
     name = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
     if not name.startswith(("publishers/", "projects/")):
         name = f"publishers/google/models/{name}"
     version = version or named_version
-    return _encoded(name) + (f":{_encoded(version)}" if version else "")
+    return reference(name, version or None)
 
 
-def _encoded(text: str) -> str:
-    return _MUST_ENCODE.sub(lambda found: quote(found[0], safe=""), text)
+def _address(resource: str) -> str:
+    """The full resource name, which says what service it belongs to."""
+    return f"//aiplatform.googleapis.com/{resource}"
 
 
 def _digest(value: Any) -> str:

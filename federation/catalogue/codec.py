@@ -35,7 +35,7 @@ _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind) for kind in (ModelRecord, VersionRecord, EndpointRecord, Details)
 }
 KINDS: Mapping[type, Kind] = {ModelRecord: "model", VersionRecord: "version", EndpointRecord: "endpoint"}
-_SILENT = frozenset({"etag", "updated_at", "native", "unread"})
+_SILENT = frozenset({"addresses", "etag", "updated_at", "native", "unread"})
 """Fields whose change alone is no news."""
 _BY_KEY = frozenset({"tags", "metrics", "params", "lineage", "environment", "environment.libraries"})
 """Fields that are compared name by name."""

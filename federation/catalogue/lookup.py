@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Dialect, Engine, bindparam
 
 from federation import tables
 from federation.access import View
-from federation.catalogue.reader import VERSION, Version, age, as_version, read_version
+from federation.catalogue.order import age
+from federation.catalogue.reader import VERSION, Version, as_version, read_version
 from federation.database import glancing
 from federation.references import Reference, encode_part
 from federation.statements import COMPILED, Statement, cursor_of, prepare

@@ -15,6 +15,7 @@ from adapters import EndpointRecord, ModelRecord, Schema, VersionRecord
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
+from federation.catalogue.order import age
 from federation.references import Reference, decode_part, encode_part
 
 
@@ -393,11 +394,6 @@ def _then(connection: Connection, named: Any, reference: Reference, as_of: datet
     if row is None:
         raise UnknownError(reference)
     return as_version(row, held.get(row.id, set()))
-
-
-def age(row: Any) -> tuple[datetime, int]:
-    """Order of creation: the backend's time where it gives one, else when we first saw it."""
-    return row.created_at or row.first_seen_at, row.id
 
 
 def as_version(

@@ -20,6 +20,8 @@ class ImpactCounts:
     staging: int
     teams: int
     registries: int
+    unreadable: int = 0
+    """Versions that may need the subject: they name it in a statement that cannot be read."""
 
 
 @dataclass(slots=True)
@@ -52,13 +54,17 @@ class Affected:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A statement whose other end is not known: `consumer` says it needs `wanted`."""
+    """A statement whose other end is not known: `consumer` says it needs `wanted`. `reason` says why, where it is not
+    just that nobody has it; `readable` is False where nobody can tell what is wanted.
+    """
 
     consumer: str
     wanted: str
     kind: str
     origin: str
     first_seen_at: datetime
+    reason: str = ""
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,8 @@ class Needed:
     deleted: bool
     via: list[str]
     sources: list[Source] = field(default_factory=list)
+    title: str = ""
+    """Of a dataset: the short name that its consumer gives it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from federation.graph.snapshot import Snapshot
 from federation.graph.walk import FEW, Closure, closure
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Severity, Stage
 
-NEVER = (1 << 32) - 1
+NEVER = (1 << 63) - 1
 # A member of an enumeration is looked up anew each time, which takes as long as all that is done with it here.
 DEPENDS_ON, VERSION, ENDPOINT = int(EdgeKind.DEPENDS_ON), int(NodeKind.VERSION), int(NodeKind.ENDPOINT)
 
@@ -28,7 +28,7 @@ class Fate:
     breaks: bool
     reason: str
     until: int = NEVER
-    """Holds for consumers created before this (seconds since 1970); the next fate holds for later ones."""
+    """Holds for consumers created before this (microseconds since 1970); the next fate holds for later ones."""
 
 
 Fates = Mapping[int, Sequence[Fate]]
@@ -218,7 +218,7 @@ def selectors_of(
 
 
 def spans_to_fates(spans: Sequence[tuple[int, Fate]]) -> list[Fate]:
-    """Fates by when they begin (seconds, ascending; the first also holds for everything before) as fates by
+    """Fates by when they begin (microseconds, ascending; the first also holds for everything before) as fates by
     `until`.
     """
     closed = [Fate(fate.breaks, fate.reason, until) for (_, fate), (until, _) in pairwise(spans)]

@@ -20,12 +20,12 @@ from adapters import VersionRecord
 from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_model, decode_version
-from federation.graph.dependencies import waiting
 from federation.graph.names import Named, named, registries
 from federation.graph.resolve import chunks
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Subject
+from federation.graph.unresolved import waiting
 from federation.graph.walk import closure, visibility
 from federation.graph.words import CONNECTORS, EdgeKind
 

@@ -1,13 +1,22 @@
 """What a record says about its origin and needs, before anybody knows whether the other end exists. Pure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from adapters import VersionRecord
+from adapters import Dataset, VersionRecord
 from federation.graph.words import EdgeKind, NodeKind
-from federation.references import Reference, ReferenceSyntaxError, parse_depends_on
+from federation.references import (
+    DEPENDS_ON,
+    Address,
+    Reference,
+    ReferenceSyntaxError,
+    Target,
+    encode_part,
+    parse_depends_on,
+    parse_stated,
+)
 
-TAG = "depends_on"
 EMPTY_DIGESTS = (
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "d41d8cd98f00b204e9800998ecf8427e",
@@ -17,15 +26,34 @@ NAME_LIMIT = 1000
 """Longest name of a thing, in characters."""
 BYTES_LIMIT = 2000
 """And in bytes: PostgreSQL indexes no row of more than 2,704."""
+COPY = "copy"
+"""The relation whose source is never younger than what was made from it."""
+UNREADABLE = "?"
+"""Stands for the model that is wanted where nobody can read which one is. As it has no registry it is no name."""
+SHOWN = 300
+"""So many characters of what cannot be read are kept."""
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*(?=:)")
+_ONE_SCHEME = {"s3a": "s3", "s3n": "s3"}
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A node that exists by being named: a dataset, commit, run or artifact digest."""
+    """A node that exists by being named: a dataset, commit, run or artifact digest. `title` is a shorter name for
+    people, which several may have.
+    """
 
     kind: NodeKind
     scope: int
     name: str
+    title: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A statement that something is needed, of which nobody can read what."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +61,76 @@ class Claim:
     """One edge as its source states it."""
 
     kind: EdgeKind
-    target: Reference | Thing
+    target: Target | Unreadable | Thing
     origin: str
     relation: str = ""
 
     @property
-    def wanted(self) -> str:
-        """The target as text: the reference in canonical form, or the thing's name."""
-        return self.target.name if isinstance(self.target, Thing) else str(self.target)
+    def wanted(self) -> tuple[str, str, str]:
+        """The target as text, and the registry and model by which it can be found once it is there: a reference in
+        canonical form, an address, what cannot be read, or a thing's name.
+        """
+        match self.target:
+            case Reference() as named:
+                return str(named), named.registry, encode_part(named.model)
+            case Address(text):
+                return text, "", text
+            case Unreadable(text):
+                return text, "", UNREADABLE
+            case thing:
+                return thing.name, "", ""
 
 
-def claims(record: VersionRecord, registry: str, registry_id: int) -> list[Claim]:
-    """Everything a version's record says, each edge once. `registry` is what unqualified references mean."""
-    return list(dict.fromkeys([*_references(record, registry), *_things(record, registry_id)]))
+def claims(
+    record: VersionRecord,
+    model_tags: Mapping[str, str],
+    registry: str,
+    registry_id: int,
+    known: Container[str],
+) -> list[Claim]:
+    """Everything a version's record says, and its model's tags for it, each edge once.
+
+    `registry` is what unqualified references mean, `known` are the names of all registries.
+    """
+    said = [*_tagged(record, model_tags, registry), *_stated(record, registry, known)]
+    return list(dict.fromkeys([*said, *_things(record, registry_id)]))
 
 
-def _references(record: VersionRecord, registry: str) -> Iterator[Claim]:
+def _tagged(record: VersionRecord, model_tags: Mapping[str, str], registry: str) -> Iterator[Claim]:
+    for text in (record.tags.get(DEPENDS_ON, ""), model_tags.get(DEPENDS_ON, "")):
+        found = parse_depends_on(text, registry)
+        for target in found.references:
+            yield Claim(EdgeKind.DEPENDS_ON, target, "tag")
+        for error in found.errors:
+            yield Claim(EdgeKind.DEPENDS_ON, _unreadable(error.text), "tag")
+
+
+def _stated(record: VersionRecord, registry: str, known: Container[str]) -> Iterator[Claim]:
     lineage = record.lineage
-    for reference in parse_depends_on(record.tags.get(TAG, ""), registry).references:
-        yield Claim(EdgeKind.DEPENDS_ON, reference, "tag")
-    for text in lineage.dependencies:
-        for reference in _stated(text, registry):
-            yield Claim(EdgeKind.DEPENDS_ON, reference, "backend")
+    for text in filter(str.strip, lineage.dependencies):
+        yield Claim(EdgeKind.DEPENDS_ON, _one(text, registry, known), "backend")
     for parent in lineage.parents:
-        for reference in _stated(parent.reference, registry):
-            yield Claim(EdgeKind.DERIVED_FROM, reference, "backend", parent.kind)
+        if parent.reference.strip():
+            target = _one(parent.reference, registry, known)
+            yield Claim(EdgeKind.DERIVED_FROM, target, "backend", parent.kind)
 
 
-def _stated(text: str, registry: str) -> tuple[Reference, ...]:
-    """A backend's own reference; text that is none is taken as the name of a model of the same registry."""
-    found = parse_depends_on(text, registry)
-    if not found.errors:
-        return found.references
+def _one(text: str, registry: str, known: Container[str]) -> Target | Unreadable:
     try:
-        return (Reference(registry, text),)
+        return parse_stated(text, registry, known)
     except ReferenceSyntaxError:
-        return ()
+        return _unreadable(text)
+
+
+def _unreadable(text: str) -> Unreadable:
+    return Unreadable(_UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text[:SHOWN]))
 
 
 def _things(record: VersionRecord, registry_id: int) -> Iterator[Claim]:
     lineage = record.lineage
     for dataset in lineage.datasets:
-        name = f"{dataset.name}#{dataset.digest}" if dataset.digest else dataset.name
-        yield Claim(EdgeKind.TRAINED_ON, Thing(NodeKind.DATASET, 0, _cut(name)), "backend")
+        thing = Thing(NodeKind.DATASET, 0, _cut(dataset_name(dataset)), _cut(dataset.name))
+        yield Claim(EdgeKind.TRAINED_ON, thing, "backend")
     if lineage.run_id:
         yield Claim(EdgeKind.PRODUCED_BY, Thing(NodeKind.RUN, registry_id, _cut(lineage.run_id)), "backend")
     if lineage.commit:
@@ -83,6 +138,18 @@ def _things(record: VersionRecord, registry_id: int) -> Iterator[Claim]:
     digest = _cut((record.artifact_digest or "").lower())
     if digest and not digest.endswith(EMPTY_DIGESTS):
         yield Claim(EdgeKind.SAME_ARTIFACT, Thing(NodeKind.DIGEST, 0, digest), "inferred")
+
+
+def dataset_name(dataset: Dataset) -> str:
+    """What a data set is: its address, or its name where it has none, with its digest."""
+    name = place_of(dataset.uri) if dataset.uri else dataset.name
+    return f"{name}#{dataset.digest}" if dataset.digest else name
+
+
+def place_of(uri: str) -> str:
+    """The one spelling of where data lies: without a `/` at the end, and S3 under one scheme."""
+    uri = uri.strip().rstrip("/") or uri
+    return _SCHEME.sub(lambda found: _ONE_SCHEME.get(found[0].lower(), found[0].lower()), uri)
 
 
 def _cut(name: str) -> str:

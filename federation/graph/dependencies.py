@@ -1,10 +1,9 @@
 """What something is made from or needs: everything upstream, with who says so."""
 
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import Connection, select
 
 from federation.access import View
 from federation.graph import paging, tables
@@ -14,14 +13,14 @@ from federation.graph.answers import (
     DependencyCounts,
     Needed,
     Source,
-    Unresolved,
 )
-from federation.graph.impact import gaps, unresolved
+from federation.graph.impact import gaps
 from federation.graph.names import Registry, named
 from federation.graph.resolve import chunks
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Subject
+from federation.graph.unresolved import waiting
 from federation.graph.walk import Closure, closure, visibility
 from federation.graph.words import CONNECTORS, NodeKind, kind_word
 
@@ -121,15 +120,19 @@ def listed(connection: Connection, found: Closure, items: Array, known: dict[int
                 registry=name.registry,
                 deleted=name.deleted,
                 via=via,
-                sources=said.get(step, []),
+                sources=[source for source, _ in said.get(step, ())],
+                title=next((title for _, title in said.get(step, ()) if title), ""),
             )
         )
     return page
 
 
-def _sources(connection: Connection, nodes: Collection[int]) -> dict[tuple[int, int], list[Source]]:
+def _sources(
+    connection: Connection, nodes: Collection[int]
+) -> dict[tuple[int, int], list[tuple[Source, str | None]]]:
+    """Who says each edge, and what they call its target where they have a title for it."""
     edge = tables.edge.c
-    found: dict[tuple[int, int], list[Source]] = {}
+    found: dict[tuple[int, int], list[tuple[Source, str | None]]] = {}
     for part in chunks(nodes):
         query = select(tables.edge).where(edge.source.in_(part), ~edge.gone, edge.target.is_not(None))
         for row in connection.execute(query.order_by(edge.id)):
@@ -141,28 +144,5 @@ def _sources(connection: Connection, nodes: Collection[int]) -> dict[tuple[int, 
                 row.first_seen_at,
                 row.last_seen_at,
             )
-            found.setdefault((row.source, row.target), []).append(source)
+            found.setdefault((row.source, row.target), []).append((source, row.title))
     return found
-
-
-def waiting(
-    connection: Connection, view: View, nodes: Collection[int], known: dict[int, Registry]
-) -> list[Unresolved]:
-    """What these state and nobody knows."""
-    edge = tables.edge.c
-    rows: list[Any] = []
-    for part in chunks(nodes):
-        query = (
-            select(tables.edge)
-            .outerjoin(tables.node, tables.node.c.id == edge.target)
-            .where(edge.source.in_(part), ~edge.gone, edge.wanted_model != "", unknown_to(view))
-            .order_by(edge.source, edge.wanted, edge.kind, edge.origin)
-        )
-        rows += connection.execute(query).all()
-    return unresolved(connection, rows, known)
-
-
-def unknown_to(view: View) -> ColumnElement[bool]:
-    """Edges (joined with the node of their target) that lead nowhere: what is hidden is the same as what is unknown."""
-    nowhere = tables.edge.c.target.is_(None)
-    return nowhere if view.registry_ids is None else or_(nowhere, ~view.clause(tables.node.c.registry_id))

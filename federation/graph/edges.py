@@ -5,22 +5,24 @@ a batch: versions before endpoints and selectors, and both before references tha
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, case, select
 
 from federation import tables as spine
-from federation.catalogue.codec import aliases_of, decode_version
+from federation.catalogue.codec import aliases_of, decode_model, decode_version
+from federation.catalogue.order import AGE, age
 from federation.changes import Change
+from federation.database import micros
 from federation.graph import tables
-from federation.graph.claims import Claim, Thing, claims
-from federation.graph.resolve import chunks
+from federation.graph.claims import COPY, Claim, Thing, claims
+from federation.graph.resolve import WAITING, Statement, chunks, stated_in
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
-from federation.references import encode_part, parse
+from federation.references import DEPENDS_ON, Address, ReferenceSyntaxError, encode_part, parse
 
 
 @dataclass
@@ -55,9 +57,12 @@ class Touched:
 
 def derive(store: Store, touched: Touched) -> None:
     """Bring nodes, selectors and edges up to what the catalogue says now."""
+    touched.versions |= _misread(store, touched.registries)
     rows = _version_rows(store, touched.versions | touched.nodes)
     _forget(store, NodeKind.VERSION, touched.versions - {row.id for row in rows})
     nodes, fresh = store.nodes({_key(row): _version_state(row) for row in rows})
+    addresses = {nodes[_key(row)]: _addresses(row) for row in rows}
+    store.addressed(addresses)
     _endpoints(store, touched.endpoints)
     # Selectors before statements, so that a statement meets every incarnation that it could mean.
     names = _models(store, touched.models | {row.model_id for row in rows})
@@ -68,7 +73,7 @@ def derive(store: Store, touched: Touched) -> None:
         store, again, store.nodes({_key(row): _version_state(row) for row in again})[0], touched.statements
     )
     _forget_registries(store, touched.registries)
-    _resolve_waiting(store, names, touched.registries)
+    _resolve_waiting(store, names.union(*addresses.values()), touched.registries)
     _declared(store, touched.declared, names)
 
 
@@ -87,11 +92,43 @@ def _forget(store: Store, kind: NodeKind, scopes: Collection[int]) -> None:
 
 
 def _version_rows(store: Store, ids: Collection[int]) -> list[Any]:
-    version, registry = spine.version.c, spine.registry.c
-    query = select(spine.version, registry.name.label("registry_name")).join(
-        spine.registry, registry.id == version.registry_id
+    version, registry, model = spine.version.c, spine.registry.c, spine.model.c
+    says = case((model.body.contains(f'"{DEPENDS_ON}"'), model.body))
+    query = (
+        select(spine.version, registry.name.label("registry_name"), says.label("model_body"))
+        .join(spine.registry, registry.id == version.registry_id)
+        .join(spine.model, model.id == version.model_id)
     )
     return _read(store, query, version.id, ids)
+
+
+def _misread(store: Store, registries: Collection[int]) -> set[int]:
+    """Versions that named a model of one of these registries before it was there: its name was read as part of the
+    model's, as in `meta-llama/Llama`.
+    """
+    edge, node, registry = tables.edge.c, tables.node.c, spine.registry.c
+    found: set[int] = set()
+    for row in _read(store, select(registry.name, registry.former_names), registry.id, registries):
+        for name in (row.name, *row.former_names):
+            query = (
+                select(node.scope)
+                .join(tables.edge, edge.source == node.id)
+                .where(edge.target.is_(None), ~edge.gone, edge.origin == "backend")
+                .where(edge.wanted_model > f"{name}/", edge.wanted_model < f"{name}0")  # 0 comes after /
+            )
+            found |= set(store.connection.execute(query).scalars())
+    return found
+
+
+def _addresses(row: Any) -> frozenset[str]:
+    """What else a version is called; what no address can be is nobody's."""
+    if '"addresses":["' not in row.body:
+        return frozenset()
+    found = set()
+    for text in decode_version(row.body).addresses:
+        with suppress(ReferenceSyntaxError):
+            found.add(Address(text.rstrip("/")).text)
+    return frozenset(found)
 
 
 def _key(row: Any) -> NodeKey:
@@ -102,24 +139,36 @@ def _statements(
     store: Store, rows: Collection[Any], nodes: Mapping[NodeKey, int], as_created: Collection[int]
 ) -> None:
     """What versions say. Those in `as_created` say it since their creation, the others since now."""
-    said: dict[int, tuple[datetime, list[Claim]]] = {}
+    said: dict[int, list[Stated]] = {}
     for row in rows:
-        made_at = row.created_at if row.id in as_created and row.created_at else store.time
-        live = row.deleted_at is None
-        stated = claims(decode_version(row.body), row.registry_name, row.registry_id) if live else []
-        said[nodes[_key(row)]] = (made_at, stated)
+        source, made_at = nodes[_key(row)], store.time
+        if row.id in as_created and row.created_at:
+            made_at = row.created_at
+        born = row.created_at or row.first_seen_at
+        stated = _claims(store, row) if row.deleted_at is None else []
+        # What it is a copy of was decided when it was made, whenever it is read again.
+        said[source] = [
+            Stated(source, claim, born if claim.relation == COPY else made_at, home=row.registry_id)
+            for claim in stated
+        ]
     _state(store, said)
 
 
+def _claims(store: Store, row: Any) -> list[Claim]:
+    tags = {} if row.model_body is None else decode_model(row.model_body).tags
+    record = decode_version(row.body)
+    return claims(record, tags, row.registry_name, row.registry_id, store.registries)
+
+
 def _version_state(row: Any) -> NodeState:
-    created = int((row.created_at or row.first_seen_at).timestamp())
+    created = micros(row.created_at or row.first_seen_at)
     gone = row.deleted_at is not None
     return NodeState(
         row.registry_id, Stage[row.stage.upper()], row.deployed and not gone, max(created, 0), gone
     )
 
 
-def _state(store: Store, said: Mapping[int, tuple[datetime, list[Claim]]]) -> None:
+def _state(store: Store, said: Mapping[int, Sequence[Stated]]) -> None:
     """Have exactly the edges that these versions state."""
     if not said:
         return
@@ -132,13 +181,17 @@ def _state(store: Store, said: Mapping[int, tuple[datetime, list[Claim]]]) -> No
 
     fresh: list[Stated] = []
     lost: list[int] = []
-    for source, (made_at, stated) in said.items():
+    for source, stated in said.items():
         rows = {(row.kind, row.relation, row.origin, same(row.wanted)): row.id for row in held[source]}
-        wanted = {(int(c.kind), c.relation, c.origin, same(c.wanted)): c for c in stated}
-        fresh += [Stated(source, claim, made_at) for key, claim in wanted.items() if key not in rows]
+        wanted = {_same(one.claim, same): one for one in stated}
+        fresh += [one for key, one in wanted.items() if key not in rows]
         lost += [row for key, row in rows.items() if key not in wanted]
     store.drop(lost)
     store.insert(fresh)
+
+
+def _same(claim: Claim, same: Callable[[str], tuple[str | int, str]]) -> tuple[object, ...]:
+    return int(claim.kind), claim.relation, claim.origin, same(claim.wanted[0])
 
 
 def _endpoints(store: Store, ids: Collection[int]) -> None:
@@ -196,7 +249,7 @@ def _meanings(store: Store, models: Collection[Any]) -> dict[int, dict[tuple[int
     version, node = spine.version.c, tables.node.c
     found: dict[int, dict[tuple[int, str], int | None]] = defaultdict(dict)
     query = (
-        select(version.model_id, version.version, version.stage, node.created, node.id)
+        select(version.model_id, version.stage, *(version[name] for name in AGE), node.id.label("node"))
         .join(tables.node, and_(node.kind == NodeKind.VERSION, node.scope == version.id))
         .where(version.deleted_at.is_(None))
     )
@@ -207,8 +260,8 @@ def _meanings(store: Store, models: Collection[Any]) -> dict[int, dict[tuple[int
         meant = found[model.id]
         meant[NodeKind.MODEL, ""] = None
         by_version: dict[str, int] = {}
-        for row in sorted(living[model.id], key=lambda row: (row.created, row.id)):
-            meant[NodeKind.MODEL, ""] = meant[NodeKind.STAGE, row.stage] = by_version[row.version] = row.id
+        for row in sorted(living[model.id], key=age):
+            meant[NodeKind.MODEL, ""] = meant[NodeKind.STAGE, row.stage] = by_version[row.version] = row.node
         if model.deleted_at is None:
             for alias, name in aliases_of(model.body).items():
                 meant[NodeKind.ALIAS, encode_part(alias)] = by_version.get(encode_part(name))
@@ -227,16 +280,17 @@ def _forget_registries(store: Store, ids: Collection[int]) -> None:
 def _resolve_waiting(store: Store, names: Collection[str], registries: Collection[int]) -> None:
     """Unresolved references to what these changes brought."""
     edge, registry = tables.edge.c, spine.registry.c
-    waiting = select(edge.id, edge.wanted, edge.meant_at).where(edge.target.is_(None), ~edge.gone)
+    waiting = WAITING.where(edge.target.is_(None), ~edge.gone)
     rows = {row.id: row for row in _read(store, waiting, edge.wanted_model, names)}
     for found in _read(
         store, select(registry.name, registry.former_names, registry.id), registry.id, registries
     ):
         known = waiting.where(edge.wanted_registry.in_([found.name, *found.former_names]))
         rows |= {row.id: row for row in store.connection.execute(known)}
-    if rows:
-        resolved = store.resolver().resolve([(parse(r.wanted), r.meant_at) for r in rows.values()])
-        store.aim({edge: node for edge, node in zip(rows, resolved, strict=True) if node is not None})
+    stated = {key: statement for key, row in rows.items() if (statement := stated_in(row)) is not None}
+    if stated:
+        resolved = store.resolver().resolve(list(stated.values()))
+        store.aim({edge: node for edge, node in zip(stated, resolved, strict=True) if node is not None})
 
 
 def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> None:
@@ -248,7 +302,7 @@ def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> Non
     if not rows:
         return
     standing = [row for row in rows.values() if row.withdrawn_at is None]
-    consumers = [(parse(row.consumer), row.created_at) for row in standing]
+    consumers = [Statement(parse(row.consumer), row.created_at) for row in standing]
     found = dict(zip([row.id for row in standing], store.resolver().resolve(consumers), strict=True))
     known = _read(store, select(node.id, node.kind, node.means), node.id, {n for n in found.values() if n})
     source = {row.id: row.id if row.kind == NodeKind.VERSION else row.means for row in known}

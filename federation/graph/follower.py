@@ -23,8 +23,14 @@ from federation.graph.rows import NODE_COLUMNS, Array, DamagedError, Rows, open_
 from federation.graph.store import Store
 from federation.graph.words import SELECTORS, EdgeKind
 
+FORMAT = 2
+"""Of the tables: raised where the same catalogue makes other nodes or edges than before."""
 BATCH = 1000
 """Changes per transaction."""
+
+
+class FormerFormatError(Exception):
+    """The tables were derived as an older or newer Waypost derives them."""
 
 
 class Head(NamedTuple):
@@ -33,6 +39,7 @@ class Head(NamedTuple):
     position: int = 0
     nodes: int = 0
     generation: int = 0
+    format: int = FORMAT
 
 
 class GraphFollower:
@@ -54,7 +61,7 @@ class GraphFollower:
         """Catch up by one batch; False when there was nothing to do. Errors: `DatabaseError`, `OSError`."""
         try:
             derived = self._derive()
-        except FeedTrimmedError:
+        except (FeedTrimmedError, FormerFormatError):
             self.rebuild()
             derived = True
         return self._project() or derived
@@ -72,12 +79,14 @@ class GraphFollower:
                 self._apply(connection, touched, position)
         with writing(self._engine, bound=LONG) as connection:
             _next_generation(connection)
-            connection.execute(update(tables.graph_head).values(position=position))
+            connection.execute(update(tables.graph_head).values(position=position, format=FORMAT))
 
     def _derive(self) -> bool:
         """One batch of changes into the tables. False when there is nothing new."""
         with reading(self._engine, bound=LONG) as connection:
-            row = connection.execute(select(tables.graph_head.c.position)).first()
+            row = connection.execute(select(tables.graph_head)).first()
+            if row is not None and row.format != FORMAT:
+                raise FormerFormatError
             if row is not None and row.position == newest(connection):
                 return False
         with writing(self._engine, bound=LONG) as connection:
@@ -222,7 +231,7 @@ def _head(connection: Connection) -> Any:
     """The head row, locked for this transaction; made at the first call."""
     query = select(tables.graph_head).with_for_update()
     if (row := connection.execute(query).first()) is None:
-        connection.execute(insert(tables.graph_head).values(id=1, position=0, nodes=0, generation=0))
+        connection.execute(insert(tables.graph_head).values(id=1, **Head()._asdict()))
         row = connection.execute(query).one()
     return row
 
@@ -250,7 +259,7 @@ def _still(connection: Connection, sources: Iterable[int]) -> Iterator[Any]:
 
 
 def _columns(row: Any) -> tuple[int, ...]:
-    return (row.kind, row.stage, int(row.live), row.registry_id, min(row.created, (1 << 32) - 1))
+    return (row.kind, row.stage, int(row.live), row.registry_id, row.created)
 
 
 def _arcs(rows: Iterable[Any]) -> Iterator[Edge]:

@@ -1,28 +1,24 @@
 """What breaks if: the blast with names, pages and the state of what is known."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from operator import add
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Dialect, bindparam, select
+from sqlalchemy import Connection
 
 from federation.access import EVERYTHING, View
-from federation.graph import paging, tables
-from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts, Unresolved
+from federation.graph import paging
+from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts
 from federation.graph.blast import Blast, Counts, blast, fate_of, severity
 from federation.graph.blast import Fates as Lots
 from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named
-from federation.graph.resolve import chunks
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Action, Fates, Subject, UnknownSubjectError, locate
+from federation.graph.unresolved import mentions, naming, unreadable, unreadable_line
 from federation.graph.walk import visibility
-from federation.graph.words import EdgeKind, kind_word
-from federation.references import ReferenceSyntaxError, encode_part, parse
-from federation.statements import COMPILED, Statement, cursor_of, prepare
+from federation.graph.words import EdgeKind
+from federation.references import ReferenceSyntaxError, parse
 
-UNRESOLVED_SHOWN = 100
 TEAMS_SHOWN = 100
 
 
@@ -52,10 +48,14 @@ def impact(
     visible = visibility(reach.registry_ids, snapshot)
     found = blast(snapshot, subject.nodes, lots, visible, depth, large=large)
     own = own_endpoints(connection, reach, fates.names(subject.versions), known) if found.served else []
-    unresolved = [] if everything else naming(connection, view, subject, known)
+    vague = unreadable(connection, reach)
+    mentioning = [row for row in vague if mentions(row.wanted, subject)]
+    unresolved = [] if everything else naming(connection, view, subject, known, mentioning)
     missing = gaps(known, reach, cut=found.closure.cut, nameless=everything)
-    if unresolved:
+    if len(unresolved) > len(mentioning):
         missing.append("something unknown of this name is needed by others: see `unresolved`")
+    if vague:
+        missing.append(unreadable_line(len(vague)))
     page = Page(connection, snapshot, view, known, found, lots)
     items, next_cursor = ([], None) if everything else page.read(limit, cursor)
     return ImpactAnswer(
@@ -67,7 +67,7 @@ def impact(
         incomplete=missing,
         note="" if reach.registry_ids is None else RESTRICTED,
         severity=_gravest(found.counts, own),
-        counts=_counts(found, known),
+        counts=_counts(found, known, len(mentioning)),
         endpoints=[] if everything else own,
         by_team=[] if everything else by_team(found, known),
         affected=items,
@@ -107,7 +107,7 @@ def _gravest(counts: Counts, own: Sequence[Endpoint]) -> str:
     return next((name for name, number in found.items() if number), "none")
 
 
-def _counts(found: Blast, known: dict[int, Registry]) -> ImpactCounts:
+def _counts(found: Blast, known: dict[int, Registry], unreadable: int) -> ImpactCounts:
     counts = found.counts
     return ImpactCounts(
         affected=counts.affected,
@@ -117,6 +117,7 @@ def _counts(found: Blast, known: dict[int, Registry]) -> ImpactCounts:
         staging=counts.staging,
         teams=len({known[registry].team for registry in counts.registries if registry in known}),
         registries=len(counts.registries),
+        unreadable=unreadable,
     )
 
 
@@ -228,46 +229,3 @@ _WORDS: dict[int, str] = {
     int(EdgeKind.SAME_ARTIFACT): "holds the same artifact as",
     int(EdgeKind.MEANS): "means",
 }
-
-
-def naming(
-    connection: Connection, view: View, subject: Subject, known: dict[int, Registry]
-) -> list[Unresolved]:
-    """Statements that name the subject's model but nothing that is known of it: they may mean it."""
-    if subject.reference is None:
-        return []
-    wanted = {"model": encode_part(subject.reference.model), "registry": subject.reference.registry}
-    cursor, shown, any_at_all = cursor_of(connection), *_naming(connection.dialect, view)
-    # Mostly nobody does, and to be told so takes a tenth of the time that the list does.
-    return (
-        unresolved(connection, shown.rows(cursor, wanted), known) if any_at_all.rows(cursor, wanted) else []
-    )
-
-
-@lru_cache(COMPILED)
-def _naming(dialect: Dialect, view: View) -> tuple[Statement, Statement]:
-    node, edge = tables.node.c, tables.edge.c
-    found = (
-        select(tables.edge)
-        .join(tables.node, node.id == edge.source)
-        .where(edge.target.is_(None), ~edge.gone)
-        .where(edge.wanted_model == bindparam("model", ""), edge.wanted_registry == bindparam("registry", ""))
-        .where(view.clause(node.registry_id))
-    )
-    return (
-        prepare(dialect, found.order_by(edge.id).limit(UNRESOLVED_SHOWN)),
-        prepare(dialect, found.with_only_columns(edge.id).limit(1)),
-    )
-
-
-def unresolved(connection: Connection, rows: Sequence[Any], known: dict[int, Registry]) -> list[Unresolved]:
-    """Edge rows without a target, as an answer shows them."""
-    found: list[Unresolved] = []
-    for part in chunks(rows):
-        names = named(connection, {row.source for row in part}, known)
-        found += [
-            Unresolved(names[row.source].ref, row.wanted, kind_word(row.kind), row.origin, row.first_seen_at)
-            for row in part
-            if row.source in names
-        ]
-    return found

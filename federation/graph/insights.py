@@ -12,11 +12,11 @@ from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_model, decode_version
 from federation.graph import paging, tables
-from federation.graph.dependencies import unknown_to
 from federation.graph.links import chain, cycles, levels, links
 from federation.graph.names import Named, Registry, named, registries
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
+from federation.graph.unresolved import reasons_of, unknown_to
 from federation.graph.walk import closure, visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage, kind_word
 
@@ -177,10 +177,10 @@ def cross_team(sight: Sight) -> Found:
 
 
 def unresolved(sight: Sight) -> Found:
-    """References to what nobody knows: `ref` says it needs `detail`."""
+    """References to what nobody knows, and statements that nobody can read: `ref` says it needs `detail`."""
     edge, source = tables.edge.c, tables.node.alias()
     query = (
-        select(edge.source, edge.wanted, edge.kind)
+        select(tables.edge)
         .join(source, source.c.id == edge.source)
         .outerjoin(tables.node, tables.node.c.id == edge.target)
         .where(~edge.gone, edge.wanted_model != "", unknown_to(sight.view))
@@ -188,8 +188,14 @@ def unresolved(sight: Sight) -> Found:
         .order_by(edge.source, edge.wanted, edge.kind)
     )
     rows = sight.connection.execute(query).all()
-    lines = ((row.source, 1, f"{kind_word(row.kind)} {row.wanted}", ()) for row in rows[: sight.limit])
+    shown = rows[: sight.limit]
+    reasons = reasons_of(sight.connection, sight.view, shown)
+    lines = ((row.source, 1, _wanted(row, reasons.get(row.id, "")), ()) for row in shown)
     return len(rows), sight.items(lines)
+
+
+def _wanted(row: Any, reason: str) -> str:
+    return f"{kind_word(row.kind)} {row.wanted}" + (f" ({reason})" if reason else "")
 
 
 def duplicates(sight: Sight) -> Found:

@@ -1,7 +1,8 @@
 """From references to nodes: which incarnation a statement means.
 
 A statement means what was alive when it was made; if nothing was, then the newest that had lived by then,
-else the first that came. So the answer stays the same when something else takes over the name later.
+else the first that came. So the answer stays the same when something else takes over the name later. The source of a
+copy was there before it, so a copy means nothing that came later.
 """
 
 from collections import defaultdict
@@ -10,17 +11,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Text, and_, cast, func, select, tuple_
+from sqlalchemy import Connection, Select, Text, and_, cast, func, select, tuple_
 
 from federation import tables as spine
 from federation.graph import tables
+from federation.graph.claims import COPY, UNREADABLE
 from federation.graph.words import NodeKind
-from federation.references import Reference, encode_part
+from federation.references import Address, Reference, Target, encode_part, parse
 
 CHUNK = 500
 T = TypeVar("T")
-Statement = tuple[Reference, datetime]
-"""A reference and when it was stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A reference or address, and when it was stated. `home` is the registry that it was stated in: of several that
+    have the address, its own is meant. `older` says that nothing younger than the statement can be meant.
+    """
+
+    target: Target
+    meant_at: datetime
+    home: int = 0
+    older: bool = False
 
 
 def chunks(items: Collection[T]) -> Iterator[list[T]]:
@@ -37,15 +49,16 @@ class Candidate:
     born: datetime
     died: datetime | None
     node: int
+    registry_id: int = 0
 
 
-def choose(candidates: Sequence[Candidate], meant_at: datetime) -> int | None:
-    """The node that a statement of this time means."""
+def choose(candidates: Sequence[Candidate], meant_at: datetime, *, older: bool = False) -> int | None:
+    """The node that a statement of this time means; with `older`, none that was born later."""
     born = sorted((c for c in candidates if c.born <= meant_at), key=_age)
     alive = [c for c in born if c.died is None or c.died > meant_at]
     if alive or born:
         return (alive or born)[-1].node
-    return min(candidates, key=_age).node if candidates else None
+    return min(candidates, key=_age).node if candidates and not older else None
 
 
 def _age(candidate: Candidate) -> tuple[datetime, int]:
@@ -67,6 +80,37 @@ def registry_names(connection: Connection) -> dict[str, int]:
     return names | {row.name: row.id for row in connection.execute(_PRESENT)}
 
 
+WAITING: Select[Any] = select(
+    *(
+        tables.edge.c[name]
+        for name in ("id", "wanted", "wanted_registry", "wanted_model", "relation", "meant_at")
+    ),
+    tables.node.c.registry_id,
+).join(tables.node, tables.node.c.id == tables.edge.c.source)
+"""What edges want, and the registry that says so."""
+
+
+def stated_in(row: Any) -> Statement | None:
+    """The statement that a row of `WAITING` was made of; None where nobody can read what is wanted."""
+    if not row.wanted_registry and row.wanted_model == UNREADABLE:
+        return None
+    target = parse(row.wanted) if row.wanted_registry else Address(row.wanted)
+    return Statement(target, row.meant_at, row.registry_id, row.relation == COPY)
+
+
+def unreadable_in(connection: Connection, registry_id: int) -> int:
+    """How many dependencies are stated in a registry of which nobody can read what is needed."""
+    edge, node = tables.edge.c, tables.node.c
+    query = (
+        select(func.count())
+        .select_from(tables.edge)
+        .join(tables.node, node.id == edge.source)
+        .where(edge.target.is_(None), edge.wanted_model == UNREADABLE, edge.wanted_registry == "", ~edge.gone)
+        .where(node.registry_id == registry_id)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 class Resolver:
     """Resolves statements in bulk, inside one transaction; `registries` as of `registry_names`."""
 
@@ -76,30 +120,58 @@ class Resolver:
 
     def resolve(self, statements: Sequence[Statement]) -> list[int | None]:
         """A node for each statement, None where nothing answers to it yet."""
-        names = [(self._registries.get(ref.registry), encode_part(ref.model)) for ref, _ in statements]
-        models = self._models({name for name in names if name[0] is not None})
+        addresses = self._addressed({one.target for one in statements if isinstance(one.target, Address)})
+        references = self._referred([one.target for one in statements if isinstance(one.target, Reference)])
+        found: list[int | None] = []
+        for one in statements:
+            if isinstance(one.target, Address):
+                known = addresses[one.target]
+                candidates = [each for each in known if each.registry_id == one.home] or known
+            else:
+                candidates = references[one.target]
+            found.append(choose(candidates, one.meant_at, older=one.older))
+        return found
+
+    def _referred(self, references: Sequence[Reference]) -> dict[Reference, list[Candidate]]:
+        """Every incarnation that each reference could mean."""
+        names = {ref: (self._registries.get(ref.registry), encode_part(ref.model)) for ref in references}
+        models = self._models({name for name in names.values() if name[0] is not None})
         versions = self._versions(
             {
                 (row.id, encode_part(ref.version))
-                for name, (ref, _) in zip(names, statements, strict=True)
+                for ref, name in names.items()
                 if ref.version is not None
                 for row in models.get(name, ())
             }
         )
         selectors = self._selectors([row.id for rows in models.values() for row in rows])
-        found: list[int | None] = []
-        for name, (ref, meant_at) in zip(names, statements, strict=True):
-            rows = models.get(name, ())
-            candidates = [
+        return {
+            ref: [
                 candidate
-                for row in rows
+                for row in models.get(name, ())
                 for candidate in (
                     versions[row.id, encode_part(ref.version)]
                     if ref.version is not None
                     else _selected(row, selectors.get((row.id, *selector(ref))))
                 )
             ]
-            found.append(choose(candidates, meant_at))
+            for ref, name in names.items()
+        }
+
+    def _addressed(self, wanted: Collection[Address]) -> dict[Address, list[Candidate]]:
+        """Every version that ever had each address."""
+        found: dict[Address, list[Candidate]] = {address: [] for address in wanted}
+        version, node, address = spine.version.c, tables.node.c, tables.address.c
+        born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
+        query = (
+            select(address.address, born.label("born"), version.deleted_at, node.id, version.registry_id)
+            .join(tables.node, node.id == address.node)
+            .join(spine.version, version.id == node.scope)
+        )
+        for part in chunks([each.text for each in wanted]):
+            for row in self._connection.execute(query.where(address.address.in_(part))):
+                one = Candidate(row.born, row.deleted_at, row.id, row.registry_id)
+                found[Address(row.address)].append(one)
         return found
 
     def _models(self, wanted: Collection[tuple[int | None, str]]) -> dict[tuple[int | None, str], list[Any]]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 SLACK = 65_536
 """Empty rows at the end: that many new nodes fit before the rows have to be written again."""
 
@@ -27,7 +27,7 @@ NODE_COLUMNS: dict[str, type[np.generic]] = {
     "stage": np.uint8,
     "live": np.uint8,
     "registry": np.int32,
-    "created": np.uint32,
+    "created": np.int64,
 }
 _EDGE_FILES = tuple(f"{side}_{part}" for side in ("down", "up") for part in ("ptr", "node", "kind"))
 

@@ -6,14 +6,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from federation import bulk
 from federation.database import micros
 from federation.graph import tables
-from federation.graph.claims import Claim, Thing
-from federation.graph.resolve import Resolver, chunks, registry_names
-from federation.references import encode_part
+from federation.graph.claims import COPY, Claim, Thing, Unreadable
+from federation.graph.resolve import Resolver, Statement, chunks, registry_names
 
 NodeKey = tuple[int, int, str]
 """Kind, scope, name."""
@@ -40,12 +39,14 @@ class Stated:
     claim: Claim
     meant_at: datetime
     target: int | None = None
+    home: int = 0
+    """The registry that it is said in."""
     said_by: str = ""
     declared_id: int | None = None
 
 
 _EDGE = (
-    "source", "target", "kind", "relation", "origin", "wanted", "wanted_registry", "wanted_model", "said_by",
+    "source", "target", "kind", "relation", "origin", "wanted", "wanted_registry", "wanted_model", "title", "said_by",
     "declared_id", "meant_at", "first_seen_at", "last_seen_at", "gone", "touched",
 )  # fmt: skip
 
@@ -109,6 +110,7 @@ class Store:
             values = {"gone": True, "live": False, "means": None, "touched": self._position}
             self.connection.execute(update(tables.node).where(tables.node.c.id.in_(part)).values(values))
             self.drop(row.id for rows in self.held(part).values() for row in rows)
+            self.connection.execute(delete(tables.address).where(tables.address.c.node.in_(part)))
 
     # Edges
 
@@ -141,27 +143,41 @@ class Store:
             if isinstance(thing, Thing)
         }
         ids, _ = self.nodes(dict(sorted(things.items())))
-        named = [
-            (edge.claim.target, edge.meant_at) for edge in edges if not isinstance(edge.claim.target, Thing)
-        ]
+        named = [statement for edge in edges if (statement := _statement(edge)) is not None]
         resolved = iter(self.resolver().resolve(named) if named else ())
         rows = []
         for edge in edges:
-            thing = edge.claim.target
-            if not isinstance(thing, Thing):
-                target = next(resolved)
-            else:
-                target = edge.target or ids[int(thing.kind), thing.scope, thing.name]
+            target: int | None
+            match edge.claim.target:
+                case Thing() as thing:
+                    target = edge.target or ids[int(thing.kind), thing.scope, thing.name]
+                case Unreadable():
+                    target = None
+                case _:
+                    target = next(resolved)
             rows.append(self._row(edge, target))
         bulk.insert(self.connection, tables.edge, _EDGE, rows)
 
     def _row(self, edge: Stated, target: int | None) -> tuple[Any, ...]:
         claim, seen = edge.claim, micros(self.time)
-        named = None if isinstance(claim.target, Thing) else claim.target
-        wanted = ("", "") if named is None else (named.registry, encode_part(named.model))
-        stated = (edge.source, target, int(claim.kind), claim.relation, claim.origin, claim.wanted, *wanted)
+        title = claim.target.title or None if isinstance(claim.target, Thing) else None
+        stated = (edge.source, target, int(claim.kind), claim.relation, claim.origin, *claim.wanted, title)
         times = (micros(edge.meant_at), seen, seen)
         return (*stated, edge.said_by, edge.declared_id, *times, False, self._position)
+
+    def addressed(self, wanted: Mapping[int, Collection[str]]) -> None:
+        """Have these versions, by node, answer to these addresses and to no others."""
+        address = tables.address.c
+        known: set[tuple[str, int]] = set()
+        for part in chunks(wanted):
+            rows = self.connection.execute(select(tables.address).where(address.node.in_(part)))
+            known |= {(row.address, row.node) for row in rows}
+        stated = {(text, node) for node, texts in wanted.items() for text in texts}
+        for text, node in sorted(known - stated):
+            self.connection.execute(
+                delete(tables.address).where(address.address == text, address.node == node)
+            )
+        bulk.insert(self.connection, tables.address, ("address", "node"), sorted(stated - known))
 
     def unaim(self, nodes: Collection[int]) -> None:
         """Nothing is known of these any more: what points at them waits again, should they come back."""
@@ -176,3 +192,11 @@ class Store:
         """Edges that were unresolved have found their target."""
         found = [(node, self._position, edge) for edge, node in edges.items()]
         bulk.update(self.connection, tables.edge, ("target", "touched"), found)
+
+
+def _statement(edge: Stated) -> Statement | None:
+    """What is to be resolved; None for a thing and for what nobody can read."""
+    target = edge.claim.target
+    if isinstance(target, Thing | Unreadable):
+        return None
+    return Statement(target, edge.meant_at, edge.home, edge.claim.relation == COPY)

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Dialect, and_, bindparam, func, or_, select
 from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_version
-from federation.database import now
+from federation.catalogue.order import AGE, age
+from federation.database import micros, now
 from federation.graph import tables
 from federation.graph.blast import Fate, spans_to_fates
+from federation.graph.claims import place_of
 from federation.graph.contracts import Break, compare
 from federation.graph.names import Named, Registry, named
 from federation.graph.resolve import Candidate, choose, registry_names
@@ -143,10 +145,37 @@ def by_reference(connection: Connection, view: View, ref: Reference, *, selector
 
 
 def by_dataset(connection: Connection, view: View, name: str) -> Subject:
-    """Start from a dataset: `name`, which stands for every digest of it, or `name#digest`."""
-    node = tables.node.c
-    match = or_(node.name == name, node.name.startswith(f"{name}#", autoescape=True))
-    return _thing(connection, view, NodeKind.DATASET, f"dataset:{name}", match)
+    """Start from a dataset: its address, which stands for every digest of it, or `address#digest`; or its short name,
+    where only one has it. Errors: `UnknownSubjectError`, `ImpactQuestionError` where several have the name.
+    """
+    node, place = tables.node.c, place_of(name)
+    match = or_(node.name == place, node.name.startswith(f"{place}#", autoescape=True))
+    ref = f"dataset:{name}"
+    found = _things(connection, view, NodeKind.DATASET, match) or _titled(connection, view, name)
+    if not found:
+        raise UnknownSubjectError(f"nothing is known as {ref}")
+    return Subject(ref, tuple(found), ())
+
+
+def _titled(connection: Connection, view: View, title: str) -> dict[int, str]:
+    """The datasets that those who learned from them call so, or so with the digest behind a `#`."""
+    node, edge, consumer = tables.node.c, tables.edge.c, tables.node.alias()
+    title, sign, digest = title.partition("#")
+    query = (
+        select(node.id, node.name)
+        .join(tables.edge, edge.target == node.id)
+        .join(consumer, consumer.c.id == edge.source)
+        .where(edge.title == title, ~edge.gone, view.clause(consumer.c.registry_id))
+        .order_by(node.name)
+    )
+    found = {row.id: row.name for row in connection.execute(query) if row.name.endswith(sign + digest)}
+    places = sorted({name.partition("#")[0] for name in found.values()})
+    if len(places) > 1:
+        more = f" and {len(places) - 5} more" if len(places) > 5 else ""
+        raise ImpactQuestionError(
+            f"several data sets are called {title[:100]!r}, ask for one by its address: {', '.join(places[:5])}{more}"
+        )
+    return found
 
 
 def by_commit(connection: Connection, view: View, commit: str) -> Subject:
@@ -155,10 +184,13 @@ def by_commit(connection: Connection, view: View, commit: str) -> Subject:
     match = (
         tables.node.c.name.startswith(name, autoescape=True) if len(name) >= 7 else tables.node.c.name == name
     )
-    return _thing(connection, view, NodeKind.COMMIT, f"commit:{commit}", match)
+    found = _things(connection, view, NodeKind.COMMIT, match)
+    if not found:
+        raise UnknownSubjectError(f"nothing is known as commit:{commit}")
+    return Subject(f"commit:{commit}", tuple(found), ())
 
 
-def _thing(connection: Connection, view: View, kind: NodeKind, ref: str, match: Any) -> Subject:
+def _things(connection: Connection, view: View, kind: NodeKind, match: Any) -> list[int]:
     """Nothing of a thing is shown that only hidden registries speak of."""
     node, edge = tables.node.c, tables.edge.c
     consumer = tables.node.alias()
@@ -170,10 +202,7 @@ def _thing(connection: Connection, view: View, kind: NodeKind, ref: str, match: 
     query = (
         select(node.id).where(node.scope == 0, node.kind == kind, match, seen.exists()).order_by(node.name)
     )
-    nodes = tuple(connection.execute(query).scalars())
-    if not nodes:
-        raise UnknownSubjectError(f"nothing is known as {ref}")
-    return Subject(ref, nodes, ())
+    return list(connection.execute(query).scalars())
 
 
 @dataclass
@@ -244,15 +273,14 @@ class Fates:
         """What a stage or model selector would mean without `going`: the newest version left that holds it."""
         version, node = spine.version.c, tables.node.c
         query = (
-            select(node.id)
+            select(*(version[name] for name in AGE), node.id.label("node"))
             .join(spine.version, and_(node.kind == NodeKind.VERSION, node.scope == version.id))
             .where(version.model_id == selector.scope, version.deleted_at.is_(None), node.id.not_in(going))
-            .order_by(node.created.desc(), node.id.desc())
         )
         if selector.kind == NodeKind.STAGE:
             query = query.where(version.stage == selector.name)
-        found: int | None = self.connection.execute(query.limit(1)).scalar()
-        return found
+        newest = max(self.connection.execute(query), key=age, default=None)
+        return None if newest is None else int(newest.node)
 
     # Moving an alias
 
@@ -281,7 +309,7 @@ class Fates:
         return Fate(bool(broken), f"follows {ref}, which would mean {becomes}: {_listed(broken)}")
 
     def _meant(self, selector: int) -> Sequence[tuple[int, int | None]]:
-        """What the selector has meant: (since when, in seconds; version node), oldest first, at least one."""
+        """What the selector has meant: (since when, in microseconds; version node), oldest first, at least one."""
         node, span = tables.node.c, spine.span.c
         row = self.connection.execute(select(tables.node).where(node.id == selector)).one()
         kind = "alias" if row.kind == NodeKind.ALIAS else "stage"
@@ -293,7 +321,7 @@ class Fates:
             .order_by(span.began_by, span.id)
         )
         meant: list[tuple[int, int | None]] = [
-            (int(one.began_by.timestamp()), one.id) for one in self.connection.execute(query)
+            (micros(one.began_by), one.id) for one in self.connection.execute(query)
         ]
         return meant or [(0, row.means)]
 

@@ -54,7 +54,7 @@ class NodeRow(SQLModel, table=True):
     stage: int = _small()
     live: bool
     created: int = _long()
-    """Seconds since 1970."""
+    """Microseconds since 1970."""
     means: int | None = _long(default=None, nullable=True)
     """For a selector: the node of the version it means now."""
     gone: bool
@@ -77,6 +77,12 @@ class EdgeRow(SQLModel, table=True):
             postgresql_where=text("target IS NULL"),
         ),
         Index("graph_edge_touched", "touched"),
+        Index(
+            "graph_edge_title",
+            "title",
+            sqlite_where=text("title IS NOT NULL"),
+            postgresql_where=text("title IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
     id: int | None = Field(default=None, sa_column=Column(Identity, primary_key=True, autoincrement=True))
@@ -85,13 +91,19 @@ class EdgeRow(SQLModel, table=True):
     kind: int = _small()
     """`EdgeKind`."""
     relation: str
-    """For `derived_from`: base, parent, fine_tuned, distilled or quantised."""
+    """For `derived_from`: base, parent, copy, fine_tuned, distilled or quantised."""
     origin: str
     """tag, api, backend or inferred."""
     wanted: str = Field(sa_type=Text)
-    """The reference as it was stated, in canonical form; for other nodes their name."""
+    """The reference as it was stated, in canonical form; an address; what cannot be read; for other nodes their
+    name.
+    """
     wanted_registry: str
+    """Empty for what is no reference."""
     wanted_model: str
+    """By what the target is found once it is there; `claims.UNREADABLE` where nobody can read what is wanted."""
+    title: str | None = Field(default=None, sa_type=Text)
+    """Of a dataset: the short name that its consumer gives it."""
     said_by: str
     """The principal that declared it; empty where the registry itself says so."""
     declared_id: int | None = _long(default=None, nullable=True)
@@ -113,6 +125,17 @@ class GraphHeadRow(SQLModel, table=True):
     """The greatest node id given out."""
     generation: int = _long()
     """Counts derivations from scratch; files of an older one are built anew."""
+    format: int = Field(sa_column_kwargs={"server_default": "1"})
+    """How the tables were derived; those of another format are derived anew."""
+
+
+class AddressRow(SQLModel, table=True):
+    """What a backend's users call a version without its registry."""
+
+    __tablename__ = "graph_address"
+    __table_args__ = (Index("graph_address_of", "node"),)
+    address: str = Field(sa_column=Column(Text, primary_key=True))
+    node: int = _long(primary_key=True)
 
 
 class DependencyRow(SQLModel, table=True):
@@ -138,5 +161,6 @@ class DependencyRow(SQLModel, table=True):
 
 node = table(NodeRow)
 edge = table(EdgeRow)
+address = table(AddressRow)
 graph_head = table(GraphHeadRow)
 dependency = table(DependencyRow)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -17,8 +17,17 @@ from federation.catalogue import codec
 from federation.catalogue.states import registry_state
 from federation.database import LONG, now, reading
 from federation.graph import tables as declared
-from federation.graph.claims import Claim, claims
-from federation.references import Reference, ReferenceSyntaxError, encode_part, parse
+from federation.graph.claims import claims
+from federation.graph.resolve import registry_names
+from federation.references import (
+    DEPENDS_ON,
+    Address,
+    Reference,
+    ReferenceSyntaxError,
+    Target,
+    encode_part,
+    parse,
+)
 from federation.search.answer import Freshness
 from federation.search.document import Document
 from federation.search.engine import MOST_VIEWS, RegistryState
@@ -36,7 +45,7 @@ _LIVING = (
         _model.id.label("model_id"), _model.body.label("model_body"), _model.created_at.label("model_created_at"),
         _model.updated_at.label("model_updated_at"),
         _version.id.label("version_id"), _version.stage, _version.body, _version.created_at, _version.updated_at,
-        _version.details,
+        _version.first_seen_at, _version.details,
     )
     .select_from(tables.model)
     .join(tables.registry, _registry.id == _model.registry_id)
@@ -99,15 +108,15 @@ class Catalogue:
 
     def _read(self, *conditions: ColumnElement[bool]) -> Iterator[Document]:
         with reading(self.engine, bound=LONG) as connection:
-            said = _declared(connection)
+            said, known = _declared(connection), registry_names(connection)
             query = _LIVING.where(*conditions).execution_options(yield_per=2_000)
             for _, rows in groupby(connection.execute(query), key=lambda row: int(row.model_id)):
                 versions = list(rows)
                 model = codec.decode_model(versions[0].model_body)
-                yield from (_document(row, model, said) for row in versions)
+                yield from (_document(row, model, said, known) for row in versions)
 
 
-def _document(row: Any, model: ModelRecord, said: Declared) -> Document:
+def _document(row: Any, model: ModelRecord, said: Declared, known: Container[str]) -> Document:
     common: dict[str, Any] = {
         "registry_id": row.registry_id, "registry": row.registry, "team": row.team, "model_id": row.model_id,
         "model": model.name, "title": model.title or "", "type": model.type,
@@ -120,7 +129,7 @@ def _document(row: Any, model: ModelRecord, said: Declared) -> Document:
         )  # fmt: skip
     record = codec.decode_version(row.body, row.details)
     aliases = tuple(sorted(alias for alias, version in model.aliases.items() if version == record.version))
-    needs = _needs(record, row, said, model.name)
+    needs = _needs(record, row, said, model, known)
     return Document(
         **common,
         version_id=row.version_id,
@@ -137,6 +146,7 @@ def _document(row: Any, model: ModelRecord, said: Declared) -> Document:
         depends_on=needs,
         flags=_flags(record, model, row, aliases, needs),
         created=row.created_at,
+        first_seen=row.first_seen_at,
         updated=row.updated_at,
     )
 
@@ -154,20 +164,25 @@ def _flags(
     return frozenset(name for name, present in held.items() if present)
 
 
-def _needs(record: VersionRecord, row: Any, said: Declared, model: str) -> tuple[str, ...]:
-    """References of what a version needs, from its record and from people."""
-    found = [claim.wanted for claim in _claims(record, row)]
+def _needs(
+    record: VersionRecord, row: Any, said: Declared, model: ModelRecord, known: Container[str]
+) -> tuple[str, ...]:
+    """References and addresses of what a version needs, from its record, its model's tags and from people."""
+    found = [str(target) for target in _targets(record, row, model.tags, known)]
     for version in (record.version, None):
-        found.extend(said.get((row.registry, model, version), ()))
+        found.extend(said.get((row.registry, model.name, version), ()))
     return tuple(dict.fromkeys(found))
 
 
-def _claims(record: VersionRecord, row: Any) -> list[Claim]:
+def _targets(
+    record: VersionRecord, row: Any, model_tags: Mapping[str, str], known: Container[str]
+) -> list[Target]:
     lineage = record.lineage
-    if "depends_on" not in record.tags and not lineage.dependencies and not lineage.parents:
+    tagged = DEPENDS_ON in record.tags or DEPENDS_ON in model_tags
+    if not tagged and not lineage.dependencies and not lineage.parents:
         return []  # what else a record says is no reference
-    stated = claims(record, row.registry, row.registry_id)
-    return [claim for claim in stated if isinstance(claim.target, Reference)]
+    stated = claims(record, model_tags, row.registry, row.registry_id, known)
+    return [claim.target for claim in stated if isinstance(claim.target, Reference | Address)]
 
 
 def _declared(connection: Connection) -> Declared:

@@ -34,4 +34,5 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     depends_on: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
     created: datetime | None = None
+    first_seen: datetime | None = None
     updated: datetime | None = None

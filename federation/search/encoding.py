@@ -8,6 +8,7 @@ version by itself.
 import json
 import math
 from binascii import b2a_base64
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +18,8 @@ from typing import NamedTuple
 import msgspec
 import tantivy
 
-from federation.references import Reference, encode_part
+from federation.catalogue.order import Age, age_of
+from federation.references import Reference, encode_part, is_address
 from federation.search import ranking
 from federation.search.document import Document
 from federation.search.schema import (
@@ -70,10 +72,8 @@ def encode(documents: Iterable[Document]) -> Iterator[str]:
         versions = list(group)
         references = [reference_of(document) for document in versions]
         ties = [ranking.tie(reference) for reference in references]
-        ranks = [
-            ranking.ranks(document, reference)
-            for document, reference in zip(versions, references, strict=True)
-        ]
+        created, places = _by_age(versions)
+        ranks = list(map(ranking.ranks, versions, references, places))
         lead, browsed = (_first(order, ties) for order in zip(*ranks, strict=True))
         stages = [document.stage for document in versions]
         numbers = [_number(tie) for tie in ties]
@@ -85,7 +85,7 @@ def encode(documents: Iterable[Document]) -> Iterator[str]:
                 f',"{MODEL_SUM}":{of_model[place]},"{STAGE_SUM}":{of_stage[place]},"siblings":{len(versions)}'
             )
             members += f',"meta":{_json(meta)}' if meta else ""
-            yield _encode_one(document, reference, ties[place], ranks[place], once, members)
+            yield _encode_one(document, reference, ties[place], ranks[place], created[place], once, members)
 
 
 def _first(ranks: Sequence[int], ties: Sequence[int]) -> int:
@@ -104,9 +104,29 @@ def _summing_up(numbers: Sequence[int], groups: Sequence[str]) -> list[int]:
     return held
 
 
+def _by_age(versions: Sequence[Document]) -> tuple[list[int], list[int]]:
+    """For each version, the creation it is sorted by, and its place among those of its model that changed in the same
+    second. Of several with one creation the newer ones are put a microsecond on, so that a column tells their order.
+    """
+    created, places = [0] * len(versions), [0] * len(versions)
+    last, seconds = 0, Counter[int]()
+    for index in sorted(range(len(versions)), key=lambda index: _age(versions[index])):
+        if moment := micros(versions[index].created):
+            created[index] = last = max(moment, last + 1)
+        second = ranking.second_of(versions[index])
+        places[index] = seconds[second]
+        seconds[second] += 1
+    return created, places
+
+
+def _age(document: Document) -> Age:
+    return age_of(document.created, document.first_seen, document.version or "", document.version_id or 0)
+
+
 def _encode_one(
-    document: Document, reference: str, tie: int, ranks: tuple[int, int], more_facts: str, more_members: str
-) -> str:
+    document: Document, reference: str, tie: int, ranks: tuple[int, int], created: int, more_facts: str,
+    more_members: str,
+) -> str:  # fmt: skip
     shared = _shared(
         document.registry, document.team, document.model, document.title, document.type, document.framework,
         document.owner, document.license, document.description,
@@ -114,8 +134,7 @@ def _encode_one(
     words, phrases, own_facts, data = map("".join, zip(*_pieces(document), strict=True))
     near, phrase, facts = shared.near + words, shared.phrase + phrases, shared.facts + own_facts + more_facts
     rank, browse = ranks
-    created = micros(document.created)
-    updated = created if document.updated is None else micros(document.updated)
+    updated = micros(document.updated or document.created)
     stored = b2a_base64(_stored(document, reference), newline=False).decode("ascii")
     return (
         f'{{"near":"{near}","all":"{shared.name}{near}{shared.description}","phrase":[{phrase[1:]}],'
@@ -256,6 +275,9 @@ def beginnings(model: str) -> tuple[str, ...]:
 
 def depends_on_facts(reference: str) -> Iterator[str]:
     """The forms by which a dependency is asked for: with and without its registry and its version."""
+    if is_address(reference):
+        yield fact("depends_on", reference)
+        return
     short = reference.partition("/")[2] or reference
     for form in (reference, short):
         yield fact("depends_on", form)

@@ -2,8 +2,8 @@
 
 A query has tiers, from "the name is this" down to "a word of the description, with a typo". A hit belongs to the
 best tier it matches; a tier outweighs every prior. Inside a tier the rank decides: a 64-bit number, fixed when the
-document is indexed, made of the prior, the time of the last update, the version's number and some bits that spread
-ties.
+document is indexed, made of the prior, the time of the last update, the place among the model's versions of
+that second and some bits that spread ties.
 """
 
 import math
@@ -24,8 +24,9 @@ _LAST_SECOND, _LAST_VERSION, _SPREAD = (1 << TIME_BITS) - 1, (1 << VERSION_BITS)
 _TAIL_BITS = TIME_BITS + VERSION_BITS + SPREAD_BITS
 
 
-def ranks(document: Document, reference: str) -> tuple[int, int]:
+def ranks(document: Document, reference: str, place: int) -> tuple[int, int]:
     """The static order inside a tier, higher is better, 64 bits each: where words were asked for, and where not.
+    `place` counts those of its model that changed in the same second and are older.
 
     The prior is between 0 and 1: production before archived, recent before old, and where words were asked for a
     short name before a long one that holds them too. Time counts absolutely, so that no order changes by waiting.
@@ -34,12 +35,16 @@ def ranks(document: Document, reference: str) -> tuple[int, int]:
     prior = STAGE_WEIGHT.get(document.stage, STAGE_WEIGHT["none"]) * (
         0.9 + 0.1 * (seconds - OLDEST) / (NEWEST - OLDEST)
     )
-    version = document.version or ""
-    number = min(int(version), _LAST_VERSION) if len(version) < 6 and version.isdecimal() else 0
+    number = min(place, _LAST_VERSION)
     spread = crc32(_bytes(reference)) & _SPREAD
-    tail = (min(int(seconds), _LAST_SECOND) << VERSION_BITS | number) << SPREAD_BITS | spread
+    tail = (second_of(document) << VERSION_BITS | number) << SPREAD_BITS | spread
     named = round(prior * _brevity(document.model) * _PRIOR_STEPS) << _TAIL_BITS | tail
     return named, round(prior * _PRIOR_STEPS) << _TAIL_BITS | tail
+
+
+def second_of(document: Document) -> int:
+    """The second of its last change, as far as a rank tells seconds apart."""
+    return min(int(_seconds(document.updated or document.created)), _LAST_SECOND)
 
 
 @lru_cache(65_536)

@@ -125,22 +125,26 @@ def impact(
         found = gateway.get(path, **asked) if form is None or fail_on is not None else {}
         if form is not None:
             emit_text(gateway.text(path, **asked, format=form.value))
-    if form is not None:
-        return gate(found, fail_on)
-    if invocation.json:
+    if form is None and invocation.json:
         emit_json(found)
-    else:
+    elif form is None:
         _print(found, as_table=table)
+        _tell(found, incomplete=fail_on is None)
     return gate(found, fail_on)
 
 
 def gate(found: Mapping[str, Any], fail_on: Gate | None) -> int:
-    """The exit code of a gate: 1 when something at least so grave is hit."""
+    """The exit code of a gate: 1 when something at least so grave is hit, or may be and nobody can read whether."""
     if fail_on is None:
         return OK
     least = 0 if fail_on is Gate.ANY else GRAVER[fail_on]
-    fails = GRAVER[found["severity"]] >= least
+    hit, unreadable = GRAVER[found["severity"]] >= least, found["counts"]["unreadable"]
+    fails = hit or unreadable > 0
     say(f"gate {fail_on}: {'fails' if fails else 'passes'}, the gravest that is hit is {found['severity']}")
+    if unreadable:
+        say(f"{counted(unreadable, 'version')} may need it: they name it in a dependency that cannot be read")
+    for reason in found["incomplete"]:
+        say(f"gate {fail_on}: this may not be everything: {reason}")
     return NO if fails else OK
 
 
@@ -170,7 +174,6 @@ def _print(found: Mapping[str, Any], *, as_table: bool) -> None:
         )
     elif found["affected"]:
         console().print(_tree(found))
-    _tell(found)
 
 
 def _verdict(one: Mapping[str, Any]) -> str:
@@ -227,12 +230,17 @@ def _leaf(one: Mapping[str, Any]) -> Any:
     return text
 
 
-def _tell(found: Mapping[str, Any]) -> None:
+def _why(one: Mapping[str, Any]) -> str:
+    return f": {one['reason']}" if one["reason"] else ", which nobody has"
+
+
+def _tell(found: Mapping[str, Any], *, incomplete: bool = True) -> None:
+    """What is to be known besides; a gate says itself why something may be missing."""
     for one in found["unresolved"]:
-        say(f"unresolved: {one['consumer']} needs {one['wanted']}, which nobody has")
+        say(f"unresolved: {one['consumer']} needs {one['wanted']}{_why(one)}")
     if found["note"]:
         say(found["note"])
-    for reason in found["incomplete"]:
+    for reason in found["incomplete"] if incomplete else ():
         say(f"this may not be everything: {reason}")
     if found.get("next_cursor"):
         say(f"more: --cursor {found['next_cursor']}")

@@ -11,7 +11,7 @@ import typer
 from gateway.cli.client import Gateway, connect
 from gateway.cli.failure import OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import console, emit_json, emit_table, inert, say
+from gateway.cli.screen import console, counted, emit_json, emit_table, inert, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,3 +104,6 @@ def _print(runs: Sequence[Mapping[str, Any]]) -> None:
     for run in runs:
         for error in run["errors"]:
             say(error)
+        if vague := run["counts"].get("unreadable", 0):
+            many = counted(vague, "dependency", "dependencies")
+            say(f"{run['registry']}: {many} cannot be read: `waypost insights unresolved` says which and why")

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from federation.references import (
     NAME_LIMIT,
     STAGES,
+    Address,
     Reference,
     ReferenceSyntaxError,
+    Target,
     is_registry_name,
     parse,
     parse_depends_on,
+    parse_stated,
     url,
 )
 
@@ -211,14 +214,78 @@ def test_depends_on_reads_every_documented_spelling() -> None:
 
 
 def test_a_bad_item_does_not_hide_the_good_ones() -> None:
-    text = "good:1, bad:%zz models:/m-0123456789abcdef0123456789abcdef models:/x/latest good:1"
+    text = "good:1, bad:%zz models:/x/Live [good:1 good:1"
     found = parse_depends_on(text, "fraud")
     assert found.references == (Reference("fraud", "good", version="1"),)
-    assert [text[error.position :].split()[0] for error in found.errors] == [
-        "%zz",
-        "m-0123456789abcdef0123456789abcdef",
-        "latest",
+    assert [(error.text, error.text[error.position :]) for error in found.errors] == [
+        ("bad:%zz", "%zz"),
+        ("models:/x/Live", "Live"),
+        ("[good:1", "[good:1"),
     ]
+
+
+LOGGED = "models:/m-0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("models:/enc/latest", ["fraud/enc"]),
+        ("models:/enc/Latest/", ["fraud/enc"]),
+        ("models:/enc/1/", ["fraud/enc:1"]),
+        ("models:/100%/1", ["fraud/100%25:1"]),
+        ("models:/weird@name/1", ["fraud/weird%40name:1"]),
+        ("FRAUD/enc:1 Nlp/enc@blue", ["fraud/enc:1", "nlp/enc@blue"]),
+        ('["nlp/enc:1", "fraud model:2"]', ["nlp/enc:1", "fraud/fraud model:2"]),
+        ("['nlp/enc:1', 'b:2']", ["nlp/enc:1", "fraud/b:2"]),
+        ('"nlp/enc:1"', ["nlp/enc:1"]),
+        ('"nlp/enc:1, b:2"', ["nlp/enc:1", "fraud/b:2"]),
+        ('"a model:1", b:2', ["fraud/a model:1", "fraud/b:2"]),
+        ("O'Brien:1 it's:2", ["fraud/O'Brien:1", "fraud/it's:2"]),
+        (f"{LOGGED}/ runs:/0a1b/model", [LOGGED, "runs:/0a1b/model"]),
+        (
+            "arn:aws:sagemaker:eu-west-1:1:model-package/x/2",
+            ["arn:aws:sagemaker:eu-west-1:1:model-package/x/2"],
+        ),
+        ("[]", []),
+        ('["", " "]', []),
+    ],
+)
+def test_depends_on_reads_what_people_and_tools_write(text: str, read: list[str]) -> None:
+    found = parse_depends_on(text, "fraud")
+    assert ([str(target) for target in found.references], found.errors) == (read, ())
+
+
+@pytest.mark.parametrize(
+    "text", ['{"model": "enc", "version": 1}', '["enc:1"', "[3]", '"', "models:/a/b/c", "a\x00b"]
+)
+def test_what_nobody_can_read_is_an_error_and_no_name(text: str) -> None:
+    found = parse_depends_on(text, "fraud")
+    assert (found.references, len(found.errors)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("Llama 3 8B", Reference("fraud", "Llama 3 8B")),
+        ("a,b", Reference("fraud", "a,b")),
+        ("a%2Cb%40c:3", Reference("fraud", "a,b@c", version="3")),
+        ("100% sure", Reference("fraud", "100% sure")),
+        ("meta-llama/Llama-3.1-8B", Reference("fraud", "meta-llama/Llama-3.1-8B")),
+        ("Qwen/Qwen2.5:3", Reference("fraud", "Qwen/Qwen2.5", version="3")),
+        ("nlp/base:3", Reference("nlp", "base", version="3")),
+        ("NLP/base@blue", Reference("nlp", "base", alias="blue")),
+        ("models:/a b/3", Reference("fraud", "a b", version="3")),
+        ("arn:aws:x/2", Address("arn:aws:x/2")),
+    ],
+)
+def test_a_stated_reference_is_one_whatever_signs_it_holds(text: str, means: Target) -> None:
+    assert parse_stated(text, "fraud", {"fraud", "nlp"}) == means
+
+
+@given(references)
+def test_a_stated_reference_of_a_known_registry_is_that_reference(reference: Reference) -> None:
+    assert parse_stated(str(reference), "fraud", {reference.registry}) == reference
 
 
 @given(st.lists(references, max_size=5))

@@ -76,7 +76,10 @@ def test_a_package_loses_nothing_on_its_way(boto: Any, connect: Connect, by: str
     assert found.lineage.run_id == "job-7"
     address = "s3://data/clicks/2026-10/"
     assert found.lineage.datasets == (Dataset("2026-10", uri=address, role="training"),)
-    assert found.lineage.parents == (Parent("ranker:1"), Parent("tabular-base:2.0.1", "base"))
+    assert found.lineage.parents == (
+        Parent("arn:aws:sagemaker:eu-west-1:123456789012:model-package/ranker/1", "copy"),
+        Parent("hub%2Ftabular-base:2.0.1", "base"),
+    )
     assert found.native["ModelPackageArn"] == arn
     assert found.native["InferenceSpecification"]["Containers"][0]["Image"].endswith("/serve:1")
 
@@ -174,9 +177,9 @@ def test_lineage_ends_at_the_packages_a_package_was_made_from(boto: Any, connect
     for source, made in ((old, base), (base, tuned), (new, tuned), (tuned, distilled)):
         boto.add_association(SourceArn=source, DestinationArn=made, AssociationType="ContributedTo")
     found = scan(connect()).versions()
-    assert found["tuned:1"].lineage.parents == (Parent("base:1"),)
+    assert found["tuned:1"].lineage.parents == (Parent(arns[0]),)
     assert found["tuned:1"].lineage.datasets == (Dataset("new", uri="s3://data/new"),)
-    assert found["distilled:1"].lineage.parents == (Parent("tuned:1"),)
+    assert found["distilled:1"].lineage.parents == (Parent(arns[1]),)
     assert found["distilled:1"].lineage.datasets == ()
     assert connect().get(found["tuned:1"].key) == found["tuned:1"]
 

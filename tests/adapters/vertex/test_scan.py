@@ -406,7 +406,7 @@ def test_what_a_version_says_is_all_there(vendor: Vendor, adapter: VertexAdapter
     assert version.lineage.pipeline == "projects/demo/locations/us-central1/pipelineJobs/train-7"
     assert [(p.reference, p.kind) for p in version.lineage.parents] == [
         ("publishers/google/models/gemma:2b-it", "base"),
-        ("ancestor:4", "parent"),
+        ("ancestor:4", "copy"),
     ]
     assert version.native["predictSchemata"]["instanceSchemaUri"] == "gs://schemas/instance.yaml"
     assert version.url == (

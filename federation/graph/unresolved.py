@@ -1,0 +1,166 @@
+"""Statements whose other end is not known: which there are, and why."""
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, bindparam, or_, select
+
+from federation.access import View
+from federation.graph import tables
+from federation.graph.answers import Unresolved
+from federation.graph.claims import COPY, UNREADABLE
+from federation.graph.names import Registry, named
+from federation.graph.resolve import Resolver, Statement, chunks, registry_names
+from federation.graph.subject import Subject
+from federation.graph.words import kind_word
+from federation.references import encode_part, parse, parse_depends_on
+from federation.statements import COMPILED, cursor_of, prepare
+from federation.statements import Statement as Prepared
+
+SHOWN = 100
+
+
+def naming(
+    connection: Connection,
+    view: View,
+    subject: Subject,
+    known: dict[int, Registry],
+    mentioning: Sequence[Any] = (),
+) -> list[Unresolved]:
+    """Statements that name the subject's model but nothing that is known of it: they may mean it. Before them those
+    that nobody can read (`mentioning`).
+    """
+    if subject.reference is None:
+        return []
+    wanted = {"model": encode_part(subject.reference.model), "registry": subject.reference.registry}
+    cursor, shown, any_at_all = cursor_of(connection), *_naming(connection.dialect, view)
+    # Mostly nobody does, and to be told so takes a tenth of the time that the list does.
+    rows = shown.rows(cursor, wanted) if any_at_all.rows(cursor, wanted) else []
+    return unresolved(connection, view, [*mentioning[:SHOWN], *rows], known)
+
+
+@lru_cache(COMPILED)
+def _naming(dialect: Dialect, view: View) -> tuple[Prepared, Prepared]:
+    edge = tables.edge.c
+    found = _waiting(view, bindparam("model", ""), bindparam("registry", ""))
+    return (
+        prepare(dialect, found.order_by(edge.id).limit(SHOWN)),
+        prepare(dialect, found.with_only_columns(edge.id).limit(1)),
+    )
+
+
+def _waiting(view: View, model: Any, registry: Any) -> Select[Any]:
+    node, edge = tables.node.c, tables.edge.c
+    return (
+        select(tables.edge)
+        .join(tables.node, node.id == edge.source)
+        .where(edge.target.is_(None), ~edge.gone)
+        .where(edge.wanted_model == model, edge.wanted_registry == registry)
+        .where(view.clause(node.registry_id))
+    )
+
+
+def unreadable(connection: Connection, view: View) -> list[Any]:
+    """The edges of which nobody can read what they want: any of them may mean anything."""
+    return _unreadable(connection.dialect, view).rows(cursor_of(connection), {})
+
+
+@lru_cache(COMPILED)
+def _unreadable(dialect: Dialect, view: View) -> Prepared:
+    found = _waiting(view, bindparam("model", UNREADABLE), bindparam("registry", ""))
+    return prepare(dialect, found.order_by(tables.edge.c.id))
+
+
+def unreadable_line(number: int) -> str:
+    """What an answer says of them."""
+    those = "one statement" if number == 1 else f"{number} statements"
+    return f"nobody can read what {those} of a dependency mean: see the list `unresolved` of insights"
+
+
+def mentions(text: str, subject: Subject) -> bool:
+    """Whether what cannot be read holds the name of the subject's model."""
+    if subject.reference is None:
+        return False
+    name = subject.reference.model
+    return any(each.casefold() in text.casefold() for each in {name, encode_part(name)})
+
+
+def waiting(
+    connection: Connection, view: View, nodes: Collection[int], known: dict[int, Registry]
+) -> list[Unresolved]:
+    """What these state and nobody knows."""
+    edge = tables.edge.c
+    rows: list[Any] = []
+    for part in chunks(nodes):
+        query = (
+            select(tables.edge)
+            .outerjoin(tables.node, tables.node.c.id == edge.target)
+            .where(edge.source.in_(part), ~edge.gone, edge.wanted_model != "", unknown_to(view))
+            .order_by(edge.source, edge.wanted, edge.kind, edge.origin)
+        )
+        rows += connection.execute(query).all()
+    return unresolved(connection, view, rows, known)
+
+
+def unknown_to(view: View) -> ColumnElement[bool]:
+    """Edges (joined with the node of their target) that lead nowhere: what is hidden is the same as what is unknown."""
+    nowhere = tables.edge.c.target.is_(None)
+    return nowhere if view.registry_ids is None else or_(nowhere, ~view.clause(tables.node.c.registry_id))
+
+
+def unresolved(
+    connection: Connection, view: View, rows: Sequence[Any], known: dict[int, Registry]
+) -> list[Unresolved]:
+    """Edge rows without a target, as an answer shows them."""
+    found: list[Unresolved] = []
+    for part in chunks(rows):
+        names = named(connection, {row.source for row in part}, known)
+        reasons = reasons_of(connection, view, part)
+        found += [
+            Unresolved(
+                names[row.source].ref,
+                row.wanted,
+                kind_word(row.kind),
+                row.origin,
+                row.first_seen_at,
+                reasons.get(row.id, ""),
+                _is_readable(row),
+            )
+            for row in part
+            if row.source in names
+        ]
+    return found
+
+
+def _is_readable(row: Any) -> bool:
+    return bool(row.wanted_registry) or row.wanted_model != UNREADABLE
+
+
+def reasons_of(connection: Connection, view: View, rows: Sequence[Any]) -> dict[int, str]:
+    """By edge, why it leads nowhere, where it is not just that nobody has what it wants."""
+    found = {row.id: _mistake(row.wanted) for row in rows if not _is_readable(row)}
+    found |= {
+        row.id: "no version that is known has this address"
+        for row in rows
+        if not row.wanted_registry and _is_readable(row)
+    }
+    copies = [row for row in rows if row.target is None and row.relation == COPY and row.wanted_registry]
+    if copies:
+        younger = Resolver(connection, registry_names(connection)).resolve(
+            [Statement(parse(row.wanted), row.meant_at) for row in copies]
+        )
+        node = tables.node.c
+        shown = select(node.id).where(node.id.in_({n for n in younger if n}), view.clause(node.registry_id))
+        seen = set(connection.execute(shown).scalars())
+        found |= {
+            row.id: "what is called so now is younger than the copy"
+            for row, namesake in zip(copies, younger, strict=True)
+            if namesake in seen
+        }
+    return found
+
+
+def _mistake(text: str) -> str:
+    errors = parse_depends_on(text, "registry").errors
+    return f"it cannot be read: expected {errors[0].expected}" if errors else "it cannot be read"

@@ -1,0 +1,251 @@
+"""What versions state of their needs: which version is meant, and what is said where nobody can tell."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters import Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
+from federation.access import EVERYTHING, View
+from federation.database import writing
+from federation.graph import tables
+from federation.graph.answers import ImpactAnswer
+from federation.graph.graph import Question
+from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
+from federation.references import Reference, parse
+from tests.federation.graph.estate import Estate
+
+ARN = "arn:aws:sagemaker:eu-west-1:111111111111:model-package/score/2"
+LOGGED = "models:/m-0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Estate:
+    made = Estate(tmp_path)
+    made.join("ml", "a")
+    return made
+
+
+def add(estate: Estate, name: str, version: str = "1", registry: str = "ml", **more: Any) -> VersionRecord:
+    """A model of its own with one version."""
+    model = estate.model(name)
+    made = estate.version(model, version, **more)
+    estate.put(registry, model, made)
+    return made
+
+
+def parent(reference: str, kind: ParentKind = "parent") -> Lineage:
+    return Lineage(parents=(Parent(reference, kind),))
+
+
+def needs(estate: Estate, ref: str) -> list[str]:
+    found = estate.graph.dependencies(EVERYTHING, parse(ref), depth=1).dependencies
+    return [one.ref for one in found if one.kind == "version"]
+
+
+def impact(estate: Estate, ref: str, view: View = EVERYTHING, **more: Any) -> ImpactAnswer:
+    return estate.graph.impact(view, Question(parse(ref)), "delete", **more)
+
+
+def test_what_cannot_be_read_is_said_wherever_somebody_looks(estate: Estate) -> None:
+    estate.join("other", "b")
+    add(estate, "enc")
+    add(estate, "elsewhere", registry="other")
+    add(estate, "broken", tags={"depends_on": '{"model": "Enc", "version": 1}'})
+    estate.settle()
+    told = estate.graph.dependencies(EVERYTHING, parse("ml/broken:1"))
+    assert not told.complete
+    assert [(u.wanted, u.readable) for u in told.unresolved] == [('{"model": "Enc", "version": 1}', False)]
+    assert told.unresolved[0].reason == "it cannot be read: expected a reference, or a list of them"
+    named = impact(estate, "ml/enc:1")
+    assert (named.complete, named.counts.affected, named.counts.unreadable) == (False, 0, 1)
+    assert [u.consumer for u in named.unresolved] == ["ml/broken:1"]
+    elsewhere = impact(estate, "other/elsewhere:1")
+    assert (elsewhere.complete, elsewhere.counts.unreadable, elsewhere.unresolved) == (False, 0, [])
+    assert "nobody can read" in elsewhere.incomplete[0]
+    (line,) = estate.graph.insights(EVERYTHING, "unresolved").items
+    assert (line.ref, "cannot be read" in line.detail) == ("ml/broken:1", True)
+
+
+def test_what_cannot_be_read_is_told_within_the_view(estate: Estate) -> None:
+    other = View.of([estate.join("other", "b")])
+    add(estate, "enc", registry="other")
+    add(estate, "broken", tags={"depends_on": '["enc:1"'})
+    estate.settle()
+    hidden = impact(estate, "other/enc:1", other)
+    assert (hidden.complete, hidden.counts.unreadable, hidden.unresolved) == (True, 0, [])
+    verdict = impact(estate, "other/enc:1", other, everything=True)
+    assert (verdict.complete, verdict.counts.unreadable, verdict.unresolved) == (False, 1, [])
+
+
+def test_a_mended_tag_is_an_edge_again(estate: Estate) -> None:
+    add(estate, "enc")
+    broken = add(estate, "broken")
+    for tag, edges in (('["enc:1"', []), ('["enc:1"]', ["ml/enc:1"]), ("[3]", [])):
+        estate.put("ml", replace(broken, tags={"depends_on": tag}))
+        estate.settle()
+        assert needs(estate, "ml/broken:1") == edges
+        assert impact(estate, "ml/enc:1").complete is bool(edges)
+
+
+def test_an_address_means_the_version_that_has_it_in_whichever_registry(estate: Estate) -> None:
+    estate.join("prod", "b")
+    add(estate, "score", "2", registry="prod", addresses=(ARN.replace("1111", "2222"),))
+    add(estate, "score", "2", addresses=(ARN,))
+    add(estate, "promoted", registry="prod", lineage=parent(ARN, "copy"))
+    elsewhere = ARN.replace("eu-west-1", "us-east-1")
+    add(estate, "region", registry="prod", lineage=parent(elsewhere, "copy"))
+    estate.settle()
+    assert needs(estate, "prod/promoted:1") == ["ml/score:2"]
+    (waits,) = estate.graph.dependencies(EVERYTHING, parse("prod/region:1")).unresolved
+    assert (waits.wanted, waits.reason) == (elsewhere, "no version that is known has this address")
+    assert impact(estate, "prod/score:2").counts.affected == 0
+
+
+def test_an_address_resolves_by_itself_and_within_its_own_registry_first(estate: Estate) -> None:
+    estate.join("twin", "b")
+    add(estate, "app", tags={"depends_on": f"{LOGGED}/"})
+    estate.settle()
+    assert needs(estate, "ml/app:1") == []
+    for registry in ("twin", "ml"):
+        add(estate, "trained", registry=registry, addresses=(LOGGED,))
+    add(estate, "late", registry="twin", tags={"depends_on": LOGGED})
+    estate.settle()
+    assert needs(estate, "twin/late:1") == ["twin/trained:1"]
+    assert needs(estate, "ml/app:1") == ["ml/trained:1"]
+
+
+def test_a_version_that_lost_an_address_is_not_meant_by_it(estate: Estate) -> None:
+    trained = add(estate, "trained", addresses=(LOGGED, "bad\x00address"))
+    estate.put("ml", replace(trained, addresses=()))
+    add(estate, "app", tags={"depends_on": LOGGED})
+    estate.settle()
+    assert needs(estate, "ml/app:1") == []
+
+
+@pytest.mark.parametrize("name", ["fraud model", "a,b", "100% sure", "weird@name", "a:b"])
+def test_a_source_is_one_model_whatever_signs_its_name_holds(estate: Estate, name: str) -> None:
+    add(estate, "fraud")
+    model = estate.model(name)
+    original = estate.version(model, "1")
+    estate.put("ml", model, original)
+    source = str(Reference("ml", name, "1"))
+    add(estate, "copy", lineage=parent(source.removeprefix("ml/"), "copy"))
+    estate.settle()
+    assert needs(estate, "ml/copy:1") == [source]
+    assert impact(estate, "ml/fraud:1").counts.affected == 0
+
+
+def test_a_base_model_is_no_registry_until_there_is_one_of_its_name(estate: Estate) -> None:
+    add(estate, "tuned", lineage=parent("meta-llama/llama:3", "base"))
+    add(estate, "spaced", lineage=parent("Llama 3 8B", "base"))
+    estate.settle()
+    unresolved = [
+        one.wanted
+        for ref in ("ml/tuned:1", "ml/spaced:1")
+        for one in estate.graph.dependencies(EVERYTHING, parse(ref)).unresolved
+    ]
+    assert unresolved == ["ml/meta-llama/llama:3", "ml/Llama 3 8B"]
+    estate.join("meta-llama", "b")
+    add(estate, "llama", "3", registry="meta-llama")
+    estate.settle()
+    assert needs(estate, "ml/tuned:1") == ["meta-llama/llama:3"]
+
+
+@pytest.mark.parametrize("settled_before", [True, False])
+def test_a_copy_means_nothing_that_is_younger_than_it(estate: Estate, settled_before: bool) -> None:
+    source = add(estate, "source")
+    add(estate, "copy", lineage=parent("source:1", "copy"))
+    add(estate, "orphan", lineage=parent("taken:1", "copy"))
+    if settled_before:
+        estate.settle()
+    estate.drop("ml", "model", source.model)
+    add(estate, "source")
+    add(estate, "taken")
+    add(estate, "tagged", lineage=parent("later:1"))
+    add(estate, "later")
+    estate.settle()
+    (old,) = estate.graph.dependencies(EVERYTHING, parse("ml/copy:1"), depth=1).dependencies
+    assert (old.ref, old.deleted) == ("ml/source:1", True)
+    (orphan,) = estate.graph.dependencies(EVERYTHING, parse("ml/orphan:1")).unresolved
+    assert (orphan.wanted, orphan.reason) == ("ml/taken:1", "what is called so now is younger than the copy")
+    assert impact(estate, "ml/taken:1").counts.affected == 0
+    assert needs(estate, "ml/tagged:1") == ["ml/later:1"]
+
+
+def test_a_tag_of_a_model_is_said_by_each_of_its_versions(estate: Estate) -> None:
+    add(estate, "enc")
+    model = estate.model("app", tags={"depends_on": "enc:1"})
+    estate.put("ml", model, estate.version(model, "1"), estate.version(model, "2"))
+    estate.settle()
+    assert [a.ref for a in impact(estate, "ml/enc:1").affected] == ["ml/app:1", "ml/app:2"]
+    for tags, affected in (({}, 0), ({"depends_on": "enc"}, 2)):
+        estate.put("ml", replace(model, tags=tags))
+        estate.settle()
+        assert impact(estate, "ml/enc:1").counts.affected == affected
+
+
+def test_a_data_set_is_its_address_and_its_short_name_a_title(estate: Estate) -> None:
+    for model, uri, digest in (
+        ("fraud", "s3://fraud-bucket/2026/train", "d1"),
+        ("fraud-2", "S3A://fraud-bucket/2026/train/", "d2"),
+        ("churn", "s3://churn-bucket/v7/train/", None),
+        ("named", None, "d9"),
+    ):
+        name = "train" if uri else "clicks"
+        add(estate, model, lineage=Lineage(datasets=(Dataset(name, digest, uri),)))
+    add(estate, "alone", lineage=Lineage(datasets=(Dataset("alone", None, "gs://x/alone.csv"),)))
+    estate.settle()
+
+    def learned(dataset: str) -> list[str]:
+        found = estate.graph.impact(EVERYTHING, Question(dataset=dataset)).affected
+        return sorted(one.ref for one in found)
+
+    assert learned("s3://fraud-bucket/2026/train/") == ["ml/fraud-2:1", "ml/fraud:1"]
+    assert learned("s3://fraud-bucket/2026/train#d2") == ["ml/fraud-2:1"]
+    assert learned("s3n://churn-bucket/v7/train") == ["ml/churn:1"]
+    assert learned("train#d1") == ["ml/fraud:1"]
+    assert learned("clicks") == ["ml/named:1"]
+    assert learned("alone") == ["ml/alone:1"]
+    with pytest.raises(ImpactQuestionError, match="s3://churn-bucket/v7/train, s3://fraud-bucket/2026/train"):
+        learned("train")
+    with pytest.raises(UnknownSubjectError):
+        learned("train#d3")
+    (made_of,) = estate.graph.dependencies(EVERYTHING, parse("ml/alone:1")).dependencies
+    assert (made_of.ref, made_of.title) == ("dataset:gs://x/alone.csv", "alone")
+
+
+def test_a_title_is_looked_for_within_the_view(estate: Estate) -> None:
+    ids = [estate.ids["ml"], estate.join("other", "b")]
+    for registry, uri in (("ml", "s3://a/train"), ("other", "s3://b/train")):
+        add(estate, "m", registry=registry, lineage=Lineage(datasets=(Dataset("train", None, uri),)))
+    estate.settle()
+    for registry_id, name in zip(ids, ("ml", "other"), strict=True):
+        found = estate.graph.impact(View.of([registry_id]), Question(dataset="train"))
+        assert [one.ref for one in found.affected] == [f"{name}/m:1"]
+
+
+def test_tables_of_a_former_format_are_derived_anew(estate: Estate) -> None:
+    add(estate, "enc")
+    add(estate, "app", tags={"depends_on": "enc:1"})
+    estate.settle()
+    with writing(estate.engine) as connection:
+        connection.execute(tables.edge.update().values(wanted="ml/other:1", target=None))
+        connection.execute(tables.graph_head.update().values(format=1))
+    estate.settle()
+    assert needs(estate, "ml/app:1") == ["ml/enc:1"]
+    assert impact(estate, "ml/enc:1").counts.affected == 1
+
+
+def test_moving_a_selector_of_versions_made_in_one_moment(estate: Estate) -> None:
+    model: ModelRecord = estate.model("enc")
+    moment = estate.time()
+    names = ["9", "10", "2", "1"]
+    versions = [replace(estate.version(model, name), created_at=moment) for name in names]
+    estate.put("ml", model, *versions)
+    add(estate, "follows", tags={"depends_on": "enc"})
+    estate.settle()
+    assert needs(estate, "ml/follows:1") == ["ml/enc:10"]
+    reason = impact(estate, "ml/enc:10").affected[0].reason
+    assert "which would mean ml/enc:9" in reason
