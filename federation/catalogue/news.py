@@ -147,6 +147,12 @@ class News:
             return
         found = codec.differences(before, after)
         found.pop("aliases", None)
+        if isinstance(before, ModelRecord) and isinstance(after, ModelRecord) and "name" in found:
+            self._renamed(existing.id, before, after)
+            del found["name"]
+        if before.key != after.key:
+            for follows in ("key", "model", "url"):
+                found.pop(follows, None)
         if found:
             # Values may be free text or name people, so the entry commits to them and names only the fields.
             withheld = self.batch.withhold(
@@ -158,6 +164,14 @@ class News:
             details = {**known, "fields": list(found)}
             fields = {name.partition(".")[0] for name in found}
             self.tell(kind, existing.id, CHANGED[kind], ref, details, fields=fields, withheld=withheld)
+
+    def _renamed(self, model_id: int, before: ModelRecord, after: ModelRecord) -> None:
+        details = {"key": after.key.native_id, "former": before.key.native_id}
+        ref = Reference(self.origin.registry, after.name)
+        self.tell(
+            "model", model_id, Action.MODEL_RENAMED, ref, details, fields=("name",),
+            before={"name": before.name}, after={"name": after.name},
+        )  # fmt: skip
 
     def tell(
         self,

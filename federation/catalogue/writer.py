@@ -21,13 +21,14 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.history import Settled, write_spans
 from federation.catalogue.news import DELETED, Existing, News
 from federation.catalogue.origin import GONE, Origin
+from federation.catalogue.rekeying import Succeeds, rekey_models, rekey_versions
 from federation.catalogue.unread import keep_known
 from federation.changes import Change
 from federation.database import micros
 from federation.erasure import blanked
 from federation.journal.entry import Action
 from federation.journal.log import Batch
-from federation.references import Reference, decode_part, encode_part
+from federation.references import DEPENDS_ON, Reference, decode_part, encode_part
 from federation.stages import decide
 
 COMMON = ("body", "digest", "created_at", "updated_at", "unread", "unread_since", "first_seen_at")
@@ -64,6 +65,10 @@ class Writer:
     """Versions whose model is not known (yet)."""
     doubtful: dict[Key, list[str]] = field(default_factory=dict)
     """What a listing gave without fields that it had, and which those are: not written."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Models that have a new name and with it a new key: former native id to present one."""
+    succeeds: Succeeds | None = None
+    """Of backends whose keys hold names: which version of a renamed model is which."""
     _listed: bool = False
     _by: int = field(init=False)
     _touched: set[int] = field(default_factory=set)
@@ -83,6 +88,7 @@ class Writer:
         lack as a whole and had before may have been left out by the listing, so those become `doubtful`.
         """
         self._listed = listed
+        self._rekey(records)
         by_kind: dict[str, dict[str, Encoded[Any]]] = {"model": {}, "version": {}, "endpoint": {}}
         for encoded in keep_known(
             self.connection, self.origin.registry_id, blanked(self.connection, records)
@@ -93,6 +99,17 @@ class Writer:
         self._endpoints(by_kind["endpoint"])
         self.news.flush_import()
         self._settle()
+
+    def _rekey(self, records: Sequence[Encoded[Any]]) -> None:
+        """What was renamed is known under its new key before anything is compared."""
+        if self.succeeds is None or self.origin.importing:
+            return
+        rekey_models(self.connection, self.origin.registry_id, self.renamed)
+        found = rekey_versions(self.connection, self.origin.registry_id, records, self.succeeds)
+        names = self._model_names(found)
+        for model_id, keys in found.items():
+            ref = self._ref(names[model_id])
+            self.news.tell("model", model_id, Action.VERSIONS_RENAMED, ref, {"keys": keys})
 
     def delete(self, kind: Kind, ids: Iterable[int]) -> None:
         """Tombstone what is proved absent; a model takes its versions along."""
@@ -167,6 +184,15 @@ class Writer:
             self.news.changed("model", existing, before, encoded, Reference(self.origin.registry, model.name))
             held = {} if existing.deleted else before.aliases
             self._touch_named(existing.id, self.news.aliases(existing.id, held, model))
+            if before.tags.get(DEPENDS_ON) != model.tags.get(DEPENDS_ON):
+                self._restate(existing.id)
+
+    def _restate(self, model_id: int) -> None:
+        """What a model says that it needs, each of its versions says."""
+        versions = tables.version.c
+        query = select(versions.id).where(versions.model_id == model_id, versions.deleted_at.is_(None))
+        for i in self.connection.execute(query).scalars():
+            self.batch.change(Change("version", i, self.origin.registry_id))
 
     def _touch_named(self, model_id: int, names: Collection[str]) -> None:
         """Versions of a model whose aliases changed."""

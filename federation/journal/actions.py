@@ -84,7 +84,11 @@ class Action(StrEnum):
     # What was observed on a backend
     MODEL_CREATED = "model.created", "A model appeared."
     MODEL_CHANGED = "model.changed", "A model's description, tags or other fields changed."
-    MODEL_RENAMED = "model.renamed", "A model has a new name."
+    MODEL_RENAMED = "model.renamed", "A model has a new name; `details.former` is the key that it had."
+    VERSIONS_RENAMED = (
+        "versions.renamed",
+        "Versions of a renamed model have new keys: pairs of the former and the present one.",
+    )
     MODEL_DELETED = "model.deleted", "The backend confirmed that a model is gone."
     MODEL_RESTORED = "model.restored", "A model that was gone is back, the same incarnation."
     VERSION_CREATED = "version.created", "A version appeared."

@@ -12,7 +12,7 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.writer import TABLES, Writer
 from federation.database import reading
 from federation.operations.reader import current
-from federation.sync import quarantine
+from federation.sync import quarantine, renames
 from federation.sync.doubts import Doubts, ask
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def take(this: "Run", page: Page, known: int) -> None:
             _natives(one.record)
         )
     ]
+    this.renamed = renames.found(this, encoded)
     if page.restarted:
         this.forget()
     if back:
@@ -85,6 +86,7 @@ def _natives(record: Record) -> list[str]:
 def _write(this: "Run", writer: Writer, part: _Part, doubts: Doubts | None = None) -> None:
     """Write records; what a listing cannot be believed in goes into `doubts`. Without those it was asked for."""
     bad = part.bad
+    writer.renamed = this.renamed
     writer.write(current(writer, part.encoded, part.known), listed=doubts is not None)
     if doubts is None:
         bad = [*bad, *(_orphaned(one.record) for one in writer.orphans)]

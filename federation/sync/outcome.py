@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from federation import tables
 from federation.changes import Change
 from federation.database import now, writing
+from federation.graph.resolve import unreadable_in
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.sync import absence, lease
@@ -31,6 +32,8 @@ def finish(this: "Run", watermark: str | None) -> str:
         unread = _unread(connection, registry.id)
         errors = [*this.errors, *(f"{_records(count)} known in part: {why}" for why, count in unread.items())]
         state = "partial" if errors else "ok"
+        if vague := unreadable_in(connection, registry.id):
+            this.counts["unreadable"] = vague
         counts = absence.known_counts(connection, registry.id)
         values: dict[str, Any] = {
             "last_error": errors[0] if errors else None,
@@ -82,8 +85,11 @@ def fail(
     epoch: int,
     message: str,
     counts: Counter[str] | None = None,
+    action: Action | None = None,
 ) -> str | None:
-    """A run that could not be finished: what it took in stays, the next one begins anew."""
+    """A run that could not be finished: what it took in stays, the next one begins anew. `action` is told besides,
+    when it was not yet.
+    """
     context.probed.pop(registry.id, None)
     line = message if message.startswith(registry.name) else f"{registry.name}: {message}"
     try:
@@ -102,7 +108,8 @@ def fail(
                 )
             )
             forget(connection, sync_id)
-            _tell(connection, registry, "failed", Counter())
+            is_news = action is not None and registry.last_error != line
+            _tell(connection, registry, "failed", Counter(), action if is_news else None)
             lease.release(connection, registry.id, epoch)
     except lease.FencedError:
         return None
@@ -125,9 +132,17 @@ def _records(count: int) -> str:
     return "1 record is" if count == 1 else f"{count:,} records are"
 
 
-def _tell(connection: Connection, registry: Row[Any], state: str, counts: Counter[str]) -> None:
+def _tell(
+    connection: Connection,
+    registry: Row[Any],
+    state: str,
+    counts: Counter[str],
+    action: Action | None = None,
+) -> None:
     """One entry when a run found something, and one when the registry's state is another than before."""
     batch = Batch()
+    if action is not None:
+        batch.record(Entry(action=action, registry=registry.name), registry.id)
     news = {name: counts[name] for name in ("created", "changed", "deleted", "quarantined") if counts[name]}
     if news:
         batch.record(Entry(action=Action.SYNC_FINISHED, registry=registry.name, details=news), registry.id)

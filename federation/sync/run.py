@@ -6,7 +6,7 @@ saves the page token, so a run that is cut off anywhere goes on where it was, wi
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ from adapters import (
 from federation import tables
 from federation.catalogue import codec, unread
 from federation.catalogue.origin import Origin
+from federation.catalogue.rekeying import Succeeds
 from federation.catalogue.writer import TABLES, Writer
 from federation.changes import newest
 from federation.database import DatabaseError, now, reading, writing
@@ -94,6 +95,8 @@ class Run:
     begun: datetime
     adapter: Adapter
     is_resumed: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The models of the page at hand that have a new key: former native id to present one."""
     met: Met = field(default_factory=Met)
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
@@ -139,6 +142,11 @@ class Run:
     def adapter_timeout(self) -> float:
         return float(self.registry.config.get("timeout", 15.0))
 
+    @property
+    def succeeds(self) -> Succeeds | None:
+        """How the adapter tells what was renamed; None where its keys do not change with names."""
+        return self.adapter.succeeds if type(self.adapter).succeeds is not Adapter.succeeds else None
+
     def renew(self) -> None:
         """Keep the lease while the backend keeps us waiting."""
         with writing(self.context.engine) as connection:
@@ -175,7 +183,7 @@ class Run:
             if missed_since is not None:
                 after, full = absence.looked_before(connection, self.registry.id, missed_since)
                 origin = replace(origin, after=after, full=full)
-            writer = Writer(connection, origin)
+            writer = Writer(connection, origin, succeeds=self.succeeds)
             yield writer
             self.met.add(writer.seen)
             self.counts.update(writer.counts)
@@ -248,7 +256,9 @@ def run(context: SyncContext, sync_id: int) -> str | None:
         with writing(context.engine) as connection:
             lease.release(connection, registry.id, epoch)
         return None
-    except (AdapterError, ReplacedError) as error:
+    except ReplacedError as error:
+        return fail(context, registry, sync_id, epoch, str(error), this.counts, Action.REGISTRY_REPLACED)
+    except AdapterError as error:
         return fail(context, registry, sync_id, epoch, str(error), this.counts)
     except DatabaseError:
         raise

@@ -6,7 +6,7 @@ from typing import Any
 
 from federation.journal.entry import Action, Entry
 
-NOUNS = ("model", "version", "endpoint", "alias", "stage", "catalogue")
+NOUNS = ("model", "version", "versions", "endpoint", "alias", "stage", "catalogue")
 
 
 @dataclass
@@ -25,6 +25,10 @@ class Replayed:
         if entry.action == Action.CATALOGUE_IMPORTED:
             self._import(entry.details)
             return
+        if entry.action == Action.VERSIONS_RENAMED:
+            for former, present in entry.details["keys"]:
+                self.versions[present] = self.versions.pop(former)
+            return
         key: Any = entry.details["key"]
         after: Any = entry.after or {}
         match noun:
@@ -39,6 +43,8 @@ class Replayed:
             case _ if verb in ("created", "restored"):
                 assert key not in self._of(noun), entry
                 self._add(noun, key, after.get("stage", "none"))
+            case _ if verb == "renamed":
+                self.models[key] = self.models.pop(str(entry.details["former"]))
             case _ if verb == "deleted":
                 self._drop(noun, key)
             case _:
