@@ -74,16 +74,15 @@ def bundle_lines(
     origin: str,
     keys: Iterable[VerifierKey],
     parts: Iterable[ExportedCheckpoint | ExportedEntry],
-    first: int,
     end: int,
 ) -> Iterator[bytes]:
-    """A partial export: some of the entries number `first` to `end` - 1, each with its proof.
+    """A partial export: some of the entries number 0 to `end` - 1, each with its proof.
 
-    `parts` begins with a checkpoint, each later one has the proof of consistency from the one before;
-    entries rise in number and carry the proof of inclusion in the last checkpoint above them. Where the
-    log's key was rotated, the entries that announce new keys are among them.
+    `parts` begins with a checkpoint, the last of them counts `end` entries, each later one has the proof of consistency
+    from the one before; entries rise in number and carry the proof of inclusion in the last checkpoint above them.
+    Where the log's key was rotated, the entries that announce new keys are among them.
     """
-    yield _line(type="export", version=1, origin=origin, first=first, end=end, partial=True)
+    yield _line(type="export", version=1, origin=origin, first=0, end=end, partial=True)
     yield from _keys(keys)
     for part in parts:
         if isinstance(part, ExportedCheckpoint):

@@ -90,9 +90,7 @@ def bundle(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
         covering = {_covering(connection, rotation.seq) for rotation in scope.rotations}
     sizes = sorted({size for size in covering if size is not None} | {scope.end})
     rotations = [rotation.seq for rotation in scope.rotations]
-    yield from bundle_lines(
-        scope.origin, scope.keys, _parts(engine, wanted, sizes, rotations), scope.first, scope.end
-    )
+    yield from bundle_lines(scope.origin, scope.keys, _parts(engine, wanted, sizes, rotations), scope.end)
 
 
 def csv_export(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:

@@ -6,16 +6,20 @@ An export is one file of JSON lines, or a folder whose `*.jsonl` files are read 
 as if they were one. Bytes are in base64. Each line is an object whose `type` says what it is:
 
 - `export`: the first line. `version` 1, `origin` (the log's name), `first` and `end` (the entries number
-  `first` to `end` - 1 are here), `partial` (true: only some of them are, each with a proof), and, where
-  `first` is not 0, `frontier`: the roots of the complete subtrees over the entries before, largest first.
+  `first` to `end` - 1 are here), `partial` (true: only some of them are, each with a proof; then `first` is 0 and
+  `end` what the last checkpoint counts), and in a whole export `frontier`: the roots of the complete subtrees over
+  the entries before `first`, largest first.
 - `key`: a verifier key as `key`, before the first checkpoint. The first of the log's own is where trust
   starts.
-- `entry`: `seq`, the exact `bytes`, perhaps the `hash` the log has stored for it, and in a partial export the
+- `entry`: `seq`, the exact `bytes`, perhaps the `hash` the log has stored for it, and in a partial export (only) the
   `proof` of inclusion in the checkpoint above it.
 - `value`: `name`, `salt` and `value` of something the entry above only commits to.
 - `checkpoint`: a signed `note`. In a whole export it stands below the last entry it counts; where it counts
   more than that, `proof` is the proof of consistency with the tree so far. In a partial export it stands
   above its entries, and `proof` is the proof of consistency with the checkpoint before it.
+
+A folder of evidence has more files beside the lines: `checkpoint.txt` (the last checkpoint) and `keys.txt` (all keys)
+are compared with them. Whatever else lies there is named as not checked.
 
 Once a checkpoint signed by a trusted key covers an entry `key.rotated`, the key it names is trusted, and the one
 before no longer signs: so the first checkpoint that covers the entry is signed by both.
@@ -354,15 +358,17 @@ class NotAnExportError(ValueError):
 class Problem:
     """The first thing that is wrong: the bad entry is one of number `first` to `last`, often a single one.
 
-    Both are None where no entry is to blame. `line` counts from 1 over all files.
+    Both are None where no entry is to blame. `line` counts from 1 over all files; None: another file is to blame.
     """
 
     message: str
-    line: int
+    line: int | None
     first: int | None = None
     last: int | None = None
 
     def __str__(self) -> str:
+        if self.line is None:
+            return self.message
         if self.first is None:
             return f"line {self.line}: {self.message}"
         entries = f"entry {self.first}" if self.first == self.last else f"entries {self.first} to {self.last}"
@@ -374,7 +380,8 @@ class Report:
     """What was checked, and the first problem. `signed` is the size of the last checkpoint that verified.
 
     `keys` are the log's keys that signed, `pinned` those that were given from outside. `countersigned` has
-    for each witness's key the largest size it vouched for, and when (seconds since 1970).
+    for each witness's key the largest size it vouched for, and when (seconds since 1970). `unchecked` are the files
+    of the folder that were not looked at.
     """
 
     origin: str = ""
@@ -391,6 +398,7 @@ class Report:
     countersigned: dict[str, tuple[int, int]] = field(default_factory=dict)
     problem: Problem | None = None
     notes: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -416,18 +424,23 @@ def verify_export(
         for number, raw in enumerate(_lines(path), 1):
             check.read(raw, number)
         check.finish()
+        if path.is_dir():
+            check.beside(path)
     except _BadError as bad:
         if number < 2 and not check.report.origin:
             raise NotAnExportError(f"{path} does not begin like an export: {bad}") from None
         first, last = bad.entries or (None, None)
-        check.report.problem = Problem(str(bad), number, first, last)
+        check.report.problem = Problem(str(bad), None if bad.is_beside else number, first, last)
     return check.report
 
 
 class _BadError(Exception):
-    def __init__(self, message: str, entries: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, message: str, entries: tuple[int, int] | None = None, *, is_beside: bool = False
+    ) -> None:
         super().__init__(message)
         self.entries = entries
+        self.is_beside = is_beside
 
 
 class _Check:
@@ -439,6 +452,10 @@ class _Check:
         self.retired: set[VerifierKey] = set()
         self.demanded = {key for key in keys if key.kind == COSIGNATURE}
         self.declared = set(keys)
+        self.named: list[VerifierKey] = []
+        self.signers: set[VerifierKey] = set()
+        self.note = ""
+        self.opened: set[str] = set()
         self.announced: VerifierKey | None = None
         self.known = sorted(
             ((parse_checkpoint(note.text), note) for note in known), key=lambda pair: pair[0].size
@@ -458,7 +475,7 @@ class _Check:
         getattr(self, f"read_{kind}")(line)
 
     def read_export(self, line: dict[str, Any]) -> None:
-        if line.get("version") != 1:
+        if type(line.get("version")) is not int or line["version"] != 1:
             raise NotAnExportError(
                 f"an export of version {line.get('version')}; this program reads version 1"
             )
@@ -472,6 +489,8 @@ class _Check:
         report.partial = line.get("partial", False)
         if report.end < report.first:
             raise _BadError("the export ends before it begins")
+        if report.partial and (report.first or "frontier" in line):
+            raise _BadError("a partial export begins at entry 0")
         hashes = tuple(_hashes(line, "frontier")) if "frontier" in line else ()
         if not report.partial and len(hashes) != report.first.bit_count():
             raise _BadError(f"the frontier does not fit {report.first} entries before the export")
@@ -482,6 +501,9 @@ class _Check:
 
     def read_key(self, line: dict[str, Any]) -> None:
         key = _part(parse_verifier_key, _text(line, "key"))
+        if self.last or key in self.named:
+            raise _BadError("a key stands twice, or below a checkpoint")
+        self.named.append(key)
         self.declared.add(key)
         if key.kind == ED25519 and not self.trusted:
             self.trusted.add(key)
@@ -492,6 +514,8 @@ class _Check:
         data = _bytes(line, "bytes")
         leaf = leaf_hash(data)
         here = (seq, seq)
+        if "proof" in line and not self.report.partial:
+            raise _BadError("it has a proof, which none has in a whole export", here)
         if "hash" in line and _bytes(line, "hash") != leaf:
             raise _BadError("its bytes are not those whose hash the log stored", here)
         try:
@@ -509,6 +533,7 @@ class _Check:
             if len(self.waiting) >= _BATCH:
                 self.grow()
         self.count = seq + 1
+        self.opened.clear()
         self.report.entries += 1
         self.report.commitments += len(self.committed())
         if self.open.get("action") == "key.rotated":
@@ -567,6 +592,9 @@ class _Check:
         digest = self.committed().get(name)
         if not isinstance(digest, str) or not self.report.entries:
             raise _BadError(f"it commits to no value called {name[:40]!a}", here)
+        if name in self.opened:
+            raise _BadError(f"the value called {name[:40]!a} stands twice", here)
+        self.opened.add(name)
         if not 16 <= len(salt) <= 32 or _base64(commitment_digest(salt, value)) != digest:
             raise _BadError(f"the value called {name[:40]!a} is not the one it commits to", here)
         self.report.values += 1
@@ -582,6 +610,10 @@ class _Check:
         signed = self.signatures(note, checkpoint)
         own = [str(found.key) for found in signed if found.key in self.trusted]
         proof = _hashes(line, "proof") if "proof" in line else []
+        if "proof" in line and (not proof or (self.report.partial and self.last is None)):
+            raise _BadError(f"the checkpoint of {checkpoint.size} entries has a proof that proves nothing")
+        self.signers.update(found.key for found in signed)
+        self.note = line["note"]
         if self.report.partial:
             self.follows(checkpoint, proof, trusted=bool(own))
         else:
@@ -675,9 +707,27 @@ class _Check:
             raise _BadError(message, (self.vouched, self.count - 1))
         if self.last is None:
             raise _BadError("no checkpoint is in the export, so nothing vouches for it")
+        if report.partial and self.last.size != report.end:
+            raise _BadError(
+                f"the first line says the export goes up to {report.end - 1}, the last checkpoint counts "
+                f"{self.last.size} entries"
+            )
+        idle = [key for key in self.named if key not in self.signers]
+        report.notes += [f"signed nothing here: {key}" for key in idle]
         if self.demanded:
             names = ", ".join(sorted(key.name for key in self.demanded))
             raise _BadError(f"never countersigned by {names}: the log's key alone vouches for this history")
+
+    def beside(self, folder: Path) -> None:
+        """The other files of a folder of evidence: what follows from the lines is compared, the rest is named."""
+        told = {"checkpoint.txt": self.note, "keys.txt": "".join(f"{key}\n" for key in self.named)}
+        this = Path(__file__).resolve()
+        for file in sorted(one for one in folder.iterdir() if one.suffix != ".jsonl" or one.is_dir()):
+            if file.name in told:
+                if _content(file) != told[file.name].encode():
+                    raise _BadError(f"{file.name} is not what the export says", is_beside=True)
+            elif file.is_dir() or file.resolve() == this or _content(file) != this.read_bytes():
+                self.report.unchecked.append(file.name)
 
     def outside(self, known: Checkpoint, note: Note) -> None:
         reached = max(self.report.signed, 0 if self.report.partial else self.count)
@@ -709,6 +759,14 @@ def _lines(path: Path) -> Iterator[bytes]:
                     yield line
         except OSError as error:
             raise NotAnExportError(f"{name} cannot be read: {error.strerror}") from None
+
+
+def _content(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LINE_LIMIT)
+    except OSError as error:
+        raise NotAnExportError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _line(raw: bytes) -> dict[str, Any]:
@@ -792,6 +850,9 @@ def _verdict(report: Report) -> Iterator[str]:
     if report.commitments:
         yield f"  {report.values:,} of {report.commitments:,} withheld values are here and right"
     yield from (f"  {note}" for note in report.notes)
+    if report.unchecked:
+        names = ", ".join(name if name.isprintable() else ascii(name) for name in report.unchecked)
+        yield f"  not checked, and proven by nothing: {names}"
 
 
 def _moment(time: int) -> str:

@@ -118,7 +118,7 @@ class Book:
             here = sorted(seq for seq in {*rotations, *numbers} if last <= seq < point.size)
             parts += [self.exported(seq, inclusion_proof(seq, point.size, self.read)) for seq in here]
             last = point.size
-        return bundle_lines(ORIGIN, self.verifiers, parts, min([*rotations, *numbers]), last)
+        return bundle_lines(ORIGIN, self.verifiers, parts, last)
 
     def grown(self, point: ExportedCheckpoint, last: int) -> ExportedCheckpoint:
         return ExportedCheckpoint(point.size, point.note, consistency_proof(last, point.size, self.read))
