@@ -72,6 +72,10 @@ def verify(
             keys=[_key(text) for text in key or ()],
             checkpoints=[file.read_bytes() for file in checkpoint or ()],
         )
+        if path.is_dir():
+            from gateway.cli.evidence import compare_page
+
+            compare_page(path, report)
     except (NotAnExportError, NoteError) as error:
         raise CommandError(str(error)) from None
     if invocation.json:

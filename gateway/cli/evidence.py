@@ -2,18 +2,23 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
 from federation.journal import verify
-from federation.journal.entry import SYSTEM, Recorded, decode
+from federation.journal.entry import SYSTEM, Action, Recorded, decode
 from federation.journal.query import summarise
 from gateway.cli.failure import CommandError
 
+PAGE, ENTRIES = "evidence.html", "entries.jsonl"
+GENERATOR = "waypost evidence 2"
+"""Stands in the page. Another one when it is laid out anew: so an older page is not taken for a changed one."""
+TITLE = re.compile(r"<title>Evidence: (.*?)</title>", re.DOTALL)
 MOST_SHOWN = 2000
 """So many entries stand on the page; the file has all."""
 CSS = """
@@ -38,27 +43,58 @@ class _Bundle:
     keys: list[str] = field(default_factory=list)
     entries: list[tuple[Recorded, dict[str, str]]] = field(default_factory=list)
     more: int = 0
+    refs: set[str | None] = field(default_factory=set)
+    """What the entries are about, but for those that announce keys."""
+
+    def is_about(self, ref: str) -> bool:
+        """Whether each entry is about this model or version, or a version or alias of this model."""
+        return all(
+            one is not None and (one == ref or one.startswith((f"{ref}:", f"{ref}@"))) for one in self.refs
+        )
 
 
 def write_evidence(folder: Path, ref: str, pieces: Iterable[bytes]) -> list[str]:
     """Write the folder; returns the names of its files. Errors: `CommandError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strange = sorted(one.name for one in folder.glob("*.jsonl") if one.name != "entries.jsonl")
+        strange = sorted(one.name for one in folder.glob("*.jsonl") if one.name != ENTRIES)
         if strange:
             raise CommandError(
                 f"{folder} holds {strange[0]}, which is not of this evidence: name another folder"
             )
-        with (folder / "entries.jsonl").open("wb") as file:
+        with (folder / ENTRIES).open("wb") as file:
             file.writelines(pieces)
-        bundle = _read(folder / "entries.jsonl")
+        bundle = _read(folder / ENTRIES)
         (folder / "checkpoint.txt").write_text(bundle.note, encoding="utf-8")
         (folder / "keys.txt").write_text("".join(f"{key}\n" for key in bundle.keys), encoding="utf-8")
         (folder / "verify.py").write_bytes(Path(verify.__file__).read_bytes())
-        (folder / "evidence.html").write_text(page(ref, bundle), encoding="utf-8")
+        (folder / PAGE).write_text(page(ref, bundle), encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
-    return ["evidence.html", "entries.jsonl", "checkpoint.txt", "keys.txt", "verify.py"]
+    return [PAGE, ENTRIES, "checkpoint.txt", "keys.txt", "verify.py"]
+
+
+def compare_page(folder: Path, report: verify.Report) -> None:
+    """Make the page of a folder again from its entries, which were found right, and compare the two.
+
+    The report gets a problem where they differ; a page that another Waypost laid out stays among what is not checked.
+    Errors: `CommandError`.
+    """
+    if not report.ok or PAGE not in report.unchecked or not (folder / ENTRIES).is_file():
+        return
+    try:
+        found = (folder / PAGE).read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise CommandError(f"{error.filename} cannot be read: {error.strerror}") from None
+    if f'content="{GENERATOR}"' not in found:
+        return
+    title = TITLE.search(found)
+    ref, bundle = unescape(title[1]) if title else "", _read(folder / ENTRIES)
+    report.unchecked.remove(PAGE)
+    if bundle.is_about(ref) and page(ref, bundle) == found:
+        report.notes.append(f"{PAGE} says what the entries say")
+    else:
+        report.problem = verify.Problem(f"{PAGE} is not the page of these entries: it was changed", None)
 
 
 def page(ref: str, bundle: _Bundle) -> str:
@@ -90,6 +126,9 @@ with.</li>
 <li>That nothing else happened. These are the entries about {escape(ref)}; a whole export
 (<code>waypost audit export</code>) shows that none is missing.</li>
 <li>That the keys below are the right ones: compare them with keys you got from elsewhere, such as a witness.</li>
+<li>That this page is as it was written. <code>verify.py</code> compares entries.jsonl, checkpoint.txt and keys.txt, and
+names what it does not check: this page and itself. <code>waypost audit verify</code>, run by a Waypost that you trust,
+makes the page again from the entries and compares it.</li>
 <li>A value that is not here may have been erased at a person's request. The entry stands all the same.</li>
 </ul>
 <h2>Check it yourself</h2>
@@ -101,9 +140,9 @@ checkpoint that a witness kept: <code>python verify.py --checkpoint FILE .</code
 <h2>Checkpoint</h2><pre>{escape(bundle.note)}</pre>
 <h2>Keys</h2><pre>{escape(chr(10).join(bundle.keys))}</pre>"""
     title = f"Evidence: {escape(ref)}"
+    head = f'<meta charset="utf-8"><meta name="generator" content="{GENERATOR}"><title>{title}</title>'
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{CSS}</style></head><body>{body}</body></html>\n"
+        f'<!doctype html><html lang="en"><head>{head}<style>{CSS}</style></head><body>{body}</body></html>\n'
     )
 
 
@@ -141,12 +180,15 @@ def _read(path: Path) -> _Bundle:
             bundle.keys.append(line["key"])
         elif kind == "checkpoint":
             bundle.note = line["note"]
-        elif kind == "entry" and len(bundle.entries) < MOST_SHOWN:
-            values = {}
-            bundle.entries.append((decode(base64.b64decode(line["bytes"])), values))
         elif kind == "entry":
             values = {}
-            bundle.more += 1
+            recorded = decode(base64.b64decode(line["bytes"]))
+            if recorded.entry.action != Action.KEY_ROTATED:
+                bundle.refs.add(recorded.entry.ref)
+            if len(bundle.entries) < MOST_SHOWN:
+                bundle.entries.append((recorded, values))
+            else:
+                bundle.more += 1
         elif kind == "value":
             values[line["name"]] = line["value"]
     return bundle

@@ -60,6 +60,7 @@ def test_no_bit_of_these_lines_can_be_flipped(cases: int, seed: int, kind: str, 
     return missed
 
 
+KEY = str(signing_key("other.example", ED25519, bytes(32)).verifier)
 CHANGES: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "first": lambda lines: lines[0].update(first=1),
     "end, less": lambda lines: lines[0].update(end=lines[0]["end"] - 1),
@@ -72,7 +73,6 @@ CHANGES: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "an empty proof": lambda lines: first(lines, "checkpoint").update(proof=[]),
     "a value twice": lambda lines: lines.insert(at := lines.index(first(lines, "value")), lines[at]),
 }
-KEY = str(signing_key("other.example", ED25519, bytes(32)).verifier)
 
 
 def first(lines: list[dict[str, Any]], kind: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import base64
 import csv
 import io
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from federation.journal.verify import (
     verify_inclusion,
     verify_note,
 )
-from gateway.cli import run
+from gateway.cli import evidence, run
 from gateway.demo.tamper import tamper
 from tests.federation.journal.logs import happen
 from tests.gateway.served import Served, served
@@ -118,6 +120,64 @@ def test_evidence_is_checked_by_the_one_file_beside_it(gateway: Served, tmp_path
     assert "fraud/&lt;b&gt;:1" in page
     assert "<b>" not in page
     assert "not when it happened" in page
+
+
+def verdicts(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[int, str]]:
+    """What the file in the folder says of it, and what a Waypost does."""
+    alone = [sys.executable, str(folder / "verify.py"), str(folder)]
+    done = subprocess.run(alone, capture_output=True, text=True, timeout=60, check=False)
+    capsys.readouterr()
+    return [(done.returncode, done.stdout), (run(["audit", "verify", str(folder)]), capsys.readouterr().out)]
+
+
+def test_every_file_of_the_evidence_is_covered_or_named(
+    gateway: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    happen(gateway.engine, 3, ref="fraud/covered:1", reason="better recall")
+    newest(gateway)
+    folder = tmp_path / "evidence"
+    assert run(["audit", "export", "--ref", "fraud/covered", "-o", str(folder), "--url", gateway.url]) == 0
+    (alone, said), (code, told) = verdicts(folder, capsys)
+    assert (alone, "not checked, and proven by nothing: evidence.html, verify.py" in said) == (0, True)
+    assert (code, "evidence.html says what the entries say" in told, "not checked" in told) == (
+        0,
+        True,
+        False,
+    )
+    page = folder / "evidence.html"
+    for file, old, new, codes in (
+        ("evidence.html", "better recall", "worse recall", (0, 1)),
+        ("evidence.html", "fraud/covered", "fraud/another", (0, 1)),
+        ("evidence.html", "UTC", "CET", (0, 1)),
+        ("evidence.html", "evidence 2", "evidence 1", (0, 0)),
+        ("keys.txt", "\n", " \n", (1, 1)),
+        ("checkpoint.txt", "\n\n", "\n", (1, 1)),
+        ("verify.py", "return 0", "return 00", (0, 0)),
+    ):
+        kept = (folder / file).read_bytes()
+        (folder / file).write_bytes(kept.replace(old.encode(), new.encode()))
+        found = verdicts(folder, capsys)
+        (folder / file).write_bytes(kept)
+        assert [code for code, _ in found] == list(codes), (file, old, found)
+        assert all(file in text for _, text in found), (file, old, found)
+    (folder / "more\x1b[2J.txt").write_text("and more")
+    assert "more\\x1b[2J.txt" in verdicts(folder, capsys)[0][1]
+    page.unlink()
+    assert [code for code, _ in verdicts(folder, capsys)] == [0, 0]
+
+
+def test_a_page_about_something_else_is_not_the_page_of_the_entries(
+    gateway: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    happen(gateway.engine, 1, ref="fraud/mine:1")
+    newest(gateway)
+    folder = tmp_path / "evidence"
+    assert run(["audit", "export", "--ref", "fraud/mine:1", "-o", str(folder), "--url", gateway.url]) == 0
+    (folder / "evidence.html").write_text(
+        evidence.page("fraud/yours:1", evidence._read(folder / "entries.jsonl"))
+    )
+    code, told = verdicts(folder, capsys)[1]
+    assert (code, "it was changed" in told) == (1, True)
 
 
 def test_csv_is_filtered_by_what_was_asked(gateway: Served) -> None:
