@@ -69,6 +69,10 @@ class Cursor:
     """Too many have bumped: every version is listed."""
     given: tuple[str, ...] = ()
     """Models that this page's versions needed and that were given out of turn."""
+    seam: tuple[str, ...] = ()
+    """What the page should begin with: the last rows of the one before it."""
+    rows: str = ""
+    """Which rows the page had when it was given in part: another process may find others."""
 
     def dump(self) -> PageToken:
         """As the caller keeps it."""
@@ -86,6 +90,7 @@ class Cursor:
                 (int(at), str(name), bool(prompt)) for at, name, prompt in stored["bumped"]
             )
             stored["given"] = tuple(stored["given"])
+            stored["seam"] = tuple(stored.get("seam", ()))
             return cls(**stored)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidError("the page token is not one of this adapter: begin the scan again") from None

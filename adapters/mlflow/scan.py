@@ -21,6 +21,7 @@ from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundErr
 from adapters.mlflow.api import (
     ONLY_PROMPTS,
     SAFE_ID,
+    Listed,
     MlflowApi,
     batches,
     looping,
@@ -28,6 +29,7 @@ from adapters.mlflow.api import (
 )
 from adapters.mlflow.cursor import Cursor, Mark, Place, Top, drop_unchanged, place_of, with_top
 from adapters.mlflow.keys import ModelId
+from adapters.mlflow.seams import Joined, Rows, read_joined
 from adapters.mlflow.translate import (
     Origins,
     Translator,
@@ -46,7 +48,12 @@ MOST_BUMPED = 8000
 """Characters of names of models that have bumped: above, every version is listed instead. They stand in the
 page token."""
 BUMPED_PER_CALL = 50
+MOST_LATE = 50
+"""Models read out of turn because a version changed after they were listed."""
 REMEMBERED_SCANS = 4
+MOST_MODELS = 1000
+MOST_VERSIONS = 200_000
+"""Rows that MLflow gives at once, at most."""
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9 ._-]+$")
 """A name that stands in a filter as it is; any other is asked for by a pattern and compared here."""
 
@@ -60,7 +67,18 @@ class Fetched:
     top: Top
     last: bool
     """Nothing of interest follows in this listing."""
+    read: Rows = field(default_factory=dict)
+    """All rows that were read, by their marks."""
+    seam: tuple[str, ...] = ()
+    """What the page that follows should begin with; nothing where it need not."""
+    again: bool = False
+    """It was read from further up, so page tokens come again."""
     origins: Origins = field(default_factory=Origins)
+
+    @property
+    def digest(self) -> str:
+        """Which rows these are."""
+        return chain("", self.rows)
 
 
 @dataclass(slots=True)
@@ -78,6 +96,11 @@ class Memory:
     """The page last fetched, and which it is."""
     ahead: tuple[Place, Future[Fetched]] | None = None
     """The page after it."""
+
+    def before(self, cursor: Cursor) -> Rows | None:
+        """The rows of the page before the one that a cursor stands on, where that is the one last fetched."""
+        here = self.place is not None and self.place[:2] == (cursor.phase, cursor.group)
+        return self.fetched.read if self.fetched and here and self.fetched.next == cursor.page else None
 
 
 class Scan:
@@ -100,8 +123,11 @@ class Scan:
         listed: list[Listing] = []
         while cursor.phase != "end":
             fetched = self._fetch(cursor)
+            if cursor.done and cursor.rows != fetched.digest:
+                cursor = replace(cursor, done=0, given=())
             records, bad, cursor = self._take(cursor, fetched, limit)
             if cursor.done < len(fetched.rows):
+                cursor = replace(cursor, rows=fetched.digest)
                 return Page(tuple(records), next=cursor.dump(), bad=tuple(bad), listed=tuple(listed))
             cursor = self._advance(cursor, fetched, listed)
             if (records or bad) and cursor.phase != "end":
@@ -118,7 +144,10 @@ class Scan:
         if memory.fetched is None or memory.place != place:
             ahead, memory.ahead = memory.ahead, None
             is_ahead = ahead is not None and ahead[0] == place
-            memory.fetched = ahead[1].result() if ahead is not None and is_ahead else self._read(cursor)
+            before, memory.fetched = memory.before(cursor), None
+            memory.fetched = (
+                ahead[1].result() if ahead is not None and is_ahead else self._read(cursor, before)
+            )
             memory.place = place
             if not memory.fetched.last:
                 self._check_progress(memory, cursor, memory.fetched)
@@ -127,10 +156,12 @@ class Scan:
 
     def _read_ahead(self, memory: Memory, cursor: Cursor, fetched: Fetched) -> None:
         """Let the server work on the next page while this one is being used."""
-        following = replace(with_top(cursor, fetched.top), page=fetched.next, number=cursor.number + 1)
+        following = replace(
+            with_top(cursor, fetched.top), page=fetched.next, number=cursor.number + 1, seam=fetched.seam
+        )
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlflow-read-ahead")
-        memory.ahead = (place_of(following), self._pool.submit(self._read, following))
+        memory.ahead = (place_of(following), self._pool.submit(self._read, following, fetched.read))
 
     def close(self) -> None:
         """End reading ahead; a later scan begins it anew."""
@@ -146,50 +177,88 @@ class Scan:
             self._memories.popitem(last=False)
         return memory
 
-    def _read(self, cursor: Cursor) -> Fetched:
+    def _read(self, cursor: Cursor, before: Rows | None) -> Fetched:
         match cursor.phase:
             case "models" | "prompts":
-                return self._read_models(cursor)
+                return self._read_models(cursor, before)
             case "bumped":
-                return self._read_bumped(cursor)
+                return self._read_bumped(cursor, before)
             case _:
-                return self._read_versions(cursor)
+                return self._read_versions(cursor, before)
 
-    def _read_models(self, cursor: Cursor) -> Fetched:
-        found = self._api.models(
-            prompts=cursor.phase == "prompts", token=cursor.page, size=self._api.config.model_page
-        )
+    def _read_models(self, cursor: Cursor, before: Rows | None) -> Fetched:
+        size, prompts = self._api.config.model_page, cursor.phase == "prompts"
+
+        def ask(token: str | None, size: int) -> Listed:
+            return self._api.models(prompts=prompts, token=token, size=size)
+
+        found = read_joined(ask, cursor.page, size, MOST_MODELS, cursor.seam, before)
         top: Top = getattr(cursor, cursor.phase)
         newest = top.newest or newest_of(found.rows)
         near = [row for row in found.rows if updated(row) >= newest - self._overlap]
-        return Fetched(found.rows, found.next, Top(newest, chain(top.digest, near)), found.next is None)
+        # What is older than the last scan is known: where a page lacks it, it is asked for.
+        known: Top | None = getattr(cursor.since, cursor.phase) if cursor.since else None
+        is_known = known is not None and bool(found.rows) and self._is_older(found.rows[-1], known)
+        top = Top(newest, chain(top.digest, near))
+        return self._fetched(found, found.rows, top, seam=() if is_known else found.seam)
 
-    def _read_bumped(self, cursor: Cursor) -> Fetched:
+    def _is_older(self, row: Any, top: Top) -> bool:
+        return updated(row) < top.newest - self._overlap
+
+    def _read_bumped(self, cursor: Cursor, before: Rows | None) -> Fetched:
         where, names = self._groups(cursor)[cursor.group]
-        found = self._api.versions(where=where, token=cursor.page, size=self._api.config.version_page)
+        found = self._read_page(where, cursor, before, self._api.config.version_page)
         rows = [row for row in found.rows if text(row, "name") in names]
-        return Fetched(rows, found.next, cursor.versions, found.next is None, self._origins(rows))
+        return self._fetched(found, rows, cursor.versions)
 
-    def _read_versions(self, cursor: Cursor) -> Fetched:
+    def _read_page(self, where: str | None, cursor: Cursor, before: Rows | None, size: int) -> Joined:
+        def ask(token: str | None, size: int) -> Listed:
+            return self._api.versions(where=where, token=token, size=size)
+
+        return read_joined(ask, cursor.page, size, MOST_VERSIONS, cursor.seam, before)
+
+    def _read_versions(self, cursor: Cursor, before: Rows | None) -> Fetched:
         config = self._api.config
         prompts = cursor.phase == "prompt_versions"
         first_look = not cursor.full and cursor.page is None
         size = min(HEAD, config.version_page) if first_look else config.version_page
-        found = self._api.versions(where=ONLY_PROMPTS if prompts else None, token=cursor.page, size=size)
+        found = self._read_page(ONLY_PROMPTS if prompts else None, cursor, before, size)
         top = cursor.versions
         if cursor.page is None and not prompts:
             head = found.rows[: min(HEAD, config.version_page)]
             top = Top(newest_of(head), whole(head))
         if cursor.full or cursor.since is None:
-            return Fetched(found.rows, found.next, top, found.next is None, self._origins(found.rows))
+            return self._fetched(found, found.rows, top)
         if first_look and top == cursor.since.versions:
             return Fetched([], None, top, last=True)
         down_to = cursor.since.versions.newest - self._overlap
         listed_whole = {name for _, name, _ in cursor.bumped}
         fresh = [row for row in found.rows if first_look or updated(row) >= down_to]
         rows = [row for row in fresh if text(row, "name") not in listed_whole]
-        last = found.next is None or (bool(found.rows) and updated(found.rows[-1]) < down_to)
-        return Fetched(rows, found.next, top, last, self._origins(rows))
+        oldest = min(map(updated, found.read.values()), default=0)
+        return self._fetched(found, rows, top, last=found.next is None or oldest < down_to)
+
+    def _fetched(
+        self,
+        found: Joined,
+        rows: list[Any],
+        top: Top,
+        *,
+        last: bool | None = None,
+        seam: tuple[str, ...] | None = None,
+    ) -> Fetched:
+        """A page with these of its rows, and where versions among them come from."""
+        is_versions = any("version" in row for row in rows if isinstance(row, dict))
+        return Fetched(
+            rows,
+            found.next,
+            top,
+            found.next is None if last is None else last,
+            found.read,
+            found.seam if seam is None else seam,
+            found.again,
+            self._origins(rows) if is_versions else Origins(),
+        )
 
     def _origins(self, rows: Sequence[Any]) -> Origins:
         return read_origins(self._api, rows)
@@ -209,6 +278,8 @@ class Scan:
     def _check_progress(self, memory: Memory, cursor: Cursor, fetched: Fetched) -> None:
         """A page token that was met before, and not as the one that follows this page, leads in a circle."""
         here, following = place_of(cursor), (cursor.phase, cursor.group, fetched.next)
+        if fetched.again:
+            memory.positions.clear()
         memory.positions.setdefault(here, cursor.number)
         if memory.positions.setdefault(following, cursor.number + 1) != cursor.number + 1:
             memory.fetched = None
@@ -251,7 +322,9 @@ class Scan:
             raise BadRecordError(f"a version has no model name: {json.dumps(row, default=str)[:120]}")
         known = names.get(name)
         newest = max(cursor.models.newest, cursor.prompts.newest)
-        if known is not None and known <= newest:
+        # What changed since may have got another name, which is that of a model listed before.
+        is_later = updated(row) > newest and len(self._memory(cursor).late) < MOST_LATE
+        if known is not None and known <= newest and not is_later:
             identity = version_identity(row, ModelId(known, name))
             if identity.created <= newest:
                 return [self._translate.version(row, identity, origins)]
@@ -305,8 +378,8 @@ class Scan:
         cursor = with_top(cursor, fetched.top)
         cursor = replace(cursor, done=0, given=() if fetched.last else cursor.given)
         if not fetched.last:
-            return replace(cursor, page=fetched.next, number=cursor.number + 1)
-        return self._next_listing(replace(cursor, page=None, number=0), listed)
+            return replace(cursor, page=fetched.next, number=cursor.number + 1, seam=fetched.seam)
+        return self._next_listing(replace(cursor, page=None, number=0, seam=()), listed)
 
     def _note_bumped(self, cursor: Cursor, rows: Sequence[Any]) -> Cursor:
         if cursor.since is None or cursor.everything:
