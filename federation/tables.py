@@ -154,6 +154,14 @@ class VersionRow(SQLModel, table=True):
     details: str | None = Field(default=None, sa_type=Text)
     """What the version's files say as JSON, where the adapter reads that apart from the listing."""
     details_read: bool
+    details_unknown: str | None = Field(default=None, sa_type=Text)
+    """Why they could not be read the last time."""
+    details_tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How often that failed."""
+    details_due: datetime | None = _time()
+    """When they are asked for next; None: as soon as may be."""
+    details_begun: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How often a worker began to read them and did not end."""
     created_at: datetime | None = _time()
     updated_at: datetime | None = _time()
     first_seen_at: datetime = _time(nullable=False)

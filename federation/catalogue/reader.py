@@ -4,19 +4,22 @@ Hidden and absent are the same here: both raise `UnknownError` with the same wor
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select
 
-from adapters import EndpointRecord, ModelRecord, Schema, VersionRecord
+from adapters import EndpointRecord, ModelRecord, Schema, Unread, VersionRecord
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import age
 from federation.references import Reference, decode_part, encode_part
+
+DETAILS = ("schema", "framework", "environment")
+"""Fields that are unknown where a version's files could not be read."""
 
 
 class UnknownError(LookupError):
@@ -403,6 +406,8 @@ def as_version(
     its model where that is known.
     """
     record = codec.decode_version(row.body, row.details)
+    if row.details_unknown is not None and record.unread is None:
+        record = replace(record, unread=Unread(DETAILS, row.details_unknown))
     model = model or codec.decode_model(row.model_body)
     if then is None:
         aliases = sorted(alias for alias, version in model.aliases.items() if version == record.version)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete, select, update
 
 from adapters import EndpointRecord, Key, Kind, ModelRecord, VersionRecord
 from federation import bulk, tables
@@ -237,6 +237,7 @@ class Writer:
         )
         write_spans(self.connection, self.origin, settled, fresh=True)
         self._rewrite(tables.version, (), [(existing, encoded, ()) for existing, encoded in stale])
+        self._ask_again([existing.id for existing, _ in stale])
         for existing, encoded in stale:
             record = encoded.record
             parent = models[record.model.native_id]
@@ -244,6 +245,15 @@ class Writer:
             again = self._stage_again(existing, record, parent) if existing.deleted else None
             self.news.changed("version", existing, old[existing.id], encoded, ref, again)
             self._touched.add(existing.id)
+
+    def _ask_again(self, ids: list[int]) -> None:
+        """What the files of these versions say and could not be read is due: the records are others now."""
+        if ids:
+            versions = tables.version.c
+            unknown = update(tables.version).where(
+                versions.id.in_(ids), versions.details_unknown.is_not(None)
+            )
+            self.connection.execute(unknown.values(details_due=None, details_tries=0, details_begun=0))
 
     def _stage_again(self, existing: Existing, record: VersionRecord, parent: Parent) -> str:
         """The stage of a version that is back from its tombstone, which is told with its return."""

@@ -1,61 +1,165 @@
 """What listings do not carry of a version (its schema, framework, software) is read one by one, newest version first,
 after the run that found the versions.
+
+It is a queue: what could not be read keeps its reason, is unknown until then, and is asked for again after a pause that
+doubles, when its record changes, or when a full run is asked for. One that fails keeps no other waiting. A version at
+which the worker died is asked for alone the next time, and set aside when it dies there again.
 """
 
-from sqlalchemy import select
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from adapters import AdapterError, Details, TransientError
+import structlog
+from sqlalchemy import Engine, Row, or_, select, update
+
+from adapters import Adapter, AdapterError, BadRecordError, TransientError
 from federation import bulk, tables
 from federation.catalogue import codec
 from federation.changes import Change
-from federation.database import reading, writing
+from federation.database import micros, now, reading, writing
 from federation.journal.log import Batch
 from federation.sync.calls import call
+from federation.sync.outcome import tell_unknown
 from federation.sync.run import SyncContext, adapter_of
 
+log = structlog.get_logger(__name__)
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(days=1)
+UNREADABLE_PAUSE = timedelta(days=7)
+"""How long a file that cannot be read, or at which the worker died, is left alone while its version stays as it is."""
+CLAIMED = timedelta(minutes=2)
+"""How long what a worker has begun is left to it."""
+MOST_IN_A_ROW = 10
+"""So many failures of one after another are the backend's: the rest waits for the next run."""
+DEATHS = 2
+DIED = "the worker died twice while its files were read: they are left alone; `sync --full` asks again"
+_versions = tables.version.c
 
-def read_details(context: SyncContext, registry_id: int, limit: int) -> int:
-    """Read, newest first, the details that listings do not carry. Returns how many versions were looked at."""
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What came of one version: its details as JSON, or why they are unknown and for how long that stands."""
+
+    id: int
+    tries: int = 0
+    details: str | None = None
+    unknown: str | None = None
+    pause: timedelta = timedelta(0)
+
+
+def read_details(context: SyncContext, registry_id: int, limit: int, *, again: bool = False) -> int:
+    """Read, newest first, the details that listings do not carry. Returns how many versions were looked at.
+
+    `again` asks for those that failed too, whatever their pause.
+    """
     with reading(context.engine) as connection:
         registry = connection.execute(
             select(tables.registry).where(tables.registry.c.id == registry_id)
         ).one()
-        versions = tables.version.c
-        query = (
-            select(versions.id, versions.body)
-            .where(
-                versions.registry_id == registry_id,
-                versions.deleted_at.is_(None),
-                versions.details_read.is_(False),
-            )
-            .order_by(versions.id.desc())
-            .limit(limit)
-        )
-        rows = connection.execute(query).all()
     adapter = adapter_of(context, registry)
-    if not type(adapter).reads_details() or not rows:
+    if not type(adapter).reads_details():
         return 0
-    found: list[tuple[str | None, bool, int]] = []
-    for row in rows:
-        record = codec.decode_version(row.body)
-        try:
-            details = call(
-                f"{registry.name}: details",
-                lambda record=record: adapter.details(record),  # type: ignore[misc]
-                deadline=60.0,
-                abandoned=context.abandoned,
+    rows = _due(context.engine, registry_id, limit, again=again)
+    dead = [row for row in rows if row.details_begun >= DEATHS and not again]
+    alone = [row for row in rows if row.details_begun and row not in dead]
+    together = [row for row in rows if not row.details_begun]
+    looked = [_Read(row.id, row.details_tries, unknown=DIED, pause=UNREADABLE_PAUSE) for row in dead]
+    _write(context, registry_id, looked)
+    for batch in (*([row] for row in alone), together):
+        _begin(context.engine, batch)
+        found = _read(context, registry.name, adapter, batch)
+        reached = {one.id for one in found}
+        _write(context, registry_id, found, left=[row.id for row in batch if row.id not in reached])
+        looked += found
+    if rows:
+        tell_unknown(context, registry_id)
+    return len(looked)
+
+
+def _due(engine: Engine, registry_id: int, limit: int, *, again: bool) -> list[Row[Any]]:
+    """The versions whose turn it is: those never asked for first."""
+    query = select(
+        _versions.id, _versions.body, _versions.details_tries, _versions.details_begun, _versions.details_due
+    ).where(
+        _versions.registry_id == registry_id,
+        _versions.deleted_at.is_(None),
+        _versions.details_read.is_(False),
+    )
+    if not again:
+        query = query.where(or_(_versions.details_due.is_(None), _versions.details_due <= now()))
+    query = query.order_by(_versions.details_tries, _versions.id.desc()).limit(limit)
+    with reading(engine) as connection:
+        return list(connection.execute(query))
+
+
+def _begin(engine: Engine, rows: Sequence[Row[Any]]) -> None:
+    """Keep what is being read: if the worker dies of it, the next one knows."""
+    if rows:
+        claimed = micros(now() + CLAIMED)
+        with writing(engine) as connection:
+            bulk.update(
+                connection,
+                tables.version,
+                ("details_begun", "details_due"),
+                [(row.details_begun + 1, claimed, row.id) for row in rows],
             )
-        except TransientError:
+
+
+def _read(context: SyncContext, name: str, adapter: Adapter, rows: Sequence[Row[Any]]) -> list[_Read]:
+    """What the adapter says of each, until the backend as a whole does not answer."""
+    found: list[_Read] = []
+    in_a_row = 0
+    for row in rows:
+        one, error = _read_one(context, name, adapter, row)
+        in_a_row = in_a_row + 1 if isinstance(error, TransientError) else 0
+        if isinstance(error, TransientError) and error.retry_after is not None:
             break
-        except AdapterError:
-            details = Details()
-        found.append((codec.encode_details(details), True, row.id))
+        found.append(one)
+        if in_a_row == MOST_IN_A_ROW or context.stopping():
+            break
+    return found
+
+
+def _read_one(
+    context: SyncContext, name: str, adapter: Adapter, row: Row[Any]
+) -> tuple[_Read, AdapterError | None]:
+    record = codec.decode_version(row.body)
+    asked: Callable[[], Any] = lambda: adapter.details(record)  # noqa: E731
+    try:
+        details = call(f"{name}: details", asked, deadline=60.0, abandoned=context.abandoned)
+        return _Read(row.id, details=codec.encode_details(details)), None
+    except AdapterError as error:
+        pause = FIRST_PAUSE * 2 ** min(row.details_tries, 20)
+        is_unreadable = isinstance(error, BadRecordError)
+        pause = UNREADABLE_PAUSE if is_unreadable else min(pause, LONGEST_PAUSE)
+        log.warning("details unknown", registry=name, version=record.key.native_id, error=str(error))
+        return _Read(row.id, row.details_tries + 1, unknown=str(error), pause=pause), error
+
+
+def _write(
+    context: SyncContext, registry_id: int, found: Sequence[_Read], *, left: Sequence[int] = ()
+) -> None:
+    """Keep what came of them; those that were begun and `left` wait for the next run."""
+    at = now()
+    state = ("details_read", "details_unknown", "details_tries", "details_due", "details_begun")
+    read = [(one.details, True, None, 0, None, 0, one.id) for one in found if one.unknown is None]
+    unknown = [
+        (False, one.unknown, one.tries, micros(at + one.pause), 0, one.id)
+        for one in found
+        if one.unknown is not None
+    ]
     with writing(context.engine) as connection:
-        bulk.update(connection, tables.version, ("details", "details_read"), found)
+        bulk.update(connection, tables.version, ("details", *state), read)
+        bulk.update(connection, tables.version, state, unknown)
+        if left:
+            unreached = update(tables.version).where(_versions.id.in_(left))
+            connection.execute(unreached.values(details_begun=0, details_due=None))
         batch = Batch()
-        for body, _, version_id in found:
-            if body is not None:
-                batch.change(Change("version", version_id, registry_id))
+        for one in found:
+            if one.details is not None or one.unknown is not None:
+                batch.change(Change("version", one.id, registry_id))
         if batch.changes:
             batch.append(connection)
-    return len(found)
+    context.wrote()

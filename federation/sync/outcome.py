@@ -30,7 +30,7 @@ def finish(this: "Run", watermark: str | None) -> str:
     with writing(context.engine) as connection:
         lease.hold(connection, registry.id, this.epoch, ended)
         unread = _unread(connection, registry.id)
-        errors = [*this.errors, *(f"{_records(count)} known in part: {why}" for why, count in unread.items())]
+        errors = [*this.errors, *_in_part(unread)]
         state = "partial" if errors else "ok"
         if vague := unreadable_in(connection, registry.id):
             this.counts["unreadable"] = vague
@@ -125,7 +125,39 @@ def _unread(connection: Connection, registry_id: int) -> dict[str, int]:
         )
         for why, count in connection.execute(query.group_by(target.c.unread)):
             found[why] += count
+    versions = tables.version.c
+    details = select(versions.details_unknown, func.count()).where(
+        versions.registry_id == registry_id,
+        versions.details_unknown.is_not(None),
+        versions.unread.is_(None),
+        versions.deleted_at.is_(None),
+    )
+    for why, count in connection.execute(details.group_by(versions.details_unknown)):
+        found[why] += count
     return dict(found.most_common())
+
+
+def tell_unknown(context: "SyncContext", registry_id: int) -> None:
+    """Count anew what of the living records is unknown, after something was read apart from a run."""
+    registries = tables.registry.c
+    with writing(context.engine) as connection:
+        registry = connection.execute(
+            select(tables.registry).where(registries.id == registry_id).with_for_update()
+        ).one()
+        unread = _unread(connection, registry_id)
+        values: dict[str, Any] = {"unread": sum(unread.values())}
+        is_news = bool(unread) and not registry.partial and not registry.failures
+        if is_news:
+            values |= {"partial": True, "last_error": _in_part(unread)[0]}
+        if registry.unread == values["unread"] and not is_news:
+            return
+        connection.execute(update(tables.registry).where(registries.id == registry_id).values(**values))
+        if is_news:
+            _tell(connection, registry, "partial", Counter())
+
+
+def _in_part(unread: dict[str, int]) -> list[str]:
+    return [f"{_records(count)} known in part: {why}" for why, count in unread.items()]
 
 
 def _records(count: int) -> str:

@@ -152,9 +152,9 @@ class Scheduler:
             log.info("sync ended", sync=sync_id, state=state or "left to another worker")
             if state in ("ok", "partial"):
                 with reading(self.context.engine) as connection:
-                    query = select(tables.sync.c.registry_id).where(tables.sync.c.id == sync_id)
-                    registry_id = connection.execute(query).scalar_one()
-                read_details(self.context, registry_id, DETAILS_AT_ONCE)
+                    query = select(_runs.registry_id, _runs.asked_full).where(_runs.id == sync_id)
+                    registry_id, again = connection.execute(query).one()
+                read_details(self.context, registry_id, DETAILS_AT_ONCE, again=again)
         except DatabaseError as error:
             log.warning("sync interrupted", sync=sync_id, error=str(error))
         except Exception:

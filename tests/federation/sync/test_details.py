@@ -1,0 +1,181 @@
+"""What a version's files say is read apart from the listing, and what cannot be read keeps nobody else waiting."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from adapters import AdapterError, BadRecordError, Column, Details, Schema, TransientError, VersionRecord
+from adapters.memory import MemoryAdapter
+from federation import tables
+from federation.access import EVERYTHING
+from federation.catalogue.reader import read_version
+from federation.database import reading, writing
+from federation.references import parse
+from federation.sync.calls import call
+from federation.sync.details import MOST_IN_A_ROW, read_details
+from tests.federation.sync.world import World
+
+DETAILS = Details(Schema(inputs=(Column("amount", "double"),)))
+
+
+class Files:
+    """What the adapter says of each version's files."""
+
+    def __init__(self) -> None:
+        self.failing: dict[str, AdapterError] = {}
+        self.deadly: set[str] = set()
+        self.asked: list[str] = []
+
+    def details(self, adapter: MemoryAdapter, version: VersionRecord) -> Details:
+        self.asked.append(version.version)
+        if version.version in self.failing:
+            raise self.failing[version.version]
+        return DETAILS
+
+
+class WorkerDiedError(BaseException):
+    """What ends a worker, as far as a test can."""
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Files:
+    made = Files()
+    monkeypatch.setattr(MemoryAdapter, "details", lambda adapter, version: made.details(adapter, version))
+    return made
+
+
+@pytest.fixture
+def dying(files: Files, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """A call for one of `deadly` ends the worker: nothing after it is done."""
+
+    def dying(what: str, function: Callable[[], Any], **rest: Any) -> Any:
+        found = call(what, function, **rest)
+        if files.asked[-1] in files.deadly:
+            raise WorkerDiedError
+        return found
+
+    monkeypatch.setattr("federation.sync.details.call", dying)
+    return files
+
+
+def read(world: World, *, again: bool = False) -> int:
+    return read_details(world.context, world.registry_id, 100, again=again)
+
+
+def known(world: World) -> dict[str, str | None]:
+    """The reason of each version that is unknown, None for one that was read; the others are left out."""
+    rows = [row for row in world.rows(tables.version) if row.details_read or row.details_unknown]
+    return {row.version: row.details_unknown for row in rows}
+
+
+def later(world: World, seconds: float) -> None:
+    """Let time pass."""
+    with writing(world.engine) as connection:
+        rows = [row for row in world.rows(tables.version) if row.details_due]
+        for row in rows:
+            due = row.details_due - timedelta(seconds=seconds)
+            connection.execute(
+                update(tables.version).where(tables.version.c.id == row.id).values(details_due=due)
+            )
+
+
+def test_one_that_fails_keeps_no_other_waiting_and_is_told(world: World, files: Files) -> None:
+    world.model("m", "1", "2", "3")
+    files.failing = {"2": TransientError("house answered 500"), "3": BadRecordError("nested too deeply")}
+    assert world.sync() == "ok"
+    assert read(world) == 3
+    assert known(world) == {"1": None, "2": "house answered 500", "3": "nested too deeply"}
+    registry = world.registry()
+    assert (registry.unread, registry.partial) == (2, True)
+    assert registry.last_error == "1 record is known in part: house answered 500"
+    with reading(world.engine) as connection:
+        shown = read_version(connection, EVERYTHING, parse("memory/m:3"))
+    assert shown.record.unread is not None
+    assert ("schema" in shown.record.unread.fields, shown.record.unread.reason) == (True, "nested too deeply")
+    assert world.sync() == "partial"
+    assert world.entries()[-1].after == {"state": "partial"}
+    assert world.actions().count("registry.state_changed") == 2, "never to ok, ok to partial"
+
+
+def test_it_is_asked_again_after_a_pause_that_doubles(world: World, files: Files) -> None:
+    world.model("m", "1")
+    files.failing = {"1": TransientError("house answered 500")}
+    world.sync()
+    for seconds in (60, 120, 240):
+        assert read(world) == 1
+        assert read(world) == 0, "not before its time"
+        later(world, seconds - 1)
+        assert read(world) == 0
+        later(world, 2)
+    files.failing = {}
+    assert read(world) == 1
+    assert known(world) == {"1": None}
+    assert world.sync() == "ok"
+    assert world.registry().unread == 0
+
+
+def test_a_change_or_a_wish_asks_again_at_once(world: World, files: Files) -> None:
+    world.model("m", "1", "2")
+    files.failing = {"1": BadRecordError("no"), "2": BadRecordError("no")}
+    world.sync()
+    read(world)
+    later(world, 86_400)
+    assert read(world) == 0
+    world.change(world.version("m", "1"), description="mended")
+    world.sync()
+    files.asked.clear()
+    assert read(world) == 1
+    assert files.asked == ["1"]
+    assert read(world, again=True) == 2
+
+
+def test_what_was_known_stays_while_the_files_cannot_be_read(world: World, files: Files) -> None:
+    world.model("m", "1")
+    world.sync()
+    read(world)
+    with writing(world.engine) as connection:
+        connection.execute(update(tables.version).values(details_read=False))
+    files.failing = {"1": TransientError("house answered 500")}
+    read(world)
+    with reading(world.engine) as connection:
+        assert read_version(connection, EVERYTHING, parse("memory/m:1")).record.schema == DETAILS.schema
+
+
+def test_a_backend_that_is_down_is_not_asked_for_everything(world: World, files: Files) -> None:
+    names = [str(number) for number in range(MOST_IN_A_ROW + 5)]
+    world.model("m", *names)
+    files.failing = {name: TransientError("no answer") for name in names}
+    world.sync()
+    assert read(world) == MOST_IN_A_ROW
+    files.failing = {name: TransientError("slow down", retry_after=9.0) for name in names}
+    assert read(world) == 0
+    files.failing = {}
+    assert read(world) == 5, "those that were not reached wait for nothing"
+
+
+def test_what_the_worker_dies_of_twice_is_set_aside(world: World, dying: Files) -> None:
+    world.model("m", "1", "2", "3")
+    dying.deadly = {"2"}
+    world.sync()
+    with pytest.raises(WorkerDiedError):
+        read(world)
+    assert read(world) == 0, "what another worker may be reading is left to it"
+    later(world, 121)
+    with pytest.raises(WorkerDiedError):
+        read(world)
+    later(world, 121)
+    read(world)
+    found = known(world)
+    assert (found["1"], found["3"]) == (None, None)
+    assert found["2"] is not None
+    assert "the worker died twice" in found["2"]
+    dying.asked.clear()
+    later(world, 3600)
+    assert read(world) == 0
+    assert dying.asked == []
+    dying.deadly = set()
+    assert read(world, again=True) == 1
+    assert known(world) == {"1": None, "2": None, "3": None}
