@@ -274,6 +274,13 @@ class Adapter(ABC):
         """Tell `observer` of every request from now on. An adapter without requests has none to tell of."""
         return
 
+    def credentials(self) -> tuple[str, ...]:
+        """Secrets that this adapter got while it was used, such as a token it exchanged its own for. No I/O.
+
+        Like those of the configuration, they are kept out of what others see.
+        """
+        return ()
+
     def close(self) -> None:
         """Give connections back. May be called twice; calls after it may fail."""
         return

@@ -10,7 +10,8 @@
         ├── InvalidError        the backend does not accept this value
         └── UnsupportedError    this backend or adapter cannot do it
 
-No vendor exception and no secret leaves an adapter. A message is one line: what happened, and what to do about it.
+No vendor exception leaves an adapter. A message is one line: what happened, and what to do about it. An adapter puts no
+secret into it; what a backend says back is cleaned of them where it enters the federation, for all adapters alike.
 """
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from adapters import Adapter, AdapterConfig, BrokenPluginError, Discovered
 from federation import tables
+from federation.blotting import guard
 from federation.changes import Change
 from federation.database import now
 from federation.journal.entry import SYSTEM, Action, Entry
@@ -72,7 +73,7 @@ def open_adapter(name: str, kind: str, config: Mapping[str, Any], adapters: Disc
     adapter = adapter_class(name, kind, adapters)
     checked = open_config(name, kind, config, adapters)
     try:
-        return adapter(checked)
+        return guard(adapter(checked), checked)
     except Exception as error:
         raise RegistryError(
             f"registry {name}: adapter {kind} cannot be opened: {type(error).__name__}"

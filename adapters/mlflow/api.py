@@ -45,7 +45,6 @@ class MlflowApi:
 
     def __init__(self, config: MlflowConfig) -> None:
         self.config = config
-        secrets = tuple(secret for secret in (config.password, config.token) if secret is not None)
         headers = {"Authorization": f"Bearer {config.token.get_secret_value()}"} if config.token else {}
         if config.workspace:
             headers["X-MLFLOW-WORKSPACE"] = config.workspace
@@ -56,7 +55,6 @@ class MlflowApi:
                 max_bytes=config.max_response_mb << 20,
                 headers=headers,
                 auth=(config.username, config.password) if config.username and config.password else None,
-                secrets=secrets,
                 allowed_networks=config.allowed_networks,
                 verify=config.verify,
                 ca_file=config.ca_file,

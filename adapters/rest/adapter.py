@@ -171,6 +171,9 @@ class RestAdapter(Adapter):
     def observe(self, observer: Observer) -> None:
         self._api.observe(observer)
 
+    def credentials(self) -> tuple[str, ...]:
+        return self._api.tokens
+
     def close(self) -> None:
         self._api.close()
 

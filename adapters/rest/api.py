@@ -42,6 +42,8 @@ class RestApi:
         self._observer: Observer | None = None
         self._client: HttpClient | None = None
         self._ends = float("inf")
+        self.tokens: tuple[str, ...] = ()
+        """The last OAuth2 tokens that were given: secrets too."""
 
     def observe(self, observer: Observer) -> None:
         """Tell of every request from now on."""
@@ -157,7 +159,6 @@ class RestApi:
 
     def _make(self, more: Mapping[str, str]) -> HttpClient:
         config = self.config
-        secrets = config.secrets
         headers = {"Accept": "application/json", **config.headers, **more}
         if config.auth == "bearer" and config.token is not None:
             headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
@@ -167,14 +168,12 @@ class RestApi:
             headers["Authorization"] = basic(config.username, config.password)
         elif config.auth == "oauth2":
             token = self._token()
-            secrets = (*secrets, token)
             headers["Authorization"] = f"Bearer {token.get_secret_value()}"
         endpoint = Endpoint(
             url=self.origin,
             timeout=config.timeout,
             max_bytes=config.max_response_mb * 1024 * 1024,
             headers=headers,
-            secrets=secrets,
             allowed_networks=config.allowed_networks,
         )
         client = HttpClient(endpoint)
@@ -194,7 +193,6 @@ class RestApi:
                 max_bytes=config.max_response_mb << 20,
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 auth=(config.client_id, config.client_secret),
-                secrets=config.secrets,
             ),
             explain=_no_token,
         )
@@ -209,6 +207,7 @@ class RestApi:
         except (AdapterError, ValueError, KeyError, TypeError, AttributeError):
             raise _no_token(reply) from None
         self._ends = time.monotonic() + max(1.0, seconds - EARLY)
+        self.tokens = (token, *self.tokens[:1])
         return SecretStr(token)
 
 

@@ -260,9 +260,3 @@ class RestConfig(AdapterConfig):
         if self.models.incarnation is not None and not self.versions.nested:
             raise ValueError("models.incarnation needs versions that are listed for each model")
         return self
-
-    @property
-    def secrets(self) -> tuple[SecretStr, ...]:
-        """Every credential that is configured."""
-        found = (self.token, self.api_key, self.password, self.client_secret)
-        return tuple(secret for secret in found if secret is not None)

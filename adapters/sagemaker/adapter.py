@@ -233,6 +233,9 @@ class SageMakerAdapter(Adapter):
     def observe(self, observer: Observer) -> None:
         self._client.observer = observer
 
+    def credentials(self) -> tuple[str, ...]:
+        return self._client.credentials()
+
     def close(self) -> None:
         self._client.close()
 

@@ -84,6 +84,12 @@ class Client:
 
         return [future.result() for future in [self._submitted(self._pool, guarded, item) for item in items]]
 
+    def credentials(self) -> tuple[str, ...]:
+        """The keys in use, of a profile or an assumed role for instance, where some were needed yet."""
+        held = getattr(self._session, "_credentials", None)
+        found = (getattr(held, name, None) for name in ("_access_key", "_secret_key", "_token"))
+        return tuple(one for one in found if isinstance(one, str))
+
     def close(self) -> None:
         """Give the threads and connections back."""
         self._ahead.shutdown(wait=False, cancel_futures=True)
@@ -113,7 +119,7 @@ class Client:
         except AdapterError:
             raise
         except Exception as error:
-            refusal = translated(error, action, self._config.secrets())
+            refusal = translated(error, action)
         else:
             return answer
         raise refusal
@@ -137,7 +143,7 @@ class Client:
             self._session = self._session or _session(self._config)
             return _guarded(_connected(self._session, service, config), config, lambda: self.observer)
         except Exception as error:
-            refusal = translated(error, "connect", self._config.secrets())
+            refusal = translated(error, "connect")
         raise refusal
 
 

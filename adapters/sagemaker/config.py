@@ -71,8 +71,3 @@ class SageMakerConfig(AdapterConfig):
         return (
             None if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else self.endpoint_url
         )
-
-    def secrets(self) -> list[str]:
-        """The secret values, to be kept out of messages."""
-        held = (self.access_key_id, self.secret_access_key, self.session_token, self.external_id)
-        return [secret.get_secret_value() for secret in held if secret and secret.get_secret_value()]

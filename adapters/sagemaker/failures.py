@@ -33,12 +33,12 @@ _TAKEN = re.compile(r"already exist|cannot create already", re.IGNORECASE)
 _UNKNOWN = ("unknownoperation", "notimplemented", "invalidaction")
 
 
-def translated(error: Exception, action: str, secrets: list[str]) -> AdapterError:
+def translated(error: Exception, action: str) -> AdapterError:
     """The contract's error for what boto3 raised while it did `action`."""
     from botocore import exceptions as boto
 
     if isinstance(error, boto.ClientError):
-        return _refused(error, action, secrets)
+        return _refused(error, action)
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
         return AuthError(
             f"{action}: no AWS credentials: give access_key_id and secret_access_key, or a profile"
@@ -48,7 +48,7 @@ def translated(error: Exception, action: str, secrets: list[str]) -> AdapterErro
     if isinstance(error, boto.CredentialRetrievalError | boto.TokenRetrievalError | boto.SSOError):
         return AuthError(f"{action}: the AWS credentials could not be loaded: renew them")
     if isinstance(error, boto.ParamValidationError):
-        return InvalidError(f"{action}: {_clean(str(error), secrets)}")
+        return InvalidError(f"{action}: {error}")
     if isinstance(error, boto.HTTPClientError) and isinstance(error.kwargs.get("error"), AdapterError):
         inner: AdapterError = error.kwargs["error"]
         return inner
@@ -57,13 +57,13 @@ def translated(error: Exception, action: str, secrets: list[str]) -> AdapterErro
             f"{action}: SageMaker could not be reached ({type(error).__name__}): check the address"
         )
     if isinstance(error, boto.BotoCoreError):
-        return TransientError(f"{action}: {type(error).__name__}: {_clean(str(error), secrets)}")
+        return TransientError(f"{action}: {type(error).__name__}: {error}")
     return TransientError(f"{action}: the answer could not be understood ({type(error).__name__})")
 
 
-def _refused(error: Any, action: str, secrets: list[str]) -> AdapterError:
+def _refused(error: Any, action: str) -> AdapterError:
     details = error.response.get("Error", {})
-    code, said = str(details.get("Code", "")), _clean(str(details.get("Message", "")), secrets)
+    code, said = str(details.get("Code", "")), str(details.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     name = code.lower()
     if name.startswith(_THROTTLED) or status == 429:
@@ -97,9 +97,3 @@ def _retry_after(error: Any) -> float | None:
     """Seconds AWS, or a gateway before it, wants us to wait."""
     value = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
     return float(value) if value.isdigit() and len(value) < 10 else None
-
-
-def _clean(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return " ".join(text.split())[:180]

@@ -18,7 +18,7 @@ from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, InvalidError, TransientError, UnsupportedError
 from adapters.outgoing import is_allowed
 from adapters.vertex.config import VertexConfig
-from adapters.vertex.failures import clean, translate, translate_credentials
+from adapters.vertex.failures import translate, translate_credentials
 from adapters.vertex.quota import Quota
 
 PAGE = 100
@@ -57,7 +57,6 @@ class VertexClient:
         self._lock = threading.Lock()
         self._sdk: Sdk | None = None
         self._services: dict[str, Any] = {}
-        self._secrets = _parts_to_hide(config)
         self._closed = False
         self.observer: Observer | None = None
 
@@ -155,15 +154,15 @@ class VertexClient:
         except self.sdk.exceptions.GoogleAPIError as error:
             cause = getattr(error, "cause", None)
             cause = cause if isinstance(cause, Exception) else error
-            raised = translate(cause, doing, self._secrets)
+            raised = translate(cause, doing)
             if self.config.allowed_networks and isinstance(cause, self.sdk.exceptions.ServiceUnavailable):
                 self._forget()
         except self.sdk.auth_errors.GoogleAuthError as error:
-            raised = translate_credentials(error, self._secrets)
+            raised = translate_credentials(error)
         except TimeoutError:
             raised = TransientError(f"Vertex AI has not finished in time ({doing}): its outcome is unknown")
         except (TypeError, ValueError) as error:
-            raised = InvalidError(f"Vertex AI cannot take this ({doing}): {clean(str(error), self._secrets)}")
+            raised = InvalidError(f"Vertex AI cannot take this ({doing}): {error}")
         else:
             return
         raised.__context__ = None
@@ -295,16 +294,3 @@ def pin(host: str, port: int, addresses: Iterable[str]) -> tuple[str, list[tuple
 def name_and_port(host: str, port: int) -> str:
     """`HOST:PORT`, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _parts_to_hide(config: VertexConfig) -> tuple[str, ...]:
-    if config.credentials is None:
-        return ()
-    text = config.credentials.get_secret_value()
-    try:
-        info = json.loads(text)
-    except ValueError:
-        return (text,)
-    secret_fields = ("private_key", "private_key_id", "client_secret", "refresh_token")
-    values = [info[field] for field in secret_fields if isinstance(info, dict) and info.get(field)]
-    return (text, *(str(value) for value in values))

@@ -1,6 +1,5 @@
 """The vendor's exceptions as the contract's errors: one line each, no secret, no vendor exception behind it."""
 
-import re
 from typing import Any
 
 from adapters.errors import (
@@ -24,17 +23,12 @@ _BY_CODE: dict[str, type[AdapterError]] = {
     "OUT_OF_RANGE": InvalidError,
     "UNIMPLEMENTED": UnsupportedError,
 }
-_SECRET = re.compile(
-    r"ya29\.[\w.-]+|eyJ[\w-]{10,}(?:\.[\w-]*){0,2}|AIza[\w-]{20,}|-----BEGIN[\s\S]*?(?:-----END[^-]*-----|\Z)"
-    r"|(?i:bearer)\s+\S+|(?i:private_key|client_secret|refresh_token|password|token)[\"']?\s*[:=]\s*\S+"
-)
-_LIMIT = 150
 
 
-def translate(error: Exception, doing: str, secrets: tuple[str, ...] = ()) -> AdapterError:
+def translate(error: Exception, doing: str) -> AdapterError:
     """What the caller of an adapter should see instead of `error`, which came up while `doing` something."""
     code = _code(error)
-    what = clean(str(getattr(error, "message", None) or error), secrets)
+    what = str(getattr(error, "message", None) or error)
     if code == "RESOURCE_EXHAUSTED" and "message larger than max" in what:
         return InvalidError(f"Vertex AI's answer is too large ({doing}): raise max_response_mb")
     if code == "RESOURCE_EXHAUSTED":
@@ -47,23 +41,14 @@ def translate(error: Exception, doing: str, secrets: tuple[str, ...] = ()) -> Ad
     )
 
 
-def translate_credentials(error: Exception, secrets: tuple[str, ...] = ()) -> AdapterError:
+def translate_credentials(error: Exception) -> AdapterError:
     """What the caller should see when credentials could not be read or renewed."""
     if getattr(error, "retryable", False):
-        return TransientError(f"Google's token service did not answer: {clean(str(error), secrets)}")
+        return TransientError(f"Google's token service did not answer: {error}")
     return AuthError(
-        f"Google credentials cannot be used ({type(error).__name__}): {clean(str(error), secrets)}: "
+        f"Google credentials cannot be used ({type(error).__name__}): {error}: "
         "check `credentials`, or the environment's default credentials"
     )
-
-
-def clean(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """One line of at most 150 characters in which nothing looks like a credential."""
-    for secret in secrets:
-        if len(secret) >= 6:
-            text = text.replace(secret, "•••")
-    text = " ".join(_SECRET.sub("•••", text).split())
-    return text if len(text) <= _LIMIT else text[: _LIMIT - 1] + "…"
 
 
 def retry_delay(error: Any) -> float | None:

@@ -117,7 +117,7 @@ def _read(context: SyncContext, name: str, adapter: Adapter, rows: Sequence[Row[
         if isinstance(error, TransientError) and error.retry_after is not None:
             break
         found.append(one)
-        if in_a_row == MOST_IN_A_ROW or context.stopping():
+        if in_a_row == MOST_IN_A_ROW:
             break
     return found
 

@@ -239,12 +239,11 @@ def test_refusals_become_the_contracts_errors(boto: Any, connect: Connect) -> No
             "Error": {"Code": code, "Message": message},
             "ResponseMetadata": {"HTTPStatusCode": status},
         }
-        return translated(ClientError(answer, "Any"), "Any", ["hush"])
+        return translated(ClientError(answer, "Any"), "Any")
 
     assert type(refusal("ValidationException", "ModelPackage x does not exist.")) is NotFoundError
     assert type(refusal("ResourceNotFound", "no")) is NotFoundError
     assert type(refusal("ValidationException", "Value at 'x' must be less")) is InvalidError
     assert type(refusal("", "<html>", 502)) is TransientError
     assert type(refusal("ExpiredTokenException", "expired", 403)) is AuthError
-    assert type(translated(KeyError("hush"), "Any", ["hush"])) is TransientError
-    assert "hush" not in str(refusal("ValidationException", "not 'hush'"))
+    assert type(translated(KeyError("hush"), "Any")) is TransientError
