@@ -85,11 +85,8 @@ def fail(
     epoch: int,
     message: str,
     counts: Counter[str] | None = None,
-    action: Action | None = None,
 ) -> str | None:
-    """A run that could not be finished: what it took in stays, the next one begins anew. `action` is told besides,
-    when it was not yet.
-    """
+    """A run that could not be finished: what it took in stays, the next one begins anew."""
     context.probed.pop(registry.id, None)
     line = message if message.startswith(registry.name) else f"{registry.name}: {message}"
     try:
@@ -108,8 +105,7 @@ def fail(
                 )
             )
             forget(connection, sync_id)
-            is_news = action is not None and registry.last_error != line
-            _tell(connection, registry, "failed", Counter(), action if is_news else None)
+            _tell(connection, registry, "failed", Counter())
             lease.release(connection, registry.id, epoch)
     except lease.FencedError:
         return None
@@ -164,17 +160,9 @@ def _records(count: int) -> str:
     return "1 record is" if count == 1 else f"{count:,} records are"
 
 
-def _tell(
-    connection: Connection,
-    registry: Row[Any],
-    state: str,
-    counts: Counter[str],
-    action: Action | None = None,
-) -> None:
+def _tell(connection: Connection, registry: Row[Any], state: str, counts: Counter[str]) -> None:
     """One entry when a run found something, and one when the registry's state is another than before."""
     batch = Batch()
-    if action is not None:
-        batch.record(Entry(action=action, registry=registry.name), registry.id)
     news = {name: counts[name] for name in ("created", "changed", "deleted", "quarantined") if counts[name]}
     if news:
         batch.record(Entry(action=Action.SYNC_FINISHED, registry=registry.name, details=news), registry.id)

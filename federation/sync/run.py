@@ -256,9 +256,7 @@ def run(context: SyncContext, sync_id: int) -> str | None:
         with writing(context.engine) as connection:
             lease.release(connection, registry.id, epoch)
         return None
-    except ReplacedError as error:
-        return fail(context, registry, sync_id, epoch, str(error), this.counts, Action.REGISTRY_REPLACED)
-    except AdapterError as error:
+    except (AdapterError, ReplacedError) as error:
         return fail(context, registry, sync_id, epoch, str(error), this.counts)
     except DatabaseError:
         raise

@@ -23,7 +23,7 @@ from federation import registries, schema, tables
 from federation.catalogue import codec
 from federation.database import now, open_engine, reading, writing
 from federation.journal.entry import decode
-from federation.references import Reference, decode_part
+from federation.references import Reference, decode_part, parse
 from federation.registries import RegistrySpec
 from federation.sync import absence, schedule
 from federation.sync.run import SyncContext, run
@@ -162,15 +162,16 @@ class User:
 
     def rename(self, name: str) -> None:
         new = f"model {next(self.names)}"
-        moment = self.timed(lambda: self.client.rename_registered_model(name, new))
-        aliases = {alias: version for (of, alias), version in self.aliases.items() if of == name}
-        self.loses(name, moment)
+        moment, _ = self.timed(lambda: self.client.rename_registered_model(name, new))
+        for version in (None, *self.models[name]):
+            self.vanished[str(Reference("r", name, version))].append(moment)
         self.models[new] = self.models.pop(name)
-        for version, stage in self.models[new].items():
-            self.begins(new, version, "stage", STAGES[stage], moment)
-        for alias, version in aliases.items():
-            self.aliases[new, alias] = version
-            self.begins(new, version, "alias", alias, moment)
+        for alias in [alias for of, alias in self.aliases if of == name]:
+            self.aliases[new, alias] = self.aliases.pop((name, alias))
+        # It is the same model: what its versions held, they hold on under the new name.
+        for ref, kind, value in [held for held in self.holds if parse(held[0]).model == name]:
+            moved = str(Reference("r", new, parse(ref).version))
+            self.holds[moved, kind, value] = self.holds.pop((ref, kind, value))
 
     def loses(self, name: str, moment: tuple[datetime, datetime]) -> None:
         """A name leads nowhere any more."""
