@@ -22,6 +22,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, ClassVar, TypeVar
 
@@ -48,10 +49,12 @@ from adapters.records import (
     NO_LINEAGE,
     EndpointRecord,
     Key,
+    Lineage,
     ModelRecord,
     PageToken,
     Record,
     Schema,
+    Unread,
     VersionRecord,
     Watermark,
 )
@@ -69,6 +72,7 @@ from adapters.sagemaker.mapping import (
 )
 from adapters.sagemaker.permissions import missing
 from adapters.sagemaker.progress import Index, dependencies
+from adapters.sagemaker.refusals import ForbiddenError
 from adapters.sagemaker.scanning import Scanner
 
 API_VERSION = "2017-07-24"
@@ -77,6 +81,8 @@ _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _CLIENT_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,36}")
 _TAG_SIGNS = frozenset("_.:/=+-@")
 _MOST_PAGES = 1_000
+_WALKED = ("lineage.run_id", "lineage.datasets", "lineage.parents")
+"""What the lineage graph may say of a version."""
 R = TypeVar("R", bound=Record)
 
 
@@ -243,9 +249,12 @@ class SageMakerAdapter(Adapter):
     def _model(self, key: Key) -> ModelRecord:
         arn = arn_of(key)
         if ":model-package-group/" in arn:
-            record = group_record(reading.group(self._client, arn.rpartition("/")[2]))
+            name = arn.rpartition("/")[2]
+            record = _tagged(lambda need: group_record(reading.group(self._client, name, need_tags=need)))
         else:
-            record = unversioned_record(reading.package(self._client, arn, tags=True))
+            record = _tagged(
+                lambda need: unversioned_record(reading.package(self._client, arn, tags=True, need_tags=need))
+            )
         if record.key != key:
             raise NotFoundError(f"model {arn} was deleted and created again")
         return record
@@ -256,11 +265,22 @@ class SageMakerAdapter(Adapter):
         row = reading.package(self._client, arn, tags=self._scanner.via == "search")
         if not same_incarnation(key, row["CreationTime"]):
             raise NotFoundError(f"version {arn} was deleted and created again")
-        model, walked = self._model_of(row), NO_LINEAGE
-        if self._config.lineage:
-            walked = lineage.walked(self._client, lineage.listed(self._client, arn), arn)
+        model = self._model_of(row)
+        walked, refused = self._walked(arn) if self._config.lineage else (NO_LINEAGE, None)
         needed = dependencies(row, self._scanner.index()) if len(artifacts_of(row)) > 1 else ()
-        return version_record(row, model=model, dependencies=needed, walked=walked)
+        record = version_record(row, model=model, dependencies=needed, walked=walked)
+        if refused is None:
+            return record
+        read = record.unread or Unread((), "")
+        reasons = "; ".join(filter(None, (read.reason, refused)))
+        return replace(record, unread=Unread((*read.fields, *_WALKED), reasons))
+
+    def _walked(self, arn: str) -> tuple[Lineage, str | None]:
+        """What the lineage graph says of a package, or why it may not be asked."""
+        try:
+            return lineage.walked(self._client, lineage.listed(self._client, arn), arn), None
+        except ForbiddenError as error:
+            return NO_LINEAGE, str(error)
 
     def _model_of(self, package: Raw) -> Key:
         arn = package["ModelPackageArn"]
@@ -320,6 +340,14 @@ class SageMakerAdapter(Adapter):
             self._client.call(action, **params)
         except NotFoundError:
             return
+
+
+def _tagged(read: Callable[[bool], ModelRecord]) -> ModelRecord:
+    """A model, read with its tags; where those may not be read, they are unread."""
+    try:
+        return read(True)
+    except ForbiddenError as error:
+        return replace(read(False), unread=Unread(("tags", "owner", "license"), str(error)))
 
 
 def _compare(record: ModelRecord | VersionRecord, etag: str | None) -> None:

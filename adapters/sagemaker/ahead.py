@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from adapters.errors import AdapterError, UnsupportedError
-from adapters.records import Lineage
+from adapters.records import NO_LINEAGE, Lineage
 from adapters.sagemaker import lineage, reading, serving
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.identity import Raw
@@ -105,11 +105,24 @@ class Ahead:
             return {}
         with self._artifacts_lock:
             if self._artifacts is None:
-                self._artifacts = lineage.listed(self._client)
+                self._artifacts = self._listed_artifacts()
         artifacts = self._artifacts
         known = [row["ModelPackageArn"] for row in packages if row["ModelPackageArn"] in artifacts.by_uri]
-        found = self._client.each(partial(lineage.walked, self._client, artifacts), known)
+        found = self._client.each(partial(self._walked, artifacts), known)
         return dict(zip(known, reading.present(found), strict=False)) if known else {}
+
+    def _listed_artifacts(self) -> lineage.Artifacts:
+        """None where they may not be read: `get` of a version that had some says so, and a probe."""
+        try:
+            return lineage.listed(self._client)
+        except ForbiddenError:
+            return lineage.Artifacts()
+
+    def _walked(self, artifacts: lineage.Artifacts, arn: str) -> Lineage:
+        try:
+            return lineage.walked(self._client, artifacts, arn)
+        except ForbiddenError:
+            return NO_LINEAGE
 
     def _read(self, source: Source, token: str | None, limit: int) -> Fetched:
         asked = datetime.now(UTC)

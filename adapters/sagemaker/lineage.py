@@ -7,7 +7,6 @@ from adapters.errors import AdapterError, NotFoundError, UnsupportedError
 from adapters.records import NO_LINEAGE, Dataset, Lineage, Parent
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.identity import Raw, is_package
-from adapters.sagemaker.refusals import ForbiddenError
 
 MAX_DEPTH = 10
 MAX_RESULTS = 50
@@ -24,14 +23,11 @@ class Artifacts:
 
 
 def listed(client: Client, uri: str | None = None) -> Artifacts:
-    """The newest artifacts, at most 5,000, or those of one URI. None at all where lineage may not be read."""
+    """The newest artifacts, at most 5,000, or those of one URI. Errors: ForbiddenError."""
     found = Artifacts()
     wanted: dict[str, Any] = {"MaxResults": 100} | ({"SourceUri": uri} if uri else {})
     for _ in range(_LISTED_PAGES):
-        try:
-            answer = client.optional("lineage", "ListArtifacts", **wanted) or {}
-        except ForbiddenError:
-            return found
+        answer = client.optional("lineage", "ListArtifacts", **wanted) or {}
         for artifact in answer.get("ArtifactSummaries", []):
             source = artifact.get("Source", {}).get("SourceUri")
             found.by_arn[artifact["ArtifactArn"]] = artifact
@@ -45,7 +41,7 @@ def listed(client: Client, uri: str | None = None) -> Artifacts:
 
 
 def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
-    """The lineage of one package, up to ten steps back; empty where the graph does not know it.
+    """The lineage of one package, up to ten steps back; empty where the graph does not know it. Errors: ForbiddenError.
 
     The walk stops at other packages: they are its parents, and what they were made from is theirs.
     """
@@ -54,7 +50,7 @@ def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
         return NO_LINEAGE
     try:
         vertices, sources = _ancestors(client, start)
-    except (ForbiddenError, UnsupportedError, NotFoundError):
+    except (UnsupportedError, NotFoundError):
         return NO_LINEAGE
     run, datasets, parents = None, dict[Dataset, None](), dict[Parent, None]()
     seen, waiting = {start}, [*sources.get(start, ())]

@@ -25,26 +25,32 @@ def asked_at(answer: Answer, asked: datetime) -> datetime:
     return date.astimezone(UTC) - took - timedelta(seconds=1)
 
 
-def package(client: Client, arn: str, *, tags: bool) -> dict[str, Any]:
-    """A package by its ARN, in the shape `Search` gives; a versioned one's AWS tags are one request more."""
+def package(client: Client, arn: str, *, tags: bool, need_tags: bool = False) -> dict[str, Any]:
+    """A package by its ARN, in the shape `Search` gives; a versioned one's AWS tags are one request more. Errors:
+    ForbiddenError where tags are needed and may not be read.
+    """
     found = plain(client.call("DescribeModelPackage", ModelPackageName=arn))
     if "ModelPackageVersion" in found:
         found.pop("ModelPackageName", None)
-    return with_tags(client, found, arn) if tags or "ModelPackageVersion" not in found else found
+    if not tags and "ModelPackageVersion" in found:
+        return found
+    return with_tags(client, found, arn, need_tags=need_tags)
 
 
-def group(client: Client, name: str) -> dict[str, Any]:
-    """A group by its name, with its AWS tags."""
+def group(client: Client, name: str, *, need_tags: bool = False) -> dict[str, Any]:
+    """A group by its name, with its AWS tags. Errors: ForbiddenError where those are needed and may not be read."""
     found = plain(client.call("DescribeModelPackageGroup", ModelPackageGroupName=name))
-    return with_tags(client, found, found["ModelPackageGroupArn"])
+    return with_tags(client, found, found["ModelPackageGroupArn"], need_tags=need_tags)
 
 
-def with_tags(client: Client, found: dict[str, Any], arn: str) -> dict[str, Any]:
-    """A thing with its AWS tags, where they may be read."""
+def with_tags(client: Client, found: dict[str, Any], arn: str, *, need_tags: bool = False) -> dict[str, Any]:
+    """A thing with its AWS tags, where they may be read. Errors: ForbiddenError where they are needed."""
     what = "tags of packages" if ":model-package/" in arn else "tags of groups"
     try:
         tags = (client.optional(what, "ListTags", ResourceArn=arn) or {}).get("Tags", [])
     except ForbiddenError:
+        if need_tags:
+            raise
         return found
     return {**found, "Tags": tags} if tags else found
 

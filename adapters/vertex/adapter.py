@@ -16,6 +16,7 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from shlex import quote
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ from adapters.contract import (
     Snippet,
 )
 from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundError
-from adapters.records import Key, ModelRecord, PageToken, Record, VersionRecord, Watermark
+from adapters.records import Key, ModelRecord, PageToken, Record, Unread, VersionRecord, Watermark
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.cursor import Cursor, begin
@@ -48,7 +49,7 @@ from adapters.vertex.mapping import (
     version_key,
     version_number,
 )
-from adapters.vertex.reader import Memory, Reader
+from adapters.vertex.reader import EVALUATIONS, Memory, Reader
 from adapters.vertex.sweep import Sweep
 
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}|[0-9]{1,20}")
@@ -130,7 +131,12 @@ class VertexAdapter(Adapter):
             _check_incarnation(key, key_of("endpoint", endpoint_id, endpoint.create_time))
             return to_endpoint(self._place, endpoint, self._reader.served(endpoint))
         message = self._version(key)
-        return to_version(self._place, message, self._reader.evaluations(message))
+        record = to_version(self._place, message, self._reader.evaluations(message))
+        refused = self._memory.denied.get(EVALUATIONS)
+        if refused is None:
+            return record
+        # Who is asked for one version says what is unknown of it, so nothing that was known is given up.
+        return replace(record, unread=Unread(("metrics", "lineage.datasets", "native.evaluations"), refused))
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         project, location = self.config.project, self.config.location

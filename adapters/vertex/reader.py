@@ -11,6 +11,7 @@ from adapters.records import Key
 from adapters.vertex.client import VertexClient
 from adapters.vertex.mapping import Place, deployed_version, model_id_of, version_key, version_number
 
+EVALUATIONS = "list_model_evaluations"
 _CACHED = 200_000
 
 
@@ -22,8 +23,8 @@ class Memory:
     """By version: a digest of it as it was then, when (monotonic seconds), what was read."""
     keys: dict[tuple[str, str], Key] = field(default_factory=dict)
     """The key of each version seen, by model id and version."""
-    denied: set[str] = field(default_factory=set)
-    """Methods this credential may not call: asked for again after the next probe."""
+    denied: dict[str, str] = field(default_factory=dict)
+    """Methods this credential may not call, and what the service said: asked for again after the next probe."""
 
 
 class Reader:
@@ -50,7 +51,7 @@ class Reader:
 
     def evaluations(self, version: Any, max_age: float = 0.0) -> tuple[Any, ...]:
         """The evaluations of a version, those read at most `max_age` seconds ago if it did not change since."""
-        if not self.client.config.evaluations or "list_model_evaluations" in self.memory.denied:
+        if not self.client.config.evaluations or EVALUATIONS in self.memory.denied:
             return ()
         name = self.place.model(model_id_of(version), version.version_id)
         stamp = hashlib.sha256(version.SerializeToString(deterministic=True)).digest()
@@ -58,12 +59,12 @@ class Reader:
         if known and known[0] == stamp and time.monotonic() - known[1] < max_age:
             return known[2]
         try:
-            rows = self.client.read_all("Model", "list_model_evaluations", "model_evaluations", parent=name)
+            rows = self.client.read_all("Model", EVALUATIONS, "model_evaluations", parent=name)
             found = tuple(rows)
         except NotFoundError:
             return ()
-        except AuthError:
-            self.memory.denied.add("list_model_evaluations")
+        except AuthError as error:
+            self.memory.denied[EVALUATIONS] = str(error)
             return ()
         if len(self.memory.evaluations) >= _CACHED:
             self.memory.evaluations.clear()
