@@ -5,13 +5,24 @@ Which change is seen when:
 - A new, changed or deleted package, a changed approval, lifecycle stage or customer metadata: by the next
   scan, incremental or not. Without permission for `Search`, customer metadata and model cards alone by the
   next full scan.
-- A group, its tags, an endpoint and its traffic: by every scan; all of them are read each time.
+- A group, its tags, an endpoint, its inference components and traffic: by every scan; all are read each time.
 - AWS tags of a package and what the lineage graph knows of it: when the package itself changes, and by full
   scans.
 - `Search` runs behind the registry by seconds to minutes; incremental scans look back by `overlap`, and what
   is new or has another approval is found in the listing, which does not lag.
 - The first incremental scan of a process reads everything, since there is nothing to compare the listing
   with.
+
+What its listings promise while things change:
+
+- Tokens are opaque, and AWS does not say what they hold. All listings are asked for by creation, oldest first: what is
+  created comes last, what is changed keeps its place. A full scan reads packages by `Search`, which may lack the newest
+  and still show the deleted; the next incremental scan compares with `ListModelPackages`, which lacks nothing.
+- Fields of a second request: AWS tags of groups without `Search`, and of unversioned packages (`ListTags`); run,
+  data sets and parents of the lineage graph (`ListArtifacts`, the newest 5,000, then `QueryLineage`); the traffic of
+  endpoints (`DescribeEndpoint`, its configuration, models and inference components). Configurations and models never
+  change, so parts of different moments fit together; components may be one scan late. What may not be read is unread
+  in `get`.
 
 An unversioned package is a model with one version, `0`. A version's tags are its customer metadata; a model's are
 the AWS tags. Packages of several containers depend on the packages that hold those containers' model data alone.

@@ -9,6 +9,11 @@ the next sweep, at most `sweep_every` seconds after the last; - a deleted versio
 sweep, too; - a new evaluation of a version that did not change: when those read of it are
 `evaluations_every` seconds old.
 
+What its listings promise while things change: tokens are opaque. Models are listed whole, by creation, before the first
+of them is read, then the versions of each, then the endpoints whole. Labels, aliases and the version itself are one
+message. Fields of a second request: metrics and the data of evaluations (`ListModelEvaluations`); the key of a deployed
+version that the scan did not meet (`GetModel`).
+
 The reference uses the model's resource id; the display name, which need not be unique, is the title.
 """
 

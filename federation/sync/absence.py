@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, func, select, update
 
-from adapters import Key, Kind, Listing, NotFoundError, Record
+from adapters import BadRecordError, Key, Kind, Listing, NotFoundError, Record, RejectedError
 from federation import bulk, tables
 from federation.catalogue.writer import TABLES
 from federation.database import micros, now
@@ -70,18 +70,23 @@ def must_hold(missing: Sequence[Candidate], known: Mapping[str, int]) -> bool:
     return False
 
 
-def prove(missing: Iterable[Candidate], get: Callable[[Key], Record]) -> tuple[list[Candidate], list[Record]]:
-    """Ask the backend for each: those it says are gone, and the records of those it still has. Errors: what
-    `get` raises else.
+def prove(
+    missing: Iterable[Candidate], get: Callable[[Key], Record]
+) -> tuple[list[Candidate], list[Record], set[str]]:
+    """Ask the backend for each: those it says are gone, the records of those it still has, and why others cannot be
+    asked for, which proves nothing. Errors: `TransientError`.
     """
     gone: list[Candidate] = []
     there: list[Record] = []
+    unproved: set[str] = set()
     for candidate in missing:
         try:
             there.append(get(candidate.key))
         except NotFoundError:
             gone.append(candidate)
-    return gone, there
+        except (RejectedError, BadRecordError) as error:
+            unproved.add(str(error))
+    return gone, there, unproved
 
 
 def store_held(connection: Connection, registry_id: int, missing: Sequence[Candidate]) -> int:

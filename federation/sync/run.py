@@ -385,7 +385,10 @@ def _settle_absent(this: Run) -> None:
     unconfirmed = [candidate for candidate in missing if (candidate.kind, candidate.id) not in believed]
     held = unconfirmed if absence.must_hold(unconfirmed, known) else []
     checked = [candidate for candidate in missing if candidate not in held] if held else missing
-    gone, there = absence.prove(checked, lambda key: this.call("get", lambda: this.adapter.get(key)))
+    gone, there, unproved = absence.prove(
+        checked, lambda key: this.call("get", lambda: this.adapter.get(key))
+    )
+    this.errors += sorted(unproved)
     overdue = [candidate for candidate in gone if (candidate.kind, candidate.id) in waiting]
     if overdue:
         since = min(waiting[candidate.kind, candidate.id].since for candidate in overdue)

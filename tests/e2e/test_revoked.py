@@ -88,22 +88,43 @@ def test_the_tags_of_a_sagemaker_group(sagemaker: tuple[World, Emulator]) -> Non
     assert "grant sagemaker:ListTags" in world.registry().last_error
 
 
-def test_the_evaluations_of_vertex(tmp_path: Path) -> None:
+@pytest.fixture
+def vertex(tmp_path: Path) -> Iterator[tuple[World, VertexEmulator, Vendor]]:
     with VertexEmulator() as emulator:
         vendor = Vendor(emulator.address, emulator.parent)
-        vendor.upload("m")
-        vendor.evaluate("m@1", {"auc": 0.5})
-        vendor.close()
         config: dict[str, Any] = {
             "project": emulator.project,
             "location": emulator.location,
             "endpoint": emulator.address,
         }
         world = make_world(f"sqlite:///{tmp_path}/waypost.db", name="r", kind="vertex", config=config)
-        assert world.sync() == "ok"
-        assert version(world).metrics == {"auc": 0.5}
-        emulator.faults.fail("ListModelEvaluations", code="PERMISSION_DENIED", times=99)
-        assert world.sync(full=True) == "partial"
-        assert version(world).metrics == {"auc": 0.5}
-        assert "Vertex AI refused" in world.registry().last_error
+        yield world, emulator, vendor
+        vendor.close()
         closed(world)
+
+
+def test_the_evaluations_of_vertex(vertex: tuple[World, VertexEmulator, Vendor]) -> None:
+    world, emulator, vendor = vertex
+    vendor.upload("m")
+    vendor.evaluate("m@1", {"auc": 0.5})
+    assert world.sync() == "ok"
+    assert version(world).metrics == {"auc": 0.5}
+    emulator.faults.fail("ListModelEvaluations", code="PERMISSION_DENIED", times=99)
+    assert world.sync(full=True) == "partial"
+    assert version(world).metrics == {"auc": 0.5}
+    assert "Vertex AI refused" in world.registry().last_error
+
+
+def test_the_endpoints_of_vertex(vertex: tuple[World, VertexEmulator, Vendor]) -> None:
+    world, emulator, vendor = vertex
+    vendor.upload("m")
+    vendor.deploy(vendor.endpoint("live"), "m@1")
+    assert world.sync() == "ok"
+    for method in ("ListEndpoints", "GetEndpoint"):
+        emulator.faults.fail(method, code="PERMISSION_DENIED", times=99)
+    assert world.sync(full=True) == "partial"
+    assert "grant roles/aiplatform.viewer" in world.registry().last_error
+    (row,) = world.rows(tables.version)
+    assert (row.deployed, row.stage) == (True, "production")
+    emulator.faults.clear()
+    assert world.sync(full=True) == "ok"
