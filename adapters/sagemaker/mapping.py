@@ -98,7 +98,7 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         owner=_said(tags, "owner") or _text(card, "model_overview", "model_owner"),
         creator=_person(package.get("CreatedBy")),
         schema=_schema(package),
-        artifact_uri=artifact_of(main) or package.get("SourceUri"),
+        artifact_uri=artifact_of(main) or artifact_of(_algorithm(package)) or package.get("SourceUri"),
         artifact_digest=_digest(main),
         addresses=(package["ModelPackageArn"],),
         lineage=_lineage(package, card, dependencies, walked),
@@ -145,6 +145,13 @@ def artifact_of(container: Raw) -> str | None:
     """Where a container's model data lies."""
     source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
     return container.get("ModelDataUrl") or source.get("S3Uri")
+
+
+def _algorithm(package: Raw) -> Raw:
+    """The algorithm that a package was made from, with its model data, where it was made from one."""
+    algorithms = (package.get("SourceAlgorithmSpecification") or {}).get("SourceAlgorithms") or [{}]
+    found: Raw = algorithms[0]
+    return found
 
 
 def artifacts_of(package: Raw) -> tuple[str, ...]:

@@ -125,6 +125,8 @@ class VersionSummaryOut(msgspec.Struct):
     created_at: datetime | None
     updated_at: datetime | None
     deleted_at: datetime | None
+    state: str | None = None
+    """The backend's word for a version that cannot be used (yet); null for one that is ready."""
 
 
 class ModelOut(msgspec.Struct):
@@ -286,6 +288,7 @@ def summary_out(version: Version) -> VersionSummaryOut:
         ref=str(version.reference),
         version=record.version,
         incarnation=version.incarnation,
+        state=record.state,
         stage=version.stage,
         stage_reason=version.stage_reason,
         aliases=version.aliases,

@@ -151,7 +151,7 @@ def _show_model(model: Mapping[str, Any]) -> None:
     rows = [
         (
             one["ref"],
-            one["stage"],
+            f"{one['stage']}, {one['state'].partition(':')[0]}" if one["state"] else one["stage"],
             one["aliases"],
             one["metrics"],
             when(one["created_at"]),

@@ -69,6 +69,9 @@ def test_sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         variants = variant("a", "m-champion"), variant("b", "m-silent", 0)
         endpoint(boto, "ab", *variants, shadows=(variant("s", "m-shadow"),))
         endpoint(boto, "gone", variant("all", "m-single"))
+        failed = package(boto, "failed")
+        packages = emulator.account.packages
+        packages[failed] = {**packages[failed], "ModelPackageStatus": "Failed"}
         config = {
             "region": aws.REGION,
             "endpoint_url": emulator.url,
@@ -82,6 +85,12 @@ def test_sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert told(gateway, "shadow:1") == ("staging", False, [("ab", 0.0)], "none")
             assert told(gateway, "silent:1") == ("staging", False, [("ab", 0.0)], "none")
             assert told(gateway, "later:1") == ("staging", False, [], "none")
+            (listed,) = gateway.send("GET", f"{API}/models/r/failed").json()["versions"]
+            assert (
+                listed["state"]
+                == gateway.send("GET", f"{API}/versions/r/failed:1").json()["state"]
+                == "Failed"
+            )
 
             # A configuration that is deleted under its endpoint, and a process that has never seen it.
             boto.delete_endpoint_config(EndpointConfigName="gone-1")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value, page_of
+from adapters.sagemaker.emulator.endpoints import settle
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "Equals": lambda have, want: have == want,
@@ -46,6 +47,7 @@ def _rows(account: Account, resource: str) -> list[Value]:
     elif resource == "ModelPackageGroup":
         hidden, store = ("ManagedConfiguration",), account.groups
     elif resource == "Endpoint":
+        settle(account)
         store = account.endpoints
     else:
         raise ServiceError("ValidationException", f"This emulator cannot search for {resource}")

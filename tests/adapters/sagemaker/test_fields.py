@@ -194,6 +194,15 @@ def test_a_package_that_cannot_be_used_says_so(
     assert adapter.get(record.key) == record
 
 
+def test_a_package_of_an_algorithm_has_its_model_data(boto: Any, connect: Connect) -> None:
+    algorithm = {"AlgorithmName": "tree", "ModelDataUrl": "s3://m/tree.tar.gz"}
+    boto.create_model_package_group(ModelPackageGroupName="m")
+    boto.create_model_package(
+        ModelPackageGroupName="m", SourceAlgorithmSpecification={"SourceAlgorithms": [algorithm]}
+    )
+    assert only(connect).artifact_uri == "s3://m/tree.tar.gz"
+
+
 def test_a_card_that_cannot_be_read_is_unknown_for_that_one_version(boto: Any, connect: Connect) -> None:
     written = json.dumps(
         {"training_details": {"training_job_details": {"training_datasets": ["s3://d/train"]}}}
