@@ -11,8 +11,9 @@ sweep, too; - a new evaluation of a version that did not change: when those read
 
 What its listings promise while things change: tokens are opaque. Models are listed whole, by creation, before the first
 of them is read, then the versions of each, then the endpoints whole. Labels, aliases and the version itself are one
-message. Fields of a second request: metrics and the data of evaluations (`ListModelEvaluations`); the key of a deployed
-version that the scan did not meet (`GetModel`).
+message. Fields of a second request: metrics and the data of evaluations (`ListModelEvaluations`); the data set that a
+training pipeline took (`GetTrainingPipeline`, once for each); the key of a deployed version that the scan did not meet
+(`GetModel`).
 
 The reference uses the model's resource id; the display name, which need not be unique, is the title.
 """
@@ -54,13 +55,18 @@ from adapters.vertex.mapping import (
     version_key,
     version_number,
 )
-from adapters.vertex.reader import EVALUATIONS, Memory, Reader
+from adapters.vertex.reader import EVALUATIONS, TRAINING, Memory, Reader
 from adapters.vertex.sweep import Sweep
 
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}|[0-9]{1,20}")
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{1,63}")
 _PIPELINE = "/pipelineJobs/"
+_BY_OTHERS = {
+    EVALUATIONS: ("metrics", "lineage.datasets", "native.evaluations"),
+    TRAINING: ("lineage.datasets",),
+}
+"""Fields of a version that other messages fill, by what reads those."""
 _KEEP_FROM = 50
 """From this page size on, what was read ahead is kept for the next page; smaller pages ask the service anew.
 """
@@ -136,12 +142,17 @@ class VertexAdapter(Adapter):
             _check_incarnation(key, key_of("endpoint", endpoint_id, endpoint.create_time))
             return to_endpoint(self._place, endpoint, self._reader.served(endpoint))
         message = self._version(key)
-        record = to_version(self._place, message, self._reader.evaluations(message))
-        refused = self._memory.denied.get(EVALUATIONS)
-        if refused is None:
-            return record
+        record = to_version(self._place, message, self._reader.origins(message))
         # Who is asked for one version says what is unknown of it, so nothing that was known is given up.
-        return replace(record, unread=Unread(("metrics", "lineage.datasets", "native.evaluations"), refused))
+        unread: dict[str, tuple[str, ...]] = {}
+        for method, fields in _BY_OTHERS.items():
+            refused = self._memory.denied.get(method)
+            if refused and (method != TRAINING or message.training_pipeline):
+                unread[refused] = fields
+        if not unread:
+            return record
+        fields = tuple(dict.fromkeys(each for several in unread.values() for each in several))
+        return replace(record, unread=Unread(fields, "; ".join(unread)))
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         project, location = self.config.project, self.config.location
@@ -223,7 +234,7 @@ class VertexAdapter(Adapter):
         if missing:
             self._write_labels(version_key(made), missing, made.etag)
             made = self._reader.version(registration.model, made.version_id)
-        return to_version(self._place, made, self._reader.evaluations(made))
+        return to_version(self._place, made, self._reader.origins(made))
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         try:

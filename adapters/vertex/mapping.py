@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.errors import BadRecordError, NotFoundError
 from adapters.naming import reference
@@ -47,6 +47,16 @@ _MODEL = re.compile(r"(projects/[^/]+/locations/[^/]+)/models/([^/@]+)(?:@(.+))?
 _NATIVE_ID = re.compile(r"([A-Za-z0-9_-]{1,128})(?:@([0-9]{1,15}))?#[0-9TZ:.+-]{1,64}")
 _METRIC_DEPTH = 4
 _METRICS = 200
+
+
+class Origins(NamedTuple):
+    """What other messages say of a version: its evaluations, and the pipeline that trained it, where one did."""
+
+    evaluations: tuple[Any, ...] = ()
+    training: Any = None
+
+
+NO_ORIGINS = Origins()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +173,12 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
     )
 
 
-def to_version(place: Place, message: Any, evaluations: Iterable[Any] = ()) -> VersionRecord:
-    """One version with its evaluations. Raises BadRecordError where the message makes no sense."""
+def to_version(place: Place, message: Any, origins: Origins = NO_ORIGINS) -> VersionRecord:
+    """One version with what other messages say of it. Raises BadRecordError where the message makes no sense."""
     name = model_id_of(message)
-    evaluations = sorted(evaluations, key=lambda each: (each.create_time.seconds, each.create_time.nanos))
+    evaluations = sorted(
+        origins.evaluations, key=lambda each: (each.create_time.seconds, each.create_time.nanos)
+    )
     try:
         native = _native(message)
         native["evaluations"] = [_json(each) for each in evaluations]
@@ -183,7 +195,7 @@ def to_version(place: Place, message: Any, evaluations: Iterable[Any] = ()) -> V
             owner=message.labels.get("owner") or None,
             artifact_uri=message.artifact_uri or None,
             addresses=(_address(f"{_parent(message)}/models/{name}@{message.version_id}"),),
-            lineage=_lineage(place, message, evaluations),
+            lineage=_lineage(place, message, (*_trained_on(origins.training), *_measured_on(evaluations))),
             environment=_environment(message),
             created_at=_time(message.version_create_time),
             updated_at=_time(message.version_update_time),
@@ -332,7 +344,7 @@ def _environment(message: Any) -> Environment:
     return Environment(images=(Image(address, digest[1] if digest else None),), libraries=inside)
 
 
-def _lineage(place: Place, message: Any, evaluations: Iterable[Any]) -> Lineage:
+def _lineage(place: Place, message: Any, datasets: Iterable[Dataset]) -> Lineage:
     job = message.pipeline_job or None
     run = message.labels.get("run_id") or message.training_pipeline or None
     job_id = message.pipeline_job.rpartition("/")[2]
@@ -343,9 +355,16 @@ def _lineage(place: Place, message: Any, evaluations: Iterable[Any]) -> Lineage:
         else None,
         commit=message.labels.get("git_commit") or None,
         pipeline=job,
-        datasets=tuple(dict.fromkeys(_measured_on(evaluations))),
+        datasets=tuple(dict.fromkeys(datasets)),
         parents=tuple(_parents(message)),
     )
+
+
+def _trained_on(pipeline: Any) -> Iterator[Dataset]:
+    """The Vertex AI dataset that a training pipeline took."""
+    dataset = str(pipeline.input_data_config.dataset_id) if pipeline is not None else ""
+    if dataset:
+        yield Dataset(dataset, uri=_address(f"{_parent(pipeline)}/datasets/{dataset}"), role="training")
 
 
 def _measured_on(evaluations: Iterable[Any]) -> Iterator[Dataset]:

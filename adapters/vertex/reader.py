@@ -6,12 +6,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.errors import AuthError, BadRecordError, NotFoundError
+from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key
 from adapters.vertex.client import VertexClient
-from adapters.vertex.mapping import Place, deployed_version, model_id_of, version_key, version_number
+from adapters.vertex.mapping import (
+    Origins,
+    Place,
+    deployed_version,
+    model_id_of,
+    version_key,
+    version_number,
+)
 
-EVALUATIONS = "list_model_evaluations"
+EVALUATIONS, TRAINING = "list_model_evaluations", "get_training_pipeline"
 _CACHED = 200_000
 
 
@@ -23,6 +30,8 @@ class Memory:
     """By version: a digest of it as it was then, when (monotonic seconds), what was read."""
     keys: dict[tuple[str, str], Key] = field(default_factory=dict)
     """The key of each version seen, by model id and version."""
+    pipelines: dict[str, Any] = field(default_factory=dict)
+    """Training pipelines by name, which do not change once they have made a version; None: it is gone."""
     denied: dict[str, str] = field(default_factory=dict)
     """Methods this credential may not call, and what the service said: asked for again after the next probe."""
 
@@ -48,6 +57,27 @@ class Reader:
         message = self.client.read("Model", "get_model", name=self.place.model(model_id, version))
         self._remember(model_id, message)
         return message
+
+    def origins(self, version: Any, max_age: float = 0.0) -> Origins:
+        """What other messages say of a version; evaluations as `evaluations` gives them."""
+        return Origins(self.evaluations(version, max_age), self._training(str(version.training_pipeline)))
+
+    def _training(self, name: str) -> Any:
+        """The training pipeline of this name; None where there is none, or it is of another place or not for us."""
+        if not name.startswith("projects/") or TRAINING in self.memory.denied:
+            return None
+        if name not in self.memory.pipelines:
+            try:
+                found = self.client.read("Pipeline", TRAINING, name=name)
+            except (NotFoundError, InvalidError):
+                found = None
+            except AuthError as error:
+                self.memory.denied[TRAINING] = str(error)
+                return None
+            if len(self.memory.pipelines) >= _CACHED:
+                self.memory.pipelines.clear()
+            self.memory.pipelines[name] = found
+        return self.memory.pipelines[name]
 
     def evaluations(self, version: Any, max_age: float = 0.0) -> tuple[Any, ...]:
         """The evaluations of a version, those read at most `max_age` seconds ago if it did not change since."""

@@ -15,7 +15,15 @@ from adapters.contract import Page
 from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundError, TransientError
 from adapters.records import Listing, Record
 from adapters.vertex.cursor import START, Cursor, Position, micros
-from adapters.vertex.mapping import model_id_of, model_key, to_endpoint, to_model, to_version, version_number
+from adapters.vertex.mapping import (
+    Origins,
+    model_id_of,
+    model_key,
+    to_endpoint,
+    to_model,
+    to_version,
+    version_number,
+)
 from adapters.vertex.quota import BudgetSpentError
 from adapters.vertex.reader import Reader
 
@@ -122,10 +130,10 @@ class Sweep:
         heads = self._heads()
         for place, future in self._read_ahead(heads):
             try:
-                versions, evaluations = yield from _awaited(future)
+                versions, origins = yield from _awaited(future)
             except NotFoundError:
                 continue
-            yield from self._one_model(place, versions, evaluations)
+            yield from self._one_model(place, versions, origins)
         if self.cursor.mode == "sweep":
             yield Position(1), Listing("model")
 
@@ -156,12 +164,12 @@ class Sweep:
                 yield window.popleft()
         yield from window
 
-    def _read_model(self, model_id: str) -> tuple[list[Any], list[Future[tuple[Any, ...]]]]:
-        """The versions of a model, and their evaluations, which other threads read."""
+    def _read_model(self, model_id: str) -> tuple[list[Any], list[Future[Origins]]]:
+        """The versions of a model, and what other messages say of them, which other threads read."""
         config = self.reader.client.config
         versions = self.reader.versions(model_id)
         max_age = 0.0 if self.cursor.mode == "full" else config.evaluations_every
-        return versions, [self._submit(self.reader.evaluations, each, max_age) for each in versions]
+        return versions, [self._submit(self.reader.origins, each, max_age) for each in versions]
 
     def _submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         def work() -> T:
@@ -174,7 +182,7 @@ class Sweep:
 
         return self._pool.submit(work)
 
-    def _one_model(self, place: Position, versions: list[Any], evaluations: list[Any]) -> Iterator[Step]:
+    def _one_model(self, place: Position, versions: list[Any], origins: list[Any]) -> Iterator[Step]:
         at = self.cursor.at
         if place > at:
             try:
@@ -182,7 +190,7 @@ class Sweep:
             except BadRecordError as error:
                 yield place._replace(version=_END), error
                 return
-        for version, future in zip(versions, evaluations, strict=True):
+        for version, future in zip(versions, origins, strict=True):
             position = place._replace(version=version_number(version))
             if position > at or position == place > at:
                 found = yield from _awaited(future)
@@ -190,9 +198,9 @@ class Sweep:
         if self.cursor.mode != "full":
             yield place._replace(version=_END), Listing("version", of=model_key(versions[0]))
 
-    def _one_version(self, version: Any, evaluations: tuple[Any, ...]) -> Record | BadRecordError:
+    def _one_version(self, version: Any, origins: Origins) -> Record | BadRecordError:
         try:
-            return to_version(self.reader.place, version, evaluations)
+            return to_version(self.reader.place, version, origins)
         except BadRecordError as error:
             return error
 

@@ -56,6 +56,8 @@ class ServingOut(msgspec.Struct):
     live: bool
     percent: float
     url: str | None
+    unread: str | None = None
+    """Why it is not known whole what the endpoint serves: then this is what was known last. Null where it is."""
 
 
 class ArtifactOut(msgspec.Struct):
@@ -278,7 +280,8 @@ def version_out(version: Version, serving: Sequence[Serving] = ()) -> VersionOut
 
 def serving_out(endpoint: EndpointRecord, percent: float) -> ServingOut:
     """An endpoint's share as JSON."""
-    return ServingOut(endpoint.name, endpoint.state, endpoint.live, percent, endpoint.url)
+    unread = endpoint.unread.reason if endpoint.unread else None
+    return ServingOut(endpoint.name, endpoint.state, endpoint.live, percent, endpoint.url, unread)
 
 
 def summary_out(version: Version) -> VersionSummaryOut:

@@ -229,4 +229,5 @@ def _dataset(one: Mapping[str, Any]) -> str:
 
 def _serving(endpoint: Mapping[str, Any]) -> str:
     word = "live" if endpoint["live"] and endpoint["percent"] else endpoint["state"] or "not live"
-    return f"{endpoint['name']} ({word}, {endpoint['percent']:g} %)"
+    known = ", as last known" if endpoint["unread"] else ""
+    return f"{endpoint['name']} ({word}, {endpoint['percent']:g} %{known})"

@@ -98,6 +98,8 @@ def test_sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert world.sync() == "partial"
             assert "gone-1 was deleted" in world.registry().last_error
             assert told(gateway, "single:1") == ("production", True, [("gone", 100.0)], "live")
+            (shown,) = gateway.send("GET", f"{API}/versions/r/single:1").json()["endpoints"]
+            assert shown["unread"] == "endpoint gone: its configuration gone-1 was deleted under it"
             mark = world.registry().watermark
             assert world.sync() == "partial"
             assert world.registry().watermark != mark, "what is unknown holds nothing up"

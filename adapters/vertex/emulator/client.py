@@ -7,6 +7,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
 from google.cloud.aiplatform_v1.services.endpoint_service.transports import EndpointServiceGrpcTransport
 from google.cloud.aiplatform_v1.services.model_service.transports import ModelServiceGrpcTransport
+from google.cloud.aiplatform_v1.services.pipeline_service.transports import PipelineServiceGrpcTransport
 from google.protobuf import json_format, struct_pb2
 
 from adapters.vertex.emulator.wire import CONTROL_METHOD
@@ -20,6 +21,11 @@ def model_client(address: str) -> Any:
 def endpoint_client(address: str) -> Any:
     """An `EndpointServiceClient` without TLS or credentials. Close with `client.transport.close()`."""
     return aiplatform_v1.EndpointServiceClient(transport=_transport(EndpointServiceGrpcTransport, address))
+
+
+def pipeline_client(address: str) -> Any:
+    """A `PipelineServiceClient` without TLS or credentials. Close with `client.transport.close()`."""
+    return aiplatform_v1.PipelineServiceClient(transport=_transport(PipelineServiceGrpcTransport, address))
 
 
 def _transport(kind: Any, address: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import grpc
 from google.protobuf import json_format, struct_pb2
 
-from adapters.vertex.emulator import endpoints, models, operations
+from adapters.vertex.emulator import endpoints, models, operations, pipelines
 from adapters.vertex.emulator.faults import Faults, RpcError
 from adapters.vertex.emulator.state import State
 from adapters.vertex.emulator.wire import CONTROL_METHOD, request_parsers
@@ -34,13 +34,15 @@ HANDLERS: dict[str, Callable[[State, Any], Any]] = {
     "DeleteEndpoint": endpoints.delete_endpoint,
     "DeployModel": endpoints.deploy_model,
     "UndeployModel": endpoints.undeploy_model,
+    "CreateTrainingPipeline": pipelines.create_training_pipeline,
+    "GetTrainingPipeline": pipelines.get_training_pipeline,
     "GetOperation": operations.get_operation,
     "WaitOperation": operations.get_operation,
 }
 
 
 class Service:
-    """Every method of both services, over one `State`: a generic handler for `add_generic_rpc_handlers`."""
+    """Every method of the three services, over one `State`: a generic handler for `add_generic_rpc_handlers`."""
 
     def __init__(self, state: State, faults: Faults) -> None:
         self.state, self.faults = state, faults

@@ -78,6 +78,7 @@ class State:
     clock: Callable[[], float] = time.time
     models: dict[str, HeldModel] = field(default_factory=dict)
     endpoints: dict[str, Any] = field(default_factory=dict)
+    pipelines: dict[str, Any] = field(default_factory=dict)
     operations: dict[str, Pending] = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
     _last_micros: int = 0

@@ -12,6 +12,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
 from google.cloud.aiplatform_v1.services.endpoint_service import transports as endpoint_transports
 from google.cloud.aiplatform_v1.services.model_service import transports as model_transports
+from google.cloud.aiplatform_v1.services.pipeline_service import transports as pipeline_transports
 from google.longrunning import operations_pb2
 from google.protobuf import struct_pb2
 
@@ -19,6 +20,7 @@ Model = aiplatform_v1.Model.pb()
 DeployedModelRef = aiplatform_v1.DeployedModelRef.pb()
 Endpoint = aiplatform_v1.Endpoint.pb()
 ModelEvaluation = aiplatform_v1.ModelEvaluation.pb()
+TrainingPipeline = aiplatform_v1.TrainingPipeline.pb()
 
 UploadModelResponse = aiplatform_v1.UploadModelResponse.pb()
 UploadModelOperationMetadata = aiplatform_v1.UploadModelOperationMetadata.pb()
@@ -56,6 +58,7 @@ def request_parsers() -> dict[str, Callable[[bytes], Any]]:
     for transport in (
         model_transports.ModelServiceGrpcAsyncIOTransport,
         endpoint_transports.EndpointServiceGrpcAsyncIOTransport,
+        pipeline_transports.PipelineServiceGrpcAsyncIOTransport,
     ):
         transport(channel=lambda *args, **kwargs: recorder, credentials=AnonymousCredentials())
     operations = "/google.longrunning.Operations/"

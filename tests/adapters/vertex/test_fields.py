@@ -7,6 +7,8 @@ from google.cloud import aiplatform_v1 as v1
 
 from adapters import Dataset, Environment, Image, ModelRecord, VersionRecord
 from adapters.vertex import VertexAdapter
+from adapters.vertex.emulator import VertexEmulator
+from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 
 GOOGLE = "europe-docker.pkg.dev/vertex-ai/prediction"
@@ -77,3 +79,46 @@ def test_the_data_of_an_evaluation_has_that_role(
     assert version.lineage.datasets == tuple(
         Dataset(uri.rstrip("/").rpartition("/")[2], uri=uri, role="evaluation") for uri in found
     )
+
+
+def test_the_data_of_a_training_pipeline_has_that_role(
+    vendor: Vendor, emulator: VertexEmulator, make_adapter: MakeAdapter
+) -> None:
+    vendor.upload("m", training_pipeline=vendor.training("777"))
+    adapter = make_adapter()
+    _, version = only(adapter)
+    address = "//aiplatform.googleapis.com/projects/demo/locations/us-central1/datasets/777"
+    assert version.lineage.datasets == (Dataset("777", uri=address, role="training"),)
+    assert version.lineage.run_id == version.native["trainingPipeline"]
+    only(adapter)
+    assert emulator.faults.calls["GetTrainingPipeline"] == 1, "it does not change any more"
+
+
+def test_a_training_pipeline_without_data_or_one_that_is_gone_says_nothing(
+    vendor: Vendor, emulator: VertexEmulator, adapter: VertexAdapter
+) -> None:
+    vendor.upload("m", training_pipeline=vendor.training(""))
+    assert only(adapter)[1].lineage.datasets == ()
+    emulator.state.pipelines.clear()
+    emulator.state.models.clear()
+    vendor.upload("n", training_pipeline=f"{vendor.parent}/trainingPipelines/1")
+    assert only(adapter)[1].lineage.datasets == ()
+
+
+def test_without_permission_for_training_pipelines_it_asks_once_and_says_so(
+    vendor: Vendor, emulator: VertexEmulator, make_adapter: MakeAdapter
+) -> None:
+    adapter = make_adapter(concurrency=1)
+    for name in ("m", "n"):
+        vendor.upload(name, training_pipeline=vendor.training("777"))
+    vendor.upload("plain")
+    emulator.faults.fail("GetTrainingPipeline", code="PERMISSION_DENIED", times=99)
+    found = [r for r in adapter.scan(since=None, page=None, limit=10).records if isinstance(r, VersionRecord)]
+    assert [record.lineage.datasets for record in found] == [(), (), ()]
+    asked = [adapter.get(record.key) for record in found]
+    assert [record.unread.fields if record.unread else () for record in asked] == [
+        ("lineage.datasets",),
+        ("lineage.datasets",),
+        (),
+    ]
+    assert emulator.faults.calls["GetTrainingPipeline"] == 1

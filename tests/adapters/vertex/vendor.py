@@ -5,7 +5,7 @@ from typing import Any
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import field_mask_pb2
 
-from adapters.vertex.emulator import endpoint_client, model_client
+from adapters.vertex.emulator import endpoint_client, model_client, pipeline_client
 
 TIMEOUT = 10.0
 
@@ -17,10 +17,12 @@ class Vendor:
         self.parent = parent
         self.models: Any = model_client(address)
         self.endpoints: Any = endpoint_client(address)
+        self.pipelines: Any = pipeline_client(address)
 
     def close(self) -> None:
         self.models.transport.close()
         self.endpoints.transport.close()
+        self.pipelines.transport.close()
 
     def name(self, model: str) -> str:
         """`ID` or `ID@VERSION` as a resource name."""
@@ -65,6 +67,13 @@ class Vendor:
         return self.models.import_model_evaluation(
             parent=self.name(model), model_evaluation=evaluation, timeout=TIMEOUT
         )
+
+    def training(self, dataset: str) -> str:
+        """A training pipeline on a Vertex AI dataset; answers its resource name."""
+        config = v1.InputDataConfig(dataset_id=dataset) if dataset else None
+        pipeline = v1.TrainingPipeline(display_name="train", input_data_config=config)
+        made = self.pipelines.create_training_pipeline(parent=self.parent, training_pipeline=pipeline)
+        return str(made.name)
 
     def delete(self, model: str) -> None:
         """Delete a model (`ID`) or a version (`ID@3`)."""
