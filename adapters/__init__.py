@@ -28,6 +28,7 @@ from adapters.errors import (
     NotFoundError,
     RejectedError,
     TransientError,
+    UnderWayError,
     UnsupportedError,
 )
 from adapters.naming import reference
@@ -105,6 +106,7 @@ __all__ = [
     "StageField",
     "Traffic",
     "TransientError",
+    "UnderWayError",
     "Unread",
     "UnsupportedError",
     "VersionRecord",

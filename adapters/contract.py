@@ -82,6 +82,11 @@ class AdapterConfig(BaseModel):
         description="networks the backend may be in (CIDR); empty: wherever its host name points",
     )
 
+    @property
+    def call_timeout(self) -> float:
+        """Seconds one call of the contract, with all its requests, may take before it is given up."""
+        return max(60.0, 4 * self.timeout)
+
 
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
@@ -158,6 +163,9 @@ class Adapter(ABC):
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The kind's default stage rules: normalised stage to rules such as `stage:Production`, tried in order.
     """
+
+    call_timeout: float = 120.0
+    """The configuration's, set by whoever opens the adapter."""
 
     quiet: ClassVar[frozenset[str]] = frozenset()
     """Fields of a record whose change alone may not bring it into an incremental scan, `deleted` where a delete may

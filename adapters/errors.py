@@ -2,6 +2,7 @@
 
     AdapterError
     ├── TransientError      try again later (after `retry_after` seconds, where the backend said so)
+    │   └── UnderWayError       what was asked is still being done: ask later, conclude nothing, do not send it again
     ├── BadRecordError      leave this one record out and go on
     └── RejectedError       report it: trying again changes nothing
         ├── AuthError           credentials missing, wrong or expired, or a permission is missing
@@ -31,6 +32,10 @@ class TransientError(AdapterError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class UnderWayError(TransientError):
+    """The backend, or a call that nobody waits for any more, is still at it: neither done nor refused."""
 
 
 class BadRecordError(AdapterError):

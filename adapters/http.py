@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import SecretStr
 from pydantic_core import from_json
 
+from adapters.calls import proceed
 from adapters.contract import Observer
 from adapters.errors import (
     AdapterError,
@@ -226,7 +227,7 @@ class HttpClient:
         Only a `repeatable` call is retried. Errors: any `AdapterError`; without `repeatable`, a
         `TransientError` means that the call may have been applied.
         """
-        deadline = time.monotonic() + self.endpoint.timeout
+        deadline = time.monotonic() + min(self.endpoint.timeout, proceed())
         limit = max_bytes or self.endpoint.max_bytes
         for attempt in range(1, ATTEMPTS + 1):
             try:

@@ -73,7 +73,9 @@ def open_adapter(name: str, kind: str, config: Mapping[str, Any], adapters: Disc
     adapter = adapter_class(name, kind, adapters)
     checked = open_config(name, kind, config, adapters)
     try:
-        return guard(adapter(checked), checked)
+        opened = guard(adapter(checked), checked)
+        opened.call_timeout = checked.call_timeout
+        return opened
     except Exception as error:
         raise RegistryError(
             f"registry {name}: adapter {kind} cannot be opened: {type(error).__name__}"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from adapters import outgoing
+from adapters.calls import proceed
 from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, TransientError, UnsupportedError
 from adapters.http import UNSTORABLE_ESCAPE, Reply
@@ -109,6 +110,7 @@ class Client:
         return future
 
     def _call(self, service: str, action: str, params: dict[str, Any], *, once: bool = False) -> Answer:
+        proceed()
         client = self._client(service, once)
         from botocore import xform_name
 

@@ -14,8 +14,16 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from adapters.calls import proceed
 from adapters.contract import Observer
-from adapters.errors import AdapterError, AuthError, InvalidError, TransientError, UnsupportedError
+from adapters.errors import (
+    AdapterError,
+    AuthError,
+    InvalidError,
+    TransientError,
+    UnderWayError,
+    UnsupportedError,
+)
 from adapters.outgoing import is_allowed
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.failures import translate, translate_credentials
@@ -90,7 +98,7 @@ class VertexClient:
     def finish(self, method: str, **fields: Any) -> Any:
         """Call a method of ModelService that starts a long-running operation, and wait for its answer.
 
-        Errors: TransientError when it takes longer than `operation_timeout`: then the outcome is unknown.
+        Errors: UnderWayError when it takes longer than `operation_timeout`: then the outcome is unknown.
         """
         with self._translated(method):
             operation = self._invoke("Model", method, self._never_repeat, fields)
@@ -123,11 +131,14 @@ class VertexClient:
 
     def _invoke(self, service: str, method: str, retry: Any, fields: dict[str, Any]) -> Any:
         client = self._service(service)
+        left = proceed()
         self.quota.spend()
         name = "".join(part.capitalize() for part in method.split("_"))
         request = getattr(self.sdk.v1, f"{name}Request")(**fields)
         with self._told(f"/{service}Service/{name}"):
-            return getattr(client, method)(request=request, retry=retry, timeout=self.config.timeout)
+            return getattr(client, method)(
+                request=request, retry=retry, timeout=min(self.config.timeout, left)
+            )
 
     @contextmanager
     def _told(self, path: str) -> Iterator[None]:
@@ -160,7 +171,7 @@ class VertexClient:
         except self.sdk.auth_errors.GoogleAuthError as error:
             raised = translate_credentials(error)
         except TimeoutError:
-            raised = TransientError(f"Vertex AI has not finished in time ({doing}): its outcome is unknown")
+            raised = UnderWayError(f"Vertex AI has not finished in time ({doing}): its outcome is unknown")
         except (TypeError, ValueError) as error:
             raised = InvalidError(f"Vertex AI cannot take this ({doing}): {error}")
         else:

@@ -64,6 +64,11 @@ class VertexConfig(AdapterConfig):
         return endpoint
 
     @property
+    def call_timeout(self) -> float:
+        """A write waits for an operation of the service's own."""
+        return max(super().call_timeout, self.operation_timeout + 2 * self.timeout)
+
+    @property
     def parent(self) -> str:
         """`projects/PROJECT/locations/LOCATION`."""
         return f"projects/{self.project}/locations/{self.location}"

@@ -117,6 +117,7 @@ class Action(StrEnum):
         "operation.failed",
         "The backend refused the change, or could not be reached before it was sent.",
     )
+    OPERATION_PARTIAL = "operation.partial", "The backend made a part of the change; the words say which."
     OPERATION_UNKNOWN = (
         "operation.unknown",
         "The call broke off; whether the backend made the change is not known yet.",

@@ -22,7 +22,9 @@ from federation.operations.wanted import from_json, told
 from federation.references import Reference
 from federation.registries import rules_of
 
-State = Literal["queued", "unknown", "ok", "failed"]
+State = Literal["queued", "unknown", "ok", "partial", "failed"]
+ENDED: frozenset[State] = frozenset({"ok", "partial", "failed"})
+"""States in which nothing more is done."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,10 @@ class Outcome:
         """It was not done, and will not be."""
         self.state, self.error = "failed", error
 
+    def part(self, error: str) -> None:
+        """A part of it was made, and no more will be."""
+        self.state, self.error = "partial", error
+
     def wait(self, due_at: datetime) -> None:
         """It was not sent, and is tried again."""
         self.state, self.due_at = "queued", due_at
@@ -60,7 +66,7 @@ class Outcome:
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to do."""
-        return self.state in ("ok", "failed")
+        return self.state in ENDED
 
 
 def write_outcomes(
@@ -120,6 +126,7 @@ def _tell(batch: Batch, registry: Row[Any], one: Outcome) -> None:
     plain, _ = told(from_json(row.wanted))
     action = {
         "ok": Action.OPERATION_SUCCEEDED,
+        "partial": Action.OPERATION_PARTIAL,
         "failed": Action.OPERATION_FAILED,
         "unknown": Action.OPERATION_UNKNOWN,
     }[one.state]

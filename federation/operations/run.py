@@ -7,7 +7,7 @@ so a call that was repeated, or that arrives late, changes nothing that somebody
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,8 +29,10 @@ from adapters import (
     Record,
     RejectedError,
     TransientError,
+    UnderWayError,
     VersionRecord,
 )
+from adapters.calls import Call
 from federation import bulk, tables
 from federation.catalogue import codec
 from federation.database import SKEW, micros, now, reading, writing
@@ -41,34 +43,54 @@ from federation.operations.wanted import (
     Delete,
     Register,
     Wanted,
+    aim,
     from_json,
     held,
     holds,
     overwritten,
+    parts,
     send,
+    shown,
+    without,
 )
 from federation.registries import RegistryError, open_adapter
 from federation.sync import backend
-from federation.sync.calls import Abandoned, call, call_each
+from federation.sync.calls import Abandoned, AbandonedError, call, call_each
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Asked = tuple[str, Callable[[Adapter], T]]
 """A call of an adapter: its name, and what makes it."""
 UNSENT_FOR = timedelta(seconds=30)
-"""An operation that could not be sent for so long has failed: the backend was never touched."""
+"""An operation that could not be sent for so long, in several tries, has failed: the backend was never touched."""
 SETTLED_IN = timedelta(seconds=45)
-"""How long an unknown operation is sent again while the backend says that it was not applied."""
+"""How long an unknown operation is sent again while the backend says that it was not applied, and no part of it is."""
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before the next try, by how often it was tried."""
 FLYING, FLYING_LONG = timedelta(seconds=2), timedelta(seconds=5)
 """How long a call of a process that died may still be on its way; a registration, which is several calls, longer."""
 LATEST = max(timedelta(seconds=PAUSES[-1]), FLYING_LONG) + SKEW
 """No operation is put off for longer."""
+UNDER_WAY_EVERY = timedelta(seconds=1)
+"""How often it is looked whether something that was given up has come back."""
 RACES = 5
 """How often a write without `If-Match` is sent again because somebody else wrote meanwhile."""
 QUICK, SLOW, MOST = 0.1, 0.5, 128
 """A batch whose calls took less than `QUICK` seconds may double, one of more than `SLOW` is halved."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """Something that may still be writing: a call that nobody waits for any more, or what a backend is at by itself,
+    which is given as long again as the call had.
+    """
+
+    until: float
+    call: Call | None = None
+
+    def is_over(self) -> bool:
+        """Whether it can write no more."""
+        return time.monotonic() > self.until if self.call is None else self.call.is_over
 
 
 @dataclass(slots=True)
@@ -84,6 +106,23 @@ class OperationContext:
     at: Callable[[str], None] = lambda point: None
     opened: dict[int, tuple[int, Adapter]] = field(default_factory=dict)
     """Adapters in use, by registry, with the generation they were opened for; a sync has its own."""
+    under_way: dict[int, UnderWay] = field(default_factory=dict)
+    """What may still be writing, by operation."""
+    made: dict[int, int] = field(default_factory=dict)
+    """How many parts of an operation were made when its outcome was last asked for."""
+
+    def is_under_way(self, operation_id: int) -> bool:
+        """Whether a call for this operation may still be writing: then nothing can be concluded from what is there."""
+        known = self.under_way.get(operation_id)
+        if known is not None and known.is_over():
+            del self.under_way[operation_id]
+            return False
+        return known is not None
+
+    def forget(self, operation_id: int) -> None:
+        """It has ended."""
+        self.under_way.pop(operation_id, None)
+        self.made.pop(operation_id, None)
 
 
 @dataclass(slots=True)
@@ -108,6 +147,27 @@ class Job:
         return bool(self.row.state != "queued")
 
     @property
+    def before(self) -> Mapping[str, str | None]:
+        """What stood, when this was first sent, where it writes."""
+        if self.was_sent and self.row.before is not None:
+            found: dict[str, str | None] = msgspec.json.decode(self.row.before)
+            return found
+        return {} if self.seen is None else held(self.wanted, self.seen)
+
+    def read_back(self, record: Record) -> None:
+        """What is there after it was sent: where it writes it is ours, everything else is what others did."""
+        self.outcome.before = _encoded(without(self.wanted, record, self.before))
+        self.outcome.after = [each for each in (_encoded(record),) if each is not None]
+
+    def conclude(self, record: Record, why: str) -> None:
+        """End it by what is there now: made in part, or not at all."""
+        made, missing = parts(self.wanted, self.before, record)
+        if made and missing:
+            self.outcome.part(f"{why}; made: {shown(made)}; not made: {shown(missing)}")
+        else:
+            self.outcome.fail(why)
+
+    @property
     def etag(self) -> str | None:
         """What the backend is to compare with when this is sent."""
         asked: str | None = self.row.etag
@@ -122,16 +182,23 @@ class Turn:
     registry: Row[Any]
     epoch: int
     limit: int = 4
+    call_timeout: float = 0.0
+    """The adapter's, since the last call."""
 
     def carry_out(self, rows: Sequence[Row[Any]]) -> None:
         """Take operations to an outcome, or to the next try. Errors: `TurnLostError`, `DatabaseError`."""
         jobs = [Job.of(row) for row in rows]
         refusal = self._refusal()
         began = time.monotonic()
+        asking = []
         for job in jobs:
-            if refusal is not None and not job.was_sent:
+            if self.context.is_under_way(job.row.id):
+                job.outcome.leave_unknown(job.row.error or "", now() + UNDER_WAY_EVERY)
+            elif refusal is not None and not job.was_sent:
                 job.outcome.fail(refusal)
-        self._look([job for job in jobs if not job.outcome.ended])
+            else:
+                asking.append(job)
+        self._look(asking)
         took = time.monotonic() - began
         sending = [job for job in jobs if job.to_send]
         if sending:
@@ -177,6 +244,10 @@ class Turn:
             job.outcome.fail(str(answer))
         elif isinstance(answer, AdapterError):
             self._try_later(job, answer)
+        elif job.was_sent:
+            job.seen = answer
+            job.read_back(answer)
+            self._decide(job, answer)
         else:
             job.seen, job.outcome.before = answer, _encoded(answer)
             self._decide(job, answer)
@@ -184,14 +255,23 @@ class Turn:
     def _decide(self, job: Job, seen: Record) -> None:
         if holds(job.wanted, seen):
             job.outcome.succeed()
-        elif job.was_sent and overwritten(job.wanted, msgspec.json.decode(job.row.before or "{}"), seen):
-            job.outcome.fail(f"{job.row.ref} was changed by somebody else at the same time: look at it again")
-        elif job.was_sent and now() - job.row.started_at > SETTLED_IN:
-            job.outcome.fail("the backend was asked, and the change was not made")
+        elif job.was_sent and overwritten(job.wanted, job.before, seen):
+            job.conclude(
+                seen, f"{job.row.ref} was changed by somebody else at the same time: look at it again"
+            )
+        elif job.was_sent and now() - job.row.started_at > SETTLED_IN and not self._got_on(job, seen):
+            job.conclude(seen, "the backend was asked, and did not make the change")
         elif self._is_stale(job, seen):
             job.outcome.fail(f"{job.row.ref} has changed since it was read: read it again")
         else:
             job.to_send = True
+
+    def _got_on(self, job: Job, seen: Record) -> bool:
+        """Whether the last try of a change of many parts made some of them, so that the next will make more."""
+        made, _ = parts(job.wanted, job.before, seen)
+        before = self.context.made.get(job.row.id, 0)
+        self.context.made[job.row.id] = len(made)
+        return len(made) > before
 
     @staticmethod
     def _is_stale(job: Job, seen: Record) -> bool:
@@ -235,6 +315,8 @@ class Turn:
             job.outcome.fail(str(error))
             if isinstance(error, ConflictError) and not isinstance(job.wanted, Register):
                 self._refresh(job)
+            elif len(aim(job.wanted)) > 1:
+                self._refresh(job, in_part=str(error))
         except AdapterError as error:
             self._try_later(job, error, sent=True)
 
@@ -306,8 +388,10 @@ class Turn:
             return
         job.outcome.fail(str(error))
 
-    def _refresh(self, job: Job) -> None:
-        """Take in what is there, so that whoever lost a race reads what won it."""
+    def _refresh(self, job: Job, *, in_part: str | None = None) -> None:
+        """Take in what is there, so that whoever lost a race reads what won it; where parts may have been made before
+        one was refused, `in_part` says why it was.
+        """
         try:
             seen = self._call(_get(job.key))
         except NotFoundError:
@@ -315,24 +399,38 @@ class Turn:
         except AdapterError:
             return
         else:
-            job.outcome.before = _encoded(seen)
+            if in_part is None:
+                job.outcome.before = _encoded(seen)
+            else:
+                job.read_back(seen)
+                job.conclude(seen, in_part)
 
     def _try_later(self, job: Job, error: AdapterError, *, sent: bool = False) -> None:
         """The backend cannot be reached, or did not say what it did."""
         asked = getattr(error, "retry_after", None)
         pause = PAUSES[min(job.row.tries, len(PAUSES) - 1)] if asked is None else min(asked, PAUSES[-1])
+        if isinstance(error, UnderWayError) and sent:
+            self.context.under_way[job.row.id] = self._under_way(error)
         if sent or job.was_sent:
             job.outcome.leave_unknown(str(error), now() + timedelta(seconds=pause))
-        elif now() - job.row.requested_at > UNSENT_FOR:
+        elif now() - job.row.requested_at > UNSENT_FOR and job.row.tries >= len(PAUSES) - 1:
             job.outcome.fail(f"it could not be sent: {error}")
         else:
             job.outcome.wait(now() + timedelta(seconds=pause))
+
+    def _under_way(self, error: UnderWayError) -> UnderWay:
+        if isinstance(error, AbandonedError):
+            return UnderWay(error.call.deadline, error.call)
+        return UnderWay(time.monotonic() + self.call_timeout)
 
     def _finish(self, jobs: Sequence[Job]) -> None:
         with writing(self.context.engine) as connection:
             registry = turns.hold(connection, self.registry.id, self.epoch, now())
             write_outcomes(connection, registry, [job.outcome for job in jobs], self.context.adapters)
             self.context.at("finishing")
+        for job in jobs:
+            if job.outcome.ended:
+                self.context.forget(job.row.id)
         self.context.wrote()
 
     def _call(self, wanted: Asked[T]) -> T:
@@ -358,9 +456,9 @@ class Turn:
 
     def _made(self, adapter: Adapter, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
         """As many of the answers as come before an adapter has to be opened anew."""
-        deadline = max(60.0, 4 * float(self.registry.config.get("timeout", 15.0)))
         calls = [(f"{self.registry.name}: {what}", partial(function, adapter)) for what, function in wanted]
-        answers = call_each(calls, deadline=deadline, abandoned=self.context.abandoned)
+        self.call_timeout = adapter.call_timeout
+        answers = call_each(calls, deadline=self.call_timeout, abandoned=self.context.abandoned)
         if isinstance(answers[-1], TransientError):
             self.context.opened.pop(self.registry.id, None)
         return answers
@@ -377,7 +475,10 @@ class Turn:
         )
         if self.registry.identity is not None:
             info = call(
-                f"{self.registry.name}: probe", adapter.probe, deadline=60.0, abandoned=self.context.abandoned
+                f"{self.registry.name}: probe",
+                adapter.probe,
+                deadline=adapter.call_timeout,
+                abandoned=self.context.abandoned,
             )
             if backend.is_another(self.registry, info):
                 raise RejectedError(f"{backend.refusal(self.registry.name)}; nothing was sent")

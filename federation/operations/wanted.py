@@ -1,11 +1,21 @@
 """What an operation wants of a backend: how it is asked for, and whether it is so already."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from adapters import Adapter, Capability, Key, Record, Registration, StageField
+from adapters import (
+    Adapter,
+    Capability,
+    Key,
+    ModelRecord,
+    Record,
+    Registration,
+    StageField,
+    VersionRecord,
+)
 
 
 class SetStage(msgspec.Struct, frozen=True, tag_field="kind", tag="set_stage"):
@@ -50,6 +60,7 @@ CAPABILITIES: Mapping[type, Capability] = {
     Register: Capability.REGISTER,
     Delete: Capability.DELETE,
 }
+MOST_SHOWN = 20
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[Wanted] = msgspec.json.Decoder(Wanted)
 
@@ -120,6 +131,42 @@ def overwritten(wanted: Wanted, before: Mapping[str, str | None], record: Record
     """Whether somebody else wrote: a value is neither what it was before nor what is wanted."""
     goal = aim(wanted)
     return any(value not in (before.get(name), goal[name]) for name, value in held(wanted, record).items())
+
+
+def without(wanted: Wanted, record: Record, before: Mapping[str, str | None]) -> Record:
+    """The record as it would be had the operation not written: what stood there `before` in place of what it wanted
+    and the record holds.
+    """
+    goal = aim(wanted)
+    ours = {name: before.get(name) for name, value in held(wanted, record).items() if value == goal[name]}
+    match wanted:
+        case SetStage() if isinstance(record, VersionRecord) and ours:
+            stage: Any = ours
+            return replace(record, **stage)
+        case SetAlias() if isinstance(record, ModelRecord):
+            return replace(record, aliases=_with(record.aliases, ours))
+        case SetTags() if isinstance(record, ModelRecord | VersionRecord):
+            return replace(record, tags=_with(record.tags, ours))
+        case _:
+            return record
+
+
+def _with(values: Mapping[str, str], before: Mapping[str, str | None]) -> dict[str, str]:
+    changed = {**values, **before}
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+def parts(wanted: Wanted, before: Mapping[str, str | None], record: Record) -> tuple[list[str], list[str]]:
+    """The names it writes that a record holds as wanted and did not before, and those that it does not hold."""
+    goal, there = aim(wanted), held(wanted, record)
+    made = [name for name, value in goal.items() if there[name] == value != before.get(name)]
+    return made, [name for name, value in goal.items() if there[name] != value]
+
+
+def shown(names: Sequence[str]) -> str:
+    """Names for a message: the first ones, and how many more."""
+    first = ", ".join(names[:MOST_SHOWN])
+    return first if len(names) <= MOST_SHOWN else f"{first} and {len(names) - MOST_SHOWN} more"
 
 
 def send(adapter: Adapter, key: Key, wanted: Wanted, etag: str | None, token: str) -> Record | None:

@@ -1,8 +1,9 @@
 """Calling an adapter: one call at a time per registry, each with a deadline.
 
-A plugin may hang for ever. A call that passes its deadline is abandoned: its thread is left behind and
-counted, and the registry goes on with another thread. When too many are left behind, the worker restarts
-itself. The threads of calls that came back make the next ones, because a new thread costs more than a call does.
+A plugin may hang for ever. A call that passes its deadline is abandoned: it is told so, its thread is left behind and
+counted, and the registry goes on with another thread. Until it has come back it may still write, so nothing is
+concluded from its silence. When too many are left behind, the worker restarts itself. The threads of calls that came
+back make the next ones, because a new thread costs more than a call does.
 """
 
 import threading
@@ -12,12 +13,21 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from adapters import AdapterError, TransientError
+from adapters import AdapterError, TransientError, UnderWayError
+from adapters.calls import Call, making
 
 T = TypeVar("T")
 REST = 10.0
 """Seconds after which a thread that is asked for nothing ends."""
 SHORTEST = 0.01
+
+
+class AbandonedError(UnderWayError):
+    """A call passed its deadline. `call` says whether it has come back since."""
+
+    def __init__(self, message: str, call: Call) -> None:
+        super().__init__(message)
+        self.call = call
 
 
 @dataclass(slots=True)
@@ -58,7 +68,7 @@ class Abandoned:
 def call(what: str, function: Callable[[], T], *, deadline: float, abandoned: Abandoned) -> T:
     """Run an adapter's function in a thread beside ours for at most `deadline` seconds.
 
-    Errors: `AdapterError`; `TransientError` when the deadline passes; whatever else a broken plugin raises
+    Errors: `AdapterError`; `AbandonedError` when the deadline passes; whatever else a broken plugin raises
     becomes an `AdapterError` that names only its type, for its text may hold a secret.
     """
     answer = call_each([(what, function)], deadline=deadline, abandoned=abandoned)[0]
@@ -76,21 +86,21 @@ def call_each(
     """
     if not calls:
         return []
-    asked, left = _Asked(calls), deadline
+    asked, left = _Asked(calls, deadline), deadline
     caller = abandoned.take()
     caller.inbox.put(asked)
     while left > 0:
         try:
             asked.ended.get(timeout=left)
         except Empty:
-            left = asked.left(deadline)
+            left = asked.left()
         else:
             abandoned.rest(caller)
             return asked.answers
     abandoned.add(1)
     what = calls[len(asked.answers)][0]
     message = f"{what} did not come back within {deadline:g} s: the backend or its adapter hangs"
-    return [*asked.answers, TransientError(message)]
+    return [*asked.answers, AbandonedError(message, asked.call)]
 
 
 @dataclass(slots=True, eq=False)
@@ -98,36 +108,45 @@ class _Asked(Generic[T]):
     """Calls on their way, and what came back so far."""
 
     calls: Sequence[tuple[str, Callable[[], T]]]
+    deadline: float
+    """Seconds each may take."""
     answers: list[T | AdapterError] = field(default_factory=list)
     ended: SimpleQueue[None] = field(default_factory=SimpleQueue)
-    _began: float = field(default_factory=time.monotonic)
-    """When the call that is being made began."""
+    call: Call = field(init=False)
+    """The one that is being made."""
     _is_over: bool = False
     _is_late: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def left(self, deadline: float) -> float:
+    def __post_init__(self) -> None:
+        self.call = self._next()
+
+    def left(self) -> float:
         """Seconds that the call at hand still has; with none left, what comes back now comes too late."""
         with self._lock:
-            seconds = max(self._began + deadline - time.monotonic(), SHORTEST if self._is_over else 0.0)
-            self._is_late = seconds <= 0
+            seconds = max(self.call.deadline - time.monotonic(), SHORTEST if self._is_over else 0.0)
+            self._is_late = self.call.is_given_up = seconds <= 0
             return seconds
 
     def make(self) -> bool:
         """Make them. False when the answer comes too late."""
         for what, function in self.calls:
             threading.current_thread().name = f"adapter-{what}"
-            answer = _made(what, function)
+            with making(self.call):
+                answer = _made(what, function)
             with self._lock:
                 if self._is_late:
                     return False
-                self._began = time.monotonic()
+                self.call = self._next()
                 self.answers.append(answer)
                 if isinstance(answer, TransientError):
                     break
         with self._lock:
             self._is_over = True
             return not self._is_late
+
+    def _next(self) -> Call:
+        return Call(time.monotonic() + self.deadline)
 
 
 @dataclass(slots=True, eq=False)

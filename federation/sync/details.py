@@ -128,7 +128,7 @@ def _read_one(
     record = codec.decode_version(row.body)
     asked: Callable[[], Any] = lambda: adapter.details(record)  # noqa: E731
     try:
-        details = call(f"{name}: details", asked, deadline=60.0, abandoned=context.abandoned)
+        details = call(f"{name}: details", asked, deadline=adapter.call_timeout, abandoned=context.abandoned)
         return _Read(row.id, details=codec.encode_details(details)), None
     except AdapterError as error:
         pause = FIRST_PAUSE * 2 ** min(row.details_tries, 20)

@@ -117,11 +117,10 @@ class Run:
         """Call the adapter with a deadline, again where that may help. Errors: `AdapterError`."""
         for attempt in range(TRIES):
             try:
-                deadline = max(60.0, 4 * self.adapter_timeout)
                 return call(
                     f"{self.registry.name}: {what}",
                     function,
-                    deadline=deadline,
+                    deadline=self.adapter.call_timeout,
                     abandoned=self.context.abandoned,
                 )
             except TransientError as error:
@@ -137,10 +136,6 @@ class Run:
         self.counts["calls"] += 1
         if status == THROTTLED:
             self.counts["throttled"] += 1
-
-    @property
-    def adapter_timeout(self) -> float:
-        return float(self.registry.config.get("timeout", 15.0))
 
     @property
     def succeeds(self) -> Succeeds | None:

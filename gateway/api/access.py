@@ -75,7 +75,7 @@ class TokenIn(msgspec.Struct, forbid_unknown_fields=True):
     name: Text
     role: Text | None = None
     on: Text = ALL
-    scopes: list[Permission] | None = None
+    scopes: Annotated[list[Permission], msgspec.Meta(max_length=len(Permission))] | None = None
     expires_in_days: Days | None = None
 
 

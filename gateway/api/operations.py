@@ -51,7 +51,9 @@ Match = Annotated[
     str | None,
     HeaderParameter(name="If-Match", max_length=2000, description="the etag that it must still have"),
 ]
-State = Literal["queued", "running", "unknown", "ok", "failed"]
+State = Literal["queued", "running", "unknown", "ok", "partial", "failed"]
+MOST_TAGS = 100
+"""Each is a request to some backends."""
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 
@@ -70,7 +72,7 @@ class AliasIn(msgspec.Struct, forbid_unknown_fields=True):
 class TagsIn(msgspec.Struct, forbid_unknown_fields=True):
     """Tags to set; null removes one, tags not named stay."""
 
-    tags: dict[str, str | None]
+    tags: Annotated[dict[str, str | None], msgspec.Meta(max_length=MOST_TAGS)]
 
 
 class VersionIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,11 +82,13 @@ class VersionIn(msgspec.Struct, forbid_unknown_fields=True):
     source: Text
     run_id: Text | None = None
     description: str | None = None
-    tags: dict[str, str] = {}
+    tags: Annotated[dict[str, str], msgspec.Meta(max_length=MOST_TAGS)] = {}
 
 
 class OperationOut(msgspec.Struct):
-    """An operation. `state` is `queued`, `running`, `unknown` (the backend is being asked), `ok` or `failed`."""
+    """An operation. `state` is `queued`, `running`, `unknown` (the backend is being asked), `ok`, `failed`, `partial`:
+    of the last `error` says what was made and what was not.
+    """
 
     id: int
     registry: str

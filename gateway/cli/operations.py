@@ -15,10 +15,11 @@ from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import emit_json, emit_table, say, when
 
+NOT_MADE = ("partial", "failed")
 LOOK_EVERY = 0.05
 PATIENCE = 60.0
 """Seconds a command waits for the outcome; the operation goes on without it."""
-ENDED = ("ok", "failed")
+ENDED = ("ok", *NOT_MADE)
 Ref = Annotated[
     str, typer.Argument(help="registry/model:version, …@alias, …@stage:production or registry/model")
 ]
@@ -61,7 +62,7 @@ def set_(
                 body = {"version": _version_of(gateway, body)}
             headers = _headers(f"{key}-{number}" if key and len(changes) > 1 else key, if_match)
             done.append(_outcome(gateway, gateway.ask(method, path, body=body, headers=headers), wait))
-            if done[-1]["state"] == "failed":
+            if done[-1]["state"] in NOT_MADE:
                 break
     return _report(invocation, done, {"operations": done})
 
@@ -162,7 +163,7 @@ def _report(invocation: Invocation, done: Sequence[Mapping[str, Any]], data: obj
         for one in done:
             if one["error"]:
                 say(one["error"])
-    if any(one["state"] == "failed" for one in done):
+    if any(one["state"] in NOT_MADE for one in done):
         return NO
     return UNREACHABLE if any(one["state"] == "unknown" for one in done) else OK
 

@@ -43,7 +43,7 @@ from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 STAGES = ("production", "staging", "archived", "none")
-DONE = frozenset({"ok", "failed"})
+DONE = frozenset({"ok", "partial", "failed"})
 
 
 @pages_at("/change/{ref:path}", permission=Permission.TAG)
