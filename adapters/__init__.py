@@ -4,6 +4,7 @@ Everything an adapter author or a caller of adapters needs is exported here; the
 private to its kind.
 """
 
+from adapters.calls import Call, making
 from adapters.contract import (
     CONTRACT_VERSION,
     Adapter,
@@ -69,6 +70,7 @@ __all__ = [
     "BackendInfo",
     "BadRecordError",
     "BrokenPluginError",
+    "Call",
     "Capability",
     "Column",
     "ConflictError",
@@ -113,6 +115,7 @@ __all__ = [
     "Watermark",
     "dataset_role",
     "discover",
+    "making",
     "parse_type",
     "reference",
 ]

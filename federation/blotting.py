@@ -64,7 +64,8 @@ class Blots:
         """The same in the contract's own class, fit to be shown, with nothing behind it."""
         line = self.clean(str(error))
         if isinstance(error, TransientError):
-            return TransientError(line, retry_after=error.retry_after)
+            again = UnderWayError if isinstance(error, UnderWayError) else TransientError
+            return again(line, retry_after=error.retry_after)
         if isinstance(error, BadRecordError):
             return BadRecordError(line, native=self.clean(error.native))
         kind = next(one for one in type(error).__mro__ if one.__module__ == AdapterError.__module__)

@@ -21,6 +21,7 @@ from adapters import (
     Adapter,
     AdapterError,
     BadRecordError,
+    Call,
     ConflictError,
     Discovered,
     Key,
@@ -32,7 +33,6 @@ from adapters import (
     UnderWayError,
     VersionRecord,
 )
-from adapters.calls import Call
 from federation import bulk, tables
 from federation.catalogue import codec
 from federation.database import SKEW, micros, now, reading, writing

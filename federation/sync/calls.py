@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from adapters import AdapterError, TransientError, UnderWayError
-from adapters.calls import Call, making
+from adapters import AdapterError, Call, TransientError, UnderWayError, making
 
 T = TypeVar("T")
 REST = 10.0
