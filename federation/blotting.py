@@ -18,7 +18,15 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, SecretStr
 
-from adapters import Adapter, AdapterError, BackendInfo, BadRecordError, Page, TransientError
+from adapters import (
+    Adapter,
+    AdapterError,
+    BackendInfo,
+    BadRecordError,
+    Page,
+    TransientError,
+    UnderWayError,
+)
 
 T = TypeVar("T")
 BLOT = "***"

@@ -7,7 +7,7 @@ so a call that was repeated, or that arrives late, changes nothing that somebody
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,8 +20,6 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select
 from adapters import (
     Adapter,
     AdapterError,
-    BadRecordError,
-    Call,
     ConflictError,
     Discovered,
     Key,
@@ -34,24 +32,20 @@ from adapters import (
     VersionRecord,
 )
 from federation import bulk, tables
-from federation.catalogue import codec
 from federation.database import SKEW, micros, now, reading, writing
 from federation.operations import turns
-from federation.operations.outcome import Outcome, write_outcomes
+from federation.operations.job import Job, UnderWay, encoded
+from federation.operations.outcome import write_outcomes
 from federation.operations.tables import operation
 from federation.operations.wanted import (
     Delete,
     Register,
-    Wanted,
     aim,
-    from_json,
     held,
     holds,
     overwritten,
     parts,
     send,
-    shown,
-    without,
 )
 from federation.registries import RegistryError, open_adapter
 from federation.sync import backend
@@ -77,20 +71,6 @@ RACES = 5
 """How often a write without `If-Match` is sent again because somebody else wrote meanwhile."""
 QUICK, SLOW, MOST = 0.1, 0.5, 128
 """A batch whose calls took less than `QUICK` seconds may double, one of more than `SLOW` is halved."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnderWay:
-    """Something that may still be writing: a call that nobody waits for any more, or what a backend is at by itself,
-    which is given as long again as the call had.
-    """
-
-    until: float
-    call: Call | None = None
-
-    def is_over(self) -> bool:
-        """Whether it can write no more."""
-        return time.monotonic() > self.until if self.call is None else self.call.is_over
 
 
 @dataclass(slots=True)
@@ -123,55 +103,6 @@ class OperationContext:
         """It has ended."""
         self.under_way.pop(operation_id, None)
         self.made.pop(operation_id, None)
-
-
-@dataclass(slots=True)
-class Job:
-    """One operation while it is carried out."""
-
-    row: Row[Any]
-    wanted: Wanted
-    key: Key
-    outcome: Outcome
-    seen: Record | None = None
-    to_send: bool = False
-
-    @classmethod
-    def of(cls, row: Row[Any]) -> "Job":
-        """The job that a row is."""
-        return cls(row, from_json(row.wanted), Key(row.target_kind, row.native_id), Outcome(row))
-
-    @property
-    def was_sent(self) -> bool:
-        """Whether a call was begun before, so that nobody knows what became of it."""
-        return bool(self.row.state != "queued")
-
-    @property
-    def before(self) -> Mapping[str, str | None]:
-        """What stood, when this was first sent, where it writes."""
-        if self.was_sent and self.row.before is not None:
-            found: dict[str, str | None] = msgspec.json.decode(self.row.before)
-            return found
-        return {} if self.seen is None else held(self.wanted, self.seen)
-
-    def read_back(self, record: Record) -> None:
-        """What is there after it was sent: where it writes it is ours, everything else is what others did."""
-        self.outcome.before = _encoded(without(self.wanted, record, self.before))
-        self.outcome.after = [each for each in (_encoded(record),) if each is not None]
-
-    def conclude(self, record: Record, why: str) -> None:
-        """End it by what is there now: made in part, or not at all."""
-        made, missing = parts(self.wanted, self.before, record)
-        if made and missing:
-            self.outcome.part(f"{why}; made: {shown(made)}; not made: {shown(missing)}")
-        else:
-            self.outcome.fail(why)
-
-    @property
-    def etag(self) -> str | None:
-        """What the backend is to compare with when this is sent."""
-        asked: str | None = self.row.etag
-        return getattr(self.seen, "etag", None) if asked is None or self.was_sent else asked
 
 
 @dataclass(slots=True)
@@ -249,7 +180,7 @@ class Turn:
             job.read_back(answer)
             self._decide(job, answer)
         else:
-            job.seen, job.outcome.before = answer, _encoded(answer)
+            job.seen, job.outcome.before = answer, encoded(answer)
             self._decide(job, answer)
 
     def _decide(self, job: Job, seen: Record) -> None:
@@ -342,13 +273,13 @@ class Turn:
             if not isinstance(record, VersionRecord):
                 raise AdapterError(f"register returned {type(record).__name__}, not a version")
             model = self._call(_get(record.model))
-            outcome.after = [each for one in (model, record) if (each := _encoded(one)) is not None]
+            outcome.after = [each for one in (model, record) if (each := encoded(one)) is not None]
             outcome.made = (model.name, record.version) if isinstance(model, ModelRecord) else None
             outcome.succeed()
         elif record is None or record.key != job.key:
             raise AdapterError(f"{job.row.kind} did not return the record it wrote")
         else:
-            outcome.after = [each for each in (_encoded(record),) if each is not None]
+            outcome.after = [each for each in (encoded(record),) if each is not None]
             if holds(job.wanted, record):
                 outcome.succeed()
             else:
@@ -372,7 +303,7 @@ class Turn:
             except AdapterError:
                 return  # the next sync sees what became of its aliases
             else:
-                job.outcome.after = [each for each in (_encoded(model),) if each is not None]
+                job.outcome.after = [each for each in (encoded(model),) if each is not None]
 
     def _missing(self, job: Job, error: NotFoundError) -> None:
         """A write found nothing: only asking for it proves that it is gone."""
@@ -400,7 +331,7 @@ class Turn:
             return
         else:
             if in_part is None:
-                job.outcome.before = _encoded(seen)
+                job.outcome.before = encoded(seen)
             else:
                 job.read_back(seen)
                 job.conclude(seen, in_part)
@@ -540,12 +471,3 @@ def _get(key: Key) -> Asked[Record]:
 def _write(job: Job, etag: str | None) -> Asked[Record | None]:
     """Send what a job wants, on top of the state that an etag stands for."""
     return job.row.kind, partial(send, key=job.key, wanted=job.wanted, etag=etag, token=job.row.token)
-
-
-def _encoded(record: Record) -> Any:
-    """The record as the catalogue takes it; None where it cannot, which the next sync reports."""
-    try:
-        return codec.encode(record)
-    except BadRecordError as error:
-        log.warning("a record that was read back cannot be understood", error=str(error)[:200])
-        return None

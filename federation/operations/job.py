@@ -1,0 +1,89 @@
+"""One operation while it is carried out: what it wants, what was there before it wrote, and what of it was made."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Row
+
+from adapters import BadRecordError, Call, Key, Record
+from federation.catalogue import codec
+from federation.operations.outcome import Outcome
+from federation.operations.wanted import Wanted, from_json, held, parts, shown, without
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """Something that may still be writing: a call that nobody waits for any more, or what a backend is at by itself,
+    which is given as long again as the call had.
+    """
+
+    until: float
+    call: Call | None = None
+
+    def is_over(self) -> bool:
+        """Whether it can write no more."""
+        return time.monotonic() > self.until if self.call is None else self.call.is_over
+
+
+@dataclass(slots=True)
+class Job:
+    """One operation while it is carried out."""
+
+    row: Row[Any]
+    wanted: Wanted
+    key: Key
+    outcome: Outcome
+    seen: Record | None = None
+    to_send: bool = False
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "Job":
+        """The job that a row is."""
+        return cls(row, from_json(row.wanted), Key(row.target_kind, row.native_id), Outcome(row))
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a call was begun before, so that nobody knows what became of it."""
+        return bool(self.row.state != "queued")
+
+    @property
+    def before(self) -> Mapping[str, str | None]:
+        """What stood, when this was first sent, where it writes."""
+        if self.was_sent and self.row.before is not None:
+            found: dict[str, str | None] = msgspec.json.decode(self.row.before)
+            return found
+        return {} if self.seen is None else held(self.wanted, self.seen)
+
+    def read_back(self, record: Record) -> None:
+        """What is there after it was sent: where it writes it is ours, everything else is what others did."""
+        self.outcome.before = encoded(without(self.wanted, record, self.before))
+        self.outcome.after = [each for each in (encoded(record),) if each is not None]
+
+    def conclude(self, record: Record, why: str) -> None:
+        """End it by what is there now: made in part, or not at all."""
+        made, missing = parts(self.wanted, self.before, record)
+        if made and missing:
+            self.outcome.part(f"{why}; made: {shown(made)}; not made: {shown(missing)}")
+        else:
+            self.outcome.fail(why)
+
+    @property
+    def etag(self) -> str | None:
+        """What the backend is to compare with when this is sent."""
+        asked: str | None = self.row.etag
+        return getattr(self.seen, "etag", None) if asked is None or self.was_sent else asked
+
+
+def encoded(record: Record) -> Any:
+    """The record as the catalogue takes it; None where it cannot, which the next sync reports."""
+    try:
+        return codec.encode(record)
+    except BadRecordError as error:
+        log.warning("a record that was read back cannot be understood", error=str(error)[:200])
+        return None
