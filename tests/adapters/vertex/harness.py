@@ -12,6 +12,7 @@ from adapters import Adapter
 from adapters.conformance import RETRY_AFTER, Fault, Harness
 from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.emulator import VertexEmulator
+from federation.blotting import guard
 from tests.adapters.vertex.line import Line, Mode
 from tests.adapters.vertex.vendor import Vendor
 
@@ -59,7 +60,8 @@ class VertexHarness(Harness):
             evaluations_every=0,
             quota_per_minute=1_000_000,
         )
-        return VertexAdapter(config)
+        # As the federation opens it: what the service says back is blotted there.
+        return guard(VertexAdapter(config), config)
 
     def put(self, model: str) -> str:
         return self.vendor.upload(model, default=self.vendor.exists(model))
