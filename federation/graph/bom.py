@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import DisjunctiveLicense
-from cyclonedx.output.json import JsonV1Dot6
-from cyclonedx.spdx import fixup_id
+from cyclonedx.output.json import JsonV1Dot6, JsonV1Dot7
 from sqlalchemy import Connection, select
 
 from adapters import VersionRecord
 from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_model, decode_version
+from federation.graph.billing import address, hashes, licence
 from federation.graph.names import Named, named, registries
 from federation.graph.resolve import chunks
 from federation.graph.rows import Array
@@ -27,8 +26,9 @@ from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Subject
 from federation.graph.unresolved import waiting
 from federation.graph.walk import closure, visibility
-from federation.graph.words import CONNECTORS, EdgeKind
+from federation.graph.words import CONNECTORS, EdgeKind, Spec
 
+_OUTPUTS: Mapping[Spec, type[JsonV1Dot6 | JsonV1Dot7]] = {"1.6": JsonV1Dot6, "1.7": JsonV1Dot7}
 LIMIT = 10_000
 """Most components in one bill."""
 
@@ -46,9 +46,14 @@ class Made:
 
 
 def bill(
-    connection: Connection, snapshot: Snapshot, view: View, subject: Subject, depth: int | None = None
+    connection: Connection,
+    snapshot: Snapshot,
+    view: View,
+    subject: Subject,
+    depth: int | None = None,
+    spec: Spec = "1.6",
 ) -> str:
-    """The bill of the subject's version as CycloneDX 1.6 JSON. Errors: `TooLargeError`."""
+    """The bill of the subject's version as CycloneDX JSON. Errors: `TooLargeError`."""
     known = registries(connection)
     visible = visibility(view.registry_ids, snapshot)
     found = closure(snapshot, np.array(subject.versions), snapshot.up, visible, depth)
@@ -74,7 +79,7 @@ def bill(
         bom.properties.add(
             Property(name="waypost:unresolved", value=f"{open_end.consumer} {open_end.wanted}")
         )
-    return JsonV1Dot6(bom).output_as_string(indent=2)
+    return _OUTPUTS[spec](bom).output_as_string(indent=2)
 
 
 def _reached(
@@ -135,39 +140,30 @@ def _component(name: Named, made: Made | None) -> Component:
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=name.ref,
         description=record.description,
-        hashes=_hashes(record.artifact_digest),
-        licenses=[_license(made.license)] if made.license else [],
+        hashes=hashes(record.artifact_digest),
+        licenses=[licence(made.license)] if made.license else [],
         external_references=_elsewhere(record),
         properties=[*bag, *_more(record)],
     )
 
 
-def _license(text: str) -> DisjunctiveLicense:
-    known = fixup_id(text)
-    return DisjunctiveLicense(id=known) if known else DisjunctiveLicense(name=text)
-
-
-def _hashes(digest: str | None) -> list[HashType]:
-    algorithm, _, value = (digest or "").lower().rpartition(":")
-    value = value.removeprefix("0x")
-    algorithms = {64: HashAlgorithm.SHA_256, 40: HashAlgorithm.SHA_1, 32: HashAlgorithm.MD5}
-    if algorithm not in ("", "sha256", "sha1", "md5") or not set(value) <= set("0123456789abcdef"):
-        return []
-    return [HashType(alg=algorithms[len(value)], content=value)] if len(value) in algorithms else []
-
-
 def _elsewhere(record: VersionRecord) -> list[ExternalReference]:
-    places: list[tuple[ExternalReferenceType, str | None]] = [
-        (ExternalReferenceType.DISTRIBUTION, record.artifact_uri),
-        (ExternalReferenceType.VCS, record.lineage.repository),
+    return [
+        ExternalReference(type=kind, url=XsUri(uri))
+        for kind, _, said in _places(record)
+        if said and (uri := address(said))
     ]
-    return [ExternalReference(type=kind, url=XsUri(uri)) for kind, uri in places if uri and _is_uri(uri)]
 
 
-def _is_uri(text: str) -> bool:
-    return text.isascii() and text.isprintable() and not set(text) & set(' "<>\\^`{|}%')
+def _places(record: VersionRecord) -> list[tuple[ExternalReferenceType, str, str | None]]:
+    """Where it lies: what kind of place, the name of a property with it, and what the backend says."""
+    return [
+        (ExternalReferenceType.DISTRIBUTION, "artifact_uri", record.artifact_uri),
+        (ExternalReferenceType.VCS, "repository", record.lineage.repository),
+    ]
 
 
 def _more(record: VersionRecord) -> list[Property]:
     said: dict[str, Any] = {"framework": record.framework, "digest": record.artifact_digest}
+    said |= {name: place for _, name, place in _places(record) if place and address(place) != place}
     return [Property(name=f"waypost:{key}", value=str(value)) for key, value in said.items() if value]

@@ -32,6 +32,7 @@ from federation.graph.subject import (
     by_reference,
 )
 from federation.graph.walk import Closure, closure, visibility
+from federation.graph.words import Spec
 from federation.references import Reference
 
 LOT = 1000
@@ -248,7 +249,7 @@ class Graph:
                 drawing.sketch(connection, snapshot, of_closure(snapshot, found, items), known), link
             )
 
-    def bill(self, view: View, ref: Reference, *, depth: int | None = None) -> str:
+    def bill(self, view: View, ref: Reference, *, depth: int | None = None, spec: Spec = "1.6") -> str:
         """What a version is made of, as CycloneDX JSON. Errors: `UnknownSubjectError`, `ImpactQuestionError`."""
         from federation.graph import bom  # deferred: the library takes 0.2 s to import
 
@@ -260,7 +261,7 @@ class Graph:
                     "a bill of materials is of one version: name it, an alias or a stage"
                 )
             try:
-                return bom.bill(connection, snapshot, view, subject, depth)
+                return bom.bill(connection, snapshot, view, subject, depth, spec)
             except bom.TooLargeError as error:
                 raise ImpactQuestionError(str(error)) from None
 

@@ -5,6 +5,10 @@ along them.
 """
 
 from enum import IntEnum
+from typing import Literal
+
+Spec = Literal["1.6", "1.7"]
+"""The versions of CycloneDX that a bill of materials can be written in."""
 
 
 class NodeKind(IntEnum):

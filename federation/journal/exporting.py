@@ -6,10 +6,12 @@ takes its time.
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, func, select
 
@@ -32,6 +34,10 @@ PAGE = 1000
 APART = 512
 """A whole export has a checkpoint about every so many entries, besides those that are needed."""
 BLOCK = 1 << 16
+DIGITS = 20
+"""Of a number of 64 bits."""
+UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]")
+"""What no text of a CloudEvent may hold: controls, halves of surrogate pairs and noncharacters of the first plane."""
 
 
 class NothingSignedError(Exception):
@@ -113,7 +119,10 @@ COLUMNS = (
 
 
 def cloud_events(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
-    """One CloudEvents 1.0 JSON object a line; `data` is the entry as it was hashed."""
+    """One CloudEvents 1.0 JSON object a line; `data` is the entry as it was hashed.
+
+    `sequence` has a fixed width, because consumers order it as text.
+    """
     with reading(engine, bound=LONG) as connection:
         origin = read_origin(connection)
     for line in _lines(engine, wanted):
@@ -121,15 +130,19 @@ def cloud_events(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
         event = {
             "specversion": "1.0",
             "id": str(line.recorded.seq),
-            "source": f"/{origin}",
+            "source": f"/{quote(origin)}",
             "type": f"waypost.{entry.action}",
             "time": line.recorded.time.isoformat().replace("+00:00", "Z"),
-            **({"subject": entry.ref} if entry.ref else {}),
-            "sequence": str(line.recorded.seq),
+            **({"subject": UNFIT.sub(_percent, entry.ref)} if entry.ref else {}),
+            "sequence": f"{line.recorded.seq:0{DIGITS}d}",
             "datacontenttype": "application/json",
             "data": json.loads(line.entry),
         }
         yield json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _percent(found: re.Match[str]) -> str:
+    return quote(found.group(), errors="replace")
 
 
 def _undisturbed(

@@ -18,6 +18,7 @@ from federation.graph.declared import Declared
 from federation.graph.graph import Question
 from federation.graph.insights import INSIGHTS, InsightAnswer, explained
 from federation.graph.walk import LargeError
+from federation.graph.words import Spec
 from federation.references import Reference
 from gateway.api import formats
 from gateway.api.formats import Format, Table
@@ -236,9 +237,12 @@ def show_bill(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
     depth: FromQuery[Depth] = None,
+    spec: FromQuery[Spec] = "1.6",
 ) -> str:
-    """What a version is made of, with everything upstream and licences: a CycloneDX bill of materials (ML-BOM)."""
-    return waypost.graph.bill(view, read_reference(ref), depth=depth)
+    """What a version is made of, with everything upstream and licences: a CycloneDX bill of materials (ML-BOM), in
+    that version of CycloneDX.
+    """
+    return waypost.graph.bill(view, read_reference(ref), depth=depth, spec=spec)
 
 
 @get("/insights", opt=READ, sync_to_thread=False)

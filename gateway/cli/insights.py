@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -60,11 +60,12 @@ def bom(
     ref: Ref,
     depth: Depth = None,
     output: Annotated[Path | None, typer.Option(help="write it to this file")] = None,
+    spec: Annotated[Literal["1.6", "1.7"], typer.Option(help="the version of CycloneDX")] = "1.6",
 ) -> None:
     """The bill of materials of a version with everything upstream, as CycloneDX JSON (ML-BOM)."""
     invocation: Invocation = context.obj
     with connect(invocation) as gateway:
-        found = gateway.text(f"/bom/{of_reference(ref)}", depth=depth)
+        found = gateway.text(f"/bom/{of_reference(ref)}", depth=depth, spec=spec)
     if output is None:
         emit_text(found + "\n")
         return

@@ -6,6 +6,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from adapters import Lineage
 from federation.access import EVERYTHING, View
 from federation.graph.subject import ImpactQuestionError
 from federation.references import parse
@@ -15,6 +16,8 @@ from tests.federation.graph.chain import Chain
 def bill(chain: Chain, ref: str, view: View = EVERYTHING) -> dict[str, object]:
     text = chain.estate.graph.bill(view, parse(ref))
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    newer = chain.estate.graph.bill(view, parse(ref), spec="1.7")
+    assert JsonStrictValidator(SchemaVersion.V1_7).validate_str(newer) is None
     found: dict[str, object] = json.loads(text)
     return found
 
@@ -54,6 +57,24 @@ def test_a_bill_lists_everything_upstream_and_is_valid(chain: Chain) -> None:
     assert needs["search/final:1 a"] == ["ranking/follower:1", "search/search-blend:7"]
     assert needs["ranking/follower:1"] == ["texts/encoder:3"]
     assert found["properties"] == [{"name": "waypost:unresolved", "value": "search/final:1 a nowhere/x:1"}]
+
+
+def test_what_no_bill_can_hold_is_told_as_it_was_said(chain: Chain) -> None:
+    estate = chain.estate
+    model = estate.model("odd", license="MIT OR Apache-2.0")
+    lineage = Lineage(repository="git@[::1]:org/repo.git")
+    digest, uri = "git:" + "ab" * 20, "C:\\models\\a#b#c"
+    odd = estate.version(model, "1", artifact_uri=uri, artifact_digest=digest, lineage=lineage)
+    estate.put("search", model, odd)
+    estate.settle()
+    top = bill(chain, "search/odd:1")["metadata"]["component"]  # type: ignore[index]
+    assert top["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
+    assert top["externalReferences"] == [{"type": "distribution", "url": "file:///C:/models/a#b%23c"}]
+    assert "hashes" not in top
+    said = {one["name"]: one["value"] for one in top["properties"]}
+    assert said["waypost:repository"] == "git@[::1]:org/repo.git"
+    assert said["waypost:artifact_uri"] == uri
+    assert said["waypost:digest"] == digest
 
 
 def test_what_only_a_copy_of_the_artifact_needs_is_no_part(chain: Chain) -> None:

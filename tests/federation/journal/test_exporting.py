@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,28 @@ def test_cloud_events_hold_the_entry(tmp_path: Path) -> None:
     assert {"specversion", "id", "source", "type", "time", "data"} <= events[0].keys()
     assert events[0]["type"] == "waypost.stage.changed"
     assert str(events[0]["data"]["seq"]) == events[0]["id"]
+
+
+def test_every_exported_event_is_one_for_the_sdk(tmp_path: Path) -> None:
+    signer = new_log(tmp_path)
+    sign_all(signer)
+    for ref in ("fraud/scorer:3", "fraud/größe 模型:1", "fraud/\ufffe\x85:1"):
+        happen(signer.engine, 4, ref=ref)
+    lines = list(cloud_events(signer.engine, JournalFilter()))
+    assert len(lines) > 12  # more than one digit
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it imports what it has deprecated
+        from cloudevents.core.formats.json import JSONFormat
+    events = [JSONFormat().read(None, line) for line in lines]
+    sequences = [event.get_extension("sequence") for event in events]
+    assert sequences == sorted(sequences)
+    assert [int(one) for one in sequences] == list(range(len(lines)))
+    assert {len(one) for one in sequences} == {20}
+    times = [event.get_time() for event in events]
+    assert all(time is not None and time.tzinfo for time in times)
+    assert {event.get_subject() for event in events} == {
+        None, "fraud/scorer:3", "fraud/größe 模型:1", "fraud/%EF%BF%BE%C2%85:1"
+    }  # fmt: skip
 
 
 def test_an_export_needs_a_checkpoint(tmp_path: Path) -> None:
