@@ -74,8 +74,10 @@ def _unreadable(dialect: Dialect, view: View) -> Prepared:
 
 def unreadable_line(number: int) -> str:
     """What an answer says of them."""
-    those = "one statement" if number == 1 else f"{number} statements"
-    return f"nobody can read what {those} of a dependency mean: see the list `unresolved` of insights"
+    those = (
+        "one statement of a dependency means" if number == 1 else f"{number} statements of dependencies mean"
+    )
+    return f"nobody can read what {those}: see `waypost insights unresolved`"
 
 
 def mentions(text: str, subject: Subject) -> bool:

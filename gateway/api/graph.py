@@ -190,7 +190,9 @@ def show_impact_of_source(
     cursor: FromQuery[str | None] = None,
     format: FromQuery[Drawn] = None,  # noqa: A002  the name in the query
 ) -> Response[ImpactAnswer]:
-    """What learned from a dataset (`name` or `name#digest`), or was made by a code commit (7 or more characters)."""
+    """What learned from a dataset (its address or a name that only one has, each also with `#digest`), or was made by a
+    code commit (7 or more characters).
+    """
     question = Question(dataset=dataset, commit=commit)
     asked = formats.chosen(request, format, DRAWN)
     return _impact(waypost, principal, question, asked, "change", None, depth, limit, cursor)

@@ -104,7 +104,12 @@ def impact(
     to: Annotated[
         str, typer.Option(help="move-alias: the version it moves to; change: what it would be like")
     ] = "",
-    dataset: Annotated[str, typer.Option(help="instead of a reference: what learned from this dataset")] = "",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="instead of a reference: what learned from the dataset at this address, or of this name"
+        ),
+    ] = "",
     commit: Annotated[str, typer.Option(help="instead of a reference: what this code commit made")] = "",
     depth: Depth = None,
     limit: Limit = 50,

@@ -71,7 +71,8 @@ class Synced:
 
     def actions(self) -> list[str]:
         with reading(self.engine) as connection:
-            return list(connection.execute(select(tables.journal.c.action)).scalars())
+            query = select(tables.journal.c.action).order_by(tables.journal.c.seq)
+            return list(connection.execute(query).scalars())
 
 
 @pytest.fixture

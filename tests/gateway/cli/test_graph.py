@@ -56,6 +56,25 @@ def test_a_gate_ends_with_its_verdict(
     assert told(config, capsys, "impact", *words, "--json")[0] == code
 
 
+def test_a_gate_does_not_pass_over_what_nobody_can_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, chain = configured(tmp_path)
+    model = chain.estate.model("vague")
+    tags = {"depends_on": '{"model": "Encoder", "version": 4}'}
+    chain.estate.put("search", model, chain.estate.version(model, "1", tags=tags))
+    chain.estate.settle()
+    asked = ("--action", "delete", "--fail-on", "live")
+    for form in ((), ("--json",)):
+        code, _, err = told(file, capsys, "impact", "texts/encoder:4", *asked, *form)
+        assert (code, "1 version may need it" in err) == (1, True)
+        code, _, err = told(file, capsys, "impact", "ranking/follower:1", *asked, *form)
+        assert (code, "nobody can read what one statement of a dependency means" in err) == (0, True)
+    _, _, err = told(file, capsys, "deps", "search/vague:1")
+    assert "search/vague:1 needs {" in err
+    assert "it cannot be read: expected a reference" in err
+
+
 def test_a_large_impact_is_folded_by_team(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, chain = configured(tmp_path)
     crowd = chain.estate.model("crowd")
