@@ -200,12 +200,11 @@ async def before(request: Request[Any, Any, Any]) -> None:
     asked = request.headers.get("waypost-position")
     if asked is None:
         return
-    try:
-        position = int(asked)
-    except ValueError:
-        detail = "Waypost-Position is sent back as it was received, or left out"
-        raise ProblemError(400, "invalid-request", detail, parameter="Waypost-Position") from None
     waypost: Waypost = request.app.state.waypost
+    position = await asyncio.to_thread(waypost.positions.open, asked)
+    if position is None:  # made up, and to wait for it would tell how much happens elsewhere
+        detail = "Waypost-Position is sent back as it was received, or left out"
+        raise ProblemError(400, "invalid-request", detail, parameter="Waypost-Position")
     end = time.monotonic() + WAIT
     while waypost.served < position and time.monotonic() < end:  # noqa: ASYNC110  another process moves it
         await asyncio.sleep(0.005)

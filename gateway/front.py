@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -107,7 +108,9 @@ class Front:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
-        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        scope.setdefault("state", {}).update(
+            request_id=request_id.decode(), still=partial(self._still, scope)
+        )
         begun, status = time.perf_counter(), 0
         allowance: list[tuple[bytes, bytes]] = []
 
@@ -172,6 +175,13 @@ class Front:
                     raise ProblemError(429, "too-many-requests", detail)
         if refused is not None:
             raise refused
+
+    async def _still(self, scope: Scope) -> bool:
+        """Whether whoever asked may still do what they might when they asked: for answers that stay open."""
+        try:
+            return bool(await self._authenticate(scope) == scope["user"])
+        except ProblemError:
+            return False
 
     async def _note_denial(self, scope: Scope, status: int) -> None:
         if status == 401 and not scope["path"].startswith(SIGN_IN_PATHS):

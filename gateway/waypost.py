@@ -24,10 +24,12 @@ from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, o
 from federation.health import Reports
 from federation.identity import grants
 from federation.identity.directory import Directory
+from federation.positions import Positions
 from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.board import Board, meeting_place
 from gateway.denials import Denials
 from gateway.settings import Settings, SettingsError
+from gateway.streams import Streams
 from gateway.wake import Wake
 
 if TYPE_CHECKING:
@@ -150,6 +152,16 @@ class Waypost:
             wrote=lambda: self.wake.tell("worker", everywhere=True),
             reports=self.reports,
         )
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Positions of the change feed, as callers are given them."""
+        return Positions(self.engine)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The places for streams that stay open."""
+        return Streams(self.wake.folder / "streams")
 
     @cached_property
     def metrics(self) -> CollectorRegistry:

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, exists, or_, select
 
 from adapters import EndpointRecord, ModelRecord, Schema, Unread, VersionRecord
 from federation import tables
@@ -308,16 +308,33 @@ def _meant(connection: Connection, ids: Select[Any], named: ColumnElement[bool],
 
 
 def _named(connection: Connection, view: View, reference: Reference) -> list[Any]:
-    """The conditions that registry and model of a reference make; a registry's former names are its names too."""
-    conditions = [_models.name == encode_part(reference.model), view.clause(_registries.id)]
-    known = connection.execute(select(_registries.id).where(_registries.name == reference.registry)).scalar()
-    if known is None:
-        rows = connection.execute(select(_registries.id, _registries.former_names))
-        known = next((row.id for row in rows if reference.registry in row.former_names), None)
+    """The conditions that registry and model of a reference make."""
+    known = find_registry(connection, view, reference.registry)
     return [
-        *conditions,
-        _registries.id == (known or 0),
-    ]  # no registry has 0, and asking for none costs no walk
+        _models.name == encode_part(reference.model),
+        _registries.id == (known or 0),  # no registry has 0, and asking for none costs no walk
+    ]
+
+
+def find_registry(connection: Connection, view: View, name: str) -> int | None:
+    """The registry of a view that is called so, or was before another one was.
+
+    One that is hidden is looked for as one that is not there, statement by statement: otherwise time would tell.
+    """
+    inside = view.clause(_registries.id)
+    called = select(_registries.id).where(inside, _registries.name == name)
+    known: int | None = connection.execute(called).scalar()
+    if known is None:
+        known = former_names(connection, view).get(name)
+    return known
+
+
+def former_names(connection: Connection, view: View) -> dict[str, int]:
+    """The names that registries of a view had before. Few have any, and reading the list takes the longest."""
+    query = select(_registries.id, _registries.former_names).where(
+        view.clause(_registries.id), cast(_registries.former_names, Text) != "[]"
+    )
+    return {name: row.id for row in connection.execute(query) for name in row.former_names}
 
 
 def _pick(connection: Connection, query: Select[Any], reference: Reference) -> Row[Any] | None:

@@ -85,10 +85,12 @@ def declare(
 def withdraw(connection: Connection, principal: Principal, dependency_id: int) -> Declared:
     """Take a declared edge back. Errors: `UnknownSubjectError`, also when it was taken back before; `DeniedError`."""
     c = tables.dependency.c
-    query = select(tables.dependency).where(c.id == dependency_id, c.withdrawn_at.is_(None))
+    names = _names_in(connection, principal.view)
+    query = select(tables.dependency).where(
+        c.id == dependency_id, c.withdrawn_at.is_(None), c.consumer_registry.in_(names)
+    )
     row = connection.execute(query).first()
-    registry = None if row is None else registry_names(connection).get(row.consumer_registry)
-    if row is None or registry is None or not principal.view.sees(registry):
+    if row is None:
         raise UnknownSubjectError(f"there is no declared dependency {dependency_id}")
     _allowed(connection, principal, row.consumer_registry)
     connection.execute(update(tables.dependency).where(c.id == row.id).values(withdrawn_at=now()))
@@ -101,13 +103,18 @@ def listed(
     """The edges that stand, of consumers in the view, oldest first; and the cursor to go on. Errors: `CursorError`."""
     c = tables.dependency.c
     after = 0 if cursor is None else paging.read(cursor)[1]
-    names = [name for name, registry in registry_names(connection).items() if view.sees(registry)]
+    names = _names_in(connection, view)
     query = select(tables.dependency).where(
         c.withdrawn_at.is_(None), c.consumer_registry.in_(names), c.id > after
     )
     rows = connection.execute(query.order_by(c.id).limit(limit + 1)).all()
     page = [_declared(row) for row in rows[:limit]]
     return page, paging.write(page[-1].consumer, page[-1].id) if len(rows) > limit else None
+
+
+def _names_in(connection: Connection, view: View) -> list[str]:
+    """Every name that leads to a registry of the view."""
+    return [name for name, registry in registry_names(connection).items() if view.sees(registry)]
 
 
 def _allowed(connection: Connection, principal: Principal, registry: str) -> None:

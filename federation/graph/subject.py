@@ -11,17 +11,18 @@ from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_version
 from federation.catalogue.order import AGE, age
+from federation.catalogue.reader import former_names
 from federation.database import micros, now
 from federation.graph import tables
 from federation.graph.blast import Fate, spans_to_fates
 from federation.graph.claims import place_of
 from federation.graph.contracts import Break, compare
 from federation.graph.names import Named, Registry, named
-from federation.graph.resolve import Candidate, choose, registry_names
+from federation.graph.resolve import Candidate, choose
 from federation.graph.resolve import selector as selector_of
 from federation.graph.words import SELECTORS, NodeKind
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
-from federation.statements import Statement, cursor_of, prepare
+from federation.statements import COMPILED, Statement, cursor_of, prepare
 
 Action = Literal["archive", "delete", "move-alias", "change"]
 DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}
@@ -53,19 +54,22 @@ def locate(connection: Connection, view: View, ref: Reference) -> int:
 
 
 def _located(connection: Connection, view: View, ref: Reference) -> Any:
-    """The row of that node: one statement, but for a registry that is called by a former name."""
-    statement = _located_by(connection.dialect, ref.version is not None)
+    """The row of that node: one statement, but for a registry that is called by a former name.
+
+    Both are asked inside the view, so that what is hidden takes the time of what is not there.
+    """
+    statement = _located_by(connection.dialect, view, ref.version is not None)
     wanted: dict[str, Any] = {"registry": ref.registry, "model": encode_part(ref.model)}
     if ref.version is not None:
         wanted["version"] = encode_part(ref.version)
     else:
         wanted["kind"], wanted["name"] = selector_of(ref)
     rows = statement.rows(cursor_of(connection), wanted)
-    if not rows and (former := registry_names(connection).get(ref.registry)) is not None:
+    if not rows and (former := former_names(connection, view).get(ref.registry)) is not None:
         present = select(spine.registry.c.name).where(spine.registry.c.id == former)
         wanted["registry"] = connection.execute(present).scalar_one()
         rows = statement.rows(cursor_of(connection), wanted)
-    known = {row.id: row for row in rows if view.sees(row.registry_id)}
+    known = {row.id: row for row in rows}
     if len(known) == 1:
         return next(iter(known.values()))
     meant = choose([Candidate(row.born, row.died, row.id) for row in known.values()], now())
@@ -104,9 +108,10 @@ _SELECTOR = (
 _MEANING = select(tables.node).where(tables.node.c.means == bindparam("meant", 0))
 
 
-@lru_cache
-def _located_by(dialect: Dialect, is_version: bool) -> Statement:
-    return prepare(dialect, _VERSION if is_version else _SELECTOR)
+@lru_cache(COMPILED)
+def _located_by(dialect: Dialect, view: View, is_version: bool) -> Statement:
+    query = _VERSION if is_version else _SELECTOR
+    return prepare(dialect, query.where(view.clause(spine.registry.c.id)))
 
 
 @lru_cache

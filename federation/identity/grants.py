@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, Select, delete, select
 
 from federation import tables as spine
-from federation.access import ALL, EVERYTHING, OPERATOR, ROLES, DeniedError, Permission, Principal
+from federation.access import ALL, EVERYTHING, NOTHING, OPERATOR, ROLES, DeniedError, Permission, Principal
 from federation.database import now
 from federation.identity import tables
 from federation.journal.entry import SYSTEM, Action, Entry
@@ -66,23 +66,22 @@ def check(spec: GrantSpec) -> None:
         raise GrantError(f"the role {spec.role} holds on everything or not at all: give it on {ALL}")
 
 
-def may_grant(connection: Connection, actor: Principal, scope: str) -> bool:
-    """Whether a principal may give and take roles on a scope."""
+def grantable(connection: Connection, actor: Principal) -> frozenset[str] | None:
+    """The scopes on which a principal may give and take roles; None: on all. One statement, whatever is asked next."""
     if actor.may(Permission.GRANT):
-        return True
+        return None
     if actor.scopes is not None and Permission.GRANT not in actor.scopes:
-        return False
-    kind, _, name = scope.partition(":")
-    if (OPERATOR, scope) in actor.roles:
-        return True
-    registries = spine.registry.c
-    found = connection.execute(select(registries.id).where(registries.name == name)).scalar()
-    return kind == "registry" and found is not None and actor.may(Permission.GRANT, found)
+        return frozenset()
+    view, known = actor.grants.get(Permission.GRANT, NOTHING), spine.registry.c
+    names = connection.execute(select(known.name).where(view.clause(known.id))).scalars()
+    mine = {scope for role, scope in actor.roles if role == OPERATOR}
+    return frozenset({*mine, *(f"registry:{name}" for name in names)})
 
 
 def require_grant(connection: Connection, actor: Principal, scope: str) -> None:
     """Errors: `DeniedError`, the same whether what the scope names is hidden or absent."""
-    if not may_grant(connection, actor, scope):
+    mine = grantable(connection, actor)
+    if mine is not None and scope not in mine:
         raise DeniedError(Permission.GRANT, "everything" if scope == ALL else scope)
 
 
@@ -93,7 +92,8 @@ def require_grants_of(connection: Connection, actor: Principal, who: str) -> Non
     holds roles may be of no business of the actor's, so it is not said.
     """
     held = connection.execute(select(tables.grant.c.scope).where(tables.grant.c.who == who)).scalars()
-    if not all(may_grant(connection, actor, scope) for scope in held.all()):
+    mine = grantable(connection, actor)
+    if mine is not None and not mine.issuperset(held):
         raise DeniedError(Permission.GRANT, f"all that {who} may do")
 
 
@@ -113,8 +113,9 @@ def add(connection: Connection, spec: GrantSpec, actor: Principal) -> Grant:
 
 def remove(connection: Connection, grant_id: int, actor: Principal) -> None:
     """Take a role away. Errors: `GrantError`, `DeniedError`, `KeyError` for what the actor may not know of."""
-    row = connection.execute(select(tables.grant).where(tables.grant.c.id == grant_id)).one_or_none()
-    if row is None or not may_grant(connection, actor, row.scope):
+    query = _within(connection, actor).where(tables.grant.c.id == grant_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
         raise KeyError(grant_id)
     if row.source == CONFIG:
         raise GrantError(
@@ -127,15 +128,8 @@ def remove(connection: Connection, grant_id: int, actor: Principal) -> None:
 
 def visible(connection: Connection, actor: Principal) -> list[Grant]:
     """The grants on what the actor may give roles on, in the order they were given."""
-    rows = connection.execute(select(tables.grant).order_by(tables.grant.c.id))
-    allowed = dict[str, bool]()
-    found = []
-    for row in rows.all():
-        if row.scope not in allowed:
-            allowed[row.scope] = may_grant(connection, actor, row.scope)
-        if allowed[row.scope]:
-            found.append(Grant(*row))
-    return found
+    rows = connection.execute(_within(connection, actor).order_by(tables.grant.c.id))
+    return [Grant(*row) for row in rows]
 
 
 def apply(connection: Connection, specs: Sequence[GrantSpec]) -> list[str]:
@@ -168,6 +162,13 @@ def permissions(
             before = found.get(permission, frozenset())
             found[permission] = None if ids is None or before is None else before | ids
     return found
+
+
+def _within(connection: Connection, actor: Principal) -> Select[Any]:
+    """The grants on what the actor may give roles on."""
+    mine = grantable(connection, actor)
+    query = select(tables.grant)
+    return query if mine is None else query.where(tables.grant.c.scope.in_(sorted(mine)))
 
 
 def _ids(scope: str, registries: Mapping[str, tuple[int, str]]) -> frozenset[int] | None:

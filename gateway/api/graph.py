@@ -102,7 +102,9 @@ def declare_dependency(
     if made.position is None:
         return Response(_dependency_out(made), status_code=200)
     waypost.wake.tell("worker", everywhere=True)
-    return Response(_dependency_out(made), status_code=201, headers={POSITION: str(made.position)})
+    return Response(
+        _dependency_out(made), status_code=201, headers={POSITION: waypost.positions.seal(made.position)}
+    )
 
 
 @delete("/dependencies/{ref:path}", opt=DECLARE, status_code=204, sync_to_thread=True)
@@ -117,8 +119,9 @@ def withdraw_dependency(
         )
     with writing(waypost.engine) as connection:
         gone = declared.withdraw(connection, principal, int(text))
+    assert gone.position is not None
     waypost.wake.tell("worker", everywhere=True)
-    return Response(None, status_code=204, headers={POSITION: str(gone.position)})
+    return Response(None, status_code=204, headers={POSITION: waypost.positions.seal(gone.position)})
 
 
 @get("/dependencies/{ref:path}", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)

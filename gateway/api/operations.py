@@ -27,6 +27,7 @@ from federation.operations.desk import LATE
 from federation.operations.intent import Asker, Intent, digest_of, repeated
 from federation.operations.reader import Chosen, read_operation, read_operations
 from federation.operations.wanted import Register, from_json
+from federation.positions import Positions
 from gateway.api.requests import Ident, OptionalIdent, needs, read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
@@ -235,8 +236,9 @@ def show_operation(
     """What became of an operation; once it has ended, with the position of its outcome."""
     with reading(waypost.engine) as connection:
         row = read_operation(connection, view, operation_id)
-    headers = {} if row.position is None else {"Waypost-Position": str(row.position)}
-    return Response(operation_out(row, row.registry), headers=headers)
+    out = operation_out(row, row.registry, waypost.positions)
+    headers = {} if out.position is None else {"Waypost-Position": out.position}
+    return Response(out, headers=headers)
 
 
 @get("/operations", opt=READ, sync_to_thread=True)
@@ -254,10 +256,10 @@ def list_operations(
     with reading(waypost.engine) as connection:
         rows = read_operations(connection, view, Chosen(registry, in_state, wanted, cursor), limit)
     more = str(rows[-1].id) if len(rows) == limit else None
-    return OperationsOut([operation_out(row, row.registry) for row in rows], more)
+    return OperationsOut([operation_out(row, row.registry, waypost.positions) for row in rows], more)
 
 
-def operation_out(row: Row[Any], registry: str) -> OperationOut:
+def operation_out(row: Row[Any], registry: str, positions: Positions) -> OperationOut:
     """An operation as JSON."""
     wanted: dict[str, Any] = msgspec.to_builtins(from_json(row.wanted))
     del wanted["kind"]
@@ -273,7 +275,7 @@ def operation_out(row: Row[Any], registry: str) -> OperationOut:
         requested_at=row.requested_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        position=None if row.position is None else str(row.position),
+        position=None if row.position is None else positions.seal(row.position),
     )
 
 
@@ -293,7 +295,8 @@ async def _written(
     while True:
         try:
             with anyio.fail_after(PATIENCE):
-                return _first_answer(*await asyncio.wrap_future(waypost.desk.hand_in(look, asker)))
+                made = await asyncio.wrap_future(waypost.desk.hand_in(look, asker))
+            return await asyncio.to_thread(_first_answer, waypost.positions, *made)
         except TimeoutError:
             raise DatabaseBusyError(LATE) from None
         except RefusedError as error:
@@ -302,12 +305,14 @@ async def _written(
             await anyio.sleep(LOOK_EVERY)
 
 
-def _first_answer(row: Row[Any], registry: str, position: int) -> Response[OperationOut]:
+def _first_answer(
+    positions: Positions, row: Row[Any], registry: str, position: int
+) -> Response[OperationOut]:
     """What is said when an operation is asked for, and again at every repetition with its key."""
-    out = operation_out(row, registry)
+    out = operation_out(row, registry, positions)
     out.ref, out.state, out.error = row.ref, "queued", None
     out.started_at = out.finished_at = out.position = None
-    headers = {"Location": f"/api/v1/operations/{row.id}", "Waypost-Position": str(position)}
+    headers = {"Location": f"/api/v1/operations/{row.id}", "Waypost-Position": positions.seal(position)}
     return Response(out, status_code=202, headers=headers)
 
 

@@ -195,7 +195,7 @@ def show_sync(
         ).one_or_none()
     if row is None:
         raise UnknownError(f"sync {sync_id}")
-    headers = {} if row.position is None else {"Waypost-Position": str(row.position)}
+    headers = {} if row.position is None else {"Waypost-Position": waypost.positions.seal(row.position)}
     return Response(_sync_out(row, row.name), headers=headers)
 
 

@@ -1,6 +1,7 @@
 """`/registries`: how every registry stands, a sync with live progress, what is held and what was set aside."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway.api.requests import Ident, needs
 from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
 from gateway.pages.page import environment, form_of, list_at, listed, page, pages_at
+from gateway.streams import LOOK_EVERY as STILL_EVERY
 from gateway.waypost import Waypost
 
 LOOK_EVERY = 0.3
@@ -98,26 +100,43 @@ def sync_page(
 
 @get("/syncs/{sync_id:int}/progress", opt=needs(Permission.READ), include_in_schema=False)
 async def sync_progress(
-    sync_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+    request: Request[Any, Any, Any],
+    sync_id: FromPath[Ident],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
 ) -> ServerSentEvent:
-    """The progress of a run as server-sent events: `progress` with a part of its page, then `end`."""
+    """The progress of a run as server-sent events: `progress` with a part of its page, then `end`.
+
+    It ends within seconds when the caller may no longer see what it could see at first.
+    """
+    view, streams = principal.view, waypost.streams
     await asyncio.to_thread(answer(show_sync), sync_id, waypost, view)
+    place = streams.take(principal.id)
 
     async def progress() -> AsyncIterator[ServerSentEventMessage]:
-        before = ""
-        end = asyncio.get_running_loop().time() + LONGEST
-        while asyncio.get_running_loop().time() < end:
-            run: SyncOut = (await asyncio.to_thread(answer(show_sync), sync_id, waypost, view)).content
-            part = environment().get_template("sync_part.html").render(run=run, done=run.state in DONE)
-            if part != before:
-                yield ServerSentEventMessage(data=part, event="progress")
-                before = part
-            if run.state in DONE:
-                break
-            await asyncio.sleep(LOOK_EVERY)
-        yield ServerSentEventMessage(data="end", event="end")
+        before, clock = "", asyncio.get_running_loop().time
+        end, look = clock() + LONGEST, clock() + STILL_EVERY
+        try:
+            while clock() < end:
+                if clock() >= look:
+                    if not await request.scope["state"]["still"]():
+                        break
+                    look = clock() + STILL_EVERY
+                run: SyncOut = (await asyncio.to_thread(answer(show_sync), sync_id, waypost, view)).content
+                part = environment().get_template("sync_part.html").render(run=run, done=run.state in DONE)
+                if part != before:
+                    yield ServerSentEventMessage(data=part, event="progress")
+                    before = part
+                if run.state in DONE:
+                    break
+                await asyncio.sleep(LOOK_EVERY)
+            yield ServerSentEventMessage(data="end", event="end")
+        finally:
+            streams.free(place)
 
-    return ServerSentEvent(progress())
+    told = progress()
+    weakref.finalize(told, streams.free, place)  # where the client is gone before it is begun
+    return ServerSentEvent(told)
 
 
 HANDLERS = [*registries_page, *registry_page, sync_now, confirm_held, *sync_page, sync_progress]

@@ -1,0 +1,55 @@
+"""Positions of the change feed as they are given out: sealed, so that they tell nothing and cannot be made up.
+
+A position counts every change there was, also in registries that the caller may not see. What is given out is the
+same for the same position and looks like chance otherwise; anything that was not given out is none.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, select
+
+from federation.database import reading
+from federation.identity import tables
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+NAME = "position"
+LENGTH = 8
+SEALED = 24
+"""Bytes of a sealed position: the number, and what proves that we sealed it."""
+
+
+@dataclass(eq=False)
+class Positions:
+    """Seals and opens positions with the secret that all processes of a gateway share."""
+
+    engine: Engine = field(repr=False)
+
+    def seal(self, position: int) -> str:
+        """What is given out for a position. Errors: `DatabaseError`."""
+        sealed: bytes = self._cipher.encrypt(position.to_bytes(LENGTH), None)
+        return urlsafe_b64encode(sealed).decode()
+
+    def open(self, sealed: str) -> int | None:
+        """The position that was given out so; None for anything else. Errors: `DatabaseError`."""
+        from cryptography.exceptions import InvalidTag  # deferred: few requests need it
+
+        try:
+            given = urlsafe_b64decode(sealed.encode("ascii"))
+            if len(given) != SEALED or urlsafe_b64encode(given).decode() != sealed:
+                return None
+            return int.from_bytes(self._cipher.decrypt(given, None))
+        except (ValueError, InvalidTag):
+            return None
+
+    @cached_property
+    def _cipher(self) -> "AESSIV":
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+        with reading(self.engine) as connection:
+            query = select(tables.secret.c.value).where(tables.secret.c.name == NAME)
+            return AESSIV(connection.execute(query).scalar_one())
