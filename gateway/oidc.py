@@ -126,6 +126,22 @@ class Provider:
         address = self._endpoint("authorization_endpoint")
         return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
+    def lacks(self) -> list[str]:
+        """What of signing in will not work, or only for an hour: one line each. Errors: `ProviderError`."""
+        found = []
+        if self.secret:
+            self._client_shown({})
+        can_refresh = "refresh_token" in (self._discovery().get("grant_types_supported") or ["refresh_token"])
+        offline = "offline_access" in (self._discovery().get("scopes_supported") or [])
+        asks_for_it = not offline or "offline_access" in self.settings.scopes
+        if self._offered("userinfo_endpoint") is None and not (can_refresh and asks_for_it):
+            found.append("it cannot be asked again about who is signed in: sessions last an hour")
+        elif offline and not asks_for_it:
+            found.append("it gives refresh tokens for the scope offline_access, which is not asked for")
+        self._cached(self._keys, self._read_keys)
+        self._endpoint("authorization_endpoint")
+        return found
+
     def redeem(self, code: str, attempt: Attempt, redirect: str) -> SignedIn:
         """Who has signed in, for the code that the browser brought. Errors: `CredentialError`, `ProviderError`."""
         answer = self._ask_for_tokens(
@@ -196,21 +212,24 @@ class Provider:
         In the form where it offers that, which was never in doubt; else as HTTP Basic, which RFC 6749 2.3.1 wants of
         every provider and which stands for a discovery document that names none.
         """
-        address, secret, client = self._endpoint("token_endpoint"), self.secret, self.settings.client_id
+        shown, headers = self._client_shown(form)
+        return _ask("POST", self._endpoint("token_endpoint"), data=shown, headers=headers)
+
+    def _client_shown(self, form: Mapping[str, str]) -> tuple[Mapping[str, str], dict[str, str] | None]:
+        """A form, and headers, that show who this client is. Errors: `ProviderError`."""
+        secret, client = self.secret, self.settings.client_id
         offered = self._discovery().get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         if not secret:
-            return _ask("POST", address, data={**form, "client_id": client})
+            return {**form, "client_id": client}, None
         if "client_secret_post" in offered:
-            return _ask("POST", address, data={**form, "client_id": client, "client_secret": secret})
+            return {**form, "client_id": client, "client_secret": secret}, None
         if "client_secret_basic" not in offered:
             known = ", ".join(str(one)[:60] for one in offered)
             raise ProviderError(
                 f"the identity provider takes a client's secret neither by HTTP Basic nor in the form, only: {known}"
             )
         pair = f"{quote_plus(client)}:{quote_plus(secret)}".encode()
-        return _ask(
-            "POST", address, data=form, headers={"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-        )
+        return form, {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
     def _groups(self, claims: Mapping[str, Any], access: Any) -> groups.Groups:
         """Somebody's groups: as the token names them, as its reference leads to them, or as userinfo has them."""

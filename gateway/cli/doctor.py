@@ -80,7 +80,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (parts, registries, plugins):
+        for look in (parts, identity_provider, registries, plugins):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -163,6 +163,35 @@ def _known(waypost: "Waypost") -> dict[str, str]:
             behind = changes.newest(connection) - waypost.served
             found["index"] = f"{behind:,} changes behind" if behind > 0 else "up to date"
     return found
+
+
+def identity_provider(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether the identity provider answers, and of whom it did not say all that it should have."""
+    from datetime import timedelta
+
+    from federation import schema
+    from federation.database import now, reading
+    from federation.identity import people
+
+    if waypost.provider is None:
+        return
+    try:
+        lacks = waypost.provider.lacks()
+    except Exception as error:
+        yield _failure("identity provider", error)
+        return
+    state: Literal["ok", "warn"] = "warn" if lacks else "ok"
+    found = "; ".join(lacks) or "it answers, and can be asked again about who is signed in"
+    yield Finding("identity provider", state, found, "add to auth.oidc.scopes" if lacks else "")
+    with reading(waypost.engine) as connection:
+        if schema.current(connection) != schema.LATEST:
+            return
+        unclear = people.unclear(connection, now() - timedelta(days=7))
+    for remark in dict.fromkeys(row.remark for row in unclear):
+        count = sum(row.remark == remark for row in unclear)
+        yield Finding(
+            "groups", "warn", f"of {count} people in a week: {remark}", "waypost principals list names them"
+        )
 
 
 def registries(waypost: "Waypost") -> Iterator[Finding]:
