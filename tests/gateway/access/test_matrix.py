@@ -33,6 +33,7 @@ BODIES: dict[str, Any] = {
     "set_model_tags": {"tags": {"a": "b"}},
     "register_version": {"model": "model", "source": "s3://somewhere"},
     "declare_dependency": {"consumer": "{ref}", "provider": "images/model:1"},
+    "confirm_identity": {"identity": "another"},
     "create_token": {"name": "mine", "role": "viewer", "on": "registry:{registry}"},
     "add_grant": {"token": "mine", "role": "viewer", "on": "registry:{registry}"},
 }
