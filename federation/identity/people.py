@@ -41,12 +41,12 @@ def say(connection: Connection, batch: Batch, principal_id: str, person: Person)
     values = {"groups": groups, "said_at": person.said_at, "remark": person.remark}
     if row is None:
         connection.execute(insert(tables.person).values(principal_id=principal_id, **values))
+    elif is_news(row, person):
+        mine = tables.person.c.principal_id == principal_id
+        connection.execute(update(tables.person).where(mine).values(values))
+    else:
         return
-    if not is_news(row, person):
-        return
-    mine = tables.person.c.principal_id == principal_id
-    connection.execute(update(tables.person).where(mine).values(values))
-    if not _is_same(row, person):
+    if person.remark if row is None else not _is_same(row, person):
         details: dict[str, Any] = {"principal": principal_id, **told(person)}
         batch.record(Entry(action=Action.GROUPS_CHANGED, actor=principal_id, details=details))
 

@@ -135,7 +135,7 @@ class Action(StrEnum):
     PRINCIPAL_ENABLED = "principal.enabled", "A person or service that was disabled may sign in again."
     GROUPS_CHANGED = (
         "principal.groups_changed",
-        "The identity provider says other groups of a person than before, or no longer says them.",
+        "The identity provider says other groups of a person than before, or does not say them.",
     )
     GRANT_ADDED = "grant.added", "A role was given to a principal or group, on registries or on everything."
     GRANT_REMOVED = "grant.removed", "A role was taken away."

@@ -189,9 +189,8 @@ def identity_provider(waypost: "Waypost") -> Iterator[Finding]:
         unclear = people.unclear(connection, now() - timedelta(days=7))
     for remark in dict.fromkeys(row.remark for row in unclear):
         count = sum(row.remark == remark for row in unclear)
-        yield Finding(
-            "groups", "warn", f"of {count} people in a week: {remark}", "waypost principals list names them"
-        )
+        who = "1 person" if count == 1 else f"{count} people"
+        yield Finding("groups", "warn", f"of {who} in a week: {remark}", "waypost principals list names them")
 
 
 def registries(waypost: "Waypost") -> Iterator[Finding]:

@@ -60,7 +60,7 @@ def served(
         url = f"http://127.0.0.1:{port}"
         file.write_text(
             ("" if plugins is None else f'plugins = "{plugins}"\n')
-            + f'[server]\nport = {port}\nworkers = {workers}\n[database]\nurl = "{database}"\n{config}'
+            + f'[server]\nport = {port}\nworkers = {workers}\nrate_limit = 0\n[database]\nurl = "{database}"\n{config}'
         )
         client = httpx.Client(base_url=f"{url}/api/v1", timeout=60.0, trust_env=False)
 

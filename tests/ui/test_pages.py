@@ -33,6 +33,8 @@ PAGES = {
     "/account": "What they allow",
     "/tokens": "Make a token",
     "/grants": "The roles",
+    "/principals": "People and services",
+    "/sessions": "Signed-in browsers",
     "/models/fraud/not-there": "What to do next",
 }
 STATUS = {"/models/fraud/not-there": 404}
