@@ -76,7 +76,12 @@ class AdapterConfig(BaseModel):
     timeout: float = Field(
         default=30.0, gt=0, le=600, description="seconds one request to the backend may take"
     )
-    max_response_mb: int = Field(default=64, gt=0, le=4096, description="largest answer that is read, in MiB")
+    max_response_mb: int = Field(
+        default=16,
+        gt=0,
+        le=4096,
+        description="largest answer that is read, in MiB; reading one takes up to six times as much memory",
+    )
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         default=(),
         description="networks the backend may be in (CIDR); empty: wherever its host name points",

@@ -330,6 +330,15 @@ class HttpClient:
                 return TransientError(f"{line}: it is tried again later")
 
 
+def check_count(host: str, came: int, asked: int) -> None:
+    """What was asked for is the bound of a page. Errors: `TooLargeError`."""
+    if came > asked:
+        raise TooLargeError(
+            f"{host} answered with {came:,} records, more than the {asked:,} that were asked for: check what it is, "
+            "or what stands before it"
+        )
+
+
 def basic(name: str, password: SecretStr) -> str:
     """The header `Authorization` of HTTP's basic authentication."""
     pair = f"{name}:{password.get_secret_value()}".encode()

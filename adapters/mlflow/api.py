@@ -16,7 +16,7 @@ from adapters.errors import (
     TransientError,
     UnsupportedError,
 )
-from adapters.http import Endpoint, HttpClient, Reply
+from adapters.http import Endpoint, HttpClient, Reply, check_count
 from adapters.mlflow.config import MlflowConfig
 
 Raw = dict[str, Any]
@@ -162,7 +162,7 @@ class MlflowApi:
         seen: set[str] = set()
         while True:
             answer = self.http.call("POST", ROOT + path, body=body, repeatable=True).json()
-            page = self._listed(answer, field)
+            page = self._listed(answer, field, body["max_results"])
             yield from (row for row in page.rows if isinstance(row, dict))
             if page.next is None:
                 return
@@ -172,15 +172,16 @@ class MlflowApi:
             body = {**body, "page_token": page.next}
 
     def _page(self, path: str, params: Raw, field: str) -> Listed:
-        return self._listed(self.http.get(path, params), field)
+        return self._listed(self.http.get(path, params), field, params["max_results"])
 
-    def _listed(self, answer: Any, field: str) -> Listed:
+    def _listed(self, answer: Any, field: str, most: int) -> Listed:
         rows = answer.get(field, []) if isinstance(answer, dict) else None
         token = answer.get("next_page_token") if isinstance(answer, dict) else None
         if not isinstance(rows, list) or not isinstance(token, str | None):
             raise TransientError(
                 f"{self.http.host} did not answer with a list of {field}: check that it is MLflow"
             )
+        check_count(self.http.host, len(rows), most)
         return Listed(rows, token or None)
 
     def _object(self, path: str, params: Raw, field: str) -> Raw:

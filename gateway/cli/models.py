@@ -200,8 +200,14 @@ def _show_version(version: Mapping[str, Any]) -> None:
             "updated": when(version["updated_at"]),
             "deleted": when(version["deleted_at"]),
             "url": version["url"],
+            "unknown": _unknown(version["unread"]),
         }
     )
+
+
+def _unknown(unread: Mapping[str, Any] | None) -> str | None:
+    """Which fields could not be read, and why."""
+    return None if unread is None else f"{', '.join(unread['fields'])}: {unread['reason']}"
 
 
 def _schema(schema: Mapping[str, Any] | None) -> dict[str, object]:
