@@ -18,15 +18,7 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, SecretStr
 
-from adapters import (
-    Adapter,
-    AdapterError,
-    BackendInfo,
-    BadRecordError,
-    Page,
-    TransientError,
-    UnderWayError,
-)
+from adapters import Adapter, AdapterError, BackendInfo, Page
 
 T = TypeVar("T")
 BLOT = "***"
@@ -70,14 +62,11 @@ class Blots:
 
     def told(self, error: AdapterError) -> AdapterError:
         """The same in the contract's own class, fit to be shown, with nothing behind it."""
-        line = self.clean(str(error))
-        if isinstance(error, TransientError):
-            again = UnderWayError if isinstance(error, UnderWayError) else TransientError
-            return again(line, retry_after=error.retry_after)
-        if isinstance(error, BadRecordError):
-            return BadRecordError(line, native=self.clean(error.native))
         kind = next(one for one in type(error).__mro__ if one.__module__ == AdapterError.__module__)
-        made: AdapterError = kind(line)
+        made: AdapterError = kind(self.clean(str(error)))
+        for name in vars(made):
+            value = getattr(error, name)
+            setattr(made, name, self.clean(value) if isinstance(value, str) else value)
         return made
 
     def answer(self, answer: T) -> T:

@@ -27,6 +27,8 @@ from federation.references import check_part
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
 BODY_LIMIT = 4 * 1024 * 1024
 """Largest record that is taken, in bytes of JSON."""
+MOST_NAMES = 10_000
+"""Most tags, aliases, metrics or params of a record: each costs the index and the journal a field."""
 KEY_LIMIT = 2000
 """Longest native id and longest person, in bytes. PostgreSQL indexes no row of more than 2,704 bytes."""
 
@@ -212,6 +214,7 @@ def _check(record: Record, size: int) -> None:
     if size > BODY_LIMIT:
         raise ValueError(f"it has {size} bytes, more than {BODY_LIMIT}")
     _check_key("native id", record.key.native_id)
+    _check_names(record)
     match record:
         case ModelRecord():
             check_part("model name", record.name)
@@ -239,6 +242,12 @@ def is_native_id(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _check_names(record: Record) -> None:
+    for name in ("tags", "aliases", "metrics", "params"):
+        if (found := len(getattr(record, name, ()))) > MOST_NAMES:
+            raise ValueError(f"it has {found:,} {name}, more than {MOST_NAMES:,}")
 
 
 def _check_key(what: str, native_id: str) -> None:

@@ -23,6 +23,7 @@ from adapters import (
     NotFoundError,
     Page,
     TransientError,
+    UnderWayError,
     Unread,
 )
 from federation.blotting import LONGEST, Blots, guard
@@ -188,3 +189,6 @@ def test_what_an_adapter_was_given_at_run_time_is_hidden_too(monkeypatch: pytest
 def test_an_error_stays_what_it_is() -> None:
     told = Blots(HouseConfig()).told(NotFoundError("gone"))
     assert (type(told), str(told)) == (NotFoundError, "gone")
+    under_way = Blots(HouseConfig()).told(UnderWayError("still at it", retry_after=2.0))
+    assert isinstance(under_way, UnderWayError)
+    assert under_way.retry_after == 2.0
