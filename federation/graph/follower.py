@@ -4,11 +4,13 @@ The tables are derived once for all machines, under the lock of the head row. Th
 tables by the position at which each row last changed. Whatever is damaged, trimmed or missing is built anew.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import structlog
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from federation import tables as spine
@@ -22,11 +24,15 @@ from federation.graph.overlay import Edge, Overlay
 from federation.graph.rows import NODE_COLUMNS, Array, DamagedError, Rows, open_rows, pack, unpack
 from federation.graph.store import Store
 from federation.graph.words import SELECTORS, EdgeKind
+from federation.whole import PASS, Stamp, Suspicion, stamp
 
+log = structlog.get_logger(__name__)
 FORMAT = 2
 """Of the tables: raised where the same catalogue makes other nodes or edges than before."""
 BATCH = 1000
 """Changes per transaction."""
+CHECK_EVERY = 5.0
+"""Seconds after which the files are looked at: what is mapped here outlives what is on the disk."""
 
 
 class FormerFormatError(Exception):
@@ -51,6 +57,11 @@ class GraphFollower:
         self._rows: Rows | None = None
         self._overlay = Overlay("", 0)
         self._generation = -1
+        self._suspicion = Suspicion(folder)
+        self._stamps: dict[str, Stamp | None] = {}
+        self._written: Stamp | None = None
+        """Of the overlay's file, as this worker left it."""
+        self._checked = self._read_at = time.monotonic()
 
     @property
     def position(self) -> int:
@@ -126,11 +137,12 @@ class GraphFollower:
 
     def _project(self) -> bool:
         """Bring the files up to the tables. False when they were."""
-        if self._rows is None or files.current(self._folder) != self._rows.name:
+        anew = self._is_void()
+        if not anew and (self._rows is None or files.current(self._folder) != self._rows.name):
             self._open()
         with reading(self._engine, bound=LONG) as connection:
             head = connection.execute(select(tables.graph_head)).first() or Head()
-            if self._rows is None or self._generation != head.generation:
+            if anew or self._rows is None or self._generation != head.generation:
                 self._build(connection, head)
             elif head.position > self._overlay.position:
                 self._follow_tables(connection, head.position)
@@ -147,10 +159,52 @@ class GraphFollower:
             self._overlay = overlays.restore(overlays.load(self._folder))
         except FileNotFoundError:
             pass
-        except DamagedError:
+        except DamagedError as error:
+            self._said(error)
             self._rows = None
-        if self._rows is not None and self._overlay.rows != self._rows.name:
-            self._overlay = Overlay(self._rows.name, self._rows.position)
+        if self._rows is not None:
+            if self._overlay.rows != self._rows.name:
+                self._overlay = Overlay(self._rows.name, self._rows.position)
+            self._note_stamps()
+
+    def _is_void(self) -> bool:
+        """Whether what is open must be built anew. It is held against what was written: by size and time now and
+        then, to the byte once an hour, and when a reader could not use it."""
+        suspect, at = self._suspicion.take(), time.monotonic()
+        if self._rows is None:
+            return False
+        look = at - self._checked > CHECK_EVERY
+        if look:
+            self._checked = at
+        if suspect is None and at - self._read_at <= PASS and not (look and self._has_changed()):
+            return False
+        self._read_at = at
+        try:
+            open_rows(self._folder, verify=True)
+            overlays.load(self._folder)
+        except FileNotFoundError:
+            pass
+        except DamagedError as error:
+            return self._said(error)
+        self._note_stamps()
+        if suspect is not None and self._suspicion.may_build_anew():
+            return self._said(DamagedError(f"they are whole, and a reader met an error: {suspect}"))
+        return False
+
+    def _said(self, error: DamagedError) -> bool:
+        if files.current(self._folder):
+            log.error("the graph's files cannot be used and are built anew", reason=str(error))
+        return True
+
+    def _has_changed(self) -> bool:
+        assert self._rows is not None
+        overlay = stamp(self._folder / overlays.FILE)
+        return overlay != self._written or files.stamps(self._folder, self._rows) != self._stamps
+
+    def _note_stamps(self) -> None:
+        assert self._rows is not None
+        self._stamps = files.stamps(self._folder, self._rows)
+        self._written = stamp(self._folder / overlays.FILE)
 
     def _build(self, connection: Connection, head: Any) -> None:
         """Rows from the tables alone."""
@@ -170,6 +224,8 @@ class GraphFollower:
         self._rows = files.write(self._folder, position, nodes, unpack(keys), generation)
         self._generation = generation
         self._overlay = Overlay(self._rows.name, position)
+        (self._folder / overlays.FILE).unlink(missing_ok=True)  # of the rows before, if it can be read at all
+        self._note_stamps()
 
     def _follow_tables(self, connection: Connection, position: int) -> None:
         """What changed in the tables since, into the overlay; into new rows when there is too much of it."""
@@ -193,6 +249,7 @@ class GraphFollower:
             self._fold(self._rows)
         else:
             overlays.save(self._folder, mine)
+            self._written = stamp(self._folder / overlays.FILE)
 
     def _mean(self, meanings: dict[int, int | None]) -> None:
         """Selectors that mean something else now: their old edge goes, the new one comes."""

@@ -20,7 +20,7 @@ from federation.graph.dependencies import dependencies, listed, upstream
 from federation.graph.impact import Page, impact
 from federation.graph.insights import InsightAnswer, insights
 from federation.graph.names import Board, Registry, registries
-from federation.graph.rows import Array
+from federation.graph.rows import Array, DamagedError
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.subject import (
     Action,
@@ -34,6 +34,7 @@ from federation.graph.subject import (
 from federation.graph.walk import Closure, closure, visibility
 from federation.graph.words import Spec
 from federation.references import Reference
+from federation.whole import Suspicion
 
 LOT = 1000
 """Rows that an export reads at once."""
@@ -95,6 +96,7 @@ class Graph:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
         self._reader = Reader(folder)
+        self._suspicion = Suspicion(folder)
         self._board = Board()
         self._told: _Told | None = None
 
@@ -268,9 +270,16 @@ class Graph:
     @contextmanager
     def _open(self) -> Iterator[tuple[Connection, Snapshot]]:
         # Files before database: what the files name is in the database by then.
-        snapshot = self._reader.snapshot()
-        with reading(self._engine) as connection:
-            yield connection, snapshot
+        try:
+            snapshot = self._reader.snapshot()
+            with reading(self._engine) as connection:
+                yield connection, snapshot
+        except DamagedError as error:
+            self._suspicion.mark(str(error))
+            raise
+        except (IndexError, OverflowError) as error:  # numbers that lead out of the arrays
+            self._suspicion.mark(type(error).__name__)
+            raise DamagedError("the graph's files lead nowhere") from error
 
 
 def _check(depth: int | None, limit: int) -> None:

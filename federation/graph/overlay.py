@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from federation.graph.rows import NODE_COLUMNS, Array, DamagedError, pack, replace, unpack
+from federation.graph.rows import NODE_COLUMNS, Array, DamagedError, pack, unpack
+from federation.whole import replace
 
 FILE = "overlay"
 LIMIT = 20_000

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 2
+from federation.whole import Stamp, digest, replace, stamp
+
+FORMAT = 3
 SLACK = 65_536
 """Empty rows at the end: that many new nodes fit before the rows have to be written again."""
 
@@ -145,23 +147,9 @@ def _store(place: Path, arrays: Mapping[str, Array], meta: dict[str, Any]) -> No
     for name, array in arrays.items():
         with (place / f"{name}.npy").open("wb") as file:
             np.save(file, array)
-    meta["crc"] = {name: _crc(place / f"{name}.npy") for name in arrays}
-    replace(place / "meta.json", json.dumps(meta).encode())
-
-
-def _crc(path: Path) -> int:
-    total = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total = zlib.crc32(block, total)
-    return total
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a small file so that readers see the old content or the new, never a part."""
-    scratch = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    scratch.write_bytes(content)
-    scratch.replace(path)
+    meta["crc"] = {name: digest(place / f"{name}.npy") for name in arrays}
+    body = json.dumps(meta).encode()
+    replace(place / "meta.json", zlib.crc32(body).to_bytes(4, "big") + body)
 
 
 def current(folder: Path) -> str:
@@ -182,11 +170,9 @@ def open_rows(folder: Path, *, verify: bool) -> Rows:
     if not name.startswith("rows-") or "/" in name:
         raise DamagedError("there are no graph rows yet")
     try:
-        meta = json.loads((place / "meta.json").read_bytes())
-        if meta["format"] != FORMAT:
-            raise DamagedError(f"graph rows are of format {meta['format']}, this version reads {FORMAT}")
+        meta = _read_meta(place)
         for file, crc in meta["crc"].items() if verify else ():
-            if _crc(place / f"{file}.npy") != crc:
+            if digest(place / f"{file}.npy") != crc:
                 raise DamagedError(f"{file}.npy of the graph rows fails its checksum")
         mapped = {file: _map(place / f"{file}.npy") for file in (*_EDGE_FILES, *NODE_COLUMNS)}
         rows = Rows(
@@ -205,6 +191,23 @@ def open_rows(folder: Path, *, verify: bool) -> Rows:
     if len(rows.down.ptr) != rows.capacity + 1 or len(rows.nodes["kind"]) != rows.capacity:
         raise DamagedError("graph rows do not fit together")
     return rows
+
+
+def _read_meta(place: Path) -> dict[str, Any]:
+    content = (place / "meta.json").read_bytes()
+    body = content[4:]
+    meta: dict[str, Any] = json.loads(body if content[:1] != b"{" else content)
+    if meta["format"] != FORMAT:
+        raise DamagedError(f"graph rows are of format {meta['format']}, this version reads {FORMAT}")
+    if zlib.crc32(body).to_bytes(4, "big") != content[:4]:
+        raise DamagedError("meta.json of the graph rows fails its checksum")
+    return meta
+
+
+def stamps(folder: Path, rows: Rows) -> dict[str, Stamp | None]:
+    """Size and time of every file of these rows: they change with what is written into them, never by us."""
+    place = folder / rows.name
+    return {path.name: stamp(path) for path in (place / "meta.json", *sorted(place.glob("*.npy")))}
 
 
 def _map(path: Path) -> Array:

@@ -216,7 +216,7 @@ Stamp = tuple[int, int, int]
 def _stamp(path: str) -> Stamp:
     try:
         found = os.stat(path)  # noqa: PTH116  before each answer: a path of text is half as dear
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return (0, 0, 0)
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
@@ -264,5 +264,5 @@ class Reader:
     def _edits(self) -> Mapping[str, Array] | None:
         try:
             return overlays.load(self._folder)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,13 +27,14 @@ from federation.search.clauses import Compiler, PlanNode, Slot
 from federation.search.cursor import Position
 from federation.search.encoding import Stored
 from federation.search.facets import Counts
-from federation.search.folder import Generation, IndexMissingError
+from federation.search.folder import DamagedIndexError, Generation, IndexMissingError
 from federation.search.highlight import Marker, Text, texts_of
 from federation.search.order import BROWSE, RANK, Key, Leg, Legs, Reader, Row
 from federation.search.sorting import Sort, fingerprint, read_sort
 from federation.search.suggest import Vocabulary, suggest
 from federation.search.synonyms import Synonyms
 from federation.search.words import fold, one_slip, parts, spans
+from federation.whole import Suspicion
 
 LITTLE = 3
 """A word that finds fewer documents than this in the view may have been mistyped."""
@@ -162,6 +162,7 @@ class Search:
         self._served: _Served | None = None
         self._covered: dict[View, _Covered] = {}
         self._lock = threading.Lock()
+        self._suspicion = Suspicion(path)
         language.parse("")
 
     def reload(self) -> int:
@@ -169,11 +170,17 @@ class Search:
         -1
         while there is no index. An index that disappears is served on as long as it is open."""
         with self._lock:
-            with suppress(IndexMissingError):
+            try:
                 self._refresh()
+            except DamagedIndexError:
+                self._suspicion.mark(folder.current(self._path) or "")
+            except IndexMissingError:
+                pass  # none is there yet, or for a moment
             return self.position
 
     def _refresh(self) -> None:
+        if self._generation is not None and folder.is_set_aside(self._path, self._generation.name):
+            self._generation = self._served = None
         name = folder.current(self._path)
         if self._generation is None or self._generation.name != name:
             self._generation = folder.open_current(self._path)
@@ -219,6 +226,7 @@ class Search:
         try:
             answer = find(view, request, covered.stale, self.synonyms)
         except IndexMissingError:
+            self._suspicion.mark(served.state.commit[0])
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
         partial = covered.unread or self._behind(view, served.state.position)
         return SearchAnswer(
@@ -247,6 +255,7 @@ class Search:
             with folder.engine_errors():
                 return suggest(vocabulary, text[-MAX_SUGGEST:])
         except IndexMissingError:
+            self._suspicion.mark(state.commit[0])
             return []
 
 

@@ -7,6 +7,7 @@ the old one open keeps it until it looks again.
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -15,15 +16,20 @@ import tantivy
 
 from federation.files import sync_folder
 from federation.search.answer import SearchError
+from federation.search.proof import Proof
 from federation.search.queries import term
 from federation.search.schema import SCHEMA_VERSION, schema
 
-CURRENT = "current"
+CURRENT, DAMAGED = "current", "damaged-"
 POSITION = "position"
 
 
 class IndexMissingError(Exception):
     """There is no index here that this version can read: it is absent, damaged or of another schema."""
+
+
+class DamagedIndexError(IndexMissingError):
+    """A file of the index is not what was written. Remedy: build it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Generation:
 
     name: str
     index: tantivy.Index
+    proof: Proof
 
 
 def current(path: Path) -> str | None:
@@ -43,16 +50,19 @@ def current(path: Path) -> str | None:
 
 
 def open_current(path: Path) -> Generation:
-    """Opens the generation in use. Errors: `IndexMissingError`."""
+    """Opens the generation in use, once its files are proven whole. Errors: `IndexMissingError`."""
     name = current(path)
     if name is None:
         raise IndexMissingError(f"no index in {path}")
+    proof = Proof(path / name)
+    if (damage := proof.damage(opening=True)) is not None:
+        raise DamagedIndexError(f"{name}/{damage} is not what was written")
     with engine_errors():
         index = tantivy.Index.open(str(path / name))
         index.config_reader("manual")
         index.reload()
         position(index.searcher())
-        return Generation(name, index)
+        return Generation(name, index, proof)
 
 
 def create(path: Path) -> Generation:
@@ -62,7 +72,7 @@ def create(path: Path) -> Generation:
     with engine_errors():
         index = tantivy.Index(schema(), str(path / name), reuse=False)
         index.config_reader("manual")
-        return Generation(name, index)
+        return Generation(name, index, Proof(path / name))
 
 
 def publish(path: Path, generation: Generation) -> None:
@@ -75,6 +85,20 @@ def publish(path: Path, generation: Generation) -> None:
     draft.replace(path / CURRENT)
     sync_folder(path)
     remove_others(path, generation.name)
+    for damaged in path.glob(f"{DAMAGED}*"):
+        shutil.rmtree(damaged, ignore_errors=True)
+
+
+def set_aside(path: Path, name: str) -> None:
+    """Have nobody use a generation any more; its files stay until there is another one. Errors: `OSError`."""
+    (path / CURRENT).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        (path / name).rename(path / f"{DAMAGED}{name}")
+
+
+def is_set_aside(path: Path, name: str) -> bool:
+    """Whether a generation was found to be damaged."""
+    return (path / f"{DAMAGED}{name}").exists()
 
 
 def remove_others(path: Path, keep: str) -> None:

@@ -14,13 +14,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+import structlog
 import tantivy
 
 from federation.changes import FeedTrimmedError
 from federation.search import encoding, folder, queries
 from federation.search.document import Document
-from federation.search.folder import Generation, IndexMissingError
+from federation.search.folder import DamagedIndexError, Generation, IndexMissingError
+from federation.whole import Suspicion
 
+log = structlog.get_logger(__name__)
 WRITER_MEMORY = 128_000_000
 LOT, LOTS_AHEAD = 128, 4
 """So many documents are handed to the engine at once, and so many times that may wait for it: about 1 MB."""
@@ -68,11 +71,15 @@ class Follower:
     source: Source
     committed: Callable[[int], None] = lambda _position: None
     position: int = field(default=0, init=False)
+    _suspicion: Suspicion = field(init=False)
     _failures: int = field(default=0, init=False)
     _checked: float = field(default=0.0, init=False)
     _added: dict[int, tuple[str, str]] = field(default_factory=dict, init=False)
     _generation: Generation | None = field(default=None, init=False)
     _writer: tantivy.IndexWriter | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._suspicion = Suspicion(self.path)
 
     def step(self) -> bool:
         """Catches up by one commit; False when there was nothing to do. An index that is missing, damaged or of
@@ -82,20 +89,55 @@ class Follower:
         whatever the source raises.
         """
         try:
+            self._examine()
             self._open()
-        except IndexMissingError:
-            self.rebuild()
+        except IndexMissingError as error:
+            self._build_anew(error)
             return True
         try:
             found = self._catch_up()
+            if not found:
+                self._prove()
         except FeedTrimmedError:
             self.rebuild()
+            return True
+        except DamagedIndexError as error:
+            self._build_anew(error)
             return True
         except BaseException as error:
             self._failed(error)
             raise
         self._failures = 0
         return found
+
+    def _build_anew(self, error: IndexMissingError) -> None:
+        """What cannot be used is set aside, so that no reader takes it for whole, and made again."""
+        name = folder.current(self.path)
+        self.close()
+        if name is not None:
+            log.error("the search index cannot be used and is built anew", reason=str(error))
+            folder.set_aside(self.path, name)
+        self.rebuild()
+
+    def _examine(self) -> None:
+        """A reader could not use the index: read all of it again. Errors: `DamagedIndexError`."""
+        name = self._suspicion.take()
+        if name is None or self._generation is None or name != self._generation.name:
+            return
+        if (damage := self._generation.proof.damage(thorough=True)) is not None:
+            raise DamagedIndexError(f"{name}/{damage} is not what was written")
+        if self._suspicion.may_build_anew():
+            log.error("the search index is whole and cannot be used: it is built anew", name=name)
+            self.rebuild()
+
+    def _prove(self) -> None:
+        """Record what was written since, and read something again where it is time. Errors: `DamagedIndexError`,
+        `OSError`."""
+        assert self._generation is not None
+        proof = self._generation.proof
+        proof.record()
+        if (damage := proof.read_on()) is not None:
+            raise DamagedIndexError(f"{self._generation.name}/{damage} is not what was written")
 
     def rebuild(self) -> None:
         """Builds a new generation from the catalogue; the old one serves until it is done."""
@@ -110,6 +152,7 @@ class Follower:
             writer.add_document(folder.position_document(position))
             writer.commit()
             writer.wait_merging_threads()
+        generation.proof.record()
         self.close()
         folder.publish(self.path, generation)
         self._generation, self.position = generation, position
@@ -135,6 +178,8 @@ class Follower:
             self._generation = folder.open_current(self.path)
             self.position = folder.position(self._generation.index.searcher())
         elif time.monotonic() - self._checked > CHECK_EVERY:
+            if (damage := self._generation.proof.damage()) is not None:
+                raise DamagedIndexError(f"{self._generation.name}/{damage} is not what was written")
             folder.open_current(self.path)
             self._checked = time.monotonic()
         elif not (self.path / self._generation.name / "meta.json").exists():
