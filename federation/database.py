@@ -33,6 +33,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuc
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from federation.errors import DetailedError
+
 if TYPE_CHECKING:
     from federation.postgresql import Watch
 
@@ -62,15 +64,9 @@ _WATCHES: "WeakKeyDictionary[Engine, Watch]" = WeakKeyDictionary()
 """Of each engine on PostgreSQL, whether its server answers."""
 
 
-class DatabaseError(Exception):
-    """The database cannot be used. One line with cause and remedy, which strangers may read.
-
-    `detail` is what the driver said, for operators: it may name hosts, files and people. No password.
-    """
-
-    def __init__(self, text: str, detail: str = "") -> None:
-        super().__init__(text)
-        self.detail = detail
+class DatabaseError(DetailedError):
+    """The database cannot be used. One line with cause and remedy, which strangers may read; what the driver said is
+    its `detail`. No password."""
 
 
 class DatabaseBusyError(DatabaseError):

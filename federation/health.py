@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from federation.database import DiskError, UnwritableError, now
+from federation.errors import DetailedError
 
 State = Literal["ok", "failing", "unknown"]
 WORST: Mapping[State, int] = {"ok": 0, "unknown": 1, "failing": 2}
@@ -219,11 +220,9 @@ def _badness(report: Report) -> tuple[bool, int, float]:
 
 def said(error: BaseException | str) -> str:
     """An error in one line for operators."""
-    if isinstance(error, str):
-        return error
-    detail = getattr(error, "detail", "")
-    text = str(error) or type(error).__name__
-    return f"{text} ({detail})" if detail else text
+    if isinstance(error, DetailedError):
+        return error.whole
+    return str(error) or type(error).__name__
 
 
 def is_of_disk(error: BaseException) -> bool:

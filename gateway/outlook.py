@@ -10,7 +10,7 @@ import structlog
 
 from federation import schema
 from federation.database import DatabaseError, is_embedded, now, reading, writing
-from federation.health import BUILDING, Part, Report, failure, merge, success
+from federation.health import BUILDING, Part, Report, failure, is_of_disk, merge, said, success
 from federation.loops import Loop
 from gateway.board import read_boards
 
@@ -44,7 +44,7 @@ def look(waypost: "Waypost", *, signs: bool) -> Iterator[Report]:
                 reason = f"the database has schema {found or 'none'}, this Waypost needs {schema.LATEST}"
                 yield failure("database", reason, blocks=True)
     except Exception as error:
-        yield failure("database", told(error), blocks=True)
+        yield failure("database", said(error), blocks=True)
     yield from look_at_files(waypost)
 
 
@@ -57,14 +57,7 @@ def look_at_files(waypost: "Waypost") -> Iterator[Report]:
             else:
                 yield success(part)
         except Exception as error:
-            yield failure(part, told(error), blocks=True)
-
-
-def told(error: BaseException) -> str:
-    """An error in one line for operators."""
-    from federation.health import said
-
-    return said(error)
+            yield failure(part, said(error), blocks=True)
 
 
 class Outlook:
@@ -87,8 +80,7 @@ class Outlook:
     def _round(self) -> None:
         self._waypost.report_as("worker", anew=False)
         self._clock()
-        self._disk()
-        self._database()
+        self._disk(self._database())
         self._loop.stopped.wait(LOOK_EVERY)
 
     def _clock(self) -> None:
@@ -104,18 +96,30 @@ class Outlook:
             self._told = False
             reports.well("clock")
 
-    def _disk(self) -> None:
-        reports = self._waypost.reports
+    def _database(self) -> DatabaseError | None:
+        """See that it can be read, and a file of this machine written; the error where not."""
         try:
-            for folder in self._folders():
-                _write(folder)
+            with reading(self._waypost.engine) as connection:
+                schema.current(connection)
             if is_embedded(self._waypost.engine):
                 with writing(self._waypost.engine):
                     pass  # whoever may not write is refused here
-        except (OSError, DatabaseError) as error:
-            reports.failed("disk", error)
+        except DatabaseError as error:
+            self._waypost.reports.failed("database", error)
+            return error
+        self._waypost.reports.well("database")
+        return None
+
+    def _disk(self, of_database: DatabaseError | None) -> None:
+        """See that every folder takes what is written, as the database must."""
+        try:
+            for folder in self._folders():
+                _write(folder)
+        except OSError as error:
+            self._waypost.reports.failed("disk", error)
         else:
-            reports.well("disk")
+            if of_database is None or not is_of_disk(of_database):
+                self._waypost.reports.well("disk")
 
     def _folders(self) -> list[Path]:
         settings = self._waypost.settings
@@ -124,16 +128,6 @@ class Outlook:
         if is_embedded(self._waypost.engine) and database is not None:
             folders.append(Path(database).parent)
         return list(dict.fromkeys(folder.resolve() for folder in folders))
-
-    def _database(self) -> None:
-        reports = self._waypost.reports
-        try:
-            with reading(self._waypost.engine) as connection:
-                schema.current(connection)
-        except DatabaseError as error:
-            reports.failed("database", error)
-        else:
-            reports.well("database")
 
 
 def _write(folder: Path) -> None:

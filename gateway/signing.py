@@ -61,9 +61,8 @@ class Signing:
             signed = self._waypost.signer.sign()
         except NoKeyHereError as error:
             self._say(error)
-            self._reports.well(
-                "signing", str(error)
-            )  # another machine signs, or the age of what is not tells
+            # Another machine signs, or the age of what is not signed tells of it.
+            self._reports.well("signing", said(error))
         except (SigningError, DatabaseError, OSError) as error:
             self._say(error)
             self._reports.failed("signing", error)

@@ -14,13 +14,14 @@ from sqlalchemy import Connection, Engine, select
 
 from federation import tables
 from federation.database import reading, writing
+from federation.errors import DetailedError
 from federation.journal.entry import SYSTEM, Action, Entry, decode
 from federation.journal.log import Batch
 from federation.journal.note import COSIGNATURE, SigningKey, create_key_file, generate_key, load_key_file
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
 
 
-class SigningError(Exception):
+class SigningError(DetailedError):
     """Checkpoints cannot be signed now. One line with cause and remedy."""
 
 
@@ -74,7 +75,8 @@ def signing_keys(announced: list[LogKey], path: Path) -> tuple[SigningKey, ...]:
     """
     if not path.exists():
         raise NoKeyHereError(
-            f"the log's key is not here: {path} does not exist; put it back from where it is kept (audit.key)"
+            "the log's key is not here: put it back from where it is kept (audit.key)",
+            f"{path} does not exist",
         )
     mine, current = _load(path), announced[-1].key
     if mine.verifier == current:
@@ -160,7 +162,9 @@ def _first_key(path: Path, origin: str) -> SigningKey:
     except FileExistsError:
         pass  # another process of this gateway was faster
     except OSError as error:
-        raise SigningError(f"the log's key cannot be made: {path}: {error.strerror}") from None
+        raise SigningError(
+            "the log's key cannot be made: see audit.key", f"{path}: {error.strerror}"
+        ) from None
     return _load(path)
 
 
@@ -169,7 +173,7 @@ def _load(path: Path) -> SigningKey:
         return load_key_file(path)
     except (OSError, NoteError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SigningError(f"the log's key cannot be read: {path}: {reason}") from None
+        raise SigningError("the log's key cannot be read: see audit.key", f"{path}: {reason}") from None
 
 
 def _following(path: Path) -> Path:

@@ -80,7 +80,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (parts, identity_provider, registries, plugins):
+        for look in (parts, secret_files, identity_provider, registries, plugins):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -191,6 +191,14 @@ def identity_provider(waypost: "Waypost") -> Iterator[Finding]:
         count = sum(row.remark == remark for row in unclear)
         who = "1 person" if count == 1 else f"{count} people"
         yield Finding("groups", "warn", f"of {who} in a week: {remark}", "waypost principals list names them")
+
+
+def secret_files(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether others on this machine can read a key or a secret."""
+    from gateway.exposed import exposed
+
+    for path in exposed(waypost.settings):
+        yield Finding("secrets", "warn", f"others on this machine can read {path}", f"chmod 600 {path}")
 
 
 def registries(waypost: "Waypost") -> Iterator[Finding]:

@@ -56,13 +56,20 @@ def _known(error: Exception) -> tuple[str, int] | None:
     if isinstance(
         error, DatabaseBusyError | TransientError | SigningError | NothingSignedError | ExportCutError
     ):
-        return str(error), UNREACHABLE
+        return _whole(error), UNREACHABLE
     if isinstance(
         error,
         AdapterError | DatabaseError | ReferenceSyntaxError | RegistryError | SecretError | SettingsError,
     ):
-        return str(error), USAGE
+        return _whole(error), USAGE
     return None
+
+
+def _whole(error: Exception) -> str:
+    """Whoever runs a command here is an operator."""
+    from federation.errors import DetailedError
+
+    return error.whole if isinstance(error, DetailedError) else str(error)
 
 
 def silence_broken_pipe() -> None:

@@ -6,6 +6,7 @@ from gateway.pages import (
     account,
     audit,
     change,
+    health,
     impact,
     insights,
     model,
@@ -28,4 +29,5 @@ HANDLERS: list[Any] = [
     *change.HANDLERS,
     *account.HANDLERS,
     *principals.HANDLERS,
+    *health.HANDLERS,
 ]

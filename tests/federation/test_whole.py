@@ -83,13 +83,18 @@ def house(tmp_path: Path) -> House:
 
 
 def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
+    """A file of its own in the place of what may be mapped: a mapped one that is cut ends whoever reads it."""
+    content = path.read_bytes()[:-100]
+    path.unlink()
+    path.write_bytes(content)
 
 
 def turn(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        bit = file.read(1)[0] ^ 1
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([bit]))
 
 
 def rot(path: Path) -> None:
