@@ -34,4 +34,4 @@ def health_page(
     return page(request, "health.html", title="Health", rows=rows)
 
 
-HANDLERS = [health_page]
+HANDLERS = [*health_page]
