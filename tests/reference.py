@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from adapters import Capability
 from federation.journal.actions import Action
+from tests.parts import lines as health_lines
 
 PAGE = Path(__file__).parent.parent / "config" / "REFERENCE.md"
 _PACKAGES = ("adapters", "federation", "gateway")
@@ -105,6 +106,8 @@ def page() -> str:
         lines = [f"- `{entry.name}`: {' '.join(entry.meaning.split())}" for entry in entries()]
         if lines:
             parts += ["", f"## {title}", "", *lines]
+    told = "Each part is broken by a test, which looks at all four places; strangers read what `/health/ready` says."
+    parts += ["", "## Health: what is told when a part fails", "", told, "", *health_lines()]
     return "\n".join(parts) + "\n"
 
 

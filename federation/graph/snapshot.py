@@ -236,8 +236,8 @@ class Reader:
         """The newest graph on disk. Raises DamagedError when there is none that can be read."""
         stamps = (_stamp(self._files[0]), _stamp(self._files[1]))
         known = self._snapshot
-        if known is not None and stamps == self._stamps:
-            return known
+        if known is not None and (stamps == self._stamps or not current(self._folder)):
+            return known  # files that disappear are read on for as long as they are open
         with self._lock:
             if self._snapshot is None or stamps != self._stamps:
                 self._snapshot, self._stamps = self._load(), stamps

@@ -192,7 +192,7 @@ def _explain(hits: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _tell(answer: Mapping[str, Any]) -> None:
-    say(f"{counted(answer['total'], 'version')} of {counted(answer['models'], 'model')}")
+    say(f"{counted(answer['versions'], 'version')} of {counted(answer['models'], 'model')}")
     for registry in answer["registries"]:
         if registry["state"] not in ("ok", "detached"):
             say(f"{registry['name']} is {registry['state']}: last synchronised {ago(registry['synced_at'])}")

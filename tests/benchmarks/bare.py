@@ -38,7 +38,13 @@ class BareEngine:
         hits = self.searcher.search(query, limit=20, count=False, order_by_field="rank").hits
         counts = facets.count(self.searcher, query, FACETS, self.registries)
         rows = [msgspec.json.decode(bytes(self.searcher.doc(address)["stored"][0])) for _, address in hits]
-        return {"total": counts.versions, "models": counts.models, "hits": rows, "facets": counts.facets}
+        return {
+            "total": counts.documents,
+            "versions": counts.versions,
+            "models": counts.models,
+            "hits": rows,
+            "facets": counts.facets,
+        }
 
 
 def create() -> Litestar:

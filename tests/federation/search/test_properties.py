@@ -149,7 +149,7 @@ def groups_lead_with_the_best(held: list[list[Document]], requests: list[SearchR
                 ]
                 for answer in (*alone, *grouped):
                     of_versions = sum(hit.version is not None for hit in hits(alone))
-                    assert (answer.total, answer.models) == (of_versions, len(versions))
+                    assert (answer.versions, answer.models) == (of_versions, len(versions))
 
 
 def hits(answers: list[SearchAnswer]) -> list[Hit]:

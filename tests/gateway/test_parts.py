@@ -1,0 +1,185 @@
+"""Each part of a running gateway is broken, and all four places tell of it: readiness, doctor, metrics and page."""
+
+import json
+import re
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+from sqlalchemy import text
+
+from federation.database import writing
+from federation.health import DOCTOR, PARTS
+from gateway.cli import run
+from tests.federation.journal.logs import happen
+from tests.gateway.served import Served, served
+from tests.parts import FAULTS, Fault
+from tests.patience import until
+
+CONFIG = '[search]\npath = "derived"\n[audit]\nwitnesses = ["witness"]\n'
+
+
+def worker_of(gateway: Served) -> psutil.Process:
+    [found] = [one for one in processes_of(gateway) if "gateway.worker" in one.cmdline()]
+    return found
+
+
+def processes_of(gateway: Served) -> list[psutil.Process]:
+    me = psutil.Process()
+    return [one for one in me.children(recursive=True) if one.is_running() and one.cmdline()]
+
+
+def supervisor_of(gateway: Served) -> psutil.Process:
+    found = worker_of(gateway).parent()
+    assert found is not None
+    return found
+
+
+@contextmanager
+def without_descriptors(gateway: Served, folder: Path) -> Iterator[None]:
+    worker, supervisor = worker_of(gateway), supervisor_of(gateway)
+    before = resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        worker.send_signal(signal.SIGKILL)
+        yield
+    finally:
+        resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, before)
+
+
+@contextmanager
+def renamed(gateway: Served, table: str) -> Iterator[None]:
+    with writing(gateway.engine) as connection:
+        connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
+    try:
+        yield
+    finally:
+        with writing(gateway.engine) as connection:
+            connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[None]:
+    """A file stands where a folder was."""
+    away = path.rename(path.with_name(f"{path.name}-away"))
+    path.write_text("a file")
+    try:
+        yield
+    finally:
+        path.unlink()
+        away.rename(path)
+
+
+@contextmanager
+def without_key(gateway: Served, folder: Path) -> Iterator[None]:
+    key = folder / "waypost-audit.key"
+    away = key.rename(folder / "elsewhere.key")
+    happen(gateway.engine)
+    try:
+        yield
+    finally:
+        away.rename(key)
+
+
+@contextmanager
+def without_witness(gateway: Served, folder: Path) -> Iterator[None]:
+    with replaced(folder / "witness"):
+        happen(gateway.engine)
+        yield
+    happen(gateway.engine)
+
+
+@contextmanager
+def full(gateway: Served, folder: Path) -> Iterator[None]:
+    worker = worker_of(gateway)
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def ahead(gateway: Served, folder: Path) -> Iterator[None]:
+    hour = 3600 * 1_000_000
+    with writing(gateway.engine) as connection:
+        connection.execute(text(f"UPDATE head SET time = time + {hour}"))
+    try:
+        yield
+    finally:
+        with writing(gateway.engine) as connection:
+            connection.execute(text(f"UPDATE head SET time = time - {hour}"))
+
+
+BREAKS: dict[str, Callable[[Served, Path], object]] = {
+    "supervisor": without_descriptors,
+    "worker": without_descriptors,
+    "intents": lambda gateway, _: renamed(gateway, "operation"),
+    "sync": lambda gateway, _: renamed(gateway, "sync"),
+    "signing": without_key,
+    "witnesses": without_witness,
+    "index": lambda _, folder: replaced(folder / "derived" / "search"),
+    "graph": lambda _, folder: replaced(folder / "derived" / "graph"),
+    "database": lambda gateway, _: renamed(gateway, "alembic_version"),
+    "disk": full,
+    "clock": ahead,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("parts")
+
+
+@pytest.fixture(scope="module")
+def gateway(folder: Path) -> Iterator[Served]:
+    (folder / "witness").mkdir()
+    with served(folder, config=CONFIG) as gateway:
+        yield gateway
+
+
+def ask(gateway: Served, path: str) -> httpx.Response:
+    return httpx.get(f"{gateway.url}{path}", timeout=60.0, trust_env=False)
+
+
+def well(gateway: Served) -> bool:
+    return set(ask(gateway, "/health/ready").json()["checks"].values()) == {"ok"}
+
+
+def test_every_part_has_a_fault() -> None:
+    assert [fault.part for fault in FAULTS] == list(PARTS) == list(BREAKS)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.part for fault in FAULTS])
+def test_a_broken_part_is_told_alike_in_all_four_places_and_heals(
+    gateway: Served, folder: Path, fault: Fault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    until(lambda: well(gateway), "all is well")
+    with BREAKS[fault.part](gateway, folder):  # type: ignore[attr-defined]
+        until(lambda: ask(gateway, "/health/ready").json()["checks"][fault.part] != "ok", fault.how)
+        ready = ask(gateway, "/health/ready")
+        assert ready.status_code == fault.status
+        assert ready.json()["checks"][fault.part] == fault.people + DOCTOR
+        assert fault.reason not in ready.text
+        assert str(folder) not in ready.text
+
+        capsys.readouterr()
+        run(["doctor", "--json", "--config", str(folder / "waypost.toml")])
+        found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}[fault.part]
+        assert (found["state"], fault.reason in found["found"]) == ("fail", True), found
+        assert found["remedy"]
+
+        metrics = ask(gateway, "/metrics").text
+        assert f'waypost_part_ok{{part="{fault.part}",state="failing"}} 0.0' in metrics
+
+        page = ask(gateway, "/health").text
+        row = re.search(rf'<tr id="{fault.part}">(.*?)</tr>', page, re.DOTALL)
+        assert row is not None
+        assert "state-failing" in row[1]
+        assert fault.reason in row[1]
+    until(lambda: well(gateway), "all is well again")

@@ -1,0 +1,94 @@
+"""What the first process of a gateway does: listen, alone, and keep a worker going."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federation.health import failure, merge, success
+from gateway.board import Board, meeting_place, read_boards
+from gateway.processes import ListenError, WorkerProcess, listen
+from gateway.wake import Wake
+from tests.patience import until
+
+HEART = "import os, sys; os.write(int(sys.argv[-1]), b'.'); sys.stdin.read()"
+
+
+def test_a_port_is_listened_at_by_one_gateway_alone_and_the_other_one_is_told_which_it_is() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(ListenError, match=rf"127\.0\.0\.1:{port}: another process listens there"):
+            listen("127.0.0.1", port)
+    listen("127.0.0.1", port).close()  # given back, it is free at once
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(ListenError, match=r"192\.0\.2\.1:8080.*server\.host"):
+        listen("192.0.2.1", 8080)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_worker_that_could_not_be_started_is_started_when_that_is_possible_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    start: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
+
+    def scarce(command: list[str], **chosen: Any) -> subprocess.Popen[bytes]:
+        tried.append(descriptors())
+        if len(tried) < 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return start([sys.executable, "-c", HEART, command[-1]], **chosen)
+
+    monkeypatch.setattr(subprocess, "Popen", scarce)
+    worker = WorkerProcess(tmp_path / "waypost.toml")
+
+    def states() -> dict[str, str]:
+        return {one.name: one.state for one in merge(worker.reports.all())}
+
+    worker.start()
+    try:
+        until(lambda: states()["supervisor"] == "failing")
+        until(lambda: (states()["supervisor"], states()["worker"]) == ("ok", "ok"))
+    finally:
+        worker.stop()
+    assert tried[0] == tried[1] == tried[2]  # nothing is lost at each try
+
+
+def test_each_process_sees_how_the_parts_of_the_others_stand(tmp_path: Path) -> None:
+    waypost = tmp_path / "index"
+    folder = meeting_place(waypost)
+    mine, other = Board(folder, "api"), Board(folder, "worker")
+    mine.show([success("intents")])
+    other.show([failure("disk", "/data is full"), success("sync")])
+    dead = folder / "health-worker-999999999"
+    dead.write_bytes(b"left behind")
+    found = {report.part: report.reason for report in read_boards(waypost)}
+    assert found == {"intents": "", "disk": "/data is full", "sync": ""}
+    assert not dead.exists()
+    torn = folder / f"health-api-{os.getpid()}"
+    content = bytearray(torn.read_bytes())
+    content[20] ^= 1
+    torn.write_bytes(content)
+    assert {report.part for report in read_boards(waypost)} == {"disk", "sync"}
+    mine.close()
+    other.close()
+    assert read_boards(waypost) == []
+
+
+def test_a_wake_up_call_is_a_courtesy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wake = Wake(tmp_path / "index", "redis://127.0.0.1:1/0")
+
+    def none_left(*_: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("gateway.wake.socket.socket", none_left)
+    wake.tell("worker", everywhere=True)
