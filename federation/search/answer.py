@@ -93,7 +93,8 @@ class Freshness(msgspec.Struct, frozen=True):
 
 class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`total` counts what is found: versions, and models without any; `versions` and `models` count each. All are
-    exact. `partial` says that a registry could not be read whole, or that the index has yet to take in what was read."""
+    exact. `partial` says that a registry could not be read whole, or that the index has yet to take in what was read.
+    """
 
     query: str
     total: int = 0
