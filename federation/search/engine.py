@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +28,7 @@ from federation.search.clauses import Compiler, PlanNode, Slot
 from federation.search.cursor import Position
 from federation.search.encoding import Stored
 from federation.search.facets import Counts
-from federation.search.folder import DamagedIndexError, Generation, IndexMissingError
+from federation.search.folder import Generation, IndexMissingError
 from federation.search.highlight import Marker, Text, texts_of
 from federation.search.order import BROWSE, RANK, Key, Leg, Legs, Reader, Row
 from federation.search.sorting import Sort, fingerprint, read_sort
@@ -166,16 +167,11 @@ class Search:
         language.parse("")
 
     def reload(self) -> int:
-        """Looks at the newest commit; to be called when the worker says so. Returns the position now served,
-        -1
-        while there is no index. An index that disappears is served on as long as it is open."""
+        """Looks at the newest commit; to be called when the worker says so. Returns the position now served, -1 while
+        there is no index. An index that disappears is served on as long as it is open."""
         with self._lock:
-            try:
+            with suppress(IndexMissingError):  # there is none yet, or for a moment
                 self._refresh()
-            except DamagedIndexError:
-                self._suspicion.mark(folder.current(self._path) or "")
-            except IndexMissingError:
-                pass  # none is there yet, or for a moment
             return self.position
 
     def _refresh(self) -> None:

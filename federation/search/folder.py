@@ -19,6 +19,7 @@ from federation.search.answer import SearchError
 from federation.search.proof import Proof
 from federation.search.queries import term
 from federation.search.schema import SCHEMA_VERSION, schema
+from federation.whole import Suspicion
 
 CURRENT, DAMAGED = "current", "damaged-"
 POSITION = "position"
@@ -56,6 +57,7 @@ def open_current(path: Path) -> Generation:
         raise IndexMissingError(f"no index in {path}")
     proof = Proof(path / name)
     if (damage := proof.damage(opening=True)) is not None:
+        Suspicion(path).mark(name)  # whoever may not write tells the writer
         raise DamagedIndexError(f"{name}/{damage} is not what was written")
     with engine_errors():
         index = tantivy.Index.open(str(path / name))
