@@ -227,9 +227,8 @@ class Search:
         partial = covered.unread or self._behind(view, served.state.position)
         return SearchAnswer(
             query=request.q, total=answer.counts.documents, versions=answer.counts.versions,
-            models=answer.counts.models, hits=answer.hits,
-            facets=answer.counts.facets, corrections=answer.corrections, next_cursor=answer.next_cursor,
-            partial=partial, registries=covered.freshness,
+            models=answer.counts.models, hits=answer.hits, facets=answer.counts.facets,
+            corrections=answer.corrections, next_cursor=answer.next_cursor, partial=partial, registries=covered.freshness,
         )  # fmt: skip
 
     def _covers(self, view: View) -> _Covered:
