@@ -40,8 +40,7 @@ from federation.whole import Suspicion
 LITTLE = 3
 """A word that finds fewer documents than this in the view may have been mistyped."""
 MORE, MORE_BY_METRIC = 3, 10
-"""So many versions are read at once for each model wanted: one more search costs more than some more rows, most of all
-by a metric, where the versions of a model stand close together."""
+"""Versions read at once for each model wanted: one more search costs more than some rows, by a metric most of all."""
 MAX_BATCH = 1_000
 MAX_SUGGEST = 500
 MOST_VIEWS = 64
@@ -228,7 +227,8 @@ class Search:
         return SearchAnswer(
             query=request.q, total=answer.counts.documents, versions=answer.counts.versions,
             models=answer.counts.models, hits=answer.hits, facets=answer.counts.facets,
-            corrections=answer.corrections, next_cursor=answer.next_cursor, partial=partial, registries=covered.freshness,
+            corrections=answer.corrections, next_cursor=answer.next_cursor, partial=partial,
+            registries=covered.freshness,
         )  # fmt: skip
 
     def _covers(self, view: View) -> _Covered:
