@@ -10,14 +10,14 @@ from contextlib import suppress
 
 import structlog
 
-from federation.database import DatabaseError
+from federation.errors import DetailedError
 from federation.health import Reports, said
 
 log = structlog.get_logger(__name__)
 PAUSE = 1.0
 """Seconds after a round that failed."""
-EXPECTED = (DatabaseError, OSError)
-"""What passes by itself and needs no stack trace."""
+EXPECTED = (DetailedError, OSError)
+"""What says itself what it is, and needs no stack trace."""
 
 
 class Guard:

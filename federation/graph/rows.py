@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.errors import DetailedError
 from federation.whole import Stamp, digest, replace, stamp
 
 FORMAT = 3
@@ -36,7 +37,7 @@ _EDGE_FILES = tuple(f"{side}_{part}" for side in ("down", "up") for part in ("pt
 Array = NDArray[Any]
 
 
-class DamagedError(Exception):
+class DamagedError(DetailedError):
     """The files on disk are missing, cut short, of another format or fail their checksum. Remedy: rebuild."""
 
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import tantivy
 
+from federation.errors import DetailedError
 from federation.files import sync_folder
 from federation.search.answer import SearchError
 from federation.search.proof import Proof
@@ -25,7 +26,7 @@ CURRENT, DAMAGED = "current", "damaged-"
 POSITION = "position"
 
 
-class IndexMissingError(Exception):
+class IndexMissingError(DetailedError):
     """There is no index here that this version can read: it is absent, damaged or of another schema."""
 
 
