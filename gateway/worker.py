@@ -28,6 +28,7 @@ from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
 from federation.sync.run import SyncContext
 from federation.sync.schedule import Scheduler
+from gateway.exposed import exposed
 from gateway.logs import configure_logs
 from gateway.outlook import Outlook
 from gateway.settings import load_settings
@@ -206,6 +207,8 @@ def main(config: str, beats: int) -> int:
         with suppress(OSError):
             os.write(beats, b".")
 
+    for path in exposed(settings):
+        log.warning("others on this machine can read a secret: chmod 600", file=str(path))
     waypost.report_as("worker")
     locking = Guard("worker's lock", waypost.reports, "worker")
     while True:
