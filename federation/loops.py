@@ -61,7 +61,8 @@ class Guard:
 
 
 class Loop:
-    """A thread that runs `step` again and again, under a guard, until it is stopped. `step` waits by itself."""
+    """A thread that runs `step` again and again, under a guard, until it is stopped, and then `at_end`. `step` waits by
+    itself."""
 
     def __init__(
         self,
@@ -71,11 +72,13 @@ class Loop:
         reports: Reports | None = None,
         part: str = "",
         pause: float = PAUSE,
+        at_end: Callable[[], object] = lambda: None,
     ) -> None:
         self.stopped = threading.Event()
         self._step = step
         self._guard = Guard(name, reports, part)
         self._pause = pause
+        self._at_end = at_end
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -98,3 +101,4 @@ class Loop:
         while not self.stopped.is_set():
             if not self._guard(self._step):
                 self.stopped.wait(self._pause)
+        self._at_end()

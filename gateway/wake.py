@@ -51,7 +51,7 @@ class Wake:
     def listen(self, role: str, look: Callable[[], None]) -> None:
         """Call `look` at every message and every second, in a thread, until `close`."""
         mailbox = self._mailbox = _Mailbox(self, role)
-        self._begin("wake", lambda: mailbox.hear(look))
+        self._begin("wake", lambda: mailbox.hear(look), at_end=mailbox.close)
         if self.redis_url and role == "worker":
             self._begin("wake-redis", self._subscribe, pause=SUBSCRIBE_EVERY)
 
@@ -71,8 +71,14 @@ class Wake:
         if self._mailbox is not None:
             self._mailbox.give_up()
 
-    def _begin(self, name: str, step: Callable[[], None], pause: float = LOOK_EVERY) -> None:
-        loop = Loop(name, step, pause=pause)
+    def _begin(
+        self,
+        name: str,
+        step: Callable[[], None],
+        pause: float = LOOK_EVERY,
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        loop = Loop(name, step, pause=pause, at_end=at_end)
         loop.start()
         self._loops.append(loop)
 
@@ -146,7 +152,7 @@ class _Mailbox:
                 mine.recv(16)
             _empty(mine)
         except OSError:
-            self._close()
+            self.close()
             look()  # as every second
             raise
         look()
@@ -154,7 +160,7 @@ class _Mailbox:
 
     def _opened(self) -> socket.socket:
         if self._socket is None or self._path is None or not self._path.exists():
-            self._close()
+            self.close()
             self._path = self._wake.folder / f"{self._role}-{os.getpid()}"
             self._path.unlink(missing_ok=True)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -167,7 +173,8 @@ class _Mailbox:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the socket."""
         if self._socket is not None:
             self._socket.close()
         self._socket = None

@@ -1,6 +1,5 @@
 """PostgreSQL that falls silent instead of going away: nobody waits for it without a bound."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,43 +13,8 @@ from federation.database import DatabaseBusyError, DatabaseError, glancing, open
 from federation.identity.credentials import PREFIX
 from federation.identity.directory import CredentialError, Directory
 from tests.patience import until
+from tests.servers.cable import Cable
 from tests.servers.postgres import Postgres
-
-
-class Cable:
-    """Passes on what both ends say, while it is `whole`."""
-
-    def __init__(self, port: int) -> None:
-        self.whole = threading.Event()
-        self.whole.set()
-        self._behind = port
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
-        self._ends: list[socket.socket] = [self._listening]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self.whole.set()
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                server = socket.create_connection(("127.0.0.1", self._behind))
-                self._ends += [client, server]
-                for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
-
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
-            while content := one.recv(65_536):
-                self.whole.wait()
-                other.sendall(content)
-            other.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture

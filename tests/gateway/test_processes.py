@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 
 from federation.health import failure, merge, success
 from gateway.board import Board, meeting_place, read_boards
+from gateway.demo.servers import Server
 from gateway.processes import ListenError, WorkerProcess, listen
 from gateway.wake import Wake
 from tests.patience import until
+from tests.servers.cable import Cable
 
 HEART = "import os, sys; os.write(int(sys.argv[-1]), b'.'); sys.stdin.read()"
 
@@ -92,3 +95,45 @@ def test_a_wake_up_call_is_a_courtesy(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("gateway.wake.socket.socket", none_left)
     wake.tell("worker", everywhere=True)
+
+
+def test_a_redis_that_has_fallen_silent_is_given_up_and_heard_again(
+    tmp_path: Path, redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("LOOK_EVERY", 0.1), ("SUBSCRIBE_EVERY", 0.1), ("HEARD_WITHIN", 0.5)):
+        monkeypatch.setattr(f"gateway.wake.{name}", seconds)
+    cable = Cable(redis_server.port)
+    told = threading.Semaphore(0)
+    heard = Wake(tmp_path / "one", f"redis://127.0.0.1:{cable.port}/0")
+    lost: list[str] = []
+    monkeypatch.setattr(heard, "_send", lambda _role: told.release())
+    subscribe = heard._subscribe
+
+    def noting() -> None:
+        try:
+            subscribe()
+        except OSError as error:
+            lost.append(str(error))
+            raise
+
+    monkeypatch.setattr(heard, "_subscribe", noting)
+    heard.listen("worker", lambda: None)
+    said = Wake(tmp_path / "two", f"redis://127.0.0.1:{redis_server.port}/0")
+
+    def passed() -> bool:
+        said.tell("worker", everywhere=True)
+        return told.acquire(timeout=0.2)
+
+    try:
+        until(passed, "a wake-up call from another machine")
+        cable.whole.clear()
+        until(lambda: lost, "it is noticed that nothing comes any more")
+        assert "redis cannot be heard" in lost[0]
+        cable.whole.set()
+        until(passed, "a wake-up call again")
+    finally:
+        heard.close()
+        for loop in heard._loops:
+            loop.join(60)
+        said.close()
+        cable.close()

@@ -12,10 +12,12 @@ import pytest
 from federation import schema
 from federation.health import UNHEARD
 from federation.journal.checkpoints import WitnessAheadError
+from federation.journal.logkey import SigningError
 from gateway.app import create_app
 from gateway.cli import run
 from gateway.cli.failure import NO, OK
 from gateway.cli.local import catch_up
+from gateway.exposed import exposed
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.federation.journal.logs import happen
@@ -99,3 +101,41 @@ def test_a_stop_of_signing_is_told_and_reads_go_on(config: Path, capsys: pytest.
     assert (ready.status_code, told["status"], told["problems"]) == (200, "ok", [])
     assert "waypost doctor" in told["checks"]["signing"]
     assert "waypost_signing_ok 0.0" in ask(config, "/metrics").text
+
+
+def test_an_older_database_is_noticed_at_the_start_although_nothing_was_written(config: Path) -> None:
+    for file in config.parent.glob("waypost.db*"):
+        file.unlink()
+    shutil.copy(config.with_name("backup.db"), config.with_name("waypost.db"))
+    waypost = Waypost(load_settings(config))
+    with pytest.raises(WitnessAheadError):
+        waypost.signer.sign()
+    waypost.close()
+    assert ask(config, "/health/ready").json()["checks"]["signing"] != "ok"
+
+
+def test_a_start_with_all_there_is_signs_nothing_anew(config: Path) -> None:
+    waypost = Waypost(load_settings(config))
+    assert waypost.signer.sign() is None
+    waypost.close()
+
+
+def test_a_key_that_others_can_read_is_told_and_strangers_are_not_told_where_it_is(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = config.with_name("log.key")
+    key.chmod(0o644)
+    assert exposed(load_settings(config)) == [key]
+    run(["doctor", "--json", "--config", str(config)])
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
+    assert (found["secrets"]["state"], found["secrets"]["remedy"]) == ("warn", f"chmod 600 {key}")
+    key.chmod(0o600)
+    assert exposed(load_settings(config)) == []
+    key.write_text("no key")
+    waypost = Waypost(load_settings(config))
+    happen(waypost.engine)
+    with pytest.raises(SigningError) as raised:
+        waypost.signer.sign()
+    waypost.close()
+    assert str(config.parent) not in str(raised.value)
+    assert str(key) in raised.value.whole
