@@ -8,7 +8,7 @@ from typing import Any
 from adapters.contract import Page
 from adapters.errors import BadRecordError, InvalidError, NotFoundError
 from adapters.records import Deleted, Key, Listing, Record
-from adapters.rest.api import RestApi, fill
+from adapters.rest.api import Listed, RestApi, fill
 from adapters.rest.config import Collection
 from adapters.rest.translate import Translator, address
 
@@ -22,13 +22,15 @@ BATCH = 50
 class Place:
     """Where a listing stands. `last` is the last id given of a page that was too large for one answer.
 
-    `hare` counts pages, `tortoise` is the checksum of an earlier cursor: a cycle of pages runs into it.
+    `hare` counts pages, `tortoise` is the checksum of an earlier cursor: a cycle of pages runs into it. `seam` is the
+    last id of the page before, with which one that is counted by offset begins again.
     """
 
     cursor: str | None = None
     last: str | None = None
     hare: int = 0
     tortoise: int = 0
+    seam: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class Walk:
         A page of the backend that is larger than `room` is given in order of ids, so that the rest of it can be
         asked for again: what was deleted in between moves nothing.
         """
-        found = self.api.page(collection, path, place.cursor, room, since)
+        found = self._read(collection, path, place, room, since)
         items, last = found.items, None
         if place.last is not None or len(items) > room:
             keyed = sorted(((_sort_id(collection, raw), raw) for raw in items), key=lambda pair: pair[0])
@@ -182,13 +184,41 @@ class Walk:
             return items, replace(place, last=last), found.at
         if found.next is None:
             return items, None, found.at
-        return items, self._step(place, found.next), found.at
+        seam = None
+        if collection.page.style == "offset" and (place.seam or len(found.items) > 1):
+            seam = (_sort_id(collection, found.items[-1]) if found.items else place.seam) or None
+        if seam is None:
+            return items, self._step(place, found.next), found.at
+        if not found.items:
+            raise self._circle()
+        return items, Place(str(int(found.next) - 1), seam=seam), found.at
+
+    def _read(
+        self, collection: Collection, path: str, place: Place, room: int, since: float | None
+    ) -> Listed:
+        """A page of the backend. By offset it is read from further up until it has the last item of the one before:
+        what stands behind that has been on no page yet.
+        """
+        if place.seam is None:
+            return self.api.page(collection, path, place.cursor, room, since)
+        at = int(place.cursor or 0)
+        while True:
+            found = self.api.page(collection, path, str(at), room + 1, since)
+            ids = [_sort_id(collection, raw) for raw in found.items]
+            if place.seam in ids:
+                return replace(found, items=found.items[ids.index(place.seam) + 1 :])
+            if at == 0:
+                return found
+            at = max(0, at - room)
+
+    def _circle(self) -> InvalidError:
+        return InvalidError(f"{self.api.host}: its pages go round in a circle: correct `page.next`")
 
     def _step(self, place: Place, cursor: str) -> Place:
         """The next page's place. Errors: `InvalidError` when pages go round in a circle."""
         mark, hare = zlib.crc32(cursor.encode()), place.hare + 1
         if hare > 1 and mark == place.tortoise:
-            raise InvalidError(f"{self.api.host}: its pages go round in a circle: correct `page.next`")
+            raise self._circle()
         power = hare & (hare - 1) == 0
         return Place(cursor, None, hare, mark if power else place.tortoise)
 

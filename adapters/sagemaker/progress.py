@@ -122,12 +122,16 @@ class Step:
 
 @dataclass
 class Running:
-    """The scan under way. `complete` is false where another process began it: not all of it was seen here."""
+    """The scan under way. `complete` is false where another process began it: not all of it was seen here. `split`
+    stays true then; `restarted` is to be told with the next page.
+    """
 
     scan: str
     ahead: Ahead
     before: Memory
     complete: bool = True
+    split: bool = False
+    restarted: bool = False
     groups: dict[str, Key] = field(default_factory=dict)
     packages: dict[str, Known] = field(default_factory=dict)
     listed: set[str] = field(default_factory=set)

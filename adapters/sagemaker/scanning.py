@@ -102,11 +102,15 @@ class Scanner:
         ):
             # These phases ask the backend nothing, or next to nothing: an empty one is passed over at once.
             step = self._step(step.following, limit)
-        if step.following:
-            return step.page(Page(()))
         running = self._scans[position.scan]
-        self._memory = Memory(position.began, running.groups, running.packages) if running.complete else None
-        return step.page(Page((), watermark=position.began, listed=_listed(position, running)))
+        restarted, running.restarted = running.restarted, False
+        if step.following:
+            return replace(step.page(Page(())), restarted=restarted)
+        # What another process saw of the scan may be gone by now: the next one then reads everything.
+        is_known = running.complete and not running.split
+        self._memory = Memory(position.began, running.groups, running.packages) if is_known else None
+        end = step.page(Page((), watermark=position.began, listed=_listed(position, running)))
+        return replace(end, restarted=restarted)
 
     def index(self) -> Index:
         """Packages by their model data; where no scan has seen them yet, they are read."""
@@ -157,7 +161,9 @@ class Scanner:
             return position
         running = self._new(position.scan, position.via, NOTHING, position.since)
         if position.incremental:
+            running.restarted = True
             return replace(position, phase="groups", whole=True, token=None, after=None)
+        running.split = True
         running.complete = (position.phase, position.token, position.after) == ("groups", None, None)
         return position
 
@@ -220,7 +226,7 @@ class Scanner:
             ]
             lacking += [(key,) for name, key in running.before.groups.items() if name not in running.groups]
             if len(lacking) > _MOST_GONE:
-                self._new(position.scan, position.via, NOTHING, position.since)
+                self._new(position.scan, position.via, NOTHING, position.since).restarted = True
                 return Step([], replace(position, phase="groups", whole=True, token=None, after=None))
             found = self._client.each(self._proven, lacking)
             running.gone += [key for keys in reading.present(found) for key in keys]

@@ -168,6 +168,26 @@ def test_a_link_header_is_followed(web: respx.MockRouter) -> None:
     assert paged(style="link") == ALL
 
 
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("deleted", [1, 2])
+def test_a_delete_between_pages_by_offset_hides_nothing(
+    web: respx.MockRouter, size: int, deleted: int
+) -> None:
+    rows = [{"id": f"m{number}", "name": f"model-{number}"} for number in range(1, 10)]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        start, many = int(request.url.params.get("start", 0)), int(request.url.params["size"])
+        found = rows[start : start + many]
+        if start and len(rows) == 9:
+            del rows[:deleted]
+            found = rows[start : start + many]
+        return httpx.Response(200, json=found)
+
+    web.get("/api/models").mock(side_effect=answer)
+    given = paged(style="offset", param="start", size="size", size_value=size)
+    assert set(given) == {f"model-{number}" for number in range(1, 10)}
+
+
 def test_offsets_and_numbers_are_counted(web: respx.MockRouter) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
