@@ -54,18 +54,17 @@ def read_joined(
     offset = offset_of(token)
     if offset is None or not seam:
         return _joined(ask(token, size), None)
-    back = len(seam)
+    at = max(1, offset - len(seam))
     for step in range(MOST_STEPS):
-        at = max(0, offset - back)
-        found = ask(token_of(at), min(size + back, most) if step == 0 else size)
+        # MLflow refuses the token of offset 0.
+        found = ask(token_of(at) if at else None, size if step else min(size + offset - at, most))
         read = _by_mark(found.rows)
         if at == 0 or not read.keys().isdisjoint(seam):
             if before is None and tuple(read)[: len(seam)] == tuple(seam):
                 before = dict.fromkeys(seam)
-            return Joined(
-                [row for mark, row in read.items() if _is_news(mark, row, before)], read, found.next
-            )
-        back += size << step
+            rows = [row for mark, row in read.items() if _is_news(mark, row, before)]
+            return Joined(rows, read, found.next, step > 0)
+        at = max(0, at - (size << step))
     raise TransientError("MLflow's listing changes faster than it can be read: it is tried again later")
 
 

@@ -271,7 +271,11 @@ def _cut(params: dict[str, str], rows: list[Any], token: dict[str, str]) -> list
 
 def _offset(params: dict[str, str]) -> int:
     token = params.get("page_token")
-    return int(json.loads(base64.b64decode(token))["offset"]) if token else 0
+    if token is None:
+        return 0
+    offset = int(json.loads(base64.b64decode(token))["offset"])
+    assert offset > 0, "MLflow refuses such a token"
+    return offset
 
 
 def _pairs(key: str, found: dict[str, str]) -> list[dict[str, str]]:
