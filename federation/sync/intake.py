@@ -24,7 +24,7 @@ def take(this: "Run", page: Page, known: int) -> None:
     encoded, bad, gone = sort_out(page)
     with reading(this.context.engine) as connection:
         aside = quarantine.waiting(connection, this.registry.id)
-        in_part = unread.waiting(connection, this.registry.id)
+        in_part = unread.waiting(connection, this.registry.id) if this.may_be_unread else {}
     waiting = {**in_part, **aside}
     back = [
         one

@@ -29,7 +29,7 @@ def finish(this: "Run", watermark: str | None) -> str:
     ended = now()
     with writing(context.engine) as connection:
         lease.hold(connection, registry.id, this.epoch, ended)
-        unread = _unread(connection, registry.id)
+        unread = _unread(connection, registry.id) if this.left_out or this.may_be_unread else {}
         errors = [*this.errors, *_in_part(unread)]
         state = "partial" if errors else "ok"
         if vague := unreadable_in(connection, registry.id):

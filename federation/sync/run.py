@@ -108,6 +108,11 @@ class Run:
     is_open: bool = False
     """Something could not be found out, so the run proves less than it should: it counts for nothing."""
 
+    @property
+    def may_be_unread(self) -> bool:
+        """Whether records may be known in part since an earlier run: only a run that ended well has counted them."""
+        return bool(self.registry.unread or self.registry.failures or self.is_resumed)
+
     def leave_open(self, reason: str) -> None:
         """End as partial, without moving the watermark or the times of the last runs."""
         self.is_open = True

@@ -25,8 +25,9 @@ TEARS: dict[str, Tear] = {
 }
 
 
-def _tear(monkeypatch: pytest.MonkeyPatch, tear: Tear) -> None:
+def _tear(world: World, monkeypatch: pytest.MonkeyPatch, tear: Tear) -> None:
     """From now on listings give records torn; `get` gives them whole."""
+    world.context.opened.clear()  # what is open already keeps its methods
     scan = MemoryAdapter.scan
 
     def torn(self: MemoryAdapter, **given: Any) -> Page:
@@ -60,7 +61,7 @@ def test_what_a_listing_lacks_as_a_whole_is_not_believed(
     _furnish(world)
     world.sync()
     before = world.rows(tables.head)[0]
-    _tear(monkeypatch, TEARS[what])
+    _tear(world, monkeypatch, TEARS[what])
     assert world.sync(full=True) == "ok"
     assert world.rows(tables.head)[0] == before
     assert world.living() == world.truth()
@@ -104,7 +105,7 @@ def test_who_may_list_but_not_get_is_told_so(world: World, monkeypatch: pytest.M
         if call == "get":
             raise AuthError("not allowed")
 
-    _tear(monkeypatch, TEARS["aliases"])
+    _tear(world, monkeypatch, TEARS["aliases"])
     world.backend.before = refuse
     assert world.sync(full=True) == "partial"
     assert "could not be asked for" in world.registry().last_error
@@ -134,6 +135,7 @@ def test_a_version_whose_model_a_listing_left_out_brings_it_along(
 ) -> None:
     scan = MemoryAdapter.scan
     world.sync()
+    world.context.opened.clear()
 
     def without_models(self: MemoryAdapter, **given: Any) -> Page:
         page = scan(self, **given)
@@ -150,6 +152,7 @@ def test_a_version_that_is_gone_with_its_model_is_not_set_aside(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.sync()
+    world.context.opened.clear()
     ghost = VersionRecord(key=Key("version", "ghost"), model=Key("model", "gone"), version="1")
     scan = MemoryAdapter.scan
 
