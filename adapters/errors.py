@@ -17,10 +17,17 @@ secret into it; what a backend says back is cleaned of them where it enters the 
 
 
 class AdapterError(Exception):
-    """The root of everything an adapter raises. `str(error)` is one line, fit to be shown to a user."""
+    """The root of everything an adapter raises. `str(error)` is one line, fit to be shown to a user.
 
-    def __init__(self, message: str) -> None:
+    `divisible`: it was too much at once, or one thing of many broke it, so asking for fewer may do.
+    """
+
+    divisible: bool = False
+
+    def __init__(self, message: str, *, divisible: bool = False) -> None:
         super().__init__(" ".join(message.split()))
+        if divisible:
+            self.divisible = True
 
 
 class TransientError(AdapterError):
@@ -29,8 +36,8 @@ class TransientError(AdapterError):
     Raised from a write it says that the outcome is unknown: the call may have been applied.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None = None, divisible: bool = False) -> None:
+        super().__init__(message, divisible=divisible)
         self.retry_after = retry_after
 
 

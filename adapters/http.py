@@ -39,6 +39,8 @@ from adapters.parsing import holds_more_values, storable
 class TooLargeError(InvalidError):
     """The answer is larger than the caller lets it be: ask for less at once."""
 
+    divisible = True
+
 
 ATTEMPTS = 3
 LONGEST_PAUSE = 5.0
@@ -140,11 +142,13 @@ def refusal(reply: Reply) -> AdapterError:
         case 409 | 412:
             return ConflictError(f"{at}, conflict{said}: read it again")
         case status if status == 429 or status >= 500 or status in (408, 425):
-            return TransientError(f"{at}{said}: it is tried again later", retry_after=reply.retry_after)
+            broke = status in (408, 500, 502, 504)
+            line = f"{at}{said}: it is tried again later"
+            return TransientError(line, retry_after=reply.retry_after, divisible=broke)
         case status if 300 <= status < 400:
             return InvalidError(f"{at}, a redirect, which is not followed: set `url` to the final address")
-        case _:
-            return InvalidError(f"{at}, it refused the request{said}")
+        case status:
+            return InvalidError(f"{at}, it refused the request{said}", divisible=status in (400, 413, 414))
 
 
 @dataclass(slots=True)
@@ -319,9 +323,11 @@ class HttpClient:
             case "unconnected":
                 return TransientError(f"{line}: check `url` and the network")
             case "unanswered":
-                return TransientError(f"{line} within {seconds}: raise `timeout` if it is only slow")
+                slow = f"{line} within {seconds}: raise `timeout` if it is only slow"
+                return TransientError(slow, divisible=True)
             case "unfinished":
-                return TransientError(f"{line} after {seconds}: raise `timeout` if it is only slow")
+                slow = f"{line} after {seconds}: raise `timeout` if it is only slow"
+                return TransientError(slow, divisible=True)
             case "packed":
                 return TransientError(f"{line}: check what stands before it")
             case "large":

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from adapters.contract import (
@@ -22,14 +23,26 @@ from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.keys import model_id, version_id
 from adapters.mlflow.mlmodel import parse_mlmodel
-from adapters.mlflow.scan import Scan, read_origins
-from adapters.mlflow.translate import Translator, digest, integer, model_identity, text, version_identity
+from adapters.mlflow.origins import OriginReader
+from adapters.mlflow.raw import integer, text
+from adapters.mlflow.scan import Scan
+from adapters.mlflow.software import of_conda, of_requirements
+from adapters.mlflow.translate import Translator, digest, model_identity, version_identity
 from adapters.parsing import BOUNDS
-from adapters.records import Key, ModelRecord, PageToken, Record, Schema, VersionRecord, Watermark
+from adapters.records import (
+    Details,
+    Environment,
+    Key,
+    ModelRecord,
+    PageToken,
+    Record,
+    VersionRecord,
+    Watermark,
+)
 
 DEFAULT_EXPERIMENT = "0"
-MOST_SCHEMAS = 512
-"""Schemas kept, by artifact URI: an artifact never changes."""
+MOST_DETAILS = 512
+"""Details kept, by artifact URI: an artifact never changes."""
 
 
 class MlflowAdapter(Adapter):
@@ -64,8 +77,9 @@ class MlflowAdapter(Adapter):
     def __init__(self, config: MlflowConfig) -> None:
         self._api = MlflowApi(config)
         self._translate = Translator(config.url, config.workspace)
-        self._scan = Scan(self._api, self._translate)
-        self._schemas: OrderedDict[str, Schema | None] = OrderedDict()
+        self._origins = OriginReader(self._api)
+        self._scan = Scan(self._api, self._translate, self._origins)
+        self._details: OrderedDict[str, Details] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"MlflowAdapter({self._api.http.host})"
@@ -100,20 +114,22 @@ class MlflowAdapter(Adapter):
             case _:
                 raise NotFoundError(f"{key.kind} {key.native_id} does not exist: MLflow has none")
 
-    def schema(self, version: VersionRecord) -> Schema | None:
-        """The signature in the version's `MLmodel` file; None where it has neither.
+    def details(self, version: VersionRecord) -> Details:
+        """Schema, framework and software from the version's files, and where the files of a copy are.
 
         Errors: any `AdapterError`, of which `BadRecordError` is for a file that cannot be read.
         """
-        uri = version.artifact_uri
-        if uri is None or uri not in self._schemas:
-            found = self._read_schema(version)
-            if uri is None or found is None:
-                return found
-            self._schemas[uri] = found
-            if len(self._schemas) > MOST_SCHEMAS:
-                self._schemas.popitem(last=False)
-        return self._schemas[uri]
+        if version.tags.get(PROMPT_TAG) == "true":
+            return Details()
+        refers = (version.artifact_uri or "").startswith("models:/")
+        resolved = self._resolved(version) if refers else None
+        uri = resolved if refers else version.artifact_uri
+        found = self._details.get(uri or "") or self._read_details(version)
+        if uri is not None and found != Details():
+            self._details[uri] = found
+            if len(self._details) > MOST_DETAILS:
+                self._details.popitem(last=False)
+        return replace(found, artifact_uri=resolved)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config.url, model, version)
@@ -153,7 +169,7 @@ class MlflowAdapter(Adapter):
     def register(self, registration: Registration) -> VersionRecord:
         made = writes.register(self._api, registration)
         identity = version_identity(made, model_identity(self._api.model(registration.model)))
-        return self._translate.version(made, identity, read_origins(self._api, [made]))
+        return self._translate.version(made, identity, self._origins.read([made])[made])
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         try:
@@ -183,21 +199,42 @@ class MlflowAdapter(Adapter):
         if version_identity(raw, wanted.model) != wanted:
             gone = f"version {wanted.model.name}:{wanted.version}"
             raise NotFoundError(f"{gone} was deleted, and another created under its name")
-        return self._translate.version(raw, wanted, read_origins(self._api, [raw]))
+        return self._translate.version(raw, wanted, self._origins.read([raw])[raw])
 
-    def _read_schema(self, version: VersionRecord) -> Schema | None:
+    def _resolved(self, version: VersionRecord) -> str | None:
+        """Where the files are of a version whose source only names another one, which may be gone by now."""
         wanted = version_id(version.key)
-        if version.tags.get(PROMPT_TAG) == "true":
-            return None
+        return self._origins.address(wanted.model.name, wanted.version, wanted.created)
+
+    def _read_details(self, version: VersionRecord) -> Details:
+        file = self._file(version, "MLmodel")
+        if file is None:
+            return Details()
+        found = parse_mlmodel(file)
+        made_with = found.environment or Environment()
+        return replace(found, environment=self._software(version, made_with.python))
+
+    def _software(self, version: VersionRecord, python: str | None) -> Environment | None:
+        """The libraries in the file of requirements or, of an older model, in conda's."""
+        found = None
+        if (file := self._file(version, "requirements.txt")) is not None:
+            found = of_requirements(file)
+        elif (file := self._file(version, "conda.yaml")) is not None:
+            found = of_conda(file)
+        if found is None:
+            return Environment(python=python) if python else None
+        return replace(found, python=python or found.python)
+
+    def _file(self, version: VersionRecord, path: str) -> bytes | None:
+        wanted = version_id(version.key)
         try:
-            file = self._api.artifact(wanted.model.name, wanted.version, "MLmodel", BOUNDS.size)
+            return self._api.artifact(wanted.model.name, wanted.version, path, BOUNDS.size)
         except NotFoundError:
             return None
         except TooLargeError:
             raise BadRecordError(
-                f"its MLmodel file is larger than {BOUNDS.size >> 20} MiB: it is not read"
+                f"its {path} file is larger than {BOUNDS.size >> 20} MiB: it is not read"
             ) from None
-        return parse_mlmodel(file)
 
     def _identity(self) -> tuple[str | None, tuple[str, ...]]:
         """MLflow has no id of its own; the creation of its first experiment stays with its database for as long as

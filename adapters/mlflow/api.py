@@ -3,8 +3,10 @@ shape only.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from adapters.contract import Observer
 from adapters.errors import (
@@ -18,6 +20,7 @@ from adapters.errors import (
 )
 from adapters.http import Endpoint, HttpClient, Reply, check_count
 from adapters.mlflow.config import MlflowConfig
+from adapters.portions import MOST_FAILURES, Answers, Portion, ask_for
 
 Raw = dict[str, Any]
 """An object as MLflow gives it."""
@@ -29,6 +32,8 @@ ONLY_PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
 RUNS_PER_CALL = 1000
 LOGGED_MODELS_PER_CALL = 200
 EXPERIMENTS_PER_CALL = 1000
+ROWS_PER_CALL = 200_000
+MOST_GONE = 100_000
 SAFE_ID = re.compile(r"^[A-Za-z0-9_-]{1,128}$")
 """Ids that may stand in a filter; whatever else a backend calls an id is not looked up."""
 
@@ -62,6 +67,10 @@ class MlflowApi:
             explain=explain,
         )
         self._experiments: list[str] = []
+        self._runs, self._logged_models = Portion(RUNS_PER_CALL), Portion(LOGGED_MODELS_PER_CALL)
+        self._pages: defaultdict[str, Portion] = defaultdict(lambda: Portion(ROWS_PER_CALL))
+        self._gone: set[str] = set()
+        """Runs and logged models that MLflow said are gone: an id is never used again."""
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every request."""
@@ -105,28 +114,24 @@ class MlflowApi:
         """One run."""
         return self._object(f"{ROOT}/runs/get", {"run_id": run_id}, "run")
 
-    def runs(self, ids: Iterable[str]) -> dict[str, Raw]:
-        """Runs by id, deleted ones too; what this credential cannot see, or is gone, is left out."""
-        known = bool(self._experiments)
-        found = self._search_runs(sorted(set(ids)))
-        missing = sorted(set(ids) - found.keys())
-        if missing and known:
-            self._experiments = []
-            found.update(self._search_runs(missing))
-        return found
+    def logged_model(self, model_id: str) -> Raw:
+        """One logged model."""
+        return self._object(f"{ROOT}/logged-models/{quote(model_id, safe='')}", {}, "model")
 
-    def logged_models(self, ids: Iterable[str]) -> dict[str, Raw]:
-        """Logged models by id; what this credential cannot see, or is gone, is left out."""
-        found: dict[str, Raw] = {}
-        for batch in batches(sorted(set(ids)), LOGGED_MODELS_PER_CALL):
-            body = {
-                "experiment_ids": self._experiment_ids(),
-                "filter": f"model_id IN ({quoted(batch)})",
-                "max_results": LOGGED_MODELS_PER_CALL,
-            }
-            for model in self._search("/logged-models/search", body, "models"):
-                found[_text(model, "info", "model_id")] = model
-        return found
+    def download_uri(self, name: str, version: str) -> str | None:
+        """Where the files of a version are."""
+        params = {"name": name, "version": version}
+        return _text(self.http.get(f"{ROOT}/model-versions/get-download-uri", params), "artifact_uri") or None
+
+    def runs(self, ids: Iterable[str]) -> Answers[Raw]:
+        """Runs by id, deleted ones too. What is neither found nor failed is gone: MLflow said so of each."""
+        return self._look_up(sorted(set(ids)), self._runs, self._search_runs, self.run)
+
+    def logged_models(self, ids: Iterable[str]) -> Answers[Raw]:
+        """Logged models by id. What is neither found nor failed is gone: MLflow said so of each."""
+        return self._look_up(
+            sorted(set(ids)), self._logged_models, self._search_logged_models, self.logged_model
+        )
 
     def artifact(self, name: str, version: str, path: str, max_bytes: int) -> bytes:
         """A file beside a version's model, as bytes."""
@@ -138,18 +143,61 @@ class MlflowApi:
         answer = self.http.call(method, ROOT + path, body=body).json()
         return answer if isinstance(answer, dict) else {}
 
+    def _look_up(
+        self,
+        ids: Sequence[str],
+        portion: Portion,
+        search: Callable[[Sequence[str]], dict[str, Raw]],
+        get: Callable[[str], Raw],
+    ) -> Answers[Raw]:
+        """Ask for many at once, then for each that no search showed: one in an experiment that this credential may not
+        read looks as if it were gone.
+        """
+        known = bool(self._experiments)
+        answers = ask_for(ids, portion, search)
+        missing = [each for each in ids if each not in answers]
+        if missing and known:
+            self._experiments = []
+            more = ask_for(missing, portion, search)
+            answers.found.update(more.found)
+            answers.failed.update(more.failed)
+        unseen = [each for each in missing if each not in answers and each not in self._gone]
+        for place, each in enumerate(unseen):
+            try:
+                answers.found[each] = get(each)
+            except NotFoundError:
+                self._remember_gone(each)
+            except AdapterError as error:
+                if isinstance(error, TransientError) and not error.divisible:
+                    raise
+                refused_all = place + 1 >= MOST_FAILURES and len(answers.failed) > place
+                answers.failed.update(dict.fromkeys(unseen[place:] if refused_all else [each], str(error)))
+                if refused_all:
+                    break
+        return answers
+
+    def _remember_gone(self, each: str) -> None:
+        if len(self._gone) >= MOST_GONE:
+            self._gone.clear()
+        self._gone.add(each)
+
     def _search_runs(self, ids: Sequence[str]) -> dict[str, Raw]:
-        found: dict[str, Raw] = {}
-        for batch in batches(ids, RUNS_PER_CALL):
-            body = {
-                "experiment_ids": self._experiment_ids(),
-                "filter": f"attributes.run_id IN ({quoted(batch)})",
-                "max_results": RUNS_PER_CALL,
-                "run_view_type": "ALL",
-            }
-            for run in self._search("/runs/search", body, "runs"):
-                found[_text(run, "info", "run_id")] = run
-        return found
+        body = {
+            "experiment_ids": self._experiment_ids(),
+            "filter": f"attributes.run_id IN ({quoted(ids)})",
+            "max_results": len(ids),
+            "run_view_type": "ALL",
+        }
+        return {_text(run, "info", "run_id"): run for run in self._search("/runs/search", body, "runs")}
+
+    def _search_logged_models(self, ids: Sequence[str]) -> dict[str, Raw]:
+        body = {
+            "experiment_ids": self._experiment_ids(),
+            "filter": f"model_id IN ({quoted(ids)})",
+            "max_results": len(ids),
+        }
+        found = self._search("/logged-models/search", body, "models")
+        return {_text(model, "info", "model_id"): model for model in found}
 
     def _experiment_ids(self) -> list[str]:
         if not self._experiments:
@@ -172,7 +220,12 @@ class MlflowApi:
             body = {**body, "page_token": page.next}
 
     def _page(self, path: str, params: Raw, field: str) -> Listed:
-        return self._listed(self.http.get(path, params), field, params["max_results"])
+        """A page of a listing, a smaller one where so much is too much at once."""
+
+        def ask(size: int) -> Listed:
+            return self._listed(self.http.get(path, {**params, "max_results": size}), field, size)
+
+        return self._pages[path].read(params["max_results"], ask)
 
     def _listed(self, answer: Any, field: str, most: int) -> Listed:
         rows = answer.get(field, []) if isinstance(answer, dict) else None
@@ -208,7 +261,7 @@ def explain(reply: Reply) -> AdapterError | None:
         case "PERMISSION_DENIED":
             return AuthError(f"{said}: give the permission to the registry's credentials")
         case "INVALID_PARAMETER_VALUE" | "BAD_REQUEST" | "INVALID_STATE":
-            return InvalidError(said)
+            return InvalidError(said, divisible=True)
         case "FEATURE_DISABLED" | "NOT_IMPLEMENTED":
             return UnsupportedError(said)
         case _ if reply.status == 404:

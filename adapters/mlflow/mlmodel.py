@@ -1,4 +1,4 @@
-"""What a model takes and gives, read off the signature in its `MLmodel` file. No model is ever loaded.
+"""What a model is, takes and gives, read off its `MLmodel` file. No model is ever loaded.
 
 Source of the format: mlflow.models.signature and mlflow.types.schema; a signature is JSON text inside YAML.
 """
@@ -9,24 +9,46 @@ from typing import Any
 
 from adapters.datatypes import ANY, ArrayOf, DataType, MapOf, ObjectOf, Property, Scalar
 from adapters.errors import BadRecordError
+from adapters.mlflow.api import Raw
+from adapters.mlflow.raw import part, text
 from adapters.parsing import parse_json, parse_yaml
-from adapters.records import Column, Schema
+from adapters.records import Column, Details, Environment, Schema
 
 DEEPEST_TYPE = 20
+PYTHON = "python_function"
+"""The flavour that every model has beside that of its framework."""
 
 
-def parse_mlmodel(content: bytes) -> Schema | None:
-    """The schema in an `MLmodel` file; None where it has no signature.
+def parse_mlmodel(content: bytes) -> Details:
+    """Schema and framework in an `MLmodel` file, and which Python it was made with.
 
     Errors: `BadRecordError` for a file that cannot be read, `UnsupportedError` without the extra `mlflow`.
     """
-    file = parse_yaml(content, "the MLmodel file")
-    signature = file.get("signature") if isinstance(file, dict) else None
+    found = parse_yaml(content, "the MLmodel file")
+    file = found if isinstance(found, dict) else {}
+    flavours = part(file, "flavors")
+    python = text(part(flavours, PYTHON), "python_version")
+    return Details(
+        schema=schema_of(file.get("signature")),
+        framework=framework_of(flavours),
+        environment=Environment(python=python) if python else None,
+    )
+
+
+def schema_of(signature: object) -> Schema | None:
+    """The schema of a signature; None where there is none. Errors: `BadRecordError`."""
     if not isinstance(signature, dict):
         return None
     inputs, outputs = (columns(rows(signature.get(side))) for side in ("inputs", "outputs"))
     schema = Schema(inputs, outputs, tuple(map(param, rows(signature.get("params")))))
     return schema if schema.inputs or schema.outputs or schema.params else None
+
+
+def framework_of(flavours: Raw) -> str | None:
+    """The framework of a model with these flavours: the only one, else that which MLflow's own loader is of."""
+    names = sorted(name for name in flavours if name != PYTHON and isinstance(flavours[name], dict))
+    loader = (text(part(flavours, PYTHON), "loader_module") or "").rpartition(".")[2]
+    return names[0] if len(names) == 1 else loader if loader in names else None
 
 
 def rows(signature: object) -> list[dict[str, Any]]:

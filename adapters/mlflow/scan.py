@@ -10,35 +10,31 @@ import hashlib
 import json
 import re
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.contract import Page
-from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, TransientError
+from adapters.errors import BadRecordError, InvalidError, NotFoundError, TransientError
 from adapters.mlflow.api import (
     ONLY_PROMPTS,
-    SAFE_ID,
     Listed,
     MlflowApi,
+    Raw,
     batches,
     looping,
     quoted,
 )
 from adapters.mlflow.cursor import Cursor, Mark, Place, Top, drop_unchanged, place_of, with_top
+from adapters.mlflow.hidden import Hidden
 from adapters.mlflow.keys import ModelId
+from adapters.mlflow.origins import OriginReader, Origins
+from adapters.mlflow.raw import text
 from adapters.mlflow.seams import Joined, Rows, read_joined
-from adapters.mlflow.translate import (
-    Origins,
-    Translator,
-    logged_model_id,
-    model_identity,
-    text,
-    updated,
-    version_identity,
-)
+from adapters.mlflow.translate import Translator, model_identity, updated, version_identity
 from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
 
 HEAD = 100
@@ -74,6 +70,7 @@ class Fetched:
     again: bool = False
     """It was read from further up, so page tokens come again."""
     origins: Origins = field(default_factory=Origins)
+    bad: list[BadRecordError] = field(default_factory=list)
 
     @property
     def digest(self) -> str:
@@ -89,6 +86,10 @@ class Memory:
     """Creation by name, of every model and prompt; None until listed in this process."""
     late: dict[str, ModelRecord | None] = field(default_factory=dict)
     """Models read out of turn; None: gone."""
+    prompts: dict[str, Raw] | None = None
+    """Prompts by name, as this scan has listed them."""
+    numbers: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The versions of each prompt that this scan has listed."""
     positions: dict[Place, int] = field(default_factory=dict)
     """Which page of its listing each page token stood for."""
     place: Place | None = None
@@ -106,8 +107,10 @@ class Memory:
 class Scan:
     """Gives pages, of several scans in turn where somebody asks for that."""
 
-    def __init__(self, api: MlflowApi, translate: Translator) -> None:
+    def __init__(self, api: MlflowApi, translate: Translator, origins: OriginReader) -> None:
         self._api = api
+        self._origins = origins.read
+        self._hidden = Hidden(api)
         self._translate = translate
         self._memories: OrderedDict[str, Memory] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None
@@ -117,7 +120,7 @@ class Scan:
         if token is None:
             mark = Mark.load(since) if since is not None else None
             cursor = Cursor(secrets.token_hex(8), since=mark)
-            self._memories[cursor.scan] = Memory(models={})
+            self._memories[cursor.scan] = Memory(models={}, prompts={})
         else:
             cursor = Cursor.load(token)
         listed: list[Listing] = []
@@ -193,6 +196,11 @@ class Scan:
             return self._api.models(prompts=prompts, token=token, size=size)
 
         found = read_joined(ask, cursor.page, size, MOST_MODELS, cursor.seam, before)
+        memory = self._memory(cursor)
+        if prompts and memory.prompts is not None:
+            memory.prompts.update(
+                {text(row, "name") or "": row for row in found.rows if isinstance(row, dict)}
+            )
         top: Top = getattr(cursor, cursor.phase)
         newest = top.newest or newest_of(found.rows)
         near = [row for row in found.rows if updated(row) >= newest - self._overlap]
@@ -209,7 +217,14 @@ class Scan:
         where, names = self._groups(cursor)[cursor.group]
         found = self._read_page(where, cursor, before, self._api.config.version_page)
         rows = [row for row in found.rows if text(row, "name") in names]
-        return self._fetched(found, rows, cursor.versions)
+        bad: list[BadRecordError] = []
+        if found.next is None and ONLY_PROMPTS in where:
+            for name in names:
+                with suppress(NotFoundError):  # deleted meanwhile
+                    numbers = {str(row.get("version")) for row in rows if text(row, "name") == name}
+                    more, left = self._hidden.rows(self._api.model(name), numbers)
+                    rows, bad = [*rows, *more], [*bad, *left]
+        return self._fetched(found, rows, cursor.versions, bad=bad)
 
     def _read_page(self, where: str | None, cursor: Cursor, before: Rows | None, size: int) -> Joined:
         def ask(token: str | None, size: int) -> Listed:
@@ -228,7 +243,8 @@ class Scan:
             head = found.rows[: min(HEAD, config.version_page)]
             top = Top(newest_of(head), whole(head))
         if cursor.full or cursor.since is None:
-            return self._fetched(found, found.rows, top)
+            more, bad = self._unlisted(cursor, found) if prompts else ([], [])
+            return self._fetched(found, [*found.rows, *more], top, bad=bad)
         if first_look and top == cursor.since.versions:
             return Fetched([], None, top, last=True)
         down_to = cursor.since.versions.newest - self._overlap
@@ -246,6 +262,7 @@ class Scan:
         *,
         last: bool | None = None,
         seam: tuple[str, ...] | None = None,
+        bad: Sequence[BadRecordError] = (),
     ) -> Fetched:
         """A page with these of its rows, and where versions among them come from."""
         is_versions = any("version" in row for row in rows if isinstance(row, dict))
@@ -258,10 +275,24 @@ class Scan:
             found.seam if seam is None else seam,
             found.again,
             self._origins(rows) if is_versions else Origins(),
+            list(bad),
         )
 
-    def _origins(self, rows: Sequence[Any]) -> Origins:
-        return read_origins(self._api, rows)
+    def _unlisted(self, cursor: Cursor, found: Joined) -> tuple[list[Raw], list[BadRecordError]]:
+        """What the listing of the versions of prompts lacks, at its end."""
+        memory = self._memory(cursor)
+        for row in found.rows:
+            memory.numbers[text(row, "name") or ""].add(
+                str(row.get("version")) if isinstance(row, dict) else ""
+            )
+        if found.next is not None or memory.prompts is None:  # a scan that another process began
+            return [], []
+        rows: list[Raw] = []
+        bad: list[BadRecordError] = []
+        for name, prompt in memory.prompts.items():
+            more, left = self._hidden.rows(prompt, memory.numbers[name])
+            rows, bad = [*rows, *more], [*bad, *left]
+        return rows, bad
 
     def _groups(self, cursor: Cursor) -> list[tuple[str, frozenset[str]]]:
         """The bumped models as filters, each with the names it is meant to find."""
@@ -292,7 +323,7 @@ class Scan:
     ) -> tuple[list[Record], list[BadRecordError], Cursor]:
         """The records of the next rows, as many as fit, and the cursor behind them."""
         records: list[Record] = []
-        bad: list[BadRecordError] = []
+        bad = [] if cursor.done else list(fetched.bad)
         rows, done = fetched.rows[cursor.done :], cursor.done
         names = self._names(cursor) if rows else {}
         for row in rows:
@@ -327,12 +358,12 @@ class Scan:
         if known is not None and known <= newest and not is_later:
             identity = version_identity(row, ModelId(known, name))
             if identity.created <= newest:
-                return [self._translate.version(row, identity, origins)]
+                return [self._translate.version(row, identity, origins[row])]
         late = self._late(cursor, name)
         if late is None:
             return []
         created = int(late.key.native_id.split("/", 1)[0])
-        version = self._translate.version(row, version_identity(row, ModelId(created, name)), origins)
+        version = self._translate.version(row, version_identity(row, ModelId(created, name)), origins[row])
         return [version] if name in cursor.given else [late, version]
 
     def _late(self, cursor: Cursor, name: str) -> ModelRecord | None:
@@ -432,19 +463,6 @@ class Scan:
     @property
     def _overlap(self) -> int:
         return int(self._api.config.overlap * 1000)
-
-
-def read_origins(api: MlflowApi, rows: Sequence[Any]) -> Origins:
-    """The runs and logged models of these versions, but those the credential may not see (see `probe`)."""
-    runs = [run for row in rows if (run := text(row, "run_id")) and SAFE_ID.match(run)]
-    logged = [found for row in rows if isinstance(row, dict) and (found := logged_model_id(row))]
-    try:
-        return Origins(
-            api.runs(runs) if runs else {},
-            api.logged_models([each for each in logged if SAFE_ID.match(each)]) if logged else {},
-        )
-    except (AuthError, NotFoundError, InvalidError):
-        return Origins()
 
 
 def newest_of(rows: Sequence[Any]) -> int:

@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,12 +14,23 @@ from urllib.parse import quote
 from adapters.errors import BadRecordError
 from adapters.mlflow.api import PROMPT_TAG, Raw
 from adapters.mlflow.keys import ModelId, VersionId
+from adapters.mlflow.origins import Origin, figures, logged_model_id
+from adapters.mlflow.raw import excerpt, integer, pairs, part, text
 from adapters.naming import reference
 from adapters.parsing import parse_json
-from adapters.records import NO_LINEAGE, Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
+from adapters.records import (
+    NO_LINEAGE,
+    Dataset,
+    Lineage,
+    ModelRecord,
+    Parent,
+    ParentKind,
+    Unread,
+    VersionRecord,
+    dataset_role,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LOGGED_MODEL = re.compile(r"^models:/(m-[A-Za-z0-9_-]{1,120})/?$")
 COPIED_FROM = re.compile(r"^models:/+([^/]+)/([0-9]+)$")
 SEVERAL = re.compile(r"[^\s,:@]+[:@][^\s,]+(?:\s*,\s*[^\s,:@]+[:@][^\s,]+)+")
 """References with commas between, each with its version or alias."""
@@ -34,14 +44,6 @@ PARENT_TAGS: Mapping[str, ParentKind] = {
 }
 """Tags of a version that name what it was made from, as a reference."""
 _in_order = json.JSONEncoder(sort_keys=True).encode
-
-
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """Where versions come from: runs and logged models by id, as far as they could be read."""
-
-    runs: Mapping[str, Raw] = field(default_factory=dict)
-    logged_models: Mapping[str, Raw] = field(default_factory=dict)
 
 
 class Said(NamedTuple):
@@ -90,13 +92,12 @@ class Translator:
             native={k: v for k, v in raw.items() if k != "latest_versions"},
         )
 
-    def version(self, raw: Raw, identity: VersionId, origins: Origins) -> VersionRecord:
+    def version(self, raw: Raw, identity: VersionId, origin: Origin) -> VersionRecord:
         """A model version, which is `identity`, with what its run and logged model say of it."""
         model = identity.model
         tags = pairs(raw.get("tags"), "key", "value")
         description, stage = text(raw, "description"), text(raw, "current_stage")
-        run_id = text(raw, "run_id")
-        said = self._said(raw, run_id, origins)
+        said = said_by(origin) if origin.run or origin.logged else SILENT
         is_prompt = tags.get(PROMPT_TAG) == "true"
         page = ("prompts", model.name) if is_prompt else ("models", model.name, "versions", identity.version)
         return VersionRecord(
@@ -114,21 +115,15 @@ class Translator:
             owner=tags.get("owner"),
             creator=text(raw, "user_id") or said.creator,
             artifact_uri=said.artifact_uri or text(raw, "source"),
-            addresses=tuple(
-                addresses(raw, run_id, origins.logged_models.get(logged_model_id(raw) or "", {}))
-            ),
-            lineage=self._lineage(raw, run_id, tags, said),
+            addresses=tuple(addresses(raw, origin.run_id, origin.logged)),
+            lineage=self._lineage(raw, origin.run_id, tags, said),
             created_at=moment(identity.created, model.name),
             updated_at=moment(updated(raw), model.name),
             etag=digest(description, tags, stage),
             url=self._page(*page),
             native=native(raw, said),
+            unread=unread(raw, tags, origin),
         )
-
-    def _said(self, raw: Raw, run_id: str | None, origins: Origins) -> Said:
-        run = origins.runs.get(run_id or "") if origins.runs else None
-        logged = origins.logged_models.get(logged_model_id(raw) or "") if origins.logged_models else None
-        return said_by(run or {}, logged or {}) if run or logged else SILENT
 
     def _lineage(self, raw: Raw, run_id: str | None, tags: Mapping[str, str], said: Said) -> Lineage:
         made_from = tuple(parents(raw, tags))
@@ -173,13 +168,6 @@ def state(raw: Raw) -> str | None:
     return f"{status}: {why}" if why else status
 
 
-def logged_model_id(raw: Raw) -> str | None:
-    """The logged model a version was registered from. MLflow leaves `model_id` empty; the source has it."""
-    source = text(raw, "source") or ""
-    found = LOGGED_MODEL.match(source) if source.startswith("models:/") else None
-    return text(raw, "model_id") or (found.group(1) if found else None)
-
-
 def updated(raw: Any) -> int:
     """When it last changed as far as MLflow counts, in milliseconds; 0 where it does not say."""
     value = raw.get("last_updated_timestamp") if isinstance(raw, dict) else None
@@ -202,46 +190,6 @@ def moment(milliseconds: int, name: str) -> datetime | None:
         raise BadRecordError(f"{name} has a time out of range: {milliseconds}", native=name) from None
 
 
-def integer(value: Any) -> int | None:
-    """An integer, also as the digits JSON writes a 64-bit one with."""
-    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def text(raw: Any, field: str) -> str | None:
-    """A text field; None where it is empty, missing or something else."""
-    value = raw.get(field) if isinstance(raw, dict) else None
-    return value if isinstance(value, str) and value else None
-
-
-def part(raw: Raw, field: str) -> Raw:
-    """An object inside an object, empty where there is none."""
-    value = raw.get(field)
-    return value if isinstance(value, dict) else {}
-
-
-def pairs(entries: Any, key: str, value: str) -> dict[str, str]:
-    """A list of `{key, value}` as a mapping; an absent value is an empty text."""
-    rows = entries if isinstance(entries, list) else []
-    return {
-        row[key]: str(row.get(value, ""))
-        for row in rows
-        if isinstance(row, dict) and isinstance(row.get(key), str) and row[key]
-    }
-
-
-def numbers(data: Raw) -> dict[str, float]:
-    """The finite metrics of a run or logged model; NaN and the infinities stay in `native` only."""
-    found: dict[str, float] = {}
-    entries = data.get("metrics")
-    for entry in entries if isinstance(entries, list) else ():
-        name, value = (entry.get("key"), entry.get("value", 0.0)) if isinstance(entry, dict) else (None, None)
-        if isinstance(name, str) and isinstance(value, int | float) and math.isfinite(value):
-            found[name] = float(value)
-    return found
-
-
 def run_tags(run: Raw) -> dict[str, str]:
     """The tags of a run."""
     return pairs(part(run, "data").get("tags"), "key", "value")
@@ -254,7 +202,9 @@ def datasets(run: Raw) -> Iterator[Dataset]:
         dataset = part(entry, "dataset") if isinstance(entry, dict) else {}
         name = text(dataset, "name")
         if name:
-            yield Dataset(name, text(dataset, "digest"), location(text(dataset, "source") or ""))
+            context = pairs(entry.get("tags"), "key", "value").get("mlflow.data.context")
+            where = location(text(dataset, "source") or "")
+            yield Dataset(name, text(dataset, "digest"), where, dataset_role(context))
 
 
 def location(source: str) -> str | None:
@@ -314,45 +264,69 @@ def flavour(tags: Mapping[str, str], logged_model: str | None) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def said_by(run: Raw, logged: Raw) -> Said:
+def said_by(origin: Origin) -> Said:
     """What a run and a logged model say of a version; either may be empty."""
+    run, logged = origin.run, origin.logged
     tags, info = run_tags(run), part(logged, "info")
-    of_run, of_logged = part(run, "data"), part(logged, "data")
+    made_by = {**pairs(info.get("tags"), "key", "value"), **tags}
+    metrics, left_out = figures(origin)
     return Said(
-        metrics={**numbers(of_run), **numbers(of_logged)},
+        metrics=metrics,
         params={
-            **pairs(of_run.get("params"), "key", "value"),
-            **pairs(of_logged.get("params"), "key", "value"),
+            **pairs(part(run, "data").get("params"), "key", "value"),
+            **pairs(part(logged, "data").get("params"), "key", "value"),
         },
         framework=flavour(tags, text(info, "model_id")),
-        creator=text(tags, "mlflow.user"),
+        creator=text(made_by, "mlflow.user"),
         artifact_uri=text(info, "artifact_uri"),
         experiment=text(part(run, "info"), "experiment_id"),
         lineage=Lineage(
-            commit=text(tags, "mlflow.source.git.commit"),
-            repository=text(tags, "mlflow.source.git.repoURL"),
-            pipeline=text(tags, "mlflow.source.name"),
+            commit=text(made_by, "mlflow.source.git.commit"),
+            repository=text(made_by, "mlflow.source.git.repoURL"),
+            pipeline=text(made_by, "mlflow.source.name"),
             datasets=tuple(datasets(run)),
         ),
-        native=payload(run, tags, logged),
+        native=payload(origin, tags, left_out),
     )
 
 
-def payload(run: Raw, tags: Mapping[str, str], logged: Raw) -> Raw:
+OF_RUN = (
+    "metrics", "params", "lineage.run_url", "lineage.commit", "lineage.repository", "lineage.pipeline",
+    "lineage.datasets", "native.run", "native.metrics",
+)  # fmt: skip
+"""What a version's run says of it."""
+OF_MODEL = ("addresses", "metrics", "params", "artifact_uri", "native.logged_model", "native.metrics")
+"""What its logged model says."""
+
+
+def unread(raw: Raw, tags: Mapping[str, str], origin: Origin) -> Unread | None:
+    """What is unknown of a version because its run or logged model could not be read."""
+    why = origin.unread_run or origin.unread_model
+    if why is None:
+        return None
+    fields = [*(OF_RUN if origin.unread_run else ()), *(OF_MODEL if origin.unread_model else ())]
+    if not text(raw, "run_id"):  # the logged model names the run
+        fields += ["lineage.run_id", *OF_RUN]
+    fields += [] if tags.get("framework") else ["framework"]
+    fields += [] if text(raw, "user_id") else ["creator"]
+    return Unread(tuple(sorted(set(fields))), why)
+
+
+def payload(origin: Origin, tags: Mapping[str, str], left_out: Sequence[Any]) -> Raw:
     """A run and a logged model as they came, without what the record has as fields.
 
     The tag `mlflow.modelVersions` of a logged model only names its versions.
     """
     found: Raw = {}
-    if run:
+    if run := origin.run:
         found["run"] = {"info": run.get("info"), "tags": tags, "inputs": run.get("inputs")}
-    if logged:
-        info = part(logged, "info")
+    if origin.logged:
+        info = part(origin.logged, "info")
         kept = pairs(info.get("tags"), "key", "value")
         kept.pop("mlflow.modelVersions", None)
         found["logged_model"] = {**info, "tags": kept}
-    if unfinite := [m for each in (run, logged) for m in odd_metrics(part(each, "data"))]:
-        found["metrics"] = unfinite
+    if left_out:
+        found["metrics"] = left_out
     return found
 
 
@@ -362,22 +336,6 @@ def native(raw: Raw, said: Said) -> Mapping[str, Any]:
     return {**alone, **said.native} if said.native else alone
 
 
-def odd_metrics(data: Raw) -> list[Any]:
-    """The metrics that are no finite number, as MLflow gave them."""
-    entries = data.get("metrics")
-    kept = numbers(data)
-    return (
-        [e for e in entries if not (isinstance(e, dict) and e.get("key") in kept)]
-        if isinstance(entries, list)
-        else []
-    )
-
-
 def digest(*parts: Any) -> str:
     """An etag: MLflow has none, so it is a hash over what can be written."""
     return hashlib.sha256(_in_order(parts).encode()).hexdigest()[:24]
-
-
-def excerpt(raw: Any) -> str:
-    """The beginning of something unusable, to find it by."""
-    return json.dumps(raw, default=str)[:120]

@@ -5,10 +5,12 @@ import re
 from collections.abc import Mapping
 
 from adapters.contract import Registration
-from adapters.errors import ConflictError, NotFoundError
-from adapters.mlflow.api import MlflowApi, Raw
+from adapters.errors import ConflictError, InvalidError, NotFoundError
+from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
+from adapters.mlflow.hidden import is_prompt
 from adapters.mlflow.keys import ModelId, VersionId
-from adapters.mlflow.translate import logged_model_id, text
+from adapters.mlflow.origins import logged_model_id
+from adapters.mlflow.raw import text
 from adapters.records import ModelRecord, VersionRecord
 
 TOKEN_TAG = "waypost.token"
@@ -60,7 +62,7 @@ def register(api: MlflowApi, registration: Registration) -> Raw:
     made = find_token(api, registration.model, token) if token else None
     if made is not None:
         return made
-    ensure_model(api, registration.model)
+    ensure_model(api, registration.model, prompt=registration.tags.get(PROMPT_TAG) == "true")
     tags = {**registration.tags, **({TOKEN_TAG: token} if token else {})}
     body: Raw = {
         "name": registration.model,
@@ -87,10 +89,15 @@ def find_token(api: MlflowApi, model: str, token: str) -> Raw | None:
         page = found.next
 
 
-def ensure_model(api: MlflowApi, name: str) -> None:
-    """Create a model unless it exists; somebody else doing so at the same time is as good."""
+def ensure_model(api: MlflowApi, name: str, *, prompt: bool = False) -> None:
+    """Create a model unless it exists; somebody else doing so at the same time is as good. Errors: `InvalidError` for a
+    model under the name of a prompt, which no search of MLflow's would show.
+    """
     try:
-        api.model(name)
+        if is_prompt(api.model(name)) and not prompt:
+            raise InvalidError(
+                f"{name} is a prompt, MLflow would list no model under its name: choose another name"
+            )
     except NotFoundError:
         try:
             api.write("POST", "/registered-models/create", {"name": name})

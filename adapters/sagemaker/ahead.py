@@ -1,6 +1,7 @@
 """Pages of a scan as SageMaker gives them, read a little ahead: one is mapped while the next is coming."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Any, Literal
 
 from adapters.errors import AdapterError, UnsupportedError
+from adapters.portions import Portion
 from adapters.records import NO_LINEAGE, Lineage
 from adapters.sagemaker import lineage, reading, serving
 from adapters.sagemaker.client import Answer, Client
@@ -45,6 +47,7 @@ class Ahead:
         self._pages: dict[tuple[Source, str | None, int], Future[Fetched]] = {}
         self._parked: dict[Source, tuple[str, int]] = {}
         self._served: dict[str, tuple[str, Serving]] = {}
+        self._portions: defaultdict[Source, Portion] = defaultdict(lambda: Portion(PAGE_LIMIT))
         self._lock = threading.RLock()
         self._artifacts: lineage.Artifacts | None = None
         self._artifacts_lock = threading.Lock()
@@ -142,9 +145,11 @@ class Ahead:
                 self._parked[source] = (token, limit)
 
     def _ask(self, source: Source, token: str | None, limit: int) -> Answer:
-        wanted: dict[str, Any] = {"MaxResults": min(limit, PAGE_LIMIT)} | (
-            {"NextToken": token} if token else {}
-        )
+        """A page of a listing, a smaller one where so much is too much at once."""
+        return self._portions[source].read(min(limit, PAGE_LIMIT), partial(self._asked, source, token))
+
+    def _asked(self, source: Source, token: str | None, size: int) -> Answer:
+        wanted: dict[str, Any] = {"MaxResults": size} | ({"NextToken": token} if token else {})
         # By creation, oldest first: what is created meanwhile comes last, and what changes keeps its place.
         in_order = {"SortBy": "CreationTime", "SortOrder": "Ascending"}
         call = self._client.call

@@ -280,9 +280,10 @@ class _Outgoing:
             case "network":
                 return AuthError(line)
             case "large":
-                return TransientError(f"{line}: raise max_response_mb")
+                return TransientError(f"{line}: raise max_response_mb", divisible=True)
             case "unanswered" | "unfinished":
-                return TransientError(f"{line} after {self._timeout:g} s: raise timeout if it is slow")
+                slow = f"{line} after {self._timeout:g} s: raise timeout if it is slow"
+                return TransientError(slow, divisible=True)
             case _:
                 return TransientError(f"{line}: check endpoint_url, or what is in between")
 

@@ -25,6 +25,7 @@ from adapters.errors import (
     UnsupportedError,
 )
 from adapters.outgoing import is_allowed
+from adapters.portions import Portion
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.failures import translate, translate_credentials
 from adapters.vertex.quota import Quota
@@ -81,10 +82,14 @@ class VertexClient:
         return self._call(service, method, self._repeat_unavailable, fields)
 
     def read_all(self, service: str, method: str, rows: str, **fields: Any) -> Iterator[Any]:
-        """Every row of a listing, page by page."""
-        token = ""
+        """Every row of a listing, page by page; smaller ones where so much is too much at once."""
+        token, portion = "", Portion(PAGE)
         for _ in range(PAGES):
-            answer = self.read(service, method, page_size=PAGE, page_token=token, **fields)
+
+            def ask(size: int, token: str = token) -> Any:
+                return self.read(service, method, page_size=size, page_token=token, **fields)
+
+            answer = portion.read(PAGE, ask)
             yield from getattr(answer, rows)
             if not answer.next_page_token or answer.next_page_token == token:
                 return

@@ -30,7 +30,8 @@ def translate(error: Exception, doing: str) -> AdapterError:
     code = _code(error)
     what = str(getattr(error, "message", None) or error)
     if code == "RESOURCE_EXHAUSTED" and "message larger than max" in what:
-        return InvalidError(f"Vertex AI's answer is too large ({doing}): raise max_response_mb")
+        line = f"Vertex AI's answer is too large ({doing}): raise max_response_mb"
+        return InvalidError(line, divisible=True)
     if code == "RESOURCE_EXHAUSTED":
         return TransientError(f"Vertex AI's quota is spent ({doing}): {what}", retry_after=retry_delay(error))
     kind = _BY_CODE.get(code)

@@ -20,8 +20,10 @@ from adapters import (
     Kind,
     ModelRecord,
     Record,
+    Unread,
     VersionRecord,
 )
+from federation.catalogue.cut import cut
 from federation.references import check_part
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
@@ -52,9 +54,19 @@ class Encoded(NamedTuple, Generic[R]):
 
 
 def encode(record: R) -> Encoded[R]:
-    """Check and encode what an adapter returned. Errors: `BadRecordError`, naming the record and what is
-    wrong with it.
+    """Check and encode what an adapter returned; of a record that is too large, or whose native payload is no JSON,
+    what can be left out is. Errors: `BadRecordError`, naming the record and what is wrong with it.
     """
+    try:
+        return _encode(record)
+    except BadRecordError:
+        lighter = _lighter(record)
+        if lighter is None:
+            raise
+        return _encode(lighter)
+
+
+def _encode(record: R) -> Encoded[R]:
     try:
         data = _encoder.encode(_finite(record))
         checked: R = _decoders[type(record)].decode(data)
@@ -71,6 +83,49 @@ def encode(record: R) -> Encoded[R]:
         native = str(getattr(getattr(record, "key", None), "native_id", "?"))
         raise BadRecordError(f"record {native[:200]!a} cannot be read: {error}", native=native) from None
     return Encoded(checked, data.decode(), hashlib.sha256(data).digest())
+
+
+def _lighter(record: R) -> R | None:
+    """The record in the bytes that it may have: without its heaviest fields where those alone are too much, and with
+    what else there is room for of its native payload. None where that cannot be told.
+    """
+    try:
+        bare: Any = replace(record, native={})
+        if isinstance(bare, VersionRecord) and len(_encoder.encode(bare)) > BODY_LIMIT:
+            bare = _without_heavy(bare)
+        room = BODY_LIMIT - len(_encoder.encode(bare))
+        lighter: R = replace(bare, native=cut(record.native, room))
+        return lighter if room > 0 else None
+    except (msgspec.MsgspecError, TypeError, ValueError, AttributeError, RecursionError):
+        return None
+
+
+HEAVY = ("description", "environment", "lineage.datasets", "metrics", "params", "schema")
+"""Fields of a version that it can be known without. Its tags are not among them: what it depends on stands there."""
+
+
+def _without_heavy(record: VersionRecord) -> VersionRecord:
+    """The version without its heaviest fields, which are marked as unread."""
+    plain = to_plain(record)
+    sizes = {path: len(_encoder.encode(_field(plain, path))) for path in HEAVY}
+    over, dropped = len(_encoder.encode(record)) - BODY_LIMIT, []
+    for path in sorted(HEAVY, key=lambda path: -sizes[path]):
+        if over <= 0:
+            break
+        head, _, last = path.rpartition(".")
+        (plain[head] if head else plain).pop(last, None)
+        over -= sizes[path]
+        dropped.append(path)
+    fields = {*dropped, *(record.unread.fields if record.unread else ())}
+    unread = Unread(
+        tuple(sorted(fields)), f"the record is larger than {BODY_LIMIT >> 20} MiB: {', '.join(dropped)}"
+    )
+    return replace(from_plain(VersionRecord, plain), unread=unread)
+
+
+def _field(plain: Mapping[str, Any], path: str) -> Any:
+    head, _, last = path.rpartition(".")
+    return (plain[head] if head else plain).get(last)
 
 
 def decode_model(body: str) -> ModelRecord:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from adapters import BadRecordError
 from federation import bulk, tables
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
@@ -52,7 +53,10 @@ def _with_known(encoded: Encoded[Any], body: str) -> Encoded[Any]:
         if path == "traffic":
             # Which versions an endpoint serves may be known of one part of it and unknown of another.
             to[last] = _beside(read or [], of.get(last) or [])
-    return codec.encode(codec.from_plain(type(record), plain))
+    try:
+        return codec.encode(codec.from_plain(type(record), plain))
+    except BadRecordError:  # all together is too large
+        return encoded
 
 
 def _beside(read: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[dict[str, Any]]:

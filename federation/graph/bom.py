@@ -23,6 +23,7 @@ from federation.graph.names import Named, named, registries
 from federation.graph.resolve import chunks
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
+from federation.graph.software import components
 from federation.graph.subject import Subject
 from federation.graph.unresolved import waiting
 from federation.graph.walk import closure, visibility
@@ -144,6 +145,7 @@ def _component(name: Named, made: Made | None) -> Component:
         licenses=[licence(made.license)] if made.license else [],
         external_references=_elsewhere(record),
         properties=[*bag, *_more(record)],
+        components=components(record.environment, name.ref),
     )
 
 

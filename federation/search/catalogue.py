@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, select
 
-from adapters import Lineage, ModelRecord, VersionRecord
+from adapters import Environment, Lineage, ModelRecord, VersionRecord
 from federation import changes, tables
 from federation.access import EVERYTHING, View
 from federation.catalogue import codec
@@ -36,7 +36,7 @@ from federation.search.follower import Affected
 AT_ONCE = 500
 """Ids in one query."""
 FRESH_SECONDS = 1.0
-NO_LINEAGE = Lineage()
+NO_LINEAGE, NO_ENVIRONMENT = Lineage(), Environment()
 
 _registry, _model, _version = tables.registry.c, tables.model.c, tables.version.c
 _LIVING = (
@@ -144,6 +144,8 @@ def _document(row: Any, model: ModelRecord, said: Declared, known: Container[str
         metrics=record.metrics,
         params=record.params,
         depends_on=needs,
+        libraries=record.environment.libraries,
+        images=_images(record.environment),
         flags=_flags(record, model, row, aliases, needs),
         created=row.created_at,
         first_seen=row.first_seen_at,
@@ -159,9 +161,15 @@ def _flags(
         "versions": True, "schema": bool(record.schema), "metrics": bool(record.metrics),
         "params": bool(record.params), "tags": bool(record.tags or model.tags), "aliases": bool(aliases),
         "lineage": record.lineage != NO_LINEAGE, "description": bool(record.description or model.description),
-        "dependencies": bool(needs),
+        "dependencies": bool(needs), "environment": record.environment != NO_ENVIRONMENT,
     }  # fmt: skip
     return frozenset(name for name, present in held.items() if present)
+
+
+def _images(environment: Environment) -> tuple[str, ...]:
+    """Addresses and digests by which container images are found."""
+    found = [text for image in environment.images for text in (image.address, image.digest) if text]
+    return tuple(dict.fromkeys(found))
 
 
 def _needs(

@@ -10,7 +10,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """One version (`version_id` and `version` set) or a model without versions (both None).
 
     Ids are the catalogue's surrogates. `stage` is one of none, staging, production and archived. `depends_on`
-    holds references as text, `flags` values of `has:`, `creator` whoever made it. Times are UTC.
+    holds references as text, `libraries` versions by name, `images` addresses and digests of container images,
+    `flags` values of `has:`, `creator` whoever made it. Times are UTC.
     """
 
     registry_id: int
@@ -32,6 +33,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, float] = {}
     params: Mapping[str, str] = {}
     depends_on: tuple[str, ...] = ()
+    libraries: Mapping[str, str] = {}
+    images: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
     created: datetime | None = None
     first_seen: datetime | None = None

@@ -184,6 +184,8 @@ def _pieces(document: Document) -> list[Piece]:
     for key, value in document.params.items():
         pieces.append((_param if len(value) <= LONG else _param.__wrapped__)(key, value))
     pieces += [_dependency(reference) for reference in document.depends_on]
+    pieces += [_library(name, version) for name, version in document.libraries.items()]
+    pieces += [_image(image) for image in document.images]
     numbers = [
         f"{_metric(key)}{float(value)!r}" for key, value in document.metrics.items() if math.isfinite(value)
     ]
@@ -228,6 +230,22 @@ def _state(stage: str, version: str | None, flags: frozenset[str]) -> Piece:
 @lru_cache(KEPT)
 def _alias(alias: str) -> Piece:
     return Piece(words=_words(*text_words(alias)), facts=_values([fact("alias", alias)]))
+
+
+@lru_cache(KEPT)
+def _library(name: str, version: str) -> Piece:
+    """Found by its name, and by `NAME@VERSION`."""
+    return Piece(facts=_values([fact("library", name), fact("library", f"{name}@{version}")]))
+
+
+@lru_cache(KEPT)
+def _image(image: str) -> Piece:
+    """Found by its address, without the tag or digest too, and by the last part of its name."""
+    plain = image.partition("@")[0]
+    head, _, last = plain.rpartition("/")
+    name = last.partition(":")[0]
+    forms = (image, plain, f"{head}/{name}" if head else name, name)
+    return Piece(facts=_values([fact("image", form) for form in dict.fromkeys(forms)]))
 
 
 @lru_cache(KEPT)

@@ -42,6 +42,7 @@ FLAGS = {
         "lineage",
         "description",
         "dependencies",
+        "environment",
         "versions",
     ),
     "is": ("stale", "production", "staging", "archived"),

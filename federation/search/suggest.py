@@ -34,6 +34,8 @@ _VALUED = (
     "license",
     "type",
     "depends_on",
+    "library",
+    "image",
 )
 
 

@@ -60,7 +60,7 @@ class Between:
 Match: TypeAlias = Is | Between
 FieldName: TypeAlias = Literal[
     "registry", "team", "model", "stage", "alias", "framework", "owner", "license", "type", "tag", "metric",
-    "param",
+    "param", "library", "image",
     "created", "updated", "depends_on", "has", "is",
 ]  # fmt: skip
 

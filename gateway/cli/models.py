@@ -193,6 +193,7 @@ def _show_version(version: Mapping[str, Any]) -> None:
             "code": _code(lineage),
             "pipeline": lineage["pipeline"],
             "data": [_dataset(one) for one in lineage["datasets"]],
+            **_software(version["environment"]),
             "parents": [f"{one['reference']} ({one['kind']})" for one in lineage["parents"]],
             "declares": lineage["dependencies"],
             "served by": [_serving(one) for one in version["endpoints"]],
@@ -230,7 +231,18 @@ def _code(lineage: Mapping[str, Any]) -> str:
 def _dataset(one: Mapping[str, Any]) -> str:
     digest = f"@{one['digest']}" if one["digest"] else ""
     where = f" ({one['uri']})" if one.get("uri") else ""
-    return f"{one['name']}{digest}{where}"
+    role = f", {one['role']}" if one.get("role") else ""
+    return f"{one['name']}{digest}{where}{role}"
+
+
+def _software(environment: Mapping[str, Any]) -> dict[str, object]:
+    """What the version needs or is served with."""
+    images = [
+        f"{one['address']}" + (f" ({one['digest']})" if one["digest"] else "")
+        for one in environment["images"]
+    ]
+    libraries = [f"{name} {version}".strip() for name, version in environment["libraries"].items()]
+    return {"images": images, "python": environment["python"], "libraries": libraries}
 
 
 def _serving(endpoint: Mapping[str, Any]) -> str:

@@ -120,6 +120,7 @@ class Filler:
 
     def _log(self, model: DemoModel, run: Any) -> str | None:
         """Put the `MLmodel` file where this kind of model has it; the id of the logged model, if it is one."""
+        from mlflow.entities import LoggedModelOutput
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with tempfile.TemporaryDirectory() as folder:
@@ -136,6 +137,7 @@ class Filler:
                 model_type=model.framework,
             )
             self.client.log_model_artifacts(logged.model_id, folder)
+        self.client.log_outputs(run.info.run_id, [LoggedModelOutput(logged.model_id, step=0)])
         self.client.finalize_logged_model(logged.model_id, "READY")
         return str(logged.model_id)
 

@@ -127,16 +127,25 @@ def rows_of(differences: Mapping[str, Any]) -> dict[str, list[Row]]:
         "Metrics": [],
         "Schema": [],
         "Made from": [],
+        "Software": [],
         "Parameters": [],
         "Tags": [],
     }
-    heads = {"metrics": "Metrics", "params": "Parameters", "tags": "Tags", "lineage": "Made from"}
+    heads = {
+        "metrics": "Metrics",
+        "params": "Parameters",
+        "tags": "Tags",
+        "lineage": "Made from",
+        "environment": "Software",
+    }
     for name, pair in differences.items():
         head, _, rest = name.partition(".")
         if name == "schema":
             groups["Schema"] = _columns(pair.left, pair.right)
         elif name == "lineage.datasets":
             groups["Made from"].append(Row("data", _datasets(pair.left), _datasets(pair.right)))
+        elif name == "environment.images":
+            groups["Software"].append(Row("images", _images(pair.left), _images(pair.right)))
         elif head not in heads or not rest:
             groups[""].append(Row(name, pair.left, pair.right))
         elif head == "metrics" and isinstance(pair.left, int | float) and isinstance(pair.right, int | float):
@@ -183,6 +192,10 @@ def _datasets(found: Any) -> list[str] | None:
     return [
         f"{one['name']} #{one['digest']}" if one["digest"] else one["name"] for one in found or ()
     ] or None
+
+
+def _images(found: Any) -> list[str] | None:
+    return [one["address"] + (f" {one['digest']}" if one["digest"] else "") for one in found or ()] or None
 
 
 def _is_better(metric: str, delta: float) -> bool:

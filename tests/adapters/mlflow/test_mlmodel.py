@@ -35,7 +35,7 @@ def test_a_signature_of_mlflow_loses_nothing() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "MLmodel")
         Model(signature=ModelSignature(columns, outputs, params)).save(str(file))
-        found = parse_mlmodel(file.read_bytes())
+        found = parse_mlmodel(file.read_bytes()).schema
     written = 'object{a: long, "b c"?: array<any>}'
     assert found == Schema(
         inputs=(Column("o", written), Column("m", f"map<{written}>", required=False), Column("d", "double")),
@@ -52,7 +52,7 @@ def test_where_it_is_not_said_required_is_as_mlflow_has_it() -> None:
     listed = [{"name": "s", "type": "long"}, {"name": "a", "type": "array", "items": {"type": "long"}},
               {"name": "o", "type": "object", "properties": {"p": {"type": "long"}}},
               {"name": "x", "type": "any"}]  # fmt: skip
-    found = parse_mlmodel(written(inputs=listed))
+    found = parse_mlmodel(written(inputs=listed)).schema
     assert found is not None
     assert [(one.name, one.type, one.required) for one in found.inputs] == [
         ("s", "long", True), ("a", "array<long>", False), ("o", "object{p: long}", False), ("x", "any", False),
@@ -60,13 +60,15 @@ def test_where_it_is_not_said_required_is_as_mlflow_has_it() -> None:
 
 
 def test_columns_without_names_are_told_by_their_place() -> None:
-    found = parse_mlmodel(written(inputs=[{"type": "long"}, {"type": "double"}]))
+    found = parse_mlmodel(written(inputs=[{"type": "long"}, {"type": "double"}])).schema
     assert found is not None
     assert [(one.name, one.positional) for one in found.inputs] == [("0", True), ("1", True)]
 
 
 def test_a_signature_of_params_alone_is_one() -> None:
-    found = parse_mlmodel(written(params=[{"name": "n", "dtype": "long", "default": 1, "shape": None}]))
+    found = parse_mlmodel(
+        written(params=[{"name": "n", "dtype": "long", "default": 1, "shape": None}])
+    ).schema
     assert found == Schema(params=(Column("n", "long", required=False, default="1"),))
 
 

@@ -88,8 +88,7 @@ def test_a_silent_service_is_given_up_after_the_timeout(
 
 
 def test_an_answer_that_is_too_large_is_refused(vendor: Vendor, make_adapter: MakeAdapter) -> None:
-    for number in range(12):
-        vendor.upload(f"m{number}", description="x" * 100_000)
+    vendor.upload("m", description="x" * 1_100_000)
     with pytest.raises(InvalidError, match="raise max_response_mb"):
         make_adapter(max_response_mb=1).scan(since=None, page=None, limit=10)
 
@@ -230,3 +229,11 @@ def test_closing_ends_the_wait_for_the_budget() -> None:
     quota.close()
     with pytest.raises(TransientError, match="budget"):
         quota.spend()
+
+
+def test_pages_are_as_large_as_an_answer_may_be(make_adapter: MakeAdapter, vendor: Vendor) -> None:
+    for number in range(12):
+        vendor.upload(f"m{number}", description="x" * 200_000)
+    page = make_adapter(max_response_mb=1).scan(since=None, page=None, limit=1000)
+    models = {record.key for record in page.records if record.key.kind == "model"}
+    assert len(models) == 12

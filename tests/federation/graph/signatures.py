@@ -40,7 +40,7 @@ class Signature:
         parts = {"inputs": json.dumps(self.inputs), "params": json.dumps(self.params)}
         return parse_mlmodel(
             yaml.safe_dump({"signature": {k: v for k, v in parts.items() if v != "[]"}}).encode()
-        )
+        ).schema
 
     @property
     def is_tensor(self) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from adapters import Lineage
+from adapters import Environment, Image, Lineage
 from federation.access import EVERYTHING, View
 from federation.graph.subject import ImpactQuestionError
 from federation.references import parse
@@ -75,6 +75,29 @@ def test_what_no_bill_can_hold_is_told_as_it_was_said(chain: Chain) -> None:
     assert said["waypost:repository"] == "git@[::1]:org/repo.git"
     assert said["waypost:artifact_uri"] == uri
     assert said["waypost:digest"] == digest
+
+
+def test_software_is_part_of_its_model(chain: Chain) -> None:
+    estate = chain.estate
+    model, digest = estate.model("boxed"), "sha256:" + "ab" * 32
+    software = Environment(
+        images=(Image("1.dkr.ecr/teams/Scorer:1.2", digest), Image("scorer")),
+        libraries={"numpy": "1.26.4", "torch": ">=2,<3", "scipy": ""},
+        ecosystem="pypi",
+        python="3.11.7",
+    )
+    estate.put("search", model, estate.version(model, "1", environment=software))
+    estate.settle()
+    inside = bill(chain, "search/boxed:1")["metadata"]["component"]["components"]  # type: ignore[index]
+    found = {one["name"]: (one["type"], one.get("version"), one.get("purl")) for one in inside}
+    url = f"pkg:oci/scorer@{digest}?repository_url=1.dkr.ecr/teams/scorer".replace("sha256:", "sha256%3A")
+    assert found["numpy"] == ("library", "1.26.4", "pkg:pypi/numpy@1.26.4")
+    assert found["torch"] == ("library", ">=2,<3", "pkg:pypi/torch")
+    assert found["scipy"] == ("library", None, "pkg:pypi/scipy")
+    assert found["scorer"] == ("container", None, None)
+    kind, version, package = found["1.dkr.ecr/teams/Scorer"]
+    assert (kind, version) == ("container", "1.2")
+    assert package.replace("sha256:", "sha256%3A") == url
 
 
 def test_what_only_a_copy_of_the_artifact_needs_is_no_part(chain: Chain) -> None:

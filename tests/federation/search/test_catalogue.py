@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert, update
 
-from adapters import Lineage, Parent, Schema
+from adapters import Environment, Image, Lineage, Parent, Schema
 from federation import changes, tables
 from federation.access import EVERYTHING, View
 from federation.changes import Change
@@ -69,6 +69,24 @@ def test_what_a_sync_writes_is_found_with_everything_it_says(indexed: Indexed) -
         "fraud/card-fraud:2",
     ]
     assert indexed.found("nothing") == ["fraud/empty"]
+
+
+def test_software_is_found_by_library_version_and_image(indexed: Indexed) -> None:
+    estate = indexed.estate
+    estate.join("fraud", "risk")
+    model = estate.model("card")
+    digest = "sha256:" + "ab" * 32
+    software = Environment(
+        images=(Image("1.dkr.ecr/teams/Scorer:1.2", digest),), libraries={"numpy": "1.26.4", "scipy": ""}
+    )
+    one = estate.version(model, "1", environment=software)
+    estate.put("fraud", model, one, estate.version(model, "2"))
+    for text in (
+        "library:numpy", "library:NumPy@1.26.4", "library:numpy@1.26*", "library:scipy", "has:environment",
+        "image:scorer", "image:1.dkr.ecr/teams/scorer", 'image:"1.dkr.ecr/teams/Scorer:1.2"', f"image:{digest}",
+    ):  # fmt: skip
+        assert indexed.found(text) == ["fraud/card:1"], text
+    assert indexed.found("library:numpy@1.25.0") == indexed.found("library:torch") == []
 
 
 def test_changes_deletes_and_renames_are_followed(indexed: Indexed) -> None:

@@ -1,0 +1,77 @@
+"""Versions that no search of MLflow's shows: those of a model that were registered under a prompt's name.
+
+MLflow's searches leave them out, whatever the filter; each is only behind its number and its aliases.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from adapters.errors import BadRecordError, NotFoundError
+from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
+from adapters.mlflow.raw import pairs, text
+from adapters.mlflow.translate import model_identity
+
+MOST_ASKED = 200
+"""Numbers of one prompt that are asked for in one scan."""
+MOST_GONE = 100_000
+
+
+class Hidden:
+    """Finds them. Remembers which numbers are gone for good: MLflow gives only the highest one again."""
+
+    def __init__(self, api: MlflowApi) -> None:
+        self._api = api
+        self._gone: set[tuple[int, str, int]] = set()
+
+    def rows(self, prompt: Raw, listed: Collection[str]) -> tuple[list[Raw], list[BadRecordError]]:
+        """The versions of a prompt's name that a whole listing of them, `listed`, lacks, and what had to be left.
+
+        Errors: any `AdapterError` but `NotFoundError`.
+        """
+        try:
+            model = model_identity(prompt)
+        except BadRecordError:
+            return [], []  # the prompt itself is set aside
+        known = {int(number) for number in listed if number.isdecimal()}
+        named = {int(number) for number in _named(prompt) if number.isdecimal()}
+        highest = max(known | named, default=0)
+        missing = [
+            number
+            for number in sorted({*range(1, highest + 1)} - known, reverse=True)
+            if (model.created, model.name, number) not in self._gone
+        ]
+        found: list[Raw] = []
+        for number in sorted(missing[:MOST_ASKED], key=lambda number: number not in named):
+            try:
+                found.append(self._api.version(model.name, str(number)))
+            except NotFoundError:
+                if number < highest:
+                    self._remember((model.created, model.name, number))
+        return found, list(_left(model.name, len(missing) - MOST_ASKED))
+
+    def _remember(self, gone: tuple[int, str, int]) -> None:
+        if len(self._gone) >= MOST_GONE:
+            self._gone.clear()
+        self._gone.add(gone)
+
+
+def is_prompt(model: Raw) -> bool:
+    """Whether a registered model is a prompt."""
+    return pairs(model.get("tags"), "key", "value").get(PROMPT_TAG) == "true"
+
+
+def _named(prompt: Raw) -> Iterator[str]:
+    """The numbers that the prompt itself names: of its aliases and of the newest version in each stage."""
+    yield from pairs(prompt.get("aliases"), "alias", "version").values()
+    newest: Any = prompt.get("latest_versions")
+    for row in newest if isinstance(newest, list) else ():
+        yield text(row, "version") or ""
+
+
+def _left(name: str, count: int) -> Iterator[BadRecordError]:
+    if count > 0:
+        yield BadRecordError(
+            f"prompt {name} lacks {count + MOST_ASKED} numbers, of which {MOST_ASKED} were asked for: models that were "
+            "registered under its name may be missing; the next full scan asks on",
+            native=f"numbers of {name}",
+        )
