@@ -35,6 +35,9 @@ STOPPING_FOR = 10.0
 LISTEN_FOR = 0.2
 BACKLOG = 1024
 CONFIG = "WAYPOST_CONFIG"
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc gives each of many threads an arena of its own and takes nothing back: beside a hostile backend that was 50 MiB
+in ten runs, with two arenas 6."""
 
 
 class ListenError(Exception):
@@ -109,7 +112,11 @@ class WorkerProcess:
             command = [sys.executable, "-m", "gateway.worker", str(self.config), str(theirs)]
             try:
                 process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, pass_fds=[theirs], start_new_session=True
+                    command,
+                    stdin=subprocess.PIPE,
+                    pass_fds=[theirs],
+                    start_new_session=True,
+                    env=FEW_ARENAS | os.environ,
                 )
             except BaseException:
                 os.close(beats)
