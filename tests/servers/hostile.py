@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -59,6 +60,12 @@ def _begun(begin: bytes, *, again: bytes, pause: float = 0.0) -> Answer:
         line.repeat(again, pause)
 
     return answer
+
+
+@cache
+def _blanks() -> bytes:
+    """64 MiB of blanks, packed."""
+    return gzip.compress(b" " * (64 * MIB), 1)
 
 
 def _packed(line: Line, codings: str, body: bytes) -> None:
@@ -108,8 +115,8 @@ MISBEHAVIOURS: dict[str, Answer] = {
     "broken chunk": lambda line: line.say(OK, b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
     "ends too early": lambda line: line.say(OK, b"Content-Length: 5000\r\n\r\n{"),
     "length beyond all": lambda line: line.say(OK, b"Content-Length: 999999999999\r\n\r\n{"),
-    "packed twice": lambda line: _packed(line, "gzip, gzip", gzip.compress(gzip.compress(b" " * (64 * MIB)))),
-    "packed beyond the limit": lambda line: _packed(line, "gzip", gzip.compress(b" " * (64 * MIB), 1)),
+    "packed twice": lambda line: _packed(line, "gzip, gzip", gzip.compress(_blanks())),
+    "packed beyond the limit": lambda line: _packed(line, "gzip", _blanks()),
     "packed in an unknown way": lambda line: _packed(line, "br", line.good),
     "packed and broken": lambda line: _packed(line, "gzip", gzip.compress(line.good)[:-6]),
     "a web page": lambda line: line.whole(b"<!doctype html><title>Sign in</title>" * 1000),
