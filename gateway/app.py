@@ -29,7 +29,7 @@ from gateway.api.requests import (
 )
 from gateway.authentication import SAFE, Authentication
 from gateway.front import Door, Front
-from gateway.limits import check_nesting
+from gateway.limits import check_body
 from gateway.logs import configure_logs
 from gateway.problems import ProblemError
 from gateway.settings import load_settings
@@ -38,7 +38,6 @@ from gateway.waypost import Waypost
 API = "/api/v1"
 POSITION = b"waypost-position"
 PR_SET_PDEATHSIG = 1
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 WAIT = 1.0
 """Seconds a read waits for the followers to pass the position it was sent."""
 
@@ -195,8 +194,8 @@ def _application(waypost: Waypost, handlers: list[Any], **chosen: Any) -> Litest
 async def before(request: Request[Any, Any, Any]) -> None:
     """Before every handler: the path is sound, and followers have passed the position the caller has seen."""
     check_address(request)
-    if request.method not in SAFE and not request.headers.get("content-type", "").startswith(FORMS):
-        check_nesting(await request.body())
+    if request.method not in SAFE:
+        check_body(await request.body())
     asked = request.headers.get("waypost-position")
     if asked is None:
         return

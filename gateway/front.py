@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
 from gateway.denials import Denials
+from gateway.exchange import Exchange, UntakenError
 from gateway.limits import RateLimit, check_headers
 from gateway.origin import ANY, Proxies, check_host, hosts_of
 from gateway.problems import MEDIA_TYPE, Problem, ProblemError, explain
@@ -106,6 +107,7 @@ class Front:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        method, exchange = str(scope["method"]), Exchange(scope, receive, send)
         given = headers.get(b"x-request-id", b"")
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
         scope.setdefault("state", {}).update(
@@ -122,10 +124,13 @@ class Front:
                     await self._note_denial(scope, status)
                 took = f"app;dur={(time.perf_counter() - begun) * 1000:.1f}".encode()
                 extra = [*HEADERS, (b"x-request-id", request_id), (b"server-timing", took), *allowance]
-                if not any(name == b"content-security-policy" for name, _ in message["headers"]):
+                there = {name for name, _ in message["headers"]}
+                if b"content-security-policy" not in there:
                     extra.append((b"content-security-policy", POLICY))
+                if b"cookie" in headers and b"cache-control" not in there:
+                    extra.append((b"cache-control", b"no-store"))
                 message["headers"] = [*message["headers"], *extra]
-            await send(message)
+            await exchange.send(message)
 
         try:
             check_headers(list(scope["headers"]))
@@ -135,9 +140,8 @@ class Front:
         except ProblemError as error:
             await refuse(error, note)
         else:
-            await self.app(scope, receive, note)
+            await self._answer(scope, exchange, note)
         took = time.perf_counter() - begun
-        method = str(scope["method"])
         counted = method if method in METHODS else "other"
         self._requests.labels(counted, str(status)).inc()
         self._seconds.labels(counted).observe(took)
@@ -152,6 +156,19 @@ class Front:
                 ms=round(took * 1000, 1),
                 request=request_id.decode(),
             )
+
+    async def _answer(self, scope: Scope, exchange: Exchange, note: Send) -> None:
+        """Let the application answer; whatever it lets fall through is still a problem with every header."""
+        try:
+            await self.app(scope, exchange.receive, note)
+        except UntakenError:
+            log.info("an answer was not taken", path=scope["path"][:500], client=client_of(scope))
+            raise
+        except Exception as error:
+            log.exception("the application broke", path=scope["path"][:500])
+            if exchange.has_begun:
+                raise
+            await refuse(error, note)
 
     async def close(self) -> None:
         """Give connections back."""

@@ -17,6 +17,8 @@ LARGEST_HEADERS = 32 * 1024
 DEEPEST = 32
 """Levels of arrays and objects in a body."""
 TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 in JSON, where a backslash before it may stand for itself."""
 WINDOW = 60
 MOST_CALLERS = 50_000
 PAUSE = 5.0
@@ -24,18 +26,41 @@ PAUSE = 5.0
 
 
 def check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
-    """Refuse headers that are too many or too large, and compressed bodies. Errors: `ProblemError` 431 or 415."""
+    """Refuse headers that are too many or too large, a second Host, and compressed bodies.
+
+    Errors: `ProblemError` 431, 400 or 415.
+    """
     if len(headers) > MOST_HEADERS or sum(len(n) + len(v) for n, v in headers) > LARGEST_HEADERS:
         raise ProblemError(
             431,
             "headers-too-large",
             f"at most {MOST_HEADERS} headers with {LARGEST_HEADERS // 1024} KiB together are read",
         )
+    if sum(name == b"host" for name, _ in headers) > 1:
+        raise ProblemError(400, "invalid-request", "a request names one Host")
     for name, value in headers:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise ProblemError(
                 415, "compressed-body", "compressed bodies are not read: send it without Content-Encoding"
             )
+
+
+def check_body(body: bytes) -> None:
+    """Refuse what is no text that can be kept, or JSON nested too deeply, whatever its label says, before it is parsed.
+
+    Errors: `ProblemError` 400.
+    """
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ProblemError(400, "invalid-request", "the body is not UTF-8") from None
+    is_json = body.lstrip()[:1] in (b"[", b"{", b'"')
+    if b"\0" in body or (NUL.search(body) if is_json else b"%00" in body):
+        raise ProblemError(
+            400, "invalid-request", "a text holds U+0000, which no database keeps: leave it out"
+        )
+    if is_json:
+        check_nesting(body)
 
 
 def check_nesting(body: bytes) -> None:

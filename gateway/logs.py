@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from gateway.cli.screen import inert
 from gateway.settings import LogSettings
 
 SECRET_NAMES = re.compile(
@@ -47,7 +48,11 @@ def configure_logs(settings: LogSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([make_inert] if text else []),
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
@@ -64,6 +69,15 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
             event[name] = HIDDEN
         elif isinstance(value, str):
             event[name] = redact(value)
+    return event
+
+
+def make_inert(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: what strangers sent does nothing to a terminal and begins no line of its own."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            lines = value.split("\n") if name in ("exception", "stack") else [value]
+            event[name] = "\n".join(map(inert, lines))
     return event
 
 

@@ -11,6 +11,7 @@ from gateway.problems import ProblemError
 from gateway.settings import ServerSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LAST_PORT = 65_535
 ANY = ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
 
 
@@ -29,15 +30,24 @@ def hosts_of(settings: ServerSettings) -> frozenset[str]:
 def check_host(headers: Mapping[bytes, bytes], hosts: frozenset[str], *, addresses: bool) -> None:
     """Refuse a Host that is not ours: a name that somebody points at this machine reaches nothing.
 
-    `addresses`: IP addresses are answered as well, since nobody can point those anywhere. Errors: 421.
+    `addresses`: IP addresses are answered as well, since nobody can point those anywhere.
+
+    Errors: 421, and 400 for a port that is none.
     """
     host = headers.get(b"host", b"").decode("latin-1").lower()
-    name = host if host.endswith("]") else host.rsplit(":", 1)[0]
-    if name in hosts or "*" in hosts or (addresses and _is_address(name)):
-        return
-    raise ProblemError(
-        421, "unknown-host", "this gateway does not answer for that Host: see server.allowed_hosts"
-    )
+    name, port = _parted(host)
+    if not (name in hosts or "*" in hosts or (addresses and _is_address(name))):
+        raise ProblemError(
+            421, "unknown-host", "this gateway does not answer for that Host: see server.allowed_hosts"
+        )
+    if port and (not port.isascii() or not port.isdecimal() or int(port[:6]) > LAST_PORT):
+        raise ProblemError(400, "invalid-request", "the port in Host is no number of a port")
+
+
+def _parted(host: str) -> tuple[str, str]:
+    """Name and port of a Host; an IPv6 address stands in brackets."""
+    name, separator, port = host.rpartition(":")
+    return (host, "") if not separator or host.endswith("]") else (name, port)
 
 
 class Proxies:

@@ -1,7 +1,7 @@
 """Asks pip-audit whether vulnerabilities are known in what a lock file pins.
 
-Run as ``python -m tests.dependency_audit requirements.txt…``: exit 1 and a list when there are some. Without a
-reachable vulnerability database it says so on stderr and exits 0, since a missing network is no fault of the code.
+Run as ``python -m tests.dependency_audit requirements.txt…``: exit 1 and a list when there are some; 3 where not one
+package could be looked up, since then nothing is known, which is neither an all-clear nor a fault of the code.
 """
 
 import json
@@ -19,6 +19,9 @@ _OPTIONS = (
     "--timeout",
     "5",
 )
+
+
+NOTHING_KNOWN = 3
 
 
 def audit(lock_file: str) -> tuple[list[str], int, int]:
@@ -40,17 +43,19 @@ def audit(lock_file: str) -> tuple[list[str], int, int]:
 
 def main(lock_files: list[str]) -> int:
     """Audit each lock file; the exit code."""
-    vulnerable = False
+    vulnerable = is_known = False
     for lock_file in lock_files:
         lines, audited, skipped = audit(lock_file)
-        vulnerable = vulnerable or bool(lines)
+        vulnerable, is_known = vulnerable or bool(lines), is_known or bool(audited)
+        if not audited:
+            print(f"{lock_file}: nothing known: the vulnerability database did not answer", file=sys.stderr)
+            continue
         print(
             *lines, f"{lock_file}: {audited} packages audited, {len(lines)} vulnerabilities known", sep="\n"
         )
         if skipped:
-            what = f"{skipped} packages" if audited else "any package"
-            print(f"{lock_file}: the vulnerability database did not answer for {what}", file=sys.stderr)
-    return int(vulnerable)
+            print(f"{lock_file}: nothing known of {skipped} packages", file=sys.stderr)
+    return int(vulnerable) if is_known else NOTHING_KNOWN
 
 
 if __name__ == "__main__":

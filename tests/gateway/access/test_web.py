@@ -16,12 +16,6 @@ TEAMS = (("fraud", "risk"),)
 LOCAL = "/api/v1/registries"
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    with gate(tmp_path_factory.mktemp("local"), config="", teams=TEAMS) as found:
-        yield found
-
-
 @pytest.fixture
 def limited(tmp_path: Path) -> Iterator[Gate]:
     config = '[server]\nrate_limit = 5\n[auth]\nmode = "token"\n'
