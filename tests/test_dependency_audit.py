@@ -10,7 +10,7 @@ from tests import dependency_audit
 def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     """Let pip-audit print this."""
     done = subprocess.CompletedProcess[str]([], 0, answer, "")
-    monkeypatch.setattr(dependency_audit.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
 
 
 @pytest.mark.parametrize(
