@@ -77,7 +77,7 @@ def _of_columns(rng: random.Random, old: Signature, left_out: float) -> Iterator
         for n, one in zip(names, old.inputs, strict=True)
         if one["required"] or rng.random() >= left_out
     ]
-    if named and (not kept or rng.random() < 0.2):
+    if named and (not kept or left_out == 1.0 or rng.random() < 0.2):
         kept.insert(0, ("of no signature", {"type": "long", "required": True}))
     if named and rng.random() < 0.3:
         rng.shuffle(kept)
