@@ -212,9 +212,14 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"HttpClient({self.host})"
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """The JSON that a GET answers."""
-        return self.call("GET", path, params=params, repeatable=True).json()
+        return self.call("GET", path, params=params, headers=headers, repeatable=True).json()
 
     def call(
         self,
@@ -222,11 +227,13 @@ class HttpClient:
         path: str,
         *,
         params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         body: Any = None,
         repeatable: bool = False,
         max_bytes: int | None = None,
     ) -> Reply:
-        """One 2xx answer. `path` is appended to the endpoint's URL; `body` is sent as JSON, bytes as they are.
+        """One 2xx answer. `path` is appended to the endpoint's URL; `body` is sent as JSON, bytes as they are;
+        `headers` take the place of the endpoint's.
 
         Only a `repeatable` call is retried. Errors: any `AdapterError`; without `repeatable`, a
         `TransientError` means that the call may have been applied.
@@ -235,7 +242,9 @@ class HttpClient:
         limit = max_bytes or self.endpoint.max_bytes
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                reply = self._attempt(method, path, params, body, deadline, limit)
+                reply = self._attempt(
+                    method, path, params, self._headers(body, headers), body, deadline, limit
+                )
                 self._budget.earn()
                 return reply
             except TransientError as error:
@@ -264,7 +273,14 @@ class HttpClient:
             pool.close()
 
     def _attempt(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: Any, deadline: float, limit: int
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        body: Any,
+        deadline: float,
+        limit: int,
     ) -> Reply:
         started = time.monotonic()
         status: int | None = None
@@ -272,7 +288,7 @@ class HttpClient:
             answer = self._open().request(
                 method,
                 _joined(self.endpoint.url, path, params),
-                headers=self._headers(body),
+                headers=headers,
                 body=body if body is None or isinstance(body, bytes) else _compact(body).encode(),
                 deadline=deadline,
                 most=limit,
@@ -290,8 +306,8 @@ class HttpClient:
             return reply
         raise self._explain(reply) or refusal(reply)
 
-    def _headers(self, body: Any) -> dict[str, str]:
-        found = dict(self.endpoint.headers)
+    def _headers(self, body: Any, more: Mapping[str, str] | None) -> dict[str, str]:
+        found = {**self.endpoint.headers, **(more or {})}
         if self.endpoint.auth:
             name, password = self.endpoint.auth
             found["Authorization"] = basic(name, password)

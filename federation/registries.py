@@ -130,6 +130,17 @@ def apply(connection: Connection, specs: Sequence[RegistrySpec], *, actor: str =
     return changes.done
 
 
+def unapplied(connection: Connection, specs: Sequence[RegistrySpec]) -> list[str]:
+    """The registries of which the file says something else than what was applied, by name."""
+    rows = {row.name: row for row in connection.execute(select(tables.registry))}
+    names = {
+        spec.name
+        for spec in specs
+        if (row := rows.pop(spec.name, None)) is None or row.detached_at is not None or _changed(row, spec)
+    }
+    return sorted(names | {row.name for row in rows.values() if row.detached_at is None})
+
+
 @dataclass
 class _Changes:
     """What one application of a file changes: the rows at once, their entries in `batch`, a line each in `done`."""
@@ -153,7 +164,7 @@ class _Changes:
             raise RegistryError(
                 f"registry {name} was {row.kind} and is {spec.kind} now: give it another name, or forget it first"
             )
-        changed = sorted(column for column, value in values.items() if getattr(row, column) != value)
+        changed = _changed(row, spec)
         if changed or row.name != name or row.detached_at is not None:
             self._set(row, **values, name=name, detached_at=None, **_again(changed))
         if row.name != name:
@@ -234,6 +245,10 @@ def _again(changed: Sequence[str]) -> dict[str, Any]:
         if {"config", "stages"} & set(changed)
         else {}
     )
+
+
+def _changed(row: Row[Any], spec: RegistrySpec) -> list[str]:
+    return sorted(column for column, value in _configured(spec).items() if getattr(row, column) != value)
 
 
 def _configured(spec: RegistrySpec) -> dict[str, Any]:

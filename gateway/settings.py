@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from federation.identity.grants import GrantError, GrantSpec
 from federation.identity.grants import check as check_grant
@@ -51,7 +51,8 @@ class ServerSettings(Section):
     )
     public_url: str = Field(
         default="",
-        description="address at which people reach this gateway, for signing in behind a proxy; empty: as asked",
+        description="address at which people reach this gateway, for signing in behind a proxy, without a path; "
+        "empty: as asked",
     )
     max_body_kb: int = Field(default=1024, ge=1, description="largest request body that is read, in KiB")
     rate_limit: int = Field(
@@ -60,6 +61,22 @@ class ServerSettings(Section):
         description="requests a minute for one principal, or one address of those who are not known; counted in each "
         "process, or for all of them in Redis; 0: no limit",
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError(
+                "must be an http:// or https:// address, for example https://waypost.example.com"
+            )
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must hold no credentials, no ? and no #")
+        if parts.path.strip("/"):
+            raise ValueError(
+                "must have no path: pages, redirects and cookies begin at /, so give it a host name of its own"
+            )
+        return url.rstrip("/")
 
 
 class DatabaseSettings(Section):
@@ -292,7 +309,7 @@ def _explain(error: ValidationError) -> str:
         return f"unknown key {where}: {hint}"
     if first["type"] == "missing":
         return f"{where} is missing"
-    return f"{where}: {first['msg'].lower()}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ').lower()}"
 
 
 def _known(location: list[str]) -> list[str]:

@@ -185,7 +185,7 @@ def _begin_with_token(waypost: Waypost, token: str) -> str:
 
 
 def _redirect(request: Request[Any, Any, Any], waypost: Waypost) -> str:
-    public = waypost.settings.server.public_url.rstrip("/")
+    public = waypost.settings.server.public_url
     return f"{public or str(request.base_url).rstrip('/')}/auth/callback"
 
 

@@ -40,7 +40,6 @@ from adapters.records import (
     Watermark,
 )
 
-DEFAULT_EXPERIMENT = "0"
 MOST_DETAILS = 512
 """Details kept, by artifact URI: an artifact never changes."""
 
@@ -132,7 +131,7 @@ class MlflowAdapter(Adapter):
         return replace(found, artifact_uri=resolved)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
-        return snippets.snippets(self._api.config.url, model, version)
+        return snippets.snippets(self._api.config, model, version)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
         if field != "stage":
@@ -242,12 +241,13 @@ class MlflowAdapter(Adapter):
         """
         workspace = self._api.config.workspace
         try:
-            created = integer(self._api.experiment(DEFAULT_EXPERIMENT).get("creation_time"))
+            created = integer(self._api.first_experiment().get("creation_time"))
         except RejectedError:
             created = None
         if created is None:
+            where = " of the default workspace" if workspace else ""
             return None, (
-                "experiment 0 cannot be read: another server at the same address would go unnoticed",
+                f"experiment 0{where} cannot be read: another server at the same address would go unnoticed",
             )
         return f"mlflow:{digest(created, workspace)}", ()
 

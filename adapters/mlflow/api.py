@@ -4,7 +4,7 @@ shape only.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -26,6 +26,8 @@ Raw = dict[str, Any]
 """An object as MLflow gives it."""
 
 ROOT = "/api/2.0/mlflow"
+WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
+DEFAULT_WORKSPACE = "default"
 NEWEST_FIRST = ["last_updated_timestamp DESC", "name ASC"]
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 ONLY_PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
@@ -34,6 +36,8 @@ LOGGED_MODELS_PER_CALL = 200
 EXPERIMENTS_PER_CALL = 1000
 ROWS_PER_CALL = 200_000
 MOST_GONE = 100_000
+STRANGE_HOST = b"Invalid Host header"
+"""How MLflow's guard against DNS rebinding begins its refusal of a Host that it was not told of."""
 SAFE_ID = re.compile(r"^[A-Za-z0-9_-]{1,128}$")
 """Ids that may stand in a filter; whatever else a backend calls an id is not looked up."""
 
@@ -52,7 +56,7 @@ class MlflowApi:
         self.config = config
         headers = {"Authorization": f"Bearer {config.token.get_secret_value()}"} if config.token else {}
         if config.workspace:
-            headers["X-MLFLOW-WORKSPACE"] = config.workspace
+            headers[WORKSPACE_HEADER] = config.workspace
         self.http = HttpClient(
             Endpoint(
                 url=config.url,
@@ -106,9 +110,10 @@ class MlflowApi:
         """The version that lives under this name and number now."""
         return self._object(f"{ROOT}/model-versions/get", {"name": name, "version": version}, "model_version")
 
-    def experiment(self, experiment_id: str) -> Raw:
-        """One experiment."""
-        return self._object(f"{ROOT}/experiments/get", {"experiment_id": experiment_id}, "experiment")
+    def first_experiment(self) -> Raw:
+        """The experiment that MLflow makes with its database: it lies in the default workspace."""
+        headers = {WORKSPACE_HEADER: DEFAULT_WORKSPACE} if self.config.workspace else {}
+        return self._object(f"{ROOT}/experiments/get", {"experiment_id": "0"}, "experiment", headers)
 
     def run(self, run_id: str) -> Raw:
         """One run."""
@@ -237,8 +242,8 @@ class MlflowApi:
         check_count(self.http.host, len(rows), most)
         return Listed(rows, token or None)
 
-    def _object(self, path: str, params: Raw, field: str) -> Raw:
-        answer = self.http.get(path, params)
+    def _object(self, path: str, params: Raw, field: str, headers: Mapping[str, str] | None = None) -> Raw:
+        answer = self.http.get(path, params, headers)
         found = answer.get(field) if isinstance(answer, dict) else None
         if not isinstance(found, dict):
             raise TransientError(f"{self.http.host} did not answer with a {field}: check that it is MLflow")
@@ -249,6 +254,11 @@ def explain(reply: Reply) -> AdapterError | None:
     """MLflow's own error codes. A 404 is a proof of absence only when MLflow itself gave it."""
     if reply.status in (401, 429):
         return None
+    if reply.status == 403 and reply.body.startswith(STRANGE_HOST):
+        return InvalidError(
+            f"{reply.host} answered 403, invalid Host header: MLflow answers only under the names of its "
+            f"--allowed-hosts: start it with {reply.host} among them, or put one of its names into the registry's `url`"
+        )
     code = reply.json().get("error_code") if reply.is_json and reply.body[:1] == b"{" else None
     said = f"{reply.host}: {reply.detail() or code}"
     match code:

@@ -4,35 +4,47 @@ import shlex
 from urllib.parse import urlencode
 
 from adapters.contract import Snippet
-from adapters.mlflow.api import PROMPT_TAG, ROOT
+from adapters.mlflow.api import PROMPT_TAG, ROOT, WORKSPACE_HEADER
+from adapters.mlflow.config import MlflowConfig
 from adapters.records import VersionRecord
 
 
-def snippets(url: str, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
-    """Python, command line and curl. Credentials come from the reader's own environment."""
+def snippets(config: MlflowConfig, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+    """Python, command line and curl, each for the registry's workspace. Credentials come from the reader's own
+    environment.
+    """
     if version.tags.get(PROMPT_TAG) == "true":
+        uri = f"prompts:/{model}/{version.version}"
         return (
-            python(url, f"prompt = mlflow.genai.load_prompt({f'prompts:/{model}/{version.version}'!r})"),
-            curl(url, model, version),
+            _python(config, f"prompt = mlflow.genai.load_prompt({uri!r})"),
+            _curl(config, model, version),
         )
     uri = f"models:/{model}/{version.version}"
-    shell = (
-        f"MLFLOW_TRACKING_URI={shlex.quote(url)} mlflow artifacts download --artifact-uri {shlex.quote(uri)}"
-    )
     return (
-        python(url, f"model = mlflow.pyfunc.load_model({uri!r})"),
-        Snippet("Download with the mlflow command", "shell", shell),
-        curl(url, model, version),
+        _python(config, f"model = mlflow.pyfunc.load_model({uri!r})"),
+        _download(config, uri),
+        _curl(config, model, version),
     )
 
 
-def python(url: str, last: str) -> Snippet:
-    """A few lines of Python."""
-    return Snippet("Load in Python", "python", f"import mlflow\n\nmlflow.set_tracking_uri({url!r})\n{last}")
+def _python(config: MlflowConfig, last: str) -> Snippet:
+    lines = ["import mlflow", "", f"mlflow.set_tracking_uri({config.url!r})"]
+    if config.workspace:
+        lines.append(f"mlflow.set_workspace({config.workspace!r})")
+    return Snippet("Load in Python", "python", "\n".join([*lines, last]))
 
 
-def curl(url: str, model: str, version: VersionRecord) -> Snippet:
-    """One call of the REST API."""
+def _download(config: MlflowConfig, uri: str) -> Snippet:
+    variables = {"MLFLOW_TRACKING_URI": config.url}
+    if config.workspace:
+        variables["MLFLOW_WORKSPACE"] = config.workspace
+    before = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    code = f"{before} mlflow artifacts download --artifact-uri {shlex.quote(uri)}"
+    return Snippet("Download with the mlflow command", "shell", code)
+
+
+def _curl(config: MlflowConfig, model: str, version: VersionRecord) -> Snippet:
     query = urlencode({"name": model, "version": version.version})
-    address = shlex.quote(f"{url}{ROOT}/model-versions/get?{query}")
-    return Snippet("Read over REST", "curl", f"curl --fail {address}")
+    address = shlex.quote(f"{config.url}{ROOT}/model-versions/get?{query}")
+    header = f"--header {shlex.quote(f'{WORKSPACE_HEADER}: {config.workspace}')} " if config.workspace else ""
+    return Snippet("Read over REST", "curl", f"curl --fail {header}{address}")

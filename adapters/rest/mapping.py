@@ -1,5 +1,7 @@
 """Expressions: JMESPath with a few functions for what APIs do to times and tags."""
 
+import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,19 +17,20 @@ class MappingError(ValueError):
 
 
 class _Functions(functions.Functions):  # type: ignore[misc]
-    """`epoch_ms(n)` and `epoch_s(n)`: a number to ISO time. `iso(text)`: any ISO 8601 time in UTC (no zone: UTC).
+    """`epoch_ms(n)` and `epoch_s(n)`: a number, also as text, to ISO time. `iso(text)`: any ISO 8601 time in UTC (no
+    zone: UTC).
 
     `text(x)`: a number or string as text. `pairs(list, key, value)`: [{key, value}] to an object. All give null
     for null.
     """
 
-    @functions.signature({"types": ["number", "null"]})  # type: ignore[untyped-decorator]
-    def _func_epoch_ms(self, number: float | None) -> str | None:
-        return None if number is None else datetime.fromtimestamp(number / 1000, UTC).isoformat()
+    @functions.signature({"types": ["number", "string", "null"]})  # type: ignore[untyped-decorator]
+    def _func_epoch_ms(self, number: float | str | None) -> str | None:
+        return None if number is None else _since_epoch(_number(number) / 1000)
 
-    @functions.signature({"types": ["number", "null"]})  # type: ignore[untyped-decorator]
-    def _func_epoch_s(self, number: float | None) -> str | None:
-        return None if number is None else datetime.fromtimestamp(number, UTC).isoformat()
+    @functions.signature({"types": ["number", "string", "null"]})  # type: ignore[untyped-decorator]
+    def _func_epoch_s(self, number: float | str | None) -> str | None:
+        return None if number is None else _since_epoch(_number(number))
 
     @functions.signature({"types": ["string", "null"]})  # type: ignore[untyped-decorator]
     def _func_iso(self, text: str | None) -> str | None:
@@ -78,7 +81,22 @@ class Expression(str):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,4})?")
 _OPTIONS = jmespath.Options(custom_functions=_Functions())
+
+
+def _number(value: float | str) -> float:
+    """A number, also where it comes as text, as 64-bit integers of many services do. Errors: `ValueError`."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError(f"{value[:40]!r} is no number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _since_epoch(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _utc(text: str) -> datetime:
@@ -114,10 +132,16 @@ def as_texts(value: Any, where: str) -> Mapping[str, str]:
 
 
 def as_numbers(value: Any, where: str) -> Mapping[str, float]:
-    """Text to finite numbers; what is no number is left out. Errors: `MappingError`."""
+    """Text to finite numbers, also those that come as text; what is no number is left out. Errors: `MappingError`."""
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise MappingError(f"{where} is no object: pairs(list, 'key', 'value') makes one")
-    numbers = {k: v for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    return {k: float(v) for k, v in numbers.items() if abs(v) < float("inf")}
+    numbers = {k: _number(v) for k, v in value.items() if _is_number(v)}
+    return {k: v for k, v in numbers.items() if math.isfinite(v)}
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return _NUMBER.fullmatch(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)

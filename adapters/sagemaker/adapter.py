@@ -35,6 +35,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
+from shlex import quote
 from typing import Any, ClassVar, TypeVar
 
 from adapters.contract import (
@@ -165,12 +166,12 @@ class SageMakerAdapter(Adapter):
         arn, region = arn_of(version.key), self._config.region
         describe = (
             "import boto3\n\n"
-            f'sagemaker = boto3.client("sagemaker", region_name="{region}")\n'
-            f'package = sagemaker.describe_model_package(ModelPackageName="{arn}")'
+            f"sagemaker = boto3.client('sagemaker', region_name={region!r})\n"
+            f"package = sagemaker.describe_model_package(ModelPackageName={arn!r})"
         )
         deploy = (
-            f"aws sagemaker create-model --region {region} --model-name {model}-{version.version} \\\n"
-            f"  --execution-role-arn ROLE --primary-container ModelPackageName={arn}"
+            f"aws sagemaker create-model --region {region} --model-name {quote(f'{model}-{version.version}')} \\\n"
+            f"  --execution-role-arn ROLE --primary-container {quote(f'ModelPackageName={arn}')}"
         )
         return (
             Snippet("Describe with boto3", "python", describe),

@@ -75,7 +75,9 @@ def place_of(connection: Connection, registry_id: int, places: Places) -> Place:
         raise RefusedError("detached", f"registry {row.name} is detached: configure it again first")
     if not row.writable:
         raise RefusedError(
-            "not-writable", f"registry {row.name} is read-only here: its operator sets writable = true"
+            "not-writable",
+            f"registry {row.name} is read-only here: its operator sets writable = true in the file and runs "
+            "`waypost registries apply`",
         )
     adapters = places.adapters
     place = Place(row, adapter_class(row.name, row.kind, adapters), rules_of(row, adapters))

@@ -12,7 +12,9 @@ from federation import changes, schema
 from federation.access import EVERYTHING
 from federation.catalogue.states import read_registries
 from federation.database import now, reading
+from federation.registries import unapplied
 from gateway.cli.invocation import Invocation, debugging
+from gateway.cli.screen import say
 from gateway.logs import configure_logs
 from gateway.settings import load_settings, settings_file
 from gateway.waypost import FOLLOWERS, Waypost
@@ -83,5 +85,9 @@ def _begin(waypost: Waypost) -> None:
     """Make the file's registries known to a database that has none yet."""
     with reading(waypost.engine) as connection:
         known = read_registries(connection, EVERYTHING, now())
-    if not known and waypost.settings.registries:
+        specs = [one.spec() for one in waypost.settings.registries]
+        late = unapplied(connection, specs) if specs else []
+    if not known and specs:
         waypost.apply_registries()
+    elif late:
+        say(f"the file says something new of {', '.join(late)}: it counts from `waypost registries apply` on")

@@ -122,7 +122,8 @@ def _show_snippets(invocation: Invocation, found: Mapping[str, Any]) -> int:
         emit_json(found)
     for one in [] if invocation.json else found["snippets"]:
         emit_line(f"# {one['title']}")
-        emit_line(one["code"])
+        for line in one["code"].split("\n"):
+            emit_line(line)
         emit_line()
     if found["note"]:
         say(found["note"])

@@ -65,6 +65,18 @@ MISTAKES = {
     ),
     "an unwritable database": ('[database]\nurl = "sqlite:////proc/waypost.db"\n', "right to write"),
     "a database secret that is missing": ('[database]\nurl = "env:NOT_SET_ANYWHERE"\n', "NOT_SET_ANYWHERE"),
+    "a public address with a path": (
+        '[server]\npublic_url = "https://tools.example/waypost/"\n',
+        "server.public_url: must have no path",
+    ),
+    "a public address that is none": (
+        '[server]\npublic_url = "waypost.example"\n',
+        "server.public_url: must be an http:// or https:// address",
+    ),
+    "a public address with a password": (
+        f'[server]\npublic_url = "https://joe:{SECRET}@waypost.example"\n',
+        "server.public_url: must hold no credentials",
+    ),
     "a plugin folder that is not there": ('plugins = "nowhere"\n', "the folder nowhere does not exist"),
 }
 

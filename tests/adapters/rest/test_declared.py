@@ -5,6 +5,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,6 +26,7 @@ from adapters import (
     VersionRecord,
 )
 from adapters.rest import RestAdapter, RestConfig
+from adapters.rest.mapping import Expression, MappingError
 from tests.adapters.web import answering
 
 URL = "https://models.example/api"
@@ -249,6 +251,29 @@ def test_what_changed_is_asked_for_by_the_backends_clock(
         found for call in listing.calls if (found := call.request.url.params.get("changed")) is not None
     ]
     assert re.fullmatch(shown, asked), asked
+
+
+@pytest.mark.parametrize("made", [1767225600000, "1767225600000", "1.7672256e12", 1767225600000.0])
+def test_numbers_may_come_as_text(web: respx.MockRouter, made: float | str) -> None:
+    raw = {
+        "id": "7", "made": made, "seconds": str(1767225600),
+        "m": {"auc": "0.9", "steps": "12", "huge": "1e300", "none": "n/a", "nan": "nan", "endless": "1e999"},
+    }  # fmt: skip
+    web.get(f"{URL}/models").mock(httpx.Response(200, json=ROWS[:1]))
+    web["versions"].mock(httpx.Response(200, json=[raw]))
+    fields = {
+        "version": "id", "metrics": "m", "created_at": "epoch_ms(made)", "updated_at": "epoch_s(seconds)",
+    }  # fmt: skip
+    opened = adapter(versions={**VERSIONS, "fields": fields})
+    (found,) = [one for one in whole(opened)[0] if isinstance(one, VersionRecord)]
+    assert found.metrics == {"auc": 0.9, "steps": 12.0, "huge": 1e300}
+    assert found.created_at == found.updated_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("made", ["", "soon", "2026-01-01", "1_000", "1" * 400])
+def test_text_that_is_no_time_in_numbers_is_said(made: str) -> None:
+    with pytest.raises(MappingError, match=r"epoch_ms\(made\)"):
+        Expression("epoch_ms(made)").of({"made": made})
 
 
 def test_fields_are_mapped_by_expressions(web: respx.MockRouter) -> None:

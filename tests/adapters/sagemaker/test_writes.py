@@ -17,6 +17,7 @@ from adapters import (
 )
 from adapters.sagemaker import SageMakerAdapter
 from adapters.sagemaker.emulator import Emulator
+from tests.adapters.pasting import arguments
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package, scan
 
@@ -222,8 +223,18 @@ def test_endpoints_are_not_written(boto: Any, connect: Connect, version: Version
         adapter.set_tags(key, {"a": "b"})
 
 
-def test_snippets_name_the_package_and_compile(connect: Connect, version: VersionRecord) -> None:
+def test_snippets_run_as_they_are_pasted(
+    emulator: Emulator, connect: Connect, version: VersionRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
     describe, deploy = connect().snippets("ranker", version)
-    compile(describe.code, "snippet", "exec")
-    assert version.native["ModelPackageArn"] in describe.code
-    assert version.native["ModelPackageArn"] in deploy.code
+    arn = version.native["ModelPackageArn"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-use")
+    pasted: dict[str, Any] = {}
+    exec(describe.code, pasted)
+    assert pasted["package"]["ModelPackageArn"] == arn
+    pasted["sagemaker"].close()
+    shown = ["sagemaker", "create-model", "--region", "eu-west-1", "--model-name", "ranker-1"]
+    shown += ["--execution-role-arn", "ROLE", "--primary-container", f"ModelPackageName={arn}"]
+    assert arguments("aws", deploy.code) == shown

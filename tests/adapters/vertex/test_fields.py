@@ -8,6 +8,7 @@ from google.cloud import aiplatform_v1 as v1
 from adapters import Dataset, Environment, Image, ModelRecord, VersionRecord
 from adapters.vertex import VertexAdapter
 from adapters.vertex.emulator import VertexEmulator
+from tests.adapters.pasting import arguments
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 
@@ -46,6 +47,19 @@ def test_the_serving_image_is_the_environment(
     _, version = only(adapter)
     assert version.environment == Environment(images=(Image(address, digest),), libraries=libraries)
     assert version.framework == framework
+
+
+def test_snippets_are_read_as_they_are_pasted(vendor: Vendor, adapter: VertexAdapter) -> None:
+    vendor.upload("m", artifact_uri="gs://models/it's here")
+    _, version = only(adapter)
+    name, project = str(version.native["name"]).rpartition("/")[2], adapter.config.project
+    load, describe, copy = adapter.snippets(name, version)
+    compile(load.code, "snippet", "exec")
+    assert {f"model_name={name!r}", "version='1'"} <= set(load.code.rpartition("Model(")[2][:-1].split(", "))
+    assert arguments("gcloud", describe.code) == [
+        "ai", "models", "describe", f"{name}@1", f"--project={project}", f"--region={adapter.config.location}",
+    ]  # fmt: skip
+    assert arguments("gcloud", copy.code) == ["storage", "cp", "--recursive", "gs://models/it's here", "."]
 
 
 def test_licence_and_owner_are_labels(vendor: Vendor, adapter: VertexAdapter) -> None:
