@@ -46,7 +46,6 @@ LONGEST_ROUND = 30.0
 """Seconds after which a loop that does not come round any more is no sign of life."""
 TRIM_EVERY = 3600.0
 FEED_KEPT = timedelta(days=7)
-FOLLOWERS_WAITED_FOR = 60.0
 PAUSE = 1.0
 """Seconds after a round in which something failed."""
 ROUNDS = {"operations": "intents", "schedule": "sync", "trim": ""}
@@ -101,7 +100,6 @@ class Worker:
             adapters=waypost.adapters,
             owner=waypost.owner,
             wrote=self._wrote,
-            settled=self._settled,
             stopping=self._stopped.is_set,
         )
         self.scheduler = Scheduler(context, on_end=self._news.set, by_schedule=self.by_schedule)
@@ -143,7 +141,7 @@ class Worker:
                 self.waypost.reports.well("worker")
                 if not well:
                     self._stopped.wait(PAUSE)
-                self._news.wait(LOOK_EVERY)
+                self._news.wait(min(LOOK_EVERY, self.scheduler.next_due or LOOK_EVERY))
                 self._stopped.wait(max(0.0, self._round + PACE - time.monotonic()))
                 self._news.clear()
         finally:
@@ -176,9 +174,6 @@ class Worker:
         self.followers.look()
         self.signing.look()
         self.waypost.wake.tell("worker", everywhere=True)
-
-    def _settled(self, position: int) -> None:
-        self.followers.wait(position, FOLLOWERS_WAITED_FOR)
 
     def _trim(self) -> None:
         with writing(self.waypost.engine, bound=LONG) as connection:

@@ -18,6 +18,14 @@ class Top:
 
     newest: int = 0
     digest: str = ""
+    near: tuple[str, ...] = ()
+    """Marks of the rows near the beginning that the scan has seen to: one that is met again has not bumped."""
+
+    @classmethod
+    def load(cls, stored: dict[str, Any]) -> "Top":
+        """As it was kept, also by a former build, that kept no marks."""
+        near = tuple(str(mark) for mark in stored.get("near", ()))
+        return cls(int(stored["newest"]), str(stored["digest"]), near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,7 @@ class Mark:
         """Errors: `InvalidError` for one that is not of this adapter."""
         try:
             stored = json.loads(mark)
-            return cls(
-                *(Top(int(top["newest"]), str(top["digest"])) for top in map(stored.__getitem__, FIELDS))
-            )
+            return cls(*(Top.load(stored[name]) for name in FIELDS))
         except (ValueError, KeyError, TypeError):
             raise InvalidError("the watermark is not one of this adapter: run a full scan") from None
 
@@ -84,7 +90,7 @@ class Cursor:
         try:
             stored: dict[str, Any] = json.loads(token)
             since = stored["since"]
-            stored |= {name: Top(**stored[name]) for name in FIELDS}
+            stored |= {name: Top.load(stored[name]) for name in FIELDS}
             stored["since"] = Mark.load(json.dumps(since)) if since is not None else None
             stored["bumped"] = tuple(
                 (int(at), str(name), bool(prompt)) for at, name, prompt in stored["bumped"]

@@ -33,7 +33,7 @@ from adapters.mlflow.hidden import Hidden
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.origins import OriginReader, Origins
 from adapters.mlflow.raw import text
-from adapters.mlflow.seams import Joined, Rows, read_joined
+from adapters.mlflow.seams import Joined, Rows, mark_of, read_joined
 from adapters.mlflow.translate import Translator, model_identity, updated, version_identity
 from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
 
@@ -44,6 +44,8 @@ MOST_BUMPED = 8000
 """Characters of names of models that have bumped: above, every version is listed instead. They stand in the
 page token."""
 BUMPED_PER_CALL = 50
+MOST_NEAR = 300
+"""Models of which the watermark keeps that they have been seen to. They stand in the page token, too."""
 MOST_LATE = 50
 """Models read out of turn because a version changed after they were listed."""
 REMEMBERED_SCANS = 4
@@ -207,7 +209,8 @@ class Scan:
         # What is older than the last scan is known: where a page lacks it, it is asked for.
         known: Top | None = getattr(cursor.since, cursor.phase) if cursor.since else None
         is_known = known is not None and bool(found.rows) and self._is_older(found.rows[-1], known)
-        top = Top(newest, chain(top.digest, near))
+        marks = (*top.near, *(mark_of(row) for row in near[: MOST_NEAR - len(top.near)]))
+        top = Top(newest, chain(top.digest, near), marks)
         return self._fetched(found, found.rows, top, seam=() if is_known else found.seam)
 
     def _is_older(self, row: Any, top: Top) -> bool:
@@ -416,13 +419,14 @@ class Scan:
         if cursor.since is None or cursor.everything:
             return cursor
         before: Top = getattr(cursor.since, cursor.phase)
+        seen_to = frozenset(before.near)
         more = []
         for row in rows:
             try:
                 identity = model_identity(row)
             except BadRecordError:
                 continue
-            if updated(row) >= before.newest - self._overlap:
+            if updated(row) >= before.newest - self._overlap and mark_of(row) not in seen_to:
                 more.append((identity.created, identity.name, cursor.phase == "prompts"))
         bumped = (*cursor.bumped, *more)
         if sum(len(json.dumps(name)) + 24 for _, name, _ in bumped) > MOST_BUMPED:

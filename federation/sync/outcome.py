@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from federation import tables
-from federation.changes import Change
+from federation.changes import Change, newest
 from federation.database import now, writing
-from federation.graph.resolve import unreadable_in
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.sync import absence, lease
@@ -22,18 +21,14 @@ ERRORS_KEPT = 20
 
 
 def finish(this: "Run", watermark: str | None) -> str:
-    """Write the outcome; the run ends when the followers have passed what it wrote."""
+    """Write the outcome. Who waits for the run waits for the followers, too: see `position`."""
     context, registry = this.context, this.registry
-    if this.position:
-        context.settled(this.position)
     ended = now()
     with writing(context.engine) as connection:
         lease.hold(connection, registry.id, this.epoch, ended)
         unread = _unread(connection, registry.id) if this.left_out or this.may_be_unread else {}
         errors = [*this.errors, *_in_part(unread)]
         state = "partial" if errors else "ok"
-        if vague := unreadable_in(connection, registry.id):
-            this.counts["unreadable"] = vague
         counts = absence.known_counts(connection, registry.id)
         values: dict[str, Any] = {
             "last_error": errors[0] if errors else None,
@@ -57,7 +52,8 @@ def finish(this: "Run", watermark: str | None) -> str:
                 finished_at=ended,
                 counts=dict(this.counts),
                 errors=errors[:ERRORS_KEPT],
-                position=this.position or None,
+                # Not only what it wrote itself: what it found known may be on its way to the followers.
+                position=max(this.position, newest(connection)) or None,
             )
         )
         _tell(connection, registry, state, this.counts)

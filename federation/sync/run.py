@@ -65,14 +65,13 @@ class ReplacedError(Exception):
 
 @dataclass(slots=True)
 class SyncContext:
-    """What every run needs. `owner` names this worker; `settled` waits until followers have passed a position."""
+    """What every run needs. `owner` names this worker."""
 
     engine: Engine
     adapters: Discovered
     owner: str
     wrote: Callable[[], None] = lambda: None
     """Called after every commit that has news for followers."""
-    settled: Callable[[int], None] = lambda position: None
     abandoned: Abandoned = field(default_factory=Abandoned)
     sleep: Callable[[float], None] = time.sleep
     stopping: Callable[[], bool] = lambda: False

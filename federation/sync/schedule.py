@@ -26,7 +26,7 @@ from federation.sync.run import SyncContext, run
 log = structlog.get_logger(__name__)
 SLOWEST = timedelta(minutes=15)
 """The longest pause between two tries of a registry that fails."""
-JITTER = 0.1
+JITTER = 0.05
 DETAILS_AT_ONCE = 200
 RENEW_EVERY = 4.0
 _registries, _runs = tables.registry.c, tables.sync.c
@@ -65,9 +65,8 @@ def next_attempt(registry: Row[Any], at: datetime) -> datetime | None:
     pause = timedelta(seconds=registry.sync_every)
     if registry.failures:
         pause = max(pause, min(SLOWEST, pause * 2 ** min(registry.failures, 20)))
-    spread = random.Random(f"{registry.id} {registry.last_attempt_at}").uniform(
-        0, JITTER
-    )  # the same at every look
+    # The same at every look, and as often less as more: `sync_every` is what the pauses come to.
+    spread = random.Random(f"{registry.id} {registry.last_attempt_at}").uniform(-JITTER, JITTER)
     return registry.last_attempt_at + pause * (1 + spread)  # type: ignore[no-any-return]
 
 
@@ -93,6 +92,8 @@ class Scheduler:
     """False: only what somebody asked for is started."""
     running: dict[int, Future[None]] = field(default_factory=dict)
     """By sync id."""
+    next_due: float | None = None
+    """Seconds from the last look until a run is due by the schedule."""
     _begun: bool = False
     _renewed: float = 0.0
     pool: ThreadPoolExecutor = field(init=False)
@@ -110,14 +111,13 @@ class Scheduler:
             open_runs = connection.execute(_OPEN).all()
         busy = {row.registry_id for row in open_runs}
         startable = waiting(open_runs, at)
-        due = [
-            row
-            for row in rows
-            if row.id not in busy and (when := next_attempt(row, at)) is not None and when <= at
-        ]
+        planned = [(when, row.id) for row in rows if row.id not in busy and (when := next_attempt(row, at))]
+        due = [registry_id for when, registry_id in planned if when <= at]
+        later = [(when - at).total_seconds() for when, _ in planned if when > at]
+        self.next_due = min(later, default=None)
         if due:
             with writing(self.context.engine) as connection:
-                startable += [request(connection, row.id, full=False) for row in due]
+                startable += [request(connection, registry_id, full=False) for registry_id in due]
         for sync_id in startable:
             if sync_id not in self.running and len(self.running) < self.threads:
                 self.running[sync_id] = self.pool.submit(self._work, sync_id)
@@ -149,6 +149,7 @@ class Scheduler:
     def _work(self, sync_id: int) -> None:
         try:
             state = run(self.context, sync_id)
+            self.on_end()
             log.info("sync ended", sync=sync_id, state=state or "left to another worker")
             if state in ("ok", "partial"):
                 with reading(self.context.engine) as connection:

@@ -1,5 +1,6 @@
 """Registries and their synchronisation."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from federation.catalogue import writer
 from federation.catalogue.reader import UnknownError
 from federation.catalogue.states import read_registries
 from federation.database import LONG, now, reading, writing
+from federation.graph.resolve import unreadable_in
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.sync import absence, backend, schedule
@@ -24,6 +26,7 @@ from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 SYNC: dict[str, Any] = needs(Permission.SYNC)
+FOLLOWERS_WAITED_FOR = timedelta(minutes=1)
 
 
 class SyncIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -196,7 +199,21 @@ def show_sync(
     if row is None:
         raise UnknownError(f"sync {sync_id}")
     headers = {} if row.position is None else {"Waypost-Position": waypost.positions.seal(row.position)}
-    return Response(_sync_out(row, row.name), headers=headers)
+    out = _sync_out(row, row.name)
+    if row.position is not None and not _is_settled(waypost, row):
+        out.state, out.finished_at = "running", None
+    elif row.state in ("ok", "partial"):
+        with reading(waypost.engine) as connection:
+            if vague := unreadable_in(connection, row.registry_id):
+                out.counts = {**out.counts, "unreadable": vague}
+    return Response(out, headers=headers)
+
+
+def _is_settled(waypost: Waypost, row: Any) -> bool:
+    """Whether search and graph know what an ended run found, or have not for so long that nobody waits for them."""
+    if waypost.served < row.position:
+        waypost.search.reload()  # in a process that nobody tells of what the worker has written
+    return bool(waypost.served >= row.position or now() - row.finished_at > FOLLOWERS_WAITED_FOR)
 
 
 @get("/syncs", opt=READ, sync_to_thread=True)

@@ -105,3 +105,19 @@ def test_what_is_told_of_a_run_in_the_future(world: World) -> None:
     with reading(world.engine) as connection:
         [state] = read_registries(connection, EVERYTHING, now())
     assert state.lag == 0.0
+
+
+def test_the_worker_knows_when_the_next_run_is_due(world: World) -> None:
+    world.model("m", "1")
+    with writing(world.engine) as connection:
+        connection.execute(update(tables.registry).values(sync_every=3600.0))
+    ended = threading.Event()
+    scheduler = Scheduler(world.context, on_end=ended.set)
+    scheduler.tick()
+    assert scheduler.next_due is None  # it is under way
+    assert ended.wait(30)
+    until(lambda: world.registry().lease_owner is None)
+    scheduler.tick()
+    assert scheduler.next_due is not None
+    assert 3600 * 0.9 < scheduler.next_due <= 3600 * (1 + schedule.JITTER)
+    scheduler.close()

@@ -1,0 +1,67 @@
+"""A model that has bumped is read whole once, not at every scan while its change is young."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from adapters.mlflow import MlflowAdapter, MlflowConfig
+from tests.adapters.mlflow.emulated import EmulatedMlflow
+
+
+@pytest.fixture
+def server() -> EmulatedMlflow:
+    made = EmulatedMlflow()
+    for name in ("a", "b"):
+        made.create(name)
+        made.register(name)
+    return made
+
+
+@pytest.fixture
+def adapter(server: EmulatedMlflow) -> Iterator[MlflowAdapter]:
+    made = MlflowAdapter(MlflowConfig(url="http://127.0.0.1:5000"))
+    made._api.http._pool = server  # type: ignore[assignment]
+    yield made
+    made.close()
+
+
+def scanned(adapter: MlflowAdapter, since: str | None) -> tuple[set[str], str]:
+    """The models that one scan has listed whole, by name, and its watermark."""
+    token: str | None = None
+    whole: set[str] = set()
+    while True:
+        page = adapter.scan(since=since, page=token, limit=100)
+        whole |= {listing.of.native_id.split("/", 1)[1] for listing in page.listed if listing.of}
+        token = page.next
+        if token is None:
+            assert page.watermark is not None
+            return whole, page.watermark
+
+
+def test_what_was_seen_to_is_not_listed_whole_again(adapter: MlflowAdapter, server: EmulatedMlflow) -> None:
+    _, mark = scanned(adapter, None)
+    server.register("a")
+    whole, mark = scanned(adapter, mark)
+    assert whole == {"a"}
+    server.delete_version("b", 1)
+    whole, mark = scanned(adapter, mark)
+    assert whole == {"b"}
+    server.stage("a", 1, "Production")
+    server.tag("b", None, "k", "v")  # bumps nothing
+    assert scanned(adapter, mark)[0] == {"a"}
+
+
+def test_a_watermark_of_a_former_build_lists_what_is_young_once_more(
+    adapter: MlflowAdapter, server: EmulatedMlflow
+) -> None:
+    _, mark = scanned(adapter, None)
+    former: Any = json.loads(mark)
+    for top in former.values():
+        del top["near"]
+    server.register("a")
+    whole, mark = scanned(adapter, json.dumps(former))
+    assert whole == {"a", "b"}
+    server.register("b")
+    assert scanned(adapter, mark)[0] == {"b"}
