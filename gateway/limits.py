@@ -48,7 +48,7 @@ def check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
 def check_body(body: bytes) -> None:
     """Refuse what is no text that can be kept, or JSON nested too deeply, whatever its label says, before it is parsed.
 
-    Errors: `ProblemError` 400.
+    Errors: `ProblemError` 400, and 422 for U+0000.
     """
     try:
         body.decode("utf-8")
@@ -57,7 +57,7 @@ def check_body(body: bytes) -> None:
     is_json = body.lstrip()[:1] in (b"[", b"{", b'"')
     if b"\0" in body or (NUL.search(body) if is_json else b"%00" in body):
         raise ProblemError(
-            400, "invalid-request", "a text holds U+0000, which no database keeps: leave it out"
+            422, "invalid-request", "a text holds U+0000, which no database keeps: leave it out"
         )
     if is_json:
         check_nesting(body)

@@ -86,10 +86,13 @@ def test_one_backend_that_fails_hurts_nobody_else_and_says_what_is_wrong(
     mlflow_server: Server, database: str, tmp_path: Path
 ) -> None:
     mlflow = mlflow_client(mlflow_server.url)
+    made = mlflow.create_run("0").info  # the server can say of its files that there are none
     for number in range(MODELS):
         mlflow.create_registered_model(f"model-{number}")
         for _ in range(2):
-            mlflow.create_model_version(f"model-{number}", "s3://bucket/nowhere", await_creation_for=0)
+            mlflow.create_model_version(
+                f"model-{number}", f"{made.artifact_uri}/model", run_id=made.run_id, await_creation_for=0
+            )
     with (
         lines(mlflow_server.url, list(FAULTS)) as broken,
         federated(tmp_path, database, mlflow_server, broken) as gateway,
