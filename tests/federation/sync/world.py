@@ -120,14 +120,22 @@ class World:
         return found + self._wrong_spans() + self._wrong_journal()
 
     def _wrong_journal(self) -> list[str]:
-        """The journal alone says what the catalogue has."""
-        told = replay(self.entries())
-        there = Replayed(
-            {r.native_id: codec.aliases_of(r.body) for r in self.rows(tables.model) if r.deleted_at is None},
-            {r.native_id: r.stage for r in self.rows(tables.version) if r.deleted_at is None},
-            {r.native_id for r in self.rows(tables.endpoint) if r.deleted_at is None},
-        )
-        return [] if told == there else [f"the journal tells {told}, the catalogue has {there}"]
+        """The journal alone says what the catalogue has, of each registry: keys are its own."""
+        entries, found = self.entries(), []
+        for registry in self.rows(tables.registry):
+            told = replay(entry for entry in entries if entry.registry == registry.name)
+            models, versions, endpoints = (
+                [row for row in self.rows(table) if row.registry_id == registry.id and row.deleted_at is None]
+                for table in (tables.model, tables.version, tables.endpoint)
+            )
+            there = Replayed(
+                {row.native_id: codec.aliases_of(row.body) for row in models},
+                {row.native_id: row.stage for row in versions},
+                {row.native_id for row in endpoints},
+            )
+            if told != there:
+                found.append(f"the journal tells {told}, the catalogue has {there}")
+        return found
 
     def _wrong_spans(self) -> list[str]:
         """Open spans are exactly what living versions hold now."""
