@@ -15,6 +15,8 @@ BODY_WITHIN = 30.0
 """Seconds in which a whole request body must have come."""
 TAKEN_WITHIN = 60.0
 """Seconds in which a client must have taken each piece of an answer."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that bring no body."""
 DISCONNECT: Any = {"type": "http.disconnect"}
 
 
@@ -26,7 +28,7 @@ class Exchange:
     """`receive` and `send` of one request, as the application is given them."""
 
     def __init__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
+        self._receive, self._send, self._method = receive, send, scope["method"]
         self._until = time.monotonic() + BODY_WITHIN
         self._has_come = False
         self.has_begun = False
@@ -50,7 +52,7 @@ class Exchange:
             detail = f"the whole body must have come within {BODY_WITHIN:g} s"
             raise ProblemError(408, "request-timeout", detail, headers={"Connection": "close"}) from None
         self._has_come = not message.get("more_body", False)
-        if message["type"] == "http.disconnect":
+        if message["type"] == "http.disconnect" and self._method not in SAFE:
             detail = "the body broke off, or is not sent as its headers say"
             raise ProblemError(400, "invalid-request", detail, headers={"Connection": "close"})
         return message

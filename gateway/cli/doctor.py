@@ -30,7 +30,7 @@ LIBRARIES = (
     "google-cloud-aiplatform",
 )
 LEAST_PYTHON = (3, 11)
-OF_A_GATEWAY = frozenset({"supervisor", "worker", "intents", "sync", "disk", "index", "graph"})
+OF_A_GATEWAY = frozenset({"supervisor", "worker", "intents", "sync", "disk", "clock", "index", "graph"})
 """Parts that only a running gateway keeps well."""
 MADE_BY = "waypost sync or waypost serve"
 
@@ -133,6 +133,11 @@ def parts(waypost: "Waypost") -> Iterator[Finding]:
     runs = bool(read_boards(waypost.settings.search.path))
     if not runs:
         yield Finding("gateway", "ok", "none runs on this machine: a command does its own work")
+    if not runs and known.get("database", "").endswith("schema none"):
+        embedded = known["database"].startswith("sqlite")
+        made_by = f"{MADE_BY} makes it" if embedded else "waypost migrate"
+        yield Finding("database", "warn", known["database"], made_by)
+        return  # there is nothing yet that any other part could be about
     for part in table(waypost):
         if part.state == "ok":
             yield Finding(part.name, "ok", known.get(part.name) or _when(part))

@@ -188,6 +188,7 @@ def test_archiving_the_encoder(gateway: Served) -> None:
     assert [one["via"] for one in found["affected"]] == [[], ["texts/encoder@champion"], ["ranking/ranker:5"]]
     assert found["counts"] == {
         "affected": 3, "breaking": 2, "live": 1, "production": 1, "staging": 0, "teams": 2, "registries": 2,
+        "unreadable": 0,
     }  # fmt: skip
     (served_by,) = found["affected"][2]["endpoints"]
     assert (served_by["name"], served_by["live"], served_by["percent"]) == ("blend-live", True, 100)

@@ -123,12 +123,17 @@ def test_nobody_at_the_address_is_transient() -> None:
     adapter.close()
 
 
-def test_an_answer_larger_than_allowed_is_not_read(boto: Any, connect: Connect) -> None:
+def test_an_answer_larger_than_allowed_is_asked_for_in_parts(
+    boto: Any, emulator: Emulator, connect: Connect
+) -> None:
     for _ in range(12):
         package(boto, "ranker", ModelCard={"ModelCardContent": "x" * 99_000, "ModelCardStatus": "Draft"})
-    assert len(scan(connect(max_response_mb=2)).versions()) == 12
-    with pytest.raises(TransientError, match="max_response_mb"):
-        scan(connect(max_response_mb=1))
+    asked = []
+    for size in (2, 1):
+        before = emulator.faults.calls.total()
+        assert len(scan(connect(max_response_mb=size)).versions()) == 12
+        asked.append(emulator.faults.calls.total() - before)
+    assert asked[1] > asked[0]
 
 
 def test_a_peer_outside_the_allowed_networks_is_told_nothing(emulator: Emulator, connect: Connect) -> None:
