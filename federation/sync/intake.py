@@ -97,6 +97,7 @@ def _write(this: "Run", writer: Writer, part: _Part, doubts: Doubts | None = Non
     good = [one.record.key.native_id for one in part.encoded if one.record.key not in left]
     set_aside(this, writer, bad, good)
     # Endpoints are listed whole by every scan, from whatever watermark.
+    this.has_unread |= any(one.record.unread for one in part.encoded)
     this.left_out |= any(one.record.unread for one in part.encoded if one.record.key.kind != "endpoint")
 
 

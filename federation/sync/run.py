@@ -101,6 +101,8 @@ class Run:
     errors: list[str] = field(default_factory=list)
     left_out: bool = False
     """Something could not be read that the next incremental run may read."""
+    has_unread: bool = False
+    """Something of a record was not read in this run."""
     position: int = 0
     asked: int = 0
     """Records asked for because their listing was doubted."""
@@ -109,8 +111,8 @@ class Run:
 
     @property
     def may_be_unread(self) -> bool:
-        """Whether records may be known in part since an earlier run: only a run that ended well has counted them."""
-        return bool(self.registry.unread or self.registry.failures or self.is_resumed)
+        """Whether records may be known in part, also since an earlier run: only one that ended well has counted them."""
+        return bool(self.has_unread or self.registry.unread or self.registry.failures or self.is_resumed)
 
     def leave_open(self, reason: str) -> None:
         """End as partial, without moving the watermark or the times of the last runs."""
