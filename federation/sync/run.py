@@ -111,7 +111,7 @@ class Run:
 
     @property
     def may_be_unread(self) -> bool:
-        """Whether records may be known in part, also since an earlier run: only one that ended well has counted them."""
+        """Whether records may be known in part, also since an earlier run that did not end well."""
         return bool(self.has_unread or self.registry.unread or self.registry.failures or self.is_resumed)
 
     def leave_open(self, reason: str) -> None:
