@@ -118,15 +118,16 @@ class Estate:
         for registry, records in self.records():
             waiting[registry] += records
             if len(waiting[registry]) >= CHUNK:
-                _take_in(engine, ids, registry, waiting.pop(registry))
+                take_in(engine, ids, registry, waiting.pop(registry))
         for registry, records in waiting.items():
-            _take_in(engine, ids, registry, records)
+            take_in(engine, ids, registry, records)
         _journal(engine, self, self.federation.versions // 10)
         with writing(engine) as connection:
             connection.execute(tables.registry.update().values(last_success_at=now(), last_attempt_at=now()))
 
 
-def _take_in(engine: Engine, ids: dict[str, int], registry: int, records: Sequence[Record]) -> None:
+def take_in(engine: Engine, ids: dict[str, int], registry: int, records: Sequence[Record]) -> None:
+    """Write records as a first import does. `ids`: each registry's, by name."""
     name = registry_name(registry)
     with writing(engine) as connection:
         writer = Writer(connection, Origin(ids[name], name, RULES, now(), importing=True))

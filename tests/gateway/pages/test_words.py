@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from gateway.docs import STATIC
 from gateway.pages import words
-from gateway.pages.markdown import card
+from gateway.pages.markdown import LONGEST, card
 from gateway.pages.page import comma_separated, environment
 from gateway.pages.search import toggled
+from tests.gateway.pages.cards import SHAPES
 
 BUDGET = 60 * 1024
 """Bytes of compressed JavaScript on a page without charts."""
@@ -41,6 +42,20 @@ def test_a_card_keeps_what_reads() -> None:
     html = str(card("# Head\n\n**bold** and [a link](https://a.example)\n\n| a |\n|---|\n| 1 |\n"))
     for part in ("<h3>Head</h3>", "<strong>bold</strong>", 'href="https://a.example"', "<td>1</td>"):
         assert part in html
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_card_that_is_more_intricate_than_any_for_people_is_shown_as_text(shape: str) -> None:
+    html = str(card(shape * (LONGEST // len(shape) + 1)))
+    assert html.startswith("<pre>")
+    assert html.endswith("</pre><p>… the rest is in the registry itself.</p>")
+    assert "<" not in html[5:].removesuffix("</pre><p>… the rest is in the registry itself.</p>")
+
+
+def test_a_long_card_for_people_is_set() -> None:
+    part = "## Figures\n\nIt is *good* at [this](https://a.example).\n\n|a|b|\n|-|-|\n|1|2|\n\n- one\n- two\n"
+    html = str(card(part * 60))
+    assert html.count("<h4>Figures</h4>") == html.count("<td>2</td>") == 60
 
 
 @given(st.text(max_size=20), st.text(min_size=1, max_size=20))
