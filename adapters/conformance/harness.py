@@ -121,6 +121,12 @@ class Harness(ABC):
     def adapter(self) -> Adapter:
         """A new adapter on this backend with a working credential; a new instance at each call."""
 
+    def paged(self) -> Adapter:
+        """The same, asking the backend for very small pages, so that what changes meanwhile moves their edges. Left
+        alone where the page size of the backend is the caller's `limit`, or cannot be chosen.
+        """
+        return self.adapter()
+
     @abstractmethod
     def put(self, model: str) -> str:
         """Create a version of this model (and the model, where it is new); return the version's name.

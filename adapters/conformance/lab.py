@@ -135,6 +135,12 @@ class Lab:
         self._open.append(adapter)
         return adapter
 
+    def paged(self) -> Adapter:
+        """A new adapter that reads small pages of the backend, closed at the end of the check."""
+        adapter = self.harness.paged()
+        self._open.append(adapter)
+        return adapter
+
     def name(self) -> str:
         """A model name nobody has used: lower-case letters, digits and a hyphen, 14 characters."""
         return self.own(f"check-{secrets.token_hex(4)}")

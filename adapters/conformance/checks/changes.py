@@ -230,7 +230,7 @@ def a_delete_during_a_scan_hides_nothing_else(lab: Lab) -> None:
     victim = lab.model(names[0]).key
     gone = {victim, *(v.key for v in lab.scan().versions(victim).values())}
     scan, dropped = Scan(), False
-    for page in lab.walk(limit=1):
+    for page in lab.walk(limit=1, adapter=lab.paged()):
         scan.pages.append(page)
         if not dropped and any(item.key == victim for item in page.records):
             lab.harness.drop(names[0])

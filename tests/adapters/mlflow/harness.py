@@ -44,7 +44,14 @@ class MlflowHarness(Harness):
         self.made: WeakSet[MlflowAdapter] = WeakSet()
 
     def adapter(self) -> Adapter:
-        made = MlflowAdapter(MlflowConfig(url=self.proxy.url, token=SecretStr(TOKEN)))
+        return self._made(MlflowConfig(url=self.proxy.url, token=SecretStr(TOKEN)))
+
+    def paged(self) -> Adapter:
+        config = MlflowConfig(url=self.proxy.url, token=SecretStr(TOKEN), model_page=2, version_page=2)
+        return self._made(config)
+
+    def _made(self, config: MlflowConfig) -> Adapter:
+        made = MlflowAdapter(config)
         made._api.http._sleep = lambda seconds: None
         if self.proxy.fault is Fault.SILENT:
             hurry(made)
