@@ -18,7 +18,7 @@ from gateway.pages.words import inert
 
 LONGEST = 40_000
 """Characters of a card that are read."""
-MOST_STEPS = 8_000
+MOST_STEPS = 6_000
 """Attempts of the parser to find a block or a mark, and blocks found: what its time follows."""
 STEPS_OF_A_LINK = 8
 """An address is taken apart, encoded and checked, which is slower than anything else."""
