@@ -154,7 +154,7 @@ def test_a_disk_that_is_full_of_other_things_than_the_index(tmp_path: Path) -> N
             filler = fill(disk)
             register(gateway, "during")
             log = tmp_path / "gateway.log"
-            until(lambda: log.read_text().count("follower cannot go on now") > 4)
+            until(lambda: log.read_text().count("a loop cannot go on now") > 4)
             assert found(gateway, "before")
             assert not found(gateway, "during")
             register(gateway, "meanwhile")
