@@ -123,13 +123,16 @@ def guard(adapter: Adapter, config: BaseModel) -> Adapter:
     blots = Blots(config, adapter.credentials)
     for name, method in vars(Adapter).items():
         if callable(method) and not name.startswith("_") and name not in ("credentials", "close", "observe"):
-            setattr(adapter, name, _guarded(getattr(adapter, name), blots))
+            setattr(adapter, name, _guarded(adapter, name, blots))
     return adapter
 
 
-def _guarded(method: Callable[..., T], blots: Blots) -> Callable[..., T]:
-    @wraps(method)
-    def guarded(*args: Any, **kwargs: Any) -> T:
+def _guarded(adapter: Adapter, name: str, blots: Blots) -> Callable[..., Any]:
+    own = vars(adapter).get(name)
+
+    @wraps(getattr(adapter, name))
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        method = own or getattr(type(adapter), name).__get__(adapter)
         try:
             return blots.answer(method(*args, **kwargs))
         except AdapterError as error:

@@ -88,7 +88,7 @@ FRAME = {
     "GET /account", "GET /auth/callback", "GET /auth/login", "GET /auth/sign-in", "POST /auth/logout", "GET /sign-in",
     "POST /sign-in", "GET /docs", "GET /search", "GET /insights", "GET /registries/{name:str}",
     "GET /change/{ref:path}", "GET /drawing/{ref:path}", "GET /syncs/{sync_id:int}/progress", "GET /openapi.json",
-    "GET /docs/openapi", "GET /metrics",
+    "GET /docs/openapi", "GET /metrics", "GET /health",
 }  # fmt: skip
 """What is around the pages, or another view of the same."""
 
