@@ -61,7 +61,7 @@ class Estate:
     def join(self, name: str, team: str, former: Iterable[str] = ()) -> int:
         """A registry joins, freshly synchronised."""
         values = {**EMPTY, "name": name, "kind": "memory", "team": team, "config": {}, "sync_every": 0.0}
-        values |= {"full_every": 0.0, "writable": False, "stages": {}, "former_names": list(former)}
+        values |= {"full_every": 3600.0, "writable": False, "stages": {}, "former_names": list(former)}
         with writing(self.engine) as connection:
             query = insert(tables.registry).values(**values, generation=1, last_success_at=now())
             registry = int(connection.execute(query.returning(tables.registry.c.id)).scalar_one())
