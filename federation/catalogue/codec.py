@@ -33,6 +33,7 @@ MOST_NAMES = 10_000
 """Most tags, aliases, metrics or params of a record: each costs the index and the journal a field."""
 KEY_LIMIT = 2000
 """Longest native id and longest person, in bytes. PostgreSQL indexes no row of more than 2,704 bytes."""
+NO_SOFTWARE = Environment()
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: Mapping[type, msgspec.json.Decoder[Any]] = {
@@ -188,16 +189,24 @@ def complete(record: VersionRecord, details: Details) -> VersionRecord:
         record,
         schema=record.schema or details.schema,
         framework=record.framework or details.framework,
-        environment=_joined(record.environment, details.environment or Environment()),
+        environment=_joined(record.environment, details.environment),
         artifact_uri=details.artifact_uri or record.artifact_uri,
     )
 
 
-def _joined(said: Environment, more: Environment) -> Environment:
+def _joined(said: Environment, more: Environment | None) -> Environment:
     """What the record says of the software, and what it lacks from the files. Libraries stay together."""
-    if not said.libraries:
-        said = replace(said, libraries=more.libraries, ecosystem=more.ecosystem, file=more.file)
-    return replace(said, images=said.images or more.images, python=said.python or more.python)
+    if more is None or said == NO_SOFTWARE:
+        return more or said
+    of = said if said.libraries else more
+    return replace(
+        said,
+        libraries=of.libraries,
+        ecosystem=of.ecosystem,
+        file=of.file,
+        images=said.images or more.images,
+        python=said.python or more.python,
+    )
 
 
 class _Aliases(msgspec.Struct):
