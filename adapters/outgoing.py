@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -78,6 +79,9 @@ class Pool:
         self._verify, self._ca_file = verify, ca_file
         self._trust: ssl.SSLContext | None = None
         self._idle: list[_Connection] = []
+        # Who forgets a pool without closing it, as boto3 does, leaves no connection open. A pool in a cycle may be
+        # finalised after its sockets, so what closes them holds them by itself.
+        weakref.finalize(self, _close_all, self._idle)
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(connections)
 
@@ -113,17 +117,14 @@ class Pool:
     def close(self) -> None:
         """Close every connection that is not in use. A later request opens new ones."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
-
-    def __del__(self) -> None:
-        self.close()  # boto3 forgets a client that it made itself, without closing it
+            idle = self._idle[:]
+            self._idle.clear()
+        _close_all(idle)
 
     def _kept(self, origin: "_Origin") -> "_Connection | None":
         with self._lock:
             found = [one for one in self._idle if one.origin == origin]
-            self._idle = [one for one in self._idle if one.origin != origin]
+            self._idle[:] = [one for one in self._idle if one.origin != origin]
         while found:
             connection = found.pop()
             if connection.is_usable():
@@ -169,6 +170,11 @@ class Pool:
         if self._trust is None:
             self._trust = _trusting(self._verify, self._ca_file)
         return self._trust
+
+
+def _close_all(connections: "list[_Connection]") -> None:
+    for connection in connections:
+        connection.close()
 
 
 def ask(

@@ -1,5 +1,7 @@
 """What a registry's calls may reach: over real sockets, for every way in which adapters speak to backends."""
 
+import contextlib
+import gc
 import socket
 import sys
 import time
@@ -7,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import suppress
 from ipaddress import ip_network
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -14,6 +17,7 @@ import pytest
 
 from adapters import AdapterError, InvalidError, Key, TransientError
 from adapters.http import Endpoint, HttpClient
+from adapters.outgoing import Pool
 from adapters.sagemaker import SageMakerAdapter
 from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.client import pin
@@ -215,3 +219,14 @@ def test_a_pinned_address_still_has_to_show_the_certificate_of_the_name(
 def test_every_allowed_address_of_one_family_is_pinned() -> None:
     assert pin("a.test", 443, ["10.0.0.1", "10.0.0.2", "fd00::1"])[0] == "ipv4:10.0.0.1:443,10.0.0.2:443"
     assert pin("a.test", 443, ["fd00::1"])[0] == "ipv6:[fd00::1]:443"
+
+
+def test_a_pool_that_is_forgotten_in_a_cycle_leaves_no_connection_open() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        connected = socket.create_connection(server.getsockname())
+        pool: Any = Pool()
+        pool._idle.append(SimpleNamespace(close=connected.close))
+        pool.itself = pool
+        del pool
+        gc.collect()
+        assert connected.fileno() == -1

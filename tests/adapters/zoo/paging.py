@@ -149,6 +149,7 @@ class Numbering(Sound):
     "faults_heal",
     "the_same_token_registers_once",
     "a_write_returns_what_it_wrote",
+    "a_delete_during_a_scan_hides_nothing_else",
 )
 class Restless(Sound):
     """Numbers its keys by instance."""
