@@ -33,7 +33,9 @@ def broken(size: int, folder: Path) -> Iterator[Figure]:
 
 
 # A benchmark collects what earlier tests of its process have forgotten open, and would be blamed for it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. .socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize("one", KNOWN.values(), ids=KNOWN.keys())
 def test_each_benchmark_works_at_its_sample_size(one: Benchmark, tmp_path: Path) -> None:
     figures = list(one.run(one.sample, tmp_path))
