@@ -113,6 +113,7 @@ _MEANINGS: Mapping[type | str, Callable[[Any], ProblemError]] = {
     "federation.graph.subject.ImpactQuestionError": _says(422, "invalid-request"),
     "federation.graph.insights.UnknownInsightError": _says(404, "not-found"),
     "federation.graph.drawing.DrawingError": _says(503, "no-picture"),
+    "federation.graph.graph.BillError": _says(503, "no-bill"),
     "federation.graph.paging.CursorError": _says(422, "invalid-cursor"),
     "federation.graph.rows.DamagedError": lambda error: ProblemError(
         503, "graph-building", "the dependency graph is being built: try again", headers={"Retry-After": "1"}

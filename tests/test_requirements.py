@@ -2,9 +2,12 @@
 
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-uv.txt")
@@ -46,3 +49,51 @@ def test_what_is_tested_is_what_is_shipped() -> None:
     assert {
         name: versions for name, versions in pins("requirements.txt").items() if tested.get(name) != versions
     } == {}
+
+
+CORE = 170_000_000
+"""Bytes of `pip install waypost` in an empty environment: every file of every package, nothing compiled."""
+
+
+def core() -> dict[str, int]:
+    """Each package that Waypost requires without an extra, and what these require: its size in bytes."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [Requirement(line) for line in project["dependencies"]]
+    sizes: dict[str, int] = {}
+    seen: set[tuple[str, str]] = set()
+    while asked:
+        requirement = asked.pop()
+        name, extras = canonicalize_name(requirement.name), requirement.extras or {""}
+        if (name, str(sorted(extras))) in seen or not _meant(requirement, ""):
+            continue
+        seen.add((name, str(sorted(extras))))
+        found = distribution(name)
+        files = [Path(str(file.locate())) for file in found.files or () if file.suffix != ".pyc"]
+        sizes[name] = sum(file.stat().st_size for file in files if file.exists())
+        needed = [Requirement(line) for line in found.requires or ()]
+        asked += [_bare(one) for one in needed if any(_meant(one, extra) for extra in extras)]
+    return sizes
+
+
+def _meant(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def _bare(requirement: Requirement) -> Requirement:
+    requirement.marker = None
+    return requirement
+
+
+def test_the_core_install_is_small() -> None:
+    sizes = core()
+    own = [file for name in ("adapters", "federation", "gateway") for file in (ROOT / name).rglob("*")]
+    sizes["waypost"] = sum(
+        file.stat().st_size for file in own if file.is_file() and "__pycache__" not in file.parts
+    )
+    largest = sorted(sizes.items(), key=lambda one: -one[1])[:8]
+    assert {"numpy", "tantivy", "sqlalchemy"} <= sizes.keys()
+    assert sum(sizes.values()) <= CORE, largest
+
+
+def test_what_an_extra_brings_is_not_in_the_core() -> None:
+    assert not {"granian", "graphviz-pure", "cyclonedx-python-lib", "boto3", "mlflow"} & core().keys()

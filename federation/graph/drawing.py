@@ -194,7 +194,7 @@ def svg(text: str) -> str:
     """DOT as an SVG element, without prolog. Errors: `DrawingError`."""
     command = _graphviz()
     if not command:
-        raise DrawingError("no Graphviz is here: install the package graphviz-pure, or dot")
+        raise DrawingError("a drawing needs Graphviz: pip install 'waypost[drawing]', or install dot")
     try:
         run = subprocess.run(
             [*command, "-Tsvg"], input=text.encode(), capture_output=True, timeout=SECONDS, check=True

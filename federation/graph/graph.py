@@ -42,6 +42,10 @@ REMEMBERED = 16_000_000
 """Bytes of answers that each process remembers."""
 
 
+class BillError(Exception):
+    """No bill of materials can be written here. One line with the remedy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What an answer is about: exactly one of a reference, a dataset's name and a commit."""
@@ -252,9 +256,14 @@ class Graph:
             )
 
     def bill(self, view: View, ref: Reference, *, depth: int | None = None, spec: Spec = "1.6") -> str:
-        """What a version is made of, as CycloneDX JSON. Errors: `UnknownSubjectError`, `ImpactQuestionError`."""
-        from federation.graph import bom  # deferred: the library takes 0.2 s to import
-
+        """What a version is made of, as CycloneDX JSON. Errors: `UnknownSubjectError`, `ImpactQuestionError`;
+        `BillError` where the library for it is not installed.
+        """
+        try:
+            from federation.graph import bom  # deferred: the library takes 0.2 s to import, and is an extra
+        except ModuleNotFoundError as error:
+            needed = str(error.name).partition(".")[0]
+            raise BillError(f"a bill of materials needs {needed}: pip install 'waypost[bom]'") from None
         _check(depth, 1)
         with self._open() as (connection, snapshot):
             subject = by_reference(connection, view, ref, selector=False)

@@ -113,8 +113,13 @@ def serve(context: typer.Context) -> int:
     if invocation.url:
         raise CommandError("serve starts a gateway here, from the configuration: leave --url out")
     from gateway.logs import configure_logs
-    from gateway.processes import ListenError
-    from gateway.processes import serve as run
+
+    try:
+        from gateway.processes import ListenError
+        from gateway.processes import serve as run
+    except ModuleNotFoundError as error:
+        needed = str(error.name).partition(".")[0]
+        raise CommandError(f"serving needs {needed}: pip install 'waypost[serve]'") from None
     from gateway.settings import load_settings, settings_file
     from gateway.waypost import Waypost
 

@@ -1,5 +1,6 @@
 """`/impact/{ref}`: what breaks and what is affected, before it happens."""
 
+from html import escape
 from typing import Any
 
 from litestar import Request, Response, get
@@ -15,7 +16,6 @@ from federation.graph.subject import ImpactQuestionError
 from gateway.api.graph import Depth, ImpactAction, sees_everything
 from gateway.api.requests import needs, read_reference
 from gateway.pages.page import HEADERS, Form, accepted, listed, named, pages_at
-from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 PAGE = 50
@@ -181,7 +181,8 @@ def drawing_part(
     try:
         made = drawing.svg(text)
     except drawing.DrawingError as error:
-        raise ProblemError(503, "no-drawing", str(error)) from None
+        line = f'<p class="mistake" role="status">{escape(str(error))}</p>'
+        return Response(line, media_type=MediaType.HTML, status_code=503, headers=dict(HEADERS))
     return Response(made, media_type=MediaType.HTML, headers=dict(HEADERS))
 
 

@@ -86,5 +86,5 @@ def test_without_graphviz_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(drawing.DrawingError, match="graphviz-pure"):
+    with pytest.raises(drawing.DrawingError, match=r"waypost\[drawing\]"):
         svg("digraph {}")
