@@ -353,9 +353,9 @@ class HttpClient:
 
 
 def check_count(host: str, came: int, asked: int) -> None:
-    """What was asked for is the bound of a page. Errors: `TooLargeError`."""
+    """What was asked for is the bound of a page. Errors: `InvalidError`; asking such a backend for less is no use."""
     if came > asked:
-        raise TooLargeError(
+        raise InvalidError(
             f"{host} answered with {came:,} records, more than the {asked:,} that were asked for: check what it is, "
             "or what stands before it"
         )

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,23 +13,32 @@ from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 from pydantic import SecretStr
 
 from adapters.contract import Observer
-from adapters.errors import AdapterError, AuthError, InvalidError, TransientError
-from adapters.http import Endpoint, HttpClient, Reply, basic
-from adapters.rest.config import Collection, RestConfig
+from adapters.errors import AdapterError, AuthError, BadRecordError, InvalidError, TransientError
+from adapters.http import Endpoint, HttpClient, Reply, basic, check_count
+from adapters.portions import Portion
+from adapters.rest.config import Collection, Paging, RestConfig
 from adapters.rest.mapping import MappingError
 
 LINK = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 EARLY = 30.0
+COUNTED = ("offset", "page")
+"""Styles of paging in which a record's place is a number, so that one can be passed over."""
+MOST_BROKEN = 3
+"""Records in succession that may fail by themselves: more, and it is the backend that fails."""
 """Seconds before its end at which an OAuth2 token is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One page as the backend gave it. `next` is the cursor of the next, `at` the backend's clock (epoch seconds)."""
+    """One page as the backend gave it. `next` is the cursor of the next, `at` the backend's clock (epoch seconds).
+
+    `bad` is a record that stands there and fails by itself: then there are no items.
+    """
 
     items: list[Any]
     next: str | None
     at: float | None
+    bad: BadRecordError | None = None
 
 
 class RestApi:
@@ -44,6 +54,9 @@ class RestApi:
         self._ends = float("inf")
         self.tokens: tuple[str, ...] = ()
         """The last OAuth2 tokens that were given: secrets too."""
+        self._portions: dict[str, Portion] = {}
+        self._broken: Counter[str] = Counter()
+        """Records in succession that failed by themselves, by listing."""
 
     def observe(self, observer: Observer) -> None:
         """Tell of every request from now on."""
@@ -72,7 +85,34 @@ class RestApi:
     def page(
         self, collection: Collection, path: str, cursor: str | None, size: int, since: float | None
     ) -> Listed:
-        """One page of a listing. Errors: any `AdapterError`; `InvalidError` when pages repeat or lead elsewhere."""
+        """One page of a listing, a smaller one where so much is too much at once. Where records are counted, one that
+        fails by itself is `bad`, and the next page begins behind it.
+
+        Errors: any `AdapterError`; `InvalidError` when pages repeat, lead elsewhere or hold more than was asked for.
+        """
+        paging, name = collection.page, collection.path
+        if not paging.size:
+            return self._ask(collection, path, cursor, paging.size_value, since)
+        portion = self._portions.setdefault(name, Portion(paging.size_value))
+        try:
+            found = portion.read(size, lambda some: self._ask(collection, path, cursor, some, since))
+        except AdapterError as error:
+            if not error.divisible or paging.style not in COUNTED or self._broken[name] == MOST_BROKEN:
+                raise
+            self._broken[name] += 1
+            row = row_of(paging, cursor)
+            bad = BadRecordError(
+                f"record {row + 1} of {self.host}{path}: {error}", native=f"{path}#{row + 1}"
+            )
+            return Listed([], f"+{row + 1}", None, bad)
+        self._broken[name] = 0
+        return found
+
+    def _ask(
+        self, collection: Collection, path: str, cursor: str | None, size: int, since: float | None
+    ) -> Listed:
+        if collection.page.size and collection.page.style == "page":
+            size = _divisor(row_of(collection.page, cursor), size)
         target, query = self._place(collection, path, cursor, size)
         if since is not None and collection.since is not None:
             query[collection.since.param] = _time(since, collection.since.format)
@@ -89,6 +129,8 @@ class RestApi:
             raise InvalidError(
                 f"{self.host}{path}: `items` ({collection.items!s}) finds no list in the answer"
             )
+        if collection.page.size:
+            check_count(f"{self.host}{path}", len(items), size)
         if following is not None and following == cursor:
             raise InvalidError(f"{self.host}{path}: the next page is this page again: correct `page.next`")
         return Listed(items, following, _date(reply))
@@ -100,27 +142,26 @@ class RestApi:
         paging = collection.page
         query: dict[str, Any] = dict(collection.query)
         if paging.size:
-            query[paging.size] = str(self.size(collection, size))
+            query[paging.size] = str(size)
         if paging.style in ("next_url", "link") and cursor is not None:
             parts = urlsplit(cursor)
-            return parts.path.removeprefix(self.base), parse_qs(parts.query, keep_blank_values=True)
+            linked: dict[str, Any] = parse_qs(parts.query, keep_blank_values=True)
+            if paging.size in linked:
+                linked[paging.size] = str(size)
+            return parts.path.removeprefix(self.base), linked
         if paging.style == "page":
-            query[paging.param] = cursor or str(paging.first)
-        elif paging.style in ("cursor", "offset") and cursor is not None:
+            query[paging.param] = str(paging.first + row_of(paging, cursor) // size)
+        elif paging.style == "offset" and cursor is not None:
+            query[paging.param] = str(row_of(paging, cursor))
+        elif paging.style == "cursor" and cursor is not None:
             query[paging.param] = cursor
         return path, query
-
-    @staticmethod
-    def size(collection: Collection, limit: int) -> int:
-        """Records a page of the backend holds when so many are wanted. Numbered pages are always of one size."""
-        paging = collection.page
-        return min(limit, paging.size_value) if paging.size and paging.style != "page" else paging.size_value
 
     def _next(
         self, collection: Collection, reply: Reply, body: Any, cursor: str | None, items: list[Any], size: int
     ) -> str | None:
         paging = collection.page
-        full = len(items) >= self.size(collection, size)
+        full = len(items) >= size
         match paging.style:
             case "cursor":
                 assert paging.next is not None
@@ -134,9 +175,9 @@ class RestApi:
                 match = LINK.search(reply.headers.get("link", ""))
                 return self._own(match[1], collection) if match else None
             case "offset":
-                return str(int(cursor or 0) + len(items)) if full and items else None
+                return f"+{row_of(paging, cursor) + len(items)}" if full and items else None
             case "page":
-                return str(int(cursor or paging.first) + 1) if full and items else None
+                return f"+{row_of(paging, cursor) + size}" if full and items else None
             case _:
                 return None
 
@@ -209,6 +250,21 @@ class RestApi:
         self._ends = time.monotonic() + max(1.0, seconds - EARLY)
         self.tokens = (token, *self.tokens[:1])
         return SecretStr(token)
+
+
+def row_of(paging: Paging, cursor: str | None) -> int:
+    """How many records stand before a page whose records are counted, or whose pages are. A cursor of a release before
+    has no sign: it is a page's number where those are counted.
+    """
+    if cursor is None:
+        return 0
+    is_page = paging.style == "page" and not cursor.startswith("+")
+    return (int(cursor) - paging.first) * paging.size_value if is_page else int(cursor)
+
+
+def _divisor(row: int, most: int) -> int:
+    """The largest size of numbered pages, up to `most`, with which one begins at a row."""
+    return next(size for size in range(most, 0, -1) if row % size == 0)
 
 
 def _no_token(reply: Reply) -> AdapterError:

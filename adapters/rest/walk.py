@@ -104,7 +104,7 @@ class Walk:
         config = self.api.config
         nested = config.versions.nested
         size = min(room, BATCH) if nested else room
-        items, place, at = self._slice(config.models, config.models.path, state.models, size, since)
+        items, place, at = self._slice(config.models, config.models.path, state.models, size, since, bad)
         state = replace(state, at=state.at if state.at is not None else at)
         made: list[str] = []
         for raw in items:
@@ -142,7 +142,7 @@ class Walk:
             path = fill(config.path, {"model": address(Key("model", parent))["id"]})
         gone = False
         try:
-            items, place, at = self._slice(config, path, state.versions, room, since)
+            items, place, at = self._slice(config, path, state.versions, room, since, bad)
         except NotFoundError:
             if parent is None:
                 raise
@@ -166,15 +166,25 @@ class Walk:
         return replace(state, listing=listing, parents=left, versions=Place())
 
     def _slice(
-        self, collection: Collection, path: str, place: Place, room: int, since: float | None
+        self,
+        collection: Collection,
+        path: str,
+        place: Place,
+        room: int,
+        since: float | None,
+        bad: list[BadRecordError],
     ) -> tuple[list[Any], Place | None, float | None]:
-        """Up to `room` items after a place, the place after them (None: the end), and the backend's clock.
+        """Up to `room` items after a place, the place after them (None: the end), and the backend's clock. A record
+        that cannot be read even by itself goes into `bad`.
 
         A page of the backend that is larger than `room` is given in order of ids, so that the rest of it can be
         asked for again: what was deleted in between moves nothing.
         """
         found = self._read(collection, path, place, room, since)
         items, last = found.items, None
+        if found.bad is not None:
+            bad.append(found.bad)
+            return [], Place(found.next), found.at
         if place.last is not None or len(items) > room:
             keyed = sorted(((_sort_id(collection, raw), raw) for raw in items), key=lambda pair: pair[0])
             rest = [pair for pair in keyed if place.last is None or pair[0] > place.last]
@@ -191,7 +201,7 @@ class Walk:
             return items, self._step(place, found.next), found.at
         if not found.items:
             raise self._circle()
-        return items, Place(str(int(found.next) - 1), seam=seam), found.at
+        return items, Place(f"+{int(found.next) - 1}", seam=seam), found.at
 
     def _read(
         self, collection: Collection, path: str, place: Place, room: int, since: float | None
@@ -203,8 +213,12 @@ class Walk:
             return self.api.page(collection, path, place.cursor, room, since)
         at = int(place.cursor or 0)
         while True:
-            found = self.api.page(collection, path, str(at), room + 1, since)
+            found = self.api.page(collection, path, f"+{at}", room + 1, since)
             ids = [_sort_id(collection, raw) for raw in found.items]
+            if found.bad is not None:
+                return found
+            if ids == [place.seam] and found.next is not None:  # pages of one: what is new is on the next
+                return self.api.page(collection, path, found.next, room, since)
             if place.seam in ids:
                 return replace(found, items=found.items[ids.index(place.seam) + 1 :])
             if at == 0:

@@ -16,7 +16,7 @@ from adapters import outgoing
 from adapters.calls import proceed
 from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, TransientError, UnsupportedError
-from adapters.http import UNSTORABLE_ESCAPE, Reply
+from adapters.http import UNSTORABLE_ESCAPE, Reply, check_count
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.refusals import UnexplainedError
 
@@ -123,6 +123,7 @@ class Client:
         except Exception as error:
             refusal = translated(error, action)
         else:
+            _check_page(action, params.get("MaxResults"), answer)
             return answer
         raise refusal
 
@@ -301,6 +302,13 @@ def _checked_protocol(action: str, body: bytes) -> bytes:
             f"{action}: the answer is not SageMaker's: check endpoint_url, or what is in between"
         )
     return json.dumps(found).encode() if UNSTORABLE_ESCAPE.search(body) else body
+
+
+def _check_page(action: str, asked: int | None, answer: Answer) -> None:
+    """A listing holds no more than was asked for; of a graph its vertices are counted. Errors: `InvalidError`."""
+    if asked is not None:
+        rows = (value for name, value in answer.items() if isinstance(value, list) and name != "Edges")
+        check_count(f"SageMaker ({action})", max(map(len, rows), default=0), asked)
 
 
 def _iso(value: Any) -> str:

@@ -24,6 +24,7 @@ from adapters.errors import (
     UnderWayError,
     UnsupportedError,
 )
+from adapters.http import check_count
 from adapters.outgoing import is_allowed
 from adapters.portions import Portion
 from adapters.vertex.config import VertexConfig
@@ -87,7 +88,9 @@ class VertexClient:
         for _ in range(PAGES):
 
             def ask(size: int, token: str = token) -> Any:
-                return self.read(service, method, page_size=size, page_token=token, **fields)
+                answer = self.read(service, method, page_size=size, page_token=token, **fields)
+                check_count(f"Vertex AI ({method})", len(getattr(answer, rows)), size)
+                return answer
 
             answer = portion.read(PAGE, ask)
             yield from getattr(answer, rows)

@@ -11,7 +11,7 @@ from federation.changes import Change, newest
 from federation.database import now, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
-from federation.sync import absence, lease
+from federation.sync import absence, lease, quarantine
 from federation.sync.met import forget
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def finish(this: "Run", watermark: str | None) -> str:
         }
         if not this.is_open:
             values |= _moved(this, watermark, ended)
+            if this.full:
+                quarantine.release_unmet(connection, registry, this.begun)
         forget(connection, this.sync_id)
         connection.execute(
             update(tables.registry).where(tables.registry.c.id == registry.id).values(**values)

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from adapters import BadRecordError
 from federation import tables
@@ -12,6 +13,7 @@ from federation.catalogue import codec
 from federation.catalogue.writer import Writer
 from federation.database import now
 from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -48,6 +50,20 @@ def keep(writer: Writer, bad: Sequence[BadRecordError], good: Sequence[str]) -> 
     for native in released:
         _tell(writer, Action.RECORD_RELEASED, native)
     return new
+
+
+def release_unmet(connection: Connection, registry: Row[Any], since: datetime) -> None:
+    """What a whole listing has met neither well nor badly since it began is not there any more."""
+    held = tables.quarantine.c
+    mine = (held.registry_id == registry.id, held.last_seen_at < since)
+    gone = sorted(connection.execute(select(held.native).where(*mine)).scalars())
+    if gone:
+        connection.execute(delete(tables.quarantine).where(*mine))
+        batch = Batch()
+        for native in gone:
+            entry = Entry(action=Action.RECORD_RELEASED, registry=registry.name, details={"key": native})
+            batch.record(entry, registry.id)
+        batch.append(connection)
 
 
 def _kept(native: str) -> str:

@@ -370,6 +370,11 @@ def _fetch(this: Run, token: str | None) -> Page:
         raise AdapterError(
             f"{this.registry.name}: scan returned {type(page).__name__}, not a Page: report this to its author"
         )
+    if len(page.records) > CHUNK:
+        raise AdapterError(
+            f"{this.registry.name}: scan returned {len(page.records):,} records where at most {CHUNK:,} were asked "
+            "for: report this to its author"
+        )
     return page
 
 

@@ -19,7 +19,7 @@ class Faults:
     `latency` is seconds added to every answer. `throttle` counts the next requests that get a
     ThrottlingException, `lose` the next that are carried out but never answered, `fail` the next that get a
     500. `deny` names the actions IAM forbids. `endless` listings answer empty pages with a token for ever,
-    `hidden` ones a single empty page.
+    `hidden` ones a single empty page, `overfull` ones every row 40 times, whatever was asked for.
     `accept_keys`, where given, are the only access keys that are known. `calls` counts the requests that
     arrived, `breaches` lists the answers that broke the model. `answers` spoils every answer: `garbage` is a
     web page, `truncated` half an answer, `silent` none while it lasts, `reset` a connection that is closed.
@@ -32,6 +32,7 @@ class Faults:
     deny: set[str] = field(default_factory=set)
     endless: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    overfull: set[str] = field(default_factory=set)
     accept_keys: set[str] | None = None
     answers: str = ""
     retry_after: int | None = None
@@ -48,7 +49,7 @@ class Faults:
                     self.latency = float(value)
                 elif name in ("throttle", "lose", "fail"):
                     setattr(self, name, Counter({str(action): int(count) for action, count in value.items()}))
-                elif name in ("deny", "endless", "hidden"):
+                elif name in ("deny", "endless", "hidden", "overfull"):
                     setattr(self, name, {str(action) for action in value})
                 elif name == "accept_keys":
                     self.accept_keys = None if value is None else {str(key) for key in value}

@@ -126,6 +126,8 @@ class Emulator:
             return json.dumps({_EMPTY_LISTS[action]: []}).encode()
         with self._lock:
             result = OPERATIONS[action](self.account, call)
+        if action in self.faults.overfull:
+            result = {name: rows * 40 if isinstance(rows, list) else rows for name, rows in result.items()}
         wrong = breaches(operation.output_shape, result)
         if wrong:
             self.faults.breaches.append(f"{action}: {'; '.join(wrong)}")

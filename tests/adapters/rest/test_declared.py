@@ -17,14 +17,17 @@ from pydantic import ValidationError
 from adapters import (
     AdapterError,
     AuthError,
+    BadRecordError,
     Deleted,
     InvalidError,
     Key,
     ModelRecord,
     Record,
+    TransientError,
     UnsupportedError,
     VersionRecord,
 )
+from adapters.http import HttpClient, Reply
 from adapters.rest import RestAdapter, RestConfig
 from adapters.rest.mapping import Expression, MappingError
 from tests.adapters.web import answering
@@ -199,6 +202,108 @@ def test_offsets_and_numbers_are_counted(web: respx.MockRouter) -> None:
     web.get(f"{URL}/models").mock(side_effect=answer)
     assert paged(style="offset", param="start", size_value=2) == ALL
     assert paged(style="page", param="page", size_value=2, first=1) == ALL
+
+
+@pytest.mark.parametrize("style", ["cursor", "offset", "page", "link", "next_url"])
+def test_a_page_with_more_records_than_were_asked_for_is_refused(web: respx.MockRouter, style: str) -> None:
+    web.get(f"{URL}/models").mock(httpx.Response(200, json={"items": ROWS, "next": None}))
+    page = {"style": style, "param": "at", "next": "next", "size": "size", "size_value": 4}
+    with pytest.raises(InvalidError, match="5 records, more than the 4 that were asked for"):
+        whole(adapter(models={**MODELS, "items": "items", "page": page}))
+
+
+MANY = [{"id": f"m{number:02}", "name": f"model-{number}"} for number in range(1, 41)]
+
+
+class Narrow:
+    """A listing that answers with `room` records at most, and never with one of `broken`."""
+
+    def __init__(self, room: int, broken: tuple[int, ...] = ()) -> None:
+        self.room, self.broken = room, broken
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        query = request.url.params
+        size, row = int(query["size"]), int(query.get("at", 0))
+        if "page" in query:
+            row = (int(query["page"]) - 1) * size
+        self.asked.append((row, size))
+        if size > self.room or set(range(row, row + size)).intersection(self.broken):
+            return httpx.Response(500)
+        link = f'<{URL}/models?at={row + size}&size={size}>; rel="next"'
+        more = row + size < len(MANY)
+        body = {"items": MANY[row : row + size], "next": str(row + size) if more else None}
+        return httpx.Response(200, json=body, headers={"Link": link} if more else {})
+
+
+@pytest.mark.parametrize("limit", [3, 7, 100])
+@pytest.mark.parametrize("room", [1, 2, 5, 12])
+@pytest.mark.parametrize("style", ["cursor", "offset", "page", "link"])
+def test_less_is_asked_for_where_a_page_is_too_much(
+    web: respx.MockRouter, monkeypatch: pytest.MonkeyPatch, style: str, room: int, limit: int
+) -> None:
+    monkeypatch.setattr("adapters.http.HttpClient.call", _once)
+    answer = Narrow(room)
+    web.get(f"{URL}/models").mock(side_effect=answer)
+    page = {"style": style, "param": "page" if style == "page" else "at", "next": "next", "size": "size"}
+    records, _ = whole(adapter(models={**MODELS, "items": "items", "page": page}), limit=limit)
+    assert [one.name for one in records if isinstance(one, ModelRecord)] == [row["name"] for row in MANY]
+    assert sum(size > room for _, size in answer.asked) < 8 + len(answer.asked) / 3
+
+
+@pytest.mark.parametrize("broken", [(0,), (17,), (17, 18), (39,)])
+@pytest.mark.parametrize("style", ["offset", "page"])
+def test_a_record_that_breaks_its_listing_is_passed_over_and_named(
+    web: respx.MockRouter, monkeypatch: pytest.MonkeyPatch, style: str, broken: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr("adapters.http.HttpClient.call", _once)
+    web.get(f"{URL}/models").mock(side_effect=Narrow(100, broken))
+    page = {"style": style, "param": "page" if style == "page" else "at", "size": "size"}
+    opened = adapter(models={**MODELS, "items": "items", "page": page})
+    token = None
+    names: list[str] = []
+    bad: list[BadRecordError] = []
+    while True:
+        found = opened.scan(since=None, page=token, limit=100)
+        names += [one.name for one in found.records if isinstance(one, ModelRecord)]
+        bad += found.bad
+        token = found.next
+        if token is None:
+            break
+    assert names == [row["name"] for number, row in enumerate(MANY) if number not in broken]
+    assert [one.native for one in bad] == [f"/models#{row + 1}" for row in broken]
+    assert f"record {broken[0] + 1} of models.example" in str(bad[0])
+
+
+@pytest.mark.parametrize("style", ["offset", "page", "cursor"])
+def test_a_listing_that_breaks_everywhere_fails_soon(
+    web: respx.MockRouter, monkeypatch: pytest.MonkeyPatch, style: str
+) -> None:
+    monkeypatch.setattr("adapters.http.HttpClient.call", _once)
+    answer = Narrow(0)
+    web.get(f"{URL}/models").mock(side_effect=answer)
+    page = {"style": style, "param": "at", "next": "next", "size": "size"}
+    with pytest.raises(TransientError, match="answered 500"):
+        whole(adapter(models={**MODELS, "items": "items", "page": page}))
+    assert len(answer.asked) < 16
+
+
+def test_a_place_of_a_former_release_is_gone_on_from(web: respx.MockRouter) -> None:
+    web.get(f"{URL}/models").mock(side_effect=Narrow(100))
+    page = {"style": "page", "param": "page", "size": "size", "size_value": 10}
+    opened = adapter(models={**MODELS, "items": "items", "page": page})
+    token = json.loads(opened.scan(since=None, page=None, limit=10).next or "")
+    token["models"]["cursor"] = "3"
+    token |= {"listing": "models", "parents": []}
+    found = opened.scan(since=None, page=json.dumps(token), limit=10)
+    assert next(one.name for one in found.records if isinstance(one, ModelRecord)) == "model-21"
+
+
+def _once(client: HttpClient, method: str, path: str, **given: Any) -> Reply:
+    """A call without repetitions, which take their time."""
+    return client._attempt(
+        method, path, given.get("params"), {}, None, time.monotonic() + 30, client.endpoint.max_bytes
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters import Dataset, Key, Listing, Parent, TransientError, VersionRecord
+from adapters import Dataset, InvalidError, Key, Listing, Parent, TransientError, VersionRecord
 from adapters.sagemaker import SageMakerAdapter
 from adapters.sagemaker.emulator import Emulator
 from tests.adapters.sagemaker import aws
@@ -324,6 +324,33 @@ def test_a_listing_without_end_is_ended(boto: Any, emulator: Emulator, connect: 
     with pytest.raises(TransientError, match="does not end"):
         scan(adapter, mark)
     assert emulator.faults.calls[action] < 30
+
+
+OVERFULL = ["Search", "ListModelPackages", "ListEndpoints", "ListArtifacts", "ListInferenceComponents"]
+
+
+@pytest.mark.parametrize("action", OVERFULL)
+def test_a_page_with_more_records_than_were_asked_for_is_refused(
+    boto: Any, emulator: Emulator, connect: Connect, action: str
+) -> None:
+    for number in range(3):
+        package(boto, f"ranker-{number}")
+    for number in range(3):
+        arn = package(boto, f"served-{number}")
+        aws.deploy(boto, f"endpoint-{number}", all=(arn, 1.0))
+        boto.create_artifact(Source={"SourceUri": f"s3://data/{number}"}, ArtifactType="DataSet")
+        boto.create_inference_component(
+            InferenceComponentName=f"part-{number}",
+            EndpointName="endpoint-0",
+            VariantName="all",
+            Specification={"ModelName": "endpoint-0-all"},
+            RuntimeConfig={"CopyCount": 1},
+        )
+    adapter = connect()
+    mark = scan(adapter).watermark
+    emulator.faults.overfull = {action}
+    with pytest.raises(InvalidError, match=rf"{action}.* records, more than the \d+ that were asked for"):
+        scan(adapter, mark if action == "ListModelPackages" else None)
 
 
 def test_without_search_the_probe_says_what_that_costs(

@@ -20,7 +20,7 @@ from adapters import (
     UnsupportedError,
 )
 from adapters.vertex import VertexAdapter, VertexConfig
-from adapters.vertex.emulator import VertexEmulator
+from adapters.vertex.emulator import VertexEmulator, listing
 from adapters.vertex.failures import translate_credentials
 from adapters.vertex.quota import Quota
 from federation.blotting import guard
@@ -229,6 +229,23 @@ def test_closing_ends_the_wait_for_the_budget() -> None:
     quota.close()
     with pytest.raises(TransientError, match="budget"):
         quota.spend()
+
+
+def test_a_page_with_more_records_than_were_asked_for_is_refused(
+    make_adapter: MakeAdapter, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        vendor.upload(f"m{number}")
+    monkeypatch.setattr("adapters.vertex.client.PAGE", 3)
+    make_adapter().scan(since=None, page=None, limit=1000)
+    page_of = listing.page_of
+
+    def overfull(rows: list[Any], request: Any, fields: Any) -> tuple[list[Any], str]:
+        return page_of(rows, type(request)(), fields)
+
+    monkeypatch.setattr("adapters.vertex.emulator.models.page_of", overfull)
+    with pytest.raises(InvalidError, match=r"list_models\) .*4 records, more than the 3 that were asked for"):
+        make_adapter().scan(since=None, page=None, limit=1000)
 
 
 def test_pages_are_as_large_as_an_answer_may_be(make_adapter: MakeAdapter, vendor: Vendor) -> None:

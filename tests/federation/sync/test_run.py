@@ -169,6 +169,34 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_leaves_when_it_can(world:
     assert world.living() == world.truth()
 
 
+def test_what_is_gone_leaves_quarantine_with_the_next_whole_listing(world: World) -> None:
+    world.model("m", "1")
+    world.sync()
+    bad = replace(world.version("m", "1"), key=Key("version", "bad"), version="")
+    world.backend.put(bad)
+    assert world.sync(full=True) == "partial"
+    world.backend.drop(bad.key)
+    assert world.sync(full=True) == "ok"
+    assert world.rows(tables.quarantine) == []
+    assert world.actions().count("record.released") == 1
+
+
+def test_a_page_with_more_records_than_were_asked_for_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.model("m")
+    scan = MemoryAdapter.scan
+
+    def overfull(self: MemoryAdapter, **given: Any) -> Page:
+        page = scan(self, **given)
+        return replace(page, records=page.records * 1001)
+
+    monkeypatch.setattr(MemoryAdapter, "scan", overfull)
+    assert world.sync() == "failed"
+    assert "1,001 records where at most 1,000 were asked for" in world.registry().last_error
+    assert world.living() == {}
+
+
 def test_what_was_in_quarantine_is_dated_from_before_it_was_there(world: World) -> None:
     model = world.model("m", "1", aliases={"shadow": "1"})
     world.model("other", "1")

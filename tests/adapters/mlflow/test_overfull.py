@@ -1,0 +1,63 @@
+"""A page with more rows than were asked for is not taken in."""
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters import InvalidError
+from adapters.mlflow import MlflowAdapter, MlflowConfig
+from tests.adapters.mlflow.emulated import Answer, EmulatedMlflow
+
+LISTINGS = {
+    "registered-models/search": "registered_models",
+    "model-versions/search": "model_versions",
+    "experiments/search": "experiments",
+    "runs/search": "runs",
+    "logged-models/search": "models",
+}
+
+
+class Overfull(EmulatedMlflow):
+    """Answers one listing with a row more than was asked for, whatever that was."""
+
+    spoiled = ""
+
+    def request(self, method: str, url: str, **given: Any) -> Answer:
+        answer = super().request(method, url, **given)
+        if not url.partition("?")[0].endswith(self.spoiled):
+            return answer
+        body = json.loads(given.get("body") or "{}")
+        asked = body.get("max_results") or int(url.partition("max_results=")[2].partition("&")[0])
+        return Answer(200, json.dumps({LISTINGS[self.spoiled]: [{}] * (asked + 1)}).encode())
+
+
+def adapter_on(server: EmulatedMlflow) -> MlflowAdapter:
+    made = MlflowAdapter(MlflowConfig(url="http://127.0.0.1:5000"))
+    made._api.http._pool = server  # type: ignore[assignment]
+    return made
+
+
+@pytest.mark.parametrize("listing", ["registered-models/search", "model-versions/search"])
+def test_a_page_with_more_records_than_were_asked_for_is_refused(listing: str) -> None:
+    server = Overfull()
+    server.create("m")
+    server.register("m")
+    server.spoiled = listing
+    adapter, token = adapter_on(server), None
+    with pytest.raises(InvalidError, match=r"records, more than the [\d,]+ that were asked for"):
+        while True:
+            token = adapter.scan(since=None, page=token, limit=100).next
+            assert token is not None
+    assert len(server.requests) < 12, "asking for less is of no use"
+
+
+@pytest.mark.parametrize("listing", ["runs/search", "experiments/search", "logged-models/search"])
+def test_what_belongs_to_a_version_is_unknown_where_too_much_of_it_came(listing: str) -> None:
+    server = Overfull()
+    server.spoiled = listing
+    api, wanted = adapter_on(server)._api, "r" * 32
+    if listing != "experiments/search":
+        api._experiments = ["0"]
+    found = (api.logged_models if listing.startswith("logged") else api.runs)([wanted])
+    assert "that were asked for" in found.failed[wanted]
