@@ -34,6 +34,7 @@ from adapters.errors import (
 )
 from adapters.naming import reference
 from adapters.records import (
+    HIDDEN,
     Column,
     Dataset,
     Deleted,
@@ -62,6 +63,7 @@ from adapters.records import (
 __all__ = [
     "ANY",
     "CONTRACT_VERSION",
+    "HIDDEN",
     "Adapter",
     "AdapterConfig",
     "AdapterError",

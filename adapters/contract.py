@@ -172,6 +172,10 @@ class Adapter(ABC):
     call_timeout: float = 120.0
     """The configuration's, set by whoever opens the adapter."""
 
+    reading: ClassVar[int] = 0
+    """How the adapter reads, as a number that a release raises which makes other records of the same answers. What
+    differs then while the native payload says the same is no change of the backend: history does not tell it as one.
+    """
     quiet: ClassVar[frozenset[str]] = frozenset()
     """Fields of a record whose change alone may not bring it into an incremental scan, `deleted` where a delete may
     not; a full scan shows them. History then says that it happened since the last full scan.
@@ -191,6 +195,8 @@ class Adapter(ABC):
                 raise ContractError(
                     f"{cls.__qualname__} {problem} {capability.value} only: {remedy} `capabilities`"
                 )
+        if type(cls.reading) is not int or not 0 <= cls.reading < 1 << 31:
+            raise ContractError(f"{cls.__qualname__}: `reading` is a number from 0 on, not {cls.reading!r}")
         unknown = cls.quiet - _FIELDS
         if unknown:
             raise ContractError(

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 Kind = Literal["model", "version", "endpoint"]
 Person = Annotated[str, "personal"]
 """A value that names a person: never in a journal entry, erasable."""
+HIDDEN = "(hidden)"
+"""What stands in a native payload in the place of a value that may be a secret."""
 
 PageToken = str
 """Opaque to everyone but its adapter; survives a restart of the process."""

@@ -106,6 +106,11 @@ def rules_of(row: Row[Any], adapters: Discovered) -> StageRules:
     return parse_rules(row.stages, adapter_class(row.name, row.kind, adapters).stage_rules)
 
 
+def reading_of(row: Row[Any], adapters: Discovered) -> int:
+    """How the adapter of a registry's row reads."""
+    return adapter_class(row.name, row.kind, adapters).reading
+
+
 def apply(connection: Connection, specs: Sequence[RegistrySpec], *, actor: str = SYSTEM) -> list[str]:
     """Bring the table in line with the file, in one transaction. Returns one line per thing that changed.
 

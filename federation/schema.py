@@ -20,7 +20,7 @@ from federation.database import LONG, DatabaseError, UTCTime, reading, writing
 from federation.journal import log
 from federation.journal.entry import FORMAT, Action, Entry
 
-LATEST = "0007"
+LATEST = "0008"
 """The newest migration. A test holds it against the migrations and the migrations against the tables."""
 METADATA = SQLModel.metadata
 FOLDER = Path(__file__).parent / "migrations"

@@ -126,6 +126,8 @@ class ModelRow(SQLModel, table=True):
     unread: str | None = Field(default=None, sa_type=Text)
     """Why something of the record could not be read."""
     unread_since: datetime | None = _time()
+    reading: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """The adapter's when it gave the record (`Adapter.reading`)."""
 
 
 class VersionRow(SQLModel, table=True):
@@ -169,6 +171,8 @@ class VersionRow(SQLModel, table=True):
     unread: str | None = Field(default=None, sa_type=Text)
     """Why something of the record could not be read."""
     unread_since: datetime | None = _time()
+    reading: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """The adapter's when it gave the record (`Adapter.reading`)."""
 
 
 class EndpointRow(SQLModel, table=True):
@@ -194,6 +198,8 @@ class EndpointRow(SQLModel, table=True):
     unread: str | None = Field(default=None, sa_type=Text)
     """Why something of the record could not be read."""
     unread_since: datetime | None = _time()
+    reading: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """The adapter's when it gave the record (`Adapter.reading`)."""
 
 
 class TrafficRow(SQLModel, table=True):

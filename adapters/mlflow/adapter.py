@@ -63,6 +63,7 @@ class MlflowAdapter(Adapter):
 
     kind: ClassVar[str] = "mlflow"
     contract: ClassVar[int] = 1
+    reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = MlflowConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})

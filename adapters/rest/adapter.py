@@ -40,6 +40,7 @@ class RestAdapter(Adapter):
 
     kind: ClassVar[str] = "rest"
     contract: ClassVar[int] = 1
+    reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = RestConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})

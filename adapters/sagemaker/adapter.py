@@ -115,6 +115,7 @@ class SageMakerAdapter(Adapter):
 
     kind: ClassVar[str] = "sagemaker"
     contract: ClassVar[int] = 1
+    reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = SageMakerConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.SET_STAGE, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from adapters.records import Environment, Image
+from adapters.records import HIDDEN, Environment, Image
 from adapters.sagemaker.identity import Raw
 
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
@@ -65,7 +65,7 @@ def _hidden(value: Any, name: str) -> Any:
     if not isinstance(value, dict):
         return value
     if name == "Environment":
-        return dict.fromkeys(value, "(hidden)")
+        return dict.fromkeys(value, HIDDEN)
     return without_values(value)
 
 

@@ -79,6 +79,7 @@ class VertexAdapter(Adapter):
 
     kind: ClassVar[str] = "vertex"
     contract: ClassVar[int] = 1
+    reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = VertexConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.SET_ALIAS, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from adapters.errors import BadRecordError, NotFoundError
 from adapters.naming import reference
 from adapters.records import (
+    HIDDEN,
     Dataset,
     EndpointRecord,
     Environment,
@@ -277,7 +278,7 @@ def _native(message: Any) -> dict[str, Any]:
     native = _json(message)
     native.pop("updateTime", None)  # the model's: each new version would change all the others
     for variable in native.get("containerSpec", {}).get("env", ()):
-        variable["value"] = "(hidden)"
+        variable["value"] = HIDDEN
     return native
 
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from adapters import (
+    HIDDEN,
     BadRecordError,
     Details,
     EndpointRecord,
@@ -246,6 +247,19 @@ def _differing(
             yield from _differing(f"{name}.", left, right)
         else:
             yield name, (left, right)
+
+
+def says_the_same(old: Record, new: Record) -> bool:
+    """Whether the backend still says all that it said, as far as its native payload shows that; it may say more."""
+    return bool(old.native) and _still(old.native, new.native)
+
+
+def _still(old: Any, new: Any) -> bool:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return all(name in new and _still(value, new[name]) for name, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_still, old, new))
+    return bool(old == new) or new == HIDDEN
 
 
 def lacking(old: Record, new: Record) -> list[str]:

@@ -36,12 +36,18 @@ RESTORED = {
 
 
 class Existing(NamedTuple):
-    """What the catalogue has of a record. `unread_since` in microseconds."""
+    """What the catalogue has of a record. `unread_since` in microseconds.
+
+    `is_reread`: what comes now differs only because it is read otherwise; `is_mixed`: also because of that.
+    """
 
     id: int
     digest: bytes
     deleted: bool
     unread_since: int | None = None
+    reading: int = 0
+    is_reread: bool = False
+    is_mixed: bool = False
 
 
 def _moved(was: str | None, now: str | None) -> Action:
@@ -137,7 +143,10 @@ class News:
         ref: Reference | None,
         stage: str | None = None,
     ) -> None:
-        """Something known has another digest, or is back from its tombstone: then with the stage that it has now."""
+        """Something known has another digest, or is back from its tombstone: then with the stage that it has now.
+
+        A change of how it is read is told to followers only.
+        """
         after: Record = encoded.record
         known = {"key": after.key.native_id, "digest": encoded.digest.hex()}
         self.batch.change(Change(kind, existing.id, self.origin.registry_id))
@@ -153,7 +162,7 @@ class News:
         if before.key != after.key:
             for follows in ("key", "model", "url"):
                 found.pop(follows, None)
-        if found:
+        if found and not existing.is_reread:
             # Values may be free text or name people, so the entry commits to them and names only the fields.
             withheld = self.batch.withhold(
                 {
@@ -161,7 +170,7 @@ class News:
                     "after": codec.to_json({name: pair[1] for name, pair in found.items()}),
                 }
             )
-            details = {**known, "fields": list(found)}
+            details = {**known, "fields": list(found), **({"reread": True} if existing.is_mixed else {})}
             fields = {name.partition(".")[0] for name in found}
             self.tell(kind, existing.id, CHANGED[kind], ref, details, fields=fields, withheld=withheld)
 

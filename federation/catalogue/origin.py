@@ -30,6 +30,8 @@ class Origin:
     full: datetime | None = None
     quiet: frozenset[str] = frozenset()
     importing: bool = False
+    reading: int = 0
+    """The adapter's, as in `Adapter.reading`."""
     actor: str | None = None
     """The principal whose operation caused it; None where a sync observed it."""
 

@@ -31,7 +31,7 @@ from federation.journal.log import Batch
 from federation.references import DEPENDS_ON, Reference, decode_part, encode_part
 from federation.stages import decide
 
-COMMON = ("body", "digest", "created_at", "updated_at", "unread", "unread_since", "first_seen_at")
+COMMON = ("body", "digest", "created_at", "updated_at", "unread", "unread_since", "reading", "first_seen_at")
 DERIVED = ("stage", "stage_reason", "deployed", "details_read")
 TABLES: Mapping[Kind, Table] = {"model": tables.model, "version": tables.version, "endpoint": tables.endpoint}
 DECODERS: Mapping[Kind, Callable[[str], Any]] = {
@@ -414,11 +414,11 @@ class Writer:
         self, kind: Kind, records: Mapping[str, Encoded[Any]]
     ) -> tuple[list[Encoded[Any]], list[tuple[Existing, Encoded[Any]]], dict[int, Any]]:
         """What is new; what is there with another digest or a tombstone; and the records that those had so far."""
-        columns = ("native_id", "id", "digest", "deleted_at", "unread_since")
+        columns = ("native_id", "id", "digest", "deleted_at", "unread_since", "reading")
         rows = bulk.find(self.connection, TABLES[kind], columns, self.origin.registry_id, list(records))
         known = {
-            native: Existing(i, bytes(digest), deleted_at is not None, unread_since)
-            for native, i, digest, deleted_at, unread_since in rows
+            native: Existing(i, bytes(digest), deleted_at is not None, unread_since, reading)
+            for native, i, digest, deleted_at, unread_since, reading in rows
         }
         self.seen[kind] += [existing.id for existing in known.values()]
         fresh = [encoded for native, encoded in records.items() if native not in known]
@@ -428,25 +428,56 @@ class Writer:
             if existing.deleted or existing.digest != records[native].digest
         ]
         old = self._before(kind, [existing.id for existing, _ in stale])
+        stale = [(self._judged(existing, old, encoded), encoded) for existing, encoded in stale]
         if self._listed:
             for existing, encoded in stale:
-                if not existing.deleted and (lost := codec.lacking(old[existing.id], encoded.record)):
+                if not (existing.deleted or existing.is_reread) and (
+                    lost := codec.lacking(old[existing.id], encoded.record)
+                ):
                     self.doubtful[encoded.record.key] = lost
             stale = [pair for pair in stale if pair[1].record.key not in self.doubtful]
+        self._note_reading(kind, known, records)
+        reread = sum(existing.is_reread for existing, _ in stale)
         self.counts[f"{kind}s"] += len(records)
         self.counts["created"] += len(fresh)
-        self.counts["changed"] += len(stale)
+        self.counts["changed"] += len(stale) - reread
+        self.counts["reread"] += reread
         return fresh, stale, old
 
-    def _common(self, encoded: Encoded[Any], unread_since: int | None = None) -> tuple[Any, ...]:
-        record = encoded.record
-        unread = (record.unread.reason, unread_since or self._by) if record.unread else (None, None)
+    def _judged(self, existing: Existing, old: Mapping[int, Any], encoded: Encoded[Any]) -> Existing:
+        """Whether it is the reading that became another one, and not what the backend has."""
+        if existing.deleted:
+            return existing
+        before, after = old[existing.id], encoded.record
+        is_later = existing.reading < self.origin.reading
+        same = before == after or (is_later and codec.says_the_same(before, after))
+        return existing._replace(is_reread=same, is_mixed=is_later and not same)
+
+    def _note_reading(
+        self, kind: Kind, known: Mapping[str, Existing], records: Mapping[str, Encoded[Any]]
+    ) -> None:
+        """What an adapter of a later reading gives as it is known is read as well as can be."""
+        later = [
+            (self.origin.reading, existing.id)
+            for native, existing in known.items()
+            if existing.reading < self.origin.reading
+            and existing.digest == records[native].digest
+            and not records[native].record.unread
+        ]
+        bulk.update(self.connection, TABLES[kind], ("reading",), later)
+
+    def _common(self, encoded: Encoded[Any], existing: Existing | None = None) -> tuple[Any, ...]:
+        """The columns of all kinds. What is known in part keeps the reading of what it is known from."""
+        record, reading = encoded.record, self.origin.reading
+        since = existing.unread_since if existing else None
+        unread = (record.unread.reason, since or self._by) if record.unread else (None, None)
         return (
             encoded.body,
             encoded.digest,
             _micros(record.created_at),
             _micros(record.updated_at),
             *unread,
+            existing.reading if existing and record.unread else reading,
             self._by,
         )
 
@@ -461,7 +492,7 @@ class Writer:
             target,
             (*columns, *COMMON[:-1], "deleted_at"),
             [
-                (*extra, *self._common(encoded, existing.unread_since)[:-1], None, existing.id)
+                (*extra, *self._common(encoded, existing)[:-1], None, existing.id)
                 for existing, encoded, extra in rows
             ],
         )

@@ -64,7 +64,13 @@ class Action(StrEnum):
         "Somebody said that the backend that answers now is the same as before; its history goes on.",
     )
     SYNC_REQUESTED = "sync.requested", "Somebody asked for a sync."
-    SYNC_FINISHED = "sync.finished", "A sync that found changes ended; `details` has the counts."
+    SYNC_FINISHED = (
+        "sync.finished",
+        (
+            "A sync that found changes ended; `details` has the counts. "
+            "`reread` counts what is read better than by a former release."
+        ),
+    )
     CATALOGUE_IMPORTED = (
         "catalogue.imported",
         "A first sync took in a chunk of records: pairs of key and digest.",
@@ -92,7 +98,10 @@ class Action(StrEnum):
     MODEL_DELETED = "model.deleted", "The backend confirmed that a model is gone."
     MODEL_RESTORED = "model.restored", "A model that was gone is back, the same incarnation."
     VERSION_CREATED = "version.created", "A version appeared."
-    VERSION_CHANGED = "version.changed", "A version's tags, metrics or other fields changed."
+    VERSION_CHANGED = (
+        "version.changed",
+        "A version's tags, metrics or other fields changed. `details.reread`: some of them may only be read better.",
+    )
     VERSION_DELETED = "version.deleted", "The backend confirmed that a version is gone."
     VERSION_RESTORED = "version.restored", "A version that was gone is back, the same incarnation."
     STAGE_CHANGED = (

@@ -20,7 +20,7 @@ from federation.journal.log import Batch
 from federation.operations.tables import operation
 from federation.operations.wanted import from_json, told
 from federation.references import Reference
-from federation.registries import rules_of
+from federation.registries import reading_of, rules_of
 
 State = Literal["queued", "unknown", "ok", "partial", "failed"]
 ENDED: frozenset[State] = frozenset({"ok", "partial", "failed"})
@@ -74,13 +74,15 @@ def write_outcomes(
 ) -> None:
     """Write how operations stand; the last thing a transaction does, after the registry was locked."""
     batch, at = Batch(), now()
-    rules = rules_of(registry, adapters)
+    rules, reading = rules_of(registry, adapters), reading_of(registry, adapters)
 
     def take_in(
         records: Sequence[Encoded[Any]], gone: Sequence[Key], actor: str | None, after: datetime | None
     ) -> None:
         if records or gone:
-            origin = Origin(registry.id, registry.name, rules, by=at, after=after, actor=actor)
+            origin = Origin(
+                registry.id, registry.name, rules, by=at, after=after, actor=actor, reading=reading
+            )
             writer = Writer(connection, origin)
             writer.news = News(origin, batch)
             writer.write(records)

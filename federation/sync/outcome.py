@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from federation.sync.run import Run, SyncContext
 
 ERRORS_KEPT = 20
+NEWS = ("created", "changed", "deleted", "quarantined", "reread")
+"""What a run counts that is worth an entry."""
 
 
 def finish(this: "Run", watermark: str | None) -> str:
@@ -161,7 +163,7 @@ def _records(count: int) -> str:
 def _tell(connection: Connection, registry: Row[Any], state: str, counts: Counter[str]) -> None:
     """One entry when a run found something, and one when the registry's state is another than before."""
     batch = Batch()
-    news = {name: counts[name] for name in ("created", "changed", "deleted", "quarantined") if counts[name]}
+    news = {name: counts[name] for name in NEWS if counts[name]}
     if news:
         batch.record(Entry(action=Action.SYNC_FINISHED, registry=registry.name, details=news), registry.id)
     before = "failing" if registry.failures else "partial" if registry.partial else "ok"

@@ -210,6 +210,7 @@ class Run:
             full=self.registry.last_full_at,
             quiet=self.adapter.quiet,
             importing=self.registry.last_success_at is None,
+            reading=self.adapter.reading,
         )
 
 

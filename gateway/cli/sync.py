@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.2
 ENDED = ("ok", "partial", "failed")
-NEWS = ("created", "changed", "deleted", "quarantined")
+NEWS = ("created", "changed", "deleted", "quarantined", "reread")
 
 
 def sync(

@@ -8,13 +8,20 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Row, select
 
-from federation import schema
-from federation.database import open_engine, reading
+from adapters import Record, discover
+from federation import schema, tables
+from federation.catalogue import codec
+from federation.catalogue.origin import Origin
+from federation.catalogue.writer import DECODERS, TABLES, Writer
+from federation.database import now, open_engine, reading, writing
+from federation.registries import reading_of, rules_of
 from gateway.cli.client import Gateway, ProblemError, embedded
 from gateway.cli.invocation import Invocation
 from gateway.demo.clouds import CREDENTIALS
 from tests.gateway import former
+from tests.gateway.former.backends import read_again
 from tests.servers.postgres import Postgres
 
 OPAQUE = "position"
@@ -118,3 +125,56 @@ def test_what_a_former_build_saw_deleted_is_gone_and_remembered(carried: Gateway
     with pytest.raises(ProblemError) as answer:
         carried.get(f"/versions/{gone}")
     assert answer.value.status == 410
+
+
+def test_what_this_build_reads_better_is_told_as_no_change(former_url: str) -> None:
+    migrated(former_url)
+    engine = open_engine(former_url)
+    try:
+        with writing(engine) as connection:
+            for registry in connection.execute(select(tables.registry)).all():
+                known = living(connection, registry)
+                said: dict[Any, Any] = {record.key: record.native for record in known}
+                first = take_in(connection, registry, read_again(registry.kind, known, said))
+                assert [entry.action for entry, *_ in first.batch.entries] == []
+                assert first.counts["reread"] > 10, "the former build read these otherwise"
+                one = next(record for record in known if record.key.kind == "version")
+                said[one.key] = {**said[one.key], DESCRIBED[registry.kind]: "another one"}
+                then = take_in(connection, registry, read_again(registry.kind, known, said))
+                (entry,) = [entry for entry, *_ in then.batch.entries]
+                assert (entry.action, entry.details["fields"]) == ("version.changed", ["description"])
+    finally:
+        engine.dispose()
+
+
+DESCRIBED = {
+    "mlflow": "description", "sagemaker": "ModelPackageDescription", "vertex": "versionDescription",
+}  # fmt: skip
+
+
+def living(connection: Connection, registry: Row[Any]) -> list[Record]:
+    """The records of a registry as they are known."""
+    return [
+        DECODERS[kind](body)
+        for kind, table in TABLES.items()
+        for body in connection.execute(
+            select(table.c.body).where(table.c.registry_id == registry.id, table.c.deleted_at.is_(None))
+        ).scalars()
+    ]
+
+
+def take_in(connection: Connection, registry: Row[Any], records: list[Record]) -> Writer:
+    """Write records as a scan does that listed them."""
+    adapters = discover()
+    origin = Origin(
+        registry.id,
+        registry.name,
+        rules_of(registry, adapters),
+        by=now(),
+        after=registry.last_success_at,
+        reading=reading_of(registry, adapters),
+    )
+    writer = Writer(connection, origin)
+    writer.write([codec.encode(record) for record in records], listed=True)
+    assert not writer.doubtful
+    return writer
