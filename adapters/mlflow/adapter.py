@@ -121,7 +121,8 @@ class MlflowAdapter(Adapter):
         """
         if version.tags.get(PROMPT_TAG) == "true":
             return Details()
-        refers = (version.artifact_uri or "").startswith("models:/")
+        is_copy = any(parent.kind == "copy" for parent in version.lineage.parents)
+        refers = is_copy or (version.artifact_uri or "").startswith("models:/")
         resolved = self._resolved(version) if refers else None
         uri = resolved if refers else version.artifact_uri
         found = self._details.get(uri or "") or self._read_details(version)

@@ -114,7 +114,7 @@ class Translator:
             license=tags.get("license"),
             owner=tags.get("owner"),
             creator=text(raw, "user_id") or said.creator,
-            artifact_uri=said.artifact_uri or text(raw, "source"),
+            artifact_uri=files(raw) or said.artifact_uri or text(raw, "source"),
             addresses=tuple(addresses(raw, origin.run_id, origin.logged)),
             lineage=self._lineage(raw, origin.run_id, tags, said),
             created_at=moment(identity.created, model.name),
@@ -158,6 +158,12 @@ def version_identity(raw: Any, model: ModelId) -> VersionId:
     if not isinstance(number, str | int) or isinstance(number, bool) or not str(number).isdecimal():
         raise BadRecordError(f"a version of {model.name} has no number: {excerpt(raw)}", native=excerpt(raw))
     return VersionId(str(number), stamp(raw, "creation_timestamp", f"{model.name}:{number}"), model)
+
+
+def files(raw: Raw) -> str | None:
+    """Where a version's files are by its source; None where that only names a logged model or another version."""
+    source = text(raw, "source")
+    return None if source is None or source.startswith("models:/") else source
 
 
 def state(raw: Raw) -> str | None:

@@ -222,6 +222,18 @@ def aliases_of(body: str) -> dict[str, str]:
     return _aliases.decode(body).aliases
 
 
+class _Files(msgspec.Struct):
+    artifact_uri: str | None = None
+
+
+_files = msgspec.json.Decoder(_Files)
+
+
+def resolved_files(details: str | None) -> str | None:
+    """Where the files are of a version whose own address only names another one, by what was read of it."""
+    return None if details is None else _files.decode(details).artifact_uri
+
+
 def to_json(value: object) -> str:
     """Canonical JSON of plain values and records."""
     return _encoder.encode(value).decode()

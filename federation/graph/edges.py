@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, select
 
 from federation import tables as spine
-from federation.catalogue.codec import aliases_of, decode_model, decode_version
+from federation.catalogue.codec import aliases_of, decode_model, decode_version, resolved_files
 from federation.catalogue.order import AGE, age
 from federation.changes import Change
 from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import COPY, Claim, Thing, claims
-from federation.graph.resolve import WAITING, Statement, chunks, stated_in
+from federation.graph.resolve import WAITING, Statement, chunks, contradicts, stated_in
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
 from federation.references import DEPENDS_ON, Address, ReferenceSyntaxError, encode_part, parse
@@ -68,6 +68,9 @@ def derive(store: Store, touched: Touched) -> None:
     names = _models(store, touched.models | {row.model_id for row in rows})
     spoken = [row for row in rows if row.id in touched.versions]
     _statements(store, spoken, nodes, {row.id for row in spoken if nodes[_key(row)] in fresh})
+    touched.statements |= _copies_of(
+        store, [nodes[_key(row)] for row in spoken if resolved_files(row.details)]
+    )
     again = _version_rows(store, touched.statements)
     _statements(
         store, again, store.nodes({_key(row): _version_state(row) for row in again})[0], touched.statements
@@ -75,6 +78,14 @@ def derive(store: Store, touched: Touched) -> None:
     _forget_registries(store, touched.registries)
     _resolve_waiting(store, names.union(*addresses.values()), touched.registries)
     _declared(store, touched.declared, names)
+
+
+def _copies_of(store: Store, nodes: Collection[int]) -> set[int]:
+    """The versions that are copies of these: where their files are was learned perhaps only now."""
+    edge, node = tables.edge.c, tables.node.c
+    query = select(node.scope).join(tables.edge, edge.source == node.id)
+    rows = _read(store, query.where(edge.relation == COPY, ~edge.gone), edge.target, nodes)
+    return {row.scope for row in rows}
 
 
 def _read(store: Store, query: Any, column: ColumnElement[Any], ids: Collection[Any]) -> list[Any]:
@@ -147,8 +158,11 @@ def _statements(
         born = row.created_at or row.first_seen_at
         stated = _claims(store, row) if row.deleted_at is None else []
         # What it is a copy of was decided when it was made, whenever it is read again.
+        files = resolved_files(row.details)
         said[source] = [
-            Stated(source, claim, born if claim.relation == COPY else made_at, home=row.registry_id)
+            Stated(source, claim, born, home=row.registry_id, files=files)
+            if claim.relation == COPY
+            else Stated(source, claim, made_at, home=row.registry_id)
             for claim in stated
         ]
     _state(store, said)
@@ -184,10 +198,28 @@ def _state(store: Store, said: Mapping[int, Sequence[Stated]]) -> None:
     for source, stated in said.items():
         rows = {(row.kind, row.relation, row.origin, same(row.wanted)): row.id for row in held[source]}
         wanted = {_same(one.claim, same): one for one in stated}
+        lost += [rows.pop(key) for key in _mistaken(store, held[source], wanted, same)]
         fresh += [one for key, one in wanted.items() if key not in rows]
         lost += [row for key, row in rows.items() if key not in wanted]
     store.drop(lost)
     store.insert(fresh)
+
+
+def _mistaken(
+    store: Store,
+    rows: Collection[Any],
+    wanted: Mapping[tuple[object, ...], Stated],
+    same: Callable[[str], tuple[str | int, str]],
+) -> list[tuple[Any, ...]]:
+    """The copies that stand as made from something of which other files are known by now."""
+    aimed = {
+        (row.kind, row.relation, row.origin, same(row.wanted)): row.target
+        for row in rows
+        if row.relation == COPY and row.target is not None
+    }
+    said = {key: one.files for key, one in wanted.items() if key in aimed and one.files}
+    files = store.resolver().files({aimed[key] for key in said}) if said else {}
+    return [key for key in said if contradicts(said[key], files.get(aimed[key]))]
 
 
 def _same(claim: Claim, same: Callable[[str], tuple[str | int, str]]) -> tuple[object, ...]:

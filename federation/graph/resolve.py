@@ -2,7 +2,7 @@
 
 A statement means what was alive when it was made; if nothing was, then the newest that had lived by then,
 else the first that came. So the answer stays the same when something else takes over the name later. The source of a
-copy was there before it, so a copy means nothing that came later.
+copy was there before it and has its files, so a copy means nothing that came later or has others.
 """
 
 from collections import defaultdict
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Text, and_, cast, func, select, tuple_
+from sqlalchemy import Connection, Select, Text, and_, case, cast, func, select, tuple_
 
+from adapters import VersionRecord
 from federation import tables as spine
+from federation.catalogue.codec import decode_version, resolved_files
 from federation.graph import tables
-from federation.graph.claims import COPY, UNREADABLE
+from federation.graph.claims import COPY, UNREADABLE, place_of
 from federation.graph.words import NodeKind
 from federation.references import Address, Reference, Target, encode_part, parse
 
@@ -26,13 +28,15 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A reference or address, and when it was stated. `home` is the registry that it was stated in: of several that
-    have the address, its own is meant. `older` says that nothing younger than the statement can be meant.
+    have the address, its own is meant. `older` says that nothing younger than the statement can be meant, `files` that
+    nothing can of which other files are known.
     """
 
     target: Target
     meant_at: datetime
     home: int = 0
     older: bool = False
+    files: str | None = None
 
 
 def chunks(items: Collection[T]) -> Iterator[list[T]]:
@@ -86,8 +90,14 @@ WAITING: Select[Any] = select(
         for name in ("id", "wanted", "wanted_registry", "wanted_model", "relation", "meant_at")
     ),
     tables.node.c.registry_id,
-).join(tables.node, tables.node.c.id == tables.edge.c.source)
-"""What edges want, and the registry that says so."""
+    case((tables.edge.c.relation == COPY, spine.version.c.details)).label("details"),
+).select_from(
+    tables.edge.join(tables.node, tables.node.c.id == tables.edge.c.source).outerjoin(
+        spine.version,
+        and_(tables.node.c.kind == NodeKind.VERSION, spine.version.c.id == tables.node.c.scope),
+    )
+)
+"""What edges want, the registry that says so and, of copies, what their files say."""
 
 
 def stated_in(row: Any) -> Statement | None:
@@ -95,7 +105,8 @@ def stated_in(row: Any) -> Statement | None:
     if not row.wanted_registry and row.wanted_model == UNREADABLE:
         return None
     target = parse(row.wanted) if row.wanted_registry else Address(row.wanted)
-    return Statement(target, row.meant_at, row.registry_id, row.relation == COPY)
+    is_copy = row.relation == COPY
+    return Statement(target, row.meant_at, row.registry_id, is_copy, resolved_files(row.details))
 
 
 def unreadable_in(connection: Connection, registry_id: int) -> int:
@@ -122,15 +133,35 @@ class Resolver:
         """A node for each statement, None where nothing answers to it yet."""
         addresses = self._addressed({one.target for one in statements if isinstance(one.target, Address)})
         references = self._referred([one.target for one in statements if isinstance(one.target, Reference)])
-        found: list[int | None] = []
+        possible: list[Sequence[Candidate]] = []
         for one in statements:
             if isinstance(one.target, Address):
                 known = addresses[one.target]
-                candidates = [each for each in known if each.registry_id == one.home] or known
+                possible.append([each for each in known if each.registry_id == one.home] or known)
             else:
-                candidates = references[one.target]
-            found.append(choose(candidates, one.meant_at, older=one.older))
-        return found
+                possible.append(references[one.target])
+        pairs = list(zip(statements, possible, strict=True))
+        files = self.files({each.node for one, known in pairs if one.files for each in known})
+        return [
+            choose(
+                [each for each in known if not contradicts(one.files, files.get(each.node))],
+                one.meant_at,
+                older=one.older,
+            )
+            for one, known in pairs
+        ]
+
+    def files(self, nodes: Collection[int]) -> dict[int, str | None]:
+        """Where the files of these versions are, as far as that is known for sure."""
+        version, node = spine.version.c, tables.node.c
+        query = select(node.id, version.body, version.details).join(
+            tables.node, and_(node.kind == NodeKind.VERSION, node.scope == version.id)
+        )
+        return {
+            row.id: resolved_files(row.details) or _own_files(decode_version(row.body))
+            for part in chunks(nodes)
+            for row in self._connection.execute(query.where(node.id.in_(part)))
+        }
 
     def _referred(self, references: Sequence[Reference]) -> dict[Reference, list[Candidate]]:
         """Every incarnation that each reference could mean."""
@@ -209,6 +240,17 @@ class Resolver:
             ).all():
                 found[row.scope, row.kind, row.name] = row.id
         return found
+
+
+def contradicts(files: str | None, others: str | None) -> bool:
+    """Whether both are known and are not the same."""
+    return files is not None and others is not None and place_of(files) != place_of(others)
+
+
+def _own_files(record: VersionRecord) -> str | None:
+    """Where a record's files are by its own address; what a copy says of itself may only name its source."""
+    is_copy = any(parent.kind == COPY for parent in record.lineage.parents)
+    return None if is_copy or record.artifact_uri in record.addresses else record.artifact_uri
 
 
 def selector(ref: Reference) -> tuple[int, str]:

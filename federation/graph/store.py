@@ -41,6 +41,8 @@ class Stated:
     target: int | None = None
     home: int = 0
     """The registry that it is said in."""
+    files: str | None = None
+    """Of a copy, where its files are."""
     said_by: str = ""
     declared_id: int | None = None
 
@@ -199,4 +201,4 @@ def _statement(edge: Stated) -> Statement | None:
     target = edge.claim.target
     if isinstance(target, Thing | Unreadable):
         return None
-    return Statement(target, edge.meant_at, edge.home, edge.claim.relation == COPY)
+    return Statement(target, edge.meant_at, edge.home, edge.claim.relation == COPY, edge.files)

@@ -148,18 +148,20 @@ def reasons_of(connection: Connection, view: View, rows: Sequence[Any]) -> dict[
         if not row.wanted_registry and _is_readable(row)
     }
     copies = [row for row in rows if row.target is None and row.relation == COPY and row.wanted_registry]
-    if copies:
-        younger = Resolver(connection, registry_names(connection)).resolve(
-            [Statement(parse(row.wanted), row.meant_at) for row in copies]
-        )
-        node = tables.node.c
-        shown = select(node.id).where(node.id.in_({n for n in younger if n}), view.clause(node.registry_id))
+    return {**found, **_namesakes(connection, view, copies)} if copies else found
+
+
+def _namesakes(connection: Connection, view: View, copies: Sequence[Any]) -> dict[int, str]:
+    """By edge, why a copy is not made from what has the name of its source."""
+    resolver, node, found = Resolver(connection, registry_names(connection)), tables.node.c, {}
+    for older, reason in (
+        (False, "what is called so now is younger than the copy"),
+        (True, "what is called so now has other files than the copy"),
+    ):
+        named = resolver.resolve([Statement(parse(row.wanted), row.meant_at, older=older) for row in copies])
+        shown = select(node.id).where(node.id.in_({n for n in named if n}), view.clause(node.registry_id))
         seen = set(connection.execute(shown).scalars())
-        found |= {
-            row.id: "what is called so now is younger than the copy"
-            for row, namesake in zip(copies, younger, strict=True)
-            if namesake in seen
-        }
+        found |= {row.id: reason for row, namesake in zip(copies, named, strict=True) if namesake in seen}
     return found
 
 

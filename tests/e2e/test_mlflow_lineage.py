@@ -16,6 +16,7 @@ from federation.graph.resolve import unreadable_in
 from federation.references import Reference, parse
 from federation.registries import RegistrySpec
 from federation.sync import schedule
+from federation.sync.details import read_details
 from federation.sync.run import SyncContext, run
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
@@ -56,6 +57,11 @@ class Synced:
             query = select(tables.sync.c.counts).where(tables.sync.c.id == sync_id)
             counts: dict[str, int] = connection.execute(query).scalar_one()
             return counts
+
+    def read_details(self) -> None:
+        while read_details(self.context, self.id, 100):
+            pass
+        self.settle()
 
     def settle(self) -> None:
         while self.follower.step():
@@ -148,3 +154,24 @@ def test_a_copy_whose_source_was_renamed_before_anybody_looked_is_of_no_namesake
     assert synced.affected("ml/scorer:1") == []
     (waits,) = synced.graph.dependencies(EVERYTHING, parse("ml/scorer-prod:1")).unresolved
     assert (waits.wanted, waits.reason) == ("ml/scorer:1", "what is called so now is younger than the copy")
+
+
+def test_a_copy_is_of_no_older_namesake_that_has_other_files(synced: Synced) -> None:
+    for name in ("older", "scorer"):
+        made = synced.client.create_run(synced.experiment).info
+        synced.version(name, f"{made.artifact_uri}/model", made.run_id)
+    synced.client.copy_model_version("models:/scorer/1", "scorer-prod")
+    synced.client.copy_model_version("models:/scorer-prod/1", "scorer-live")
+    synced.client.rename_registered_model("scorer", "retired")
+    synced.client.rename_registered_model("older", "scorer")
+    synced.sync()
+    synced.read_details()
+    assert synced.affected("ml/scorer:1") == []
+    (waits,) = synced.graph.dependencies(EVERYTHING, parse("ml/scorer-prod:1")).unresolved
+    reason = "what is called so now has other files than the copy"
+    assert (waits.wanted, waits.reason) == ("ml/scorer:1", reason)
+    assert synced.needs("ml/scorer-live:1") == ["ml/scorer-prod:1"]
+    synced.client.rename_registered_model("scorer", "elsewhere")
+    synced.client.rename_registered_model("retired", "scorer")
+    synced.sync()
+    assert synced.needs("ml/scorer-prod:1") == ["ml/scorer:1"]

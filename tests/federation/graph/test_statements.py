@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
-from adapters import Dataset, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
+from adapters import Dataset, Details, Lineage, ModelRecord, Parent, ParentKind, VersionRecord
+from federation import tables as spine
 from federation.access import EVERYTHING, View
+from federation.catalogue import codec
+from federation.changes import Change
 from federation.database import writing
 from federation.graph import tables
 from federation.graph.answers import ImpactAnswer
 from federation.graph.graph import Question
 from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
+from federation.journal.log import Batch
 from federation.references import Reference, parse
 from tests.federation.graph.estate import Estate
 
@@ -172,6 +177,59 @@ def test_a_copy_means_nothing_that_is_younger_than_it(estate: Estate, settled_be
     assert (orphan.wanted, orphan.reason) == ("ml/taken:1", "what is called so now is younger than the copy")
     assert impact(estate, "ml/taken:1").counts.affected == 0
     assert needs(estate, "ml/tagged:1") == ["ml/later:1"]
+
+
+def found_at(estate: Estate, version: VersionRecord, uri: str) -> None:
+    """Where the files of a version are is read after its listing."""
+    details = codec.encode_details(Details(artifact_uri=uri))
+    mine = spine.version.c.native_id == version.key.native_id
+    with writing(estate.engine) as connection:
+        connection.execute(update(spine.version).where(mine).values(details=details))
+        row = connection.execute(select(spine.version).where(mine)).one()
+        batch = Batch()
+        batch.change(Change("version", row.id, row.registry_id))
+        batch.append(connection)
+    estate.settle()
+
+
+OTHER_FILES = "what is called so now has other files than the copy"
+
+
+@pytest.mark.parametrize("settled_before", [True, False])
+def test_a_copy_means_nothing_that_has_other_files(estate: Estate, settled_before: bool) -> None:
+    add(estate, "taken", artifact_uri="s3://b/other")
+    add(estate, "right", artifact_uri="S3A://b/files/")
+    add(estate, "vague")
+    add(estate, "logged", artifact_uri="models:/m-1", addresses=("models:/m-1",))
+    copies = {
+        name: add(
+            estate, f"{name}-copy", artifact_uri=f"models:/{name}/1", lineage=parent(f"{name}:1", "copy")
+        )
+        for name in ("taken", "right", "vague", "logged")
+    }
+    if settled_before:
+        estate.settle()
+        assert needs(estate, "ml/taken-copy:1") == ["ml/taken:1"], "nothing is known of its files yet"
+    for copy in copies.values():
+        found_at(estate, copy, "s3://b/files")
+    for name in ("right", "vague", "logged"):
+        assert needs(estate, f"ml/{name}-copy:1") == [f"ml/{name}:1"]
+    (waits,) = estate.graph.dependencies(EVERYTHING, parse("ml/taken-copy:1")).unresolved
+    assert (waits.wanted, waits.reason) == ("ml/taken:1", OTHER_FILES)
+    assert impact(estate, "ml/taken:1").counts.affected == 0
+
+
+def test_a_copy_of_a_copy_is_judged_by_where_both_really_are(estate: Estate) -> None:
+    add(estate, "source", artifact_uri="s3://b/files")
+    first = add(estate, "first", artifact_uri="models:/source/1", lineage=parent("source:1", "copy"))
+    second = add(estate, "second", artifact_uri="models:/first/1", lineage=parent("first:1", "copy"))
+    found_at(estate, second, "s3://b/files")
+    assert needs(estate, "ml/second:1") == ["ml/first:1"], "where the first has its files is not known yet"
+    found_at(estate, first, "s3://b/files")
+    assert needs(estate, "ml/second:1") == ["ml/first:1"]
+    found_at(estate, first, "s3://b/other")
+    (waits,) = estate.graph.dependencies(EVERYTHING, parse("ml/second:1")).unresolved
+    assert (waits.wanted, waits.reason) == ("ml/first:1", OTHER_FILES)
 
 
 def test_a_tag_of_a_model_is_said_by_each_of_its_versions(estate: Estate) -> None:
