@@ -171,6 +171,8 @@ class Details:
     environment: Environment | None = None
     artifact_uri: str | None = None
     """Where the files really are, of a version whose own address only names another version."""
+    unread: Unread | None = None
+    """What of the files could not be read although something of them could: it is asked for again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,14 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, RejectedError
+from adapters.errors import (
+    AuthError,
+    BadRecordError,
+    InvalidError,
+    NotFoundError,
+    RejectedError,
+    TransientError,
+)
 from adapters.http import TooLargeError
 from adapters.mlflow import snippets, writes
 from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
@@ -36,10 +43,13 @@ from adapters.records import (
     ModelRecord,
     PageToken,
     Record,
+    Unread,
     VersionRecord,
     Watermark,
 )
 
+OF_FILES = ("environment", "framework", "schema")
+"""What a version's files say."""
 MOST_DETAILS = 512
 """Details kept, by artifact URI: an artifact never changes."""
 
@@ -125,7 +135,12 @@ class MlflowAdapter(Adapter):
         refers = is_copy or (version.artifact_uri or "").startswith("models:/")
         resolved = self._resolved(version) if refers else None
         uri = resolved if refers else version.artifact_uri
-        found = self._details.get(uri or "") or self._read_details(version)
+        try:
+            found = self._details.get(uri or "") or self._read_details(version)
+        except (BadRecordError, TransientError) as error:
+            if resolved is None or getattr(error, "retry_after", None) is not None:
+                raise
+            return Details(artifact_uri=resolved, unread=Unread(OF_FILES, str(error)))
         if uri is not None and found != Details():
             self._details[uri] = found
             if len(self._details) > MOST_DETAILS:

@@ -165,9 +165,12 @@ def from_plain(kind: type[R], plain: Mapping[str, Any]) -> R:
     return msgspec.convert(plain, kind)
 
 
-def encode_details(details: Details) -> str | None:
-    """What a version's files say as JSON; None where they say nothing. Errors: `BadRecordError`."""
+def encode_details(details: Details) -> tuple[str | None, str | None]:
+    """What a version's files say as JSON, None where they say nothing; and why a part of it is unknown, None where all
+    is known. Errors: `BadRecordError`.
+    """
     try:
+        unread, details = details.unread, replace(details, unread=None)
         data = _encoder.encode(details)
         checked: Details = _decoders[Details].decode(data)
         if len(data) > BODY_LIMIT:
@@ -181,7 +184,7 @@ def encode_details(details: Details) -> str | None:
         RecursionError,
     ) as error:
         raise BadRecordError(f"the details of a version cannot be read: {error}") from None
-    return None if checked == Details() else data.decode()
+    return None if checked == Details() else data.decode(), unread.reason if unread else None
 
 
 def complete(record: VersionRecord, details: Details) -> VersionRecord:

@@ -21,6 +21,7 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.history import Settled, write_spans
 from federation.catalogue.news import DELETED, Existing, News
 from federation.catalogue.origin import GONE, Origin
+from federation.catalogue.readings import judged, note
 from federation.catalogue.rekeying import Succeeds, rekey_models, rekey_versions
 from federation.catalogue.unread import keep_known
 from federation.changes import Change
@@ -428,7 +429,8 @@ class Writer:
             if existing.deleted or existing.digest != records[native].digest
         ]
         old = self._before(kind, [existing.id for existing, _ in stale])
-        stale = [(self._judged(existing, old, encoded), encoded) for existing, encoded in stale]
+        reading = self.origin.reading
+        stale = [(judged(known, old.get(known.id), one.record, reading), one) for known, one in stale]
         if self._listed:
             for existing, encoded in stale:
                 if not (existing.deleted or existing.is_reread) and (
@@ -436,35 +438,13 @@ class Writer:
                 ):
                     self.doubtful[encoded.record.key] = lost
             stale = [pair for pair in stale if pair[1].record.key not in self.doubtful]
-        self._note_reading(kind, known, records)
+        note(self.connection, TABLES[kind], known, records, reading)
         reread = sum(existing.is_reread for existing, _ in stale)
         self.counts[f"{kind}s"] += len(records)
         self.counts["created"] += len(fresh)
         self.counts["changed"] += len(stale) - reread
         self.counts["reread"] += reread
         return fresh, stale, old
-
-    def _judged(self, existing: Existing, old: Mapping[int, Any], encoded: Encoded[Any]) -> Existing:
-        """Whether it is the reading that became another one, and not what the backend has."""
-        if existing.deleted:
-            return existing
-        before, after = old[existing.id], encoded.record
-        is_later = existing.reading < self.origin.reading
-        same = before == after or (is_later and codec.says_the_same(before, after))
-        return existing._replace(is_reread=same, is_mixed=is_later and not same)
-
-    def _note_reading(
-        self, kind: Kind, known: Mapping[str, Existing], records: Mapping[str, Encoded[Any]]
-    ) -> None:
-        """What an adapter of a later reading gives as it is known is read as well as can be."""
-        later = [
-            (self.origin.reading, existing.id)
-            for native, existing in known.items()
-            if existing.reading < self.origin.reading
-            and existing.digest == records[native].digest
-            and not records[native].record.unread
-        ]
-        bulk.update(self.connection, TABLES[kind], ("reading",), later)
 
     def _common(self, encoded: Encoded[Any], existing: Existing | None = None) -> tuple[Any, ...]:
         """The columns of all kinds. What is known in part keeps the reading of what it is known from."""

@@ -153,7 +153,8 @@ def reasons_of(connection: Connection, view: View, rows: Sequence[Any]) -> dict[
 
 def _namesakes(connection: Connection, view: View, copies: Sequence[Any]) -> dict[int, str]:
     """By edge, why a copy is not made from what has the name of its source."""
-    resolver, node, found = Resolver(connection, registry_names(connection)), tables.node.c, {}
+    resolver, node = Resolver(connection, registry_names(connection)), tables.node.c
+    found: dict[int, str] = {}
     for older, reason in (
         (False, "what is called so now is younger than the copy"),
         (True, "what is called so now has other files than the copy"),

@@ -40,7 +40,7 @@ _versions = tables.version.c
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What came of one version: its details as JSON, or why they are unknown and for how long that stands."""
+    """What came of one version: its details as JSON; why they or a part of them are unknown, how long that stands."""
 
     id: int
     tries: int = 0
@@ -81,7 +81,12 @@ def read_details(context: SyncContext, registry_id: int, limit: int, *, again: b
 def _due(engine: Engine, registry_id: int, limit: int, *, again: bool) -> list[Row[Any]]:
     """The versions whose turn it is: those never asked for first."""
     query = select(
-        _versions.id, _versions.body, _versions.details_tries, _versions.details_begun, _versions.details_due
+        _versions.id,
+        _versions.body,
+        _versions.details,
+        _versions.details_tries,
+        _versions.details_begun,
+        _versions.details_due,
     ).where(
         _versions.registry_id == registry_id,
         _versions.deleted_at.is_(None),
@@ -127,13 +132,15 @@ def _read_one(
 ) -> tuple[_Read, AdapterError | None]:
     record = codec.decode_version(row.body)
     asked: Callable[[], Any] = lambda: adapter.details(record)  # noqa: E731
+    pause = min(FIRST_PAUSE * 2 ** min(row.details_tries, 20), LONGEST_PAUSE)
     try:
         details = call(f"{name}: details", asked, deadline=adapter.call_timeout, abandoned=context.abandoned)
-        return _Read(row.id, details=codec.encode_details(details)), None
+        said, unread = codec.encode_details(details)
+        if unread is not None:
+            return _Read(row.id, row.details_tries + 1, row.details or said, unread, pause), None
+        return _Read(row.id, details=said), None
     except AdapterError as error:
-        pause = FIRST_PAUSE * 2 ** min(row.details_tries, 20)
-        is_unreadable = isinstance(error, BadRecordError)
-        pause = UNREADABLE_PAUSE if is_unreadable else min(pause, LONGEST_PAUSE)
+        pause = UNREADABLE_PAUSE if isinstance(error, BadRecordError) else pause
         log.warning("details unknown", registry=name, version=record.key.native_id, error=str(error))
         return _Read(row.id, row.details_tries + 1, unknown=str(error), pause=pause), error
 
@@ -153,6 +160,8 @@ def _write(
     with writing(context.engine) as connection:
         bulk.update(connection, tables.version, ("details", *state), read)
         bulk.update(connection, tables.version, state, unknown)
+        some = [(one.details, one.id) for one in found if one.unknown is not None and one.details is not None]
+        bulk.update(connection, tables.version, ("details",), some)
         if left:
             unreached = update(tables.version).where(_versions.id.in_(left))
             connection.execute(unreached.values(details_begun=0, details_due=None))

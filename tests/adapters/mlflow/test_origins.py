@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters import Dataset, Details, Environment, VersionRecord
+from adapters import Dataset, Details, Environment, TransientError, VersionRecord
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client
@@ -225,3 +225,21 @@ def test_framework_and_software_come_from_the_files(estate: Estate) -> None:
     of_copy = estate.adapter.details(found["copied"])
     assert replace(of_copy, artifact_uri=None) == expected
     assert of_copy.artifact_uri == found["m"].artifact_uri
+
+
+def test_where_the_files_of_a_copy_are_is_told_though_they_cannot_be_read(estate: Estate) -> None:
+    estate.from_logged("m", estate.logged(None))
+    estate.client.copy_model_version("models:/m/1", "copied")
+    found = estate.versions()
+    estate.client.delete_model_version("m", "1")
+
+    def refuse(*asked: Any) -> bytes:
+        raise TransientError("mlflow answered 500")
+
+    estate.adapter._api.artifact = refuse  # type: ignore[assignment,method-assign]
+    of_copy = estate.adapter.details(found["copied"])
+    assert of_copy.artifact_uri == found["m"].artifact_uri
+    assert of_copy.unread is not None
+    assert of_copy.unread.reason == "mlflow answered 500"
+    with pytest.raises(TransientError):
+        estate.adapter.details(found["m"])

@@ -181,7 +181,7 @@ def test_a_copy_means_nothing_that_is_younger_than_it(estate: Estate, settled_be
 
 def found_at(estate: Estate, version: VersionRecord, uri: str) -> None:
     """Where the files of a version are is read after its listing."""
-    details = codec.encode_details(Details(artifact_uri=uri))
+    details, _ = codec.encode_details(Details(artifact_uri=uri))
     mine = spine.version.c.native_id == version.key.native_id
     with writing(estate.engine) as connection:
         connection.execute(update(spine.version).where(mine).values(details=details))

@@ -1,13 +1,23 @@
 """What a version's files say is read apart from the listing, and what cannot be read keeps nobody else waiting."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from adapters import AdapterError, BadRecordError, Column, Details, Schema, TransientError, VersionRecord
+from adapters import (
+    AdapterError,
+    BadRecordError,
+    Column,
+    Details,
+    Schema,
+    TransientError,
+    Unread,
+    VersionRecord,
+)
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.access import EVERYTHING
@@ -98,6 +108,25 @@ def test_one_that_fails_keeps_no_other_waiting_and_is_told(world: World, files: 
     assert world.sync() == "partial"
     assert world.entries()[-1].after == {"state": "partial"}
     assert world.actions().count("registry.state_changed") == 2, "never to ok, ok to partial"
+
+
+def test_what_could_be_read_of_the_files_is_kept_while_the_rest_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = Details(artifact_uri="s3://b/m", unread=Unread(("schema",), "house answered 500"))
+    whole = replace(DETAILS, artifact_uri="s3://b/m")
+    monkeypatch.setattr(MemoryAdapter, "details", lambda adapter, version: some)
+    world.model("m", "1")
+    assert world.sync() == "ok"
+    for details, reason in ((some, "house answered 500"), (whole, None), (some, None)):
+        monkeypatch.setattr(MemoryAdapter, "details", lambda adapter, version, details=details: details)
+        read(world, again=True)
+        with reading(world.engine) as connection:
+            shown = read_version(connection, EVERYTHING, parse("memory/m:1")).record
+        assert shown.artifact_uri == "s3://b/m"
+        assert (shown.unread and shown.unread.reason) == reason
+        assert (shown.schema is None) == (reason is not None)
+        assert known(world) == {"1": reason}
 
 
 def test_it_is_asked_again_after_a_pause_that_doubles(world: World, files: Files) -> None:
