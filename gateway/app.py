@@ -179,7 +179,6 @@ def _application(waypost: Waypost, handlers: list[Any], **chosen: Any) -> Litest
             "principal": Provide(provide_principal, sync_to_thread=False),
             "view": Provide(provide_view, sync_to_thread=False),
         },
-        guards=[check_permission],
         before_request=before,
         logging_config=None,  # ours stands, in the terminal too
         request_max_body_size=waypost.settings.server.max_body_kb * 1024,
@@ -192,15 +191,18 @@ def _application(waypost: Waypost, handlers: list[Any], **chosen: Any) -> Litest
 
 
 async def before(request: Request[Any, Any, Any]) -> None:
-    """Before every handler: the path is sound, and followers have passed the position the caller has seen."""
+    """Before every handler: the caller may do such things, the path is sound, and followers have passed the position
+    that the caller has seen.
+    """
+    check_permission(request)
     check_address(request)
     if request.method not in SAFE:
         check_body(await request.body())
-    asked = request.headers.get("waypost-position")
+    asked = next((value for name, value in request.scope["headers"] if name == POSITION), None)
     if asked is None:
         return
     waypost: Waypost = request.app.state.waypost
-    position = await asyncio.to_thread(waypost.positions.open, asked)
+    position = await asyncio.to_thread(waypost.positions.open, asked.decode("latin-1"))
     if position is None:  # made up, and to wait for it would tell how much happens elsewhere
         detail = "Waypost-Position is sent back as it was received, or left out"
         raise ProblemError(400, "invalid-request", detail, parameter="Waypost-Position")
@@ -210,14 +212,12 @@ async def before(request: Request[Any, Any, Any]) -> None:
 
 
 def require_permissions(app: Litestar) -> None:
-    """See that every route declares what it needs. Errors: `UndeclaredRouteError`."""
+    """See that every route declares what it needs, and is asked for it. Errors: `UndeclaredRouteError`."""
     for route in app.routes:
-        for handler in getattr(route, "route_handlers", []):
-            if (
-                isinstance(handler, HTTPRouteHandler)
-                and "permission" not in handler.opt
-                and not _is_ours(handler)
-            ):
+        for handler in getattr(route, "route_handlers", [route]):
+            if not isinstance(handler, HTTPRouteHandler) or handler.resolve_before_request() is not before:
+                raise UndeclaredRouteError(f"{route.path} is answered without a look at who asks")
+            if "permission" not in handler.opt and not _is_ours(handler):
                 raise UndeclaredRouteError(
                     f"{handler.handler_name} at {route.path} declares no permission in its opt"
                 )

@@ -29,7 +29,8 @@ from gateway.origin import ANY, Proxies, check_host, hosts_of
 from gateway.problems import MEDIA_TYPE, Problem, ProblemError, explain
 from gateway.settings import ServerSettings
 
-log = structlog.get_logger("waypost.access")
+ACCESS = logging.getLogger("waypost.access")
+log = structlog.get_logger(ACCESS.name)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Finds out who asks. Errors: `ProblemError` 401."""
@@ -133,7 +134,7 @@ class Front:
             await exchange.send(message)
 
         try:
-            check_headers(list(scope["headers"]))
+            check_headers(scope["headers"])
             check_host(headers, self._door.hosts, addresses=self._door.addresses)
             self._door.proxies.believe(scope, headers)
             await self._admit(scope, allowance)
@@ -145,9 +146,7 @@ class Front:
         counted = method if method in METHODS else "other"
         self._requests.labels(counted, str(status)).inc()
         self._seconds.labels(counted).observe(took)
-        if logging.getLogger("waypost.access").isEnabledFor(
-            logging.DEBUG
-        ):  # a line for each request, mostly unwanted
+        if ACCESS.isEnabledFor(logging.DEBUG):  # a line for each request, mostly unwanted
             log.debug(
                 "request",
                 method=method,

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,24 +25,31 @@ PAUSE = 5.0
 """Seconds in which a Redis that failed is not asked."""
 
 
-def check_headers(headers: Sequence[tuple[bytes, bytes]]) -> None:
+def check_headers(headers: Collection[tuple[bytes, bytes]]) -> None:
     """Refuse headers that are too many or too large, a second Host, and compressed bodies.
 
     Errors: `ProblemError` 431, 400 or 415.
     """
-    if len(headers) > MOST_HEADERS or sum(len(n) + len(v) for n, v in headers) > LARGEST_HEADERS:
+    size = hosts = 0
+    compressed = False
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-encoding":
+            compressed |= value.strip().lower() not in (b"", b"identity")
+    if len(headers) > MOST_HEADERS or size > LARGEST_HEADERS:
         raise ProblemError(
             431,
             "headers-too-large",
             f"at most {MOST_HEADERS} headers with {LARGEST_HEADERS // 1024} KiB together are read",
         )
-    if sum(name == b"host" for name, _ in headers) > 1:
+    if hosts > 1:
         raise ProblemError(400, "invalid-request", "a request names one Host")
-    for name, value in headers:
-        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise ProblemError(
-                415, "compressed-body", "compressed bodies are not read: send it without Content-Encoding"
-            )
+    if compressed:
+        raise ProblemError(
+            415, "compressed-body", "compressed bodies are not read: send it without Content-Encoding"
+        )
 
 
 def check_body(body: bytes) -> None:

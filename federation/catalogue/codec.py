@@ -139,7 +139,9 @@ def decode_model(body: str) -> ModelRecord:
 def decode_version(body: str, details: str | None = None) -> VersionRecord:
     """A version from its `body` and, where it was read, what its files say (`encode_details`)."""
     record: VersionRecord = _decoders[VersionRecord].decode(body)
-    return record if details is None else complete(record, _decoders[Details].decode(details))
+    if details is not None:
+        _complete(record, _decoders[Details].decode(details))
+    return record
 
 
 def decode_endpoint(body: str) -> EndpointRecord:
@@ -187,15 +189,16 @@ def encode_details(details: Details) -> tuple[str | None, str | None]:
     return None if checked == Details() else data.decode(), unread.reason if unread else None
 
 
-def complete(record: VersionRecord, details: Details) -> VersionRecord:
-    """The version with what its files say where the record itself says nothing."""
-    return replace(
-        record,
-        schema=record.schema or details.schema,
-        framework=record.framework or details.framework,
-        environment=_joined(record.environment, details.environment),
-        artifact_uri=details.artifact_uri or record.artifact_uri,
-    )
+def _complete(record: VersionRecord, details: Details) -> None:
+    """Fill in what a version's files say where the record itself says nothing.
+
+    It was decoded a moment ago and nobody else holds it: a copy of it would take longer than decoding both did.
+    """
+    fill = object.__setattr__
+    fill(record, "schema", record.schema or details.schema)
+    fill(record, "framework", record.framework or details.framework)
+    fill(record, "environment", _joined(record.environment, details.environment))
+    fill(record, "artifact_uri", details.artifact_uri or record.artifact_uri)
 
 
 def _joined(said: Environment, more: Environment | None) -> Environment:
