@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,20 +25,21 @@ PAUSE = 5.0
 """Seconds in which a Redis that failed is not asked."""
 
 
-def check_headers(headers: Collection[tuple[bytes, bytes]]) -> None:
+def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Refuse headers that are too many or too large, a second Host, and compressed bodies.
 
     Errors: `ProblemError` 431, 400 or 415.
     """
-    size = hosts = 0
+    count = size = hosts = 0
     compressed = False
     for name, value in headers:
+        count += 1
         size += len(name) + len(value)
         if name == b"host":
             hosts += 1
         elif name == b"content-encoding":
             compressed |= value.strip().lower() not in (b"", b"identity")
-    if len(headers) > MOST_HEADERS or size > LARGEST_HEADERS:
+    if count > MOST_HEADERS or size > LARGEST_HEADERS:
         raise ProblemError(
             431,
             "headers-too-large",

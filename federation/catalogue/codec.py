@@ -220,7 +220,13 @@ class _Aliases(msgspec.Struct):
     aliases: dict[str, str] = {}
 
 
+class _Listed(msgspec.Struct):
+    metrics: dict[str, float] = {}
+    state: str | None = None
+
+
 _aliases = msgspec.json.Decoder(_Aliases)
+_listed = msgspec.json.Decoder(_Listed)
 
 
 def aliases_of(body: str) -> dict[str, str]:
@@ -238,6 +244,12 @@ _files = msgspec.json.Decoder(_Files)
 def resolved_files(details: str | None) -> str | None:
     """Where the files are of a version whose own address only names another one, by what was read of it."""
     return None if details is None else _files.decode(details).artifact_uri
+
+
+def listed_of(body: str) -> tuple[dict[str, float], str | None]:
+    """The metrics and the state of a version from its `body`, which is all that a list of many needs of it."""
+    found = _listed.decode(body)
+    return found.metrics, found.state
 
 
 def to_json(value: object) -> str:

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from federation import tables
 from federation.access import View
-from federation.catalogue import codec
-from federation.catalogue.reader import Model, UnknownError, find_model, find_versions, incarnation_of
+from federation.catalogue.reader import Model, UnknownError, find_model, incarnation_of, with_versions_then
 from federation.database import reading
 from federation.references import Reference, decode_part
 
@@ -47,19 +46,9 @@ def read_model_then(connection: Connection, view: View, reference: Reference, at
     row = find_model(connection, view, reference, at)
     if row is None:
         raise UnknownError(reference)
-    versions = find_versions(connection, row.id, at)
-    aliases = {alias: one.record.version for one in reversed(versions) for alias in one.aliases}
-    return Model(
-        id=row.id,
-        registry_id=row.registry_id,
-        registry=row.registry,
-        team=row.team,
-        kind=row.kind,
-        record=replace(codec.decode_model(row.body), aliases=aliases),
-        versions=tuple(versions),
-        first_seen_at=row.first_seen_at,
-        deleted_at=row.deleted_at,
-    )
+    found = with_versions_then(connection, row, at)
+    aliases = {alias: one.version for one in reversed(found.versions) for alias in one.aliases}
+    return replace(found, record=replace(found.record, aliases=aliases))
 
 
 def read_held(

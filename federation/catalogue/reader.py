@@ -3,19 +3,32 @@
 Hidden and absent are the same here: both raise `UnknownError` with the same words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, cast, exists, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from adapters import EndpointRecord, ModelRecord, Schema, Unread, VersionRecord
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
-from federation.catalogue.order import age
+from federation.catalogue.order import AGE, age
 from federation.references import Reference, decode_part, encode_part
 
 DETAILS = ("schema", "framework", "environment")
@@ -92,9 +105,25 @@ class Version:
         return self.record.schema
 
 
+class Summary(NamedTuple):
+    """One version in the list of its model. `version` is its name as the backend spells it."""
+
+    version: str
+    incarnation: int
+    stage: str
+    stage_reason: str
+    deployed: bool
+    aliases: tuple[str, ...]
+    metrics: Mapping[str, float]
+    state: str | None
+    created_at: datetime | None
+    updated_at: datetime | None
+    deleted_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model with its versions, newest first."""
+    """One model with its versions, newest first: those that were asked for of `total`."""
 
     id: int
     registry_id: int
@@ -102,7 +131,8 @@ class Model:
     team: str
     kind: str
     record: ModelRecord
-    versions: tuple[Version, ...]
+    versions: tuple[Summary, ...]
+    total: int
     first_seen_at: datetime
     deleted_at: datetime | None
 
@@ -133,10 +163,17 @@ VERSION: Select[Any] = (
     .join(tables.registry, _registries.id == _models.registry_id)
 )
 """Every version with its model and registry."""
-_OF_ONE_MODEL = VERSION.with_only_columns(
-    *(column for column in VERSION.selected_columns if column.key != "model_body")
+_SUMMARY = select(
+    *(tables.version.c[name] for name in AGE),
+    *(
+        tables.version.c[name]
+        for name in ("native_id", "stage", "stage_reason", "deployed", "body", "updated_at", "deleted_at")
+    ),
 )
-"""The same where the model is known: it would be read again for each of its versions."""
+"""Every version with what is said of it in a list."""
+_BORN = func.coalesce(_versions.created_at, _versions.first_seen_at)
+"""What `age` looks at first."""
+_RELIED_ON = or_(_versions.stage.in_(("production", "staging")), _versions.deployed)
 
 
 def read_version(
@@ -183,29 +220,110 @@ def _lives(connection: Connection, named: ColumnElement[bool]) -> bool:
 
 
 def read_model(
-    connection: Connection, view: View, reference: Reference, *, incarnation: int | None = None
+    connection: Connection,
+    view: View,
+    reference: Reference,
+    *,
+    incarnation: int | None = None,
+    newest: int | None = None,
 ) -> Model:
-    """The model a reference names, whatever version it goes on to name. Errors: `UnknownError`, `GoneError`."""
+    """The model a reference names, whatever version it goes on to name, with all its versions. `newest` asks for so
+    many of the newest alone, and so many of the newest that somebody relies on (production, staging, an alias,
+    requests); 0 for none. Errors: `UnknownError`, `GoneError`, with all of them.
+    """
     row = _latest_model(connection, view, reference, incarnation)
+    if row.deleted_at is not None and incarnation is None:
+        raise GoneError(reference, _with_versions(connection, row, None))
+    return _with_versions(connection, row, newest)
+
+
+def _with_versions(connection: Connection, row: Row[Any], newest: int | None) -> Model:
+    """The model of a row, with its versions, or the newest of them and those that are relied on."""
     record = codec.decode_model(row.body)
-    versions = _OF_ONE_MODEL.where(_versions.model_id == row.id)
+    versions = _SUMMARY.where(_versions.model_id == row.id)
     if row.deleted_at is None:
         versions = versions.where(_versions.deleted_at.is_(None))
-    rows = sorted(connection.execute(versions).all(), key=age, reverse=True)
-    found = Model(
+    if newest == 0:
+        return as_model(row, record, [])
+    if newest is None:
+        return as_model(row, record, connection.execute(versions))
+    named = _versions.version.in_(sorted({encode_part(one) for one in record.aliases.values()}))
+    relied_on = or_(_RELIED_ON, named)
+    chosen = or_(_newest(versions, newest), and_(relied_on, _newest(versions.where(relied_on), newest)))
+    query = versions.where(chosen).add_columns(relied_on.label("is_relied_on"))
+    found = sorted(connection.execute(query), key=age, reverse=True)
+    held = [one for one in found if one.is_relied_on][:newest]
+    few = {one.id: one for one in (*found[:newest], *held)}
+    total = connection.execute(versions.with_only_columns(func.count())).scalar_one()
+    return as_model(row, record, few.values(), total=total)
+
+
+def _newest(versions: Select[Any], count: int) -> ColumnElement[bool]:
+    """Which of some versions may be among the `count` newest: `age` decides between those that are as old as the last
+    of them.
+    """
+    last = versions.with_only_columns(_BORN).order_by(_BORN.desc()).limit(1).offset(count - 1)
+    return func.coalesce(last.correlate(None).scalar_subquery() <= _BORN, true())
+
+
+def as_model(
+    row: Row[Any],
+    record: ModelRecord,
+    versions: Iterable[Row[Any]],
+    held: Mapping[int, set[tuple[str, str]]] | None = None,
+    *,
+    total: int | None = None,
+) -> Model:
+    """The model of a row with versions of `_SUMMARY`. `held`: what each held at another time, by id."""
+    aliases: dict[str, list[str]] = {}
+    for alias, version in sorted(record.aliases.items()):
+        aliases.setdefault(encode_part(version), []).append(alias)
+    found = tuple(
+        _as_summary(
+            version,
+            (tuple(aliases.get(version.version, ())), version.stage, version.stage_reason)
+            if held is None
+            else _held_then(version, held.get(version.id, set())),
+        )
+        for version in sorted(versions, key=age, reverse=True)
+    )
+    return Model(
         id=row.id,
         registry_id=row.registry_id,
         registry=row.registry,
         team=row.team,
         kind=row.kind,
         record=record,
-        versions=tuple(as_version(version, model=record) for version in rows),
+        versions=found,
+        total=len(found) if total is None else total,
         first_seen_at=row.first_seen_at,
         deleted_at=row.deleted_at,
     )
-    if found.deleted_at is not None and incarnation is None:
-        raise GoneError(reference, found)
-    return found
+
+
+def _as_summary(row: Row[Any], held: tuple[tuple[str, ...], str, str]) -> Summary:
+    metrics, state = codec.listed_of(row.body)
+    aliases, stage, reason = held
+    return Summary(
+        version=decode_part(row.version),
+        incarnation=incarnation_of(row.native_id),
+        stage=stage,
+        stage_reason=reason,
+        deployed=row.deployed,
+        aliases=aliases,
+        metrics=metrics,
+        state=state,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+def _held_then(row: Row[Any], held: set[tuple[str, str]]) -> tuple[tuple[str, ...], str, str]:
+    """Aliases, stage and its reason of a version that held these kinds and values at another time."""
+    aliases = sorted(value for kind, value in held if kind == "alias")
+    stage = next((value for kind, value in held if kind == "stage"), "none")
+    return tuple(aliases), stage, row.stage_reason if stage == row.stage else "history"
 
 
 def _latest_model(
@@ -343,12 +461,15 @@ def _pick(connection: Connection, query: Select[Any], reference: Reference) -> R
         query = query.where(_versions.version == encode_part(reference.version))
     elif reference.stage is not None:
         query = query.where(_versions.stage == reference.stage)
+        query = query.where(_newest(query, 1))
     elif reference.alias is not None:
         row = connection.execute(query.limit(1)).first()
         target = None if row is None else codec.aliases_of(row.model_body).get(reference.alias)
         if target is None:
             return None
         query = query.where(_versions.version == encode_part(target))
+    else:
+        query = query.where(_newest(query, 1))
     return max(connection.execute(query), key=age, default=None)
 
 
@@ -366,10 +487,10 @@ def find_model(connection: Connection, view: View, reference: Reference, at: dat
     return connection.execute(query.limit(1)).one_or_none()
 
 
-def find_versions(connection: Connection, model_id: int, at: datetime) -> list[Version]:
-    """The versions that a model had at a time, newest first, with the stages and aliases of then."""
-    rows, held = _of_then(connection, _versions.model_id == model_id, at)
-    return [as_version(row, held.get(row.id, set())) for row in sorted(rows.values(), key=age, reverse=True)]
+def with_versions_then(connection: Connection, row: Row[Any], at: datetime) -> Model:
+    """The model of a row with the versions that it had at a time, with the stages and aliases of then."""
+    rows, held = _of_then(connection, _versions.model_id == row.id, at)
+    return as_model(row, codec.decode_model(row.body), rows.values(), held)
 
 
 def _of_then(
@@ -377,7 +498,7 @@ def _of_then(
 ) -> tuple[dict[int, Row[Any]], dict[int, set[tuple[str, str]]]]:
     """The versions there were at a time, and what each held, by id."""
     spans = tables.span.c
-    query = VERSION.where(
+    query = VERSION.with_only_columns(*_SUMMARY.selected_columns).where(
         chosen,
         _versions.first_seen_at <= as_of,
         or_(_versions.deleted_at.is_(None), _versions.deleted_at > as_of),
@@ -413,26 +534,21 @@ def _then(connection: Connection, named: Any, reference: Reference, as_of: datet
     row = max(chosen, key=age, default=None)
     if row is None:
         raise UnknownError(reference)
-    return as_version(row, held.get(row.id, set()))
+    whole = connection.execute(VERSION.where(_versions.id == row.id)).one()
+    return as_version(whole, held.get(row.id, set()))
 
 
-def as_version(
-    row: Any, then: set[tuple[str, str]] | None = None, *, model: ModelRecord | None = None
-) -> Version:
-    """The version that a row of `VERSION` tells of; `then`: the kinds and values that it held at another time; `model`:
-    its model where that is known.
-    """
+def as_version(row: Any, then: set[tuple[str, str]] | None = None) -> Version:
+    """The version that a row of `VERSION` tells of; `then`: the kinds and values that it held at another time."""
     record = codec.decode_version(row.body, row.details)
     if row.details_unknown is not None and record.unread is None:
         record = replace(record, unread=Unread(DETAILS, row.details_unknown))
-    model = model or codec.decode_model(row.model_body)
+    model = codec.decode_model(row.model_body)
     if then is None:
-        aliases = sorted(alias for alias, version in model.aliases.items() if version == record.version)
-        stage, reason = row.stage, row.stage_reason
+        named = (alias for alias, version in model.aliases.items() if version == record.version)
+        aliases, stage, reason = tuple(sorted(named)), row.stage, row.stage_reason
     else:
-        aliases = sorted(value for kind, value in then if kind == "alias")
-        stage = next((value for kind, value in then if kind == "stage"), "none")
-        reason = row.stage_reason if stage == row.stage else "history"
+        aliases, stage, reason = _held_then(row, then)
     return Version(
         id=row.id,
         registry_id=row.registry_id,
@@ -447,7 +563,7 @@ def as_version(
         stage_reason=reason,
         deployed=row.deployed,
         placed=bool(row.placed),
-        aliases=tuple(aliases),
+        aliases=aliases,
         first_seen_at=row.first_seen_at,
         deleted_at=row.deleted_at,
     )

@@ -62,7 +62,7 @@ def alias(reference: Reference, name: str, version: str | None, match: Sequence[
 
     def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
         check_text({name: version})
-        model = read_model(connection, principal.view, reference)
+        model = read_model(connection, principal.view, reference, newest=0)
         principal.require(Permission.CHANGE, model.registry_id, f"registry {model.registry}")
         place = place_of(connection, model.registry_id, places)
         place.require(Capability.SET_ALIAS)
@@ -92,7 +92,7 @@ def tags(reference: Reference, values: Mapping[str, str | None], match: Sequence
         if not values or not all(values):
             raise RefusedError("invalid-request", "give at least one tag, and each a name")
         if _names_a_model(reference):
-            model = read_model(connection, principal.view, reference)
+            model = read_model(connection, principal.view, reference, newest=0)
             registry_id, registry, target_id = model.registry_id, model.registry, model.id
             ref, key, etag = model.reference, model.record.key, model.record.etag
         else:
@@ -131,7 +131,7 @@ def register(registry: str, wanted: Register) -> Ask:
             principal.require(Permission.CHANGE, place.row.id, where)
         ref = Reference(place.row.name, wanted.model)
         try:
-            model = read_model(connection, principal.view, ref)
+            model = read_model(connection, principal.view, ref, newest=0)
         except LookupError:
             model = None
         return Intent(
@@ -156,7 +156,7 @@ def delete(reference: Reference, match: Sequence[str], *, whole_model: bool) -> 
             )
             raise RefusedError("invalid-request", f"a delete names {wanted}")
         if whole_model:
-            model = read_model(connection, principal.view, reference)
+            model = read_model(connection, principal.view, reference, newest=0)
             registry_id, registry, target_id = model.registry_id, model.registry, model.id
             ref, record = model.reference, model.record
         else:

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from adapters import EndpointRecord, Environment, Lineage, Schema, Unread
-from federation.catalogue.reader import Model, Serving, Span, Version
+from federation.catalogue.reader import Model, Serving, Span, Summary, Version
 from federation.catalogue.states import RegistryState
 from federation.graph.contracts import Break, Comparison
 from federation.journal.query import Line
+from federation.references import encode_part
 
 
 class RegistryOut(msgspec.Struct):
@@ -284,30 +285,16 @@ def serving_out(endpoint: EndpointRecord, percent: float) -> ServingOut:
     return ServingOut(endpoint.name, endpoint.state, endpoint.live, percent, endpoint.url, unread)
 
 
-def summary_out(version: Version) -> VersionSummaryOut:
-    """A version in a list as JSON."""
-    record = version.record
-    return VersionSummaryOut(
-        ref=str(version.reference),
-        version=record.version,
-        incarnation=version.incarnation,
-        state=record.state,
-        stage=version.stage,
-        stage_reason=version.stage_reason,
-        aliases=version.aliases,
-        deployed=version.deployed,
-        metrics=record.metrics,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        deleted_at=version.deleted_at,
-    )
+def summary_out(model: str, version: Summary) -> VersionSummaryOut:
+    """A version in the list of a model, which is given by its reference, as JSON."""
+    return VersionSummaryOut(ref=f"{model}:{encode_part(version.version)}", **version._asdict())
 
 
 def model_out(model: Model) -> ModelOut:
     """A model as JSON."""
-    record = model.record
+    record, ref = model.record, str(model.reference)
     return ModelOut(
-        ref=str(model.reference),
+        ref=ref,
         registry=model.registry,
         team=model.team,
         kind=model.kind,
@@ -320,7 +307,7 @@ def model_out(model: Model) -> ModelOut:
         license=record.license,
         tags=record.tags,
         aliases=record.aliases,
-        versions=[summary_out(version) for version in model.versions],
+        versions=[summary_out(ref, version) for version in model.versions],
         created_at=record.created_at,
         updated_at=record.updated_at,
         first_seen_at=model.first_seen_at,

@@ -20,7 +20,7 @@ from federation.graph.subject import Action
 from federation.operations.admission import Places, RefusedError, place_of, through_rule
 from federation.references import Reference, encode_part, parse
 from federation.registries import RegistryError
-from gateway.api.models import read_out, show_model
+from gateway.api.models import read_out
 from gateway.api.operations import (
     AliasIn,
     OperationOut,
@@ -34,6 +34,7 @@ from gateway.api.operations import (
     set_version_tags,
     show_operation,
 )
+from gateway.api.out import model_out
 from gateway.api.requests import Ident, read_reference
 from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
@@ -44,6 +45,8 @@ from gateway.waypost import Waypost
 
 STAGES = ("production", "staging", "archived", "none")
 DONE = frozenset({"ok", "partial", "failed"})
+CHOICES = 200
+"""The newest versions among which one is chosen for an alias, with those that are relied on and the one at hand."""
 
 
 @pages_at("/change/{ref:path}", permission=Permission.TAG)
@@ -59,14 +62,14 @@ def change_page(
     """Choose what to change; then see its impact with the button under it."""
     reference = read_reference(ref)
     whole = reference.version is reference.alias is reference.stage is None
-    subject = (
-        answer(show_model)(ref, waypost, principal.view) if whole else read_out(ref, waypost, principal.view)
-    )
+    one = None if whole else read_out(ref, waypost, principal.view)
     with reading(waypost.engine) as connection:
-        model = read_model(connection, principal.view, reference)
+        model = read_model(connection, principal.view, reference, newest=CHOICES)
         writable = read_registries(connection, principal.view, now(), name=model.registry)[0].writable
         version = None if whole else find_or_read_version(connection, principal.view, reference)
         offer = offered(connection, waypost, model.registry_id, version)
+    subject = one or model_out(model)
+    choices = [*(version.version for version in model.versions), *([one.version] if one else [])]
     own = str(model.reference)
     impact, question = None, ""
     if offer.takes(what, value) and (value or name):
@@ -81,7 +84,7 @@ def change_page(
         whole=whole,
         model_ref=own,
         aliases=model.record.aliases,
-        versions=[one.record.version for one in model.versions][:200],
+        versions=list(dict.fromkeys(choices)),
         what=what,
         value=value,
         name=name,

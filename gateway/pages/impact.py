@@ -46,7 +46,7 @@ def impact_page(
         answer, form = named(
             request,
             ref,
-            lambda text: _ask(waypost, principal, _about(text), action, to, depth, cursor),
+            lambda text, _: _ask(waypost, principal, _about(text), action, to, depth, cursor),
         )
     except ImpactQuestionError as error:
         if accepted(request) != "html":

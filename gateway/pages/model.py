@@ -8,20 +8,22 @@ from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
-from federation.access import Principal
+from federation.access import Principal, View
+from federation.catalogue.reader import Model, read_model
+from federation.database import reading
 from federation.graph.answers import ImpactAnswer
 from federation.graph.graph import Question
 from federation.graph.rows import DamagedError
 from federation.graph.subject import Action, ImpactQuestionError, UnknownSubjectError
 from federation.references import Reference, parse
 from gateway.api.graph import sees_everything
-from gateway.api.models import show_model, show_timeline
-from gateway.api.out import ModelOut, SpanOut, TimelineOut, VersionSummaryOut
-from gateway.api.requests import OptionalIdent
+from gateway.api.models import show_timeline
+from gateway.api.out import ModelOut, SpanOut, TimelineOut, VersionSummaryOut, model_out
+from gateway.api.requests import OptionalIdent, read_reference
 from gateway.api.snippets import show_snippets
 from gateway.pages.answers import answer
 from gateway.pages.markdown import card
-from gateway.pages.page import listed, named, pages_at
+from gateway.pages.page import Form, listed, named, pages_at
 from gateway.waypost import Waypost
 
 CHARTS = 6
@@ -29,6 +31,10 @@ NEWEST = 25
 """Versions that are always in the table; older ones are folded away, unless they hold a stage or alias."""
 FEW = 10
 """So few are not worth folding."""
+MOST = 225
+"""The newest versions that a page has, in the table or folded away, and in its charts. As many more that somebody
+relies on may be older.
+"""
 COLUMNS = 4
 """Metrics that have a column in the table of versions."""
 
@@ -44,7 +50,8 @@ def model_page(
 ) -> Response[Any]:
     """Everything about one model. As data: its versions."""
     view = principal.view
-    model, form = named(request, ref, lambda text: answer(show_model)(text, waypost, view, incarnation))
+    found, form = named(request, ref, lambda text, form: _read(text, form, waypost, view, incarnation))
+    model = model_out(found)
     timeline: TimelineOut = answer(show_timeline)(model.ref, waypost, view)
     chosen = best(model)
     shown, folded = unfolded(model.versions)
@@ -57,6 +64,7 @@ def model_page(
         form=form,
         title=model.title or model.model,
         model=model,
+        total=found.total,
         card=card(model.description) if model.description else None,
         chosen=chosen,
         shown=shown,
@@ -74,6 +82,13 @@ def model_page(
         if form == "html" and model.deleted_at is None
         else None,
     )
+
+
+def _read(text: str, form: Form, waypost: Waypost, view: View, incarnation: int | None) -> Model:
+    """The model, as a page with the versions that are drawn, as data with all of them."""
+    newest = MOST if form == "html" else None
+    with reading(waypost.engine) as connection:
+        return read_model(connection, view, read_reference(text), incarnation=incarnation, newest=newest)
 
 
 def best(model: ModelOut) -> VersionSummaryOut | None:
@@ -112,8 +127,8 @@ def metrics_of(model: ModelOut) -> list[str]:
 
 
 def charts(model: ModelOut) -> list[Mapping[str, str]]:
-    """Each metric over the versions, oldest first, where at least two have it."""
-    versions = list(reversed(model.versions))
+    """Each metric over the newest versions, oldest first, where at least two have it."""
+    versions = list(reversed(model.versions[:MOST]))
     names = sorted({name for version in versions for name in version.metrics})
     found: list[Mapping[str, str]] = []
     for name in names:

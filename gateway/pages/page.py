@@ -107,17 +107,19 @@ def accepted(request: Request[Any, Any, Any]) -> Form:
     return "json" if "application/json" in accept else "csv" if "text/csv" in accept else "html"
 
 
-def named(request: Request[Any, Any, Any], ref: str, read: Callable[[str], T]) -> tuple[T, Form]:
-    """Read what `ref` names and say in which form. A name may itself end in `.json`: that one comes first.
+def named(request: Request[Any, Any, Any], ref: str, read: Callable[[str, Form], T]) -> tuple[T, Form]:
+    """Read what `ref` names, and say in which form it is to be shown. A name may itself end in `.json`: that one comes
+    first.
 
     Errors: those of `read`.
     """
+    form = accepted(request)
     try:
-        return read(ref), accepted(request)
+        return read(ref, form), form
     except (UnknownError, UnknownSubjectError):
         for suffix, form in SUFFIXES.items():
             if ref.endswith(suffix):
-                return read(ref.removesuffix(suffix)), form
+                return read(ref.removesuffix(suffix), form), form
         raise
 
 

@@ -43,7 +43,7 @@ def version_page(
 ) -> Response[Any]:
     """Everything about one version, by version, alias or stage."""
     view = principal.view
-    version, form = named(request, ref, lambda text: read_out(text, waypost, view, incarnation, as_of))
+    version, form = named(request, ref, lambda text, _: read_out(text, waypost, view, incarnation, as_of))
     if form != "html":
         return listed(request, "", version, [version], form=form, title=version.ref)
     living = version.deleted_at is None

@@ -65,9 +65,9 @@ def test_a_model_as_it_was(engine: Engine) -> None:
             read_model_then(connection, EVERYTHING, parse("fraud/scorer"), MAY - HOUR)
         with pytest.raises(UnknownError):
             read_model_then(connection, NOTHING, parse("fraud/scorer"), MAY + HOUR)
-    assert [(one.record.version, one.stage) for one in early.versions] == [("1", "production")]
+    assert [(one.version, one.stage) for one in early.versions] == [("1", "production")]
     assert early.record.aliases == {"champion": "1"}
-    assert [(one.record.version, one.stage) for one in late.versions] == [("2", "production"), ("1", "none")]
+    assert [(one.version, one.stage) for one in late.versions] == [("2", "production"), ("1", "none")]
     assert late.record.aliases == {"champion": "2"}
 
 

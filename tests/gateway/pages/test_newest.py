@@ -97,7 +97,7 @@ def expect(estate: Estate, search: Search, name: str, order: Drawn, is_dated: bo
     live = [version for version, _, live in order if live]
     with reading(estate.engine) as connection:
         model = read_model(connection, EVERYTHING, Reference("ml", name))
-        assert [one.record.version for one in model.versions] == versions
+        assert [one.version for one in model.versions] == versions
         assert read_version(connection, EVERYTHING, Reference("ml", name)).record.version == versions[0]
         if live:
             staged = Reference("ml", name, stage="production")
