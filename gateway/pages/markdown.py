@@ -22,6 +22,10 @@ MOST_STEPS = 6_000
 """Attempts of the parser to find a block or a mark, and blocks found: what its time follows."""
 STEPS_OF_A_LINK = 8
 """An address is taken apart, encoded and checked, which is slower than anything else."""
+STEPS_OF_AN_ATTEMPT = 2
+"""Where a link only begins, its end is looked for."""
+ENCODED_IN_A_STEP = 4
+"""Characters of an address that is not in ASCII: each is encoded by itself."""
 TAGS = {
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s",
     "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
@@ -54,8 +58,12 @@ def _reader() -> MarkdownIt:
     reader.core.ruler.before("normalize", STEPS, _count_tokens)
     reader.block.ruler.before("table", STEPS, _count_block, everywhere)
     reader.inline.ruler.before("text", STEPS, _count_mark)
-    for name, rule in {"link": link, "image": image, "autolink": autolink}.items():
-        reader.inline.ruler.at(name, _weighed(rule))
+    for name, (rule, sign) in {
+        "link": (link, "["),
+        "image": (image, "!["),
+        "autolink": (autolink, "<"),
+    }.items():
+        reader.inline.ruler.at(name, _weighed(rule, sign))
     reader.block.ruler.at("reference", _weighed_reference, {"alt": []})
     return reader
 
@@ -80,13 +88,15 @@ def _count_mark(state: StateInline, silent: bool) -> bool:
     return False
 
 
-def _weighed(rule: RuleFuncInlineType) -> RuleFuncInlineType:
-    """The rule of a kind of link, each of which counts for more."""
+def _weighed(rule: RuleFuncInlineType, sign: str) -> RuleFuncInlineType:
+    """The rule of a kind of link that begins with a sign. Each counts for more, found or not."""
 
     def weighed(state: StateInline, silent: bool) -> bool:
+        begin = state.pos
+        if not state.src.startswith(sign, begin):
+            return False
         found = rule(state, silent)
-        if found:
-            _step(state.env, STEPS_OF_A_LINK)
+        _step(state.env, _weight(state.src[begin : state.pos]) if found else STEPS_OF_AN_ATTEMPT)
         return found
 
     return weighed
@@ -95,8 +105,13 @@ def _weighed(rule: RuleFuncInlineType) -> RuleFuncInlineType:
 def _weighed_reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     found = reference(state, start, end, silent)
     if found:
-        _step(state.env, STEPS_OF_A_LINK)
+        _step(state.env, _weight(state.src[state.bMarks[start] : state.bMarks[state.line]]))
     return found
+
+
+def _weight(written: str) -> int:
+    """The steps of a link that is written so."""
+    return STEPS_OF_A_LINK + (0 if written.isascii() else len(written) // ENCODED_IN_A_STEP)
 
 
 def card(text: str) -> Markup:
