@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from federation import tables
 from federation.access import View
-from federation.catalogue.reader import Model, UnknownError, find_model, incarnation_of, with_versions_then
+from federation.catalogue.models import Model, with_versions_then
+from federation.catalogue.reader import UnknownError, find_model, incarnation_of
 from federation.database import reading
 from federation.references import Reference, decode_part
 

@@ -3,11 +3,11 @@
 Hidden and absent are the same here: both raise `UnknownError` with the same words.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,6 +30,9 @@ from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import AGE, age
 from federation.references import Reference, decode_part, encode_part
+
+if TYPE_CHECKING:
+    from federation.catalogue.models import Model
 
 DETAILS = ("schema", "framework", "environment")
 """Fields that are unknown where a version's files could not be read."""
@@ -105,48 +108,6 @@ class Version:
         return self.record.schema
 
 
-class Summary(NamedTuple):
-    """One version in the list of its model. `version` is its name as the backend spells it."""
-
-    version: str
-    incarnation: int
-    stage: str
-    stage_reason: str
-    deployed: bool
-    aliases: tuple[str, ...]
-    metrics: Mapping[str, float]
-    state: str | None
-    created_at: datetime | None
-    updated_at: datetime | None
-    deleted_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One model with its versions, newest first: those that were asked for of `total`."""
-
-    id: int
-    registry_id: int
-    registry: str
-    team: str
-    kind: str
-    record: ModelRecord
-    versions: tuple[Summary, ...]
-    total: int
-    first_seen_at: datetime
-    deleted_at: datetime | None
-
-    @property
-    def reference(self) -> Reference:
-        """The handle of this model while it lives."""
-        return Reference(self.registry, self.record.name)
-
-    @property
-    def incarnation(self) -> int:
-        """Tells this model from others that had its name."""
-        return incarnation_of(self.record.key.native_id)
-
-
 _registries, _models, _versions = tables.registry.c, tables.model.c, tables.version.c
 VERSION: Select[Any] = (
     select(
@@ -163,7 +124,7 @@ VERSION: Select[Any] = (
     .join(tables.registry, _registries.id == _models.registry_id)
 )
 """Every version with its model and registry."""
-_SUMMARY = select(
+SUMMARY = select(
     *(tables.version.c[name] for name in AGE),
     *(
         tables.version.c[name]
@@ -173,7 +134,6 @@ _SUMMARY = select(
 """Every version with what is said of it in a list."""
 _BORN = func.coalesce(_versions.created_at, _versions.first_seen_at)
 """What `age` looks at first."""
-_RELIED_ON = or_(_versions.stage.in_(("production", "staging")), _versions.deployed)
 
 
 def read_version(
@@ -219,46 +179,7 @@ def _lives(connection: Connection, named: ColumnElement[bool]) -> bool:
     return connection.execute(query.where(named, _models.deleted_at.is_(None))).first() is not None
 
 
-def read_model(
-    connection: Connection,
-    view: View,
-    reference: Reference,
-    *,
-    incarnation: int | None = None,
-    newest: int | None = None,
-) -> Model:
-    """The model a reference names, whatever version it goes on to name, with all its versions. `newest` asks for so
-    many of the newest alone, and so many of the newest that somebody relies on (production, staging, an alias,
-    requests); 0 for none. Errors: `UnknownError`, `GoneError`, with all of them.
-    """
-    row = _latest_model(connection, view, reference, incarnation)
-    if row.deleted_at is not None and incarnation is None:
-        raise GoneError(reference, _with_versions(connection, row, None))
-    return _with_versions(connection, row, newest)
-
-
-def _with_versions(connection: Connection, row: Row[Any], newest: int | None) -> Model:
-    """The model of a row, with its versions, or the newest of them and those that are relied on."""
-    record = codec.decode_model(row.body)
-    versions = _SUMMARY.where(_versions.model_id == row.id)
-    if row.deleted_at is None:
-        versions = versions.where(_versions.deleted_at.is_(None))
-    if newest == 0:
-        return as_model(row, record, [])
-    if newest is None:
-        return as_model(row, record, connection.execute(versions))
-    named = _versions.version.in_(sorted({encode_part(one) for one in record.aliases.values()}))
-    relied_on = or_(_RELIED_ON, named)
-    chosen = or_(_newest(versions, newest), and_(relied_on, _newest(versions.where(relied_on), newest)))
-    query = versions.where(chosen).add_columns(relied_on.label("is_relied_on"))
-    found = sorted(connection.execute(query), key=age, reverse=True)
-    held = [one for one in found if one.is_relied_on][:newest]
-    few = {one.id: one for one in (*found[:newest], *held)}
-    total = connection.execute(versions.with_only_columns(func.count())).scalar_one()
-    return as_model(row, record, few.values(), total=total)
-
-
-def _newest(versions: Select[Any], count: int) -> ColumnElement[bool]:
+def newest_of(versions: Select[Any], count: int) -> ColumnElement[bool]:
     """Which of some versions may be among the `count` newest: `age` decides between those that are as old as the last
     of them.
     """
@@ -266,67 +187,14 @@ def _newest(versions: Select[Any], count: int) -> ColumnElement[bool]:
     return func.coalesce(last.correlate(None).scalar_subquery() <= _BORN, true())
 
 
-def as_model(
-    row: Row[Any],
-    record: ModelRecord,
-    versions: Iterable[Row[Any]],
-    held: Mapping[int, set[tuple[str, str]]] | None = None,
-    *,
-    total: int | None = None,
-) -> Model:
-    """The model of a row with versions of `_SUMMARY`. `held`: what each held at another time, by id."""
-    aliases: dict[str, list[str]] = {}
-    for alias, version in sorted(record.aliases.items()):
-        aliases.setdefault(encode_part(version), []).append(alias)
-    found = tuple(
-        _as_summary(
-            version,
-            (tuple(aliases.get(version.version, ())), version.stage, version.stage_reason)
-            if held is None
-            else _held_then(version, held.get(version.id, set())),
-        )
-        for version in sorted(versions, key=age, reverse=True)
-    )
-    return Model(
-        id=row.id,
-        registry_id=row.registry_id,
-        registry=row.registry,
-        team=row.team,
-        kind=row.kind,
-        record=record,
-        versions=found,
-        total=len(found) if total is None else total,
-        first_seen_at=row.first_seen_at,
-        deleted_at=row.deleted_at,
-    )
-
-
-def _as_summary(row: Row[Any], held: tuple[tuple[str, ...], str, str]) -> Summary:
-    metrics, state = codec.listed_of(row.body)
-    aliases, stage, reason = held
-    return Summary(
-        version=decode_part(row.version),
-        incarnation=incarnation_of(row.native_id),
-        stage=stage,
-        stage_reason=reason,
-        deployed=row.deployed,
-        aliases=aliases,
-        metrics=metrics,
-        state=state,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        deleted_at=row.deleted_at,
-    )
-
-
-def _held_then(row: Row[Any], held: set[tuple[str, str]]) -> tuple[tuple[str, ...], str, str]:
+def held_then(row: Row[Any], held: set[tuple[str, str]]) -> tuple[tuple[str, ...], str, str]:
     """Aliases, stage and its reason of a version that held these kinds and values at another time."""
     aliases = sorted(value for kind, value in held if kind == "alias")
     stage = next((value for kind, value in held if kind == "stage"), "none")
     return tuple(aliases), stage, row.stage_reason if stage == row.stage else "history"
 
 
-def _latest_model(
+def latest_model(
     connection: Connection, view: View, reference: Reference, incarnation: int | None = None
 ) -> Row[Any]:
     """The row of a model with its registry: the one that lives, or lived last. Errors: `UnknownError`."""
@@ -367,54 +235,6 @@ def read_serving(connection: Connection, view: View, version_id: int) -> list[Se
         .order_by(shares.percent.desc(), endpoints.id)
     )
     return [Serving(codec.decode_endpoint(row.body), row.percent) for row in connection.execute(query)]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of time in which a version held a stage or alias, with the intervals of its begin and end."""
-
-    version: str
-    incarnation: int
-    kind: str
-    value: str
-    began_after: datetime | None
-    began_by: datetime
-    ended_after: datetime | None
-    ended_by: datetime | None
-    source: str
-    began_actor: str | None
-    ended_actor: str | None
-
-    def holds_at(self, time: datetime) -> bool:
-        """Whether it is known to have held at that time, as far as Waypost had seen by then."""
-        return self.began_by <= time and (self.ended_by is None or time < self.ended_by)
-
-
-def read_timeline(connection: Connection, view: View, reference: Reference) -> list[Span]:
-    """Who held which stage and alias of a model (or of the one version named), newest first. Errors:
-    `UnknownError`.
-    """
-    model = _latest_model(connection, view, reference)
-    spans = tables.span.c
-    query = (
-        select(tables.span, _versions.version, _versions.native_id)
-        .join(tables.version, _versions.id == spans.version_id)
-        .where(spans.model_id == model.id)
-        .order_by(spans.began_by.desc(), spans.id.desc())
-    )
-    if reference.version is not None:
-        query = query.where(_versions.version == encode_part(reference.version))
-    if reference.alias is not None:
-        query = query.where(spans.kind == "alias", spans.value == reference.alias)
-    if reference.stage is not None:
-        query = query.where(spans.kind == "stage", spans.value == reference.stage)
-    return [
-        Span(
-            decode_part(row.version), incarnation_of(row.native_id), row.kind, row.value, row.began_after,
-            row.began_by, row.ended_after, row.ended_by, row.source, row.began_actor, row.ended_actor,
-        )
-        for row in connection.execute(query)
-    ]  # fmt: skip
 
 
 def _meant(connection: Connection, ids: Select[Any], named: ColumnElement[bool], incarnation: int) -> int:
@@ -461,7 +281,7 @@ def _pick(connection: Connection, query: Select[Any], reference: Reference) -> R
         query = query.where(_versions.version == encode_part(reference.version))
     elif reference.stage is not None:
         query = query.where(_versions.stage == reference.stage)
-        query = query.where(_newest(query, 1))
+        query = query.where(newest_of(query, 1))
     elif reference.alias is not None:
         row = connection.execute(query.limit(1)).first()
         target = None if row is None else codec.aliases_of(row.model_body).get(reference.alias)
@@ -469,7 +289,7 @@ def _pick(connection: Connection, query: Select[Any], reference: Reference) -> R
             return None
         query = query.where(_versions.version == encode_part(target))
     else:
-        query = query.where(_newest(query, 1))
+        query = query.where(newest_of(query, 1))
     return max(connection.execute(query), key=age, default=None)
 
 
@@ -487,18 +307,12 @@ def find_model(connection: Connection, view: View, reference: Reference, at: dat
     return connection.execute(query.limit(1)).one_or_none()
 
 
-def with_versions_then(connection: Connection, row: Row[Any], at: datetime) -> Model:
-    """The model of a row with the versions that it had at a time, with the stages and aliases of then."""
-    rows, held = _of_then(connection, _versions.model_id == row.id, at)
-    return as_model(row, codec.decode_model(row.body), rows.values(), held)
-
-
-def _of_then(
+def of_then(
     connection: Connection, chosen: ColumnElement[bool], as_of: datetime
 ) -> tuple[dict[int, Row[Any]], dict[int, set[tuple[str, str]]]]:
     """The versions there were at a time, and what each held, by id."""
     spans = tables.span.c
-    query = VERSION.with_only_columns(*_SUMMARY.selected_columns).where(
+    query = VERSION.with_only_columns(*SUMMARY.selected_columns).where(
         chosen,
         _versions.first_seen_at <= as_of,
         or_(_versions.deleted_at.is_(None), _versions.deleted_at > as_of),
@@ -519,7 +333,7 @@ def _of_then(
 
 def _then(connection: Connection, named: Any, reference: Reference, as_of: datetime) -> Version:
     """What a reference meant at a time, with the stage and aliases of then. Errors: `UnknownError`."""
-    rows, held = _of_then(connection, named, as_of)
+    rows, held = of_then(connection, named, as_of)
     wanted: tuple[str, str] | None = None
     if reference.alias is not None:
         wanted = ("alias", reference.alias)
@@ -548,7 +362,7 @@ def as_version(row: Any, then: set[tuple[str, str]] | None = None) -> Version:
         named = (alias for alias, version in model.aliases.items() if version == record.version)
         aliases, stage, reason = tuple(sorted(named)), row.stage, row.stage_reason
     else:
-        aliases, stage, reason = _held_then(row, then)
+        aliases, stage, reason = held_then(row, then)
     return Version(
         id=row.id,
         registry_id=row.registry_id,

@@ -187,7 +187,7 @@ class Graph:
         _check(depth, 1)
         with self._open() as (connection, snapshot):
             subject = question.subject(connection, view, selector=action == "move-alias")
-            lots = Fates(connection, view, registries(connection)).of(subject, action, to)
+            lots = Fates(connection, snapshot, view, registries(connection)).of(subject, action, to)
             found = blast(snapshot, subject.nodes, lots, visibility(view.registry_ids, snapshot), depth)
 
         def read() -> Iterator[list[Affected]]:
@@ -240,7 +240,7 @@ class Graph:
         with self._open() as (connection, snapshot):
             subject = question.subject(connection, view, selector=action == "move-alias")
             known = registries(connection)
-            fates = Fates(connection, view, known).of(subject, action, to)
+            fates = Fates(connection, snapshot, view, known).of(subject, action, to)
             found = blast(snapshot, subject.nodes, fates, visibility(view.registry_ids, snapshot), depth)
             return drawing.dot(drawing.sketch(connection, snapshot, found, known), link)
 

@@ -42,7 +42,7 @@ def impact(
     `everything` (permission `impact.global`) counts over all registries and names nothing. Errors:
     `ImpactQuestionError`, `UnknownSubjectError`, `CursorError`, and `LargeError` unless `large`.
     """
-    fates = Fates(connection, view, known)
+    fates = Fates(connection, snapshot, view, known)
     lots = fates.of(subject, action, to)
     reach = EVERYTHING if everything else view
     visible = visibility(reach.registry_ids, snapshot)

@@ -1,10 +1,11 @@
 """What a question is about: the nodes a reference, a dataset or a commit stands for, and what each fate would be."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
 from sqlalchemy import Connection, Dialect, and_, bindparam, func, or_, select
 
 from federation import tables as spine
@@ -18,8 +19,9 @@ from federation.graph.blast import Fate, spans_to_fates
 from federation.graph.claims import place_of
 from federation.graph.contracts import Break, compare
 from federation.graph.names import Named, Registry, named
-from federation.graph.resolve import Candidate, choose
+from federation.graph.resolve import CHUNK, Candidate, choose, chunks
 from federation.graph.resolve import selector as selector_of
+from federation.graph.snapshot import Snapshot
 from federation.graph.words import SELECTORS, NodeKind
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
 from federation.statements import COMPILED, Statement, cursor_of, prepare
@@ -105,7 +107,7 @@ _SELECTOR = (
     .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
     .where(*_CALLED, tables.node.c.kind == bindparam("kind", 0), tables.node.c.name == bindparam("name", ""))
 )
-_MEANING = select(tables.node).where(tables.node.c.means == bindparam("meant", 0))
+_MEANT = [f"m{place}" for place in range(CHUNK)]
 
 
 @lru_cache(COMPILED)
@@ -115,8 +117,9 @@ def _located_by(dialect: Dialect, view: View, is_version: bool) -> Statement:
 
 
 @lru_cache
-def _meaning(dialect: Dialect) -> Statement:
-    return prepare(dialect, _MEANING)
+def _meaning(dialect: Dialect, places: int) -> Statement:
+    meant: list[Any] = [bindparam(place, 0) for place in _MEANT[:places]]
+    return prepare(dialect, select(tables.node).where(tables.node.c.means.in_(meant)))
 
 
 def by_reference(connection: Connection, view: View, ref: Reference, *, selector: bool) -> Subject:
@@ -215,6 +218,7 @@ class Fates:
     """Works out what happens to whoever depends on the subject directly."""
 
     connection: Connection
+    snapshot: Snapshot
     view: View
     registries: dict[int, Registry]
 
@@ -228,7 +232,9 @@ class Fates:
         return {node: self._named[node] for node in wanted if node in self._named}
 
     def of(self, subject: Subject, action: Action, to: str | None) -> dict[int, list[Fate]]:
-        """Fates by node: each version that is hit, and each selector that means one. Errors: `ImpactQuestionError`."""
+        """Fates by node: each version that is hit and needed, and each selector that means one. Errors:
+        `ImpactQuestionError`.
+        """
         if action == "move-alias":
             return self._move(subject, to)
         if to is not None and action != "change":
@@ -239,14 +245,31 @@ class Fates:
         fates: dict[int, list[Fate]] = {}
         going = set(subject.versions)
         self._named |= subject.names
-        names = self.names(going)
-        for node in subject.versions:
+        needed = self._needed(subject.versions)
+        names = self.names([*needed, *(row.id for rows in needed.values() for row in rows)])
+        for node, selectors in needed.items():
             fate = self._hit(node, names[node].ref, action, target)
             fates[node] = [Fate(fate.breaks, f"pinned to {fate.reason}")]
-            for row, name in self._selectors(node):
+            for row in selectors:
                 after = None if action == "change" or row.kind == NodeKind.ALIAS else self._next(row, going)
-                fates[row.id] = [self._follow(name, node, fate, after)]
+                fates[row.id] = [self._follow(names[row.id].ref, node, fate, after)]
         return fates
+
+    def _needed(self, versions: Sequence[int]) -> dict[int, list[Any]]:
+        """Those of some versions that something depends on, each with the rows of the selectors that mean it now.
+
+        Of a model's thousands few are; the others have no fate that anybody meets.
+        """
+        known = np.array([node for node in versions if node < len(self.snapshot.nodes["kind"])], np.int32)
+        beside = known[np.unique(self.snapshot.down.neighbours(known)[2])] if len(known) else known
+        found: dict[int, list[Any]] = {node: [] for node in beside.tolist()}
+        for part in chunks(versions):
+            places = 1 if len(part) == 1 else CHUNK  # the last one again where places are left over
+            wanted = dict(zip(_MEANT, part + part[-1:] * (places - len(part)), strict=False))
+            statement = _meaning(self.connection.dialect, places)
+            for row in statement.rows(cursor_of(self.connection), wanted):
+                found.setdefault(row.means, []).append(row)
+        return found
 
     def _hit(self, node: int, ref: str, action: Action, target: int | None) -> Fate:
         if target is None:
@@ -267,12 +290,6 @@ class Fates:
         if broken is None:
             return Fate(False, f"follows {name}, which would mean {becomes}; no schema is known to compare")
         return Fate(bool(broken), f"follows {name}, which would mean {becomes}: {_listed(broken)}")
-
-    def _selectors(self, node: int) -> Iterator[tuple[Any, str]]:
-        rows = _meaning(self.connection.dialect).rows(cursor_of(self.connection), {"meant": node})
-        names = self.names(row.id for row in rows)
-        for row in rows:
-            yield row, names[row.id].ref
 
     def _next(self, selector: Any, going: set[int]) -> int | None:
         """What a stage or model selector would mean without `going`: the newest version left that holds it."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from adapters import Capability, Key
 from federation.access import Permission, Principal
 from federation.catalogue.lookup import find_or_read_version
-from federation.catalogue.reader import read_model
+from federation.catalogue.models import read_model
 from federation.catalogue.states import read_registries
 from federation.database import now
 from federation.operations.admission import (

@@ -10,8 +10,10 @@ from litestar.params import FromPath, FromQuery
 from federation.access import Permission, View
 from federation.catalogue.diff import diff
 from federation.catalogue.lookup import find_or_read_version, find_version
+from federation.catalogue.models import read_model
 from federation.catalogue.past import read_model_then
-from federation.catalogue.reader import read_model, read_serving, read_timeline, read_version
+from federation.catalogue.reader import read_serving, read_version
+from federation.catalogue.timeline import read_timeline
 from federation.database import is_embedded, reading
 from federation.graph.contracts import compare
 from federation.references import Reference

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from adapters import EndpointRecord, Environment, Lineage, Schema, Unread
-from federation.catalogue.reader import Model, Serving, Span, Summary, Version
+from federation.catalogue.models import Model, Summary
+from federation.catalogue.reader import Serving, Version
 from federation.catalogue.states import RegistryState
+from federation.catalogue.timeline import Span
 from federation.graph.contracts import Break, Comparison
 from federation.journal.query import Line
 from federation.references import encode_part

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from adapters import Capability
 from federation.access import Permission, Principal, View
 from federation.catalogue.lookup import find_or_read_version
-from federation.catalogue.reader import Version, read_model
+from federation.catalogue.models import read_model
+from federation.catalogue.reader import Version
 from federation.catalogue.states import read_registries
 from federation.database import now, reading
 from federation.graph.subject import Action

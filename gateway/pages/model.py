@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from federation.access import Principal, View
-from federation.catalogue.reader import Model, read_model
+from federation.catalogue.models import Model, read_model
 from federation.database import reading
 from federation.graph.answers import ImpactAnswer
 from federation.graph.graph import Question

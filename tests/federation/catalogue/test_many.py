@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from adapters import EndpointRecord, Key, Traffic
 from federation import schema, tables
 from federation.access import EVERYTHING
-from federation.catalogue.reader import GoneError, Model, read_model, read_version
+from federation.catalogue.models import Model, read_model
+from federation.catalogue.reader import GoneError, read_version
 from federation.database import open_engine, reading, writing
 from federation.references import parse
 from tests.federation.takings import model, registered, take, version

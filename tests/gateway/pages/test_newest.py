@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.access import EVERYTHING
-from federation.catalogue.reader import read_model, read_version
+from federation.catalogue.models import read_model
+from federation.catalogue.reader import read_version
 from federation.database import reading
 from federation.references import Reference, parse
 from federation.search import synonyms
