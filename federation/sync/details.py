@@ -3,7 +3,8 @@ after the run that found the versions.
 
 It is a queue: what could not be read keeps its reason, is unknown until then, and is asked for again after a pause that
 doubles, when its record changes, or when a full run is asked for. One that fails keeps no other waiting. A version at
-which the worker died is asked for alone the next time, and set aside when it dies there again.
+which the worker died is asked for alone the next time, and set aside when it dies there again. Who reads gives way to
+the next run, which asks the same backend.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, Row, or_, select, update
+from sqlalchemy import Engine, Row, case, or_, select, update
 
 from adapters import Adapter, AdapterError, BadRecordError, TransientError
 from federation import bulk, tables
@@ -49,10 +50,23 @@ class _Read:
     pause: timedelta = timedelta(0)
 
 
-def read_details(context: SyncContext, registry_id: int, limit: int, *, again: bool = False) -> int:
+def ask_again(engine: Engine, registry_id: int) -> None:
+    """Let those that failed be asked for at the next occasion, whatever their pause."""
+    begun = case((_versions.details_begun > 1, 1), else_=_versions.details_begun)
+    with writing(engine) as connection:
+        connection.execute(
+            update(tables.version)
+            .where(_versions.registry_id == registry_id, _versions.details_due.is_not(None))
+            .values(details_due=None, details_begun=begun)
+        )
+
+
+def read_details(
+    context: SyncContext, registry_id: int, limit: int, *, is_enough: Callable[[], bool] = lambda: False
+) -> int:
     """Read, newest first, the details that listings do not carry. Returns how many versions were looked at.
 
-    `again` asks for those that failed too, whatever their pause.
+    `is_enough` is asked after each version: whether to leave the rest to the next time.
     """
     with reading(context.engine) as connection:
         registry = connection.execute(
@@ -61,25 +75,28 @@ def read_details(context: SyncContext, registry_id: int, limit: int, *, again: b
     adapter = adapter_of(context, registry)
     if not type(adapter).reads_details():
         return 0
-    rows = _due(context.engine, registry_id, limit, again=again)
-    dead = [row for row in rows if row.details_begun >= DEATHS and not again]
+    rows = _due(context.engine, registry_id, limit)
+    dead = [row for row in rows if row.details_begun >= DEATHS]
     alone = [row for row in rows if row.details_begun and row not in dead]
     together = [row for row in rows if not row.details_begun]
     looked = [_Read(row.id, row.details_tries, unknown=DIED, pause=UNREADABLE_PAUSE) for row in dead]
     _write(context, registry_id, looked)
     for batch in (*([row] for row in alone), together):
         _begin(context.engine, batch)
-        found = _read(context, registry.name, adapter, batch)
-        reached = {one.id for one in found}
-        _write(context, registry_id, found, left=[row.id for row in batch if row.id not in reached])
+        found = _read(context, registry.name, adapter, batch, is_enough)
+        left = [row.id for row in batch[len(found) :]]
+        _write(context, registry_id, found, left=left)
         looked += found
+        if left or is_enough():
+            break
     if rows:
         tell_unknown(context, registry_id)
     return len(looked)
 
 
-def _due(engine: Engine, registry_id: int, limit: int, *, again: bool) -> list[Row[Any]]:
+def _due(engine: Engine, registry_id: int, limit: int) -> list[Row[Any]]:
     """The versions whose turn it is: those never asked for first."""
+    is_due = or_(_versions.details_due.is_(None), _versions.details_due <= now())
     query = select(
         _versions.id,
         _versions.body,
@@ -91,9 +108,8 @@ def _due(engine: Engine, registry_id: int, limit: int, *, again: bool) -> list[R
         _versions.registry_id == registry_id,
         _versions.deleted_at.is_(None),
         _versions.details_read.is_(False),
+        is_due,
     )
-    if not again:
-        query = query.where(or_(_versions.details_due.is_(None), _versions.details_due <= now()))
     query = query.order_by(_versions.details_tries, _versions.id.desc()).limit(limit)
     with reading(engine) as connection:
         return list(connection.execute(query))
@@ -112,8 +128,14 @@ def _begin(engine: Engine, rows: Sequence[Row[Any]]) -> None:
             )
 
 
-def _read(context: SyncContext, name: str, adapter: Adapter, rows: Sequence[Row[Any]]) -> list[_Read]:
-    """What the adapter says of each, until the backend as a whole does not answer."""
+def _read(
+    context: SyncContext,
+    name: str,
+    adapter: Adapter,
+    rows: Sequence[Row[Any]],
+    is_enough: Callable[[], bool],
+) -> list[_Read]:
+    """What the adapter says of each in turn, until it is enough or the backend as a whole does not answer."""
     found: list[_Read] = []
     in_a_row = 0
     for row in rows:
@@ -122,7 +144,7 @@ def _read(context: SyncContext, name: str, adapter: Adapter, rows: Sequence[Row[
         if isinstance(error, TransientError) and error.retry_after is not None:
             break
         found.append(one)
-        if in_a_row == MOST_IN_A_ROW:
+        if in_a_row == MOST_IN_A_ROW or is_enough():
             break
     return found
 

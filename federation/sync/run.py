@@ -77,6 +77,8 @@ class SyncContext:
     stopping: Callable[[], bool] = lambda: False
     opened: dict[int, tuple[int, Adapter]] = field(default_factory=dict)
     """Adapters in use, by registry, with the generation they were opened for."""
+    at_work: set[int] = field(default_factory=set)
+    """Registries of which a run is under way in this worker."""
     probed: dict[int, datetime] = field(default_factory=dict)
 
 
@@ -100,7 +102,7 @@ class Run:
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     left_out: bool = False
-    """Something could not be read that the next incremental run may read."""
+    """Something was not taken in that the next incremental run may take in."""
     has_unread: bool = False
     """Something of a record was not read in this run."""
     position: int = 0
@@ -239,17 +241,26 @@ def run(context: SyncContext, sync_id: int) -> str | None:
             .where(tables.registry.c.id == registry.id)
             .values(last_attempt_at=begun, requested_at=None)
         )
+    context.at_work.add(registry.id)
     try:
         adapter = adapter_of(context, registry)
+        this = Run(context, registry, sync_id, epoch, full, since, row.page, started, adapter)
+        return _carry_out(this, row)
     except RegistryError as error:
         return fail(context, registry, sync_id, epoch, str(error))
-    this = Run(context, registry, sync_id, epoch, full, since, row.page, started, adapter)
+    finally:
+        context.at_work.discard(registry.id)
+
+
+def _carry_out(this: Run, row: Row[Any]) -> str | None:
+    """What `run` does, of a run whose row was as `row` before."""
+    context, registry, sync_id, epoch = this.context, this.registry, this.sync_id, this.epoch
     this.is_resumed = row.page is not None
     this.errors += row.errors
     this.counts.update({"calls": 0, "throttled": 0})  # present from here on: another thread counts them up
     this.counts.update(row.counts)
     try:
-        this.call("observe", lambda: adapter.observe(this.note))
+        this.call("observe", lambda: this.adapter.observe(this.note))
         _identify(this)
         return finish(this, _scan(this))
     except lease.FencedError:
@@ -322,11 +333,11 @@ def _scan(this: Run) -> str | None:
     """Read every page into the catalogue, then settle what was absent. Returns the new watermark."""
     if this.is_resumed and not _recollect(this):
         return None
+    with reading(this.context.engine) as connection:
+        known = newest(connection)  # once: an adapter reads ahead
     tokens: set[str] = set()
     while True:
         token = this.page
-        with reading(this.context.engine) as connection:
-            known = newest(connection)
         try:
             page = _fetch(this, token)
         except InvalidError as error:

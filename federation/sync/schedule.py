@@ -2,7 +2,8 @@
 
 A registry has at most one run at a time and a thread of its own while it runs (the bulkhead), so one that
 hangs keeps nobody else waiting. After failures its interval doubles up to a quarter of an hour (the breaker);
-a run that somebody asks for is made at once all the same.
+a run that somebody asks for is made at once all the same. What is read apart from listings is read between runs, in
+threads of their own, at most one per registry.
 """
 
 import random
@@ -19,7 +20,7 @@ from sqlalchemy import Row, Select, select
 from federation import tables
 from federation.database import EPOCH, DatabaseError, now, past, reading, writing
 from federation.sync import lease
-from federation.sync.details import read_details
+from federation.sync.details import ask_again, read_details
 from federation.sync.requests import request as request
 from federation.sync.run import SyncContext, run
 
@@ -28,6 +29,9 @@ SLOWEST = timedelta(minutes=15)
 """The longest pause between two tries of a registry that fails."""
 JITTER = 0.05
 DETAILS_AT_ONCE = 200
+DETAILS_SHARE = 0.25
+"""Part of the time of a run for which details are read after it though the next one is under way: where one run follows
+another all the time, they are read all the same."""
 RENEW_EVERY = 4.0
 _registries, _runs = tables.registry.c, tables.sync.c
 # Built once: the worker asks them many times a second.
@@ -97,9 +101,13 @@ class Scheduler:
     _begun: bool = False
     _renewed: float = 0.0
     pool: ThreadPoolExecutor = field(init=False)
+    _readers: ThreadPoolExecutor = field(init=False)
+    _reading: dict[int, Future[None]] = field(default_factory=dict)
+    """Who reads details, by registry id."""
 
     def __post_init__(self) -> None:
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="sync")
+        self._readers = ThreadPoolExecutor(self.threads, thread_name_prefix="details")
 
     def tick(self) -> None:
         """Queue what is due and start what waits. Errors: `DatabaseError`."""
@@ -125,6 +133,7 @@ class Scheduler:
     def close(self) -> None:
         """Let running ones stop at their next page (`context.stopping` says so) and wait for them."""
         self.pool.shutdown(wait=True, cancel_futures=True)
+        self._readers.shutdown(wait=True)
         for _, adapter in self.context.opened.values():
             adapter.close()
 
@@ -147,18 +156,42 @@ class Scheduler:
             self._renewed = time.monotonic()
 
     def _work(self, sync_id: int) -> None:
+        began = time.monotonic()
         try:
             state = run(self.context, sync_id)
-            self.on_end()
             log.info("sync ended", sync=sync_id, state=state or "left to another worker")
             if state in ("ok", "partial"):
-                with reading(self.context.engine) as connection:
-                    query = select(_runs.registry_id, _runs.asked_full).where(_runs.id == sync_id)
-                    registry_id, again = connection.execute(query).one()
-                read_details(self.context, registry_id, DETAILS_AT_ONCE, again=again)
+                self._let_read(sync_id, time.monotonic() - began)
         except DatabaseError as error:
             log.warning("sync interrupted", sync=sync_id, error=str(error))
         except Exception:
             log.exception("sync broke", sync=sync_id)
         finally:
             self.on_end()
+
+    def _let_read(self, sync_id: int, seconds: float) -> None:
+        """Have details read after a run that took so long, unless that is being done."""
+        with reading(self.context.engine) as connection:
+            query = select(_runs.registry_id, _runs.asked_full).where(_runs.id == sync_id)
+            registry_id, again = connection.execute(query).one()
+        if again:
+            ask_again(self.context.engine, registry_id)
+        reader = self._reading.get(registry_id)
+        if reader is None or reader.done():
+            self._reading[registry_id] = self._readers.submit(
+                self._read, registry_id, DETAILS_SHARE * seconds
+            )
+
+    def _read(self, registry_id: int, least: float) -> None:
+        """Read details of a registry for `least` seconds, and then until its next run is under way."""
+        until = time.monotonic() + least
+
+        def is_enough() -> bool:
+            return registry_id in self.context.at_work and time.monotonic() >= until
+
+        try:
+            read_details(self.context, registry_id, DETAILS_AT_ONCE, is_enough=is_enough)
+        except DatabaseError as error:
+            log.warning("details interrupted", registry=registry_id, error=str(error))
+        except Exception:
+            log.exception("details broke", registry=registry_id)

@@ -25,7 +25,7 @@ from federation.catalogue.reader import read_version
 from federation.database import reading, writing
 from federation.references import parse
 from federation.sync.calls import call
-from federation.sync.details import MOST_IN_A_ROW, read_details
+from federation.sync.details import MOST_IN_A_ROW, ask_again, read_details
 from tests.federation.sync.world import World
 
 DETAILS = Details(Schema(inputs=(Column("amount", "double"),)))
@@ -72,7 +72,9 @@ def dying(files: Files, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 def read(world: World, *, again: bool = False) -> int:
-    return read_details(world.context, world.registry_id, 100, again=again)
+    if again:
+        ask_again(world.engine, world.registry_id)
+    return read_details(world.context, world.registry_id, 100)
 
 
 def known(world: World) -> dict[str, str | None]:

@@ -1,10 +1,14 @@
 """Who holds a registry's lease, and for how long: a restarted worker, a slow backend, another worker."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 
+from adapters import Details, VersionRecord
+from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.access import EVERYTHING
 from federation.catalogue.states import read_registries
@@ -121,3 +125,87 @@ def test_the_worker_knows_when_the_next_run_is_due(world: World) -> None:
     assert scheduler.next_due is not None
     assert 3600 * 0.9 < scheduler.next_due <= 3600 * (1 + schedule.JITTER)
     scheduler.close()
+
+
+class Beside:
+    """Reading the first file waits until `over`, and so does the run that is asked for meanwhile until `go_on`."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world = world
+        self.asked: list[str] = []
+        self.over, self.under_way, self.go_on = threading.Event(), threading.Event(), threading.Event()
+        self.scheduler = Scheduler(world.context, threads=1, by_schedule=False)
+        world.model("m", "1", "2", "3")
+        monkeypatch.setattr(MemoryAdapter, "details", lambda adapter, version: self.read(version))
+
+    def read(self, version: VersionRecord) -> Details:
+        self.asked.append(version.version)
+        assert self.over.wait(30)
+        return Details()
+
+    def wait(self, call: str) -> None:
+        if call == "scan":
+            self.under_way.set()
+            assert self.go_on.wait(30)
+
+    def run(self, ended: Callable[[], bool]) -> None:
+        """Let a run begin, until `ended`."""
+        with writing(self.world.engine) as connection:
+            schedule.request(connection, self.world.registry_id, full=False)
+        self.tick_until(ended)
+
+    def begin(self) -> None:
+        """Read a file, and let a run be under way meanwhile."""
+        self.run(lambda: bool(self.asked))
+        self.world.backend.before = self.wait
+        self.run(self.under_way.is_set)
+
+    def end(self) -> None:
+        """Let the run end."""
+        self.go_on.set()
+        self.tick_until(lambda: all(row.finished_at for row in self.world.rows(tables.sync)))
+
+    def tick_until(self, holds: Callable[[], bool]) -> None:
+        """Let the scheduler look again and again."""
+
+        def look() -> bool:
+            self.scheduler.tick()
+            return holds()
+
+        until(look)
+
+    def known(self) -> list[bool]:
+        """Of which versions the files have been read."""
+        return [row.details_read for row in self.world.rows(tables.version)]
+
+
+def test_files_are_read_between_runs_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "DETAILS_SHARE", 0.0)
+    beside = Beside(world, monkeypatch)
+    beside.begin()
+    beside.end()
+    assert len(beside.asked) == 1, (
+        "a run has ended while another one's reading hangs: it begins none of its own"
+    )
+    beside.under_way.clear()
+    beside.go_on.clear()
+    beside.run(beside.under_way.is_set)
+    beside.over.set()
+    until(lambda: any(beside.known()))
+    assert len(beside.asked) == 1, "the others wait until the run is over"
+    beside.end()
+    until(lambda: all(beside.known()))
+    beside.scheduler.close()
+    assert sorted(beside.asked) == ["1", "2", "3"]
+
+
+def test_where_one_run_follows_another_files_are_read_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "DETAILS_SHARE", 1e9)
+    beside = Beside(world, monkeypatch)
+    beside.begin()
+    beside.over.set()
+    until(lambda: all(beside.known()))
+    beside.end()
+    beside.scheduler.close()
