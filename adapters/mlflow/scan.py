@@ -97,8 +97,8 @@ class Memory:
     place: Place | None = None
     fetched: Fetched | None = None
     """The page last fetched, and which it is."""
-    ahead: tuple[Place, Future[Fetched]] | None = None
-    """The page after it."""
+    ahead: dict[Place, Future[Fetched]] = field(default_factory=dict)
+    """What is read before it is asked for: the page that follows, and prompts beside models."""
 
     def before(self, cursor: Cursor) -> Rows | None:
         """The rows of the page before the one that a cursor stands on, where that is the one last fetched."""
@@ -123,6 +123,7 @@ class Scan:
             mark = Mark.load(since) if since is not None else None
             cursor = Cursor(secrets.token_hex(8), since=mark)
             self._memories[cursor.scan] = Memory(models={}, prompts={})
+            self._read_ahead(replace(cursor, phase="prompts"))
         else:
             cursor = Cursor.load(token)
         listed: list[Listing] = []
@@ -136,6 +137,7 @@ class Scan:
                 return Page(tuple(records), next=cursor.dump(), bad=tuple(bad), listed=tuple(listed))
             cursor = self._advance(cursor, fetched, listed)
             if (records or bad) and cursor.phase != "end":
+                self._read_ahead(cursor)
                 return Page(tuple(records), next=cursor.dump(), bad=tuple(bad), listed=tuple(listed))
             if cursor.phase == "end":
                 mark = Mark(cursor.models, cursor.prompts, cursor.versions)
@@ -147,26 +149,23 @@ class Scan:
     def _fetch(self, cursor: Cursor) -> Fetched:
         memory, place = self._memory(cursor), place_of(cursor)
         if memory.fetched is None or memory.place != place:
-            ahead, memory.ahead = memory.ahead, None
-            is_ahead = ahead is not None and ahead[0] == place
+            ahead = memory.ahead.pop(place, None)
             before, memory.fetched = memory.before(cursor), None
-            memory.fetched = (
-                ahead[1].result() if ahead is not None and is_ahead else self._read(cursor, before)
-            )
+            memory.fetched = ahead.result() if ahead is not None else self._read(cursor, before)
             memory.place = place
             if not memory.fetched.last:
                 self._check_progress(memory, cursor, memory.fetched)
-                self._read_ahead(memory, cursor, memory.fetched)
+                self._read_ahead(_following(cursor, memory.fetched), memory.fetched.read)
         return memory.fetched
 
-    def _read_ahead(self, memory: Memory, cursor: Cursor, fetched: Fetched) -> None:
-        """Let the server work on the next page while this one is being used."""
-        following = replace(
-            with_top(cursor, fetched.top), page=fetched.next, number=cursor.number + 1, seam=fetched.seam
-        )
+    def _read_ahead(self, cursor: Cursor, before: Rows | None = None) -> None:
+        """Let the server work on this page while another one is being used."""
+        memory, place = self._memory(cursor), place_of(cursor)
+        if place in memory.ahead or place == memory.place:
+            return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlflow-read-ahead")
-        memory.ahead = (place_of(following), self._pool.submit(self._read, following, fetched.read))
+            self._pool = ThreadPoolExecutor(2, thread_name_prefix="mlflow-read-ahead")
+        memory.ahead[place] = self._pool.submit(self._read, cursor, before)
 
     def close(self) -> None:
         """End reading ahead; a later scan begins it anew."""
@@ -412,7 +411,7 @@ class Scan:
         cursor = with_top(cursor, fetched.top)
         cursor = replace(cursor, done=0, given=() if fetched.last else cursor.given)
         if not fetched.last:
-            return replace(cursor, page=fetched.next, number=cursor.number + 1, seam=fetched.seam)
+            return _following(cursor, fetched)
         return self._next_listing(replace(cursor, page=None, number=0, seam=()), listed)
 
     def _note_bumped(self, cursor: Cursor, rows: Sequence[Any]) -> Cursor:
@@ -467,6 +466,12 @@ class Scan:
     @property
     def _overlap(self) -> int:
         return int(self._api.config.overlap * 1000)
+
+
+def _following(cursor: Cursor, fetched: Fetched) -> Cursor:
+    """The cursor of the page after this one of the same listing."""
+    cursor = with_top(cursor, fetched.top)
+    return replace(cursor, page=fetched.next, number=cursor.number + 1, seam=fetched.seam)
 
 
 def newest_of(rows: Sequence[Any]) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def take(this: "Run", page: Page, known: int) -> None:
-    """Write a page that was fetched when `known` was the newest change position."""
+    """Write a page that was fetched when `known` was the newest change position, or later."""
     encoded, bad, gone = sort_out(page)
     with reading(this.context.engine) as connection:
         aside = quarantine.waiting(connection, this.registry.id)
@@ -87,7 +87,10 @@ def _write(this: "Run", writer: Writer, part: _Part, doubts: Doubts | None = Non
     """Write records; what a listing cannot be believed in goes into `doubts`. Without those it was asked for."""
     bad = part.bad
     writer.renamed = this.renamed
-    writer.write(current(writer, part.encoded, part.known), listed=doubts is not None)
+    taken = current(writer, part.encoded, part.known)
+    writer.write(taken, listed=doubts is not None)
+    # What an operation has read back may have changed since then, before it was listed.
+    this.left_out |= len(taken) < len(part.encoded)
     if doubts is None:
         bad = [*bad, *(_orphaned(one.record) for one in writer.orphans)]
     else:

@@ -1,5 +1,6 @@
 """The next page is read while one is used: that and no more, and its failure is not the end."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,9 +22,16 @@ class Listing:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.broken: set[str] = set()
+        self.models_asked: list[str] = []
+        self.is_together = False
+        self._both = threading.Barrier(2)
 
     def models(self, request: httpx.Request) -> httpx.Response:
-        rows = [] if "prompt" in request.url.params.get("filter", "") else [{"name": "m", **TIMES}]
+        is_prompts = "prompt" in request.url.params.get("filter", "")
+        self.models_asked.append("prompts" if is_prompts else "models")
+        if self.is_together:
+            self._both.wait(30)
+        rows = [] if is_prompts else [{"name": "m", **TIMES}]
         return httpx.Response(200, json={"registered_models": rows})
 
     def versions(self, request: httpx.Request) -> httpx.Response:
@@ -103,3 +111,12 @@ def until_version(adapter: MlflowAdapter) -> Page:
 
 def listed(page: Page) -> bool:
     return any(record.key.kind == "version" for record in page.records)
+
+
+def test_prompts_are_asked_for_while_models_are(adapter: MlflowAdapter, listing: Listing) -> None:
+    listing.is_together = True
+    page = adapter.scan(since=None, page=None, limit=10)
+    assert [record.key.kind for record in page.records] == ["model"]
+    while page.next is not None:
+        page = adapter.scan(since=None, page=page.next, limit=10)
+    assert sorted(listing.models_asked) == ["models", "prompts"]

@@ -1,6 +1,7 @@
 """A model that has bumped is read whole once, not at every scan while its change is young."""
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,3 +66,26 @@ def test_a_watermark_of_a_former_build_lists_what_is_young_once_more(
     assert whole == {"a", "b"}
     server.register("b")
     assert scanned(adapter, mark)[0] == {"b"}
+
+
+def test_the_next_listing_is_read_while_a_page_is_used(
+    adapter: MlflowAdapter, server: EmulatedMlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, mark = scanned(adapter, None)
+    server.register("a")
+    server.describe("b", 1, "young, and its model is not")
+    asked = threading.Event()
+    answer = server.request
+
+    def request(method: str, url: str, **given: Any) -> Any:
+        if "name+IN" in url or "name%20IN" in url:
+            asked.set()
+        return answer(method, url, **given)
+
+    monkeypatch.setattr(server, "request", request)
+    page = adapter.scan(since=mark, page=None, limit=100)
+    while not any(record.key.kind == "version" for record in page.records):
+        assert not asked.is_set()
+        page = adapter.scan(since=mark, page=page.next, limit=100)
+    assert page.next is not None and '"bumped"' in page.next
+    assert asked.wait(30)

@@ -6,13 +6,23 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from sqlalchemy import update
 
+from adapters import Page
+from federation import tables
 from federation.catalogue.reader import GoneError, UnknownError
+from federation.database import writing
 from federation.operations import asking
 from federation.operations.admission import RefusedError
 from federation.operations.wanted import Register, SetAlias, SetTags, from_json
 from federation.references import Reference
-from tests.federation.operations.world import POINTS, OperationsWorld, hurry, make_operations_world
+from tests.federation.operations.world import (
+    POINTS,
+    CutOffAdapter,
+    OperationsWorld,
+    hurry,
+    make_operations_world,
+)
 from tests.soak import explore, soak
 
 MODELS, VERSIONS, NAMES, VALUES = ("a", "b"), ("1", "2", "3"), ("red", "blue"), ("x", "y", None)
@@ -144,4 +154,54 @@ def test_a_sync_that_fetched_before_does_not_take_a_change_back(world: Operation
     assert told == ["operation.requested", "alias.set", "operation.succeeded"]
     entry = next(entry for entry in world.sync.entries() if str(entry.action) == "alias.set")
     assert entry.actor == "local"
+    assert world.problems() == []
+
+
+def test_a_page_that_was_read_ahead_does_not_take_a_change_back(
+    world: OperationsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adapter may have read a page long before it gives it; the operation runs in between."""
+    world.sync.change(world.sync.version("m", "1"), tags={"owner": "you"})
+    world.sync.sync()
+    listing, ahead = CutOffAdapter.scan, list[Page]()
+
+    def scan(adapter: CutOffAdapter, *, since: str | None, page: str | None, limit: int) -> Page:
+        if page is None:
+            world.sync.context.wrote = act
+            token: str | None = None
+            while not ahead or token is not None:
+                ahead.append(listing(adapter, since=since, page=token, limit=1))
+                token = ahead[-1].next
+        return ahead.pop(0)
+
+    def act() -> None:
+        world.sync.context.wrote = lambda: None
+        world.ask(asking.tags(Reference("memory", "m", "1"), {"owner": "me"}, []))
+        world.work()
+
+    monkeypatch.setattr(CutOffAdapter, "scan", scan)
+    world.sync.sync(full=True)
+    told = [entry.actor for entry in world.sync.entries() if str(entry.action) == "version.changed"]
+    assert told == ["system", "local"]
+    assert world.problems() == []
+
+
+def test_what_somebody_changes_after_an_operation_is_seen_by_the_next_run(
+    world: OperationsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it was listed before or after the operation read it back, nobody knows."""
+    listing = CutOffAdapter.scan
+
+    def scan(adapter: CutOffAdapter, *, since: str | None, page: str | None, limit: int) -> Page:
+        if not world.operations():
+            world.ask(asking.tags(Reference("memory", "m", "1"), {"owner": "me"}, []))
+            world.work()
+            world.sync.change(world.sync.version("m", "1"), tags={"owner": "they"})
+        return listing(adapter, since=since, page=page, limit=limit)
+
+    with writing(world.sync.engine) as connection:
+        connection.execute(update(tables.registry).values(full_seconds=1e6))  # none but incremental runs
+    monkeypatch.setattr(CutOffAdapter, "scan", scan)
+    world.sync.sync()
+    world.sync.sync()
     assert world.problems() == []
