@@ -12,6 +12,7 @@ from federation import schema
 from federation.database import DatabaseError, is_embedded, now, reading, writing
 from federation.health import BUILDING, Part, Report, failure, is_of_disk, merge, said, success
 from federation.loops import Loop
+from federation.poison import InHand
 from gateway.board import read_boards
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 LOOK_EVERY = 2.0
+LEFT_ALONE = "work at which the worker died repeatedly is left alone"
 PROBE = bytes(65_536)
 SET_BACK = 2.0
 """Seconds by which a clock may be put right without a word."""
@@ -46,6 +48,9 @@ def look(waypost: "Waypost", *, signs: bool) -> Iterator[Report]:
     except Exception as error:
         yield failure("database", said(error), blocks=True)
     yield from look_at_files(waypost)
+    left_alone = InHand(waypost.settings.search.path).left_alone()
+    if left_alone:
+        yield failure("worker", f"it died repeatedly at {', '.join(left_alone)}", people=LEFT_ALONE)
 
 
 def look_at_files(waypost: "Waypost") -> Iterator[Report]:

@@ -26,6 +26,7 @@ from federation.followers import Followers
 from federation.loops import Guard, Loop
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
+from federation.poison import InHand
 from federation.sync.run import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.exposed import exposed
@@ -95,12 +96,17 @@ class Worker:
             waypost.followers(), moved=lambda: waypost.wake.tell("api"), reports=waypost.reports
         )
         self.outlook = Outlook(waypost)
+        in_hand = InHand(waypost.settings.search.path)
+        died_at = in_hand.recover()
+        if died_at:
+            log.warning("the worker before this one died at its work", work=", ".join(died_at)[:300])
         context = SyncContext(
             engine=waypost.engine,
             adapters=waypost.adapters,
             owner=waypost.owner,
             wrote=self._wrote,
             stopping=self._stopped.is_set,
+            in_hand=in_hand,
         )
         self.scheduler = Scheduler(context, on_end=self._news.set, by_schedule=self.by_schedule)
         # Only one worker holds the lock of this folder, so whatever had the turn under this name is dead.
@@ -111,6 +117,7 @@ class Worker:
             wrote=self._wrote,
             abandoned=context.abandoned,
             stopping=self._stopped.is_set,
+            in_hand=in_hand,
         )
         self.operations = Dispatcher(turns, on_end=self._news.set)
 

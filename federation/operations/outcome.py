@@ -42,6 +42,8 @@ class Outcome:
     """What the backend proved absent."""
     made: tuple[str, str] | None = None
     """Model and version that were registered."""
+    is_given_up: bool = False
+    """It stays unknown: nobody asks any more."""
 
     def succeed(self) -> None:
         """It is as it was wanted."""
@@ -63,10 +65,14 @@ class Outcome:
         """It was sent, and nobody knows what became of it; the backend is asked later."""
         self.state, self.error, self.due_at = "unknown", error, due_at
 
+    def give_up(self, error: str) -> None:
+        """Nobody knows what became of it, and it is not asked for again."""
+        self.state, self.error, self.is_given_up = "unknown", error, True
+
     @property
     def ended(self) -> bool:
         """Whether there is nothing more to do."""
-        return self.state in ENDED
+        return self.is_given_up or self.state in ENDED
 
 
 def write_outcomes(
@@ -123,7 +129,7 @@ def _delete(writer: Writer, gone: Sequence[Key]) -> None:
 
 def _tell(batch: Batch, registry: Row[Any], one: Outcome) -> None:
     row = one.row
-    if one.state == "queued" or (one.state == "unknown" and row.state == "unknown"):
+    if one.state == "queued" or (one.state == row.state == "unknown" and not one.ended):
         return
     plain, _ = told(from_json(row.wanted))
     action = {

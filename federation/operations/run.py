@@ -47,6 +47,7 @@ from federation.operations.wanted import (
     parts,
     send,
 )
+from federation.poison import DEATHS, InHand
 from federation.registries import RegistryError, open_adapter
 from federation.sync import backend
 from federation.sync.calls import Abandoned, AbandonedError, call, call_each
@@ -90,6 +91,7 @@ class OperationContext:
     """What may still be writing, by operation."""
     made: dict[int, int] = field(default_factory=dict)
     """How many parts of an operation were made when its outcome was last asked for."""
+    in_hand: InHand = field(default_factory=InHand)
 
     def is_under_way(self, operation_id: int) -> bool:
         """Whether a call for this operation may still be writing: then nothing can be concluded from what is there."""
@@ -127,9 +129,12 @@ class Turn:
                 job.outcome.leave_unknown(job.row.error or "", now() + UNDER_WAY_EVERY)
             elif refusal is not None and not job.was_sent:
                 job.outcome.fail(refusal)
-            else:
+            elif not self._set_aside(job):
                 asking.append(job)
         self._look(asking)
+        for job in asking:
+            if job.to_send and self._is_deadly(job):
+                self._conclude_deadly(job)
         took = time.monotonic() - began
         sending = [job for job in jobs if job.to_send]
         if sending:
@@ -152,6 +157,30 @@ class Turn:
         if self.registry.detached_at is not None:
             return f"registry {name} was detached before this was sent"
         return None if self.registry.writable else f"registry {name} became read-only before this was sent"
+
+    def _is_deadly(self, job: Job) -> bool:
+        return self.context.in_hand.deaths(work_of(job.row)) >= DEATHS
+
+    def _set_aside(self, job: Job) -> bool:
+        """Whether an operation at which the worker died repeatedly ends without the backend being asked: it was not
+        sent, or asking is what the worker dies of, or cannot be done.
+        """
+        if not self._is_deadly(job):
+            return False
+        died = self.context.in_hand.deaths(work_of(job.row))
+        if not job.was_sent:
+            job.outcome.fail(f"the worker died {died} times before this was sent: it is not tried again")
+        elif died > DEATHS or isinstance(job.wanted, Register):
+            job.outcome.give_up(
+                f"the worker died {died} times at this: what became of it is not known: look at the backend"
+            )
+        return job.outcome.ended
+
+    def _conclude_deadly(self, job: Job) -> None:
+        """The worker died repeatedly while this was sent, and the backend does not hold all of it."""
+        job.to_send = False
+        assert job.seen is not None
+        job.conclude(job.seen, "the worker died repeatedly while this was sent: it is not sent again")
 
     def _look(self, jobs: Sequence[Job]) -> None:
         """Ask what is there now, and decide for each: done already, not to be done, or to be sent."""
@@ -362,6 +391,7 @@ class Turn:
         for job in jobs:
             if job.outcome.ended:
                 self.context.forget(job.row.id)
+                self.context.in_hand.forget(work_of(job.row))
         self.context.wrote()
 
     def _call(self, wanted: Asked[T]) -> T:
@@ -437,11 +467,25 @@ def work(context: OperationContext, registry_id: int) -> int:
             if registry is None or not rows:
                 break
             turn = Turn(context, registry, epoch, limit)
-            turn.carry_out(rows)
+            for together in _apart(context.in_hand, rows):
+                with context.in_hand.holding(*map(work_of, together)):
+                    turn.carry_out(together)
             limit, tries = turn.limit, tries + len(rows)
     except turns.TurnLostError as error:
         log.info("left to another worker", reason=str(error))
     return tries
+
+
+def work_of(row: Row[Any]) -> str:
+    """What an operation is called among what the worker has in hand."""
+    return f"operation {row.id}."
+
+
+def _apart(in_hand: InHand, rows: Sequence[Row[Any]]) -> list[Sequence[Row[Any]]]:
+    """What is carried out together: those at which the worker died each by itself, and last."""
+    suspects = [row for row in rows if in_hand.deaths(work_of(row))]
+    others = [row for row in rows if row not in suspects]
+    return [*([others] if others else []), *([row] for row in suspects)]
 
 
 def is_due(at: turns.Moment, latest: turns.Moment) -> ColumnElement[bool]:

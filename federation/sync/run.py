@@ -5,6 +5,7 @@ saves the page token, so a run that is cut off anywhere goes on where it was, wi
 """
 
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from federation.catalogue.writer import TABLES, Writer
 from federation.changes import newest
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
+from federation.poison import InHand, SetAsideError
 from federation.registries import RegistryError, open_adapter, rules_of
 from federation.sync import absence, backend, lease
 from federation.sync.calls import Abandoned, call
@@ -80,6 +82,7 @@ class SyncContext:
     at_work: set[int] = field(default_factory=set)
     """Registries of which a run is under way in this worker."""
     probed: dict[int, datetime] = field(default_factory=dict)
+    in_hand: InHand = field(default_factory=InHand)
 
 
 @dataclass(slots=True)
@@ -115,6 +118,20 @@ class Run:
     def may_be_unread(self) -> bool:
         """Whether records may be known in part, also since an earlier run that did not end well."""
         return bool(self.has_unread or self.registry.unread or self.registry.failures or self.is_resumed)
+
+    @contextmanager
+    def holding(self, what: str) -> Iterator[None]:
+        """Do a part of the run of which the worker may die. Errors: `SetAsideError` where it did so repeatedly."""
+        in_hand, name = self.context.in_hand, self.registry.name
+        work = f"{work_of(name)}{what}"
+        until = in_hand.left_alone_until(work)
+        if until is not None:
+            raise SetAsideError(
+                f"{name}: the worker died {in_hand.deaths(work)} times at this ({what}): it is left alone until "
+                f"{until:%Y-%m-%d %H:%M} UTC, and no run passes it; `waypost sync {name} --full` asks again at once"
+            )
+        with in_hand.holding(work):
+            yield
 
     def leave_open(self, reason: str) -> None:
         """End as partial, without moving the watermark or the times of the last runs."""
@@ -259,17 +276,22 @@ def _carry_out(this: Run, row: Row[Any]) -> str | None:
     this.errors += row.errors
     this.counts.update({"calls": 0, "throttled": 0})  # present from here on: another thread counts them up
     this.counts.update(row.counts)
+    if row.asked_full and row.state != "running":
+        context.in_hand.forget(work_of(registry.name))
     try:
-        this.call("observe", lambda: this.adapter.observe(this.note))
-        _identify(this)
-        return finish(this, _scan(this))
+        with this.holding("probe"):
+            this.call("observe", lambda: this.adapter.observe(this.note))
+            _identify(this)
+        state = finish(this, _scan(this))
+        context.in_hand.forget(work_of(registry.name))
+        return state
     except lease.FencedError:
         return None
     except StoppedError:
         with writing(context.engine) as connection:
             lease.release(connection, registry.id, epoch)
         return None
-    except (AdapterError, ReplacedError) as error:
+    except (AdapterError, ReplacedError, SetAsideError) as error:
         return fail(context, registry, sync_id, epoch, str(error), this.counts)
     except DatabaseError:
         raise
@@ -277,6 +299,11 @@ def _carry_out(this: Run, row: Row[Any]) -> str | None:
         log.exception("a run broke", registry=registry.name)
         message = f"{registry.name}: an error inside Waypost ({type(error).__name__}): its log says more"
         return fail(context, registry, sync_id, epoch, message, this.counts)
+
+
+def work_of(name: str) -> str:
+    """What the parts of a registry's run are called among what the worker has in hand."""
+    return f"sync of {name}: "
 
 
 def is_full_due(registry: Row[Any], at: datetime) -> bool:
@@ -338,26 +365,29 @@ def _scan(this: Run) -> str | None:
     tokens: set[str] = set()
     while True:
         token = this.page
-        try:
-            page = _fetch(this, token)
-        except InvalidError as error:
-            if not this.is_resumed or tokens:
-                raise
-            this.begin_again(f"the run was cut off, and its place in the listing is lost ({error})")
-            return None
-        if page.next is not None and (page.next in tokens or len(tokens) > PAGES):
-            raise AdapterError(
-                f"{this.registry.name}: the listing goes round in circles (a page token came twice)"
-            )
-        tokens.add(page.next or "")
-        take(this, page, known)
+        place = "first page" if token is None else f"page {zlib.crc32(token.encode(errors='replace')):08x}"
+        with this.holding(place):
+            try:
+                page = _fetch(this, token)
+            except InvalidError as error:
+                if not this.is_resumed or tokens:
+                    raise
+                this.begin_again(f"the run was cut off, and its place in the listing is lost ({error})")
+                return None
+            if page.next is not None and (page.next in tokens or len(tokens) > PAGES):
+                raise AdapterError(
+                    f"{this.registry.name}: the listing goes round in circles (a page token came twice)"
+                )
+            tokens.add(page.next or "")
+            take(this, page, known)
         if page.next is None:
             break
         if this.context.stopping():
             raise StoppedError
     if this.since is None:
         this.met.listed = [Listing("model"), Listing("version"), Listing("endpoint")]
-    _settle_absent(this)
+    with this.holding("what is absent"):
+        _settle_absent(this)
     return page.watermark
 
 

@@ -87,8 +87,9 @@ class VersionIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OperationOut(msgspec.Struct):
-    """An operation. `state` is `queued`, `running`, `unknown` (the backend is being asked), `ok`, `failed`, `partial`:
-    of the last `error` says what was made and what was not.
+    """An operation. `state` is `queued`, `running`, `unknown` (the backend is being asked; once
+    `finished_at` stands, nobody knows what became of it, and it is not asked for any more), `ok`, `failed`,
+    `partial`: of the last `error` says what was made and what was not.
     """
 
     id: int

@@ -19,7 +19,6 @@ NOT_MADE = ("partial", "failed")
 LOOK_EVERY = 0.05
 PATIENCE = 60.0
 """Seconds a command waits for the outcome; the operation goes on without it."""
-ENDED = ("ok", *NOT_MADE)
 Ref = Annotated[
     str, typer.Argument(help="registry/model:version, …@alias, …@stage:production or registry/model")
 ]
@@ -149,7 +148,7 @@ def _outcome(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Mapping[
     """The operation once it has ended, or as it is when that takes too long."""
     end = time.monotonic() + PATIENCE
     current = asked
-    while wait and current["state"] not in ENDED and time.monotonic() < end:
+    while wait and not current["finished_at"] and time.monotonic() < end:
         time.sleep(LOOK_EVERY)
         current = gateway.get(f"/operations/{asked['id']}")
     return current

@@ -45,7 +45,6 @@ from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 STAGES = ("production", "staging", "archived", "none")
-DONE = frozenset({"ok", "partial", "failed"})
 CHOICES = 200
 """The newest versions among which one is chosen for an alias, with those that are relied on and the one at hand."""
 
@@ -226,7 +225,9 @@ def operation_page(
 ) -> Response[Any]:
     """What became of one change; looks again by itself until it has ended."""
     found: OperationOut = answer(show_operation)(operation_id, waypost, view).content
-    return page(request, "operation.html", title="Change", operation=found, done=found.state in DONE)
+    return page(
+        request, "operation.html", title="Change", operation=found, done=found.finished_at is not None
+    )
 
 
 HANDLERS = [*change_page, change, *operations_page, *operation_page]

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from federation.database import writing
 from federation.health import DOCTOR, PARTS
+from federation.poison import InHand
 from gateway.cli import run
 from tests.federation.journal.logs import happen
 from tests.gateway.served import Served, served
@@ -182,4 +183,25 @@ def test_a_broken_part_is_told_alike_in_all_four_places_and_heals(
         assert row is not None
         assert "state-failing" in row[1]
         assert fault.reason in row[1]
+    until(lambda: well(gateway), "all is well again")
+
+
+def test_work_at_which_the_worker_died_twice_is_told_until_it_went_well(
+    gateway: Served, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = folder / "derived" / "in-hand" / "1-1.held"
+    until(lambda: well(gateway), "all is well")
+    for _ in range(2):
+        held.parent.mkdir(exist_ok=True)
+        held.write_text("sync of fraud: first page")
+        worker = worker_of(gateway)
+        worker.send_signal(signal.SIGKILL)
+        until(lambda dead=worker: not dead.is_running() and not held.exists(), "another worker runs")  # type: ignore[misc]
+    until(lambda: "left alone" in ask(gateway, "/health/ready").json()["checks"]["worker"], "it is told")
+    assert "fraud" not in ask(gateway, "/health/ready").text
+    capsys.readouterr()
+    run(["doctor", "--json", "--config", str(folder / "waypost.toml")])
+    found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}["worker"]
+    assert "it died repeatedly at sync of fraud: first page" in found["found"]
+    InHand(folder / "derived").forget("sync of fraud: ")
     until(lambda: well(gateway), "all is well again")
