@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
 from gateway.denials import Denials
-from gateway.exchange import Exchange, UntakenError
+from gateway.exchange import Exchange
 from gateway.limits import RateLimit, check_headers
 from gateway.origin import ANY, Proxies, check_host, hosts_of
 from gateway.problems import MEDIA_TYPE, Problem, ProblemError, explain
@@ -108,12 +108,10 @@ class Front:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        method, exchange = str(scope["method"]), Exchange(scope, receive, send)
+        method, exchange = str(scope["method"]), Exchange(scope, receive, send, partial(self._still, scope))
         given = headers.get(b"x-request-id", b"")
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
-        scope.setdefault("state", {}).update(
-            request_id=request_id.decode(), still=partial(self._still, scope)
-        )
+        scope.setdefault("state", {}).update(request_id=request_id.decode(), still=exchange.still)
         begun, status = time.perf_counter(), 0
         allowance: list[tuple[bytes, bytes]] = []
 
@@ -160,10 +158,10 @@ class Front:
         """Let the application answer; whatever it lets fall through is still a problem with every header."""
         try:
             await self.app(scope, exchange.receive, note)
-        except UntakenError:
-            log.info("an answer was not taken", path=scope["path"][:500], client=client_of(scope))
-            raise
         except Exception as error:
+            if exchange.broken_off is not None:
+                log.info(str(exchange.broken_off), path=scope["path"][:500], client=client_of(scope))
+                raise exchange.broken_off from None
             log.exception("the application broke", path=scope["path"][:500])
             if exchange.has_begun:
                 raise

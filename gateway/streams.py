@@ -13,8 +13,6 @@ from gateway.problems import ProblemError
 
 MOST = 20
 """Streams of one person at once."""
-LOOK_EVERY = 2.0
-"""Seconds after which an open stream asks again who it is for."""
 
 
 class Streams:

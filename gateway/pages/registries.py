@@ -17,10 +17,11 @@ from gateway.api.requests import Ident, needs
 from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
 from gateway.pages.page import environment, form_of, list_at, listed, page, pages_at
-from gateway.streams import LOOK_EVERY as STILL_EVERY
 from gateway.waypost import Waypost
 
 LOOK_EVERY = 0.3
+STILL_EVERY = 2.0
+"""Seconds after which a stream, of which nothing may be sent for long, asks again who it is for."""
 LONGEST = 900.0
 """Seconds after which a progress stream ends, whatever the run does: the browser opens the next."""
 DONE = frozenset({"ok", "partial", "failed"})

@@ -136,7 +136,7 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(monkeypatch: pytest.
         found = Exchange(scope, never, never)  # type: ignore[arg-type]
         await found.send({"type": "http.response.body", "body": b"a", "more_body": True})
 
-    with pytest.raises(exchange.UntakenError):
+    with pytest.raises(exchange.BrokenOffError):
         asyncio.run(answer())
 
 

@@ -13,6 +13,8 @@ from federation.access import LOCAL
 from federation.database import writing
 from federation.identity import grants, sessions, tokens
 from federation.sync import schedule
+from gateway import exchange
+from gateway.api import audit
 from gateway.pages import registries
 from gateway.problems import ProblemError
 from gateway.streams import MOST, Streams
@@ -34,15 +36,14 @@ def run_of(guarded: Gate) -> int:
         return schedule.request(connection, next(iter(view.registry_ids)), full=False)
 
 
-def stream(guarded: Gate, headers: dict[str, str], during: Callable[[], object]) -> str:
-    """What a progress stream says until it ends; `during` is called once it has begun."""
-    path = f"/syncs/{run_of(guarded)}/progress"
-    scope: dict[str, Any] = {
+def scope_of(path: str, headers: dict[str, str]) -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    return {
         "type": "http",
         "method": "GET",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "scheme": "http",
         "http_version": "1.1",
@@ -53,6 +54,11 @@ def stream(guarded: Gate, headers: dict[str, str], during: Callable[[], object])
         "client": ("192.0.2.7", 1),
         "server": ("localhost", 80),
     }
+
+
+def stream(guarded: Gate, headers: dict[str, str], during: Callable[[], object]) -> str:
+    """What a progress stream says until it ends; `during` is called once it has begun."""
+    scope = scope_of(f"/syncs/{run_of(guarded)}/progress", headers)
     said: list[bytes] = []
 
     async def follow() -> None:
@@ -162,3 +168,37 @@ def test_processes_count_together_and_the_dead_give_back(tmp_path: Path) -> None
         _, said = other.communicate("\n", timeout=20)
         assert "streams open" in said
     mine.take("p-1")
+
+
+LONG = ["/api/v1/audit/export?format=csv", "/api/v1/audit/export?format=cloudevents"]
+
+
+@pytest.mark.parametrize("path", LONG)
+def test_a_long_answer_is_broken_off_when_its_right_ends(
+    guarded: Gate, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Whatever streams is asked about between two pieces, so this holds for routes that are yet to come."""
+    monkeypatch.setattr(exchange, "STILL_EVERY", 0.0)
+    monkeypatch.setattr(audit, "blocks", lambda pieces: pieces)
+    pieces: list[bytes] = []
+
+    def revoke() -> None:
+        with writing(guarded.waypost.engine) as connection:
+            tokens.revoke(connection, "ci", LOCAL)
+        guarded.waypost.directory.look()
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            pieces.append(message["body"])
+            if len(pieces) == 1:
+                await asyncio.to_thread(revoke)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def follow() -> None:
+        await guarded.app(scope_of(path, bearer(guarded.token("ci", ("auditor", "*")))), receive, send)  # type: ignore[arg-type]
+
+    with pytest.raises(exchange.BrokenOffError, match="may no longer see it"):
+        guarded.runner.run(follow())
+    assert len(pieces) == 1
