@@ -11,8 +11,9 @@ from sqlalchemy import bindparam, select
 from federation import tables
 from federation.database import DatabaseError, UTCTime, now, reading, writing
 from federation.operations import turns
+from federation.operations.due import LATEST, is_due
 from federation.operations.intent import forget_keys
-from federation.operations.run import LATEST, OperationContext, is_due, work
+from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
 
 log = structlog.get_logger(__name__)

@@ -9,13 +9,13 @@ so a call that was repeated, or that arrives late, changes nothing that somebody
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select
+from sqlalchemy import Engine, Row, select
 
 from adapters import (
     Adapter,
@@ -32,8 +32,9 @@ from adapters import (
     VersionRecord,
 )
 from federation import bulk, tables
-from federation.database import SKEW, micros, now, reading, writing
+from federation.database import micros, now, reading, writing
 from federation.operations import turns
+from federation.operations.due import FLYING, FLYING_LONG, PAUSES, apart, due, work_of
 from federation.operations.job import Job, UnderWay, encoded
 from federation.operations.outcome import write_outcomes
 from federation.operations.tables import operation
@@ -60,12 +61,6 @@ UNSENT_FOR = timedelta(seconds=30)
 """An operation that could not be sent for so long, in several tries, has failed: the backend was never touched."""
 SETTLED_IN = timedelta(seconds=45)
 """How long an unknown operation is sent again while the backend says that it was not applied, and no part of it is."""
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before the next try, by how often it was tried."""
-FLYING, FLYING_LONG = timedelta(seconds=2), timedelta(seconds=5)
-"""How long a call of a process that died may still be on its way; a registration, which is several calls, longer."""
-LATEST = max(timedelta(seconds=PAUSES[-1]), FLYING_LONG) + SKEW
-"""No operation is put off for longer."""
 UNDER_WAY_EVERY = timedelta(seconds=1)
 """How often it is looked whether something that was given up has come back."""
 RACES = 5
@@ -467,45 +462,13 @@ def work(context: OperationContext, registry_id: int) -> int:
             if registry is None or not rows:
                 break
             turn = Turn(context, registry, epoch, limit)
-            for together in _apart(context.in_hand, rows):
+            for together in apart(context.in_hand, rows):
                 with context.in_hand.holding(*map(work_of, together)):
                     turn.carry_out(together)
             limit, tries = turn.limit, tries + len(rows)
     except turns.TurnLostError as error:
         log.info("left to another worker", reason=str(error))
     return tries
-
-
-def work_of(row: Row[Any]) -> str:
-    """What an operation is called among what the worker has in hand."""
-    return f"operation {row.id}."
-
-
-def _apart(in_hand: InHand, rows: Sequence[Row[Any]]) -> list[Sequence[Row[Any]]]:
-    """What is carried out together: those at which the worker died each by itself, and last."""
-    suspects = [row for row in rows if in_hand.deaths(work_of(row))]
-    others = [row for row in rows if row not in suspects]
-    return [*([others] if others else []), *([row] for row in suspects)]
-
-
-def is_due(at: turns.Moment, latest: turns.Moment) -> ColumnElement[bool]:
-    """The condition that an operation is due; one that is to wait until after `latest` was put off before the clock
-    was set back."""
-    return or_(operation.c.due_at <= at, operation.c.due_at > latest)
-
-
-def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> Sequence[Row[Any]]:
-    """The operations of a registry that are due, at most one of each lane, oldest first."""
-    asked = operation.c
-    first = (
-        select(func.min(asked.id))
-        .where(asked.registry_id == registry_id, asked.finished_at.is_(None))
-        .group_by(asked.lane)
-    )
-    query = (
-        select(operation).where(asked.id.in_(first), is_due(at, at + LATEST)).order_by(asked.id).limit(limit)
-    )
-    return connection.execute(query).all()
 
 
 def _get(key: Key) -> Asked[Record]:
