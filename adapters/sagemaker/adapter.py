@@ -110,6 +110,10 @@ def _understanding(
     return reading_it
 
 
+_ROLE = '"${SAGEMAKER_ROLE_ARN:?set it to the role that the model runs as}"'
+"""What a snippet for the shell takes from the environment."""
+
+
 class SageMakerAdapter(Adapter):
     """Reads and writes one account's model registry in one region, through boto3."""
 
@@ -164,15 +168,17 @@ class SageMakerAdapter(Adapter):
         return version.schema or schema_of(dict(version.native))
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
-        arn, region = arn_of(version.key), self._config.region
+        arn, region, url = arn_of(version.key), self._config.region, self._config.endpoint_url
+        at, named = (f", endpoint_url={url!r}", f" --endpoint-url {quote(url)}") if url else ("", "")
         describe = (
             "import boto3\n\n"
-            f"sagemaker = boto3.client('sagemaker', region_name={region!r})\n"
+            f"sagemaker = boto3.client('sagemaker', region_name={region!r}{at})\n"
             f"package = sagemaker.describe_model_package(ModelPackageName={arn!r})"
         )
         deploy = (
-            f"aws sagemaker create-model --region {region} --model-name {quote(f'{model}-{version.version}')} \\\n"
-            f"  --execution-role-arn ROLE --primary-container {quote(f'ModelPackageName={arn}')}"
+            f"aws sagemaker create-model --region {region}{named} "
+            f"--model-name {quote(f'{model}-{version.version}')} \\\n"
+            f"  --execution-role-arn {_ROLE} --primary-container {quote(f'ModelPackageName={arn}')}"
         )
         return (
             Snippet("Describe with boto3", "python", describe),

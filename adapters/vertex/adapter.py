@@ -23,7 +23,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from shlex import quote
 from typing import Any, ClassVar
 
 from adapters.contract import (
@@ -38,6 +37,7 @@ from adapters.contract import (
 )
 from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundError
 from adapters.records import Key, ModelRecord, PageToken, Record, Unread, VersionRecord, Watermark
+from adapters.vertex import snippets
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.cursor import Cursor, begin
@@ -156,19 +156,7 @@ class VertexAdapter(Adapter):
         return replace(record, unread=Unread(fields, "; ".join(unread)))
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
-        project, location = self.config.project, self.config.location
-        load = (
-            "from google.cloud import aiplatform\n\n"
-            f"aiplatform.init(project={project!r}, location={location!r})\n"
-            f"model = aiplatform.Model(model_name={model!r}, version={version.version!r})"
-        )
-        copy = f"gcloud storage cp --recursive {quote(version.artifact_uri or '')} ."
-        describe = (
-            f"gcloud ai models describe {quote(f'{model}@{version.version}')} "
-            f"--project={quote(project)} --region={quote(location)}"
-        )
-        found = (Snippet("Vertex AI SDK", "python", load), Snippet("Describe", "shell", describe))
-        return (*found, Snippet("Copy the artifact", "shell", copy)) if version.artifact_uri else found
+        return snippets.snippets(self.config, model, version)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         """As in the contract. The service's alias call takes no etag: between the comparison and the

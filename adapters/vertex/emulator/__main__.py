@@ -28,7 +28,7 @@ def _arguments() -> argparse.Namespace:
 async def _run(arguments: argparse.Namespace) -> None:
     state = State(arguments.project, arguments.location, operation_seconds=arguments.operation_seconds)
     faults = Faults()
-    server, address = await start(Service(state, faults), arguments.port)
+    server, address, _ = await start(Service(state, faults), arguments.port)
     if arguments.demo:
         await asyncio.to_thread(seed, address, arguments.project, arguments.location)
     faults.latency, faults.quota_per_minute = arguments.latency / 1000, arguments.quota

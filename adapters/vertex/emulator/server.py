@@ -106,13 +106,20 @@ class Service:
             raise KeyError(*asked)
 
 
-async def start(service: Service, port: int = 0) -> tuple[Any, str]:
-    """A started server and its address. It listens on the loopback interface only."""
+async def start(
+    service: Service, port: int = 0, tls: tuple[bytes, bytes] | None = None
+) -> tuple[Any, str, str]:
+    """A started server, its address and, with a key and a certificate for `localhost` in PEM, the one that takes TLS.
+    It listens on the loopback interface only.
+    """
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers((service,))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    if tls is not None:
+        credentials = grpc.ssl_server_credentials([tls])
+        secure = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
-    return server, f"127.0.0.1:{bound}"
+    return server, f"127.0.0.1:{bound}", f"localhost:{secure}" if tls is not None else ""
 
 
 @dataclass
@@ -127,7 +134,10 @@ class VertexEmulator:
     location: str = "us-central1"
     latency: float = 0.0
     """Seconds added to every call."""
+    tls: tuple[bytes, bytes] | None = field(default=None, repr=False)
+    """A key and a certificate for `localhost` in PEM: what Google's own SDK wants to meet, at `secure_address`."""
     address: str = ""
+    secure_address: str = ""
     state: State = field(init=False)
     faults: Faults = field(init=False)
 
@@ -144,8 +154,9 @@ class VertexEmulator:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        starting = start(Service(self.state, self.faults))
-        self._server, self.address = asyncio.run_coroutine_threadsafe(starting, self._loop).result(30)
+        starting = start(Service(self.state, self.faults), tls=self.tls)
+        started = asyncio.run_coroutine_threadsafe(starting, self._loop).result(30)
+        self._server, self.address, self.secure_address = started
         return self
 
     def __exit__(

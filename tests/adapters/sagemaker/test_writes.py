@@ -1,6 +1,7 @@
 """Writes, their refusals, and what happens when an answer is lost."""
 
 from collections.abc import Callable
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from adapters import (
     UnsupportedError,
     VersionRecord,
 )
-from adapters.sagemaker import SageMakerAdapter
+from adapters.sagemaker import SageMakerAdapter, SageMakerConfig
 from adapters.sagemaker.emulator import Emulator
 from tests.adapters.pasting import arguments
 from tests.adapters.sagemaker import aws
@@ -228,13 +229,21 @@ def test_snippets_run_as_they_are_pasted(
 ) -> None:
     describe, deploy = connect().snippets("ranker", version)
     arn = version.native["ModelPackageArn"]
-    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-use")
     pasted: dict[str, Any] = {}
     exec(describe.code, pasted)
     assert pasted["package"]["ModelPackageArn"] == arn
     pasted["sagemaker"].close()
-    shown = ["sagemaker", "create-model", "--region", "eu-west-1", "--model-name", "ranker-1"]
-    shown += ["--execution-role-arn", "ROLE", "--primary-container", f"ModelPackageName={arn}"]
-    assert arguments("aws", deploy.code) == shown
+    with pytest.raises(CalledProcessError) as refused:
+        arguments("aws", deploy.code)
+    assert "SAGEMAKER_ROLE_ARN: set it to the role" in refused.value.stderr
+    monkeypatch.setenv("SAGEMAKER_ROLE_ARN", "arn:aws:iam::123456789012:role/serve")
+    shown = ["sagemaker", "create-model", "--region", "eu-west-1", "--endpoint-url", emulator.url]
+    shown += ["--model-name", "ranker-1", "--execution-role-arn", "arn:aws:iam::123456789012:role/serve"]
+    assert arguments("aws", deploy.code) == [*shown, "--primary-container", f"ModelPackageName={arn}"]
+
+
+def test_snippets_name_no_endpoint_where_aws_own_is_meant(version: VersionRecord) -> None:
+    codes = SageMakerAdapter(SageMakerConfig(region="eu-west-1")).snippets("ranker", version)
+    assert not [one.code for one in codes if "endpoint" in one.code]

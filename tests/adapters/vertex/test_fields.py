@@ -1,16 +1,24 @@
 """What a version says of itself: software, data sets, licence and owner."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud import aiplatform_v1 as v1
 
 from adapters import Dataset, Environment, Image, ModelRecord, VersionRecord
-from adapters.vertex import VertexAdapter
+from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.pasting import arguments
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
+from tests.servers.certificates import certificate
 
 GOOGLE = "europe-docker.pkg.dev/vertex-ai/prediction"
 DIGEST = "sha256:" + "0f" * 32
@@ -53,13 +61,64 @@ def test_snippets_are_read_as_they_are_pasted(vendor: Vendor, adapter: VertexAda
     vendor.upload("m", artifact_uri="gs://models/it's here")
     _, version = only(adapter)
     name, project = str(version.native["name"]).rpartition("/")[2], adapter.config.project
-    load, describe, copy = adapter.snippets(name, version)
-    compile(load.code, "snippet", "exec")
-    assert {f"model_name={name!r}", "version='1'"} <= set(load.code.rpartition("Model(")[2][:-1].split(", "))
+    _, describe, copy = adapter.snippets(name, version)
     assert arguments("gcloud", describe.code) == [
         "ai", "models", "describe", f"{name}@1", f"--project={project}", f"--region={adapter.config.location}",
     ]  # fmt: skip
+    assert f"CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM=https://{adapter.config.endpoint}/ " in describe.code
     assert arguments("gcloud", copy.code) == ["storage", "cp", "--recursive", "gs://models/it's here", "."]
+
+
+def test_a_snippet_names_no_endpoint_where_googles_own_is_meant(
+    vendor: Vendor, adapter: VertexAdapter
+) -> None:
+    vendor.upload("m")
+    _, version = only(adapter)
+    plain = VertexAdapter(VertexConfig(project="p", location="europe-west4"))
+    assert not [one.code for one in plain.snippets("m", version) if "endpoint" in one.code.lower()]
+
+
+def test_what_is_pasted_loads_the_model_with_googles_own_sdk(tmp_path: Path) -> None:
+    """The environment is what a user of a private endpoint has: a key of an account, and who signs the certificate."""
+    key, signed = certificate("localhost")
+    (tmp_path / "ca.pem").write_bytes(signed)
+    (tmp_path / "account.json").write_text(json.dumps(account()))
+    environment = {
+        **os.environ,
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(tmp_path / "ca.pem"),
+        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "account.json"),
+    }
+    with VertexEmulator(tls=(key, signed)) as emulator:
+        vendor = Vendor(emulator.address, emulator.parent)
+        vendor.upload("m", artifact_uri="gs://models/m")
+        vendor.close()
+        place = {"project": emulator.project, "location": emulator.location}
+        reader = VertexAdapter(VertexConfig(**place, endpoint=emulator.address))
+        model, version = only(reader)
+        reader.close()
+        shown = VertexAdapter(VertexConfig(**place, endpoint=f"https://{emulator.secure_address}"))
+        load = shown.snippets(model.name, version)[0].code
+        script = f"{load}\nprint(model.resource_name, model.version_id, model.uri)"
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script],
+            capture_output=True, text=True, env=environment, check=False, timeout=300,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [f"{emulator.parent}/models/{model.name}", "1", "gs://models/m"]
+
+
+def account() -> dict[str, str]:
+    """A service account's key file. With it the SDK signs by itself and asks nobody for a token."""
+    private = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "type": "service_account",
+        "client_email": "reader@demo.iam.gserviceaccount.com",
+        "private_key": private.decode(),
+        "private_key_id": "1",
+        "token_uri": "http://127.0.0.1:9/token",
+    }
 
 
 def test_licence_and_owner_are_labels(vendor: Vendor, adapter: VertexAdapter) -> None:
