@@ -76,17 +76,23 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
     Its tags are the customer metadata. `dependencies` are the other packages its containers hold, `walked` is
     what the lineage graph added.
     """
-    (card, unread), containers = _card(package), containers_of(package)
+    containers = containers_of(package)
     main: Raw = containers[0] if containers else {}
     tags = dict(package.get("CustomerMetadataProperties") or {})
+    said = {
+        "description": package.get("ModelPackageDescription"),
+        "license": _said(tags, "license"),
+        "owner": _said(tags, "owner"),
+        "lineage.run_id": (package.get("MetadataProperties") or {}).get("GeneratedBy") or walked.run_id,
+    }
+    card, unread = _card(package, said)
     framework = framework_of(main, tags)
     approval, lifecycle = package.get("ModelApprovalStatus"), lifecycle_of(package)
     return VersionRecord(
         key=key_of("version", package["ModelPackageArn"], package["CreationTime"]),
         model=model,
         version=version_of(package),
-        description=package.get("ModelPackageDescription")
-        or _text(card, "model_overview", "model_description"),
+        description=said["description"] or _text(card, "model_overview", "model_description"),
         approval=approval,
         lifecycle=lifecycle,
         tags=tags,
@@ -94,8 +100,8 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         params=dict(_params(card)),
         state=_state(package),
         framework=framework,
-        license=_said(tags, "license") or _text(card, "additional_information", "custom_details", "license"),
-        owner=_said(tags, "owner") or _text(card, "model_overview", "model_owner"),
+        license=said["license"] or _text(card, "additional_information", "custom_details", "license"),
+        owner=said["owner"] or _text(card, "model_overview", "model_owner"),
         creator=_person(package.get("CreatedBy")),
         schema=_schema(package),
         artifact_uri=artifact_of(main) or artifact_of(_algorithm(package)) or package.get("SourceUri"),
@@ -203,13 +209,19 @@ def _console(arn: str, page: str) -> str | None:
     return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/{page}"
 
 
-def _card(package: Raw) -> tuple[Raw, Unread | None]:
-    """The model card's content, which is JSON in a string, or why it cannot be read."""
+OF_CARD = ("description", "lineage.datasets", "lineage.run_id", "license", "metrics", "owner", "params")
+"""What a model card says of a version, where nothing else does."""
+
+
+def _card(package: Raw, said: Mapping[str, Any]) -> tuple[Raw, Unread | None]:
+    """The model card's content, JSON in a string, or why it cannot be read; `said` is what is said elsewhere."""
     try:
         card = parse_json((package.get("ModelCard") or {}).get("ModelCardContent") or "{}", "the model card")
+        if not isinstance(card, dict):
+            raise BadRecordError("the model card is no JSON object")
     except BadRecordError as error:
-        return {}, Unread(("metrics", "params", "lineage.datasets"), str(error))
-    return card if isinstance(card, dict) else {}, None
+        return {}, Unread(tuple(path for path in OF_CARD if not said.get(path)), str(error))
+    return card, None
 
 
 def _at(card: Any, *path: str) -> Any:
@@ -262,16 +274,22 @@ def _schema(package: Raw) -> Schema | None:
 
 
 def schema_of(package: Raw) -> Schema | None:
-    """The inputs that `DataInputConfig` of the first container names with their shapes, where it is a JSON object.
+    """The inputs of which `DataInputConfig` of the first container gives the shapes: by name or, as for PyTorch, by place.
 
     Errors: `BadRecordError` where it cannot be read.
     """
     containers = containers_of(package)
     text = (containers[0].get("ModelInput") or {}).get("DataInputConfig") if containers else None
     given = parse_json(text or "null", "the DataInputConfig")
-    if not isinstance(given, dict):
-        return None
-    columns = [Column(name, "tensor", shape=_shape(shape)) for name, shape in given.items()]
+    if isinstance(given, list):
+        columns = [
+            Column(str(place), "tensor", shape=_shape(shape), positional=True)
+            for place, shape in enumerate(given)
+        ]
+    elif given is None or isinstance(given, dict):
+        columns = [Column(name, "tensor", shape=_shape(shape)) for name, shape in (given or {}).items()]
+    else:
+        raise BadRecordError("the DataInputConfig gives no shapes: it is neither a JSON object nor a list")
     return Schema(inputs=tuple(columns)) if columns else None
 
 

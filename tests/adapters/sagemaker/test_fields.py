@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from adapters import Dataset, Environment, Image, VersionRecord
+from adapters import BadRecordError, Column, Dataset, Environment, Image, Schema, VersionRecord
 from adapters.sagemaker import SageMakerAdapter
 from adapters.sagemaker.emulator import Emulator
+from adapters.sagemaker.mapping import schema_of
 from tests.adapters.sagemaker.aws import inference, package, scan
 
 Connect = Callable[..., SageMakerAdapter]
@@ -211,13 +212,48 @@ def test_a_card_that_cannot_be_read_is_unknown_for_that_one_version(boto: Any, c
     package(boto, "fine", ModelCard={"ModelCardStatus": "Draft", "ModelCardContent": written})
     package(boto, "deep", ModelCard={"ModelCardStatus": "Draft", "ModelCardContent": nested})
     package(boto, "huge", ModelCard={"ModelCardStatus": "Draft", "ModelCardContent": _metric(10**400)})
+    listed = {"ModelCard": {"ModelCardStatus": "Draft", "ModelCardContent": "[1]"}}
+    package(boto, "list", ModelPackageDescription="said", CustomerMetadataProperties={"owner": "a"}, **listed)
     found = scan(connect())
     assert found.bad == []
     fine, deep, huge = (found.versions()[f"{name}:1"] for name in ("fine", "deep", "huge"))
     assert (fine.unread, huge.unread, huge.metrics) == (None, None, {})
     assert deep.unread is not None
-    assert set(deep.unread.fields) == {"metrics", "params", "lineage.datasets"}
+    of_card = {"description", "lineage.datasets", "lineage.run_id", "license", "metrics", "owner", "params"}
+    assert set(deep.unread.fields) == of_card
+    odd = found.versions()["list:1"].unread
+    assert odd is not None
+    assert (set(odd.fields), odd.reason) == (
+        of_card - {"description", "owner"},
+        "the model card is no JSON object",
+    )
     assert deep.unread.reason == "the model card is nested more than 64 levels deep: it is not read"
+
+
+@pytest.mark.parametrize(
+    ("config", "columns"),
+    [
+        ('{"offer": [1, 32]}', (Column("offer", "tensor", shape=(1, 32)),)),
+        ("[[1, 3, 224, 224], [null]]", (
+            Column("0", "tensor", shape=(1, 3, 224, 224), positional=True),
+            Column("1", "tensor", shape=(-1,), positional=True),
+        )),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_inputs_are_given_by_name_or_by_place(config: str, columns: tuple[Column, ...] | None) -> None:
+    assert schema_of(specified(config)) == (None if columns is None else Schema(inputs=columns))
+
+
+@pytest.mark.parametrize("config", ["7", '"text"', "{", "[" * 70])
+def test_inputs_that_cannot_be_read_are_told_as_that(config: str) -> None:
+    with pytest.raises(BadRecordError, match="the DataInputConfig"):
+        schema_of(specified(config))
+
+
+def specified(config: str) -> dict[str, Any]:
+    """A package whose container takes these inputs."""
+    return {"InferenceSpecification": {"Containers": [{"ModelInput": {"DataInputConfig": config}}]}}
 
 
 def _metric(value: int) -> str:
