@@ -13,7 +13,6 @@ import secrets
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,7 +28,7 @@ from adapters.mlflow.api import (
     quoted,
 )
 from adapters.mlflow.cursor import Cursor, Mark, Place, Top, drop_unchanged, place_of, with_top
-from adapters.mlflow.hidden import Hidden
+from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.origins import OriginReader, Origins
 from adapters.mlflow.raw import text
@@ -92,6 +91,8 @@ class Memory:
     """Prompts by name, as this scan has listed them."""
     numbers: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The versions of each prompt that this scan has listed."""
+    unseen: set[str] | None = None
+    """Models that have versions, of which this scan has listed none yet."""
     positions: dict[Place, int] = field(default_factory=dict)
     """Which page of its listing each page token stood for."""
     place: Place | None = None
@@ -122,7 +123,7 @@ class Scan:
         if token is None:
             mark = Mark.load(since) if since is not None else None
             cursor = Cursor(secrets.token_hex(8), since=mark)
-            self._memories[cursor.scan] = Memory(models={}, prompts={})
+            self._memories[cursor.scan] = Memory(models={}, prompts={}, unseen=set())
             self._read_ahead(replace(cursor, phase="prompts"))
         else:
             cursor = Cursor.load(token)
@@ -202,6 +203,8 @@ class Scan:
             memory.prompts.update(
                 {text(row, "name") or "": row for row in found.rows if isinstance(row, dict)}
             )
+        if not prompts and memory.unseen is not None:
+            memory.unseen |= with_versions(found.rows)
         top: Top = getattr(cursor, cursor.phase)
         newest = top.newest or newest_of(found.rows)
         near = [row for row in found.rows if updated(row) >= newest - self._overlap]
@@ -220,12 +223,12 @@ class Scan:
         found = self._read_page(where, cursor, before, self._api.config.version_page)
         rows = [row for row in found.rows if text(row, "name") in names]
         bad: list[BadRecordError] = []
-        if found.next is None and ONLY_PROMPTS in where:
-            for name in names:
-                with suppress(NotFoundError):  # deleted meanwhile
-                    numbers = {str(row.get("version")) for row in rows if text(row, "name") == name}
-                    more, left = self._hidden.rows(self._api.model(name), numbers)
-                    rows, bad = [*rows, *more], [*bad, *left]
+        unseen = {*names} if ONLY_PROMPTS in where else self._memory(cursor).unseen or set()
+        listed = numbers_in(rows)
+        unseen -= set() if ONLY_PROMPTS in where else listed.keys()
+        if found.next is None:
+            more, bad = self._hidden.behind(unseen & names, listed)
+            rows = [*rows, *more]
         return self._fetched(found, rows, cursor.versions, bad=bad)
 
     def _read_page(self, where: str | None, cursor: Cursor, before: Rows | None, size: int) -> Joined:
@@ -245,7 +248,7 @@ class Scan:
             head = found.rows[: min(HEAD, config.version_page)]
             top = Top(newest_of(head), whole(head))
         if cursor.full or cursor.since is None:
-            more, bad = self._unlisted(cursor, found) if prompts else ([], [])
+            more, bad = self._unlisted(cursor, found)
             return self._fetched(found, [*found.rows, *more], top, bad=bad)
         if first_look and top == cursor.since.versions:
             return Fetched([], None, top, last=True)
@@ -281,16 +284,18 @@ class Scan:
         )
 
     def _unlisted(self, cursor: Cursor, found: Joined) -> tuple[list[Raw], list[BadRecordError]]:
-        """What the listing of the versions of prompts lacks, at its end."""
-        memory = self._memory(cursor)
-        for row in found.rows:
-            memory.numbers[text(row, "name") or ""].add(
-                str(row.get("version")) if isinstance(row, dict) else ""
-            )
-        if found.next is not None or memory.prompts is None:  # a scan that another process began
+        """What the listings of versions lack, at the end of the last one."""
+        memory, prompts = self._memory(cursor), cursor.phase == "prompt_versions"
+        listed = numbers_in(found.rows)
+        for name, numbers in listed.items() if prompts else ():
+            memory.numbers[name] |= numbers
+        if memory.unseen is None or memory.prompts is None:  # a scan that another process began
             return [], []
-        rows: list[Raw] = []
-        bad: list[BadRecordError] = []
+        if not prompts:
+            memory.unseen -= listed.keys()
+        if found.next is not None or (cursor.prompts.newest and not prompts):
+            return [], []
+        rows, bad = self._hidden.behind(memory.unseen, memory.numbers)
         for name, prompt in memory.prompts.items():
             more, left = self._hidden.rows(prompt, memory.numbers[name])
             rows, bad = [*rows, *more], [*bad, *left]

@@ -274,7 +274,7 @@ def _schema(package: Raw) -> Schema | None:
 
 
 def schema_of(package: Raw) -> Schema | None:
-    """The inputs of which `DataInputConfig` of the first container gives the shapes: by name or, as for PyTorch, by place.
+    """The inputs of which `DataInputConfig` of the first container gives the shapes, by name or (PyTorch) by place.
 
     Errors: `BadRecordError` where it cannot be read.
     """

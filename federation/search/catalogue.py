@@ -135,6 +135,7 @@ def _document(row: Any, model: ModelRecord, said: Declared, known: Container[str
         version_id=row.version_id,
         version=record.version,
         stage=row.stage,
+        state=(record.state or "").partition(":")[0].strip(),
         framework=record.framework or "",
         owner=record.owner or record.creator or model.owner or "",
         license=record.license or model.license or "",
@@ -162,6 +163,7 @@ def _flags(
         "params": bool(record.params), "tags": bool(record.tags or model.tags), "aliases": bool(aliases),
         "lineage": record.lineage != NO_LINEAGE, "description": bool(record.description or model.description),
         "dependencies": bool(needs), "environment": record.environment != NO_ENVIRONMENT,
+        "state": bool(record.state),
     }  # fmt: skip
     return frozenset(name for name, present in held.items() if present)
 

@@ -9,7 +9,8 @@ import msgspec
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """One version (`version_id` and `version` set) or a model without versions (both None).
 
-    Ids are the catalogue's surrogates. `stage` is one of none, staging, production and archived. `depends_on`
+    Ids are the catalogue's surrogates. `stage` is one of none, staging, production and archived, `state` the backend's
+    word for a version that cannot be used (yet). `depends_on`
     holds references as text, `libraries` versions by name, `images` addresses and digests of container images,
     `flags` values of `has:`, `creator` whoever made it. Times are UTC.
     """
@@ -24,6 +25,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     type: str = "model"
     stage: str = "none"
+    state: str = ""
     framework: str = ""
     owner: str = ""
     license: str = ""

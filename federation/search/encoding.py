@@ -177,7 +177,7 @@ def _word(text: str) -> str:
 
 def _pieces(document: Document) -> list[Piece]:
     """What distinguishes a version from others of its model."""
-    pieces = [_state(document.stage, document.version, document.flags)]
+    pieces = [_state(document.stage, document.state, document.version, document.flags)]
     pieces += [_alias(alias) for alias in document.aliases]
     for key, value in document.tags.items():
         pieces.append((_tag if len(value) <= LONG else _tag.__wrapped__)(key, value))
@@ -220,8 +220,10 @@ def _metric(key: str) -> str:
 
 
 @lru_cache(KEPT)
-def _state(stage: str, version: str | None, flags: frozenset[str]) -> Piece:
+def _state(stage: str, state: str, version: str | None, flags: frozenset[str]) -> Piece:
     facts = [fact("has", flag) for flag in sorted(flags)]
+    if state:
+        facts.append(fact("state", state))
     if version is not None:
         facts.append(fact("version", version))
     return Piece(words=_words(*text_words(stage), *text_words(version or "")), facts=_values(facts))

@@ -43,6 +43,7 @@ FLAGS = {
         "description",
         "dependencies",
         "environment",
+        "state",
         "versions",
     ),
     "is": ("stale", "production", "staging", "archived"),

@@ -13,7 +13,7 @@ import tantivy
 
 from federation.search.words import fold
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 SEPARATOR = "\x1f"
 FACETS = {
     "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",

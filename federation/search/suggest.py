@@ -36,6 +36,7 @@ _VALUED = (
     "depends_on",
     "library",
     "image",
+    "state",
 )
 
 

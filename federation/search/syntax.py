@@ -60,7 +60,7 @@ class Between:
 Match: TypeAlias = Is | Between
 FieldName: TypeAlias = Literal[
     "registry", "team", "model", "stage", "alias", "framework", "owner", "license", "type", "tag", "metric",
-    "param", "library", "image",
+    "param", "library", "image", "state",
     "created", "updated", "depends_on", "has", "is",
 ]  # fmt: skip
 

@@ -115,11 +115,11 @@ async def start(
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers((service,))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    secure = ""
     if tls is not None:
-        credentials = grpc.ssl_server_credentials([tls])
-        secure = server.add_secure_port("127.0.0.1:0", credentials)
+        secure = f"localhost:{server.add_secure_port('127.0.0.1:0', grpc.ssl_server_credentials([tls]))}"
     await server.start()
-    return server, f"127.0.0.1:{bound}", f"localhost:{secure}" if tls is not None else ""
+    return server, f"127.0.0.1:{bound}", secure
 
 
 @dataclass

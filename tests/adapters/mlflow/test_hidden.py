@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from adapters import InvalidError, Registration, VersionRecord
+from adapters import AuthError, BadRecordError, InvalidError, Registration, VersionRecord
 from adapters.mlflow import MlflowAdapter, MlflowConfig
-from adapters.mlflow.hidden import MOST_ASKED, Hidden
+from adapters.mlflow.api import PROMPT_TAG
+from adapters.mlflow.hidden import MOST_ASKED, MOST_MODELS, Hidden
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client
 from tests.servers.mlflow import empty
@@ -71,3 +72,48 @@ def test_what_is_not_asked_for_is_said(adapter: MlflowAdapter, mlflow: Any) -> N
     rows, bad = Hidden(adapter._api).rows(prompt, {"1", "2", "3"})
     assert rows == []
     assert [error.native for error in bad] == ["numbers of greet"]
+
+
+@pytest.mark.parametrize("prompts", [False, True])
+def test_a_model_with_a_version_that_has_a_prompts_tag_is_read(
+    adapter: MlflowAdapter, server: Server, monkeypatch: pytest.MonkeyPatch, prompts: bool
+) -> None:
+    mlflow = client(server.url)
+    if prompts:
+        mlflow.create_prompt("greet")
+    for name, numbers in (("scorer", 3), ("plain", 2)):
+        mlflow.create_registered_model(name)
+        for _ in range(numbers):
+            mlflow.create_model_version(name, "s3://bucket/model", await_creation_for=0)
+    mlflow.delete_model_version("scorer", "2")
+    mlflow.set_model_version_tag("scorer", "1", PROMPT_TAG, "true")  # no search shows scorer:3 any more
+    assert scan(adapter)[0] == ["1", "1", "2", "3"]
+    mlflow.set_registered_model_alias("scorer", "champion", "3")
+    versions, watermark = scan(adapter)
+    assert versions == ["1", "1", "2", "3"]
+    mlflow.create_model_version("scorer", "s3://bucket/model", await_creation_for=0)
+    again, _ = scan(adapter, watermark)
+    assert {"1", "3", "4"} <= set(again)
+
+    def refuse(name: str) -> Any:
+        raise AuthError(f"{name} may not be read")
+
+    monkeypatch.setattr(adapter._api, "model", refuse)
+    (bad,) = bad_of(adapter)
+    assert str(bad) == "scorer has versions that no listing gave: scorer may not be read"
+
+
+def bad_of(adapter: MlflowAdapter) -> list[BadRecordError]:
+    """What a scan had to leave."""
+    page = adapter.scan(since=None, page=None, limit=100)
+    bad = list(page.bad)
+    while page.next is not None:
+        page = adapter.scan(since=None, page=page.next, limit=100)
+        bad += page.bad
+    return bad
+
+
+def test_models_that_are_not_asked_about_are_said(adapter: MlflowAdapter, server: Server) -> None:
+    rows, bad = Hidden(adapter._api).behind({f"m{number}" for number in range(MOST_MODELS + 3)}, {})
+    assert rows == []
+    assert str(bad[0]).startswith("3 models have versions that no listing gave")

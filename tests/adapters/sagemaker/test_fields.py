@@ -212,7 +212,7 @@ def test_a_card_that_cannot_be_read_is_unknown_for_that_one_version(boto: Any, c
     package(boto, "fine", ModelCard={"ModelCardStatus": "Draft", "ModelCardContent": written})
     package(boto, "deep", ModelCard={"ModelCardStatus": "Draft", "ModelCardContent": nested})
     package(boto, "huge", ModelCard={"ModelCardStatus": "Draft", "ModelCardContent": _metric(10**400)})
-    listed = {"ModelCard": {"ModelCardStatus": "Draft", "ModelCardContent": "[1]"}}
+    listed: dict[str, Any] = {"ModelCard": {"ModelCardStatus": "Draft", "ModelCardContent": "[1]"}}
     package(boto, "list", ModelPackageDescription="said", CustomerMetadataProperties={"owner": "a"}, **listed)
     found = scan(connect())
     assert found.bad == []

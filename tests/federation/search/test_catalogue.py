@@ -1,5 +1,6 @@
 """The index follows the real catalogue: what a synchronisation writes is found, what goes is gone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,22 @@ def test_software_is_found_by_library_version_and_image(indexed: Indexed) -> Non
     ):  # fmt: skip
         assert indexed.found(text) == ["fraud/card:1"], text
     assert indexed.found("library:numpy@1.25.0") == indexed.found("library:torch") == []
+
+
+def test_what_cannot_be_used_is_found_by_its_backends_word(indexed: Indexed) -> None:
+    estate = indexed.estate
+    estate.join("fraud", "risk")
+    model = estate.model("card")
+    states = ("Failed: the image cannot be pulled", "PENDING_REGISTRATION", None)
+    versions = [estate.version(model, str(n), state=state) for n, state in enumerate(states, 1)]
+    estate.put("fraud", model, *versions)
+    for text, found in (
+        ("state:failed", ["1"]), ("state:FAILED", ["1"]), ("state:pending*", ["2"]), ("has:state", ["1", "2"]),
+        ("-has:state", ["3"]), ("state:(failed OR pending_registration)", ["1", "2"]), ("state:image", []),
+    ):  # fmt: skip
+        assert indexed.found(text) == [f"fraud/card:{number}" for number in found], text
+    estate.put("fraud", replace(versions[0], state=None))
+    assert indexed.found("state:failed") == []
 
 
 def test_changes_deletes_and_renames_are_followed(indexed: Indexed) -> None:
