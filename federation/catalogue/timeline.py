@@ -34,9 +34,11 @@ class Span:
         return self.began_by <= time and (self.ended_by is None or time < self.ended_by)
 
 
-def read_timeline(connection: Connection, view: View, reference: Reference) -> list[Span]:
-    """Who held which stage and alias of a model (or of the one version named), newest first. Errors:
-    `UnknownError`.
+def read_timeline(
+    connection: Connection, view: View, reference: Reference, *, most: int | None = None
+) -> list[Span]:
+    """Who held which stage and alias of a model (or of the one version named), newest first; of more than `most` those
+    that still hold and the newest of the others. Errors: `UnknownError`.
     """
     model = latest_model(connection, view, reference)
     spans = tables.span.c
@@ -44,7 +46,8 @@ def read_timeline(connection: Connection, view: View, reference: Reference) -> l
         select(tables.span, _versions.version, _versions.native_id)
         .join(tables.version, _versions.id == spans.version_id)
         .where(spans.model_id == model.id)
-        .order_by(spans.began_by.desc(), spans.id.desc())
+        .order_by(spans.ended_by.is_not(None), spans.began_by.desc(), spans.id.desc())
+        .limit(most)
     )
     if reference.version is not None:
         query = query.where(_versions.version == encode_part(reference.version))
@@ -57,5 +60,5 @@ def read_timeline(connection: Connection, view: View, reference: Reference) -> l
             decode_part(row.version), incarnation_of(row.native_id), row.kind, row.value, row.began_after,
             row.began_by, row.ended_after, row.ended_by, row.source, row.began_actor, row.ended_actor,
         )
-        for row in connection.execute(query)
+        for row in sorted(connection.execute(query), key=lambda row: (row.began_by, row.id), reverse=True)
     ]  # fmt: skip

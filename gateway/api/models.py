@@ -117,9 +117,16 @@ def show_timeline(
     as_of: FromQuery[str | None] = None,
 ) -> TimelineOut:
     """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that time."""
+    return timeline_out(ref, waypost, view, as_of)
+
+
+def timeline_out(
+    ref: str, waypost: Waypost, view: View, as_of: str | None = None, *, most: int | None = None
+) -> TimelineOut:
+    """What `show_timeline` answers, at `most` so many spans: those that still hold first, then the newest."""
     reference, time = read_reference(ref), read_time(as_of, "as_of")
     with reading(waypost.engine) as connection:
-        spans = read_timeline(connection, view, reference)
+        spans = read_timeline(connection, view, reference, most=most)
     chosen = [span for span in spans if time is None or span.holds_at(time)]
     return TimelineOut(
         str(reference),

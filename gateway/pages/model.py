@@ -17,8 +17,8 @@ from federation.graph.rows import DamagedError
 from federation.graph.subject import Action, ImpactQuestionError, UnknownSubjectError
 from federation.references import Reference, parse
 from gateway.api.graph import sees_everything
-from gateway.api.models import show_timeline
-from gateway.api.out import ModelOut, SpanOut, TimelineOut, VersionSummaryOut, model_out
+from gateway.api.models import timeline_out
+from gateway.api.out import ModelOut, SpanOut, VersionSummaryOut, model_out
 from gateway.api.requests import OptionalIdent, read_reference
 from gateway.api.snippets import show_snippets
 from gateway.pages.answers import answer
@@ -27,6 +27,8 @@ from gateway.pages.page import Form, listed, named, pages_at
 from gateway.waypost import Waypost
 
 CHARTS = 6
+SPANS = 200
+"""Stretches of time that a page reads of the history: those that last first, then the newest."""
 NEWEST = 25
 """Versions that are always in the table; older ones are folded away, unless they hold a stage or alias."""
 FEW = 10
@@ -52,7 +54,7 @@ def model_page(
     view = principal.view
     found, form = named(request, ref, lambda text, form: _read(text, form, waypost, view, incarnation))
     model = model_out(found)
-    timeline: TimelineOut = answer(show_timeline)(model.ref, waypost, view)
+    timeline = timeline_out(model.ref, waypost, view, most=SPANS)
     chosen = best(model)
     shown, folded = unfolded(model.versions)
     living = chosen is not None and chosen.deleted_at is None and model.deleted_at is None
@@ -74,7 +76,7 @@ def model_page(
         else None,
         production=held(timeline.spans, "stage", "production"),
         spans=timeline.spans,
-        then=answer(show_timeline)(model.ref, waypost, view, as_of) if as_of else None,
+        then=timeline_out(model.ref, waypost, view, as_of) if as_of else None,
         as_of=as_of or "",
         metrics=metrics_of(model),
         charts=charts(model),

@@ -1,6 +1,7 @@
 """What one stranger can make large: a model of thousands of versions, and a card that is written to be slow."""
 
 import gc
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from federation.database import reading
 from gateway.pages.markdown import card
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
-from tests.benchmarks import Figure, benchmark, seconds, spread
+from tests.benchmarks import Figure, Spread, benchmark, spread
 from tests.benchmarks.estate import START, registry_name
 from tests.benchmarks.pages import CHUNK, GOAL, config, rendered, take_in
 from tests.gateway.pages.cards import SHAPES
@@ -77,10 +78,25 @@ def model_of_many_versions(size: int, folder: Path) -> Iterator[Figure]:
 def hostile_cards(size: int, folder: Path) -> Iterator[Figure]:
     """How long a card of `size` characters takes that was written to be slow."""
     gc.freeze()  # as a gateway does that has started
+    slowest = 0.0
     try:
         for name, shape in SHAPES.items():
             text = (shape * (size // len(shape) + 1))[:size]
-            taken = seconds(lambda text=text: card(text), times=20 if size > CHUNK else 2)  # type: ignore[misc]
-            yield Figure(f"{name}, wall, p95", taken.p95 * 1e3, "ms", goal=MOST_FOR_A_CARD)
+            wall, busy = _taken(text, 20 if size > CHUNK else 2)
+            slowest = max(slowest, busy.p95)
+            yield Figure(f"{name}, wall, p95", wall.p95 * 1e3, "ms", goal=MOST_FOR_A_CARD)
+        yield Figure("the slowest, processor time, p95", slowest * 1e3, "ms", goal=MOST_FOR_A_CARD)
     finally:
         gc.unfreeze()
+
+
+def _taken(text: str, times: int) -> tuple[Spread, Spread]:
+    """How long a card takes by the clock, and by what the processor does for it, whatever else the machine does."""
+    card(text)
+    wall, busy = [], []
+    for _ in range(times):
+        began, worked = time.perf_counter(), time.process_time()
+        card(text)
+        wall.append(time.perf_counter() - began)
+        busy.append(time.process_time() - worked)
+    return spread(wall), spread(busy)

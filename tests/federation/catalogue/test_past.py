@@ -11,6 +11,7 @@ from federation import schema
 from federation.access import EVERYTHING, NOTHING
 from federation.catalogue.past import every_held, read_held, read_model_then
 from federation.catalogue.reader import UnknownError
+from federation.catalogue.timeline import read_timeline
 from federation.database import now, open_engine, reading
 from federation.references import parse
 from tests.federation.graph.estate import Estate
@@ -55,6 +56,17 @@ def test_each_change_has_its_interval(engine: Engine) -> None:
         [old] = read_held(connection, EVERYTHING, "production", MAY + HOUR)
     assert (new.began_after, new.began_by, new.ended_by) == (MAY + 3 * HOUR, MAY + 4 * HOUR, None)
     assert (old.began_after, old.ended_after, old.ended_by) == (None, MAY + 3 * HOUR, MAY + 4 * HOUR)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 100])
+def test_of_a_long_history_what_lasts_and_then_the_newest(engine: Engine, most: int) -> None:
+    with reading(engine) as connection:
+        everything = read_timeline(connection, EVERYTHING, parse("fraud/scorer"))
+        found = read_timeline(connection, EVERYTHING, parse("fraud/scorer"), most=most)
+    lasting = [span for span in everything if span.ended_by is None]
+    chosen = [*lasting, *(span for span in everything if span.ended_by is not None)][:most]
+    assert len(everything) > 2
+    assert found == [span for span in everything if span in chosen]
 
 
 def test_a_model_as_it_was(engine: Engine) -> None:
