@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
+from adapters.resolving import addresses
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_HEAD = 1 << 16
 """Bytes of status line and headers; also of what frames a body in chunks, where the body may not be larger."""
@@ -238,7 +240,11 @@ def _left(deadline: float) -> float:
 def _dialled(origin: _Origin, deadline: float, networks: tuple[Network, ...]) -> socket.socket:
     """A connection to the first of the host's addresses that takes it, all of them within the deadline."""
     try:
-        found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        found = addresses(origin.host, origin.port, _left(deadline))
+    except TimeoutError:
+        raise HttpError(
+            "unconnected", "could not be connected to in time: its name is not looked up"
+        ) from None
     except (OSError, UnicodeError):
         raise HttpError("connect", "cannot be connected to: its name leads nowhere") from None
     allowed = [one for one in found if not networks or is_allowed(str(one[4][0]), networks)]

@@ -6,7 +6,6 @@ whether the first one was applied.
 """
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -27,6 +26,7 @@ from adapters.errors import (
 from adapters.http import check_count
 from adapters.outgoing import is_allowed
 from adapters.portions import Portion
+from adapters.resolving import addresses as addresses_of
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.failures import translate, translate_credentials
 from adapters.vertex.quota import Quota
@@ -283,7 +283,9 @@ def allowed_addresses(host: str, port: int, config: VertexConfig) -> list[str]:
     if not config.allowed_networks:
         return []
     try:
-        found = {item[4][0] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        found = {item[4][0] for item in addresses_of(host, port, min(config.timeout, proceed()))}
+    except TimeoutError:
+        raise TransientError(f"the name {host} was not looked up within {config.timeout:g} s") from None
     except OSError as error:
         raise TransientError(f"the name {host} has no address: {error.strerror}") from None
     addresses = sorted(str(each).partition("%")[0] for each in found)
