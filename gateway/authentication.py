@@ -13,6 +13,7 @@ from litestar.types import Scope
 
 from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
+from federation.errors import DetailedError
 from federation.identity.credentials import PREFIX
 from federation.identity.directory import CredentialError, Directory, Known
 from gateway.problems import ProblemError, explain
@@ -29,8 +30,8 @@ OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in")
 """Answered whoever asks, and whatever stale credentials come along."""
 
 
-class ProviderError(Exception):
-    """The identity provider cannot be reached or does not make sense. One line, for the log and for a 503."""
+class ProviderError(DetailedError):
+    """The identity provider cannot be reached or does not make sense; what it is and said, is detail."""
 
 
 class Authentication:

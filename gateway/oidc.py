@@ -39,6 +39,8 @@ LARGEST = 1_000_000
 """Bytes of an answer that are read."""
 MAX_AGE = 3600.0
 """Seconds after which discovery and keys are read again."""
+UNSUITABLE = "the identity provider and this gateway do not fit together: tell whoever runs it"
+"""What people read; `doctor` and the log say the rest."""
 COOLDOWN = 30.0
 """Seconds between two attempts to read the keys, however many tokens name an unknown one or the provider fails."""
 LONGEST_LIFE = 366 * 86400.0
@@ -87,7 +89,7 @@ class _Cached:
     value: Any = None
     read: float = float("-inf")
     tried: float = float("-inf")
-    error: str = ""
+    error: tuple[str, str] = ("", "")
 
 
 @dataclass(eq=False)
@@ -226,7 +228,7 @@ class Provider:
         if "client_secret_basic" not in offered:
             known = ", ".join(str(one)[:60] for one in offered)
             raise ProviderError(
-                f"the identity provider takes a client's secret neither by HTTP Basic nor in the form, only: {known}"
+                UNSUITABLE, f"it takes a client's secret neither by HTTP Basic nor in the form, only: {known}"
             )
         pair = f"{quote_plus(client)}:{quote_plus(secret)}".encode()
         return form, {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
@@ -355,7 +357,7 @@ class Provider:
             if isinstance(key, RSAKey | ECKey | OKPKey):
                 found.append((one.get("kid"), one.get("alg"), key))
         if not found:
-            raise ProviderError("the identity provider publishes no key that could sign")
+            raise ProviderError(UNSUITABLE, "it publishes no key that could sign")
         return found
 
     def _discovery(self) -> Mapping[str, Any]:
@@ -369,14 +371,15 @@ class Provider:
     def _endpoint(self, name: str) -> str:
         found = self._offered(name)
         if found is None:
-            raise ProviderError(f"the identity provider's discovery document has no usable {name}")
+            raise ProviderError(UNSUITABLE, f"its discovery document has no usable {name}")
         return found
 
     def _discover(self) -> Mapping[str, Any]:
         answer = _ask("GET", self.settings.issuer.rstrip("/") + WELL_KNOWN)
         if answer.get("issuer") != self.settings.issuer:
             raise ProviderError(
-                "the discovery document is of another issuer: set auth.oidc.issuer to what it says, exactly"
+                UNSUITABLE,
+                "its discovery document is of another issuer: set auth.oidc.issuer to what it says, exactly",
             )
         return answer
 
@@ -390,11 +393,11 @@ class Provider:
             if now - cached.tried < COOLDOWN:
                 if young:
                     return cached.value
-                raise ProviderError(cached.error)
+                raise ProviderError(*cached.error)
             try:
                 cached.value = read()
             except ProviderError as error:
-                cached.error = str(error)
+                cached.error = (str(error), error.detail)
                 if not young:
                     raise
             else:
@@ -450,12 +453,16 @@ def _ask(
     try:
         answer = ask(method, address, seconds=PATIENCE, most=LARGEST, headers=sent, body=body)
     except HttpError as error:
-        raise ProviderError(f"the identity provider {host} cannot be asked: it {error}") from None
+        raise ProviderError(
+            "the identity provider cannot be asked now: try again", f"{host} {error}"
+        ) from None
     if (data is not None or headers is not None) and answer.status in (400, 401, 403):
         raise _refused(answer.body)
     found = _parsed(answer.body, host)
     if answer.status != 200 or not isinstance(found, dict):
-        raise ProviderError(f"{host} answers {answer.status} instead of what an OpenID provider should")
+        raise ProviderError(
+            UNSUITABLE, f"{host} answers {answer.status} instead of what an OpenID provider should"
+        )
     return found
 
 
@@ -467,7 +474,8 @@ def _refused(body: bytes) -> Exception:
         found = None
     if isinstance(found, dict) and found.get("error") in ("invalid_client", "unauthorized_client"):
         return ProviderError(
-            "the identity provider refuses this gateway: check auth.oidc.client_id and auth.oidc.client_secret"
+            "the identity provider refuses this gateway: tell whoever runs it",
+            "check auth.oidc.client_id and auth.oidc.client_secret",
         )
     return CredentialError("refused by the identity provider")
 
@@ -476,7 +484,7 @@ def _parsed(body: bytes, host: str) -> Any:
     try:
         return parse_json(body, "the answer")
     except BadRecordError:
-        raise ProviderError(f"{host} does not answer with JSON: check auth.oidc.issuer") from None
+        raise ProviderError(UNSUITABLE, f"{host} does not answer with JSON: check auth.oidc.issuer") from None
 
 
 def _is_secure(address: str) -> bool:

@@ -44,7 +44,7 @@ class Renewals:
         try:
             self._ask(secret, known)
         except ProviderError as error:
-            log.warning("a session could not be renewed", error=str(error), session=known.principal.id)
+            log.warning("a session could not be renewed", error=error.whole, session=known.principal.id)
             if not known.is_believed:
                 raise
             return known

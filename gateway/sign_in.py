@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import structlog
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
@@ -30,6 +31,7 @@ from gateway.oidc import Attempt
 from gateway.pages.page import HEADERS, local_path
 from gateway.waypost import Waypost
 
+log = structlog.get_logger(__name__)
 ATTEMPT_COOKIE = "__Host-waypost-sign-in"
 ATTEMPT_SECONDS = 600
 ERROR = re.compile(r"[a-z_]{1,40}")
@@ -140,6 +142,7 @@ def end_sign_in(
         person = provider.redeem(code, attempt, _redirect(request, waypost))
         waypost.denials.admit_sign_in(waypost.directory.principal_of(person))
     except ProviderError as error:
+        log.warning("nobody can sign in", error=error.whole)
         waypost.denials.sign_in_refused(client_of(request.scope), "no answer of the identity provider")
         return _page(waypost, target, f"Signing in failed: {error}", 503)
     except CredentialError as error:

@@ -42,7 +42,8 @@ class HttpWitness:
 
     def let_go(self, origin: str) -> None:
         raise WitnessError(
-            f"{self.name} never countersigns another history: take it out of audit.witnesses, then resume"
+            "a witness never countersigns another history: take it out of audit.witnesses, then resume",
+            self.name,
         )
 
     def _ask(
@@ -54,8 +55,8 @@ class HttpWitness:
             )
         except HttpError as error:
             late = f" within {PATIENCE:g} seconds" if error.reason in ("unanswered", "unfinished") else ""
-            raise WitnessError(f"it {error}{late}") from None
+            raise WitnessError("it cannot be asked", f"{self.name} {error}{late}") from None
         if answer.status // 100 != 2 and answer.status not in accepted:
             said = storable(answer.body[:300].decode("utf-8", "replace"))
-            raise WitnessError(f"it answered {answer.status}: {said}")
+            raise WitnessError(f"it answered {answer.status}", said)
         return answer

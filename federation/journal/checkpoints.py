@@ -132,7 +132,7 @@ class Signer:
                 try:
                     place.let_go(origin)
                 except WitnessError as error:
-                    raise SigningError(str(error)) from None
+                    raise SigningError(str(error), error.detail) from None
         with writing(self.engine) as connection:
             connection.execute(delete(witness).where(witness.c.state == AHEAD))
             batch = Batch()
@@ -176,12 +176,13 @@ class Signer:
             except WitnessError as error:
                 found[place.name] = error
                 if place.name not in self._seen:
-                    message = (
-                        f"the witness {place.name} was not reached since the start ({error}), so nothing is "
-                        "signed: bring it back or take it out of audit.witnesses"
+                    unreached = SigningError(
+                        "a witness was not reached since the start, so nothing is signed: bring it back or take it "
+                        "out of audit.witnesses",
+                        f"{place.name}: {error.whole}",
                     )
-                    self._note([WitnessState(place.name, "", 0, UNREACHABLE, message)])
-                    raise SigningError(message) from None
+                    self._note([WitnessState(place.name, "", 0, UNREACHABLE, unreached.whole)])
+                    raise unreached from None
         return found
 
     def _plan(self, known: dict[str, Checkpoint]) -> _Plan:
@@ -228,7 +229,7 @@ class Signer:
             if key is not None:
                 _check_stamp(note + stamped, key, place.name)
         except WitnessError as error:
-            return WitnessState(place.name, "", size, UNREACHABLE, str(error)), b""
+            return WitnessState(place.name, "", size, UNREACHABLE, error.whole), b""
         return WitnessState(place.name, str(key or ""), plan.checkpoint.size, OK, ""), stamped
 
     def _store(self, size: int, note: bytes, states: Sequence[WitnessState]) -> None:

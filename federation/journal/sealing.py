@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
 from federation.database import LONG, now, reading, writing
+from federation.errors import DetailedError
 from federation.files import sync_folder
 from federation.journal.entry import Action, Entry
 from federation.journal.exporting import Scope, read_scope, spread, whole_lines
@@ -39,7 +40,7 @@ UNFINISHED = ".unfinished"
 LEFT_SECONDS = 3600
 
 
-class SealingError(Exception):
+class SealingError(DetailedError):
     """Nothing was moved. One line with the reason."""
 
 
@@ -74,7 +75,9 @@ def seal_before(engine: Engine, folder: Path, before: datetime, *, actor: str = 
         with writing(engine, bound=LONG) as connection:
             _lock(connection, scope)
             if not whole:
-                raise SealingError(f"the archive does not verify, so nothing was moved: {report.problem}")
+                raise SealingError(
+                    "the archive does not verify, so nothing was moved", str(report.problem or "")
+                )
             _publish(draft, file)
             _move(connection, scope, file, digest, actor)
     finally:
@@ -131,7 +134,8 @@ def _said(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SealingError(f"{file} cannot be written: {error.strerror}; nothing was moved") from None
+        detail = f"{file}: {error.strerror}"
+        raise SealingError("the archive cannot be written; nothing was moved", detail) from None
 
 
 def _tidy(folder: Path, origin: str) -> None:

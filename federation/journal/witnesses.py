@@ -16,6 +16,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from federation.database import now, writing
+from federation.errors import DetailedError
 from federation.journal.note import SigningKey, cosign
 from federation.journal.tables import witnessed
 from federation.journal.verify import (
@@ -30,8 +31,8 @@ from federation.journal.verify import (
 )
 
 
-class WitnessError(Exception):
-    """A witness cannot be asked now. One line with the cause."""
+class WitnessError(DetailedError):
+    """A witness cannot be asked now."""
 
 
 class Witness(Protocol):
@@ -72,7 +73,7 @@ class FolderWitness:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise WitnessError(f"{self._file(origin)}: {error.strerror}") from None
+            raise WitnessError("it cannot be read", f"{self._file(origin)}: {error.strerror}") from None
 
     def take(self, note: bytes, old: int, proof: Sequence[bytes]) -> bytes:
         origin = parse_checkpoint(parse_note(note).text).origin
@@ -82,7 +83,7 @@ class FolderWitness:
             for file in (self.path / f"{origin}.{day}.checkpoint", self._file(origin)):
                 _replace(file, note)
         except OSError as error:
-            raise WitnessError(f"{self.path}: {error.strerror}") from None
+            raise WitnessError("it cannot be written", f"{self.path}: {error.strerror}") from None
         return note
 
     def let_go(self, origin: str) -> None:

@@ -45,7 +45,8 @@ def explain(error: Exception) -> tuple[str, int]:
 def _known(error: Exception) -> tuple[str, int] | None:
     """The errors of the packages, which say themselves what to do; imported only now, they take half a second."""
     from adapters import AdapterError, TransientError
-    from federation.database import DatabaseBusyError, DatabaseError
+    from federation.database import DatabaseBusyError
+    from federation.errors import DetailedError
     from federation.journal.exporting import ExportCutError, NothingSignedError
     from federation.journal.logkey import SigningError
     from federation.references import ReferenceSyntaxError
@@ -59,7 +60,7 @@ def _known(error: Exception) -> tuple[str, int] | None:
         return _whole(error), UNREACHABLE
     if isinstance(
         error,
-        AdapterError | DatabaseError | ReferenceSyntaxError | RegistryError | SecretError | SettingsError,
+        AdapterError | DetailedError | ReferenceSyntaxError | RegistryError | SecretError | SettingsError,
     ):
         return _whole(error), USAGE
     return None

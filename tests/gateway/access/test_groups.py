@@ -54,14 +54,16 @@ def test_the_secret_is_shown_as_the_provider_takes_it(
 ) -> None:
     provider.secret, provider.methods = SECRET, methods
     assert sign_in(client(provider, SECRET)).groups == LEADS
-    with pytest.raises(ProviderError, match="client_secret"):
+    with pytest.raises(ProviderError) as raised:
         sign_in(client(provider, "another"))
+    assert "client_secret" in raised.value.whole
 
 
 def test_a_provider_that_takes_no_secret_is_told_as_that(provider: IdentityProvider) -> None:
     provider.secret, provider.methods = SECRET, ("private_key_jwt",)
-    with pytest.raises(ProviderError, match="only: private_key_jwt"):
+    with pytest.raises(ProviderError) as raised:
         sign_in(client(provider, SECRET))
+    assert "only: private_key_jwt" in raised.value.whole
 
 
 def test_groups_that_userinfo_alone_has_are_used(provider: IdentityProvider) -> None:

@@ -15,6 +15,7 @@ from joserfc.jwk import RSAKey
 
 from federation.database import reading
 from federation.journal.query import JournalFilter, read_journal
+from gateway.authentication import ProviderError
 from gateway.oidc import COOLDOWN, MAX_AGE, Provider
 from gateway.settings import SettingsError
 from tests.gateway.access.gate import Gate, gate
@@ -221,8 +222,9 @@ def test_while_the_provider_is_down_known_keys_go_on_until_they_are_too_old(sign
         known.verify_bearer(provider.token())
         clock.now += 1
         for _ in range(3):
-            with pytest.raises(Exception, match="instead of what an OpenID provider"):
+            with pytest.raises(ProviderError) as raised:
                 known.verify_bearer(provider.token())
+            assert "instead of what an OpenID provider" in raised.value.whole
         assert provider.asked["/.well-known/openid-configuration"] == 2
 
 
