@@ -15,11 +15,11 @@ ROOT = Path(__file__).parent.parent
 _GIB = 1024**3
 
 
-def commit() -> str:
-    """The commit of the work tree, with `+changes` when tracked files other than results differ from it."""
-    found = _git("rev-parse", "--short=12", "HEAD")
+def commit(root: Path = ROOT) -> str:
+    """The commit of a work tree, with `+changes` when tracked files other than results differ from it."""
+    found = _git(root, "rev-parse", "--short=12", "HEAD")
     results = (":!bench-results.json", ":!soak-results.json")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *results)
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *results)
     return f"{found}+changes" if changed else found
 
 
@@ -58,6 +58,6 @@ def _processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
