@@ -11,7 +11,8 @@ A benchmark is a function in a module of this package::
                      comparison=("SQLite FTS5", other.p50 * 1e3))
 
 `folder` is scratch space, removed afterwards. Each benchmark runs in a fresh process, so peak memory is its
-own. The test suite runs it at `sample` size to see that it works; no test looks at a time. `make bench
+own. The test suite runs it at `sample` size to see that it works (those with servers in `make soak`, but one); no test
+looks at a time. `make bench
 [ONLY=name]` runs it at `full` size and writes `bench-results.json` with commit, machine and versions; what
 has been measured on this commit is kept in `bench-state/` and is not measured again, unless
 `python -m tests.benchmarks --again`.
@@ -77,6 +78,7 @@ class Benchmark:
     run: Run
     sample: int
     full: int
+    servers: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,19 @@ def spread(taken: list[float]) -> Spread:
     return Spread(p50, p95, p99, ordered[-1])
 
 
-def benchmark(*, sample: int, full: int) -> Callable[[Run], Run]:
-    """Declare a benchmark; its name is the function's, with `-` for `_`."""
+def benchmark(*, sample: int, full: int, servers: bool = False) -> Callable[[Run], Run]:
+    """Declare a benchmark; its name is the function's, with `-` for `_`. `servers`: it starts real ones or builds,
+    which costs ten seconds of a core whatever the size.
+    """
 
     def declare(run: Run) -> Run:
         @wraps(run)
         def measured(size: int, folder: Path) -> list[Figure]:
             return list(run(size, folder))
 
-        measured.__dict__["benchmark"] = Benchmark(run.__name__.replace("_", "-"), measured, sample, full)
+        measured.__dict__["benchmark"] = Benchmark(
+            run.__name__.replace("_", "-"), measured, sample, full, servers
+        )
         return measured
 
     return declare

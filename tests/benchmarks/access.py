@@ -20,7 +20,7 @@ ALLOWED = 0.15
 TOKENS = '[auth]\nmode = "token"\ndefault_role = "viewer"\n'
 
 
-@benchmark(sample=2_000, full=1_000_000)
+@benchmark(sample=2_000, full=1_000_000, servers=True)
 def search_auth_cost(size: int, folder: Path) -> Iterator[Figure]:
     """32 clients search with a token that sees everything, and without in mode `local`; the same data, in turns."""
     lasting = 5.0 if size > SMALL else 0.3

@@ -47,7 +47,7 @@ print(time.perf_counter() - began)
 """
 
 
-@benchmark(sample=20, full=10_000)
+@benchmark(sample=20, full=10_000, servers=True)
 def bounds_beside_former(size: int, folder: Path) -> Iterator[Figure]:
     """A full sync of so many versions with their schemas, one version over HTTP, and a search as a process."""
     both = builds(folder)

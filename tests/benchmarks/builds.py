@@ -93,7 +93,7 @@ def in_turn(times: int, *calls: Callable[[], object]) -> list[Spread]:
     return [spread(one) for one in taken]
 
 
-@benchmark(sample=1, full=15)
+@benchmark(sample=1, full=15, servers=True)
 def commands_beside_former(size: int, folder: Path) -> Iterator[Figure]:
     """Whole processes, median of `size`, beside the former build's. Goals are parts of the former build's time."""
     both = builds(folder)

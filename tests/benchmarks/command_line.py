@@ -13,7 +13,7 @@ NEEDS_NO_DATABASE = 0.4
 EMBEDDED = 0.9
 
 
-@benchmark(sample=1, full=15)
+@benchmark(sample=1, full=15, servers=True)
 def cli_start(size: int, folder: Path) -> Iterator[Figure]:
     """Whole processes, median of `size`, beside one that starts Python and does nothing."""
     warm_up = min(1, size - 1)

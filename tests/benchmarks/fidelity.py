@@ -116,7 +116,7 @@ def fill(server: Server, versions: int) -> list[str]:
     return names
 
 
-@benchmark(sample=40, full=10_000)
+@benchmark(sample=40, full=10_000, servers=True)
 def mlflow_runs_beside_former(size: int, folder: Path) -> Iterator[Figure]:
     """Full and incremental runs of a quiet server of `size` versions: requests and median time of five, in turn."""
     taken: dict[tuple[int, bool], list[float]] = {}
@@ -146,7 +146,7 @@ def mlflow_runs_beside_former(size: int, folder: Path) -> Iterator[Figure]:
         yield Figure(f"{kind}, p50", ours, "s", 1.05 * theirs, (FORMER, theirs))
 
 
-@benchmark(sample=1, full=40)
+@benchmark(sample=1, full=40, servers=True)
 def mlflow_changes_beside_former(size: int, folder: Path) -> Iterator[Figure]:
     """Seconds from a change on the server until the API shows it, `sync_every = 1`, two clients at work: p95 of `size`
     changes each of tags, aliases, stages and deletes.

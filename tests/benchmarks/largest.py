@@ -47,7 +47,7 @@ def versions(count: int) -> Iterator[Record]:
         )  # fmt: skip
 
 
-@benchmark(sample=60, full=8_000)
+@benchmark(sample=60, full=8_000, servers=True)
 def model_of_many_versions(size: int, folder: Path) -> Iterator[Figure]:
     """The pages of one model with `size` versions, in a gateway of one API process."""
     (folder / "waypost.toml").write_text(config())

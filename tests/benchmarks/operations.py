@@ -38,7 +38,7 @@ level = "warning"
 """
 
 
-@benchmark(sample=30, full=5_000)
+@benchmark(sample=30, full=5_000, servers=True)
 def operations_per_second(size: int, folder: Path) -> Iterator[Figure]:
     """`size` operations from 32 clients against the memory adapter, until the last has its outcome."""
     with served(_made(folder / "sqlite"), config=CONFIG) as gateway:

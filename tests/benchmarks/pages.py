@@ -193,7 +193,7 @@ PAGES: dict[str, Callable[[str], str]] = {
 """Every page, by the reference of a model that it may be about."""
 
 
-@benchmark(sample=600, full=1_000_000)
+@benchmark(sample=600, full=1_000_000, servers=True)
 def page_render(size: int, folder: Path) -> Iterator[Figure]:
     """Each page of a gateway of one API process over `size` versions, about other models each time."""
     (folder / "waypost.toml").write_text(config())

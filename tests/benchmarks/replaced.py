@@ -15,7 +15,7 @@ LIVED = 6.0
 """Seconds after which a worker is no longer one that ends as soon as it is started, which is waited out."""
 
 
-@benchmark(sample=1, full=10)
+@benchmark(sample=1, full=10, servers=True)
 def worker_replaced(size: int, folder: Path) -> Iterator[Figure]:
     """From the loss of a worker to the next one at work, when it dies and when it falls silent."""
     paper = Paper(folder / "paper")

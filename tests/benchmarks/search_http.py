@@ -64,7 +64,7 @@ BARE = [
 ]
 
 
-@benchmark(sample=2_000, full=1_000_000)
+@benchmark(sample=2_000, full=1_000_000, servers=True)
 def search_http(size: int, folder: Path) -> Iterator[Figure]:
     """32 clients search a gateway of two API processes, and the bare engine behind the same server, in turn: a machine
     that is shared is not as fast in every minute."""
@@ -89,7 +89,7 @@ def search_http(size: int, folder: Path) -> Iterator[Figure]:
     yield Figure("memory of all processes", held / 1e6, "MB", goal=1_000)
 
 
-@benchmark(sample=200, full=20_000)
+@benchmark(sample=200, full=20_000, servers=True)
 def search_beside_mlflow(size: int, folder: Path) -> Iterator[Figure]:
     """One client asks here and in MLflow for some of `size` models with ten versions each."""
     times = 200 if size > SMALL else 3

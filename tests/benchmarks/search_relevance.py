@@ -23,7 +23,7 @@ MEASURES = {"mrr": "MRR", "success_at_1": "success@1", "success_at_5": "success@
 SMALL = 1_000
 
 
-@benchmark(sample=4, full=PER_KIND)
+@benchmark(sample=4, full=PER_KIND, servers=True)
 def search_relevance(size: int, folder: Path) -> Iterator[Figure]:
     """`size` queries of each kind, of which the even-numbered half is reported: nothing was tuned by it."""
     asked = [query for query in queries(per_kind=size) if query.number % 2 == 0]

@@ -172,7 +172,7 @@ def ingest_sqlite(size: int, folder: Path) -> Iterator[Figure]:
     yield Figure("memory above the start while they pass", memory, "MB", 200)
 
 
-@benchmark(sample=2_000, full=1_000_000)
+@benchmark(sample=2_000, full=1_000_000, servers=True)
 def ingest_postgresql(size: int, folder: Path) -> Iterator[Figure]:
     """Taking records in on PostgreSQL."""
     with postgres_server(durable=True) as server, migrated(server.url(server.create())) as engine:
@@ -186,7 +186,7 @@ def ingest_postgresql(size: int, folder: Path) -> Iterator[Figure]:
     yield Figure("memory above the start while they pass", memory, "MB", 200)
 
 
-@benchmark(sample=40, full=10_000)
+@benchmark(sample=40, full=10_000, servers=True)
 def mlflow_full_sync(size: int, folder: Path) -> Iterator[Figure]:
     """A full listing of a real MLflow server, beside a bare crawl of the same pages; a cycle without changes."""
     (folder / "mlflow").mkdir()
@@ -258,7 +258,7 @@ def requests_of(context: SyncContext, registry_id: int) -> int:
         return int(connection.execute(newest).scalar_one()["calls"])
 
 
-@benchmark(sample=200, full=20_000)
+@benchmark(sample=200, full=20_000, servers=True)
 def read_version(size: int, folder: Path) -> Iterator[Figure]:
     """`GET /versions/{ref}` of two API processes under 32 clients, beside `GET /health/live` of the same server."""
     config = '[[registries]]\nname = "r"\nkind = "memory"\nteam = "t"\nsync_every = 0\n'

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from tests.benchmarks import Benchmark, Figure, seconds, spread
 from tests.benchmarks.__main__ import declared, line, main
+from tests.soak import soak
 
 KNOWN = declared()
+LIGHT = {name: one for name, one in KNOWN.items() if not one.servers}
 PACKAGE = """
 import os
 from collections.abc import Iterator
@@ -36,9 +39,31 @@ def broken(size: int, folder: Path) -> Iterator[Figure]:
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in. .socket.socket:pytest.PytestUnraisableExceptionWarning"
 )
-@pytest.mark.parametrize("one", KNOWN.values(), ids=KNOWN.keys())
+@pytest.mark.parametrize("one", LIGHT.values(), ids=LIGHT.keys())
 def test_each_benchmark_works_at_its_sample_size(one: Benchmark, tmp_path: Path) -> None:
-    figures = list(one.run(one.sample, tmp_path))
+    works(one, tmp_path)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. .socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
+@soak(sample=1, full=len(KNOWN) - len(LIGHT), batch=len(KNOWN) - len(LIGHT))
+def test_those_with_servers_work_at_their_sample_size(cases: int, seed: int, tmp_path: Path) -> list[str]:
+    servers = sorted((one for one in KNOWN.values() if one.servers), key=lambda one: one.name)
+    failed = []
+    for place in range(seed, seed + cases):
+        one = servers[place % len(servers)]
+        (folder := tmp_path / one.name).mkdir()
+        try:
+            works(one, folder)
+        except Exception:
+            failed.append(f"{one.name}: {traceback.format_exc()}")
+    return failed
+
+
+def works(one: Benchmark, folder: Path) -> None:
+    """It yields figures that can be written down."""
+    figures = list(one.run(one.sample, folder))
     assert figures
     for figure in figures:
         assert math.isfinite(figure.value), figure.name
