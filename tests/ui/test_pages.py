@@ -1,10 +1,12 @@
 """Each page: right, still, accessible, on a phone and a wide screen, light and dark, with and without scripts."""
 
+import itertools
 from urllib.parse import quote
 
 import pytest
 
 from tests.gateway.served import Served
+from tests.soak import soak
 from tests.ui.browser import Theme, Visit
 from tests.ui.plugins.shop import HOSTILE
 
@@ -40,21 +42,33 @@ PAGES = {
 STATUS = {"/models/fraud/not-there": 404}
 
 
-LOOKS: tuple[tuple[int, tuple[Theme, Theme]], ...] = ((390, ("dark", "light")), (1440, ("light", "dark")))
+LOOKS: tuple[tuple[int, Theme, Theme], ...] = ((390, "dark", "light"), (1440, "light", "dark"))
+"""Each size with the theme in which it is looked at, and the one that is left to `make soak`."""
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_whole_in_every_size_and_theme(seen: Visit, path: str) -> None:
     seen.expected = ("404 (Not Found)",) if path in STATUS else ()
-    for width, (first, other) in LOOKS:
-        seen.look(width, first)
+    for width, theme, _ in LOOKS:
+        seen.look(width, theme)
         assert seen.go(path) == STATUS.get(path, 200)
         assert PAGES[path] in seen.page.inner_text("body")
         assert seen.shifted() < 0.02, f"{path} moves at {width} pixels"
         assert not seen.overflows(), f"{path} is wider than {width} pixels"
-        assert seen.axe() == [], f"{path} at {width} pixels, {first}"
-        seen.look(width, other)  # of which only the colours differ
-        assert seen.axe("color-contrast") == [], f"{path} at {width} pixels, {other}"
+        assert seen.axe() == [], f"{path} at {width} pixels, {theme}"
+
+
+@soak(sample=1, full=len(PAGES))
+def test_no_size_lacks_contrast_in_the_other_theme(cases: int, seed: int, seen: Visit) -> list[str]:
+    """Of a theme only the colours differ, so that alone is asked of the sizes that are not looked at in it."""
+    wrong = []
+    for path in itertools.islice(itertools.cycle(PAGES), seed % len(PAGES), seed % len(PAGES) + cases):
+        seen.expected = ("404 (Not Found)",) if path in STATUS else ()
+        for width, _, theme in LOOKS:
+            seen.look(width, theme)
+            seen.go(path)
+            wrong += [f"{path} at {width} pixels, {theme}: {one}" for one in seen.axe("color-contrast")]
+    return wrong
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path not in STATUS])
