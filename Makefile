@@ -7,8 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# One more than two cores: many tests wait for a server.
-JOBS ?= 3
+# As many as cores: each process starts servers of its own, and the pages are tested beside them.
+JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.waypost-ready
 ONLY ?=

@@ -1,15 +1,22 @@
 """What every test shares: the real servers."""
 
+import gc
+import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
 import pytest
 
+from tests.servers.demo import Held
 from tests.servers.fixtures import (
+    DEMOS,
     database,
     demo,
     demo_gateway,
+    demos,
+    empty_database,
     mlflow_address,
     mlflow_process,
     mlflow_server,
@@ -24,6 +31,8 @@ __all__ = [
     "database",
     "demo",
     "demo_gateway",
+    "demos",
+    "empty_database",
     "mlflow_address",
     "mlflow_process",
     "mlflow_server",
@@ -44,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names = getattr(item, "fixturenames", ())
         if "mlflow_process" in names:
             item.add_marker(pytest.mark.xdist_group("mlflow"))
-        elif "demo" in names:
+        elif _uses_demo(item):
             item.add_marker(pytest.mark.xdist_group("demo"))
         elif _shares_within_its_module(item):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
@@ -53,6 +62,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _shares_within_its_module(item: pytest.Item) -> bool:
     known: dict[str, Any] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
     return any(found[-1].scope == "module" for found in known.values())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the demo after the last test on it: a process of a parallel run gets all of them one after the other."""
+    yield
+    held: Held | None = item.config.pluginmanager.get_plugin(DEMOS)
+    if held is not None and "PYTEST_XDIST_WORKER" in os.environ and not (nextitem and _uses_demo(nextitem)):
+        held.end()
+
+
+def _uses_demo(item: pytest.Item) -> bool:
+    return "demo" in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of every garbage collection: it stays, and is a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure() -> None:

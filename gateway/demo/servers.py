@@ -144,7 +144,8 @@ def _wait(starting: Server, ready: Callable[[], bool], patience: float) -> None:
 def answers(url: str) -> bool:
     """Does this address answer 200?"""
     try:
-        return httpx.get(url, timeout=10.0, trust_env=False).status_code == httpx.codes.OK
+        # No certificates: reading them takes longer than asking.
+        return httpx.get(url, timeout=10.0, trust_env=False, verify=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

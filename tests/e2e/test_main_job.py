@@ -1,11 +1,13 @@
 """The main job as a newcomer meets it: `waypost demo`, a search, and changes made with MLflow's own client."""
 
+import io
 import json
 import os
 import shlex
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from mlflow import MlflowClient
 
+from gateway.cli import run
+from gateway.cli.failure import NO, OK
 from gateway.demo.run import TRY
 from tests.servers.demo import Demo, interrupt, launched
 
@@ -33,23 +37,31 @@ def waypost(demo: Demo, *words: str) -> subprocess.CompletedProcess[str]:
 
 def asked(demo: Demo, *words: str) -> Any:
     """What a command prints with `--json`."""
-    done = waypost(demo, *words, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    code, printed = asking(demo, *words)
+    assert code == OK, printed
+    return json.loads(printed)
+
+
+def asking(demo: Demo, *words: str) -> tuple[int, str]:
+    """What a command ends with and prints, without a process of its own."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        code = run([*words, "--json", "--url", demo.url])
+    return code, printed.getvalue()
 
 
 def eventually(demo: Demo, words: tuple[str, ...], *, holds: Any) -> Any:
     """What a command answers as soon as `holds(answer)`, which the next cycle brings about."""
     end = time.monotonic() + PATIENCE
     while True:
-        done = waypost(demo, *words, "--json")
-        if done.returncode in (0, 1) and holds(found := json.loads(done.stdout)):
+        code, printed = asking(demo, *words)
+        if code in (OK, NO) and holds(found := json.loads(printed)):
             return found
-        assert time.monotonic() < end, done.stdout + done.stderr
+        assert time.monotonic() < end, printed
         time.sleep(0.3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mlflow(demo: Demo) -> MlflowClient:
     """MLflow's own client, at the server of the team `discovery`."""
     page = urlsplit(asked(demo, "show", "search/encoder:1")["url"])

@@ -9,10 +9,11 @@ from pathlib import Path
 import httpx
 from sqlalchemy import Engine
 
-from federation import registries, schema
+from federation import registries
 from federation.database import open_engine, writing
 from federation.registries import RegistrySpec
 from gateway.demo.servers import Server, reserved_port, server
+from tests.servers import blank
 
 SERVE = """
 import sys
@@ -62,11 +63,11 @@ def served(
             ("" if plugins is None else f'plugins = "{plugins}"\n')
             + f'[server]\nport = {port}\nworkers = {workers}\nrate_limit = 0\n[database]\nurl = "{database}"\n{config}'
         )
-        client = httpx.Client(base_url=f"{url}/api/v1", timeout=60.0, trust_env=False)
+        client = httpx.Client(base_url=f"{url}/api/v1", timeout=60.0, trust_env=False, verify=False)
 
         def ready() -> bool:
             try:
-                return httpx.get(f"{url}/health/ready", timeout=10.0, trust_env=False).is_success
+                return client.get(f"{url}/health/ready", timeout=10.0).is_success
             except httpx.HTTPError:
                 return False
 
@@ -92,8 +93,7 @@ def served(
 
 def migrated(url: str, *specs: RegistrySpec) -> Engine:
     """A migrated database with these registries."""
-    engine = open_engine(url)
-    schema.migrate(engine)
+    engine = blank.opened(url)
     with writing(engine) as connection:
         registries.apply(connection, specs)
     return engine

@@ -92,9 +92,9 @@ def test_each_migration_follows_one_other_and_the_code_asks_for_the_last() -> No
     assert script.get_heads() == [schema.LATEST]
 
 
-def test_migrations_lead_from_nothing_to_the_tables(database: str) -> None:
-    assert migrated(database) == (None, schema.LATEST)
-    assert differences(database) == []
+def test_migrations_lead_from_nothing_to_the_tables(empty_database: str) -> None:
+    assert migrated(empty_database) == (None, schema.LATEST)
+    assert differences(empty_database) == []
 
 
 def test_a_former_database_gets_the_same_tables(former_url: str) -> None:

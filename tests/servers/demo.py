@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,6 +94,28 @@ def interrupt(demo: Demo) -> int:
     """Press Ctrl-C; returns the exit code, once it has ended."""
     demo.process.send_signal(signal.SIGINT)
     return demo.process.wait(PATIENCE)
+
+
+class Held:
+    """A demo that is started when it is first asked for, and ends before the session where nobody needs it any more: it
+    reads its registries every few seconds, for as long as it runs.
+    """
+
+    def __init__(self, folders: Callable[[], Path]) -> None:
+        self._folders = folders
+        self._running = ExitStack()
+        self._demo: Demo | None = None
+
+    def demo(self) -> Demo:
+        """The one that runs."""
+        if self._demo is None:
+            self._demo = self._running.enter_context(ready_demo(self._folders()))
+        return self._demo
+
+    def end(self) -> None:
+        """End it, if one runs; the next that is asked for is another."""
+        self._demo = None
+        self._running.close()
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 - `demo`: `waypost demo` with all its servers; `demo_gateway`: the variables that lead a command to it.
 - `mlflow_server`: an MLflow server without models; `mlflow_process` the same without emptying.
-- `postgres`: a server that makes databases; `database`: the URL of an empty one, on SQLite and on PostgreSQL.
+- `postgres`: a server that makes databases; `database`: the URL of a migrated one without content, on SQLite and on
+  PostgreSQL; `empty_database`: of one without a schema.
 - `redis_url`: an empty Redis; `moto`: an AWS that has forgotten everything.
 
 For an outage, two servers at once or a server of its own use the functions underneath, such as
@@ -19,21 +20,30 @@ import redis as redis_client
 
 from gateway.demo import servers
 from gateway.demo.servers import Server
-from tests.servers import demo as demo_process
+from tests.servers import blank
 from tests.servers import mlflow as mlflow_state
 from tests.servers import moto as moto_process
 from tests.servers import postgres as postgres_process
 from tests.servers import redis as redis_process
-from tests.servers.demo import Demo
+from tests.servers.demo import Demo, Held
 from tests.servers.postgres import Postgres
 
+DEMOS = "waypost-demos"
+"""The name under which the demo of this process is found by whoever ends it."""
 _NO_WHEEL = "no {} wheel for this platform"
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with demo_process.ready_demo(tmp_path_factory.mktemp("demo")) as running:
-        yield running
+def demos(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+    held = Held(lambda: tmp_path_factory.mktemp("demo"))
+    request.config.pluginmanager.register(held, DEMOS)
+    yield held
+    held.end()
+
+
+@pytest.fixture
+def demo(demos: Held) -> Demo:
+    return demos.demo()
 
 
 @pytest.fixture
@@ -95,6 +105,17 @@ def moto(moto_server: Server) -> Server:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield blank.sqlite(tmp_path / "waypost.db")
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = blank.postgresql(server)
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'waypost.db'}"
         return

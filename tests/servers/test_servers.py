@@ -125,8 +125,8 @@ def test_postgres_is_real_and_hands_out_separate_databases(postgres: Postgres) -
     assert version[0].startswith("18.")
 
 
-def test_a_database_starts_empty_on_each_engine(database: str) -> None:
-    engine = create_engine(database)
+def test_a_database_starts_empty_on_each_engine(empty_database: str) -> None:
+    engine = create_engine(empty_database)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE left_over (id int)"))
     engine.dispose()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from federation import registries, schema
+from federation import registries
 from federation.access import EVERYTHING, NOTHING, View
 from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.origin import Origin
@@ -20,6 +20,7 @@ from federation.references import parse
 from federation.registries import RegistrySpec
 from federation.stages import parse_rules
 from tests.federation.takings import model, registered, take, version
+from tests.servers import blank
 
 MAY = datetime(2026, 5, 3, 12, tzinfo=UTC)
 
@@ -27,7 +28,6 @@ MAY = datetime(2026, 5, 3, 12, tzinfo=UTC)
 @pytest.fixture
 def engine(database: str) -> Iterator[Engine]:
     engine = open_engine(database)
-    schema.migrate(engine)
     registry = registered(engine)
     take(engine, registry, [model({"champion": "2"}), version(1), version(2, created_at=MAY)], MAY)
     yield engine
@@ -82,8 +82,7 @@ def test_the_deleted_and_former_names_are_left_to_the_reader(engine: Engine) -> 
 @pytest.mark.parametrize("name", ["fraud", "unknown"])
 @pytest.mark.parametrize("selector", [":2", "", "@champion", "@stage:production", ":9"])
 def test_no_name_makes_sqlite_walk_the_registry(tmp_path: Path, name: str, selector: str) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'plans.db'}")
-    schema.migrate(engine)
+    engine = blank.opened(f"sqlite:///{tmp_path / 'plans.db'}")
     take(engine, registered(engine), [model({"champion": "2"}), version(2)], MAY)
     said: list[tuple[str, Any]] = []
     event.listen(

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from federation import schema
 from federation.access import EVERYTHING, NOTHING
 from federation.catalogue.past import every_held, read_held, read_model_then
 from federation.catalogue.reader import UnknownError
 from federation.catalogue.timeline import read_timeline
-from federation.database import now, open_engine, reading
+from federation.database import now, reading
 from federation.references import parse
 from tests.federation.graph.estate import Estate
 from tests.federation.takings import model, registered, take, version
+from tests.servers import blank
 
 MAY = datetime(2026, 5, 3, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,8 +24,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     """`champion` is version 1 from 3 May 12:00 on and moves to version 2 between 15:00 and 16:00."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'past.db'}")
-    schema.migrate(engine)
+    engine = blank.opened(f"sqlite:///{tmp_path / 'past.db'}")
     registry = registered(engine)
     take(engine, registry, [model({"champion": "1"}), version(1)], MAY)
     take(engine, registry, [version(2)], MAY + 2 * HOUR, MAY + HOUR)

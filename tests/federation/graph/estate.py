@@ -1,16 +1,14 @@
 """Registries with records, written into a real catalogue the way a synchronisation writes them, and their graph."""
 
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 
 from adapters import EndpointRecord, Key, Kind, ModelRecord, Record, Traffic, VersionRecord
-from federation import schema, tables
+from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import Writer
@@ -21,6 +19,7 @@ from federation.graph.graph import Graph
 from federation.journal.log import Batch
 from federation.registries import EMPTY
 from federation.stages import parse_rule
+from tests.servers import blank
 
 RULES = {
     "production": [parse_rule("stage:Production")],
@@ -30,26 +29,12 @@ RULES = {
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@cache
-def migrated() -> bytes:
-    """An empty SQLite database of today's schema: migrating takes longer than many a test."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        engine = open_engine(f"sqlite:///{path}")
-        schema.migrate(engine)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        engine.dispose()
-        return path.read_bytes()
-
-
 class Estate:
     """Some registries on one database. `settle` lets the graph catch up."""
 
     def __init__(self, folder: Path, engine: Engine | None = None, files: str = "graph") -> None:
         if engine is None:
-            (folder / "waypost.db").write_bytes(migrated())
-            engine = open_engine(f"sqlite:///{folder / 'waypost.db'}")
+            engine = open_engine(blank.sqlite(folder / "waypost.db"))
         self.engine = engine
         self.folder = folder / files
         self.folder.parent.mkdir(exist_ok=True)

@@ -8,9 +8,9 @@ from sqlalchemy import Engine, select, update
 
 from adapters import Discovered, ModelRecord, VersionRecord, discover
 from adapters.memory import BACKENDS, MemoryBackend
-from federation import registries, schema, tables
+from federation import registries, tables
 from federation.catalogue import codec
-from federation.database import open_engine, reading, writing
+from federation.database import reading, writing
 from federation.journal.entry import decode
 from federation.journal.log import read_tiles
 from federation.journal.merkle import frontier_at, leaf_hash, load_frontier
@@ -18,6 +18,7 @@ from federation.registries import RegistrySpec
 from federation.sync import schedule
 from federation.sync.run import SyncContext, run
 from tests.federation.sync.replay import Replayed, replay
+from tests.servers import blank
 
 _names = itertools.count()
 
@@ -158,8 +159,7 @@ class World:
 
 def make_world(url: str, **spec: Any) -> World:
     """A migrated database with one registry over an empty backend."""
-    engine = open_engine(url)
-    schema.migrate(engine)
+    engine = blank.opened(url)
     name = f"backend-{next(_names)}"
     backend = BACKENDS[name] = MemoryBackend(identity=name)
     adapters = discover()
