@@ -240,22 +240,22 @@ def journalled(on: Bench) -> list[str]:
     return wrong + on.world.problems()
 
 
-@soak(sample=2, full=200)
+@soak(sample=1, full=200)
 def test_kills_over_mlflow(cases: int, seed: int, mlflow: Bench) -> list[str]:
     return kill(mlflow, cases, seed)
 
 
-@soak(sample=2, full=200)
+@soak(sample=1, full=200)
 def test_kills_over_sagemaker(cases: int, seed: int, sagemaker: Bench) -> list[str]:
     return kill(sagemaker, cases, seed)
 
 
-@soak(sample=2, full=200)
+@soak(sample=1, full=200)
 def test_kills_over_vertex(cases: int, seed: int, vertex: Bench) -> list[str]:
     return kill(vertex, cases, seed)
 
 
-@soak(sample=2, full=200)
+@soak(sample=1, full=200)
 def test_kills_over_rest(cases: int, seed: int, rest: Bench) -> list[str]:
     return kill(rest, cases, seed)
 

@@ -20,10 +20,11 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from adapters.sagemaker.emulator import Emulator
 from adapters.vertex.emulator import VertexEmulator
-from gateway.demo.servers import Server, mlflow_server
+from gateway.demo.servers import Server
 from tests.adapters.sagemaker.aws import REGION, client, package
 from tests.adapters.vertex.vendor import Vendor
 from tests.gateway.served import Served, served
+from tests.servers import mlflow as mlflow_state
 
 CONFIG = f"""
 [[registries]]
@@ -99,9 +100,9 @@ def fill_vertex(emulator: VertexEmulator) -> None:
 
 
 @pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with mlflow_server(tmp_path_factory.mktemp("encoder")) as running:
-        yield running
+def mlflow(mlflow_process: Server) -> Server:
+    mlflow_state.empty(mlflow_process)
+    return mlflow_process
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def world(folder: Path) -> Iterator[World]:
             yield made
 
 
-@soak(sample=3, full=2 * EVERY, batch=EVERY)
+@soak(sample=1, full=2 * EVERY, batch=EVERY)
 def test_a_hostile_backend_costs_little(
     cases: int, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> list[str]:

@@ -30,7 +30,7 @@ def met(found: Closure) -> dict[int, int]:
     return dict(zip(found.node.tolist(), found.distance.tolist(), strict=True))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(worlds(), views, st.booleans(), st.data())
 def test_a_closure_holds_the_same_nodes_at_the_same_distance(
     world: World, view: frozenset[int] | None, down: bool, data: st.DataObject
@@ -43,7 +43,7 @@ def test_a_closure_holds_the_same_nodes_at_the_same_distance(
     assert not found.cut
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(worlds(), st.booleans(), st.integers(0, 4), st.data())
 def test_a_depth_cuts_exactly_there_and_says_so(
     world: World, down: bool, depth: int, data: st.DataObject
@@ -62,7 +62,7 @@ def stop(world: World, node: int) -> bool:
     return world.kinds[node] not in CONNECTORS
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(worlds(), st.booleans(), st.data())
 def test_every_path_is_made_of_real_edges_and_as_long_as_it_says(
     world: World, down: bool, data: st.DataObject
@@ -78,7 +78,7 @@ def test_every_path_is_made_of_real_edges_and_as_long_as_it_says(
         assert sum(stop(world, node) for node in path[1:]) == found.distance[index]
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(worlds(), views, st.booleans(), st.none() | st.integers(0, 4), st.data())
 def test_many_are_walked_as_few_are(
     world: World, view: frozenset[int] | None, down: bool, depth: int | None, data: st.DataObject
@@ -108,7 +108,7 @@ def test_a_large_walk_is_refused_where_only_a_small_one_is_wanted(tmp_path: Path
     assert closure(snapshot, np.array([1]), snapshot.down, None, large=False).node.tolist() == [1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(worlds(), views, st.booleans(), st.data())
 def test_folding_the_overlay_into_new_rows_changes_nothing(
     world: World, view: frozenset[int] | None, down: bool, data: st.DataObject

@@ -44,7 +44,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-@soak(sample=60, full=20_000)
+@soak(sample=30, full=20_000)
 def test_schemathesis(cases: int, seed: int, gateway: Served) -> list[str]:
     schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json", timeout=30)
     kinds = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)

@@ -47,7 +47,7 @@ def newer(one: tuple[str, int, bool]) -> tuple[int, list[tuple[bool, int, str]]]
     return one[1], [(piece.isdigit(), int(piece) if piece.isdigit() else 0, piece) for piece in pieces]
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.lists(st.tuples(versions, st.booleans()), min_size=1, max_size=3))
 def test_newest_is_one_order_everywhere(models: list[tuple[Drawn, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
