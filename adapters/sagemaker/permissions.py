@@ -17,7 +17,7 @@ _WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("ListEndpoints", {"MaxResults": 1}, "which versions serve is not known"),
     (
         "ListInferenceComponents",
-        {"MaxResults": 1},
+        {"MaxResults": 100},  # a backend that only resembles SageMaker may give all it has
         "which versions serve behind inference components is not known",
     ),
     ("ListArtifacts", {"MaxResults": 1}, "the lineage graph is not read"),

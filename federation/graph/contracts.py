@@ -92,7 +92,7 @@ def _inputs(old: tuple[Column, ...], new: tuple[Column, ...]) -> Iterator[Break]
     if old and new and old[0].positional != new[0].positional:
         if len(old) == len(new) == 1 and old[0].positional and old[0].shape is not None:
             yield from _flow("input", old[0], new[0])  # a single tensor needs no name
-        else:
+        elif new[0].positional or any(taken.required for taken in new):  # else all that comes is ignored
             words = "they had no names" if old[0].positional else "they have no names now, only places"
             yield Break("input", new[0].name, "names changed", words)
         return

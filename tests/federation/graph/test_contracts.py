@@ -170,6 +170,8 @@ def test_names_and_places() -> None:
     assert [one.problem for one in compare(named, placed).backward] == ["names changed"]
     columns = [Schema(inputs=(Column("0", "long", positional=of),)) for of in (False, True)]
     assert compare(*columns).verdict == "none"
+    optional = Schema(inputs=(Column("a", "long", required=False),))
+    assert compare(columns[1], optional).backward == (), "what comes is ignored, and nothing is wanted"
     pair = [Schema(inputs=tuple(Column(str(at), of, positional=True) for at, of in enumerate(side)))
             for side in (("long", "double"), ("double", "long"), ("long",))]  # fmt: skip
     assert [one.column for one in compare(pair[0], pair[1]).backward] == ["0", "1"]
