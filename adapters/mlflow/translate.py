@@ -229,8 +229,9 @@ def parents(raw: Raw, tags: Mapping[str, str]) -> Iterator[Parent]:
     source = text(raw, "source") or ""
     if source.startswith("models:/") and (copied := COPIED_FROM.match(source)):
         yield Parent(reference(copied.group(1), copied.group(2)), "copy")
-    for tag, kind in PARENT_TAGS.items() if tags else ():
-        yield from (Parent(name, kind) for name in names_in(tags.get(tag, "")))
+    for tag, kind in PARENT_TAGS.items():
+        if said := tags.get(tag):
+            yield from (Parent(name, kind) for name in names_in(said))
 
 
 def names_in(said: str) -> list[str]:
