@@ -7,7 +7,7 @@ that need it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from adapters.contract import Adapter, StageField
 
-SUITE_VERSION = 1
+SUITE_VERSION = 2
 """Raised when a check is added or made stricter; see the package's docstring for the policy."""
 
 RETRY_AFTER = 7
@@ -122,8 +122,8 @@ class Harness(ABC):
         """A new adapter on this backend with a working credential; a new instance at each call."""
 
     def paged(self) -> Adapter:
-        """The same, asking the backend for very small pages, so that what changes meanwhile moves their edges. Left
-        alone where the page size of the backend is the caller's `limit`, or cannot be chosen.
+        """Optional: the same, asking the backend for very small pages, so that what changes meanwhile moves their
+        edges. Left alone where the page size of the backend is the caller's `limit`, or cannot be chosen.
         """
         return self.adapter()
 
@@ -177,13 +177,38 @@ class Harness(ABC):
         """Optional: how many requests the backend has seen so far."""
         raise NotImplementedError
 
+    def meanwhile(self, change: Callable[[], None]) -> AbstractContextManager[object]:
+        """Optional, for adapters that read further than they are asked for: until the context ends, call `change` each
+        time the backend has put together a page of a listing, before the adapter gets it. `change` may use this
+        harness. Left out: things change between the adapter's own pages.
+        """
+        raise NotImplementedError
+
+    def torn(self) -> AbstractContextManager[object]:
+        """Optional, for backends that fill one row of a listing by several statements or requests: until the context
+        ends, listings come without what the later ones fill (tags, aliases), as when rows moved in between. What is
+        read one by one is whole.
+        """
+        raise NotImplementedError
+
     def close(self) -> None:  # noqa: B027 - optional
         """Optional: stop the backend."""
 
     @classmethod
     def offers(cls) -> frozenset[str]:
         """What checks can ask for: required and overridden methods, faults, and the lists that are not empty."""
-        optional = ("put_model", "tag", "alias", "stage", "serve", "spoil", "skew", "requests")
+        optional = (
+            "put_model",
+            "tag",
+            "alias",
+            "stage",
+            "serve",
+            "spoil",
+            "skew",
+            "requests",
+            "meanwhile",
+            "torn",
+        )
         offered = {name for name in optional if getattr(cls, name) is not getattr(Harness, name)}
         offered |= {f"fault {fault.value}" for fault in cls.faults} | {"put", "drop"}
         lists = {

@@ -1,8 +1,10 @@
 """What a check works with: the harness, adapters that are closed afterwards, and whole scans."""
 
 import contextlib
+import itertools
 import secrets
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from adapters.conformance.harness import Harness
@@ -113,6 +115,29 @@ class Scan:
         return {r.name: r for r in self.records if isinstance(r, EndpointRecord)}
 
 
+@dataclass(slots=True)
+class _Turns:
+    """Changes that are made one at a time, by whichever thread has a turn."""
+
+    changes: Iterator[Callable[[], object]]
+    taken: int = 0
+    failed: list[Exception] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> None:
+        """The next change. What it asks of the backend itself is no turn."""
+        if not self._lock.acquire(blocking=False):
+            return
+        self.taken += 1
+        try:
+            for change in itertools.islice(self.changes, 1):
+                change()
+        except Exception as error:
+            self.failed.append(error)
+        finally:
+            self._lock.release()
+
+
 class Lab:
     """One check's surroundings. Names are new for each check; `close` drops what was put and closes adapters."""
 
@@ -121,6 +146,8 @@ class Lab:
         self._open: list[Adapter] = []
         self._made: list[str] = []
         self._main: Adapter | None = None
+        self.turns = 0
+        """Pages after which something was or could have been changed in the last disturbed scan."""
 
     @property
     def main(self) -> Adapter:
@@ -178,6 +205,25 @@ class Lab:
     ) -> Scan:
         """A whole scan."""
         return Scan(list(self.walk(since=since, limit=limit, adapter=adapter)))
+
+    def disturbed(
+        self, changes: Iterable[Callable[[], object]], adapter: Adapter, *, since: Watermark | None = None
+    ) -> Scan:
+        """A whole scan, with one change after each page of a listing until none is left: of the backend's where the
+        harness can tell of them, else of the adapter's.
+        """
+        scan, turns = Scan(), _Turns(iter(changes))
+        hooked = "meanwhile" in self.harness.offers()
+        with self.harness.meanwhile(turns.take) if hooked else contextlib.nullcontext():
+            for page in self.walk(since=since, limit=1, adapter=adapter):
+                scan.pages.append(page)
+                if not hooked:
+                    turns.take()
+        if turns.failed:
+            raise turns.failed[0]
+        self.turns = turns.taken
+        require(self.turns, "no page was told of while a scan ran: `meanwhile` of the harness calls nothing")
+        return scan
 
     def look(self) -> list[Record]:
         """Records to look at: some of our own where the harness can put them, then what is there."""

@@ -8,8 +8,9 @@ from adapters.errors import InvalidError
 from adapters.records import PageToken, Watermark
 
 Phase = Literal["models", "prompts", "versions", "prompt_versions", "bumped", "end"]
-Place = tuple[Phase, int, str | None]
-"""Which page of MLflow's: listing, group, page token."""
+Place = tuple[Phase, int, str | None, int]
+"""Which page of MLflow's: listing, group, page token, how many came before. A token may stand for several pages in
+turn: where rows went, the next page begins further up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Cursor:
 
 def place_of(cursor: Cursor) -> Place:
     """Which page of MLflow's a cursor stands on."""
-    return (cursor.phase, cursor.group, cursor.page)
+    return (cursor.phase, cursor.group, cursor.page, cursor.number)
 
 
 def with_top(cursor: Cursor, top: Top) -> Cursor:

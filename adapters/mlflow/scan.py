@@ -27,7 +27,7 @@ from adapters.mlflow.api import (
     looping,
     quoted,
 )
-from adapters.mlflow.cursor import Cursor, Mark, Place, Top, drop_unchanged, place_of, with_top
+from adapters.mlflow.cursor import Cursor, Mark, Phase, Place, Top, drop_unchanged, place_of, with_top
 from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.origins import OriginReader, Origins
@@ -93,7 +93,7 @@ class Memory:
     """The versions of each prompt that this scan has listed."""
     unseen: set[str] | None = None
     """Models that have versions, of which this scan has listed none yet."""
-    positions: dict[Place, int] = field(default_factory=dict)
+    positions: dict[tuple[Phase, int, str | None], int] = field(default_factory=dict)
     """Which page of its listing each page token stood for."""
     place: Place | None = None
     fetched: Fetched | None = None
@@ -315,10 +315,11 @@ class Scan:
 
     def _check_progress(self, memory: Memory, cursor: Cursor, fetched: Fetched) -> None:
         """A page token that was met before, and not as the one that follows this page, leads in a circle."""
-        here, following = place_of(cursor), (cursor.phase, cursor.group, fetched.next)
+        here, following = place_of(cursor)[:3], (cursor.phase, cursor.group, fetched.next)
         if fetched.again:
             memory.positions.clear()
-        memory.positions.setdefault(here, cursor.number)
+        if not fetched.again or (not fetched.rows and fetched.seam == cursor.seam):
+            memory.positions.setdefault(here, cursor.number)
         if memory.positions.setdefault(following, cursor.number + 1) != cursor.number + 1:
             memory.fetched = None
             raise TransientError(looping(self._api.http.host, cursor.phase))

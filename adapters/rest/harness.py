@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from adapters.conformance.harness import RETRIED, Fault, Harness
@@ -81,9 +81,19 @@ class RestHarness(Harness):
         self.fault: Fault | None = None
 
     def adapter(self) -> Adapter:
+        return self._open(self.config)
+
+    def paged(self) -> Adapter:
+        def small(collection: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {**collection, "page": {**collection.get("page", {}), "size_value": 2}}
+
+        names = ("models", "versions")
+        return self._open({**self.config, **{name: small(self.config[name]) for name in names}})
+
+    def _open(self, config: Mapping[str, Any]) -> Adapter:
         url = f"http://127.0.0.1:{self.server.server_port}/api"
         timeout = 1.0 if self.fault in RETRIED else 30.0
-        return RestAdapter(RestConfig(**self.config, url=url, token=SECRET, timeout=timeout))
+        return RestAdapter(RestConfig(**config, url=url, token=SECRET, timeout=timeout))
 
     def put(self, model: str) -> str:
         return str(self.shelf.put_version(model)["number"])
@@ -130,6 +140,14 @@ class RestHarness(Harness):
 
     def requests(self) -> int:
         return self.shelf.requests
+
+    @contextlib.contextmanager
+    def meanwhile(self, change: Callable[[], None]) -> Iterator[None]:
+        self.shelf.listed = change
+        try:
+            yield
+        finally:
+            self.shelf.listed = lambda: None
 
     def close(self) -> None:
         self.server.shutdown()

@@ -2,7 +2,9 @@
 
 `python -m adapters.rest.shelf --port 8900 --token SECRET` serves it on 127.0.0.1. The `rest` adapter's guide and tests
 use it; `waypost adapters new` gives every new adapter a copy, as the fake it is developed against. Standard library
-only. Everything is JSON below `/api`; lists take `cursor`, `limit` and `updated_after` (epoch milliseconds):
+only. Everything is JSON below `/api`; lists take `cursor`, `limit` and `updated_after` (epoch milliseconds), and say in
+their body and in the header `Link` how they go on. With `order=updated`, newest change first, they are counted:
+`offset` or `page`.
 
     GET /api/info                        GET /api/models               GET /api/models/ID
     GET /api/versions                    GET /api/versions/ID          POST /api/versions {name, uri, tags, token}
@@ -21,7 +23,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 STAGES = ("none", "staging", "production", "archived")
 LARGEST_PAGE = 500
@@ -47,6 +49,8 @@ class Shelf:
     clock: Callable[[], float] = time.time
     fault: str = ""
     """How every request fails: see `adapters.conformance.Fault`."""
+    listed: Callable[[], None] = lambda: None
+    """Called when a page of a listing is put together, before it is sent."""
     requests: int = 0
     tokens: dict[str, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -160,10 +164,14 @@ def _list(rows: dict[str, Row], query: dict[str, str]) -> Row:
     try:
         after, limit = int(query.get("updated_after", -1)), int(query.get("limit", LARGEST_PAGE))
         begin = int(query["cursor"][1:]) if query.get("cursor") else 0
+        limit = max(1, min(limit, LARGEST_PAGE))
+        skipped = max(0, int(query.get("offset", (int(query.get("page", 1)) - 1) * limit)))
     except ValueError:
-        raise RefusedError(400, "cursor, limit or updated_after is not valid") from None
-    limit = max(1, min(limit, LARGEST_PAGE))
+        raise RefusedError(400, "cursor, offset, page, limit or updated_after is not valid") from None
     found = [row for row in rows.values() if int(row["id"][1:]) > begin and row["updated"] > after]
+    if query.get("order") == "updated":
+        found.sort(key=lambda row: (-row["updated"], -int(row["id"][1:])))
+        return {"items": found[skipped : skipped + limit]}
     more = len(found) > limit
     return {"items": found[:limit], "next": found[limit - 1]["id"] if more else None}
 
@@ -177,6 +185,13 @@ def _register(shelf: Shelf, body: Row) -> Row:
     if body.get("token"):
         shelf.tokens[body["token"]] = row["id"]
     return row
+
+
+def _link(path: str, query: dict[str, str], following: Any) -> dict[str, str]:
+    """The header that says where a list goes on."""
+    if following is None:
+        return {}
+    return {"Link": f'<{path}?{urlencode({**query, "cursor": following})}>; rel="next"'}
 
 
 def serve(shelf: Shelf, port: int = 0) -> ThreadingHTTPServer:
@@ -210,9 +225,13 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         try:
-            self._send(200, answer(self.shelf, self.command, url.path, query, body))
+            content = answer(self.shelf, self.command, url.path, query, body)
         except RefusedError as refused:
             self._send(refused.status, {"message": str(refused)})
+            return
+        if "items" in content:
+            self.shelf.listed()
+        self._send(200, content, headers=_link(url.path, query, content.get("next")))
 
     do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the names the standard library looks for
 

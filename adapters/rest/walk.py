@@ -14,6 +14,8 @@ from adapters.rest.translate import Translator, address
 
 END = "end"
 """What is listed when nothing is left; no token says so."""
+MOST_EMPTY = 8
+"""Pages by offset in a row that gave nothing, because as much was made meanwhile."""
 BATCH = 50
 """Models whose versions are listed before the next page of models: their ids stand in the token."""
 
@@ -23,7 +25,7 @@ class Place:
     """Where a listing stands. `last` is the last id given of a page that was too large for one answer.
 
     `hare` counts pages, `tortoise` is the checksum of an earlier cursor: a cycle of pages runs into it. `seam` is the
-    last id of the page before, with which one that is counted by offset begins again.
+    last id that was given, with which a page that is counted by offset begins again.
     """
 
     cursor: str | None = None
@@ -180,7 +182,9 @@ class Walk:
         A page of the backend that is larger than `room` is given in order of ids, so that the rest of it can be
         asked for again: what was deleted in between moves nothing.
         """
-        found = self._read(collection, path, place, room, since)
+        if collection.page.style == "offset":
+            return self._counted(collection, path, place, room, since, bad)
+        found = self.api.page(collection, path, place.cursor, room, since)
         items, last = found.items, None
         if found.bad is not None:
             bad.append(found.bad)
@@ -192,37 +196,59 @@ class Walk:
             last = rest[room - 1][0] if len(rest) > room else None
         if last is not None:
             return items, replace(place, last=last), found.at
-        if found.next is None:
-            return items, None, found.at
-        seam = None
-        if collection.page.style == "offset" and (place.seam or len(found.items) > 1):
-            seam = (_sort_id(collection, found.items[-1]) if found.items else place.seam) or None
-        if seam is None:
-            return items, self._step(place, found.next), found.at
-        if not found.items:
-            raise self._circle()
-        return items, Place(f"+{int(found.next) - 1}", seam=seam), found.at
+        return items, None if found.next is None else self._step(place, found.next), found.at
 
-    def _read(
+    def _counted(
+        self,
+        collection: Collection,
+        path: str,
+        place: Place,
+        room: int,
+        since: float | None,
+        bad: list[BadRecordError],
+    ) -> tuple[list[Any], Place | None, float | None]:
+        """The same by offset: what follows begins with the last item that was given, wherever it stands by then."""
+        found, start = self._overlapping(collection, path, place, room, since)
+        if found.bad is not None:
+            bad.append(found.bad)
+            return [], Place(found.next), found.at
+        items = found.items[:room]
+        end = start + len(items)
+        if found.next is None and len(items) == len(found.items):
+            return items, None, found.at
+        if not items:  # the page ends with the last item given: what was made meanwhile stands before it
+            if place.hare >= MOST_EMPTY:
+                raise self._circle()
+            return items, Place(f"+{start - 1}", hare=place.hare + 1, seam=place.seam), found.at
+        seam = _sort_id(collection, items[-1])
+        holds_two = len(found.items) > 1 or bool(
+            room == 1 < collection.page.size_value and collection.page.size
+        )
+        if not seam or not (place.seam or holds_two):
+            return items, self._step(place, f"+{end}"), found.at
+        return items, Place(f"+{end - 1}", seam=seam), found.at
+
+    def _overlapping(
         self, collection: Collection, path: str, place: Place, room: int, since: float | None
-    ) -> Listed:
-        """A page of the backend. By offset it is read from further up until it has the last item of the one before:
+    ) -> tuple[Listed, int]:
+        """A page by offset, and where it begins. It is read from further up until it has the last item that was given:
         what stands behind that has been on no page yet.
         """
-        if place.seam is None:
-            return self.api.page(collection, path, place.cursor, room, since)
         at = int(place.cursor or 0)
+        if place.seam is None:
+            return self.api.page(collection, path, place.cursor, room, since), at
         while True:
             found = self.api.page(collection, path, f"+{at}", room + 1, since)
             ids = [_sort_id(collection, raw) for raw in found.items]
             if found.bad is not None:
-                return found
+                return found, at
             if ids == [place.seam] and found.next is not None:  # pages of one: what is new is on the next
-                return self.api.page(collection, path, found.next, room, since)
+                return self.api.page(collection, path, found.next, room, since), at + 1
             if place.seam in ids:
-                return replace(found, items=found.items[ids.index(place.seam) + 1 :])
+                behind = ids.index(place.seam) + 1
+                return replace(found, items=found.items[behind:]), at + behind
             if at == 0:
-                return found
+                return found, 0
             at = max(0, at - room)
 
     def _circle(self) -> InvalidError:

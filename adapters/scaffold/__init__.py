@@ -12,7 +12,7 @@ from string import Template
 
 SINGLE_FILE = {
     "import json\nfrom collections.abc import Mapping\n": (
-        "import contextlib\nimport json\nfrom collections.abc import Iterator, Mapping\n"
+        "import contextlib\nimport json\nfrom collections.abc import Callable, Iterator, Mapping\n"
     ),
     "    Record,\n    VersionRecord,": "    Record,\n    StageField,\n    VersionRecord,",
     "from adapters.http import Endpoint, HttpClient\n": (

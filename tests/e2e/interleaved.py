@@ -173,6 +173,7 @@ class Play:
         world, config = self.world, MlflowConfig(**world_config(self.pages))
         adapter = MlflowAdapter(config)
         adapter._api.http._pool = self.server  # type: ignore[assignment]
+        adapter._api.http._sleep = world.waits.append
         adapter._scan._pool = Lazy(self.eager)  # type: ignore[assignment]
         world.context = SyncContext(world.engine, world.adapters, f"worker-{len(self.runs)}")
         world.context.sleep = world.waits.append

@@ -27,6 +27,11 @@ def _again(server: EmulatedMlflow) -> None:
     server.register("b")
 
 
+def _gone(server: EmulatedMlflow) -> None:
+    server.delete_model("b")
+    server.restart()
+
+
 def _whole(server: EmulatedMlflow) -> None:
     server.create("new")
     server.register("new", {"k": "v"})
@@ -59,24 +64,32 @@ WRITES: Mapping[str, tuple[Write, ...]] = {
     "stage": (lambda s: s.stage("a", 2, "Production"),),
     "describe": (lambda s: s.describe("b", None, "better"),),
     "describe a version": (lambda s: s.describe("a", 1, "better"),),
+    "restart": (lambda s: s.restart(),),
+    "delete a model and restart": (_gone,),
     "whole": (_whole,),
     "push": (_push,),
 }
 CUTS = (0, 1, 12)
 """Points from a write to the death of the worker; 0: it lives."""
+POINTS = 60
+"""Points of a longer run in which something happens."""
 RUNS = ("first", "incremental", "full")
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages and seams as small as the worlds; nothing is held; calls are made in this thread."""
+    """Nothing is held; calls are made in this thread; seams are set back."""
+    monkeypatch.setattr(seams, "SEAM", seams.SEAM)
     monkeypatch.setattr("federation.sync.absence.must_hold", lambda missing, known: False)
     monkeypatch.setattr("federation.sync.run.call", lambda what, function, **given: function())
 
 
-def furnish(made: Play) -> None:
-    """Three models with versions, tags, an alias."""
+def furnish(made: Play, more: str = "") -> None:
+    """Three models with versions, tags, an alias; more with a version each, under names of a letter."""
     server = made.server
+    for name in more:
+        server.create(name)
+        server.register(name, {"k": name})
     for name, tag in (("a", "1"), ("b", "2"), ("c", "3")):
         server.create(name, {"owner": tag})
         server.register(name, {"k": tag})
@@ -155,24 +168,30 @@ def test_short_histories_one_by_one(cases: int, seed: int, tmp_path: Path) -> li
 
 @soak(sample=8, full=5_000, batch=250)
 def test_long_histories_at_random(cases: int, seed: int, tmp_path: Path) -> list[str]:
-    rng = random.Random(seed)
-    return [f"history {number}: {line}" for number in range(cases) for line in long_history(rng, tmp_path)]
+    found = []
+    for number in range(cases):
+        name = f"{seed}:{number}"
+        found += [f"history {name}: {line}" for line in long_history(random.Random(name), tmp_path)]
+    return found
 
 
 def long_history(rng: random.Random, folder: Path) -> list[str]:
-    """Several runs, with writes and kills anywhere."""
+    """Several runs, with writes, kills and restarts anywhere."""
     made = play(folder, pages=rng.choice((2, 2, 3, 5)), eager=rng.random() < 0.5)
+    seams.SEAM = rng.choice((1, 2, 10))
     try:
-        furnish(made)
+        furnish(made, "defgh"[: rng.randrange(6)])
         wrong: list[str] = []
         for _ in range(rng.randrange(2, 6)):
             for _ in range(rng.randrange(3)):
                 anything(made, rng)
             plan: dict[int, Callable[[], object]] = {
-                rng.randrange(40): lambda: anything(made, rng) for _ in range(rng.randrange(5))
+                rng.randrange(POINTS): lambda: anything(made, rng) for _ in range(rng.randrange(7))
             }
             if rng.random() < 0.3:
-                plan[rng.randrange(40)] = made.kill
+                plan[rng.randrange(POINTS)] = made.kill
+            if rng.random() < 0.2:
+                plan[rng.randrange(POINTS)] = made.server.restart
             wrong += made.sync(full=rng.random() < 0.3, plan=plan)
             if wrong:
                 return wrong
@@ -183,7 +202,7 @@ def long_history(rng: random.Random, folder: Path) -> list[str]:
 
 def anything(made: Play, rng: random.Random) -> None:
     """One thing that a client does."""
-    server, names = made.server, "abcxyz"
+    server, names = made.server, "abcdefxyz"
     name = rng.choice(names)
     number = rng.randrange(1, 5)
     doings: list[Callable[[], object]] = [

@@ -7,6 +7,7 @@ from adapters.conformance.checks import (
     definition,
     faults,
     lifetime,
+    moving,
     paging,
     records,
     secrecy,
@@ -15,7 +16,7 @@ from adapters.conformance.checks import (
 
 CHECKS: tuple[Check, ...] = tuple(
     value
-    for module in (definition, paging, changes, absence, records, faults, secrecy, writes, lifetime)
+    for module in (definition, paging, changes, moving, absence, records, faults, secrecy, writes, lifetime)
     for value in vars(module).values()
     if isinstance(value, Check)
 )

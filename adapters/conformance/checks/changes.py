@@ -222,23 +222,6 @@ def a_change_during_an_incremental_scan_is_not_lost(lab: Lab) -> None:
     )
 
 
-@check("put", "drop")
-def a_delete_during_a_scan_hides_nothing_else(lab: Lab) -> None:
-    """When a record is deleted while a scan runs, no other is skipped: pages that count offsets do that."""
-    names = [lab.put()[0] for _ in range(4)]
-    lived = {record.key for record in lab.scan().records}
-    victim = lab.model(names[0]).key
-    gone = {victim, *(v.key for v in lab.scan().versions(victim).values())}
-    scan, dropped = Scan(), False
-    for page in lab.walk(limit=1, adapter=lab.paged()):
-        scan.pages.append(page)
-        if not dropped and any(item.key == victim for item in page.records):
-            lab.harness.drop(names[0])
-            dropped = True
-    missing = lived - gone - scan.by_key().keys()
-    require(not missing, f"{len(missing)} records that lived all along are not in the scan")
-
-
 @check("put")
 def listed_is_honest(lab: Lab) -> None:
     """What an incremental scan claims to have listed whole is whole: what is absent from it may be buried."""

@@ -45,6 +45,8 @@ class Account:
     artifacts: dict[str, Value] = field(default_factory=dict)
     associations: list[Value] = field(default_factory=list)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    is_torn: bool = False
+    """`Search` has the rows and not yet their tags."""
     created_by_token: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
     serials: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))

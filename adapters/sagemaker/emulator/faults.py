@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,8 @@ class Faults:
     answers: str = ""
     retry_after: int | None = None
     """Seconds that a refusal asks the client to wait, in a header."""
+    answered: Callable[[str], None] = lambda action: None
+    """Called with the action's name when an answer is put together, before it is sent."""
     calls: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -51,10 +51,15 @@ def _rows(account: Account, resource: str) -> list[Value]:
         store = account.endpoints
     else:
         raise ServiceError("ValidationException", f"This emulator cannot search for {resource}")
+    tags = _no_tags if account.is_torn else _tags
     return [
-        {key: value for key, value in row.items() if key not in hidden} | _tags(account, arn)
+        {key: value for key, value in row.items() if key not in hidden} | tags(account, arn)
         for arn, row in store.items()
     ]
+
+
+def _no_tags(account: Account, arn: str) -> Value:
+    return {}
 
 
 def _tags(account: Account, arn: str) -> Value:

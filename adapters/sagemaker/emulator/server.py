@@ -87,7 +87,8 @@ class Emulator:
 
     def __init__(self, port: int = 0, account: Account | None = None) -> None:
         self.account, self.faults = account or Account(), Faults()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Held while a request is carried out: `account` is changed from outside under it."""
         emulator = self
 
         class Handler(_Handler):
@@ -124,7 +125,7 @@ class Emulator:
             ).encode()
         if action in self.faults.hidden:
             return json.dumps({_EMPTY_LISTS[action]: []}).encode()
-        with self._lock:
+        with self.lock:
             result = OPERATIONS[action](self.account, call)
         if action in self.faults.overfull:
             result = {name: rows * 40 if isinstance(rows, list) else rows for name, rows in result.items()}
@@ -132,7 +133,9 @@ class Emulator:
         if wrong:
             self.faults.breaches.append(f"{action}: {'; '.join(wrong)}")
             raise ServiceError("InternalFailure", f"the emulator's answer breaks the model: {wrong[0]}", 500)
-        return json.dumps(result).encode()
+        body = json.dumps(result).encode()
+        self.faults.answered(action)
+        return body
 
     def query(self, body: bytes, access_key: str) -> bytes:
         """Carry out one STS request."""
@@ -141,7 +144,7 @@ class Emulator:
         if action not in QUERIES:
             raise ServiceError("InvalidAction", f"This emulator has no {action}")
         self.faults.admit(action, access_key)
-        with self._lock:
+        with self.lock:
             return QUERIES[action](self.account, Call(params, access_key)).encode()
 
 

@@ -65,7 +65,7 @@ def list_endpoints(state: State, request: Any) -> Any:
     """Every endpoint of the location."""
     state.check_parent(request.parent)
     rows = matching(list(state.endpoints.values()), request.filter, _NAMES)
-    page, token = page_of(rows, request, _ORDER)
+    page, token = page_of(rows, request, _ORDER, state.largest_page)
     return ListEndpointsResponse(endpoints=page, next_page_token=token)
 
 

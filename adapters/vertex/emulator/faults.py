@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import grpc
@@ -58,6 +59,8 @@ class Faults:
     quota_per_minute: int = 0
     """Calls a minute before RESOURCE_EXHAUSTED; 0 is unlimited."""
     calls: Counter[str] = field(default_factory=Counter)
+    answered: Callable[[str], None] | None = None
+    """Called with the method's name, in a thread, when an answer is put together, before it is sent."""
     _planned: list[Fault] = field(default_factory=list)
     _recent: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)

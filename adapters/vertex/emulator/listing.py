@@ -55,7 +55,9 @@ def _condition(clause: re.Match[str], names: Mapping[str, Callable[[Any], str]])
     return lambda row: (names[field](row) == value) == (clause["op"] == "=")
 
 
-def page_of(rows: list[Any], request: Any, fields: Mapping[str, str]) -> tuple[list[Any], str]:
+def page_of(
+    rows: list[Any], request: Any, fields: Mapping[str, str], largest: int = MAX_PAGE
+) -> tuple[list[Any], str]:
     """One page of rows, in the order asked for, and the token of the next (`""` after the last).
 
     `fields` maps the names that `order_by` knows (`update_time desc, display_name`) to message fields. A token holds
@@ -72,7 +74,7 @@ def page_of(rows: list[Any], request: Any, fields: Mapping[str, str]) -> tuple[l
     if request.page_token:
         last = _Place(_read_token(request.page_token, digest), order)
         rows = [row for row in rows if last < _Place(_place(row, order), order)]
-    size = min(request.page_size or MAX_PAGE, MAX_PAGE)
+    size = min(request.page_size or largest, largest)
     page, more = rows[:size], len(rows) > size
     token = _make_token(_place(page[-1], order), digest) if more else ""
     if request.HasField("read_mask"):

@@ -143,7 +143,9 @@ def list_models(state: State, request: Any) -> Any:
     state.check_parent(request.parent)
     rows = [state.version(name) for name in state.models]
     shown = [state.view(held, version, named_version=False) for held, version in rows]
-    page, token = page_of(matching(shown, request.filter, _MODEL_NAMES), request, _MODEL_ORDER)
+    page, token = page_of(
+        matching(shown, request.filter, _MODEL_NAMES), request, _MODEL_ORDER, state.largest_page
+    )
     return ListModelsResponse(models=page, next_page_token=token)
 
 
@@ -151,7 +153,7 @@ def list_model_versions(state: State, request: Any) -> Any:
     """Every version of one model."""
     held, _ = state.model(request.name)
     shown = [state.view(held, version, named_version=True) for version in held.versions.values()]
-    page, token = page_of(matching(shown, request.filter, {}), request, _VERSION_ORDER)
+    page, token = page_of(matching(shown, request.filter, {}), request, _VERSION_ORDER, state.largest_page)
     return ListModelVersionsResponse(models=page, next_page_token=token)
 
 
@@ -257,7 +259,7 @@ def import_model_evaluation(state: State, request: Any) -> Any:
 def list_model_evaluations(state: State, request: Any) -> Any:
     """The evaluations of one version; of the default version where the parent names none."""
     _, version = state.version(request.parent)
-    page, token = page_of(list(version.evaluations.values()), request, {})
+    page, token = page_of(list(version.evaluations.values()), request, {}, state.largest_page)
     return ListModelEvaluationsResponse(model_evaluations=page, next_page_token=token)
 
 

@@ -67,7 +67,10 @@ class Service:
             try:
                 await self._obstruct(name, request)
                 operations.finish_due(self.state)
-                return HANDLERS[name](self.state, request)
+                found = HANDLERS[name](self.state, request)
+                if self.faults.answered:
+                    await asyncio.to_thread(self.faults.answered, name)
+                return found
             except RpcError as error:
                 await context.abort(error.code, error.message, error.trailing_metadata())
 

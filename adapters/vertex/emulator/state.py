@@ -68,6 +68,7 @@ class State:
     `operation_seconds` is how long an operation takes. `alias_bumps_model`: whether moving an alias or changing a
     version's labels touches the model's `update_time`; the service does not document it, so the default is the
     harder case. `container_on_read`: whether `container_spec`, documented as input only, is returned.
+    `largest_page`: rows of a page, at most, whatever is asked for.
     """
 
     project: str
@@ -76,6 +77,7 @@ class State:
     alias_bumps_model: bool = False
     container_on_read: bool = True
     clock: Callable[[], float] = time.time
+    largest_page: int = 100
     models: dict[str, HeldModel] = field(default_factory=dict)
     endpoints: dict[str, Any] = field(default_factory=dict)
     pipelines: dict[str, Any] = field(default_factory=dict)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from adapters.outgoing import HttpError
+
 DELETED = "Deleted_Internal"
 
 
@@ -84,6 +86,13 @@ class EmulatedMlflow:
     models: dict[str, Model] = field(default_factory=dict)
     clock: int = 1_700_000_000_000
     requests: list[str] = field(default_factory=list)
+    is_down: bool = False
+    refusals: int = 0
+    """Requests that find nobody there yet."""
+
+    def restart(self) -> None:
+        """Whoever is waiting for an answer gets none, and the next who ask find nobody there."""
+        self.is_down, self.refusals = True, 2
 
     # What clients do
 
@@ -169,6 +178,16 @@ class EmulatedMlflow:
 
     def request(self, method: str, url: str, **given: Any) -> Answer:
         """One request, as a pool of connections makes it. Each `point` is before a statement."""
+        self.is_down = False
+        if self.refusals:
+            self.refusals -= 1
+            raise HttpError("connect", "refused the connection")
+        answer = self._answer(url)
+        if self.is_down:
+            raise HttpError("broken", "broke the connection off")
+        return answer
+
+    def _answer(self, url: str) -> Answer:
         path = urlsplit(url).path
         params = dict(parse_qsl(urlsplit(url).query))
         self.requests.append(path)

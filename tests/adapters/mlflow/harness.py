@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -108,6 +108,22 @@ class MlflowHarness(Harness):
 
     def requests(self) -> int:
         return len(self.proxy.requests)
+
+    @contextlib.contextmanager
+    def meanwhile(self, change: Callable[[], None]) -> Iterator[None]:
+        self.proxy.listed = change
+        try:
+            yield
+        finally:
+            self.proxy.listed = lambda: None
+
+    @contextlib.contextmanager
+    def torn(self) -> Iterator[None]:
+        self.proxy.is_torn = True
+        try:
+            yield
+        finally:
+            self.proxy.is_torn = False
 
     def close(self) -> None:
         self.proxy.close()

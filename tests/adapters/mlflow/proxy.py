@@ -5,7 +5,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,10 @@ class Proxy:
         self.fault: Fault | None = None
         self.over = threading.Event()
         self.spoiled: set[tuple[str, str]] = set()
+        self.is_torn = False
+        """Listings come without what MLflow reads by later statements."""
+        self.listed: Callable[[], None] = lambda: None
+        """Called when MLflow has answered with a page of a listing, before the answer is passed on."""
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -64,6 +68,18 @@ class Proxy:
                 del row["version"]
         return json.dumps(answer).encode()
 
+    def list(self, path: str, body: bytes) -> bytes:
+        """The answer; whoever waits for a page of a listing is told. Torn, its rows have neither tags nor aliases."""
+        if not path.partition("?")[0].endswith("/search"):
+            return body
+        self.listed()
+        if not self.is_torn:
+            return body
+        answer = json.loads(body)
+        for row in [*answer.get("registered_models", []), *answer.get("model_versions", [])]:
+            row.pop("tags", None), row.pop("aliases", None)
+        return json.dumps(answer).encode()
+
 
 def handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -91,7 +107,8 @@ def handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 connection.request(self.command, self.path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
-            self.answer(answer.status, proxy.spoil(content), answer.getheader("Content-Type", ""))
+            content = proxy.spoil(proxy.list(self.path, content))
+            self.answer(answer.status, content, answer.getheader("Content-Type", ""))
 
         def misbehave(self, fault: Fault, over: threading.Event) -> None:
             self.close_connection = True

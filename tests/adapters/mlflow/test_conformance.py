@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.conformance import Conformance
+from adapters import Deleted, Key, Record
+from adapters.conformance import CheckFailed, Conformance, perform
+from adapters.conformance.run import named
+from adapters.mlflow import MlflowAdapter, seams
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import MlflowHarness, running
 from tests.servers.mlflow import empty
@@ -19,3 +22,23 @@ def harness(mlflow_process: Server) -> Iterator[MlflowHarness]:
 
 class TestMlflow(Conformance, harness=MlflowHarness):
     """Every check but those about endpoints and another clock, which a real MLflow server has not."""
+
+
+def test_pages_that_do_not_overlap_fail(harness: MlflowHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seams, "offset_of", lambda token: None)
+    with pytest.raises(CheckFailed, match="lived all along"):
+        perform(named(["a_delete_during_a_scan_hides_nothing_else"])[0], harness)
+
+
+def test_an_adapter_that_reads_one_record_from_a_listing_fails(
+    harness: MlflowHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(self: MlflowAdapter, key: Key) -> Record:
+        page = self.scan(since=None, page=None, limit=1000)
+        while key not in (found := {r.key: r for r in page.records if not isinstance(r, Deleted)}):
+            page = self.scan(since=None, page=page.next, limit=1000)
+        return found[key]
+
+    monkeypatch.setattr(MlflowAdapter, "get", get)
+    with pytest.raises(CheckFailed, match="aliases"):
+        perform(named(["get_is_whole_where_a_listing_is_torn"])[0], harness)

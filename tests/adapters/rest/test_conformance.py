@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from adapters.conformance import Conformance, Gap
+import pytest
+
+from adapters.conformance import Check, Conformance, Gap, run
+from adapters.conformance.checks import moving, paging
+from adapters.rest import walk
 from adapters.rest.harness import SHELF, RestHarness
 
 LISTED = {
@@ -48,3 +52,48 @@ class SingleHarness(RestHarness):
 
 class TestSingle(Conformance, harness=SingleHarness):
     """Whole listings in one page, split into pages of the size that is asked for."""
+
+
+MOVING = [
+    name for module in (paging, moving) for name, value in vars(module).items() if isinstance(value, Check)
+]
+COUNTED = {"size": "limit", "size_value": 500}
+HIDDEN = {
+    "a_delete_during_a_scan_hides_nothing_else": "numbered pages cannot overlap",
+    "a_delete_during_an_incremental_scan_hides_nothing_new": "numbered pages cannot overlap",
+}
+
+
+def listed_by(style: Mapping[str, Any], gaps: Mapping[str, str] = {}) -> RestHarness:
+    """A harness whose lists are paged like this."""
+    order = {} if style["style"] == "link" else {"order": "updated"}
+    lists = {name: {**SHELF[name], "page": style, "query": order} for name in ("models", "versions")}
+    config = {**SHELF, **lists}
+    marks = {name: Gap("upstream", reason) for name, reason in gaps.items()}
+    made = type("Listed", (RestHarness,), {"config": config, "gaps": marks})()
+    assert isinstance(made, RestHarness)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("style", "gaps"),
+    [
+        ({"style": "link", **COUNTED}, {}),
+        ({"style": "offset", "param": "offset", **COUNTED}, {}),
+        ({"style": "page", "param": "page", **COUNTED}, HIDDEN),
+    ],
+    ids=["link", "offset", "page"],
+)
+def test_lists_that_are_paged_otherwise(style: Mapping[str, Any], gaps: Mapping[str, str]) -> None:
+    harness = listed_by(style, gaps)
+    failed = {result.name: result.detail for result in run(harness, MOVING) if not result.ok}
+    harness.close()
+    assert not failed
+
+
+def test_offsets_that_do_not_overlap_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "_sort_id", lambda collection, raw: "")
+    harness = listed_by({"style": "offset", "param": "offset", **COUNTED})
+    failed = {result.name for result in run(harness, HIDDEN) if not result.ok}
+    harness.close()
+    assert failed == HIDDEN.keys()

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from adapters import Adapter, StageField
@@ -52,6 +52,10 @@ class SageMakerHarness(Harness):
         self.boto.create_model_package_group(ModelPackageGroupName=model)
 
     def drop(self, model: str, version: str | None = None) -> None:
+        with self.emulator.lock:
+            self._drop(model, version)
+
+    def _drop(self, model: str, version: str | None) -> None:
         account = self.emulator.account
         if version is not None:
             account.packages.pop(self._arn(model, version), None)
@@ -119,6 +123,23 @@ class SageMakerHarness(Harness):
 
     def requests(self) -> int:
         return self.emulator.faults.calls.total()
+
+    @contextlib.contextmanager
+    def meanwhile(self, change: Callable[[], None]) -> Iterator[None]:
+        faults = self.emulator.faults
+        faults.answered = lambda action: change() if action.startswith(("List", "Search")) else None
+        try:
+            yield
+        finally:
+            faults.answered = lambda action: None
+
+    @contextlib.contextmanager
+    def torn(self) -> Iterator[None]:
+        self.emulator.account.is_torn = True
+        try:
+            yield
+        finally:
+            self.emulator.account.is_torn = False
 
     def close(self) -> None:
         self.boto.close()

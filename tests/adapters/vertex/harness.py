@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from google.api_core.exceptions import NotFound
@@ -45,6 +45,7 @@ class VertexHarness(Harness):
         self._stack = contextlib.ExitStack()
         self.fails = False
         self.emulator = self._stack.enter_context(VertexEmulator())
+        self.emulator.state.largest_page = 2
         self.line = self._stack.enter_context(Line(self.emulator.address))
         self.vendor = Vendor(self.emulator.address, self.emulator.parent)
         self._stack.callback(self.vendor.close)
@@ -119,6 +120,15 @@ class VertexHarness(Harness):
 
     def requests(self) -> int:
         return sum(self.emulator.faults.calls.values())
+
+    @contextlib.contextmanager
+    def meanwhile(self, change: Callable[[], None]) -> Iterator[None]:
+        faults = self.emulator.faults
+        faults.answered = lambda method: change() if method.startswith("List") else None
+        try:
+            yield
+        finally:
+            faults.answered = None
 
     def close(self) -> None:
         self._stack.close()

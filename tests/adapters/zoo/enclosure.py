@@ -1,7 +1,7 @@
 """The enclosure: a sound adapter over the memory backend, with hooks where the broken ones of the zoo break it."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from adapters import (
     BadRecordError,
     Deleted,
     Key,
+    ModelRecord,
     Page,
     PageToken,
     Record,
@@ -28,6 +29,10 @@ from adapters.memory import MemoryAdapter, MemoryConfig
 
 SECRET = "zoo-s3cret/with+signs"
 SPOILED: dict[str, set[Key]] = {}
+TORN: set[str] = set()
+"""Backends whose listings come without tags and aliases."""
+LISTED: dict[str, Callable[[], None]] = {}
+"""What is called when a page of a backend's is put together."""
 
 
 class ZooConfig(MemoryConfig):
@@ -49,6 +54,12 @@ class Sound(MemoryAdapter):
     def record(self, record: Any) -> Any:
         """Every record on its way out."""
         return record
+
+    def torn(self, record: Any) -> Any:
+        """A record of which a listing lacks what another statement fills."""
+        if isinstance(record, ModelRecord):
+            return replace(record, tags={}, aliases={})
+        return replace(record, tags={}) if isinstance(record, VersionRecord) else record
 
     def page(self, page: Page, since: Watermark | None, limit: int) -> Page:
         """Every page on its way out."""
@@ -72,10 +83,10 @@ class Sound(MemoryAdapter):
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
         with self.errors():
             found = super().scan(since=since, page=page, limit=limit)
+        LISTED.get(self.name, lambda: None)()
         spoiled = SPOILED.get(self.name, set())
-        good = tuple(
-            r if isinstance(r, Deleted) else self.record(r) for r in found.records if r.key not in spoiled
-        )
+        rows = [self.torn(r) for r in found.records] if self.name in TORN else found.records
+        good = tuple(r if isinstance(r, Deleted) else self.record(r) for r in rows if r.key not in spoiled)
         bad = tuple(
             BadRecordError("a version has no number: repair it in the zoo", native=r.key.native_id)
             for r in found.records
@@ -111,13 +122,34 @@ class Sound(MemoryAdapter):
 
 
 class ZooHarness(MemoryHarness):
-    """A memory backend that also has bad records and a credential."""
+    """A memory backend that also has bad records and a credential, and whose models change with their versions."""
 
     adapter_type: ClassVar[type[Adapter]] = Sound
     secrets = (SECRET,)
 
     def adapter(self) -> Adapter:
         return self.adapter_type(self.adapter_type.config_type(backend=self.name))  # type: ignore[call-arg]
+
+    def put(self, model: str) -> str:
+        if self.backend.named(model) is not None:
+            self._change(self._model(model))
+        return super().put(model)
+
+    @contextlib.contextmanager
+    def meanwhile(self, change: Callable[[], None]) -> Iterator[None]:
+        LISTED[self.name] = change
+        try:
+            yield
+        finally:
+            del LISTED[self.name]
+
+    @contextlib.contextmanager
+    def torn(self) -> Iterator[None]:
+        TORN.add(self.name)
+        try:
+            yield
+        finally:
+            TORN.discard(self.name)
 
     def spoil(self, model: str, version: str) -> None:
         SPOILED.setdefault(self.name, set()).add(self._version(model, version).key)

@@ -132,6 +132,8 @@ class Confused(Sound):
     "a_stale_etag_is_a_conflict",
     "a_stale_etag_stops_a_delete",
     "a_lost_race_is_a_conflict",
+    "what_comes_again_is_as_it_was",
+    "get_is_whole_where_a_listing_is_torn",
 )
 class Numbering(Sound):
     """Keys a version by its number alone."""
@@ -150,6 +152,11 @@ class Numbering(Sound):
     "the_same_token_registers_once",
     "a_write_returns_what_it_wrote",
     "a_delete_during_a_scan_hides_nothing_else",
+    "a_delete_during_an_incremental_scan_hides_nothing_new",
+    "a_change_during_a_scan_hides_nothing_else",
+    "a_disturbed_scan_leaves_nothing_wrong",
+    "a_torn_row_is_given",
+    "a_torn_row_is_not_remembered",
 )
 class Restless(Sound):
     """Numbers its keys by instance."""
@@ -234,15 +241,16 @@ class Remembering(Sound):
     "a_scan_goes_on_after_a_fault",
 )
 class OneWay(Sound):
-    used: ClassVar[set[tuple[str, str]]] = set()
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.used: set[str] = set()
 
     def scan(self, *, since: Any, page: Any, limit: int) -> Page:
         found = super().scan(since=since, page=page, limit=limit)
-        salt = f"{id(self)}"
         if page is not None:
-            if (salt, page) in self.used:
+            if page in self.used:
                 raise InvalidError("this page was read already: begin the scan again")
-            self.used.add((salt, page))
+            self.used.add(page)
         return found
 
 
