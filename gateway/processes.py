@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import select
 import signal
 import socket
@@ -17,7 +18,8 @@ from typing import Any
 
 import httpx
 import structlog
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.mp import MPServer
 
@@ -33,6 +35,10 @@ SILENT_FOR = 3.5
 STARTING_FOR = 120.0
 STOPPING_FOR = 10.0
 LISTEN_FOR = 0.2
+MOST_CONNECTIONS = 2048
+"""Connections of one API process; 22 KiB each after a first answer. Those beyond wait in the kernel for a place."""
+HEAD_WITHIN = 30.0
+"""Seconds in which the head of a request must have come, and after which a connection that says nothing is closed."""
 BACKLOG = 1024
 CONFIG = "WAYPOST_CONFIG"
 ALLOCATOR = {
@@ -174,6 +180,10 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
         address=host,
         port=port,
         interface=Interfaces.ASGI,
+        # A connection whose protocol is still to be found out is held without a bound, if it says nothing.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=int(HEAD_WITHIN * 1000)),
+        backpressure=most_connections(),
         factory=True,
         workers=settings.server.workers,
         websockets=False,
@@ -194,6 +204,12 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
     finally:
         worker.stop()
     return 0
+
+
+def most_connections() -> int:
+    """How many connections one API process holds; it needs descriptors for other things, too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(MOST_CONNECTIONS, soft // 2))
 
 
 def listen(host: str, port: int) -> socket.socket:

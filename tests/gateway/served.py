@@ -34,6 +34,10 @@ if __name__ == "__main__":
 """
 
 
+IMPORTED = "from gateway.processes import serve"
+SHORT = "import gateway.processes; gateway.processes.HEAD_WITHIN = "
+
+
 @dataclass(frozen=True)
 class Served:
     """A running gateway: its process, its database, and a client."""
@@ -52,11 +56,14 @@ def served(
     workers: int = 1,
     database: str = "sqlite:///waypost.db",
     plugins: Path | None = None,
+    head_within: float | None = None,
 ) -> Iterator[Served]:
-    """Serve the configuration `config` (TOML) from a folder until the block ends."""
+    """Serve the configuration `config` (TOML) from a folder until the block ends; `head_within` is `HEAD_WITHIN`."""
     folder.mkdir(exist_ok=True)
     program, file = folder / "serve.py", folder / "waypost.toml"
-    program.write_text(SERVE)
+    program.write_text(
+        SERVE if head_within is None else SERVE.replace(IMPORTED, f"{IMPORTED}\n{SHORT}{head_within}")
+    )
     with reserved_port() as port:
         url = f"http://127.0.0.1:{port}"
         file.write_text(
