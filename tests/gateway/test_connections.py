@@ -4,8 +4,10 @@ import resource
 import select
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from gateway import processes
@@ -42,3 +44,26 @@ def test_a_connection_that_says_nothing_is_closed_and_others_are_answered(tmp_pa
                     one.close()
                     del held[one]
         assert held == {}
+
+
+MANY = 300
+
+
+def test_many_kept_connections_cost_little_and_others_are_answered(tmp_path: Path) -> None:
+    with served(tmp_path / "gateway") as gateway:
+        port = int(gateway.url.rpartition(":")[2])
+
+        def memory() -> int:
+            mine = psutil.Process().children(recursive=True)
+            return sum(one.memory_info().rss for one in mine if one.is_running())
+
+        assert gateway.client.get("/registries").is_success
+        before = memory()
+        with ExitStack() as held:
+            for _ in range(MANY):
+                one = held.enter_context(socket.create_connection(("127.0.0.1", port)))
+                one.sendall(KINDS["kept alive"])
+                assert one.recv(4096)
+            assert gateway.client.get("/registries").is_success
+            # Whatever else the processes take meanwhile; a connection's share is 13 KiB.
+            assert memory() - before < MANY * 64 * 1024 + (16 << 20)
