@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from gateway import processes
 from gateway.processes import most_connections
 from tests.gateway.served import served
 
@@ -24,7 +23,7 @@ KINDS = {"silent": b"", "half a head": HEAD, "kept alive": HEAD + b"\r\n"}
 def test_connections_leave_descriptors_for_other_things(
     monkeypatch: pytest.MonkeyPatch, soft: int, most: int
 ) -> None:
-    monkeypatch.setattr(processes.resource, "getrlimit", lambda kind: (soft, soft))
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (soft, soft))
     assert most_connections() == most
 
 
