@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, true
 
+from federation.errors import DeniedError
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -70,17 +72,6 @@ ROLES: Mapping[str, frozenset[Permission]] = {
 OPERATOR = "operator"
 ALL = "*"
 """The scope of a grant that holds on everything; others are `team:NAME` and `registry:NAME`."""
-
-
-class DeniedError(PermissionError):
-    """The principal may see this, but not do it."""
-
-    def __init__(self, permission: Permission, where: str) -> None:
-        super().__init__(
-            f"you lack the permission {permission} on {where}: ask an operator for a role that has it"
-        )
-        self.permission = permission
-        self.where = where
 
 
 @dataclass(frozen=True, slots=True)

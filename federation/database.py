@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuc
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from federation.errors import DetailedError
+from federation.errors import SetupError, UnavailableError
 
 if TYPE_CHECKING:
     from federation.postgresql import Watch
@@ -64,13 +64,19 @@ _WATCHES: "WeakKeyDictionary[Engine, Watch]" = WeakKeyDictionary()
 """Of each engine on PostgreSQL, whether its server answers."""
 
 
-class DatabaseError(DetailedError):
+class DatabaseError(SetupError):
     """The database cannot be used. One line with cause and remedy, which strangers may read; what the driver said is
     its `detail`. No password."""
 
+    code = "database-unavailable"
+    retry_after = 2
 
-class DatabaseBusyError(DatabaseError):
+
+class DatabaseBusyError(UnavailableError, DatabaseError):
     """The database did not answer in time or cannot be written now; the same call may succeed later."""
+
+    code = "database-unavailable"
+    retry_after = 2
 
 
 class DiskError(DatabaseBusyError):

@@ -22,6 +22,7 @@ from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.changes import Change
 from federation.database import LONG, now, writing
+from federation.errors import InvalidRequestError
 from federation.graph.tables import dependency
 from federation.identity import tables as identity
 from federation.identity.principals import ERASED
@@ -39,8 +40,10 @@ _KEPT = frozenset({"key", "model", "name", "version", "aliases", "traffic"})
 """Fields that say which record it is; what is there is a reference, not a value."""
 
 
-class ErasureError(ValueError):
+class ErasureError(InvalidRequestError):
     """Nobody can be erased under this name. One line with the reason."""
+
+    code = "invalid-subject"
 
 
 class Erased(NamedTuple):

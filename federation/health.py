@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from federation.database import DiskError, UnwritableError, now
-from federation.errors import DetailedError
+from federation.errors import WaypostError
 
 State = Literal["ok", "failing", "unknown"]
 WORST: Mapping[State, int] = {"ok": 0, "unknown": 1, "failing": 2}
@@ -220,7 +220,7 @@ def _badness(report: Report) -> tuple[bool, int, float]:
 
 def said(error: BaseException | str) -> str:
     """An error in one line for operators."""
-    if isinstance(error, DetailedError):
+    if isinstance(error, WaypostError):
         return error.whole
     return str(error) or type(error).__name__
 

@@ -10,13 +10,13 @@ from contextlib import suppress
 
 import structlog
 
-from federation.errors import DetailedError
+from federation.errors import WaypostError
 from federation.health import Reports, said
 
 log = structlog.get_logger(__name__)
 PAUSE = 1.0
 """Seconds after a round that failed."""
-EXPECTED = (DetailedError, OSError)
+EXPECTED = (WaypostError, OSError)
 """What says itself what it is, and needs no stack trace."""
 
 

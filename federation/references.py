@@ -12,12 +12,14 @@ This is the one module that parses and prints them; nobody else splits such stri
 
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 from urllib.parse import quote, unquote
+
+from federation.errors import InvalidRequestError
 
 STAGES: Final = ("none", "staging", "production", "archived")
 """The normalised stages that `@stage:` may name."""
@@ -53,8 +55,10 @@ _ADDRESS = re.compile(r"//|[a-z][a-z0-9+.-]*:(?:/|[a-z][a-z0-9+.-]*:)")
 _LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 
 
-class ReferenceSyntaxError(ValueError):
+class ReferenceSyntaxError(InvalidRequestError):
     """Text that is no reference: `position` (in characters, from 0) and what was `expected` there."""
+
+    code = "invalid-reference"
 
     def __init__(self, text: str, position: int, expected: str) -> None:
         shown = ascii(text if len(text) <= 80 else text[:79] + "…")
@@ -62,6 +66,10 @@ class ReferenceSyntaxError(ValueError):
         self.text = text
         self.position = position
         self.expected = expected
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        return {"position": self.position, "expected": self.expected}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from federation import tables
 from federation.blotting import guard
 from federation.changes import Change
 from federation.database import now
+from federation.errors import InvalidRequestError
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
 from federation.operations.tables import operation
@@ -24,8 +25,10 @@ from federation.secrets import SecretError, resolve
 from federation.stages import StageRuleError, StageRules, parse_rules
 
 
-class RegistryError(Exception):
+class RegistryError(InvalidRequestError):
     """A registry cannot be used as configured. One line that names it, with cause and remedy."""
+
+    code = "invalid-registry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

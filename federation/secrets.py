@@ -9,11 +9,15 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 
+from federation.errors import SetupError
+
 SCHEMES = ("env:", "file:")
 
 
-class SecretError(ValueError):
+class SecretError(SetupError, ValueError):
     """A secret is missing, or stands in the configuration as a value. Never shows what was given."""
+
+    code = "secret-unreadable"
 
 
 def read_secret(reference: str, name: str) -> str:

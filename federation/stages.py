@@ -9,14 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters import VersionRecord
+from federation.errors import InvalidRequestError
 
 STAGES = ("none", "staging", "production", "archived")
 TRIED = ("production", "staging", "archived")
 KINDS = ("stage", "approval", "lifecycle", "alias", "tag", "deployed")
 
 
-class StageRuleError(ValueError):
+class StageRuleError(InvalidRequestError):
     """A rule cannot be read. The message says which and what a rule looks like."""
+
+    code = "invalid-stage-rule"
 
 
 @dataclass(frozen=True, slots=True)

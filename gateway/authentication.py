@@ -13,7 +13,7 @@ from litestar.types import Scope
 
 from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
-from federation.errors import DetailedError
+from federation.errors import UnavailableError
 from federation.identity.credentials import PREFIX
 from federation.identity.directory import CredentialError, Directory, Known
 from gateway.problems import ProblemError, explain
@@ -30,8 +30,11 @@ OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in")
 """Answered whoever asks, and whatever stale credentials come along."""
 
 
-class ProviderError(DetailedError):
+class ProviderError(UnavailableError):
     """The identity provider cannot be reached or does not make sense; what it is and said, is detail."""
+
+    code = "identity-provider"
+    retry_after = 30
 
 
 class Authentication:

@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 from sqlalchemy import Engine
 
-from federation.access import DeniedError, Principal
+from federation.access import Principal
 from federation.database import DatabaseError, writing
+from federation.errors import DeniedError
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
 from gateway.problems import ProblemError

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from federation.errors import SetupError
 from federation.identity.grants import GrantError, GrantSpec
 from federation.identity.grants import check as check_grant
 from federation.registries import RegistrySpec
@@ -24,8 +25,10 @@ DEFAULT_FILE = Path("waypost.toml")
 PREFIX = "WAYPOST__"
 
 
-class SettingsError(Exception):
+class SettingsError(SetupError):
     """The configuration cannot be used. One line: where, what, and what to do."""
+
+    code = "invalid-configuration"
 
 
 class Section(BaseModel):

@@ -12,15 +12,8 @@ from federation import tables
 from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import age
-from federation.catalogue.reader import (
-    SUMMARY,
-    GoneError,
-    held_then,
-    incarnation_of,
-    latest_model,
-    newest_of,
-    of_then,
-)
+from federation.catalogue.reader import SUMMARY, held_then, incarnation_of, latest_model, newest_of, of_then
+from federation.errors import GoneError
 from federation.references import Reference, decode_part, encode_part
 
 _versions = tables.version.c

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 from federation import tables
 from federation.access import View
 from federation.catalogue.models import Model, with_versions_then
-from federation.catalogue.reader import UnknownError, find_model, incarnation_of
+from federation.catalogue.reader import find_model, incarnation_of
 from federation.database import reading
+from federation.errors import UnknownError
 from federation.references import Reference, decode_part
 
 
@@ -46,7 +47,7 @@ def read_model_then(connection: Connection, view: View, reference: Reference, at
     """
     row = find_model(connection, view, reference, at)
     if row is None:
-        raise UnknownError(reference)
+        raise UnknownError()
     found = with_versions_then(connection, row, at)
     aliases = {alias: one.version for one in reversed(found.versions) for alias in one.aliases}
     return replace(found, record=replace(found.record, aliases=aliases))

@@ -29,28 +29,14 @@ from federation import tables
 from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import AGE, age
+from federation.errors import GoneError, UnknownError
 from federation.references import Reference, decode_part, encode_part
 
 if TYPE_CHECKING:
-    from federation.catalogue.models import Model
+    pass
 
 DETAILS = ("schema", "framework", "environment")
 """Fields that are unknown where a version's files could not be read."""
-
-
-class UnknownError(LookupError):
-    """There is nothing under this reference that the caller may see."""
-
-    def __init__(self, ref: object) -> None:
-        super().__init__(f"{ref} is not known here")
-
-
-class GoneError(LookupError):
-    """What the reference named was deleted; `known` is what was known of it last."""
-
-    def __init__(self, ref: object, known: "Version | Model") -> None:
-        super().__init__(f"{ref} was deleted")
-        self.known = known
 
 
 def incarnation_of(native_id: str) -> int:
@@ -165,7 +151,7 @@ def read_version(
         gone = _pick(connection, VERSION.where(named), reference)
         if gone is not None:
             raise GoneError(reference, as_version(gone))
-    raise UnknownError(reference)
+    raise UnknownError()
 
 
 def is_bare(reference: Reference) -> bool:
@@ -214,7 +200,7 @@ def latest_model(
         query = query.where(_models.id == _meant(connection, ids, named, incarnation))
     row = connection.execute(query.limit(1)).one_or_none()
     if row is None:
-        raise UnknownError(reference)
+        raise UnknownError()
     return row
 
 
@@ -242,7 +228,7 @@ def _meant(connection: Connection, ids: Select[Any], named: ColumnElement[bool],
     for row in connection.execute(ids.where(named)):
         if incarnation_of(row.native_id) == incarnation:
             return int(row.id)
-    raise UnknownError(str(incarnation))
+    raise UnknownError()
 
 
 def _named(connection: Connection, view: View, reference: Reference) -> list[Any]:
@@ -347,7 +333,7 @@ def _then(connection: Connection, named: Any, reference: Reference, as_of: datet
     ]
     row = max(chosen, key=age, default=None)
     if row is None:
-        raise UnknownError(reference)
+        raise UnknownError()
     whole = connection.execute(VERSION.where(_versions.id == row.id)).one()
     return as_version(whole, held.get(row.id, set()))
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, select
 
 from federation import tables
 from federation.access import View
-from federation.catalogue.reader import UnknownError
 from federation.database import past
+from federation.errors import UnknownError
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def read_registries(
         return states
     chosen = [s for s in states if s.name == name] or [s for s in states if name in s.former_names]
     if not chosen:
-        raise UnknownError(f"registry {name}")
+        raise UnknownError()
     return chosen[:1]
 
 

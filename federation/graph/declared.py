@@ -10,9 +10,10 @@ from sqlalchemy import Connection, select, update
 from federation.access import Permission, Principal, View
 from federation.changes import Change
 from federation.database import now
+from federation.errors import UnknownError
 from federation.graph import paging, tables
 from federation.graph.resolve import registry_names
-from federation.graph.subject import ImpactQuestionError, UnknownSubjectError, locate
+from federation.graph.subject import ImpactQuestionError, locate
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.numbering import insert_dated
@@ -47,7 +48,7 @@ def declare(
 ) -> Declared:
     """Say that `consumer` needs `provider`, which may be unknown yet. Saying it twice is saying it once.
 
-    Errors: `UnknownSubjectError` for a consumer that the principal may not see, `DeniedError`,
+    Errors: `UnknownError` for a consumer that the principal may not see, `DeniedError`,
     `ImpactQuestionError`.
     """
     if kind not in KINDS:
@@ -83,7 +84,7 @@ def declare(
 
 
 def withdraw(connection: Connection, principal: Principal, dependency_id: int) -> Declared:
-    """Take a declared edge back. Errors: `UnknownSubjectError`, also when it was taken back before; `DeniedError`."""
+    """Take a declared edge back. Errors: `UnknownError`, also when it was taken back before; `DeniedError`."""
     c = tables.dependency.c
     names = _names_in(connection, principal.view)
     query = select(tables.dependency).where(
@@ -91,7 +92,7 @@ def withdraw(connection: Connection, principal: Principal, dependency_id: int) -
     )
     row = connection.execute(query).first()
     if row is None:
-        raise UnknownSubjectError(f"there is no declared dependency {dependency_id}")
+        raise UnknownError()
     _allowed(connection, principal, row.consumer_registry)
     connection.execute(update(tables.dependency).where(c.id == row.id).values(withdrawn_at=now()))
     return _declared(row, _tell(connection, Action.DEPENDENCY_REMOVED, principal, row))

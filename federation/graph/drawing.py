@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection
 
+from federation.errors import SetupError
 from federation.graph.blast import Blast
 from federation.graph.names import Named, Registry, named
 from federation.graph.rows import Array
@@ -41,8 +42,10 @@ SHAPES = {
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 
 
-class DrawingError(Exception):
+class DrawingError(SetupError):
     """No picture could be made. One line with cause and remedy."""
+
+    code = "no-picture"
 
 
 @dataclass(frozen=True, slots=True)

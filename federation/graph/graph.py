@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from federation import changes
 from federation.access import View
 from federation.database import reading
+from federation.errors import SetupError
 from federation.graph import drawing, paging
 from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed
 from federation.graph.blast import blast, of_closure
@@ -42,8 +43,10 @@ REMEMBERED = 16_000_000
 """Bytes of answers that each process remembers."""
 
 
-class BillError(Exception):
+class BillError(SetupError):
     """No bill of materials can be written here. One line with the remedy."""
+
+    code = "no-bill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Question:
     commit: str | None = None
 
     def subject(self, connection: Connection, view: View, *, selector: bool = False) -> Subject:
-        """The nodes. Errors: `UnknownSubjectError`, `ImpactQuestionError`."""
+        """The nodes. Errors: `UnknownError`, `ImpactQuestionError`."""
         if sum(part is not None for part in (self.ref, self.dataset, self.commit)) != 1:
             raise ImpactQuestionError("ask for one of: a reference, a dataset, a commit")
         if self.ref is not None:
@@ -117,7 +120,7 @@ class Graph:
     ) -> ImpactAnswer:
         """What breaks and what is affected. `everything` needs the permission `impact.global`.
 
-        Errors: `UnknownSubjectError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`, and
+        Errors: `UnknownError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`, and
         `LargeError` unless `large`: then it is a matter of a few milliseconds or an error.
         """
         _check(options.get("depth"), options.get("limit", 1))
@@ -256,7 +259,7 @@ class Graph:
             )
 
     def bill(self, view: View, ref: Reference, *, depth: int | None = None, spec: Spec = "1.6") -> str:
-        """What a version is made of, as CycloneDX JSON. Errors: `UnknownSubjectError`, `ImpactQuestionError`;
+        """What a version is made of, as CycloneDX JSON. Errors: `UnknownError`, `ImpactQuestionError`;
         `BillError` where the library for it is not installed.
         """
         try:

@@ -7,13 +7,14 @@ import numpy as np
 from sqlalchemy import Connection
 
 from federation.access import EVERYTHING, View
+from federation.errors import UnknownError
 from federation.graph import paging
 from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts
 from federation.graph.blast import Blast, Counts, blast, fate_of, severity
 from federation.graph.blast import Fates as Lots
 from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named
 from federation.graph.snapshot import Snapshot
-from federation.graph.subject import Action, Fates, Subject, UnknownSubjectError, locate
+from federation.graph.subject import Action, Fates, Subject, locate
 from federation.graph.unresolved import mentions, naming, unreadable, unreadable_line
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind
@@ -40,7 +41,7 @@ def impact(
     """Who is hit when `action` is done to `subject`.
 
     `everything` (permission `impact.global`) counts over all registries and names nothing. Errors:
-    `ImpactQuestionError`, `UnknownSubjectError`, `CursorError`, and `LargeError` unless `large`.
+    `ImpactQuestionError`, `UnknownError`, `CursorError`, and `LargeError` unless `large`.
     """
     fates = Fates(connection, snapshot, view, known)
     lots = fates.of(subject, action, to)
@@ -212,7 +213,7 @@ class Page:
     def _place(self, ref: str) -> int | None:
         try:
             node = locate(self._connection, self._view, parse(ref))
-        except (ReferenceSyntaxError, UnknownSubjectError):
+        except (ReferenceSyntaxError, UnknownError):
             return None
         found = np.flatnonzero(self._found.nodes == node)
         return int(found[0]) if len(found) else None

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, select
 from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_model, decode_version
+from federation.errors import UnknownError
 from federation.graph import paging, tables
 from federation.graph.links import chain, cycles, levels, links
 from federation.graph.names import Named, Registry, named, registries
@@ -27,7 +28,7 @@ CANDIDATES = 50
 """How many of the most depended on are followed all the way to find single points of failure."""
 
 
-class UnknownInsightError(LookupError):
+class UnknownInsightError(UnknownError):
     """There is no list of this name. The message names those there are."""
 
 

@@ -5,12 +5,16 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 
+from federation.errors import InvalidRequestError
+
 LIMIT = 1000
 """Largest page."""
 
 
-class CursorError(ValueError):
+class CursorError(InvalidRequestError):
     """The cursor is none of ours. Remedy: start again without one."""
+
+    code = "invalid-cursor"
 
 
 def write(ref: str, offset: int) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.errors import DetailedError
+from federation.errors import UnavailableError
 from federation.whole import Stamp, digest, replace, stamp
 
 FORMAT = 3
@@ -37,8 +37,16 @@ _EDGE_FILES = tuple(f"{side}_{part}" for side in ("down", "up") for part in ("pt
 Array = NDArray[Any]
 
 
-class DamagedError(DetailedError):
-    """The files on disk are missing, cut short, of another format or fail their checksum. Remedy: rebuild."""
+class DamagedError(UnavailableError):
+    """The files on disk are missing, cut short, of another format or fail their checksum: `detail` says which. They are
+    being made again.
+    """
+
+    code = "graph-building"
+    retry_after = 1
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("the dependency graph is being built: try again", detail)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from federation.catalogue.codec import decode_version
 from federation.catalogue.order import AGE, age
 from federation.catalogue.reader import former_names
 from federation.database import micros, now
+from federation.errors import InvalidRequestError, UnknownError
 from federation.graph import tables
 from federation.graph.blast import Fate, spans_to_fates
 from federation.graph.claims import place_of
@@ -30,11 +31,7 @@ Action = Literal["archive", "delete", "move-alias", "change"]
 DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}
 
 
-class UnknownSubjectError(LookupError):
-    """Nothing answers to a reference, dataset or commit, as far as the caller may see."""
-
-
-class ImpactQuestionError(ValueError):
+class ImpactQuestionError(InvalidRequestError):
     """The question makes no sense as asked. One line with the remedy."""
 
 
@@ -51,7 +48,7 @@ class Subject:
 
 
 def locate(connection: Connection, view: View, ref: Reference) -> int:
-    """The node a reference names now. Errors: `UnknownSubjectError`."""
+    """The node a reference names now. Errors: `UnknownError`."""
     return int(_located(connection, view, ref).id)
 
 
@@ -76,7 +73,7 @@ def _located(connection: Connection, view: View, ref: Reference) -> Any:
         return next(iter(known.values()))
     meant = choose([Candidate(row.born, row.died, row.id) for row in known.values()], now())
     if meant is None:
-        raise UnknownSubjectError(f"nothing is known as {ref}")
+        raise UnknownError()
     return known[meant]
 
 
@@ -125,7 +122,7 @@ def _meaning(dialect: Dialect, places: int) -> Statement:
 def by_reference(connection: Connection, view: View, ref: Reference, *, selector: bool) -> Subject:
     """Start from a reference. An alias or stage stands for the version it means, unless `selector`: then for itself.
 
-    A whole model stands for all its living versions and its selectors. Errors: `UnknownSubjectError`.
+    A whole model stands for all its living versions and its selectors. Errors: `UnknownError`.
     """
     node, version = tables.node.c, spine.version.c
     row = _located(connection, view, ref)
@@ -148,20 +145,20 @@ def by_reference(connection: Connection, view: View, ref: Reference, *, selector
     if selector:
         return Subject(str(ref), (found,), (), ref)
     if row.means is None:
-        raise UnknownSubjectError(f"{ref} means no version now")
+        raise UnknownError()
     return Subject(str(ref), (row.means,), (row.means,), ref)
 
 
 def by_dataset(connection: Connection, view: View, name: str) -> Subject:
     """Start from a dataset: its address, which stands for every digest of it, or `address#digest`; or its short name,
-    where only one has it. Errors: `UnknownSubjectError`, `ImpactQuestionError` where several have the name.
+    where only one has it. Errors: `UnknownError`, `ImpactQuestionError` where several have the name.
     """
     node, place = tables.node.c, place_of(name)
     match = or_(node.name == place, node.name.startswith(f"{place}#", autoescape=True))
     ref = f"dataset:{name}"
     found = _things(connection, view, NodeKind.DATASET, match) or _titled(connection, view, name)
     if not found:
-        raise UnknownSubjectError(f"nothing is known as {ref}")
+        raise UnknownError()
     return Subject(ref, tuple(found), ())
 
 
@@ -194,7 +191,7 @@ def by_commit(connection: Connection, view: View, commit: str) -> Subject:
     )
     found = _things(connection, view, NodeKind.COMMIT, match)
     if not found:
-        raise UnknownSubjectError(f"nothing is known as commit:{commit}")
+        raise UnknownError()
     return Subject(f"commit:{commit}", tuple(found), ())
 
 
@@ -353,7 +350,7 @@ class Fates:
         try:
             ref = parse(to) if "/" in to or own is None else Reference(own.registry, own.model, version=to)
             found = locate(self.connection, self.view, ref)
-        except (ReferenceSyntaxError, UnknownSubjectError):
+        except (ReferenceSyntaxError, UnknownError):
             raise ImpactQuestionError(f"'to' names no version that is known: {to[:200]!r}") from None
         row = self.connection.execute(select(tables.node).where(tables.node.c.id == found)).one()
         if (node := row.id if row.kind == NodeKind.VERSION else row.means) is None:

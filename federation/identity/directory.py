@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, exists, func, select
 from federation import tables as spine
 from federation.access import ALL, Permission, Principal, View
 from federation.database import UTCTime, now, reading, writing
+from federation.errors import UnauthenticatedError
 from federation.identity import grants, people, principals, tables, tokens
 from federation.identity.credentials import digest, is_token
 from federation.identity.people import ASKED_EVERY, BELIEVED, Person
@@ -35,7 +36,7 @@ CHANGES_ACCESS = tuple(
 )
 
 
-class CredentialError(PermissionError):
+class CredentialError(UnauthenticatedError):
     """A token or session that does not let in. `reason`: unknown, expired, revoked or disabled."""
 
     def __init__(self, reason: str) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, select
 
 from federation import tables as spine
-from federation.access import ALL, EVERYTHING, NOTHING, OPERATOR, ROLES, DeniedError, Permission, Principal
+from federation.access import ALL, EVERYTHING, NOTHING, OPERATOR, ROLES, Permission, Principal
 from federation.database import now
+from federation.errors import DeniedError, InvalidRequestError, UnknownError
 from federation.identity import tables
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
@@ -25,8 +26,10 @@ KINDS = ("token", "subject", "group")
 LONGEST = 500
 
 
-class GrantError(ValueError):
+class GrantError(InvalidRequestError):
     """A grant that cannot be given or taken. One line with cause and remedy."""
+
+    code = "invalid-grant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,11 @@ def add(connection: Connection, spec: GrantSpec, actor: Principal) -> Grant:
 
 
 def remove(connection: Connection, grant_id: int, actor: Principal) -> None:
-    """Take a role away. Errors: `GrantError`, `DeniedError`, `KeyError` for what the actor may not know of."""
+    """Take a role away. Errors: `GrantError`, `DeniedError`, `UnknownError` for what the actor may not know of."""
     query = _within(connection, actor).where(tables.grant.c.id == grant_id)
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise KeyError(grant_id)
+        raise UnknownError()
     if row.source == CONFIG:
         raise GrantError(
             f"grant {grant_id} stands in the configuration: take it out there and restart the gateway"

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from federation.database import now
+from federation.errors import InvalidRequestError, UnknownError
 from federation.identity import tables
 from federation.identity.credentials import new_id
 from federation.journal.entry import Action, Entry
@@ -17,8 +18,10 @@ ERASED = "erased:"
 """How `who` begins of somebody who was erased."""
 
 
-class PrincipalError(ValueError):
+class PrincipalError(InvalidRequestError):
     """A principal that cannot be disabled or enabled. One line with cause and remedy."""
+
+    code = "invalid-principal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,17 @@ def listed(connection: Connection) -> list[Known]:
 
 
 def find(connection: Connection, named: str) -> Row[Any]:
-    """The principal with an id, `token:NAME` or `subject:SUBJECT`. Errors: `KeyError`."""
+    """The principal with an id, `token:NAME` or `subject:SUBJECT`. Errors: `UnknownError`."""
     known = tables.principal.c
     query = select(tables.principal).where((known.id == named) | (known.who == named))
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise KeyError(named)
+        raise UnknownError()
     return row
 
 
 def set_disabled(connection: Connection, named: str, disabled: bool, actor: str) -> Row[Any]:
-    """Lock a principal out, or let it in again; twice is once. Returns it as it was. Errors: `KeyError`,
+    """Lock a principal out, or let it in again; twice is once. Returns it as it was. Errors: `UnknownError`,
     `PrincipalError`.
     """
     row = find(connection, named)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from federation.database import now
+from federation.errors import UnknownError
 from federation.identity import people, principals, tables
 from federation.identity.credentials import digest, new_session, seal
 from federation.identity.people import Person
@@ -116,9 +117,9 @@ def end_of(connection: Connection, principal_id: str, actor: str) -> int:
 
 
 def end_one(connection: Connection, session_id: str, actor: str) -> None:
-    """End a session by its id. Errors: `KeyError` when there is none that stands."""
+    """End a session by its id. Errors: `UnknownError` when there is none that stands."""
     if _end(connection, tables.session.c.digest == _digest_of(connection, session_id), actor, {}) == 0:
-        raise KeyError(session_id)
+        raise UnknownError()
 
 
 def listed(connection: Connection, principal_id: str | None = None) -> list[Session]:
@@ -151,12 +152,12 @@ def _digest_of(connection: Connection, session_id: str) -> bytes:
     try:
         begin = bytes.fromhex(session_id.removeprefix("s-"))
     except ValueError:
-        raise KeyError(session_id) from None
+        raise UnknownError() from None
     session, rest = tables.session.c, 32 - SHOWN
     between = session.digest.between(begin + b"\x00" * rest, begin + b"\xff" * rest)
     found = connection.execute(select(session.digest).where(between)).scalars().all()
     if len(begin) != SHOWN or len(found) != 1:
-        raise KeyError(session_id)
+        raise UnknownError()
     return bytes(found[0])
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from federation.access import DeniedError, Permission, Principal
+from federation.access import Permission, Principal
 from federation.database import now
+from federation.errors import DeniedError, InvalidRequestError, UnknownError
 from federation.identity import grants, principals, tables
 from federation.identity.credentials import digest, new_id, new_token
 from federation.identity.grants import GrantSpec
@@ -21,8 +22,10 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 LONGEST_LIFE = timedelta(days=3650)
 
 
-class TokenError(ValueError):
+class TokenError(InvalidRequestError):
     """A token that cannot be made or changed. One line with cause and remedy."""
+
+    code = "invalid-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def rotate(
 ) -> tuple[Token, str]:
     """A new secret for the same principal; the old one goes on for `keep`, and any that went on before it ends.
 
-    It lives as long as the old one was made to live. Errors: `KeyError`, `DeniedError`.
+    It lives as long as the old one was made to live. Errors: `UnknownError`, `DeniedError`.
     """
     old = find(connection, name, actor)
     grants.require_grants_of(connection, actor, f"token:{old.name}")
@@ -100,7 +103,7 @@ def rotate(
 
 
 def revoke(connection: Connection, name: str, actor: Principal) -> None:
-    """End a token, and every session that was begun with it. Errors: `KeyError`, `DeniedError`."""
+    """End a token, and every session that was begun with it. Errors: `UnknownError`, `DeniedError`."""
     found = find(connection, name, actor)
     grants.require_grants_of(connection, actor, f"token:{found.name}")
     batch = Batch()
@@ -116,12 +119,12 @@ def visible(connection: Connection, actor: Principal) -> list[Token]:
 
 
 def find(connection: Connection, name: str, actor: Principal) -> Token:
-    """The newest token with an id or name that is not revoked. Errors: `KeyError`."""
+    """The newest token with an id or name that is not revoked. Errors: `UnknownError`."""
     found = [
         one for one in visible(connection, actor) if name in (one.id, one.name) and one.state != "revoked"
     ]
     if not found:
-        raise KeyError(name)
+        raise UnknownError()
     return found[-1]
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from federation.errors import InvalidRequestError
 from federation.journal.actions import Action
 
 __all__ = ["FORMAT", "SYSTEM", "Action", "Entry", "EntryError", "Recorded", "decode", "encode"]
@@ -35,8 +36,10 @@ _DEEPEST: Final = 32
 _ACTIONS: Final = {action.value: action for action in Action}
 
 
-class EntryError(ValueError):
+class EntryError(InvalidRequestError):
     """An entry that cannot be written in the format, or bytes that are no entry of a known format."""
+
+    code = "not-recordable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from federation import tables
 from federation.database import LONG, reading, writing
+from federation.errors import UnavailableError
 from federation.journal.checkpoints import newest_size
 from federation.journal.commitments import Committed
 from federation.journal.entry import Action, Entry
@@ -40,12 +41,18 @@ UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe
 """What no text of a CloudEvent may hold: controls, halves of surrogate pairs and noncharacters of the first plane."""
 
 
-class NothingSignedError(Exception):
+class NothingSignedError(UnavailableError):
     """There is no checkpoint yet, so an export would prove nothing."""
 
+    code = "nothing-signed"
+    retry_after = 1
 
-class ExportCutError(Exception):
+
+class ExportCutError(UnavailableError):
     """Entries left the log for an archive while they were exported, so the export has a hole."""
+
+    code = "not-exported"
+    retry_after = 1
 
 
 class Scope(NamedTuple):

@@ -14,15 +14,17 @@ from sqlalchemy import Connection, Engine, select
 
 from federation import tables
 from federation.database import reading, writing
-from federation.errors import DetailedError
+from federation.errors import UnavailableError
 from federation.journal.entry import SYSTEM, Action, Entry, decode
 from federation.journal.log import Batch
 from federation.journal.note import COSIGNATURE, SigningKey, create_key_file, generate_key, load_key_file
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
 
 
-class SigningError(DetailedError):
+class SigningError(UnavailableError):
     """Checkpoints cannot be signed now. One line with cause and remedy."""
+
+    code = "signing-stopped"
 
 
 class NoKeyHereError(SigningError):

@@ -6,13 +6,16 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from federation import tables
+from federation.errors import InvalidRequestError
 from federation.journal.checkpoints import newest_size
 from federation.journal.log import read_tiles
 from federation.journal.merkle import Tile, TileReader, consistency_proof, frontier_at, inclusion_proof
 
 
-class OutsideLogError(LookupError):
+class OutsideLogError(InvalidRequestError):
     """There is no such entry or size in the log. One line that says what there is."""
+
+    code = "outside-log"
 
 
 class Inclusion(NamedTuple):

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
 from federation.database import LONG, now, reading, writing
-from federation.errors import DetailedError
+from federation.errors import UnavailableError
 from federation.files import sync_folder
 from federation.journal.entry import Action, Entry
 from federation.journal.exporting import Scope, read_scope, spread, whole_lines
@@ -40,8 +40,10 @@ UNFINISHED = ".unfinished"
 LEFT_SECONDS = 3600
 
 
-class SealingError(DetailedError):
+class SealingError(UnavailableError):
     """Nothing was moved. One line with the reason."""
+
+    code = "not-sealed"
 
 
 class Sealed(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from federation.database import now, writing
-from federation.errors import DetailedError
+from federation.errors import UnavailableError
 from federation.journal.note import SigningKey, cosign
 from federation.journal.tables import witnessed
 from federation.journal.verify import (
@@ -31,8 +31,10 @@ from federation.journal.verify import (
 )
 
 
-class WitnessError(DetailedError):
+class WitnessError(UnavailableError):
     """A witness cannot be asked now."""
+
+    code = "witness-unavailable"
 
 
 class Witness(Protocol):

@@ -2,32 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
 from adapters import Adapter, Capability, Discovered
 from federation import tables
-from federation.catalogue.reader import UnknownError, Version
+from federation.catalogue.reader import Version
+from federation.errors import InvalidRequestError, PreconditionError, StateError, UnknownError
 from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
 from federation.registries import adapter_class, rules_of
 from federation.stages import Rule, StageRules, decide
 
-Reason = Literal[
-    "not-writable", "detached", "unsupported", "stage-not-writable", "stage-held", "precondition-failed",
-    "idempotency-key-reused", "idempotency-key-in-flight", "invalid-request",
-]  # fmt: skip
-
-
 _PLACE = select(tables.registry).where(tables.registry.c.id == bindparam("of"))
-
-
-class RefusedError(Exception):
-    """An operation that cannot be: one line with cause and remedy. Nothing was written, no backend called."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +31,18 @@ class Place:
         return self.adapter.capabilities - {Capability(word) for word in self.row.unavailable}
 
     def require(self, capability: Capability) -> None:
-        """Errors: `RefusedError` naming what is missing."""
+        """Errors: `InvalidRequestError`, `StateError` naming what is missing."""
         what = capability.value.replace("_", " ")
         if capability not in self.adapter.capabilities:
-            raise RefusedError(
-                "unsupported",
+            raise InvalidRequestError(
                 f"registry {self.row.name} ({self.row.kind}) cannot {what}: do it in the backend",
+                code="unsupported",
             )
         if capability not in self.able:
             why = "; ".join(self.row.missing) or "the last probe found it missing"
-            raise RefusedError("unsupported", f"registry {self.row.name} cannot {what} today: {why}")
+            raise InvalidRequestError(
+                f"registry {self.row.name} cannot {what} today: {why}", code="unsupported"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +54,19 @@ class Places:
 
 
 def place_of(connection: Connection, registry_id: int, places: Places) -> Place:
-    """The registry, when it may be changed at all. Errors: `RefusedError`, `UnknownError`, `RegistryError`."""
+    """The registry, when it may be changed at all. Errors: `StateError`, `UnknownError`, `RegistryError`."""
     if (known := places.known.get(registry_id)) is not None:
         return known
     row = connection.execute(_PLACE, {"of": registry_id}).one_or_none()
     if row is None:
-        raise UnknownError(f"registry {registry_id}")
+        raise UnknownError()
     if row.detached_at is not None:
-        raise RefusedError("detached", f"registry {row.name} is detached: configure it again first")
+        raise StateError(f"registry {row.name} is detached: configure it again first", code="detached")
     if not row.writable:
-        raise RefusedError(
-            "not-writable",
+        raise StateError(
             f"registry {row.name} is read-only here: its operator sets writable = true in the file and runs "
             "`waypost registries apply`",
+            code="not-writable",
         )
     adapters = places.adapters
     place = Place(row, adapter_class(row.name, row.kind, adapters), rules_of(row, adapters))
@@ -88,13 +77,13 @@ def place_of(connection: Connection, registry_id: int, places: Places) -> Place:
 def through_rule(place: Place, version: Version, stage: str) -> tuple[Rule, Wanted]:
     """How a normalised stage is written: by its first rule that the adapter can set and that brings it about.
 
-    Errors: `RefusedError`.
+    Errors: `InvalidRequestError`, `StateError`.
     """
     rules, name = place.rules, place.row.name
     if stage == "none":
         held = f": take away {version.stage_reason}" if version.stage_reason else ""
-        raise RefusedError(
-            "stage-not-writable", f"none is the absence of every stage, not one to write{held}"
+        raise InvalidRequestError(
+            f"none is the absence of every stage, not one to write{held}", code="stage-not-writable"
         )
     stays: tuple[str, str] | None = None
     for rule in rules[stage]:
@@ -108,13 +97,14 @@ def through_rule(place: Place, version: Version, stage: str) -> tuple[Rule, Want
         stays = stays or (found, reason)
     if stays is not None:
         found, reason = stays
-        raise RefusedError(
-            "stage-held", f"{version.reference} would stay {found} because of {reason}: take that away first"
+        raise StateError(
+            f"{version.reference} would stay {found} because of {reason}: take that away first",
+            code="stage-held",
         )
     known = ", ".join(map(str, rules[stage])) or "none"
-    raise RefusedError(
-        "stage-not-writable",
+    raise InvalidRequestError(
         f"no rule for {stage} of registry {name} can be written (rules: {known}): its operator adds one that can",
+        code="stage-not-writable",
     )
 
 
@@ -149,29 +139,23 @@ def _simulated(version: Version, wanted: Wanted) -> tuple[Any, Iterable[str]]:
 def check_match(asked: Sequence[str], etag: str | None) -> str | None:
     """The etag that compare-and-set asks for; `asked` are those of `If-Match`, `*` asks for none.
 
-    Errors: `RefusedError` when what is known now has none of them.
+    Errors: `InvalidRequestError`, `StateError` when what is known now has none of them.
     """
     if not asked or "*" in asked:
         return None
     if etag is None:
-        raise RefusedError(
-            "precondition-failed", "this backend gives no etag to compare with: leave If-Match out"
-        )
+        raise PreconditionError("this backend gives no etag to compare with: leave If-Match out")
     if etag not in asked:
-        raise RefusedError(
-            "precondition-failed", "it has changed since you read it: read it again and send its new etag"
-        )
+        raise PreconditionError("it has changed since you read it: read it again and send its new etag")
     return etag
 
 
 def check_text(values: Mapping[str, str | None]) -> None:
-    """Errors: `RefusedError` for text that no database, journal or backend can hold."""
+    """Errors: `InvalidRequestError`, `StateError` for text that no database, journal or backend can hold."""
     for name, value in values.items():
         for text in (name, value or ""):
             if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
-                raise RefusedError(
-                    "invalid-request", f"{name!a} holds U+0000 or half a character: leave that out"
-                )
+                raise InvalidRequestError(f"{name!a} holds U+0000 or half a character: leave that out")
 
 
 def decides_stage(place: Place, tags: Iterable[str]) -> bool:

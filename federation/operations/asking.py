@@ -13,10 +13,10 @@ from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
 from federation.catalogue.states import read_registries
 from federation.database import now
+from federation.errors import GoneError, InvalidRequestError, UnknownError
 from federation.operations.admission import (
     Place,
     Places,
-    RefusedError,
     check_match,
     check_text,
     decides_stage,
@@ -28,7 +28,7 @@ from federation.operations.wanted import Delete, Register, SetAlias, SetTags
 from federation.references import NAME_LIMIT, Reference
 
 Ask = Callable[[Connection, Principal, Places], Intent]
-"""Reads what is needed and gives the intent. Errors: `RefusedError`, `DeniedError`, `UnknownError`, `GoneError`."""
+"""Reads what is needed and gives the intent. Errors: every branch of `WaypostError`."""
 
 
 def stage(reference: Reference, wanted: str, match: Sequence[str]) -> Ask:
@@ -67,7 +67,7 @@ def alias(reference: Reference, name: str, version: str | None, match: Sequence[
         place = place_of(connection, model.registry_id, places)
         place.require(Capability.SET_ALIAS)
         if not name or len(name) > NAME_LIMIT:
-            raise RefusedError("invalid-request", f"an alias has 1 to {NAME_LIMIT} characters")
+            raise InvalidRequestError(f"an alias has 1 to {NAME_LIMIT} characters")
         if version is not None:
             named = Reference(model.registry, model.record.name, version=version)
             find_or_read_version(connection, principal.view, named)
@@ -90,7 +90,7 @@ def tags(reference: Reference, values: Mapping[str, str | None], match: Sequence
     def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
         check_text(values)
         if not values or not all(values):
-            raise RefusedError("invalid-request", "give at least one tag, and each a name")
+            raise InvalidRequestError("give at least one tag, and each a name")
         if _names_a_model(reference):
             model = read_model(connection, principal.view, reference, newest=0)
             registry_id, registry, target_id = model.registry_id, model.registry, model.id
@@ -132,7 +132,7 @@ def register(registry: str, wanted: Register) -> Ask:
         ref = Reference(place.row.name, wanted.model)
         try:
             model = read_model(connection, principal.view, ref, newest=0)
-        except LookupError:
+        except (UnknownError, GoneError):
             model = None
         return Intent(
             registry_id=place.row.id,
@@ -154,7 +154,7 @@ def delete(reference: Reference, match: Sequence[str], *, whole_model: bool) -> 
             wanted = (
                 "the model itself (registry/model)" if whole_model else "one version (registry/model:version)"
             )
-            raise RefusedError("invalid-request", f"a delete names {wanted}")
+            raise InvalidRequestError(f"a delete names {wanted}")
         if whole_model:
             model = read_model(connection, principal.view, reference, newest=0)
             registry_id, registry, target_id = model.registry_id, model.registry, model.id
@@ -195,6 +195,4 @@ def _names_a_model(reference: Reference) -> bool:
 
 def _check_selector(reference: Reference) -> None:
     if _names_a_model(reference):
-        raise RefusedError(
-            "invalid-request", "say which version: registry/model:version, …@alias or …@stage:production"
-        )
+        raise InvalidRequestError("say which version: registry/model:version, …@alias or …@stage:production")

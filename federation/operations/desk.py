@@ -20,10 +20,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from adapters import Discovered
 from federation.database import DatabaseBusyError, DatabaseError, reading, translated, writing
+from federation.errors import StateError, WaypostError
 from federation.health import Reports
 from federation.journal.log import Batch
 from federation.loops import Loop
-from federation.operations.admission import Places, RefusedError
+from federation.operations.admission import Places
 from federation.operations.intent import Asker, Intent, record, repeated
 
 PATIENCE = 1.5
@@ -75,7 +76,7 @@ class Desk:
     _failing: BaseException | None = None
 
     def hand_in(self, look: Look, asker: Asker) -> "Future[Answer]":
-        """Look, and write the intent down. The result raises what `look` does, `RefusedError`, `DatabaseError`."""
+        """Look, and write the intent down. The result raises what `look` does, `StateError`, `DatabaseError`."""
         sheet = Sheet(look, asker, time.monotonic() + PATIENCE)
         self.start()
         self._sheets.put(sheet)
@@ -182,8 +183,8 @@ class Desk:
             answers = self._committed(sheets)
         except IntegrityError:
             if len(sheets) == 1:
-                error = RefusedError(
-                    "idempotency-key-in-flight", "this Idempotency-Key is being used: ask again"
+                error = StateError(
+                    "this Idempotency-Key is being used: ask again", code="idempotency-key-in-flight"
                 )
                 sheets[0][0].done.set_exception(error)
                 return
@@ -223,6 +224,6 @@ def _known(connection: Connection, sheet: Sheet, intent: Intent) -> Answer | Exc
         return DatabaseBusyError(LATE)
     try:
         row = repeated(connection, sheet.asker)
-    except RefusedError as error:
+    except WaypostError as error:
         return error
     return None if row is None else Answer(row, intent.registry, row.position or 0)

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row, select, update
 
 from adapters import Key
 from federation.database import now
+from federation.errors import InvalidRequestError, StateError
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.numbering import insert_all_dated
-from federation.operations.admission import RefusedError
 from federation.operations.tables import operation
 from federation.operations.wanted import Wanted, kind_of, to_json, told
 from federation.references import Reference
@@ -62,7 +62,7 @@ def digest_of(*parts: object) -> bytes:
 def repeated(connection: Connection, asker: Asker) -> Row[Any] | None:
     """The operation that was asked for with this key before, None where there is none or no key.
 
-    Errors: `RefusedError` when something else was asked for with it, or when that has not finished yet.
+    Errors: `InvalidRequestError` when something else was asked for with it, `StateError` when that has not finished.
     """
     if asker.key is None:
         return None
@@ -73,14 +73,14 @@ def repeated(connection: Connection, asker: Asker) -> Row[Any] | None:
     if row is None:
         return None
     if row.digest != asker.digest:
-        raise RefusedError(
-            "idempotency-key-reused",
+        raise InvalidRequestError(
             "this Idempotency-Key was used for another request: take a new one for each change",
+            code="idempotency-key-reused",
         )
     if row.finished_at is None:
-        raise RefusedError(
-            "idempotency-key-in-flight",
+        raise StateError(
             f"operation {row.id} with this Idempotency-Key is not finished: ask again, or look at /operations/{row.id}",
+            code="idempotency-key-in-flight",
         )
     return row
 

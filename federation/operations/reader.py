@@ -9,8 +9,8 @@ from adapters import Record, VersionRecord
 from federation import tables
 from federation.access import View
 from federation.catalogue.codec import Encoded
-from federation.catalogue.reader import UnknownError
 from federation.catalogue.writer import TABLES, Writer
+from federation.errors import UnknownError
 from federation.operations.tables import operation
 
 _asked, _registries = operation.c, tables.registry.c
@@ -29,7 +29,7 @@ def read_operation(connection: Connection, view: View, operation_id: int) -> Row
     """One operation with the name of its `registry`. Errors: `UnknownError`."""
     row = connection.execute(_visible(view).where(_asked.id == operation_id)).one_or_none()
     if row is None:
-        raise UnknownError(f"operation {operation_id}")
+        raise UnknownError()
     return row
 
 

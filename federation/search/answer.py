@@ -6,18 +6,24 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from federation.errors import InvalidRequestError
+
 Group: TypeAlias = Literal["model", "version"]
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 200
 MAX_FACETS = 12
 
 
-class SearchError(ValueError):
+class SearchError(InvalidRequestError):
     """A parameter besides the query cannot be used: `parameter` names it, the message says what it may be."""
 
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        return {"parameter": self.parameter}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import tantivy
 
-from federation.errors import DetailedError
+from federation.errors import UnavailableError
 from federation.files import sync_folder
 from federation.search.answer import SearchError
 from federation.search.proof import Proof
@@ -26,8 +26,11 @@ CURRENT, DAMAGED = "current", "damaged-"
 POSITION = "position"
 
 
-class IndexMissingError(DetailedError):
+class IndexMissingError(UnavailableError):
     """There is no index here that this version can read: it is absent, damaged or of another schema."""
+
+    code = "index-building"
+    retry_after = 1
 
 
 class DamagedIndexError(IndexMissingError):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from federation.errors import SetupError
 from federation.search.words import chunks
 
 Phrase = tuple[str, ...]
 
 
-class SynonymsError(ValueError):
+class SynonymsError(SetupError):
     """The file of synonyms cannot be used; the message says where and what it should look like."""
 
 

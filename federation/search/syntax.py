@@ -1,18 +1,26 @@
 """The tree a query becomes. Positions are offsets in characters into the text that was typed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from federation.errors import InvalidRequestError
 
-class QuerySyntaxError(ValueError):
+
+class QuerySyntaxError(InvalidRequestError):
     """The query is not in the language: what is wrong, at which offset, and what would have been right there."""
+
+    code = "invalid-query"
 
     def __init__(self, message: str, position: int, expected: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.position = position
         self.expected = expected
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        return {"position": self.position, "expected": ", ".join(self.expected) or None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from federation import tables
 from federation.access import ALL, EVERYTHING, Permission, Principal
-from federation.catalogue.reader import UnknownError
 from federation.database import reading, writing
 from federation.identity import grants, people, tokens
 from federation.identity.grants import Grant, GrantSpec
@@ -156,11 +155,8 @@ def rotate_token(
 ) -> SecretOut:
     """Give a token, by id or name, a new secret; the old one ends at once, or after `keep_hours`."""
     keep = timedelta(hours=0 if data is None else data.keep_hours)
-    try:
-        with writing(waypost.engine) as connection:
-            made, secret = tokens.rotate(connection, name, principal, keep=keep)
-    except KeyError:
-        raise UnknownError(name) from None
+    with writing(waypost.engine) as connection:
+        made, secret = tokens.rotate(connection, name, principal, keep=keep)
     waypost.access_changed()
     return SecretOut(secret, made)
 
@@ -170,11 +166,8 @@ def revoke_token(
     name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> None:
     """End a token, by id or name, and every session begun with it; it takes every process less than 5 seconds."""
-    try:
-        with writing(waypost.engine) as connection:
-            tokens.revoke(connection, name, principal)
-    except KeyError:
-        raise UnknownError(name) from None
+    with writing(waypost.engine) as connection:
+        tokens.revoke(connection, name, principal)
     waypost.access_changed()
 
 
@@ -205,11 +198,8 @@ def remove_grant(
     grant_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> None:
     """Take a role away. Those of the configuration are taken away there."""
-    try:
-        with writing(waypost.engine) as connection:
-            grants.remove(connection, grant_id, principal)
-    except KeyError:
-        raise UnknownError(f"grant {grant_id}") from None
+    with writing(waypost.engine) as connection:
+        grants.remove(connection, grant_id, principal)
     waypost.access_changed()
 
 

@@ -18,10 +18,10 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Para
 from sqlalchemy import Connection, Row
 
 from federation.access import Permission, Principal, View
-from federation.catalogue.reader import UnknownError
 from federation.database import DatabaseBusyError, reading
+from federation.errors import InvalidRequestError, StateError, UnknownError
 from federation.operations import asking
-from federation.operations.admission import Places, RefusedError
+from federation.operations.admission import Places
 from federation.operations.asking import Ask
 from federation.operations.desk import LATE
 from federation.operations.intent import Asker, Intent, digest_of, repeated
@@ -179,9 +179,7 @@ async def set_version_tags(
     """Set and remove tags of a version. Answers an operation."""
     reference = read_reference(_of(ref, "/tags"))
     if reference.version is reference.alias is reference.stage is None:
-        raise RefusedError(
-            "invalid-request", "say which version: registry/model:version, or PATCH /models/…/tags"
-        )
+        raise InvalidRequestError("say which version: registry/model:version, or PATCH /models/…/tags")
     ask = asking.tags(reference, data.tags, _etags(match))
     return await _written(waypost, principal, key, ask, ["tags", str(reference), data.tags, match])
 
@@ -198,7 +196,7 @@ async def set_model_tags(
     """Set and remove tags of a model. Answers an operation."""
     reference = read_reference(_of(ref, "/tags"))
     if not (reference.version is reference.alias is reference.stage is None):
-        raise RefusedError("invalid-request", "tags of a version are written at /versions/…/tags")
+        raise InvalidRequestError("tags of a version are written at /versions/…/tags")
     ask = asking.tags(reference, data.tags, _etags(match))
     return await _written(waypost, principal, key, ask, ["tags", str(reference), data.tags, match])
 
@@ -300,8 +298,8 @@ async def _written(
             return await asyncio.to_thread(_first_answer, waypost.positions, *made)
         except TimeoutError:
             raise DatabaseBusyError(LATE) from None
-        except RefusedError as error:
-            if error.reason != "idempotency-key-in-flight" or time.monotonic() > end:
+        except StateError as error:
+            if error.code != "idempotency-key-in-flight" or time.monotonic() > end:
                 raise
             await anyio.sleep(LOOK_EVERY)
 
@@ -320,14 +318,14 @@ def _first_answer(
 def _of(ref: str, ending: str) -> str:
     """The reference before an ending of the path. Errors: 404."""
     if not ref.endswith(ending):
-        raise UnknownError(ref)
+        raise UnknownError()
     return ref.removesuffix(ending)
 
 
 def _aliased(ref: str) -> tuple[str, str]:
     text, found, alias = ref.rpartition("/aliases/")
     if not found:
-        raise UnknownError(ref)
+        raise UnknownError()
     return text, alias
 
 

@@ -325,9 +325,14 @@ def contract_out(found: Comparison) -> ContractOut:
     return ContractOut(found.verdict, found.backward, found.forward)
 
 
-def known_out(known: Version | Model) -> VersionOut | ModelOut:
+def known_out(known: object) -> VersionOut | ModelOut | None:
     """What was known of something deleted, as JSON."""
-    return version_out(known) if isinstance(known, Version) else model_out(known)
+    match known:
+        case Version():
+            return version_out(known)
+        case Model():
+            return model_out(known)
+    return None
 
 
 def span_out(span: Span, ref: str) -> SpanOut:

@@ -12,8 +12,8 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from federation.access import Permission, Principal
-from federation.catalogue.reader import UnknownError
 from federation.database import reading, writing
+from federation.errors import UnknownError
 from federation.identity import principals, sessions
 from federation.identity.sessions import Session
 from gateway.api.requests import needs
@@ -117,7 +117,7 @@ def end_session(
     with writing(waypost.engine) as connection:
         mine = [one.id for one in sessions.listed(connection, _whose(principal))]
         if session_id not in mine:
-            raise UnknownError(session_id)
+            raise UnknownError()
         sessions.end_one(connection, session_id, principal.id)
     waypost.access_changed()
 
@@ -145,10 +145,7 @@ def _set_disabled(connection: Connection, name: str, actor: Principal, disabled:
 
 
 def _find(connection: Connection, name: str) -> str:
-    try:
-        return str(principals.find(connection, name).id)
-    except KeyError:
-        raise UnknownError(name) from None
+    return str(principals.find(connection, name).id)
 
 
 HANDLERS = [

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, select
 from federation import registries, tables
 from federation.access import Permission, Principal, View
 from federation.catalogue import writer
-from federation.catalogue.reader import UnknownError
 from federation.catalogue.states import read_registries
 from federation.database import LONG, now, reading, writing
+from federation.errors import UnknownError
 from federation.graph.resolve import unreadable_in
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
@@ -197,7 +197,7 @@ def show_sync(
             .where(runs.id == sync_id, view.clause(runs.registry_id))
         ).one_or_none()
     if row is None:
-        raise UnknownError(f"sync {sync_id}")
+        raise UnknownError()
     headers = {} if row.position is None else {"Waypost-Position": waypost.positions.seal(row.position)}
     out = _sync_out(row, row.name)
     if row.position is not None and not _is_settled(waypost, row):

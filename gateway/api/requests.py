@@ -9,7 +9,8 @@ from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
-from federation.access import ANONYMOUS, DeniedError, Permission, Principal, View
+from federation.access import ANONYMOUS, Permission, Principal, View
+from federation.errors import DeniedError
 from federation.references import Reference, parse
 from gateway.authentication import unauthenticated
 from gateway.problems import ProblemError

@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 
+from federation.errors import UnavailableError, WaypostError
 from gateway.cli.invocation import DEBUG, debugging
 from gateway.cli.screen import inert
 
@@ -43,34 +44,14 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _known(error: Exception) -> tuple[str, int] | None:
-    """The errors of the packages, which say themselves what to do; imported only now, they take half a second."""
-    from adapters import AdapterError, TransientError
-    from federation.database import DatabaseBusyError
-    from federation.errors import DetailedError
-    from federation.journal.exporting import ExportCutError, NothingSignedError
-    from federation.journal.logkey import SigningError
-    from federation.references import ReferenceSyntaxError
-    from federation.registries import RegistryError
-    from federation.secrets import SecretError
-    from gateway.settings import SettingsError
+    """The errors of the packages, which say themselves what to do. Whoever runs a command here is an operator."""
+    if isinstance(error, WaypostError):
+        return error.whole, UNREACHABLE if isinstance(error, UnavailableError) else USAGE
+    from adapters import AdapterError, TransientError  # only now: they take half a second
 
-    if isinstance(
-        error, DatabaseBusyError | TransientError | SigningError | NothingSignedError | ExportCutError
-    ):
-        return _whole(error), UNREACHABLE
-    if isinstance(
-        error,
-        AdapterError | DetailedError | ReferenceSyntaxError | RegistryError | SecretError | SettingsError,
-    ):
-        return _whole(error), USAGE
+    if isinstance(error, AdapterError):
+        return str(error), UNREACHABLE if isinstance(error, TransientError) else USAGE
     return None
-
-
-def _whole(error: Exception) -> str:
-    """Whoever runs a command here is an operator."""
-    from federation.errors import DetailedError
-
-    return error.whole if isinstance(error, DetailedError) else str(error)
 
 
 def silence_broken_pipe() -> None:

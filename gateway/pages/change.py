@@ -17,10 +17,10 @@ from federation.catalogue.models import read_model
 from federation.catalogue.reader import Version
 from federation.catalogue.states import read_registries
 from federation.database import now, reading
+from federation.errors import InvalidRequestError, StateError
 from federation.graph.subject import Action
-from federation.operations.admission import Places, RefusedError, place_of, through_rule
+from federation.operations.admission import Places, place_of, through_rule
 from federation.references import Reference, encode_part, parse
-from federation.registries import RegistryError
 from gateway.api.models import read_out
 from gateway.api.operations import (
     AliasIn,
@@ -119,7 +119,7 @@ def offered(connection: Connection, waypost: Waypost, registry_id: int, version:
     """What would not be refused for what the registry and its adapter are; `version` None for a whole model."""
     try:
         place = place_of(connection, registry_id, Places(waypost.adapters))
-    except (RefusedError, RegistryError) as refusal:
+    except (InvalidRequestError, StateError) as refusal:
         return Offer(refusals=(str(refusal),))
     stages, refusals = list[str](), list[str]()
     for stage in STAGES:
@@ -127,12 +127,12 @@ def offered(connection: Connection, waypost: Waypost, registry_id: int, version:
             try:
                 through_rule(place, version, stage)
                 stages.append(stage)
-            except RefusedError as refusal:
+            except (InvalidRequestError, StateError) as refusal:
                 refusals.append(str(refusal) if stage == "none" else f"{stage}: {refusal}")
     for capability in (Capability.SET_ALIAS, Capability.SET_TAGS):
         try:
             place.require(capability)
-        except RefusedError as refusal:
+        except (InvalidRequestError, StateError) as refusal:
             refusals.append(str(refusal))
     can = place.able
     return Offer(

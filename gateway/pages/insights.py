@@ -7,10 +7,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from federation.access import View
-from federation.graph.insights import INSIGHTS, UnknownInsightError
+from federation.graph.insights import INSIGHTS
 from federation.graph.paging import LIMIT
 from gateway.pages.page import form_of, listed, page, pages_at
-from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 PAGE = 50
@@ -64,13 +63,10 @@ def insight_page(
     form = form_of(request)
     name = name.removesuffix(f".{form}")
     head, about = HEADS.get(name, (name.replace("-", " ").capitalize(), ""))
-    try:
-        if form != "html":
-            found = waypost.graph.insights(view, name, limit=LIMIT, cursor=cursor)
-            return listed(request, "", found, found.items, form=form, title=head)
-        counted = waypost.lists.insights(view, name, limit=PAGE, cursor=cursor)
-    except UnknownInsightError as error:
-        raise ProblemError(404, "not-found", str(error)) from None
+    if form != "html":
+        found = waypost.graph.insights(view, name, limit=LIMIT, cursor=cursor)
+        return listed(request, "", found, found.items, form=form, title=head)
+    counted = waypost.lists.insights(view, name, limit=PAGE, cursor=cursor)
     return page(
         request,
         "insight.html",

@@ -11,10 +11,11 @@ from litestar.params import FromPath, FromQuery
 from federation.access import Principal, View
 from federation.catalogue.models import Model, read_model
 from federation.database import reading
+from federation.errors import UnknownError
 from federation.graph.answers import ImpactAnswer
 from federation.graph.graph import Question
 from federation.graph.rows import DamagedError
-from federation.graph.subject import Action, ImpactQuestionError, UnknownSubjectError
+from federation.graph.subject import Action, ImpactQuestionError
 from federation.references import Reference, parse
 from gateway.api.graph import sees_everything
 from gateway.api.models import timeline_out
@@ -155,7 +156,7 @@ def impact_of(
             limit=5,
             everything=sees_everything(principal),
         )
-    except (DamagedError, UnknownSubjectError, ImpactQuestionError):
+    except (DamagedError, UnknownError, ImpactQuestionError):
         return None
 
 

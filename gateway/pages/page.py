@@ -16,8 +16,7 @@ from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
 
 from federation.access import Permission, Principal
-from federation.catalogue.reader import UnknownError
-from federation.graph.subject import UnknownSubjectError
+from federation.errors import UnknownError
 from federation.spreadsheet import csv_row
 from gateway.docs import product_version
 from gateway.pages import words
@@ -116,7 +115,7 @@ def named(request: Request[Any, Any, Any], ref: str, read: Callable[[str, Form],
     form = accepted(request)
     try:
         return read(ref, form), form
-    except (UnknownError, UnknownSubjectError):
+    except UnknownError:
         for suffix, form in SUFFIXES.items():
             if ref.endswith(suffix):
                 return read(ref.removesuffix(suffix), form), form

@@ -9,11 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from federation.access import Permission, Principal, View
-from federation.catalogue.reader import UnknownError
 from federation.database import reading
+from federation.errors import UnknownError
 from federation.graph.answers import DependenciesAnswer
 from federation.graph.rows import DamagedError
-from federation.graph.subject import UnknownSubjectError
 from federation.journal.query import JournalFilter, read_journal
 from federation.references import ReferenceSyntaxError, parse
 from gateway.api.models import read_out, show_diff, show_timeline
@@ -66,7 +65,7 @@ def version_page(
 def _needs(waypost: Waypost, view: View, version: VersionOut) -> DependenciesAnswer | None:
     try:
         return waypost.graph.dependencies(view, parse(version.ref), limit=50)
-    except (DamagedError, UnknownSubjectError):
+    except (DamagedError, UnknownError):
         return None
 
 

@@ -11,7 +11,6 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 import gateway.api
-from gateway import problems
 from gateway.app import API, PARTS, bring, create_app, create_embedded
 from gateway.cli.failure import OK, UNREACHABLE
 from gateway.front import Front
@@ -119,11 +118,3 @@ def test_a_path_of_no_part_brings_nothing(config: Path) -> None:
     front = create_embedded(Waypost(load_settings(config)))
     assert bring(front, f"{API}/nothing") == []
     assert front.app.routes == []
-
-
-@pytest.mark.parametrize("name", [name for name in problems._MEANINGS if isinstance(name, str)])
-def test_every_error_that_has_a_meaning_is_where_its_name_says(name: str) -> None:
-    module, _, kind = name.rpartition(".")
-    found = getattr(import_module(module), kind)
-    assert issubclass(found, Exception)
-    assert (found.__module__, found.__name__) == (module, kind)

@@ -10,8 +10,9 @@ from adapters import EndpointRecord, Key, Traffic
 from federation import schema, tables
 from federation.access import EVERYTHING
 from federation.catalogue.models import Model, read_model
-from federation.catalogue.reader import GoneError, read_version
+from federation.catalogue.reader import read_version
 from federation.database import open_engine, reading, writing
+from federation.errors import GoneError
 from federation.references import parse
 from tests.federation.takings import model, registered, take, version
 

@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from federation.access import EVERYTHING, NOTHING
 from federation.catalogue.past import every_held, read_held, read_model_then
-from federation.catalogue.reader import UnknownError
 from federation.catalogue.timeline import read_timeline
 from federation.database import now, reading
+from federation.errors import UnknownError
 from federation.references import parse
 from tests.federation.graph.estate import Estate
 from tests.federation.takings import model, registered, take, version

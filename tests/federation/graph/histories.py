@@ -11,9 +11,9 @@ import networkx
 
 from adapters import Dataset, Lineage, ModelRecord, VersionRecord
 from federation.access import EVERYTHING, View
+from federation.errors import UnknownError
 from federation.graph.graph import Question
 from federation.graph.rows import DamagedError
-from federation.graph.subject import UnknownSubjectError
 from federation.references import Reference, parse
 from tests.federation.graph.estate import Estate
 
@@ -97,12 +97,12 @@ class History:
             question = Question(parse(version.ref))
             try:
                 new = msgspec.json.encode(self.estate.graph.impact(view, question, "delete"))
-            except (UnknownSubjectError, DamagedError) as error:
+            except (UnknownError, DamagedError) as error:
                 new = str(error).encode()
             for _ in range(2):
                 try:
                     known = self.estate.graph.impact_json(view, question, "delete")
-                except (UnknownSubjectError, DamagedError) as error:
+                except (UnknownError, DamagedError) as error:
                     known = str(error).encode()
                 if known != new:
                     self.forgotten.append(f"remembered of {version.ref}: {known!r} instead of {new!r}")

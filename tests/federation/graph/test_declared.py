@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import func, select
 
 from federation import tables
-from federation.access import EVERYTHING, READER, DeniedError, Permission, Principal, View
+from federation.access import EVERYTHING, READER, Permission, Principal, View
 from federation.database import reading, writing
+from federation.errors import DeniedError, UnknownError
 from federation.graph import declared
 from federation.graph.graph import Question
-from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
+from federation.graph.subject import ImpactQuestionError
 from federation.references import parse
 from tests.federation.graph.estate import Estate
 
@@ -104,9 +105,9 @@ def test_what_cannot_be_declared_or_taken_back_says_so(estate: Estate) -> None:
     reader = Principal("u3", "u3", dict.fromkeys(READER, EVERYTHING))
     made = declare(estate)
     with writing(estate.engine) as connection:
-        with pytest.raises(UnknownSubjectError):
+        with pytest.raises(UnknownError):
             declared.declare(connection, hidden, APP, BASE)
-        with pytest.raises(UnknownSubjectError):
+        with pytest.raises(UnknownError):
             declared.withdraw(connection, hidden, made.id)
         with pytest.raises(DeniedError):
             declared.declare(connection, reader, APP, BASE)

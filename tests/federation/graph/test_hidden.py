@@ -13,9 +13,10 @@ import pytest
 
 from adapters import Dataset, EndpointRecord, Key, Lineage, ModelRecord, Traffic, VersionRecord
 from federation.access import View
+from federation.errors import UnknownError
 from federation.graph.graph import Question
 from federation.graph.insights import INSIGHTS
-from federation.graph.subject import Action, UnknownSubjectError
+from federation.graph.subject import Action
 from federation.references import parse
 from tests.federation.graph.estate import START, Estate
 from tests.soak import soak
@@ -129,7 +130,7 @@ class Told:
         for page in range(20):
             try:
                 found = self.estate.graph.impact(self.view, question, action, to=to, limit=2, cursor=cursor)
-            except (UnknownSubjectError, ValueError) as error:
+            except (UnknownError, ValueError) as error:
                 yield f"{question} {action}", str(error).encode()
                 return
             yield f"{question} {action} page {page}", CLOCK.sub(b"", msgspec.json.encode(found))
@@ -140,7 +141,7 @@ class Told:
         assert callable(ask)
         try:
             return CLOCK.sub(b"", msgspec.json.encode(ask()))
-        except (UnknownSubjectError, ValueError) as error:
+        except (UnknownError, ValueError) as error:
             return str(error).encode()
 
 

@@ -13,10 +13,11 @@ from federation.access import EVERYTHING, View
 from federation.catalogue import codec
 from federation.changes import Change
 from federation.database import writing
+from federation.errors import UnknownError
 from federation.graph import tables
 from federation.graph.answers import ImpactAnswer
 from federation.graph.graph import Question
-from federation.graph.subject import ImpactQuestionError, UnknownSubjectError
+from federation.graph.subject import ImpactQuestionError
 from federation.journal.log import Batch
 from federation.references import Reference, parse
 from tests.federation.graph.estate import Estate
@@ -268,7 +269,7 @@ def test_a_data_set_is_its_address_and_its_short_name_a_title(estate: Estate) ->
     assert learned("alone") == ["ml/alone:1"]
     with pytest.raises(ImpactQuestionError, match="s3://churn-bucket/v7/train, s3://fraud-bucket/2026/train"):
         learned("train")
-    with pytest.raises(UnknownSubjectError):
+    with pytest.raises(UnknownError):
         learned("train#d3")
     (made_of,) = estate.graph.dependencies(EVERYTHING, parse("ml/alone:1")).dependencies
     assert (made_of.ref, made_of.title) == ("dataset:gs://x/alone.csv", "alone")

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, select
 from federation.access import LOCAL
 from federation.database import now, reading, writing
 from federation.erasure import erase
+from federation.errors import UnknownError
 from federation.identity import people, principals, sessions, tables, tokens
 from federation.identity.credentials import seal, unseal
 from federation.identity.directory import CredentialError, Directory
@@ -35,7 +36,7 @@ def test_sessions_are_listed_and_ended_by_their_ids(engine: Engine) -> None:
     with writing(engine) as connection:
         sessions.end_one(connection, everybody[1].id, LOCAL.id)
         for wrong in (everybody[1].id, "s-", "s-zz", "nothing"):
-            with pytest.raises(KeyError):
+            with pytest.raises(UnknownError):
                 sessions.end_one(connection, wrong, LOCAL.id)
         assert sessions.end_of(connection, everybody[0].principal, LOCAL.id) == 2
         assert sessions.listed(connection) == []
@@ -80,7 +81,7 @@ def test_who_is_disabled_cannot_sign_in_and_who_was_erased_stays_out(engine: Eng
         principals.set_disabled(connection, known.id, False, LOCAL.id)
         with pytest.raises(PrincipalError, match="yourself"):
             principals.set_disabled(connection, known.id, True, known.id)
-        with pytest.raises(KeyError):
+        with pytest.raises(UnknownError):
             principals.set_disabled(connection, "nobody", True, LOCAL.id)
     assert Directory(engine).principal_of(Person("ada", "Ada Lovelace")) == known.id
     erase(engine, "Ada Lovelace", actor=LOCAL.id)

@@ -4,11 +4,11 @@ from sqlalchemy import update
 
 from adapters import Capability
 from federation import tables
-from federation.access import EVERYTHING, NOTHING, ROLES, DeniedError, Permission, Principal, View
-from federation.catalogue.reader import UnknownError
+from federation.access import EVERYTHING, NOTHING, ROLES, Permission, Principal, View
 from federation.database import reading, writing
+from federation.errors import WaypostError
 from federation.operations import asking
-from federation.operations.admission import Places, RefusedError
+from federation.operations.admission import Places
 from federation.operations.asking import Ask
 from federation.operations.wanted import Register
 from federation.references import parse
@@ -38,7 +38,7 @@ def refusal(world: OperationsWorld, ask: Ask, who: Principal) -> str:
     try:
         with reading(world.sync.engine) as connection:
             ask(connection, who, Places(world.sync.adapters))
-    except (DeniedError, UnknownError, RefusedError) as error:
+    except WaypostError as error:
         return type(error).__name__
     return ""
 
@@ -68,5 +68,5 @@ def test_what_the_last_probe_found_missing_is_refused(world: OperationsWorld) ->
             )
         )
     who = principal("approver", EVERYTHING)
-    assert refusal(world, ASKS["alias"][0], who) == "RefusedError"
+    assert refusal(world, ASKS["alias"][0], who) == "StateError"
     assert refusal(world, ASKS["stage"][0], who) == "", "the next rule, a native stage, can be written"

@@ -10,10 +10,9 @@ from sqlalchemy import update
 
 from adapters import Page
 from federation import tables
-from federation.catalogue.reader import GoneError, UnknownError
 from federation.database import writing
+from federation.errors import GoneError, InvalidRequestError, StateError, UnknownError
 from federation.operations import asking
-from federation.operations.admission import RefusedError
 from federation.operations.wanted import Register, SetAlias, SetTags, from_json
 from federation.references import Reference
 from tests.federation.operations.world import (
@@ -104,7 +103,7 @@ class Operations(RuleBasedStateMachine):
         self.keys += 1
         try:
             self.world.ask(ask, f"key-{self.keys}")
-        except (RefusedError, UnknownError, GoneError):
+        except (InvalidRequestError, StateError, UnknownError, GoneError):
             return
 
     def teardown(self) -> None:

@@ -7,8 +7,8 @@ import pytest
 from federation.access import EVERYTHING
 from federation.catalogue.reader import read_version
 from federation.database import reading
+from federation.errors import StateError
 from federation.operations import asking
-from federation.operations.admission import RefusedError
 from federation.references import Reference
 from tests.federation.operations.world import OperationsWorld
 
@@ -46,5 +46,5 @@ def test_a_rule_that_would_leave_the_stage_as_it_is_is_passed_over(world: Operat
 def test_what_no_rule_can_bring_about_names_what_holds_it(world: OperationsWorld) -> None:
     world.ask(asking.alias(Reference("memory", "m"), "champion", "1", []))
     world.settle()
-    with pytest.raises(RefusedError, match="would stay production because of alias:champion"):
+    with pytest.raises(StateError, match="would stay production because of alias:champion"):
         world.ask(asking.stage(FIRST, "staging", []))

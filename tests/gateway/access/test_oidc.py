@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from federation.database import reading
+from federation.identity.directory import CredentialError
 from federation.journal.query import JournalFilter, read_journal
 from gateway.authentication import ProviderError
 from gateway.oidc import COOLDOWN, MAX_AGE, Provider
@@ -191,20 +192,20 @@ def test_keys_are_cached_read_again_for_a_new_one_and_not_more_often_than_allowe
         assert keys_read(provider) == 1
         provider.add_key("two", "EC")
         for _ in range(5):
-            with pytest.raises(PermissionError):
+            with pytest.raises(CredentialError):
                 known.verify_bearer(provider.token("two"))
         assert keys_read(provider) == 1
         clock.now += COOLDOWN
         known.verify_bearer(provider.token("two"))
         assert keys_read(provider) == 2
         for _ in range(5):
-            with pytest.raises(PermissionError):
+            with pytest.raises(CredentialError):
                 known.verify_bearer(provider.token(header={"kid": "never"}))
         assert keys_read(provider) == 2
         del provider.keys["one"]
         clock.now += MAX_AGE
         provider.add_key("three")
-        with pytest.raises(PermissionError):
+        with pytest.raises(CredentialError):
             provider.keys["one"] = RSAKey.generate_key(2048)
             old = provider.token("one")
             del provider.keys["one"]

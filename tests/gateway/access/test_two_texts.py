@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.errors import DetailedError
+from federation.errors import WaypostError
 from federation.health import said
 from federation.journal.sealing import _publish
 from federation.journal.witnesses import FolderWitness
@@ -37,7 +37,7 @@ def archive_cannot_be_written(folder: Path, address: str) -> None:
     "fail", [provider_is_away, witness_is_away, witness_is_no_folder, archive_cannot_be_written]
 )
 def test_strangers_read_no_host_and_no_path(fail: Callable[[Path, str], object], tmp_path: Path) -> None:
-    with reserved_port() as port, pytest.raises(DetailedError) as raised:
+    with reserved_port() as port, pytest.raises(WaypostError) as raised:
         fail(tmp_path, f"http://127.0.0.1:{port}")
     hidden = ("127.0.0.1", str(port), str(tmp_path))
     for text in (str(raised.value), str(explain(raised.value))):
