@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
 from federation.database import now, reading, writing
+from federation.errors import StateError
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch, read_tiles
 from federation.journal.logkey import (
@@ -118,13 +119,15 @@ class Signer:
     def resume(self, actor: str, reason: str | None) -> list[WitnessState]:
         """Go on although a witness knows more: what is missing is lost for good. Recorded in the log.
 
-        Errors: `SigningError` where no witness is ahead, or one never lets go.
+        Errors: `StateError` where no witness is ahead, or one never lets go.
         """
         with reading(self.engine) as connection:
             origin = read_origin(connection)
             ahead = [state for state in read_witnesses(connection) if state.state == AHEAD and state.name]
         if not ahead:
-            raise SigningError("no witness is ahead of this log: there is nothing to resume from")
+            raise StateError(
+                "no witness is ahead of this log: there is nothing to resume from", code="not-resumable"
+            )
         left = [{"name": state.name, "size": state.size, "said": state.message} for state in ahead]
         names = {state.name for state in ahead}
         for place in self._places():
@@ -132,7 +135,7 @@ class Signer:
                 try:
                     place.let_go(origin)
                 except WitnessError as error:
-                    raise SigningError(str(error), error.detail) from None
+                    raise StateError(str(error), error.detail, code="not-resumable") from None
         with writing(self.engine) as connection:
             connection.execute(delete(witness).where(witness.c.state == AHEAD))
             batch = Batch()

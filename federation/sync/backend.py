@@ -11,12 +11,9 @@ from sqlalchemy import Connection, Row, select, update
 
 from adapters import BackendInfo
 from federation import tables
+from federation.errors import StateError
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
-
-
-class NothingOfferedError(Exception):
-    """The backend does not say that it is the one to be confirmed."""
 
 
 def is_another(registry: Row[Any], info: BackendInfo) -> bool:
@@ -50,12 +47,12 @@ def offer(connection: Connection, registry: Row[Any], identity: str) -> None:
 def confirm(connection: Connection, registry_id: int, identity: str, actor: str) -> None:
     """Believe that the backend that answers as `identity` is the registry's; its history goes on.
 
-    Errors: `NothingOfferedError` where another one, or none, has answered meanwhile.
+    Errors: `StateError` where another one, or none, has answered meanwhile.
     """
     columns = tables.registry.c
     registry = connection.execute(select(tables.registry).where(columns.id == registry_id)).one()
     if registry.offered_identity != identity:
-        raise NothingOfferedError(
+        raise StateError(
             f"registry {registry.name}: no backend of this identity answered lately: look at it and ask again"
         )
     connection.execute(

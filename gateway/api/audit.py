@@ -17,7 +17,7 @@ from federation.database import reading
 from federation.journal import logkey
 from federation.journal.checkpoints import newest_note, newest_size, read_witnesses, stopped
 from federation.journal.exporting import FORMATS, blocks, record_export
-from federation.journal.logkey import SigningError, read_log_keys, read_origin, read_witness_keys
+from federation.journal.logkey import read_log_keys, read_origin, read_witness_keys
 from federation.journal.proofs import prove_consistency, prove_inclusion
 from federation.journal.query import JournalFilter, read_journal
 from federation.references import parse
@@ -197,10 +197,7 @@ def resume_signing(
 ) -> ResumedOut:
     """Sign again although a witness knows more entries: those are lost for good. The log records it."""
     principal.require(Permission.GRANT, None, "everything")
-    try:
-        ahead = waypost.signer.resume(principal.id, reason)
-    except SigningError as error:
-        raise ProblemError(409, "not-resumable", str(error)) from None
+    ahead = waypost.signer.resume(principal.id, reason)
     waypost.wake.tell("worker")
     return ResumedOut([state.name for state in ahead])
 

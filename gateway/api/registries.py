@@ -14,14 +14,13 @@ from federation.access import Permission, Principal, View
 from federation.catalogue import writer
 from federation.catalogue.states import read_registries
 from federation.database import LONG, now, reading, writing
-from federation.errors import UnknownError
+from federation.errors import StateError, UnknownError
 from federation.graph.resolve import unreadable_in
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.sync import absence, backend, schedule
 from gateway.api.out import RegistryOut, SyncOut, registry_out
 from gateway.api.requests import Ident, needs
-from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
@@ -122,9 +121,7 @@ def sync_registry(
         state = read_registries(connection, principal.view, now(), name=name)[0]
         principal.require(Permission.SYNC, state.id, f"registry {state.name}")
         if state.state == "detached":
-            raise ProblemError(
-                409, "detached", f"registry {state.name} is detached: configure it again first"
-            )
+            raise StateError(f"registry {state.name} is detached: configure it again first", code="detached")
         full = data is not None and data.full
         told = waypost.denials.is_first_sync(principal, state.name, state.id)
         sync_id = schedule.request(connection, state.id, full=full, actor=principal.id if told else None)
@@ -163,10 +160,7 @@ def confirm_identity(
     with writing(waypost.engine) as connection:
         state = read_registries(connection, principal.view, now(), name=name)[0]
         principal.require(Permission.SYNC, state.id, f"registry {state.name}")
-        try:
-            backend.confirm(connection, state.id, data.identity, principal.id)
-        except backend.NothingOfferedError as error:
-            raise ProblemError(409, "conflict", str(error)) from None
+        backend.confirm(connection, state.id, data.identity, principal.id)
         sync_id = schedule.request(connection, state.id, full=True)
     waypost.wake.tell("worker", everywhere=True)
     return QueuedOut(sync_id, "queued")

@@ -68,5 +68,5 @@ def test_what_the_last_probe_found_missing_is_refused(world: OperationsWorld) ->
             )
         )
     who = principal("approver", EVERYTHING)
-    assert refusal(world, ASKS["alias"][0], who) == "StateError"
+    assert refusal(world, ASKS["alias"][0], who) == "InvalidRequestError"
     assert refusal(world, ASKS["stage"][0], who) == "", "the next rule, a native stage, can be written"

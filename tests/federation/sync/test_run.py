@@ -18,6 +18,7 @@ from adapters import (
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.database import now, reading, writing
+from federation.errors import StateError
 from federation.sync import absence, backend, lease
 from federation.sync.run import SyncContext, run
 from tests.federation.sync.world import World, expire_leases
@@ -296,7 +297,7 @@ def test_another_backend_is_read_once_a_person_says_it_is_the_same(world: World)
     known, world.backend.identity = world.backend.identity, "restored"
     world.sync()
     with writing(world.engine) as connection:
-        with pytest.raises(backend.NothingOfferedError, match="no backend of this identity"):
+        with pytest.raises(StateError, match="no backend of this identity"):
             backend.confirm(connection, world.registry_id, "somebody else", "local")
         backend.confirm(connection, world.registry_id, "restored", "local")
     assert world.sync() == "ok"

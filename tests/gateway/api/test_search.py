@@ -139,7 +139,7 @@ def test_suggestions_complete_what_is_typed(gateway: Served) -> None:
         answer = gateway.client.get("/suggest", params={"q": text}).raise_for_status().json()
         return [one["text"] for one in answer["suggestions"]]
 
-    assert suggested("sta") == ["stage:"]
+    assert suggested("sta") == ["stage:", "state:"]
     assert suggested("card stage:pro") == ["card stage:production"]
     assert suggested("cli") == ["click-classifier"]
 
