@@ -43,6 +43,10 @@ class Gateway:
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=60.0, trust_env=False)
 
+    def close(self) -> None:
+        """Give its connections back."""
+        self.http.close()
+
     def run(self, *, full: bool) -> tuple[float, int]:
         """Seconds and requests of one run."""
         asked = self.http.post("/registries/ml/sync", json={"full": full}).json()
@@ -65,6 +69,15 @@ class Gateway:
         answer = self.http.get(path)
         found: dict[str, Any] = answer.json() if answer.is_success else {}
         return found
+
+
+def _gateways(stack: ExitStack, folder: Path, config: str) -> list[Gateway]:
+    """Both builds, served for as long as the stack stands."""
+    urls = [
+        stack.enter_context(build.serving(folder / f"gateway-{build.name}", config))
+        for build in builds(folder)
+    ]
+    return [stack.enter_context(closing(Gateway(url))) for url in urls]
 
 
 def fill(server: Server, versions: int) -> list[str]:
@@ -125,10 +138,7 @@ def mlflow_runs_beside_former(size: int, folder: Path) -> Iterator[Figure]:
         server = stack.enter_context(mlflow_server(folder / "mlflow"))
         fill(server, size)
         config = CONFIG.format(every=0, url=server.url)
-        gateways = [
-            Gateway(stack.enter_context(build.serving(folder / f"gateway-{build.name}", config)))
-            for build in builds(folder)
-        ]
+        gateways = _gateways(stack, folder, config)
         for gateway in gateways:
             gateway.run(full=True)
             gateway.rest()
@@ -157,10 +167,7 @@ def mlflow_changes_beside_former(size: int, folder: Path) -> Iterator[Figure]:
         server = stack.enter_context(mlflow_server(folder / "mlflow"))
         names = fill(server, 2_000 if size > 1 else 40)
         config = CONFIG.format(every=1, url=server.url)
-        gateways = [
-            Gateway(stack.enter_context(build.serving(folder / f"gateway-{build.name}", config)))
-            for build in builds(folder)
-        ]
+        gateways = _gateways(stack, folder, config)
         for gateway in gateways:
             gateway.run(full=True)
         clients = [

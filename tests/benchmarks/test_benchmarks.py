@@ -35,18 +35,11 @@ def broken(size: int, folder: Path) -> Iterator[Figure]:
 """
 
 
-# A benchmark collects what earlier tests of its process have forgotten open, and would be blamed for it.
-@pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. .socket.socket:pytest.PytestUnraisableExceptionWarning"
-)
 @pytest.mark.parametrize("one", LIGHT.values(), ids=LIGHT.keys())
 def test_each_benchmark_works_at_its_sample_size(one: Benchmark, tmp_path: Path) -> None:
     works(one, tmp_path)
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. .socket.socket:pytest.PytestUnraisableExceptionWarning"
-)
 @soak(sample=1, full=len(KNOWN) - len(LIGHT), batch=len(KNOWN) - len(LIGHT))
 def test_those_with_servers_work_at_their_sample_size(cases: int, seed: int, tmp_path: Path) -> list[str]:
     servers = sorted((one for one in KNOWN.values() if one.servers), key=lambda one: one.name)
