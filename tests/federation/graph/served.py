@@ -62,14 +62,17 @@ def requests(rng: random.Random, old: Signature) -> Iterator[Request]:
             yield from _of_tensors(rng, old)
         return
     yield from _of_columns(rng, old, left_out=0.0)
+    yield from _of_columns(rng, old, left_out=0.0, ahead=True)
     yield from _of_columns(rng, old, left_out=1.0)
     for _ in range(5):
         yield from _of_columns(rng, old, left_out=0.4)
 
 
-def _of_columns(rng: random.Random, old: Signature, left_out: float) -> Iterator[Request]:
-    """`left_out`: how likely an optional column is. Where all are, a column that no signature has stands first, which
-    tells places from names.
+def _of_columns(
+    rng: random.Random, old: Signature, left_out: float, *, ahead: bool = False
+) -> Iterator[Request]:
+    """`left_out`: how likely an optional column is. `ahead`: a column that no signature has stands before the others,
+    which tells places from names.
     """
     named = all("name" in one for one in old.inputs)
     names: list[Any] = [one.get("name", at) for at, one in enumerate(old.inputs)]
@@ -79,9 +82,9 @@ def _of_columns(rng: random.Random, old: Signature, left_out: float) -> Iterator
         for n, one in zip(names, old.inputs, strict=True)
         if one["required"] or rng.random() >= left_out
     ]
-    if named and (not kept or left_out == 1.0 or rng.random() < 0.2):
+    if named and (not kept or left_out == 1.0 or ahead or rng.random() < 0.2):
         kept.insert(0, ("of no signature", {"type": "long", "required": True}))
-    if named and left_out < 1.0 and rng.random() < 0.3:
+    if named and not ahead and rng.random() < 0.3:
         rng.shuffle(kept)
     sent = {n: [value(rng, one, one["required"]) for _ in range(rows)] for n, one in kept}
     shown = {n: [in_json(v, one, top=True) for v in sent[n]] for n, one in kept}
