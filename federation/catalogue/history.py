@@ -35,6 +35,8 @@ class Settled(NamedTuple):
     version_id: int
     model_id: int
     holds: frozenset[Hold]
+    born: datetime | None = None
+    """Of one that is seen for the first time: when it was made, as its backend says."""
 
 
 def write_spans(
@@ -44,6 +46,10 @@ def write_spans(
     open_spans = {} if fresh else _open(connection, [version.version_id for version in settled])
     by = micros(origin.by)
     after = {kind: _micros(origin.since_held(kind)) for kind in ("alias", "stage")}
+
+    def begun_after(kind: str, born: datetime | None) -> int | None:
+        return after[kind] if born is None else _micros(origin.since_held(kind, born=born))
+
     ended = [
         (after[hold[0]], by, origin.actor, span_id)
         for version in settled
@@ -57,7 +63,7 @@ def write_spans(
             version.model_id,
             version.version_id,
             *hold,
-            after[hold[0]],
+            begun_after(hold[0], version.born),
             by,
             origin.source,
             origin.actor,

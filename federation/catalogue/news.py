@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from adapters import Kind, ModelRecord, Record, VersionRecord
@@ -104,17 +105,22 @@ class News:
         creator = getattr(record, "creator", None) or getattr(record, "owner", None)
         withheld = self.batch.withhold({"creator": creator}, subject=creator)
         after = None if stage is None else {"stage": stage}
-        self.tell(kind, target_id, CREATED[kind], ref, details, after=after, withheld=withheld)
+        born = record.created_at
+        self.tell(kind, target_id, CREATED[kind], ref, details, after=after, withheld=withheld, born=born)
 
     def first_aliases(self, model_id: int, model: ModelRecord) -> None:
         """The aliases that a new model brings."""
         if self.origin.importing:
             self.imported_aliases += [[model.key.native_id, *pair] for pair in sorted(model.aliases.items())]
         else:
-            self.aliases(model_id, {}, model)
+            self.aliases(model_id, {}, model, born=model.created_at)
 
-    def aliases(self, model_id: int, before: Mapping[str, str], model: ModelRecord) -> list[str]:
-        """The aliases that came, went or moved. Returns the versions that they named or name."""
+    def aliases(
+        self, model_id: int, before: Mapping[str, str], model: ModelRecord, *, born: datetime | None = None
+    ) -> list[str]:
+        """The aliases that came, went or moved; `born` as of `Origin.since`. Returns the versions that they named or
+        name.
+        """
         after, touched = model.aliases, list[str]()
         for alias in sorted(before.keys() | after.keys()):
             was, now = before.get(alias), after.get(alias)
@@ -131,6 +137,7 @@ class News:
                 fields=("aliases",),
                 before={"version": was},
                 after={"version": now},
+                born=born,
             )
         return touched
 
@@ -194,8 +201,9 @@ class News:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         withheld: Mapping[str, bytes] | None = None,
+        born: datetime | None = None,
     ) -> None:
-        """One entry, of a change of these `fields`."""
+        """One entry, of a change of these `fields`; `born` as of `Origin.since`."""
         self.batch.change(Change(kind, target_id, self.origin.registry_id))
         entry = Entry(
             action=action,
@@ -205,7 +213,7 @@ class News:
             targets={kind: target_id},
             before=before,
             after=after,
-            not_before=self.origin.since(fields),
+            not_before=self.origin.since(fields, born=born),
             not_after=self.origin.by,
             details=details,
             commitments=withheld or {},

@@ -40,16 +40,22 @@ class Origin:
         """import, sync or operation, as a span keeps it."""
         return "import" if self.importing else "operation" if self.actor else "sync"
 
-    def since(self, fields: Collection[str]) -> datetime | None:
-        """After when a change of these fields must have happened."""
+    def since(self, fields: Collection[str], *, born: datetime | None = None) -> datetime | None:
+        """After when a change of these fields must have happened.
+
+        `born`: when what is seen for the first time was made, as its backend says. Where that is earlier, the scan
+        before has missed it, or was not allowed to see it.
+        """
         found = self.after if self.quiet.isdisjoint(fields) else self.full
-        return None if found is None else past(found, self.by)
+        if found is None:
+            return None
+        return past(found if born is None else min(found, born), self.by)
 
     @property
     def read_by_rules(self) -> Collection[str]:
         """The fields that a normalised stage follows from."""
         return {READ_BY.get(rule.kind, rule.kind) for each in self.rules.values() for rule in each}
 
-    def since_held(self, kind: str) -> datetime | None:
-        """After when a hold of this kind, `alias` or `stage`, must have begun or ended."""
-        return self.since(("aliases",) if kind == "alias" else self.read_by_rules)
+    def since_held(self, kind: str, *, born: datetime | None = None) -> datetime | None:
+        """After when a hold of this kind, `alias` or `stage`, must have begun or ended; `born` as of `since`."""
+        return self.since(("aliases",) if kind == "alias" else self.read_by_rules, born=born)

@@ -227,7 +227,7 @@ class Writer:
             derived = (stage, reason, False, record.schema is not None)
             rows.append((*identity, *derived, *self._common(encoded)))
             if holds := _holds(stage, aliases):
-                settled.append(Settled(i, parent.id, holds))
+                settled.append(Settled(i, parent.id, holds, record.created_at))
             self.news.created("version", i, encoded, parent.name, stage)
         self.seen["version"] += ids
         bulk.insert(

@@ -180,6 +180,15 @@ def test_long_histories_at_random(cases: int, seed: int, tmp_path: Path) -> list
     return found
 
 
+FOUND = {"a run missed what was pushed to the front": "1:33"}
+"""Long histories that went wrong once."""
+
+
+@pytest.mark.parametrize("name", FOUND.values(), ids=FOUND.keys())
+def test_what_went_wrong_once_goes_well(name: str, tmp_path: Path) -> None:
+    assert long_history(random.Random(name), tmp_path) == []
+
+
 def long_history(rng: random.Random, folder: Path) -> list[str]:
     """Several runs, with writes, kills and restarts anywhere."""
     made = play(folder, pages=rng.choice((2, 2, 3, 5)), eager=rng.random() < 0.5)

@@ -2,8 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import select
 
 from adapters import EndpointRecord, Key, ModelRecord, Traffic
+from federation import tables
+from federation.database import now, reading
 from tests.federation.sync.replay import NOUNS
 from tests.federation.sync.world import World
 
@@ -24,6 +29,19 @@ def test_the_aliases_that_a_new_model_brings_are_told(world: World) -> None:
         ("alias.set", "memory/new@champion", None, "1"),
         ("alias.set", "memory/new@shadow", None, "1"),
     ]
+
+
+def test_what_a_run_before_has_missed_began_when_its_backend_says(world: World) -> None:
+    world.model("known", "1")
+    world.sync()
+    made = now() - timedelta(hours=3)
+    world.model("m", "1", aliases={"champion": "1"}, created_at=made)
+    world.backend.put(replace(world.version("m", "1"), created_at=made))
+    world.sync()
+    told = {entry.action: entry.not_before for entry in world.entries() if "memory/m" in str(entry.ref)}
+    assert told == {"model.created": made, "version.created": made, "alias.set": made}
+    with reading(world.engine) as connection:
+        assert set(connection.execute(select(tables.span.c.began_after)).scalars()) == {made}
 
 
 def test_the_aliases_of_a_model_that_is_made_again_are_told(world: World) -> None:
