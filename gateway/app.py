@@ -28,6 +28,7 @@ from gateway.api.requests import (
     provide_waypost,
 )
 from gateway.authentication import SAFE, Authentication
+from gateway.descriptors import restore_descriptors
 from gateway.front import Door, Front
 from gateway.limits import check_body
 from gateway.logs import configure_logs
@@ -69,6 +70,7 @@ class UndeclaredRouteError(Exception):
 def create() -> Front:
     """The application of an API process; the configuration is the file in `WAYPOST_CONFIG`."""
     end_with_parent()
+    restore_descriptors()
     settings = load_settings(Path(os.environ["WAYPOST_CONFIG"]))
     configure_logs(settings.log)
     waypost = Waypost(settings, answering=True)

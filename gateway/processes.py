@@ -26,6 +26,7 @@ from granian.server.mp import MPServer
 from federation.health import Reports
 from federation.loops import Loop
 from gateway.board import Board, meeting_place
+from gateway.descriptors import note_descriptors
 from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -171,6 +172,7 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
     listening = listen(host, settings.server.port)
     port: int = listening.getsockname()[1]
     os.environ[CONFIG] = str(config.resolve())
+    note_descriptors()
     worker = WorkerProcess(config.resolve(), _shown(settings))
     lock = worker.forking  # the server forks its processes
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)

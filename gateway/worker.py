@@ -29,6 +29,7 @@ from federation.operations.run import OperationContext
 from federation.poison import InHand
 from federation.sync.run import SyncContext
 from federation.sync.schedule import Scheduler
+from gateway.descriptors import restore_descriptors
 from gateway.exposed import exposed
 from gateway.logs import configure_logs
 from gateway.outlook import Outlook
@@ -191,6 +192,7 @@ def main(config: str, beats: int) -> int:
     """Run as a process of its own: heartbeats go to the file descriptor `beats`; the end of standard input
     means stop.
     """
+    restore_descriptors()
     settings = load_settings(Path(config))
     configure_logs(settings.log)
     waypost = Waypost(settings)
