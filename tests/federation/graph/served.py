@@ -313,14 +313,15 @@ def judge(rng: random.Random, old: Signature, new: Signature) -> tuple[Verdict, 
         return verdict, why
     by_name = {one.get("name", at): one for at, one in enumerate(new.inputs)}
     specs = {one.get("name", at): one for at, one in enumerate(old.inputs)}
-    unseen = {path for at, one in enumerate(old.inputs) for path in leaves(one, one.get("name", at))}
+    every = {path for at, one in enumerate(old.inputs) for path in leaves(one, one.get("name", at))}
+    unseen = {"typed": set(every), "over HTTP": set(every)}
     for request in requests(rng, old):
         try:
             before = arrived(taken(request, old))
         except Exception:
             continue  # not a request that the old version takes
-        if request.route == "typed" and not old.is_tensor:
-            unseen -= {
+        if (request.route == "typed" or request.consumed) and not old.is_tensor:
+            unseen["over HTTP" if request.consumed else "typed"] -= {
                 path
                 for n, sent in request.sent.items()
                 if n in specs
@@ -332,8 +333,13 @@ def judge(rng: random.Random, old: Signature, new: Signature) -> tuple[Verdict, 
             return "broken", f"{request.route} {request.body!r:.300}: {problem}"
         if problem:
             verdict, why = "between", f"{request.route} {request.body!r:.300}: {problem}"
-    if unseen and not old.is_tensor and verdict == "unharmed":
-        return "between", f"no request holds {sorted(unseen, key=str)}"
+    if not old.is_tensor and verdict == "unharmed":
+        for way, left in unseen.items():
+            if left:
+                return (
+                    "between",
+                    f"no request that the old version takes holds {sorted(left, key=str)}, {way}",
+                )
     return verdict, why
 
 
