@@ -240,8 +240,8 @@ def test_a_page_with_more_records_than_were_asked_for_is_refused(
     make_adapter().scan(since=None, page=None, limit=1000)
     page_of = listing.page_of
 
-    def overfull(rows: list[Any], request: Any, fields: Any) -> tuple[list[Any], str]:
-        return page_of(rows, type(request)(), fields)
+    def overfull(rows: list[Any], request: Any, *given: Any) -> tuple[list[Any], str]:
+        return page_of(rows, type(request)(), *given)
 
     monkeypatch.setattr("adapters.vertex.emulator.models.page_of", overfull)
     with pytest.raises(InvalidError, match=r"list_models\) .*4 records, more than the 3 that were asked for"):

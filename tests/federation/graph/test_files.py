@@ -61,7 +61,7 @@ def test_node_changes_reach_a_reader_and_leave_the_rows_alone(tmp_path: Path) ->
 
 
 def test_nothing_written_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(DamagedError, match="no graph rows yet"):
+    with pytest.raises(DamagedError, check=lambda error: "no graph rows yet" in error.detail):
         Reader(tmp_path).snapshot()
 
 
@@ -88,7 +88,7 @@ def test_a_damaged_overlay_is_found(tmp_path: Path) -> None:
     overlay.save(tmp_path, overlay.Overlay(write(tmp_path).name, 2, added={LATER}))
     content = (tmp_path / overlay.FILE).read_bytes()
     (tmp_path / overlay.FILE).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(DamagedError, match="checksum"):
+    with pytest.raises(DamagedError, check=lambda error: "checksum" in error.detail):
         Reader(tmp_path).snapshot()
 
 

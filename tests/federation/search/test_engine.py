@@ -290,7 +290,7 @@ def test_suggestions_complete_qualifiers_values_and_names(search: Search) -> Non
     def suggested(text: str, view: View = EVERYTHING) -> list[str]:
         return [one.text for one in search.suggest(view, text)]
 
-    assert suggested("sta") == ["stage:"]
+    assert suggested("sta") == ["stage:", "state:"]
     assert suggested("fraud stage:pro") == ["fraud stage:production"]
     assert suggested("tag.gi") == ["tag.git.commit:"]
     assert suggested("-team:") == ["-team:risk", "-team:cv", "-team:ads", "-team:growth"]
