@@ -93,9 +93,11 @@ class Allowance:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As response headers (IETF draft-ietf-httpapi-ratelimit-headers-10)."""
-        policy = f'"minute";q={self.limit};w={WINDOW}'.encode()
-        standing = f'"minute";r={max(0, self.left)};t={self.wait}'.encode()
-        found = [(b"ratelimit-policy", policy), (b"ratelimit", standing)]
+        standing = b'"minute";r=%d;t=%d' % (max(0, self.left), self.wait)
+        found = [
+            (b"ratelimit-policy", b'"minute";q=%d;w=%d' % (self.limit, WINDOW)),
+            (b"ratelimit", standing),
+        ]
         return found if self.left >= 0 else [*found, (b"retry-after", str(self.wait).encode())]
 
 
