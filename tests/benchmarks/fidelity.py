@@ -1,14 +1,16 @@
 """What following an MLflow server costs, and how soon a change is seen, beside the former build in one run."""
 
 import itertools
+import json
 import random
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,6 @@ config = {{ url = "{url}" }}
 """
 LONGEST = 120.0
 POLL = 0.02
-FEW = 10
-"""Requests of an incremental run that finds nothing, at most."""
 
 
 class Gateway:
@@ -48,22 +48,14 @@ class Gateway:
         """Give its connections back."""
         self.http.close()
 
-    def run(self, *, full: bool) -> tuple[float, int]:
-        """Seconds and requests of one run."""
+    def run(self, *, full: bool) -> None:
+        """Make one run."""
         asked = self.http.post("/registries/ml/sync", json={"full": full}).json()
         end = time.monotonic() + LONGEST
         while not (run := self.http.get(f"/syncs/{asked['id']}").json()).get("finished_at"):
             assert time.monotonic() < end, run
             time.sleep(POLL)
         assert run["state"] == "ok", run
-        taken = datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(run["started_at"])
-        return taken.total_seconds(), run["counts"]["calls"]
-
-    def rest(self) -> None:
-        """Wait until the files of all versions have been looked at: requests of that are no run's."""
-        end = time.monotonic() + 5 * LONGEST
-        while self.run(full=False)[1] > FEW:
-            assert time.monotonic() < end
 
     def get(self, path: str) -> dict[str, Any]:
         """What it says now; nothing where it has nothing."""
@@ -130,34 +122,62 @@ def fill(server: Server, versions: int) -> list[str]:
     return names
 
 
+RUNS = """
+import json
+import sys
+import time
+
+from sqlalchemy import select
+
+from adapters import discover
+from federation import registries, schema, tables
+from federation.database import open_engine, reading, writing
+from federation.registries import RegistrySpec
+from federation.sync import schedule
+from federation.sync.run import SyncContext, run
+
+database, url, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+engine = open_engine(database)
+schema.migrate(engine)
+spec = RegistrySpec(name="ml", kind="mlflow", team="t", sync_every=0, config={"url": url})
+with writing(engine) as connection:
+    registries.apply(connection, [spec])
+context = SyncContext(engine, discover(), "worker")
+for full in [True, *(True, False) * rounds]:
+    with writing(engine) as connection:
+        sync_id = schedule.request(connection, 1, full=full)
+    began = time.perf_counter()
+    assert run(context, sync_id) == "ok"
+    taken = time.perf_counter() - began
+    with reading(engine) as connection:
+        query = select(tables.sync.c.counts).where(tables.sync.c.id == sync_id)
+        calls = connection.execute(query).scalar_one()["calls"]
+    print(json.dumps([full, taken, calls]), flush=True)
+"""
+"""Runs one after the other, and nothing beside them: the files of versions are read by others."""
+
+
 @benchmark(sample=40, full=10_000, servers=True)
 def mlflow_runs_beside_former(size: int, folder: Path) -> Iterator[Figure]:
-    """Full and incremental runs of a quiet server of `size` versions: requests and median time of five, in turn."""
-    taken: dict[tuple[int, bool], list[float]] = {}
-    calls: dict[tuple[int, bool], int] = {}
-    with ExitStack() as stack:
-        server = stack.enter_context(mlflow_server(folder / "mlflow"))
+    """Full and incremental runs of a quiet server of `size` versions: requests and median time of ten, in turn."""
+    program, databases, both = folder / "runs.py", itertools.count(), builds(folder)
+    program.write_text(RUNS)
+    found: dict[tuple[int, bool], list[tuple[float, int]]] = {}
+    with mlflow_server(folder / "mlflow") as server:
         fill(server, size)
-        config = CONFIG.format(every=0, url=server.url)
-        gateways = _gateways(stack, folder, config)
-        for gateway in gateways:
-            gateway.run(full=True)
-            gateway.rest()
-        for round_ in range(ROUNDS * 2):
-            for place in (0, 1) if round_ % 2 else (1, 0):
-                for full in (True, False):
-                    taken.setdefault((place, full), []).append(gateways[place].run(full=full)[0])
-        for place, full in itertools.product((0, 1), (True, False)):
-            gateways[
-                place
-            ].rest()  # a full run has the files of versions asked for again, beside the next run
-            calls[place, full] = gateways[place].run(full=full)[1]
+        for place in (0, 1, 1, 0):
+            address = f"sqlite:///{folder / f'runs-{next(databases)}.db'}"
+            command = [sys.executable, str(program), address, server.url, str(ROUNDS)]
+            environment = both[place].environment()
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            for full, seconds, calls in list(map(json.loads, done.stdout.splitlines()))[1:]:
+                found.setdefault((place, full), []).append((seconds, calls))
     for full in (True, False):
         kind = "a full run" if full else "an incremental run"
-        ours, theirs = (spread(taken[place, full]).p50 for place in (0, 1))
-        yield Figure(
-            f"{kind}, requests", calls[0, full], "requests", 1.03 * calls[1, full], (FORMER, calls[1, full])
-        )
+        ours, theirs = (spread([seconds for seconds, _ in found[place, full]]).p50 for place in (0, 1))
+        asked, before = (max(calls for _, calls in found[place, full]) for place in (0, 1))
+        yield Figure(f"{kind}, requests", asked, "requests", 1.03 * before, (FORMER, before))
         yield Figure(f"{kind}, p50", ours, "s", 1.05 * theirs, (FORMER, theirs))
 
 
