@@ -97,6 +97,7 @@ class Translator:
         model = identity.model
         tags = pairs(raw.get("tags"), "key", "value")
         description, stage = text(raw, "description"), text(raw, "current_stage")
+        source = text(raw, "source") or ""
         said = said_by(origin) if origin.run or origin.logged else SILENT
         is_prompt = tags.get(PROMPT_TAG) == "true"
         page = ("prompts", model.name) if is_prompt else ("models", model.name, "versions", identity.version)
@@ -114,9 +115,9 @@ class Translator:
             license=tags.get("license"),
             owner=tags.get("owner"),
             creator=text(raw, "user_id") or said.creator,
-            artifact_uri=files(raw) or said.artifact_uri or text(raw, "source"),
-            addresses=tuple(addresses(raw, origin.run_id, origin.logged)),
-            lineage=self._lineage(raw, origin.run_id, tags, said),
+            artifact_uri=files(source) or said.artifact_uri or source or None,
+            addresses=tuple(addresses(raw, source, origin.run_id, origin.logged)),
+            lineage=self._lineage(source, origin.run_id, tags, said),
             created_at=moment(identity.created, model.name),
             updated_at=moment(updated(raw), model.name),
             etag=digest(description, tags, stage),
@@ -125,8 +126,8 @@ class Translator:
             unread=unread(raw, tags, origin),
         )
 
-    def _lineage(self, raw: Raw, run_id: str | None, tags: Mapping[str, str], said: Said) -> Lineage:
-        made_from = tuple(parents(raw, tags))
+    def _lineage(self, source: str, run_id: str | None, tags: Mapping[str, str], said: Said) -> Lineage:
+        made_from = tuple(parents(source, tags))
         if run_id is None and not made_from:
             return said.lineage
         run = ("experiments", said.experiment, "runs", run_id) if run_id and said.experiment else ()
@@ -160,17 +161,17 @@ def version_identity(raw: Any, model: ModelId) -> VersionId:
     return VersionId(str(number), stamp(raw, "creation_timestamp", f"{model.name}:{number}"), model)
 
 
-def files(raw: Raw) -> str | None:
+def files(source: str) -> str | None:
     """Where a version's files are by its source; None where that only names a logged model or another version."""
-    source = text(raw, "source")
-    return None if source is None or source.startswith("models:/") else source
+    return None if source.startswith("models:/") else source or None
 
 
 def state(raw: Raw) -> str | None:
     """MLflow's word for a version that is not ready, with the reason it gives."""
-    status, why = text(raw, "status"), text(raw, "status_message")
+    status = text(raw, "status")
     if status in (None, "READY"):
         return None
+    why = text(raw, "status_message")
     return f"{status}: {why}" if why else status
 
 
@@ -224,9 +225,8 @@ def location(source: str) -> str | None:
     )
 
 
-def parents(raw: Raw, tags: Mapping[str, str]) -> Iterator[Parent]:
+def parents(source: str, tags: Mapping[str, str]) -> Iterator[Parent]:
     """What a version was made from: the version it is a copy of, and the tags that name a parent."""
-    source = text(raw, "source") or ""
     if source.startswith("models:/") and (copied := COPIED_FROM.match(source)):
         yield Parent(reference(copied.group(1), copied.group(2)), "copy")
     for tag, kind in PARENT_TAGS.items():
@@ -247,13 +247,14 @@ def names_in(said: str) -> list[str]:
     return [said] if said else []
 
 
-def addresses(raw: Raw, run_id: str | None, logged: Raw) -> Iterator[str]:
+def addresses(raw: Raw, source: str, run_id: str | None, logged: Raw) -> Iterator[str]:
     """What MLflow's users call a version without its registry: its logged model, and the files of its run."""
     if model_id := logged_model_id(raw):
         yield f"models:/{model_id}"
-    path, _, inside = (text(raw, "source") or "").rpartition(f"/{run_id}/artifacts/")
-    name = inside.strip("/") if path else text(part(logged, "info"), "name")
-    if run_id and name:
+    if not run_id:
+        return
+    path, _, inside = source.rpartition(f"/{run_id}/artifacts/")
+    if name := inside.strip("/") if path else text(part(logged, "info"), "name"):
         yield f"runs:/{run_id}/{name}"
 
 

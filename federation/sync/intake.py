@@ -28,7 +28,7 @@ def take(this: "Run", page: Page, known: int) -> None:
     waiting = {**in_part, **aside}
     back = [
         one
-        for one in encoded
+        for one in (encoded if waiting else ())
         if not (waiting.keys() if one.record.unread is None else aside.keys()).isdisjoint(
             _natives(one.record)
         )

@@ -24,7 +24,7 @@ from tests.benchmarks.builds import FORMER, builds
 from tests.servers.mlflow import database
 
 PER_MODEL = 20
-ROUNDS = 5
+ROUNDS = 10
 CONFIG = """
 [[registries]]
 name = "ml"
@@ -159,7 +159,7 @@ for full in [True, *(True, False) * rounds]:
 
 @benchmark(sample=40, full=10_000, servers=True)
 def mlflow_runs_beside_former(size: int, folder: Path) -> Iterator[Figure]:
-    """Full and incremental runs of a quiet server of `size` versions: requests and median time of ten, in turn."""
+    """Full and incremental runs of a quiet server of `size` versions: requests and median time of twenty, in turn."""
     program, databases, both = folder / "runs.py", itertools.count(), builds(folder)
     program.write_text(RUNS)
     found: dict[tuple[int, bool], list[tuple[float, int]]] = {}
