@@ -94,7 +94,7 @@ def require_grants_of(connection: Connection, actor: Principal, who: str) -> Non
     So nobody gets more than they may give by making or renewing the token of somebody more powerful. Where that one
     holds roles may be of no business of the actor's, so it is not said.
     """
-    held = connection.execute(select(tables.grant.c.scope).where(tables.grant.c.who == who)).scalars()
+    held = connection.execute(select(tables.grant.c.scope).where(tables.grant.c.who == who)).scalars().all()
     mine = grantable(connection, actor)
     if mine is not None and not mine.issuperset(held):
         raise DeniedError(Permission.GRANT, f"all that {who} may do")
