@@ -6,6 +6,7 @@ migrated at start; PostgreSQL is migrated by `waypost migrate`. The system's SQL
 (3.7.0 to 3.51.2), so the `pysqlite3` wheel is preferred where it is installed.
 """
 
+import gc
 import importlib
 import math
 import sqlite3
@@ -16,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import (
     URL,
@@ -62,6 +63,8 @@ FULL = ("disk is full", "disk I/O", "No space left", "could not extend file")
 UNANSWERED = "the database does not answer: see that it runs and has space"
 _WATCHES: "WeakKeyDictionary[Engine, Watch]" = WeakKeyDictionary()
 """Of each engine on PostgreSQL, whether its server answers."""
+_REFUSED: "WeakSet[Engine]" = WeakSet()
+"""Engines whose last attempt to write found that they may not."""
 
 
 class DatabaseError(SetupError):
@@ -290,6 +293,10 @@ def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -
     """
     options = {"writes": True, "patience": patience}
     require_answers(engine)
+    if engine in _REFUSED:
+        # A cursor in a cycle of what failed keeps its connection open, which is refused for the whole process.
+        _REFUSED.discard(engine)
+        gc.collect()
     try:
         with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
@@ -300,6 +307,7 @@ def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -
     except UnwritableError:
         # SQLite opens what it may not write for reading, and such a connection never writes again.
         engine.dispose()
+        _REFUSED.add(engine)
         raise
 
 
