@@ -172,7 +172,10 @@ def test_a_broken_part_is_told_alike_in_all_four_places_and_heals(
         capsys.readouterr()
         run(["doctor", "--json", "--config", str(folder / "waypost.toml")])
         found = {one["what"]: one for one in json.loads(capsys.readouterr().out)}[fault.part]
-        assert (found["state"], fault.reason in found["found"]) == ("fail", True), found
+        # A disk is noticed by whoever writes first: our own look at it, or the database.
+        reasons = (fault.reason, "disk I/O error") if fault.part == "disk" else (fault.reason,)
+        assert found["state"] == "fail"
+        assert any(reason in found["found"] for reason in reasons), found
         assert found["remedy"]
 
         metrics = ask(gateway, "/metrics").text
@@ -182,7 +185,7 @@ def test_a_broken_part_is_told_alike_in_all_four_places_and_heals(
         row = re.search(rf'<tr id="{fault.part}">(.*?)</tr>', page, re.DOTALL)
         assert row is not None
         assert "state-failing" in row[1]
-        assert fault.reason in row[1]
+        assert any(reason in row[1] for reason in reasons), row[1]
     until(lambda: well(gateway), "all is well again")
 
 
