@@ -365,7 +365,7 @@ class _Timed:
         self._socket.sendall(data)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return _Lines(_Incoming(self))
+        return _Lines(_Incoming(self), STEP)
 
     def receive(self, buffer: Any) -> int:
         self._socket.settimeout(_left(self.deadline))

@@ -10,18 +10,19 @@ the next run, which asks the same backend.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import Engine, Row, case, or_, select, update
 
-from adapters import Adapter, AdapterError, BadRecordError, TransientError
+from adapters import Adapter, AdapterError, BadRecordError, Details, TransientError
 from federation import bulk, tables
 from federation.catalogue import codec
 from federation.changes import Change
 from federation.database import micros, now, reading, writing
 from federation.journal.log import Batch
-from federation.sync.calls import call
+from federation.sync.calls import call_each
 from federation.sync.outcome import tell_unknown
 from federation.sync.run import SyncContext, adapter_of
 
@@ -32,6 +33,8 @@ UNREADABLE_PAUSE = timedelta(days=7)
 """How long a file that cannot be read, or at which the worker died, is left alone while its version stays as it is."""
 CLAIMED = timedelta(minutes=2)
 """How long what a worker has begun is left to it."""
+AT_ONCE = 8
+"""So many are handed to the thread that calls the adapter in one go: handing over costs as much as a small file."""
 MOST_IN_A_ROW = 10
 """So many failures of one after another are the backend's: the rest waits for the next run."""
 DEATHS = 2
@@ -66,7 +69,7 @@ def read_details(
 ) -> int:
     """Read, newest first, the details that listings do not carry. Returns how many versions were looked at.
 
-    `is_enough` is asked after each version: whether to leave the rest to the next time.
+    `is_enough` is asked after each few versions: whether to leave the rest to the next time.
     """
     with reading(context.engine) as connection:
         registry = connection.execute(
@@ -99,6 +102,7 @@ def _due(engine: Engine, registry_id: int, limit: int) -> list[Row[Any]]:
     is_due = or_(_versions.details_due.is_(None), _versions.details_due <= now())
     query = select(
         _versions.id,
+        _versions.native_id,
         _versions.body,
         _versions.details,
         _versions.details_tries,
@@ -138,33 +142,36 @@ def _read(
     """What the adapter says of each in turn, until it is enough or the backend as a whole does not answer."""
     found: list[_Read] = []
     in_a_row = 0
-    for row in rows:
-        one, error = _read_one(context, name, adapter, row)
-        in_a_row = in_a_row + 1 if isinstance(error, TransientError) else 0
-        if isinstance(error, TransientError) and error.retry_after is not None:
-            break
-        found.append(one)
-        if in_a_row == MOST_IN_A_ROW or is_enough():
-            break
+    while len(found) < len(rows) and in_a_row < MOST_IN_A_ROW and not (found and is_enough()):
+        some = rows[len(found) : len(found) + AT_ONCE]
+        for row, answer in zip(some, _ask(context, name, adapter, some), strict=False):
+            in_a_row = in_a_row + 1 if isinstance(answer, TransientError) else 0
+            if isinstance(answer, TransientError) and answer.retry_after is not None:
+                return found
+            found.append(_kept(name, row, answer))
     return found
 
 
-def _read_one(
-    context: SyncContext, name: str, adapter: Adapter, row: Row[Any]
-) -> tuple[_Read, AdapterError | None]:
-    record = codec.decode_version(row.body)
-    asked: Callable[[], Any] = lambda: adapter.details(record)  # noqa: E731
+def _ask(
+    context: SyncContext, name: str, adapter: Adapter, rows: Sequence[Row[Any]]
+) -> list[Details | AdapterError]:
+    """The details of each, one call after the other; fewer where one of them failed for now."""
+    records = [codec.decode_version(row.body) for row in rows]
+    asked = [(f"{name}: details", partial(adapter.details, record)) for record in records]
+    return call_each(asked, deadline=adapter.call_timeout, abandoned=context.abandoned)
+
+
+def _kept(name: str, row: Row[Any], answer: Details | AdapterError) -> _Read:
+    """What an answer says of a version."""
     pause = min(FIRST_PAUSE * 2 ** min(row.details_tries, 20), LONGEST_PAUSE)
-    try:
-        details = call(f"{name}: details", asked, deadline=adapter.call_timeout, abandoned=context.abandoned)
-        said, unread = codec.encode_details(details)
-        if unread is not None:
-            return _Read(row.id, row.details_tries + 1, row.details or said, unread, pause), None
-        return _Read(row.id, details=said), None
-    except AdapterError as error:
-        pause = UNREADABLE_PAUSE if isinstance(error, BadRecordError) else pause
-        log.warning("details unknown", registry=name, version=record.key.native_id, error=str(error))
-        return _Read(row.id, row.details_tries + 1, unknown=str(error), pause=pause), error
+    if isinstance(answer, AdapterError):
+        pause = UNREADABLE_PAUSE if isinstance(answer, BadRecordError) else pause
+        log.warning("details unknown", registry=name, version=row.native_id, error=str(answer))
+        return _Read(row.id, row.details_tries + 1, unknown=str(answer), pause=pause)
+    said, unread = codec.encode_details(answer)
+    if unread is not None:
+        return _Read(row.id, row.details_tries + 1, row.details or said, unread, pause)
+    return _Read(row.id, details=said)
 
 
 def _write(

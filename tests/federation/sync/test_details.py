@@ -24,7 +24,7 @@ from federation.access import EVERYTHING
 from federation.catalogue.reader import read_version
 from federation.database import reading, writing
 from federation.references import parse
-from federation.sync.calls import call
+from federation.sync.calls import call_each
 from federation.sync.details import MOST_IN_A_ROW, ask_again, read_details
 from tests.federation.sync.world import World
 
@@ -61,13 +61,14 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Files:
 def dying(files: Files, monkeypatch: pytest.MonkeyPatch) -> Files:
     """A call for one of `deadly` ends the worker: nothing after it is done."""
 
-    def dying(what: str, function: Callable[[], Any], **rest: Any) -> Any:
-        found = call(what, function, **rest)
+    def dying(calls: list[tuple[str, Callable[[], Any]]], **rest: Any) -> Any:
+        found = call_each(calls, **rest)
         if files.asked[-1] in files.deadly:
             raise WorkerDiedError
         return found
 
-    monkeypatch.setattr("federation.sync.details.call", dying)
+    monkeypatch.setattr("federation.sync.details.AT_ONCE", 1)
+    monkeypatch.setattr("federation.sync.details.call_each", dying)
     return files
 
 
