@@ -136,7 +136,7 @@ def _modules() -> Iterator[Any]:
     for package in _PACKAGES:
         for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             parts = found.name.split(".")
-            if not {"emulator", "__main__", "guard", "env", "versions", "scaffold"} & set(parts):
+            if not {"emulators", "__main__", "guard", "env", "versions", "scaffold"} & set(parts):
                 yield importlib.import_module(found.name)
 
 

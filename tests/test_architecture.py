@@ -47,13 +47,14 @@ class Source:
 
     @property
     def kind(self) -> str:
-        """The backend kind this file of `adapters` belongs to; empty for the contract's own modules."""
-        return PurePosixPath(self.path.parts[1]).stem if self.package == "adapters" else ""
+        """The backend kind this file of `adapters` belongs to, or the contract's module that it is."""
+        place = self.path.parts[2 if self.is_emulator else 1 :]
+        return PurePosixPath(place[0]).stem if self.package == "adapters" else ""
 
     @property
     def is_emulator(self) -> bool:
         """Emulators are programs of their own, which no adapter imports."""
-        return "emulator" in self.path.parts
+        return self.path.parts[:2] == ("adapters", "emulators")
 
     @property
     def serves_tests(self) -> bool:
@@ -120,13 +121,15 @@ def adapters_import_little_and_sdks_late(source: Source) -> Iterator[str]:
 def kinds_do_not_know_each_other(source: Source) -> Iterator[str]:
     kinds = {*VENDORS, "memory"} - {"conformance", "parsing", source.kind}
     for module, _ in source.imports():
-        parts = module.split(".")
-        if source.package != "adapters" or parts[0] != "adapters":
+        package, *inside = module.split(".")
+        if source.package != "adapters" or package != "adapters":
             continue
-        if parts[1:2] and parts[1] in kinds and not source.serves_tests:
+        if inside[:1] == ["emulators"]:
+            del inside[0]
+            if not source.is_emulator:
+                yield f"imports {module}: an adapter never knows its emulator"
+        if kinds & {*inside[:1]} and not source.serves_tests:
             yield f"imports {module}, another kind of backend"
-        if "emulator" in parts and not source.is_emulator:
-            yield f"imports {module}: an adapter never knows its emulator"
 
 
 def federation_names_no_backend(source: Source) -> Iterator[str]:
@@ -175,8 +178,9 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (adapters_import_little_and_sdks_late, "adapters/sagemaker/client.py", "import boto3"),
     (adapters_import_little_and_sdks_late, "adapters/vertex.py", "def f():\n    import boto3"),
     (adapters_import_little_and_sdks_late, "adapters/records.py", "import sqlalchemy"),
-    (kinds_do_not_know_each_other, "adapters/vertex/scan.py", "from adapters.sagemaker.emulator import x"),
-    (kinds_do_not_know_each_other, "adapters/vertex/scan.py", "from adapters.vertex.emulator import x"),
+    (kinds_do_not_know_each_other, "adapters/vertex/scan.py", "from adapters.sagemaker.scan import x"),
+    (kinds_do_not_know_each_other, "adapters/emulators/vertex/demo.py", "import adapters.emulators.rest"),
+    (kinds_do_not_know_each_other, "adapters/vertex/scan.py", "from adapters.emulators.vertex import x"),
     (federation_names_no_backend, "federation/sync.py", "if kind == 'mlflow':\n    pass"),
     (federation_names_no_backend, "federation/sync.py", "def vertex_stage(): ..."),
     (modules_are_named_after_a_noun, "gateway/utils.py", ""),
@@ -189,7 +193,7 @@ ALLOWED = [
     ("gateway/app.py", "import litestar\nfrom federation.sync import run\nfrom adapters import Adapter"),
     ("federation/sync.py", "from adapters import Adapter, TransientError"),
     ("adapters/sagemaker/client.py", "def connect():\n    import boto3\n    return boto3"),
-    ("adapters/vertex/emulator/server.py", "import grpc\nfrom adapters.vertex.emulator import wire"),
+    ("adapters/emulators/vertex/server.py", "import grpc\nfrom adapters.emulators.vertex import wire"),
 ]
 RULES = list(dict.fromkeys(rule for rule, _, _ in BREACHES))
 

@@ -18,7 +18,7 @@ SINGLE_FILE = {
     "from adapters.http import Endpoint, HttpClient\n": (
         "from adapters.conformance import RETRIED, Fault, Harness\n"
         "from adapters.http import Endpoint, HttpClient\n"
-        "from adapters.rest.shelf import Shelf, serve\n"
+        "from adapters.emulators.rest import Shelf, serve\n"
     ),
 }
 """Imports of the adapter's file, and what they become where the harness stands in the same file."""
@@ -95,5 +95,5 @@ def _fill(name: str, names: dict[str, str]) -> str:
 
 
 def _fake(package: str) -> str:
-    text = (files("adapters.rest") / "shelf.py").read_text(encoding="utf-8")
-    return re.sub(r"  # noqa:.*", "", text.replace("adapters.rest.shelf", f"{package}.fake"))
+    text = (files("adapters.emulators.rest") / "server.py").read_text(encoding="utf-8")
+    return re.sub(r"  # noqa:.*", "", text.replace("adapters.emulators.rest", f"{package}.fake"))

@@ -58,7 +58,7 @@ def cloud_server(cloud: DemoCloud, folder: Path) -> Iterator[Server]:
     """The emulator of a cloud with its team's models in it: it prints its address when they are."""
     log = folder / f"{cloud.name}.log"
     with reserved_port() as port:
-        command = [sys.executable, "-m", f"adapters.{cloud.kind}.emulator", "--port", str(port), "--demo"]
+        command = [sys.executable, "-m", f"adapters.emulators.{cloud.kind}", "--port", str(port), "--demo"]
 
         def ready() -> bool:
             return f"127.0.0.1:{port}\n" in log.read_text(errors="replace")

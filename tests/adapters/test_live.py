@@ -8,9 +8,9 @@ import pytest
 from adapters.conformance import CHECKS, run
 from adapters.conformance.live import live
 from adapters.contract import Adapter
+from adapters.emulators.rest import Shelf, serve
+from adapters.emulators.rest.harness import SECRET, SHELF
 from adapters.rest import RestAdapter, RestConfig
-from adapters.rest.harness import SECRET, SHELF
-from adapters.rest.shelf import Shelf, serve
 
 
 @pytest.fixture

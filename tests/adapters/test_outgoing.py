@@ -16,12 +16,12 @@ import grpc
 import pytest
 
 from adapters import AdapterError, InvalidError, Key, TransientError
+from adapters.emulators.vertex import VertexEmulator
 from adapters.http import Endpoint, HttpClient
 from adapters.outgoing import Pool
 from adapters.sagemaker import SageMakerAdapter
 from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.client import pin
-from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.sagemaker import aws
 from tests.servers.certificates import certificate
 from tests.servers.peer import Peer, reply

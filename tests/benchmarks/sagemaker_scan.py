@@ -47,7 +47,7 @@ def sagemaker_scan(size: int, folder: Path) -> Iterator[Figure]:
 @contextmanager
 def emulator() -> Iterator[str]:
     """The emulator as a process; its address."""
-    command = [sys.executable, "-m", "adapters.sagemaker.emulator"]
+    command = [sys.executable, "-m", "adapters.emulators.sagemaker"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -10,8 +10,8 @@ from typing import Any
 
 from google.cloud import aiplatform_v1 as v1
 
+from adapters.emulators.vertex import call_control
 from adapters.vertex import VertexAdapter, VertexConfig
-from adapters.vertex.emulator import call_control
 from tests.adapters.vertex.vendor import TIMEOUT, Vendor
 from tests.benchmarks import Figure, benchmark, seconds
 
@@ -42,7 +42,7 @@ def vertex_scan(size: int, folder: Path) -> Iterator[Figure]:
 @contextmanager
 def emulator() -> Iterator[str]:
     """The emulator as a process of its own; its address."""
-    command = [sys.executable, "-m", "adapters.vertex.emulator", "--project", PROJECT]
+    command = [sys.executable, "-m", "adapters.emulators.vertex", "--project", PROJECT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import select
 
 from adapters import Adapter, Capability, Key, ModelRecord, NotFoundError, VersionRecord, discover
-from adapters.rest.harness import SECRET, SHELF
-from adapters.rest.shelf import Shelf, serve
-from adapters.sagemaker.emulator import Emulator
-from adapters.vertex.emulator import VertexEmulator
+from adapters.emulators.rest import Shelf, serve
+from adapters.emulators.rest.harness import SECRET, SHELF
+from adapters.emulators.sagemaker import Emulator
+from adapters.emulators.vertex import VertexEmulator
 from federation.access import LOCAL
 from federation.database import now, reading
 from federation.operations import asking

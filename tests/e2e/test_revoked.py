@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from adapters import ModelRecord, VersionRecord
-from adapters.sagemaker.emulator import Emulator
-from adapters.vertex.emulator import VertexEmulator
+from adapters.emulators.sagemaker import Emulator
+from adapters.emulators.vertex import VertexEmulator
 from federation import tables
 from federation.catalogue import codec
 from tests.adapters.sagemaker import aws

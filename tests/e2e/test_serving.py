@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapters.sagemaker.emulator import Emulator
-from adapters.vertex.emulator import VertexEmulator
+from adapters.emulators.sagemaker import Emulator
+from adapters.emulators.vertex import VertexEmulator
 from gateway.cli.client import API, Gateway, embedded
 from gateway.cli.invocation import Invocation
 from gateway.cli.local import catch_up

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.vertex.emulator import VertexEmulator, seed
+from adapters.emulators.vertex import VertexEmulator, seed
 from federation import tables
 from tests.adapters.vertex.vendor import Vendor
 from tests.federation.sync.world import World, make_world

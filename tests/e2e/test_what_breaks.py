@@ -18,8 +18,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from adapters.sagemaker.emulator import Emulator
-from adapters.vertex.emulator import VertexEmulator
+from adapters.emulators.sagemaker import Emulator
+from adapters.emulators.vertex import VertexEmulator
 from gateway.demo.servers import Server
 from tests.adapters.sagemaker.aws import REGION, client, package
 from tests.adapters.vertex.vendor import Vendor

@@ -7,8 +7,8 @@ import pytest
 
 from adapters.conformance import Check, Conformance, Gap, run
 from adapters.conformance.checks import moving, paging
+from adapters.emulators.rest.harness import SHELF, RestHarness
 from adapters.rest import walk
-from adapters.rest.harness import SHELF, RestHarness
 
 LISTED = {
     name: {k: v for k, v in SHELF[name].items() if k not in ("page", "since")}

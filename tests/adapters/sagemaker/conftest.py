@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.emulator import Emulator
 from tests.adapters.sagemaker import aws
 
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from adapters import Adapter, StageField
 from adapters.conformance import RETRY_AFTER, Fault, Harness
+from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.emulator import Emulator
 from tests.adapters.sagemaker import aws
 
 _ANSWERS = {

@@ -18,8 +18,8 @@ from adapters import (
     Registration,
     TransientError,
 )
+from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter, SageMakerConfig
-from adapters.sagemaker.emulator import Emulator
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import package, scan
 from tests.servers.peer import Peer, reply

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from adapters.sagemaker.emulator import Emulator
+from adapters.emulators.sagemaker import Emulator
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package
 
@@ -171,7 +171,7 @@ def test_faults_can_be_set_over_http(boto: Any, emulator: Emulator) -> None:
 def test_as_a_process_it_prints_its_address_and_ends_with_its_parent() -> None:
     starter = (
         "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'adapters.sagemaker.emulator'], stdout=subprocess.PIPE)\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'adapters.emulators.sagemaker'], stdout=subprocess.PIPE)\n"
         "print(child.stdout.readline().decode().strip(), flush=True)\n"
         "sys.stdin.read()\n"
     )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from adapters import BadRecordError, Column, Dataset, Environment, Image, Schema, VersionRecord
+from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.emulator import Emulator
 from adapters.sagemaker.mapping import schema_of
 from tests.adapters.sagemaker.aws import inference, package, scan
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from adapters import Dataset, InvalidError, Key, Listing, Parent, TransientError, VersionRecord
+from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.emulator import Emulator
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package, scan
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from adapters import AuthError, EndpointRecord
+from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.emulator import Emulator
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import Scanned, inference, package, scan
 

@@ -16,8 +16,8 @@ from adapters import (
     UnsupportedError,
     VersionRecord,
 )
+from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter, SageMakerConfig
-from adapters.sagemaker.emulator import Emulator
 from tests.adapters.pasting import arguments
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package, scan

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter, VertexConfig
-from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.vertex.vendor import Vendor
 
 

@@ -10,8 +10,8 @@ from google.api_core.exceptions import NotFound
 
 from adapters import Adapter
 from adapters.conformance import RETRY_AFTER, Fault, Harness
+from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter, VertexConfig
-from adapters.vertex.emulator import VertexEmulator
 from federation.blotting import guard
 from tests.adapters.vertex.line import Line, Mode
 from tests.adapters.vertex.vendor import Vendor

@@ -18,11 +18,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.vertex.emulator import VertexEmulator, call_control, models
-from adapters.vertex.emulator.faults import RpcError
-from adapters.vertex.emulator.server import HANDLERS
-from adapters.vertex.emulator.state import State
-from adapters.vertex.emulator.wire import request_parsers
+from adapters.emulators.vertex import VertexEmulator, call_control, models
+from adapters.emulators.vertex.faults import RpcError
+from adapters.emulators.vertex.server import HANDLERS
+from adapters.emulators.vertex.state import State
+from adapters.emulators.vertex.wire import request_parsers
 from tests.adapters.vertex.vendor import TIMEOUT, Vendor
 
 
@@ -306,7 +306,7 @@ TestAliases.settings = settings(max_examples=40, stateful_step_count=20, deadlin
 def test_the_process_prints_its_address_obeys_and_ends_with_its_parent() -> None:
     parent = (
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'adapters.vertex.emulator', '--project', 'p'],"
+        "child = subprocess.Popen([sys.executable, '-m', 'adapters.emulators.vertex', '--project', 'p'],"
         " stdout=subprocess.PIPE, text=True)\n"
         "print(child.pid, child.stdout.readline().strip(), flush=True)\n"
         "time.sleep(60)\n"

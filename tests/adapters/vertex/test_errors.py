@@ -19,8 +19,8 @@ from adapters import (
     TransientError,
     UnsupportedError,
 )
+from adapters.emulators.vertex import VertexEmulator, listing
 from adapters.vertex import VertexAdapter, VertexConfig
-from adapters.vertex.emulator import VertexEmulator, listing
 from adapters.vertex.failures import translate_credentials
 from adapters.vertex.quota import Quota
 from federation.blotting import guard
@@ -243,7 +243,7 @@ def test_a_page_with_more_records_than_were_asked_for_is_refused(
     def overfull(rows: list[Any], request: Any, *given: Any) -> tuple[list[Any], str]:
         return page_of(rows, type(request)(), *given)
 
-    monkeypatch.setattr("adapters.vertex.emulator.models.page_of", overfull)
+    monkeypatch.setattr("adapters.emulators.vertex.models.page_of", overfull)
     with pytest.raises(InvalidError, match=r"list_models\) .*4 records, more than the 3 that were asked for"):
         make_adapter().scan(since=None, page=None, limit=1000)
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud import aiplatform_v1 as v1
 
 from adapters import Dataset, Environment, Image, ModelRecord, VersionRecord
+from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter, VertexConfig
-from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.pasting import arguments
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor

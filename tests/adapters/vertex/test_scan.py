@@ -21,8 +21,8 @@ from adapters import (
     VersionRecord,
     Watermark,
 )
+from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
-from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 

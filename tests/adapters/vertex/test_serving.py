@@ -7,8 +7,8 @@ from google.api_core.exceptions import InvalidArgument
 from google.cloud import aiplatform_v1 as v1
 
 from adapters import EndpointRecord, VersionRecord
+from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
-from adapters.vertex.emulator import VertexEmulator
 from tests.adapters.vertex.vendor import Vendor
 
 NETWORK = "projects/1/global/networks/n"

@@ -20,8 +20,8 @@ from adapters import (
     TransientError,
     VersionRecord,
 )
+from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
-from adapters.vertex.emulator import VertexEmulator
 from adapters.vertex.labels import own_labels, replace_labels
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor

@@ -5,7 +5,7 @@ from typing import Any
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import field_mask_pb2
 
-from adapters.vertex.emulator import endpoint_client, model_client, pipeline_client
+from adapters.emulators.vertex import endpoint_client, model_client, pipeline_client
 
 TIMEOUT = 10.0
 

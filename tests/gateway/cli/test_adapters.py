@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.rest.shelf import Shelf, serve
+from adapters.emulators.rest import Shelf, serve
 from gateway.cli import run
 
 SECRET = "a-s3cret-of-the-shelf"

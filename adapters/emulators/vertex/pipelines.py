@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from adapters.vertex.emulator.listing import invalid
-from adapters.vertex.emulator.state import State, not_found
-from adapters.vertex.emulator.wire import TrainingPipeline
+from adapters.emulators.vertex.listing import invalid
+from adapters.emulators.vertex.state import State, not_found
+from adapters.emulators.vertex.wire import TrainingPipeline
 
 
 def create_training_pipeline(state: State, request: Any) -> Any:

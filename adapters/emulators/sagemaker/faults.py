@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.sagemaker.emulator.account import ServiceError
+from adapters.emulators.sagemaker.account import ServiceError
 
 ANY = "*"
 ANSWERS = ("", "garbage", "truncated", "silent", "reset")

@@ -1,10 +1,10 @@
 """A small in-house model registry, of the kind a team writes in a day: list, versions, promote.
 
-`python -m adapters.rest.shelf --port 8900 --token SECRET` serves it on 127.0.0.1. The `rest` adapter's guide and tests
-use it; `waypost adapters new` gives every new adapter a copy, as the fake it is developed against. Standard library
-only. Everything is JSON below `/api`; lists take `cursor`, `limit` and `updated_after` (epoch milliseconds), and say in
-their body and in the header `Link` how they go on. With `order=updated`, newest change first, they are counted:
-`offset` or `page`.
+`python -m adapters.emulators.rest --port 8900 --token SECRET` serves it on 127.0.0.1. The `rest` adapter's guide and
+tests use it; `waypost adapters new` gives every new adapter a copy, as the fake it is developed against. Standard
+library only. Everything is JSON below `/api`; lists take `cursor`, `limit` and `updated_after` (epoch milliseconds),
+and say in their body and in the header `Link` how they go on. With `order=updated`, newest change first, they are
+counted: `offset` or `page`.
 
     GET /api/info                        GET /api/models               GET /api/models/ID
     GET /api/versions                    GET /api/versions/ID          POST /api/versions {name, uri, tags, token}

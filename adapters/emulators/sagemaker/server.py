@@ -15,12 +15,12 @@ from urllib.parse import parse_qsl
 import botocore.session
 from botocore.model import OperationModel, ServiceModel
 
-from adapters.sagemaker.emulator import components, endpoints, lineage, packages
-from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value
-from adapters.sagemaker.emulator.faults import Faults
-from adapters.sagemaker.emulator.search import search
-from adapters.sagemaker.emulator.shapes import breaches, without_nulls
-from adapters.sagemaker.emulator.sts import QUERIES, refusal
+from adapters.emulators.sagemaker import components, endpoints, lineage, packages
+from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value
+from adapters.emulators.sagemaker.faults import Faults
+from adapters.emulators.sagemaker.search import search
+from adapters.emulators.sagemaker.shapes import breaches, without_nulls
+from adapters.emulators.sagemaker.sts import QUERIES, refusal
 
 OPERATIONS: dict[str, Callable[[Account, Call], Value]] = {
     "CreateModelPackageGroup": packages.create_group,

@@ -1,16 +1,16 @@
-"""`python -m adapters.sagemaker.emulator`: prints its address, serves until Ctrl-C or its parent's end."""
+"""`python -m adapters.emulators.sagemaker`: prints its address, serves until Ctrl-C or its parent's end."""
 
 import argparse
 import os
 import sys
 import time
 
-from adapters.sagemaker.emulator import Account, Emulator, seed
+from adapters.emulators.sagemaker import Account, Emulator, seed
 
 
 def main() -> None:
     """Serve until interrupted, or until the process that started this one has ended."""
-    parser = argparse.ArgumentParser(prog="python -m adapters.sagemaker.emulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m adapters.emulators.sagemaker", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument(
         "--latency", type=float, default=0, metavar="MS", help="milliseconds added to every answer"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value, page_of
-from adapters.sagemaker.emulator.endpoints import settle
+from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value, page_of
+from adapters.emulators.sagemaker.endpoints import settle
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "Equals": lambda have, want: have == want,

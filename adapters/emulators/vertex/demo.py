@@ -9,7 +9,7 @@ from typing import Any
 
 from google.cloud import aiplatform_v1 as v1
 
-from adapters.vertex.emulator.client import endpoint_client, model_client
+from adapters.emulators.vertex.client import endpoint_client, model_client
 
 _TIMEOUT = 30.0
 _BUCKET = "gs://shop-pricing-models"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value, created_between, page_of
+from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value, created_between, page_of
 
 
 def create_model(account: Account, call: Call) -> Value:

@@ -10,7 +10,7 @@ from google.cloud.aiplatform_v1.services.model_service.transports import ModelSe
 from google.cloud.aiplatform_v1.services.pipeline_service.transports import PipelineServiceGrpcTransport
 from google.protobuf import json_format, struct_pb2
 
-from adapters.vertex.emulator.wire import CONTROL_METHOD
+from adapters.emulators.vertex.wire import CONTROL_METHOD
 
 
 def model_client(address: str) -> Any:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
-from adapters.sagemaker.emulator.account import Account, Call, ServiceError
+from adapters.emulators.sagemaker.account import Account, Call, ServiceError
 
 _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 from google.protobuf import timestamp_pb2
 
-from adapters.vertex.emulator.faults import RpcError
-from adapters.vertex.emulator.wire import DeployedModelRef, Model
+from adapters.emulators.vertex.faults import RpcError
+from adapters.emulators.vertex.wire import DeployedModelRef, Model
 
 
 def not_found(what: str) -> RpcError:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value, created_between, page_of
+from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value, created_between, page_of
 
 _KEPT_ON_CREATE = (
     "ModelPackageDescription",

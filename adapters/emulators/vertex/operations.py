@@ -8,8 +8,8 @@ from google.longrunning import operations_pb2
 from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
-from adapters.vertex.emulator.faults import RpcError
-from adapters.vertex.emulator.state import Pending, State, not_found
+from adapters.emulators.vertex.faults import RpcError
+from adapters.emulators.vertex.state import Pending, State, not_found
 
 
 def empty(_: object = None) -> Any:

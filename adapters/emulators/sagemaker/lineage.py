@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value, page_of
+from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value, page_of
 
 MAX_RESULTS = 50
 MAX_DEPTH = 10

@@ -1,4 +1,4 @@
-"""`python -m adapters.vertex.emulator`: the emulator as a process. Prints its address; stops with its parent."""
+"""`python -m adapters.emulators.vertex`: the emulator as a process. Prints its address; stops with its parent."""
 
 import argparse
 import asyncio
@@ -6,14 +6,14 @@ import os
 import signal
 from contextlib import suppress
 
-from adapters.vertex.emulator.demo import seed
-from adapters.vertex.emulator.faults import Faults
-from adapters.vertex.emulator.server import Service, start
-from adapters.vertex.emulator.state import State
+from adapters.emulators.vertex.demo import seed
+from adapters.emulators.vertex.faults import Faults
+from adapters.emulators.vertex.server import Service, start
+from adapters.emulators.vertex.state import State
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m adapters.vertex.emulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m adapters.emulators.vertex", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--project", default="demo")
     parser.add_argument("--location", default="us-central1")

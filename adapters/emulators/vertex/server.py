@@ -10,10 +10,10 @@ from typing import Any, Self
 import grpc
 from google.protobuf import json_format, struct_pb2
 
-from adapters.vertex.emulator import endpoints, models, operations, pipelines
-from adapters.vertex.emulator.faults import Faults, RpcError
-from adapters.vertex.emulator.state import State
-from adapters.vertex.emulator.wire import CONTROL_METHOD, request_parsers
+from adapters.emulators.vertex import endpoints, models, operations, pipelines
+from adapters.emulators.vertex.faults import Faults, RpcError
+from adapters.emulators.vertex.state import State
+from adapters.emulators.vertex.wire import CONTROL_METHOD, request_parsers
 
 HANDLERS: dict[str, Callable[[State, Any], Any]] = {
     "UploadModel": models.upload_model,

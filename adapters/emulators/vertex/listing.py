@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from adapters.vertex.emulator.faults import RpcError
+from adapters.emulators.vertex.faults import RpcError
 
 MAX_PAGE = 100
 _TOKEN_KEY = b"tokens are opaque: nobody outside builds one"

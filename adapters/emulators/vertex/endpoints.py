@@ -5,12 +5,12 @@ from typing import Any
 
 import grpc
 
-from adapters.vertex.emulator import operations
-from adapters.vertex.emulator.faults import RpcError
-from adapters.vertex.emulator.listing import invalid, matching, page_of
-from adapters.vertex.emulator.models import check_labels, precondition
-from adapters.vertex.emulator.state import State, not_found
-from adapters.vertex.emulator.wire import (
+from adapters.emulators.vertex import operations
+from adapters.emulators.vertex.faults import RpcError
+from adapters.emulators.vertex.listing import invalid, matching, page_of
+from adapters.emulators.vertex.models import check_labels, precondition
+from adapters.emulators.vertex.state import State, not_found
+from adapters.emulators.vertex.wire import (
     CreateEndpointOperationMetadata,
     DeleteOperationMetadata,
     DeployModelOperationMetadata,

@@ -1,7 +1,7 @@
 """Inference components: models that share the instances of a variant, each called by its name."""
 
-from adapters.sagemaker.emulator.account import Account, Call, ServiceError, Value, created_between, page_of
-from adapters.sagemaker.emulator.endpoints import endpoint
+from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value, created_between, page_of
+from adapters.emulators.sagemaker.endpoints import endpoint
 
 _SUMMARY = (
     "CreationTime",

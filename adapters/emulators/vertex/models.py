@@ -8,11 +8,11 @@ from typing import Any
 
 import grpc
 
-from adapters.vertex.emulator import operations
-from adapters.vertex.emulator.faults import RpcError
-from adapters.vertex.emulator.listing import invalid, matching, page_of
-from adapters.vertex.emulator.state import HeldModel, HeldVersion, State, not_found
-from adapters.vertex.emulator.wire import (
+from adapters.emulators.vertex import operations
+from adapters.emulators.vertex.faults import RpcError
+from adapters.emulators.vertex.listing import invalid, matching, page_of
+from adapters.emulators.vertex.state import HeldModel, HeldVersion, State, not_found
+from adapters.emulators.vertex.wire import (
     DeleteOperationMetadata,
     ListModelEvaluationsResponse,
     ListModelsResponse,

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from adapters.conformance.harness import RETRIED, Fault, Harness
 from adapters.contract import Adapter, StageField
+from adapters.emulators.rest.server import Row, Shelf, serve
 from adapters.rest.adapter import RestAdapter
 from adapters.rest.config import RestConfig
-from adapters.rest.shelf import Row, Shelf, serve
 
 SECRET = "shelf-s3cret-token"
 PAGE = {"style": "cursor", "param": "cursor", "next": "next", "size": "limit", "size_value": 500}
