@@ -26,15 +26,15 @@ from adapters.errors import (
 )
 from adapters.http import TooLargeError
 from adapters.mlflow import snippets, writes
-from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
+from adapters.mlflow.client import PROMPT_TAG, MlflowApi, Raw
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.keys import model_id, version_id
-from adapters.mlflow.mlmodel import parse_mlmodel
-from adapters.mlflow.origins import OriginReader
+from adapters.mlflow.lineage import OriginReader
 from adapters.mlflow.raw import integer, text
+from adapters.mlflow.records import Translator, digest, model_identity, version_identity
 from adapters.mlflow.scan import Scan
+from adapters.mlflow.schema import parse_mlmodel
 from adapters.mlflow.software import of_conda, of_requirements
-from adapters.mlflow.translate import Translator, digest, model_identity, version_identity
 from adapters.parsing import BOUNDS
 from adapters.records import (
     Details,

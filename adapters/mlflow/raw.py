@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from adapters.mlflow.api import Raw
+from adapters.mlflow.client import Raw
 
 
 def integer(value: Any) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from adapters.contract import Page
 from adapters.errors import BadRecordError, InvalidError, NotFoundError, TransientError
-from adapters.mlflow.api import (
+from adapters.mlflow.client import (
     ONLY_PROMPTS,
     Listed,
     MlflowApi,
@@ -30,10 +30,10 @@ from adapters.mlflow.api import (
 from adapters.mlflow.cursor import Cursor, Mark, Phase, Place, Top, drop_unchanged, place_of, with_top
 from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
-from adapters.mlflow.origins import OriginReader, Origins
+from adapters.mlflow.lineage import OriginReader, Origins
 from adapters.mlflow.raw import text
+from adapters.mlflow.records import Translator, model_identity, updated, version_identity
 from adapters.mlflow.seams import Joined, Rows, mark_of, read_joined
-from adapters.mlflow.translate import Translator, model_identity, updated, version_identity
 from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
 
 HEAD = 100

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adapters.errors import TransientError
-from adapters.mlflow.api import Listed
+from adapters.mlflow.client import Listed
 
 SEAM = 10
 """Rows of a page that the next one begins with."""

@@ -4,7 +4,7 @@ import shlex
 from urllib.parse import urlencode
 
 from adapters.contract import Snippet
-from adapters.mlflow.api import PROMPT_TAG, ROOT, WORKSPACE_HEADER
+from adapters.mlflow.client import PROMPT_TAG, ROOT, WORKSPACE_HEADER
 from adapters.mlflow.config import MlflowConfig
 from adapters.records import VersionRecord
 

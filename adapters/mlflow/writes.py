@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from adapters.contract import Registration
 from adapters.errors import ConflictError, InvalidError, NotFoundError
-from adapters.mlflow.api import PROMPT_TAG, MlflowApi, Raw
+from adapters.mlflow.client import PROMPT_TAG, MlflowApi, Raw
 from adapters.mlflow.hidden import is_prompt
 from adapters.mlflow.keys import ModelId, VersionId
-from adapters.mlflow.origins import logged_model_id
+from adapters.mlflow.lineage import logged_model_id
 from adapters.mlflow.raw import text
 from adapters.records import ModelRecord, VersionRecord
 

@@ -16,10 +16,10 @@ from adapters.contract import (
 )
 from adapters.errors import BadRecordError, ConflictError, InvalidError, NotFoundError, UnsupportedError
 from adapters.records import Key, ModelRecord, PageToken, Record, VersionRecord, Watermark
-from adapters.rest.api import RestApi, fill
+from adapters.rest.client import RestApi, fill
 from adapters.rest.config import Collection, RestConfig
-from adapters.rest.mapping import MappingError
-from adapters.rest.translate import Translator, address
+from adapters.rest.expressions import MappingError
+from adapters.rest.records import Translator, address
 from adapters.rest.walk import Walk, since_of
 
 NEEDS: Mapping[Capability, tuple[str, ...]] = {

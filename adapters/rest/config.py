@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from adapters.contract import AdapterConfig
-from adapters.rest.mapping import Expression
+from adapters.rest.expressions import Expression
 
 TEXTS = ("title", "type", "description", "owner", "license", "etag", "url")
 MODEL_FIELDS = frozenset({"name", "tags", "aliases", "created_at", "updated_at", *TEXTS})

@@ -8,9 +8,9 @@ from typing import Any
 from adapters.contract import Page
 from adapters.errors import BadRecordError, InvalidError, NotFoundError
 from adapters.records import Deleted, Key, Listing, Record
-from adapters.rest.api import Listed, RestApi, fill
+from adapters.rest.client import Listed, RestApi, fill
 from adapters.rest.config import Collection
-from adapters.rest.translate import Translator, address
+from adapters.rest.records import Translator, address
 
 END = "end"
 """What is listed when nothing is left; no token says so."""

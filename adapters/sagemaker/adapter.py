@@ -73,8 +73,11 @@ from adapters.records import (
 from adapters.sagemaker import lineage, reading, serving
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
-from adapters.sagemaker.identity import Raw, arn_of, key_of, same_incarnation
-from adapters.sagemaker.mapping import (
+from adapters.sagemaker.failures import ForbiddenError
+from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
+from adapters.sagemaker.permissions import missing
+from adapters.sagemaker.progress import Index, dependencies
+from adapters.sagemaker.records import (
     artifacts_of,
     group_record,
     schema_of,
@@ -82,9 +85,6 @@ from adapters.sagemaker.mapping import (
     unversioned_record,
     version_record,
 )
-from adapters.sagemaker.permissions import missing
-from adapters.sagemaker.progress import Index, dependencies
-from adapters.sagemaker.refusals import ForbiddenError
 from adapters.sagemaker.scanning import Scanner
 
 API_VERSION = "2017-07-24"

@@ -14,8 +14,8 @@ from adapters.portions import Portion
 from adapters.records import NO_LINEAGE, Lineage
 from adapters.sagemaker import lineage, reading, serving
 from adapters.sagemaker.client import Answer, Client
-from adapters.sagemaker.identity import Raw
-from adapters.sagemaker.refusals import ForbiddenError
+from adapters.sagemaker.failures import ForbiddenError
+from adapters.sagemaker.keys import Raw
 from adapters.sagemaker.serving import Components, Serving
 
 Source = Literal["groups", "packages", "changed", "listing", "endpoints"]

@@ -18,7 +18,7 @@ from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, TransientError, UnsupportedError
 from adapters.http import UNSTORABLE_ESCAPE, Reply, check_count
 from adapters.sagemaker.config import SageMakerConfig
-from adapters.sagemaker.refusals import UnexplainedError
+from adapters.sagemaker.failures import UnexplainedError, translated
 
 Answer = Mapping[str, Any]
 _READING_AHEAD = 6
@@ -114,8 +114,6 @@ class Client:
         client = self._client(service, once)
         from botocore import xform_name
 
-        from adapters.sagemaker.failures import translated
-
         try:
             answer: Answer = getattr(client, xform_name(action))(**params)
         except AdapterError:
@@ -139,8 +137,6 @@ class Client:
         except ImportError:
             message = "SageMaker registries need boto3: install Waypost with its extra, waypost[sagemaker]"
             raise UnsupportedError(message) from None
-        from adapters.sagemaker.failures import translated
-
         config = self._config.model_copy(update={"attempts": 1}) if once else self._config
         try:
             self._session = self._session or _session(self._config)

@@ -12,7 +12,6 @@ from adapters.errors import (
     TransientError,
     UnsupportedError,
 )
-from adapters.sagemaker.refusals import ForbiddenError, UnexplainedError
 
 _THROTTLED = (
     "throttl",
@@ -31,6 +30,14 @@ _CREDENTIALS = (
 _ABSENT = re.compile(r"does not exist|could not find|not found", re.IGNORECASE)
 _TAKEN = re.compile(r"already exist|cannot create already", re.IGNORECASE)
 _UNKNOWN = ("unknownoperation", "notimplemented", "invalidaction")
+
+
+class ForbiddenError(AuthError):
+    """The credentials are good, but may not do this one action."""
+
+
+class UnexplainedError(TransientError):
+    """A 500 without an error code of AWS: how emulators answer what they do not have. AWS itself names a code."""
 
 
 def translated(error: Exception, action: str) -> AdapterError:

@@ -6,7 +6,7 @@ from typing import Any
 from adapters.errors import AdapterError, NotFoundError, UnsupportedError
 from adapters.records import NO_LINEAGE, Dataset, Lineage, Parent
 from adapters.sagemaker.client import Client
-from adapters.sagemaker.identity import Raw, is_package
+from adapters.sagemaker.keys import Raw, is_package
 
 MAX_DEPTH = 10
 MAX_RESULTS = 50

@@ -4,7 +4,7 @@ from typing import Any
 
 from adapters.errors import UnsupportedError
 from adapters.sagemaker.client import Client
-from adapters.sagemaker.refusals import ForbiddenError
+from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.serving import COMPONENTS
 
 _WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (

@@ -10,8 +10,8 @@ from adapters.contract import Page
 from adapters.errors import BadRecordError, InvalidError
 from adapters.records import Deleted, Key, Lineage, Record
 from adapters.sagemaker.ahead import Ahead, Via
-from adapters.sagemaker.identity import Raw, created_in, key_of, milliseconds, reference_of
-from adapters.sagemaker.mapping import artifacts_of, lifecycle_of
+from adapters.sagemaker.keys import Raw, created_in, key_of, milliseconds, reference_of
+from adapters.sagemaker.records import artifacts_of, lifecycle_of
 from adapters.sagemaker.serving import Held
 
 Phase = Literal["groups", "packages", "changed", "listing", "gone", "composed", "endpoints"]

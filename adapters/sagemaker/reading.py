@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.errors import AdapterError, NotFoundError
 from adapters.sagemaker.client import Answer, Client
-from adapters.sagemaker.refusals import ForbiddenError
+from adapters.sagemaker.failures import ForbiddenError
 
 
 def plain(answer: Answer) -> dict[str, Any]:

@@ -37,14 +37,8 @@ from adapters.sagemaker import reading
 from adapters.sagemaker.ahead import PAGE_LIMIT, Ahead, Fetched, Source, Via
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
-from adapters.sagemaker.identity import Raw, arn_of, key_of, same_incarnation
-from adapters.sagemaker.mapping import (
-    endpoint_record,
-    group_record,
-    understood,
-    unversioned_record,
-    version_record,
-)
+from adapters.sagemaker.failures import ForbiddenError
+from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
 from adapters.sagemaker.progress import (
     NOTHING,
     Index,
@@ -57,7 +51,13 @@ from adapters.sagemaker.progress import (
     dependencies,
     state_of,
 )
-from adapters.sagemaker.refusals import ForbiddenError
+from adapters.sagemaker.records import (
+    endpoint_record,
+    group_record,
+    understood,
+    unversioned_record,
+    version_record,
+)
 from adapters.sagemaker.serving import LIVE, Serving
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)

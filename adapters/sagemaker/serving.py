@@ -11,9 +11,9 @@ from typing import Any
 
 from adapters.errors import AuthError, NotFoundError
 from adapters.sagemaker.client import Client
-from adapters.sagemaker.identity import Raw
-from adapters.sagemaker.mapping import artifact_of
+from adapters.sagemaker.keys import Raw
 from adapters.sagemaker.reading import plain
+from adapters.sagemaker.records import artifact_of
 
 LIVE = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
 """The states of an endpoint that takes requests."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adapters.records import HIDDEN, Environment, Image
-from adapters.sagemaker.identity import Raw
+from adapters.sagemaker.keys import Raw
 
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _OURS = re.compile(

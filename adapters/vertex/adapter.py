@@ -42,7 +42,8 @@ from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.cursor import Cursor, begin
 from adapters.vertex.labels import own_labels, replace_labels, shown_by
-from adapters.vertex.mapping import (
+from adapters.vertex.reader import EVALUATIONS, TRAINING, Memory, Reader
+from adapters.vertex.records import (
     TOKEN_LABEL,
     Place,
     aliases_of,
@@ -55,7 +56,6 @@ from adapters.vertex.mapping import (
     version_key,
     version_number,
 )
-from adapters.vertex.reader import EVALUATIONS, TRAINING, Memory, Reader
 from adapters.vertex.sweep import Sweep
 
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}|[0-9]{1,20}")

@@ -26,10 +26,10 @@ from adapters.errors import (
 from adapters.http import check_count
 from adapters.outgoing import is_allowed
 from adapters.portions import Portion
+from adapters.quota import Quota
 from adapters.resolving import addresses as addresses_of
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.failures import translate, translate_credentials
-from adapters.vertex.quota import Quota
 
 PAGE = 100
 """Rows a List call asks for: the most the service gives."""

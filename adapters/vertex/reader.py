@@ -9,7 +9,7 @@ from typing import Any
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key
 from adapters.vertex.client import VertexClient
-from adapters.vertex.mapping import (
+from adapters.vertex.records import (
     Origins,
     Place,
     deployed_version,

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 from adapters.contract import Page
 from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundError, TransientError
+from adapters.quota import BudgetSpentError
 from adapters.records import Listing, Record
 from adapters.vertex.cursor import START, Cursor, Position, micros
-from adapters.vertex.mapping import (
+from adapters.vertex.reader import Reader
+from adapters.vertex.records import (
     Origins,
     model_id_of,
     model_key,
@@ -24,8 +26,6 @@ from adapters.vertex.mapping import (
     to_version,
     version_number,
 )
-from adapters.vertex.quota import BudgetSpentError
-from adapters.vertex.reader import Reader
 
 PAGE_SECONDS = 10.0
 """A page that took longer is handed over although it is not full."""

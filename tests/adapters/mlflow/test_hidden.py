@@ -7,7 +7,7 @@ import pytest
 
 from adapters import AuthError, BadRecordError, InvalidError, Registration, VersionRecord
 from adapters.mlflow import MlflowAdapter, MlflowConfig
-from adapters.mlflow.api import PROMPT_TAG
+from adapters.mlflow.client import PROMPT_TAG
 from adapters.mlflow.hidden import MOST_ASKED, MOST_MODELS, Hidden
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.errors import BadRecordError
-from adapters.mlflow.mlmodel import parse_mlmodel
+from adapters.mlflow.schema import parse_mlmodel
 from adapters.mlflow.software import of_conda, of_requirements
 from adapters.records import Environment
 

@@ -29,7 +29,7 @@ from adapters import (
 )
 from adapters.http import HttpClient, Reply
 from adapters.rest import RestAdapter, RestConfig
-from adapters.rest.mapping import Expression, MappingError
+from adapters.rest.expressions import Expression, MappingError
 from tests.adapters.web import answering
 
 URL = "https://models.example/api"
@@ -118,7 +118,7 @@ def test_oauth2_asks_for_a_token_and_again_when_it_ends(
     form = parse_qs(door.calls.last.request.content.decode())
     assert form == {"grant_type": ["client_credentials"], "scope": ["models.read"]}
     now = time.monotonic() + 3600
-    monkeypatch.setattr("adapters.rest.api.time.monotonic", lambda: now)
+    monkeypatch.setattr("adapters.rest.client.time.monotonic", lambda: now)
     opened.probe()
     assert asked.calls.last.request.headers["authorization"] == "Bearer second-token"
 

@@ -9,7 +9,7 @@ import pytest
 from adapters import BadRecordError, Column, Dataset, Environment, Image, Schema, VersionRecord
 from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.mapping import schema_of
+from adapters.sagemaker.records import schema_of
 from tests.adapters.sagemaker.aws import inference, package, scan
 
 Connect = Callable[..., SageMakerAdapter]

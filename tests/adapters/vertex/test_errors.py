@@ -20,9 +20,9 @@ from adapters import (
     UnsupportedError,
 )
 from adapters.emulators.vertex import VertexEmulator, listing
+from adapters.quota import Quota
 from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.failures import translate_credentials
-from adapters.vertex.quota import Quota
 from federation.blotting import guard
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor

@@ -327,7 +327,7 @@ def test_a_scan_waits_for_its_budget_and_loses_nothing(
     team: Vendor, make_adapter: MakeAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = scan(make_adapter())
-    monkeypatch.setattr("adapters.vertex.quota.WINDOW", 0.4)
+    monkeypatch.setattr("adapters.quota.WINDOW", 0.4)
     began = time.monotonic()
     assert scan(make_adapter(quota_per_minute=3), limit=100) == whole
     assert time.monotonic() - began > 2 * 0.4, "eight calls are three windows"

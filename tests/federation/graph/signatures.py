@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from adapters import Schema
-from adapters.mlflow.mlmodel import parse_mlmodel
+from adapters.mlflow.schema import parse_mlmodel
 
 Spec = dict[str, Any]
 SCALARS = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")

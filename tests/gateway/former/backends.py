@@ -12,11 +12,11 @@ from google.protobuf.json_format import ParseDict
 
 from adapters import EndpointRecord, Key, ModelRecord, Record, VersionRecord
 from adapters.mlflow.keys import version_id
-from adapters.mlflow.origins import Origin
-from adapters.mlflow.translate import Translator
+from adapters.mlflow.lineage import Origin
+from adapters.mlflow.records import Translator
 from adapters.records import NO_LINEAGE
-from adapters.sagemaker import mapping as sagemaker
-from adapters.vertex import mapping as vertex
+from adapters.sagemaker import records as sagemaker
+from adapters.vertex import records as vertex
 
 Told = dict[Key, Any]
 """What a backend says of each of its records, as far as it is in the native payload."""

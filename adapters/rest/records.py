@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from adapters.errors import BadRecordError, NotFoundError
 from adapters.records import Key, Lineage, ModelRecord, VersionRecord
 from adapters.rest.config import Collection, RestConfig
-from adapters.rest.mapping import Expression, MappingError, as_numbers, as_text, as_texts, as_time
+from adapters.rest.expressions import Expression, MappingError, as_numbers, as_text, as_texts, as_time
 
 READERS = {
     "tags": as_texts,

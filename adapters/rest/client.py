@@ -17,7 +17,7 @@ from adapters.errors import AdapterError, AuthError, BadRecordError, InvalidErro
 from adapters.http import Endpoint, HttpClient, Reply, basic, check_count
 from adapters.portions import Portion
 from adapters.rest.config import Collection, Paging, RestConfig
-from adapters.rest.mapping import MappingError
+from adapters.rest.expressions import MappingError
 
 LINK = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 EARLY = 30.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.errors import RejectedError
-from adapters.mlflow.api import SAFE_ID, MlflowApi, Raw
+from adapters.mlflow.client import SAFE_ID, MlflowApi, Raw
 from adapters.mlflow.raw import integer, part, text
 
 LOGGED_MODEL = re.compile(r"^models:/(m-[A-Za-z0-9_-]{1,120})/?$")

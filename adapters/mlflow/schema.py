@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.datatypes import ANY, ArrayOf, DataType, MapOf, ObjectOf, Property, Scalar
 from adapters.errors import BadRecordError
-from adapters.mlflow.api import Raw
+from adapters.mlflow.client import Raw
 from adapters.mlflow.raw import part, text
 from adapters.parsing import parse_json, parse_yaml
 from adapters.records import Column, Details, Environment, Schema

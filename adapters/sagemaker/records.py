@@ -20,7 +20,7 @@ from adapters.records import (
     Unread,
     VersionRecord,
 )
-from adapters.sagemaker.identity import Raw, etag, is_package, key_of, moment, version_of
+from adapters.sagemaker.keys import Raw, etag, is_package, key_of, moment, version_of
 from adapters.sagemaker.software import environment_of, framework_of, without_values
 
 _JOB = ("training_details", "training_job_details")

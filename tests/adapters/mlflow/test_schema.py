@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from adapters import BadRecordError, Column, Schema
-from adapters.mlflow.mlmodel import parse_mlmodel
+from adapters.mlflow.schema import parse_mlmodel
 
 
 def written(**parts: Any) -> bytes:

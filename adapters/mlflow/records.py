@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from adapters.errors import BadRecordError
-from adapters.mlflow.api import PROMPT_TAG, Raw
+from adapters.mlflow.client import PROMPT_TAG, Raw
 from adapters.mlflow.keys import ModelId, VersionId
-from adapters.mlflow.origins import Origin, figures, logged_model_id
+from adapters.mlflow.lineage import Origin, figures, logged_model_id
 from adapters.mlflow.raw import excerpt, integer, pairs, part, text
 from adapters.naming import reference
 from adapters.parsing import parse_json
