@@ -27,10 +27,9 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import ConflictError, InvalidError, NotFoundError
+from adapters.errors import InvalidError, NotFoundError
 from adapters.records import (
     Deleted,
-    EndpointRecord,
     Key,
     Kind,
     ModelRecord,
@@ -39,6 +38,7 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
+from adapters.writing import compare, has_alias, has_stage, has_tags, settle, with_changes
 
 KINDS: tuple[Kind, ...] = ("model", "version", "endpoint")
 BACKENDS: dict[str, "MemoryBackend"] = {}
@@ -184,37 +184,32 @@ class MemoryAdapter(Adapter):
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
         self.backend.before("set_stage")
         with self.backend.lock:
-            record = self._version(key)
-            if getattr(record, field) == value:
-                return record
-            self._compare(record, etag)
             written: dict[str, Any] = {field: value}
-            changed = replace(record, **written, updated_at=self.backend.now())
-            return self.backend.put(changed)
+            return settle(
+                self._version, key, has_stage(field, value), lambda now: self._put(now, **written), etag
+            )
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         self.backend.before("set_alias")
-        with self.backend.lock:
-            record = self._model(key)
-            if record.aliases.get(alias) == version:
-                return record
-            self._compare(record, etag)
+
+        def write(now: ModelRecord) -> None:
             if version is not None and version not in {v.version for v in self.backend.versions(key)}:
-                raise InvalidError(f"{record.name} has no version {version}: an alias needs one that exists")
-            aliases = {k: v for k, v in record.aliases.items() if k != alias}
-            if version is not None:
-                aliases[alias] = version
-            return self.backend.put(replace(record, aliases=aliases, updated_at=self.backend.now()))
+                raise InvalidError(f"{now.name} has no version {version}: an alias needs one that exists")
+            self._put(now, aliases=with_changes(now.aliases, {alias: version}))
+
+        with self.backend.lock:
+            return settle(self._model, key, has_alias(alias, version), write, etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         self.backend.before("set_tags")
         with self.backend.lock:
-            record = self._model(key) if key.kind == "model" else self._version(key)
-            merged = {k: v for k, v in {**record.tags, **tags}.items() if v is not None}
-            if merged == record.tags:
-                return record
-            self._compare(record, etag)
-            return self.backend.put(replace(record, tags=merged, updated_at=self.backend.now()))
+            return settle(
+                self._tagged,
+                key,
+                has_tags(tags),
+                lambda now: self._put(now, tags=with_changes(now.tags, tags)),
+                etag,
+            )
 
     def register(self, registration: Registration) -> VersionRecord:
         self.backend.before("register")
@@ -240,9 +235,8 @@ class MemoryAdapter(Adapter):
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         self.backend.before("delete")
         with self.backend.lock:
-            record = self.backend.records.get(key)
-            if record is not None:
-                self._compare(record, etag)
+            if record := self.backend.records.get(key):
+                compare(record, etag)
                 self.backend.drop(key)
 
     def _walk(
@@ -266,6 +260,12 @@ class MemoryAdapter(Adapter):
             last = done if rank == len(KINDS) else 0
             yield from ((len(KINDS), number, Deleted(key)) for number, key in markers if number > last)
 
+    def _put(self, record: ModelRecord | VersionRecord, **fields: Any) -> None:
+        self.backend.put(replace(record, **fields, updated_at=self.backend.now()))
+
+    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
+        return self._model(key) if key.kind == "model" else self._version(key)
+
     def _version(self, key: Key) -> VersionRecord:
         record = self.backend.records.get(key)
         if not isinstance(record, VersionRecord):
@@ -277,13 +277,6 @@ class MemoryAdapter(Adapter):
         if not isinstance(record, ModelRecord):
             raise NotFoundError(f"model {key.native_id} does not exist")
         return record
-
-    @staticmethod
-    def _compare(record: ModelRecord | VersionRecord | EndpointRecord, etag: str | None) -> None:
-        if etag is not None and record.etag != etag:
-            raise ConflictError(
-                f"{record.key.kind} {record.key.native_id} has changed since it was read: read it again"
-            )
 
 
 def _watermark(since: Watermark | None) -> int | None:

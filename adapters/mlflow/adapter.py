@@ -25,16 +25,17 @@ from adapters.errors import (
     TransientError,
 )
 from adapters.http import TooLargeError
-from adapters.mlflow import snippets, writes
+from adapters.mlflow import snippets
 from adapters.mlflow.client import PROMPT_TAG, MlflowApi, Raw
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.keys import model_id, version_id
 from adapters.mlflow.lineage import OriginReader
 from adapters.mlflow.raw import integer, text
-from adapters.mlflow.records import Translator, digest, model_identity, version_identity
+from adapters.mlflow.records import Translator, model_identity, version_identity
 from adapters.mlflow.scan import Scan
 from adapters.mlflow.schema import parse_mlmodel
 from adapters.mlflow.software import of_conda, of_requirements
+from adapters.mlflow.writes import Writer
 from adapters.parsing import BOUNDS
 from adapters.records import (
     Details,
@@ -47,6 +48,7 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
+from adapters.writing import digest, has_alias, has_stage, has_tags, remove, settle
 
 OF_FILES = ("environment", "framework", "schema")
 """What a version's files say."""
@@ -88,6 +90,7 @@ class MlflowAdapter(Adapter):
         self._api = MlflowApi(config)
         self._translate = Translator(config.url, config.workspace)
         self._origins = OriginReader(self._api)
+        self._writes = Writer(self._api)
         self._scan = Scan(self._api, self._translate, self._origins)
         self._details: OrderedDict[str, Details] = OrderedDict()
 
@@ -101,7 +104,7 @@ class MlflowAdapter(Adapter):
         identity, unknown = self._identity()
         missing = [*unknown, *self._unreadable(newest[0] if newest else {})]
         # Until 169aa24 a server whose experiment 0 could not be read was known by its workspace alone.
-        former = (f"mlflow:{digest(self._api.config.workspace)}",)
+        former = (f"mlflow:{digest([self._api.config.workspace])}",)
         return BackendInfo(version, identity, tuple(missing), former_identities=former)
 
     def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
@@ -153,47 +156,29 @@ class MlflowAdapter(Adapter):
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
         if field != "stage":
             raise InvalidError(f"MLflow has no {field}: write its `stage`")
-        now = self._version(key)
-        if now.stage == value:
-            return now
-        writes.compare(now, etag)
-        writes.transition(self._api, version_id(key), value)
-        return self._version(key)
+        return settle(
+            self._version, key, has_stage(field, value), lambda now: self._writes.stage(key, value), etag
+        )
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
-        now = self._model(key)
-        if now.aliases.get(alias) == version:
-            return now
-        writes.compare(now, etag)
-        try:
-            writes.point(self._api, model_id(key), alias, version)
-        except NotFoundError:
-            raise InvalidError(
-                f"{now.name} has no version {version}: an alias needs one that exists"
-            ) from None
-        return self._model(key)
+        return settle(
+            self._model,
+            key,
+            has_alias(alias, version),
+            lambda now: self._writes.point(key, alias, version),
+            etag,
+        )
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
-        now = self._model(key) if key.kind == "model" else self._version(key)
-        if {k: v for k, v in {**now.tags, **tags}.items() if v is not None} == now.tags:
-            return now
-        writes.compare(now, etag)
-        target = model_id(key) if key.kind == "model" else version_id(key)
-        writes.tag(self._api, target, now.tags, tags)
-        return self.get(key)
+        return settle(self._tagged, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
 
     def register(self, registration: Registration) -> VersionRecord:
-        made = writes.register(self._api, registration)
+        made = self._writes.register(registration)
         identity = version_identity(made, model_identity(self._api.model(registration.model)))
         return self._translate.version(made, identity, self._origins.read([made])[made])
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
-        try:
-            now = self._model(key) if key.kind == "model" else self._version(key)
-            writes.compare(now, etag)
-            writes.remove(self._api, model_id(key) if key.kind == "model" else version_id(key))
-        except NotFoundError:
-            return
+        remove(self._tagged, key, lambda now: self._writes.remove(key), etag)
 
     def observe(self, observer: Observer) -> None:
         self._api.observe(observer)
@@ -201,6 +186,9 @@ class MlflowAdapter(Adapter):
     def close(self) -> None:
         self._scan.close()
         self._api.http.close()
+
+    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
+        return self._model(key) if key.kind == "model" else self._version(key)
 
     def _model(self, key: Key) -> ModelRecord:
         wanted = model_id(key)
@@ -266,7 +254,7 @@ class MlflowAdapter(Adapter):
             return None, (
                 f"experiment 0{where} cannot be read: another server at the same address would go unnoticed",
             )
-        return f"mlflow:{digest(created, workspace)}", ()
+        return f"mlflow:{digest([created, workspace])}", ()
 
     def _unreadable(self, version: Raw) -> tuple[str, ...]:
         run = text(version, "run_id")

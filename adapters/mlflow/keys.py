@@ -54,3 +54,8 @@ def version_id(key: Key) -> VersionId:
             return VersionId(version, int(created), ModelId(int(model_created), name))
         case _:
             raise NotFoundError(f"{key.kind} {key.native_id} does not exist: MLflow has no such id")
+
+
+def identity_of(key: Key) -> ModelId | VersionId:
+    """Read the key of either. Errors: `NotFoundError` for one that is not MLflow's."""
+    return model_id(key) if key.kind == "model" else version_id(key)

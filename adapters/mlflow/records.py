@@ -1,7 +1,5 @@
 """From MLflow's dictionaries to records. A dictionary without name or creation is a `BadRecordError`."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -29,6 +27,7 @@ from adapters.records import (
     VersionRecord,
     dataset_role,
 )
+from adapters.writing import digest
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COPIED_FROM = re.compile(r"^models:/+([^/]+)/([0-9]+)$")
@@ -43,7 +42,6 @@ PARENT_TAGS: Mapping[str, ParentKind] = {
     "quantized_from": "quantised",
 }
 """Tags of a version that name what it was made from, as a reference."""
-_in_order = json.JSONEncoder(sort_keys=True).encode
 
 
 class Said(NamedTuple):
@@ -87,7 +85,7 @@ class Translator:
             aliases=aliases,
             created_at=moment(identity.created, identity.name),
             updated_at=moment(updated(raw), identity.name),
-            etag=digest(description, tags, aliases),
+            etag=digest([description, tags, aliases]),
             url=self._page(f"{kind}s", identity.name),
             native={k: v for k, v in raw.items() if k != "latest_versions"},
         )
@@ -120,7 +118,7 @@ class Translator:
             lineage=self._lineage(source, origin.run_id, tags, said),
             created_at=moment(identity.created, model.name),
             updated_at=moment(updated(raw), model.name),
-            etag=digest(description, tags, stage),
+            etag=digest([description, tags, stage]),
             url=self._page(*page),
             native=native(raw, said),
             unread=unread(raw, tags, origin),
@@ -342,8 +340,3 @@ def native(raw: Raw, said: Said) -> Mapping[str, Any]:
     """What MLflow said of a version. Its `aliases` are those of its model; a listing leaves them out."""
     alone = {k: v for k, v in raw.items() if k != "aliases"} if "aliases" in raw else raw
     return {**alone, **said.native} if said.native else alone
-
-
-def digest(*parts: Any) -> str:
-    """An etag: MLflow has none, so it is a hash over what can be written."""
-    return hashlib.sha256(_in_order(parts).encode()).hexdigest()[:24]

@@ -1,6 +1,5 @@
 """From a backend's JSON to records, by the configured expressions."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from adapters.errors import BadRecordError, NotFoundError
 from adapters.records import Key, Lineage, ModelRecord, VersionRecord
 from adapters.rest.config import Collection, RestConfig
 from adapters.rest.expressions import Expression, MappingError, as_numbers, as_text, as_texts, as_time
+from adapters.writing import digest
 
 READERS = {
     "tags": as_texts,
@@ -35,7 +35,7 @@ class Translator:
         if not name:
             raise BadRecordError("a model has no name: `models.fields.name` finds none", native=_hint(raw))
         key = Key("model", self.model_id(raw))
-        fields["etag"] = fields.get("etag") or _digest(raw)
+        fields["etag"] = fields.get("etag") or digest(raw)
         return ModelRecord(key=key, name=name, native=raw, **fields)
 
     def version(self, raw: Any, parent: str | None) -> VersionRecord:
@@ -49,7 +49,7 @@ class Translator:
         model = parent if parent is not None else self.parent(raw)
         lineage = Lineage(**{each: fields.pop(each, None) for each in LINEAGE})
         key = Key("version", f"{quote(model, safe='')}/{quote(_identity(raw, self.versions), safe='')}")
-        fields["etag"] = fields.get("etag") or _digest(raw)
+        fields["etag"] = fields.get("etag") or digest(raw)
         return VersionRecord(
             key=key, model=Key("model", model), version=name, lineage=lineage, native=raw, **fields
         )
@@ -119,8 +119,3 @@ def _hint(raw: Any) -> str:
     named = raw if isinstance(raw, Mapping) else {}
     found = named.get("id") or named.get("name")
     return str(found)[:100] if isinstance(found, str | int) else json.dumps(raw, default=str)[:100]
-
-
-def _digest(raw: Any) -> str:
-    """An etag for a backend that has none: what it says, hashed."""
-    return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:24]

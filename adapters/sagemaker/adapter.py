@@ -28,14 +28,10 @@ An unversioned package is a model with one version, `0`. A version's tags are it
 the AWS tags. Packages of several containers depend on the packages that hold those containers' model data alone.
 """
 
-import hashlib
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
-from shlex import quote
 from typing import Any, ClassVar, TypeVar
 
 from adapters.contract import (
@@ -51,8 +47,6 @@ from adapters.contract import (
 )
 from adapters.errors import (
     AuthError,
-    ConflictError,
-    InvalidError,
     NotFoundError,
     TransientError,
     UnsupportedError,
@@ -70,12 +64,11 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
-from adapters.sagemaker import lineage, reading, serving
+from adapters.sagemaker import lineage, reading, serving, snippets
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
-from adapters.sagemaker.permissions import missing
 from adapters.sagemaker.progress import Index, dependencies
 from adapters.sagemaker.records import (
     artifacts_of,
@@ -86,15 +79,29 @@ from adapters.sagemaker.records import (
     version_record,
 )
 from adapters.sagemaker.scanning import Scanner
+from adapters.sagemaker.serving import COMPONENTS
+from adapters.sagemaker.writes import Writer, check_tags, stage_change
+from adapters.writing import has_stage, has_tags, remove, settle
 
 API_VERSION = "2017-07-24"
-APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_CLIENT_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,36}")
-_TAG_SIGNS = frozenset("_.:/=+-@")
-_MOST_PAGES = 1_000
 _WALKED = ("lineage.run_id", "lineage.datasets", "lineage.parents")
 """What the lineage graph may say of a version."""
+_WANTED: tuple[tuple[str, dict[str, Any], str], ...] = (
+    (
+        "Search",
+        {"Resource": "ModelPackage", "MaxResults": 1},
+        "packages are described one by one, without AWS tags, and only full scans see changed metadata",
+    ),
+    ("ListModelPackages", {"MaxResults": 1}, "incremental scans fail"),
+    ("ListEndpoints", {"MaxResults": 1}, "which versions serve is not known"),
+    (
+        "ListInferenceComponents",
+        {"MaxResults": 100},  # a backend that only resembles SageMaker may give all it has
+        "which versions serve behind inference components is not known",
+    ),
+    ("ListArtifacts", {"MaxResults": 1}, "the lineage graph is not read"),
+)
+"""What is asked for and may be refused: action, parameters, and what a refusal costs."""
 R = TypeVar("R", bound=Record)
 
 
@@ -108,10 +115,6 @@ def _understanding(
         return understood(partial(read, adapter), key, key.native_id)
 
     return reading_it
-
-
-_ROLE = '"${SAGEMAKER_ROLE_ARN:?set it to the role that the model runs as}"'
-"""What a snippet for the shell takes from the environment."""
 
 
 class SageMakerAdapter(Adapter):
@@ -135,12 +138,13 @@ class SageMakerAdapter(Adapter):
     def __init__(self, config: SageMakerConfig) -> None:
         self._config = config
         self._client = Client(config)
+        self._writes = Writer(self._client)
         self._scanner = Scanner(self._client, config)
 
     def probe(self) -> BackendInfo:
         account = self._account()
         identity = account and f"sagemaker:{account}:{self._config.region}"
-        lacking = missing(self._client, with_lineage=self._config.lineage)
+        lacking = _missing(self._client, with_lineage=self._config.lineage)
         if identity is None:
             told = "the account cannot be told, since STS does not answer: another one would go unnoticed"
             lacking = (*lacking, told)
@@ -168,92 +172,30 @@ class SageMakerAdapter(Adapter):
         return version.schema or schema_of(dict(version.native))
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
-        arn, region, url = arn_of(version.key), self._config.region, self._config.endpoint_url
-        at, named = (f", endpoint_url={url!r}", f" --endpoint-url {quote(url)}") if url else ("", "")
-        describe = (
-            "import boto3\n\n"
-            f"sagemaker = boto3.client('sagemaker', region_name={region!r}{at})\n"
-            f"package = sagemaker.describe_model_package(ModelPackageName={arn!r})"
-        )
-        deploy = (
-            f"aws sagemaker create-model --region {region}{named} "
-            f"--model-name {quote(f'{model}-{version.version}')} \\\n"
-            f"  --execution-role-arn {_ROLE} --primary-container {quote(f'ModelPackageName={arn}')}"
-        )
-        return (
-            Snippet("Describe with boto3", "python", describe),
-            Snippet("Make it servable", "shell", deploy),
-        )
+        return snippets.snippets(self._config, model, version)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
-        if field not in self.stage_fields:
-            raise UnsupportedError(f"SageMaker has no {field}: write the approval or the lifecycle")
-        change = _approval(value) if field == "approval" else _lifecycle(value)
-        record = self._version(key)
-        if getattr(record, field) == value:
-            return record
-        _compare(record, etag)
-        self._client.call("UpdateModelPackage", ModelPackageArn=arn_of(key), **change)
-        return self._version(key)
+        change = stage_change(field, value)
+        return settle(
+            self._version, key, has_stage(field, value), lambda now: self._writes.update(key, change), etag
+        )
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         if key.kind == "endpoint":
             raise UnsupportedError("Waypost does not tag endpoints: do it in AWS")
         # An AWS tag may be empty, customer metadata may not.
-        least = 0 if key.kind == "model" else 1
-        wanted = {name: _tag(name, value, least) for name, value in tags.items() if value is not None}
-        record = self._version(key) if key.kind == "version" else self._model(key)
-        removed = sorted(name for name, value in tags.items() if value is None and name in record.tags)
-        added = {name: value for name, value in wanted.items() if record.tags.get(name) != value}
-        if not added and not removed:
-            return record
-        _compare(record, etag)
-        if isinstance(record, VersionRecord):
-            self._set_metadata(arn_of(key), added, removed)
-        else:
-            self._set_aws_tags(arn_of(key), added, removed)
-        return self.get(key)
+        check_tags(tags, least=0 if key.kind == "model" else 1)
+        return settle(self._tagged, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
 
     def register(self, registration: Registration) -> VersionRecord:
-        if not _NAME.fullmatch(registration.model):
-            message = (
-                f"{registration.model!r} cannot be a SageMaker name: up to 63 letters, digits and hyphens"
-            )
-            raise InvalidError(message)
-        params: dict[str, Any] = {
-            "ModelPackageGroupName": registration.model,
-            "SourceUri": registration.source,
-            "ModelPackageRegistrationType": "Registered",
-        }
-        if registration.description:
-            params["ModelPackageDescription"] = registration.description
-        if registration.run_id:
-            params["MetadataProperties"] = {"GeneratedBy": registration.run_id}
-        if registration.tags:
-            params["CustomerMetadataProperties"] = {k: _tag(k, v) for k, v in registration.tags.items()}
-        if registration.token:
-            params["ClientToken"] = _client_token(registration.token)
-        try:
-            made = self._client.call("CreateModelPackage", **params)
-        except NotFoundError:
-            self._create_group(registration.model)
-            made = self._client.call("CreateModelPackage", **params)
+        made = self._writes.register(registration)
         key = understood(lambda row: self._key("version", row["ModelPackageArn"]), made, registration.model)
         return self._version(key)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         if key.kind == "endpoint":
             raise UnsupportedError("Waypost does not delete endpoints: do it in AWS")
-        try:
-            record = self._version(key) if key.kind == "version" else self._model(key)
-        except NotFoundError:
-            return
-        _compare(record, etag)
-        arn = arn_of(key)
-        if ":model-package-group/" in arn:
-            self._delete_group(arn.rpartition("/")[2])
-        else:
-            self._absent("DeleteModelPackage", ModelPackageName=arn)
+        remove(self._tagged, key, lambda now: self._writes.remove(key), etag)
 
     def observe(self, observer: Observer) -> None:
         self._client.observer = observer
@@ -264,14 +206,17 @@ class SageMakerAdapter(Adapter):
     def close(self) -> None:
         self._client.close()
 
+    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
+        return self._version(key) if key.kind == "version" else self._model(key)
+
     @_understanding
     def _model(self, key: Key) -> ModelRecord:
         arn = arn_of(key)
         if ":model-package-group/" in arn:
             name = arn.rpartition("/")[2]
-            record = _tagged(lambda need: group_record(reading.group(self._client, name, need_tags=need)))
+            record = _with_tags(lambda need: group_record(reading.group(self._client, name, need_tags=need)))
         else:
-            record = _tagged(
+            record = _with_tags(
                 lambda need: unversioned_record(reading.package(self._client, arn, tags=True, need_tags=need))
             )
         if record.key != key:
@@ -321,47 +266,8 @@ class SageMakerAdapter(Adapter):
         row = self._client.call("DescribeModelPackage", ModelPackageName=arn)
         return key_of(kind, arn, row["CreationTime"])
 
-    def _set_metadata(self, arn: str, added: Mapping[str, str], removed: list[str]) -> None:
-        change: dict[str, Any] = {"CustomerMetadataProperties": dict(added)} if added else {}
-        if removed:
-            change["CustomerMetadataPropertiesToRemove"] = removed
-        self._client.call("UpdateModelPackage", ModelPackageArn=arn, **change)
 
-    def _set_aws_tags(self, arn: str, added: Mapping[str, str], removed: list[str]) -> None:
-        if added:
-            tags = [{"Key": name, "Value": value} for name, value in added.items()]
-            self._client.call("AddTags", ResourceArn=arn, Tags=tags)
-        if removed:
-            self._client.call("DeleteTags", ResourceArn=arn, TagKeys=removed)
-
-    def _create_group(self, name: str) -> None:
-        try:
-            self._client.call("CreateModelPackageGroup", ModelPackageGroupName=name)
-        except ConflictError:
-            # Someone else made it meanwhile, which is as good.
-            return
-
-    def _delete_group(self, name: str) -> None:
-        for _ in range(_MOST_PAGES):
-            listed = self._client.call("ListModelPackages", ModelPackageGroupName=name, MaxResults=100)
-            packages = [row["ModelPackageArn"] for row in listed.get("ModelPackageSummaryList", [])]
-            if not packages:
-                break
-            deleted = self._client.each(
-                lambda one: self._absent("DeleteModelPackage", ModelPackageName=one), packages
-            )
-            reading.present(deleted)
-        self._absent("DeleteModelPackageGroup", ModelPackageGroupName=name)
-
-    def _absent(self, action: str, **params: Any) -> None:
-        """Delete something; that it is gone already is as good."""
-        try:
-            self._client.call(action, **params)
-        except NotFoundError:
-            return
-
-
-def _tagged(read: Callable[[bool], ModelRecord]) -> ModelRecord:
+def _with_tags(read: Callable[[bool], ModelRecord]) -> ModelRecord:
     """A model, read with its tags; where those may not be read, they are unread."""
     try:
         return read(True)
@@ -369,40 +275,34 @@ def _tagged(read: Callable[[bool], ModelRecord]) -> ModelRecord:
         return replace(read(False), unread=Unread(("tags", "owner", "license"), str(error)))
 
 
-def _compare(record: ModelRecord | VersionRecord, etag: str | None) -> None:
-    if etag is not None and record.etag != etag:
-        raise ConflictError(f"{arn_of(record.key)} has changed since it was read: read it again")
+def _missing(client: Client, *, with_lineage: bool) -> tuple[str, ...]:
+    """A line for each action that is refused. Without any way of listing packages, the refusal is raised."""
+    lines, refusals = [], {}
+    for action, params, cost in _WANTED:
+        if action == "ListArtifacts" and not with_lineage:
+            continue
+        try:
+            has = _has(client, action, params)
+        except ForbiddenError as error:
+            refusals[action] = error
+            lines.append(f"sagemaker:{action} is not allowed: {cost}")
+        else:
+            if not has:
+                lines.append(f"this backend has no {action}: {cost}")
+    if "Search" in refusals and "ListModelPackages" in refusals:
+        raise refusals["ListModelPackages"]
+    return tuple(lines)
 
 
-def _approval(value: str) -> dict[str, Any]:
-    if value not in APPROVALS:
-        raise InvalidError(f"{value!r} is no approval status of SageMaker: use one of {', '.join(APPROVALS)}")
-    return {"ModelApprovalStatus": value}
-
-
-def _lifecycle(value: str) -> dict[str, Any]:
-    stage, slash, status = value.partition("/")
-    if not slash or not _NAME.fullmatch(stage) or not _NAME.fullmatch(status):
-        raise InvalidError(
-            f"{value!r} is no lifecycle of SageMaker: write it as Stage/Status, letters and digits"
-        )
-    return {"ModelLifeCycle": {"Stage": stage, "StageStatus": status}}
-
-
-def _tag(name: str, value: str, least: int = 1) -> str:
-    for text, fewest, most, what in ((name, 1, 128, "tag name"), (value, least, 256, "tag value")):
-        if not fewest <= len(text) <= most or not all(map(_allowed, text)):
-            raise InvalidError(
-                f"SageMaker does not store the {what} {text[:60]!r}:"
-                f" it takes {fewest} to {most} letters, digits, spaces and _.:/=+-@"
-            )
-    return value
-
-
-def _allowed(sign: str) -> bool:
-    return sign in _TAG_SIGNS or unicodedata.category(sign)[0] in "LNZ"
-
-
-def _client_token(token: str) -> str:
-    """The registration's token as SageMaker takes it: letters, digits and hyphens, at most 36."""
-    return token if _CLIENT_TOKEN.fullmatch(token) else hashlib.sha256(token.encode()).hexdigest()[:36]
+def _has(client: Client, action: str, params: dict[str, Any]) -> bool:
+    if action == "ListInferenceComponents":
+        # A backend that has no such thing serves nothing by it either.
+        client.optional(COMPONENTS, action, **params)
+        return True
+    if action == "ListArtifacts":
+        return client.optional("lineage", action, **params) is not None
+    try:
+        client.call(action, **params)
+    except UnsupportedError:
+        return False
+    return True

@@ -1,7 +1,5 @@
 """Names and keys: what a native id holds, and how one package refers to another."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -72,8 +70,3 @@ def reference_of(package_arn: str) -> str | None:
 def is_package(uri: str) -> bool:
     """Whether this is the ARN of a package, of whatever account and region."""
     return uri.startswith("arn:") and _PACKAGE.search(uri) is not None
-
-
-def etag(*parts: Any) -> str:
-    """A short digest of what can be written."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:20]

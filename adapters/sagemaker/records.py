@@ -20,8 +20,9 @@ from adapters.records import (
     Unread,
     VersionRecord,
 )
-from adapters.sagemaker.keys import Raw, etag, is_package, key_of, moment, version_of
+from adapters.sagemaker.keys import Raw, is_package, key_of, moment, version_of
 from adapters.sagemaker.software import environment_of, framework_of, without_values
+from adapters.writing import digest
 
 _JOB = ("training_details", "training_job_details")
 S = TypeVar("S")
@@ -48,7 +49,7 @@ def group_record(group: Raw) -> ModelRecord:
         license=_said(tags, "license"),
         tags=tags,
         created_at=moment(group["CreationTime"]),
-        etag=etag(tags),
+        etag=digest([tags], 20),
         native=group,
     )
 
@@ -64,7 +65,7 @@ def unversioned_record(package: Raw) -> ModelRecord:
         license=_said(tags, "license"),
         tags=tags,
         created_at=moment(package["CreationTime"]),
-        etag=etag(tags),
+        etag=digest([tags], 20),
         url=_console(arn, f"model-packages/{package['ModelPackageName']}"),
         native=without_values(package),
     )
@@ -111,7 +112,7 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         environment=environment_of(containers, framework),
         created_at=moment(package["CreationTime"]),
         updated_at=moment(package.get("LastModifiedTime")),
-        etag=etag(tags, approval, lifecycle),
+        etag=digest([tags, approval, lifecycle], 20),
         native=without_values(package),
         unread=unread,
     )
@@ -136,7 +137,7 @@ def endpoint_record(
         unread=Unread(("traffic",), f"endpoint {name}: {missing}") if missing else None,
         created_at=moment(endpoint["CreationTime"]),
         updated_at=moment(endpoint.get("LastModifiedTime")),
-        etag=etag(changes, sorted((key.native_id, share) for key, share in shares.items())),
+        etag=digest([changes, sorted((key.native_id, share) for key, share in shares.items())], 20),
         url=_console(endpoint["EndpointArn"], f"endpoints/{name}"),
         native=without_values(endpoint),
     )

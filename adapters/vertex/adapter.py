@@ -18,8 +18,6 @@ training pipeline took (`GetTrainingPipeline`, once for each); the key of a depl
 The reference uses the model's resource id; the display name, which need not be unique, is the title.
 """
 
-import hashlib
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,27 +39,13 @@ from adapters.vertex import snippets
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
 from adapters.vertex.cursor import Cursor, begin
-from adapters.vertex.labels import own_labels, replace_labels, shown_by
+from adapters.vertex.keys import Place, key_of, model_key, split_key, version_key
 from adapters.vertex.reader import EVALUATIONS, TRAINING, Memory, Reader
-from adapters.vertex.records import (
-    TOKEN_LABEL,
-    Place,
-    aliases_of,
-    key_of,
-    model_key,
-    split_key,
-    to_endpoint,
-    to_model,
-    to_version,
-    version_key,
-    version_number,
-)
+from adapters.vertex.records import TOKEN_LABEL, to_endpoint, to_model, to_version
 from adapters.vertex.sweep import Sweep
+from adapters.vertex.writes import Writer
+from adapters.writing import compare, has_alias, has_tags, remove
 
-_MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}|[0-9]{1,20}")
-_ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{1,63}")
-_PIPELINE = "/pipelineJobs/"
 _BY_OTHERS = {
     EVALUATIONS: ("metrics", "lineage.datasets", "native.evaluations"),
     TRAINING: ("lineage.datasets",),
@@ -103,6 +87,7 @@ class VertexAdapter(Adapter):
         self._client = VertexClient(config)
         self._memory = Memory()
         self._reader = Reader(self._client, self._place, self._memory)
+        self._writes = Writer(self._client, self._place, self._reader)
         self._sweep: Sweep | None = None
 
     def probe(self) -> BackendInfo:
@@ -164,41 +149,29 @@ class VertexAdapter(Adapter):
         """
         versions = self._versions(key)
         record = to_model(self._place, versions)
-        holder = aliases_of(versions).get(alias)
-        if holder == version:
+        if has_alias(alias, version)(record):
             return record
-        _compare(record, etag)
-        if not _ALIAS.fullmatch(alias):
-            raise InvalidError(
-                f"alias {alias[:130]!r}: Vertex AI wants [a-z][a-zA-Z0-9-]*[a-z0-9], at most 128 long"
-            )
-        if version is None and alias == "default":
-            raise InvalidError("alias default cannot be taken away: point it at another version")
-        if version is not None and version not in {each.version_id for each in versions}:
-            raise InvalidError(f"{record.name} has no version {version[:40]}: an alias needs one that exists")
-        target, change = (version, alias) if version is not None else (holder or "", f"-{alias}")
-        name = self._place.model(record.name, target)
-        self._client.write("Model", "merge_version_aliases", name=name, version_aliases=[change])
+        compare(record, etag)
+        self._writes.point(record.name, versions, alias, version)
         return self.get(key)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         if TOKEN_LABEL in tags:
             raise InvalidError(f"label {TOKEN_LABEL} is Waypost's own: choose another name")
-        resource, version = split_key(key)
-        name = self._place.model(resource, version)
+        name = self._place.model(*split_key(key))
         for left in reversed(range(_ATTEMPTS)):
             seen = self._client.read("Model", "get_model", name=name).etag
-            record = self._labelled(key)
-            if all(record.tags.get(label) == value for label, value in tags.items()):
+            record = self._writable(key)
+            if has_tags(tags)(record):
                 return record
-            _compare(record, etag)
+            compare(record, etag)
             try:
-                self._write_labels(key, tags, seen)
+                self._writes.label(key, tags, seen)
                 break
             except ConflictError:
                 if etag is not None or not left:
                     raise
-        record = self._labelled(key)
+        record = self._writable(key)
         for label, value in tags.items():
             if record.tags.get(label) != value:
                 other = "version" if key.kind == "model" else "model"
@@ -208,34 +181,11 @@ class VertexAdapter(Adapter):
         return record
 
     def register(self, registration: Registration) -> VersionRecord:
-        """As in the contract. The token is kept as a label: a repetition finds the version once it is uploaded."""
-        if not _MODEL_ID.fullmatch(registration.model):
-            raise InvalidError(
-                f"model {registration.model[:80]!r}: Vertex AI wants an id of a-z, 0-9, _ and -, at most 63"
-            )
-        labels = _labels(registration)
-        known = self._default_version(registration.model)
-        token = hashlib.sha256(registration.token.encode()).hexdigest()[:32] if registration.token else ""
-        made = self._registered(registration.model, token) if known is not None and token else None
-        if made is None:
-            made = self._upload(registration, known, token)
-        missing = {k: v for k, v in labels.items() if k not in made.labels}
-        if missing:
-            self._write_labels(version_key(made), missing, made.etag)
-            made = self._reader.version(registration.model, made.version_id)
+        made = self._writes.register(registration)
         return to_version(self._place, made, self._reader.origins(made))
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
-        try:
-            record = self.get(key)
-            if not isinstance(record, ModelRecord | VersionRecord):
-                raise InvalidError("endpoints are not deleted here: undeploy in Vertex AI itself")
-            _compare(record, etag)
-            resource, version = split_key(key)
-            method = "delete_model_version" if version else "delete_model"
-            self._client.finish(method, name=self._place.model(resource, version))
-        except NotFoundError:
-            return
+        remove(self._writable, key, lambda now: self._writes.remove(key), etag)
 
     def observe(self, observer: Observer) -> None:
         self._client.observer = observer
@@ -257,91 +207,13 @@ class VertexAdapter(Adapter):
         _check_incarnation(key, version_key(message))
         return message
 
-    def _labelled(self, key: Key) -> ModelRecord | VersionRecord:
+    def _writable(self, key: Key) -> ModelRecord | VersionRecord:
         record = self.get(key)
         if not isinstance(record, ModelRecord | VersionRecord):
-            raise InvalidError("labels of endpoints are not written here")
+            raise InvalidError("endpoints are not changed here: do it in Vertex AI itself")
         return record
-
-    def _write_labels(self, key: Key, tags: Mapping[str, str | None], etag: str) -> None:
-        resource, version = split_key(key)
-        name = self._place.model(resource, version)
-        versions = self._versions(key) if not version else self._reader.versions(resource)
-        shown = shown_by(versions)
-        before = {version: shown[version]} if version in shown else shown
-
-        def write(labels: dict[str, str]) -> dict[str, dict[str, str]]:
-            nonlocal etag
-            model = self._client.sdk.v1.Model(name=name, labels=labels, etag=etag)
-            mask = self._client.sdk.field_mask.FieldMask(paths=["labels"])
-            answer = self._client.write("Model", "update_model", model=model, update_mask=mask)
-            etag = answer.etag
-            return shown_by([answer] if version else self._reader.versions(resource))
-
-        replace_labels(own_labels(shown, version), tags, before, write)
-
-    def _default_version(self, model_id: str) -> Any:
-        try:
-            return self._client.read("Model", "get_model", name=self._place.model(model_id))
-        except NotFoundError:
-            return None
-
-    def _registered(self, model_id: str, token: str) -> Any:
-        """The version that was uploaded with this token, or None. Labels of the first version may be the
-        model's, which every later version shows: the lowest number is the one.
-        """
-        rows = self._client.read_all(
-            "Model",
-            "list_model_versions",
-            "models",
-            name=self._place.model(model_id),
-            filter=f"labels.{TOKEN_LABEL}={token}",
-        )
-        return min(rows, key=version_number, default=None)
-
-    def _upload(self, registration: Registration, known: Any, token: str) -> Any:
-        """Create the version. The labels of a new model would show on all its versions, so only the token
-        is among them; the others are written to the version afterwards.
-        """
-        labels = {TOKEN_LABEL: token} if token else {}
-        run = registration.run_id or ""
-        model = self._client.sdk.v1.Model(
-            display_name=known.display_name if known is not None else registration.model,
-            artifact_uri=registration.source,
-            version_description=registration.description or "",
-            labels=labels if known is None else labels | _labels(registration),
-            pipeline_job=run if _PIPELINE in run else "",
-        )
-        if self.config.serving_container:
-            model.container_spec.image_uri = self.config.serving_container
-        elif known is not None and known.HasField("container_spec"):
-            model.container_spec = known.container_spec
-        target: dict[str, str] = {"model_id": registration.model}
-        if known is not None:
-            target = {"parent_model": self._place.model(registration.model)}
-        done = self._client.finish("upload_model", parent=self._place.parent, model=model, **target)
-        return self._reader.version(registration.model, done.model_version_id)
-
-
-def _labels(registration: Registration) -> dict[str, str]:
-    """The labels a registration asks for. Raises InvalidError for a run that Vertex AI has no place for."""
-    run = registration.run_id or ""
-    if not run or _PIPELINE in run:
-        return dict(registration.tags)
-    if not _LABEL_VALUE.fullmatch(run):
-        raise InvalidError(
-            f"run {run[:80]!r}: Vertex AI stores a pipeline job, or a label of a-z, 0-9, _ and -"
-        )
-    return {**registration.tags, "run_id": run}
 
 
 def _check_incarnation(wanted: Key, found: Key) -> None:
     if wanted != found:
         raise NotFoundError(f"{wanted.kind} {wanted.native_id} does not exist: another one has its name now")
-
-
-def _compare(record: ModelRecord | VersionRecord, etag: str | None) -> None:
-    if etag is not None and record.etag != etag:
-        raise ConflictError(
-            f"{record.key.kind} {record.key.native_id} has changed since it was read: read it again"
-        )

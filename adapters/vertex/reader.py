@@ -9,14 +9,8 @@ from typing import Any
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key
 from adapters.vertex.client import VertexClient
-from adapters.vertex.records import (
-    Origins,
-    Place,
-    deployed_version,
-    model_id_of,
-    version_key,
-    version_number,
-)
+from adapters.vertex.keys import Place, model_id_of, version_key, version_number
+from adapters.vertex.records import Origins, deployed_version
 
 EVALUATIONS, TRAINING = "list_model_evaluations", "get_training_pipeline"
 _CACHED = 200_000

@@ -7,17 +7,14 @@ What has no field of its own in a `VertexRecord` becomes a parameter (searched a
 often hold secrets.
 """
 
-import hashlib
-import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from adapters.errors import BadRecordError, NotFoundError
+from adapters.errors import BadRecordError
 from adapters.naming import reference
 from adapters.records import (
     HIDDEN,
@@ -26,7 +23,6 @@ from adapters.records import (
     Environment,
     Image,
     Key,
-    Kind,
     Lineage,
     ModelRecord,
     Parent,
@@ -34,7 +30,8 @@ from adapters.records import (
     Unread,
     VersionRecord,
 )
-from adapters.vertex.labels import alike
+from adapters.vertex.keys import Place, key_of, model_id_of, model_key, version_key, version_number
+from adapters.writing import digest
 
 CONSOLE = "https://console.cloud.google.com/vertex-ai"
 TOKEN_LABEL = "waypost-token"
@@ -45,7 +42,6 @@ _FRAMEWORK = re.compile(
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _FRAMEWORK_NAMES = {"tf": "tensorflow", "tf2": "tensorflow"}
 _MODEL = re.compile(r"(projects/[^/]+/locations/[^/]+)/models/([^/@]+)(?:@(.+))?")
-_NATIVE_ID = re.compile(r"([A-Za-z0-9_-]{1,128})(?:@([0-9]{1,15}))?#[0-9TZ:.+-]{1,64}")
 _METRIC_DEPTH = 4
 _METRICS = 200
 
@@ -60,80 +56,20 @@ class Origins(NamedTuple):
 NO_ORIGINS = Origins()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the resources live: what every native name begins with, and what the console's links need."""
-
-    project: str
-    location: str
-
-    @property
-    def parent(self) -> str:
-        """`projects/PROJECT/locations/LOCATION`."""
-        return f"projects/{self.project}/locations/{self.location}"
-
-    def model(self, model_id: str, version: str = "") -> str:
-        """The resource name of a model, or of one of its versions."""
-        return f"{self.parent}/models/{model_id}" + (f"@{version}" if version else "")
-
-    def endpoint(self, endpoint_id: str) -> str:
-        """The resource name of an endpoint."""
-        return f"{self.parent}/endpoints/{endpoint_id}"
-
-
-def model_id_of(message: Any) -> str:
-    """The id of a model or version: the last part of its name, without the version the service may append."""
-    return str(message.name).rpartition("/")[2].partition("@")[0]
-
-
-def key_of(kind: Kind, name: str, created: Any) -> Key:
-    """The identity of `name` (`ID`, `ID@VERSION`): with its creation, so that a re-created one is another.
-
-    Raises BadRecordError where the creation is no time.
-    """
-    try:
-        return Key(kind, f"{name}#{created.ToJsonString()}")
-    except (ValueError, OverflowError) as error:
-        raise BadRecordError(f"{kind} {name} cannot be understood: {error}", native=name) from None
-
-
-def split_key(key: Key) -> tuple[str, str]:
-    """Model or endpoint id, and version (`""` for the others). Raises NotFoundError for a key nobody made."""
-    found = _NATIVE_ID.fullmatch(key.native_id)
-    if found is None or bool(found[2]) != (key.kind == "version"):
-        raise NotFoundError(f"{key.kind} {ascii(key.native_id)[:80]} does not exist")
-    return found[1], found[2] or ""
-
-
-def model_key(message: Any) -> Key:
-    """The key of the model that a message (of the model or of any of its versions) speaks of."""
-    return key_of("model", model_id_of(message), message.create_time)
-
-
-def version_key(message: Any) -> Key:
-    """The key of the version that a message speaks of. Raises BadRecordError where it has no number."""
-    if not version_number(message):
-        raise BadRecordError(
-            f"version id {message.version_id[:40]!r} of {model_id_of(message)} is not a number",
-            native=message.name,
-        )
-    return key_of("version", f"{model_id_of(message)}@{message.version_id}", message.version_create_time)
-
-
 def shared_labels(versions: Iterable[Any]) -> dict[str, str]:
     """What can be seen of the labels of the model itself."""
     return alike([dict(version.labels) for version in versions])
 
 
+def alike(shown: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The labels that all show with the same value."""
+    first, *others = shown or [{}]
+    return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
+
+
 def visible(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels that are somebody's, without the one this adapter sets."""
     return {key: value for key, value in labels.items() if key != TOKEN_LABEL}
-
-
-def version_number(version: Any) -> int:
-    """The number of a version, which the service writes in decimal. 0 for anything else."""
-    text = str(version.version_id)
-    return int(text) if text.isdecimal() and len(text) < 16 else 0
 
 
 def aliases_of(versions: Iterable[Any]) -> dict[str, str]:
@@ -161,7 +97,7 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
         aliases=aliases,
         created_at=_time(newest.create_time),
         updated_at=_time(newest.update_time),
-        etag=_digest(written),
+        etag=digest(written, 32),
         url=f"{CONSOLE}/models/locations/{place.location}/models/{name}?project={place.project}",
         native={
             "name": place.model(name),
@@ -200,7 +136,7 @@ def to_version(place: Place, message: Any, origins: Origins = NO_ORIGINS) -> Ver
             environment=_environment(message),
             created_at=_time(message.version_create_time),
             updated_at=_time(message.version_update_time),
-            etag=message.etag or _digest([dict(message.labels), message.version_description]),
+            etag=message.etag or digest([dict(message.labels), message.version_description], 32),
             url=f"{CONSOLE}/models/locations/{place.location}/models/{name}/versions/{message.version_id}"
             f"?project={place.project}",
             native=native,
@@ -407,10 +343,6 @@ def _reference(parent: str, resource: str, version: str = "") -> str:
 def _address(resource: str) -> str:
     """The full resource name, which says what service it belongs to."""
     return f"//aiplatform.googleapis.com/{resource}"
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _time(moment: Any) -> datetime | None:

@@ -16,16 +16,9 @@ from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundErr
 from adapters.quota import BudgetSpentError
 from adapters.records import Listing, Record
 from adapters.vertex.cursor import START, Cursor, Position, micros
+from adapters.vertex.keys import model_id_of, model_key, version_number
 from adapters.vertex.reader import Reader
-from adapters.vertex.records import (
-    Origins,
-    model_id_of,
-    model_key,
-    to_endpoint,
-    to_model,
-    to_version,
-    version_number,
-)
+from adapters.vertex.records import Origins, to_endpoint, to_model, to_version
 
 PAGE_SECONDS = 10.0
 """A page that took longer is handed over although it is not full."""

@@ -22,7 +22,7 @@ from adapters import (
 )
 from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
-from adapters.vertex.labels import own_labels, replace_labels
+from adapters.vertex.writes import own_labels, replace_labels
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 from tests.patience import until

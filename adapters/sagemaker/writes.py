@@ -1,0 +1,129 @@
+"""Changing a SageMaker registry: what a value must be like to be stored, and the calls that store it."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from adapters.contract import Registration, StageField
+from adapters.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
+from adapters.records import Key, ModelRecord, VersionRecord
+from adapters.sagemaker.client import Answer, Client
+from adapters.sagemaker.keys import arn_of
+from adapters.sagemaker.reading import present
+from adapters.writing import difference, kept_token
+
+APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_CLIENT_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,36}")
+_TAG_SIGNS = frozenset("_.:/=+-@")
+_MOST_PAGES = 1_000
+_GROUP = ":model-package-group/"
+
+
+def stage_change(field: StageField, value: str) -> dict[str, Any]:
+    """What `UpdateModelPackage` takes for a stage. Errors: `UnsupportedError`, `InvalidError`."""
+    match field:
+        case "approval":
+            if value not in APPROVALS:
+                raise InvalidError(
+                    f"{value!r} is no approval status of SageMaker: use one of {', '.join(APPROVALS)}"
+                )
+            return {"ModelApprovalStatus": value}
+        case "lifecycle":
+            stage, slash, status = value.partition("/")
+            if not slash or not _NAME.fullmatch(stage) or not _NAME.fullmatch(status):
+                raise InvalidError(
+                    f"{value!r} is no lifecycle of SageMaker: write it as Stage/Status, letters and digits"
+                )
+            return {"ModelLifeCycle": {"Stage": stage, "StageStatus": status}}
+        case _:
+            raise UnsupportedError(f"SageMaker has no {field}: write the approval or the lifecycle")
+
+
+def check_tags(tags: Mapping[str, str | None], *, least: int) -> None:
+    """Errors: `InvalidError` for a tag that SageMaker does not store; a value has at least so many letters."""
+    for name, value in tags.items():
+        if value is not None:
+            _check_text("tag name", name, 1, 128)
+            _check_text("tag value", value, least, 256)
+
+
+class Writer:
+    """The calls that change something. Errors: any `AdapterError`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def update(self, key: Key, change: Mapping[str, Any]) -> None:
+        """Change a package."""
+        self._client.call("UpdateModelPackage", ModelPackageArn=arn_of(key), **change)
+
+    def tag(self, now: ModelRecord | VersionRecord, changes: Mapping[str, str | None]) -> None:
+        """Set and remove what is not yet as wanted: a version's customer metadata, a model's AWS tags."""
+        arn, (added, removed) = arn_of(now.key), difference(now.tags, changes)
+        if isinstance(now, VersionRecord):
+            change = {"CustomerMetadataProperties": added, "CustomerMetadataPropertiesToRemove": removed}
+            self.update(now.key, {name: given for name, given in change.items() if given})
+            return
+        if added:
+            tags = [{"Key": name, "Value": value} for name, value in added.items()]
+            self._client.call("AddTags", ResourceArn=arn, Tags=tags)
+        if removed:
+            self._client.call("DeleteTags", ResourceArn=arn, TagKeys=removed)
+
+    def register(self, registration: Registration) -> Answer:
+        """Create a package, and its group where there is none; SageMaker itself knows a token again."""
+        if not _NAME.fullmatch(registration.model):
+            raise InvalidError(
+                f"{registration.model!r} cannot be a SageMaker name: up to 63 letters, digits and hyphens"
+            )
+        check_tags(registration.tags, least=1)
+        run, token = registration.run_id, registration.token
+        params: dict[str, Any] = {
+            "ModelPackageGroupName": registration.model,
+            "SourceUri": registration.source,
+            "ModelPackageRegistrationType": "Registered",
+            "ModelPackageDescription": registration.description,
+            "MetadataProperties": {"GeneratedBy": run} if run else None,
+            "CustomerMetadataProperties": dict(registration.tags),
+            "ClientToken": kept_token(token, 36, _CLIENT_TOKEN) if token else None,
+        }
+        given = {name: value for name, value in params.items() if value}
+        try:
+            return self._client.call("CreateModelPackage", **given)
+        except NotFoundError:
+            with suppress(ConflictError):  # somebody else made it meanwhile, which is as good
+                self._client.call("CreateModelPackageGroup", ModelPackageGroupName=registration.model)
+            return self._client.call("CreateModelPackage", **given)
+
+    def remove(self, key: Key) -> None:
+        """Delete a package, or a group with all of its packages."""
+        arn = arn_of(key)
+        if _GROUP not in arn:
+            self._package(arn)
+            return
+        name = arn.rpartition("/")[2]
+        for _ in range(_MOST_PAGES):
+            listed = self._client.call("ListModelPackages", ModelPackageGroupName=name, MaxResults=100)
+            packages = [row["ModelPackageArn"] for row in listed.get("ModelPackageSummaryList", [])]
+            if not packages:
+                break
+            present(self._client.each(self._package, packages))
+        self._client.call("DeleteModelPackageGroup", ModelPackageGroupName=name)
+
+    def _package(self, arn: str) -> None:
+        self._client.call("DeleteModelPackage", ModelPackageName=arn)
+
+
+def _check_text(what: str, text: str, fewest: int, most: int) -> None:
+    if not fewest <= len(text) <= most or not all(map(_allowed, text)):
+        raise InvalidError(
+            f"SageMaker does not store the {what} {text[:60]!r}:"
+            f" it takes {fewest} to {most} letters, digits, spaces and _.:/=+-@"
+        )
+
+
+def _allowed(sign: str) -> bool:
+    return sign in _TAG_SIGNS or unicodedata.category(sign)[0] in "LNZ"

@@ -1,0 +1,100 @@
+"""What the writes of every kind have in common: nothing is sent for what is so already, an etag is compared just before
+the write, and the answer is what the backend says afterwards.
+
+Most backends have no compare-and-set: between the comparison and the write another writer may come.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from adapters.contract import StageField
+from adapters.errors import ConflictError, NotFoundError
+from adapters.records import Key, ModelRecord, Record, VersionRecord
+
+R = TypeVar("R", ModelRecord, VersionRecord, ModelRecord | VersionRecord)
+
+
+def compare(record: Record, etag: str | None) -> None:
+    """Errors: `ConflictError` when the record is no longer the one that had this etag."""
+    if etag is not None and record.etag != etag:
+        raise ConflictError(
+            f"{record.key.kind} {record.key.native_id} has changed since it was read: read it again"
+        )
+
+
+def settle(
+    read: Callable[[Key], R],
+    key: Key,
+    is_so: Callable[[R], bool],
+    write: Callable[[R], object],
+    etag: str | None,
+) -> R:
+    """Write unless it is so already, and read back. Errors: `ConflictError` for an etag that is old."""
+    now = read(key)
+    if is_so(now):
+        return now
+    compare(now, etag)
+    write(now)
+    return read(key)
+
+
+def has_stage(field: StageField, value: str) -> Callable[[VersionRecord], bool]:
+    """Whether a version has this native stage already."""
+    return lambda now: getattr(now, field) == value
+
+
+def has_alias(alias: str, version: str | None) -> Callable[[ModelRecord], bool]:
+    """Whether a model's alias points there already."""
+    return lambda now: now.aliases.get(alias) == version
+
+
+def has_tags(changes: Mapping[str, str | None]) -> Callable[[ModelRecord | VersionRecord], bool]:
+    """Whether a record has these tags already."""
+    return lambda now: with_changes(now.tags, changes) == now.tags
+
+
+def remove(read: Callable[[Key], R], key: Key, delete: Callable[[R], object], etag: str | None) -> None:
+    """Delete what is there. That it is gone already is as good, where `read` says so and not `delete` alone.
+
+    Errors: `ConflictError` for an etag that is old.
+    """
+    try:
+        compare(now := read(key), etag)
+    except NotFoundError:
+        return
+    try:
+        delete(now)
+    except NotFoundError:
+        with suppress(NotFoundError):
+            read(key)
+            raise
+
+
+def with_changes(now: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Tags or aliases after the changes, of which None takes one away."""
+    return {name: value for name, value in {**now, **changes}.items() if value is not None}
+
+
+def difference(now: Mapping[str, str], changes: Mapping[str, str | None]) -> tuple[dict[str, str], list[str]]:
+    """What of the changes is not so yet: tags to be set, and the names of those to be removed."""
+    added = {name: value for name, value in changes.items() if value is not None and now.get(name) != value}
+    return added, [name for name, value in changes.items() if value is None and name in now]
+
+
+def digest(written: Any, length: int = 24) -> str:
+    """An etag for a backend that has none: hexadecimal digits of a hash over what can be written."""
+    return hashlib.sha256(_in_order(written).encode()).hexdigest()[:length]
+
+
+_in_order = json.JSONEncoder(sort_keys=True, default=str).encode
+
+
+def kept_token(token: str, length: int, fits: re.Pattern[str] | None = None) -> str:
+    """The token of a registration as a backend can keep it: itself where it fits, else digits of its hash."""
+    if fits is not None and fits.fullmatch(token):
+        return token
+    return hashlib.sha256(token.encode()).hexdigest()[:length]
