@@ -5,6 +5,7 @@ Times are timezone-aware UTC. Mappings are never changed after they were handed 
 people and are treated as personal data everywhere.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,6 +75,11 @@ class Dataset:
     uri: str | None = None
     role: str | None = None
 
+    @classmethod
+    def at(cls, uri: str, role: str | None = None) -> "Dataset":
+        """Data of which nothing but the address is known: the last step of it is the name."""
+        return cls(uri.rstrip("/").rpartition("/")[2] or uri, uri=uri, role=role)
+
 
 _ROLES = {
     "training": ("train", "training", "trainset", "fit"),
@@ -126,6 +132,16 @@ class Image:
 
     address: str
     digest: str | None = None
+
+    @classmethod
+    def at(cls, address: str, digest: str | None = None) -> "Image":
+        """The image at an address, which may name the digest itself."""
+        named = _IMAGE_DIGEST.search(address)
+        digest = digest or (named[1] if named else None)
+        return cls(address, digest.lower() if digest else None)
+
+
+_IMAGE_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
         if vertex.get("LineageType") == "TrialComponent":
             run = run or arn.rpartition("/")[2]
         elif vertex.get("Type") == "DataSet" and uri:
-            datasets[Dataset(uri.rstrip("/").rpartition("/")[2], uri=uri)] = None
+            datasets[Dataset.at(uri)] = None
         waiting += sources.get(arn, ())
     return Lineage(run_id=run, datasets=tuple(datasets), parents=tuple(parents))
 

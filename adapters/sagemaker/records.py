@@ -334,7 +334,7 @@ def _validated(package: Raw) -> Iterator[Dataset]:
 def _at_addresses(uris: Any, role: str) -> Iterator[Dataset]:
     for uri in uris if isinstance(uris, list) else ():
         if isinstance(uri, str) and uri:
-            yield Dataset(uri.rstrip("/").rpartition("/")[2] or uri, uri=uri, role=role)
+            yield Dataset.at(uri, role)
 
 
 def _merged(datasets: Iterable[Dataset]) -> Iterator[Dataset]:

@@ -7,7 +7,6 @@ from typing import Any
 from adapters.records import HIDDEN, Environment, Image
 from adapters.sagemaker.keys import Raw
 
-_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _OURS = re.compile(
     r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?:sagemaker-)?(?P<name>[a-z0-9-]+)"
     r"(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?$"
@@ -48,7 +47,11 @@ def environment_of(containers: Iterable[Raw], framework: str | None) -> Environm
         libraries[framework] = str(main["FrameworkVersion"])
     python = _PYTHON.search(_tag(main.get("Image") or ""))
     return Environment(
-        images=tuple(dict.fromkeys(_image(each) for each in held if each.get("Image"))),
+        images=tuple(
+            dict.fromkeys(
+                Image.at(str(each["Image"]), each.get("ImageDigest")) for each in held if each.get("Image")
+            )
+        ),
         libraries=libraries,
         python=f"{python[1]}.{python[2]}" if python else None,
     )
@@ -67,13 +70,6 @@ def _hidden(value: Any, name: str) -> Any:
     if name == "Environment":
         return dict.fromkeys(value, HIDDEN)
     return without_values(value)
-
-
-def _image(container: Raw) -> Image:
-    address = str(container["Image"])
-    written = _DIGEST.search(address)
-    digest = container.get("ImageDigest") or (written[1] if written else None)
-    return Image(address, str(digest).lower() if digest else None)
 
 
 def _within(image: str) -> dict[str, str]:

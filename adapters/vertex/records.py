@@ -39,7 +39,6 @@ TOKEN_LABEL = "waypost-token"
 _FRAMEWORK = re.compile(
     r"/(?:prediction|training)/(sklearn|xgboost|pytorch|tf2?)[-.](?:[cgt]pu\.(\d+(?:-\d+)*))?"
 )
-_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 _FRAMEWORK_NAMES = {"tf": "tensorflow", "tf2": "tensorflow"}
 _MODEL = re.compile(r"(projects/[^/]+/locations/[^/]+)/models/([^/@]+)(?:@(.+))?")
 _METRIC_DEPTH = 4
@@ -276,9 +275,9 @@ def _environment(message: Any) -> Environment:
     address = str(message.container_spec.image_uri)
     if not address:
         return Environment()
-    found, digest = _FRAMEWORK.search(address), _DIGEST.search(address)
+    found = _FRAMEWORK.search(address)
     inside = {_FRAMEWORK_NAMES.get(found[1], found[1]): (found[2] or "").replace("-", ".")} if found else {}
-    return Environment(images=(Image(address, digest[1] if digest else None),), libraries=inside)
+    return Environment(images=(Image.at(address),), libraries=inside)
 
 
 def _lineage(place: Place, message: Any, datasets: Iterable[Dataset]) -> Lineage:
@@ -312,7 +311,7 @@ def _measured_on(evaluations: Iterable[Any]) -> Iterator[Dataset]:
             continue
         several = given.list_value.values if given.WhichOneof("kind") == "list_value" else [given]
         for uri in (each.string_value for each in several if each.string_value):
-            yield Dataset(uri.rstrip("/").rpartition("/")[2] or uri, uri=uri, role="evaluation")
+            yield Dataset.at(uri, "evaluation")
 
 
 def _parents(message: Any) -> Iterator[Parent]:

@@ -4,6 +4,7 @@ from shlex import quote
 
 from adapters.contract import Snippet
 from adapters.records import VersionRecord
+from adapters.vertex.client import name_and_port
 from adapters.vertex.config import VertexConfig
 
 
@@ -11,7 +12,7 @@ def snippets(config: VertexConfig, model: str, version: VersionRecord) -> tuple[
     """Python and the shell; where the registry has an endpoint of its own, that is named."""
     project, location, number = config.project, config.location, version.version
     host, port, _ = config.address
-    at = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}") if config.endpoint else ""
+    at = name_and_port(host, port) if config.endpoint else ""
     named = f", api_endpoint={at!r}" if at else ""
     load = (
         "from google.cloud import aiplatform\n\n"
