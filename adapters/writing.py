@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from adapters.contract import StageField
@@ -69,9 +68,16 @@ def remove(read: Callable[[Key], R], key: Key, delete: Callable[[R], object], et
     try:
         delete(now)
     except NotFoundError:
-        with suppress(NotFoundError):
-            read(key)
+        if _exists(read, key):
             raise
+
+
+def _exists(read: Callable[[Key], R], key: Key) -> bool:
+    try:
+        read(key)
+    except NotFoundError:
+        return False
+    return True
 
 
 def with_changes(now: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from adapters.mlflow.records import Translator
 from adapters.records import NO_LINEAGE
 from adapters.sagemaker import records as sagemaker
 from adapters.vertex import records as vertex
+from adapters.vertex.keys import Place
 
 Told = dict[Key, Any]
 """What a backend says of each of its records, as far as it is in the native payload."""
@@ -86,7 +87,7 @@ def _vertex(record: Record, said: Told) -> Record:
     return vertex.to_model(_PLACE, versions)
 
 
-_PLACE = vertex.Place("demo", "us-central1")
+_PLACE = Place("demo", "us-central1")
 
 
 def _version(raw: Mapping[str, Any]) -> Any:
