@@ -55,8 +55,9 @@ ROUNDS = {"operations": "intents", "schedule": "sync", "trim": ""}
 ABANDONED_LIMIT = 20
 """So many calls may hang for ever before the worker restarts itself to get its threads back."""
 HAND_OVER = 0.0005
-"""Seconds for which a busy thread keeps the interpreter while another waits for it. With Python's 5 ms a backend that keeps
-one thread busy delayed a run of another registry by 5 ms for each of its some 200 waits."""
+"""Seconds for which a busy thread keeps the interpreter while another waits for it. With Python's 5 ms a backend that
+keeps one thread busy delayed a run of another registry by 5 ms for each of its some 200 waits.
+"""
 RESTART = 75
 """The exit code that asks to be started again at once."""
 
