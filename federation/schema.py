@@ -4,33 +4,27 @@ Alembic costs a third of a second to import, so it is only imported where someth
 """
 
 import secrets
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Engine, inspect, text
-from sqlmodel import SQLModel
-from sqlmodel.sql.sqltypes import AutoString
+from sqlalchemy import BigInteger, Connection, Engine, MetaData, inspect, text
 
-import federation.graph.tables
-import federation.identity.tables
-import federation.journal.tables
-import federation.operations.tables
-import federation.tables
 from federation.database import LONG, DatabaseError, UTCTime, reading, writing
-from federation.journal import log
-from federation.journal.entry import FORMAT, Action, Entry
+from federation.tables import METADATA
 
 LATEST = "0008"
 """The newest migration. A test holds it against the migrations and the migrations against the tables."""
-METADATA = SQLModel.metadata
 FOLDER = Path(__file__).parent / "migrations"
-__all__ = ["FOLDER", "LATEST", "METADATA", "compare_type", "current", "migrate", "render_item", "require"]
+ROOMS = ("graph", "identity", "journal", "operations")
+"""The rooms that have tables of their own."""
 
-assert federation.tables.head is not None
-assert federation.graph.tables.node is not None
-assert federation.journal.tables.checkpoint is not None
-assert federation.identity.tables.principal is not None
-assert federation.operations.tables.operation is not None
+
+def metadata() -> MetaData:
+    """The tables of every room."""
+    for room in ROOMS:
+        import_module(f"federation.{room}.tables")
+    return METADATA
 
 
 def current(connection: Connection) -> str | None:
@@ -40,17 +34,22 @@ def current(connection: Connection) -> str | None:
     return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
 
 
+def found(engine: Engine) -> str | None:
+    """The schema that the database has; None for an empty one. Errors: `DatabaseError`."""
+    with reading(engine) as connection:
+        return current(connection)
+
+
 def require(engine: Engine) -> None:
     """See that the database has the schema this Waypost needs; bring an SQLite one to it. Errors: `DatabaseError`."""
-    with reading(engine) as connection:
-        found = current(connection)
-    if found == LATEST:
+    known = found(engine)
+    if known == LATEST:
         return
     if engine.dialect.name == "sqlite":
         migrate(engine)
         return
     raise DatabaseError(
-        f"the database has schema {found or 'none'}, this Waypost needs {LATEST}: run `waypost migrate` and start again"
+        f"the database has schema {known or 'none'}, this Waypost needs {LATEST}: run `waypost migrate` and start again"
     )
 
 
@@ -59,28 +58,31 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     with writing(engine, bound=LONG) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(8772001)"))
-        found = current(connection)
-        if found == LATEST:
-            return found, LATEST
+        before = current(connection)
+        if before == LATEST:
+            return before, LATEST
         from alembic import command  # deferred: a third of a second
 
+        from federation.journal import log
+        from federation.journal.entry import FORMAT, Action, Entry
+
         config = alembic_config(connection)
-        if found is not None and found > LATEST:
+        if before is not None and before > LATEST:
             raise DatabaseError(
-                f"the database has schema {found}, newer than {LATEST}: install a newer Waypost"
+                f"the database has schema {before}, newer than {LATEST}: install a newer Waypost"
             )
         command.upgrade(config, "head")
         batch = log.Batch()
-        if found is None:
+        if before is None:
             log.start(connection)
             origin = f"waypost-{secrets.token_hex(8)}"
             batch.record(Entry(action=Action.JOURNAL_STARTED, details={"origin": origin, "format": FORMAT}))
         else:
             batch.record(
-                Entry(action=Action.SCHEMA_MIGRATED, before={"schema": found}, after={"schema": LATEST})
+                Entry(action=Action.SCHEMA_MIGRATED, before={"schema": before}, after={"schema": LATEST})
             )
         batch.append(connection)
-        return found, LATEST
+        return before, LATEST
 
 
 def alembic_config(connection: Connection) -> Any:
@@ -102,6 +104,4 @@ def compare_type(
 
 def render_item(kind: str, item: Any, context: Any) -> Any:
     """Migrations name the types of the database, never ours, so that old ones keep working."""
-    if kind == "type" and isinstance(item, UTCTime):
-        return "sa.BigInteger()"
-    return "sa.String()" if kind == "type" and isinstance(item, AutoString) else False
+    return "sa.BigInteger()" if kind == "type" and isinstance(item, UTCTime) else False

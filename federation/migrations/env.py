@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from federation.schema import METADATA, compare_type, render_item
+from federation.schema import compare_type, metadata, render_item
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=METADATA,
+    target_metadata=metadata(),
     compare_type=compare_type,
     render_item=render_item,
     transactional_ddl=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
-from federation import tables
+from federation import schema, tables
 from federation.catalogue import codec
 from federation.database import reading, writing
 from federation.erasure import BLANK, Blanker, Erased, ErasureError, erase
@@ -43,7 +43,7 @@ def filled(engine: Engine) -> int:
 
 def everything(engine: Engine) -> str:
     with reading(engine) as connection:
-        rows = [connection.execute(select(table)).all() for table in tables.version.metadata.sorted_tables]
+        rows = [connection.execute(select(table)).all() for table in schema.metadata().sorted_tables]
     return repr(rows).casefold()
 
 

@@ -156,7 +156,7 @@ def nothing_leaks(gateway: Served) -> None:
         assert TOKEN not in answer.text, path
     assert TOKEN not in gateway.process.log.read_text()
     with reading(gateway.engine) as connection:
-        for table in tables.registry.metadata.sorted_tables:
+        for table in schema.metadata().sorted_tables:
             for row in connection.execute(select(table)):
                 assert TOKEN not in repr(tuple(row)), table.name
     adapter = MlflowAdapter(MlflowConfig(url="http://127.0.0.1", token=SecretStr(TOKEN)))

@@ -64,7 +64,9 @@ def differences(url: str) -> list[Any]:
         with reading(engine) as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": schema.compare_type})
             return [
-                one for one in compare_metadata(context, schema.METADATA) if "alembic_version" not in str(one)
+                one
+                for one in compare_metadata(context, schema.metadata())
+                if "alembic_version" not in str(one)
             ]
     finally:
         engine.dispose()
