@@ -84,6 +84,13 @@ class StateError(WaypostError):
     code = "conflict"
 
 
+class TooManyError(WaypostError):
+    """Wait a minute: this was asked for too often."""
+
+    code = "too-many-requests"
+    retry_after = 60
+
+
 class PreconditionError(WaypostError):
     """Read again: what the request was made from has changed."""
 

@@ -1,7 +1,10 @@
-"""What the standard library lacks for files that must outlast a loss of power."""
+"""What the standard library lacks for files: that must outlast a loss of power, and that are sent as they are made."""
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+BLOCK = 1 << 16
 
 
 def sync_folder(path: Path) -> None:
@@ -11,3 +14,16 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of about 64 KiB."""
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size >= BLOCK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)

@@ -123,7 +123,7 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
         openapi_config=docs.DOCS,
     )
     auth = waypost.settings.auth
-    who = Authentication(auth.mode, waypost.directory, waypost.provider, waypost.renewals)
+    who = Authentication(auth.mode, waypost.identity, waypost.provider, waypost.renewals)
     return Front(app, authenticate=who, door=door, denials=waypost.denials, registry=waypost.metrics)
 
 
@@ -133,7 +133,7 @@ def create_embedded(waypost: Waypost) -> Front:
     It has no route yet: `bring` adds those that are asked for, since a command asks for one or two, and all of them
     with their pages and description take longer to import than most answers take.
     """
-    who = Authentication("local", waypost.directory)
+    who = Authentication("local", waypost.identity)
     app = _embedded(waypost, [])
     return Front(app, authenticate=who, door=Door.open(), denials=waypost.denials, registry=waypost.metrics)
 

@@ -14,8 +14,7 @@ from litestar.types import Scope
 from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
 from federation.errors import UnavailableError
-from federation.identity.credentials import PREFIX
-from federation.identity.directory import CredentialError, Directory, Known
+from federation.identity.identity import TOKEN_PREFIX, CredentialError, Identity, Known
 from gateway.problems import ProblemError, explain
 
 if TYPE_CHECKING:
@@ -43,12 +42,12 @@ class Authentication:
     def __init__(
         self,
         mode: str,
-        directory: Directory,
+        identity: Identity,
         provider: "Provider | None" = None,
         renewals: "Renewals | None" = None,
     ) -> None:
         self._mode = mode
-        self._directory = directory
+        self._directory = identity.directory
         self._provider = provider
         self._renewals = renewals
 
@@ -82,7 +81,7 @@ class Authentication:
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             raise unauthenticated("send `Authorization: Bearer TOKEN`")
-        is_ours = self._provider is None or secret.startswith(PREFIX)
+        is_ours = self._provider is None or secret.startswith(TOKEN_PREFIX)
         return await self._known(secret, self._directory.of_token if is_ours else self._of_provider)
 
     def _of_session(self, secret: str) -> Known:

@@ -22,7 +22,7 @@ from litestar.types import Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
-from gateway.denials import Denials
+from federation.identity.identity import Denials
 from gateway.exchange import Exchange
 from gateway.limits import RateLimit, check_headers
 from gateway.origin import ANY, Proxies, check_host, hosts_of

@@ -25,9 +25,7 @@ from joserfc.jws import JWSRegistry
 from adapters import BadRecordError
 from adapters.outgoing import HttpError, ask
 from adapters.parsing import parse_json
-from federation.identity.directory import CredentialError
-from federation.identity.people import Person
-from federation.identity.sessions import Renewal
+from federation.identity.identity import CredentialError, Person, Renewal
 from gateway import groups
 from gateway.authentication import ProviderError
 from gateway.settings import OidcSettings, is_loopback

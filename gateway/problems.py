@@ -20,6 +20,7 @@ from federation.errors import (
     PreconditionError,
     SetupError,
     StateError,
+    TooManyError,
     UnauthenticatedError,
     UnavailableError,
     UnknownError,
@@ -96,6 +97,7 @@ STATUS: Mapping[type[WaypostError], int] = {
     GoneError: 410,
     StateError: 409,
     PreconditionError: 412,
+    TooManyError: 429,
     UnavailableError: 503,
     SetupError: 503,
 }

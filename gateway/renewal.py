@@ -7,13 +7,8 @@ again after ten minutes and believed for fifteen: a provider that does not answe
 import time
 
 import structlog
-from sqlalchemy import Engine
 
-from federation.database import writing
-from federation.identity import sessions
-from federation.identity.credentials import unseal
-from federation.identity.directory import CredentialError, Directory, Known
-from federation.identity.sessions import Renewal
+from federation.identity.identity import CredentialError, Identity, Known
 from gateway.authentication import ProviderError
 from gateway.oidc import Provider
 
@@ -26,10 +21,9 @@ LOOK_EVERY = 0.1
 class Renewals:
     """Keeps sessions of one process in line with what the provider says."""
 
-    def __init__(self, engine: Engine, provider: Provider, directory: Directory) -> None:
-        self._engine = engine
+    def __init__(self, provider: Provider, identity: Identity) -> None:
         self._provider = provider
-        self._directory = directory
+        self._identity = identity
 
     def renewed(self, secret: str, known: Known) -> Known:
         """The session as the provider's word of today makes it.
@@ -37,32 +31,19 @@ class Renewals:
         Errors: `CredentialError` when the provider no longer vouches for the person, `ProviderError` when it could not
         be asked for too long, `DatabaseError`.
         """
-        with writing(self._engine) as connection:
-            mine = sessions.take_turn(connection, secret)
-        if not mine:
+        if not self._identity.take_turn(secret):
             return self._waited_for(secret, known)
         try:
-            self._ask(secret, known)
+            person = self._provider.renew(self._identity.renewal(secret, known), known.subject)
         except ProviderError as error:
             log.warning("a session could not be renewed", error=error.whole, session=known.principal.id)
             if not known.is_believed:
                 raise
             return known
-        self._directory.forget()
-        return self._directory.of_session(secret)
-
-    def _ask(self, secret: str, known: Known) -> None:
-        assert known.renewal is not None
-        try:
-            renewal = Renewal(unseal(secret, known.renewal))
-            person = self._provider.renew(renewal, known.subject)
         except (CredentialError, ValueError) as error:
-            with writing(self._engine) as connection:
-                sessions.end(connection, secret, by="identity provider")
-            self._directory.forget()
+            self._identity.end_unvouched(secret)
             raise CredentialError("no longer vouched for by the identity provider") from error
-        with writing(self._engine) as connection:
-            sessions.renew(connection, secret, person, None if person is None else person.renewal)
+        return self._identity.renew(secret, person, None if person is None else person.renewal)
 
     def _waited_for(self, secret: str, known: Known) -> Known:
         """Somebody else asks, or did a moment ago: what they were told, or what is known while it is believed."""
@@ -71,7 +52,7 @@ class Renewals:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             time.sleep(LOOK_EVERY)
-            found = self._directory.of_session(secret)
+            found = self._identity.directory.of_session(secret)
             if found.is_believed:
                 return found
         raise ProviderError(

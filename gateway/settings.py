@@ -5,17 +5,18 @@ import ipaddress
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from federation.errors import SetupError
-from federation.identity.grants import GrantError, GrantSpec
-from federation.identity.grants import check as check_grant
-from federation.registries import RegistrySpec
+
+if TYPE_CHECKING:
+    from federation.identity.identity import GrantSpec
+    from federation.registries import RegistrySpec
 
 ASYMMETRIC = frozenset(f"{family}{size}" for family in ("RS", "PS", "ES") for size in (256, 384, 512)) | {
     "EdDSA"
@@ -138,8 +139,10 @@ class RegistrySettings(Section):
         default_factory=dict, description="what its adapter needs; secrets as env: or file:"
     )
 
-    def spec(self) -> RegistrySpec:
+    def spec(self) -> "RegistrySpec":
         """The same for the federation."""
+        from federation.registries import RegistrySpec
+
         return RegistrySpec(**self.model_dump())
 
 
@@ -154,8 +157,10 @@ class GrantSettings(Section):
     role: str = Field(description="viewer, contributor, approver, auditor, operator or impact.global")
     on: str = Field(default="*", description="* for everything, team:NAME, or registry:NAME")
 
-    def spec(self) -> GrantSpec:
+    def spec(self) -> "GrantSpec":
         """The same for the federation; checked by `_check`."""
+        from federation.identity.identity import GrantSpec
+
         named = {"token": self.token, "subject": self.subject, "group": self.group}
         who = [f"{kind}:{name}" for kind, name in named.items() if name]
         return GrantSpec(who[0] if len(who) == 1 else "", self.role, self.on)
@@ -352,13 +357,20 @@ def _check(settings: Settings, path: Path) -> None:
     if settings.auth.mode == "oidc" and not (settings.auth.oidc.issuer and settings.auth.oidc.client_id):
         raise SettingsError(f'{path}: auth.mode = "oidc" needs auth.oidc.issuer and auth.oidc.client_id')
     _check_oidc(settings.auth.oidc, path)
-    for number, grant in enumerate(settings.auth.grants):
+    if settings.auth.grants:
+        _check_grants(settings.auth.grants, path)
+    if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():
+        raise SettingsError(f"{path}: plugins: the folder {settings.plugins} does not exist")
+
+
+def _check_grants(grants: Sequence[GrantSettings], path: Path) -> None:
+    from federation.identity.identity import GrantError, check_grant  # the database comes along
+
+    for number, grant in enumerate(grants):
         try:
             check_grant(grant.spec())
         except GrantError as error:
             raise SettingsError(f"{path}: auth.grants.{number}: {error}") from None
-    if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():
-        raise SettingsError(f"{path}: plugins: the folder {settings.plugins} does not exist")
 
 
 def _check_oidc(oidc: OidcSettings, path: Path) -> None:

@@ -21,9 +21,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from federation.database import writing
-from federation.identity import sessions
-from federation.identity.directory import CredentialError
+from federation.identity.identity import CredentialError
 from gateway.api.requests import PUBLIC
 from gateway.authentication import COOKIE, ProviderError, cookie_of, session_secret
 from gateway.front import client_of
@@ -140,7 +138,7 @@ def end_sign_in(
     attempt, target = kept
     try:
         person = provider.redeem(code, attempt, _redirect(request, waypost))
-        waypost.denials.admit_sign_in(waypost.directory.principal_of(person))
+        waypost.denials.admit_sign_in(waypost.identity.directory.principal_of(person))
     except ProviderError as error:
         log.warning("nobody can sign in", error=error.whole)
         waypost.denials.sign_in_refused(client_of(request.scope), "no answer of the identity provider")
@@ -148,10 +146,8 @@ def end_sign_in(
     except CredentialError as error:
         return _refused(request, waypost, error.reason, target)
     life = timedelta(hours=waypost.settings.auth.session_hours)
-    with writing(waypost.engine) as connection:
-        secret = sessions.begin_as_person(connection, person, life, person.renewal)
-    waypost.access_changed()
-    if person.remark or not waypost.directory.of_session(secret).principal.roles:
+    secret = waypost.identity.sign_in_as_person(person, life, person.renewal)
+    if person.remark or not waypost.identity.directory.of_session(secret).principal.roles:
         target = "/account?" + urlencode({"next": target})  # which says what is missing
     return _go(target, _cookie(COOKIE, secret, life.total_seconds()), _cookie(ATTEMPT_COOKIE, "", 0))
 
@@ -159,13 +155,9 @@ def end_sign_in(
 @post("/auth/logout", opt=PUBLIC, include_in_schema=False, sync_to_thread=True)
 def sign_out(request: Request[Any, Any, Any], waypost: NamedDependency[Waypost]) -> Response[str]:
     """End the session; where there is none that stands, say so: somebody may rely on being out."""
-    secret, ended = session_secret(request.scope), False
-    if secret is not None:
-        with writing(waypost.engine) as connection:
-            ended = sessions.end(connection, secret)
-    if not ended:
+    secret = session_secret(request.scope)
+    if secret is None or not waypost.identity.sign_out(secret):
         return _page(waypost, "/", NOTHING_ENDED, cookies=[_cookie(COOKIE, "", 0)])
-    waypost.access_changed()
     return _go("/sign-in", _cookie(COOKIE, "", 0))
 
 
@@ -177,14 +169,9 @@ def _refused(
 
 
 def _begin_with_token(waypost: Waypost, token: str) -> str:
-    known = waypost.directory.of_token(token)
-    assert known.token_id is not None
+    known = waypost.identity.directory.of_token(token)
     waypost.denials.admit_sign_in(known.principal.id)
-    life = timedelta(hours=waypost.settings.auth.session_hours)
-    with writing(waypost.engine) as connection:
-        return sessions.begin_with_token(
-            connection, known.principal.id, known.token_id, life, known.expires_at
-        )
+    return waypost.identity.sign_in_with_token(known, timedelta(hours=waypost.settings.auth.session_hours))
 
 
 def _redirect(request: Request[Any, Any, Any], waypost: Waypost) -> str:

@@ -9,8 +9,7 @@ import structlog
 
 from federation.database import DatabaseError, now
 from federation.health import Reports, said
-from federation.journal.logkey import NoKeyHereError, SigningError
-from federation.journal.sealing import SealingError, seal_before
+from federation.journal.journal import NoKeyHereError, SealingError, SigningError
 from federation.loops import Loop
 from gateway.waypost import Waypost
 
@@ -58,7 +57,7 @@ class Signing:
     def _sign(self) -> bool:
         """Sign what there is; False where that could not be done."""
         try:
-            signed = self._waypost.signer.sign()
+            signed = self._waypost.journal.signer.sign()
         except NoKeyHereError as error:
             self._say(error)
             # Another machine signs, or the age of what is not signed tells of it.
@@ -83,9 +82,7 @@ class Signing:
             return
         self._next_seal = time.monotonic() + SEAL_EVERY
         try:
-            sealed = seal_before(
-                self._waypost.engine, self._waypost.settings.audit.archive, now() - timedelta(days=days)
-            )
+            sealed = self._waypost.journal.seal_before(now() - timedelta(days=days))
         except (SealingError, DatabaseError) as error:
             log.error("old entries are not sealed", reason=said(error))
         else:

@@ -22,21 +22,20 @@ from federation import registries, schema, tables
 from federation.access import View
 from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine, reading, writing
 from federation.health import Reports
-from federation.identity import grants
-from federation.identity.directory import Directory
 from federation.positions import Positions
 from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.board import Board, meeting_place
-from gateway.denials import Denials
 from gateway.settings import Settings, SettingsError
 from gateway.streams import Streams
 from gateway.wake import Wake
 
 if TYPE_CHECKING:
+    from federation.catalogue.catalogue import Catalogue
     from federation.followers import Follower
     from federation.graph.graph import Graph
     from federation.graph.remembered import Remembered
-    from federation.journal.checkpoints import Signer
+    from federation.identity.identity import Denials, Identity
+    from federation.journal.journal import Journal, Witness
     from federation.operations.desk import Desk
     from federation.search.engine import Search
     from federation.search.synonyms import Synonyms
@@ -119,6 +118,13 @@ class Waypost:
         return search
 
     @cached_property
+    def catalogue(self) -> "Catalogue":
+        """Models and versions, as they are and as they were."""
+        from federation.catalogue.catalogue import Catalogue
+
+        return Catalogue(self.engine)
+
+    @cached_property
     def graph(self) -> "Graph":
         """The reading side of the dependency graph."""
         from federation.graph.graph import Graph
@@ -133,13 +139,18 @@ class Waypost:
         return Remembered(self.graph)
 
     @cached_property
-    def signer(self) -> "Signer":
-        """Signs the journal's checkpoints, where the log's key is on this machine."""
-        from federation.journal.checkpoints import Signer
-        from gateway.witness import witness
+    def journal(self) -> "Journal":
+        """The audit log, its proofs and its keys."""
+        from federation.journal.journal import Journal, Places
 
         audit = self.settings.audit
-        return Signer(self.engine, audit.key, [witness(name) for name in audit.witnesses])
+        places = Places(audit.key, audit.archive, audit.witness_key, audit.witness_for)
+        return Journal(self.engine, places, self._witnesses)
+
+    def _witnesses(self) -> "list[Witness]":
+        from gateway.witness import witness
+
+        return [witness(name) for name in self.settings.audit.witnesses]
 
     @cached_property
     def desk(self) -> "Desk":
@@ -169,9 +180,11 @@ class Waypost:
         return CollectorRegistry()
 
     @cached_property
-    def directory(self) -> Directory:
-        """Who may sign in, as this process knows it."""
-        return Directory(self.engine, self.settings.auth.default_role)
+    def identity(self) -> "Identity":
+        """Who may sign in, and with which roles; every process looks when that changes."""
+        from federation.identity.identity import Identity
+
+        return Identity(self.engine, self.settings.auth.default_role, lambda: self.wake.tell("api"))
 
     @cached_property
     def provider(self) -> "Provider | None":
@@ -190,11 +203,13 @@ class Waypost:
             return None
         from gateway.renewal import Renewals
 
-        return Renewals(self.engine, self.provider, self.directory)
+        return Renewals(self.provider, self.identity)
 
     @cached_property
-    def denials(self) -> Denials:
+    def denials(self) -> "Denials":
         """What this process refused."""
+        from federation.identity.identity import Denials
+
         return Denials(self.engine)
 
     def followers(self) -> "dict[str, Follower]":
@@ -212,7 +227,7 @@ class Waypost:
     def reload(self) -> None:
         """Look at what the worker has written, what has changed in access, and the synonyms, where they are edited."""
         try:
-            self.directory.look()
+            self.identity.directory.look()
         except DatabaseError as error:
             self.reports.failed("database", error)
             raise
@@ -235,11 +250,6 @@ class Waypost:
             return load_synonyms(self.settings.search.synonyms)
         except SynonymsError as error:
             raise SettingsError(f"search.synonyms: {error}") from None
-
-    def access_changed(self) -> None:
-        """This process has changed tokens, grants or sessions: every process looks."""
-        self.directory.forget()
-        self.wake.tell("api")
 
     @property
     def served(self) -> int:
@@ -265,8 +275,7 @@ class Waypost:
         self._load_synonyms()
         schema.require(self.engine)
         lines = self.apply_registries()
-        with writing(self.engine) as connection:
-            return [*lines, *grants.apply(connection, [one.spec() for one in self.settings.auth.grants])]
+        return [*lines, *self.identity.apply_grants([one.spec() for one in self.settings.auth.grants])]
 
     def apply_registries(self, actor: str = "system") -> list[str]:
         """Apply the registries of the file to the table. Errors: `RegistryError`, `DatabaseError`."""
@@ -290,9 +299,9 @@ class Waypost:
             self.wake.close()
         if "denials" in self.__dict__:
             self.denials.flush(now=True)
-        if "directory" in self.__dict__:
+        if "identity" in self.__dict__:
             with suppress(DatabaseError):
-                self.directory.note_used()
+                self.identity.directory.note_used()
         if self._board is not None:
             self._board.close()
         if "engine" in self.__dict__:

@@ -7,8 +7,15 @@ from urllib.parse import quote
 
 from adapters.outgoing import Answer, HttpError, ask
 from adapters.parsing import storable
-from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
-from federation.journal.witnesses import FolderWitness, Witness, WitnessError, request_body
+from federation.journal.journal import (
+    FolderWitness,
+    NoteError,
+    VerifierKey,
+    Witness,
+    WitnessError,
+    parse_verifier_key,
+    request_body,
+)
 
 PATIENCE = 10.0
 """Seconds that one answer may take, from connecting to its last byte."""

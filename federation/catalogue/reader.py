@@ -77,6 +77,8 @@ class Version:
     aliases: tuple[str, ...]
     first_seen_at: datetime
     deleted_at: datetime | None
+    serving: tuple[Serving, ...] = ()
+    """The endpoints that hold it, most traffic first, where they were asked for."""
 
     @property
     def reference(self) -> Reference:

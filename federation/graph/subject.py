@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Dialect, and_, bindparam, func, or_, select
 from federation import tables as spine
 from federation.access import View
 from federation.catalogue.codec import decode_version
+from federation.catalogue.contracts import Break, compare
 from federation.catalogue.order import AGE, age
 from federation.catalogue.reader import former_names
 from federation.database import micros, now
@@ -18,7 +19,6 @@ from federation.errors import InvalidRequestError, UnknownError
 from federation.graph import tables
 from federation.graph.blast import Fate, spans_to_fates
 from federation.graph.claims import place_of
-from federation.graph.contracts import Break, compare
 from federation.graph.names import Named, Registry, named
 from federation.graph.resolve import CHUNK, Candidate, choose, chunks
 from federation.graph.resolve import selector as selector_of

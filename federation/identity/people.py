@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from federation.database import now
 from federation.identity import tables
@@ -34,6 +34,16 @@ class Person:
     said_at: datetime = field(default_factory=now)
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the identity provider said of somebody last: `groups` (None: not known), when, and what it did not say."""
+
+    principal_id: str
+    groups: Sequence[str] | None
+    said_at: datetime
+    remark: str
+
+
 def say(connection: Connection, batch: Batch, principal_id: str, person: Person) -> None:
     """Keep what the provider says of a person, unless something newer is known."""
     row = known(connection, principal_id)
@@ -51,7 +61,7 @@ def say(connection: Connection, batch: Batch, principal_id: str, person: Person)
         batch.record(Entry(action=Action.GROUPS_CHANGED, actor=principal_id, details=details))
 
 
-def is_news(row: Row[Any], person: Person) -> bool:
+def is_news(row: Said, person: Person) -> bool:
     """Whether what is said of a person is newer than what is kept, and worth to be kept instead.
 
     That nothing is known now does not replace what was known a moment ago.
@@ -63,15 +73,16 @@ def is_news(row: Row[Any], person: Person) -> bool:
     )
 
 
-def _is_same(row: Row[Any], person: Person) -> bool:
+def _is_same(row: Said, person: Person) -> bool:
     groups = None if person.groups is None else set(person.groups)
     return (row.groups if row.groups is None else set(row.groups), row.remark) == (groups, person.remark)
 
 
-def known(connection: Connection, principal_id: str) -> Row[Any] | None:
-    """What was said of a person last: `groups` (None: not known), `said_at` and `remark`."""
+def known(connection: Connection, principal_id: str) -> Said | None:
+    """What was said of a person last."""
     query = select(tables.person).where(tables.person.c.principal_id == principal_id)
-    return connection.execute(query).one_or_none()
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Said(*row)
 
 
 def told(person: Person) -> dict[str, Any]:
@@ -80,8 +91,8 @@ def told(person: Person) -> dict[str, Any]:
     return {"groups": groups, **({"remark": person.remark} if person.remark else {})}
 
 
-def unclear(connection: Connection, since: datetime) -> list[Row[Any]]:
-    """Of whom the provider has said since then not all that it should have: `principal_id`, `remark`, newest first."""
+def unclear(connection: Connection, since: datetime) -> list[Said]:
+    """Of whom the provider has said since then not all that it should have, newest first."""
     person = tables.person.c
     query = select(tables.person).where(person.remark != "", person.said_at >= since)
-    return list(connection.execute(query.order_by(person.said_at.desc())).all())
+    return [Said(*row) for row in connection.execute(query.order_by(person.said_at.desc()))]

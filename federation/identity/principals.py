@@ -25,7 +25,7 @@ class PrincipalError(InvalidRequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Member:
     """A principal as it stands. `groups`, `said_at` and `remark`: what the identity provider said of a person last."""
 
     id: str
@@ -36,6 +36,8 @@ class Known:
     groups: Sequence[str] | None
     said_at: datetime | None
     remark: str
+    sessions: int = 0
+    """How many stand."""
 
 
 def ensure(connection: Connection, batch: Batch, who: str, name: str, actor: str | None = None) -> Row[Any]:
@@ -58,7 +60,7 @@ def ensure(connection: Connection, batch: Batch, who: str, name: str, actor: str
     return row
 
 
-def listed(connection: Connection) -> list[Known]:
+def listed(connection: Connection) -> list[Member]:
     """Everybody who is known, in the order they were first seen."""
     principal, person = tables.principal.c, tables.person.c
     query = (
@@ -66,7 +68,7 @@ def listed(connection: Connection) -> list[Known]:
         .outerjoin(tables.person, person.principal_id == principal.id)
         .order_by(principal.created_at, principal.id)
     )
-    return [Known(**{**row._mapping, "remark": row.remark or ""}) for row in connection.execute(query)]
+    return [Member(**{**row._mapping, "remark": row.remark or ""}) for row in connection.execute(query)]
 
 
 def find(connection: Connection, named: str) -> Row[Any]:
@@ -79,8 +81,8 @@ def find(connection: Connection, named: str) -> Row[Any]:
     return row
 
 
-def set_disabled(connection: Connection, named: str, disabled: bool, actor: str) -> Row[Any]:
-    """Lock a principal out, or let it in again; twice is once. Returns it as it was. Errors: `UnknownError`,
+def set_disabled(connection: Connection, named: str, disabled: bool, actor: str) -> str:
+    """Lock a principal out, or let it in again; twice is once. Returns its id. Errors: `UnknownError`,
     `PrincipalError`.
     """
     row = find(connection, named)
@@ -91,7 +93,7 @@ def set_disabled(connection: Connection, named: str, disabled: bool, actor: str)
     if disabled and row.id == actor:
         raise PrincipalError("you cannot disable yourself: ask another operator")
     if disabled == (row.disabled_at is not None):
-        return row
+        return str(row.id)
     moment = now() if disabled else None
     mine = tables.principal.c.id == row.id
     connection.execute(update(tables.principal).where(mine).values(disabled_at=moment))
@@ -99,4 +101,4 @@ def set_disabled(connection: Connection, named: str, disabled: bool, actor: str)
     batch = Batch()
     batch.record(Entry(action=action, actor=actor, details={"principal": row.id}))
     batch.append(connection)
-    return row
+    return str(row.id)

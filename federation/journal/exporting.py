@@ -34,7 +34,6 @@ from federation.spreadsheet import csv_row
 PAGE = 1000
 APART = 512
 """A whole export has a checkpoint about every so many entries, besides those that are needed."""
-BLOCK = 1 << 16
 DIGITS = 20
 """Of a number of 64 bits."""
 UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]")
@@ -190,19 +189,6 @@ def record_export(
         batch = Batch()
         batch.record(Entry(action=Action.JOURNAL_EXPORTED, actor=actor, request=request, details=details))
         batch.append(connection)
-
-
-def blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of about 64 KiB."""
-    waiting: list[bytes] = []
-    size = 0
-    for line in lines:
-        waiting.append(line)
-        size += len(line)
-        if size >= BLOCK:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)
 
 
 def read_scope(connection: Connection, *, in_part: bool = False, end: int | None = None) -> Scope:

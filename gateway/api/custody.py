@@ -9,8 +9,8 @@ from litestar.params import JSONBody
 
 from federation.access import Permission, Principal
 from federation.erasure import erase
-from federation.journal.sealing import seal_before
-from gateway.api.requests import needs, read_time
+from gateway.api.requests import needs
+from gateway.parameters import read_time
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -79,7 +79,7 @@ def seal_entries(
     before = read_time(data.before, "before")
     if before is None:
         raise ProblemError(400, "invalid-request", "before is missing", parameter="before")
-    sealed = seal_before(waypost.engine, waypost.settings.audit.archive, before, actor=principal.id)
+    sealed = waypost.journal.seal_before(before, actor=principal.id)
     if sealed is None:
         return SealOut(None, None, None, None)
     return SealOut(sealed.first, sealed.end, str(sealed.file), sealed.digest.hex())

@@ -22,7 +22,8 @@ from federation.graph.words import Spec
 from federation.references import Reference
 from gateway.api import formats
 from gateway.api.formats import Format, Table
-from gateway.api.requests import needs, read_reference
+from gateway.api.requests import needs
+from gateway.parameters import read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 

@@ -28,7 +28,8 @@ from federation.operations.intent import Asker, Intent, digest_of, repeated
 from federation.operations.reader import Chosen, read_operation, read_operations
 from federation.operations.wanted import Register, from_json
 from federation.positions import Positions
-from gateway.api.requests import Ident, OptionalIdent, needs, read_reference
+from gateway.api.requests import Ident, OptionalIdent, needs
+from gateway.parameters import read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 

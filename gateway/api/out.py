@@ -7,11 +7,8 @@ from typing import Any
 import msgspec
 
 from adapters import EndpointRecord, Environment, Lineage, Schema, Unread
-from federation.catalogue.models import Model, Summary
-from federation.catalogue.reader import Serving, Version
+from federation.catalogue.catalogue import Break, Compared, Comparison, Model, Summary, Version
 from federation.catalogue.states import RegistryState
-from federation.catalogue.timeline import Span
-from federation.graph.contracts import Break, Comparison
 from federation.journal.query import Line
 from federation.references import encode_part
 
@@ -160,34 +157,6 @@ class ModelOut(msgspec.Struct):
     native: Mapping[str, Any]
 
 
-class SpanOut(msgspec.Struct):
-    """A stretch of time in which a version held a stage or alias.
-
-    It began after `began_after` (null: nobody looked before) and not later than `began_by`, and ended likewise.
-    """
-
-    ref: str
-    version: str
-    incarnation: int
-    kind: str
-    value: str
-    began_after: datetime | None
-    began_by: datetime
-    ended_after: datetime | None
-    ended_by: datetime | None
-    source: str
-    began_actor: str | None
-    ended_actor: str | None
-
-
-class TimelineOut(msgspec.Struct):
-    """Who held what, newest first."""
-
-    ref: str
-    as_of: datetime | None
-    spans: Sequence[SpanOut]
-
-
 class DifferenceOut(msgspec.Struct):
     """One field on either side."""
 
@@ -236,7 +205,7 @@ def registry_out(state: RegistryState) -> RegistryOut:
     return RegistryOut(**{name: getattr(state, name) for name in RegistryOut.__struct_fields__})
 
 
-def version_out(version: Version, serving: Sequence[Serving] = ()) -> VersionOut:
+def version_out(version: Version) -> VersionOut:
     """A version as JSON."""
     record, model = version.record, version.model_record
     return VersionOut(
@@ -257,7 +226,7 @@ def version_out(version: Version, serving: Sequence[Serving] = ()) -> VersionOut
         lifecycle=record.lifecycle,
         aliases=version.aliases,
         deployed=version.deployed,
-        endpoints=[serving_out(one.endpoint, one.percent) for one in serving],
+        endpoints=[serving_out(one.endpoint, one.percent) for one in version.serving],
         description=record.description,
         tags=record.tags,
         metrics=record.metrics,
@@ -335,10 +304,12 @@ def known_out(known: object) -> VersionOut | ModelOut | None:
     return None
 
 
-def span_out(span: Span, ref: str) -> SpanOut:
-    """A span as JSON; `ref` is the version's."""
-    fields = {name: getattr(span, name) for name in SpanOut.__struct_fields__ if name != "ref"}
-    return SpanOut(ref=ref, **fields)
+def diff_out(found: Compared) -> DiffOut:
+    """Two versions side by side as JSON."""
+    fields = {name: DifferenceOut(pair.left, pair.right) for name, pair in found.differences.items()}
+    return DiffOut(
+        str(found.left.reference), str(found.right.reference), fields, contract_out(found.contract)
+    )
 
 
 class EntryOut(msgspec.Struct):

@@ -1,18 +1,18 @@
 """What every handler is given: the gateway, who asks, and what was asked for, read strictly."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
-from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, Parameter
 
 from federation.access import ANONYMOUS, Permission, Principal, View
 from federation.errors import DeniedError
-from federation.references import Reference, parse
+from federation.journal.journal import JournalFilter
 from gateway.authentication import unauthenticated
+from gateway.parameters import read_filter
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -20,9 +20,12 @@ PLAIN = re.compile(rb"[!-$&-~]*")
 """Addresses with which nothing can be wrong: printable ASCII without a percent sign."""
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-LONGEST_REFERENCE = 8192
+Number = Annotated[int, Parameter(ge=0, le=2**62)]
+"""The number of an entry of the journal, or how many there are."""
 Ident = Annotated[int, Parameter(ge=1, le=2**62)]
-OptionalIdent = Annotated[int | None, Parameter(ge=1, le=2**62)]
+OptionalNumber = Annotated[int, Parameter(ge=0, le=2**62)]
+"""The number of an entry of the journal, or how many there are."""
+Ident = Annotated[int | None, Parameter(ge=1, le=2**62)]
 """A surrogate id; what no database can hold is refused here."""
 
 
@@ -102,24 +105,20 @@ def check_address(request: Request[Any, Any, Any]) -> None:
         raise ProblemError(400, "invalid-request", detail)
 
 
-def read_reference(text: str) -> Reference:
-    """The reference of a path parameter. Errors: `ReferenceSyntaxError`, 400."""
-    text = text.removeprefix("/")
-    if len(text) > LONGEST_REFERENCE:
-        raise ProblemError(
-            400, "invalid-reference", f"a reference has at most {LONGEST_REFERENCE} characters"
-        )
-    return parse(text)
+def provide_filter(
+    actor: FromQuery[str | None] = None,
+    action: FromQuery[str | None] = None,
+    ref: FromQuery[str | None] = None,
+    registry: FromQuery[str | None] = None,
+    team: FromQuery[str | None] = None,
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+) -> JournalFilter:
+    """Which entries of the journal the parameters of a query ask for. Errors: 400."""
+    return read_filter(
+        actor=actor, action=action, ref=ref, registry=registry, team=team, since=since, until=until
+    )
 
 
-def read_time(text: str | None, parameter: str) -> datetime | None:
-    """A time of the query: ISO 8601, UTC where it names no zone. Errors: 400."""
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        detail = f"{parameter} is not a time: write 2026-05-03 or 2026-05-03T12:00:00Z"
-        raise ProblemError(400, "invalid-request", detail, parameter=parameter) from None
-    return found
+WANTED = {"wanted": Provide(provide_filter, sync_to_thread=False)}
+"""For routes that take a filter of the journal."""

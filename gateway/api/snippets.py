@@ -13,7 +13,8 @@ from federation.access import Permission, View
 from federation.catalogue.reader import Version, read_version
 from federation.database import reading
 from federation.registries import RegistryError, open_adapter
-from gateway.api.requests import needs, read_reference
+from gateway.api.requests import needs
+from gateway.parameters import read_reference
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)

@@ -175,8 +175,7 @@ def identity_provider(waypost: "Waypost") -> Iterator[Finding]:
     from datetime import timedelta
 
     from federation import schema
-    from federation.database import now, reading
-    from federation.identity import people
+    from federation.database import now
 
     if waypost.provider is None:
         return
@@ -188,10 +187,9 @@ def identity_provider(waypost: "Waypost") -> Iterator[Finding]:
     state: Literal["ok", "warn"] = "warn" if lacks else "ok"
     found = "; ".join(lacks) or "it answers, and can be asked again about who is signed in"
     yield Finding("identity provider", state, found, "add to auth.oidc.scopes" if lacks else "")
-    with reading(waypost.engine) as connection:
-        if schema.current(connection) != schema.LATEST:
-            return
-        unclear = people.unclear(connection, now() - timedelta(days=7))
+    if schema.found(waypost.engine) != schema.LATEST:
+        return
+    unclear = waypost.identity.unclear(now() - timedelta(days=7))
     for remark in dict.fromkeys(row.remark for row in unclear):
         count = sum(row.remark == remark for row in unclear)
         who = "1 person" if count == 1 else f"{count} people"

@@ -75,10 +75,10 @@ def signing(invocation: Invocation) -> Iterator[Gateway]:
 
 def sign_all(waypost: "Waypost") -> None:
     """Sign what was committed, where the key is here. Errors: `SigningError`."""
-    from federation.journal.logkey import NoKeyHereError
+    from federation.journal.journal import NoKeyHereError
 
     with suppress(NoKeyHereError):
-        while waypost.signer.sign() is not None:
+        while waypost.journal.signer.sign() is not None:
             pass  # signing itself may record something, such as a new witness
 
 
@@ -107,11 +107,7 @@ def write(path: Path, pieces: Iterable[bytes]) -> int:
 
 def _from_database(waypost: "Waypost", query: Mapping[str, Any]) -> Iterator[bytes]:
     from federation.access import LOCAL
-    from federation.journal.exporting import FORMATS, blocks, record_export
-    from gateway.api.audit import asked
+    from gateway.parameters import read_filter
 
-    wanted = asked(**{name: value for name, value in query.items() if name != "format"})
-    pieces = blocks(FORMATS[query["format"]](waypost.engine, wanted))
-    yield next(pieces)
-    record_export(waypost.engine, query["format"], wanted, actor=LOCAL.id)
-    yield from pieces
+    wanted = read_filter(**{name: value for name, value in query.items() if name != "format"})
+    return waypost.journal.export(query["format"], wanted, actor=LOCAL.id)

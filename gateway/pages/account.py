@@ -1,5 +1,6 @@
 """`/account`: who you are here; tokens and roles, for who may give them."""
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import Request, Response
@@ -8,22 +9,8 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from federation.access import ROLES, Permission, Principal
-from federation.identity.grants import GrantError
-from federation.identity.tokens import TokenError
-from gateway.api.access import (
-    GrantIn,
-    TokenIn,
-    add_grant,
-    create_token,
-    list_grants,
-    list_tokens,
-    remove_grant,
-    revoke_token,
-    whoami,
-)
-from gateway.api.principals import list_sessions
+from federation.identity.identity import GrantError, GrantSpec, TokenError, TokenSpec
 from gateway.api.requests import Ident
-from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed, local_path, page, pages_at
 from gateway.problems import ProblemError
@@ -44,10 +31,8 @@ def account_page(
         request,
         "account.html",
         title="Your account",
-        me=answer(whoami)(waypost, principal),
-        sessions=[
-            one for one in answer(list_sessions)(waypost, principal).sessions if one.principal == principal.id
-        ],
+        account=waypost.identity.account(principal),
+        sessions=[one for one in waypost.identity.sessions(principal) if one.principal == principal.id],
         everybody=principal.may(Permission.GRANT),
         onward=local_path(next) if next else "",
         local=waypost.settings.auth.mode == "local",
@@ -59,16 +44,17 @@ def tokens_page(
     request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[Any]:
     """The tokens, without their secrets."""
-    found = answer(list_tokens)(waypost, principal)
+    found = waypost.identity.tokens(principal)
     return listed(
         request,
         "tokens.html",
+        {"tokens": found},
         found,
-        found.tokens,
         title="Tokens",
-        tokens=found.tokens,
+        tokens=found,
         roles=list(ROLES),
         made=None,
+        secret="",
         mistake="",
     )
 
@@ -81,15 +67,16 @@ def make_token(
     fields: NamedDependency[dict[str, str]],
 ) -> Response[Any]:
     """Make a token and show its secret, this once."""
-    made, mistake = None, ""
+    made, secret, mistake = None, "", ""
     try:
         days = fields.get("days", "").strip()
         life = float(days) if days else None
         if life is not None and not 0 < life <= LONGEST_LIFE:
             raise TokenError(f"a token stands for at most {LONGEST_LIFE:.0f} days")
-        role = fields.get("role") or None
-        given = TokenIn(fields.get("name", ""), role=role, on=fields.get("on") or "*", expires_in_days=life)
-        made = answer(create_token)(given, waypost, principal)
+        role = fields.get("role")
+        roles = ((role, fields.get("on") or "*"),) if role else ()
+        spec = TokenSpec(fields.get("name", ""), life=None if life is None else timedelta(life), roles=roles)
+        made, secret = waypost.identity.create_token(principal, spec)
     except ValueError as error:
         mistake = str(error) if isinstance(error, TokenError | GrantError) else "the days are a number"
     return page(
@@ -97,9 +84,10 @@ def make_token(
         "tokens.html",
         status=201 if made else 422,
         title="Tokens",
-        tokens=answer(list_tokens)(waypost, principal).tokens,
+        tokens=waypost.identity.tokens(principal),
         roles=list(ROLES),
         made=made,
+        secret=secret,
         mistake=mistake,
     )
 
@@ -109,7 +97,7 @@ def end_token(
     name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Redirect:
     """End a token."""
-    answer(revoke_token)(name, waypost, principal)
+    waypost.identity.revoke_token(principal, name)
     return Redirect("/tokens", status_code=303)
 
 
@@ -118,9 +106,9 @@ def grants_page(
     request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[Any]:
     """Who may do what, and where."""
-    found = answer(list_grants)(waypost, principal)
+    found = waypost.identity.grants(principal)
     return listed(
-        request, "grants.html", found, found.grants, title="Who may do what", grants=found.grants, roles=ROLES
+        request, "grants.html", {"grants": found}, found, title="Who may do what", grants=found, roles=ROLES
     )
 
 
@@ -136,8 +124,8 @@ def give_role(
         raise ProblemError(
             422, "invalid-grant", "a role is given to a token, a subject or a group, by its name"
         )
-    given = GrantIn(fields.get("role", ""), on=fields.get("on") or "*", **{kind: name})
-    answer(add_grant)(given, waypost, principal)
+    spec = GrantSpec(f"{kind}:{name}", fields.get("role", ""), fields.get("on") or "*")
+    waypost.identity.give_role(principal, spec)
     return Redirect("/grants", status_code=303)
 
 
@@ -146,7 +134,7 @@ def take_role(
     grant_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Redirect:
     """Take a role away."""
-    answer(remove_grant)(grant_id, waypost, principal)
+    waypost.identity.take_role(principal, grant_id)
     return Redirect("/grants", status_code=303)
 
 

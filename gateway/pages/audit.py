@@ -8,17 +8,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, Parameter
 
 from federation.access import Permission
-from federation.database import reading
-from federation.journal.checkpoints import newest_note, newest_size, stopped
-from federation.journal.entry import Action
-from federation.journal.query import JournalFilter, read_journal
-from gateway.api.audit import WANTED, Number, list_entries, list_keys, list_witnesses, show_entry
+from federation.journal.journal import Action, JournalFilter
+from gateway.api.journal_out import proven_out
 from gateway.api.out import journal_out
-from gateway.pages.answers import answer
+from gateway.api.requests import WANTED, Number
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
 from gateway.waypost import Waypost
 
-PAGE = 50
+PAGE, MOST = 50, 1000
+"""Entries of one page, and of a list as JSON or CSV."""
 FILTERS = ("actor", "action", "ref", "registry", "team", "since", "until")
 Before = Annotated[int | None, Parameter(ge=0, le=2**62)]
 
@@ -33,12 +31,11 @@ def audit_page(
     """Entries of the journal, newest first; filters are in the address."""
     form = form_of(request)
     if form != "html":
-        found = answer(list_entries)(waypost, wanted, limit=1000, newest_first=True)
+        found = journal_out(waypost.journal.entries(wanted, limit=MOST, newest_first=True), MOST)
         return listed(request, "", found, found.entries, form=form, title="Audit")
     chosen = {name: request.query_params.get(name, "") for name in FILTERS}
-    with reading(waypost.engine) as connection:
-        lines = read_journal(connection, wanted, before=before, limit=PAGE, newest_first=True)
-        size, note, problem = newest_size(connection), newest_note(connection), stopped(connection)
+    lines = waypost.journal.entries(wanted, before=before, limit=PAGE, newest_first=True)
+    signed = waypost.journal.signed()
     return page(
         request,
         "audit.html",
@@ -49,10 +46,10 @@ def audit_page(
         chosen=chosen,
         filtered=any(chosen.values()),
         actions=sorted(str(one) for one in Action),
-        size=size,
-        note=(note or b"").decode("utf-8", "replace"),
-        problem=problem,
-        witnesses=answer(list_witnesses)(waypost).witnesses,
+        size=signed.size,
+        note=(signed.note or b"").decode("utf-8", "replace"),
+        problem=signed.problem,
+        witnesses=waypost.journal.witnesses(),
     )
 
 
@@ -61,10 +58,8 @@ def entry_page(
     request: Request[Any, Any, Any], seq: FromPath[Number], waypost: NamedDependency[Waypost]
 ) -> Response[Any]:
     """One entry: before and after, and its proof, which the page checks by itself."""
-    found = answer(show_entry)(seq, waypost)
-    with reading(waypost.engine) as connection:
-        note = newest_note(connection)
-    keys = answer(list_keys)(waypost)
+    found = proven_out(*waypost.journal.entry(seq))
+    note, keys = waypost.journal.signed().note, waypost.journal.keys()
     return page(
         request,
         "entry.html",

@@ -36,11 +36,12 @@ from gateway.api.operations import (
     show_operation,
 )
 from gateway.api.out import model_out
-from gateway.api.requests import Ident, read_reference
+from gateway.api.requests import Ident
 from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
 from gateway.pages.model import impact_of
 from gateway.pages.page import Form, form_of, list_at, listed, page, pages_at
+from gateway.parameters import read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 

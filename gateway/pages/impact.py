@@ -14,8 +14,9 @@ from federation.graph.answers import Affected, ImpactAnswer
 from federation.graph.graph import Question
 from federation.graph.subject import ImpactQuestionError
 from gateway.api.graph import Depth, ImpactAction, sees_everything
-from gateway.api.requests import needs, read_reference
+from gateway.api.requests import needs
 from gateway.pages.page import HEADERS, Form, accepted, listed, named, pages_at
+from gateway.parameters import read_reference
 from gateway.waypost import Waypost
 
 PAGE = 50

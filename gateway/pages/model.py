@@ -9,8 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from federation.access import Principal, View
-from federation.catalogue.models import Model, read_model
-from federation.database import reading
+from federation.catalogue.catalogue import Model
 from federation.errors import UnknownError
 from federation.graph.answers import ImpactAnswer
 from federation.graph.graph import Question
@@ -18,13 +17,14 @@ from federation.graph.rows import DamagedError
 from federation.graph.subject import Action, ImpactQuestionError
 from federation.references import Reference, parse
 from gateway.api.graph import sees_everything
-from gateway.api.models import timeline_out
-from gateway.api.out import ModelOut, SpanOut, VersionSummaryOut, model_out
-from gateway.api.requests import OptionalIdent, read_reference
+from gateway.api.history_out import SpanOut, timeline_out
+from gateway.api.out import ModelOut, VersionSummaryOut, model_out
+from gateway.api.requests import OptionalIdent
 from gateway.api.snippets import show_snippets
 from gateway.pages.answers import answer
 from gateway.pages.markdown import card
 from gateway.pages.page import Form, listed, named, pages_at
+from gateway.parameters import read_reference, read_time
 from gateway.waypost import Waypost
 
 CHARTS = 6
@@ -55,7 +55,9 @@ def model_page(
     view = principal.view
     found, form = named(request, ref, lambda text, form: _read(text, form, waypost, view, incarnation))
     model = model_out(found)
-    timeline = timeline_out(model.ref, waypost, view, most=SPANS)
+    reference, time = found.reference, read_time(as_of or None, "as_of")
+    timeline = timeline_out(reference, None, waypost.catalogue.timeline(view, reference, most=SPANS))
+    then = waypost.catalogue.timeline(view, reference, at=time) if time is not None else None
     chosen = best(model)
     shown, folded = unfolded(model.versions)
     living = chosen is not None and chosen.deleted_at is None and model.deleted_at is None
@@ -77,7 +79,7 @@ def model_page(
         else None,
         production=held(timeline.spans, "stage", "production"),
         spans=timeline.spans,
-        then=timeline_out(model.ref, waypost, view, as_of) if as_of else None,
+        then=None if then is None else timeline_out(reference, time, then),
         as_of=as_of or "",
         metrics=metrics_of(model),
         charts=charts(model),
@@ -90,8 +92,7 @@ def model_page(
 def _read(text: str, form: Form, waypost: Waypost, view: View, incarnation: int | None) -> Model:
     """The model, as a page with the versions that are drawn, as data with all of them."""
     newest = MOST if form == "html" else None
-    with reading(waypost.engine) as connection:
-        return read_model(connection, view, read_reference(text), incarnation=incarnation, newest=newest)
+    return waypost.catalogue.model(view, read_reference(text), incarnation=incarnation, newest=newest)
 
 
 def best(model: ModelOut) -> VersionSummaryOut | None:

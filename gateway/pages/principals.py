@@ -8,15 +8,6 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from federation.access import Permission, Principal
-from gateway.api.principals import (
-    disable_principal,
-    enable_principal,
-    end_session,
-    end_sessions_of,
-    list_principals,
-    list_sessions,
-)
-from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed
 from gateway.waypost import Waypost
@@ -27,11 +18,9 @@ def principals_page(
     request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[Any]:
     """People and services, with the groups that the identity provider named last."""
-    found = answer(list_principals)(waypost, principal)
+    found = waypost.identity.members(principal)
     title = "People and services"
-    return listed(
-        request, "principals.html", found, found.principals, title=title, principals=found.principals
-    )
+    return listed(request, "principals.html", {"principals": found}, found, title=title, principals=found)
 
 
 @form_at("/principals/{name:str}/disable", Permission.GRANT)
@@ -39,7 +28,7 @@ def lock_out(
     name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Redirect:
     """Lock somebody out."""
-    answer(disable_principal)(name, waypost, principal)
+    waypost.identity.disable(principal, name)
     return Redirect("/principals", status_code=303)
 
 
@@ -48,7 +37,7 @@ def let_in(
     name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Redirect:
     """Let somebody in again."""
-    answer(enable_principal)(name, waypost, principal)
+    waypost.identity.enable(principal, name)
     return Redirect("/principals", status_code=303)
 
 
@@ -57,7 +46,7 @@ def end_all(
     name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Redirect:
     """End all sessions of somebody."""
-    answer(end_sessions_of)(name, waypost, principal)
+    waypost.identity.end_sessions_of(principal, name)
     return Redirect("/principals", status_code=303)
 
 
@@ -66,9 +55,9 @@ def sessions_page(
     request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[Any]:
     """Who is signed in where."""
-    found = answer(list_sessions)(waypost, principal)
+    found = waypost.identity.sessions(principal)
     title = "Signed-in browsers"
-    return listed(request, "sessions.html", found, found.sessions, title=title, sessions=found.sessions)
+    return listed(request, "sessions.html", {"sessions": found}, found, title=title, sessions=found)
 
 
 @form_at("/sessions/{session_id:str}/end", Permission.READ)
@@ -76,7 +65,7 @@ def end_one(
     session_id: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Redirect:
     """End a session."""
-    answer(end_session)(session_id, waypost, principal)
+    waypost.identity.end_session(principal, session_id)
     return Redirect("/sessions", status_code=303)
 
 

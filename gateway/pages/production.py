@@ -7,9 +7,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from federation.access import View
-from gateway.api.history import Stage, show_production
-from gateway.pages.answers import answer
+from federation.database import now
+from gateway.api.history_out import Stage, production_out
 from gateway.pages.page import form_of, list_at, listed
+from gateway.parameters import read_time
 from gateway.waypost import Waypost
 
 PAGE = 200
@@ -29,9 +30,11 @@ def production_page(
     """What held a stage at a time, as far as Waypost had seen by then."""
     form = form_of(request)
     limit = PAGE if form == "html" else 5000
-    found = answer(show_production)(
-        waypost, view, as_of or None, stage, registry or None, team or None, limit, max(0, cursor), "json"
-    ).content
+    time, skipped = read_time(as_of or None, "as_of") or now(), max(0, cursor)
+    held = waypost.catalogue.held(
+        view, stage, time, registry=registry or None, team=team or None, limit=limit, skip=skipped
+    )
+    found = production_out(stage, time, held, skipped, limit)
     return listed(
         request,
         "production.html",

@@ -9,14 +9,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from federation.access import Permission, Principal, View
-from federation.database import reading
 from federation.errors import UnknownError
 from federation.graph.answers import DependenciesAnswer
 from federation.graph.rows import DamagedError
-from federation.journal.query import JournalFilter, read_journal
+from federation.journal.journal import JournalFilter
 from federation.references import ReferenceSyntaxError, parse
-from gateway.api.models import read_out, show_diff, show_timeline
-from gateway.api.out import DiffOut, EntryOut, VersionOut, entry_out
+from gateway.api.history_out import timeline_out
+from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
 from gateway.api.requests import OptionalIdent
 from gateway.api.snippets import show_snippets
 from gateway.pages.answers import answer
@@ -24,6 +23,7 @@ from gateway.pages.markdown import card
 from gateway.pages.model import impact_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
 from gateway.pages.words import number
+from gateway.parameters import read_reference, read_time
 from gateway.waypost import Waypost
 
 SMALLER_IS_BETTER = (
@@ -41,8 +41,15 @@ def version_page(
     as_of: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """Everything about one version, by version, alias or stage."""
-    view = principal.view
-    version, form = named(request, ref, lambda text, _: read_out(text, waypost, view, incarnation, as_of))
+    view, time = principal.view, read_time(as_of, "as_of")
+    found, form = named(
+        request,
+        ref,
+        lambda text, _: waypost.catalogue.version(
+            view, read_reference(text), incarnation=incarnation, at=time
+        ),
+    )
+    version = version_out(found)
     if form != "html":
         return listed(request, "", version, [version], form=form, title=version.ref)
     living = version.deleted_at is None
@@ -55,7 +62,7 @@ def version_page(
         as_of=as_of,
         card=card(version.description) if version.description else None,
         snippets=answer(show_snippets)(version.ref, waypost, view) if living else None,
-        spans=answer(show_timeline)(version.ref, waypost, view).spans,
+        spans=timeline_out(found.reference, None, waypost.catalogue.timeline(view, found.reference)).spans,
         impact=impact_of(waypost, principal, version.ref) if living else None,
         needs=_needs(waypost, view, version) if living else None,
         entries=_entries(waypost, version.ref) if principal.may(Permission.AUDIT) else None,
@@ -70,8 +77,7 @@ def _needs(waypost: Waypost, view: View, version: VersionOut) -> DependenciesAns
 
 
 def _entries(waypost: Waypost, ref: str) -> list[EntryOut]:
-    with reading(waypost.engine) as connection:
-        lines = read_journal(connection, JournalFilter(ref=ref), limit=10, newest_first=True)
+    lines = waypost.journal.entries(JournalFilter(ref=ref), limit=10, newest_first=True)
     return [entry_out(line) for line in lines]
 
 
@@ -99,7 +105,8 @@ def diff_page(
     found: DiffOut | None = None
     if left and right:
         try:
-            found = answer(show_diff)(left, right, waypost, view)
+            pair = read_reference(left), read_reference(right)
+            found = diff_out(waypost.catalogue.compare(view, *pair))
         except (ReferenceSyntaxError, UnknownError) as error:
             if form_of(request) != "html":
                 raise

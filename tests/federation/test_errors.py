@@ -16,6 +16,7 @@ from federation.errors import (
     PreconditionError,
     SetupError,
     StateError,
+    TooManyError,
     UnauthenticatedError,
     UnavailableError,
     UnknownError,
@@ -33,6 +34,7 @@ ANSWERS = [
     (GoneError("fraud/m:1", None), 410, failure.USAGE),
     (StateError("x"), 409, failure.USAGE),
     (PreconditionError("x"), 412, failure.USAGE),
+    (TooManyError("x"), 429, failure.USAGE),
     (SetupError("x"), 503, failure.USAGE),
     (UnavailableError("x"), 503, failure.UNREACHABLE),
 ]

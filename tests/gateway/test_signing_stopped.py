@@ -44,7 +44,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def sign(waypost: Waypost) -> None:
-    while waypost.signer.sign() is not None:
+    while waypost.journal.signer.sign() is not None:
         pass
 
 
@@ -109,14 +109,14 @@ def test_an_older_database_is_noticed_at_the_start_although_nothing_was_written(
     shutil.copy(config.with_name("backup.db"), config.with_name("waypost.db"))
     waypost = Waypost(load_settings(config))
     with pytest.raises(WitnessAheadError):
-        waypost.signer.sign()
+        waypost.journal.signer.sign()
     waypost.close()
     assert ask(config, "/health/ready").json()["checks"]["signing"] != "ok"
 
 
 def test_a_start_with_all_there_is_signs_nothing_anew(config: Path) -> None:
     waypost = Waypost(load_settings(config))
-    assert waypost.signer.sign() is None
+    assert waypost.journal.signer.sign() is None
     waypost.close()
 
 
@@ -135,7 +135,7 @@ def test_a_key_that_others_can_read_is_told_and_strangers_are_not_told_where_it_
     waypost = Waypost(load_settings(config))
     happen(waypost.engine)
     with pytest.raises(SigningError) as raised:
-        waypost.signer.sign()
+        waypost.journal.signer.sign()
     waypost.close()
     assert str(config.parent) not in str(raised.value)
     assert str(key) in raised.value.whole

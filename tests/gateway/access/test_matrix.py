@@ -121,7 +121,7 @@ def test_who_shows_nothing_that_holds_is_refused_by_every_route(guarded: Gate, w
                 connection.execute(
                     update(tables.token).where(tables.token.c.id == known.id).values(expires_at=over)
                 )
-        guarded.waypost.directory.forget()
+        guarded.waypost.identity.directory.forget()
     wrong = {
         f"{route.method} {route.path}": answer.status_code
         for route in routes(guarded)

@@ -69,7 +69,7 @@ def later(signed: Gate, by: timedelta) -> None:
             asked_at = None if row.asked_at is None else row.asked_at - by
             mine = tables.session.c.digest == row.digest
             connection.execute(update(tables.session).where(mine).values(asked_at=asked_at))
-    signed.waypost.directory.forget()
+    signed.waypost.identity.directory.forget()
 
 
 def test_a_group_that_was_lost_is_lost_in_a_session(signed: Gate, provider: IdentityProvider) -> None:

@@ -50,9 +50,9 @@ def work(guarded: Gate) -> Iterator[list[str]]:
 
 
 def statements(guarded: Gate, work: list[str], route: Route, token: str, which: str) -> list[str]:
-    guarded.waypost.directory.look()
+    guarded.waypost.identity.directory.look()
     ask(guarded, route, token, which)  # whatever is remembered or compiled is so after this
-    guarded.waypost.directory.look()
+    guarded.waypost.identity.directory.look()
     work.clear()
     ask(guarded, route, token, which)
     return asked(work)
@@ -84,7 +84,7 @@ def test_whatever_the_reference_names(guarded: Gate, work: list[str], path: str,
     seen = []
     for registry in ("fraud", "nowhere"):
         for _ in range(2):
-            guarded.waypost.directory.look()
+            guarded.waypost.identity.directory.look()
             work.clear()
             answer = guarded.ask("GET", f"/api/v1/{path}/{registry}/model{form}", token=token)
             assert answer.status_code == 404
@@ -101,7 +101,7 @@ def test_the_counting_can_fail(guarded: Gate, work: list[str]) -> None:
     seen = []
     for registry in ("fraud", "nowhere"):
         for _ in range(2):
-            guarded.waypost.directory.look()
+            guarded.waypost.identity.directory.look()
             work.clear()
             guarded.ask("GET", f"/api/v1/versions/{registry}/model:1", token=token)
         seen.append(len(asked(work)))

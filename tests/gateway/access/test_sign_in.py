@@ -13,8 +13,8 @@ from sqlalchemy import update
 from federation.access import LOCAL
 from federation.database import now, writing
 from federation.identity import tables, tokens
+from federation.identity.denials import MOST_SIGN_INS
 from gateway.authentication import COOKIE
-from gateway.denials import MOST_SIGN_INS
 from gateway.pages.page import local_path
 from gateway.sign_in import ATTEMPT_COOKIE
 from tests.gateway.access.gate import Gate, gate
@@ -136,7 +136,7 @@ def test_a_session_ends_by_itself(guarded: Gate) -> None:
     assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 200
     with writing(guarded.waypost.engine) as connection:
         connection.execute(update(tables.session).values(expires_at=now() - timedelta(seconds=1)))
-    guarded.waypost.directory.forget()
+    guarded.waypost.identity.directory.forget()
     assert guarded.ask("GET", WHOAMI, headers=browser).status_code == 401
 
 
@@ -144,7 +144,7 @@ def test_who_comes_back_after_that_is_told_and_led_on(guarded: Gate) -> None:
     browser = signed_in(guarded, guarded.token("ci", ("viewer", "*"))) | {"Accept": "text/html"}
     with writing(guarded.waypost.engine) as connection:
         connection.execute(update(tables.session).values(expires_at=now() - timedelta(seconds=1)))
-    guarded.waypost.directory.forget()
+    guarded.waypost.identity.directory.forget()
     sent = guarded.ask("GET", "/registries?x=1", headers=browser)
     assert sent.status_code == 303
     form = guarded.ask("GET", sent.headers["location"], headers=browser)

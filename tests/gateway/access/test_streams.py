@@ -93,7 +93,7 @@ def test_a_stream_ends_with_its_token(guarded: Gate) -> None:
     def revoke() -> None:
         with writing(guarded.waypost.engine) as connection:
             tokens.revoke(connection, "ci", LOCAL)
-        guarded.waypost.directory.look()
+        guarded.waypost.identity.directory.look()
 
     said = stream(guarded, bearer(guarded.token("ci", ("viewer", "*"))), revoke)
     assert "event: progress" in said
@@ -105,7 +105,7 @@ def test_a_stream_ends_with_the_role(guarded: Gate) -> None:
     def take() -> None:
         with writing(guarded.waypost.engine) as connection:
             grants.remove(connection, grants.visible(connection, LOCAL)[-1].id, LOCAL)
-        guarded.waypost.directory.look()
+        guarded.waypost.identity.directory.look()
 
     assert "event: end" in stream(guarded, bearer(guarded.token("ci", ("viewer", "*"))), take)
 
@@ -117,7 +117,7 @@ def test_a_stream_ends_with_the_session(guarded: Gate) -> None:
     def sign_out() -> None:
         with writing(guarded.waypost.engine) as connection:
             assert sessions.end(connection, browser["Cookie"].partition("=")[2])
-        guarded.waypost.directory.look()
+        guarded.waypost.identity.directory.look()
 
     assert "event: end" in stream(guarded, browser, sign_out)
 
@@ -137,7 +137,7 @@ def test_one_person_has_so_many_streams_and_gives_them_back(guarded: Gate) -> No
     def end() -> None:
         with writing(guarded.waypost.engine) as connection:
             tokens.revoke(connection, "ci", LOCAL)
-        guarded.waypost.directory.look()
+        guarded.waypost.identity.directory.look()
 
     assert "event: end" in stream(guarded, bearer(token), end)
     assert streams.take(me) == held[0]
@@ -185,7 +185,7 @@ def test_a_long_answer_is_broken_off_when_its_right_ends(
     def revoke() -> None:
         with writing(guarded.waypost.engine) as connection:
             tokens.revoke(connection, "ci", LOCAL)
-        guarded.waypost.directory.look()
+        guarded.waypost.identity.directory.look()
 
     async def send(message: Any) -> None:
         if message.get("body"):

@@ -9,8 +9,8 @@ from federation import tables
 from federation.access import LOCAL
 from federation.database import reading, writing
 from federation.identity import tokens
+from federation.identity.denials import MOST_KINDS
 from federation.journal.query import JournalFilter, read_journal
-from gateway.denials import MOST_KINDS
 from gateway.settings import SettingsError
 from tests.gateway.access.gate import Gate, gate
 

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 from adapters import Schema
-from federation.graph.contracts import compare
+from federation.catalogue.contracts import compare
 from tests.federation.graph.served import judge
 from tests.federation.graph.signatures import Signature, change, make
 from tests.soak import soak

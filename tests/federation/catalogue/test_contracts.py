@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import Column, Schema
-from federation.graph.contracts import compare
+from federation.catalogue.contracts import compare
 
 AGE = Column("age", "double", minimum=0, maximum=120)
 VECTOR = Column("vector", "float", shape=(-1, 128))

@@ -17,10 +17,9 @@ from sqlalchemy import Engine
 
 from federation.access import Principal
 from federation.database import DatabaseError, writing
-from federation.errors import DeniedError
+from federation.errors import DeniedError, TooManyError
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
-from gateway.problems import ProblemError
 
 log = structlog.get_logger(__name__)
 MINUTE = 60.0
@@ -81,15 +80,14 @@ class Denials:
         )
 
     def admit_sign_in(self, principal_id: str) -> None:
-        """Count a sign-in of somebody who is known. Errors: `ProblemError` 429 for too many in a minute."""
+        """Count a sign-in of somebody who is known. Errors: `TooManyError` for too many in a minute."""
         with self._lock:
             self._sign_ins[principal_id] += 1
             if self._sign_ins[principal_id] <= MOST_SIGN_INS:
                 return
             kind = _Kind(Action.SIGN_IN_FAILED, principal_id, (("reason", "too many sign-ins"),))
             self._again[kind] = self._again.get(kind, 0) + 1
-        detail = f"more than {MOST_SIGN_INS} sign-ins in a minute: wait {MINUTE:.0f} s"
-        raise ProblemError(429, "too-many-requests", detail, headers={"Retry-After": f"{MINUTE:.0f}"})
+        raise TooManyError(f"more than {MOST_SIGN_INS} sign-ins in a minute: wait {MINUTE:.0f} s")
 
     def refused(self, source: str) -> None:
         """Somebody at a source address showed no credentials that hold."""

@@ -1,0 +1,59 @@
+"""What is asked for, read strictly: references and times as they are written in an address or on a command line."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from federation.references import Reference, parse
+from gateway.problems import ProblemError
+
+if TYPE_CHECKING:
+    from federation.journal.journal import JournalFilter
+
+LONGEST_REFERENCE = 8192
+
+
+def read_reference(text: str) -> Reference:
+    """The reference of a path parameter. Errors: `ReferenceSyntaxError`, 400."""
+    text = text.removeprefix("/")
+    if len(text) > LONGEST_REFERENCE:
+        raise ProblemError(
+            400, "invalid-reference", f"a reference has at most {LONGEST_REFERENCE} characters"
+        )
+    return parse(text)
+
+
+def read_time(text: str | None, parameter: str) -> datetime | None:
+    """A time of the query: ISO 8601, UTC where it names no zone. Errors: 400."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        detail = f"{parameter} is not a time: write 2026-05-03 or 2026-05-03T12:00:00Z"
+        raise ProblemError(400, "invalid-request", detail, parameter=parameter) from None
+    return found
+
+
+def read_filter(
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    ref: str | None = None,
+    registry: str | None = None,
+    team: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> "JournalFilter":
+    """Which entries of the journal are asked for; an empty text asks for nothing. Errors: 400."""
+    from federation.journal.journal import JournalFilter
+
+    return JournalFilter(
+        actor=actor or None,
+        action=action or None,
+        ref=str(parse(ref)) if ref else None,
+        registry=registry or None,
+        team=team or None,
+        since=read_time(since or None, "since"),
+        until=read_time(until or None, "until"),
+    )
