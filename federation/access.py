@@ -91,6 +91,11 @@ class Principal:
         """What may be read."""
         return self.grants.get(Permission.READ, NOTHING)
 
+    @property
+    def judges_everything(self) -> bool:
+        """Whether verdict and counts of an impact are taken over everything, although names are only of the view."""
+        return self.view != EVERYTHING and self.may(Permission.IMPACT_GLOBAL)
+
     def may(self, permission: Permission, registry_id: int | None = None) -> bool:
         """Whether a permission holds on a registry, or (None) on everything."""
         view = self.grants.get(permission, NOTHING)

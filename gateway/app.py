@@ -153,7 +153,12 @@ def bring(front: Front, path: str) -> list[str]:
 
 def _embedded(waypost: Waypost, modules: list[str]) -> Litestar:
     handlers = [part(modules)] if modules else []
-    app = _application(waypost, handlers, exception_handlers=problems.HANDLERS, openapi_config=None)
+    app = _application(
+        waypost,
+        handlers,
+        exception_handlers={Exception: problems.handle},
+        openapi_config=None,
+    )
     app.state.modules = modules
     return app
 

@@ -26,7 +26,7 @@ from federation.identity.identity import Denials
 from gateway.exchange import Exchange
 from gateway.limits import RateLimit, check_headers
 from gateway.origin import ANY, Proxies, check_host, hosts_of
-from gateway.problems import MEDIA_TYPE, Problem, ProblemError, explain
+from gateway.problems import MEDIA_TYPE, ProblemError, explain
 from gateway.settings import ServerSettings
 
 ACCESS = logging.getLogger("waypost.access")
@@ -217,14 +217,7 @@ def client_of(scope: Scope) -> str:
 async def refuse(error: Exception, send: Callable[[Any], Awaitable[None]]) -> None:
     """Answer with a problem, outside of any handler."""
     problem = explain(error)
-    body = msgspec.json.encode(
-        Problem(
-            type=f"/problems/{problem.name}",
-            title=problem.name.replace("-", " ").capitalize(),
-            status=problem.status,
-            detail=str(problem),
-        )
-    )
+    body = msgspec.json.encode(problem.body())
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),

@@ -22,6 +22,16 @@ def read_reference(text: str) -> Reference:
     return parse(text)
 
 
+def read_edge(text: str) -> int:
+    """The id of a declared edge at the end of a path. Errors: 400."""
+    text = text.removeprefix("/")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ProblemError(
+            400, "invalid-request", "an edge is taken back by its id, a number: GET /dependencies lists them"
+        )
+    return int(text)
+
+
 def read_time(text: str | None, parameter: str) -> datetime | None:
     """A time of the query: ISO 8601, UTC where it names no zone. Errors: 400."""
     if text is None:

@@ -1,17 +1,14 @@
 """Errors over HTTP: RFC 9457 problems with a stable `type`, one clear line each, no stack trace and no secret.
 
-This is the one place that turns exceptions into answers. Hidden and absent give the same bytes.
+This is the one place that turns exceptions into answers. Hidden and absent give the same bytes. The command line gives
+the same ones without a server, so the framework is imported where a request is answered.
 """
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import structlog
-from litestar import Request, Response
-from litestar.exceptions import HTTPException, NotFoundException, ValidationException
-from litestar.types import ExceptionHandlersMap
 
 from federation.errors import (
     DeniedError,
@@ -28,7 +25,10 @@ from federation.errors import (
 )
 from federation.references import ReferenceSyntaxError
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from litestar import Request, Response
+    from litestar.exceptions import ValidationException
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -59,17 +59,10 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
         self.more = more
 
-
-def answer(error: ProblemError) -> Response[Problem]:
-    """The response for an error."""
-    problem = Problem(
-        type=f"/problems/{error.name}",
-        title=error.name.replace("-", " ").capitalize(),
-        status=error.status,
-        detail=str(error),
-        **error.more,
-    )
-    return Response(problem, status_code=error.status, media_type=MEDIA_TYPE, headers=error.headers)
+    def body(self) -> Problem:
+        """What is answered."""
+        title = self.name.replace("-", " ").capitalize()
+        return Problem(f"/problems/{self.name}", title, self.status, str(self), **self.more)
 
 
 def explain(error: Exception) -> ProblemError:
@@ -79,6 +72,9 @@ def explain(error: Exception) -> ProblemError:
             return error
         case WaypostError():
             return _problem_of(error)
+    from litestar.exceptions import HTTPException, NotFoundException, ValidationException
+
+    match error:
         case ValidationException():
             return ProblemError(400, "invalid-request", _validation(error))
         case NotFoundException():
@@ -115,25 +111,28 @@ def _problem_of(error: WaypostError) -> ProblemError:
     return ProblemError(status, error.code, str(error), headers=headers, **fields)
 
 
-def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any]":
     """Litestar's exception handler for everything."""
+    import structlog
+    from litestar import Response
+
     problem = explain(error)
     if isinstance(error, DeniedError):
         request.scope["state"]["denied"] = error
     if problem.status >= 500 and problem.name == "internal":
         request_id = request.scope["state"].get("request_id", "")
+        log = structlog.get_logger(__name__)
         log.error("unhandled error", path=request.url.path, request=request_id, exc_info=error)
         if logging.getLogger().isEnabledFor(logging.ERROR):
             problem = ProblemError(
                 500, "internal", f"{problem}: the log has it under request id {request_id}"
             )
-    return answer(problem)
+    return Response(
+        problem.body(), status_code=problem.status, media_type=MEDIA_TYPE, headers=problem.headers
+    )
 
 
-HANDLERS: ExceptionHandlersMap = {Exception: handle, HTTPException: handle}
-
-
-def _validation(error: ValidationException) -> str:
+def _validation(error: "ValidationException") -> str:
     extra = error.extra if isinstance(error.extra, list) else []
     parts = [
         f"{item.get('key', 'body')}: {item.get('message', '')}" for item in extra if isinstance(item, Mapping)

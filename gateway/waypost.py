@@ -129,7 +129,10 @@ class Waypost:
         """The reading side of the dependency graph."""
         from federation.graph.graph import Graph
 
-        return Graph(self.engine, self.settings.search.path / "graph")
+        return Graph(self.engine, self.settings.search.path / "graph", self._wrote)
+
+    def _wrote(self) -> None:
+        self.wake.tell("worker", everywhere=True)
 
     @cached_property
     def lists(self) -> "Remembered":

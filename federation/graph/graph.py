@@ -1,6 +1,6 @@
 """The graph as the gateway asks it: one object per process over the database and this machine's files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +11,17 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from federation import changes
-from federation.access import View
-from federation.database import reading
+from federation.access import Principal, View
+from federation.database import is_embedded, reading, writing
 from federation.errors import SetupError
-from federation.graph import drawing, paging
+from federation.graph import declared, drawing, paging
 from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed
 from federation.graph.blast import blast, of_closure
+from federation.graph.declared import Declared, Kind
 from federation.graph.dependencies import dependencies, listed, upstream
+from federation.graph.drawing import DrawingError, svg
 from federation.graph.impact import Page, impact
-from federation.graph.insights import InsightAnswer, insights
+from federation.graph.insights import INSIGHTS, InsightAnswer, InsightItem, explained, insights
 from federation.graph.names import Board, Registry, registries
 from federation.graph.rows import Array, DamagedError
 from federation.graph.snapshot import Reader, Snapshot
@@ -32,11 +34,32 @@ from federation.graph.subject import (
     by_dataset,
     by_reference,
 )
-from federation.graph.walk import Closure, closure, visibility
+from federation.graph.walk import Closure, LargeError, closure, visibility
 from federation.graph.words import Spec
 from federation.references import Reference
 from federation.whole import Suspicion
 
+__all__ = [
+    "INSIGHTS",
+    "Action",
+    "Affected",
+    "DamagedError",
+    "Declared",
+    "DependenciesAnswer",
+    "DrawingError",
+    "Graph",
+    "ImpactAnswer",
+    "ImpactQuestionError",
+    "InsightAnswer",
+    "InsightItem",
+    "Kind",
+    "LargeError",
+    "Needed",
+    "Question",
+    "Spec",
+    "explained",
+    "svg",
+]
 LOT = 1000
 """Rows that an export reads at once."""
 REMEMBERED = 16_000_000
@@ -98,10 +121,14 @@ class _Told:
 
 
 class Graph:
-    """Reads only; safe to share between threads. Every method may raise `DamagedError` until the worker has built."""
+    """Safe to share between threads. What reads the files may raise `DamagedError` until the worker has built.
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    `wrote` is called after each edge that is declared or taken back, for the worker to look.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, wrote: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
+        self._tell = wrote
         self._reader = Reader(folder)
         self._suspicion = Suspicion(folder)
         self._board = Board()
@@ -278,6 +305,41 @@ class Graph:
                 return bom.bill(connection, snapshot, view, subject, depth, spec)
             except bom.TooLargeError as error:
                 raise ImpactQuestionError(str(error)) from None
+
+    def is_quick(self, ref: Reference) -> bool:
+        """Whether what is found out before the walk takes some microseconds in a file of this machine, a fraction of
+        what a thread would cost. A whole model may have any number of versions.
+        """
+        return ref.version is not None and is_embedded(self._engine)
+
+    def declared(
+        self, view: View, *, limit: int = 50, cursor: str | None = None
+    ) -> tuple[list[Declared], str | None]:
+        """The edges that people declared and that stand, oldest first, and the cursor of the next."""
+        with reading(self._engine) as connection:
+            return declared.listed(connection, view, limit=limit, cursor=cursor)
+
+    def declare(
+        self,
+        actor: Principal,
+        consumer: Reference,
+        provider: Reference,
+        kind: Kind = "depends_on",
+        note: str = "",
+    ) -> Declared:
+        """Say that `consumer` needs `provider`; twice is once. Errors: as `declared.declare`."""
+        with writing(self._engine) as connection:
+            made = declared.declare(connection, actor, consumer, provider, kind, note)
+        if made.position is not None:
+            self._tell()
+        return made
+
+    def withdraw(self, actor: Principal, dependency_id: int) -> Declared:
+        """Take a declared edge back. Errors: `UnknownError`, `DeniedError`."""
+        with writing(self._engine) as connection:
+            gone = declared.withdraw(connection, actor, dependency_id)
+        self._tell()
+        return gone
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Connection, Snapshot]]:

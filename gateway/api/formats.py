@@ -1,6 +1,6 @@
 """The forms in which a graph answer is given: JSON, CSV, DOT or SVG, by `format` or else the Accept header."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -9,9 +9,7 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Stream
 
-from federation.graph.answers import Affected, Needed
-from federation.graph.insights import InsightItem
-from federation.spreadsheet import csv_row
+from gateway.api.rows import csv_lines
 
 Format = Literal["json", "csv", "dot", "svg"]
 Table = Literal["json", "csv"]
@@ -24,12 +22,6 @@ MEDIA = {
 VARY = {"Vary": "Accept"}
 INERT = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
 """A picture with names from anywhere runs nothing and loads nothing, also when it is opened by itself."""
-
-AFFECTED = (
-    "ref", "distance", "breaks", "severity", "stage", "team", "registry", "endpoints", "reason", "via",
-)  # fmt: skip
-NEEDED = ("ref", "kind", "distance", "stage", "team", "registry", "deleted", "sources", "via")
-INSIGHT = ("ref", "kind", "stage", "team", "registry", "value", "detail", "refs")
 
 
 def chosen(request: Request[Any, Any, Any], asked: str | None, offered: Sequence[str]) -> str:
@@ -50,39 +42,9 @@ def text(content: str, form: str) -> Response[str]:
 
 def table(columns: Sequence[str], lots: Iterable[Iterable[Sequence[object]]]) -> Response[Any]:
     """Rows as CSV (RFC 4180, UTF-8, with a header), sent as they are read."""
-    sent: Any = Stream(_lines(columns, lots), media_type="text/csv; charset=utf-8", headers=VARY)
+    sent: Any = Stream(csv_lines(columns, lots), media_type="text/csv; charset=utf-8", headers=VARY)
     answer: Response[Any] = sent  # a stream is made into a response only when it is sent
     return answer
-
-
-def _lines(columns: Sequence[str], lots: Iterable[Iterable[Sequence[object]]]) -> Iterator[str]:
-    yield csv_row(columns)
-    for lot in lots:
-        yield "".join(csv_row(row) for row in lot)
-
-
-def affected_row(item: Affected) -> Sequence[object]:
-    """One affected version, in the order of AFFECTED."""
-    endpoints = "; ".join(f"{one.registry}/{one.name} {one.percent:g} %" for one in item.endpoints)
-    return (
-        item.ref, item.distance, item.breaks, item.severity, item.stage, item.team, item.registry, endpoints,
-        item.reason, "; ".join(item.via),
-    )  # fmt: skip
-
-
-def needed_row(item: Needed) -> Sequence[object]:
-    """One thing upstream, in the order of NEEDED."""
-    sources = "; ".join(f"{one.kind} ({one.origin})" for one in item.sources)
-    return (
-        item.ref, item.kind, item.distance, item.stage, item.team, item.registry, item.deleted, sources,
-        "; ".join(item.via),
-    )  # fmt: skip
-
-
-def insight_row(item: InsightItem) -> Sequence[object]:
-    """One line of a list, in the order of INSIGHT."""
-    known = (item.ref, item.kind, item.stage, item.team, item.registry, item.value, item.detail)
-    return (*known, "; ".join(item.refs))
 
 
 @dataclass

@@ -2,81 +2,46 @@
 
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import msgspec
 from litestar import MediaType, Request, Response, delete, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
-from federation.access import EVERYTHING, Permission, Principal, View
-from federation.database import is_embedded, reading, writing
-from federation.graph import declared, drawing
-from federation.graph.answers import DependenciesAnswer, ImpactAnswer
-from federation.graph.declared import Declared
-from federation.graph.graph import Question
-from federation.graph.insights import INSIGHTS, InsightAnswer, explained
-from federation.graph.walk import LargeError
-from federation.graph.words import Spec
-from federation.references import Reference
-from gateway.api import formats
+from federation.access import Permission, Principal, View
+from federation.graph.graph import (
+    Action,
+    DependenciesAnswer,
+    ImpactAnswer,
+    InsightAnswer,
+    LargeError,
+    Question,
+    Spec,
+    svg,
+)
+from gateway.api import formats, rows
 from gateway.api.formats import Format, Table
-from gateway.api.requests import needs
-from gateway.parameters import read_reference
-from gateway.problems import ProblemError
+from gateway.api.graph_out import (
+    DeclaredOut,
+    DependencyIn,
+    DependencyOut,
+    InsightsOut,
+    declared_out,
+    dependency_out,
+    insights_out,
+)
+from gateway.api.requests import Depth, needs
+from gateway.parameters import read_edge, read_reference
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 DECLARE: dict[str, Any] = needs(Permission.DECLARE)
 POSITION = "Waypost-Position"
 Limit = Annotated[int, Parameter(ge=1, le=200)]
-Depth = Annotated[int | None, Parameter(ge=1, le=1000)]
 Drawn = Annotated[Format | None, Parameter(description="instead of the Accept header")]
 Listed = Annotated[Table | None, Parameter(description="instead of the Accept header")]
-ImpactAction = Literal["archive", "delete", "move-alias", "change"]
 DRAWN = ("json", "csv", "dot", "svg")
-
-
-class DependencyIn(msgspec.Struct, forbid_unknown_fields=True):
-    """An edge to declare: `consumer` needs `provider`, which may be unknown yet; both are references."""
-
-    consumer: str
-    provider: str
-    kind: declared.Kind = "depends_on"
-    note: str = ""
-
-
-class DependencyOut(msgspec.Struct):
-    """A declared edge as it stands. `said_by` is the opaque id of who declared it."""
-
-    id: int
-    consumer: str
-    provider: str
-    kind: str
-    note: str
-    said_by: str
-    created_at: Any
-
-
-class DeclaredOut(msgspec.Struct):
-    """Declared edges, oldest first."""
-
-    dependencies: list[DependencyOut]
-    next_cursor: str | None
-
-
-class InsightOut(msgspec.Struct):
-    """One of the lists there are."""
-
-    name: str
-    explains: str
-
-
-class InsightsOut(msgspec.Struct):
-    """The lists there are."""
-
-    insights: list[InsightOut]
 
 
 @get("/dependencies", opt=READ, sync_to_thread=True)
@@ -87,9 +52,7 @@ def list_dependencies(
     cursor: FromQuery[str | None] = None,
 ) -> DeclaredOut:
     """The edges that people declared and that stand, oldest first."""
-    with reading(waypost.engine) as connection:
-        page, next_cursor = declared.listed(connection, view, limit=limit, cursor=cursor)
-    return DeclaredOut([_dependency_out(one) for one in page], next_cursor)
+    return declared_out(*waypost.graph.declared(view, limit=limit, cursor=cursor))
 
 
 @post("/dependencies", opt=DECLARE, sync_to_thread=True)
@@ -98,14 +61,11 @@ def declare_dependency(
 ) -> Response[DependencyOut]:
     """Declare that one version needs another, or is derived from it. Said again it is the same edge, with 200."""
     consumer, provider = read_reference(data.consumer), read_reference(data.provider)
-    with writing(waypost.engine) as connection:
-        made = declared.declare(connection, principal, consumer, provider, data.kind, data.note)
+    made = waypost.graph.declare(principal, consumer, provider, data.kind, data.note)
     if made.position is None:
-        return Response(_dependency_out(made), status_code=200)
-    waypost.wake.tell("worker", everywhere=True)
-    return Response(
-        _dependency_out(made), status_code=201, headers={POSITION: waypost.positions.seal(made.position)}
-    )
+        return Response(dependency_out(made), status_code=200)
+    headers = {POSITION: waypost.positions.seal(made.position)}
+    return Response(dependency_out(made), status_code=201, headers=headers)
 
 
 @delete("/dependencies/{ref:path}", opt=DECLARE, status_code=204, sync_to_thread=True)
@@ -113,15 +73,8 @@ def withdraw_dependency(
     ref: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[None]:
     """Take a declared edge back; here the address ends in its id."""
-    text = ref.removeprefix("/")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ProblemError(
-            400, "invalid-request", "an edge is taken back by its id, a number: GET /dependencies lists them"
-        )
-    with writing(waypost.engine) as connection:
-        gone = declared.withdraw(connection, principal, int(text))
+    gone = waypost.graph.withdraw(principal, read_edge(ref))
     assert gone.position is not None
-    waypost.wake.tell("worker", everywhere=True)
     return Response(None, status_code=204, headers={POSITION: waypost.positions.seal(gone.position)})
 
 
@@ -140,7 +93,7 @@ def show_dependencies(
     reference, form_asked = read_reference(ref), formats.chosen(request, format, DRAWN)
     if form_asked == "csv":
         lots = waypost.graph.dependency_rows(view, reference, depth=depth)
-        return formats.table(formats.NEEDED, (map(formats.needed_row, lot) for lot in lots))
+        return formats.table(rows.NEEDED, (map(rows.needed_row, lot) for lot in lots))
     if form_asked != "json":
         return _drawn(waypost.graph.dependencies_drawing(view, reference, depth=depth), form_asked)
     found = waypost.graph.dependencies(view, reference, depth=depth, limit=limit, cursor=cursor)
@@ -153,7 +106,7 @@ async def show_impact(
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-    action: FromQuery[ImpactAction] = "change",
+    action: FromQuery[Action] = "change",
     to: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,
     limit: FromQuery[Limit] = 50,
@@ -169,17 +122,10 @@ async def show_impact(
     ask = partial(
         _impact, waypost, principal, Question(ref=reference), asked, action, to, depth, limit, cursor
     )
-    if asked == "json" and to is None and _is_quick(waypost, reference):
+    if asked == "json" and to is None and waypost.graph.is_quick(reference):
         with suppress(LargeError):
             return ask(large=False)
     return await sync_to_thread(ask)
-
-
-def _is_quick(waypost: Waypost, reference: Reference) -> bool:
-    """Whether what is found out before the walk takes some microseconds in a file of this machine, a fraction of what
-    a thread would cost. A whole model may have any number of versions.
-    """
-    return reference.version is not None and is_embedded(waypost.engine)
 
 
 @get("/impact", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)
@@ -207,7 +153,7 @@ def _impact(
     principal: Principal,
     question: Question,
     form: str,
-    action: ImpactAction,
+    action: Action,
     to: str | None,
     depth: int | None,
     limit: int,
@@ -218,23 +164,18 @@ def _impact(
     view, graph = principal.view, waypost.graph
     if form == "csv":
         lots = graph.impact_rows(view, question, action, to=to, depth=depth)
-        return formats.table(formats.AFFECTED, (map(formats.affected_row, lot) for lot in lots))
+        return formats.table(rows.AFFECTED, (map(rows.affected_row, lot) for lot in lots))
     if form != "json":
         return _drawn(graph.drawing(view, question, action, to=to, depth=depth), form)
     found: Any = graph.impact_json(
         view, question, action,
-        to=to, depth=depth, limit=limit, cursor=cursor, everything=sees_everything(principal), large=large,
+        to=to, depth=depth, limit=limit, cursor=cursor, everything=principal.judges_everything, large=large,
     )  # fmt: skip
     return Response(found, media_type=MediaType.JSON, headers=formats.VARY)
 
 
 def _drawn(dot: str, form: str) -> Response[Any]:
-    return formats.text(drawing.svg(dot) if form == "svg" else dot, form)
-
-
-def sees_everything(principal: Principal) -> bool:
-    """Whether verdict and counts are taken over everything, although names are only of the caller's view."""
-    return principal.view != EVERYTHING and principal.may(Permission.IMPACT_GLOBAL)
+    return formats.text(svg(dot) if form == "svg" else dot, form)
 
 
 @get("/bom/{ref:path}", opt=READ, sync_to_thread=True, media_type="application/vnd.cyclonedx+json")
@@ -254,7 +195,7 @@ def show_bill(
 @get("/insights", opt=READ, sync_to_thread=False)
 def list_insights() -> InsightsOut:
     """The top lists there are."""
-    return InsightsOut([InsightOut(name, explained(name)) for name in INSIGHTS])
+    return insights_out()
 
 
 @get("/insights/{name:str}", opt=READ, sync_to_thread=True, operation_class=formats.TableOperation)
@@ -270,12 +211,8 @@ def show_insight(
     """One of the top lists over the graph, inside your view."""
     found = waypost.graph.insights(view, name, limit=limit, cursor=cursor)
     if formats.chosen(request, format, ("json", "csv")) == "csv":
-        return formats.table(formats.INSIGHT, [map(formats.insight_row, found.items)])
+        return formats.table(rows.INSIGHT, [map(rows.insight_row, found.items)])
     return Response(found, headers=formats.VARY)
-
-
-def _dependency_out(made: Declared) -> DependencyOut:
-    return DependencyOut(**{name: getattr(made, name) for name in DependencyOut.__struct_fields__})
 
 
 HANDLERS = [

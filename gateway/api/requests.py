@@ -20,12 +20,12 @@ PLAIN = re.compile(rb"[!-$&-~]*")
 """Addresses with which nothing can be wrong: printable ASCII without a percent sign."""
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+Depth = Annotated[int | None, Parameter(ge=1, le=1000)]
+"""How many steps of dependencies are followed; None: all."""
 Number = Annotated[int, Parameter(ge=0, le=2**62)]
 """The number of an entry of the journal, or how many there are."""
 Ident = Annotated[int, Parameter(ge=1, le=2**62)]
-OptionalNumber = Annotated[int, Parameter(ge=0, le=2**62)]
-"""The number of an entry of the journal, or how many there are."""
-Ident = Annotated[int | None, Parameter(ge=1, le=2**62)]
+OptionalIdent = Annotated[int | None, Parameter(ge=1, le=2**62)]
 """A surrogate id; what no database can hold is refused here."""
 
 

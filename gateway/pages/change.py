@@ -21,7 +21,6 @@ from federation.errors import InvalidRequestError, StateError
 from federation.graph.subject import Action
 from federation.operations.admission import Places, place_of, through_rule
 from federation.references import Reference, encode_part, parse
-from gateway.api.models import read_out
 from gateway.api.operations import (
     AliasIn,
     OperationOut,
@@ -35,7 +34,7 @@ from gateway.api.operations import (
     set_version_tags,
     show_operation,
 )
-from gateway.api.out import model_out
+from gateway.api.out import model_out, version_out
 from gateway.api.requests import Ident
 from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
@@ -63,7 +62,7 @@ def change_page(
     """Choose what to change; then see its impact with the button under it."""
     reference = read_reference(ref)
     whole = reference.version is reference.alias is reference.stage is None
-    one = None if whole else read_out(ref, waypost, principal.view)
+    one = None if whole else version_out(waypost.catalogue.version(principal.view, reference))
     with reading(waypost.engine) as connection:
         model = read_model(connection, principal.view, reference, newest=CHOICES)
         writable = read_registries(connection, principal.view, now(), name=model.registry)[0].writable

@@ -9,12 +9,16 @@ from litestar.enums import MediaType
 from litestar.params import FromPath, FromQuery
 
 from federation.access import Permission, Principal, View
-from federation.graph import drawing
-from federation.graph.answers import Affected, ImpactAnswer
-from federation.graph.graph import Question
-from federation.graph.subject import ImpactQuestionError
-from gateway.api.graph import Depth, ImpactAction, sees_everything
-from gateway.api.requests import needs
+from federation.graph.graph import (
+    Action,
+    Affected,
+    DrawingError,
+    ImpactAnswer,
+    ImpactQuestionError,
+    Question,
+    svg,
+)
+from gateway.api.requests import Depth, needs
 from gateway.pages.page import HEADERS, Form, accepted, listed, named, pages_at
 from gateway.parameters import read_reference
 from gateway.waypost import Waypost
@@ -36,7 +40,7 @@ def impact_page(
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-    action: FromQuery[ImpactAction] = "change",
+    action: FromQuery[Action] = "change",
     to: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,
     cursor: FromQuery[str | None] = None,
@@ -76,7 +80,7 @@ def source_page(
         depth=depth,
         limit=PAGE,
         cursor=cursor,
-        everything=sees_everything(principal),
+        everything=principal.judges_everything,
     )
     form: Form = (
         "json"
@@ -98,7 +102,7 @@ def _ask(
     waypost: Waypost,
     principal: Principal,
     question: Question,
-    action: ImpactAction,
+    action: Action,
     to: str | None,
     depth: int | None,
     cursor: str | None,
@@ -112,12 +116,12 @@ def _ask(
         depth=depth,
         limit=limit,
         cursor=cursor,
-        everything=sees_everything(principal),
+        everything=principal.judges_everything,
     )
 
 
 def _all(
-    waypost: Waypost, principal: Principal, answer: ImpactAnswer, question: Question, action: ImpactAction,
+    waypost: Waypost, principal: Principal, answer: ImpactAnswer, question: Question, action: Action,
     to: str | None, depth: int | None,
 ) -> list[Affected]:  # fmt: skip
     """Every affected version, page by page."""
@@ -135,7 +139,7 @@ def _shown(
     answer: ImpactAnswer | None,
     form: Form,
     asked: str,
-    action: ImpactAction,
+    action: Action,
     to: str | None,
     depth: int | None,
     cursor: str | None,
@@ -173,15 +177,15 @@ def drawing_part(
     ref: FromPath[str],
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
-    action: FromQuery[ImpactAction] = "change",
+    action: FromQuery[Action] = "change",
     to: FromQuery[str | None] = None,
     depth: FromQuery[Depth] = None,
 ) -> Response[str]:
     """The picture of an impact, as a part of its page."""
     text = waypost.graph.drawing(view, _about(ref), action, to=to or None, depth=depth, link="/impact/")
     try:
-        made = drawing.svg(text)
-    except drawing.DrawingError as error:
+        made = svg(text)
+    except DrawingError as error:
         line = f'<p class="mistake" role="status">{escape(str(error))}</p>'
         return Response(line, media_type=MediaType.HTML, status_code=503, headers=dict(HEADERS))
     return Response(made, media_type=MediaType.HTML, headers=dict(HEADERS))

@@ -7,12 +7,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from federation.access import View
-from federation.graph.insights import INSIGHTS
-from federation.graph.paging import LIMIT
+from federation.graph.graph import INSIGHTS
 from gateway.pages.page import form_of, listed, page, pages_at
 from gateway.waypost import Waypost
 
-PAGE = 50
+PAGE, LIMIT = 50, 1000
+"""Lines of a page, and of a list as JSON or CSV."""
 SHOWN = 3
 """Lines of each list where all are shown."""
 HEADS = {

@@ -11,12 +11,8 @@ from litestar.params import FromPath, FromQuery
 from federation.access import Principal, View
 from federation.catalogue.catalogue import Model
 from federation.errors import UnknownError
-from federation.graph.answers import ImpactAnswer
-from federation.graph.graph import Question
-from federation.graph.rows import DamagedError
-from federation.graph.subject import Action, ImpactQuestionError
+from federation.graph.graph import Action, DamagedError, ImpactAnswer, ImpactQuestionError, Question
 from federation.references import Reference, parse
-from gateway.api.graph import sees_everything
 from gateway.api.history_out import SpanOut, timeline_out
 from gateway.api.out import ModelOut, VersionSummaryOut, model_out
 from gateway.api.requests import OptionalIdent
@@ -155,7 +151,7 @@ def impact_of(
             action,
             to=to,
             limit=5,
-            everything=sees_everything(principal),
+            everything=principal.judges_everything,
         )
     except (DamagedError, UnknownError, ImpactQuestionError):
         return None

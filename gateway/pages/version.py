@@ -10,8 +10,7 @@ from litestar.params import FromPath, FromQuery
 
 from federation.access import Permission, Principal, View
 from federation.errors import UnknownError
-from federation.graph.answers import DependenciesAnswer
-from federation.graph.rows import DamagedError
+from federation.graph.graph import DamagedError, DependenciesAnswer
 from federation.journal.journal import JournalFilter
 from federation.references import ReferenceSyntaxError, parse
 from gateway.api.history_out import timeline_out

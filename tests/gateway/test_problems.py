@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 from gateway.cli.client import Gateway
 from gateway.cli.failure import CommandError
 from gateway.logs import configure_logs
-from gateway.problems import HANDLERS
+from gateway.problems import handle
 from gateway.settings import LogSettings
 
 
@@ -23,7 +23,8 @@ async def broken(request: Request[Any, Any, Any]) -> None:
 
 def answered() -> dict[str, Any]:
     with TestClient(
-        Litestar([broken], exception_handlers=HANDLERS, logging_config=None), raise_server_exceptions=False
+        Litestar([broken], exception_handlers={Exception: handle}, logging_config=None),
+        raise_server_exceptions=False,
     ) as client:
         found: dict[str, Any] = client.get("/api/v1/broken").json()
     return found
@@ -53,7 +54,8 @@ def test_without_a_log_no_id_is_told() -> None:
 def test_a_command_says_how_to_see_more() -> None:
     logging.getLogger().setLevel(logging.CRITICAL + 1)
     with TestClient(
-        Litestar([broken], exception_handlers=HANDLERS, logging_config=None), raise_server_exceptions=False
+        Litestar([broken], exception_handlers={Exception: handle}, logging_config=None),
+        raise_server_exceptions=False,
     ) as client:
         here: Any = object()
         with pytest.raises(CommandError, match="inside Waypost: WAYPOST_DEBUG=1 before the command"):

@@ -12,9 +12,9 @@ import pytest
 from federation.access import LOCAL
 from federation.database import writing
 from federation.identity import grants, sessions, tokens
+from federation.journal import journal
 from federation.sync import schedule
 from gateway import exchange
-from gateway.api import audit
 from gateway.pages import registries
 from gateway.problems import ProblemError
 from gateway.streams import MOST, Streams
@@ -179,7 +179,7 @@ def test_a_long_answer_is_broken_off_when_its_right_ends(
 ) -> None:
     """Whatever streams is asked about between two pieces, so this holds for routes that are yet to come."""
     monkeypatch.setattr(exchange, "STILL_EVERY", 0.0)
-    monkeypatch.setattr(audit, "blocks", lambda pieces: pieces)
+    monkeypatch.setattr(journal, "blocks", lambda pieces: pieces)
     pieces: list[bytes] = []
 
     def revoke() -> None:

@@ -14,7 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from federation.access import EVERYTHING, LOCAL, Permission, Principal, View
 from gateway import app, docs
-from gateway.api.formats import AFFECTED
+from gateway.api.rows import AFFECTED
 from gateway.cli.client import API, Gateway
 from gateway.cli.local import catch_up
 from gateway.waypost import Waypost

@@ -1,0 +1,63 @@
+"""What the API takes and answers about declared edges, and the lists over the graph that there are."""
+
+from datetime import datetime
+
+import msgspec
+
+from federation.graph.graph import INSIGHTS, Declared, Kind, explained
+
+
+class DependencyIn(msgspec.Struct, forbid_unknown_fields=True):
+    """An edge to declare: `consumer` needs `provider`, which may be unknown yet; both are references."""
+
+    consumer: str
+    provider: str
+    kind: Kind = "depends_on"
+    note: str = ""
+
+
+class DependencyOut(msgspec.Struct):
+    """A declared edge as it stands. `said_by` is the opaque id of who declared it."""
+
+    id: int
+    consumer: str
+    provider: str
+    kind: str
+    note: str
+    said_by: str
+    created_at: datetime
+
+
+class DeclaredOut(msgspec.Struct):
+    """Declared edges, oldest first."""
+
+    dependencies: list[DependencyOut]
+    next_cursor: str | None
+
+
+class InsightOut(msgspec.Struct):
+    """One of the lists there are."""
+
+    name: str
+    explains: str
+
+
+class InsightsOut(msgspec.Struct):
+    """The lists there are."""
+
+    insights: list[InsightOut]
+
+
+def dependency_out(made: Declared) -> DependencyOut:
+    """A declared edge as JSON."""
+    return DependencyOut(**{name: getattr(made, name) for name in DependencyOut.__struct_fields__})
+
+
+def declared_out(page: list[Declared], next_cursor: str | None) -> DeclaredOut:
+    """A page of declared edges as JSON."""
+    return DeclaredOut([dependency_out(one) for one in page], next_cursor)
+
+
+def insights_out() -> InsightsOut:
+    """The lists there are, as JSON."""
+    return InsightsOut([InsightOut(name, explained(name)) for name in INSIGHTS])

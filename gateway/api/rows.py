@@ -1,0 +1,43 @@
+"""Answers of the graph as lines of CSV."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from federation.graph.graph import Affected, InsightItem, Needed
+from federation.spreadsheet import csv_row
+
+AFFECTED = (
+    "ref", "distance", "breaks", "severity", "stage", "team", "registry", "endpoints", "reason", "via",
+)  # fmt: skip
+NEEDED = ("ref", "kind", "distance", "stage", "team", "registry", "deleted", "sources", "via")
+INSIGHT = ("ref", "kind", "stage", "team", "registry", "value", "detail", "refs")
+
+
+def csv_lines(columns: Sequence[str], lots: Iterable[Iterable[Sequence[object]]]) -> Iterator[str]:
+    """A head line, then the rows in the lots in which they are read."""
+    yield csv_row(columns)
+    for lot in lots:
+        yield "".join(csv_row(row) for row in lot)
+
+
+def affected_row(item: Affected) -> Sequence[object]:
+    """One affected version, in the order of AFFECTED."""
+    endpoints = "; ".join(f"{one.registry}/{one.name} {one.percent:g} %" for one in item.endpoints)
+    return (
+        item.ref, item.distance, item.breaks, item.severity, item.stage, item.team, item.registry, endpoints,
+        item.reason, "; ".join(item.via),
+    )  # fmt: skip
+
+
+def needed_row(item: Needed) -> Sequence[object]:
+    """One thing upstream, in the order of NEEDED."""
+    sources = "; ".join(f"{one.kind} ({one.origin})" for one in item.sources)
+    return (
+        item.ref, item.kind, item.distance, item.stage, item.team, item.registry, item.deleted, sources,
+        "; ".join(item.via),
+    )  # fmt: skip
+
+
+def insight_row(item: InsightItem) -> Sequence[object]:
+    """One line of a list, in the order of INSIGHT."""
+    known = (item.ref, item.kind, item.stage, item.team, item.registry, item.value, item.detail)
+    return (*known, "; ".join(item.refs))
