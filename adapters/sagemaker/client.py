@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import cache
@@ -65,6 +65,18 @@ class Client:
             return self.call(action, **params)
         finally:
             self._tried.add(what)
+
+    def pages(self, action: str, most: int, what: str = "", **params: Any) -> Iterator[Answer]:
+        """The answers of a listing, at most so many; none where the backend has no `what`. Errors: as of `call`."""
+        token: str | None = None
+        for _ in range(most):
+            asked = {**params, **({"NextToken": token} if token else {})}
+            answer = self.optional(what, action, **asked) if what else self.call(action, **asked)
+            if answer is not None:
+                yield answer
+            before, token = token, (answer or {}).get("NextToken")
+            if not token or token == before:
+                return
 
     def identity(self) -> Answer:
         """STS's `GetCallerIdentity`."""

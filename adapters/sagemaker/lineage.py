@@ -26,17 +26,12 @@ def listed(client: Client, uri: str | None = None) -> Artifacts:
     """The newest artifacts, at most 5,000, or those of one URI. Errors: ForbiddenError."""
     found = Artifacts()
     wanted: dict[str, Any] = {"MaxResults": 100} | ({"SourceUri": uri} if uri else {})
-    for _ in range(_LISTED_PAGES):
-        answer = client.optional("lineage", "ListArtifacts", **wanted) or {}
+    for answer in client.pages("ListArtifacts", _LISTED_PAGES, "lineage", **wanted):
         for artifact in answer.get("ArtifactSummaries", []):
             source = artifact.get("Source", {}).get("SourceUri")
             found.by_arn[artifact["ArtifactArn"]] = artifact
             if source:
                 found.by_uri.setdefault(source, artifact["ArtifactArn"])
-        token = answer.get("NextToken")
-        if not token or token == wanted.get("NextToken"):
-            break
-        wanted["NextToken"] = token
     return found
 
 
@@ -76,21 +71,12 @@ def _ancestors(client: Client, start: str) -> tuple[dict[str, Raw], dict[str, li
     """The vertices behind `start` by ARN, and for each the ARNs it was made from."""
     vertices: dict[str, Raw] = {}
     sources: dict[str, list[str]] = {}
-    wanted: dict[str, Any] = {
-        "StartArns": [start],
-        "Direction": "Ascendants",
-        "IncludeEdges": True,
-        "MaxDepth": MAX_DEPTH,
-        "MaxResults": MAX_RESULTS,
-    }
-    for _ in range(_WALKED_PAGES):
-        answer = client.call("QueryLineage", **wanted)
+    wanted: dict[str, Any] = {"StartArns": [start], "Direction": "Ascendants", "IncludeEdges": True}
+    wanted |= {"MaxDepth": MAX_DEPTH, "MaxResults": MAX_RESULTS}
+    for answer in client.pages("QueryLineage", _WALKED_PAGES, **wanted):
         vertices |= {vertex["Arn"]: vertex for vertex in answer.get("Vertices", [])}
         for edge in answer.get("Edges", []):
             sources.setdefault(edge["DestinationArn"], []).append(edge["SourceArn"])
-        if not answer.get("NextToken"):
-            break
-        wanted["NextToken"] = answer["NextToken"]
     return vertices, sources
 
 

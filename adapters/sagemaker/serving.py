@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.errors import AuthError, NotFoundError
-from adapters.sagemaker.client import Client
+from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.keys import Raw
 from adapters.sagemaker.reading import plain
 from adapters.sagemaker.records import artifact_of
@@ -77,17 +77,12 @@ def components(client: Client, endpoint: str | None = None) -> Components:
     """All inference components, or those of one endpoint; none where the backend has no such thing."""
     found = Components()
     wanted: dict[str, Any] = {"MaxResults": 100} | ({"EndpointNameEquals": endpoint} if endpoint else {})
-    for _ in range(_LISTED_PAGES):
-        try:
-            answer = client.optional(COMPONENTS, "ListInferenceComponents", **wanted) or {}
-        except AuthError as error:
-            return Components(refused=str(error))
-        for row in answer.get("InferenceComponents", []):
-            found.by_endpoint.setdefault(row["EndpointName"], []).append(row)
-        token = answer.get("NextToken")
-        if not token or token == wanted.get("NextToken"):
-            break
-        wanted["NextToken"] = token
+    try:
+        for answer in client.pages("ListInferenceComponents", _LISTED_PAGES, COMPONENTS, **wanted):
+            for row in answer.get("InferenceComponents", []):
+                found.by_endpoint.setdefault(row["EndpointName"], []).append(row)
+    except AuthError as error:
+        return Components(refused=str(error))
     return found
 
 
@@ -130,11 +125,7 @@ class _Looking:
             return
         rolled = _taking(endpoint)
         shares = _shares(production, beside=rolled)
-        models = self._models(endpoint.get("EndpointConfigName"))
-        for variant in (*production, *shadows):
-            name = variant["VariantName"]
-            for held in self._held(models, name):
-                yield held, shares.get(name, 0.0)
+        yield from self._served(endpoint.get("EndpointConfigName"), (*production, *shadows), shares)
 
     def pending(self, endpoint: Raw) -> Iterator[tuple[Held, float]]:
         """What is being rolled out: with a share once it takes requests, else with 0."""
@@ -146,23 +137,16 @@ class _Looking:
         current = endpoint.get("ProductionVariants") or []
         taking = _taking(endpoint) if current else variants
         shares = _shares(taking, beside=current)
-        models = self._models(summary.get("EndpointConfigName"))
-        for variant in (*variants, *shadows):
-            name = variant["VariantName"]
-            for held in self._held(models, name):
-                yield held, shares.get(name, 0.0)
+        yield from self._served(summary.get("EndpointConfigName"), (*variants, *shadows), shares)
 
     def components(self, rows: Iterable[Raw]) -> Iterator[tuple[Raw, Held, float]]:
         """Each inference component as SageMaker describes it, what it holds, and its share."""
         for row in rows:
             name = row["InferenceComponentName"]
-            try:
-                found = plain(self._client.call("DescribeInferenceComponent", InferenceComponentName=name))
-            except NotFoundError:
+            described = self._described("DescribeInferenceComponent", InferenceComponentName=name)
+            if described is None:
                 continue
-            except AuthError as error:
-                self.unknown.append(str(error))
-                continue
+            found = plain(described)
             share = 100.0 if _runs(found) else 0.0
             specifications = found.get("Specifications") or [found.get("Specification") or {}]
             held = [self._specified(one, found) for one in specifications]
@@ -174,18 +158,31 @@ class _Looking:
         uri = (specification.get("Container") or {}).get("ArtifactUrl")
         return Held(uris=(uri,) if uri else (), made=component.get("CreationTime"))
 
+    def _described(self, action: str, gone: str = "", **params: Any) -> Answer | None:
+        """What SageMaker says; None where it is `gone` or may not be read, which is noted."""
+        try:
+            return self._client.call(action, **params)
+        except (NotFoundError, AuthError) as error:
+            why = gone if isinstance(error, NotFoundError) else str(error)
+            self.unknown += [why] if why else []
+            return None
+
+    def _served(
+        self, config: str | None, variants: Iterable[Raw], shares: Mapping[str, float]
+    ) -> Iterator[tuple[Held, float]]:
+        models = self._models(config)
+        for name in (variant["VariantName"] for variant in variants):
+            for held in self._held(models, name):
+                yield held, shares.get(name, 0.0)
+
     def _models(self, config: str | None) -> Mapping[str, list[str]] | None:
         """The models by variant that a configuration names; None where it is not known."""
         if not config:
             self.unknown.append("SageMaker names no configuration of this endpoint")
             return None
-        try:
-            found = self._client.call("DescribeEndpointConfig", EndpointConfigName=config)
-        except NotFoundError:
-            self.unknown.append(f"its configuration {config} was deleted under it")
-            return None
-        except AuthError as error:
-            self.unknown.append(str(error))
+        gone = f"its configuration {config} was deleted under it"
+        found = self._described("DescribeEndpointConfig", gone, EndpointConfigName=config)
+        if found is None:
             return None
         variants = [*(found.get("ProductionVariants") or []), *(found.get("ShadowProductionVariants") or [])]
         return {variant["VariantName"]: _named(variant) for variant in variants}
@@ -204,13 +201,8 @@ class _Looking:
                 yield held
 
     def _model(self, name: str) -> Held | None:
-        try:
-            model = self._client.call("DescribeModel", ModelName=name)
-        except NotFoundError:
-            self.unknown.append(f"its model {name} was deleted under it")
-            return None
-        except AuthError as error:
-            self.unknown.append(str(error))
+        model = self._described("DescribeModel", f"its model {name} was deleted under it", ModelName=name)
+        if model is None:
             return None
         primary = model.get("PrimaryContainer")
         return _loaded([primary] if primary else model.get("Containers") or [], model.get("CreationTime"))
