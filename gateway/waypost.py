@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from federation.identity.identity import Denials, Identity
     from federation.journal.journal import Journal, Witness
     from federation.operations.desk import Desk
-    from federation.search.engine import Search
     from federation.search.synonyms import Synonyms
+    from federation.search.tantivy.engine import Search
     from gateway.oidc import Provider
     from gateway.renewal import Renewals
 
@@ -107,8 +107,8 @@ class Waypost:
     @cached_property
     def search(self) -> "Search":
         """The reading side of the search index."""
-        from federation.search.catalogue import FreshnessBoard
-        from federation.search.engine import Search
+        from federation.search.freshness import FreshnessBoard
+        from federation.search.tantivy.engine import Search
 
         settings, board = self.settings.search, FreshnessBoard(self.engine)
         self._synonyms_of = _modified(settings.synonyms)
@@ -218,12 +218,12 @@ class Waypost:
     def followers(self) -> "dict[str, Follower]":
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
         from federation.graph.follower import GraphFollower
-        from federation.search.catalogue import Catalogue
-        from federation.search.follower import Follower as IndexFollower
+        from federation.search.source import CatalogueSource
+        from federation.search.tantivy.follower import IndexFollower
 
         folder = self.settings.search.path
         return {
-            "search": IndexFollower(folder / "search", Catalogue(self.engine)),
+            "search": IndexFollower(folder / "search", CatalogueSource(self.engine)),
             "graph": GraphFollower(self.engine, folder / "graph"),
         }
 

@@ -1,4 +1,4 @@
-"""Writes config/REFERENCE.md from the code: settings, commands, capabilities, errors and journal actions.
+"""Writes config/REFERENCE.md from the code: settings, commands, search fields, capabilities, errors, journal actions.
 
 `make docs` (`python -m tests.reference`) writes the page; `tests/test_documented.py` fails when it is out of date or
 when something that stands in it says nothing about itself.
@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from adapters import Capability
 from federation.journal.actions import Action
+from federation.search.fields import FIELDS
 from tests.parts import lines as health_lines
 
 PAGE = Path(__file__).parent.parent / "config" / "REFERENCE.md"
@@ -89,10 +90,16 @@ def actions() -> list[Entry]:
     return [Entry(action.value, action.meaning) for action in Action]
 
 
+def search_fields() -> list[Entry]:
+    """Every qualifier of the search language."""
+    return [Entry(field.written, f"{field.meaning}{' (a facet)' * field.facet}") for field in FIELDS]
+
+
 SECTIONS = {
     "Settings": settings,
     "Settings of a registry": registry_settings,
     "Commands": commands,
+    "Fields of the search language": search_fields,
     "Capabilities of an adapter": capabilities,
     "Errors": errors,
     "Journal actions": actions,

@@ -28,9 +28,11 @@ class SearchError(InvalidRequestError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """`sort` is `relevance`, `updated`, `created`, `name` or `metric.NAME`, with `-` before it for the other
-    direction (`updated`, `created` and metrics begin with the highest). `facets` are registry, team, stage,
-    framework, owner, license, type and `tag.KEY`."""
+    """What is asked for: the query, its page, its order and what is counted.
+
+    `sort` is `relevance`, `updated`, `created`, `name` or `metric.NAME`, with `-` before it for the other direction
+    (`updated`, `created` and metrics begin with the highest). `facets` are those of `fields.facet_names`.
+    """
 
     q: str = ""
     limit: int = DEFAULT_LIMIT

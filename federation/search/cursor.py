@@ -13,7 +13,7 @@ _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class PagePosition:
     """The place of one hit in the total order: its leg and its values there. `corrected` are the words that were
     searched with a typo, so that the next page decides as the first one did."""
 
@@ -22,20 +22,20 @@ class Position:
     corrected: frozenset[str] = frozenset()
 
 
-def encode(position: Position, request: str) -> str:
+def encode(position: PagePosition, request: str) -> str:
     """The cursor that continues after a position. `request` identifies what was asked."""
     content = [position.leg, list(position.values), sorted(position.corrected), request]
     text = _encoder.encode(content).encode("utf-8", "replace")
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def decode(cursor: str, request: str) -> Position:
+def decode(cursor: str, request: str) -> PagePosition:
     """The position of a cursor. Errors: `SearchError` when it is none or belongs to another request."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True), parse_constant=_refuse)
         leg, values, corrected, made_for = content
-        position = Position(_natural(leg), tuple(map(_value, values)), frozenset(map(_word, corrected)))
+        position = PagePosition(_natural(leg), tuple(map(_value, values)), frozenset(map(_word, corrected)))
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise SearchError("cursor", "The cursor is damaged: begin again without it.") from None
     if made_for != request:

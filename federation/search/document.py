@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
+
+from federation.search.fields import FIELDS, Living
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """One version (`version_id` and `version` set) or a model without versions (both None).
 
-    Ids are the catalogue's surrogates. `stage` is one of none, staging, production and archived, `state` the backend's
-    word for a version that cannot be used (yet). `depends_on`
-    holds references as text, `libraries` versions by name, `images` addresses and digests of container images,
-    `flags` values of `has:`, `creator` whoever made it. Times are UTC.
+    Ids are the catalogue's surrogates. `texts` and `entries` hold what each field of `fields.FIELDS` reads, without
+    fields that hold nothing: texts, and by name texts or numbers. Times are UTC.
     """
 
     registry_id: int
@@ -23,21 +24,53 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     version: str | None = None
     title: str = ""
-    type: str = "model"
     stage: str = "none"
-    state: str = ""
-    framework: str = ""
-    owner: str = ""
-    license: str = ""
     description: str = ""
     aliases: tuple[str, ...] = ()
-    tags: Mapping[str, str] = {}
-    metrics: Mapping[str, float] = {}
-    params: Mapping[str, str] = {}
-    depends_on: tuple[str, ...] = ()
-    libraries: Mapping[str, str] = {}
-    images: tuple[str, ...] = ()
-    flags: frozenset[str] = frozenset()
+    texts: Mapping[str, tuple[str, ...]] = {}
+    entries: Mapping[str, Mapping[str, Any]] = {}
     created: datetime | None = None
     first_seen: datetime | None = None
     updated: datetime | None = None
+
+    def first(self, field: str) -> str:
+        """The text that a field holds, empty for none."""
+        return next(iter(self.texts.get(field, ())), "")
+
+
+def document_of(of: Living, **ids_and_times: Any) -> Document:
+    """The document of a living version or model: what it shows, and what each field reads."""
+    texts: dict[str, tuple[str, ...]] = {}
+    entries: dict[str, Mapping[str, Any]] = {}
+    for field in FIELDS:
+        if field.entries is not None:
+            if held := field.entries(of):
+                entries[field.name] = held
+        elif found := tuple(dict.fromkeys(filter(None, field.texts(of)))):
+            texts[field.name] = found
+    return Document(
+        registry=of.registry, team=of.team, model=of.model.name, version=None if of.empty else of.version.version,
+        title=of.model.title or "", stage=of.stage, aliases=tuple(of.aliases), texts=texts, entries=entries,
+        description="\n".join(filter(None, (of.model.description, of.version.description))), **ids_and_times,
+    )  # fmt: skip
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What a hit shows of a document. Times are ISO 8601."""
+
+    ref: str
+    registry: str
+    model: str
+    version: str | None
+    title: str
+    team: str
+    stage: str
+    aliases: tuple[str, ...]
+    framework: str
+    owner: str
+    license: str
+    type: str
+    created: str | None
+    updated: str | None
+    description: str
+    tags: Mapping[str, str]

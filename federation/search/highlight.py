@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from federation.search.answer import Highlight
-from federation.search.clauses import Slot
-from federation.search.encoding import Stored
-from federation.search.words import fold, one_slip, parts, spans
+from federation.search.document import Stored
+from federation.search.plan import Slot
+from federation.search.words import fold, parts, spans, within_one_edit
 
 MAX_TEXT = 160
 
@@ -66,9 +66,9 @@ class Marker:
                 return True
         return False
 
-    def _is_slip(self, word: str) -> bool:
+    def _is_one_edit_away(self, word: str) -> bool:
         for typed in self.fuzzy:  # noqa: SIM110  as above
-            if -2 < len(word) - len(typed) < 2 and one_slip(word, typed):
+            if -2 < len(word) - len(typed) < 2 and within_one_edit(word, typed):
                 return True
         return False
 
@@ -80,7 +80,7 @@ class Marker:
             if (
                 word in self.words
                 or (self.beginnings and word.startswith(self.beginnings))
-                or (self.fuzzy and self._is_slip(word))
+                or (self.fuzzy and self._is_one_edit_away(word))
             ):
                 ranges.append((start, end))
                 continue

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
 
+from federation.search.fields import BY_NAME, FIELDS, SearchField
 from federation.search.syntax import (
     AllOf,
     AnyOf,
     Between,
     Everything,
-    FieldName,
     Is,
     Match,
     Node,
@@ -30,24 +30,6 @@ from federation.search.syntax import (
 
 MAX_LENGTH = 2_000
 MAX_DEPTH = 40
-FIELDS = cast("tuple[FieldName, ...]", get_args(FieldName))
-KEYED = ("tag", "metric", "param")
-FLAGS = {
-    "has": (
-        "schema",
-        "metrics",
-        "params",
-        "tags",
-        "aliases",
-        "lineage",
-        "description",
-        "dependencies",
-        "environment",
-        "state",
-        "versions",
-    ),
-    "is": ("stale", "production", "staging", "archived"),
-}
 _MEANING = {
     "WORD": "a word",
     "STRING": "a phrase in double quotes",
@@ -96,6 +78,7 @@ def _refuse_deep_nesting(text: str) -> None:
 @cache
 def _parser() -> Lark:
     grammar = resources.files("federation.search").joinpath("language.lark").read_text(encoding="utf-8")
+    grammar = grammar.replace("FIELDS)", "|".join(BY_NAME) + ")")
     return Lark(grammar, parser="lalr", lexer="contextual", transformer=_Build(), propagate_positions=False)
 
 
@@ -128,10 +111,10 @@ class _Build(Transformer[Token, Any]):
     def qualifier(self, children: list[Any]) -> Node:
         field, *values = children
         start, _ = _span(field)
-        name, key = _name_and_key(field.value[:-1], start)
+        known, key = _field_and_key(field.value[:-1], start)
         scalars = [value for value in values if isinstance(value, tuple)]
-        matches = tuple(_match(name, *scalar) for scalar in scalars)
-        return Qualifier(name, key, matches, start, scalars[-1][4])
+        matches = tuple(_match(known, *scalar) for scalar in scalars)
+        return Qualifier(known.name, key, matches, start, scalars[-1][4])
 
     def comparison(self, children: list[Token]) -> tuple[str, str, bool, int, int]:
         operator, token = children
@@ -167,57 +150,58 @@ def _refuse_unknown_qualifier(text: str, start: int) -> None:
 
 
 def _unknown_qualifier(name: str, start: int) -> QuerySyntaxError:
-    near = difflib.get_close_matches(name.lower(), FIELDS, n=1)
+    near = difflib.get_close_matches(name.lower(), BY_NAME, n=1)
     hint = f"Did you mean {near[0]}:?" if near else "Put it in double quotes to search for it as a word."
     return QuerySyntaxError(
-        f"There is no qualifier {name}:. {hint}", start, tuple(f"{field}:" for field in FIELDS)
+        f"There is no qualifier {name}:. {hint}", start, tuple(f"{field.name}:" for field in FIELDS)
     )
 
 
-def _name_and_key(text: str, start: int) -> tuple[FieldName, str | None]:
+def _field_and_key(text: str, start: int) -> tuple[SearchField, str | None]:
     name, dot, key = text.partition(".")
     name = name.lower()
-    if name in KEYED and not dot:
+    field = BY_NAME[name]
+    if field.keyed and not dot:
         message = f"{name}: needs the name of the {name}, as in {name}.NAME:value."
-        raise QuerySyntaxError(message, start + len(name), (f"{name}.NAME:",))
-    if dot and name not in KEYED:
-        raise QuerySyntaxError(f"{name}: takes no name after a dot.", start + len(name), (f"{name}:",))
+        raise QuerySyntaxError(message, start + len(name), (field.written,))
+    if dot and not field.keyed:
+        raise QuerySyntaxError(f"{name}: takes no name after a dot.", start + len(name), (field.written,))
     if key.startswith('"'):
         key = _unquote(key)
     if dot and not key:
-        raise QuerySyntaxError(f"The name of the {name} is empty.", start + len(name) + 1, (f"{name}.NAME:",))
-    return cast("FieldName", name), key if dot else None
+        raise QuerySyntaxError(f"The name of the {name} is empty.", start + len(name) + 1, (field.written,))
+    return field, key if dot else None
 
 
-def _match(name: FieldName, operator: str, text: str, quoted: bool, start: int, _end: int) -> Match:
-    if name in ("created", "updated"):
+def _match(field: SearchField, operator: str, text: str, quoted: bool, start: int, _end: int) -> Match:
+    if field.match == "time":
         return _range(operator, text, start, _interval, "a date such as 2026-01-31")
-    if name == "metric":
+    if field.match == "number":
         return _range(operator, text, start, _number, "a number")
-    if name in FLAGS:
-        return _flag(name, operator, text, start)
-    if operator or (name in ("tag", "param") and not quoted and _is_number_range(text)):
-        if name not in ("tag", "param"):
-            raise QuerySyntaxError(
-                f"{name}: is text and cannot be compared with {operator}.", start, ("a value",)
-            )
+    if field.match == "choice":
+        return _choice(field, operator, text, start)
+    if field.keyed and (operator or (not quoted and _is_number_range(text))):
         return _range(operator, text, start, _number, "a number")
+    if operator:
+        message = f"{field.name}: is text and cannot be compared with {operator}."
+        raise QuerySyntaxError(message, start, ("a value",))
     stripped = text if quoted else text.rstrip("*")
     return Is(stripped, stripped != text)
 
 
-def _flag(name: str, operator: str, text: str, start: int) -> Is:
+def _choice(field: SearchField, operator: str, text: str, start: int) -> Is:
     value = text.lower()
-    if operator or value not in FLAGS[name]:
-        expected = tuple(f"{name}:{flag}" for flag in FLAGS[name])
-        raise QuerySyntaxError(f"{name}: does not know {operator}{text}.", start, expected)
+    if operator or value not in field.choices:
+        expected = tuple(f"{field.name}:{choice}" for choice in field.choices)
+        raise QuerySyntaxError(f"{field.name}: does not know {operator}{text}.", start, expected)
     return Is(value, False)
 
 
-Reader = Callable[[str], tuple[float, float] | None]
+IntervalReader = Callable[[str], tuple[float, float] | None]
+"""Reads the first and the last number that a text names; None where it names none."""
 
 
-def _range(operator: str, text: str, start: int, read: Reader, expected: str) -> Between:
+def _range(operator: str, text: str, start: int, read: IntervalReader, expected: str) -> Between:
     """A value is read as the interval it names: a day has a first and a last moment, a number is its own."""
     if not operator and ".." in text:
         left, _, right = text.partition("..")
@@ -240,7 +224,7 @@ def _range(operator: str, text: str, start: int, read: Reader, expected: str) ->
             return Between(first, last)
 
 
-def _bound(text: str, start: int, read: Reader, expected: str) -> tuple[float, float]:
+def _bound(text: str, start: int, read: IntervalReader, expected: str) -> tuple[float, float]:
     interval = read(text)
     if interval is None:
         raise QuerySyntaxError(f"{text or 'Nothing'} is not {expected}.", start, (expected,))

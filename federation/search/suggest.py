@@ -1,85 +1,31 @@
 """Completions for a query that is being typed: qualifiers, their values, names of models."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from tantivy import Query
-
-from federation.search import queries
 from federation.search.answer import Suggestion
-from federation.search.encoding import MAX_BEGINNING, read_stored
-from federation.search.language import FIELDS, FLAGS, KEYED
-from federation.search.order import RANK, Leg, Reader
-from federation.search.schema import FACETS, SEPARATOR, fact
-from federation.search.words import fold
+from federation.search.fields import BY_NAME, FIELDS, SearchField
 
 MOST = 10
-EXAMINED = 50
 _BEING_TYPED = re.compile(r"(?:[^\s()\"]|\"[^\"]*\"?)*\Z")
 _QUALIFIER = re.compile(
     r"(?P<name>[A-Za-z_]+)(?:\.(?P<key>\"[^\"]*\"|[^\s:\"()]*))?(?P<colon>:)?(?P<value>.*)\Z", re.DOTALL
 )
 _PLAIN = re.compile(r"[^\s\"()*]+")
-_VALUED = (
-    "registry",
-    "team",
-    "model",
-    "stage",
-    "alias",
-    "framework",
-    "owner",
-    "license",
-    "type",
-    "depends_on",
-    "library",
-    "image",
-    "state",
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The terms of the index that a view may see: what matches `visible`, None for everything."""
+class Vocabulary(Protocol):
+    """What there is to complete with: texts that begin so, and how many versions have each, most frequent first."""
 
-    reader: Reader
-    visible: Query | None
+    def keys(self, field: str, beginning: str) -> Iterable[tuple[str, int]]:
+        """The names that stand behind the dot of a field."""
 
-    @property
-    def _terms(self) -> Any:
-        return self.reader.searcher.terms_with_prefix
-
-    def starting(self, field: str, beginning: str) -> list[tuple[str, int]]:
-        """Terms with a beginning and how many visible documents have each, most frequent first."""
-        found = self._terms(field, beginning, filter_query=self.visible, limit=EXAMINED)
-        return sorted(((text, count) for text, count in found if count), key=lambda pair: (-pair[1], pair[0]))
-
-    def starting_either(self, column: str, as_fact: str, folded: str) -> list[tuple[str, int]]:
-        """Values of a column, those that are held as they are and those that are held folded."""
-        found = dict(self.starting(column, folded))
-        if self._terms("facts", as_fact, limit=1):  # seldom, and the other way is dear
-            for text, count in self.starting("facts", as_fact):
-                found.setdefault(text.partition(SEPARATOR)[2], count)
-        return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+    def values(self, field: str, key: str | None, beginning: str) -> Iterable[tuple[str, int]]:
+        """What a field holds, or what it holds under a name."""
 
     def named(self, beginning: str) -> Mapping[str, int]:
-        """Names of models with a beginning, best first, and how many versions each has."""
-        if len(beginning) <= MAX_BEGINNING:
-            query = queries.term("begins", beginning)
-        else:
-            query = queries.prefix("spelled", beginning)
-        if self.visible is not None:
-            query = queries.all_of([query, self.visible])
-        rows = self.reader.rows(Leg(query, RANK), None, EXAMINED)
-        addresses, searcher = self.reader.addresses(rows), self.reader.searcher
-        found: Counter[str] = Counter()
-        for address, versions in zip(
-            addresses, searcher.fast_field_values("siblings", addresses), strict=True
-        ):
-            found[read_stored(searcher.doc(address)).model] += int(versions or 0)
-        return found
+        """Names of models, best first."""
 
 
 def suggest(vocabulary: Vocabulary, text: str) -> list[Suggestion]:
@@ -110,19 +56,17 @@ def _completions(vocabulary: Vocabulary, typed: str) -> Iterator[tuple[str, str,
 
 def _qualifiers(vocabulary: Vocabulary, name: str, key: str | None) -> Iterator[tuple[str, str, str, int]]:
     if key is not None:
-        if name in KEYED:
+        if name in BY_NAME and BY_NAME[name].keyed:
             yield from _keys(vocabulary, name, key.strip('"'))
         return
     for field in FIELDS:
-        if field.startswith(name):
-            completed = f"{field}." if field in KEYED else f"{field}:"
+        if field.name.startswith(name):
+            completed = f"{field.name}." if field.keyed else f"{field.name}:"
             yield "qualifier", completed, completed, 0
 
 
 def _keys(vocabulary: Vocabulary, name: str, key: str) -> Iterator[tuple[str, str, str, int]]:
-    beginning = fact(f"name of {name}", key)
-    for term, count in vocabulary.starting("facts", beginning):
-        found = term.partition(SEPARATOR)[2]
+    for found, count in vocabulary.keys(name, key):
         completed = f"{name}.{_quoted(found, also=':')}:"
         yield "qualifier", completed, completed, count
 
@@ -130,28 +74,25 @@ def _keys(vocabulary: Vocabulary, name: str, key: str) -> Iterator[tuple[str, st
 def _values(
     vocabulary: Vocabulary, name: str, key: str | None, value: str
 ) -> Iterator[tuple[str, str, str, int]]:
+    field = BY_NAME.get(name)
     typed = value.strip('"').lstrip("(")
-    if name in FLAGS:
-        found: Iterable[tuple[str, int]] = (
-            (flag, 0) for flag in FLAGS[name] if flag.startswith(typed.lower())
-        )
-    elif name in FACETS:
-        found = vocabulary.starting_either(FACETS[name], fact(name, typed), fold(typed))
-    elif name in _VALUED or (name in ("tag", "param") and key):
-        bare = key.strip('"') if key else None
-        beginning = fact(f"{name}.{bare}" if bare else name, typed)
-        found = (
-            (term.partition(SEPARATOR)[2], count) for term, count in vocabulary.starting("facts", beginning)
-        )
-    else:
-        return
     head = f"{name}.{key}:" if key else f"{name}:"
-    for text, count in found:
+    for text, count in () if field is None else _held(vocabulary, field, key, typed):
         yield "value", text, head + _quoted(text), count
 
 
+def _held(
+    vocabulary: Vocabulary, field: SearchField, key: str | None, typed: str
+) -> Iterable[tuple[str, int]]:
+    if field.match == "choice":
+        return [(choice, 0) for choice in field.choices if choice.startswith(typed.lower())]
+    if field.match != "text" or field.keyed != bool(key):
+        return ()
+    return vocabulary.values(field.name, key.strip('"') if key else None, typed)
+
+
 def _models(vocabulary: Vocabulary, typed: str) -> Iterator[tuple[str, str, str, int]]:
-    for name, count in vocabulary.named(fold(typed)).items():
+    for name, count in vocabulary.named(typed).items():
         yield "model", name, _quoted(name, also=":"), count
 
 

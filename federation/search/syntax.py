@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from federation.errors import InvalidRequestError
 
@@ -66,18 +66,13 @@ class Between:
 
 
 Match: TypeAlias = Is | Between
-FieldName: TypeAlias = Literal[
-    "registry", "team", "model", "stage", "alias", "framework", "owner", "license", "type", "tag", "metric",
-    "param", "library", "image", "state",
-    "created", "updated", "depends_on", "has", "is",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Qualifier:
-    """`name:` or `name.key:` with the values of which one must match."""
+    """`name:` or `name.key:` with the values of which one must match. `name` is that of a row of `fields.FIELDS`."""
 
-    name: FieldName
+    name: str
     key: str | None
     matches: tuple[Match, ...]
     start: int

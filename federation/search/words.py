@@ -146,12 +146,12 @@ def variants(word: str) -> tuple[str, ...]:
 
 
 @lru_cache(KEPT)
-def one_slip(left: str, right: str) -> bool:
+def within_one_edit(left: str, right: str) -> bool:
     """Whether two words differ by one letter too many, too few, wrong, or two neighbours swapped."""
     if left == right or abs(len(left) - len(right)) > 1:
         return left == right
     if len(left) > 2 and left[:1] != right[:1] and left[-1:] != right[-1:]:
-        return False  # one slip leaves the first letter or the last where it was
+        return False  # one edit leaves the first letter or the last where it was
     at = next(
         (index for index, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None
     )
@@ -164,12 +164,12 @@ def one_slip(left: str, right: str) -> bool:
     return longer[at + 1 :] == shorter[at:]
 
 
-def slips_are_few(word: str) -> bool:
-    """Whether the words one slip away from this one can all be listed: a thousand or two."""
+def edits_are_few(word: str) -> bool:
+    """Whether the words one edit away from this one can all be listed: a thousand or two."""
     return len(word) <= MAX_LISTED and LATIN.issuperset(word)
 
 
-def slips(word: str) -> set[str]:
+def edits(word: str) -> set[str]:
     """All Latin words with one letter too many, too few or wrong, or two neighbours swapped; the word itself too."""
     splits = [(word[:at], word[at:]) for at in range(len(word) + 1)]
     found = {before + after[1:] for before, after in splits}

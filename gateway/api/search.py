@@ -9,11 +9,16 @@ from litestar.params import FromQuery, Parameter
 
 from federation.access import Permission, View
 from federation.search.answer import Group, SearchAnswer, SearchRequest, Suggestion
+from federation.search.fields import FIELDS, facet_names
 from gateway.api.requests import needs
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 Limit = Annotated[int, Parameter(ge=1, le=200)]
+Query = Annotated[
+    str, Parameter(description=f"Words, phrases and qualifiers: {' '.join(f.written for f in FIELDS)}")
+]
+Facets = Annotated[str, Parameter(description=f"What to count, separated by commas: {facet_names()}.")]
 
 
 class SuggestOut(msgspec.Struct):
@@ -27,11 +32,11 @@ class SuggestOut(msgspec.Struct):
 def search(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
-    q: FromQuery[str] = "",
+    q: FromQuery[Query] = "",
     limit: FromQuery[Limit] = 20,
     cursor: FromQuery[str | None] = None,
     sort: FromQuery[str] = "relevance",
-    facets: FromQuery[str] = "",
+    facets: FromQuery[Facets] = "",
     group: FromQuery[str] = "model",
     explain: FromQuery[bool] = False,
 ) -> Response[SearchAnswer]:

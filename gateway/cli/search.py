@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from federation.search.fields import facet_names
 from gateway.cli.client import Gateway, connect, require_address
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import URL, Invocation
@@ -60,9 +61,7 @@ def search(
     sort: Annotated[
         str, typer.Option(help="relevance, updated, created, name or metric.NAME; - before it turns it round")
     ] = "",
-    facets: Annotated[
-        str, typer.Option(help="count by registry, team, stage, framework, owner, license, type, tag.KEY")
-    ] = "",
+    facets: Annotated[str, typer.Option(help=f"count by {facet_names()}")] = "",
     group: Annotated[str, typer.Option(help="model: one hit a model; version: every version")] = "model",
     explain: Annotated[bool, typer.Option("--explain", help="say why a hit is where it is")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="search again every two seconds")] = False,

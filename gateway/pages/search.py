@@ -11,12 +11,15 @@ from litestar.params import FromQuery
 
 from federation.access import View
 from federation.search.answer import Freshness, SearchAnswer, SearchError, SearchRequest
+from federation.search.fields import FACETS
 from federation.search.syntax import QuerySyntaxError
 from gateway.api.search import Limit
 from gateway.pages.page import form_of, listed, page, pages_at
 from gateway.waypost import Waypost
 
-FACETS = ("stage", "team", "registry", "framework", "owner", "type", "license")
+FIRST = ("stage", "team")
+LISTED = (*FIRST, *(facet for facet in FACETS if facet not in FIRST))
+"""The facets in the order of the page: what people narrow by most stands first."""
 SORTS = {
     "relevance": "Best match",
     "updated": "Newest change",
@@ -62,7 +65,7 @@ def search_page(
         sort=sort,
         cursor=cursor,
         limit=limit,
-        facets=FACETS,
+        facets=LISTED,
         group="version" if group == "version" else "model",
     )
     form = form_of(request)
@@ -96,7 +99,7 @@ def search_page(
 def choices(answer: SearchAnswer, q: str) -> Mapping[str, Sequence[Choice]]:
     """The facets that tell results apart, and those that are chosen, with the query that each value leads to."""
     found: dict[str, list[Choice]] = {}
-    for name in FACETS:
+    for name in LISTED:
         values = [value for value in answer.facets.get(name, ()) if value.value]
         made = []
         for value in values:

@@ -15,7 +15,7 @@ from litestar import Litestar, get
 from litestar.params import FromQuery
 from tantivy import Query, Searcher
 
-from federation.search import facets, folder, queries, schema
+from federation.search.tantivy import facets, folder, queries, schema
 
 FACETS = facets.columns(("registry", "team", "stage"))
 

@@ -9,7 +9,8 @@ from itertools import accumulate
 from typing import Any
 
 from federation.search.document import Document
-from federation.search.follower import Affected
+from federation.search.source import ChangeSet
+from tests.federation.search.world import described
 
 REGISTRIES = 300
 TEAMS = 40
@@ -89,7 +90,7 @@ class Federation:
         task, best = chance.choice(TASKS), chance.random()
         made = START + timedelta(minutes=chance.randrange(1_500_000))
         return [
-            Document(
+            described(
                 **common, version_id=model_id * 1_000 + number, version=str(number), stage=chance.choice(STAGES),
                 tags={"task": task, "run": f"{chance.getrandbits(32):08x}"},
                 metrics={"auc": round(best + number / 1_000, 4), "loss": round(1 - best, 4)},
@@ -104,10 +105,10 @@ class Federation:
         self.position += 1
         self.changed[model_id] = self.position
 
-    def affected(self, after: int, limit: int) -> Affected | None:
+    def affected(self, after: int, limit: int) -> ChangeSet | None:
         """What was written again after a position."""
         found = frozenset(model for model, position in self.changed.items() if position > after)
-        return Affected(self.position, found) if found else None
+        return ChangeSet(self.position, found) if found else None
 
     def models(self, ids: Collection[int]) -> Iterable[Document]:
         """The documents of these models."""

@@ -19,7 +19,7 @@ import httpx
 
 from federation import changes
 from federation.database import reading
-from federation.search.follower import Follower
+from federation.search.tantivy.follower import IndexFollower
 from gateway.demo.servers import mlflow_server, reserved_port, server
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
@@ -131,7 +131,7 @@ def prepare(folder: Path, size: int) -> str:
     with reading(waypost.engine) as connection:
         position = changes.newest(connection)
     waypost.close()
-    follower = Follower(folder / "waypost-index" / "search", Federation(size, position=position))
+    follower = IndexFollower(folder / "waypost-index" / "search", Federation(size, position=position))
     follower.rebuild()
     follower.close()
     return registries

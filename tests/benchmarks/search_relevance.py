@@ -8,7 +8,7 @@ import psycopg
 
 from federation.access import EVERYTHING
 from federation.search.answer import SearchRequest
-from federation.search.engine import Search
+from federation.search.tantivy.engine import Search
 from tests.benchmarks import Figure, benchmark
 from tests.benchmarks.relevance import baselines
 from tests.benchmarks.relevance.baselines import Find

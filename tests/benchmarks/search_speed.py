@@ -12,11 +12,13 @@ import psycopg
 
 from federation.access import EVERYTHING, View
 from federation.database import sqlite_module
-from federation.search import queries, synonyms
+from federation.search import synonyms
 from federation.search.answer import Freshness, SearchRequest
 from federation.search.document import Document
-from federation.search.engine import RegistryState, Search
-from federation.search.follower import Follower
+from federation.search.freshness import RegistryFreshness
+from federation.search.tantivy import queries
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 from tests.benchmarks import Figure, Spread, benchmark, seconds, spread
 from tests.benchmarks.bare import BareEngine
 from tests.benchmarks.estate import COMMON, REGISTRIES, Federation, registry_name
@@ -89,8 +91,10 @@ def _in_ms(
     return Figure(label, taken * 1e3, "ms", goal=goal, comparison=beside)
 
 
-def _registries() -> list[RegistryState]:
-    return [RegistryState(id_, Freshness(registry_name(id_), "ok", None)) for id_ in range(1, REGISTRIES + 1)]
+def _registries() -> list[RegistryFreshness]:
+    return [
+        RegistryFreshness(id_, Freshness(registry_name(id_), "ok", None)) for id_ in range(1, REGISTRIES + 1)
+    ]
 
 
 def _built(federation: Federation, folder: Path) -> Iterator[Figure]:
@@ -110,7 +114,7 @@ def _built(federation: Federation, folder: Path) -> Iterator[Figure]:
                 yield from found
 
     began = time.perf_counter()
-    follower = Follower(folder, Timed(federation.versions))
+    follower = IndexFollower(folder, Timed(federation.versions))
     follower.rebuild()
     follower.close()
     taken = time.perf_counter() - began - made
@@ -145,7 +149,7 @@ def _suggested(search: Search, times: int) -> Iterator[Figure]:
 
 def _visible(search: Search, federation: Federation, folder: Path, times: int) -> Iterator[Figure]:
     """From a change's commit in the catalogue until a reader finds it, without the way between processes."""
-    follower = Follower(folder, federation)
+    follower = IndexFollower(folder, federation)
     chance = random.Random(5)
 
     def change() -> None:

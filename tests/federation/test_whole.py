@@ -15,12 +15,13 @@ from federation.graph import declared
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph, Question
 from federation.references import Reference
-from federation.search import follower as index_follower
 from federation.search import synonyms
 from federation.search.answer import SearchRequest
-from federation.search.catalogue import Catalogue, FreshnessBoard
-from federation.search.engine import Search
-from federation.search.follower import Follower as IndexFollower
+from federation.search.freshness import FreshnessBoard
+from federation.search.source import CatalogueSource
+from federation.search.tantivy import follower as index_follower
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 from federation.whole import Digests, Leisure, Suspicion
 from tests.federation.graph.estate import Estate
 
@@ -54,7 +55,7 @@ class House:
     def followers(self) -> list[Follower]:
         """As a worker has them after a restart."""
         return [
-            IndexFollower(self.folder / "search", Catalogue(self.estate.engine)),
+            IndexFollower(self.folder / "search", CatalogueSource(self.estate.engine)),
             GraphFollower(self.estate.engine, self.folder / "graph"),
         ]
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from federation.search.document import Document
 from tests.benchmarks.relevance.queries import Record, records
+from tests.federation.search.world import described
 
 
 def documents() -> Iterator[Document]:
@@ -15,7 +16,7 @@ def documents() -> Iterator[Document]:
         registry = re.sub(
             r"[^a-z0-9]+", "-", record["source"].partition(";")[0].partition(" ")[0].lower()
         ).strip("-")
-        yield Document(
+        yield described(
             registry_id=registries.setdefault(registry, len(registries) + 1),
             model_id=number,
             version_id=number,

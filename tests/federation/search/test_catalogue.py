@@ -16,9 +16,10 @@ from federation.journal.log import Batch
 from federation.registries import forget
 from federation.search import synonyms
 from federation.search.answer import SearchRequest
-from federation.search.catalogue import Catalogue, FreshnessBoard
-from federation.search.engine import Search
-from federation.search.follower import Follower
+from federation.search.freshness import FreshnessBoard
+from federation.search.source import CatalogueSource
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 from tests.federation.graph.estate import Estate
 
 
@@ -27,7 +28,7 @@ class Indexed:
 
     def __init__(self, folder: Path) -> None:
         self.estate = Estate(folder)
-        self.follower = Follower(folder / "index", Catalogue(self.estate.engine))
+        self.follower = IndexFollower(folder / "index", CatalogueSource(self.estate.engine))
         self.search = Search(folder / "index", FreshnessBoard(self.estate.engine), synonyms.load())
 
     def found(self, text: str, view: View = EVERYTHING) -> list[str]:

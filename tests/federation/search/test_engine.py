@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from adapters import Schema
 from federation.access import EVERYTHING, NOTHING, View
-from federation.search import cursor, order
+from federation.search import cursor
 from federation.search.answer import Group, SearchError, SearchRequest
-from federation.search.cursor import Position
-from federation.search.engine import Search
-from federation.search.follower import Follower
+from federation.search.cursor import PagePosition
 from federation.search.sorting import fingerprint
 from federation.search.synonyms import Synonyms
+from federation.search.tantivy import order
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 from tests.federation.search.world import World, document
 
 OLD, NEW = datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,7 +49,7 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
             tags={"task": "nlp"},
             params={"lr": "0.01"},
             depends_on=("ads/feature-encoder:3",),
-            flags=frozenset({"schema"}),
+            schema=Schema(),
         )
     )
     world.put(document("resnet-50", 1, registry="vision", registry_id=4, team="cv"))
@@ -352,7 +354,7 @@ def test_an_answer_is_remembered_until_the_index_changes(tmp_path: Path) -> None
     assert search.query(EVERYTHING, request).hits is first.hits
     assert search.query(View.of([2]), request).hits == ()
     world.put(document("churn-again"), document("leaving"))
-    Follower(tmp_path, world).step()
+    IndexFollower(tmp_path, world).step()
     search.reload()
     assert search.query(EVERYTHING, request).total == 2
     search.synonyms = Synonyms({("churn",): (("leaving",),)}, 1)
@@ -361,7 +363,7 @@ def test_an_answer_is_remembered_until_the_index_changes(tmp_path: Path) -> None
 
 def test_a_cursor_to_a_place_that_cannot_be_is_refused(search: Search) -> None:
     request = SearchRequest(q="fraud")
-    beyond = cursor.encode(Position(99, (1, 2)), fingerprint(request))
+    beyond = cursor.encode(PagePosition(99, (1, 2)), fingerprint(request))
     with pytest.raises(SearchError) as caught:
         search.query(EVERYTHING, replace(request, cursor=beyond))
     assert caught.value.parameter == "cursor"

@@ -16,11 +16,13 @@ import pytest
 from adapters import Key
 from federation.access import EVERYTHING
 from federation.database import now
-from federation.search import catalogue, folder, synonyms
+from federation.search import freshness, synonyms
 from federation.search.answer import SearchAnswer, SearchRequest
-from federation.search.catalogue import Catalogue, FreshnessBoard
-from federation.search.engine import Search
-from federation.search.follower import Follower
+from federation.search.freshness import FreshnessBoard
+from federation.search.source import CatalogueSource
+from federation.search.tantivy import folder
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 from tests.federation.graph import estate as estate_module
 from tests.federation.graph.estate import Estate
 from tests.soak import soak
@@ -32,10 +34,10 @@ FOLLOW = """
 import sys, time
 from pathlib import Path
 from federation.database import open_engine
-from federation.search.catalogue import Catalogue
-from federation.search.follower import Follower
+from federation.search.source import CatalogueSource
+from federation.search.tantivy.follower import IndexFollower
 
-follower = Follower(Path(sys.argv[1]), Catalogue(open_engine(sys.argv[2])))
+follower = IndexFollower(Path(sys.argv[1]), CatalogueSource(open_engine(sys.argv[2])))
 print("following", flush=True)
 while True:
     if not follower.step():
@@ -45,13 +47,13 @@ FILL = """
 import resource, signal, sys
 from pathlib import Path
 from federation.database import open_engine
-from federation.search.catalogue import Catalogue
-from federation.search.follower import Follower
-from federation.search.folder import IndexMissingError
+from federation.search.source import CatalogueSource
+from federation.search.tantivy.follower import IndexFollower
+from federation.search.tantivy.folder import IndexMissingError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-follower = Follower(Path(sys.argv[1]), Catalogue(open_engine(sys.argv[2])))
+follower = IndexFollower(Path(sys.argv[1]), CatalogueSource(open_engine(sys.argv[2])))
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, most))
 refused = 0
 for _ in range(5):
@@ -97,7 +99,7 @@ class Indexed:
         return self.search.query(EVERYTHING, EVERY)
 
     def settle(self) -> None:
-        follower = Follower(self.path, Catalogue(self.estate.engine))
+        follower = IndexFollower(self.path, CatalogueSource(self.estate.engine))
         while follower.step():
             pass
         follower.close()
@@ -191,7 +193,7 @@ def test_who_reads_while_the_index_is_rebuilt_finds_everything_or_hears_that_it_
 
     reader = threading.Thread(target=read)
     reader.start()
-    follower = Follower(indexed.path, Catalogue(indexed.estate.engine))
+    follower = IndexFollower(indexed.path, CatalogueSource(indexed.estate.engine))
     for _ in range(3):
         follower.rebuild()
     ended.set()
@@ -219,7 +221,7 @@ def test_a_clock_that_jumps_changes_nothing_in_what_is_found(
 ) -> None:
     for days in (0, 4_000, -4_000, 1):
         moment = now() + timedelta(days=days)
-        for module in (catalogue, estate_module):
+        for module in (freshness, estate_module):
             monkeypatch.setattr(module, "now", lambda at=moment: at)
         indexed.put(f"model-{days}")
         indexed.settle()

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.access import EVERYTHING, View
-from federation.search import facets
 from federation.search.answer import Hit, SearchAnswer, SearchRequest
 from federation.search.document import Document
-from federation.search.engine import Search
-from federation.search.follower import Follower
 from federation.search.syntax import QuerySyntaxError
+from federation.search.tantivy import facets
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 from tests.federation.search.world import World, document
 from tests.patience import until
 from tests.soak import explore, soak
@@ -160,7 +160,7 @@ def pages_stay_whole(
     before: list[list[Document]], added: list[list[Document]], request: SearchRequest, data: st.DataObject
 ) -> None:
     with index(before) as (world, search):
-        follower = Follower(search._path, world)
+        follower = IndexFollower(search._path, world)
         changing = [group for group in before if data.draw(st.booleans())]
         whole = search.query(EVERYTHING, replace(request, limit=200))
         seen: list[str] = []

@@ -5,29 +5,46 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adapters import Key, ModelRecord, VersionRecord
 from federation.access import View
 from federation.changes import FeedTrimmedError
 from federation.search import synonyms
 from federation.search.answer import Freshness
-from federation.search.document import Document
-from federation.search.engine import RegistryState, Search
-from federation.search.follower import Affected, Follower
+from federation.search.document import Document, document_of
+from federation.search.fields import Living
+from federation.search.freshness import RegistryFreshness
+from federation.search.source import ChangeSet
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 
 
-def document(model: str, version: int | None = 1, **fields: Any) -> Document:
-    """A document with ids made of its names."""
-    registry = fields.pop("registry", "fraud")
+def document(model: str, version: int | None = 1, **said: Any) -> Document:
+    """A document with ids made of its names. `said` is what its record says; of its model, `title` and `type`."""
+    registry = said.pop("registry", "fraud")
     number = abs(hash((registry, model))) % 1_000_000_007
-    values: dict[str, Any] = {
-        "registry_id": fields.pop("registry_id", 1),
-        "model_id": fields.pop("model_id", number),
+    ids = {
+        "registry_id": said.pop("registry_id", 1),
+        "model_id": said.pop("model_id", number),
         "version_id": None if version is None else number * 1_000 + version,
-        "registry": registry,
-        "team": fields.pop("team", "risk"),
-        "model": model,
-        "version": None if version is None else str(version),
     }
-    return Document(**values, **fields)
+    return described(registry, said.pop("team", "risk"), model, version, **ids, **said)
+
+
+def described(registry: str, team: str, model: str, version: int | str | None, **said: Any) -> Document:
+    """The document of a version that says this; `registry_id`, `model_id` and `version_id` are its ids."""
+    key = Key("model", model)
+    ids = {
+        name: said.pop(name, None) for name in ("registry_id", "model_id", "version_id", "created", "updated")
+    }
+    beside = {name: said.pop(name) for name in ("stage", "aliases") if name in said}
+    needs = said.pop("depends_on", ())
+    of_model = {name: said.pop(name) for name in ("title", "type") if name in said}
+    record = VersionRecord(key=Key("version", model), model=key, version=str(version), **said)
+    of = Living(
+        registry, team, ModelRecord(key=key, name=model, **of_model), record, empty=version is None, needs=needs,
+        **beside,
+    )  # fmt: skip
+    return document_of(of, **ids)
 
 
 @dataclass
@@ -59,14 +76,14 @@ class World:
         self.states.pop(registry_id, None)
         self.feed.append((None, registry_id))
 
-    def affected(self, after: int, limit: int) -> Affected | None:
+    def affected(self, after: int, limit: int) -> ChangeSet | None:
         """What the feed says after a position."""
         if after < self.kept or after > len(self.feed):
             raise FeedTrimmedError
         rows = self.feed[after : after + limit]
         models = frozenset(model for model, _ in rows if model is not None)
         registries = frozenset(registry for _, registry in rows if registry is not None)
-        return Affected(after + len(rows), models, registries) if rows else None
+        return ChangeSet(after + len(rows), models, registries) if rows else None
 
     def models(self, ids: Collection[int]) -> Iterable[Document]:
         """Documents of these models."""
@@ -89,13 +106,13 @@ class World:
         """All documents, and the position of the feed."""
         return len(self.feed), iter([one for held in self.held.values() for one in held])
 
-    def registries(self, view: View) -> list[RegistryState]:
+    def registries(self, view: View) -> list[RegistryFreshness]:
         """The registries that a view sees."""
-        return [RegistryState(id_, state) for id_, state in sorted(self.states.items()) if view.sees(id_)]
+        return [RegistryFreshness(id_, state) for id_, state in sorted(self.states.items()) if view.sees(id_)]
 
     def search(self, path: Path) -> Search:
         """The index of this world as it is now."""
-        follower = Follower(path, self)
+        follower = IndexFollower(path, self)
         while follower.step():
             pass
         follower.close()

@@ -25,8 +25,8 @@ from adapters import (
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.graph.follower import GraphFollower
-from federation.search.catalogue import Catalogue
-from federation.search.follower import Follower as IndexFollower
+from federation.search.source import CatalogueSource
+from federation.search.tantivy.follower import IndexFollower
 from tests.federation.sync.world import World
 
 RNG = random.Random("wild")
@@ -50,7 +50,7 @@ def hostile(world: World, tmp_path: Path) -> Any:
         assert world.sync() in ("partial", "ok"), world.registry().last_error
         assert world.living().keys() >= good
         for follower in (
-            IndexFollower(tmp_path / "search", Catalogue(world.engine)),
+            IndexFollower(tmp_path / "search", CatalogueSource(world.engine)),
             GraphFollower(world.engine, tmp_path / "graph"),
         ):
             follower.rebuild()

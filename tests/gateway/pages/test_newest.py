@@ -15,9 +15,10 @@ from federation.database import reading
 from federation.references import Reference, parse
 from federation.search import synonyms
 from federation.search.answer import SearchRequest
-from federation.search.catalogue import Catalogue, FreshnessBoard
-from federation.search.engine import Search
-from federation.search.follower import Follower
+from federation.search.freshness import FreshnessBoard
+from federation.search.source import CatalogueSource
+from federation.search.tantivy.engine import Search
+from federation.search.tantivy.follower import IndexFollower
 from gateway.api.out import model_out
 from gateway.pages.model import best
 from tests.federation.graph.estate import START, Estate
@@ -85,7 +86,7 @@ def at(moment: int) -> datetime:
 
 
 def index(estate: Estate, folder: Path) -> Search:
-    follower = Follower(folder / "index", Catalogue(estate.engine))
+    follower = IndexFollower(folder / "index", CatalogueSource(estate.engine))
     while follower.step():
         pass
     found = Search(folder / "index", FreshnessBoard(estate.engine), synonyms.load())

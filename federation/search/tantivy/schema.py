@@ -1,4 +1,4 @@
-"""The fields of the index.
+"""The fields of the engine's index: its own, and those that `fields.FIELDS` asks for.
 
 Three nested text fields carry the tiers: `name` (words of the name) inside `near` (and of everything short: tags, team,
 stage, …) inside `all` (and of the description). `facts` holds exact values as `field⏵value`. `delta` makes the number
@@ -6,19 +6,21 @@ of models exact without listing them: see `MODEL_SUM`. How a document fills them
 """
 
 import json
+import zlib
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import tantivy
 
+from federation.search.fields import FACETS, FIELDS
 from federation.search.words import fold
 
-SCHEMA_VERSION = 9
+FORMAT = 10
+"""How documents are written: to be raised with every change of that."""
+_ROWS = [(one.name, one.match, one.keyed, one.facet, one.bare) for one in FIELDS]
+SCHEMA = f"{FORMAT}-{zlib.crc32(repr(_ROWS).encode()):08x}"
+"""What an index was written with; one of another format or with other fields is built anew."""
 SEPARATOR = "\x1f"
-FACETS = {
-    "registry": "registry_name", "team": "team", "stage": "stage", "framework": "framework", "owner": "owner",
-    "license": "license", "type": "type",
-}  # fmt: skip
 OF_REGISTRY = ("registry", "team")
 """Facets that every document of a registry has the same value of: counted by the registry's id."""
 MODEL_SUM, STAGE_SUM = "delta", "stage_delta"
@@ -45,9 +47,10 @@ def schema() -> tantivy.Schema:
     builder.add_text_field("phrase", tokenizer_name="whitespace", index_option="position")
     for name in ("whole", "facts", "meta", "spelled", "begins"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
-    for name in (*FACETS.values(), "sort_name"):
-        is_fast = name not in (FACETS[facet] for facet in OF_REGISTRY)
-        builder.add_text_field(name, fast=is_fast, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("sort_name", fast=True, tokenizer_name="raw", index_option="basic")
+    for facet in FACETS:
+        is_fast = facet not in OF_REGISTRY
+        builder.add_text_field(facet_column(facet), fast=is_fast, tokenizer_name="raw", index_option="basic")
     builder.add_json_field("data", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_unsigned_field("registry", fast=True, indexed=True)
     builder.add_unsigned_field("model", fast=True, indexed=True)
@@ -92,16 +95,31 @@ def _lives(searcher: tantivy.Searcher, term: str) -> bool:
     return bool(searcher.search(query, limit=1, count=False).hits)
 
 
+def facet_column(field: str) -> str:
+    """The column of a field whose values are counted."""
+    return f"facet_{field}"
+
+
 @lru_cache(65_536)
-def key_name(kind: str, key: str) -> str:
-    """A name, without case, as a JSON key: letters and digits only, whatever it holds. `kind` is v for the value of a
-    tag, and for numbers m in metrics, p in params, t in tags."""
-    return kind + fold(key).encode("utf-8").hex()
+def text_key(field: str, key: str) -> str:
+    """A name, without case, as the key of a text in `data`: letters and digits only, whatever it holds."""
+    return f"{field}T{fold(key).encode().hex()}"
 
 
-def column(kind: str, key: str) -> str:
-    """The column of a name."""
-    return f"data.{key_name(kind, key)}"
+@lru_cache(65_536)
+def number_key(field: str, key: str) -> str:
+    """A name, without case, as the key of a number in `data`."""
+    return f"{field}N{fold(key).encode().hex()}"
+
+
+def text_column(field: str, key: str) -> str:
+    """The column of the texts that a name has."""
+    return f"data.{text_key(field, key)}"
+
+
+def number_column(field: str, key: str) -> str:
+    """The column of the numbers that a name has."""
+    return f"data.{number_key(field, key)}"
 
 
 def fact(field: str, value: str) -> str:

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, TypeAlias
 import tantivy
 from tantivy import DocAddress, FieldType, Order, Query, Searcher
 
-from federation.search import queries
-from federation.search.schema import schema
+from federation.search.tantivy import queries
+from federation.search.tantivy.schema import schema
 
 Values: TypeAlias = tuple[int | float | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SortKey:
     """A column to order by, highest first where `descending`. Text columns hold hexadecimal digits only."""
 
     field: str
@@ -39,14 +39,14 @@ class Key:
         return isinstance(value, int) and lowest <= value < highest
 
 
-TIE = Key("tie", FieldType.Unsigned)
-RANK = (Key("rank", FieldType.Unsigned), TIE)
-MODEL = Key("model", FieldType.Unsigned)
+TIE = SortKey("tie", FieldType.Unsigned)
+RANK = (SortKey("rank", FieldType.Unsigned), TIE)
+MODEL = SortKey("model", FieldType.Unsigned)
 MANY_VERSIONS = 2_000
 """So many versions of the models of a page are looked through at once."""
 MANY, BINS = 50_000, 256
 """From so many matches on, those that come first by a number are told from the others by so many bins."""
-BROWSE = (Key("browse", FieldType.Unsigned), TIE)
+BROWSE = (SortKey("browse", FieldType.Unsigned), TIE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Leg:
     has of each model only the version that stands before the others."""
 
     query: Query
-    keys: tuple[Key, ...]
+    keys: tuple[SortKey, ...]
     weight: float = 1.0
     why: str = "matches"
     firsts: bool = False
 
     def takes(self, values: Values) -> bool:
         """Whether these could be the values of a place in it."""
-        return len(values) == len(self.keys) and all(map(Key.takes, self.keys, values))
+        return len(values) == len(self.keys) and all(map(SortKey.takes, self.keys, values))
 
 
 class Legs:
@@ -89,7 +89,7 @@ class Legs:
         return self.reach(index) and self[index].takes(values)
 
 
-class Row(NamedTuple):
+class Ranked(NamedTuple):
     """One match: where it stands in its leg, its model, and how to read it, where that is known."""
 
     values: Values
@@ -98,13 +98,13 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class IndexReader:
     """One state of the index, and the index for what only its parser can make."""
 
     index: tantivy.Index
     searcher: Searcher
 
-    def rows(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
+    def rows(self, leg: Leg, after: Values | None, limit: int) -> list[Ranked]:
         """At most `limit` matches of a leg, in order, those after a position."""
         if leg.query is queries.NOTHING:
             return []
@@ -114,10 +114,10 @@ class Reader:
         addresses = [address for _, address in found]
         models = self.searcher.fast_field_values("model", addresses)
         values = [values for values, _ in found]
-        return list(map(Row._make, zip(values, models, addresses, strict=True)))
+        return list(map(Ranked._make, zip(values, models, addresses, strict=True)))
 
     def _page(
-        self, query: Query, keys: Sequence[Key], after: Values | None, limit: int
+        self, query: Query, keys: Sequence[SortKey], after: Values | None, limit: int
     ) -> list[tuple[Values, DocAddress]]:
         found: list[tuple[Values, DocAddress]] = []
         key, rest = keys[0], keys[1:]
@@ -130,7 +130,7 @@ class Reader:
             found += self._ordered(query, keys, limit - len(found))
         return found
 
-    def _ordered(self, query: Query, keys: Sequence[Key], limit: int) -> list[tuple[Values, DocAddress]]:
+    def _ordered(self, query: Query, keys: Sequence[SortKey], limit: int) -> list[tuple[Values, DocAddress]]:
         """The first ones by the first key; where it is equal, by the others."""
         key, rest = keys[0], keys[1:]
         top = self._top(query, key, limit + 1)
@@ -148,17 +148,17 @@ class Reader:
                 found += [((value, *tail), at) for tail, at in self._ordered(equal, rest, limit - len(found))]
         return found[:limit]
 
-    def _tails(self, keys: Sequence[Key], addresses: list[DocAddress]) -> list[Values]:
+    def _tails(self, keys: Sequence[SortKey], addresses: list[DocAddress]) -> list[Values]:
         """The values of the later keys, which every document has: rank and tie."""
         columns: list[list[Any]] = [self.searcher.fast_field_values(key.field, addresses) for key in keys]
         return list(zip(*columns, strict=True)) or [()] * len(addresses)
 
-    def _top(self, query: Query, key: Key, limit: int) -> list[tuple[Any, DocAddress]]:
+    def _top(self, query: Query, key: SortKey, limit: int) -> list[tuple[Any, DocAddress]]:
         order = Order.Desc if key.descending else Order.Asc
         result = self.searcher.search(query, limit=limit, count=False, order_by_field=key.field, order=order)
         return result.hits
 
-    def _by_number(self, leg: Leg, after: Values | None, limit: int) -> list[Row]:
+    def _by_number(self, leg: Leg, after: Values | None, limit: int) -> list[Ranked]:
         """By a number in a JSON column, which only an aggregation can sort by. Everything is read off the sort values:
         what is asked for as a field is fetched for every match, and panics where a segment has no such column."""
         query = leg.query
@@ -173,7 +173,7 @@ class Reader:
         found = [] if near is None else self._hits(near, leg.keys, limit)
         return found if len(found) == limit else self._hits(query, leg.keys, limit)
 
-    def _nearest(self, query: Query, key: Key, limit: int) -> Query | None:
+    def _nearest(self, query: Query, key: SortKey, limit: int) -> Query | None:
         """Those that come first, at least `limit` where that works out: sorting costs ten times as much for each
         match as counting does. None where there are few."""
         bounds = self.searcher.aggregate(query, {"all": {"stats": {"field": key.field}}})["all"]
@@ -192,13 +192,13 @@ class Reader:
                 return queries.all_of([query, near]) if so_far <= bounds["count"] // 4 else None
         return None
 
-    def _hits(self, query: Query, keys: Sequence[Key], limit: int) -> list[Row]:
+    def _hits(self, query: Query, keys: Sequence[SortKey], limit: int) -> list[Ranked]:
         order = [{key.field: "desc" if key.descending else "asc"} for key in (*keys, MODEL)]
         asked = {"top": {"top_hits": {"size": limit, "sort": order}}}
         hits = self.searcher.aggregate(query, asked)["top"]["hits"]
         return [_numbered(*hit["sort"]) for hit in hits]
 
-    def addresses(self, rows: Sequence[Row]) -> list[DocAddress]:
+    def addresses(self, rows: Sequence[Ranked]) -> list[DocAddress]:
         """How to read these matches; those sorted by a number have to be looked up, all at once."""
         unknown = [row for row in rows if row.address is None]
         if not unknown:
@@ -207,11 +207,11 @@ class Reader:
         found = dict(self._top(models, TIE, MANY_VERSIONS))
         return [row.address or found.get(row.values[-1]) or self._address(row) for row in rows]
 
-    def _address(self, row: Row) -> DocAddress:
+    def _address(self, row: Ranked) -> DocAddress:
         same = queries.all_of([queries.term("model", row.model), self.equal(TIE, row.values[-1])])
         return self._top(same, TIE, 1)[0][1]
 
-    def equal(self, key: Key, value: Any) -> Query:
+    def equal(self, key: SortKey, value: Any) -> Query:
         """Documents with this value."""
         if key.kind == FieldType.Text:
             return queries.term(key.field, str(value))
@@ -221,7 +221,7 @@ class Reader:
             return queries.all_of(list(ends))
         return queries.between(key.field, key.kind, int(value), int(value))
 
-    def beyond(self, key: Key, value: Any) -> Query:
+    def beyond(self, key: SortKey, value: Any) -> Query:
         """Documents that come after this value."""
         if key.kind == FieldType.Json:
             return self.index.parse_query(
@@ -245,14 +245,14 @@ class Reader:
         earlier: list[Query] = []
         equal: list[Query] = [leg.query]
         for key, value in zip(leg.keys, values, strict=True):
-            backwards = Key(key.field, key.kind, not key.descending)
+            backwards = SortKey(key.field, key.kind, not key.descending)
             earlier.append(queries.all_of([*equal, self.beyond(backwards, value)]))
             equal.append(self.equal(key, value))
         return queries.any_of([*earlier, queries.all_of(equal)])
 
 
-def _numbered(number: int, rank: int, tie: int, model: int) -> Row:
-    return Row((_number(number), rank, tie), model, None)
+def _numbered(number: int, rank: int, tie: int, model: int) -> Ranked:
+    return Ranked((_number(number), rank, tie), model, None)
 
 
 def _number(ordered: int) -> float:

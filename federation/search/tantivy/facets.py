@@ -6,9 +6,18 @@ from typing import Any
 
 from tantivy import Query, Searcher
 
-from federation.search import queries
 from federation.search.answer import MAX_FACETS, FacetValue, SearchError
-from federation.search.schema import FACETS, LEAD, MODEL_SUM, NO_VERSION, OF_REGISTRY, STAGE_SUM, column
+from federation.search.fields import BY_NAME, facet_names
+from federation.search.tantivy import queries
+from federation.search.tantivy.schema import (
+    LEAD,
+    MODEL_SUM,
+    NO_VERSION,
+    OF_REGISTRY,
+    STAGE_SUM,
+    facet_column,
+    text_column,
+)
 
 MAX_VALUES = 100
 EVERY_BUCKET = 60_000
@@ -21,7 +30,7 @@ Registries = Mapping[int, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ResultCounts:
     """`documents` of `models` models, `versions` of them versions and the others models without any; facet values most
     frequent first. `whole`: each model with all its versions or with none."""
 
@@ -36,19 +45,20 @@ def columns(facets: Sequence[str]) -> dict[str, str]:
     """Facet names with the columns that hold them. Errors: `SearchError` for an unknown one."""
     if len(facets) > MAX_FACETS:
         raise SearchError("facets", f"At most {MAX_FACETS} facets can be asked for at once.")
-    found: dict[str, str] = {}
-    for facet in facets:
-        if facet.startswith("tag.") and len(facet) > len("tag."):
-            found[facet] = column("v", facet.removeprefix("tag."))
-        elif facet in FACETS:
-            found[facet] = FACETS[facet]
-        else:
-            known = ", ".join((*FACETS, "tag.KEY"))
-            raise SearchError("facets", f"There is no facet {facet}: use {known}.")
-    return found
+    return {facet: _column(facet) for facet in facets}
 
 
-def count(searcher: Searcher, query: Query, facets: Mapping[str, str], registries: Registries) -> Counts:
+def _column(facet: str) -> str:
+    name, dot, key = facet.partition(".")
+    field = BY_NAME.get(name)
+    if field is None or not field.facet or not field.keyed == bool(dot) == bool(key):
+        raise SearchError("facets", f"There is no facet {facet}: use {facet_names()}.")
+    return text_column(name, key) if key else facet_column(name)
+
+
+def count(
+    searcher: Searcher, query: Query, facets: Mapping[str, str], registries: Registries
+) -> ResultCounts:
     """Counts documents, versions and models, and the values of each facet."""
     asked: dict[str, Any] = {
         f"facet {name}": {"terms": {"field": held, "size": MAX_VALUES, "segment_size": EVERY_BUCKET}}
@@ -62,7 +72,7 @@ def count(searcher: Searcher, query: Query, facets: Mapping[str, str], registrie
     total = int(answer["sum"]["count"])
     empty: Any = searcher.search(queries.all_of([query, queries.term("meta", NO_VERSION)]), limit=1)
     models, rest = divmod(int(answer["sum"]["sum"] or 0), LEAD)
-    return Counts(
+    return ResultCounts(
         total,
         total - int(empty.count),
         models if rest == 0 else _distinct(searcher, query, total),
@@ -97,7 +107,10 @@ def _distinct(searcher: Searcher, query: Query, total: int) -> int:
     """How many models there are in a result that holds some of their versions and not the others: by the sum over one
     stage, or else by listing them."""
     if total > FEW:
-        asked = {"stages": {"terms": {"field": "stage", "size": 2}}, "sum": {"stats": {"field": STAGE_SUM}}}
+        asked = {
+            "stages": {"terms": {"field": facet_column("stage"), "size": 2}},
+            "sum": {"stats": {"field": STAGE_SUM}},
+        }
         answer = searcher.aggregate(query, asked)
         models, rest = divmod(int(answer["sum"]["sum"]), LEAD)
         if rest == 0 and [bucket["doc_count"] for bucket in answer["stages"]["buckets"]] == [total]:

@@ -1,14 +1,26 @@
-"""From the tree of a query to the engine's queries: one for everything that matches, and one for each tier."""
+"""From the plan of a query to the engine's queries: one for everything that matches, and one for each tier."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Literal, TypeAlias
 
 import tantivy
 from tantivy import FieldType, Occur, Query
 
-from federation.search.queries import (
+from federation.search.fields import BY_NAME
+from federation.search.plan import (
+    AllPlan,
+    AnyPlan,
+    NotPlan,
+    PlanNode,
+    Slot,
+    positive_slots,
+    slots_of,
+    squeezed_text,
+)
+from federation.search.syntax import Between, Everything, Is, Phrase, Qualifier
+from federation.search.tantivy.queries import (
     NOTHING,
     all_of,
     any_of,
@@ -21,74 +33,14 @@ from federation.search.queries import (
     typo,
     without,
 )
-from federation.search.schema import FACETS, MAX_VALUE, OF_REGISTRY, column, fact, schema
-from federation.search.synonyms import Synonyms
-from federation.search.syntax import AllOf, AnyOf, Between, Everything, Is, Node, Not, Phrase, Qualifier, Word
-from federation.search.words import (
-    chunks,
-    fold,
-    joined,
-    ordered,
-    parts,
-    slips,
-    slips_are_few,
-    spans,
-    squeeze,
-    variants,
-)
+from federation.search.tantivy.schema import FACETS, MAX_VALUE, facet_column, fact, number_column, schema
+from federation.search.words import chunks, edits, edits_are_few, fold, joined, ordered
 
 TextField: TypeAlias = Literal["name", "near", "all"]
 Reach: TypeAlias = Literal["own", "same", "open"]
 """How far a word reaches: its own forms, its synonyms too, longer words that it begins too."""
-MIN_TYPO = 4
-MIN_PREFIX = 2
-MAX_SLOTS = 48
 MAX_STEPS = 6
 MAX_LONGER = 24
-OF_MODEL = frozenset({*OF_REGISTRY, "model"})
-"""Qualifiers of which all versions of a model have the same value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One word that must match, in one of several ways, each a run of words that must all be there.
-
-    `open` says that the first way may be the beginning of a longer word; `corrected` that it may have one typo.
-    """
-
-    ways: tuple[tuple[str, ...], ...]
-    own: int = 1
-    open: bool = False
-    corrected: bool = False
-
-    @property
-    def word(self) -> str:
-        """What was typed."""
-        return self.ways[0][0]
-
-
-PlanNode: TypeAlias = "Everything | Slot | Phrase | Qualifier | NotPlan | AllPlan | AnyPlan"
-
-
-@dataclass(frozen=True, slots=True)
-class NotPlan:
-    """What must not match."""
-
-    child: PlanNode
-
-
-@dataclass(frozen=True, slots=True)
-class AllPlan:
-    """What must match together."""
-
-    children: tuple[PlanNode, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyPlan:
-    """Of which one must match."""
-
-    children: tuple[PlanNode, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,132 +56,6 @@ class Tier:
     whole: bool = False
 
 
-def plan(tree: Node, synonyms: Synonyms, length: int) -> PlanNode:
-    """The tree with its words split, and their synonyms beside them. `length` is that of the text: a word that ends
-    there is still being typed."""
-    match tree:
-        case Word():
-            return _joined(_slots((tree,), synonyms, length))
-        case AllOf(children):
-            return AllPlan(tuple(_planned_run(children, synonyms, length)))
-        case AnyOf(children):
-            return AnyPlan(tuple(plan(child, synonyms, length) for child in children))
-        case Not(child):
-            return NotPlan(plan(child, synonyms, -1))
-        case _:
-            return tree
-
-
-def _planned_run(children: Sequence[Node], synonyms: Synonyms, length: int) -> Iterator[PlanNode]:
-    """Neighbouring words are read together, because a synonym may be a phrase."""
-    run: list[Word] = []
-    for child in children:
-        if isinstance(child, Word):
-            run.append(child)
-            continue
-        yield from _slots(tuple(run), synonyms, length)
-        run = []
-        planned = plan(child, synonyms, length)
-        if isinstance(planned, AllPlan):
-            yield from planned.children
-        else:
-            yield planned
-    yield from _slots(tuple(run), synonyms, length)
-
-
-def _joined(slots: Sequence[Slot]) -> PlanNode:
-    return slots[0] if len(slots) == 1 else AllPlan(tuple(slots)) if slots else Everything()
-
-
-def _slots(run: tuple[Word, ...], synonyms: Synonyms, length: int) -> list[Slot]:
-    words: list[tuple[str, str, bool]] = []
-    for word in run:
-        pieces = [written for _, _, written in spans(word.text)]
-        for index, written in enumerate(pieces):
-            last = index == len(pieces) - 1
-            still_typed = word.end == length and len(written) >= MIN_PREFIX and word.text.endswith(written)
-            words.append((fold(written), written, last and (word.prefix or still_typed)))
-    folded = [word for word, _, _ in words]
-    slots: list[Slot] = []
-    at = 0
-    while at < len(words) and len(slots) < MAX_SLOTS:
-        taken, others = synonyms.at(folded, at)
-        slots.extend(_slots_of(words[at : at + taken], others))
-        at += taken
-    return slots
-
-
-def _slots_of(words: Sequence[tuple[str, str, bool]], others: tuple[tuple[str, ...], ...]) -> Iterator[Slot]:
-    if len(words) > 1 and others:
-        yield Slot((tuple(word for word, _, _ in words), *others))
-        return
-    for word, written, is_open in words:
-        ways: dict[tuple[str, ...], None] = dict.fromkeys((variant,) for variant in variants(word))
-        pieces = parts(written)
-        if len(pieces) > 1 and "".join(pieces) == word:
-            ways[pieces] = None
-        own = len(ways)
-        ways.update(dict.fromkeys(others))
-        yield Slot(tuple(ways), own, open=is_open)
-
-
-def slots_of(node: PlanNode) -> Iterator[Slot]:
-    """The slots that every match must fill: those of the top level."""
-    if isinstance(node, Slot):
-        yield node
-    elif isinstance(node, AllPlan):
-        for child in node.children:
-            if isinstance(child, Slot):
-                yield child
-
-
-def positive_slots(node: PlanNode) -> Iterator[Slot]:
-    """Every slot that is not excluded, at whatever depth."""
-    match node:
-        case Slot():
-            yield node
-        case AllPlan(children) | AnyPlan(children):
-            for child in children:
-                yield from positive_slots(child)
-        case _:
-            return
-
-
-def phrases(node: PlanNode) -> Iterator[str]:
-    """Every phrase that is not excluded."""
-    match node:
-        case Phrase(text):
-            yield text
-        case AllPlan(children) | AnyPlan(children):
-            for child in children:
-                yield from phrases(child)
-        case _:
-            return
-
-
-def as_slot(phrase: str) -> Slot:
-    """The words of a phrase, to highlight them."""
-    return Slot((tuple(chunks(phrase)) or ("",),))
-
-
-def with_corrections(node: PlanNode, words: frozenset[str]) -> PlanNode:
-    """The plan in which these words may have one typo."""
-    match node:
-        case Slot():
-            return replace(node, corrected=node.word in words)
-        case AllPlan(children):
-            return AllPlan(tuple(with_corrections(child, words) for child in children))
-        case AnyPlan(children):
-            return AnyPlan(tuple(with_corrections(child, words) for child in children))
-        case _:
-            return node
-
-
-def may_be_corrected(slot: Slot) -> bool:
-    """A typo is forgiven from four letters on, in words, not in numbers."""
-    return len(slot.ways[0]) == 1 and len(slot.word) >= MIN_TYPO and not slot.word.isdigit()
-
-
 @dataclass(frozen=True, slots=True)
 class Compiler:
     """Builds engine queries for one state of the index. `index` is needed for the ranges over JSON numbers, which
@@ -240,7 +66,7 @@ class Compiler:
     stale: frozenset[int]
     _made: dict[tuple[object, ...], Query] = field(default_factory=dict)
     _frequent: dict[tuple[str, str], bool] = field(default_factory=dict)
-    _slips: dict[str, Sequence[str]] = field(default_factory=dict)
+    _edits: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def matching(self, node: PlanNode, text: str) -> Query:
         """Everything that the query finds."""
@@ -268,7 +94,7 @@ class Compiler:
             case Everything() | Slot():
                 return True
             case Qualifier(name=name):
-                return name in OF_MODEL
+                return BY_NAME[name].of_model
             case AllPlan(children) | AnyPlan(children):
                 return all(map(self._is_of_models, children))
             case NotPlan(child):
@@ -287,7 +113,7 @@ class Compiler:
 
     def _name_tiers(self, node: PlanNode, text: str) -> Iterator[tuple[str, Query]]:
         exact = self.clause(node, "name", reach="own")
-        squeezed = _squeezed_text(node, text)
+        squeezed = squeezed_text(node, text)
         corrected = any(slot.corrected for slot in slots_of(node))
         words = [slot.word for slot in slots_of(node)]
         if squeezed:
@@ -306,7 +132,7 @@ class Compiler:
         return [self.one_of("order", [pair]) for pair in dict.fromkeys(map(ordered, words, words[1:]))]
 
     def _whole(self, node: PlanNode, text: str) -> Query | None:
-        squeezed = _squeezed_text(node, text)
+        squeezed = squeezed_text(node, text)
         corrected = any(slot.corrected for slot in slots_of(node))
         if not squeezed or not (corrected or self._holds("whole", squeezed)):
             return None
@@ -391,14 +217,14 @@ class Compiler:
         return known
 
     def alike(self, word: str) -> Sequence[str] | None:
-        """The words of the index one slip away, None where there are too many to try: the engine looks for them, but
+        """The words of the index one edit away, None where there are too many to try: the engine looks for them, but
         takes ten times as long to read what it found."""
-        if not slips_are_few(word):
+        if not edits_are_few(word):
             return None
-        found = self._slips.get(word)
+        found = self._edits.get(word)
         if found is None:
-            forms = (form for slip in slips(word) for form in (slip, joined(slip)))
-            found = self._slips[word] = sorted(form for form in forms if self.searcher.doc_freq("all", form))
+            forms = (form for edit in edits(word) for form in (edit, joined(edit)))
+            found = self._edits[word] = sorted(form for form in forms if self.searcher.doc_freq("all", form))
         return found
 
     def _longer(self, field: str, word: str) -> list[str] | None:
@@ -412,22 +238,20 @@ class Compiler:
     def _qualified(self, qualifier: Qualifier, match: Is | Between) -> Query:
         name, key = qualifier.name, qualifier.key
         if isinstance(match, Between):
-            if name in ("created", "updated"):
+            if key is None:
                 return _between_times(name, match)
-            return self._between_numbers(
-                column({"metric": "m", "param": "p", "tag": "t"}[name], key or ""), match
-            )
+            return self._between_numbers(number_column(name, key), match)
         if name == "is":
             return self._state(match.text)
         if name in FACETS:
             find = prefix if match.prefix else term
-            return any_of([_fact(name, match), find(FACETS[name], fold(match.text)[:MAX_VALUE])])
+            return any_of([_fact(name, match), find(facet_column(name), fold(match.text)[:MAX_VALUE])])
         return _fact(f"{name}.{key}" if key is not None else name, match)
 
     def _state(self, state: str) -> Query:
         if state == "stale":
             return term_set("registry", sorted(self.stale)) if self.stale else NOTHING
-        return term("stage", state)
+        return term(facet_column("stage"), state)
 
     def _between_numbers(self, field: str, match: Between) -> Query:
         """Two half ranges: one with mixed bounds panics. Plain decimals: exponents are not read."""
@@ -440,14 +264,6 @@ class Compiler:
                 equal = "=" if included else ""
                 halves.append(self.index.parse_query(f"{field}:{sign}{equal}{decimal(bound)}"))
         return all_of(halves)
-
-
-def _squeezed_text(node: PlanNode, text: str) -> str:
-    """What was typed without separators, where it is nothing but words that must all match."""
-    plain = isinstance(node, Slot) or (
-        isinstance(node, AllPlan) and all(isinstance(c, Slot) for c in node.children)
-    )
-    return squeeze(text) if plain else ""
 
 
 def _most(compiler: Compiler, near: Query, slots: Sequence[Slot], count: int) -> Query:

@@ -19,11 +19,11 @@ import msgspec
 import tantivy
 
 from federation.catalogue.order import Age, age_of
-from federation.references import Reference, encode_part, is_address
+from federation.references import Reference, encode_part
 from federation.search import ranking
-from federation.search.document import Document
-from federation.search.schema import (
-    FACETS,
+from federation.search.document import Document, Stored
+from federation.search.fields import BY_NAME
+from federation.search.tantivy.schema import (
     FIRST_BY,
     LEAD,
     MAX_VALUE,
@@ -31,9 +31,11 @@ from federation.search.schema import (
     NO_VERSION,
     STAGE_SUM,
     clean,
+    facet_column,
     fact,
     held_registry,
-    key_name,
+    number_key,
+    text_key,
 )
 from federation.search.words import chunks, fold, name_order, name_words, text_words, whole_names
 
@@ -41,28 +43,27 @@ MAX_STORED = 2_000
 KEPT, NEIGHBOURS = 16_384, 64
 """So many pieces of each kind are kept; of those that hold a description, what the neighbours of a version need."""
 MAX_BEGINNING = 16
-LONG = 100
-"""A value with more characters returns too seldom to be kept."""
+LONG, MANY = 100, 16
+"""A value with more characters, and more values, return too seldom to be kept."""
 
 
 class Piece(NamedTuple):
-    """What one fact of a version adds, as JSON: words, each after a space; values of `phrase` and of `facts` and
-    members of `data`, each after a comma."""
+    """What one fact of a version adds, as JSON: words, each after a space; values of `phrase` and of `facts`, members
+    of `data` and of the whole text, each after a comma."""
 
     words: str = ""
     phrase: str = ""
     facts: str = ""
     data: str = ""
+    members: str = ""
 
 
 class Shared(NamedTuple):
-    """What versions of a model have in common, as in a `Piece`; `members` are those of the whole text."""
+    """What versions of a model have in common, as in a `Piece`."""
 
     name: str
-    near: str
     description: str
     phrase: str
-    facts: str
     members: str
 
 
@@ -127,12 +128,9 @@ def _encode_one(
     document: Document, reference: str, tie: int, ranks: tuple[int, int], created: int, more_facts: str,
     more_members: str,
 ) -> str:  # fmt: skip
-    shared = _shared(
-        document.registry, document.team, document.model, document.title, document.type, document.framework,
-        document.owner, document.license, document.description,
-    )  # fmt: skip
-    words, phrases, own_facts, data = map("".join, zip(*_pieces(document), strict=True))
-    near, phrase, facts = shared.near + words, shared.phrase + phrases, shared.facts + own_facts + more_facts
+    shared = _shared(document.registry, document.model, document.title, document.description)
+    near, phrases, facts, data, members = map("".join, zip(*_pieces(document), strict=True))
+    phrase, facts = shared.phrase + phrases, facts + more_facts
     rank, browse = ranks
     updated = micros(document.updated or document.created)
     stored = b2a_base64(_stored(document, reference), newline=False).decode("ascii")
@@ -140,133 +138,89 @@ def _encode_one(
         f'{{"near":"{near}","all":"{shared.name}{near}{shared.description}","phrase":[{phrase[1:]}],'
         f'"facts":[{facts[1:]}],"data":{{{data[1:]}}},"stored":"{stored}",'
         f'"registry":{document.registry_id},"model":{document.model_id},"rank":{rank},"browse":{browse},"tie":{tie},'
-        f'"created":{created},"updated":{updated}{shared.members}{_stage(document.stage)}{more_members}}}'
+        f'"created":{created},"updated":{updated}{shared.members}{members}{more_members}}}'
     )
 
 
 @lru_cache(NEIGHBOURS)
-def _shared(
-    registry: str, team: str, model: str, title: str, kind: str, framework: str, owner: str, license_: str,
-    description: str,
-) -> Shared:  # fmt: skip
+def _shared(registry: str, model: str, title: str, description: str) -> Shared:
     named = " ".join((*name_words(model), *text_words(title)))
-    near = "".join([_word(text) for text in (registry, team, framework, owner, license_, kind)])
     sequences = [" ".join(chunks(text)) for text in (model, title) if text]
     if " " in (described := " ".join(chunks(description))):
         sequences.append(described)
-    facts = [fact("model", form) for form in sorted({model, model.rpartition("/")[2]})]
-    valued = {"registry": registry, "team": team, "framework": framework, "owner": owner, "license": license_,
-              "type": kind}  # fmt: skip
-    # What is written without case its column finds.
-    facts += [fact(facet, value) for facet, value in valued.items() if fold(value) != value]
-    members: dict[str, object] = {FACETS[facet]: clean(value) for facet, value in valued.items() if value}
-    members["name"] = named
-    members["order"] = " ".join(name_order(model))
-    members["sort_name"] = fold(model)[: MAX_VALUE // 2].encode().hex()
-    members["whole"] = whole_names(registry, model)
+    members = {
+        "name": named,
+        "order": " ".join(name_order(model)),
+        "sort_name": fold(model)[: MAX_VALUE // 2].encode().hex(),
+        "whole": whole_names(registry, model),
+    }
     return Shared(
-        _json(named)[1:-1], near, _words(*text_words(description)), _values(sequences), _values(facts),
-        f",{_json(members)[1:-1]}",
-    )  # fmt: skip
-
-
-@lru_cache(KEPT)
-def _word(text: str) -> str:
-    return _words(*text_words(text))
-
-
-def _pieces(document: Document) -> list[Piece]:
-    """What distinguishes a version from others of its model."""
-    pieces = [_state(document.stage, document.state, document.version, document.flags)]
-    pieces += [_alias(alias) for alias in document.aliases]
-    for key, value in document.tags.items():
-        pieces.append((_tag if len(value) <= LONG else _tag.__wrapped__)(key, value))
-    for key, value in document.params.items():
-        pieces.append((_param if len(value) <= LONG else _param.__wrapped__)(key, value))
-    pieces += [_dependency(reference) for reference in document.depends_on]
-    pieces += [_library(name, version) for name, version in document.libraries.items()]
-    pieces += [_image(image) for image in document.images]
-    numbers = [
-        f"{_metric(key)}{float(value)!r}" for key, value in document.metrics.items() if math.isfinite(value)
-    ]
-    if numbers:
-        pieces.append(Piece(data="".join(numbers)))
-    return pieces
-
-
-@lru_cache(KEPT)
-def _tag(key: str, value: str) -> Piece:
-    sequence = " ".join(chunks(value))
-    members = f',"{key_name("v", key)}":{_json(clean(value))}{_numbered("t", key, value)}'
-    words = _word(key) + _words(*text_words(value))
-    return Piece(
-        words, _values([sequence]) if " " in sequence else "", _values([fact(f"tag.{key}", value)]), members
+        _json(named)[1:-1], _words(*text_words(description)), _values(sequences), f",{_json(members)[1:-1]}"
     )
 
 
+def _pieces(document: Document) -> Iterator[Piece]:
+    """What a version is found by, besides its name and description."""
+    yield _version(document.version or "")
+    for field, texts in document.texts.items():
+        often = len(texts) <= MANY and max(map(len, texts)) <= LONG
+        yield (_field if often else _field.__wrapped__)(field, texts)
+    for field, entries in document.entries.items():
+        if BY_NAME[field].match == "number":
+            yield Piece(data="".join(_numbers(field, entries)))
+            continue
+        for key, value in entries.items():
+            yield (_entry if len(value) <= LONG else _entry.__wrapped__)(field, key, value)
+
+
 @lru_cache(KEPT)
-def _param(key: str, value: str) -> Piece:
-    return Piece(facts=_values([fact(f"param.{key}", value)]), data=_numbered("p", key, value))
+def _version(version: str) -> Piece:
+    return Piece(words=_words(*text_words(version)))
 
 
-def _numbered(kind: str, key: str, value: str) -> str:
+@lru_cache(KEPT)
+def _field(field: str, texts: tuple[str, ...]) -> Piece:
+    """What a field holds: facts, and the words and the column that it asks for. What a column holds as it is asked
+    for, without case, needs no fact."""
+    row = BY_NAME[field]
+    words = [word for text in texts for word in text_words(text)] if row.bare else []
+    facts = [fact(field, text) for text in texts if not row.facet or fold(text) != text]
+    column = [clean(text) for text in texts]
+    members = f',"{facet_column(field)}":{_json(column)}' if row.facet else ""
+    return Piece(_words(*words), facts=_values(list(dict.fromkeys(facts))), members=members)
+
+
+@lru_cache(KEPT)
+def _entry(field: str, key: str, value: str) -> Piece:
+    row = BY_NAME[field]
+    facts = _values([fact(f"{field}.{key}", value)])
     number = as_number(value)
-    return "" if number is None else f',"{key_name(kind, key)}":{number!r}'
+    data = "" if number is None else f',"{number_key(field, key)}":{number!r}'
+    if row.facet:
+        data = f',"{text_key(field, key)}":{_json(clean(value))}{data}'
+    if not row.bare:
+        return Piece(facts=facts, data=data)
+    sequence = " ".join(chunks(value))
+    words = _words(*text_words(key), *text_words(value))
+    return Piece(words, _values([sequence]) if " " in sequence else "", facts, data)
+
+
+def _numbers(field: str, entries: Mapping[str, float]) -> Iterator[str]:
+    for key, value in entries.items():
+        if math.isfinite(value):
+            yield f"{_number_member(field, key)}{float(value)!r}"
 
 
 @lru_cache(KEPT)
-def _metric(key: str) -> str:
-    return f',"{key_name("m", key)}":'
-
-
-@lru_cache(KEPT)
-def _state(stage: str, state: str, version: str | None, flags: frozenset[str]) -> Piece:
-    facts = [fact("has", flag) for flag in sorted(flags)]
-    if state:
-        facts.append(fact("state", state))
-    if version is not None:
-        facts.append(fact("version", version))
-    return Piece(words=_words(*text_words(stage), *text_words(version or "")), facts=_values(facts))
-
-
-@lru_cache(KEPT)
-def _alias(alias: str) -> Piece:
-    return Piece(words=_words(*text_words(alias)), facts=_values([fact("alias", alias)]))
-
-
-@lru_cache(KEPT)
-def _library(name: str, version: str) -> Piece:
-    """Found by its name, and by `NAME@VERSION`."""
-    return Piece(facts=_values([fact("library", name), fact("library", f"{name}@{version}")]))
-
-
-@lru_cache(KEPT)
-def _image(image: str) -> Piece:
-    """Found by its address, without the tag or digest too, and by the last part of its name."""
-    plain = image.partition("@")[0]
-    head, _, last = plain.rpartition("/")
-    name = last.partition(":")[0]
-    forms = (image, plain, f"{head}/{name}" if head else name, name)
-    return Piece(facts=_values([fact("image", form) for form in dict.fromkeys(forms)]))
-
-
-@lru_cache(KEPT)
-def _dependency(reference: str) -> Piece:
-    return Piece(facts=_values(list(depends_on_facts(reference))))
-
-
-@lru_cache(KEPT)
-def _stage(stage: str) -> str:
-    return f',"{FACETS["stage"]}":{_json(clean(stage))}' if stage else ""
+def _number_member(field: str, key: str) -> str:
+    return f',"{number_key(field, key)}":'
 
 
 def _lead(versions: Sequence[Document]) -> tuple[str, str, list[str]]:
     """What is held once for each model, by its best version: what suggestions complete, which registry it is in, and
     whether it has no version. Values of `facts` and members of the whole, each after a comma, and values of `meta`."""
     first = versions[0]
-    named = {("tag", key) for key in _keys([one.tags for one in versions])}
-    named |= {("param", key) for key in _keys([one.params for one in versions])}
-    named |= {("metric", key) for key in _keys([one.metrics for one in versions])}
+    named = {(field, key) for one in versions for field, entries in one.entries.items() for key in entries}
     members = {"spelled": spellings(first.model), "begins": beginnings(first.model)}
     return (
         _values([fact(f"name of {kind}", key) for kind, key in sorted(named)]),
@@ -279,10 +233,6 @@ def _lead(versions: Sequence[Document]) -> tuple[str, str, list[str]]:
     )
 
 
-def _keys(held: Iterable[Mapping[str, object]]) -> set[str]:
-    return set().union(*held)
-
-
 def spellings(model: str) -> tuple[str, ...]:
     """The name and its last segment, as suggestions look for them when more is typed than `beginnings` hold."""
     return tuple(dict.fromkeys(form[:MAX_VALUE] for form in (fold(model), fold(model.rpartition("/")[2]))))
@@ -291,19 +241,6 @@ def spellings(model: str) -> tuple[str, ...]:
 def beginnings(model: str) -> tuple[str, ...]:
     """What name and last segment begin with: many names may begin so, and all of them would have to be walked."""
     return tuple({form[:end]: None for form in spellings(model) for end in range(1, MAX_BEGINNING + 1)})
-
-
-def depends_on_facts(reference: str) -> Iterator[str]:
-    """The forms by which a dependency is asked for: with and without its registry and its version."""
-    if is_address(reference):
-        yield fact("depends_on", reference)
-        return
-    short = reference.partition("/")[2] or reference
-    for form in (reference, short):
-        yield fact("depends_on", form)
-        bare = form.partition(":")[0].partition("@")[0]
-        if bare != form:
-            yield fact("depends_on", bare)
 
 
 def reference_of(document: Document) -> str:
@@ -357,35 +294,15 @@ def _stored(document: Document, reference: str) -> bytes:
     stored = {
         "ref": reference, "registry": document.registry, "model": document.model, "version": document.version,
         "title": document.title, "team": document.team, "stage": document.stage, "aliases": document.aliases,
-        "framework": document.framework, "owner": document.owner, "license": document.license, "type": document.type,
-        "created": document.created, "updated": document.updated, "description": document.description[:MAX_STORED],
-        "tags": document.tags,
+        "framework": document.first("framework"), "owner": document.first("owner"),
+        "license": document.first("license"), "type": document.first("type"), "created": document.created,
+        "updated": document.updated, "description": document.description[:MAX_STORED],
+        "tags": document.entries.get("tag", {}),
     }  # fmt: skip
     try:
         return msgspec.json.encode(stored)
     except UnicodeEncodeError:
         return json.dumps(stored, default=str).encode("ascii")
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """What a hit shows of a document."""
-
-    ref: str
-    registry: str
-    model: str
-    version: str | None
-    title: str
-    team: str
-    stage: str
-    aliases: tuple[str, ...]
-    framework: str
-    owner: str
-    license: str
-    type: str
-    created: str | None
-    updated: str | None
-    description: str
-    tags: dict[str, str]
 
 
 _stored_decoder = msgspec.json.Decoder(Stored)

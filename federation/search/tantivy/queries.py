@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tantivy import FieldType, Occur, Query
 
-from federation.search.schema import schema
+from federation.search.tantivy.schema import schema
 
 NOTHING = Query.empty_query()
 
@@ -35,7 +35,7 @@ def prefix(field: str, beginning: str) -> Query:
 
 
 def typo(field: str, word: str) -> Query:
-    """Every value one slip away: a letter too many, too few, wrong, or two swapped."""
+    """Every value one edit away: a letter too many, too few, wrong, or two swapped."""
     return Query.fuzzy_term_query(schema(), field, word, distance=1, transposition_cost_one=True)
 
 

@@ -17,9 +17,9 @@ import tantivy
 from federation.errors import UnavailableError
 from federation.files import sync_folder
 from federation.search.answer import SearchError
-from federation.search.proof import Proof
-from federation.search.queries import term
-from federation.search.schema import SCHEMA_VERSION, schema
+from federation.search.tantivy.proof import Proof
+from federation.search.tantivy.queries import term
+from federation.search.tantivy.schema import SCHEMA, schema
 from federation.whole import Suspicion
 
 CURRENT, DAMAGED = "current", "damaged-"
@@ -123,10 +123,8 @@ def position(searcher: tantivy.Searcher) -> int:
     if not found:
         raise IndexMissingError("the index holds no position")
     stored = json.loads(bytes(searcher.doc(found[0][1])["stored"][0]))
-    if stored.get("schema") != SCHEMA_VERSION:
-        raise IndexMissingError(
-            f"the index is of schema {stored.get('schema')}, this version reads {SCHEMA_VERSION}"
-        )
+    if stored.get("schema") != SCHEMA:
+        raise IndexMissingError(f"the index is of schema {stored.get('schema')}, this version reads {SCHEMA}")
     return int(stored[POSITION])
 
 
@@ -134,7 +132,7 @@ def position_document(value: int) -> tantivy.Document:
     """The special document that carries the position in the same commit as what it speaks of."""
     document = tantivy.Document()
     document.add_text("meta", POSITION)
-    document.add_bytes("stored", json.dumps({POSITION: value, "schema": SCHEMA_VERSION}).encode())
+    document.add_bytes("stored", json.dumps({POSITION: value, "schema": SCHEMA}).encode())
     return document
 
 

@@ -7,25 +7,25 @@ counted per model is always whole.
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 import tantivy
 
 from federation.changes import FeedTrimmedError
-from federation.search import encoding, folder, queries
 from federation.search.document import Document
-from federation.search.folder import DamagedIndexError, Generation, IndexMissingError
+from federation.search.source import ChangeSet, DocumentSource
+from federation.search.tantivy import encoding, folder, queries
+from federation.search.tantivy.folder import DamagedIndexError, Generation, IndexMissingError
 from federation.whole import Suspicion
 
 log = structlog.get_logger(__name__)
 WRITER_MEMORY = 128_000_000
-LOT, LOTS_AHEAD = 128, 4
+BATCH, BATCHES_AHEAD = 128, 4
 """So many documents are handed to the engine at once, and so many times that may wait for it: about 1 MB."""
 BATCH_CHANGES = 2_000
 BATCH_SECONDS = 0.5
@@ -34,41 +34,12 @@ CHECK_EVERY = 5.0
 """Seconds after which the index is opened anew, as a reader would: what is open here outlives its files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Affected:
-    """What changes up to `position` touched: these models, and these registries as a whole."""
-
-    position: int
-    models: frozenset[int]
-    registries: frozenset[int] = frozenset()
-
-
-class Source(Protocol):
-    """The catalogue, as the index reads it. Documents of one model follow each other."""
-
-    def affected(self, after: int, limit: int) -> Affected | None:
-        """What up to `limit` changes after a position touched, None when there are none. Errors:
-        `FeedTrimmedError`."""
-
-    def models(self, ids: Collection[int]) -> Iterable[Document]:
-        """The documents of those of these models that live."""
-
-    def registry(self, registry_id: int) -> Iterable[Document]:
-        """The documents of a registry."""
-
-    def names(self, ids: Collection[int]) -> Mapping[int, tuple[str, str]]:
-        """Name and team of those of these registries that there are; a forgotten one is missing."""
-
-    def everything(self) -> tuple[int, Iterator[Document]]:
-        """A position, and every document as of that position or later."""
-
-
 @dataclass(slots=True)
-class Follower:
+class IndexFollower:
     """The writer of the index in `path`. `committed` is called with the position after every commit."""
 
     path: Path
-    source: Source
+    source: DocumentSource
     committed: Callable[[int], None] = lambda _position: None
     position: int = field(default=0, init=False)
     _suspicion: Suspicion = field(init=False)
@@ -199,7 +170,7 @@ class Follower:
         self._commit(position)
         return True
 
-    def _replace(self, affected: Affected) -> None:
+    def _replace(self, affected: ChangeSet) -> None:
         gone, renamed = self._registries(affected.registries)
         with folder.engine_errors():
             writer = self._open_writer()
@@ -270,9 +241,9 @@ def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:
     text, so the next ones are made meanwhile."""
     texts, waiting = encoding.encode(documents), deque[Future[None]]()
     with ThreadPoolExecutor(1) as adding:
-        while lot := list(islice(texts, LOT)):
-            waiting.append(adding.submit(_add_texts, writer, lot))
-            if len(waiting) > LOTS_AHEAD:
+        while batch := list(islice(texts, BATCH)):
+            waiting.append(adding.submit(_add_texts, writer, batch))
+            if len(waiting) > BATCHES_AHEAD:
                 waiting.popleft().result()
         # None is held by name: one that failed would hold the frame that holds it, and with that the writer.
         while waiting:

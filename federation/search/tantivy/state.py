@@ -1,0 +1,74 @@
+"""One opened state of the index, and what a view may see of it."""
+
+from dataclasses import dataclass, field
+
+from tantivy import DocAddress, Query
+
+from federation.access import View
+from federation.search.document import Stored
+from federation.search.highlight import Text, texts_of
+from federation.search.tantivy import encoding, facets, folder, queries, schema
+from federation.search.tantivy.folder import Generation
+from federation.search.tantivy.order import IndexReader, Ranked
+
+MOST_SHOWN = 1_000
+"""Of so many hits it is kept what they show."""
+FEW_REGISTRIES = 64
+"""Up to so many are looked for one by one, which is faster than the set of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """One opened state of the index, with the registries that it holds. `commit` tells it from others."""
+
+    reader: IndexReader
+    position: int
+    registries: facets.Registries
+    registry_ids: frozenset[int]
+    commit: tuple[str, int, int, int]
+    _shown: dict[int, tuple[Stored, tuple[Text, ...]]] = field(default_factory=dict)
+    """What was shown lately, by tie: what stands first in one answer often stands in others."""
+
+    @classmethod
+    def of(cls, generation: Generation, known: "IndexState | None") -> "IndexState":
+        """The newest state of a generation: the known one while that is it."""
+        searcher = generation.index.searcher()
+        position = folder.position(searcher)
+        commit = (generation.name, position, searcher.num_segments, searcher.num_docs)
+        if known is not None and known.commit == commit:
+            return known
+        held = schema.registries(searcher)
+        return cls(IndexReader(generation.index, searcher), position, held, frozenset(held), commit)
+
+    def shown(self, row: Ranked, address: DocAddress) -> tuple[Stored, tuple[Text, ...]]:
+        """What a hit shows."""
+        tie = int(row.values[-1])
+        found = self._shown.get(tie)
+        if found is None:
+            stored = encoding.read_stored(self.reader.searcher.doc(address))
+            if len(self._shown) >= MOST_SHOWN:
+                self._shown.clear()
+            found = self._shown[tie] = stored, texts_of(stored)
+        return found
+
+
+def registries_seen(view: View, present: frozenset[int]) -> Query | None:
+    """What a view sees, None for everything."""
+    if view.registry_ids is None or present <= view.registry_ids:
+        return None
+    seen = sorted(present & view.registry_ids)
+    return queries.term_set("registry", seen) if seen else queries.NOTHING
+
+
+def visible(query: Query, view: View, present: frozenset[int]) -> Query:
+    """A query inside a view, by the smaller of two clauses: the registries it sees, or those it does not."""
+    if view.registry_ids is None or present <= view.registry_ids:
+        return query
+    seen, hidden = sorted(present & view.registry_ids), sorted(present - view.registry_ids)
+    if not seen:
+        return queries.NOTHING
+    if len(seen) <= FEW_REGISTRIES:
+        return queries.all_of([query, queries.any_of([queries.term("registry", id_) for id_ in seen])])
+    if len(seen) <= len(hidden):
+        return queries.all_of([query, queries.term_set("registry", seen)])
+    return queries.without(query, queries.term_set("registry", hidden))
