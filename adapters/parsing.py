@@ -1,4 +1,4 @@
-"""The one reader for text that strangers wrote: JSON in a string, YAML, front matter. Nothing else parses such text.
+"""The one reader for text that strangers wrote: JSON in a string, and YAML. Nothing else parses such text.
 
 It is bounded before it is decoded, parsed or kept: bytes, depth (counted at the parser's events, long before a
 parser's own stack is in question), nodes, aliases. What comes out is plain (dict with text keys, list, str, int of 64
@@ -14,7 +14,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from adapters.errors import BadRecordError, UnsupportedError
+from adapters.errors import BadRecordError
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 LONGEST_NUMBER = 64
@@ -23,7 +23,6 @@ _TAG = "tag:yaml.org,2002:"
 _PLAIN = {_TAG + kind: f"construct_yaml_{kind}" for kind in ("null", "bool", "int", "float")}
 _TEXT = frozenset((*(_TAG + kind for kind in ("str", "timestamp", "binary", "value")), "!"))
 _TEXT_OR_SIGN = re.compile(rb"\"(?:[^\"\\]|\\.)*+\"|([,\[{])", re.DOTALL)
-_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +55,13 @@ def parse_json(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> Any:
 def parse_yaml(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> Any:
     """What a YAML text of one document says; None where it is empty. Dates stay text, keys too.
 
-    Errors: `BadRecordError`, `UnsupportedError` without PyYAML.
+    Errors: `BadRecordError`.
     """
     _check_size(given, what, bounds)
     try:
         return _Composed(what, bounds).document(_events(given))
     except (_yaml().YAMLError, ValueError, LookupError, ArithmeticError):
         raise BadRecordError(f"{what} is not YAML that can be read: look at it on the backend") from None
-
-
-def parse_front_matter(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> tuple[dict[str, Any], str]:
-    """The mapping at the head of a Markdown text, and the text below it. Errors: as of `parse_yaml`."""
-    _check_size(given, what, bounds)
-    text = storable(given.decode("utf-8", "replace") if isinstance(given, bytes) else given)
-    head = _FRONT_MATTER.match(text)
-    if head is None:
-        return {}, text
-    found = parse_yaml(head[1], what, bounds)
-    return found if isinstance(found, dict) else {}, text[head.end() :]
 
 
 def holds_more_values(body: bytes, most: int) -> bool:
@@ -250,10 +238,8 @@ def _events(given: str | bytes) -> Iterator[Any]:
 
 @cache
 def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise UnsupportedError("this file needs PyYAML to be read: pip install 'waypost[mlflow]'") from None
+    import yaml
+
     return yaml
 
 

@@ -219,15 +219,14 @@ class ModelRecord:
 class VersionRecord:
     """One version of a model. `model` is the key of the model it belongs to.
 
-    `stage`, `approval` and `lifecycle` are the backend's own words, each where the backend has that notion
-    (`lifecycle`
-    is `Stage/Status`). `etag` changes whenever something that can be written changes; it is what compare-and-
-    set compares.
-    `schema` is None where the backend does not give it in a listing: then `Adapter.details` reads it.
-    `state` is the backend's own word for a version that cannot be used (yet): `Failed`, `PENDING_REGISTRATION`, with
-    its reason behind a colon where it gives one; None for one that is ready.
-    `addresses` are what the backend's users call the version without a registry (an ARN, `models:/m-…`): who names one
-    of them means this version. An address begins with `//`, or with one word and `:/`, or two words and `:` each.
+    - `stage`, `approval` and `lifecycle` are the backend's own words, each where the backend has that notion
+      (`lifecycle` is `Stage/Status`).
+    - `etag` changes whenever something that can be written changes; it is what compare-and-set compares.
+    - `schema` is None where the backend does not give it in a listing: then `Adapter.details` reads it.
+    - `state` is the backend's own word for a version that cannot be used (yet): `Failed`, `PENDING_REGISTRATION`, with
+      its reason behind a colon where it gives one; None for one that is ready.
+    - `addresses` are what the backend's users call the version without a registry (an ARN, `models:/m-…`): who names
+      one of them means this version. An address begins with `//`, or with one word and `:/`, or two words and `:` each.
     """
 
     key: Key

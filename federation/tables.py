@@ -1,7 +1,7 @@
 """Every table of the spine. Rows are read and written with SQLAlchemy Core in bulk.
 
-`body` is the record as canonical JSON without its native payload, `native` the payload as it came, `digest` the
-SHA-256 over both. Surrogate ids are never reused.
+`body` is the record as canonical JSON, its native payload included, and `digest` the SHA-256 of it. Surrogate ids are
+never reused.
 """
 
 from sqlalchemy import (

@@ -6,7 +6,6 @@ signatures and identity provider, which would take longer than its answer.
 
 import secrets
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from adapters import Discovered, discover
-from federation import registries, schema, tables
-from federation.access import View
-from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine, reading, writing
+from federation import registries, schema
+from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine, writing
 from federation.health import Reports
 from federation.positions import Positions
 from federation.secrets import SCHEMES, SecretError, read_secret
@@ -287,12 +285,6 @@ class Waypost:
             registries.check(spec, self.adapters)
         with writing(self.engine) as connection:
             return registries.apply(connection, specs, actor=actor)
-
-    def view_of(self, names: Sequence[str]) -> View:
-        """The view of the registries with these names."""
-        with reading(self.engine) as connection:
-            query = select(tables.registry.c.id).where(tables.registry.c.name.in_(names))
-            return View.of(connection.execute(query).scalars())
 
     def close(self) -> None:
         """Give connections back."""

@@ -40,7 +40,7 @@ def test_a_lock_names_no_index_and_no_path(lock: str) -> None:
 
 
 def test_what_is_declared_is_locked() -> None:
-    assert declared("mlflow", "sagemaker", "vertex", "postgres", "redis") <= pins("requirements.txt").keys()
+    assert declared("serve", "sagemaker", "vertex", "postgres", "redis") <= pins("requirements.txt").keys()
     assert declared("dev", "demo") <= pins("requirements-dev.txt").keys()
 
 

@@ -2,12 +2,12 @@
 
 Which change is seen when, with `since` (a full scan sees everything):
 
-- a new model or version, a changed name or description, deployments and traffic: by the next scan, since
-these move a model's `update_time`, and endpoints are always listed whole; - a moved alias, a changed
-label: by the next scan where the service moves `update_time` for it, which it does not promise; else by
-the next sweep, at most `sweep_every` seconds after the last; - a deleted version or model: by the next
-sweep, too; - a new evaluation of a version that did not change: when those read of it are
-`evaluations_every` seconds old.
+- A new model or version, a changed name or description, deployments and traffic: by the next scan, since these move a
+  model's `update_time`, and endpoints are always listed whole.
+- A moved alias, a changed label: by the next scan where the service moves `update_time` for it, which it does not
+  promise; else by the next sweep, at most `sweep_every` seconds after the last.
+- A deleted version or model: by the next sweep, too.
+- A new evaluation of a version that did not change: when those read of it are `evaluations_every` seconds old.
 
 What its listings promise while things change: tokens are opaque. Models are listed whole, by creation, before the first
 of them is read, then the versions of each, then the endpoints whole. Labels, aliases and the version itself are one

@@ -3,7 +3,6 @@
 Hidden and absent are the same here: both raise `UnknownError` with the same words.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -204,12 +203,6 @@ def latest_model(
     if row is None:
         raise UnknownError()
     return row
-
-
-def read_versions(connection: Connection, view: View, ids: Iterable[int]) -> dict[int, Version]:
-    """The versions with these ids that the caller may see, living or not, by id."""
-    query = VERSION.where(_versions.id.in_(sorted(ids)), view.clause(_versions.registry_id))
-    return {row.id: as_version(row) for row in connection.execute(query)}
 
 
 def read_serving(connection: Connection, view: View, version_id: int) -> list[Serving]:

@@ -3,7 +3,7 @@
 Pure: a snapshot, what starts it and each start's fate go in. `impact.py` puts the names on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, repeat
@@ -14,7 +14,7 @@ import numpy as np
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
 from federation.graph.walk import FEW, Closure, closure
-from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Severity, Stage
+from federation.graph.words import EdgeKind, NodeKind, Severity, Stage
 
 NEVER = (1 << 63) - 1
 # A member of an enumeration is looked up anew each time, which takes as long as all that is done with it here.
@@ -203,18 +203,6 @@ def fate_of(snapshot: Snapshot, fates: Fates, node: int) -> tuple[int, Fate] | N
                 return provider, fate
             found = found or (provider, fate)
     return found
-
-
-def selectors_of(
-    snapshot: Snapshot, nodes: Sequence[int], visible: Array | None
-) -> Iterator[tuple[int, int]]:
-    """The selectors that mean one of `nodes` now, as (selector, node)."""
-    found, _, origin = snapshot.down.neighbours(np.array(nodes, np.int32))
-    wanted = np.isin(snapshot.nodes["kind"][found], SELECTORS)
-    if visible is not None:
-        wanted &= visible[snapshot.nodes["registry"][found]]
-    for selector, place in zip(found[wanted].tolist(), origin[wanted].tolist(), strict=True):
-        yield selector, nodes[place]
 
 
 def spans_to_fates(spans: Sequence[tuple[int, Fate]]) -> list[Fate]:

@@ -1,8 +1,8 @@
-"""How names and texts become words: split at everything that is no letter or digit, at case changes and
-between
-letters and digits; kept whole, in parts, and (in names) joined with the neighbour, so that `ResNet-50`,
-`resnet50`
-and `resnet 50` find each other."""
+"""How names and texts become words.
+
+They are split at everything that is no letter or digit, at case changes and between letters and digits; kept whole, in
+parts, and (in names) joined with the neighbour, so that `ResNet-50`, `resnet50` and `resnet 50` find each other.
+"""
 
 import re
 import unicodedata

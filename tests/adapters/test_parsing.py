@@ -12,7 +12,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from adapters.errors import BadRecordError
-from adapters.parsing import Bounds, parse_front_matter, parse_json, parse_yaml
+from adapters.parsing import Bounds, parse_json, parse_yaml
 
 SMALL = Bounds(size=4096, depth=8, nodes=50)
 PLAIN = st.recursive(
@@ -122,13 +122,3 @@ def test_every_text_and_number_can_be_stored() -> None:
     assert parse_json('{"a\\ud800b": ["\\u0000", 18446744073709551616]}', "it") == {"a�b": ["�", 2.0**64]}
     assert parse_yaml('{"a": "b\\0c", n: 18446744073709551616}', "it") == {"a": "b�c", "n": 2.0**64}
     assert parse_json(f"[{'9' * 400}]", "it") == [float("inf")]
-
-
-def test_front_matter_is_a_mapping_above_the_text() -> None:
-    assert parse_front_matter(b"---\nlicense: mit\n---\n# Title\n", "it") == ({"license": "mit"}, "# Title\n")
-    assert parse_front_matter(b"\xef\xbb\xbf---\r\na: 1\r\n---", "it") == ({"a": 1}, "")
-    assert parse_front_matter("# Title\n\n---\nnot: this\n---\n", "it")[0] == {}
-    assert parse_front_matter("---\n- a list\n---\ntext", "it") == ({}, "text")
-    assert parse_front_matter("---\n---\ntext", "it") == ({}, "text")
-    with pytest.raises(BadRecordError, match="nested"):
-        parse_front_matter("---\na: " + "[" * 10 + "]" * 10 + "\n---\n", "it", SMALL)

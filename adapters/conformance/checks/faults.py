@@ -12,7 +12,6 @@ from adapters.records import Key, Record, VersionRecord
 
 LONGEST = 300
 HEALING_TRIES = 20
-SOMETHING = Key("version", "waypost-some-version")
 
 
 def _calls(adapter: Adapter, key: Key) -> Iterator[tuple[str, Callable[[], object]]]:
