@@ -1,6 +1,6 @@
 """What is hit when something goes or changes, in node ids: who, how far away, who breaks, in which order.
 
-Pure: a snapshot, what starts it and each start's fate go in. `impact.py` puts the names on.
+Pure: a snapshot, what starts it and each start's effect go in. `impact.py` puts the names on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,16 @@ DEPENDS_ON, VERSION, ENDPOINT = int(EdgeKind.DEPENDS_ON), int(NodeKind.VERSION),
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Effect:
     """What becomes of a consumer that depends on one start or selector: whether it breaks, and why."""
 
     breaks: bool
     reason: str
     until: int = NEVER
-    """Holds for consumers created before this (microseconds since 1970); the next fate holds for later ones."""
+    """Holds for consumers created before this (microseconds since 1970); the next effect holds for later ones."""
 
 
-Fates = Mapping[int, Sequence[Fate]]
+Effects = Mapping[int, Sequence[Effect]]
 """By node: a version that is hit, or a selector that is; ordered by `until`, the last one open."""
 
 
@@ -78,7 +78,7 @@ class Blast:
 def blast(
     snapshot: Snapshot,
     start: Sequence[int],
-    fates: Fates,
+    effects: Effects,
     visible: Array | None,
     depth: int | None = None,
     *,
@@ -88,26 +88,26 @@ def blast(
     distance. Errors: `LargeError` unless `large`.
     """
     reached = closure(snapshot, np.array(start, np.int32), snapshot.down, visible, depth, large=large)
-    if len(reached.node) + sum(map(snapshot.down.degree, fates)) <= FEW:
-        return _of_few(snapshot, reached, fates)
+    if len(reached.node) + sum(map(snapshot.down.degree, effects)) <= FEW:
+        return _of_few(snapshot, reached, effects)
     kinds = snapshot.nodes["kind"][reached.node]
     items = np.flatnonzero((kinds == VERSION) & (reached.parent >= 0))
     nodes = reached.node[items]
-    breaks = breaking(snapshot, fates, nodes)
+    breaks = breaking(snapshot, effects, nodes)
     marks = _marks(snapshot, nodes, breaks)
     order = np.argsort(_RANK[marks], kind="stable")
     served = reached.cut or bool((kinds == ENDPOINT).any())
     return Blast(reached, items[order], breaks[order], _hits(snapshot, nodes, marks), served)
 
 
-def _of_few(snapshot: Snapshot, reached: Closure, fates: Fates) -> Blast:
+def _of_few(snapshot: Snapshot, reached: Closure, effects: Effects) -> Blast:
     """The same, node by node: where there are few, arrays would take longer than everything else."""
     kinds, live, stage, registry = (snapshot.plain[name] for name in ("kind", "live", "stage", "registry"))
     broken = {
         consumer
-        for provider, lot in fates.items()
+        for provider, own in effects.items()
         for consumer, kind in snapshot.down.beside(provider)
-        if kind == DEPENDS_ON and _meets(snapshot, lot, consumer).breaks
+        if kind == DEPENDS_ON and _meets(snapshot, own, consumer).breaks
     }
     found: list[tuple[int, int, bool]] = []
     hits: dict[int, Sequence[int]] = {}
@@ -165,49 +165,49 @@ _COUNTS = [
 ]
 
 
-def breaking(snapshot: Snapshot, fates: Fates, nodes: Array) -> Array:
-    """Which of `nodes` break: they depend directly on something with a fate that says so."""
+def breaking(snapshot: Snapshot, effects: Effects, nodes: Array) -> Array:
+    """Which of `nodes` break: they depend directly on something with an effect that says so."""
     broken: list[Array] = []
-    for node, lot in fates.items():
-        if not len(nodes) or node >= len(snapshot.nodes["kind"]) or not any(fate.breaks for fate in lot):
+    for node, own in effects.items():
+        if not len(nodes) or node >= len(snapshot.nodes["kind"]) or not any(effect.breaks for effect in own):
             continue
         consumer, kind, _ = snapshot.down.neighbours(np.array([node]))
         consumer = consumer[kind == DEPENDS_ON]
-        if len(lot) > 1:
-            breaks = np.array([fate.breaks for fate in lot])
-            consumer = consumer[breaks[_which(snapshot, lot, consumer)]]
+        if len(own) > 1:
+            breaks = np.array([effect.breaks for effect in own])
+            consumer = consumer[breaks[_which(snapshot, own, consumer)]]
         broken.append(consumer)
     return np.isin(nodes, np.concatenate(broken)) if broken else np.zeros(len(nodes), bool)
 
 
-def _which(snapshot: Snapshot, lot: Sequence[Fate], consumers: Array) -> Array:
-    bounds = np.array([fate.until for fate in lot[:-1]], np.int64)
+def _which(snapshot: Snapshot, own: Sequence[Effect], consumers: Array) -> Array:
+    bounds = np.array([effect.until for effect in own[:-1]], np.int64)
     return np.searchsorted(bounds, snapshot.nodes["created"][consumers], "right")
 
 
-def _meets(snapshot: Snapshot, lot: Sequence[Fate], consumer: int) -> Fate:
-    """The fate of a consumer's time."""
-    if len(lot) == 1:
-        return lot[0]
+def _meets(snapshot: Snapshot, own: Sequence[Effect], consumer: int) -> Effect:
+    """The effect of a consumer's time."""
+    if len(own) == 1:
+        return own[0]
     created = snapshot.plain["created"][consumer]
-    return next(fate for fate in lot if created < fate.until or fate is lot[-1])
+    return next(effect for effect in own if created < effect.until or effect is own[-1])
 
 
-def fate_of(snapshot: Snapshot, fates: Fates, node: int) -> tuple[int, Fate] | None:
-    """For a direct dependent: what it depends on and its fate there, a breaking one first. None if it has none."""
-    found: tuple[int, Fate] | None = None
+def effect_on(snapshot: Snapshot, effects: Effects, node: int) -> tuple[int, Effect] | None:
+    """For a direct dependent: what it depends on and its effect there, a breaking one first. None if it has none."""
+    found: tuple[int, Effect] | None = None
     for provider, kind in snapshot.up.beside(node):
-        if kind == DEPENDS_ON and (lot := fates.get(provider)) is not None:
-            fate = _meets(snapshot, lot, node)
-            if fate.breaks:
-                return provider, fate
-            found = found or (provider, fate)
+        if kind == DEPENDS_ON and (own := effects.get(provider)) is not None:
+            effect = _meets(snapshot, own, node)
+            if effect.breaks:
+                return provider, effect
+            found = found or (provider, effect)
     return found
 
 
-def spans_to_fates(spans: Sequence[tuple[int, Fate]]) -> list[Fate]:
-    """Fates by when they begin (microseconds, ascending; the first also holds for everything before) as fates by
+def effects_by_time(spans: Sequence[tuple[int, Effect]]) -> list[Effect]:
+    """Effects by when they begin (microseconds, ascending; the first also holds for everything before) as effects by
     `until`.
     """
-    closed = [Fate(fate.breaks, fate.reason, until) for (_, fate), (until, _) in pairwise(spans)]
+    closed = [Effect(effect.breaks, effect.reason, until) for (_, effect), (until, _) in pairwise(spans)]
     return [*closed, spans[-1][1]]

@@ -27,7 +27,7 @@ from federation.graph.rows import Array, DamagedError
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.subject import (
     Action,
-    Fates,
+    Forecast,
     ImpactQuestionError,
     Subject,
     by_commit,
@@ -60,7 +60,7 @@ __all__ = [
     "explained",
     "svg",
 ]
-LOT = 1000
+BATCH = 1000
 """Rows that an export reads at once."""
 REMEMBERED = 16_000_000
 """Bytes of answers that each process remembers."""
@@ -213,31 +213,31 @@ class Graph:
         to: str | None = None,
         depth: int | None = None,
     ) -> Iterator[list[Affected]]:
-        """Everybody that is affected, in lots, as of one moment. Errors as for `impact`, before the first lot."""
+        """Everybody that is affected, in batches, as of one moment. Errors as for `impact`, before the first batch."""
         _check(depth, 1)
         with self._open() as (connection, snapshot):
             subject = question.subject(connection, view, selector=action == "move-alias")
-            lots = Fates(connection, snapshot, view, registries(connection)).of(subject, action, to)
-            found = blast(snapshot, subject.nodes, lots, visibility(view.registry_ids, snapshot), depth)
+            effects = Forecast(connection, snapshot, view, registries(connection)).of(subject, action, to)
+            found = blast(snapshot, subject.nodes, effects, visibility(view.registry_ids, snapshot), depth)
 
         def read() -> Iterator[list[Affected]]:
-            for begin in range(0, len(found.items), LOT):
+            for begin in range(0, len(found.items), BATCH):
                 with reading(self._engine) as connection:
-                    page = Page(connection, snapshot, view, registries(connection), found, lots)
-                    yield page.between(begin, min(begin + LOT, len(found.items)))
+                    page = Page(connection, snapshot, view, registries(connection), found, effects)
+                    yield page.between(begin, min(begin + BATCH, len(found.items)))
 
         return read()
 
     def dependency_rows(
         self, view: View, ref: Reference, *, depth: int | None = None
     ) -> Iterator[list[Needed]]:
-        """Everything upstream, in lots, as of one moment. Errors as for `impact`, before the first lot."""
+        """Everything upstream, in batches, as of one moment. Errors as for `impact`, before the first batch."""
         found, items, _ = self._upstream(view, ref, depth)
 
         def read() -> Iterator[list[Needed]]:
-            for begin in range(0, len(items), LOT):
+            for begin in range(0, len(items), BATCH):
                 with reading(self._engine) as connection:
-                    yield listed(connection, found, items[begin : begin + LOT], registries(connection))
+                    yield listed(connection, found, items[begin : begin + BATCH], registries(connection))
 
         return read()
 
@@ -270,8 +270,8 @@ class Graph:
         with self._open() as (connection, snapshot):
             subject = question.subject(connection, view, selector=action == "move-alias")
             known = registries(connection)
-            fates = Fates(connection, snapshot, view, known).of(subject, action, to)
-            found = blast(snapshot, subject.nodes, fates, visibility(view.registry_ids, snapshot), depth)
+            effects = Forecast(connection, snapshot, view, known).of(subject, action, to)
+            found = blast(snapshot, subject.nodes, effects, visibility(view.registry_ids, snapshot), depth)
             return drawing.dot(drawing.sketch(connection, snapshot, found, known), link)
 
     def dependencies_drawing(

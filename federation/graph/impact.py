@@ -10,11 +10,10 @@ from federation.access import EVERYTHING, View
 from federation.errors import UnknownError
 from federation.graph import paging
 from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts
-from federation.graph.blast import Blast, Counts, blast, fate_of, severity
-from federation.graph.blast import Fates as Lots
+from federation.graph.blast import Blast, Counts, Effects, blast, effect_on, severity
 from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named
 from federation.graph.snapshot import Snapshot
-from federation.graph.subject import Action, Fates, Subject, locate
+from federation.graph.subject import Action, Forecast, Subject, locate
 from federation.graph.unresolved import mentions, naming, unreadable, unreadable_line
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind
@@ -43,12 +42,12 @@ def impact(
     `everything` (permission `impact.global`) counts over all registries and names nothing. Errors:
     `ImpactQuestionError`, `UnknownError`, `CursorError`, and `LargeError` unless `large`.
     """
-    fates = Fates(connection, snapshot, view, known)
-    lots = fates.of(subject, action, to)
+    forecast = Forecast(connection, snapshot, view, known)
+    effects = forecast.of(subject, action, to)
     reach = EVERYTHING if everything else view
     visible = visibility(reach.registry_ids, snapshot)
-    found = blast(snapshot, subject.nodes, lots, visible, depth, large=large)
-    own = own_endpoints(connection, reach, fates.names(subject.versions), known) if found.served else []
+    found = blast(snapshot, subject.nodes, effects, visible, depth, large=large)
+    own = own_endpoints(connection, reach, forecast.names(subject.versions), known) if found.served else []
     vague = unreadable(connection, reach)
     mentioning = [row for row in vague if mentions(row.wanted, subject)]
     unresolved = [] if everything else naming(connection, view, subject, known, mentioning)
@@ -57,7 +56,7 @@ def impact(
         missing.append("something unknown of this name is needed by others: see `unresolved`")
     if vague:
         missing.append(unreadable_line(len(vague)))
-    page = Page(connection, snapshot, view, known, found, lots)
+    page = Page(connection, snapshot, view, known, found, effects)
     items, next_cursor = ([], None) if everything else page.read(limit, cursor)
     return ImpactAnswer(
         ref=subject.ref,
@@ -147,14 +146,14 @@ class Page:
         view: View,
         known: dict[int, Registry],
         found: Blast,
-        lots: Lots,
+        effects: Effects,
     ) -> None:
         self._connection = connection
         self._snapshot = snapshot
         self._view = view
         self._known = known
         self._found = found
-        self._lots = lots
+        self._effects = effects
 
     def read(self, limit: int, cursor: str | None) -> tuple[list[Affected], str | None]:
         """Those after the cursor, and the cursor after them. Errors: `CursorError`."""
@@ -189,13 +188,13 @@ class Page:
     ) -> Affected:
         node, plain = path[-1], self._snapshot.plain
         name, distance = names[node], int(self._found.closure.distance[index])
-        # Only who is one step away can have a fate of its own.
-        fate = fate_of(self._snapshot, self._lots, node) if distance <= 1 else None
+        # Only who is one step away can have an effect of its own.
+        effect = effect_on(self._snapshot, self._effects, node) if distance <= 1 else None
         return Affected(
             name.ref,
             distance,
             breaks,
-            fate[1].reason if fate else self._reason(index, path, names),
+            effect[1].reason if effect else self._reason(index, path, names),
             SEVERITIES[plain["live"][node] != 0][plain["stage"][node]],
             name.stage,
             name.team,
@@ -205,7 +204,7 @@ class Page:
         )
 
     def _reason(self, index: int, path: list[int], names: Mapping[int, Named]) -> str:
-        """Why something that has no fate of its own is affected: the last step of its path."""
+        """Why something that has no effect of its own is affected: the last step of its path."""
         before = names.get(path[-2])
         words = _WORDS[int(self._found.closure.kind[index])]
         return f"{words} {before.ref if before else 'what is hit'}"

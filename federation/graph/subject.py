@@ -1,4 +1,4 @@
-"""What a question is about: the nodes a reference, a dataset or a commit stands for, and what each fate would be."""
+"""What a question is about: the nodes a reference, a dataset or a commit stands for, and what each effect would be."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from federation.catalogue.reader import former_names
 from federation.database import micros, now
 from federation.errors import InvalidRequestError, UnknownError
 from federation.graph import tables
-from federation.graph.blast import Fate, spans_to_fates
+from federation.graph.blast import Effect, effects_by_time
 from federation.graph.claims import place_of
 from federation.graph.names import Named, Registry, named
 from federation.graph.resolve import CHUNK, Candidate, choose, chunks
@@ -211,7 +211,7 @@ def _things(connection: Connection, view: View, kind: NodeKind, match: Any) -> l
 
 
 @dataclass
-class Fates:
+class Forecast:
     """Works out what happens to whoever depends on the subject directly."""
 
     connection: Connection
@@ -228,8 +228,8 @@ class Fates:
             self._named |= named(self.connection, fresh, self.registries)
         return {node: self._named[node] for node in wanted if node in self._named}
 
-    def of(self, subject: Subject, action: Action, to: str | None) -> dict[int, list[Fate]]:
-        """Fates by node: each version that is hit and needed, and each selector that means one. Errors:
+    def of(self, subject: Subject, action: Action, to: str | None) -> dict[int, list[Effect]]:
+        """Effects by node: each version that is hit and needed, and each selector that means one. Errors:
         `ImpactQuestionError`.
         """
         if action == "move-alias":
@@ -239,23 +239,23 @@ class Fates:
                 f"'to' says where an alias moves or what a version becomes, not for {action}"
             )
         target = self._target(subject, to) if to is not None else None
-        fates: dict[int, list[Fate]] = {}
+        effects: dict[int, list[Effect]] = {}
         going = set(subject.versions)
         self._named |= subject.names
         needed = self._needed(subject.versions)
         names = self.names([*needed, *(row.id for rows in needed.values() for row in rows)])
         for node, selectors in needed.items():
-            fate = self._hit(node, names[node].ref, action, target)
-            fates[node] = [Fate(fate.breaks, f"pinned to {fate.reason}")]
+            effect = self._hit(node, names[node].ref, action, target)
+            effects[node] = [Effect(effect.breaks, f"pinned to {effect.reason}")]
             for row in selectors:
                 after = None if action == "change" or row.kind == NodeKind.ALIAS else self._next(row, going)
-                fates[row.id] = [self._follow(names[row.id].ref, node, fate, after)]
-        return fates
+                effects[row.id] = [self._follow(names[row.id].ref, node, effect, after)]
+        return effects
 
     def _needed(self, versions: Sequence[int]) -> dict[int, list[Any]]:
         """Those of some versions that something depends on, each with the rows of the selectors that mean it now.
 
-        Of a model's thousands few are; the others have no fate that anybody meets.
+        Of a model's thousands few are; the others have no effect that anybody meets.
         """
         known = np.array([node for node in versions if node < len(self.snapshot.nodes["kind"])], np.int32)
         beside = known[np.unique(self.snapshot.down.neighbours(known)[2])] if len(known) else known
@@ -268,25 +268,25 @@ class Fates:
                 found.setdefault(row.means, []).append(row)
         return found
 
-    def _hit(self, node: int, ref: str, action: Action, target: int | None) -> Fate:
+    def _hit(self, node: int, ref: str, action: Action, target: int | None) -> Effect:
         if target is None:
-            return Fate(True, f"{ref}, which would be {DONE[action]}")
+            return Effect(True, f"{ref}, which would be {DONE[action]}")
         broken = self._breaks(node, target)
         if broken is None:
-            return Fate(
+            return Effect(
                 False, f"{ref}, which would change; no schema is known, so the contract cannot be checked"
             )
-        return Fate(bool(broken), f"{ref}, which would change: {_listed(broken)}")
+        return Effect(bool(broken), f"{ref}, which would change: {_listed(broken)}")
 
-    def _follow(self, name: str, node: int, fate: Fate, after: int | None) -> Fate:
+    def _follow(self, name: str, node: int, effect: Effect, after: int | None) -> Effect:
         """A follower of a stage or a whole model gets the next version, if there is one its contract takes."""
         if after is None:
-            return Fate(fate.breaks, f"follows {name}, which means {fate.reason}")
+            return Effect(effect.breaks, f"follows {name}, which means {effect.reason}")
         becomes = self.names([after])[after].ref
         broken = self._breaks(node, after)
         if broken is None:
-            return Fate(False, f"follows {name}, which would mean {becomes}; no schema is known to compare")
-        return Fate(bool(broken), f"follows {name}, which would mean {becomes}: {_listed(broken)}")
+            return Effect(False, f"follows {name}, which would mean {becomes}; no schema is known to compare")
+        return Effect(bool(broken), f"follows {name}, which would mean {becomes}: {_listed(broken)}")
 
     def _next(self, selector: Any, going: set[int]) -> int | None:
         """What a stage or model selector would mean without `going`: the newest version left that holds it."""
@@ -303,7 +303,7 @@ class Fates:
 
     # Moving an alias
 
-    def _move(self, subject: Subject, to: str | None) -> dict[int, list[Fate]]:
+    def _move(self, subject: Subject, to: str | None) -> dict[int, list[Effect]]:
         ref = subject.reference
         if ref is None or (ref.alias is None and ref.stage is None):
             raise ImpactQuestionError(
@@ -315,17 +315,17 @@ class Fates:
         becomes = self.names([target])[target].ref
         (selector,) = subject.nodes
         spans = [(begin, self._moved(ref, built, target, becomes)) for begin, built in self._meant(selector)]
-        return {selector: spans_to_fates(spans)}
+        return {selector: effects_by_time(spans)}
 
-    def _moved(self, ref: Reference, built: int | None, target: int, becomes: str) -> Fate:
+    def _moved(self, ref: Reference, built: int | None, target: int, becomes: str) -> Effect:
         if built == target:
-            return Fate(False, f"follows {ref}, built against {becomes}")
+            return Effect(False, f"follows {ref}, built against {becomes}")
         broken = None if built is None else self._breaks(built, target)
         if broken is None:
-            return Fate(
+            return Effect(
                 False, f"follows {ref}; no schema is known, so the contract with {becomes} cannot be checked"
             )
-        return Fate(bool(broken), f"follows {ref}, which would mean {becomes}: {_listed(broken)}")
+        return Effect(bool(broken), f"follows {ref}, which would mean {becomes}: {_listed(broken)}")
 
     def _meant(self, selector: int) -> Sequence[tuple[int, int | None]]:
         """What the selector has meant: (since when, in microseconds; version node), oldest first, at least one."""

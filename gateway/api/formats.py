@@ -40,9 +40,9 @@ def text(content: str, form: str) -> Response[str]:
     return Response(content, media_type=media, headers={**VARY, **(INERT if form == "svg" else {})})
 
 
-def table(columns: Sequence[str], lots: Iterable[Iterable[Sequence[object]]]) -> Response[Any]:
+def table(columns: Sequence[str], batches: Iterable[Iterable[Sequence[object]]]) -> Response[Any]:
     """Rows as CSV (RFC 4180, UTF-8, with a header), sent as they are read."""
-    sent: Any = Stream(csv_lines(columns, lots), media_type="text/csv; charset=utf-8", headers=VARY)
+    sent: Any = Stream(csv_lines(columns, batches), media_type="text/csv; charset=utf-8", headers=VARY)
     answer: Response[Any] = sent  # a stream is made into a response only when it is sent
     return answer
 

@@ -92,8 +92,8 @@ def show_dependencies(
     """What a version is made from or needs, upstream, nearest first. CSV has everything, whatever `limit`."""
     reference, form_asked = read_reference(ref), formats.chosen(request, format, DRAWN)
     if form_asked == "csv":
-        lots = waypost.graph.dependency_rows(view, reference, depth=depth)
-        return formats.table(rows.NEEDED, (map(rows.needed_row, lot) for lot in lots))
+        batches = waypost.graph.dependency_rows(view, reference, depth=depth)
+        return formats.table(rows.NEEDED, (map(rows.needed_row, batch) for batch in batches))
     if form_asked != "json":
         return _drawn(waypost.graph.dependencies_drawing(view, reference, depth=depth), form_asked)
     found = waypost.graph.dependencies(view, reference, depth=depth, limit=limit, cursor=cursor)
@@ -163,8 +163,8 @@ def _impact(
 ) -> Response[Any]:
     view, graph = principal.view, waypost.graph
     if form == "csv":
-        lots = graph.impact_rows(view, question, action, to=to, depth=depth)
-        return formats.table(rows.AFFECTED, (map(rows.affected_row, lot) for lot in lots))
+        batches = graph.impact_rows(view, question, action, to=to, depth=depth)
+        return formats.table(rows.AFFECTED, (map(rows.affected_row, batch) for batch in batches))
     if form != "json":
         return _drawn(graph.drawing(view, question, action, to=to, depth=depth), form)
     found: Any = graph.impact_json(

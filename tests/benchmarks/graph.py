@@ -23,7 +23,7 @@ from federation.database import micros, sqlite_module, writing
 from federation.followers import Followers
 from federation.graph import declared
 from federation.graph import tables as graph_tables
-from federation.graph.blast import Fate, blast
+from federation.graph.blast import Effect, blast
 from federation.graph.graph import Graph, Question
 from federation.graph.rows import Array, write
 from federation.graph.snapshot import Reader
@@ -83,10 +83,10 @@ def graph_closure(size: int, folder: Path) -> Iterator[Figure]:
     snapshot = Reader(folder / "graph").snapshot()
     starts = np.random.default_rng(3).integers(1, size, min(QUERIES, size)).tolist()
     ours = spread(timed(lambda n: closure(snapshot, np.array([n]), snapshot.down, None), starts))
-    fates = {0: [Fate(True, "pinned")]}
+    effects = {0: [Effect(True, "pinned")]}
 
     def hub() -> None:
-        found = blast(snapshot, [0], fates, None)
+        found = blast(snapshot, [0], effects, None)
         assert found.counts.affected == found.counts.breaking == size - 1
         assert len(found.nodes[:50]) == 50
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.graph import rows
-from federation.graph.blast import Fate, blast, fate_of, spans_to_fates
+from federation.graph.blast import Effect, blast, effect_on, effects_by_time
 from federation.graph.snapshot import Reader, Snapshot
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage
@@ -17,7 +17,7 @@ from tests.federation.graph.worlds import World, arrays, store, worlds
 
 NEEDS = int(EdgeKind.DEPENDS_ON)
 ENCODER, CHAMPION, PINNED, FOLLOWER, TUNED, SEARCH = range(6)
-GONE = {ENCODER: [Fate(True, "pinned to it")]}
+GONE = {ENCODER: [Effect(True, "pinned to it")]}
 
 
 def graph(folder: Path) -> Snapshot:
@@ -58,18 +58,18 @@ def test_only_a_direct_dependent_breaks_and_the_gravest_comes_first(tmp_path: Pa
 
 def test_a_follower_of_an_alias_breaks_with_the_alias(tmp_path: Path) -> None:
     snapshot = graph(tmp_path)
-    fates = {CHAMPION: [Fate(True, "its contract refuses it")]}
-    found = blast(snapshot, [CHAMPION], fates, None)
+    effects = {CHAMPION: [Effect(True, "its contract refuses it")]}
+    found = blast(snapshot, [CHAMPION], effects, None)
     assert (found.nodes.tolist(), found.breaks.tolist()) == ([FOLLOWER], [True])
-    assert fate_of(snapshot, fates, FOLLOWER) == (CHAMPION, fates[CHAMPION][0])
-    assert fate_of(snapshot, fates, SEARCH) is None
+    assert effect_on(snapshot, effects, FOLLOWER) == (CHAMPION, effects[CHAMPION][0])
+    assert effect_on(snapshot, effects, SEARCH) is None
 
 
-def test_a_consumer_meets_the_fate_of_its_time(tmp_path: Path) -> None:
+def test_a_consumer_meets_the_effect_of_its_time(tmp_path: Path) -> None:
     snapshot = graph(tmp_path)
-    lot = spans_to_fates([(0, Fate(False, "built against 1")), (20, Fate(True, "built against 2"))])
-    assert blast(snapshot, [ENCODER], {ENCODER: lot}, None).counts.breaking == 0
-    assert blast(snapshot, [CHAMPION], {CHAMPION: lot}, None).counts.breaking == 1
+    effects = effects_by_time([(0, Effect(False, "built against 1")), (20, Effect(True, "built against 2"))])
+    assert blast(snapshot, [ENCODER], {ENCODER: effects}, None).counts.breaking == 0
+    assert blast(snapshot, [CHAMPION], {CHAMPION: effects}, None).counts.breaking == 1
 
 
 def test_nothing_is_met_behind_a_hidden_registry(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_nothing_is_met_behind_a_hidden_registry(tmp_path: Path) -> None:
     assert blast(graph(tmp_path), [ENCODER], GONE, hidden_third).nodes.tolist() == [PINNED, FOLLOWER, TUNED]
 
 
-fate = st.builds(Fate, st.booleans(), st.just(""))
+effect = st.builds(Effect, st.booleans(), st.just(""))
 
 
 @settings(max_examples=60)
@@ -89,13 +89,13 @@ def test_many_are_counted_and_ordered_as_few_are(
 ) -> None:
     node = st.integers(0, len(world.kinds) - 1)
     start = data.draw(st.lists(node, min_size=1, max_size=3))
-    fates = {one: [data.draw(fate)] for one in data.draw(st.sets(node, max_size=3))}
+    effects = {one: [data.draw(effect)] for one in data.draw(st.sets(node, max_size=3))}
     with tempfile.TemporaryDirectory() as folder:
         snapshot = store(world, Path(folder))
         visible = visibility(view, snapshot)
-        few = blast(snapshot, start, fates, visible)
+        few = blast(snapshot, start, effects, visible)
         with patch("federation.graph.walk.FEW", -1), patch("federation.graph.blast.FEW", -1):
-            many = blast(snapshot, start, fates, visible)
+            many = blast(snapshot, start, effects, visible)
     assert (few.items.tolist(), few.breaks.tolist()) == (many.items.tolist(), many.breaks.tolist())
     assert (few.counts, few.served) == (many.counts, many.served)
     assert {one: list(hit) for one, hit in few.hits.items()} == many.hits
