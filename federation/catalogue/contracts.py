@@ -125,7 +125,7 @@ def _flow(side: Side, given: Column, taken: Column) -> Iterator[Break]:
     old, new = (taken, given) if side == "output" else (given, taken)
     if side == "input" and _takes_any_tensor(given, taken):
         return
-    place = _Place(nullable=not taken.required)
+    place = _TypePosition(nullable=not taken.required)
     for problem, detail in _Types(side).compare(parse_type(given.type), parse_type(taken.type), place):
         yield Break(side, new.name, problem, detail)
     if not _shape_fits(given, taken, exactly=side == "param"):
@@ -140,7 +140,7 @@ def _flow(side: Side, given: Column, taken: Column) -> Iterator[Break]:
         yield Break(side, new.name, narrowed, f"{_range(old)} → {_range(new)}")
 
 
-class _Place(NamedTuple):
+class _TypePosition(NamedTuple):
     """Where in a column a type stands. `nullable`: null is taken there. `is_decoded`: a `binary` that is asked for
     there comes as bytes; elsewhere, and where it is not asked for, it comes as the text that was sent."""
 
@@ -159,7 +159,7 @@ class _Types:
 
     side: Side
 
-    def compare(self, given: DataType, taken: DataType, at: _Place) -> Iterator[tuple[Problem, str]]:
+    def compare(self, given: DataType, taken: DataType, at: _TypePosition) -> Iterator[tuple[Problem, str]]:
         match given, taken:
             case Scalar(), Scalar() if given == taken or taken.name in self._safe(at).get(given.name, ()):
                 return
@@ -168,9 +168,11 @@ class _Types:
             ):
                 return
             case ArrayOf(one), ArrayOf(other):
-                yield from self.compare(one, other, _Place(f"{at.path}[]", at.nullable))
+                yield from self.compare(one, other, _TypePosition(f"{at.path}[]", at.nullable))
             case MapOf(one), MapOf(other):
-                yield from self.compare(one, other, _Place(f"{at.path}{{}}", at.nullable, is_decoded=False))
+                yield from self.compare(
+                    one, other, _TypePosition(f"{at.path}{{}}", at.nullable, is_decoded=False)
+                )
             case ObjectOf(), ObjectOf():
                 yield from self._object(given, taken, at)
             case ObjectOf(), MapOf(other):
@@ -180,10 +182,10 @@ class _Types:
                 where = f"{at.path.removeprefix('.')}: " if at.path else ""
                 yield "type changed", f"{where}{old} → {new}"
 
-    def _safe(self, at: _Place) -> Mapping[str, frozenset[str]]:
+    def _safe(self, at: _TypePosition) -> Mapping[str, frozenset[str]]:
         return SAFE_IN_PARAMS if self.side == "param" and not at.path else SAFE
 
-    def _object(self, given: ObjectOf, taken: ObjectOf, at: _Place) -> Iterator[tuple[Problem, str]]:
+    def _object(self, given: ObjectOf, taken: ObjectOf, at: _TypePosition) -> Iterator[tuple[Problem, str]]:
         """Taken ones are closed: an unknown property is refused. Who reads one takes what it knows."""
         for name, one in given.properties.items():
             other = taken.properties.get(name)
@@ -196,9 +198,9 @@ class _Types:
                 yield self._lacking(at.within(name), "no longer given")
 
     def _property(
-        self, name: str, one: Property, other: Property, at: _Place
+        self, name: str, one: Property, other: Property, at: _TypePosition
     ) -> Iterator[tuple[Problem, str]]:
-        inner = _Place(f"{at.path}.{name}", nullable=not other.required, is_decoded=False)
+        inner = _TypePosition(f"{at.path}.{name}", nullable=not other.required, is_decoded=False)
         yield from self.compare(one.type, other.type, inner)
         if other.required and not one.required:
             yield self._lacking(at.within(name), "optional now")
@@ -209,9 +211,11 @@ class _Types:
             return "property missing", f"{path} is {how}"
         return "optional made required", f"callers did not have to send {path}"
 
-    def _object_as_map(self, given: ObjectOf, values: DataType, at: _Place) -> Iterator[tuple[Problem, str]]:
+    def _object_as_map(
+        self, given: ObjectOf, values: DataType, at: _TypePosition
+    ) -> Iterator[tuple[Problem, str]]:
         for name, one in given.properties.items():
-            inner = _Place(f"{at.path}.{name}", at.nullable, is_decoded=False)
+            inner = _TypePosition(f"{at.path}.{name}", at.nullable, is_decoded=False)
             yield from self.compare(one.type, values, inner)
             if not (one.required or at.nullable or values == ANY):
                 yield "optional made required", f"{at.within(name)} may be null"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from federation.graph.names import Endpoint
+from federation.graph.names import ServingEndpoint
 
 RESTRICTED = "This covers the registries you may see; others may depend on it or be needed by it."
 """Says the same to every restricted view, whatever the data."""
@@ -48,7 +48,7 @@ class Affected:
     stage: str
     team: str
     registry: str
-    endpoints: list[Endpoint]
+    endpoints: list[ServingEndpoint]
     via: list[str]
 
 
@@ -83,7 +83,7 @@ class ImpactAnswer:
     severity: str
     """live, production, staging, other, or none when nothing is hit."""
     counts: ImpactCounts
-    endpoints: list[Endpoint]
+    endpoints: list[ServingEndpoint]
     """What serves the subject itself."""
     by_team: list[TeamCounts]
     """The teams that are hit, hardest first, at most 100."""

@@ -34,7 +34,7 @@ LIMIT = 10_000
 """Most components in one bill."""
 
 
-class TooLargeError(ValueError):
+class BillTooLargeError(ValueError):
     """There is more upstream than fits into one bill. Remedy: ask with a depth."""
 
 
@@ -54,7 +54,7 @@ def bill(
     depth: int | None = None,
     spec: Spec = "1.6",
 ) -> str:
-    """The bill of the subject's version as CycloneDX JSON. Errors: `TooLargeError`."""
+    """The bill of the subject's version as CycloneDX JSON. Errors: `BillTooLargeError`."""
     known = registries(connection)
     visible = visibility(view.registry_ids, snapshot)
     found = closure(snapshot, np.array(subject.versions), snapshot.up, visible, depth)
@@ -62,7 +62,9 @@ def bill(
     # A shared artifact says where a copy lies, not what something is made of.
     nodes = found.node[~np.isin(kinds, CONNECTORS)]
     if len(nodes) > LIMIT:
-        raise TooLargeError(f"{len(nodes)} components are upstream, a bill holds {LIMIT}: ask with a depth")
+        raise BillTooLargeError(
+            f"{len(nodes)} components are upstream, a bill holds {LIMIT}: ask with a depth"
+        )
     names = named(connection, nodes.tolist(), known)
     made = _made(connection, names)
     needs = _reached(snapshot, subject.versions[0], names, visible)

@@ -19,7 +19,7 @@ from federation.changes import Change
 from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import COPY, Claim, Thing, claims
-from federation.graph.resolve import WAITING, Statement, chunks, contradicts, stated_in
+from federation.graph.resolve import WAITING, StatedReference, chunks, contradicts, stated_in
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
 from federation.references import DEPENDS_ON, Address, ReferenceSyntaxError, encode_part, parse
@@ -334,7 +334,7 @@ def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> Non
     if not rows:
         return
     standing = [row for row in rows.values() if row.withdrawn_at is None]
-    consumers = [Statement(parse(row.consumer), row.created_at) for row in standing]
+    consumers = [StatedReference(parse(row.consumer), row.created_at) for row in standing]
     found = dict(zip([row.id for row in standing], store.resolver().resolve(consumers), strict=True))
     known = _read(store, select(node.id, node.kind, node.means), node.id, {n for n in found.values() if n})
     source = {row.id: row.id if row.kind == NodeKind.VERSION else row.means for row in known}

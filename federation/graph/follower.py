@@ -39,7 +39,7 @@ class FormerFormatError(Exception):
     """The tables were derived as an older or newer Waypost derives them."""
 
 
-class Head(NamedTuple):
+class GraphHead(NamedTuple):
     """How far the tables are derived; all zero before the first change."""
 
     position: int = 0
@@ -141,7 +141,7 @@ class GraphFollower:
         if not anew and (self._rows is None or files.current(self._folder) != self._rows.name):
             self._open()
         with reading(self._engine, bound=LONG) as connection:
-            head = connection.execute(select(tables.graph_head)).first() or Head()
+            head = connection.execute(select(tables.graph_head)).first() or GraphHead()
             if anew or self._rows is None or self._generation != head.generation:
                 self._build(connection, head)
             elif head.position > self._overlay.position:
@@ -288,7 +288,7 @@ def _head(connection: Connection) -> Any:
     """The head row, locked for this transaction; made at the first call."""
     query = select(tables.graph_head).with_for_update()
     if (row := connection.execute(query).first()) is None:
-        connection.execute(insert(tables.graph_head).values(id=1, **Head()._asdict()))
+        connection.execute(insert(tables.graph_head).values(id=1, **GraphHead()._asdict()))
         row = connection.execute(query).one()
     return row
 

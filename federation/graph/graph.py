@@ -20,11 +20,11 @@ from federation.graph.blast import blast, of_closure
 from federation.graph.declared import Declared, Kind
 from federation.graph.dependencies import dependencies, listed, upstream
 from federation.graph.drawing import DrawingError, svg
-from federation.graph.impact import Page, impact
+from federation.graph.impact import AffectedPage, impact
 from federation.graph.insights import INSIGHTS, InsightAnswer, InsightItem, explained, insights
-from federation.graph.names import Board, Registry, registries
+from federation.graph.names import Registry, RegistryNames, registries
 from federation.graph.rows import Array, DamagedError
-from federation.graph.snapshot import Reader, Snapshot
+from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.subject import (
     Action,
     Forecast,
@@ -103,7 +103,7 @@ class ImpactOptions(TypedDict, total=False):
 
 
 @dataclass(slots=True)
-class _Told:
+class _Answered:
     """What was answered while graph, registries and catalogue were these: as long as they are, it holds."""
 
     snapshot: Snapshot
@@ -129,10 +129,10 @@ class Graph:
     def __init__(self, engine: Engine, folder: Path, wrote: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
         self._tell = wrote
-        self._reader = Reader(folder)
+        self._reader = SnapshotReader(folder)
         self._suspicion = Suspicion(folder)
-        self._board = Board()
-        self._told: _Told | None = None
+        self._board = RegistryNames()
+        self._told: _Answered | None = None
 
     def position(self) -> int:
         """The change position that answers stand at."""
@@ -175,7 +175,7 @@ class Graph:
             told.remember(key, answer)
         return answer
 
-    def _told_at(self, snapshot: Snapshot, known: dict[int, Registry], position: int) -> _Told:
+    def _told_at(self, snapshot: Snapshot, known: dict[int, Registry], position: int) -> _Answered:
         told = self._told
         if (
             told is None
@@ -183,7 +183,7 @@ class Graph:
             or told.known is not known
             or told.position != position
         ):
-            told = self._told = _Told(snapshot, known, position)
+            told = self._told = _Answered(snapshot, known, position)
         return told
 
     def dependencies(
@@ -223,7 +223,7 @@ class Graph:
         def read() -> Iterator[list[Affected]]:
             for begin in range(0, len(found.items), BATCH):
                 with reading(self._engine) as connection:
-                    page = Page(connection, snapshot, view, registries(connection), found, effects)
+                    page = AffectedPage(connection, snapshot, view, registries(connection), found, effects)
                     yield page.between(begin, min(begin + BATCH, len(found.items)))
 
         return read()
@@ -303,7 +303,7 @@ class Graph:
                 )
             try:
                 return bom.bill(connection, snapshot, view, subject, depth, spec)
-            except bom.TooLargeError as error:
+            except bom.BillTooLargeError as error:
                 raise ImpactQuestionError(str(error)) from None
 
     def is_quick(self, ref: Reference) -> bool:

@@ -11,7 +11,7 @@ from federation.errors import UnknownError
 from federation.graph import paging
 from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts
 from federation.graph.blast import Blast, Counts, Effects, blast, effect_on, severity
-from federation.graph.names import Endpoint, Named, Registry, endpoints_of, named
+from federation.graph.names import Named, Registry, ServingEndpoint, endpoints_of, named
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Action, Forecast, Subject, locate
 from federation.graph.unresolved import mentions, naming, unreadable, unreadable_line
@@ -56,7 +56,7 @@ def impact(
         missing.append("something unknown of this name is needed by others: see `unresolved`")
     if vague:
         missing.append(unreadable_line(len(vague)))
-    page = Page(connection, snapshot, view, known, found, effects)
+    page = AffectedPage(connection, snapshot, view, known, found, effects)
     items, next_cursor = ([], None) if everything else page.read(limit, cursor)
     return ImpactAnswer(
         ref=subject.ref,
@@ -92,7 +92,7 @@ def gaps(known: dict[int, Registry], view: View, *, cut: bool, nameless: bool = 
 
 def own_endpoints(
     connection: Connection, view: View, names: Mapping[int, Named], known: dict[int, Registry]
-) -> list[Endpoint]:
+) -> list[ServingEndpoint]:
     """What serves the subject itself: it goes down with it, though nothing depends on it. Live ones with most traffic
     first, as for one version."""
     served = endpoints_of(connection, view, [name.version_id for name in names.values()], known)
@@ -100,7 +100,7 @@ def own_endpoints(
     return sorted(found, key=lambda one: (not one.live, -one.percent, one.name, one.registry))
 
 
-def _gravest(counts: Counts, own: Sequence[Endpoint]) -> str:
+def _gravest(counts: Counts, own: Sequence[ServingEndpoint]) -> str:
     if counts.live or any(endpoint.live and endpoint.percent > 0 for endpoint in own):
         return "live"
     found = {"production": counts.production, "staging": counts.staging, "other": counts.affected}
@@ -136,7 +136,7 @@ def by_team(found: Blast, known: dict[int, Registry]) -> list[TeamCounts]:
     return listed[:TEAMS_SHOWN]
 
 
-class Page:
+class AffectedPage:
     """Some of the affected, with names."""
 
     def __init__(
@@ -171,7 +171,7 @@ class Page:
         indices = self._found.items[begin:end].tolist()
         paths = [[nodes[step] for step in closure.path(index)] for index in indices]
         names = named(self._connection, {node for path in paths for node in path}, self._known)
-        served: Mapping[int, list[Endpoint]] = {}
+        served: Mapping[int, list[ServingEndpoint]] = {}
         if self._found.served:
             versions = [names[path[-1]].version_id for path in paths if path[-1] in names]
             served = endpoints_of(self._connection, self._view, versions, self._known)
@@ -184,7 +184,7 @@ class Page:
         path: list[int],
         breaks: bool,
         names: Mapping[int, Named],
-        served: Mapping[int, list[Endpoint]],
+        served: Mapping[int, list[ServingEndpoint]],
     ) -> Affected:
         node, plain = path[-1], self._snapshot.plain
         name, distance = names[node], int(self._found.closure.distance[index])

@@ -31,7 +31,7 @@ class Registry:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ServingEndpoint:
     """What serves a version. `percent` of its traffic, 0 to 100."""
 
     name: str
@@ -61,7 +61,7 @@ def registries(connection: Connection) -> dict[int, Registry]:
     return found
 
 
-class Board:
+class RegistryNames:
     """The registries as last read: read again when the graph has moved on, and after FRESH seconds."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ def _thing(kind: int, name: str, registry: Registry | None, gone: bool) -> Named
 
 def endpoints_of(
     connection: Connection, view: View, versions: Collection[int], known: Mapping[int, Registry]
-) -> dict[int, list[Endpoint]]:
+) -> dict[int, list[ServingEndpoint]]:
     """What serves these versions (surrogate ids), as far as the view reaches, live ones with most traffic first."""
     endpoint, traffic = spine.endpoint.c, spine.traffic.c
     query = (
@@ -163,9 +163,11 @@ def endpoints_of(
         .where(endpoint.deleted_at.is_(None), view.clause(endpoint.registry_id))
         .order_by(endpoint.live.desc(), traffic.percent.desc(), endpoint.name, endpoint.id)
     )
-    found: dict[int, list[Endpoint]] = defaultdict(list)
+    found: dict[int, list[ServingEndpoint]] = defaultdict(list)
     for part in chunks(sorted(set(versions))):
         for row in connection.execute(query.where(traffic.version_id.in_(part))):
             registry = known[row.registry_id].name
-            found[row.version_id].append(Endpoint(decode_part(row.name), registry, row.live, row.percent))
+            found[row.version_id].append(
+                ServingEndpoint(decode_part(row.name), registry, row.live, row.percent)
+            )
     return found

@@ -26,7 +26,7 @@ Key = tuple[View, str, int, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class RememberedList:
     """A list, and when it was counted; `at` is None where it is of this moment."""
 
     answer: InsightAnswer
@@ -45,21 +45,21 @@ class Remembered:
 
     graph: Graph
     small: int = SMALL
-    _known: OrderedDict[Key, Counted] = field(default_factory=OrderedDict, init=False)
+    _known: OrderedDict[Key, RememberedList] = field(default_factory=OrderedDict, init=False)
     _wanted: OrderedDict[Key, None] = field(default_factory=OrderedDict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _counting: bool = field(default=False, init=False)
 
     def insights(
         self, view: View, name: str, *, limit: int = 50, cursor: str | None = None
-    ) -> Counted | None:
+    ) -> RememberedList | None:
         """A list, or None where it is being counted for the first time: ask again soon.
 
         Errors: `UnknownInsightError`, `CursorError`, `DamagedError`, `DatabaseError`.
         """
         check(name, cursor)
         if self.graph.nodes() <= self.small:
-            return Counted(self.graph.insights(view, name, limit=limit, cursor=cursor), None)
+            return RememberedList(self.graph.insights(view, name, limit=limit, cursor=cursor), None)
         key = (view, name, limit, cursor)
         with self._lock:
             known = self._known.get(key)
@@ -79,7 +79,7 @@ class Remembered:
                     return
             view, name, limit, cursor = key
             try:
-                found = Counted(self.graph.insights(view, name, limit=limit, cursor=cursor), now())
+                found = RememberedList(self.graph.insights(view, name, limit=limit, cursor=cursor), now())
             except Exception as error:
                 log.warning("a list could not be counted now", name=name, error=str(error)[:300])
                 found = None

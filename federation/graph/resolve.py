@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class StatedReference:
     """A reference or address, and when it was stated. `home` is the registry that it was stated in: of several that
     have the address, its own is meant. `older` says that nothing younger than the statement can be meant, `files` that
     nothing can of which other files are known.
@@ -47,7 +47,7 @@ def chunks(items: Collection[T]) -> Iterator[list[T]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Incarnation:
     """One incarnation that a reference could mean."""
 
     born: datetime
@@ -56,7 +56,7 @@ class Candidate:
     registry_id: int = 0
 
 
-def choose(candidates: Sequence[Candidate], meant_at: datetime, *, older: bool = False) -> int | None:
+def choose(candidates: Sequence[Incarnation], meant_at: datetime, *, older: bool = False) -> int | None:
     """The node that a statement of this time means; with `older`, none that was born later."""
     born = sorted((c for c in candidates if c.born <= meant_at), key=_age)
     alive = [c for c in born if c.died is None or c.died > meant_at]
@@ -65,7 +65,7 @@ def choose(candidates: Sequence[Candidate], meant_at: datetime, *, older: bool =
     return min(candidates, key=_age).node if candidates and not older else None
 
 
-def _age(candidate: Candidate) -> tuple[datetime, int]:
+def _age(candidate: Incarnation) -> tuple[datetime, int]:
     return candidate.born, candidate.node
 
 
@@ -100,13 +100,13 @@ WAITING: Select[Any] = select(
 """What edges want, the registry that says so and, of copies, what their files say."""
 
 
-def stated_in(row: Any) -> Statement | None:
+def stated_in(row: Any) -> StatedReference | None:
     """The statement that a row of `WAITING` was made of; None where nobody can read what is wanted."""
     if not row.wanted_registry and row.wanted_model == UNREADABLE:
         return None
     target = parse(row.wanted) if row.wanted_registry else Address(row.wanted)
     is_copy = row.relation == COPY
-    return Statement(target, row.meant_at, row.registry_id, is_copy, resolved_files(row.details))
+    return StatedReference(target, row.meant_at, row.registry_id, is_copy, resolved_files(row.details))
 
 
 def unreadable_in(connection: Connection, registry_id: int) -> int:
@@ -129,11 +129,11 @@ class Resolver:
         self._connection = connection
         self._registries = registries
 
-    def resolve(self, statements: Sequence[Statement]) -> list[int | None]:
+    def resolve(self, statements: Sequence[StatedReference]) -> list[int | None]:
         """A node for each statement, None where nothing answers to it yet."""
         addresses = self._addressed({one.target for one in statements if isinstance(one.target, Address)})
         references = self._referred([one.target for one in statements if isinstance(one.target, Reference)])
-        possible: list[Sequence[Candidate]] = []
+        possible: list[Sequence[Incarnation]] = []
         for one in statements:
             if isinstance(one.target, Address):
                 known = addresses[one.target]
@@ -163,7 +163,7 @@ class Resolver:
             for row in self._connection.execute(query.where(node.id.in_(part)))
         }
 
-    def _referred(self, references: Sequence[Reference]) -> dict[Reference, list[Candidate]]:
+    def _referred(self, references: Sequence[Reference]) -> dict[Reference, list[Incarnation]]:
         """Every incarnation that each reference could mean."""
         names = {ref: (self._registries.get(ref.registry), encode_part(ref.model)) for ref in references}
         models = self._models({name for name in names.values() if name[0] is not None})
@@ -189,9 +189,9 @@ class Resolver:
             for ref, name in names.items()
         }
 
-    def _addressed(self, wanted: Collection[Address]) -> dict[Address, list[Candidate]]:
+    def _addressed(self, wanted: Collection[Address]) -> dict[Address, list[Incarnation]]:
         """Every version that ever had each address."""
-        found: dict[Address, list[Candidate]] = {address: [] for address in wanted}
+        found: dict[Address, list[Incarnation]] = {address: [] for address in wanted}
         version, node, address = spine.version.c, tables.node.c, tables.address.c
         born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
         query = (
@@ -201,7 +201,7 @@ class Resolver:
         )
         for part in chunks([each.text for each in wanted]):
             for row in self._connection.execute(query.where(address.address.in_(part))):
-                one = Candidate(row.born, row.deleted_at, row.id, row.registry_id)
+                one = Incarnation(row.born, row.deleted_at, row.id, row.registry_id)
                 found[Address(row.address)].append(one)
         return found
 
@@ -216,8 +216,8 @@ class Resolver:
                 found[row.registry_id, row.name].append(row)
         return found
 
-    def _versions(self, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], list[Candidate]]:
-        found: dict[tuple[int, str], list[Candidate]] = defaultdict(list)
+    def _versions(self, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], list[Incarnation]]:
+        found: dict[tuple[int, str], list[Incarnation]] = defaultdict(list)
         version, node = spine.version.c, tables.node.c
         born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
         query = select(
@@ -226,7 +226,7 @@ class Resolver:
         for part in chunks(wanted):
             rows = query.where(tuple_(version.model_id, version.version).in_(part))
             for row in self._connection.execute(rows).all():
-                found[row.model_id, row.version].append(Candidate(row.born, row.deleted_at, row.id))
+                found[row.model_id, row.version].append(Incarnation(row.born, row.deleted_at, row.id))
         return found
 
     def _selectors(self, models: Collection[int]) -> dict[tuple[int, int, str], int]:
@@ -260,5 +260,5 @@ def selector(ref: Reference) -> tuple[int, str]:
     return (NodeKind.MODEL, "") if ref.stage is None else (NodeKind.STAGE, ref.stage)
 
 
-def _selected(model: Any, node: int | None) -> list[Candidate]:
-    return [] if node is None else [Candidate(model.born, model.deleted_at, node)]
+def _selected(model: Any, node: int | None) -> list[Incarnation]:
+    return [] if node is None else [Incarnation(model.born, model.deleted_at, node)]

@@ -1,6 +1,6 @@
 """Rows and overlay as one graph that does not change while an answer is made.
 
-`Reader` is what a process holds; each answer takes one `Snapshot` from it. Two `stat` calls tell whether the
+`SnapshotReader` is what a process holds; each answer takes one `Snapshot` from it. Two `stat` calls tell whether the
 worker has written something new.
 """
 
@@ -221,7 +221,7 @@ def _stamp(path: str) -> Stamp:
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-class Reader:
+class SnapshotReader:
     """The graph files of one folder, as any process reads them. Safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:

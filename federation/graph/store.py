@@ -12,7 +12,7 @@ from federation import bulk
 from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import COPY, Claim, Thing, Unreadable
-from federation.graph.resolve import Resolver, Statement, chunks, registry_names
+from federation.graph.resolve import Resolver, StatedReference, chunks, registry_names
 
 NodeKey = tuple[int, int, str]
 """Kind, scope, name."""
@@ -196,9 +196,9 @@ class Store:
         bulk.update(self.connection, tables.edge, ("target", "touched"), found)
 
 
-def _statement(edge: Stated) -> Statement | None:
+def _statement(edge: Stated) -> StatedReference | None:
     """What is to be resolved; None for a thing and for what nobody can read."""
     target = edge.claim.target
     if isinstance(target, Thing | Unreadable):
         return None
-    return Statement(target, edge.meant_at, edge.home, edge.claim.relation == COPY, edge.files)
+    return StatedReference(target, edge.meant_at, edge.home, edge.claim.relation == COPY, edge.files)

@@ -20,7 +20,7 @@ from federation.graph import tables
 from federation.graph.blast import Effect, effects_by_time
 from federation.graph.claims import place_of
 from federation.graph.names import Named, Registry, named
-from federation.graph.resolve import CHUNK, Candidate, choose, chunks
+from federation.graph.resolve import CHUNK, Incarnation, choose, chunks
 from federation.graph.resolve import selector as selector_of
 from federation.graph.snapshot import Snapshot
 from federation.graph.words import SELECTORS, NodeKind
@@ -71,7 +71,7 @@ def _located(connection: Connection, view: View, ref: Reference) -> Any:
     known = {row.id: row for row in rows}
     if len(known) == 1:
         return next(iter(known.values()))
-    meant = choose([Candidate(row.born, row.died, row.id) for row in known.values()], now())
+    meant = choose([Incarnation(row.born, row.died, row.id) for row in known.values()], now())
     if meant is None:
         raise UnknownError()
     return known[meant]

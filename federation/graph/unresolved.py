@@ -11,12 +11,12 @@ from federation.graph import tables
 from federation.graph.answers import Unresolved
 from federation.graph.claims import COPY, UNREADABLE
 from federation.graph.names import Registry, named
-from federation.graph.resolve import Resolver, Statement, chunks, registry_names
+from federation.graph.resolve import Resolver, StatedReference, chunks, registry_names
 from federation.graph.subject import Subject
 from federation.graph.words import kind_word
 from federation.references import encode_part, parse, parse_depends_on
 from federation.statements import COMPILED, cursor_of, prepare
-from federation.statements import Statement as Prepared
+from federation.statements import StatedReference as Prepared
 
 SHOWN = 100
 
@@ -159,7 +159,9 @@ def _namesakes(connection: Connection, view: View, copies: Sequence[Any]) -> dic
         (False, "what is called so now is younger than the copy"),
         (True, "what is called so now has other files than the copy"),
     ):
-        named = resolver.resolve([Statement(parse(row.wanted), row.meant_at, older=older) for row in copies])
+        named = resolver.resolve(
+            [StatedReference(parse(row.wanted), row.meant_at, older=older) for row in copies]
+        )
         shown = select(node.id).where(node.id.in_({n for n in named if n}), view.clause(node.registry_id))
         seen = set(connection.execute(shown).scalars())
         found |= {row.id: reason for row, namesake in zip(copies, named, strict=True) if namesake in seen}

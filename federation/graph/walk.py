@@ -73,7 +73,7 @@ def closure(
         return _walked(_FewWalk(snapshot, direction, visible), start, depth)
     except LargeError:
         most = None if large else MANY
-        return _walked(_Walk(snapshot, direction, visible, most), start, depth)
+        return _walked(_BreadthFirst(snapshot, direction, visible, most), start, depth)
 
 
 class _Steps(Protocol):
@@ -124,7 +124,7 @@ class _FewWalk:
         self._between: Sequence[int] = self._meet((one for one in known if self._kinds[one[0]] in _PASSED), 0)
 
     def step(self, distance: int) -> None:
-        """As `_Walk.step`, in the same order."""
+        """As `_BreadthFirst.step`, in the same order."""
         found = self._unseen(self._stops)
         through = [one for one in found if self._kinds[one[0]] in _PASSED]
         stops = found if not through else [one for one in found if self._kinds[one[0]] not in _PASSED]
@@ -175,7 +175,7 @@ _Front = tuple[Array, Array]
 _NOWHERE: _Front = (np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 
-class _Walk:
+class _BreadthFirst:
     """Breadth first: `_stops` are the last layer, `_between` are connectors that have not been passed yet."""
 
     def __init__(

@@ -33,7 +33,7 @@ OTHERS = "others"
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _Repeated:
     """What is the same when it happens again within the minute."""
 
     action: Action
@@ -56,7 +56,7 @@ class Denials:
         self._engine = engine
         self._lock = threading.Lock()
         self._sources: Counter[tuple[Action, str, str]] = Counter()
-        self._again: dict[_Kind, int] = {}
+        self._again: dict[_Repeated, int] = {}
         self._kinds: Counter[str] = Counter()
         self._sign_ins: Counter[str] = Counter()
         self._minute = time.monotonic()
@@ -64,7 +64,7 @@ class Denials:
     def denied(self, principal: Principal, error: DeniedError, request: str) -> None:
         """A known principal was denied something. A database that cannot be written does not undo the denial."""
         what = (("permission", str(error.permission)), ("on", error.where[:300]))
-        kind = _Kind(Action.ACCESS_DENIED, principal.id, what)
+        kind = _Repeated(Action.ACCESS_DENIED, principal.id, what)
         if self._is_first(kind):
             batch = Batch()
             batch.record(kind.entry({}, request))
@@ -76,7 +76,7 @@ class Denials:
         Any later one is counted here.
         """
         return self._is_first(
-            _Kind(Action.SYNC_REQUESTED, principal.id, registry=(registry, registry_id)), bounded=False
+            _Repeated(Action.SYNC_REQUESTED, principal.id, registry=(registry, registry_id)), bounded=False
         )
 
     def admit_sign_in(self, principal_id: str) -> None:
@@ -85,7 +85,7 @@ class Denials:
             self._sign_ins[principal_id] += 1
             if self._sign_ins[principal_id] <= MOST_SIGN_INS:
                 return
-            kind = _Kind(Action.SIGN_IN_FAILED, principal_id, (("reason", "too many sign-ins"),))
+            kind = _Repeated(Action.SIGN_IN_FAILED, principal_id, (("reason", "too many sign-ins"),))
             self._again[kind] = self._again.get(kind, 0) + 1
         raise TooManyError(f"more than {MOST_SIGN_INS} sign-ins in a minute: wait {MINUTE:.0f} s")
 
@@ -124,7 +124,7 @@ class Denials:
             known = key in self._sources or len(self._sources) < MOST_SOURCES
             self._sources[key if known else (action, OTHERS, "")] += 1
 
-    def _is_first(self, kind: _Kind, *, bounded: bool = True) -> bool:
+    def _is_first(self, kind: _Repeated, *, bounded: bool = True) -> bool:
         """Whether a kind is new in this minute; else it is counted."""
         with self._lock:
             if kind not in self._again:
@@ -132,7 +132,7 @@ class Denials:
                     self._kinds[kind.actor] += bounded
                     self._again[kind] = 0
                     return True
-                kind = _Kind(kind.action, kind.actor, (("on", OTHERS),))
+                kind = _Repeated(kind.action, kind.actor, (("on", OTHERS),))
             self._again[kind] = self._again.get(kind, 0) + 1
             return False
 

@@ -12,11 +12,11 @@ NEEDED = ("ref", "kind", "distance", "stage", "team", "registry", "deleted", "so
 INSIGHT = ("ref", "kind", "stage", "team", "registry", "value", "detail", "refs")
 
 
-def csv_lines(columns: Sequence[str], lots: Iterable[Iterable[Sequence[object]]]) -> Iterator[str]:
-    """A head line, then the rows in the lots in which they are read."""
+def csv_lines(columns: Sequence[str], batches: Iterable[Iterable[Sequence[object]]]) -> Iterator[str]:
+    """A head line, then the rows in the batches in which they are read."""
     yield csv_row(columns)
-    for lot in lots:
-        yield "".join(csv_row(row) for row in lot)
+    for batch in batches:
+        yield "".join(csv_row(row) for row in batch)
 
 
 def affected_row(item: Affected) -> Sequence[object]:

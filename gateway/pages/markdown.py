@@ -39,7 +39,7 @@ class _IntricateError(Exception):
     """More steps than a card may take."""
 
 
-class _Counted(list[Token]):
+class _CountedTokens(list[Token]):
     """Tokens of blocks, each a step: one line of a table may make thousands."""
 
     def __init__(self, env: MutableMapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ def _step(env: MutableMapping[str, Any], count: int = 1) -> None:
 
 
 def _count_tokens(state: StateCore) -> None:
-    state.tokens = _Counted(state.env)
+    state.tokens = _CountedTokens(state.env)
 
 
 def _count_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:

@@ -26,7 +26,7 @@ from federation.graph import tables as graph_tables
 from federation.graph.blast import Effect, blast
 from federation.graph.graph import Graph, Question
 from federation.graph.rows import Array, write
-from federation.graph.snapshot import Reader
+from federation.graph.snapshot import SnapshotReader
 from federation.graph.walk import closure
 from federation.graph.words import EdgeKind, NodeKind
 from federation.references import parse
@@ -80,7 +80,7 @@ def store(size: int, folder: Path, first: int = 0, generation: int = 0, position
 def graph_closure(size: int, folder: Path) -> Iterator[Figure]:
     """Everything downstream of random versions and of a hub that all need, in process."""
     store(size, folder / "graph")
-    snapshot = Reader(folder / "graph").snapshot()
+    snapshot = SnapshotReader(folder / "graph").snapshot()
     starts = np.random.default_rng(3).integers(1, size, min(QUERIES, size)).tolist()
     ours = spread(timed(lambda n: closure(snapshot, np.array([n]), snapshot.down, None), starts))
     effects = {0: [Effect(True, "pinned")]}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from federation.graph import rows
 from federation.graph.blast import Effect, blast, effect_on, effects_by_time
-from federation.graph.snapshot import Reader, Snapshot
+from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage
 from tests.federation.graph.worlds import World, arrays, store, worlds
@@ -37,7 +37,7 @@ def graph(folder: Path) -> Snapshot:
         (SEARCH, PINNED, NEEDS),
     }
     rows.write(folder, 1, nodes, arrays(edges))
-    return Reader(folder).snapshot()
+    return SnapshotReader(folder).snapshot()
 
 
 def test_only_a_direct_dependent_breaks_and_the_gravest_comes_first(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from federation.graph import overlay, rows
 from federation.graph.rows import DamagedError
-from federation.graph.snapshot import Reader
+from federation.graph.snapshot import SnapshotReader
 from tests.federation.graph.worlds import Edge, World, arrays, columns
 
 LINE = World(kinds=[1, 1, 1], registries=[1, 1, 1], edges={(1, 0, 1)})
@@ -18,13 +18,13 @@ def write(folder: Path, position: int = 1) -> rows.Rows:
     return rows.write(folder, position, columns(LINE, range(3)), arrays(LINE.edges))
 
 
-def edges(reader: Reader) -> set[Edge]:
+def edges(reader: SnapshotReader) -> set[Edge]:
     source, target, kind = reader.snapshot().edges()
     return set(zip(source.tolist(), target.tolist(), kind.tolist(), strict=True))
 
 
 def test_a_reader_sees_an_overlay_as_soon_as_it_is_written(tmp_path: Path) -> None:
-    written, reader = write(tmp_path), Reader(tmp_path)
+    written, reader = write(tmp_path), SnapshotReader(tmp_path)
     assert (edges(reader), reader.snapshot().position) == ({(1, 0, 1)}, 1)
     overlay.save(tmp_path, overlay.Overlay(written.name, 2, added={LATER}, removed={(1, 0, 1)}))
     assert (edges(reader), reader.snapshot().position) == ({LATER}, 2)
@@ -34,13 +34,13 @@ def test_an_overlay_of_other_rows_is_void(tmp_path: Path) -> None:
     old = write(tmp_path)
     overlay.save(tmp_path, overlay.Overlay(old.name, 2, added={LATER}))
     write(tmp_path, position=3)
-    reader = Reader(tmp_path)
+    reader = SnapshotReader(tmp_path)
     assert (edges(reader), reader.snapshot().position) == ({(1, 0, 1)}, 3)
 
 
 def test_a_snapshot_in_use_survives_new_rows(tmp_path: Path) -> None:
     write(tmp_path)
-    held = Reader(tmp_path).snapshot()
+    held = SnapshotReader(tmp_path).snapshot()
     write(tmp_path, position=2)
     assert held.edges()[0].tolist() == [1]
     assert held.position == 1
@@ -55,14 +55,14 @@ def test_the_worker_goes_on_with_its_overlay_after_a_restart(tmp_path: Path) -> 
 def test_node_changes_reach_a_reader_and_leave_the_rows_alone(tmp_path: Path) -> None:
     written = write(tmp_path)
     overlay.save(tmp_path, overlay.Overlay(written.name, 2, nodes={2: (1, 3, 1, 9, 5)}))
-    snapshot = Reader(tmp_path).snapshot()
+    snapshot = SnapshotReader(tmp_path).snapshot()
     assert (snapshot.nodes["stage"][2], snapshot.nodes["live"][2], snapshot.registries) == (3, 1, 9)
     assert rows.open_rows(tmp_path, verify=True).nodes["stage"][2] == 2
 
 
 def test_nothing_written_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, check=lambda error: "no graph rows yet" in error.detail):
-        Reader(tmp_path).snapshot()
+        SnapshotReader(tmp_path).snapshot()
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "drop", "meta", "format"])
@@ -81,7 +81,7 @@ def test_damage_is_found_when_a_process_opens_the_rows(tmp_path: Path, damage: s
     else:
         (place / "meta.json").write_text('{"format": 1}')
     with pytest.raises(DamagedError):
-        Reader(tmp_path).snapshot()
+        SnapshotReader(tmp_path).snapshot()
 
 
 def test_a_damaged_overlay_is_found(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_damaged_overlay_is_found(tmp_path: Path) -> None:
     content = (tmp_path / overlay.FILE).read_bytes()
     (tmp_path / overlay.FILE).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(DamagedError, check=lambda error: "checksum" in error.detail):
-        Reader(tmp_path).snapshot()
+        SnapshotReader(tmp_path).snapshot()
 
 
 def test_edges_survive_packing() -> None:

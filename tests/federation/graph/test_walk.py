@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.graph import rows
-from federation.graph.snapshot import Reader, Snapshot
+from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.walk import FEW, Closure, LargeError, closure, visibility
 from federation.graph.words import CONNECTORS, EdgeKind, NodeKind
 from tests.federation.graph.worlds import World, arrays, columns, distances, store, worlds
@@ -100,7 +100,7 @@ def test_a_large_walk_is_refused_where_only_a_small_one_is_wanted(tmp_path: Path
     nodes["kind"] += NodeKind.VERSION
     needs = np.full(FEW, int(EdgeKind.DEPENDS_ON))
     rows.write(tmp_path, 1, nodes, (np.arange(1, FEW + 1), np.zeros(FEW, np.int64), needs))
-    snapshot, hub = Reader(tmp_path).snapshot(), np.array([0])
+    snapshot, hub = SnapshotReader(tmp_path).snapshot(), np.array([0])
     assert len(closure(snapshot, hub, snapshot.down, None, large=False).node) == FEW + 1
     with patch("federation.graph.walk.MANY", FEW - 1), pytest.raises(LargeError):
         closure(snapshot, hub, snapshot.down, None, large=False)
@@ -118,7 +118,7 @@ def test_folding_the_overlay_into_new_rows_changes_nothing(
         folder = Path(name)
         before = store(world, folder)
         rows.write(folder, 3, columns(world, range(len(world.kinds))), before.edges(), slack=8)
-        after = Reader(folder).snapshot()
+        after = SnapshotReader(folder).snapshot()
         assert after.position == 3
         left, right = (walk(s, start, down=down, view=view) for s in (before, after))
         fresh = rows.write(folder, 4, columns(world, range(len(world.kinds))), arrays(world.final()), slack=8)

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from federation.graph import overlay, rows
-from federation.graph.snapshot import Reader, Snapshot
+from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.words import CONNECTORS, NodeKind
 
 Edge = tuple[int, int, int]
@@ -87,7 +87,7 @@ def store(world: World, folder: Path) -> Snapshot:
     for place, node in enumerate(range(early, len(world.kinds))):
         edits.nodes[node] = tuple(int(late[column][place]) for column in rows.NODE_COLUMNS)
     overlay.save(folder, edits)
-    return Reader(folder).snapshot()
+    return SnapshotReader(folder).snapshot()
 
 
 def distances(world: World, start: int, *, down: bool, visible: set[int] | None) -> dict[int, int]:
