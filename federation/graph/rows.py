@@ -204,12 +204,12 @@ def open_rows(folder: Path, *, verify: bool) -> Rows:
 
 def _read_meta(place: Path) -> dict[str, Any]:
     content = (place / "meta.json").read_bytes()
-    body = content[4:]
-    meta: dict[str, Any] = json.loads(body if content[:1] != b"{" else content)
+    digest, body = content[:4], content[4:]  # any byte may begin the digest: a brace, too
+    if zlib.crc32(body).to_bytes(4, "big") != digest:
+        raise DamagedError("meta.json of the graph rows fails its checksum")
+    meta: dict[str, Any] = json.loads(body)
     if meta["format"] != FORMAT:
         raise DamagedError(f"graph rows are of format {meta['format']}, this version reads {FORMAT}")
-    if zlib.crc32(body).to_bytes(4, "big") != content[:4]:
-        raise DamagedError("meta.json of the graph rows fails its checksum")
     return meta
 
 

@@ -16,7 +16,7 @@ from federation.graph.subject import Subject
 from federation.graph.words import kind_word
 from federation.references import encode_part, parse, parse_depends_on
 from federation.statements import COMPILED, cursor_of, prepare
-from federation.statements import StatedReference as Prepared
+from federation.statements import Statement as Prepared
 
 SHOWN = 100
 

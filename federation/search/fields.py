@@ -67,8 +67,14 @@ class SearchField:
 
 
 @cache
-def _empty(kind: type[Any]) -> Any:
+def _empty(kind: Any) -> Any:
     return kind()
+
+
+def _says(part: Any) -> bool:
+    """Whether a part of a record is other than it is where nothing is known."""
+    kind: Any = type(part)
+    return bool(part != _empty(kind))
 
 
 HAS: Mapping[str, Callable[[Living], object]] = {
@@ -77,10 +83,10 @@ HAS: Mapping[str, Callable[[Living], object]] = {
     "params": lambda of: of.version.params,
     "tags": lambda of: of.version.tags or of.model.tags,
     "aliases": lambda of: of.aliases,
-    "lineage": lambda of: of.version.lineage != _empty(type(of.version.lineage)),
+    "lineage": lambda of: _says(of.version.lineage),
     "description": lambda of: not of.empty and (of.version.description or of.model.description),
     "dependencies": lambda of: of.needs,
-    "environment": lambda of: of.version.environment != _empty(type(of.version.environment)),
+    "environment": lambda of: _says(of.version.environment),
     "state": lambda of: of.version.state,
     "versions": lambda of: not of.empty,
 }

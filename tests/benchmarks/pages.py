@@ -69,22 +69,22 @@ class Estate:
             self.names.append((first.registry_id, first.model))
             key = Key("model", f"m{number}")
             model = ModelRecord(
-                key=key, name=first.model, description=first.description, owner=first.owner,
-                license=first.license or None, aliases={"champion": "7"}, tags={"task": first.tags["task"]},
-                created_at=first.created, updated_at=first.updated,
+                key=key, name=first.model, description=first.description, owner=first.first("owner"),
+                license=first.first("license") or None, aliases={"champion": "7"},
+                tags={"task": first.entries["tag"]["task"]}, created_at=first.created, updated_at=first.updated,
             )  # fmt: skip
             copies = BIG // len(documents) if number == self.federation.models_count else 1
             versions = [
                 VersionRecord(
                     key=Key("version", f"m{number}:{place}"), model=key, version=str(place), stage=one.stage,
-                    tags={**one.tags, "depends_on": self._needs(number)}, metrics=dict(one.metrics),
-                    params=dict(one.params), framework=one.framework, artifact_uri=f"s3://models/{number}/{place}",
+                    tags={**one.entries["tag"], "depends_on": self._needs(number)}, metrics=one.entries["metric"],
+                    params=one.entries["param"], framework=one.first("framework"), artifact_uri=f"s3://models/{number}/{place}",
                     lineage=Lineage(
-                        run_id=one.tags["run"] if number % 7 else None,
+                        run_id=one.entries["tag"]["run"] if number % 7 else None,
                         datasets=(Dataset(f"data-{number % 500}", f"{place}"),) if number % 7 else (),
                     ),
                     created_at=START + timedelta(minutes=number, hours=place), updated_at=one.updated,
-                    native={"run_id": one.tags["run"], "status": "READY"},
+                    native={"run_id": one.entries["tag"]["run"], "status": "READY"},
                 )
                 for place, one in enumerate(documents * copies, 1)
             ]  # fmt: skip

@@ -191,7 +191,11 @@ def fill_mlflow(path: Path, federation: Federation) -> None:
             connection.executemany(
                 "INSERT INTO model_version_tags (workspace, name, version, key, value) "
                 "VALUES ('default', ?, ?, ?, ?)",
-                [(one.model, int(one.version or 0), *tag) for one in versions for tag in one.tags.items()],
+                [
+                    (one.model, int(one.version or 0), *tag)
+                    for one in versions
+                    for tag in one.entries["tag"].items()
+                ],
             )
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import tantivy
 from tantivy import FieldType, Occur, Query
 
-from federation.search.fields import BY_NAME
+from federation.search.fields import BY_NAME, FACETS
 from federation.search.plan import (
     AllPlan,
     AnyPlan,
@@ -33,7 +33,7 @@ from federation.search.tantivy.queries import (
     typo,
     without,
 )
-from federation.search.tantivy.schema import FACETS, MAX_VALUE, facet_column, fact, number_column, schema
+from federation.search.tantivy.schema import MAX_VALUE, facet_column, fact, number_column, schema
 from federation.search.words import chunks, edits, edits_are_few, fold, joined, ordered
 
 TextField: TypeAlias = Literal["name", "near", "all"]

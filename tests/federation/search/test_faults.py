@@ -263,7 +263,7 @@ def test_an_index_that_is_damaged_or_missing_is_built_again(
 def test_an_index_of_another_schema_is_built_again(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
     indexed.put("model")
     with monkeypatch.context() as patched:
-        patched.setattr(folder, "SCHEMA_VERSION", 0)
+        patched.setattr(folder, "SCHEMA", "0")
         indexed.settle()
     before = folder.current(indexed.path)
     assert indexed.answer().partial
