@@ -33,10 +33,6 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     first_seen: datetime | None = None
     updated: datetime | None = None
 
-    def first(self, field: str) -> str:
-        """The text that a field holds, empty for none."""
-        return next(iter(self.texts.get(field, ())), "")
-
 
 def document_of(of: Living, **ids_and_times: Any) -> Document:
     """The document of a living version or model: what it shows, and what each field reads."""

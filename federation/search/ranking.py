@@ -37,7 +37,8 @@ def ranks(document: Document, reference: str, place: int) -> tuple[int, int]:
     )
     number = min(place, _LAST_VERSION)
     spread = crc32(_bytes(reference)) & _SPREAD
-    tail = (second_of(document) << VERSION_BITS | number) << SPREAD_BITS | spread
+    second = min(int(seconds), _LAST_SECOND)
+    tail = (second << VERSION_BITS | number) << SPREAD_BITS | spread
     named = round(prior * _brevity(document.model) * _PRIOR_STEPS) << _TAIL_BITS | tail
     return named, round(prior * _PRIOR_STEPS) << _TAIL_BITS | tail
 

@@ -69,8 +69,8 @@ class Estate:
             self.names.append((first.registry_id, first.model))
             key = Key("model", f"m{number}")
             model = ModelRecord(
-                key=key, name=first.model, description=first.description, owner=first.first("owner"),
-                license=first.first("license") or None, aliases={"champion": "7"},
+                key=key, name=first.model, description=first.description, owner=first.texts["owner"][0],
+                license=first.texts.get("license", (None,))[0], aliases={"champion": "7"},
                 tags={"task": first.entries["tag"]["task"]}, created_at=first.created, updated_at=first.updated,
             )  # fmt: skip
             copies = BIG // len(documents) if number == self.federation.models_count else 1
@@ -78,7 +78,8 @@ class Estate:
                 VersionRecord(
                     key=Key("version", f"m{number}:{place}"), model=key, version=str(place), stage=one.stage,
                     tags={**one.entries["tag"], "depends_on": self._needs(number)}, metrics=one.entries["metric"],
-                    params=one.entries["param"], framework=one.first("framework"), artifact_uri=f"s3://models/{number}/{place}",
+                    params=one.entries["param"], framework=one.texts["framework"][0],
+                    artifact_uri=f"s3://models/{number}/{place}",
                     lineage=Lineage(
                         run_id=one.entries["tag"]["run"] if number % 7 else None,
                         datasets=(Dataset(f"data-{number % 500}", f"{place}"),) if number % 7 else (),

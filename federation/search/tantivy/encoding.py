@@ -159,23 +159,36 @@ def _shared(registry: str, model: str, title: str, description: str) -> Shared:
     )
 
 
-def _pieces(document: Document) -> Iterator[Piece]:
+def _pieces(document: Document) -> list[Piece]:
     """What a version is found by, besides its name and description."""
-    yield _version(document.version or "")
-    for field, texts in document.texts.items():
-        often = len(texts) <= MANY and max(map(len, texts)) <= LONG
-        yield (_field if often else _field.__wrapped__)(field, texts)
+    pieces = [_version(document.version or ""), _fields(tuple(document.texts.items()))]
     for field, entries in document.entries.items():
         if BY_NAME[field].match == "number":
-            yield Piece(data="".join(_numbers(field, entries)))
+            pieces.append(Piece(data=_numbers(field, entries)))
             continue
         for key, value in entries.items():
-            yield (_entry if len(value) <= LONG else _entry.__wrapped__)(field, key, value)
+            pieces.append((_entry if len(value) <= LONG else _entry.__wrapped__)(field, key, value))
+    return pieces
+
+
+@lru_cache(KEPT)
+def _word(text: str) -> str:
+    return _words(*text_words(text))
 
 
 @lru_cache(KEPT)
 def _version(version: str) -> Piece:
-    return Piece(words=_words(*text_words(version)))
+    return Piece(words=_word(version))
+
+
+@lru_cache(NEIGHBOURS)
+def _fields(held: tuple[tuple[str, tuple[str, ...]], ...]) -> Piece:
+    """What all fields hold: much of it is the same for all versions of a model."""
+    pieces = []
+    for field, texts in held:
+        often = len(texts) <= MANY and max(map(len, texts)) <= LONG
+        pieces.append((_field if often else _field.__wrapped__)(field, texts))
+    return Piece(*map("".join, zip(*pieces, strict=True)))
 
 
 @lru_cache(KEPT)
@@ -201,14 +214,15 @@ def _entry(field: str, key: str, value: str) -> Piece:
     if not row.bare:
         return Piece(facts=facts, data=data)
     sequence = " ".join(chunks(value))
-    words = _words(*text_words(key), *text_words(value))
+    words = _word(key) + _words(*text_words(value))
     return Piece(words, _values([sequence]) if " " in sequence else "", facts, data)
 
 
-def _numbers(field: str, entries: Mapping[str, float]) -> Iterator[str]:
-    for key, value in entries.items():
-        if math.isfinite(value):
-            yield f"{_number_member(field, key)}{float(value)!r}"
+def _numbers(field: str, entries: Mapping[str, float]) -> str:
+    finite = math.isfinite
+    return "".join(
+        [f"{_number_member(field, key)}{float(value)!r}" for key, value in entries.items() if finite(value)]
+    )
 
 
 @lru_cache(KEPT)
@@ -291,11 +305,12 @@ def _json(value: object) -> str:
 
 
 def _stored(document: Document, reference: str) -> bytes:
+    texts, none = document.texts, ("",)
     stored = {
         "ref": reference, "registry": document.registry, "model": document.model, "version": document.version,
         "title": document.title, "team": document.team, "stage": document.stage, "aliases": document.aliases,
-        "framework": document.first("framework"), "owner": document.first("owner"),
-        "license": document.first("license"), "type": document.first("type"), "created": document.created,
+        "framework": texts.get("framework", none)[0], "owner": texts.get("owner", none)[0],
+        "license": texts.get("license", none)[0], "type": texts.get("type", none)[0], "created": document.created,
         "updated": document.updated, "description": document.description[:MAX_STORED],
         "tags": document.entries.get("tag", {}),
     }  # fmt: skip

@@ -56,7 +56,7 @@ def test_any_text_and_any_number_stands_in_the_index_as_it_is_said(versions: lis
         shown = stored[f"fraud/a-Model/x2:{one.version}"]
         assert (shown.title, shown.owner, shown.tags) == (
             one.title,
-            one.first("owner"),
+            one.texts.get("owner", ("",))[0],
             one.entries.get("tag", {}),
         )
     assert sum(json.loads(text)[MODEL_SUM] for text in texts) == LEAD
