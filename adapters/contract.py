@@ -153,8 +153,10 @@ class Snippet:
 
 
 class Adapter(ABC):
-    """The code that speaks to one kind of backend. Synchronous; called from one thread at a time; untrusted
-    by its callers.
+    """The code that speaks to one kind of backend. Synchronous; untrusted by its callers.
+
+    There is one for each registry, called from several threads: at most one scan at a time, and beside it whatever
+    reads or writes one record.
     """
 
     kind: ClassVar[str]
@@ -168,9 +170,6 @@ class Adapter(ABC):
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The kind's default stage rules: normalised stage to rules such as `stage:Production`, tried in order.
     """
-
-    call_timeout: float = 120.0
-    """The configuration's, set by whoever opens the adapter."""
 
     reading: ClassVar[int] = 0
     """How the adapter reads, as a number that a release raises which makes other records of the same answers. What

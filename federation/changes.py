@@ -26,7 +26,14 @@ class Change(NamedTuple):
 
 
 class FeedTrimmedError(Exception):
-    """The position asked for is older than what the feed still holds: rebuild from the catalogue."""
+    """The position asked for is older than what is still held: a projection is rebuilt from the catalogue.
+
+    After `until` nothing is missing.
+    """
+
+    def __init__(self, message: str = "", until: int = 0) -> None:
+        super().__init__(message)
+        self.until = until
 
 
 def newest(connection: Connection) -> int:
@@ -50,8 +57,14 @@ def after(connection: Connection, position: int, limit: int) -> list[Change]:
         .limit(limit)
     ).all()
     if (rows[0].position if rows else newest(connection) + 1) != position + 1:
-        raise FeedTrimmedError(f"changes after {position} are no longer kept")
+        until = rows[0].position - 1 if rows else newest(connection)
+        raise FeedTrimmedError(f"changes after {position} are no longer kept", until)
     return [Change(*row) for row in rows]
+
+
+def source(connection: Connection, position: int, limit: int) -> list[tuple[int, Change]]:
+    """The same, each with its position: what a shared follower is given. Errors: `FeedTrimmedError`."""
+    return [(change.position, change) for change in after(connection, position, limit)]
 
 
 def registries(connection: Connection, after: int, until: int) -> frozenset[int]:

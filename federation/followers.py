@@ -1,4 +1,7 @@
-"""Followers: projections that read the change feed and keep their own structure.
+"""Followers: what is done about everything that changes, in order, each under a name.
+
+A local one keeps a structure of its own with its position (search index, graph); every machine has it. A shared one
+acts for all machines: one worker at a time drives it, under a lease, and its position stands in the database.
 
 Each is driven by a thread of the worker's. What one cannot do now (a full disk, a database that is away) it
 tries again later, while readers go on with what there is.
@@ -6,16 +9,26 @@ tries again later, while readers go on with what there is.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
+import structlog
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from federation import tables
+from federation.changes import FeedTrimmedError
+from federation.database import reading, writing
 from federation.health import Reports
+from federation.leases import FencedError, Leases
 from federation.loops import Loop
 
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 PART_OF = {"search": "index", "graph": "graph"}
-"""What each follower is called where it is told how the parts of the gateway stand."""
+"""What followers are called where it is told how the parts of the gateway stand."""
 PAUSE = 0.5
 """Seconds after which a follower looks for changes without having been told of any."""
 PAUSE_AFTER_ERROR = 2.0
@@ -24,23 +37,101 @@ PACE = 0.1
 
 
 class Follower(Protocol):
-    """A projection of the catalogue. `position` is the change it has taken in last."""
-
-    @property
-    def position(self) -> int: ...
+    """Whatever follows."""
 
     def step(self) -> bool:
         """Take in one batch; False when there was nothing to do."""
+
+
+class Projection(Follower, Protocol):
+    """A local follower of the change feed. `position` is the change it has taken in last."""
+
+    @property
+    def position(self) -> int: ...
 
     def rebuild(self) -> None:
         """Build everything again from the catalogue."""
 
 
+class Source(Protocol[T_co]):
+    """What is followed: the change feed (`changes.after`) or the journal (`journal.log.after`)."""
+
+    def __call__(self, connection: Connection, position: int, limit: int) -> Sequence[tuple[int, T_co]]:
+        """At most `limit` of what comes after a position, in order, each with the position after it.
+
+        Errors: `FeedTrimmedError`.
+        """
+
+
+@dataclass(slots=True)
+class Shared(Generic[T]):
+    """A follower of which one worker at a time does the work: each item at least once, in order, never by two at once.
+
+    `effect` gets a batch with no transaction open. If it raises, or its worker dies, the batch is taken again, by this
+    worker or, once the lease has run out, by another one.
+    """
+
+    name: str
+    engine: Engine
+    leases: Leases
+    source: Source[T]
+    effect: Callable[[Sequence[T]], object]
+    limit: int = 100
+
+    def step(self) -> bool:
+        """Take in one batch; False when there was nothing to do, or another worker is at it. Errors: the effect's."""
+        with reading(self.engine) as connection:
+            if not self._next(connection, 1)[1]:
+                return False
+        with writing(self.engine) as connection:
+            lease = self.leases.take(connection, f"follow {self.name}")
+            if lease is None:
+                return False
+            position, items = self._next(connection, self.limit)
+        if items:
+            with self.leases.keeping(lease):
+                self.effect(items)
+        try:
+            with writing(self.engine) as connection:
+                lease.hold(connection)
+                self._move(connection, position)
+                lease.release(connection)
+        except FencedError as error:
+            log.warning("what was done may be done again", follower=self.name, reason=str(error))
+            return False
+        return bool(items)
+
+    def position(self, connection: Connection) -> int:
+        """What it has taken in; 0 before the first batch."""
+        query = select(tables.follower.c.position).where(tables.follower.c.name == self.name)
+        return connection.execute(query).scalar_one_or_none() or 0
+
+    def _next(self, connection: Connection, limit: int) -> tuple[int, list[T]]:
+        """What comes next, and the position after it."""
+        position = self.position(connection)
+        try:
+            found = self.source(connection, position, limit)
+        except FeedTrimmedError as error:
+            log.error(
+                "a follower came too late: it goes on with what is still kept",
+                follower=self.name,
+                after=position,
+                until=error.until,
+            )
+            found = self.source(connection, error.until, limit)
+        return (found[-1][0] if found else position), [item for _, item in found]
+
+    def _move(self, connection: Connection, position: int) -> None:
+        mine = update(tables.follower).where(tables.follower.c.name == self.name)
+        if not connection.execute(mine.values(position=position)).rowcount:
+            connection.execute(insert(tables.follower).values(name=self.name, position=position))
+
+
 @dataclass(slots=True)
 class Followers:
-    """The followers of this machine, by name, each in a thread of its own. `moved` is called when one has moved on."""
+    """What a worker drives, by name, each in a thread of its own. `moved` is called when one has moved on."""
 
-    followers: dict[str, Follower]
+    followers: Mapping[str, Follower]
     moved: Callable[[], None] = lambda: None
     reports: Reports = field(default_factory=Reports)
     _news: threading.Condition = field(default_factory=threading.Condition)
@@ -51,11 +142,9 @@ class Followers:
     def start(self) -> None:
         """Begin following."""
         for name, follower in self.followers.items():
-            told = _Told()
-            step = partial(self._follow, follower, told)
-            loop = Loop(
-                f"follow-{name}", step, reports=self.reports, part=PART_OF[name], pause=PAUSE_AFTER_ERROR
-            )
+            step = partial(self._follow, follower, _Told())
+            part = PART_OF.get(name, "")
+            loop = Loop(f"follow-{name}", step, reports=self.reports, part=part, pause=PAUSE_AFTER_ERROR)
             loop.start()
             self._loops.append(loop)
 
@@ -71,12 +160,6 @@ class Followers:
             while follower.step():
                 pass
 
-    def wait(self, position: int, seconds: float) -> bool:
-        """Wait until every follower has passed a position. False when that takes longer."""
-        self.look()
-        with self._news:
-            return self._news.wait_for(lambda: self._passed(position), timeout=seconds)
-
     def close(self) -> None:
         """Stop after the batch at hand."""
         for loop in self._loops:
@@ -87,15 +170,10 @@ class Followers:
         for loop in self._loops:
             loop.join(10)
 
-    def _passed(self, position: int) -> bool:
-        return all(follower.position >= position for follower in self.followers.values())
-
     def _follow(self, follower: Follower, told: "_Told") -> None:
         began = time.monotonic()
         if follower.step():
             self.moved()
-            with self._news:
-                self._news.notify_all()
             time.sleep(max(0.0, began + PACE - time.monotonic()))
             return
         with self._news:

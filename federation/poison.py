@@ -38,7 +38,7 @@ class InHand:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = None if folder is None else folder / "in-hand"
         self._lock, self._alone = threading.Lock(), threading.Lock()
-        self._count = 0
+        self._count, self._is_stopping = 0, False
         self._deaths = self._read()
 
     def recover(self) -> list[str]:
@@ -55,6 +55,14 @@ class InHand:
             if found:
                 self._write()
         return found
+
+    def let_go(self) -> None:
+        """The worker is to stop: should it have to be killed, it did not die of what it has in hand."""
+        self._is_stopping = True
+        if self._folder is not None:
+            with suppress(OSError), self._lock:
+                for file in self._folder.glob(f"{os.getpid()}-*.held"):
+                    file.unlink()
 
     @contextmanager
     def holding(self, *work: str) -> Iterator[None]:
@@ -98,7 +106,7 @@ class InHand:
 
     def _hold(self, work: tuple[str, ...]) -> Path | None:
         """Write down what is in hand. It need not survive the machine, and a full disk stops no work."""
-        if self._folder is None:
+        if self._folder is None or self._is_stopping:
             return None
         with self._lock:
             self._count += 1

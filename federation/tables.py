@@ -81,18 +81,31 @@ registry = Table(
     Column("endpoints", Integer, nullable=False),
     # A sync was asked for and has not begun.
     Column("requested_at", UTCTime),
-    Column("lease_owner", String),
-    # Fencing: what is written by a holder of an older epoch is refused.
-    Column("lease_epoch", BigInteger, nullable=False),
-    Column("lease_until", UTCTime),
-    # The worker that carries out the operations of this registry.
-    Column("turn_owner", String),
-    # Fencing, as of the lease.
-    Column("turn_epoch", BigInteger, nullable=False),
-    Column("turn_until", UTCTime),
     sqlite_autoincrement=True,
 )
 """One configured backend: what the file says of it, and how its synchronisation stands."""
+
+lease = Table(
+    "lease",
+    METADATA,
+    Column("name", String, primary_key=True),
+    # 0 where it is of the whole gateway.
+    Column("registry_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", String),
+    # Fencing: what is written by a holder of an older epoch is refused.
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", UTCTime),
+)
+"""What one worker at a time does."""
+
+follower = Table(
+    "follower",
+    METADATA,
+    Column("name", String, primary_key=True),
+    # What it has taken in last: a change's position, or how many entries of the journal.
+    Column("position", BigInteger, nullable=False),
+)
+"""How far the followers that all workers share have come."""
 
 model = Table(
     "model",

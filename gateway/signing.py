@@ -2,21 +2,18 @@
 
 import re
 import threading
-import time
-from datetime import timedelta
 
 import structlog
 
-from federation.database import DatabaseError, now
+from federation.database import DatabaseError
 from federation.health import Reports, said
-from federation.journal.journal import NoKeyHereError, SealingError, SigningError
+from federation.journal.journal import NoKeyHereError, SigningError
 from federation.loops import Loop
 from gateway.waypost import Waypost
 
 log = structlog.get_logger(__name__)
 EVERY = 1.0
 """Seconds between two looks without news."""
-SEAL_EVERY = 3600.0
 AT_MOST = 0.25
 """Seconds between two checkpoints at least."""
 
@@ -29,7 +26,6 @@ class Signing:
         self._reports = reports
         self._news = threading.Event()
         self._said = ""
-        self._next_seal = 0.0
         self._loop = Loop("signing", self._round)
 
     def start(self) -> None:
@@ -49,7 +45,6 @@ class Signing:
     def _round(self) -> None:
         self._news.clear()
         could = self._sign()
-        self._seal()
         # News change nothing where it cannot sign, as on every machine but the one that has the key.
         if not self._loop.stopped.wait(AT_MOST if could else EVERY) and could:
             self._news.wait(EVERY - AT_MOST)
@@ -74,20 +69,6 @@ class Signing:
                 self._said = ""
             return True
         return False
-
-    def _seal(self) -> None:
-        """Once an hour, move what is older than `audit.keep_days` into the archive."""
-        days = self._waypost.settings.audit.keep_days
-        if not days or time.monotonic() < self._next_seal:
-            return
-        self._next_seal = time.monotonic() + SEAL_EVERY
-        try:
-            sealed = self._waypost.journal.seal_before(now() - timedelta(days=days))
-        except (SealingError, DatabaseError) as error:
-            log.error("old entries are not sealed", reason=said(error))
-        else:
-            if sealed is not None:
-                log.info("old entries are sealed", file=str(sealed.file), entries=sealed.end - sealed.first)
 
     def _say(self, error: Exception) -> None:
         reason = re.sub(r"\d+", "", said(error))  # counts alone are no news

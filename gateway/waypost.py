@@ -4,10 +4,9 @@ What a process builds it imports only then: a command that lists registries star
 signatures and identity provider, which would take longer than its answer.
 """
 
-import secrets
-import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,9 @@ from adapters import Discovered, discover
 from federation import registries, schema
 from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine, writing
 from federation.health import Reports
+from federation.leases import Leases, owner_of
 from federation.positions import Positions
+from federation.registries.connections import Connections
 from federation.secrets import SCHEMES, SecretError, read_secret
 from gateway.board import Board, meeting_place
 from gateway.settings import Settings, SettingsError
@@ -29,7 +30,7 @@ from gateway.wake import Wake
 
 if TYPE_CHECKING:
     from federation.catalogue.catalogue import Catalogue
-    from federation.followers import Follower
+    from federation.followers import Follower, Projection
     from federation.graph.graph import Graph
     from federation.graph.remembered import Remembered
     from federation.identity.identity import Denials, Identity
@@ -66,6 +67,11 @@ class Waypost:
         return discover(self.settings.plugins)
 
     @cached_property
+    def connections(self) -> Connections:
+        """The open adapters of this process, one for each registry."""
+        return Connections(self.adapters)
+
+    @cached_property
     def wake(self) -> Wake:
         """How processes of this gateway wake each other."""
         return Wake(self.settings.search.path, self.redis_url)
@@ -91,16 +97,10 @@ class Waypost:
         """Where Redis is; empty where it is not used. Errors: `SettingsError`."""
         return _dereferenced(self.settings.redis.url, "redis.url")
 
-    @property
-    def owner(self) -> str:
-        """What the worker of this folder calls itself where it holds a lease: the same after a restart, so that it
-        goes on at once with what it had.
-        """
-        path = self.settings.search.path / "worker.id"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_text(secrets.token_hex(8), encoding="ascii")
-        return f"{socket.gethostname()}:{path.read_text(encoding='ascii')}"
+    @cached_property
+    def leases(self) -> Leases:
+        """What the worker of this gateway holds."""
+        return Leases(owner_of(self.settings.search.path))
 
     @cached_property
     def search(self) -> "Search":
@@ -213,7 +213,12 @@ class Waypost:
 
         return Denials(self.engine)
 
-    def followers(self) -> "dict[str, Follower]":
+    def shared_followers(self) -> "dict[str, Follower]":
+        """New followers of all gateways on this database, by name; each is driven by one worker at a time."""
+        keep = timedelta(days=self.settings.audit.keep_days)
+        return {"sealing": self.journal.sealer(keep)} if keep else {}
+
+    def followers(self) -> "dict[str, Projection]":
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
         from federation.graph.follower import GraphFollower
         from federation.search.source import CatalogueSource
@@ -290,6 +295,8 @@ class Waypost:
         """Give connections back."""
         if "desk" in self.__dict__:
             self.desk.close()
+        if "connections" in self.__dict__:
+            self.connections.close()
         if "wake" in self.__dict__:
             self.wake.close()
         if "denials" in self.__dict__:

@@ -7,7 +7,6 @@ process.
 import fcntl
 import gc
 import os
-import socket
 import sys
 import threading
 import time
@@ -50,7 +49,7 @@ TRIM_EVERY = 3600.0
 FEED_KEPT = timedelta(days=7)
 PAUSE = 1.0
 """Seconds after a round in which something failed."""
-ROUNDS = {"operations": "intents", "schedule": "sync", "trim": ""}
+ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "trim": ""}
 """What a round does, and the part of the gateway that this is told of."""
 ABANDONED_LIMIT = 20
 """So many calls may hang for ever before the worker restarts itself to get its threads back."""
@@ -98,7 +97,9 @@ class Worker:
         waypost = self.waypost
         self.signing = Signing(waypost, waypost.reports)
         self.followers = Followers(
-            waypost.followers(), moved=lambda: waypost.wake.tell("api"), reports=waypost.reports
+            {**waypost.followers(), **waypost.shared_followers()},
+            moved=lambda: waypost.wake.tell("api"),
+            reports=waypost.reports,
         )
         self.outlook = Outlook(waypost)
         in_hand = InHand(waypost.settings.search.path)
@@ -107,24 +108,22 @@ class Worker:
             log.warning("the worker before this one died at its work", work=", ".join(died_at)[:300])
         context = SyncContext(
             engine=waypost.engine,
-            adapters=waypost.adapters,
-            owner=waypost.owner,
+            connections=waypost.connections,
+            leases=waypost.leases,
             wrote=self._wrote,
             stopping=self._stopped.is_set,
             in_hand=in_hand,
         )
         self.scheduler = Scheduler(context, on_end=self._news.set, by_schedule=self.by_schedule)
-        # Only one worker holds the lock of this folder, so whatever had the turn under this name is dead.
-        turns = OperationContext(
+        operations = OperationContext(
             engine=waypost.engine,
-            adapters=waypost.adapters,
-            owner=f"{socket.gethostname()}:{waypost.settings.search.path.resolve()}",
+            connections=waypost.connections,
+            leases=waypost.leases,
             wrote=self._wrote,
-            abandoned=context.abandoned,
             stopping=self._stopped.is_set,
             in_hand=in_hand,
         )
-        self.operations = Dispatcher(turns, on_end=self._news.set)
+        self.operations = Dispatcher(operations, on_end=self._news.set)
 
     def run(self, beat: Callable[[], None] = lambda: None) -> int:
         """Work until `stop`. Returns the exit code."""
@@ -138,16 +137,19 @@ class Worker:
         guards = {name: Guard(name, self.waypost.reports, part) for name, part in ROUNDS.items()}
         trimmed = scheduled = 0.0
         try:
+            while not self._stopped.is_set() and not guards["leases"](self._reclaim):
+                self._round = time.monotonic()
+                self._stopped.wait(PAUSE)
             while not self._stopped.is_set():
                 self._round = time.monotonic()
                 if time.monotonic() - trimmed >= TRIM_EVERY:
                     trimmed = time.monotonic()
                     guards["trim"](self._trim)
-                well = guards["operations"](self.operations.tick)
+                well = guards["leases"](self._keep) & guards["operations"](self.operations.tick)
                 if time.monotonic() - scheduled >= SCHEDULE_EVERY:
                     scheduled = time.monotonic()
                     well &= guards["schedule"](self.scheduler.tick)
-                if self.scheduler.context.abandoned.count > ABANDONED_LIMIT:
+                if self.waypost.connections.abandoned.count > ABANDONED_LIMIT:
                     log.error("too many calls to backends hang: restarting", calls=ABANDONED_LIMIT)
                     return RESTART
                 self.waypost.reports.well("worker")
@@ -174,6 +176,7 @@ class Worker:
 
     def stop(self) -> None:
         """End `run` at the next look."""
+        self.scheduler.context.in_hand.let_go()
         self._stopped.set()
         self._news.set()
 
@@ -186,6 +189,14 @@ class Worker:
         self.followers.look()
         self.signing.look()
         self.waypost.wake.tell("worker", everywhere=True)
+
+    def _reclaim(self) -> None:
+        """Only one worker holds the lock of this folder, so whoever else had its name is dead."""
+        with writing(self.waypost.engine) as connection:
+            self.waypost.leases.reclaim(connection)
+
+    def _keep(self) -> None:
+        self.waypost.leases.renew(self.waypost.engine)
 
     def _trim(self) -> None:
         with writing(self.waypost.engine, bound=LONG) as connection:

@@ -1,6 +1,7 @@
 """The backend's API: authentication, single answers, and pages of a collection."""
 
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ class RestApi:
         self.host = parts.netloc
         self._observer: Observer | None = None
         self._client: HttpClient | None = None
+        self._opening = threading.Lock()
         self._ends = float("inf")
         self.tokens: tuple[str, ...] = ()
         """The last OAuth2 tokens that were given: secrets too."""
@@ -61,7 +63,8 @@ class RestApi:
     def observe(self, observer: Observer) -> None:
         """Tell of every request from now on."""
         self._observer = observer
-        self.close()
+        if self._client is not None:
+            self._client.observer = observer
 
     def close(self) -> None:
         """Close every connection; a later call opens new ones."""
@@ -192,11 +195,13 @@ class RestApi:
         return f"{whole.path}?{whole.query}"
 
     def _open(self, more: Mapping[str, str] | None = None) -> HttpClient:
-        if self._client is not None and time.monotonic() > self._ends:
-            self.close()
-        if self._client is None:
-            self._client = self._make({})
-        return self._make(more) if more else self._client
+        with self._opening:
+            if self._client is not None and time.monotonic() > self._ends:
+                self.close()
+            if self._client is None:
+                self._client = self._make({})
+            client = self._client
+        return self._make(more) if more else client
 
     def _make(self, more: Mapping[str, str]) -> HttpClient:
         config = self.config

@@ -6,7 +6,7 @@ Whoever reads it may read all of it, which is seen to before.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -32,7 +32,7 @@ from federation.journal.logkey import NoKeyHereError, SigningError
 from federation.journal.note import SigningKey
 from federation.journal.proofs import Consistency, Inclusion
 from federation.journal.query import JournalFilter, Line, read_journal
-from federation.journal.sealing import Sealed, SealingError
+from federation.journal.sealing import Sealed, Sealer, SealingError
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
 from federation.journal.witnesses import (
     FolderWitness,
@@ -202,6 +202,10 @@ class Journal:
     def rotate_key(self, actor: str) -> VerifierKey:
         """Replace the key that signs checkpoints; the next one is signed by both. Errors: `SigningError`."""
         return logkey.rotate(self._engine, self._places.key, actor=actor)
+
+    def sealer(self, keep: timedelta) -> Sealer:
+        """A follower that moves what is older than `keep` into the archive."""
+        return Sealer(self._engine, self._places.archive, keep)
 
     def seal_before(self, before: datetime, *, actor: str = "system") -> Sealed | None:
         """Move what was signed before a time into an archive file; None: there is nothing. Errors: `SealingError`."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from federation import bulk, tables
-from federation.changes import Change
+from federation.changes import Change, FeedTrimmedError
 from federation.database import DatabaseError, micros, moment, now
 from federation.journal.commitments import Committed, commit
-from federation.journal.entry import Entry, encode
+from federation.journal.entry import Entry, Recorded, decode, encode
 from federation.journal.merkle import (
     TILE_WIDTH,
     Frontier,
@@ -27,6 +27,7 @@ from federation.journal.merkle import (
     save_frontier,
     tile_rows,
 )
+from federation.journal.tables import seal
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -138,6 +139,18 @@ def _move_head(connection: Connection, values: tuple[int, bytes, int, int]) -> N
     cursor = connection.connection.cursor()
     cursor.execute(f"UPDATE head SET {sets}", values)
     cursor.close()
+
+
+def source(connection: Connection, position: int, limit: int) -> list[tuple[int, Recorded]]:
+    """At most `limit` entries after the first `position` of them, each with how many there are up to it: what a shared
+    follower is given. Errors: `FeedTrimmedError` where they stand in an archive.
+    """
+    sealed = connection.execute(select(func.max(seal.c.size))).scalar() or 0
+    if position < sealed:
+        raise FeedTrimmedError(f"the entries from {position} to {sealed - 1} are sealed", sealed)
+    entries = tables.journal.c
+    query = select(entries.seq, entries.entry).where(entries.seq >= position).order_by(entries.seq)
+    return [(row.seq + 1, decode(row.entry)) for row in connection.execute(query.limit(limit))]
 
 
 def start(connection: Connection) -> None:

@@ -6,17 +6,20 @@ later export still holds. Withheld values never go into an archive: they stay be
 
 import hashlib
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
-from federation.database import LONG, now, reading, writing
+from federation.database import LONG, DatabaseError, now, reading, writing
 from federation.errors import UnavailableError
 from federation.files import sync_folder
 from federation.journal.entry import Action, Entry
@@ -26,6 +29,7 @@ from federation.journal.merkle import TILE_WIDTH, Frontier, frontier_at
 from federation.journal.proofs import tile_reader
 from federation.journal.tables import checkpoint, seal
 from federation.journal.verify import verify_export
+from federation.leases import FencedError, Lease, Leases
 
 STAYING = (
     Action.JOURNAL_STARTED,
@@ -35,9 +39,13 @@ STAYING = (
     Action.JOURNAL_SEALED,
 )
 
-
+log = structlog.get_logger(__name__)
+SEALING = "sealing"
+"""The lease of whoever seals."""
+ELSEWHERE = "another process is sealing as well: try again"
 UNFINISHED = ".unfinished"
 LEFT_SECONDS = 3600
+SEAL_EVERY = 3600.0
 
 
 class SealingError(UnavailableError):
@@ -55,11 +63,47 @@ class Sealed(NamedTuple):
     digest: bytes
 
 
+@dataclass(slots=True)
+class Sealer:
+    """Moves entries that are older than `keep` into the archive, once an hour, as one of all gateways at a time."""
+
+    engine: Engine
+    folder: Path
+    keep: timedelta
+    _next: float = 0.0
+
+    def step(self) -> bool:
+        """A follower's step; there is never more to do at once. Errors: `SealingError`, `DatabaseError`."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + SEAL_EVERY
+            sealed = seal_before(self.engine, self.folder, now() - self.keep)
+            if sealed is not None:
+                log.info("old entries are sealed", file=str(sealed.file), entries=sealed.end - sealed.first)
+        return False
+
+
 def seal_before(engine: Engine, folder: Path, before: datetime, *, actor: str = "system") -> Sealed | None:
     """Move what was signed before a time into an archive; None where there is nothing to move.
 
     Errors: `SealingError`, `DatabaseError`.
     """
+    with writing(engine) as connection:
+        lease = Leases(secrets.token_hex(8)).take(
+            connection, SEALING
+        )  # two calls of one process are two as well
+    if lease is None:
+        raise SealingError(ELSEWHERE)
+    try:
+        return _seal(engine, folder, before, lease, actor)
+    except FencedError:
+        raise SealingError(ELSEWHERE) from None
+    finally:
+        with suppress(DatabaseError), writing(engine) as connection:
+            lease.release(connection)
+
+
+def _seal(engine: Engine, folder: Path, before: datetime, lease: Lease, actor: str) -> Sealed | None:
+    """What `seal_before` does under its lease. Errors: `FencedError` too."""
     with reading(engine) as connection:
         end = _end(connection, before)
         if end is None:
@@ -68,18 +112,15 @@ def seal_before(engine: Engine, folder: Path, before: datetime, *, actor: str = 
         start = frontier_at(scope.first, tile_reader(connection)) if scope.first else Frontier()
         sizes = spread(connection, scope)
     file = folder / f"{scope.origin}.{scope.first}-{scope.end - 1}.jsonl"
-    # Another process may be sealing as well, under the same name: the archive of the one that comes first must stand.
+    # Whoever took over may be writing under the same name: the archive of the one that comes first must stand.
     draft = folder / f".{file.name}.{os.getpid()}.{os.urandom(4).hex()}{UNFINISHED}"
     try:
         digest = _write(draft, engine, scope, start, sizes)
         report = verify_export(draft)
-        whole = report.ok and report.entries == scope.end - scope.first
+        if not report.ok or report.entries != scope.end - scope.first:
+            raise SealingError("the archive does not verify, so nothing was moved", str(report.problem or ""))
         with writing(engine, bound=LONG) as connection:
-            _lock(connection, scope)
-            if not whole:
-                raise SealingError(
-                    "the archive does not verify, so nothing was moved", str(report.problem or "")
-                )
+            lease.hold(connection)
             _publish(draft, file)
             _move(connection, scope, file, digest, actor)
     finally:
@@ -116,12 +157,6 @@ def _write(draft: Path, engine: Engine, scope: Scope, start: Frontier, sizes: li
             out.flush()
             os.fsync(out.fileno())
     return digest.digest()
-
-
-def _lock(connection: Connection, scope: Scope) -> None:
-    connection.execute(select(tables.head).with_for_update()).one()
-    if (connection.execute(select(func.max(seal.c.size))).scalar() or 0) != scope.first:
-        raise SealingError("another process is sealing as well: try again")
 
 
 def _publish(draft: Path, file: Path) -> None:

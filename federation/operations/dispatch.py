@@ -1,4 +1,4 @@
-"""Starting what is due: one thread for each registry with open operations, as far as it is our turn."""
+"""Starting what is due: one thread for each registry with open operations, as far as no other worker is at them."""
 
 import time
 from collections.abc import Callable
@@ -6,26 +6,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 
 from federation import tables
 from federation.database import DatabaseError, UTCTime, now, reading, writing
-from federation.operations import turns
+from federation.leases import FURTHEST, is_free
 from federation.operations.due import LATEST, is_due
 from federation.operations.intent import forget_keys
-from federation.operations.run import OperationContext, work
+from federation.operations.run import OPERATIONS, OperationContext, work
 from federation.operations.tables import operation
 
 log = structlog.get_logger(__name__)
-RENEW_EVERY = 3.0
 ASIDE = 0.25
 """Seconds for which a worker looks no more, while others are carrying out all that there is to do."""
 FORGET_EVERY = 3600.0
 _AT, _FURTHEST, _LATEST = (bindparam(name, type_=UTCTime) for name in ("at", "furthest", "latest"))
 # Built once: the worker asks it many times a second.
 _WAITING = (
-    select(operation.c.registry_id, turns.is_free(bindparam("owner"), _AT, _FURTHEST).label("is_ours"))
+    select(operation.c.registry_id, is_free(bindparam("owner"), _AT, _FURTHEST).label("is_ours"))
     .join(tables.registry, tables.registry.c.id == operation.c.registry_id)
+    .outerjoin(
+        tables.lease,
+        and_(tables.lease.c.name == OPERATIONS, tables.lease.c.registry_id == operation.c.registry_id),
+    )
     .where(operation.c.finished_at.is_(None), is_due(_AT, _LATEST))
     .distinct()
 )
@@ -41,7 +44,6 @@ class Dispatcher:
     running: dict[int, Future[None]] = field(default_factory=dict)
     """By registry."""
     pool: ThreadPoolExecutor = field(init=False)
-    _renewed: float = 0.0
     _aside_until: float = 0.0
     _forgot: float = field(default_factory=time.monotonic)
 
@@ -49,20 +51,23 @@ class Dispatcher:
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="operations")
 
     def tick(self) -> None:
-        """Start what is due, keep our turns. Errors: `DatabaseError`."""
+        """Start what is due. Errors: `DatabaseError`."""
         self.running = {one: future for one, future in self.running.items() if not future.done()}
         if time.monotonic() >= self._aside_until:
             for registry_id in sorted(self._waiting() - self.running.keys()):
                 if len(self.running) < self.threads:
                     self.running[registry_id] = self.pool.submit(self._work, registry_id)
-        self._keep()
+        if time.monotonic() - self._forgot > FORGET_EVERY:
+            self._forgot = time.monotonic()
+            with writing(self.context.engine) as connection:
+                forget_keys(connection)
 
     def _waiting(self) -> set[int]:
         """The registries with something to do that nobody else is at."""
         with reading(self.context.engine) as connection:
             at = now()
-            limits = {"at": at, "furthest": at + turns.FURTHEST, "latest": at + LATEST}
-            rows = connection.execute(_WAITING, {"owner": self.context.owner, **limits}).all()
+            limits = {"at": at, "furthest": at + FURTHEST, "latest": at + LATEST}
+            rows = connection.execute(_WAITING, {"owner": self.context.leases.owner, **limits}).all()
         ours = {registry_id for registry_id, is_ours in rows if is_ours}
         # A gateway is told of everything that was asked for at it; what another one carries out it cannot hasten.
         if rows and not ours and not self.running:
@@ -72,18 +77,6 @@ class Dispatcher:
     def close(self) -> None:
         """Let what is being sent come to its outcome, and stop."""
         self.pool.shutdown(wait=True, cancel_futures=True)
-        for _, adapter in self.context.opened.values():
-            adapter.close()
-
-    def _keep(self) -> None:
-        if self.running and time.monotonic() - self._renewed > RENEW_EVERY:
-            self._renewed = time.monotonic()
-            with writing(self.context.engine) as connection:
-                turns.renew(connection, self.running, self.context.owner, now())
-        if time.monotonic() - self._forgot > FORGET_EVERY:
-            self._forgot = time.monotonic()
-            with writing(self.context.engine) as connection:
-                forget_keys(connection)
 
     def _work(self, registry_id: int) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from federation.database import SKEW
-from federation.operations import turns
+from federation.leases import Moment
 from federation.operations.tables import operation
 from federation.poison import InHand
 
@@ -31,7 +31,7 @@ def apart(in_hand: InHand, rows: Sequence[Row[Any]]) -> list[Sequence[Row[Any]]]
     return [*([others] if others else []), *([row] for row in suspects)]
 
 
-def is_due(at: turns.Moment, latest: turns.Moment) -> ColumnElement[bool]:
+def is_due(at: Moment, latest: Moment) -> ColumnElement[bool]:
     """The condition that an operation is due; one that is to wait until after `latest` was put off before the clock
     was set back."""
     return or_(operation.c.due_at <= at, operation.c.due_at > latest)

@@ -18,10 +18,8 @@ import structlog
 from sqlalchemy import Engine, Row, select
 
 from adapters import (
-    Adapter,
     AdapterError,
     ConflictError,
-    Discovered,
     Key,
     ModelRecord,
     NotFoundError,
@@ -33,7 +31,7 @@ from adapters import (
 )
 from federation import bulk, tables
 from federation.database import micros, now, reading, writing
-from federation.operations import turns
+from federation.leases import FencedError, Lease, Leases
 from federation.operations.due import FLYING, FLYING_LONG, PAUSES, apart, due, work_of
 from federation.operations.job import Job, UnderWay, encoded
 from federation.operations.outcome import write_outcomes
@@ -49,14 +47,14 @@ from federation.operations.wanted import (
     send,
 )
 from federation.poison import DEATHS, InHand
-from federation.registries import RegistryError, open_adapter
-from federation.sync import backend
-from federation.sync.calls import Abandoned, AbandonedError, call, call_each
+from federation.registries import RegistryError, lock
+from federation.registries.calls import AbandonedError
+from federation.registries.connections import Asked, Connection, Connections, ReplacedError
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-Asked = tuple[str, Callable[[Adapter], T]]
-"""A call of an adapter: its name, and what makes it."""
+OPERATIONS = "operations"
+"""The lease of whoever carries out the operations of a registry."""
 UNSENT_FOR = timedelta(seconds=30)
 """An operation that could not be sent for so long, in several tries, has failed: the backend was never touched."""
 SETTLED_IN = timedelta(seconds=45)
@@ -71,17 +69,14 @@ QUICK, SLOW, MOST = 0.1, 0.5, 128
 
 @dataclass(slots=True)
 class OperationContext:
-    """What carrying out needs. `owner` is this worker; `at` is told of every point at which a crash matters."""
+    """What carrying out needs. `at` is told of every point at which a crash matters."""
 
     engine: Engine
-    adapters: Discovered
-    owner: str
+    connections: Connections
+    leases: Leases
     wrote: Callable[[], None] = lambda: None
-    abandoned: Abandoned = field(default_factory=Abandoned)
     stopping: Callable[[], bool] = lambda: False
     at: Callable[[str], None] = lambda point: None
-    opened: dict[int, tuple[int, Adapter]] = field(default_factory=dict)
-    """Adapters in use, by registry, with the generation they were opened for; a sync has its own."""
     under_way: dict[int, UnderWay] = field(default_factory=dict)
     """What may still be writing, by operation."""
     made: dict[int, int] = field(default_factory=dict)
@@ -108,13 +103,13 @@ class Turn:
 
     context: OperationContext
     registry: Row[Any]
-    epoch: int
+    lease: Lease
     limit: int = 4
-    call_timeout: float = 0.0
-    """The adapter's, since the last call."""
+    deadline: float = 0.0
+    """Of the last call, in seconds."""
 
     def carry_out(self, rows: Sequence[Row[Any]]) -> None:
-        """Take operations to an outcome, or to the next try. Errors: `TurnLostError`, `DatabaseError`."""
+        """Take operations to an outcome, or to the next try. Errors: `FencedError`, `DatabaseError`."""
         jobs = [Job.of(row) for row in rows]
         refusal = self._refusal()
         began = time.monotonic()
@@ -248,7 +243,7 @@ class Turn:
             state = "unknown" if job.row.state == "unknown" else "running"
             rows.append((state, started, micros(due), kept, job.row.tries + 1, job.row.id))
         with writing(self.context.engine) as connection:
-            turns.hold(connection, self.registry.id, self.epoch, at)
+            self.lease.hold(connection)
             columns = ("state", "started_at", "due_at", "before", "tries")
             bulk.update(connection, operation, columns, rows)
             self.context.at("beginning")
@@ -376,12 +371,15 @@ class Turn:
     def _under_way(self, error: UnderWayError) -> UnderWay:
         if isinstance(error, AbandonedError):
             return UnderWay(error.call.deadline, error.call)
-        return UnderWay(time.monotonic() + self.call_timeout)
+        return UnderWay(time.monotonic() + self.deadline)
 
     def _finish(self, jobs: Sequence[Job]) -> None:
         with writing(self.context.engine) as connection:
-            registry = turns.hold(connection, self.registry.id, self.epoch, now())
-            write_outcomes(connection, registry, [job.outcome for job in jobs], self.context.adapters)
+            self.lease.hold(connection)
+            registry = lock(connection, self.registry.id)  # no chunk of a sync is written meanwhile
+            write_outcomes(
+                connection, registry, [job.outcome for job in jobs], self.context.connections.adapters
+            )
             self.context.at("finishing")
         for job in jobs:
             if job.outcome.ended:
@@ -397,49 +395,27 @@ class Turn:
         return answer
 
     def _calls(self, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
-        """Calls of the adapter, each with a deadline; after one that failed for now it is opened anew."""
+        """Calls of the adapter, each with a deadline; after one that failed for now it is asked again who answers."""
         answers: list[T | AdapterError] = []
-        while len(answers) < len(wanted):
-            try:
-                adapter = self._adapter()
-            except RegistryError as error:
-                answers.append(TransientError(str(error)))
-            except AdapterError as error:
-                answers.append(error)
-            else:
-                answers += self._made(adapter, wanted[len(answers) :])
+        try:
+            with self.context.connections.to(self.registry) as connection:
+                self.deadline = connection.deadline
+                while len(answers) < len(wanted):
+                    answers += self._made(connection, wanted[len(answers) :])
+        except RegistryError as error:
+            answers = [TransientError(str(error)) for _ in wanted]
         return answers
 
-    def _made(self, adapter: Adapter, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
-        """As many of the answers as come before an adapter has to be opened anew."""
-        calls = [(f"{self.registry.name}: {what}", partial(function, adapter)) for what, function in wanted]
-        self.call_timeout = adapter.call_timeout
-        answers = call_each(calls, deadline=self.call_timeout, abandoned=self.context.abandoned)
-        if isinstance(answers[-1], TransientError):
-            self.context.opened.pop(self.registry.id, None)
-        return answers
-
-    def _adapter(self) -> Adapter:
-        """The registry's adapter. Errors: `RegistryError`, `AdapterError`; another backend than before is refused."""
-        known = self.context.opened.get(self.registry.id)
-        if known is not None and known[0] == self.registry.generation:
-            return known[1]
-        if known is not None:
-            known[1].close()
-        adapter = open_adapter(
-            self.registry.name, self.registry.kind, self.registry.config, self.context.adapters
-        )
-        if self.registry.identity is not None:
-            info = call(
-                f"{self.registry.name}: probe",
-                adapter.probe,
-                deadline=adapter.call_timeout,
-                abandoned=self.context.abandoned,
-            )
-            if backend.is_another(self.registry, info):
-                raise RejectedError(f"{backend.refusal(self.registry.name)}; nothing was sent")
-        self.context.opened[self.registry.id] = (self.registry.generation, adapter)
-        return adapter
+    def _made(self, connection: Connection, wanted: Sequence[Asked[T]]) -> list[T | AdapterError]:
+        """As many of the answers as come before it has to be asked who answers."""
+        try:
+            if self.registry.identity is not None:
+                connection.identify(self.registry)
+        except ReplacedError as error:
+            return [RejectedError(f"{error}; nothing was sent")]
+        except AdapterError as error:
+            return [error]
+        return connection.call_each(wanted)
 
 
 def work(context: OperationContext, registry_id: int) -> int:
@@ -448,8 +424,8 @@ def work(context: OperationContext, registry_id: int) -> int:
     Errors: `DatabaseError`.
     """
     with writing(context.engine) as connection:
-        epoch = turns.take(connection, registry_id, context.owner, now())
-    if epoch is None:
+        lease = context.leases.take(connection, OPERATIONS, registry_id)
+    if lease is None:
         return 0
     limit, tries = 4, 0
     try:
@@ -461,12 +437,12 @@ def work(context: OperationContext, registry_id: int) -> int:
                 ).one_or_none()
             if registry is None or not rows:
                 break
-            turn = Turn(context, registry, epoch, limit)
+            turn = Turn(context, registry, lease, limit)
             for together in apart(context.in_hand, rows):
-                with context.in_hand.holding(*map(work_of, together)):
+                with context.leases.keeping(lease), context.in_hand.holding(*map(work_of, together)):
                     turn.carry_out(together)
             limit, tries = turn.limit, tries + len(rows)
-    except turns.TurnLostError as error:
+    except FencedError as error:
         log.info("left to another worker", reason=str(error))
     return tries
 

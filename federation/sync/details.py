@@ -16,15 +16,16 @@ from typing import Any
 import structlog
 from sqlalchemy import Engine, Row, case, or_, select, update
 
-from adapters import Adapter, AdapterError, BadRecordError, Details, TransientError
+from adapters import Adapter, AdapterError, BadRecordError, Details, TransientError, VersionRecord
 from federation import bulk, tables
 from federation.catalogue import codec
 from federation.changes import Change
 from federation.database import micros, now, reading, writing
 from federation.journal.log import Batch
-from federation.sync.calls import call_each
+from federation.registries.calls import StoppedError
+from federation.registries.connections import Connection
 from federation.sync.outcome import tell_unknown
-from federation.sync.run import SyncContext, adapter_of
+from federation.sync.run import SyncContext
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE = timedelta(minutes=1)
@@ -75,9 +76,19 @@ def read_details(
         registry = connection.execute(
             select(tables.registry).where(tables.registry.c.id == registry_id)
         ).one()
-    adapter = adapter_of(context, registry)
-    if not type(adapter).reads_details():
-        return 0
+    with context.connections.to(registry) as connection:
+        if not type(connection.adapter).reads_details():
+            return 0
+        return _read_due(context, connection, registry_id, limit, is_enough)
+
+
+def _read_due(
+    context: SyncContext,
+    connection: Connection,
+    registry_id: int,
+    limit: int,
+    is_enough: Callable[[], bool],
+) -> int:
     rows = _due(context.engine, registry_id, limit)
     dead = [row for row in rows if row.details_begun >= DEATHS]
     alone = [row for row in rows if row.details_begun and row not in dead]
@@ -86,11 +97,11 @@ def read_details(
     _write(context, registry_id, looked)
     for batch in (*([row] for row in alone), together):
         _begin(context.engine, batch)
-        found = _read(context, registry.name, adapter, batch, is_enough)
+        found = _read(connection, batch, is_enough, context.stopping)
         left = [row.id for row in batch[len(found) :]]
         _write(context, registry_id, found, left=left)
         looked += found
-        if left or is_enough():
+        if left or is_enough() or context.stopping():
             break
     if rows:
         tell_unknown(context, registry_id)
@@ -133,32 +144,38 @@ def _begin(engine: Engine, rows: Sequence[Row[Any]]) -> None:
 
 
 def _read(
-    context: SyncContext,
-    name: str,
-    adapter: Adapter,
+    connection: Connection,
     rows: Sequence[Row[Any]],
     is_enough: Callable[[], bool],
+    stopping: Callable[[], bool],
 ) -> list[_Read]:
     """What the adapter says of each in turn, until it is enough or the backend as a whole does not answer."""
     found: list[_Read] = []
     in_a_row = 0
     while len(found) < len(rows) and in_a_row < MOST_IN_A_ROW and not (found and is_enough()):
         some = rows[len(found) : len(found) + AT_ONCE]
-        for row, answer in zip(some, _ask(context, name, adapter, some), strict=False):
+        try:
+            answers = _ask(connection, some, stopping)
+        except StoppedError:
+            return found
+        for row, answer in zip(some, answers, strict=False):
             in_a_row = in_a_row + 1 if isinstance(answer, TransientError) else 0
             if isinstance(answer, TransientError) and answer.retry_after is not None:
                 return found
-            found.append(_kept(name, row, answer))
+            found.append(_kept(connection.registry, row, answer))
     return found
 
 
 def _ask(
-    context: SyncContext, name: str, adapter: Adapter, rows: Sequence[Row[Any]]
+    connection: Connection, rows: Sequence[Row[Any]], stopping: Callable[[], bool]
 ) -> list[Details | AdapterError]:
     """The details of each, one call after the other; fewer where one of them failed for now."""
     records = [codec.decode_version(row.body) for row in rows]
-    asked = [(f"{name}: details", partial(adapter.details, record)) for record in records]
-    return call_each(asked, deadline=adapter.call_timeout, abandoned=context.abandoned)
+    return connection.call_each([("details", partial(_details, record)) for record in records], stopping)
+
+
+def _details(version: VersionRecord, adapter: Adapter) -> Details:
+    return adapter.details(version)
 
 
 def _kept(name: str, row: Row[Any], answer: Details | AdapterError) -> _Read:

@@ -11,7 +11,9 @@ from federation.changes import Change, newest
 from federation.database import now, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
-from federation.sync import absence, lease, quarantine
+from federation.leases import FencedError, Lease
+from federation.registries import lock
+from federation.sync import absence, quarantine
 from federation.sync.met import forget
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def finish(this: "Run", watermark: str | None) -> str:
     context, registry = this.context, this.registry
     ended = now()
     with writing(context.engine) as connection:
-        lease.hold(connection, registry.id, this.epoch, ended)
+        this.lease.hold(connection)
         unread = _unread(connection, registry.id) if this.left_out or this.may_be_unread else {}
         errors = [*this.errors, *_in_part(unread)]
         state = "partial" if errors else "ok"
@@ -61,7 +63,7 @@ def finish(this: "Run", watermark: str | None) -> str:
             )
         )
         _tell(connection, registry, state, this.counts)
-        lease.release(connection, registry.id, this.epoch)
+        this.lease.release(connection)
     return state
 
 
@@ -82,16 +84,15 @@ def fail(
     context: "SyncContext",
     registry: Row[Any],
     sync_id: int,
-    epoch: int,
+    lease: Lease,
     message: str,
     counts: Counter[str] | None = None,
 ) -> str | None:
     """A run that could not be finished: what it took in stays, the next one begins anew."""
-    context.probed.pop(registry.id, None)
     line = message if message.startswith(registry.name) else f"{registry.name}: {message}"
     try:
         with writing(context.engine) as connection:
-            lease.hold(connection, registry.id, epoch, now())
+            lease.hold(connection)
             connection.execute(
                 update(tables.registry)
                 .where(tables.registry.c.id == registry.id)
@@ -106,8 +107,8 @@ def fail(
             )
             forget(connection, sync_id)
             _tell(connection, registry, "failed", Counter())
-            lease.release(connection, registry.id, epoch)
-    except lease.FencedError:
+            lease.release(connection)
+    except FencedError:
         return None
     return "failed"
 
@@ -137,9 +138,7 @@ def tell_unknown(context: "SyncContext", registry_id: int) -> None:
     """Count anew what of the living records is unknown, after something was read apart from a run."""
     registries = tables.registry.c
     with writing(context.engine) as connection:
-        registry = connection.execute(
-            select(tables.registry).where(registries.id == registry_id).with_for_update()
-        ).one()
+        registry = lock(connection, registry_id)
         unread = _unread(connection, registry_id)
         values: dict[str, Any] = {"unread": sum(unread.values())}
         is_news = bool(unread) and not registry.partial and not registry.failures

@@ -19,8 +19,6 @@ from sqlalchemy import Engine, Row, select, update
 from adapters import (
     Adapter,
     AdapterError,
-    BackendInfo,
-    Discovered,
     InvalidError,
     Listing,
     Page,
@@ -34,10 +32,12 @@ from federation.catalogue.writer import TABLES, Writer
 from federation.changes import newest
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
+from federation.leases import FencedError, Lease, Leases
 from federation.poison import InHand, SetAsideError
-from federation.registries import RegistryError, open_adapter, rules_of
-from federation.sync import absence, backend, lease
-from federation.sync.calls import Abandoned, call
+from federation.registries import RegistryError, backend, lock, rules_of
+from federation.registries.calls import StoppedError
+from federation.registries.connections import Connection, Connections, ReplacedError
+from federation.sync import absence
 from federation.sync.intake import set_aside, sort_out, take
 from federation.sync.met import Met, forget
 from federation.sync.outcome import ERRORS_KEPT, fail, finish
@@ -45,6 +45,8 @@ from federation.sync.requests import request
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+SYNC = "sync"
+"""The lease of whoever synchronises a registry."""
 CHUNK = 1000
 """Records in a page and a transaction."""
 PAGES = 1_000_000
@@ -57,31 +59,19 @@ PATIENCE = 20.0
 """Longest wait, in seconds, inside a run for a backend that asks to be called later."""
 
 
-class StoppedError(Exception):
-    """The worker is stopping: the run goes on, where it is, at the next start."""
-
-
-class ReplacedError(Exception):
-    """The backend at this address is another one than before."""
-
-
 @dataclass(slots=True)
 class SyncContext:
-    """What every run needs. `owner` names this worker."""
+    """What every run needs."""
 
     engine: Engine
-    adapters: Discovered
-    owner: str
+    connections: Connections
+    leases: Leases
     wrote: Callable[[], None] = lambda: None
     """Called after every commit that has news for followers."""
-    abandoned: Abandoned = field(default_factory=Abandoned)
     sleep: Callable[[float], None] = time.sleep
     stopping: Callable[[], bool] = lambda: False
-    opened: dict[int, tuple[int, Adapter]] = field(default_factory=dict)
-    """Adapters in use, by registry, with the generation they were opened for."""
     at_work: set[int] = field(default_factory=set)
     """Registries of which a run is under way in this worker."""
-    probed: dict[int, datetime] = field(default_factory=dict)
     in_hand: InHand = field(default_factory=InHand)
 
 
@@ -92,12 +82,12 @@ class Run:
     context: SyncContext
     registry: Row[Any]
     sync_id: int
-    epoch: int
+    lease: Lease
     full: bool
     since: str | None
     page: str | None
     begun: datetime
-    adapter: Adapter
+    connection: Connection
     is_resumed: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
     """The models of the page at hand that have a new key: former native id to present one."""
@@ -138,21 +128,27 @@ class Run:
         self.is_open = True
         self.errors.insert(0, f"{self.registry.name}: {reason}")
 
+    @property
+    def adapter(self) -> Adapter:
+        """What speaks to the backend."""
+        return self.connection.adapter
+
     def call(self, what: str, function: Callable[[], T]) -> T:
-        """Call the adapter with a deadline, again where that may help. Errors: `AdapterError`."""
+        """Call the adapter with a deadline, again where that may help. Errors: `AdapterError`, `StoppedError`."""
+        return self.patiently(lambda: self.connection.call(what, lambda _: function(), self.context.stopping))
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """Ask again where that may help. Errors: those of asking; `StoppedError`."""
         for attempt in range(TRIES):
             try:
-                return call(
-                    f"{self.registry.name}: {what}",
-                    function,
-                    deadline=self.adapter.call_timeout,
-                    abandoned=self.context.abandoned,
-                )
+                return ask()
             except TransientError as error:
                 wait = error.retry_after if error.retry_after is not None else 0.5 * 4**attempt
                 if attempt == TRIES - 1 or wait > PATIENCE:
                     raise
                 self.context.sleep(wait)
+                if self.context.stopping():
+                    raise StoppedError from None
                 self.renew()
         raise AssertionError("unreachable")
 
@@ -170,20 +166,20 @@ class Run:
     def renew(self) -> None:
         """Keep the lease while the backend keeps us waiting."""
         with writing(self.context.engine) as connection:
-            lease.hold(connection, self.registry.id, self.epoch, now())
+            self.lease.hold(connection)
 
     def begin_again(self, reason: str) -> None:
         """Leave the run open and let a full one follow at once."""
         self.leave_open(f"{reason}: a full run follows")
         with writing(self.context.engine) as connection:
-            lease.hold(connection, self.registry.id, self.epoch, now())
+            self.lease.hold(connection)
             request(connection, self.registry.id, full=True)
 
     def forget(self) -> None:
         """The adapter has begun the scan again: what earlier pages met proves nothing."""
         self.met = Met()
         with writing(self.context.engine) as connection:
-            lease.hold(connection, self.registry.id, self.epoch, now())
+            self.lease.hold(connection)
             forget(connection, self.sync_id)
 
     def go_on(self, page: Page) -> None:
@@ -198,7 +194,8 @@ class Run:
         """
         page = self.page
         with writing(self.context.engine) as connection:
-            lease.hold(connection, self.registry.id, self.epoch, now())
+            self.lease.hold(connection)
+            lock(connection, self.registry.id)  # no outcome of an operation is written meanwhile
             origin = self.origin()
             if missed_since is not None:
                 after, full = absence.looked_before(connection, self.registry.id, missed_since)
@@ -223,7 +220,7 @@ class Run:
         return Origin(
             registry_id=self.registry.id,
             registry=self.registry.name,
-            rules=rules_of(self.registry, self.context.adapters),
+            rules=rules_of(self.registry, self.context.connections.adapters),
             after=self.registry.last_success_at,
             by=now(),
             full=self.registry.last_full_at,
@@ -241,8 +238,8 @@ def run(context: SyncContext, sync_id: int) -> str | None:
         registry = connection.execute(
             select(tables.registry).where(tables.registry.c.id == row.registry_id)
         ).one()
-        epoch = lease.take(connection, registry.id, context.owner, begun)
-        if epoch is None:
+        lease = context.leases.take(connection, SYNC, registry.id)
+        if lease is None:
             return None
         resumed = row.state == "running"
         full = row.full if resumed else row.asked_full or is_full_due(registry, begun)
@@ -251,7 +248,7 @@ def run(context: SyncContext, sync_id: int) -> str | None:
         connection.execute(
             update(tables.sync)
             .where(tables.sync.c.id == sync_id)
-            .values(state="running", full=full, since=since, epoch=epoch, started_at=started)
+            .values(state="running", full=full, since=since, epoch=lease.epoch, started_at=started)
         )
         connection.execute(
             update(tables.registry)
@@ -260,18 +257,18 @@ def run(context: SyncContext, sync_id: int) -> str | None:
         )
     context.at_work.add(registry.id)
     try:
-        adapter = adapter_of(context, registry)
-        this = Run(context, registry, sync_id, epoch, full, since, row.page, started, adapter)
-        return _carry_out(this, row)
+        with context.leases.keeping(lease), context.connections.to(registry) as connection:
+            this = Run(context, registry, sync_id, lease, full, since, row.page, started, connection)
+            return _carry_out(this, row)
     except RegistryError as error:
-        return fail(context, registry, sync_id, epoch, str(error))
+        return fail(context, registry, sync_id, lease, str(error))
     finally:
         context.at_work.discard(registry.id)
 
 
 def _carry_out(this: Run, row: Row[Any]) -> str | None:
     """What `run` does, of a run whose row was as `row` before."""
-    context, registry, sync_id, epoch = this.context, this.registry, this.sync_id, this.epoch
+    context, registry, sync_id, lease = this.context, this.registry, this.sync_id, this.lease
     this.is_resumed = row.page is not None
     this.errors += row.errors
     this.counts.update({"calls": 0, "throttled": 0})  # present from here on: another thread counts them up
@@ -285,20 +282,21 @@ def _carry_out(this: Run, row: Row[Any]) -> str | None:
         state = finish(this, _scan(this))
         context.in_hand.forget(work_of(registry.name))
         return state
-    except lease.FencedError:
+    except FencedError:
         return None
     except StoppedError:
         with writing(context.engine) as connection:
-            lease.release(connection, registry.id, epoch)
+            lease.release(connection)
         return None
-    except (AdapterError, ReplacedError, SetAsideError) as error:
-        return fail(context, registry, sync_id, epoch, str(error), this.counts)
+    except (AdapterError, SetAsideError) as error:
+        this.connection.forget()
+        return fail(context, registry, sync_id, lease, str(error), this.counts)
     except DatabaseError:
         raise
     except Exception as error:
         log.exception("a run broke", registry=registry.name)
         message = f"{registry.name}: an error inside Waypost ({type(error).__name__}): its log says more"
-        return fail(context, registry, sync_id, epoch, message, this.counts)
+        return fail(context, registry, sync_id, lease, message, this.counts)
 
 
 def work_of(name: str) -> str:
@@ -316,31 +314,17 @@ def is_full_due(registry: Row[Any], at: datetime) -> bool:
     return cheap or bool(at - registry.last_full_at >= timedelta(seconds=registry.full_every))
 
 
-def adapter_of(context: SyncContext, registry: Row[Any]) -> Adapter:
-    """The registry's adapter, opened anew when its configuration has changed. Errors: `RegistryError`."""
-    known = context.opened.get(registry.id)
-    if known is not None and known[0] == registry.generation:
-        return known[1]
-    if known is not None:
-        known[1].close()
-    adapter = open_adapter(registry.name, registry.kind, registry.config, context.adapters)
-    context.opened[registry.id] = (registry.generation, adapter)
-    context.probed.pop(registry.id, None)
-    return adapter
-
-
 def _identify(this: Run) -> None:
-    """Ask who the backend is, at the first run, at every full one, and after a failure."""
+    """See that it is the same backend that answers: asked at the first run, at every full one, and after a failure."""
     registry = this.registry
-    if registry.id in this.context.probed and not this.full and not registry.failures:
-        return
-    info: BackendInfo = this.call("probe", this.adapter.probe)
-    if info.identity is not None and backend.is_another(registry, info):
+    anew = this.full or bool(registry.failures)
+    try:
+        info = this.patiently(lambda: this.connection.identify(registry, anew=anew))
+    except ReplacedError as error:
         with writing(this.context.engine) as connection:
-            lease.hold(connection, registry.id, this.epoch, now())
-            backend.offer(connection, registry, info.identity)
-        raise ReplacedError(backend.refusal(registry.name))
-    this.context.probed[registry.id] = now()
+            this.lease.hold(connection)
+            backend.offer(connection, registry, str(error.info.identity))
+        raise
     found = {
         "identity": registry.identity if info.identity is None else info.identity,
         "offered_identity": None,
@@ -350,7 +334,7 @@ def _identify(this: Run) -> None:
     }
     if any(getattr(registry, name) != value for name, value in found.items()):
         with writing(this.context.engine) as connection:
-            lease.hold(connection, registry.id, this.epoch, now())
+            this.lease.hold(connection)
             connection.execute(
                 update(tables.registry).where(tables.registry.c.id == registry.id).values(**found)
             )

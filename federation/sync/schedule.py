@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, and_, bindparam, select
 
 from federation import tables
-from federation.database import EPOCH, DatabaseError, now, past, reading, writing
-from federation.sync import lease
+from federation.database import EPOCH, DatabaseError, UTCTime, now, past, reading, writing
+from federation.leases import FURTHEST, is_free
 from federation.sync.details import ask_again, read_details
 from federation.sync.requests import request as request
-from federation.sync.run import SyncContext, run
+from federation.sync.run import SYNC, SyncContext, run
 
 log = structlog.get_logger(__name__)
 SLOWEST = timedelta(minutes=15)
@@ -32,8 +32,7 @@ DETAILS_AT_ONCE = 200
 DETAILS_SHARE = 0.25
 """Part of the time of a run for which details are read after it though the next one is under way: where one run follows
 another all the time, they are read all the same."""
-RENEW_EVERY = 4.0
-_registries, _runs = tables.registry.c, tables.sync.c
+_registries, _runs, _lease = tables.registry.c, tables.sync.c, tables.lease.c
 # Built once: the worker asks them many times a second.
 _ATTACHED: Select[Any] = select(
     _registries.id,
@@ -44,9 +43,13 @@ _ATTACHED: Select[Any] = select(
 ).where(_registries.detached_at.is_(None))
 _OPEN: Select[Any] = (
     select(
-        _runs.id, _runs.registry_id, _registries.lease_owner, _registries.lease_until, _registries.detached_at
+        _runs.id,
+        _runs.registry_id,
+        _registries.detached_at,
+        is_free(None, *(bindparam(name, type_=UTCTime) for name in ("at", "furthest"))).label("is_free"),
     )
     .join(tables.registry, _registries.id == _runs.registry_id)
+    .outerjoin(tables.lease, and_(_lease.name == SYNC, _lease.registry_id == _registries.id))
     .where(_runs.state.in_(("queued", "running")))
     .order_by(_runs.registry_id, _runs.id)
 )
@@ -74,13 +77,13 @@ def next_attempt(registry: Row[Any], at: datetime) -> datetime | None:
     return registry.last_attempt_at + pause * (1 + spread)  # type: ignore[no-any-return]
 
 
-def waiting(open_runs: Iterable[Row[Any]], at: datetime) -> list[int]:
+def waiting(open_runs: Iterable[Row[Any]]) -> list[int]:
     """The runs that can begin now, one per registry, first those asked for first: queued ones, and ones cut off whose
     lease is free.
     """
     found: dict[int, int] = {}
     for row in open_runs:
-        if row.detached_at is None and lease.is_free(row, at):
+        if row.detached_at is None and row.is_free:
             found.setdefault(row.registry_id, row.id)
     return list(found.values())
 
@@ -98,8 +101,6 @@ class Scheduler:
     """By sync id."""
     next_due: float | None = None
     """Seconds from the last look until a run is due by the schedule."""
-    _begun: bool = False
-    _renewed: float = 0.0
     pool: ThreadPoolExecutor = field(init=False)
     _readers: ThreadPoolExecutor = field(init=False)
     _reading: dict[int, Future[None]] = field(default_factory=dict)
@@ -111,14 +112,13 @@ class Scheduler:
 
     def tick(self) -> None:
         """Queue what is due and start what waits. Errors: `DatabaseError`."""
-        self._keep_leases()
         self.running = {sync_id: future for sync_id, future in self.running.items() if not future.done()}
         at = now()
         with reading(self.context.engine) as connection:
             rows = connection.execute(_ATTACHED).all() if self.by_schedule else []
-            open_runs = connection.execute(_OPEN).all()
+            open_runs = connection.execute(_OPEN, {"at": at, "furthest": at + FURTHEST}).all()
         busy = {row.registry_id for row in open_runs}
-        startable = waiting(open_runs, at)
+        startable = waiting(open_runs)
         planned = [(when, row.id) for row in rows if row.id not in busy and (when := next_attempt(row, at))]
         due = [registry_id for when, registry_id in planned if when <= at]
         later = [(when - at).total_seconds() for when, _ in planned if when > at]
@@ -134,26 +134,6 @@ class Scheduler:
         """Let running ones stop at their next page (`context.stopping` says so) and wait for them."""
         self.pool.shutdown(wait=True, cancel_futures=True)
         self._readers.shutdown(wait=True)
-        for _, adapter in self.context.opened.values():
-            adapter.close()
-
-    def _keep_leases(self) -> None:
-        """At first, free what a dead process of ours held; then renew what runs, so that a slow backend loses it
-        to nobody.
-        """
-        context = self.context
-        if not self._begun:
-            with writing(context.engine) as connection:
-                lease.reclaim(connection, context.owner)
-            self._begun = True
-        if self.running and time.monotonic() - self._renewed > RENEW_EVERY:
-            runs = tables.sync.c
-            with writing(context.engine) as connection:
-                query = select(runs.registry_id).where(
-                    runs.id.in_(list(self.running)), runs.state == "running"
-                )
-                lease.renew(connection, connection.execute(query).scalars().all(), context.owner, now())
-            self._renewed = time.monotonic()
 
     def _work(self, sync_id: int) -> None:
         began = time.monotonic()

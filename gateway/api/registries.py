@@ -18,7 +18,8 @@ from federation.errors import StateError, UnknownError
 from federation.graph.resolve import unreadable_in
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
-from federation.sync import absence, backend, schedule
+from federation.registries import backend
+from federation.sync import absence, schedule
 from gateway.api.out import RegistryOut, SyncOut, registry_out
 from gateway.api.requests import Ident, needs
 from gateway.waypost import Waypost

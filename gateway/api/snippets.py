@@ -6,13 +6,13 @@ import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from federation import tables
 from federation.access import Permission, View
 from federation.catalogue.reader import Version, read_version
 from federation.database import reading
-from federation.registries import RegistryError, open_adapter
+from federation.registries import RegistryError
 from gateway.api.requests import needs
 from gateway.parameters import read_reference
 from gateway.waypost import Waypost
@@ -43,25 +43,22 @@ def show_snippets(
     """Lines that load a version from its backend: Python, command line, curl."""
     with reading(waypost.engine) as connection:
         version = read_version(connection, view, read_reference(ref))
-        config = connection.execute(
-            select(tables.registry.c.config).where(tables.registry.c.id == version.registry_id)
-        ).scalar_one()
-    return snippets_of(waypost, version, config)
+        registry = connection.execute(
+            select(tables.registry).where(tables.registry.c.id == version.registry_id)
+        ).one()
+    return snippets_of(waypost, version, registry)
 
 
-def snippets_of(waypost: Waypost, version: Version, config: dict[str, Any]) -> SnippetsOut:
+def snippets_of(waypost: Waypost, version: Version, registry: Row[Any]) -> SnippetsOut:
     """What the adapter of the version's registry writes for it. Nothing is asked of the backend."""
     ref = str(version.reference)
     try:
-        adapter = open_adapter(version.registry, version.kind, config, waypost.adapters)
+        with waypost.connections.to(registry) as connection:
+            made = connection.adapter.snippets(version.model, version.record)
     except RegistryError as error:
         return SnippetsOut(ref, [], str(error))
-    try:
-        made = adapter.snippets(version.model, version.record)
     except Exception as error:  # a plugin's mistake must not take the page with it
         return SnippetsOut(ref, [], f"the adapter {version.kind} cannot say: {type(error).__name__}")
-    finally:
-        adapter.close()
     found = [SnippetOut(one.title, one.language, one.code) for one in made]
     return SnippetsOut(ref, found, "" if found else f"the adapter {version.kind} has none")
 

@@ -243,11 +243,9 @@ def _live(invocation: Invocation, name: str) -> "Iterator[Harness]":
 
 def _open(invocation: Invocation, spec: Any) -> tuple["Adapter", Any]:
     """An adapter on a configured registry, and its configuration with the secrets resolved."""
-    from federation.registries import open_adapter, open_config
+    from federation.registries import open_adapter
 
-    found = _discovered(invocation, None)
-    config = open_config(spec.name, spec.kind, spec.config, found)
-    return open_adapter(spec.name, spec.kind, spec.config, found), config
+    return open_adapter(spec.name, spec.kind, spec.config, _discovered(invocation, None))
 
 
 def _configured(invocation: Invocation, name: str, *, required: bool = False) -> Any:

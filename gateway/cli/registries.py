@@ -176,7 +176,7 @@ def probe_spec(waypost: Any, spec: Any) -> dict[str, Any]:
 
     begun = time.monotonic()
     found: dict[str, Any] = {"registry": spec.name, "kind": spec.kind}
-    adapter = open_adapter(spec.name, spec.kind, spec.config, waypost.adapters)
+    adapter, _ = open_adapter(spec.name, spec.kind, spec.config, waypost.adapters)
     try:
         info = adapter.probe()
     except AdapterError as error:

@@ -27,6 +27,12 @@ from federation.sync import schedule
 from federation.sync.run import SyncContext, run
 
 try:
+    from federation.leases import Leases
+    from federation.registries.connections import Connections
+except ImportError:
+    Leases, Connections = str, lambda adapters: adapters
+
+try:
     from federation.sync.details import read_details as read_files
 except ImportError:
     from federation.sync.schemas import read_schemas as read_files
@@ -37,7 +43,7 @@ schema.migrate(engine)
 spec = RegistrySpec(name="ml", kind="mlflow", team="t", config={"url": url})
 with writing(engine) as connection:
     registries.apply(connection, [spec])
-context = SyncContext(engine, discover(), "worker")
+context = SyncContext(engine, Connections(discover()), Leases("worker"))
 began = time.perf_counter()
 with writing(engine) as connection:
     sync_id = schedule.request(connection, 1, full=True)

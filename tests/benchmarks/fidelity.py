@@ -136,13 +136,19 @@ from federation.registries import RegistrySpec
 from federation.sync import schedule
 from federation.sync.run import SyncContext, run
 
+try:
+    from federation.leases import Leases
+    from federation.registries.connections import Connections
+except ImportError:
+    Leases, Connections = str, lambda adapters: adapters
+
 database, url, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
 engine = open_engine(database)
 schema.migrate(engine)
 spec = RegistrySpec(name="ml", kind="mlflow", team="t", sync_every=0, config={"url": url})
 with writing(engine) as connection:
     registries.apply(connection, [spec])
-context = SyncContext(engine, discover(), "worker")
+context = SyncContext(engine, Connections(discover()), Leases("worker"))
 for full in [True, *(True, False) * rounds]:
     with writing(engine) as connection:
         sync_id = schedule.request(connection, 1, full=full)

@@ -23,7 +23,9 @@ from federation.catalogue import codec
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import Writer
 from federation.database import now, open_engine, reading, writing
+from federation.leases import Leases
 from federation.registries import RegistrySpec
+from federation.registries.connections import Connections
 from federation.stages import parse_rules
 from federation.sync import schedule
 from federation.sync.run import SyncContext, is_full_due, run
@@ -210,7 +212,7 @@ def mlflow_full_sync(size: int, folder: Path) -> Iterator[Figure]:
                 )
                 registries.apply(connection, [spec])
                 registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
-            context = SyncContext(engine, discover(), "bench")
+            context = SyncContext(engine, Connections(discover()), Leases("bench"))
             gc.freeze()  # as the worker does when it is wired; the bare crawl is faster for it too
             crawl(server.url)
             bare = crawl(server.url)
@@ -218,7 +220,7 @@ def mlflow_full_sync(size: int, folder: Path) -> Iterator[Figure]:
             again = sync(context, registry_id, full=True)
             bare = min(bare, crawl(server.url))
             requests = requests_of(context, registry_id)
-            context.opened[registry_id][1].close()
+            context.connections.close()
     yield Figure("first full sync", full, "s", 1.25 * bare, ("bare crawl", bare))
     yield Figure("full sync without changes", again, "s", 1.25 * bare, ("bare crawl", bare))
     yield Figure("requests of a cycle without changes", requests, "requests", 3)

@@ -21,7 +21,9 @@ from adapters.mlflow import MlflowAdapter, MlflowConfig
 from federation import registries, schema, tables
 from federation.catalogue import codec
 from federation.database import now, open_engine, reading, writing
+from federation.leases import Leases
 from federation.registries import RegistrySpec
+from federation.registries.connections import Connection, Connections
 from federation.sync.run import SyncContext, run
 from tests.adapters.mlflow.emulated import EmulatedMlflow
 from tests.federation.sync.world import World, expire_leases
@@ -175,9 +177,12 @@ class Play:
         adapter._api.http._pool = self.server  # type: ignore[assignment]
         adapter._api.http._sleep = world.waits.append
         adapter._scan._pool = Lazy(self.eager)  # type: ignore[assignment]
-        world.context = SyncContext(world.engine, world.adapters, f"worker-{len(self.runs)}")
+        connections = Connections(world.adapters)
+        connections._open[world.registry_id] = Connection(
+            "memory", world.registry().generation, adapter, config.call_timeout, connections.abandoned
+        )
+        world.context = SyncContext(world.engine, connections, Leases(f"worker-{len(self.runs)}"))
         world.context.sleep = world.waits.append
-        world.context.opened[world.registry_id] = (world.registry().generation, adapter)
 
     def sync(self, *, full: bool = False, plan: Plan | None = None) -> list[str]:
         """A run, or what death leaves of it, with what happens at its points; then what is wrong."""
@@ -313,7 +318,7 @@ def play(folder: Path, *, pages: int = 2, eager: bool = False) -> Play:
     shutil.copy(folder / "template.db", folder / "history.db")
     with reading(engine) as connection:
         registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
-    context = SyncContext(engine, adapters, "worker")
+    context = SyncContext(engine, Connections(adapters), Leases("worker"))
     world = World(engine, MemoryBackend(), adapters, context, registry_id)
     server = EmulatedMlflow()
     made = Play(world, server, Oracle(server), pages, eager)

@@ -23,8 +23,10 @@ from federation import registries, schema, tables
 from federation.catalogue import codec
 from federation.database import now, open_engine, reading, writing
 from federation.journal.entry import decode
+from federation.leases import Leases
 from federation.references import Reference, decode_part, parse
 from federation.registries import RegistrySpec
+from federation.registries.connections import Connections
 from federation.sync import absence, schedule
 from federation.sync.run import SyncContext, run
 from gateway.demo.servers import Server, mlflow_server
@@ -279,7 +281,7 @@ def test_what_is_done_to_mlflow_is_what_the_catalogue_and_the_history_say(
 def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) -> list[str]:
     """People work on every server at once, while each is synchronised every second."""
     adapters = discover()
-    context = SyncContext(engine, adapters, "fidelity")
+    context = SyncContext(engine, Connections(adapters), Leases("fidelity"))
     names = [f"s{seed}-{number}" for number in range(len(servers))]
     specs = [
         RegistrySpec(name=name, kind="mlflow", team="t", stages=RULES, config={"url": server.url})
@@ -310,7 +312,7 @@ def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) 
         watch.settle()
         wrong += watch.wrong + differences(engine, ids[name], user) + phantoms(engine, name, user)
         wrong += unjustified(engine, ids[name], user, watch) + untold(engine, ids[name], user, watch)
-        context.opened[ids[name]][1].close()
+        context.connections.close()
     return wrong + problems(engine)
 
 

@@ -17,6 +17,7 @@ from federation.catalogue.news import News
 from federation.sync import run
 from tests.adapters.mlflow.emulated import EmulatedMlflow
 from tests.e2e.interleaved import Plan, Play, play
+from tests.federation.sync.world import called_here
 from tests.soak import soak
 
 Write = Callable[[EmulatedMlflow], None]
@@ -81,7 +82,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is held; calls are made in this thread; seams are set back."""
     monkeypatch.setattr(seams, "SEAM", seams.SEAM)
     monkeypatch.setattr("federation.sync.absence.must_hold", lambda missing, known: False)
-    monkeypatch.setattr("federation.sync.run.call", lambda what, function, **given: function())
+    monkeypatch.setattr("federation.registries.connections.call_each", called_here)
 
 
 def furnish(made: Play, more: str = "") -> None:

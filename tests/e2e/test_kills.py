@@ -19,6 +19,7 @@ from adapters.emulators.sagemaker import Emulator
 from adapters.emulators.vertex import VertexEmulator
 from federation.access import LOCAL
 from federation.database import now, reading
+from federation.leases import Leases
 from federation.operations import asking
 from federation.operations.admission import Places
 from federation.operations.asking import Ask
@@ -28,6 +29,7 @@ from federation.operations.tables import operation
 from federation.operations.wanted import Delete, Register, from_json, holds
 from federation.references import Reference
 from federation.registries import open_adapter
+from federation.registries.connections import Connections
 from gateway.demo.servers import Server
 from tests.federation.operations.victims import POINTS, WRITING, Death, carry_out, intend, killed
 from tests.federation.sync.world import World, make_world
@@ -102,7 +104,7 @@ class Bench:
 
     def settle(self) -> None:
         """Work until everything has an outcome."""
-        context = OperationContext(self.world.engine, self.world.adapters, "worker")
+        context = OperationContext(self.world.engine, Connections(self.world.adapters), Leases("worker"))
         end = time.monotonic() + SETTLED_WITHIN
         while any(row.finished_at is None for row in self.world.rows(operation)):
             work(context, self.world.registry_id)
@@ -110,8 +112,7 @@ class Bench:
                 row for row in self.world.rows(operation) if row.finished_at is None
             ]
             time.sleep(0.05)
-        for _, adapter in context.opened.values():
-            adapter.close()
+        context.connections.close()
 
     def versions(self, name: str) -> int:
         """How many versions a model has on the backend."""
@@ -140,13 +141,12 @@ class Bench:
 def bench(url: str, kind: str, config: dict[str, Any]) -> Iterator[Bench]:
     """A registry called `memory`, whatever its kind, in a new database."""
     world = make_world(url, kind=kind, config=config, writable=True, stages={})
-    adapter = open_adapter("memory", kind, config, discover())
+    adapter, _ = open_adapter("memory", kind, config, discover())
     try:
         yield Bench(world, url, kind, adapter)
     finally:
         adapter.close()
-        for _, opened in world.context.opened.values():
-            opened.close()
+        world.context.connections.close()
         world.close()
 
 

@@ -13,8 +13,10 @@ from federation.database import open_engine, reading, writing
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph, Question
 from federation.graph.resolve import unreadable_in
+from federation.leases import Leases
 from federation.references import Reference, parse
 from federation.registries import RegistrySpec
+from federation.registries.connections import Connections
 from federation.sync import schedule
 from federation.sync.details import read_details
 from federation.sync.run import SyncContext, run
@@ -33,7 +35,7 @@ class Synced:
         self.engine = engine
         schema.migrate(engine)
         self.follower, self.graph = GraphFollower(engine, folder), Graph(engine, folder)
-        self.context = SyncContext(engine, discover(), "lineage")
+        self.context = SyncContext(engine, Connections(discover()), Leases("lineage"))
         with writing(engine) as connection:
             spec = RegistrySpec(name="ml", kind="mlflow", team="t", config={"url": server.url})
             registries.apply(connection, [spec])
@@ -88,8 +90,7 @@ def synced(mlflow_server: Server, tmp_path: Path) -> Any:
     engine = open_engine(f"sqlite:///{tmp_path / 'waypost.db'}")
     made = Synced(mlflow_server, engine, tmp_path / "graph")
     yield made
-    for _, adapter in made.context.opened.values():
-        adapter.close()
+    made.context.connections.close()
     engine.dispose()
 
 

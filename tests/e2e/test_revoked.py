@@ -26,8 +26,7 @@ def model(world: World) -> ModelRecord:
 
 
 def closed(world: World) -> None:
-    for _, adapter in world.context.opened.values():
-        adapter.close()
+    world.context.connections.close()
     world.close()
 
 

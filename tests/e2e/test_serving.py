@@ -31,8 +31,7 @@ def synchronised(folder: Path, kind: str, config: dict[str, Any]) -> Iterator[tu
         with embedded(Invocation(config=file)) as gateway:
             yield world, gateway
     finally:
-        for _, adapter in world.context.opened.values():
-            adapter.close()
+        world.context.connections.close()
         world.close()
 
 
@@ -94,7 +93,7 @@ def test_sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
             # A configuration that is deleted under its endpoint, and a process that has never seen it.
             boto.delete_endpoint_config(EndpointConfigName="gone-1")
-            world.context.opened.popitem()[1][1].close()
+            world.context.connections.close()
             assert world.sync() == "partial"
             assert "gone-1 was deleted" in world.registry().last_error
             assert told(gateway, "single:1") == ("production", True, [("gone", 100.0)], "live")

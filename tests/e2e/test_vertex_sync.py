@@ -29,8 +29,7 @@ def world(emulator: VertexEmulator, tmp_path: Path) -> Iterator[World]:
     }
     made = make_world(f"sqlite:///{tmp_path}/waypost.db", name="pricing", kind="vertex", config=config)
     yield made
-    for _, adapter in made.context.opened.values():
-        adapter.close()
+    made.context.connections.close()
     made.close()
 
 

@@ -13,6 +13,7 @@ from adapters import Key, Page, discover
 from adapters.memory import BACKENDS, MemoryAdapter, MemoryBackend
 from federation import poison, registries, schema, tables
 from federation.database import now, open_engine, reading, writing
+from federation.leases import Leases
 from federation.operations.intent import Asker, Intent, digest_of, write
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
@@ -20,7 +21,8 @@ from federation.operations.wanted import SetTags
 from federation.poison import InHand
 from federation.references import Reference
 from federation.registries import RegistrySpec
-from federation.sync import lease, schedule
+from federation.registries.connections import Connections
+from federation.sync import schedule
 from federation.sync.run import SyncContext, run
 from tests.federation.operations.victims import die, killed
 
@@ -99,9 +101,9 @@ def open_world(url: str, folder: str) -> tuple[SyncContext, OperationContext, Me
     engine, adapters, in_hand = open_engine(url), discover(), InHand(Path(folder))
     in_hand.recover()
     with writing(engine) as connection:
-        lease.reclaim(connection, "worker")
-    sync = SyncContext(engine, adapters, "worker", in_hand=in_hand)
-    return sync, OperationContext(engine, adapters, "worker", in_hand=in_hand), backend
+        Leases("worker").reclaim(connection)
+    sync = SyncContext(engine, Connections(adapters), Leases("worker"), in_hand=in_hand)
+    return sync, OperationContext(engine, Connections(adapters), Leases("worker"), in_hand=in_hand), backend
 
 
 def scanning(deadly: Callable[[str | None], bool]) -> Callable[..., Page]:

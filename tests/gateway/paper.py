@@ -18,6 +18,8 @@ from adapters.memory import MemoryBackend
 from federation import schema, tables
 from federation.catalogue import codec
 from federation.database import open_engine, reading, writing
+from federation.leases import Leases
+from federation.registries.connections import Connections
 from federation.sync import schedule
 from federation.sync.run import SyncContext
 from gateway.processes import WorkerProcess
@@ -121,7 +123,7 @@ def catalogued(engine: Engine, registry: str) -> dict[tuple[str, str], str]:
 def problems(engine: Engine) -> list[str]:
     """What of journal, feed and history does not hold although it always must."""
     adapters = discover()
-    context = SyncContext(engine, adapters, "nobody")
+    context = SyncContext(engine, Connections(adapters), Leases("nobody"))
     return World(engine, MemoryBackend(), adapters, context, 0).problems()
 
 

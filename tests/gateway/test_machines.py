@@ -1,6 +1,7 @@
 """Several gateways on one PostgreSQL, woken through Redis and without it; a worker that dies or falls silent."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,13 +11,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import update
 
-from federation import schema, tables
+from federation import schema
 from federation.database import open_engine, writing
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
+from tests.federation.sync.world import expire_leases
 from tests.gateway.paper import PLUGINS, Paper, ask, catalogued, finished, problems, run_of, workers_of
 from tests.gateway.served import Served, served
 from tests.patience import until
+from tests.servers import blank
 from tests.servers.postgres import Postgres
 
 REGISTRIES = 4
@@ -106,8 +110,7 @@ def test_one_that_was_paused_and_wakes_late_writes_nothing(estate: Estate) -> No
         paper.add("made-meanwhile")
         del paper.models["model-0"]["versions"]["2"]
         paper.write()
-        with writing(one.engine) as connection:  # what fifteen seconds do
-            connection.execute(update(tables.registry).values(lease_until=None, lease_owner=None))
+        expire_leases(one.engine)
         assert finished(one.engine, sync_id).state == "ok"
         assert run_of(one.engine, sync_id).epoch > epoch
         assert finished(one.engine, ask(one.engine, "r1")).state == "ok"
@@ -118,6 +121,32 @@ def test_one_that_was_paused_and_wakes_late_writes_nothing(estate: Estate) -> No
         until(lambda: "left to another worker" in late.process.log.read_text(), "the late one gives up")
         assert catalogued(one.engine, "r1") == before
     assert problems(one.engine) == []
+
+
+def test_machines_of_one_name_with_copies_of_one_folder_take_nothing_from_each_other(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    folder, moved = tmp_path / "data", tmp_path / "moved"
+    folder.mkdir()
+    name = postgres.create(postgres.template("blank", blank.migrate))
+    (folder / "waypost.toml").write_text(f'[database]\nurl = "{postgres.url(name)}"\n')
+    one = Waypost(load_settings(folder / "waypost.toml"))
+    owner = one.leases.owner
+    folder.rename(moved)
+    shutil.copytree(moved, folder)
+    other, again = (Waypost(load_settings(here / "waypost.toml")) for here in (folder, moved))
+    with writing(one.engine) as connection:
+        for work in ("sync", "operations"):
+            held = one.leases.take(connection, work, 1)
+            assert held is not None
+            assert other.leases.take(connection, work, 1) is None
+            after = again.leases.take(connection, work, 1)  # started anew, it goes on at once
+            assert after is not None
+            assert after.epoch > held.epoch
+    assert again.leases.owner == owner
+    for waypost in (one, other, again):
+        waypost.close()
+    postgres.drop(name)
 
 
 @contextmanager

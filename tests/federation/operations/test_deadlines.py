@@ -13,9 +13,11 @@ from adapters import InvalidError, Key, Record, UnderWayError
 from adapters.calls import proceed
 from adapters.discovery import Discovered, Plugin
 from adapters.memory import MemoryAdapter, MemoryConfig
+from federation.leases import Leases
 from federation.operations import asking, run
 from federation.operations.run import OperationContext, work
 from federation.references import Reference
+from federation.registries.connections import Connections
 from tests.federation.operations.world import OperationsWorld
 from tests.patience import until
 
@@ -72,14 +74,15 @@ def line(world: OperationsWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Li
     made = Line()
     adapter = type("ByOne", (ByOneAdapter,), {"line": made})
     plugins = {**world.sync.adapters.plugins, "memory": Plugin("memory", "this test", lambda: adapter)}
-    world.sync.adapters = world.sync.context.adapters = Discovered(plugins)
+    world.sync.adapters = Discovered(plugins)
+    world.sync.context.connections = Connections(world.sync.adapters)
     yield made
     made.goes_on.set()
 
 
 def worker(world: OperationsWorld) -> Callable[[], None]:
     """One worker that lives on: each call is a round of it."""
-    context = OperationContext(world.sync.engine, world.sync.adapters, "worker")
+    context = OperationContext(world.sync.engine, Connections(world.sync.adapters), Leases("worker"))
 
     def go_round() -> None:
         work(context, world.sync.registry_id)

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import event, update
 
-from federation import tables
 from federation.database import now, writing
-from federation.operations import asking, dispatch, turns
+from federation.leases import Leases
+from federation.operations import asking, dispatch
 from federation.operations.dispatch import Dispatcher
-from federation.operations.run import OperationContext
+from federation.operations.run import OPERATIONS, OperationContext
 from federation.operations.tables import operation
 from federation.references import Reference
+from federation.registries.connections import Connections
 from tests.federation.operations.world import OperationsWorld
+from tests.federation.sync.world import expire_leases
 from tests.patience import until
 
 
@@ -22,15 +24,17 @@ from tests.patience import until
 def dispatcher(world: OperationsWorld) -> Iterator[Dispatcher]:
     """A worker's, whose gateway was asked for something."""
     world.ask(asking.alias(Reference("memory", "m"), "blue", "2", []))
-    dispatcher = Dispatcher(OperationContext(world.sync.engine, world.sync.adapters, "this worker"))
+    dispatcher = Dispatcher(
+        OperationContext(world.sync.engine, Connections(world.sync.adapters), Leases("this worker"))
+    )
     yield dispatcher
     dispatcher.close()
 
 
 def taken(world: OperationsWorld) -> None:
-    """Another worker has taken the turn."""
+    """Another worker is at them."""
     with writing(world.sync.engine) as connection:
-        assert turns.take(connection, world.sync.registry_id, "another worker", now())
+        assert Leases("another worker").take(connection, OPERATIONS, world.sync.registry_id)
 
 
 def looks(world: OperationsWorld) -> list[str]:
@@ -68,9 +72,7 @@ def test_a_worker_that_stood_aside_takes_over_from_one_that_died(
     taken(world)
     dispatcher.tick()
     assert not dispatcher.running
-    taken_long_ago = turns.TURN + timedelta(seconds=1)
-    with writing(world.sync.engine) as connection:
-        turns.renew(connection, [world.sync.registry_id], "another worker", now() - taken_long_ago)
+    expire_leases(world.sync.engine)
 
     def done() -> bool:
         dispatcher.tick()
@@ -85,6 +87,6 @@ def test_what_was_put_off_before_the_clock_was_set_back_is_carried_out(
     ahead = now() + timedelta(hours=1)
     with writing(world.sync.engine) as connection:
         connection.execute(update(operation).values(due_at=ahead, requested_at=ahead))
-        connection.execute(update(tables.registry).values(turn_owner="one that died", turn_until=ahead))
+        assert Leases("one that died", lambda: ahead).take(connection, OPERATIONS, world.sync.registry_id)
     dispatcher.tick()
     until(lambda: [row.state for row in world.operations()] == ["ok"])

@@ -13,10 +13,12 @@ from sqlalchemy import select
 from adapters import Capability, discover
 from adapters.discovery import Discovered, Plugin
 from federation.database import open_engine, reading, writing
+from federation.leases import Leases
 from federation.operations.intent import Asker, digest_of, write
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
 from federation.operations.wanted import kind_of
+from federation.registries.connections import Connections
 
 IN_THE_WORKER = ("beginning", "begun", "answered", "finishing", "finished")
 IN_THE_CALL = ("sending", "requested", "applied")
@@ -68,7 +70,7 @@ def carry_out(death: Death) -> None:
             die()
 
     engine = open_engine(death.url)
-    context = OperationContext(engine, mortal(death), "worker", at=at)
+    context = OperationContext(engine, Connections(mortal(death)), Leases("worker"), at=at)
     asked = operation.c
     end = time.monotonic() + LIFE / 2
     while time.monotonic() < end:
@@ -80,8 +82,7 @@ def carry_out(death: Death) -> None:
             if connection.execute(waiting.limit(1)).first() is None:
                 break
         time.sleep(0.1)
-    for _, adapter in context.opened.values():
-        adapter.close()
+    context.connections.close()
     engine.dispose()
 
 

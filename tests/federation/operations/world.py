@@ -15,12 +15,14 @@ from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.access import LOCAL
 from federation.database import reading, writing
+from federation.leases import Leases
 from federation.operations import run
 from federation.operations.admission import Places
 from federation.operations.asking import Ask
 from federation.operations.intent import Asker, digest_of, repeated, write
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
+from federation.registries.connections import Connections
 from tests.federation.sync.world import World, make_world
 
 STAGES = {
@@ -116,7 +118,9 @@ class OperationsWorld:
     def work(self, *, die_at: str | None = None) -> bool:
         """One worker's life over what is due; False when it died."""
         self.die_at = die_at
-        context = OperationContext(self.sync.engine, self.sync.adapters, "worker", at=self._at)
+        context = OperationContext(
+            self.sync.engine, Connections(self.sync.adapters), Leases("worker"), at=self._at
+        )
         try:
             work(context, self.sync.registry_id)
         except KilledError:
@@ -184,7 +188,8 @@ def make_operations_world(url: str) -> OperationsWorld:
     fate = Fate()
     adapter = type("CutOff", (CutOffAdapter,), {"fate": fate})
     plugins = {**discover().plugins, "memory": Plugin("memory", "this test", lambda: adapter)}
-    sync.adapters = sync.context.adapters = Discovered(plugins)
+    sync.adapters = Discovered(plugins)
+    sync.context.connections = Connections(sync.adapters)
     return OperationsWorld(sync, fate)
 
 

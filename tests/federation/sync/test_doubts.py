@@ -27,7 +27,7 @@ TEARS: dict[str, Tear] = {
 
 def _tear(world: World, monkeypatch: pytest.MonkeyPatch, tear: Tear) -> None:
     """From now on listings give records torn; `get` gives them whole."""
-    world.context.opened.clear()  # what is open already keeps its methods
+    world.context.connections.close()  # what is open already keeps its methods
     scan = MemoryAdapter.scan
 
     def torn(self: MemoryAdapter, **given: Any) -> Page:
@@ -135,7 +135,7 @@ def test_a_version_whose_model_a_listing_left_out_brings_it_along(
 ) -> None:
     scan = MemoryAdapter.scan
     world.sync()
-    world.context.opened.clear()
+    world.context.connections.close()
 
     def without_models(self: MemoryAdapter, **given: Any) -> Page:
         page = scan(self, **given)
@@ -152,7 +152,7 @@ def test_a_version_that_is_gone_with_its_model_is_not_set_aside(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.sync()
-    world.context.opened.clear()
+    world.context.connections.close()
     ghost = VersionRecord(key=Key("version", "ghost"), model=Key("model", "gone"), version="1")
     scan = MemoryAdapter.scan
 

@@ -14,6 +14,8 @@ from sqlalchemy import event, select
 from adapters import EndpointRecord, Key, ModelRecord, Traffic, TransientError, VersionRecord
 from federation import tables
 from federation.database import reading, writing
+from federation.leases import Leases
+from federation.registries.connections import Connections
 from federation.sync import absence
 from federation.sync.run import SyncContext, run
 from tests.federation.sync.world import World, expire_leases, make_world
@@ -92,7 +94,7 @@ class Past:
     def synchronise(self) -> None:
         """A run, or what a power cut leaves of it; the worker may be another one every time."""
         world, rng = self.world, self.rng
-        context = SyncContext(world.engine, world.adapters, f"worker-{rng.randrange(3)}")
+        context = SyncContext(world.engine, Connections(world.adapters), Leases(f"worker-{rng.randrange(3)}"))
         context.sleep = world.waits.append
         if rng.random() < 0.2:
             stumble(world, rng)

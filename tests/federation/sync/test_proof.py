@@ -11,8 +11,10 @@ from adapters import InvalidError, Key, Page
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.database import now, reading, writing
+from federation.leases import Leases
+from federation.registries.connections import Connections
 from federation.sync.run import SyncContext, run
-from tests.federation.sync.world import World, expire_leases
+from tests.federation.sync.world import World, called_here, expire_leases
 
 
 class PowerCutError(BaseException):
@@ -22,7 +24,7 @@ class PowerCutError(BaseException):
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("federation.sync.run.CHUNK", 3)
-    monkeypatch.setattr("federation.sync.run.call", lambda what, function, **given: function())
+    monkeypatch.setattr("federation.registries.connections.call_each", called_here)
 
 
 def cut_off(world: World, page: int, meanwhile: Callable[[], object] = lambda: None) -> int:
@@ -53,7 +55,7 @@ def unfinished(world: World) -> list[int]:
 
 def go_on(world: World, sync_id: int) -> str | None:
     """Another worker goes on with a run."""
-    return run(SyncContext(world.engine, world.adapters, "worker-2"), sync_id)
+    return run(SyncContext(world.engine, Connections(world.adapters), Leases("worker-2")), sync_id)
 
 
 def vanish(world: World, key: Key) -> None:

@@ -19,9 +19,12 @@ from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.database import now, reading, writing
 from federation.errors import StateError
-from federation.sync import absence, backend, lease
-from federation.sync.run import SyncContext, run
-from tests.federation.sync.world import World, expire_leases
+from federation.leases import Leases
+from federation.registries import backend
+from federation.registries.connections import Connections
+from federation.sync import absence
+from federation.sync.run import SYNC, SyncContext, run
+from tests.federation.sync.world import World, called_here, expire_leases
 
 
 def test_a_first_import_takes_everything_in_and_writes_one_entry_per_chunk(world: World) -> None:
@@ -393,17 +396,20 @@ def test_a_plugin_that_breaks_is_named_without_its_words(world: World) -> None:
 
 def test_two_workers_never_have_one_registry_and_a_late_one_writes_nothing(world: World) -> None:
     world.model("m", "1")
-    late = SyncContext(world.engine, world.adapters, "worker-2")
+    late = SyncContext(world.engine, Connections(world.adapters), Leases("worker-2"))
     slept = False
 
     def oversleep(call: str) -> None:
         nonlocal slept
         if call == "scan" and not slept:
             slept = True
-            assert world.sync(context=SyncContext(world.engine, world.adapters, "worker-3")) is None
+            assert (
+                world.sync(context=SyncContext(world.engine, Connections(world.adapters), Leases("worker-3")))
+                is None
+            )
             expire_leases(world.engine)
             with writing(world.engine) as connection:
-                assert lease.take(connection, world.registry_id, "worker-3", now()) is not None
+                assert Leases("worker-3").take(connection, SYNC, world.registry_id) is not None
 
     world.backend.before = oversleep
     assert world.sync(context=late) is None
@@ -429,7 +435,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
                 raise PowerCutError
 
     world.backend.before = power_cut
-    monkeypatch.setattr("federation.sync.run.call", lambda what, function, **given: function())
+    monkeypatch.setattr("federation.registries.connections.call_each", called_here)
     with pytest.raises(PowerCutError):
         world.sync()
     world.backend.before = lambda call: None

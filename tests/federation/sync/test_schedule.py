@@ -2,20 +2,23 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from adapters import Details, VersionRecord
 from adapters.memory import MemoryAdapter
-from federation import tables
+from federation import leases, tables
 from federation.access import EVERYTHING
 from federation.catalogue.states import read_registries
 from federation.database import now, reading, writing
-from federation.sync import lease, schedule
+from federation.leases import Leases
+from federation.sync import schedule
+from federation.sync.run import SYNC
 from federation.sync.schedule import Scheduler
-from tests.federation.sync.world import World
+from tests.federation.sync.world import World, expire_leases
 from tests.patience import until
 
 
@@ -23,8 +26,11 @@ def test_a_restarted_worker_goes_on_at_once_with_what_it_held(world: World) -> N
     world.model("m", "1")
     with writing(world.engine) as connection:
         schedule.request(connection, world.registry_id, full=False)
-        assert lease.take(connection, world.registry_id, world.context.owner, now()) is not None
-    scheduler = Scheduler(world.context, by_schedule=False)
+        assert world.context.leases.take(connection, SYNC, world.registry_id) is not None
+    successor = replace(world.context, leases=Leases(world.context.leases.owner))
+    with writing(world.engine) as connection:
+        successor.leases.reclaim(connection)
+    scheduler = Scheduler(successor, by_schedule=False)
     scheduler.tick()
     until(lambda: world.registry().last_success_at is not None)
     scheduler.close()
@@ -34,15 +40,16 @@ def test_a_restarted_worker_goes_on_at_once_with_what_it_held(world: World) -> N
 def test_a_worker_leaves_alone_what_another_one_holds(world: World) -> None:
     with writing(world.engine) as connection:
         schedule.request(connection, world.registry_id, full=False)
-        assert lease.take(connection, world.registry_id, "another", now()) is not None
+        assert Leases("another").take(connection, SYNC, world.registry_id) is not None
     scheduler = Scheduler(world.context, by_schedule=False)
     scheduler.tick()
     assert scheduler.running == {}
     scheduler.close()
-    assert world.registry().lease_owner == "another"
+    assert world.holder() == "another"
 
 
-def test_a_slow_backend_loses_its_lease_to_nobody(world: World) -> None:
+def test_a_slow_backend_loses_its_lease_to_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.0)
     world.model("m", "1")
     called, over = threading.Event(), threading.Event()
 
@@ -55,11 +62,10 @@ def test_a_slow_backend_loses_its_lease_to_nobody(world: World) -> None:
     scheduler = Scheduler(world.context)
     scheduler.tick()
     assert called.wait(30)
+    expire_leases(world.engine)
+    world.context.leases.renew(world.engine)
     with writing(world.engine) as connection:
-        connection.execute(update(tables.registry).values(lease_until=now() - timedelta(seconds=1)))
-    scheduler.tick()
-    with reading(world.engine) as connection:
-        assert lease.holder(connection, world.registry_id, now()) == world.context.owner
+        assert Leases("another").take(connection, SYNC, world.registry_id) is None
     over.set()
     until(lambda: world.registry().last_success_at is not None)
     scheduler.close()
@@ -70,11 +76,10 @@ def set_back(world: World) -> timedelta:
     """What the database holds was written by a clock that was an hour ahead; how much that was."""
     ahead = timedelta(hours=1)
     with writing(world.engine) as connection:
-        later = {
-            name: now() + ahead
-            for name in ("last_attempt_at", "last_full_at", "last_success_at", "lease_until", "turn_until")
-        }
+        later = {name: now() + ahead for name in ("last_attempt_at", "last_full_at", "last_success_at")}
         connection.execute(update(tables.registry).values(**later, watermark="w", full_seconds=1e6))
+        lease = Leases("another", lambda: now() + ahead).take(connection, SYNC, world.registry_id)
+        assert lease is not None
     return ahead
 
 
@@ -93,17 +98,6 @@ def test_a_run_that_lies_in_the_future_delays_no_other(world: World) -> None:
     assert due is not None and due > now()
 
 
-def test_a_lease_of_the_future_is_free_and_one_of_another_clock_is_not(world: World) -> None:
-    at, mine = now(), world.registry_id
-    with writing(world.engine) as connection:
-        assert lease.take(connection, mine, "another", at + timedelta(hours=1)) is not None
-        assert lease.holder(connection, mine, at) is None
-        assert lease.is_free(connection.execute(select(tables.registry)).one(), at)
-        assert lease.take(connection, mine, "a little ahead", at + timedelta(seconds=20)) is not None
-        assert lease.holder(connection, mine, at) == "a little ahead"
-        assert lease.take(connection, mine, "mine", at) is None
-
-
 def test_what_is_told_of_a_run_in_the_future(world: World) -> None:
     set_back(world)
     with reading(world.engine) as connection:
@@ -120,7 +114,7 @@ def test_the_worker_knows_when_the_next_run_is_due(world: World) -> None:
     scheduler.tick()
     assert scheduler.next_due is None  # it is under way
     assert ended.wait(30)
-    until(lambda: world.registry().lease_owner is None)
+    until(lambda: world.holder() is None)
     scheduler.tick()
     assert scheduler.next_due is not None
     assert 3600 * 0.9 < scheduler.next_due <= 3600 * (1 + schedule.JITTER)
@@ -181,6 +175,7 @@ class Beside:
 
 def test_files_are_read_between_runs_one_by_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "DETAILS_SHARE", 0.0)
+    monkeypatch.setattr("federation.sync.details.AT_ONCE", 1)
     beside = Beside(world, monkeypatch)
     beside.begin()
     beside.end()

@@ -1,22 +1,26 @@
 """One registry over an in-memory backend, a database, and what must always hold between the two."""
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine, select, update
 
-from adapters import Discovered, ModelRecord, VersionRecord, discover
+from adapters import AdapterError, Discovered, ModelRecord, VersionRecord, discover
 from adapters.memory import BACKENDS, MemoryBackend
 from federation import registries, tables
 from federation.catalogue import codec
-from federation.database import reading, writing
+from federation.database import now, reading, writing
 from federation.journal.entry import decode
 from federation.journal.log import read_tiles
 from federation.journal.merkle import frontier_at, leaf_hash, load_frontier
+from federation.leases import Leases
 from federation.registries import RegistrySpec
+from federation.registries.connections import Connections
 from federation.sync import schedule
-from federation.sync.run import SyncContext, run
+from federation.sync.run import SYNC, SyncContext, run
 from tests.federation.sync.replay import Replayed, replay
 from tests.servers import blank
 
@@ -43,6 +47,11 @@ class World:
     def registry(self) -> Any:
         """The registry's row."""
         return self.rows(tables.registry)[0]
+
+    def holder(self) -> str | None:
+        """Who has the registry's lease."""
+        found: list[str | None] = [row.owner for row in self.rows(tables.lease) if row.name == SYNC]
+        return found[0] if found else None
 
     def rows(self, table: Any) -> list[Any]:
         """Every row of a table, in order of its key."""
@@ -169,15 +178,28 @@ def make_world(url: str, **spec: Any) -> World:
     with writing(engine) as connection:
         registries.apply(connection, [given])
         registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
-    world = World(engine, backend, adapters, SyncContext(engine, adapters, "worker-1"), registry_id)
+    world = World(
+        engine, backend, adapters, SyncContext(engine, Connections(adapters), Leases("worker-1")), registry_id
+    )
     world.context.sleep = world.waits.append
     return world
+
+
+def called_here(calls: Sequence[tuple[str, Callable[[], Any]]], **_: Any) -> list[Any]:
+    """As `call_each`, in this thread: what ends a worker may be raised in a call."""
+    answers: list[Any] = []
+    for _what, function in calls:
+        try:
+            answers.append(function())
+        except AdapterError as error:
+            answers.append(error)
+    return answers
 
 
 def expire_leases(engine: Engine) -> None:
     """What fifteen seconds without a renewal do."""
     with writing(engine) as connection:
-        connection.execute(update(tables.registry).values(lease_until=None, lease_owner=None))
+        connection.execute(update(tables.lease).values(until=now() - timedelta(seconds=1)))
 
 
 def _replaced(record: Any, fields: dict[str, Any]) -> Any:

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 
 from adapters import AdapterError, NotFoundError, TransientError
-from federation.sync.calls import Abandoned, call, call_each
+from federation.registries.calls import Abandoned, StoppedError, call_each
 from tests.patience import until
 
+T = TypeVar("T")
 PATIENCE = 30.0
 
 
@@ -18,6 +20,14 @@ def hanging() -> Iterator[Callable[[], str]]:
     over = threading.Event()
     yield lambda: "late" if over.wait(PATIENCE) else "never"
     over.set()
+
+
+def call(what: str, function: Callable[[], T], **limits: Any) -> T:
+    """What one call returns, or raises."""
+    (answer,) = call_each([(what, function)], **limits)
+    if isinstance(answer, AdapterError):
+        raise answer
+    return answer
 
 
 def name() -> str:
@@ -89,3 +99,20 @@ def test_each_call_has_the_whole_deadline() -> None:
     pause = threading.Event()
     calls = [("r: get", lambda: pause.wait(0.5))] * 7
     assert call_each(calls, deadline=3.0, abandoned=Abandoned()) == [False] * 7
+
+
+def test_a_worker_that_stops_waits_for_no_call(hanging: Callable[[], str]) -> None:
+    abandoned, asked = Abandoned(), threading.Event()
+
+    def hang() -> str:
+        asked.set()
+        return hanging()
+
+    with pytest.raises(StoppedError):
+        call("r: scan", hang, deadline=PATIENCE, abandoned=abandoned, stopping=asked.is_set)
+    assert abandoned.count == 1
+
+
+def test_what_is_back_when_the_worker_stops_counts() -> None:
+    limits = {"deadline": PATIENCE, "abandoned": Abandoned(), "stopping": lambda: True}
+    assert call("r: get", lambda: "here", **limits) == "here"

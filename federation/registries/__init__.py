@@ -60,7 +60,7 @@ def check(spec: RegistrySpec, adapters: Discovered) -> None:
         parse_rules(spec.stages, adapter.stage_rules)
     except StageRuleError as error:
         raise RegistryError(f"registry {spec.name}: {error}") from None
-    open_adapter(spec.name, spec.kind, spec.config, adapters).close()
+    open_adapter(spec.name, spec.kind, spec.config, adapters)[0].close()
 
 
 def adapter_class(name: str, kind: str, adapters: Discovered) -> type[Adapter]:
@@ -71,23 +71,24 @@ def adapter_class(name: str, kind: str, adapters: Discovered) -> type[Adapter]:
         raise RegistryError(f"registry {name}: {error}") from None
 
 
-def open_adapter(name: str, kind: str, config: Mapping[str, Any], adapters: Discovered) -> Adapter:
-    """The adapter of a registry, configured, not yet connected. Errors: `RegistryError`, without any secret."""
+def open_adapter(
+    name: str, kind: str, config: Mapping[str, Any], adapters: Discovered
+) -> tuple[Adapter, AdapterConfig]:
+    """The adapter of a registry, not yet connected, and its configuration with the secrets resolved.
+
+    Errors: `RegistryError`, without any secret.
+    """
     adapter = adapter_class(name, kind, adapters)
-    checked = open_config(name, kind, config, adapters)
+    checked = _read_config(name, config, adapter.config_type)
     try:
-        opened = guard(adapter(checked), checked)
-        opened.call_timeout = checked.call_timeout
-        return opened
+        return guard(adapter(checked), checked), checked
     except Exception as error:
         raise RegistryError(
             f"registry {name}: adapter {kind} cannot be opened: {type(error).__name__}"
         ) from error
 
 
-def open_config(name: str, kind: str, config: Mapping[str, Any], adapters: Discovered) -> AdapterConfig:
-    """A registry's configuration, its secrets resolved. Errors: `RegistryError`, without any secret."""
-    wanted = adapter_class(name, kind, adapters).config_type
+def _read_config(name: str, config: Mapping[str, Any], wanted: type[AdapterConfig]) -> AdapterConfig:
     try:
         return wanted(**resolve(config, wanted, f"registries.{name}.config"))
     except SecretError as error:
@@ -100,7 +101,7 @@ def open_config(name: str, kind: str, config: Mapping[str, Any], adapters: Disco
         raise RegistryError(f"registry {name}: config.{where}: {first['msg'].lower()}{hint}") from None
     except Exception as error:
         raise RegistryError(
-            f"registry {name}: adapter {kind} cannot be opened: {type(error).__name__}"
+            f"registry {name}: its configuration cannot be read: {type(error).__name__}"
         ) from error
 
 
@@ -112,6 +113,12 @@ def rules_of(row: Row[Any], adapters: Discovered) -> StageRules:
 def reading_of(row: Row[Any], adapters: Discovered) -> int:
     """How the adapter of a registry's row reads."""
     return adapter_class(row.name, row.kind, adapters).reading
+
+
+def lock(connection: Connection, registry_id: int) -> Row[Any]:
+    """The row of a registry, which nobody else changes until this transaction ends."""
+    query = select(tables.registry).where(tables.registry.c.id == registry_id)
+    return connection.execute(query.with_for_update()).one()
 
 
 def apply(connection: Connection, specs: Sequence[RegistrySpec], *, actor: str = SYSTEM) -> list[str]:
@@ -208,6 +215,8 @@ def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
         raise RegistryError(
             f"registry {name} is still configured: take it out of the file and apply that first"
         )
+    # First: whoever is at work there writes nothing from here on.
+    connection.execute(delete(tables.lease).where(tables.lease.c.registry_id == row.id))
     versions = select(tables.version.c.id).where(tables.version.c.registry_id == row.id)
     connection.execute(delete(tables.traffic).where(tables.traffic.c.version_id.in_(versions)))
     runs = select(tables.sync.c.id).where(tables.sync.c.registry_id == row.id)
@@ -238,10 +247,6 @@ EMPTY: Mapping[str, Any] = {
     "models": 0,
     "versions": 0,
     "endpoints": 0,
-    "lease_owner": None,
-    "lease_epoch": 0,
-    "turn_owner": None,
-    "turn_epoch": 0,
 }
 """A registry of which nothing is known yet."""
 

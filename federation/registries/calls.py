@@ -19,6 +19,12 @@ T = TypeVar("T")
 REST = 10.0
 """Seconds after which a thread that is asked for nothing ends."""
 SHORTEST = 0.01
+LOOK_EVERY = 0.2
+"""Seconds from one look at whether to stop to the next."""
+
+
+class StoppedError(Exception):
+    """The worker is stopping: what it is at goes on, where it is, at the next start."""
 
 
 class AbandonedError(UnderWayError):
@@ -64,24 +70,19 @@ class Abandoned:
             return is_resting
 
 
-def call(what: str, function: Callable[[], T], *, deadline: float, abandoned: Abandoned) -> T:
-    """Run an adapter's function in a thread beside ours for at most `deadline` seconds.
-
-    Errors: `AdapterError`; `AbandonedError` when the deadline passes; whatever else a broken plugin raises
-    becomes an `AdapterError` that names only its type, for its text may hold a secret.
-    """
-    answer = call_each([(what, function)], deadline=deadline, abandoned=abandoned)[0]
-    if isinstance(answer, AdapterError):
-        raise answer
-    return answer
-
-
 def call_each(
-    calls: Sequence[tuple[str, Callable[[], T]]], *, deadline: float, abandoned: Abandoned
+    calls: Sequence[tuple[str, Callable[[], T]]],
+    *,
+    deadline: float,
+    abandoned: Abandoned,
+    stopping: Callable[[], bool] = bool,
 ) -> list[T | AdapterError]:
-    """What each of some functions of an adapter, with its name, returned or raised; as `call` each, in turn.
+    """What each of some functions of an adapter, with its name, returned or raised: made in turn in a thread beside
+    ours, each for at most `deadline` seconds; then it is an `AbandonedError`. Whatever else a broken plugin raises
+    becomes an `AdapterError` that names only its type, for its text may hold a secret.
 
-    After a `TransientError` no more is called: then there are fewer answers than functions.
+    After a `TransientError` no more is called: then there are fewer answers than functions. Errors: `StoppedError`
+    as soon as `stopping` says so; what is on its way is given up.
     """
     if not calls:
         return []
@@ -90,13 +91,15 @@ def call_each(
     caller.inbox.put(asked)
     while left > 0:
         try:
-            asked.ended.get(timeout=left)
+            asked.ended.get(timeout=min(left, LOOK_EVERY))
         except Empty:
-            left = asked.left()
+            left = 0.0 if stopping() and asked.give_up() else asked.left()
         else:
             abandoned.rest(caller)
             return asked.answers
     abandoned.add(1)
+    if stopping():
+        raise StoppedError
     what = calls[len(asked.answers)][0]
     message = f"{what} did not come back within {deadline:g} s: the backend or its adapter hangs"
     return [*asked.answers, AbandonedError(message, asked.call)]
@@ -126,6 +129,12 @@ class _Asked(Generic[T]):
             seconds = max(self.call.deadline - time.monotonic(), SHORTEST if self._is_over else 0.0)
             self._is_late = self.call.is_given_up = seconds <= 0
             return seconds
+
+    def give_up(self) -> bool:
+        """Wait no longer; False where all of them are back."""
+        with self._lock:
+            self._is_late = self.call.is_given_up = not self._is_over
+            return self._is_late
 
     def make(self) -> bool:
         """Make them. False when the answer comes too late."""

@@ -1,0 +1,156 @@
+"""Leases: what only one worker at a time may do, under a name, with a fencing epoch.
+
+A lease is a row: what is done, of which registry, by whom and until when. The epoch grows with every new holder, and
+whoever writes holds the lease in the transaction that writes. So one that was paused and wakes late writes nothing,
+whatever the clocks say.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import getnode
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Engine,
+    Update,
+    bindparam,
+    or_,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from federation import tables
+from federation.database import SKEW, UTCTime, now, writing
+
+LEASE = timedelta(seconds=15)
+"""How long a lease lasts without being renewed. Whoever writes under it renews it, and so does the worker while it
+waits for a backend."""
+FURTHEST = LEASE + SKEW
+"""One that ends later than so was taken before the clock was set back."""
+RENEW_EVERY = 4.0
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+Moment = datetime | BindParameter[Any]
+_lease = tables.lease.c
+
+
+class FencedError(Exception):
+    """Another worker has taken this over: stop, nothing was written."""
+
+
+def owner_of(folder: Path) -> str:
+    """What the worker of a folder calls itself: the same after its restart, another for every other folder and machine.
+
+    Neither the host's name nor a file can tell: names repeat, and files are copied with their folder and with the
+    image of a machine. A boot of a kernel is one of its kind, and a folder has one place in it. After another boot the
+    name is another one, and what was held before has run out meanwhile.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    at = folder.stat()
+    try:
+        boot = BOOT.read_text(encoding="ascii").strip()
+    except OSError:  # no Linux
+        boot = f"{getnode():x}"
+    return f"{boot}:{at.st_dev:x}:{at.st_ino:x}"
+
+
+def is_free(owner: str | BindParameter[Any] | None, at: Moment, furthest: Moment) -> ColumnElement[bool]:
+    """The condition that nobody has a lease, it has run out, or it is `owner`'s already. `furthest` is the latest
+    moment that one can last until."""
+    return or_(_lease.owner.is_(None), _lease.owner == owner, _lease.until < at, _lease.until > furthest)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease that was ours when it was taken. `registry_id` is 0 where it is of the whole gateway."""
+
+    name: str
+    registry_id: int
+    epoch: int
+    clock: Callable[[], datetime] = field(default=now, compare=False, repr=False)
+
+    def hold(self, connection: Connection) -> None:
+        """Renew it and lock it for this transaction, which it begins. Errors: `FencedError` where it is not ours."""
+        if connection.execute(self._update(until=self.clock() + LEASE)).rowcount != 1:
+            of = f" of registry {self.registry_id}" if self.registry_id else ""
+            raise FencedError(f"{self.name}{of} went to another worker")
+
+    def release(self, connection: Connection) -> None:
+        """Give it back; nothing happens where it is not ours any more."""
+        connection.execute(self._update(owner=None, until=None))
+
+    def _update(self, **values: Any) -> Update:
+        mine = (
+            _lease.name == self.name, _lease.registry_id == self.registry_id, _lease.epoch == self.epoch
+        )  # fmt: skip
+        return update(tables.lease).where(*mine).values(values)
+
+
+@dataclass(slots=True)
+class Leases:
+    """The leases of one worker. Safe for several threads."""
+
+    owner: str
+    clock: Callable[[], datetime] = now
+    _kept: set[Lease] = field(default_factory=set)
+    _renewed: float = field(default_factory=time.monotonic)
+
+    def take(self, connection: Connection, name: str, registry_id: int = 0) -> Lease | None:
+        """Take a lease that is free, has run out, or is ours already; None where another worker has it."""
+        at = self.clock()
+        given = {
+            "name": name,
+            "registry_id": registry_id,
+            "owner": self.owner,
+            "until": at + LEASE,
+            "at": at,
+            "furthest": at + FURTHEST,
+        }
+        epoch = connection.execute(_take(connection.dialect.name), given).scalar_one_or_none()
+        return None if epoch is None else Lease(name, registry_id, int(epoch), self.clock)
+
+    @contextmanager
+    def keeping(self, lease: Lease) -> Iterator[None]:
+        """Have `renew` keep a lease while the block lasts."""
+        self._kept.add(lease)
+        try:
+            yield
+        finally:
+            self._kept.discard(lease)
+
+    def renew(self, engine: Engine) -> None:
+        """Now and then renew what is kept, so that a slow backend loses it to nobody. Errors: `DatabaseError`."""
+        kept = list(self._kept)
+        if not kept or time.monotonic() - self._renewed < RENEW_EVERY:
+            return
+        mine = tuple_(_lease.name, _lease.registry_id, _lease.epoch)
+        ours = mine.in_([(one.name, one.registry_id, one.epoch) for one in kept])
+        with writing(engine) as connection:
+            connection.execute(update(tables.lease).where(ours).values(until=self.clock() + LEASE))
+        self._renewed = time.monotonic()
+
+    def reclaim(self, connection: Connection) -> None:
+        """Give back what an earlier process under our name held when it died."""
+        mine = update(tables.lease).where(_lease.owner == self.owner)
+        connection.execute(mine.values(owner=None, until=None))
+
+
+@cache
+def _take(dialect: str) -> Any:
+    """Makes the row of a lease, or takes it where it is free; returns the epoch, or nothing."""
+    at, furthest = (bindparam(name, type_=UTCTime) for name in ("at", "furthest"))
+    columns = ("name", "registry_id", "owner", "until")
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(tables.lease)
+    made = insert.values(epoch=1, **{name: bindparam(name, type_=_lease[name].type) for name in columns})
+    taken = {"owner": made.excluded.owner, "until": made.excluded.until, "epoch": _lease.epoch + 1}
+    where = is_free(bindparam("owner"), at, furthest)
+    keys = ["name", "registry_id"]
+    return made.on_conflict_do_update(index_elements=keys, set_=taken, where=where).returning(_lease.epoch)

@@ -1,0 +1,1 @@
+"""Tests of registries and the connections to them."""
