@@ -271,7 +271,7 @@ sync_page = Table(
     # Surrogate ids by kind.
     Column("met", JSON, nullable=False),
     # What the page ended: kind and, where only its versions were listed, the model's native id.
-    Column("listed", JSON),
+    Column("listed", JSON, nullable=False),
     Index("sync_page_of_run", "sync_id"),
     sqlite_autoincrement=True,
 )
