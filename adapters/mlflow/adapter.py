@@ -26,17 +26,17 @@ from adapters.errors import (
 )
 from adapters.http import TooLargeError
 from adapters.mlflow import snippets
-from adapters.mlflow.client import PROMPT_TAG, MlflowApi, Raw
+from adapters.mlflow.client import PROMPT_TAG, MlflowApi
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.keys import model_id, version_id
 from adapters.mlflow.lineage import OriginReader
-from adapters.mlflow.raw import integer, text
 from adapters.mlflow.records import Translator, model_identity, version_identity
 from adapters.mlflow.scan import Scan
 from adapters.mlflow.schema import parse_mlmodel
 from adapters.mlflow.software import of_conda, of_requirements
 from adapters.mlflow.writes import Writer
 from adapters.parsing import BOUNDS
+from adapters.payloads import Raw, integer, text
 from adapters.records import (
     Details,
     Environment,

@@ -18,10 +18,8 @@ from adapters.errors import (
 from adapters.http import Endpoint, HttpClient, check_count
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.failures import explain
+from adapters.payloads import Raw, text
 from adapters.portions import MOST_FAILURES, Answers, Portion, ask_for
-
-Raw = dict[str, Any]
-"""An object as MLflow gives it."""
 
 ROOT = "/api/2.0/mlflow"
 WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
@@ -122,7 +120,7 @@ class MlflowApi:
     def download_uri(self, name: str, version: str) -> str | None:
         """Where the files of a version are."""
         params = {"name": name, "version": version}
-        return _text(self.http.get(f"{ROOT}/model-versions/get-download-uri", params), "artifact_uri") or None
+        return text(self.http.get(f"{ROOT}/model-versions/get-download-uri", params), "artifact_uri")
 
     def runs(self, ids: Iterable[str]) -> Answers[Raw]:
         """Runs by id, deleted ones too. What is neither found nor failed is gone: MLflow said so of each."""
@@ -189,7 +187,7 @@ class MlflowApi:
             "max_results": len(ids),
             "run_view_type": "ALL",
         }
-        return {_text(run, "info", "run_id"): run for run in self._search("/runs/search", body, "runs")}
+        return {text(run, "info", "run_id") or "": run for run in self._search("/runs/search", body, "runs")}
 
     def _search_logged_models(self, ids: Sequence[str]) -> dict[str, Raw]:
         body = {
@@ -198,13 +196,13 @@ class MlflowApi:
             "max_results": len(ids),
         }
         found = self._search("/logged-models/search", body, "models")
-        return {_text(model, "info", "model_id"): model for model in found}
+        return {text(model, "info", "model_id") or "": model for model in found}
 
     def _experiment_ids(self) -> list[str]:
         if not self._experiments:
             body = {"max_results": EXPERIMENTS_PER_CALL, "view_type": "ALL"}
             found = self._search("/experiments/search", body, "experiments")
-            self._experiments = [_text(experiment, "experiment_id") for experiment in found]
+            self._experiments = [text(experiment, "experiment_id") or "" for experiment in found]
         return self._experiments
 
     def _search(self, path: str, body: Raw, field: str) -> Iterator[Raw]:
@@ -259,9 +257,3 @@ def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def quoted(ids: Iterable[str]) -> str:
     """Ids for an `IN (…)` of MLflow's filters. They must be `SAFE_ID`s or names that need no escaping."""
     return ",".join(f"'{each}'" for each in ids)
-
-
-def _text(row: Any, *path: str) -> str:
-    for step in path:
-        row = row.get(step) if isinstance(row, dict) else None
-    return row if isinstance(row, str) else ""

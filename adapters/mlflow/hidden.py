@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.errors import BadRecordError, NotFoundError, RejectedError
-from adapters.mlflow.client import PROMPT_TAG, MlflowApi, Raw
-from adapters.mlflow.raw import pairs, text
+from adapters.mlflow.client import PROMPT_TAG, MlflowApi
 from adapters.mlflow.records import model_identity
+from adapters.payloads import Raw, pairs, text
 
 MOST_ASKED = 200
 """Numbers of one prompt that are asked for in one scan."""

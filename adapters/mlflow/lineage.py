@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.errors import RejectedError
-from adapters.mlflow.client import SAFE_ID, MlflowApi, Raw
-from adapters.mlflow.raw import integer, part, text
+from adapters.mlflow.client import SAFE_ID, MlflowApi
+from adapters.payloads import Raw, integer, parts, text
 
 LOGGED_MODEL = re.compile(r"^models:/(m-[A-Za-z0-9_-]{1,120})/?$")
 LOGGED_FILES = re.compile(r"/models/(m-[A-Za-z0-9_-]{1,120})/artifacts/?$")
@@ -119,8 +119,7 @@ def logged_model_id(raw: Raw) -> str | None:
 
 def outputs(run: Raw) -> list[str]:
     """The logged models that a run made, in order."""
-    made = part(run, "outputs").get("model_outputs")
-    found = [text(each, "model_id") for each in made] if isinstance(made, list) else []
+    found = (text(each, "model_id") for each in parts(run, "outputs", "model_outputs"))
     return sorted({each for each in found if each and SAFE_ID.match(each)})
 
 
@@ -130,8 +129,8 @@ def figures(origin: Origin) -> tuple[dict[str, float], list[Any]]:
 
     What was measured on its own logged model comes first. The run's figures are its own where it made no other model.
     """
-    mine, odd = measured(_metrics(origin.logged))
-    of_run, made = _metrics(origin.run), outputs(origin.run)
+    mine, odd = measured([*parts(origin.logged, "data", "metrics")])
+    of_run, made = [*parts(origin.run, "data", "metrics")], outputs(origin.run)
     if len(made) > 1 or (origin.model_id and made != [origin.model_id]):
         return mine, [*odd, *of_run]
     theirs, also_odd = measured(of_run)
@@ -168,11 +167,5 @@ def _moment(entry: Raw) -> tuple[int, int]:
     return integer(entry.get("step")) or 0, integer(entry.get("timestamp")) or 0
 
 
-def _metrics(raw: Raw) -> list[Raw]:
-    entries = part(raw, "data").get("metrics")
-    rows = entries if isinstance(entries, list) else []
-    return [row for row in rows if isinstance(row, dict)]
-
-
 def _run_id(row: Raw, logged: Raw | None) -> str | None:
-    return text(row, "run_id") or text(part(logged or {}, "info"), "source_run_id")
+    return text(row, "run_id") or text(logged, "info", "source_run_id")

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from adapters.errors import BadRecordError
-from adapters.mlflow.client import PROMPT_TAG, Raw
+from adapters.mlflow.client import PROMPT_TAG
 from adapters.mlflow.keys import ModelId, VersionId
 from adapters.mlflow.lineage import Origin, figures, logged_model_id
-from adapters.mlflow.raw import excerpt, integer, pairs, part, text
 from adapters.naming import reference
 from adapters.parsing import parse_json
+from adapters.payloads import Raw, at, excerpt, integer, pairs, part, parts, text
 from adapters.records import (
     NO_LINEAGE,
     Dataset,
@@ -153,7 +153,7 @@ def model_identity(raw: Any) -> ModelId:
 
 def version_identity(raw: Any, model: ModelId) -> VersionId:
     """Number and creation of a model version. Errors: `BadRecordError`."""
-    number = raw.get("version") if isinstance(raw, dict) else None
+    number = at(raw, "version")
     if not isinstance(number, str | int) or isinstance(number, bool) or not str(number).isdecimal():
         raise BadRecordError(f"a version of {model.name} has no number: {excerpt(raw)}", native=excerpt(raw))
     return VersionId(str(number), stamp(raw, "creation_timestamp", f"{model.name}:{number}"), model)
@@ -175,8 +175,7 @@ def state(raw: Raw) -> str | None:
 
 def updated(raw: Any) -> int:
     """When it last changed as far as MLflow counts, in milliseconds; 0 where it does not say."""
-    value = raw.get("last_updated_timestamp") if isinstance(raw, dict) else None
-    return integer(value) or 0
+    return integer(at(raw, "last_updated_timestamp")) or 0
 
 
 def stamp(raw: Raw, field: str, name: str) -> int:
@@ -197,14 +196,13 @@ def moment(milliseconds: int, name: str) -> datetime | None:
 
 def run_tags(run: Raw) -> dict[str, str]:
     """The tags of a run."""
-    return pairs(part(run, "data").get("tags"), "key", "value")
+    return pairs(at(run, "data", "tags"), "key", "value")
 
 
 def datasets(run: Raw) -> Iterator[Dataset]:
     """The inputs of a run."""
-    inputs = part(run, "inputs").get("dataset_inputs")
-    for entry in inputs if isinstance(inputs, list) else ():
-        dataset = part(entry, "dataset") if isinstance(entry, dict) else {}
+    for entry in parts(run, "inputs", "dataset_inputs"):
+        dataset = part(entry, "dataset")
         name = text(dataset, "name")
         if name:
             context = pairs(entry.get("tags"), "key", "value").get("mlflow.data.context")
@@ -252,7 +250,7 @@ def addresses(raw: Raw, source: str, run_id: str | None, logged: Raw) -> Iterato
     if not run_id:
         return
     path, _, inside = source.rpartition(f"/{run_id}/artifacts/")
-    if name := inside.strip("/") if path else text(part(logged, "info"), "name"):
+    if name := inside.strip("/") if path else text(logged, "info", "name"):
         yield f"runs:/{run_id}/{name}"
 
 
@@ -262,7 +260,7 @@ def flavour(tags: Mapping[str, str], logged_model: str | None) -> str | None:
         history = parse_json(tags.get("mlflow.log-model.history", "[]"), "the history of a run")
     except BadRecordError:
         return None
-    entries = [entry for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
+    entries = [*parts(history)]
     chosen = [
         entry for entry in entries if logged_model and entry.get("model_uuid") == logged_model
     ] or entries
@@ -279,13 +277,13 @@ def said_by(origin: Origin) -> Said:
     return Said(
         metrics=metrics,
         params={
-            **pairs(part(run, "data").get("params"), "key", "value"),
-            **pairs(part(logged, "data").get("params"), "key", "value"),
+            **pairs(at(run, "data", "params"), "key", "value"),
+            **pairs(at(logged, "data", "params"), "key", "value"),
         },
         framework=flavour(tags, text(info, "model_id")),
         creator=text(made_by, "mlflow.user"),
         artifact_uri=text(info, "artifact_uri"),
-        experiment=text(part(run, "info"), "experiment_id"),
+        experiment=text(run, "info", "experiment_id"),
         lineage=Lineage(
             commit=text(made_by, "mlflow.source.git.commit"),
             repository=text(made_by, "mlflow.source.git.repoURL"),

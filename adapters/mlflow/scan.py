@@ -22,7 +22,6 @@ from adapters.mlflow.client import (
     ONLY_PROMPTS,
     Listed,
     MlflowApi,
-    Raw,
     batches,
     looping,
     quoted,
@@ -31,9 +30,9 @@ from adapters.mlflow.cursor import Cursor, Mark, Phase, Place, Top, drop_unchang
 from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.lineage import OriginReader, Origins
-from adapters.mlflow.raw import text
 from adapters.mlflow.records import Translator, model_identity, updated, version_identity
 from adapters.mlflow.seams import Joined, Rows, mark_of, read_joined
+from adapters.payloads import Raw, text
 from adapters.records import Listing, ModelRecord, PageToken, Record, Watermark
 
 HEAD = 100

@@ -9,9 +9,8 @@ from typing import Any
 
 from adapters.datatypes import ANY, ArrayOf, DataType, MapOf, ObjectOf, Property, Scalar
 from adapters.errors import BadRecordError
-from adapters.mlflow.client import Raw
-from adapters.mlflow.raw import part, text
 from adapters.parsing import parse_json, parse_yaml
+from adapters.payloads import Raw, part, text
 from adapters.records import Column, Details, Environment, Schema
 
 DEEPEST_TYPE = 20
@@ -24,10 +23,9 @@ def parse_mlmodel(content: bytes) -> Details:
 
     Errors: `BadRecordError` for a file that cannot be read, `UnsupportedError` without the extra `mlflow`.
     """
-    found = parse_yaml(content, "the MLmodel file")
-    file = found if isinstance(found, dict) else {}
+    file = part(parse_yaml(content, "the MLmodel file"))
     flavours = part(file, "flavors")
-    python = text(part(flavours, PYTHON), "python_version")
+    python = text(flavours, PYTHON, "python_version")
     return Details(
         schema=schema_of(file.get("signature")),
         framework=framework_of(flavours),
@@ -47,7 +45,7 @@ def schema_of(signature: object) -> Schema | None:
 def framework_of(flavours: Raw) -> str | None:
     """The framework of a model with these flavours: the only one, else that which MLflow's own loader is of."""
     names = sorted(name for name in flavours if name != PYTHON and isinstance(flavours[name], dict))
-    loader = (text(part(flavours, PYTHON), "loader_module") or "").rpartition(".")[2]
+    loader = (text(flavours, PYTHON, "loader_module") or "").rpartition(".")[2]
     return names[0] if len(names) == 1 else loader if loader in names else None
 
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 
 from adapters.contract import Registration
 from adapters.errors import ConflictError, InvalidError, NotFoundError
-from adapters.mlflow.client import PROMPT_TAG, MlflowApi, Raw
+from adapters.mlflow.client import PROMPT_TAG, MlflowApi
 from adapters.mlflow.hidden import is_prompt
 from adapters.mlflow.keys import ModelId, VersionId, identity_of, model_id, version_id
 from adapters.mlflow.lineage import logged_model_id
-from adapters.mlflow.raw import text
+from adapters.payloads import Raw, text
 from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.writing import difference, kept_token
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from adapters.errors import BadRecordError
 from adapters.parsing import parse_json
+from adapters.payloads import at, parts, text
 from adapters.records import (
     Column,
     Dataset,
@@ -93,7 +94,7 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         key=key_of("version", package["ModelPackageArn"], package["CreationTime"]),
         model=model,
         version=version_of(package),
-        description=said["description"] or _text(card, "model_overview", "model_description"),
+        description=said["description"] or text(card, "model_overview", "model_description"),
         approval=approval,
         lifecycle=lifecycle,
         tags=tags,
@@ -101,8 +102,8 @@ def version_record(package: Raw, model: Key, dependencies: tuple[str, ...], walk
         params=dict(_params(card)),
         state=_state(package),
         framework=framework,
-        license=said["license"] or _text(card, "additional_information", "custom_details", "license"),
-        owner=said["owner"] or _text(card, "model_overview", "model_owner"),
+        license=said["license"] or text(card, "additional_information", "custom_details", "license"),
+        owner=said["owner"] or text(card, "model_overview", "model_owner"),
         creator=_person(package.get("CreatedBy")),
         schema=_schema(package),
         artifact_uri=artifact_of(main) or artifact_of(_algorithm(package)) or package.get("SourceUri"),
@@ -225,29 +226,14 @@ def _card(package: Raw, said: Mapping[str, Any]) -> tuple[Raw, Unread | None]:
     return card, None
 
 
-def _at(card: Any, *path: str) -> Any:
-    for name in path:
-        card = card.get(name) if isinstance(card, dict) else None
-    return card
-
-
-def _text(card: Raw, *path: str) -> str | None:
-    found = _at(card, *path)
-    return found if isinstance(found, str) and found else None
-
-
-def _each(found: Any) -> Iterator[Raw]:
-    yield from (item for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
-
-
 def _metrics(card: Raw) -> Iterator[tuple[str, float]]:
     """Training and evaluation metrics of a card that are single finite numbers."""
-    job = _at(card, *_JOB)
+    job = at(card, *_JOB)
     for name in ("training_metrics", "user_provided_training_metrics"):
-        yield from _numbers(_each(_at(job, name)))
-    for evaluation in _each(_at(card, "evaluation_details")):
-        for group in _each(evaluation.get("metric_groups")):
-            yield from _numbers(_each(group.get("metric_data")))
+        yield from _numbers(parts(job, name))
+    for evaluation in parts(card, "evaluation_details"):
+        for group in parts(evaluation, "metric_groups"):
+            yield from _numbers(parts(group, "metric_data"))
 
 
 def _numbers(metrics: Iterable[Raw]) -> Iterator[tuple[str, float]]:
@@ -259,9 +245,9 @@ def _numbers(metrics: Iterable[Raw]) -> Iterator[tuple[str, float]]:
 
 
 def _params(card: Raw) -> Iterator[tuple[str, str]]:
-    job = _at(card, *_JOB)
+    job = at(card, *_JOB)
     for name in ("hyper_parameters", "user_provided_hyper_parameters"):
-        for param in _each(_at(job, name)):
+        for param in parts(job, name):
             if isinstance(param.get("name"), str):
                 yield param["name"], str(param.get("value", ""))
 
@@ -306,7 +292,7 @@ def _lineage(package: Raw, card: Raw, dependencies: tuple[str, ...], walked: Lin
     made_by = properties.get("GeneratedBy")
     is_pipeline = ":pipeline/" in (made_by or "")
     return Lineage(
-        run_id=(None if is_pipeline else made_by) or walked.run_id or _text(card, *_JOB, "training_arn"),
+        run_id=(None if is_pipeline else made_by) or walked.run_id or text(card, *_JOB, "training_arn"),
         commit=properties.get("CommitId"),
         repository=properties.get("Repository"),
         pipeline=made_by if is_pipeline else None,
@@ -318,8 +304,8 @@ def _lineage(package: Raw, card: Raw, dependencies: tuple[str, ...], walked: Lin
 
 def _datasets(card: Raw) -> Iterator[Dataset]:
     """What a card says that the model was trained on, and measured on."""
-    yield from _at_addresses(_at(card, *_JOB, "training_datasets"), "training")
-    for evaluation in _each(_at(card, "evaluation_details")):
+    yield from _at_addresses(at(card, *_JOB, "training_datasets"), "training")
+    for evaluation in parts(card, "evaluation_details"):
         yield from _at_addresses(evaluation.get("datasets"), "evaluation")
 
 

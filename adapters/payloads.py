@@ -1,9 +1,24 @@
-"""Reading MLflow's dictionaries, of which nothing is certain."""
+"""Reading what a backend said: parsed JSON, of which nothing is certain."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from adapters.mlflow.client import Raw
+Raw = dict[str, Any]
+"""An object as a backend gives it."""
+
+
+def at(raw: Any, *path: str) -> Any:
+    """What stands at a path of names; None where one of them is missing or leads to no object."""
+    for name in path:
+        raw = raw.get(name) if isinstance(raw, dict) else None
+    return raw
+
+
+def text(raw: Any, *path: str) -> str | None:
+    """A text; None where it is empty, missing or something else."""
+    value = at(raw, *path)
+    return value if isinstance(value, str) and value else None
 
 
 def integer(value: Any) -> int | None:
@@ -13,16 +28,16 @@ def integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def text(raw: Any, field: str) -> str | None:
-    """A text field; None where it is empty, missing or something else."""
-    value = raw.get(field) if isinstance(raw, dict) else None
-    return value if isinstance(value, str) and value else None
-
-
-def part(raw: Raw, field: str) -> Raw:
+def part(raw: Any, *path: str) -> Raw:
     """An object inside an object, empty where there is none."""
-    value = raw.get(field)
+    value = at(raw, *path)
     return value if isinstance(value, dict) else {}
+
+
+def parts(raw: Any, *path: str) -> Iterator[Raw]:
+    """The objects of a list inside an object, none where there is no list."""
+    value = at(raw, *path)
+    yield from (each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()
 
 
 def pairs(entries: Any, key: str, value: str) -> dict[str, str]:
