@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-import structlog
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from federation import tables
@@ -22,9 +21,10 @@ from federation.changes import FeedTrimmedError
 from federation.database import reading, writing
 from federation.health import Reports
 from federation.leases import FencedError, Leases
+from federation.logs import Log
 from federation.loops import Loop
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 PART_OF = {"search": "index", "graph": "graph"}

@@ -8,12 +8,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-import structlog
-
 from federation.errors import WaypostError
 from federation.health import Reports, said
+from federation.logs import Log
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 PAUSE = 1.0
 """Seconds after a round that failed."""
 EXPECTED = (WaypostError, OSError)

@@ -14,9 +14,10 @@ from concurrent.futures import Future
 from typing import Any
 
 import psycopg
-import structlog
 
-log = structlog.get_logger(__name__)
+from federation.logs import Log
+
+log = Log(__name__)
 CONNECT_WITHIN = 2
 """Seconds for each host of the address; libpq takes no less."""
 CONNECT_ALL_WITHIN = 3.5

@@ -15,7 +15,6 @@ from functools import cache, partial
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
@@ -23,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
 from federation.identity.identity import Denials
+from federation.logs import Log
 from gateway.exchange import Exchange
 from gateway.limits import RateLimit, check_headers
 from gateway.origin import ANY, Proxies, check_host, hosts_of
@@ -30,7 +30,7 @@ from gateway.problems import MEDIA_TYPE, ProblemError, explain
 from gateway.settings import ServerSettings
 
 ACCESS = logging.getLogger("waypost.access")
-log = structlog.get_logger(ACCESS.name)
+log = Log(ACCESS.name)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Finds out who asks. Errors: `ProblemError` 401."""

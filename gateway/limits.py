@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
+from federation.logs import Log
 from gateway.problems import ProblemError
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 MOST_HEADERS = 100
 LARGEST_HEADERS = 32 * 1024
 """Bytes of all headers together."""

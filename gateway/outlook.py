@@ -6,11 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from federation import schema
 from federation.database import DatabaseError, is_embedded, now, reading, writing
 from federation.health import BUILDING, Part, Report, failure, is_of_disk, merge, said, success
+from federation.logs import Log
 from federation.loops import Loop
 from federation.poison import InHand
 from gateway.board import read_boards
@@ -18,7 +17,7 @@ from gateway.board import read_boards
 if TYPE_CHECKING:
     from gateway.waypost import Waypost
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 LOOK_EVERY = 2.0
 LEFT_ALONE = "work at which the worker died repeatedly is left alone"
 PROBE = bytes(65_536)

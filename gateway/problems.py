@@ -23,6 +23,7 @@ from federation.errors import (
     UnknownError,
     WaypostError,
 )
+from federation.logs import Log
 from federation.references import ReferenceSyntaxError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from litestar.exceptions import ValidationException
 
 MEDIA_TYPE = "application/problem+json"
+log = Log(__name__)
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -113,7 +115,6 @@ def _problem_of(error: WaypostError) -> ProblemError:
 
 def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any]":
     """Litestar's exception handler for everything."""
-    import structlog
     from litestar import Response
 
     problem = explain(error)
@@ -121,7 +122,6 @@ def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any
         request.scope["state"]["denied"] = error
     if problem.status >= 500 and problem.name == "internal":
         request_id = request.scope["state"].get("request_id", "")
-        log = structlog.get_logger(__name__)
         log.error("unhandled error", path=request.url.path, request=request_id, exc_info=error)
         if logging.getLogger().isEnabledFor(logging.ERROR):
             problem = ProblemError(

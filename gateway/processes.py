@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.mp import MPServer
 
 from federation.health import Reports
+from federation.logs import Log
 from federation.loops import Loop
 from gateway.board import Board, meeting_place
 from gateway.descriptors import note_descriptors
 from gateway.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 SILENT_FOR = 3.5
 """Seconds without a heartbeat after which the worker is ended and replaced; together with its start under 5 s.
 """

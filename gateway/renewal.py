@@ -6,13 +6,12 @@ again after ten minutes and believed for fifteen: a provider that does not answe
 
 import time
 
-import structlog
-
 from federation.identity.identity import CredentialError, Identity, Known
+from federation.logs import Log
 from gateway.authentication import ProviderError
 from gateway.oidc import Provider
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 PATIENCE = 6.0
 """Seconds in which somebody else's asking is waited for."""
 LOOK_EVERY = 0.1

@@ -15,13 +15,13 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-import structlog
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from federation.identity.identity import CredentialError
+from federation.logs import Log
 from gateway.api.requests import PUBLIC
 from gateway.authentication import COOKIE, ProviderError, cookie_of, session_secret
 from gateway.front import client_of
@@ -29,7 +29,7 @@ from gateway.oidc import Attempt
 from gateway.pages.page import HEADERS, local_path
 from gateway.waypost import Waypost
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 ATTEMPT_COOKIE = "__Host-waypost-sign-in"
 ATTEMPT_SECONDS = 600
 ERROR = re.compile(r"[a-z_]{1,40}")

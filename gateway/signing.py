@@ -3,15 +3,14 @@
 import re
 import threading
 
-import structlog
-
 from federation.database import DatabaseError
 from federation.health import Reports, said
 from federation.journal.journal import NoKeyHereError, SigningError
+from federation.logs import Log
 from federation.loops import Loop
 from gateway.waypost import Waypost
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 EVERY = 1.0
 """Seconds between two looks without news."""
 AT_MOST = 0.25

@@ -13,12 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from federation.logs import Log
 from federation.loops import Guard, Loop
 from gateway.board import meeting_place
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 CHANNEL = "waypost:wake"
 LOOK_EVERY = 1.0
 """Seconds after which everybody looks without having been told."""

@@ -11,24 +11,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from adapters import Discovered, discover
-from federation import registries, schema
-from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine, writing
+from federation import schema
+from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine
 from federation.health import Reports
 from federation.leases import Leases, owner_of
+from federation.logs import Log
 from federation.positions import Positions
-from federation.registries.connections import Connections
 from federation.secrets import SCHEMES, SecretError, read_secret
-from gateway.board import Board, meeting_place
 from gateway.settings import Settings, SettingsError
-from gateway.streams import Streams
-from gateway.wake import Wake
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from adapters import Discovered
     from federation.catalogue.catalogue import Catalogue
     from federation.followers import Follower, Projection
     from federation.graph.graph import Graph
@@ -36,13 +33,17 @@ if TYPE_CHECKING:
     from federation.identity.identity import Denials, Identity
     from federation.journal.journal import Journal, Witness
     from federation.operations.desk import Desk
+    from federation.registries.connections import Connections
     from federation.search.synonyms import Synonyms
     from federation.search.tantivy.engine import Search
+    from gateway.board import Board
     from gateway.oidc import Provider
     from gateway.renewal import Renewals
+    from gateway.streams import Streams
+    from gateway.wake import Wake
 
 FOLLOWERS = ("search", "graph")
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 @dataclass(eq=False)
@@ -53,7 +54,7 @@ class Waypost:
     answering: bool = False
     """Whether this process answers requests, which wait for nothing for long."""
     _synonyms_of: int = field(default=0, init=False)
-    _board: Board | None = field(default=None, init=False)
+    _board: "Board | None" = field(default=None, init=False)
 
     @cached_property
     def engine(self) -> Engine:
@@ -62,18 +63,24 @@ class Waypost:
         return open_engine(url, bound=ANSWERED_WITHIN if self.answering else WORKED_WITHIN)
 
     @cached_property
-    def adapters(self) -> Discovered:
+    def adapters(self) -> "Discovered":
         """The adapters of this installation and of the plugin folder."""
+        from adapters import discover
+
         return discover(self.settings.plugins)
 
     @cached_property
-    def connections(self) -> Connections:
+    def connections(self) -> "Connections":
         """The open adapters of this process, one for each registry."""
+        from federation.registries.connections import Connections
+
         return Connections(self.adapters)
 
     @cached_property
-    def wake(self) -> Wake:
+    def wake(self) -> "Wake":
         """How processes of this gateway wake each other."""
+        from gateway.wake import Wake
+
         return Wake(self.settings.search.path, self.redis_url)
 
     @cached_property
@@ -88,6 +95,8 @@ class Waypost:
         """
         if self._board is not None and not anew:
             return
+        from gateway.board import Board, meeting_place
+
         with suppress(OSError):
             self._board = Board(meeting_place(self.settings.search.path), role)
             self.reports.changed = self._board.show
@@ -171,13 +180,17 @@ class Waypost:
         return Positions(self.engine)
 
     @cached_property
-    def streams(self) -> Streams:
+    def streams(self) -> "Streams":
         """The places for streams that stay open."""
+        from gateway.streams import Streams
+
         return Streams(self.wake.folder / "streams")
 
     @cached_property
-    def metrics(self) -> CollectorRegistry:
+    def metrics(self) -> "CollectorRegistry":
         """The metrics of this process."""
+        from prometheus_client import CollectorRegistry
+
         return CollectorRegistry()
 
     @cached_property
@@ -239,6 +252,10 @@ class Waypost:
             raise
         self.reports.well("database")
         self.denials.flush()
+        self.reload_search()
+
+    def reload_search(self) -> None:
+        """Look at what the worker has written into the index, and at the synonyms, where they are edited."""
         self.search.reload()
         modified = _modified(self.settings.search.synonyms)
         if modified != self._synonyms_of:
@@ -285,6 +302,8 @@ class Waypost:
 
     def apply_registries(self, actor: str = "system") -> list[str]:
         """Apply the registries of the file to the table. Errors: `RegistryError`, `DatabaseError`."""
+        from federation import registries
+
         specs = [registry.spec() for registry in self.settings.registries]
         for spec in specs:
             registries.check(spec, self.adapters)

@@ -17,11 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
-import structlog
-
 from federation import changes
 from federation.database import LONG, DatabaseError, now, writing
 from federation.followers import Followers
+from federation.logs import Log
 from federation.loops import Guard, Loop
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
@@ -36,7 +35,7 @@ from gateway.settings import load_settings
 from gateway.signing import Signing
 from gateway.waypost import Waypost
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 LOOK_EVERY = 0.25
 PACE = 0.05
 """Seconds from one round to the next at least: news that comes thicker is looked at together."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import structlog
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from federation import tables as spine
@@ -24,9 +23,10 @@ from federation.graph.overlay import Edge, Overlay
 from federation.graph.rows import NODE_COLUMNS, Array, DamagedError, Rows, open_rows, pack, unpack
 from federation.graph.store import Store
 from federation.graph.words import SELECTORS, EdgeKind
+from federation.logs import Log
 from federation.whole import PASS, Stamp, Suspicion, stamp
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 FORMAT = 2
 """Of the tables: raised where the same catalogue makes other nodes or edges than before."""
 BATCH = 1000

@@ -8,14 +8,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import structlog
-
 from federation.access import View
 from federation.database import now
 from federation.graph.graph import Graph
 from federation.graph.insights import InsightAnswer, check
+from federation.logs import Log
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 SMALL = 20_000
 """Nodes of a graph that is counted while the reader waits: some milliseconds."""
 FRESH_SECONDS = 15.0

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from sqlalchemy import Engine
 
 from federation.access import Principal
@@ -20,8 +19,9 @@ from federation.database import DatabaseError, writing
 from federation.errors import DeniedError, TooManyError
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
+from federation.logs import Log
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 MINUTE = 60.0
 MOST_SOURCES = 1000
 """So many sources are told apart in a minute; the others are counted together."""

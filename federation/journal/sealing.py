@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from federation import tables
@@ -30,6 +29,7 @@ from federation.journal.proofs import tile_reader
 from federation.journal.tables import checkpoint, seal
 from federation.journal.verify import verify_export
 from federation.leases import FencedError, Lease, Leases
+from federation.logs import Log
 
 STAYING = (
     Action.JOURNAL_STARTED,
@@ -39,7 +39,7 @@ STAYING = (
     Action.JOURNAL_SEALED,
 )
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 SEALING = "sealing"
 """The lease of whoever seals."""
 ELSEWHERE = "another process is sealing as well: try again"

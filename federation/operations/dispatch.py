@@ -5,18 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import structlog
 from sqlalchemy import and_, bindparam, select
 
 from federation import tables
 from federation.database import DatabaseError, UTCTime, now, reading, writing
 from federation.leases import FURTHEST, is_free
+from federation.logs import Log
 from federation.operations.due import LATEST, is_due
 from federation.operations.intent import forget_keys
 from federation.operations.run import OPERATIONS, OperationContext, work
 from federation.operations.tables import operation
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 ASIDE = 0.25
 """Seconds for which a worker looks no more, while others are carrying out all that there is to do."""
 FORGET_EVERY = 3600.0

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import structlog
 from sqlalchemy import Row
 
 from adapters import BadRecordError, Call, Key, Record
 from federation.catalogue import codec
+from federation.logs import Log
 from federation.operations.outcome import Outcome
 from federation.operations.wanted import Wanted, from_json, held, parts, shown, without
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)

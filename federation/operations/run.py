@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-import structlog
 from sqlalchemy import Engine, Row, select
 
 from adapters import (
@@ -32,6 +31,7 @@ from adapters import (
 from federation import bulk, tables
 from federation.database import micros, now, reading, writing
 from federation.leases import FencedError, Lease, Leases
+from federation.logs import Log
 from federation.operations.due import FLYING, FLYING_LONG, PAUSES, apart, due, work_of
 from federation.operations.job import Job, UnderWay, encoded
 from federation.operations.outcome import write_outcomes
@@ -51,7 +51,7 @@ from federation.registries import RegistryError, lock
 from federation.registries.calls import AbandonedError
 from federation.registries.connections import Asked, Connection, Connections, ReplacedError
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 T = TypeVar("T")
 OPERATIONS = "operations"
 """The lease of whoever carries out the operations of a registry."""

@@ -13,7 +13,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import structlog
 from sqlalchemy import Engine, Row, case, or_, select, update
 
 from adapters import Adapter, AdapterError, BadRecordError, Details, TransientError, VersionRecord
@@ -22,12 +21,13 @@ from federation.catalogue import codec
 from federation.changes import Change
 from federation.database import micros, now, reading, writing
 from federation.journal.log import Batch
+from federation.logs import Log
 from federation.registries.calls import StoppedError
 from federation.registries.connections import Connection
 from federation.sync.outcome import tell_unknown
 from federation.sync.run import SyncContext
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(days=1)
 UNREADABLE_PAUSE = timedelta(days=7)

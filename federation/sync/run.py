@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import structlog
 from sqlalchemy import Engine, Row, select, update
 
 from adapters import (
@@ -33,6 +32,7 @@ from federation.changes import newest
 from federation.database import DatabaseError, now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.leases import FencedError, Lease, Leases
+from federation.logs import Log
 from federation.poison import InHand, SetAsideError
 from federation.registries import RegistryError, backend, lock, rules_of
 from federation.registries.calls import StoppedError
@@ -43,7 +43,7 @@ from federation.sync.met import Met, forget
 from federation.sync.outcome import ERRORS_KEPT, fail, finish
 from federation.sync.requests import request
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 T = TypeVar("T")
 SYNC = "sync"
 """The lease of whoever synchronises a registry."""

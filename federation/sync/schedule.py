@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import Row, Select, and_, bindparam, select
 
 from federation import tables
 from federation.database import EPOCH, DatabaseError, UTCTime, now, past, reading, writing
 from federation.leases import FURTHEST, is_free
+from federation.logs import Log
 from federation.sync.details import ask_again, read_details
 from federation.sync.requests import request as request
 from federation.sync.run import SYNC, SyncContext, run
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 SLOWEST = timedelta(minutes=15)
 """The longest pause between two tries of a registry that fails."""
 JITTER = 0.05

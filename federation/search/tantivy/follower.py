@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import structlog
 import tantivy
 
 from federation.changes import FeedTrimmedError
+from federation.logs import Log
 from federation.search.document import Document
 from federation.search.source import ChangeSet, DocumentSource
 from federation.search.tantivy import encoding, folder, queries
 from federation.search.tantivy.folder import DamagedIndexError, Generation, IndexMissingError
 from federation.whole import Suspicion
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 WRITER_MEMORY = 128_000_000
 BATCH, BATCHES_AHEAD = 128, 4
 """So many documents are handed to the engine at once, and so many times that may wait for it: about 1 MB."""
