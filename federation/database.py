@@ -311,6 +311,12 @@ def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -
         raise
 
 
+def require_writable(engine: Engine) -> None:
+    """Errors: `DatabaseError` for a database that cannot be written now."""
+    with writing(engine):
+        pass  # whoever may not write is refused at the begin
+
+
 @contextmanager
 def reading(engine: Engine, *, bound: float = 0.0) -> Iterator[Connection]:
     """A transaction that reads one consistent state. `bound` is how many seconds it waits for one answer of

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, select
 
+from federation import changes
 from federation.database import reading
 from federation.identity import tables
 
@@ -28,6 +29,11 @@ class Positions:
     """Seals and opens positions with the secret that all processes of a gateway share."""
 
     engine: Engine = field(repr=False)
+
+    def newest(self) -> int:
+        """The position of the newest change, 0 when there is none. Errors: `DatabaseError`."""
+        with reading(self.engine) as connection:
+            return changes.newest(connection)
 
     def seal(self, position: int) -> str:
         """What is given out for a position. Errors: `DatabaseError`."""

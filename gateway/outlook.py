@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from federation import schema
-from federation.database import DatabaseError, is_embedded, now, reading, writing
+from federation.database import DatabaseError, is_embedded, now, require_writable
 from federation.health import BUILDING, Part, Report, failure, is_of_disk, merge, said, success
 from federation.logs import Log
 from federation.loops import Loop
@@ -33,17 +33,14 @@ def table(waypost: "Waypost") -> list[Part]:
 
 def look(waypost: "Waypost", *, signs: bool) -> Iterator[Report]:
     """What this process sees for itself, now; `signs` as in `standing`. Raises nothing."""
-    from federation.journal.standing import standing
-
     try:
-        with reading(waypost.engine) as connection:
-            found = schema.current(connection)
-            if found == schema.LATEST:
-                yield success("database")
-                yield from standing(connection, signs=signs)
-            else:
-                reason = f"the database has schema {found or 'none'}, this Waypost needs {schema.LATEST}"
-                yield failure("database", reason, blocks=True)
+        found = schema.found(waypost.engine)
+        if found == schema.LATEST:
+            yield success("database")
+            yield from waypost.journal.standing(signs=signs)
+        else:
+            reason = f"the database has schema {found or 'none'}, this Waypost needs {schema.LATEST}"
+            yield failure("database", reason, blocks=True)
     except Exception as error:
         yield failure("database", said(error), blocks=True)
     yield from look_at_files(waypost)
@@ -103,11 +100,9 @@ class Outlook:
     def _database(self) -> DatabaseError | None:
         """See that it can be read, and a file of this machine written; the error where not."""
         try:
-            with reading(self._waypost.engine) as connection:
-                schema.current(connection)
+            schema.found(self._waypost.engine)
             if is_embedded(self._waypost.engine):
-                with writing(self._waypost.engine):
-                    pass  # whoever may not write is refused here
+                require_writable(self._waypost.engine)
         except DatabaseError as error:
             self._waypost.reports.failed("database", error)
             return error

@@ -16,7 +16,7 @@ from federation.errors import SetupError
 
 if TYPE_CHECKING:
     from federation.identity.identity import GrantSpec
-    from federation.registries import RegistrySpec
+    from federation.registries.registries import RegistrySpec
 
 ASYMMETRIC = frozenset(f"{family}{size}" for family in ("RS", "PS", "ES") for size in (256, 384, 512)) | {
     "EdDSA"
@@ -141,7 +141,7 @@ class RegistrySettings(Section):
 
     def spec(self) -> "RegistrySpec":
         """The same for the federation."""
-        from federation.registries import RegistrySpec
+        from federation.registries.registries import RegistrySpec
 
         return RegistrySpec(**self.model_dump())
 

@@ -4,6 +4,7 @@ What a process builds it imports only then: a command that lists registries star
 signatures and identity provider, which would take longer than its answer.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from federation.journal.journal import Journal, Witness
     from federation.operations.desk import Desk
     from federation.registries.connections import Connections
+    from federation.registries.registries import Registries
     from federation.search.synonyms import Synonyms
     from federation.search.tantivy.engine import Search
+    from federation.sync.sync import Sync
     from gateway.board import Board
     from gateway.oidc import Provider
     from gateway.renewal import Renewals
@@ -130,6 +133,26 @@ class Waypost:
         from federation.catalogue.catalogue import Catalogue
 
         return Catalogue(self.engine)
+
+    @cached_property
+    def registries(self) -> "Registries":
+        """The registries: how they stand, what is configured of them, and their adapters."""
+        from federation.registries.registries import Registries
+
+        return Registries(self.engine, lambda: self.adapters, lambda: self.connections, self._wrote)
+
+    @cached_property
+    def sync(self) -> "Sync":
+        """Asking for runs, and watching them."""
+        from federation.sync.sync import Sync
+
+        return Sync(self.engine, self.denials.is_first_sync, self._wrote, self._has_served)
+
+    def _has_served(self, position: int) -> bool:
+        """Whether search and graph of this process know what stands at a position."""
+        if self.served < position:
+            self.search.reload()  # in a process that nobody tells of what the worker has written
+        return self.served >= position
 
     @cached_property
     def graph(self) -> "Graph":
@@ -300,15 +323,10 @@ class Waypost:
         lines = self.apply_registries()
         return [*lines, *self.identity.apply_grants([one.spec() for one in self.settings.auth.grants])]
 
-    def apply_registries(self, actor: str = "system") -> list[str]:
+    def apply_registries(self, actor: str = "system") -> Sequence[str]:
         """Apply the registries of the file to the table. Errors: `RegistryError`, `DatabaseError`."""
-        from federation import registries
-
         specs = [registry.spec() for registry in self.settings.registries]
-        for spec in specs:
-            registries.check(spec, self.adapters)
-        with writing(self.engine) as connection:
-            return registries.apply(connection, specs, actor=actor)
+        return self.registries.apply(specs, actor=actor)
 
     def close(self) -> None:
         """Give connections back."""

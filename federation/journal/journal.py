@@ -17,6 +17,7 @@ from federation import tables
 from federation.database import reading
 from federation.errors import SetupError, UnknownError
 from federation.files import blocks
+from federation.health import Report
 from federation.journal import exporting, logkey, proofs, sealing
 from federation.journal.checkpoints import (
     Signer,
@@ -33,6 +34,7 @@ from federation.journal.note import SigningKey
 from federation.journal.proofs import Consistency, Inclusion
 from federation.journal.query import JournalFilter, Line, read_journal
 from federation.journal.sealing import Sealed, Sealer, SealingError
+from federation.journal.standing import standing
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
 from federation.journal.witnesses import (
     FolderWitness,
@@ -180,6 +182,11 @@ class Journal:
                 [str(found.key) for found in logkey.read_log_keys(connection)],
                 [str(key) for key in logkey.read_witness_keys(connection)],
             )
+
+    def standing(self, *, signs: bool) -> list[Report]:
+        """How signing, witnesses and the clock stand; `signs`: there is a gateway that is to sign what is written."""
+        with reading(self._engine) as connection:
+            return standing(connection, signs=signs)
 
     def witnesses(self) -> list[WitnessState]:
         """How each place stands that checkpoints go to."""

@@ -11,7 +11,7 @@ from federation import tables
 from federation.catalogue.reader import Version
 from federation.errors import InvalidRequestError, PreconditionError, StateError, UnknownError
 from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
-from federation.registries import adapter_class, rules_of
+from federation.registries.opening import adapter_class, rules_of
 from federation.stages import Rule, StageRules, decide
 
 _PLACE = select(tables.registry).where(tables.registry.c.id == bindparam("of"))

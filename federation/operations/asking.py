@@ -11,7 +11,6 @@ from adapters import Capability, Key
 from federation.access import Permission, Principal
 from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
-from federation.catalogue.states import read_registries
 from federation.database import now
 from federation.errors import GoneError, InvalidRequestError, UnknownError
 from federation.operations.admission import (
@@ -26,6 +25,7 @@ from federation.operations.admission import (
 from federation.operations.intent import Intent
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags
 from federation.references import NAME_LIMIT, Reference
+from federation.registries.states import read_registries
 
 Ask = Callable[[Connection, Principal, Places], Intent]
 """Reads what is needed and gives the intent. Errors: every branch of `WaypostError`."""

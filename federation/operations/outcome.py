@@ -20,7 +20,7 @@ from federation.journal.log import Batch
 from federation.operations.tables import operation
 from federation.operations.wanted import from_json, told
 from federation.references import Reference
-from federation.registries import reading_of, rules_of
+from federation.registries.opening import reading_of, rules_of
 
 State = Literal["queued", "unknown", "ok", "partial", "failed"]
 ENDED: frozenset[State] = frozenset({"ok", "partial", "failed"})

@@ -47,8 +47,8 @@ from federation.operations.wanted import (
     send,
 )
 from federation.poison import DEATHS, InHand
-from federation.registries import RegistryError, lock
 from federation.registries.calls import AbandonedError
+from federation.registries.configured import RegistryError, lock
 from federation.registries.connections import Asked, Connection, Connections, ReplacedError
 
 log = Log(__name__)

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Row
 
 from adapters import Adapter, AdapterError, BackendInfo, Discovered, RejectedError, TransientError
-from federation.registries import open_adapter
 from federation.registries.backend import is_another, refusal
 from federation.registries.calls import Abandoned, call_each
+from federation.registries.opening import open_adapter
 
 T = TypeVar("T")
 Asked = tuple[str, Callable[[Adapter], T]]

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, select
 
 from federation import changes, tables
 from federation.access import EVERYTHING, View
-from federation.catalogue.states import registry_state
 from federation.database import now, reading
+from federation.registries.states import registry_state
 from federation.search.answer import Freshness
 
 FRESH_SECONDS = 1.0

@@ -12,7 +12,7 @@ from federation.database import now, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.leases import FencedError, Lease
-from federation.registries import lock
+from federation.registries.configured import lock
 from federation.sync import absence, quarantine
 from federation.sync.met import forget
 

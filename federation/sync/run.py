@@ -34,9 +34,11 @@ from federation.journal.entry import Action, Entry
 from federation.leases import FencedError, Lease, Leases
 from federation.logs import Log
 from federation.poison import InHand, SetAsideError
-from federation.registries import RegistryError, backend, lock, rules_of
+from federation.registries import backend
 from federation.registries.calls import StoppedError
+from federation.registries.configured import RegistryError, lock
 from federation.registries.connections import Connection, Connections, ReplacedError
+from federation.registries.opening import rules_of
 from federation.sync import absence
 from federation.sync.intake import set_aside, sort_out, take
 from federation.sync.met import Met, forget

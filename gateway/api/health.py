@@ -11,9 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from federation.access import EVERYTHING, Permission, Principal
-from federation.catalogue.states import RegistryState, read_registries
-from federation.database import DatabaseError, now, reading
+from federation.database import DatabaseError
 from federation.health import Part
+from federation.registries.registries import RegistryState
 from gateway.api.requests import PUBLIC, needs
 from gateway.outlook import table
 from gateway.waypost import Waypost
@@ -86,8 +86,7 @@ class _Standing:
     def collect(self) -> Iterator[Any]:
         yield from _parts(table(self._waypost))
         try:
-            with reading(self._waypost.engine) as connection:
-                states = read_registries(connection, EVERYTHING, now())
+            states = self._waypost.registries.list(EVERYTHING)
         except DatabaseError:
             return  # the part `database` says so
         yield from _registries(states)

@@ -6,46 +6,10 @@ from typing import Any
 
 import msgspec
 
-from adapters import EndpointRecord, Environment, Lineage, Schema, Unread
+from adapters import EndpointRecord, Environment, Lineage, Schema, Snippet, Unread
 from federation.catalogue.catalogue import Break, Compared, Comparison, Model, Summary, Version
-from federation.catalogue.states import RegistryState
 from federation.journal.query import Line
 from federation.references import encode_part
-
-
-class RegistryOut(msgspec.Struct):
-    """A registry and how fresh what is known of it is."""
-
-    name: str
-    kind: str
-    team: str
-    state: str
-    """ok, partial, stale, failing, never or detached."""
-    writable: bool
-    sync_every: float
-    last_success_at: datetime | None
-    last_attempt_at: datetime | None
-    lag: float | None
-    """Seconds since the last success began."""
-    last_error: str | None
-    models: int
-    versions: int
-    endpoints: int
-    held: int
-    """Deletes waiting for confirmation."""
-    quarantined: int
-    unread: int
-    """Records of which something could not be read; what was known of it stays."""
-    calls: int
-    """Requests of the last run that ended."""
-    throttled: int
-    """How many of them the backend put off."""
-    missing: Sequence[str]
-    """What the credential or the backend's version does not allow."""
-    backend_version: str | None
-    offered_identity: str | None
-    """Which backend answers instead of the known one, until somebody confirms that it is the same."""
-    former_names: Sequence[str]
 
 
 class ServingOut(msgspec.Struct):
@@ -58,6 +22,22 @@ class ServingOut(msgspec.Struct):
     url: str | None
     unread: str | None = None
     """Why it is not known whole what the endpoint serves: then this is what was known last. Null where it is."""
+
+
+class SnippetOut(msgspec.Struct):
+    """A few lines to paste. `language` is `python`, `shell` or `curl`; credentials come from the reader."""
+
+    title: str
+    language: str
+    code: str
+
+
+class SnippetsOut(msgspec.Struct):
+    """How to load one version; `note` says why there is nothing, where there is nothing."""
+
+    ref: str
+    snippets: list[SnippetOut]
+    note: str
 
 
 class ArtifactOut(msgspec.Struct):
@@ -185,26 +165,6 @@ class DiffOut(msgspec.Struct):
     contract: ContractOut
 
 
-class SyncOut(msgspec.Struct):
-    """One run of a synchronisation."""
-
-    id: int
-    registry: str
-    state: str
-    """queued, running, ok, partial or failed."""
-    full: bool
-    counts: Mapping[str, int]
-    errors: Sequence[str]
-    queued_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-def registry_out(state: RegistryState) -> RegistryOut:
-    """A registry's state as JSON."""
-    return RegistryOut(**{name: getattr(state, name) for name in RegistryOut.__struct_fields__})
-
-
 def version_out(version: Version) -> VersionOut:
     """A version as JSON."""
     record, model = version.record, version.model_record
@@ -287,6 +247,12 @@ def model_out(model: Model) -> ModelOut:
         url=record.url,
         native=record.native,
     )
+
+
+def snippets_out(version: Version, snippets: Sequence[Snippet], note: str) -> SnippetsOut:
+    """How to load a version, as JSON."""
+    found = [SnippetOut(one.title, one.language, one.code) for one in snippets]
+    return SnippetsOut(str(version.reference), found, note)
 
 
 def contract_out(found: Comparison) -> ContractOut:

@@ -243,9 +243,9 @@ def _live(invocation: Invocation, name: str) -> "Iterator[Harness]":
 
 def _open(invocation: Invocation, spec: Any) -> tuple["Adapter", Any]:
     """An adapter on a configured registry, and its configuration with the secrets resolved."""
-    from federation.registries import open_adapter
+    from federation.registries.registries import opened
 
-    return open_adapter(spec.name, spec.kind, spec.config, _discovered(invocation, None))
+    return opened(spec, _discovered(invocation, None))
 
 
 def _configured(invocation: Invocation, name: str, *, required: bool = False) -> Any:

@@ -155,17 +155,15 @@ def _when(part: "Part") -> str:
 
 def _known(waypost: "Waypost") -> dict[str, str]:
     """More of some parts, as far as it can be read."""
-    from federation import changes, schema
-    from federation.database import reading
-    from federation.journal.checkpoints import newest_size
+    from federation import schema
 
     found: dict[str, str] = {}
-    with suppress(Exception), reading(waypost.engine) as connection:
-        kind, version = connection.dialect.name, schema.current(connection)
+    with suppress(Exception):
+        kind, version = waypost.engine.dialect.name, schema.found(waypost.engine)
         found["database"] = f"{kind}, schema {version or 'none'}"
         if version == schema.LATEST:
-            found["signing"] = f"{newest_size(connection):,} entries are signed"
-            behind = changes.newest(connection) - waypost.served
+            found["signing"] = f"{waypost.journal.signed().size:,} entries are signed"
+            behind = waypost.positions.newest() - waypost.served
             found["index"] = f"{behind:,} changes behind" if behind > 0 else "up to date"
     return found
 
@@ -206,13 +204,12 @@ def secret_files(waypost: "Waypost") -> Iterator[Finding]:
 
 def registries(waypost: "Waypost") -> Iterator[Finding]:
     """Whether every configured backend answers, and what is missing there."""
-    from federation.registries import check
     from gateway.cli.registries import probe_spec
 
     for settings in waypost.settings.registries:
         what, spec = f"registry {settings.name}", settings.spec()
         try:
-            check(spec, waypost.adapters)
+            waypost.registries.check(spec)
             found = probe_spec(waypost, spec)
         except Exception as error:
             yield _failure(what, error)
@@ -233,14 +230,10 @@ def registries(waypost: "Waypost") -> Iterator[Finding]:
 def _states(waypost: "Waypost") -> Iterator[Finding]:
     from federation import schema
     from federation.access import EVERYTHING
-    from federation.catalogue.states import read_registries
-    from federation.database import now, reading
 
-    with reading(waypost.engine) as connection:
-        if schema.current(connection) != schema.LATEST:
-            return
-        states = read_registries(connection, EVERYTHING, now())
-    for state in states:
+    if schema.found(waypost.engine) != schema.LATEST:
+        return
+    for state in waypost.registries.list(EVERYTHING):
         if state.state in ("failing", "partial", "stale"):
             last = f"synchronised {ago(state.last_success_at.isoformat() if state.last_success_at else None)}"
             yield Finding(

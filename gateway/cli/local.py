@@ -8,11 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from federation import changes, schema
-from federation.access import EVERYTHING
-from federation.catalogue.states import read_registries
-from federation.database import now, reading
-from federation.registries import unapplied
+from federation import schema
 from gateway.cli.invocation import Invocation, debugging
 from gateway.cli.screen import say
 from gateway.logs import configure_logs
@@ -67,8 +63,7 @@ def working(waypost: Waypost) -> Iterator[bool]:
 
 def catch_up(waypost: Waypost, followers: Iterable[str] = FOLLOWERS) -> None:
     """Bring followers up to the catalogue, where no worker does that."""
-    with reading(waypost.engine) as connection:
-        newest = changes.newest(connection)
+    newest = waypost.positions.newest()
     late = [name for name in followers if waypost.position(name) < newest]
     if not late:
         return
@@ -83,11 +78,9 @@ def catch_up(waypost: Waypost, followers: Iterable[str] = FOLLOWERS) -> None:
 
 def _begin(waypost: Waypost) -> None:
     """Make the file's registries known to a database that has none yet."""
-    with reading(waypost.engine) as connection:
-        known = read_registries(connection, EVERYTHING, now())
-        specs = [one.spec() for one in waypost.settings.registries]
-        late = unapplied(connection, specs) if specs else []
-    if not known and specs:
+    specs = [one.spec() for one in waypost.settings.registries]
+    late = waypost.registries.unapplied(specs) if specs else []
+    if late is None:
         waypost.apply_registries()
     elif late:
         say(f"the file says something new of {', '.join(late)}: it counts from `waypost registries apply` on")

@@ -1,6 +1,5 @@
 """`waypost registries`: how they stand, whether they answer, and what the file says of them."""
 
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -157,7 +156,6 @@ def forget(
 
 def probe(invocation: Invocation, name: str) -> dict[str, Any]:
     """What the backend of a configured registry says of itself, or why it does not."""
-    from federation import registries
     from gateway.cli.local import configured
 
     waypost = configured(invocation)
@@ -165,30 +163,25 @@ def probe(invocation: Invocation, name: str) -> dict[str, Any]:
     if name not in specs:
         known = ", ".join(specs) or "none"
         raise CommandError(f"no registry {name} in the configuration: it has {known}")
-    registries.check(specs[name], waypost.adapters)
+    waypost.registries.check(specs[name])
     return probe_spec(waypost, specs[name])
 
 
 def probe_spec(waypost: Any, spec: Any) -> dict[str, Any]:
     """The same for a registry that may not be in any file yet. `code` is there where it failed."""
     from adapters import AdapterError
-    from federation.registries import open_adapter
 
-    begun = time.monotonic()
     found: dict[str, Any] = {"registry": spec.name, "kind": spec.kind}
-    adapter, _ = open_adapter(spec.name, spec.kind, spec.config, waypost.adapters)
     try:
-        info = adapter.probe()
+        probed = waypost.registries.probe(spec)
     except AdapterError as error:
         line, code = explain(error)
         return {**found, "missing": [], "error": line, "code": code}
-    finally:
-        adapter.close()
     return {
         **found,
-        "version": info.version,
-        "identity": info.identity,
-        "answered in": f"{time.monotonic() - begun:.2f} s",
-        "missing": list(info.missing),
+        "version": probed.info.version,
+        "identity": probed.info.identity,
+        "answered in": f"{probed.seconds:.2f} s",
+        "missing": list(probed.info.missing),
         "error": None,
     }

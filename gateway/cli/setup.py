@@ -74,15 +74,14 @@ def _ask(question: str, default: str, asks: bool) -> str:
 
 def _probe(name: str, team: str, address: str, token: str) -> int:
     """The exit code: 0 where the server answers. What it says, or why not, is told. Errors: `RegistryError`."""
-    from federation import registries
-    from federation.registries import RegistrySpec
+    from federation.registries.registries import RegistrySpec
     from gateway.cli.registries import probe_spec
     from gateway.settings import Settings
     from gateway.waypost import Waypost
 
     spec = RegistrySpec(name=name, kind="mlflow", team=team, config=_config(address, token))
     waypost = Waypost(Settings())
-    registries.check(spec, waypost.adapters)
+    waypost.registries.check(spec)
     found = probe_spec(waypost, spec)
     if found["error"]:
         say(found["error"])

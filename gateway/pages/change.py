@@ -15,12 +15,12 @@ from federation.access import Permission, Principal, View
 from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
 from federation.catalogue.reader import Version
-from federation.catalogue.states import read_registries
 from federation.database import now, reading
 from federation.errors import InvalidRequestError, StateError
 from federation.graph.subject import Action
 from federation.operations.admission import Places, place_of, through_rule
 from federation.references import Reference, encode_part, parse
+from federation.registries.states import read_registries
 from gateway.api.operations import (
     AliasIn,
     OperationOut,

@@ -14,10 +14,8 @@ from federation.errors import UnknownError
 from federation.graph.graph import Action, DamagedError, ImpactAnswer, ImpactQuestionError, Question
 from federation.references import Reference, parse
 from gateway.api.history_out import SpanOut, timeline_out
-from gateway.api.out import ModelOut, VersionSummaryOut, model_out
+from gateway.api.out import ModelOut, SnippetsOut, VersionSummaryOut, model_out, snippets_out
 from gateway.api.requests import OptionalIdent
-from gateway.api.snippets import show_snippets
-from gateway.pages.answers import answer
 from gateway.pages.markdown import card
 from gateway.pages.page import Form, listed, named, pages_at
 from gateway.parameters import read_reference, read_time
@@ -70,9 +68,7 @@ def model_page(
         chosen=chosen,
         shown=shown,
         folded=folded,
-        snippets=answer(show_snippets)(chosen.ref, waypost, view)
-        if living and chosen and form == "html"
-        else None,
+        snippets=snippets_of(waypost, view, chosen.ref) if living and chosen and form == "html" else None,
         production=held(timeline.spans, "stage", "production"),
         spans=timeline.spans,
         then=None if then is None else timeline_out(reference, time, then),
@@ -137,6 +133,12 @@ def charts(model: ModelOut) -> list[Mapping[str, str]]:
             series = {"name": name, "labels": [p[0] for p in points], "values": [p[1] for p in points]}
             found.append({"name": name, "data": json.dumps(series)})
     return found[:CHARTS]
+
+
+def snippets_of(waypost: Waypost, view: View, ref: str) -> SnippetsOut:
+    """How to load a version, by its reference."""
+    version = waypost.catalogue.version(view, parse(ref))
+    return snippets_out(version, *waypost.registries.snippets(version))
 
 
 def impact_of(

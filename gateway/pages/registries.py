@@ -11,10 +11,8 @@ from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
 
 from federation.access import Permission, Principal, View
-from gateway.api.out import SyncOut
-from gateway.api.registries import confirm_deletes, list_registries, show_registry, show_sync, sync_registry
+from gateway.api.registries_out import detail_out, registries_out
 from gateway.api.requests import Ident, needs
-from gateway.pages.answers import answer
 from gateway.pages.forms import form_at
 from gateway.pages.page import environment, form_of, list_at, listed, page, pages_at
 from gateway.waypost import Waypost
@@ -32,7 +30,7 @@ def registries_page(
     request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], view: NamedDependency[View]
 ) -> Response[Any]:
     """Every registry, with its state."""
-    found = answer(list_registries)(waypost, view)
+    found = registries_out(waypost.registries.list(view))
     return listed(
         request,
         "registries.html",
@@ -54,7 +52,7 @@ def registry_page(
     form = form_of(request)
     if form != "html":
         name = name.removesuffix(f".{form}")
-    found = answer(show_registry)(name, waypost, view)
+    found = detail_out(waypost.registries.show(view, name), waypost.sync.runs(view, name))
     running = next((run for run in found.syncs if run.state not in DONE), None)
     if form != "html":
         return listed(request, "", found, found.syncs, form=form, title=found.name)
@@ -69,10 +67,8 @@ def sync_now(
     fields: NamedDependency[dict[str, str]],
 ) -> Redirect:
     """Ask for a run, then show it."""
-    from gateway.api.registries import SyncIn
-
-    queued = answer(sync_registry)(name, waypost, principal, SyncIn(full=fields.get("full") == "1"))
-    return Redirect(f"/syncs/{queued.id}", status_code=303)
+    run = waypost.sync.request(principal, name, full=fields.get("full") == "1")
+    return Redirect(f"/syncs/{run}", status_code=303)
 
 
 @form_at("/registries/{name:str}/confirm", Permission.SYNC)
@@ -83,8 +79,8 @@ def confirm_held(
     fields: NamedDependency[dict[str, str]],
 ) -> Redirect:
     """Believe the held deletes, then show the run that proves them."""
-    confirmed = answer(confirm_deletes)(name, waypost, principal)
-    return Redirect(f"/syncs/{confirmed.sync}", status_code=303)
+    _, run = waypost.sync.confirm_deletes(principal, name)
+    return Redirect(f"/syncs/{run}", status_code=303)
 
 
 @pages_at("/syncs/{sync_id:int}")
@@ -95,7 +91,7 @@ def sync_page(
     view: NamedDependency[View],
 ) -> Response[Any]:
     """One run, live while it lasts."""
-    run: SyncOut = answer(show_sync)(sync_id, waypost, view).content
+    run = waypost.sync.run(view, sync_id)
     return page(request, "sync.html", title=f"Sync of {run.registry}", run=run, done=run.state in DONE)
 
 
@@ -111,7 +107,7 @@ async def sync_progress(
     It ends within seconds when the caller may no longer see what it could see at first.
     """
     view, streams = principal.view, waypost.streams
-    await asyncio.to_thread(answer(show_sync), sync_id, waypost, view)
+    await asyncio.to_thread(waypost.sync.run, view, sync_id)
     place = streams.take(principal.id)
 
     async def progress() -> AsyncIterator[ServerSentEventMessage]:
@@ -123,7 +119,7 @@ async def sync_progress(
                     if not await request.scope["state"]["still"]():
                         break
                     look = clock() + STILL_EVERY
-                run: SyncOut = (await asyncio.to_thread(answer(show_sync), sync_id, waypost, view)).content
+                run = await asyncio.to_thread(waypost.sync.run, view, sync_id)
                 part = environment().get_template("sync_part.html").render(run=run, done=run.state in DONE)
                 if part != before:
                     yield ServerSentEventMessage(data=part, event="progress")

@@ -20,9 +20,10 @@ import sys
 import time
 
 from adapters import discover
-from federation import registries, schema
+from federation import schema
+from federation.registries import configured
 from federation.database import open_engine, writing
-from federation.registries import RegistrySpec
+from federation.registries.configured import RegistrySpec
 from federation.sync import schedule
 from federation.sync.run import SyncContext, run
 
@@ -42,7 +43,7 @@ engine = open_engine(database)
 schema.migrate(engine)
 spec = RegistrySpec(name="ml", kind="mlflow", team="t", config={"url": url})
 with writing(engine) as connection:
-    registries.apply(connection, [spec])
+    configured.apply(connection, [spec])
 context = SyncContext(engine, Connections(discover()), Leases("worker"))
 began = time.perf_counter()
 with writing(engine) as connection:

@@ -130,9 +130,10 @@ import time
 from sqlalchemy import select
 
 from adapters import discover
-from federation import registries, schema, tables
+from federation import schema, tables
+from federation.registries import configured
 from federation.database import open_engine, reading, writing
-from federation.registries import RegistrySpec
+from federation.registries.configured import RegistrySpec
 from federation.sync import schedule
 from federation.sync.run import SyncContext, run
 
@@ -147,7 +148,7 @@ engine = open_engine(database)
 schema.migrate(engine)
 spec = RegistrySpec(name="ml", kind="mlflow", team="t", sync_every=0, config={"url": url})
 with writing(engine) as connection:
-    registries.apply(connection, [spec])
+    configured.apply(connection, [spec])
 context = SyncContext(engine, Connections(discover()), Leases("worker"))
 for full in [True, *(True, False) * rounds]:
     with writing(engine) as connection:

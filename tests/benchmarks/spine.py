@@ -18,13 +18,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, registry
 
 from adapters import Key, ModelRecord, VersionRecord, discover
-from federation import registries, schema, tables
+from federation import schema, tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import Writer
 from federation.database import now, open_engine, reading, writing
 from federation.leases import Leases
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.stages import parse_rules
 from federation.sync import schedule
@@ -87,7 +88,7 @@ def resident() -> float:
 def ingest(engine: Engine, size: int) -> tuple[float, float]:
     """Take `size` versions in as a first import does. Returns versions per second and MB above the start."""
     with writing(engine) as connection:
-        registries.apply(connection, [RegistrySpec(name="r", kind="memory", team="t")])
+        configured.apply(connection, [RegistrySpec(name="r", kind="memory", team="t")])
         registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
     rules = parse_rules({}, {"production": ("alias:champion",)})
     gc.freeze()  # as the worker does when it is wired
@@ -210,7 +211,7 @@ def mlflow_full_sync(size: int, folder: Path) -> Iterator[Figure]:
                 spec = RegistrySpec(
                     name="r", kind="mlflow", team="t", config={"url": server.url}, sync_every=3600
                 )
-                registries.apply(connection, [spec])
+                configured.apply(connection, [spec])
                 registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
             context = SyncContext(engine, Connections(discover()), Leases("bench"))
             gc.freeze()  # as the worker does when it is wired; the bare crawl is faster for it too

@@ -18,11 +18,12 @@ from sqlalchemy import Engine, event, select
 from adapters import Discovered, discover
 from adapters.memory import MemoryBackend
 from adapters.mlflow import MlflowAdapter, MlflowConfig
-from federation import registries, schema, tables
+from federation import schema, tables
 from federation.catalogue import codec
 from federation.database import now, open_engine, reading, writing
 from federation.leases import Leases
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connection, Connections
 from federation.sync.run import SyncContext, run
 from tests.adapters.mlflow.emulated import EmulatedMlflow
@@ -303,7 +304,7 @@ def database(folder: Path) -> tuple[Engine, Discovered]:
         name="ml", kind="mlflow", team="t", sync_every=0, stages=RULES, config=world_config(2)
     )
     with writing(engine) as connection:
-        registries.apply(connection, [spec])
+        configured.apply(connection, [spec])
     engine.dispose()  # the last connection moves everything into the file
     shutil.copy(folder / "history.db", folder / "template.db")
     return engine, discover()

@@ -19,13 +19,14 @@ import pytest
 from sqlalchemy import Engine, select
 
 from adapters import discover
-from federation import registries, schema, tables
+from federation import schema, tables
 from federation.catalogue import codec
 from federation.database import now, open_engine, reading, writing
 from federation.journal.entry import decode
 from federation.leases import Leases
 from federation.references import Reference, decode_part, parse
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import absence, schedule
 from federation.sync.run import SyncContext, run
@@ -288,7 +289,7 @@ def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) 
         for name, server in zip(names, servers, strict=True)
     ]
     with writing(engine) as connection:
-        registries.apply(connection, specs)
+        configured.apply(connection, specs)
         known = tables.registry.c
         ids = {row.name: row.id for row in connection.execute(select(known.name, known.id))}
     for server in servers:

@@ -28,8 +28,8 @@ from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
 from federation.operations.wanted import Delete, Register, from_json, holds
 from federation.references import Reference
-from federation.registries import open_adapter
 from federation.registries.connections import Connections
+from federation.registries.opening import open_adapter
 from gateway.demo.servers import Server
 from tests.federation.operations.victims import POINTS, WRITING, Death, carry_out, intend, killed
 from tests.federation.sync.world import World, make_world

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from adapters import discover
-from federation import registries, schema, tables
+from federation import schema, tables
 from federation.access import EVERYTHING
 from federation.database import open_engine, reading, writing
 from federation.graph.follower import GraphFollower
@@ -15,7 +15,8 @@ from federation.graph.graph import Graph, Question
 from federation.graph.resolve import unreadable_in
 from federation.leases import Leases
 from federation.references import Reference, parse
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import schedule
 from federation.sync.details import read_details
@@ -38,7 +39,7 @@ class Synced:
         self.context = SyncContext(engine, Connections(discover()), Leases("lineage"))
         with writing(engine) as connection:
             spec = RegistrySpec(name="ml", kind="mlflow", team="t", config={"url": server.url})
-            registries.apply(connection, [spec])
+            configured.apply(connection, [spec])
             self.id = connection.execute(select(tables.registry.c.id)).scalar_one()
 
     def version(self, name: str, source: str | None = None, run_id: str | None = None, **tags: str) -> str:

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from adapters import Key, ModelRecord, Record, VersionRecord
-from federation import registries, tables
+from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import Writer
 from federation.database import writing
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.stages import parse_rules
 
 MODEL = Key("model", "m")
@@ -22,7 +23,7 @@ RULES = {"production": ["alias:champion"], "staging": [], "archived": []}
 def registered(engine: Engine, name: str = "fraud", team: str = "risk") -> int:
     """A registry's id."""
     with writing(engine) as connection:
-        registries.apply(connection, [RegistrySpec(name=name, kind="memory", team=team)])
+        configured.apply(connection, [RegistrySpec(name=name, kind="memory", team=team)])
         query = select(tables.registry.c.id).where(tables.registry.c.name == name)
         return int(connection.execute(query).scalar_one())
 

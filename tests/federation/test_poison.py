@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from adapters import Key, Page, discover
 from adapters.memory import BACKENDS, MemoryAdapter, MemoryBackend
-from federation import poison, registries, schema, tables
+from federation import poison, schema, tables
 from federation.database import now, open_engine, reading, writing
 from federation.leases import Leases
 from federation.operations.intent import Asker, Intent, digest_of, write
@@ -20,7 +20,8 @@ from federation.operations.tables import operation
 from federation.operations.wanted import SetTags
 from federation.poison import InHand
 from federation.references import Reference
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import schedule
 from federation.sync.run import SyncContext, run
@@ -135,7 +136,7 @@ def url(tmp_path: Path) -> str:
     schema.migrate(engine)
     spec = RegistrySpec(name="r", kind="memory", team="t", config={"backend": "poisoned"}, writable=True)
     with writing(engine) as connection:
-        registries.apply(connection, [spec])
+        configured.apply(connection, [spec])
     engine.dispose()
     return made
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 from sqlalchemy import Engine
 
-from federation import registries
 from federation.database import open_engine, writing
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from gateway.demo.servers import Server, reserved_port, server
 from tests.servers import blank
 
@@ -102,5 +102,5 @@ def migrated(url: str, *specs: RegistrySpec) -> Engine:
     """A migrated database with these registries."""
     engine = blank.opened(url)
     with writing(engine) as connection:
-        registries.apply(connection, specs)
+        configured.apply(connection, specs)
     return engine

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from federation import registries
+from federation.registries import opening
 from gateway.settings import RegistrySettings, Settings, load_settings
 from gateway.waypost import Waypost
 
@@ -16,7 +16,7 @@ def test_the_example_is_read_and_each_registry_fits_its_adapter(monkeypatch: pyt
     settings = load_settings(EXAMPLE, {})
     adapters = Waypost(Settings()).adapters
     for registry in settings.registries:
-        registries.check(registry.spec(), adapters)
+        opening.check(registry.spec(), adapters)
     assert {registry.kind for registry in settings.registries} >= {"mlflow", "sagemaker", "vertex"}
 
 

@@ -16,7 +16,7 @@ from federation.catalogue import codec
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import DECODERS, TABLES, Writer
 from federation.database import now, open_engine, reading, writing
-from federation.registries import reading_of, rules_of
+from federation.registries.opening import reading_of, rules_of
 from gateway.cli.client import Gateway, ProblemError, embedded
 from gateway.cli.invocation import Invocation
 from gateway.demo.clouds import CREDENTIALS

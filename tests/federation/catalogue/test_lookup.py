@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from federation import registries
 from federation.access import EVERYTHING, NOTHING, View
 from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.origin import Origin
@@ -18,7 +17,8 @@ from federation.catalogue.writer import Writer
 from federation.database import open_engine, reading, writing
 from federation.errors import GoneError, UnknownError
 from federation.references import parse
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.stages import parse_rules
 from tests.federation.takings import model, registered, take, version
 from tests.servers import blank
@@ -67,7 +67,7 @@ def test_what_takes_more_than_a_name_is_left_to_the_reader(engine: Engine, ref: 
 
 def test_the_deleted_and_former_names_are_left_to_the_reader(engine: Engine) -> None:
     with writing(engine) as connection:
-        registries.apply(
+        configured.apply(
             connection,
             [RegistrySpec(name="scams", kind="memory", team="risk", former_names=("fraud",))],
         )

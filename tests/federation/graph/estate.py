@@ -17,7 +17,7 @@ from federation.database import now, open_engine, writing
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph
 from federation.journal.log import Batch
-from federation.registries import EMPTY
+from federation.registries.configured import EMPTY
 from federation.stages import parse_rule
 from tests.servers import blank
 

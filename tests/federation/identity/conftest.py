@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select
 
 from federation import tables
 from federation.database import reading
-from federation.registries import RegistrySpec
+from federation.registries.configured import RegistrySpec
 from tests.gateway.served import migrated
 
 TEAMS = {"fraud": "risk", "credit": "risk", "images": "vision"}

@@ -15,8 +15,8 @@ from federation.identity.grants import GrantError, GrantSpec
 from federation.identity.people import Person
 from federation.identity.tokens import TokenError, TokenSpec
 from federation.journal.query import JournalFilter, read_journal
-from federation.registries import RegistrySpec
-from federation.registries import apply as apply_registries
+from federation.registries.configured import RegistrySpec
+from federation.registries.configured import apply as apply_registries
 
 
 def make(engine: Engine, name: str, *roles: tuple[str, str], actor: Principal = LOCAL, **spec: object) -> str:

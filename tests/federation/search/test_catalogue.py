@@ -13,7 +13,7 @@ from federation.changes import Change
 from federation.database import now, writing
 from federation.graph import tables as graph_tables
 from federation.journal.log import Batch
-from federation.registries import forget
+from federation.registries.configured import forget
 from federation.search import synonyms
 from federation.search.answer import SearchRequest
 from federation.search.freshness import FreshnessBoard

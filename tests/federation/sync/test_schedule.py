@@ -12,9 +12,9 @@ from adapters import Details, VersionRecord
 from adapters.memory import MemoryAdapter
 from federation import leases, tables
 from federation.access import EVERYTHING
-from federation.catalogue.states import read_registries
 from federation.database import now, reading, writing
 from federation.leases import Leases
+from federation.registries.states import read_registries
 from federation.sync import schedule
 from federation.sync.run import SYNC
 from federation.sync.schedule import Scheduler

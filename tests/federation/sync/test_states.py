@@ -4,8 +4,8 @@ from sqlalchemy import update
 
 from federation import tables
 from federation.access import EVERYTHING
-from federation.catalogue.states import RegistryState, read_registries
 from federation.database import now, reading, writing
+from federation.registries.states import RegistryState, read_registries
 from federation.sync import schedule
 from tests.federation.sync.world import World
 

@@ -10,14 +10,15 @@ from sqlalchemy import Engine, select, update
 
 from adapters import AdapterError, Discovered, ModelRecord, VersionRecord, discover
 from adapters.memory import BACKENDS, MemoryBackend
-from federation import registries, tables
+from federation import tables
 from federation.catalogue import codec
 from federation.database import now, reading, writing
 from federation.journal.entry import decode
 from federation.journal.log import read_tiles
 from federation.journal.merkle import frontier_at, leaf_hash, load_frontier
 from federation.leases import Leases
-from federation.registries import RegistrySpec
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import schedule
 from federation.sync.run import SYNC, SyncContext, run
@@ -176,7 +177,7 @@ def make_world(url: str, **spec: Any) -> World:
         **{"name": "memory", "kind": "memory", "team": "risk", "config": {"backend": name}, **spec}
     )
     with writing(engine) as connection:
-        registries.apply(connection, [given])
+        configured.apply(connection, [given])
         registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
     world = World(
         engine, backend, adapters, SyncContext(engine, Connections(adapters), Leases("worker-1")), registry_id
