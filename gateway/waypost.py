@@ -6,7 +6,6 @@ signatures and identity provider, which would take longer than its answer.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -49,15 +48,17 @@ FOLLOWERS = ("search", "graph")
 log = Log(__name__)
 
 
-@dataclass(eq=False)
 class Waypost:
-    """One process's hold on the gateway. Nothing is opened before it is needed."""
+    """One process's hold on the gateway. Nothing is opened before it is needed.
 
-    settings: Settings
-    answering: bool = False
-    """Whether this process answers requests, which wait for nothing for long."""
-    _synonyms_of: int = field(default=0, init=False)
-    _board: "Board | None" = field(default=None, init=False)
+    `answering`: this process answers requests, which wait for nothing for long.
+    """
+
+    def __init__(self, settings: Settings, answering: bool = False) -> None:
+        self.settings = settings
+        self.answering = answering
+        self._synonyms_of = 0
+        self._board: Board | None = None
 
     @cached_property
     def engine(self) -> Engine:
