@@ -64,6 +64,14 @@ def test_an_error_is_no_death(tmp_path: Path) -> None:
     assert InHand(tmp_path).recover() == []
 
 
+def test_whoever_has_to_be_killed_when_it_is_stopped_died_of_nothing(tmp_path: Path) -> None:
+    in_hand = InHand(tmp_path)
+    with in_hand.holding("a"):
+        in_hand.let_go()
+        with in_hand.holding("b"):
+            assert InHand(tmp_path).recover() == []
+
+
 def test_it_is_left_alone_for_longer_after_each_death(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

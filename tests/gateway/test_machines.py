@@ -11,13 +11,24 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import Engine, select
 
-from federation import schema
-from federation.database import open_engine, writing
+from federation import schema, tables
+from federation.database import open_engine, reading, writing
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.federation.sync.world import expire_leases
-from tests.gateway.paper import PLUGINS, Paper, ask, catalogued, finished, problems, run_of, workers_of
+from tests.gateway.paper import (
+    PLUGINS,
+    Paper,
+    ask,
+    catalogued,
+    finished,
+    machine,
+    problems,
+    run_of,
+    workers_of,
+)
 from tests.gateway.served import Served, served
 from tests.patience import until
 from tests.servers import blank
@@ -121,6 +132,58 @@ def test_one_that_was_paused_and_wakes_late_writes_nothing(estate: Estate) -> No
         until(lambda: "left to another worker" in late.process.log.read_text(), "the late one gives up")
         assert catalogued(one.engine, "r1") == before
     assert problems(one.engine) == []
+
+
+def test_a_worker_that_is_stopped_in_the_middle_of_a_run_leaves_it_to_be_gone_on_with(
+    database: str, tmp_path: Path
+) -> None:
+    paper = Paper(tmp_path / "paper")
+    for number in range(4):
+        paper.add(f"model-{number}", 2)
+    folder, config = tmp_path / "gateway", paper.config("r", page=5)
+    with machine(folder, config, database) as worker:
+        assert finished(worker.engine, ask(worker.engine, "r")).state == "ok"
+        told = entries(worker.engine)
+        paper.add("model-4", 2)
+        before = len(paper.calls())
+        (paper.folder / "hold").touch()
+        sync_id = ask(worker.engine, "r")
+        hold_the_second_page(paper, lambda: [what for _, _, what in paper.calls()[before:]])
+        stopping = worker.worker.process
+    assert stopping is not None
+    assert stopping.returncode == 0  # it waited for no backend, so nobody had to kill it
+    engine = open_engine(database)
+    cut = run_of(engine, sync_id)
+    assert (cut.state, cut.page, cut.finished_at) == ("running", "5", None)
+    with reading(engine) as connection:
+        registry = connection.execute(select(tables.registry)).one()
+    assert (registry.failures, registry.last_error, registry.partial) == (0, None, False)
+    assert "registry.state_changed" not in entries(engine)[len(told) :]
+    assert list(folder.rglob("*.held")) == list(folder.rglob("deaths.json")) == []
+    (paper.folder / "held").unlink()
+    asked = len(paper.calls())
+    with machine(folder, config, database):
+        assert finished(engine, sync_id).state == "ok"
+    assert [what for _, _, what in paper.calls()[asked:]].count("begin") == 2  # of three pages
+    assert catalogued(engine, "r") == paper.truth()
+    assert problems(engine) == []
+    engine.dispose()
+
+
+def entries(engine: Engine) -> list[str]:
+    """The actions of the journal, in order."""
+    with reading(engine) as connection:
+        return list(
+            connection.execute(select(tables.journal.c.action).order_by(tables.journal.c.seq)).scalars()
+        )
+
+
+def hold_the_second_page(paper: Paper, calls: Callable[[], list[str]]) -> None:
+    """See that a scan that holds its first page waits with its second one in its hand."""
+    until(lambda: "held" in calls(), "the first page is held")
+    (paper.folder / "hold").touch()
+    (paper.folder / "held").unlink()
+    until(lambda: calls().count("held") == 2, "the second page is held")
 
 
 def test_machines_of_one_name_with_copies_of_one_folder_take_nothing_from_each_other(

@@ -1,5 +1,6 @@
 """What a version's files say is read apart from the listing, and what cannot be read keeps nobody else waiting."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -93,6 +94,27 @@ def later(world: World, seconds: float) -> None:
             connection.execute(
                 update(tables.version).where(tables.version.c.id == row.id).values(details_due=due)
             )
+
+
+def test_a_worker_that_stops_waits_for_no_file_and_suspects_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.model("m", "1", "2")
+    assert world.sync() == "ok"
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(adapter: MemoryAdapter, version: VersionRecord) -> Details:
+        asked.set()
+        over.wait(30)
+        return DETAILS
+
+    world.context.connections.close()  # what is open already keeps its methods
+    monkeypatch.setattr(MemoryAdapter, "details", hang)
+    world.context.stopping = asked.is_set
+    assert read(world) == 0
+    over.set()
+    assert [(row.details_begun, row.details_due) for row in world.rows(tables.version)] == [(0, None)] * 2
+    assert known(world) == {}
 
 
 def test_one_that_fails_keeps_no_other_waiting_and_is_told(world: World, files: Files) -> None:
