@@ -1,5 +1,6 @@
 """A full scan: its pages, its order, its tokens."""
 
+import itertools
 import json
 import threading
 
@@ -23,6 +24,8 @@ TYPES: dict[str, type[Record]] = {
     "endpoint": EndpointRecord,
 }
 MAX_TOKEN = 16_384
+READS = 300
+"""Records that are asked for beside a scan, at most."""
 
 
 @check()
@@ -285,7 +288,7 @@ def a_foreign_watermark_is_refused(lab: Lab) -> None:
 
 @check()
 def any_thread_will_do(lab: Lab) -> None:
-    """Calls come from one thread at a time, and not always the same one."""
+    """Calls come from any thread."""
     lab.main.probe()
     found: list[object] = []
 
@@ -302,3 +305,33 @@ def any_thread_will_do(lab: Lab) -> None:
         isinstance(found[0], Page),
         f"a call from another thread failed: {type(found[0]).__name__}: {found[0]}",
     )
+
+
+@check(since=2)
+def records_are_read_beside_a_scan(lab: Lab) -> None:
+    """A registry has one adapter: while one thread scans, others ask it for single records."""
+    known = lab.look()[:3]
+    over, wrong = threading.Event(), list[str]()
+
+    def read() -> None:
+        for record in itertools.islice(itertools.cycle(known), READS):
+            try:
+                found = lab.main.get(record.key)
+            except Exception as error:
+                wrong.append(f"{type(error).__name__}: {error}")
+            else:
+                if found.key != record.key:
+                    wrong.append(f"asked for {record.key} it gave {found.key}")
+            if over.wait(0.001):
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        scanned = lab.scan(limit=3).by_key()
+    finally:
+        over.set()
+        reader.join()
+    require(not wrong, f"a record could not be read while a scan ran: {wrong[:1]}")
+    missing = {record.key for record in known} - scanned.keys()
+    require(not missing, f"a scan beside which records were read lacks {len(missing)} of them")

@@ -147,6 +147,24 @@ class Loyal(Sound):
         return super().scan(**place)
 
 
+@breaks("records_are_read_beside_a_scan")
+class Absorbed(Sound):
+    scanning = False
+
+    def scan(self, **place: Any) -> Page:
+        self.scanning = True
+        time.sleep(0.01)
+        try:
+            return super().scan(**place)
+        finally:
+            self.scanning = False
+
+    def get(self, key: Key) -> Record:
+        if self.scanning:
+            raise RuntimeError("this connection is being read from")
+        return super().get(key)
+
+
 @breaks("close_may_come_twice")
 class Mortal(Sound):
     closed = False
