@@ -12,14 +12,11 @@ from functools import cache, lru_cache
 
 import tantivy
 
-from federation.search.fields import FACETS, FIELDS
+from federation.search.fields import FACETS, FIELDS, SearchField
 from federation.search.words import fold
 
 FORMAT = 10
 """How documents are written: to be raised with every change of that."""
-_ROWS = [(one.name, one.match, one.keyed, one.facet, one.bare) for one in FIELDS]
-SCHEMA = f"{FORMAT}-{zlib.crc32(repr(_ROWS).encode()):08x}"
-"""What an index was written with; one of another format or with other fields is built anew."""
 SEPARATOR = "\x1f"
 OF_REGISTRY = ("registry", "team")
 """Facets that every document of a registry has the same value of: counted by the registry's id."""
@@ -36,6 +33,15 @@ FIRST_BY = {"rank": "first by rank", "browse": "first by browse"}
 NO_VERSION = "no version"
 """In `meta`, of a model without any: a document that counts as a model and as no version."""
 MAX_VALUE = 400
+
+
+def written_as(fields: Sequence[SearchField]) -> str:
+    """What an index says that it was written with: one of another format or with other fields is built anew."""
+    rows = [(one.name, one.match, one.keyed, one.facet, one.bare) for one in fields]
+    return f"{FORMAT}-{zlib.crc32(repr(rows).encode()):08x}"
+
+
+SCHEMA = written_as(FIELDS)
 
 
 @cache
