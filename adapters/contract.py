@@ -170,6 +170,12 @@ class Adapter(ABC):
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The kind's default stage rules: normalised stage to rules such as `stage:Production`, tried in order.
     """
+    fresh: ClassVar[Mapping[StageField, str] | None] = None
+    """The native notions of a stage that a version has when it was just registered; None: nobody can tell before."""
+    first_aliases: ClassVar[frozenset[str]] = frozenset()
+    """The aliases that the first version of a model gets by itself."""
+    shared_tags: ClassVar[bool] = False
+    """A model's tags are those that all of its versions show: one that is written to the model shows on each."""
 
     reading: ClassVar[int] = 0
     """How the adapter reads, as a number that a release raises which makes other records of the same answers. What

@@ -81,8 +81,9 @@ class MemoryBackend:
             return stored
 
     def drop(self, key: Key) -> None:
-        """Delete a record; a model takes its versions with it."""
+        """Delete a record; a model takes its versions with it, a version the aliases that name it."""
         with self.lock:
+            self._unname(self.records.get(key))
             gone = [key] + [
                 r.key for r in self.records.values() if isinstance(r, VersionRecord) and r.model == key
             ]
@@ -91,6 +92,13 @@ class MemoryBackend:
                     self.last += 1
                     del self.changed[each]
                     self.deleted[each] = self.last
+
+    def _unname(self, record: Record | None) -> None:
+        model = self.records.get(record.model) if isinstance(record, VersionRecord) else None
+        if isinstance(record, VersionRecord) and isinstance(model, ModelRecord):
+            kept = {alias: name for alias, name in model.aliases.items() if name != record.version}
+            if kept != model.aliases:
+                self.put(replace(model, aliases=kept))
 
     def model(self, name: str, **fields: object) -> ModelRecord:
         """Create a model with a key of its own."""
@@ -145,6 +153,7 @@ class MemoryAdapter(Adapter):
         "staging": ("stage:Staging",),
         "archived": ("stage:Archived",),
     }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {}
 
     def __init__(self, config: MemoryConfig) -> None:
         self.backend = BACKENDS.setdefault(config.backend, MemoryBackend(identity=f"memory:{config.backend}"))

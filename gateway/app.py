@@ -77,7 +77,7 @@ def create() -> Front:
     waypost.report_as("api")
 
     def start() -> None:
-        waypost.desk.start()
+        waypost.operations.start()
         waypost.wake.listen("api", waypost.reload)
 
     return create_app(waypost, on_start=start)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from federation.graph.remembered import Remembered
     from federation.identity.identity import Denials, Identity
     from federation.journal.journal import Journal, Witness
-    from federation.operations.desk import Desk
+    from federation.operations.operations import Operations
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
     from federation.search.synonyms import Synonyms
@@ -187,16 +187,12 @@ class Waypost:
         return [witness(name) for name in self.settings.audit.witnesses]
 
     @cached_property
-    def desk(self) -> "Desk":
-        """Where operations are handed in."""
-        from federation.operations.desk import Desk
+    def operations(self) -> "Operations":
+        """What is asked of backends: plans, requests and what became of them."""
+        from federation.operations.operations import Operations
 
-        return Desk(
-            self.engine,
-            self.adapters,
-            wrote=lambda: self.wake.tell("worker", everywhere=True),
-            reports=self.reports,
-        )
+        graph = lambda: self.graph  # noqa: E731 - opened where somebody asks for a plan
+        return Operations(self.engine, self.adapters, graph, wrote=self._wrote, reports=self.reports)
 
     @cached_property
     def positions(self) -> Positions:
@@ -331,8 +327,8 @@ class Waypost:
 
     def close(self) -> None:
         """Give connections back."""
-        if "desk" in self.__dict__:
-            self.desk.close()
+        if "operations" in self.__dict__:
+            self.operations.close()
         if "connections" in self.__dict__:
             self.connections.close()
         if "wake" in self.__dict__:

@@ -85,6 +85,7 @@ class MlflowAdapter(Adapter):
         "staging": ("alias:challenger", "alias:staging", "stage:Staging"),
         "archived": ("stage:Archived",),
     }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {"stage": "None"}
 
     def __init__(self, config: MlflowConfig) -> None:
         self._api = MlflowApi(config)

@@ -134,6 +134,7 @@ class SageMakerAdapter(Adapter):
         "archived": ("approval:Rejected", "lifecycle:Archived/Archived"),
         "staging": ("lifecycle:Staging/Approved", "approval:Approved"),
     }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {"approval": "PendingManualApproval"}
 
     def __init__(self, config: SageMakerConfig) -> None:
         self._config = config

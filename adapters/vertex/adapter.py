@@ -32,6 +32,7 @@ from adapters.contract import (
     Page,
     Registration,
     Snippet,
+    StageField,
 )
 from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundError
 from adapters.records import Key, ModelRecord, PageToken, Record, Unread, VersionRecord, Watermark
@@ -80,6 +81,9 @@ class VertexAdapter(Adapter):
         "staging": ("alias:staging", "alias:challenger", "tag:stage=staging"),
         "archived": ("alias:archived", "tag:stage=archived"),
     }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {}
+    first_aliases: ClassVar[frozenset[str]] = frozenset({"default"})
+    shared_tags: ClassVar[bool] = True
 
     def __init__(self, config: VertexConfig) -> None:
         self.config = config

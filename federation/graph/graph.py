@@ -1,6 +1,6 @@
 """The graph as the gateway asks it: one object per process over the database and this machine's files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +20,14 @@ from federation.graph.blast import blast, of_closure
 from federation.graph.declared import Declared, Kind
 from federation.graph.dependencies import dependencies, listed, upstream
 from federation.graph.drawing import DrawingError, svg
-from federation.graph.impact import AffectedPage, impact
+from federation.graph.impact import AffectedPage, impact, impact_of_causes
 from federation.graph.insights import INSIGHTS, InsightAnswer, InsightItem, explained, insights
 from federation.graph.names import Registry, RegistryNames, registries
 from federation.graph.rows import Array, DamagedError
 from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.subject import (
     Action,
+    Cause,
     Forecast,
     ImpactQuestionError,
     Subject,
@@ -155,6 +156,17 @@ class Graph:
             known = self._board.known(connection, snapshot.position)
             subject = question.subject(connection, view, selector=action == "move-alias")
             return impact(connection, snapshot, view, subject, action, known, **options)
+
+    def impact_of_causes(
+        self, view: View, ref: str, causes: Sequence[Cause], *, limit: int = 50, everything: bool = False
+    ) -> ImpactAnswer:
+        """What breaks and what is affected by all that one write does. Errors: `DamagedError`, `DatabaseError`."""
+        _check(None, limit)
+        with self._open() as (connection, snapshot):
+            known = self._board.known(connection, snapshot.position)
+            return impact_of_causes(
+                connection, snapshot, view, ref, causes, known, limit=limit, everything=everything
+            )
 
     def impact_json(
         self, view: View, question: Question, action: Action = "change", **options: Unpack[ImpactOptions]

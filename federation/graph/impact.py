@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from operator import add
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection
@@ -13,7 +14,7 @@ from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactC
 from federation.graph.blast import Blast, Counts, Effects, blast, effect_on, severity
 from federation.graph.names import Named, Registry, ServingEndpoint, endpoints_of, named
 from federation.graph.snapshot import Snapshot
-from federation.graph.subject import Action, Forecast, Subject, locate
+from federation.graph.subject import Action, Cause, Forecast, Subject, locate
 from federation.graph.unresolved import mentions, naming, unreadable, unreadable_line
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind
@@ -43,7 +44,48 @@ def impact(
     `ImpactQuestionError`, `UnknownError`, `CursorError`, and `LargeError` unless `large`.
     """
     forecast = Forecast(connection, snapshot, view, known)
-    effects = forecast.of(subject, action, to)
+    asked = Asked(subject, forecast.of(subject, action, to), action, to)
+    return _answer(forecast, asked, depth, limit, cursor, everything=everything, large=large)
+
+
+def impact_of_causes(
+    connection: Connection,
+    snapshot: Snapshot,
+    view: View,
+    ref: str,
+    causes: Sequence[Cause],
+    known: dict[int, Registry],
+    *,
+    limit: int = 50,
+    everything: bool = False,
+) -> ImpactAnswer:
+    """Who is hit by all that a write does. `everything` and errors as for `impact`."""
+    forecast = Forecast(connection, snapshot, view, known)
+    asked = Asked(*forecast.of_causes(ref, causes), "plan")
+    return _answer(forecast, asked, None, limit, None, everything=everything, large=True)
+
+
+class Asked(NamedTuple):
+    """A question worked out: what is hit, and what becomes of whoever depends on that directly."""
+
+    subject: Subject
+    effects: Effects
+    action: str
+    to: str | None = None
+
+
+def _answer(
+    forecast: Forecast,
+    asked: Asked,
+    depth: int | None,
+    limit: int,
+    cursor: str | None,
+    *,
+    everything: bool,
+    large: bool,
+) -> ImpactAnswer:
+    connection, snapshot, view = forecast.connection, forecast.snapshot, forecast.view
+    known, (subject, effects, action, to) = forecast.registries, asked
     reach = EVERYTHING if everything else view
     visible = visibility(reach.registry_ids, snapshot)
     found = blast(snapshot, subject.nodes, effects, visible, depth, large=large)

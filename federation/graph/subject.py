@@ -31,6 +31,18 @@ Action = Literal["archive", "delete", "move-alias", "change"]
 DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a write does to what others may depend on: a version or a whole model is archived or deleted; an alias, a
+    stage or a whole model means `to` afterwards (None: nothing, or a version that is still to be made).
+    """
+
+    ref: Reference
+    done: Literal["archived", "deleted", "moved"]
+    to: Reference | None = None
+    to_new: bool = False
+
+
 class ImpactQuestionError(InvalidRequestError):
     """The question makes no sense as asked. One line with the remedy."""
 
@@ -251,6 +263,47 @@ class Forecast:
                 after = None if action == "change" or row.kind == NodeKind.ALIAS else self._next(row, going)
                 effects[row.id] = [self._follow(names[row.id].ref, node, effect, after)]
         return effects
+
+    def of_causes(self, ref: str, causes: Sequence[Cause]) -> tuple[Subject, dict[int, list[Effect]]]:
+        """The nodes that a write does something to, and their effects. What nobody has ever pointed at has no node."""
+        nodes: dict[int, None] = {}
+        versions: list[int] = []
+        effects: dict[int, list[Effect]] = {}
+        for cause in causes:
+            try:
+                if cause.done == "moved":
+                    node = locate(self.connection, self.view, cause.ref)
+                    nodes[node], effects[node] = None, self._shifted(node, cause)
+                    continue
+                subject = by_reference(self.connection, self.view, cause.ref, selector=False)
+            except UnknownError:
+                continue
+            nodes |= dict.fromkeys(subject.nodes)
+            versions += subject.versions
+            action: Action = "delete" if cause.done == "deleted" else "archive"
+            if cause.ref.version is None:
+                effects |= self.of(subject, action, None)
+            else:
+                self._named |= subject.names
+                hit = self._hit(subject.nodes[0], str(cause.ref), action, None)
+                effects[subject.nodes[0]] = [Effect(hit.breaks, f"pinned to {hit.reason}")]
+        return Subject(ref, tuple(nodes), tuple(versions)), effects
+
+    def _shifted(self, selector: int, cause: Cause) -> list[Effect]:
+        """The effects on those that follow an alias, a stage or a whole model which means something else afterwards."""
+        follows = f"follows {cause.ref}, which would mean"
+        if cause.to_new:
+            return [Effect(False, f"{follows} the new version: its schema is not known yet")]
+        if cause.to is None:
+            return [Effect(True, f"{follows} nothing")]
+        try:
+            target, becomes = locate(self.connection, self.view, cause.to), str(cause.to)
+        except UnknownError:
+            return [Effect(False, f"{follows} {cause.to}, which the graph does not know yet")]
+        meant = self._meant(selector)
+        return effects_by_time(
+            [(begin, self._moved(cause.ref, built, target, becomes)) for begin, built in meant]
+        )
 
     def _needed(self, versions: Sequence[int]) -> dict[int, list[Any]]:
         """Those of some versions that something depends on, each with the rows of the selectors that mean it now.

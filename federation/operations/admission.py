@@ -1,18 +1,17 @@
 """What is checked before an operation is written down: everything that can be refused without the backend."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
 from adapters import Adapter, Capability, Discovered
 from federation import tables
-from federation.catalogue.reader import Version
 from federation.errors import InvalidRequestError, PreconditionError, StateError, UnknownError
 from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
 from federation.registries.opening import adapter_class, rules_of
-from federation.stages import Rule, StageRules, decide
+from federation.stages import Rule, StageRules
 
 _PLACE = select(tables.registry).where(tables.registry.c.id == bindparam("of"))
 
@@ -74,66 +73,17 @@ def place_of(connection: Connection, registry_id: int, places: Places) -> Place:
     return place
 
 
-def through_rule(place: Place, version: Version, stage: str) -> tuple[Rule, Wanted]:
-    """How a normalised stage is written: by its first rule that the adapter can set and that brings it about.
-
-    Errors: `InvalidRequestError`, `StateError`.
-    """
-    rules, name = place.rules, place.row.name
-    if stage == "none":
-        held = f": take away {version.stage_reason}" if version.stage_reason else ""
-        raise InvalidRequestError(
-            f"none is the absence of every stage, not one to write{held}", code="stage-not-writable"
-        )
-    stays: tuple[str, str] | None = None
-    for rule in rules[stage]:
-        wanted = _written(place, rule, version)
-        if wanted is None:
-            continue
-        after, aliases = _simulated(version, wanted)
-        found, reason = decide(rules, after, aliases, version.deployed)
-        if found == stage:
-            return rule, wanted
-        stays = stays or (found, reason)
-    if stays is not None:
-        found, reason = stays
-        raise StateError(
-            f"{version.reference} would stay {found} because of {reason}: take that away first",
-            code="stage-held",
-        )
-    known = ", ".join(map(str, rules[stage])) or "none"
-    raise InvalidRequestError(
-        f"no rule for {stage} of registry {name} can be written (rules: {known}): its operator adds one that can",
-        code="stage-not-writable",
-    )
-
-
-def _written(place: Place, rule: Rule, version: Version) -> Wanted | None:
-    """What writes a rule, or None where this adapter cannot."""
+def writing(place: Place, rule: Rule, version: str) -> Wanted | None:
+    """What makes a rule hold for a version, or None where this adapter cannot."""
     match rule.kind:
         case "alias" if Capability.SET_ALIAS in place.able:
-            return SetAlias(rule.value, version.record.version)
+            return SetAlias(rule.value, version)
         case "tag" if Capability.SET_TAGS in place.able:
             key, _, value = rule.value.partition("=")
             return SetTags({key: value})
         case "stage" | "approval" | "lifecycle" as field if Capability.SET_STAGE in place.able:
             return SetStage(field, rule.value) if field in place.adapter.stage_fields else None
     return None
-
-
-def _simulated(version: Version, wanted: Wanted) -> tuple[Any, Iterable[str]]:
-    """The version and its aliases as they would be afterwards."""
-    record, aliases = version.record, version.aliases
-    match wanted:
-        case SetAlias():
-            return record, {*aliases, wanted.alias}
-        case SetTags():
-            kept = {k: v for k, v in {**record.tags, **wanted.tags}.items() if v is not None}
-            return replace(record, tags=kept), aliases
-        case SetStage(field=field, value=value):
-            changes: dict[str, Any] = {field: value}
-            return replace(record, **changes), aliases
-    return record, aliases
 
 
 def check_match(asked: Sequence[str], etag: str | None) -> str | None:
@@ -148,14 +98,6 @@ def check_match(asked: Sequence[str], etag: str | None) -> str | None:
     if etag not in asked:
         raise PreconditionError("it has changed since you read it: read it again and send its new etag")
     return etag
-
-
-def check_text(values: Mapping[str, str | None]) -> None:
-    """Errors: `InvalidRequestError`, `StateError` for text that no database, journal or backend can hold."""
-    for name, value in values.items():
-        for text in (name, value or ""):
-            if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
-                raise InvalidRequestError(f"{name!a} holds U+0000 or half a character: leave that out")
 
 
 def decides_stage(place: Place, tags: Iterable[str]) -> bool:

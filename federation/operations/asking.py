@@ -1,198 +1,235 @@
-"""From what a principal asks for to an intent: who may, whether it can be, and how the backend is asked for it.
+"""From what a principal asks for to a plan: who may, whether it can be, how the backend is asked, what that changes.
 
-Everything here reads; what is refused was never written down, and no backend was called.
+Everything here reads; what is refused was never written down, and no backend was called. Nothing else makes a plan.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
-from adapters import Capability, Key
+from adapters import ModelRecord
 from federation.access import Permission, Principal
 from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
+from federation.catalogue.reader import Version, is_bare
 from federation.database import now
 from federation.errors import GoneError, InvalidRequestError, UnknownError
-from federation.operations.admission import (
-    Place,
-    Places,
-    check_match,
-    check_text,
-    decides_stage,
-    place_of,
-    through_rule,
+from federation.operations import foresight, staging
+from federation.operations.admission import Place, Places, check_match, decides_stage, place_of
+from federation.operations.intent import Intent, digest_of
+from federation.operations.offers import Offer, offer
+from federation.operations.plans import Plan
+from federation.operations.state import ModelState, Standing, read_versions
+from federation.operations.wanted import (
+    CAPABILITIES,
+    PERMISSIONS,
+    Delete,
+    Register,
+    SetAlias,
+    SetTags,
+    Wanted,
+    check,
 )
-from federation.operations.intent import Intent
-from federation.operations.wanted import Delete, Register, SetAlias, SetTags
-from federation.references import NAME_LIMIT, Reference
+from federation.references import Reference
 from federation.registries.states import read_registries
 
-Ask = Callable[[Connection, Principal, Places], Intent]
-"""Reads what is needed and gives the intent. Errors: every branch of `WaypostError`."""
+
+class Become(msgspec.Struct, frozen=True, tag_field="kind", tag="stage"):
+    """A version is to have a normalised stage, however its registry says that."""
+
+    stage: str
 
 
-def stage(reference: Reference, wanted: str, match: Sequence[str]) -> Ask:
-    """Give a version a normalised stage, by the first rule of its registry that can be written."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody asks for. `of` is what the reference must name, where that matters; `match` are the etags that it
+    may have; `plan` is the token of the plan that was shown.
+    """
 
-    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
-        _check_selector(reference)
-        version = find_or_read_version(connection, principal.view, reference)
-        principal.require(Permission.CHANGE, version.registry_id, f"registry {version.registry}")
-        place = place_of(connection, version.registry_id, places)
-        _, write = through_rule(place, version, wanted)
-        etag = check_match(match, version.record.etag)
-        on_model = isinstance(write, SetAlias)
-        if etag is not None and on_model:
-            etag = version.model_record.etag
-        return Intent(
-            registry_id=version.registry_id,
-            registry=version.registry,
-            ref=version.reference,
-            wanted=write,
-            target=version.model_record.key if on_model else version.record.key,
-            target_id=version.model_id if on_model else version.id,
-            etag=etag,
-        )
+    reference: Reference
+    wanted: Become | Wanted
+    match: Sequence[str] = ()
+    of: Literal["model", "version", ""] = ""
+    plan: str | None = None
 
-    return ask
+    @property
+    def digest(self) -> bytes:
+        """Tells a repetition from another request."""
+        return digest_of(str(self.reference), self.wanted, list(self.match), self.plan)
 
 
-def alias(reference: Reference, name: str, version: str | None, match: Sequence[str]) -> Ask:
-    """Point an alias of a model at a version of it, or (None) take it away."""
+class Draft(NamedTuple):
+    """What is to be written, one intent for each step, and what is known of its model so far."""
 
-    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
-        check_text({name: version})
-        model = read_model(connection, principal.view, reference, newest=0)
-        principal.require(Permission.CHANGE, model.registry_id, f"registry {model.registry}")
-        place = place_of(connection, model.registry_id, places)
-        place.require(Capability.SET_ALIAS)
-        if not name or len(name) > NAME_LIMIT:
-            raise InvalidRequestError(f"an alias has 1 to {NAME_LIMIT} characters")
-        if version is not None:
-            named = Reference(model.registry, model.record.name, version=version)
-            find_or_read_version(connection, principal.view, named)
-        return Intent(
-            registry_id=model.registry_id,
-            registry=model.registry,
-            ref=Reference(model.registry, model.record.name, alias=name),
-            wanted=SetAlias(name, version),
-            target=model.record.key,
-            target_id=model.id,
-            etag=check_match(match, model.record.etag),
-        )
-
-    return ask
+    state: ModelState
+    intents: Sequence[Intent]
 
 
-def tags(reference: Reference, values: Mapping[str, str | None], match: Sequence[str]) -> Ask:
-    """Set tags of a version, or of a model where the reference names no version; None removes one."""
+class Located(NamedTuple):
+    """What a reference names: a version, a whole model, or (`model` None) one that is not there yet."""
 
-    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
-        check_text(values)
-        if not values or not all(values):
-            raise InvalidRequestError("give at least one tag, and each a name")
-        if _names_a_model(reference):
-            model = read_model(connection, principal.view, reference, newest=0)
-            registry_id, registry, target_id = model.registry_id, model.registry, model.id
-            ref, key, etag = model.reference, model.record.key, model.record.etag
-        else:
-            version = find_or_read_version(connection, principal.view, reference)
-            registry_id, registry, target_id = version.registry_id, version.registry, version.id
-            ref, key, etag = version.reference, version.record.key, version.record.etag
-        principal.require(Permission.TAG, registry_id, f"registry {registry}")
-        place = place_of(connection, registry_id, places)
-        place.require(Capability.SET_TAGS)
-        if decides_stage(place, values):
-            principal.require(
-                Permission.CHANGE, registry_id, f"the tags of registry {registry} that decide stages"
-            )
-        return Intent(
-            registry_id=registry_id,
-            registry=registry,
-            ref=ref,
-            wanted=SetTags(dict(values)),
-            target=key,
-            target_id=target_id,
-            etag=check_match(match, etag),
-        )
+    registry_id: int
+    registry: str
+    name: str
+    model: tuple[int, ModelRecord] | None
+    version: Version | None = None
 
-    return ask
+    def state(self, place: Place) -> ModelState:
+        """Its model, with no other version than this one."""
+        one = self.version
+        versions = {} if one is None else {one.record.version: Standing(one.id, one.record, one.deployed)}
+        id_, record = self.model or (None, None)
+        return ModelState(Reference(self.registry, self.name), place, id_, record, versions)
 
 
-def register(registry: str, wanted: Register) -> Ask:
-    """Create a version, and its model where there is none."""
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One look at the catalogue, for one principal."""
 
-    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
-        place = _place(connection, principal, registry, places)
-        place.require(Capability.REGISTER)
-        check_text({wanted.model: wanted.source, wanted.run_id or "": wanted.description, **wanted.tags})
-        if decides_stage(place, wanted.tags):
-            where = f"the tags of registry {registry} that decide stages"
-            principal.require(Permission.CHANGE, place.row.id, where)
-        ref = Reference(place.row.name, wanted.model)
+    connection: Connection
+    principal: Principal
+    places: Places
+
+    def plan(self, change: Change) -> Plan:
+        """What a change will do. Errors: every branch of `WaypostError`."""
+        return foresight.plan(self.connection, self._draft(change))
+
+    def intents(self, change: Change) -> Sequence[Intent]:
+        """What is to be written down. With the token of a plan, only while that is still the plan; what is written is
+        then bound to what stood there. Errors: every branch of `WaypostError`.
+        """
+        draft = self._draft(change)
+        if change.plan is None:
+            return draft.intents
+        plan = foresight.plan(self.connection, draft)
+        plan.require(change.plan)
+        return [step.bound for step in plan.steps]
+
+    def offer(self, reference: Reference) -> Offer:
+        """What of a model or version could be changed at all. Errors: as for a change."""
+        found = self._find(reference)
+        state = found.state(place_of(self.connection, found.registry_id, self.places))
+        if found.version is None:
+            return offer(state, None, None)
+        return offer(state, found.version.record.version, found.version.stage)
+
+    def _draft(self, change: Change) -> Draft:
+        wanted = change.wanted
+        if not isinstance(wanted, Become):
+            check(wanted)
+        found = self._located(change)
+        self._allow(found, wanted)
+        place = place_of(self.connection, found.registry_id, self.places)
+        state = found.state(place)
+        if isinstance(wanted, Become):
+            return self._staged(change, found, state, wanted.stage)
+        place.require(CAPABILITIES[type(wanted)])
+        self._allow_deciding(place, wanted)
+        if isinstance(wanted, SetAlias) and wanted.version is not None:
+            named = replace(state.reference, version=wanted.version)
+            find_or_read_version(self.connection, self.principal.view, named)
+        version = None if found.version is None else found.version.record.version
+        return Draft(state, [_intent(state, wanted, version, change.match)])
+
+    def _located(self, change: Change) -> Located:
+        """Errors: `UnknownError`, `GoneError`, `InvalidRequestError` where the reference names the wrong kind."""
+        reference, wanted = change.reference, change.wanted
+        if isinstance(wanted, Register):
+            return self._room_for(reference)
+        _check_named(change)
+        if isinstance(wanted, SetAlias):
+            reference = Reference(reference.registry, reference.model)
+        return self._find(reference)
+
+    def _find(self, reference: Reference) -> Located:
+        """Errors: `UnknownError`, `GoneError`."""
+        view = self.principal.view
+        if is_bare(reference):
+            model = read_model(self.connection, view, reference, newest=0)
+            known = (model.id, model.record)
+            return Located(model.registry_id, model.registry, model.record.name, known)
+        one = find_or_read_version(self.connection, view, reference)
+        return Located(one.registry_id, one.registry, one.model, (one.model_id, one.model_record), one)
+
+    def _room_for(self, reference: Reference) -> Located:
+        """Where a version is registered, with its model if there is one."""
+        registry = read_registries(self.connection, self.principal.view, now(), name=reference.registry)[0]
+        ref = Reference(registry.name, reference.model)
         try:
-            model = read_model(connection, principal.view, ref, newest=0)
+            found = read_model(self.connection, self.principal.view, ref, newest=0)
         except (UnknownError, GoneError):
-            model = None
-        return Intent(
-            registry_id=place.row.id,
-            registry=place.row.name,
-            ref=ref,
-            wanted=wanted,
-            target=_named(wanted.model),
-            target_id=None if model is None else model.id,
+            return Located(registry.id, registry.name, ref.model, None)
+        return Located(registry.id, registry.name, ref.model, (found.id, found.record))
+
+    def _allow(self, found: Located, wanted: Become | Wanted) -> None:
+        """Errors: `DeniedError`."""
+        permission = Permission.CHANGE if isinstance(wanted, Become) else PERMISSIONS[type(wanted)]
+        self.principal.require(permission, found.registry_id, f"registry {found.registry}")
+
+    def _allow_deciding(self, place: Place, wanted: Wanted) -> None:
+        """Errors: `DeniedError` for tags that decide a stage and who may not set stages."""
+        if isinstance(wanted, SetTags | Register) and decides_stage(place, wanted.tags):
+            where = f"the tags of registry {place.row.name} that decide stages"
+            self.principal.require(Permission.CHANGE, place.row.id, where)
+
+    def _staged(self, change: Change, found: Located, state: ModelState, stage: str) -> Draft:
+        assert found.version is not None
+        version = found.version.record.version
+        beside = staging.alias_holders(state, stage) - {version}
+        if beside and state.id is not None:
+            state = state.with_versions(read_versions(self.connection, state.id, beside))
+        steps = staging.writes(state, version, stage)
+        match = (
+            _of_model(change.match, state, version) if isinstance(steps[0].wanted, SetAlias) else change.match
         )
-
-    return ask
-
-
-def delete(reference: Reference, match: Sequence[str], *, whole_model: bool) -> Ask:
-    """Delete the one version that a reference names by its number, or a whole model."""
-
-    def ask(connection: Connection, principal: Principal, places: Places) -> Intent:
-        if whole_model != _names_a_model(reference) or (reference.version is None and not whole_model):
-            wanted = (
-                "the model itself (registry/model)" if whole_model else "one version (registry/model:version)"
-            )
-            raise InvalidRequestError(f"a delete names {wanted}")
-        if whole_model:
-            model = read_model(connection, principal.view, reference, newest=0)
-            registry_id, registry, target_id = model.registry_id, model.registry, model.id
-            ref, record = model.reference, model.record
-        else:
-            version = find_or_read_version(connection, principal.view, reference)
-            registry_id, registry, target_id = version.registry_id, version.registry, version.id
-            ref, record = version.reference, version.record  # type: ignore[assignment]
-        principal.require(Permission.DELETE, registry_id, f"registry {registry}")
-        place_of(connection, registry_id, places).require(Capability.DELETE)
-        return Intent(
-            registry_id=registry_id,
-            registry=registry,
-            ref=ref,
-            wanted=Delete(),
-            target=record.key,
-            target_id=target_id,
-            etag=check_match(match, record.etag),
-        )
-
-    return ask
+        first = _intent(state, steps[0].wanted, version, match, ref=found.version.reference)
+        return Draft(state, [first, *(_intent(state, one.wanted, one.version, ()) for one in steps[1:])])
 
 
-def _place(connection: Connection, principal: Principal, registry: str, places: Places) -> Place:
-    state = read_registries(connection, principal.view, now(), name=registry)[0]
-    principal.require(Permission.REGISTER, state.id, f"registry {state.name}")
-    return place_of(connection, state.id, places)
-
-
-def _named(model: str) -> Key:
-    """The target of a registration, which has no key yet."""
-    return Key("model", model)
-
-
-def _names_a_model(reference: Reference) -> bool:
-    return reference.version is reference.alias is reference.stage is None
-
-
-def _check_selector(reference: Reference) -> None:
-    if _names_a_model(reference):
+def _check_named(change: Change) -> None:
+    """Errors: `InvalidRequestError` where the reference does not name what the change is of."""
+    reference, bare = change.reference, is_bare(change.reference)
+    if isinstance(change.wanted, Become) and bare:
         raise InvalidRequestError("say which version: registry/model:version, …@alias or …@stage:production")
+    if isinstance(change.wanted, Delete) and not bare and reference.version is None:
+        raise InvalidRequestError("a delete names one version by its number (registry/model:version)")
+    if change.of and bare != (change.of == "model"):
+        one = (
+            "the model itself (registry/model)"
+            if change.of == "model"
+            else "one version (registry/model:version)"
+        )
+        raise InvalidRequestError(f"name {one}: {reference} is none")
+
+
+def _of_model(match: Sequence[str], state: ModelState, version: str) -> Sequence[str]:
+    """The etag of the model in the place of the version's, which callers know: what is written is the model."""
+    if check_match(match, state.versions[version].record.etag) is None or state.model is None:
+        return ()
+    return () if state.model.etag is None else (state.model.etag,)
+
+
+def _intent(
+    state: ModelState,
+    wanted: Wanted,
+    version: str | None,
+    match: Sequence[str],
+    ref: Reference | None = None,
+) -> Intent:
+    """One write, told as one of what it is written to. Errors: `PreconditionError`."""
+    target, row = state.target(wanted, version), state.place.row
+    if ref is None:
+        ref = state.reference if version is None else replace(state.reference, version=version)
+        ref = replace(state.reference, alias=wanted.alias) if isinstance(wanted, SetAlias) else ref
+    return Intent(
+        registry_id=row.id,
+        registry=row.name,
+        ref=ref,
+        wanted=wanted,
+        target=target.key,
+        target_id=target.id,
+        etag=check_match(match, target.etag),
+    )

@@ -8,7 +8,7 @@ locked or full, is refused, and nothing of it is carried out later.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +25,8 @@ from federation.health import Reports
 from federation.journal.log import Batch
 from federation.loops import Loop
 from federation.operations.admission import Places
-from federation.operations.intent import Asker, Intent, record, repeated
+from federation.operations.intent import Asker, Steps, record, repeated
+from federation.operations.reader import Operation, as_operation, next_of
 
 PATIENCE = 1.5
 """Seconds within which an intent is committed."""
@@ -35,15 +36,14 @@ IDLE = 2.0
 LATE = "the database did not answer in time: nothing was changed, try again"
 
 
-Look = Callable[[Connection, Places], Intent | Row[Any]]
-"""Reads what is needed and gives the intent, or the row of the operation that this repeats; raises what refuses it."""
+Look = Callable[[Connection, Places], Steps | Operation]
+"""Reads what is needed and gives the intents, or the operation that this repeats; raises what refuses it."""
 
 
 class Answer(NamedTuple):
-    """The operation's row, the name of its registry, and the change position to read at."""
+    """The operation, of several steps the first, and the change position to read at."""
 
-    row: Row[Any]
-    registry: str
+    operation: Operation
     position: int
 
 
@@ -147,22 +147,22 @@ class Desk:
             self.reports.failed("intents", self._failing)
 
     def _take(self, sheets: list[Sheet]) -> None:
-        looked: list[tuple[Sheet, Intent]] = []
+        looked: list[tuple[Sheet, Steps]] = []
         try:
             with reading(self.engine) as connection:
                 places = Places(self.adapters)
                 for one in sheets:
-                    intent = self._looked(connection, places, one)
-                    if intent is not None:
-                        looked.append((one, intent))
+                    steps = self._looked(connection, places, one)
+                    if steps is not None:
+                        looked.append((one, steps))
         except Exception as failure:
             self._refuse(sheets, failure)
         else:
             self._failing = None
             self._write(looked)
 
-    def _looked(self, connection: Connection, places: Places, sheet: Sheet) -> Intent | None:
-        """The intent of a sheet; None where it is answered already."""
+    def _looked(self, connection: Connection, places: Places, sheet: Sheet) -> Steps | None:
+        """The intents of a sheet; None where it is answered already."""
         try:
             with translated():
                 found = sheet.look(connection, places)
@@ -171,12 +171,12 @@ class Desk:
         except Exception as refusal:
             sheet.done.set_exception(refusal)
             return None
-        if isinstance(found, Intent):
+        if not isinstance(found, Operation):
             return found
-        sheet.done.set_result(Answer(found, found.registry, found.position or 0))
+        sheet.done.set_result(Answer(found, found.position or 0))
         return None
 
-    def _write(self, sheets: list[tuple[Sheet, Intent]]) -> None:
+    def _write(self, sheets: list[tuple[Sheet, Steps]]) -> None:
         if not sheets:
             return
         try:
@@ -200,25 +200,25 @@ class Desk:
                     sheet.done.set_result(answer)
             self.wrote()
 
-    def _committed(self, sheets: list[tuple[Sheet, Intent]]) -> list[Answer | Exception]:
+    def _committed(self, sheets: list[tuple[Sheet, Steps]]) -> list[Answer | Exception]:
         left = min(sheet.until for sheet, _ in sheets) - time.monotonic()
         with writing(self.engine, patience=max(left, 0.05)) as connection:
-            found = [_known(connection, sheet, intent) for sheet, intent in sheets]
+            found = [_known(connection, sheet, steps) for sheet, steps in sheets]
             fresh = [
-                (intent, sheet.asker)
-                for (sheet, intent), known in zip(sheets, found, strict=True)
+                (steps, sheet.asker)
+                for (sheet, steps), known in zip(sheets, found, strict=True)
                 if known is None
             ]
             batch = Batch()
             rows = iter(record(connection, fresh, batch))
             position = batch.append(connection).position if fresh else 0
         return [
-            Answer(next(rows), intent.registry, position) if known is None else known
-            for (_, intent), known in zip(sheets, found, strict=True)
+            _answer(next(rows), steps, position) if known is None else known
+            for (_, steps), known in zip(sheets, found, strict=True)
         ]
 
 
-def _known(connection: Connection, sheet: Sheet, intent: Intent) -> Answer | Exception | None:
+def _known(connection: Connection, sheet: Sheet, steps: Steps) -> Answer | Exception | None:
     """What is said to a sheet without writing anything for it; None where it is to be written."""
     if time.monotonic() > sheet.until:
         return DatabaseBusyError(LATE)
@@ -226,4 +226,12 @@ def _known(connection: Connection, sheet: Sheet, intent: Intent) -> Answer | Exc
         row = repeated(connection, sheet.asker)
     except WaypostError as error:
         return error
-    return None if row is None else Answer(row, intent.registry, row.position or 0)
+    if row is None:
+        return None
+    found = as_operation(row, steps[0].registry, next_of(connection, row.id))
+    return Answer(found, row.position or 0)
+
+
+def _answer(rows: Sequence[Row[Any]], steps: Steps, position: int) -> Answer:
+    then = rows[1].id if len(rows) > 1 else None
+    return Answer(as_operation(rows[0], steps[0].registry, then), position)

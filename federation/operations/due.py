@@ -38,14 +38,20 @@ def is_due(at: Moment, latest: Moment) -> ColumnElement[bool]:
 
 
 def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> Sequence[Row[Any]]:
-    """The operations of a registry that are due, at most one of each lane, oldest first."""
-    asked = operation.c
+    """The operations of a registry that are due, at most one of each lane, oldest first; each with the state of the
+    step before it (`came_before`).
+    """
+    asked, prior = operation.c, operation.alias("prior")
     first = (
         select(func.min(asked.id))
         .where(asked.registry_id == registry_id, asked.finished_at.is_(None))
         .group_by(asked.lane)
     )
     query = (
-        select(operation).where(asked.id.in_(first), is_due(at, at + LATEST)).order_by(asked.id).limit(limit)
+        select(operation, prior.c.state.label("came_before"))
+        .outerjoin(prior, prior.c.id == asked.follows)
+        .where(asked.id.in_(first), is_due(at, at + LATEST))
+        .order_by(asked.id)
+        .limit(limit)
     )
     return connection.execute(query).all()

@@ -4,7 +4,7 @@ called. The row is the job; from here on it is carried out whatever happens to t
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -28,7 +28,9 @@ KEYS_KEPT = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What is to be written down, checked. `target_id` is the surrogate id of what it is about, if that exists."""
+    """What is to be written down, checked. `target_id` is the surrogate id of what it is about, if that exists;
+    `before` is what the backend must hold where it writes, by the names of the write.
+    """
 
     registry_id: int
     registry: str
@@ -37,6 +39,11 @@ class Intent:
     target: Key
     target_id: int | None
     etag: str | None = None
+    before: Mapping[str, str | None] | None = None
+
+
+Steps = Sequence[Intent]
+"""The intents of one plan, at least one: each is carried out when the one before it was made."""
 
 
 class Asker(NamedTuple):
@@ -45,13 +52,6 @@ class Asker(NamedTuple):
     actor: str
     key: str | None
     digest: bytes
-
-
-class Written(NamedTuple):
-    """The operation's row, and the newest change position."""
-
-    row: Row[Any]
-    position: int
 
 
 def digest_of(*parts: object) -> bytes:
@@ -85,30 +85,38 @@ def repeated(connection: Connection, asker: Asker) -> Row[Any] | None:
     return row
 
 
-def write(connection: Connection, intent: Intent, asker: Asker) -> Written:
-    """Write one intent and its entry; nothing may be written after it in this transaction."""
-    batch = Batch()
-    row = record(connection, [(intent, asker)], batch)[0]
-    return Written(row, batch.append(connection).position)
-
-
-def record(connection: Connection, intents: Sequence[tuple[Intent, Asker]], batch: Batch) -> list[Row[Any]]:
-    """Write the rows of intents and put their entries into a batch, which is appended last."""
+def record(
+    connection: Connection, plans: Sequence[tuple[Steps, Asker]], batch: Batch
+) -> list[list[Row[Any]]]:
+    """Write the rows of plans, one for each step, and put their entries into a batch, which is appended last."""
+    flat = [(intent, asker, place == 0) for steps, asker in plans for place, intent in enumerate(steps)]
     of_registry: dict[int, list[int]] = {}
-    for place, (intent, _) in enumerate(intents):
+    for place, (intent, _, _) in enumerate(flat):
         of_registry.setdefault(intent.registry_id, []).append(place)
     rows: dict[int, Row[Any]] = {}
     for registry_id, places in of_registry.items():
-        values = [_values(*intents[place]) for place in places]
+        values = [_values(*flat[place]) for place in places]
         written = insert_all_dated(connection, operation, values, registry_id=registry_id)
         rows |= zip(places, written, strict=True)
-    for place, (intent, asker) in enumerate(intents):
+    of_plan: list[list[Row[Any]]] = []
+    for place, (intent, asker, is_first) in enumerate(flat):
+        if is_first:
+            of_plan.append([])
+        else:
+            _chain(connection, rows[place - 1].id, rows[place].id)
+        of_plan[-1].append(rows[place])
         _tell(batch, intent, asker, rows[place])
-    return [rows[place] for place in range(len(intents))]
+    return of_plan
 
 
-def _values(intent: Intent, asker: Asker) -> dict[str, Any]:
+def _chain(connection: Connection, first: int, then: int) -> None:
+    connection.execute(update(operation).where(operation.c.id == then).values(follows=first))
+
+
+def _values(intent: Intent, asker: Asker, is_first: bool) -> dict[str, Any]:
+    """Of a plan, the first step has the key: whoever repeats it is told of that one."""
     at = now()
+    before = None if intent.before is None else msgspec.json.encode(intent.before).decode()
     return {
         "registry_id": intent.registry_id,
         "actor": asker.actor,
@@ -121,11 +129,12 @@ def _values(intent: Intent, asker: Asker) -> dict[str, Any]:
         "lane": intent.ref.model,
         "etag": intent.etag,
         "token": f"waypost-{secrets.token_hex(12)}",
-        "key": asker.key,
+        "key": asker.key if is_first else None,
         "digest": asker.digest,
         "state": "queued",
         "tries": 0,
         "due_at": at,
+        "before": before,
         "requested_at": at,
     }
 

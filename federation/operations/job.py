@@ -12,7 +12,7 @@ from adapters import BadRecordError, Call, Key, Record
 from federation.catalogue import codec
 from federation.logs import Log
 from federation.operations.outcome import Outcome
-from federation.operations.wanted import Wanted, from_json, held, parts, shown, without
+from federation.operations.wanted import MOST_SHOWN, Wanted, from_json, held, parts, shown, without
 
 log = Log(__name__)
 
@@ -59,6 +59,23 @@ class Job:
             found: dict[str, str | None] = msgspec.json.decode(self.row.before)
             return found
         return {} if self.seen is None else held(self.wanted, self.seen)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it is not sent, whatever the backend holds: the step before it in its plan was not made."""
+        if self.row.follows is None or self.row.came_before == "ok":
+            return None
+        return f"the step before it (operation {self.row.follows}) was not made"
+
+    @property
+    def changed(self) -> str | None:
+        """What is not as the plan said that was shown, where one was: before it is sent."""
+        if self.row.before is None or self.seen is None:
+            return None
+        shown, there = msgspec.json.decode(self.row.before), held(self.wanted, self.seen)
+        others = [name for name, value in shown.items() if there.get(name) != value]
+        found = [f"{name} is {there.get(name)!r}, not {shown[name]!r}" for name in others[:MOST_SHOWN]]
+        return "; ".join(found) or None
 
     def read_back(self, record: Record) -> None:
         """What is there after it was sent: where it writes it is ours, everything else is what others did."""

@@ -1,6 +1,8 @@
 """Reading operations, as one caller may see them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, select
@@ -12,6 +14,7 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.writer import TABLES, Writer
 from federation.errors import UnknownError
 from federation.operations.tables import operation
+from federation.operations.wanted import Wanted, from_json
 
 _asked, _registries = operation.c, tables.registry.c
 
@@ -25,15 +28,56 @@ class Chosen(NamedTuple):
     before: int | None = None
 
 
-def read_operation(connection: Connection, view: View, operation_id: int) -> Row[Any]:
-    """One operation with the name of its `registry`. Errors: `UnknownError`."""
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One write that was asked for, and what became of it."""
+
+    id: int
+    registry: str
+    kind: str
+    ref: str
+    """What it was asked of."""
+    made: str | None
+    """The version that was registered."""
+    state: str
+    wanted: Wanted
+    actor: str
+    error: str | None
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    position: int | None
+    """The change position of its outcome."""
+    follows: int | None
+    """The step before it in its plan."""
+    then: int | None
+    """The step after it."""
+
+
+def as_operation(row: Row[Any], registry: str, then: int | None) -> Operation:
+    """The operation that a row tells of."""
+    copied = {name: getattr(row, name) for name in COPIED}
+    return Operation(registry=registry, wanted=from_json(row.wanted), then=then, **copied)
+
+
+COPIED = tuple(each.name for each in fields(Operation) if each.name not in ("registry", "wanted", "then"))
+
+
+def read_operation(connection: Connection, view: View, operation_id: int) -> Operation:
+    """One operation. Errors: `UnknownError`."""
     row = connection.execute(_visible(view).where(_asked.id == operation_id)).one_or_none()
     if row is None:
         raise UnknownError()
-    return row
+    return as_operation(row, row.registry, next_of(connection, row.id))
 
 
-def read_operations(connection: Connection, view: View, chosen: Chosen, limit: int) -> Sequence[Row[Any]]:
+def next_of(connection: Connection, operation_id: int) -> int | None:
+    """The step that follows an operation in its plan."""
+    found: int | None = connection.execute(select(_asked.id).where(_asked.follows == operation_id)).scalar()
+    return found
+
+
+def read_operations(connection: Connection, view: View, chosen: Chosen, limit: int) -> list[Operation]:
     """Operations, newest first."""
     query = _visible(view).order_by(_asked.id.desc()).limit(limit)
     if chosen.registry is not None:
@@ -44,7 +88,10 @@ def read_operations(connection: Connection, view: View, chosen: Chosen, limit: i
         query = query.where(_asked.ref == chosen.ref)
     if chosen.before is not None:
         query = query.where(_asked.id < chosen.before)
-    return connection.execute(query).all()
+    rows = connection.execute(query).all()
+    after = select(_asked.follows, _asked.id).where(_asked.follows.in_([row.id for row in rows]))
+    then = {row.follows: row.id for row in connection.execute(after)}
+    return [as_operation(row, row.registry, then.get(row.id)) for row in rows]
 
 
 def current(writer: Writer, records: Sequence[Encoded[Any]], position: int) -> list[Encoded[Any]]:

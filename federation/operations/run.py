@@ -117,8 +117,8 @@ class Turn:
         for job in jobs:
             if self.context.is_under_way(job.row.id):
                 job.outcome.leave_unknown(job.row.error or "", now() + UNDER_WAY_EVERY)
-            elif refusal is not None and not job.was_sent:
-                job.outcome.fail(refusal)
+            elif not job.was_sent and (why := refusal or job.refusal) is not None:
+                job.outcome.fail(why)
             elif not self._set_aside(job):
                 asking.append(job)
         self._look(asking)
@@ -211,6 +211,8 @@ class Turn:
             )
         elif job.was_sent and now() - job.row.started_at > SETTLED_IN and not self._got_on(job, seen):
             job.conclude(seen, "the backend was asked, and did not make the change")
+        elif not job.was_sent and (changed := job.changed) is not None:
+            job.outcome.fail(f"{job.row.ref} is not as the plan showed it: {changed}. Look at it again")
         elif self._is_stale(job, seen):
             job.outcome.fail(f"{job.row.ref} has changed since it was read: read it again")
         else:

@@ -53,7 +53,8 @@ operation = Table(
     Column("tries", Integer, nullable=False),
     # When it is to be carried out, or (unknown) the backend is to be asked.
     Column("due_at", UTCTime, nullable=False),
-    # What the backend held where this writes, read before it was sent; as JSON.
+    # What the backend held where this writes, read before it was sent; as JSON. While it is queued: what it must still
+    # hold, where a plan was shown that said so.
     Column("before", Text),
     Column("error", Text),
     Column("requested_at", UTCTime, nullable=False),
@@ -62,6 +63,8 @@ operation = Table(
     Column("finished_at", UTCTime),
     # The change position of its outcome.
     Column("position", BigInteger),
+    # The step before it in its plan: unless that one was made, this one is not.
+    Column("follows", BigInteger),
     UniqueConstraint("actor", "key"),
     Index(
         "operation_open",
@@ -72,6 +75,12 @@ operation = Table(
     ),
     Index("operation_of_registry", "registry_id", "id"),
     Index("operation_by_position", "registry_id", "position"),
+    Index(
+        "operation_follows",
+        "follows",
+        sqlite_where=text("follows IS NOT NULL"),
+        postgresql_where=text("follows IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 """One operation. Committed with its journal entry, this row is the job."""

@@ -1,4 +1,6 @@
-"""What an operation wants of a backend: how it is asked for, and whether it is so already."""
+"""The kinds of writes: what each wants of a backend, who may ask for it, what a record is afterwards, and what takes
+it back. A new kind is a class and its lines in here.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +18,9 @@ from adapters import (
     StageField,
     VersionRecord,
 )
+from federation.access import Permission
+from federation.errors import InvalidRequestError
+from federation.references import NAME_LIMIT
 
 
 class SetStage(msgspec.Struct, frozen=True, tag_field="kind", tag="set_stage"):
@@ -59,6 +64,13 @@ CAPABILITIES: Mapping[type, Capability] = {
     SetTags: Capability.SET_TAGS,
     Register: Capability.REGISTER,
     Delete: Capability.DELETE,
+}
+PERMISSIONS: Mapping[type, Permission] = {
+    SetStage: Permission.CHANGE,
+    SetAlias: Permission.CHANGE,
+    SetTags: Permission.TAG,
+    Register: Permission.REGISTER,
+    Delete: Permission.DELETE,
 }
 MOST_SHOWN = 20
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -133,27 +145,72 @@ def overwritten(wanted: Wanted, before: Mapping[str, str | None], record: Record
     return any(value not in (before.get(name), goal[name]) for name, value in held(wanted, record).items())
 
 
+def put(wanted: Wanted, record: Record, values: Mapping[str, str | None]) -> Record:
+    """The record with values under the names of `aim`; None takes one away."""
+    match wanted:
+        case SetStage() if isinstance(record, VersionRecord) and values:
+            stage: Any = values
+            return replace(record, **stage)
+        case SetAlias() if isinstance(record, ModelRecord):
+            return replace(record, aliases=merged(record.aliases, values))
+        case SetTags() if isinstance(record, ModelRecord | VersionRecord):
+            return replace(record, tags=merged(record.tags, values))
+        case _:
+            return record
+
+
 def without(wanted: Wanted, record: Record, before: Mapping[str, str | None]) -> Record:
     """The record as it would be had the operation not written: what stood there `before` in place of what it wanted
     and the record holds.
     """
     goal = aim(wanted)
     ours = {name: before.get(name) for name, value in held(wanted, record).items() if value == goal[name]}
+    return put(wanted, record, ours)
+
+
+def reverse(wanted: Wanted, before: Mapping[str, str | None]) -> Wanted | None:
+    """What puts back what stood there `before`, under the names of `aim`; None where nothing can."""
     match wanted:
-        case SetStage() if isinstance(record, VersionRecord) and ours:
-            stage: Any = ours
-            return replace(record, **stage)
-        case SetAlias() if isinstance(record, ModelRecord):
-            return replace(record, aliases=_with(record.aliases, ours))
-        case SetTags() if isinstance(record, ModelRecord | VersionRecord):
-            return replace(record, tags=_with(record.tags, ours))
+        case SetStage() if (value := before.get(wanted.field)) is not None:
+            return SetStage(wanted.field, value)
+        case SetAlias():
+            return SetAlias(wanted.alias, before.get(wanted.alias))
+        case SetTags():
+            return SetTags({name: before.get(name) for name in wanted.tags})
+        case Register():
+            return Delete()
         case _:
-            return record
+            return None
 
 
-def _with(values: Mapping[str, str], before: Mapping[str, str | None]) -> dict[str, str]:
-    changed = {**values, **before}
-    return {name: value for name, value in changed.items() if value is not None}
+def check(wanted: Wanted) -> None:
+    """Errors: `InvalidRequestError` for values that no database, journal or backend can hold."""
+    match wanted:
+        case SetAlias():
+            check_text({wanted.alias: wanted.version})
+            if not wanted.alias or len(wanted.alias) > NAME_LIMIT:
+                raise InvalidRequestError(f"an alias has 1 to {NAME_LIMIT} characters")
+        case SetTags():
+            check_text(wanted.tags)
+            if not wanted.tags or not all(wanted.tags):
+                raise InvalidRequestError("give at least one tag, and each a name")
+        case Register():
+            check_text({wanted.model: wanted.source, wanted.run_id or "": wanted.description, **wanted.tags})
+        case SetStage() | Delete():
+            pass
+
+
+def check_text(values: Mapping[str, str | None]) -> None:
+    """Errors: `InvalidRequestError` for text that no database, journal or backend can hold."""
+    for name, value in values.items():
+        for text in (name, value or ""):
+            if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+                raise InvalidRequestError(f"{name!a} holds U+0000 or half a character: leave that out")
+
+
+def merged(values: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Values with changes made; None takes one away."""
+    return {name: value for name, value in {**values, **changes}.items() if value is not None}
 
 
 def parts(wanted: Wanted, before: Mapping[str, str | None], record: Record) -> tuple[list[str], list[str]]:

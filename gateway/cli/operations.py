@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from federation.references import Reference, parse
 from gateway.cli.client import Gateway, connect, of_reference
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
+from gateway.cli.plans import show_plans
 from gateway.cli.screen import emit_json, emit_table, say, when
 
 NOT_MADE = ("partial", "failed")
@@ -25,6 +27,33 @@ Ref = Annotated[
 Match = Annotated[str, typer.Option(help="only if its etag is still this one, as `show --json` gives it")]
 Key = Annotated[str, typer.Option(help="makes a repetition the same request; else a new one for each call")]
 Wait = Annotated[bool, typer.Option(help="wait for the outcome")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="change nothing: show what would change, and who is hit by it")
+]
+Plan = Annotated[str, typer.Option(help="only while the plan is still the one that --dry-run showed as this")]
+
+
+Request = tuple[str, str, Any]
+"""Method, path and body; a reference in the place of a body stands for the version that it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms changes are asked for."""
+
+    if_match: str
+    plan: str
+    key: str
+    dry_run: bool
+    wait: bool
+
+    def headers(self, number: int | None) -> dict[str, str]:
+        """Every command sends a key, so that one whose answer was lost can be sent again; `number` of several."""
+        key = self.key if number is None or not self.key else f"{self.key}-{number}"
+        found = {"Idempotency-Key": key or secrets.token_hex(16)}
+        if self.if_match:
+            found["If-Match"] = f'"{self.if_match}"'
+        return found | ({"Waypost-Plan": self.plan} if self.plan else {})
 
 
 def set_(
@@ -38,6 +67,8 @@ def set_(
     ] = None,
     untag: Annotated[list[str] | None, typer.Option(help="remove the tag with this key")] = None,
     if_match: Match = "",
+    plan: Plan = "",
+    dry_run: DryRun = False,
     key: Key = "",
     wait: Wait = True,
 ) -> int:
@@ -52,18 +83,11 @@ def set_(
     ]
     if not changes:
         raise CommandError("say what to change: --stage, --alias, --unalias, --tag or --untag")
-    if if_match and len(changes) > 1:
-        raise CommandError("--if-match goes with one change: after the first the etag is another")
-    with connect(invocation) as gateway, worked(gateway, wait=wait):
-        done = []
-        for number, (method, path, body) in enumerate(changes):
-            if isinstance(body, Reference):
-                body = {"version": _version_of(gateway, body)}
-            headers = _headers(f"{key}-{number}" if key and len(changes) > 1 else key, if_match)
-            done.append(_outcome(gateway, gateway.ask(method, path, body=body, headers=headers), wait))
-            if done[-1]["state"] in NOT_MADE:
-                break
-    return _report(invocation, done, {"operations": done})
+    if (if_match or plan) and len(changes) > 1:
+        raise CommandError(
+            "--if-match and --plan go with one change: after the first, things are not as they were"
+        )
+    return _carry_out(invocation, changes, Terms(if_match, plan, key, dry_run, wait), "operations")
 
 
 def register(
@@ -74,6 +98,8 @@ def register(
     run_id: Annotated[str, typer.Option(help="run it came from")] = "",
     description: Annotated[str, typer.Option(help="description of the version")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="KEY=VALUE")] = None,
+    plan: Plan = "",
+    dry_run: DryRun = False,
     key: Key = "",
     wait: Wait = True,
 ) -> int:
@@ -84,10 +110,8 @@ def register(
         "model": model, "source": source, "tags": dict(map(_pair, tag or [])),
         **{name: value for name, value in given.items() if value},
     }  # fmt: skip
-    with connect(invocation) as gateway, worked(gateway, wait=wait):
-        path = f"/registries/{quote(registry, safe='')}/versions"
-        done = _outcome(gateway, gateway.ask("POST", path, body=body, headers=_headers(key, "")), wait)
-    return _report(invocation, [done], done)
+    path = f"/registries/{quote(registry, safe='')}/versions"
+    return _carry_out(invocation, [("POST", path, body)], Terms("", plan, key, dry_run, wait))
 
 
 def delete(
@@ -95,6 +119,8 @@ def delete(
     ref: Ref,
     model: Annotated[bool, typer.Option("--model", help="the whole model with its versions")] = False,
     if_match: Match = "",
+    plan: Plan = "",
+    dry_run: DryRun = False,
     key: Key = "",
     wait: Wait = True,
 ) -> int:
@@ -106,10 +132,8 @@ def delete(
             "registry/model with --model" if model else "registry/model:version; a whole model takes --model"
         )
         raise CommandError(f"delete names what is to go: {wanted}")
-    with connect(invocation) as gateway, worked(gateway, wait=wait):
-        path = f"/{'models' if model else 'versions'}/{of_reference(ref)}"
-        done = _outcome(gateway, gateway.ask("DELETE", path, headers=_headers(key, if_match)), wait)
-    return _report(invocation, [done], done)
+    path = f"/{'models' if model else 'versions'}/{of_reference(ref)}"
+    return _carry_out(invocation, [("DELETE", path, None)], Terms(if_match, plan, key, dry_run, wait))
 
 
 def operations(
@@ -129,6 +153,20 @@ def operations(
 
 
 @contextmanager
+def _ready(gateway: Gateway, terms: Terms) -> Iterator[None]:
+    """What a plan or a change needs of this process where no gateway was named: the graph, or the worker's work."""
+    if not terms.dry_run:
+        with worked(gateway, wait=terms.wait):
+            yield
+        return
+    if gateway.waypost is not None:
+        from gateway.cli.local import catch_up
+
+        catch_up(gateway.waypost, {"graph"})
+    yield
+
+
+@contextmanager
 def worked(gateway: Gateway, *, wait: bool) -> Iterator[None]:
     """The worker's work in this process where no gateway was named and no other process does it."""
     if gateway.waypost is None:
@@ -144,14 +182,41 @@ def worked(gateway: Gateway, *, wait: bool) -> Iterator[None]:
         yield
 
 
-def _outcome(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Mapping[str, Any]:
-    """The operation once it has ended, or as it is when that takes too long."""
+def _carry_out(invocation: Invocation, changes: Sequence[Request], terms: Terms, together: str = "") -> int:
+    """Ask for changes, or for their plans, one after another, up to the first that is not made. Printed as JSON they
+    stand `together` under a name, or the only one alone.
+    """
+    found: list[Any] = []
+    with connect(invocation) as gateway, _ready(gateway, terms):
+        for number, (method, path, body) in enumerate(changes):
+            if isinstance(body, Reference):
+                body = {"version": _version_of(gateway, body)}
+            headers = terms.headers(number if len(changes) > 1 else None)
+            query = {"dry_run": True} if terms.dry_run else {}
+            answer = gateway.ask(method, path, query=query, body=body, headers=headers)
+            if terms.dry_run:
+                found.append(answer)
+                continue
+            found += _outcomes(gateway, answer, terms.wait)
+            if found[-1]["state"] in NOT_MADE:
+                break
+    if terms.dry_run:
+        return show_plans(invocation, found, {"plans": found} if together else found[0])
+    return _report(invocation, found, {together: found} if together else found[0])
+
+
+def _outcomes(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Iterator[Mapping[str, Any]]:
+    """The operation and those that follow it in its plan: ended, or as they are when that takes too long."""
     end = time.monotonic() + PATIENCE
     current = asked
-    while wait and not current["finished_at"] and time.monotonic() < end:
-        time.sleep(LOOK_EVERY)
-        current = gateway.get(f"/operations/{asked['id']}")
-    return current
+    while True:
+        while wait and not current["finished_at"] and time.monotonic() < end:
+            time.sleep(LOOK_EVERY)
+            current = gateway.get(f"/operations/{current['id']}")
+        yield current
+        if not current["then"]:
+            return
+        current = gateway.get(f"/operations/{current['then']}")
 
 
 def _report(invocation: Invocation, done: Sequence[Mapping[str, Any]], data: object) -> int:
@@ -219,8 +284,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise CommandError(f"--tag is KEY=VALUE, not {text}")
     return key, value
-
-
-def _headers(key: str, etag: str) -> dict[str, str]:
-    """Every command sends a key, so that one whose answer was lost can be sent again."""
-    return {"Idempotency-Key": key or secrets.token_hex(16), **({"If-Match": f'"{etag}"'} if etag else {})}

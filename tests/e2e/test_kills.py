@@ -20,13 +20,12 @@ from adapters.emulators.vertex import VertexEmulator
 from federation.access import LOCAL
 from federation.database import now, reading
 from federation.leases import Leases
-from federation.operations import asking
 from federation.operations.admission import Places
-from federation.operations.asking import Ask
+from federation.operations.asking import Asking, Become, Change
 from federation.operations.intent import Asker, digest_of, repeated
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
-from federation.operations.wanted import Delete, Register, from_json, holds
+from federation.operations.wanted import Delete, Register, SetAlias, SetTags, from_json, holds
 from federation.references import Reference
 from federation.registries.connections import Connections
 from federation.registries.opening import open_adapter
@@ -57,18 +56,18 @@ class Bench:
     kind: str
     adapter: Adapter
 
-    def asks(self, name: str) -> dict[str, Ask]:
+    def asks(self, name: str) -> dict[str, Change]:
         """What can be asked of a model with versions 1 and 2, where the adapter can do it."""
         model, first = Reference("memory", name), Reference("memory", name, "1")
         able = self.adapter.capabilities
         asks = {
-            "tags": asking.tags(first, {"colour": "green", "shape": "round"}, []),
-            "register": asking.register("memory", Register(name, self.source(name))),
-            "delete": asking.delete(Reference("memory", name, "2"), [], whole_model=False),
-            "stage": asking.stage(first, "production", []),
+            "tags": Change(first, SetTags({"colour": "green", "shape": "round"})),
+            "register": Change(Reference("memory", name), Register(name, self.source(name))),
+            "delete": Change(Reference("memory", name, "2"), Delete(), of="version"),
+            "stage": Change(first, Become("production")),
         }
         if Capability.SET_ALIAS in able:
-            asks["alias"] = asking.alias(model, "blue", "1", [])
+            asks["alias"] = Change(model, SetAlias("blue", "1"))
         return asks
 
     def source(self, name: str) -> str:
@@ -83,18 +82,18 @@ class Bench:
         """A model with two versions, known to the catalogue."""
         for _ in range(2):
             self.ask(
-                asking.register("memory", Register(name, self.source(name))),
+                Change(Reference("memory", name), Register(name, self.source(name))),
                 f"make {name} {time.monotonic_ns()}",
             )
         self.settle()
 
-    def ask(self, ask: Ask, key: str, *, point: str = "") -> bool:
+    def ask(self, ask: Change, key: str, *, point: str = "") -> bool:
         """Write an intent in a process that may die of it; whether it did."""
         with reading(self.world.engine) as connection:
-            intent = ask(connection, LOCAL, Places(self.world.adapters))
+            steps = Asking(connection, LOCAL, Places(self.world.adapters)).intents(ask)
         if point:
-            return killed(intend, self.death(point), intent, key)
-        intend(self.death(""), intent, key)
+            return killed(intend, self.death(point), steps, key)
+        intend(self.death(""), steps, key)
         return False
 
     def operation(self, key: str) -> Any:

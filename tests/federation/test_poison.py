@@ -14,7 +14,7 @@ from adapters.memory import BACKENDS, MemoryAdapter, MemoryBackend
 from federation import poison, schema, tables
 from federation.database import now, open_engine, reading, writing
 from federation.leases import Leases
-from federation.operations.intent import Asker, Intent, digest_of, write
+from federation.operations.intent import Asker, Intent, digest_of
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
 from federation.operations.wanted import SetTags
@@ -25,7 +25,7 @@ from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import schedule
 from federation.sync.run import SyncContext, run
-from tests.federation.operations.victims import die, killed
+from tests.federation.operations.victims import die, killed, write
 
 PAGES = 3
 
@@ -229,7 +229,7 @@ def ask_for_tags(url: str, folder: str) -> list[int]:
             target_id=ids[name],
         )
         with writing(engine) as connection:
-            made.append(write(connection, intent, Asker("local", None, digest_of(name, value))).row.id)
+            made.append(write(connection, [intent], Asker("local", None, digest_of(name, value))))
     engine.dispose()
     return made
 

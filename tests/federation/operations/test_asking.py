@@ -7,24 +7,23 @@ from federation import tables
 from federation.access import EVERYTHING, NOTHING, ROLES, Permission, Principal, View
 from federation.database import reading, writing
 from federation.errors import WaypostError
-from federation.operations import asking
 from federation.operations.admission import Places
-from federation.operations.asking import Ask
-from federation.operations.wanted import Register
-from federation.references import parse
+from federation.operations.asking import Asking, Become, Change
+from federation.operations.wanted import Delete, Register, SetAlias, SetTags
+from federation.references import Reference, parse
 from tests.federation.operations.world import OperationsWorld
 
 VERSION, MODEL = parse("memory/m:1"), parse("memory/m")
-ASKS: dict[str, tuple[Ask, Permission]] = {
-    "stage": (asking.stage(VERSION, "production", []), Permission.CHANGE),
-    "alias": (asking.alias(MODEL, "blue", "1", []), Permission.CHANGE),
-    "unalias": (asking.alias(MODEL, "blue", None, []), Permission.CHANGE),
-    "tags": (asking.tags(VERSION, {"a": "1"}, []), Permission.TAG),
-    "deciding-tags": (asking.tags(VERSION, {"env": "staging"}, []), Permission.CHANGE),
-    "model-tags": (asking.tags(MODEL, {"a": "1"}, []), Permission.TAG),
-    "register": (asking.register("memory", Register("m", "s3://b/1")), Permission.REGISTER),
-    "delete": (asking.delete(VERSION, [], whole_model=False), Permission.DELETE),
-    "delete-model": (asking.delete(MODEL, [], whole_model=True), Permission.DELETE),
+ASKS: dict[str, tuple[Change, Permission]] = {
+    "stage": (Change(VERSION, Become("production")), Permission.CHANGE),
+    "alias": (Change(MODEL, SetAlias("blue", "1")), Permission.CHANGE),
+    "unalias": (Change(MODEL, SetAlias("blue", None)), Permission.CHANGE),
+    "tags": (Change(VERSION, SetTags({"a": "1"})), Permission.TAG),
+    "deciding-tags": (Change(VERSION, SetTags({"env": "staging"})), Permission.CHANGE),
+    "model-tags": (Change(MODEL, SetTags({"a": "1"})), Permission.TAG),
+    "register": (Change(Reference("memory", "m"), Register("m", "s3://b/1")), Permission.REGISTER),
+    "delete": (Change(VERSION, Delete(), of="version"), Permission.DELETE),
+    "delete-model": (Change(MODEL, Delete(), of="model"), Permission.DELETE),
 }
 
 
@@ -33,11 +32,11 @@ def principal(role: str, view: View) -> Principal:
     return Principal("p1", "somebody", dict.fromkeys(ROLES[role], view))
 
 
-def refusal(world: OperationsWorld, ask: Ask, who: Principal) -> str:
+def refusal(world: OperationsWorld, ask: Change, who: Principal) -> str:
     """The type of what an asking raises; empty where it is allowed."""
     try:
         with reading(world.sync.engine) as connection:
-            ask(connection, who, Places(world.sync.adapters))
+            Asking(connection, who, Places(world.sync.adapters)).intents(ask)
     except WaypostError as error:
         return type(error).__name__
     return ""

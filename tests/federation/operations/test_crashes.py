@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from federation.operations import asking, run
-from federation.operations.asking import Ask
-from federation.operations.wanted import Register
+from federation.operations import run
+from federation.operations.asking import Become, Change
+from federation.operations.wanted import Delete, Register, SetAlias, SetTags
 from federation.references import Reference
 from tests.federation.operations.world import POINTS, OperationsWorld
 from tests.soak import soak
@@ -17,22 +17,22 @@ KINDS = ("stage", "alias", "tags", "register", "delete", "delete-model")
 LINES = ("fine", "lost-before", "lost-after")
 
 
-def asked_for(kind: str, name: str) -> Ask:
+def asked_for(kind: str, name: str) -> Change:
     """A change of a model that has versions 1 and 2."""
     model, first = Reference("memory", name), Reference("memory", name, "1")
     match kind:
         case "stage":
-            return asking.stage(first, "production", [])
+            return Change(first, Become("production"))
         case "alias":
-            return asking.alias(model, "blue", "2", [])
+            return Change(model, SetAlias("blue", "2"))
         case "tags":
-            return asking.tags(first, {"a": "1", "b": "2"}, [])
+            return Change(first, SetTags({"a": "1", "b": "2"}))
         case "register":
-            return asking.register("memory", Register(name, "s3://bucket/3"))
+            return Change(Reference("memory", name), Register(name, "s3://bucket/3"))
         case "delete":
-            return asking.delete(first, [], whole_model=False)
+            return Change(first, Delete(), of="version")
         case _:
-            return asking.delete(model, [], whole_model=True)
+            return Change(model, Delete(), of="model")
 
 
 def is_done(world: OperationsWorld, kind: str, name: str) -> bool:

@@ -3,9 +3,10 @@
 import errno
 
 from federation.access import LOCAL
-from federation.operations import asking
+from federation.operations.asking import Asking, Change
 from federation.operations.desk import Desk
 from federation.operations.intent import Asker, digest_of
+from federation.operations.wanted import SetAlias
 from federation.references import Reference
 from tests.federation.operations.world import OperationsWorld
 
@@ -17,26 +18,30 @@ def test_an_intent_is_taken_in_though_nobody_could_be_woken_for_the_one_before(
         raise OSError(errno.EMFILE, "Too many open files")
 
     desk = Desk(world.sync.engine, world.sync.adapters, wrote=wake)
-    ask = asking.alias(Reference("memory", "m"), "blue", "2", [])
+    ask = Change(Reference("memory", "m"), SetAlias("blue", "2"))
     try:
         for key in ("one", "two", "three"):
             asker = Asker("local", key, digest_of(key))
-            answer = desk.hand_in(lambda connection, places: ask(connection, LOCAL, places), asker)
-            assert answer.result(timeout=60).row.state == "queued"
+            answer = desk.hand_in(
+                lambda connection, places: Asking(connection, LOCAL, places).intents(ask), asker
+            )
+            assert answer.result(timeout=60).operation.state == "queued"
     finally:
         desk.close()
 
 
 def test_nobody_waits_for_ever_for_what_breaks_on_the_way(world: OperationsWorld) -> None:
     desk = Desk(world.sync.engine, world.sync.adapters)
-    ask = asking.alias(Reference("memory", "m"), "blue", "2", [])
+    ask = Change(Reference("memory", "m"), SetAlias("blue", "2"))
     desk.adapters = None  # type: ignore[assignment]
     try:
         asker = Asker("local", "one", digest_of("one"))
-        broken = desk.hand_in(lambda connection, places: ask(connection, LOCAL, places), asker)
+        broken = desk.hand_in(
+            lambda connection, places: Asking(connection, LOCAL, places).intents(ask), asker
+        )
         assert broken.exception(timeout=60) is not None
         desk.adapters = world.sync.adapters
-        well = desk.hand_in(lambda connection, places: ask(connection, LOCAL, places), asker)
-        assert well.result(timeout=60).row.state == "queued"
+        well = desk.hand_in(lambda connection, places: Asking(connection, LOCAL, places).intents(ask), asker)
+        assert well.result(timeout=60).operation.state == "queued"
     finally:
         desk.close()

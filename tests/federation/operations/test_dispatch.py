@@ -9,10 +9,12 @@ from sqlalchemy import event, update
 
 from federation.database import now, writing
 from federation.leases import Leases
-from federation.operations import asking, dispatch
+from federation.operations import dispatch
+from federation.operations.asking import Change
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OPERATIONS, OperationContext
 from federation.operations.tables import operation
+from federation.operations.wanted import SetAlias
 from federation.references import Reference
 from federation.registries.connections import Connections
 from tests.federation.operations.world import OperationsWorld
@@ -23,7 +25,7 @@ from tests.patience import until
 @pytest.fixture
 def dispatcher(world: OperationsWorld) -> Iterator[Dispatcher]:
     """A worker's, whose gateway was asked for something."""
-    world.ask(asking.alias(Reference("memory", "m"), "blue", "2", []))
+    world.ask(Change(Reference("memory", "m"), SetAlias("blue", "2")))
     dispatcher = Dispatcher(
         OperationContext(world.sync.engine, Connections(world.sync.adapters), Leases("this worker"))
     )

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from adapters import Capability, discover
 from adapters.discovery import Discovered, Plugin
 from federation.database import open_engine, reading, writing
+from federation.journal.log import Batch
 from federation.leases import Leases
-from federation.operations.intent import Asker, digest_of, write
+from federation.operations.intent import Asker, Steps, digest_of, record
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
 from federation.operations.wanted import kind_of
@@ -86,11 +87,19 @@ def carry_out(death: Death) -> None:
     engine.dispose()
 
 
-def intend(death: Death, intent: Any, key: str) -> None:
-    """Write an intent, and die before its commit or after."""
+def write(connection: Connection, steps: Steps, asker: Asker) -> int:
+    """Write the steps of one plan down; the id of the first."""
+    batch = Batch()
+    rows = record(connection, [(steps, asker)], batch)[0]
+    batch.append(connection)
+    return int(rows[0].id)
+
+
+def intend(death: Death, steps: Steps, key: str) -> None:
+    """Write intents, and die before their commit or after."""
     engine = open_engine(death.url)
     with writing(engine) as connection:
-        write(connection, intent, Asker("local", key, digest_of(kind_of(intent.wanted))))
+        write(connection, steps, Asker("local", key, digest_of(kind_of(steps[0].wanted))))
         if death.point == "intending":
             die()
     if death.point == "intended":

@@ -18,11 +18,13 @@ from federation.database import reading, writing
 from federation.leases import Leases
 from federation.operations import run
 from federation.operations.admission import Places
-from federation.operations.asking import Ask
-from federation.operations.intent import Asker, digest_of, repeated, write
+from federation.operations.asking import Asking, Change
+from federation.operations.intent import Asker, digest_of, repeated
+from federation.operations.plans import Plan
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
 from federation.registries.connections import Connections
+from tests.federation.operations.victims import write
 from tests.federation.sync.world import World, make_world
 
 STAGES = {
@@ -106,14 +108,19 @@ class OperationsWorld:
     die_at: str | None = None
     workers: int = 0
 
-    def ask(self, ask: Ask, key: str | None = None) -> int:
+    def ask(self, change: Change, key: str | None = None) -> int:
         """Write an intent as a handler does; returns its id. Errors: as the asking has."""
         asker = Asker("local", key, digest_of(key))
         with reading(self.sync.engine) as connection:
-            intent = ask(connection, LOCAL, Places(self.sync.adapters))
+            steps = Asking(connection, LOCAL, Places(self.sync.adapters)).intents(change)
         with writing(self.sync.engine) as connection:
             known = repeated(connection, asker)
-            return int((known or write(connection, intent, asker).row).id)
+            return write(connection, steps, asker) if known is None else int(known.id)
+
+    def plan(self, change: Change) -> Plan:
+        """What a change would do."""
+        with reading(self.sync.engine) as connection:
+            return Asking(connection, LOCAL, Places(self.sync.adapters)).plan(change)
 
     def work(self, *, die_at: str | None = None) -> bool:
         """One worker's life over what is due; False when it died."""

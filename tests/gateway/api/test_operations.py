@@ -175,6 +175,72 @@ def test_what_was_asked_for_already_holds(gateway: Served) -> None:
     assert (told["state"], told["started_at"]) == ("ok", None)
 
 
+def test_a_dry_run_tells_the_plan_and_changes_nothing_and_its_token_binds(gateway: Served) -> None:
+    first, second = made(gateway, "planned"), made(gateway, "planned")
+    ended(gateway, gateway.client.put("/models/r/planned/aliases/champion", json={"version": "2"}))
+    before = gateway.client.get("/operations").json()
+    answer = gateway.client.put(
+        f"/versions/{first}/stage", params={"dry_run": True}, json={"stage": "production"}
+    )
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()
+    assert [step["wanted"] for step in plan["steps"]] == [{"alias": "champion", "version": "1"}]
+    assert plan["steps"][0]["fields"] == [
+        {"ref": "r/planned", "field": "alias:champion", "before": "2", "after": "1"}
+    ]
+    assert plan["stages"] == [
+        {
+            "ref": first,
+            "before": "none",
+            "before_reason": "",
+            "after": "production",
+            "after_reason": "alias:champion",
+        },
+        {
+            "ref": second,
+            "before": "production",
+            "before_reason": "alias:champion",
+            "after": "none",
+            "after_reason": "",
+        },
+    ]
+    assert {"ref": "r/planned@stage:production", "before": second, "after": first} in plan["meanings"]
+    assert gateway.client.get("/operations").json() == before
+
+    headers = {"Waypost-Plan": plan["token"]}
+    told = ended(
+        gateway, gateway.client.put(f"/versions/{first}/stage", json={"stage": "production"}, headers=headers)
+    )
+    assert (told["state"], told["follows"], told["then"]) == ("ok", None, None)
+    late = gateway.client.put(f"/versions/{first}/stage", json={"stage": "production"}, headers=headers)
+    assert (late.status_code, late.json()["type"]) == (412, "/problems/plan-changed")
+    assert "is another one than was shown" in late.json()["detail"]
+
+
+def test_registering_and_deleting_have_plans_too(gateway: Served) -> None:
+    body = {"model": "foreseen", "source": "s3://b/1", "tags": {"env": "staging"}}
+    plan = gateway.client.post("/registries/r/versions", params={"dry_run": True}, json=body).json()
+    assert plan["steps"][0]["made"] == ["r/foreseen", "r/foreseen:(new)"]
+    assert [(one["ref"], one["after"]) for one in plan["stages"]] == [("r/foreseen:(new)", "staging")]
+    assert gateway.client.get("/models/r/foreseen").status_code == 404
+    ref = made(gateway, "foreseen", tags={"env": "staging"})
+    for path, gone in ((f"/versions/{ref}", [ref]), ("/models/r/foreseen", ["r/foreseen", ref])):
+        answer = gateway.client.delete(path, params={"dry_run": True})
+        assert answer.json()["steps"][0]["deleted"] == gone
+        headers = {"Waypost-Plan": answer.json()["token"]}
+        if path.startswith("/models"):
+            assert ended(gateway, gateway.client.delete(path, headers=headers))["state"] == "ok"
+    assert gateway.client.get("/models/r/foreseen").status_code == 410
+
+
+def test_a_plan_of_what_would_be_refused_is_refused_alike(gateway: Served) -> None:
+    made(gateway, "unplanned")
+    answer = gateway.client.put(
+        "/versions/r/unplanned:1/stage", params={"dry_run": True}, json={"stage": "archived"}
+    )
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/stage-not-writable")
+
+
 REFUSED = [
     ("POST", "/registries/closed/versions", {"model": "m", "source": "s"}, 409, "not-writable"),
     ("POST", "/registries/absent/versions", {"model": "m", "source": "s"}, 404, "not-found"),

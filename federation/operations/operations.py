@@ -1,0 +1,163 @@
+"""Operations as the gateway asks for them: what a change would do, asking for it, and what became of it.
+
+What is imported from here is all that the gateway uses of this room.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine
+
+from adapters import Discovered
+from federation.access import EVERYTHING, Permission, Principal, View
+from federation.database import reading
+from federation.errors import InvalidRequestError, StateError
+from federation.health import Reports
+from federation.operations.admission import Places
+from federation.operations.asking import Asking, Become, Change
+from federation.operations.desk import LATE, Answer, Desk
+from federation.operations.intent import Asker, Steps, repeated
+from federation.operations.offers import Offer
+from federation.operations.plans import Holder, Meaning, Plan, PlanChangedError
+from federation.operations.reader import Chosen, Operation, read_operation, read_operations
+from federation.operations.state import FieldChange, StageChange
+from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted
+from federation.references import Reference, parse
+
+if TYPE_CHECKING:
+    from federation.graph.answers import ImpactAnswer
+    from federation.graph.graph import Graph
+    from federation.graph.subject import Cause
+
+__all__ = [
+    "LATE", "Answer", "Become", "Change", "Chosen", "Delete", "FieldChange", "Holder", "Meaning", "Offer", "Operation",
+    "Operations", "Plan", "PlanChangedError", "Preview", "Register", "SetAlias", "SetTags", "StageChange", "Wanted",
+]  # fmt: skip
+LOOK_EVERY = 0.05
+UNHARMED = "nothing goes, and every reference means what it meant: whoever depends on it notices nothing"
+NO_GRAPH = "the dependency graph is being built: who depends on it is not known yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan with the impact of exactly that. Where there is no `impact`, `note` says why."""
+
+    plan: Plan
+    impact: "ImpactAnswer | None"
+    note: str = ""
+
+
+class Operations:
+    """The face of this room. Safe to share between threads."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        adapters: Discovered,
+        graph: "Callable[[], Graph]",
+        *,
+        wrote: Callable[[], None] = lambda: None,
+        reports: Reports | None = None,
+    ) -> None:
+        self._engine = engine
+        self._adapters = adapters
+        self._graph = graph
+        self._desk = Desk(engine, adapters, wrote, reports or Reports())
+
+    def plan(self, principal: Principal, change: Change, *, limit: int = 50) -> Preview:
+        """What a change would do, and who is hit by it. Errors: as `request`; nothing is written down."""
+        from federation.graph.rows import DamagedError  # deferred: most commands ask for no plan
+
+        with reading(self._engine) as connection:
+            plan = Asking(connection, principal, Places(self._adapters)).plan(change)
+        causes = list(_causes(plan))
+        if not causes:
+            return Preview(plan, None, UNHARMED)
+        everything = principal.view != EVERYTHING and principal.may(Permission.IMPACT_GLOBAL)
+        ref = str(plan.steps[0].intent.ref)
+        try:
+            impact = self._graph().impact_of_causes(
+                principal.view, ref, causes, limit=limit, everything=everything
+            )
+        except DamagedError:
+            return Preview(plan, None, NO_GRAPH)
+        return Preview(plan, impact)
+
+    def request(self, principal: Principal, change: Change, key: str | None = None) -> "Future[Answer]":
+        """Write down what is asked for; a worker carries it out. A repetition with its `key` gets what the first got.
+
+        The result raises every branch of `WaypostError`: `PlanChangedError` where `change.plan` is no longer the plan.
+        """
+        asker = Asker(principal.id, key, change.digest)
+
+        def look(connection: Connection, places: Places) -> Steps | Operation:
+            known = repeated(connection, asker)
+            if known is not None:
+                return read_operation(connection, principal.view, known.id)
+            return Asking(connection, principal, places).intents(change)
+
+        return self._desk.hand_in(look, asker)
+
+    def offer(self, principal: Principal, reference: Reference) -> Offer:
+        """What of a model or version could be changed at all. Errors: `UnknownError`, `GoneError`."""
+        with reading(self._engine) as connection:
+            asking = Asking(connection, principal, Places(self._adapters))
+            try:
+                return asking.offer(reference)
+            except (InvalidRequestError, StateError) as refusal:
+                return Offer(refusals=(str(refusal),))
+
+    def show(self, view: View, operation_id: int) -> Operation:
+        """One operation as it stands. Errors: `UnknownError`."""
+        with reading(self._engine) as connection:
+            return read_operation(connection, view, operation_id)
+
+    def list(self, view: View, chosen: Chosen, limit: int) -> list[Operation]:
+        """What was asked for, newest first."""
+        with reading(self._engine) as connection:
+            return read_operations(connection, view, chosen, limit)
+
+    def wait(self, view: View, operation_id: int, patience: float) -> Operation:
+        """An operation once it and the steps after it have ended, or after `patience` seconds: the first that has not
+        succeeded, else the last. Errors: `UnknownError`.
+        """
+        end = time.monotonic() + patience
+        found = self.show(view, operation_id)
+        while time.monotonic() < end and (found.finished_at is None or (found.state == "ok" and found.then)):
+            if found.finished_at is not None and found.then is not None:
+                found = self.show(view, found.then)
+            else:
+                time.sleep(LOOK_EVERY)
+                found = self.show(view, found.id)
+        return found
+
+    def start(self) -> None:
+        """Begin to take in what is asked for. Errors: `RuntimeError` where no thread can be had."""
+        self._desk.start()
+
+    def close(self) -> None:
+        """Write down what was asked for, and stop."""
+        self._desk.close()
+
+
+def _causes(plan: Plan) -> "Iterator[Cause]":
+    """What a plan does to what others may depend on."""
+    from federation.graph.subject import Cause
+
+    deleted = {ref for step in plan.steps for ref in step.difference.deleted}
+    made = {ref for step in plan.steps for ref in step.difference.made}
+    whole = [ref for ref in map(parse, sorted(deleted)) if ref.version is None]
+    if whole:  # with all that it means
+        yield Cause(whole[0], "deleted")
+        return
+    yield from (Cause(parse(ref), "deleted") for ref in sorted(deleted))
+    for one in plan.stages:
+        if one.after == "archived" and one.before not in (None, "archived"):
+            yield Cause(parse(one.ref), "archived")
+    for moved in plan.meanings:
+        if moved.before is not None:  # nothing follows what has meant nothing
+            to = None if moved.after is None or moved.after in made else parse(moved.after)
+            yield Cause(parse(moved.ref), "moved", to, moved.after in made)
