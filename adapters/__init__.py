@@ -46,8 +46,8 @@ from adapters.records import (
     Kind,
     Lineage,
     Listing,
+    Mark,
     ModelRecord,
-    PageToken,
     Parent,
     ParentKind,
     Person,
@@ -59,6 +59,7 @@ from adapters.records import (
     Watermark,
     dataset_role,
 )
+from adapters.scanning import Found, attempt, paged
 
 __all__ = [
     "ANY",
@@ -84,6 +85,7 @@ __all__ = [
     "Discovered",
     "EndpointRecord",
     "Environment",
+    "Found",
     "Image",
     "InvalidError",
     "Key",
@@ -91,12 +93,12 @@ __all__ = [
     "Lineage",
     "Listing",
     "MapOf",
+    "Mark",
     "ModelRecord",
     "NotFoundError",
     "ObjectOf",
     "Observer",
     "Page",
-    "PageToken",
     "Parent",
     "ParentKind",
     "Person",
@@ -115,9 +117,11 @@ __all__ = [
     "UnsupportedError",
     "VersionRecord",
     "Watermark",
+    "attempt",
     "dataset_role",
     "discover",
     "making",
+    "paged",
     "parse_type",
     "reference",
 ]

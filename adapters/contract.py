@@ -6,7 +6,7 @@ without its method, is a `ContractError` before anything runs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -21,8 +21,8 @@ from adapters.records import (
     EndpointRecord,
     Key,
     Listing,
+    Mark,
     ModelRecord,
-    PageToken,
     Record,
     Schema,
     VersionRecord,
@@ -115,20 +115,17 @@ class BackendInfo:
 class Page:
     """One page of a scan.
 
-    `next` is None on the last page, and only that one carries a `watermark`; it never passes the time at
-    which the scan began.
-    `bad` are records of this page that could not be understood. `listed` names what an incremental scan has
-    listed
-    whole once this page is through, so that what is absent from it can be noticed; a full scan lists
-    everything.
+    `bad` are records that could not be understood. `listed` names what an incremental scan has listed whole once this
+    page is through, so that what is absent from it can be noticed; a full scan lists everything. A `mark` is where a
+    scan that is cut off may go on: behind this page. The last page, and no other, carries the `watermark`, which never
+    passes the time at which the scan began; without one every scan lists everything.
     """
 
     records: tuple[Record | Deleted, ...]
-    next: PageToken | None = None
-    watermark: Watermark | None = None
     bad: tuple[BadRecordError, ...] = ()
     listed: tuple[Listing, ...] = ()
-    restarted: bool = False
+    mark: Mark | None = None
+    watermark: Watermark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,16 +218,18 @@ class Adapter(ABC):
         """Ask the backend who it is and what this credential may do. Errors: any `AdapterError`."""
 
     @abstractmethod
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
-        """One page of at most `limit` records: everything (`since` None), or what may have changed since a
-        watermark.
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        """Pages of at most `limit` records: everything (`since` None), or what may have changed since a watermark.
 
-        A model comes before its versions, a version before the endpoints that serve it, unless an earlier
-        scan gave it.
-        A record that changes while the scan runs appears in this scan or in the next. Incremental scans may
-        give more than changed.
-        An adapter that cannot tell what changed ignores `since` and says so by listing everything in
+        A model comes before its versions, a version before the endpoints that serve it, unless an earlier scan gave
+        it. A record that changes while the scan runs appears in this scan or in the next. Incremental scans may give
+        more than changed. An adapter that cannot tell what changed ignores `since` and says so by listing everything in
         `listed`.
+
+        Each page is waited for as long as one call may take, and may be empty. With `resume`, the mark of a page of an
+        earlier scan from the same watermark, only what comes behind that page is given. A scan without marks that is
+        cut off begins again. The caller closes the generator, also before its end. Errors: any `AdapterError`, which
+        ends the scan; `RejectedError` for a watermark or mark that cannot be used.
         """
 
     @abstractmethod

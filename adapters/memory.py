@@ -32,8 +32,8 @@ from adapters.records import (
     Deleted,
     Key,
     Kind,
+    Mark,
     ModelRecord,
-    PageToken,
     Record,
     VersionRecord,
     Watermark,
@@ -163,18 +163,20 @@ class MemoryAdapter(Adapter):
         known = self.backend
         return BackendInfo(known.version, known.identity, former_identities=known.former_identities)
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
-        self.backend.before("scan")
-        mark, place = _watermark(since), _place(page)
-        with self.backend.lock:
-            begin, rank, done = place or (self.backend.last, 0, 0)
-            found = self._walk(mark, rank, done, until=begin)
-            chosen = list(itertools.islice(found, limit + 1))
-        records = tuple(record for _, _, record in chosen[:limit])
-        if len(chosen) > limit:
-            rank, done, _ = chosen[limit - 1]
-            return Page(records, next=json.dumps([begin, rank, done]))
-        return Page(records, watermark=str(begin))
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        changed, place = _watermark(since), _place(resume)
+        while True:
+            self.backend.before("scan")
+            with self.backend.lock:
+                begin, rank, done = place = place or (self.backend.last, 0, 0)
+                found = self._walk(changed, rank, done, until=begin)
+                chosen = list(itertools.islice(found, limit + 1))
+            records = tuple(record for _, _, record in chosen[:limit])
+            if len(chosen) <= limit:
+                yield Page(records, watermark=str(begin))
+                return
+            place = (begin, *chosen[limit - 1][:2])
+            yield Page(records, mark=Mark(json.dumps(place)))
 
     def get(self, key: Key) -> Record:
         self.backend.before("get")
@@ -295,10 +297,12 @@ def _watermark(since: Watermark | None) -> int | None:
         raise InvalidError("this watermark is not of the memory adapter: scan everything") from None
 
 
-def _place(page: PageToken | None) -> tuple[int, int, int] | None:
-    """(number of the scan's start, rank of the kind, number of the last record) of a page token."""
+def _place(mark: Mark | None) -> tuple[int, int, int] | None:
+    """(number of the scan's start, rank of the kind, number of the last record) of a mark."""
+    if mark is None:
+        return None
     try:
-        begin, rank, done = map(int, json.loads(page)) if page else (0, 0, 0)
+        begin, rank, done = map(int, json.loads(mark))
     except (ValueError, TypeError):
-        raise InvalidError("this page token is not of the memory adapter: begin the scan again") from None
-    return (begin, rank, done) if page else None
+        raise InvalidError("this mark is not of the memory adapter: begin the scan again") from None
+    return begin, rank, done

@@ -17,8 +17,13 @@ Person = Annotated[str, "personal"]
 HIDDEN = "(hidden)"
 """What stands in a native payload in the place of a value that may be a secret."""
 
-PageToken = str
-"""Opaque to everyone but its adapter; survives a restart of the process."""
+
+class Mark(str):
+    """From where a scan can go on, in this process or another. Opaque to everyone but its adapter."""
+
+    __slots__ = ()
+
+
 Watermark = str
 """Opaque to everyone but its adapter: where the next incremental scan begins."""
 

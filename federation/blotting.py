@@ -9,7 +9,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from itertools import product
@@ -76,11 +76,27 @@ class Blots:
             if any(getattr(one, "unread", None) for one in records):
                 records = tuple(map(self.answer, records))
             return replace(answer, bad=tuple(map(self.told, answer.bad)), records=records)  # type: ignore[arg-type]
+        if isinstance(answer, Iterator):
+            return self._each(answer)  # type: ignore[return-value]
         if isinstance(answer, BackendInfo):
             return replace(answer, missing=tuple(map(self.clean, answer.missing)))
         if unread := getattr(answer, "unread", None):
             return replace(answer, unread=replace(unread, reason=self.clean(unread.reason)))  # type: ignore[type-var]
         return answer
+
+    def _each(self, pages: Iterator[T]) -> Iterator[T]:
+        """The pages of a scan, one after the other; it is closed with this one."""
+        told: AdapterError | None = None
+        try:
+            while (page := next(pages, None)) is not None:
+                yield self.answer(page)
+        except AdapterError as error:
+            told = self.told(error)
+        finally:
+            if isinstance(pages, Generator):
+                pages.close()
+        if told is not None:
+            raise told
 
     @cached_property
     def _configured(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from adapters.conformance.harness import Harness
@@ -15,6 +15,7 @@ from adapters.records import (
     EndpointRecord,
     Key,
     Listing,
+    Mark,
     ModelRecord,
     Record,
     VersionRecord,
@@ -92,9 +93,9 @@ class Scan:
 
     @property
     def watermark(self) -> Watermark:
-        """The last page's. Fails when there is none."""
-        mark = self.pages[-1].watermark
-        require(mark is not None, "the last page carries no watermark")
+        """Where the next scan begins. Fails when no page says so."""
+        mark = next((page.watermark for page in reversed(self.pages) if page.watermark is not None), None)
+        require(mark is not None, "no page carries a watermark")
         assert mark is not None
         return mark
 
@@ -183,28 +184,43 @@ class Lab:
         return model, self.harness.put(model)
 
     def walk(
-        self, *, since: Watermark | None = None, limit: int = LARGE, adapter: Adapter | None = None
+        self,
+        *,
+        since: Watermark | None = None,
+        limit: int = LARGE,
+        adapter: Adapter | None = None,
+        resume: Mark | None = None,
     ) -> Iterator[Page]:
-        """The pages of a scan. Fails when a token comes twice or the pages never end."""
-        adapter = adapter or self.main
-        seen: set[str] = set()
-        token: str | None = None
-        for _ in range(MAX_PAGES):
-            page = adapter.scan(since=since, page=token, limit=limit)
-            require(isinstance(page, Page), f"scan returned {type(page).__name__}, expected Page")
-            yield page
-            if page.next is None:
-                return
-            require(page.next not in seen, "a page token came twice: the scan would never end")
-            seen.add(page.next)
-            token = page.next
-        raise CheckFailed(f"the scan did not end within {MAX_PAGES} pages")
+        """The pages of a scan, which is closed with this. Fails when a mark comes twice or the pages never end."""
+        pages = (adapter or self.main).scan(since=since, limit=limit, resume=resume)
+        require(isinstance(pages, Iterator), f"scan returned {type(pages).__name__}, expected a generator")
+        seen = {resume}
+        with contextlib.ExitStack() as stack:
+            if isinstance(pages, Generator):
+                stack.enter_context(contextlib.closing(pages))
+            for number, page in enumerate(pages):
+                require(isinstance(page, Page), f"scan gave {type(page).__name__}, expected Page")
+                yield page
+                require(
+                    page.mark is None or page.mark not in seen, "a mark came twice: the scan would never end"
+                )
+                seen.add(page.mark)
+                require(number < MAX_PAGES, f"the scan did not end within {MAX_PAGES} pages")
+
+    def first(self, adapter: Adapter | None = None, *, limit: int = 10) -> Page | None:
+        """The first page of a scan, which is left there."""
+        return next(self.walk(limit=limit, adapter=adapter), None)
 
     def scan(
-        self, *, since: Watermark | None = None, limit: int = LARGE, adapter: Adapter | None = None
+        self,
+        *,
+        since: Watermark | None = None,
+        limit: int = LARGE,
+        adapter: Adapter | None = None,
+        resume: Mark | None = None,
     ) -> Scan:
-        """A whole scan."""
-        return Scan(list(self.walk(since=since, limit=limit, adapter=adapter)))
+        """A whole scan, or what is left of one."""
+        return Scan(list(self.walk(since=since, limit=limit, adapter=adapter, resume=resume)))
 
     def disturbed(
         self, changes: Iterable[Callable[[], object]], adapter: Adapter, *, since: Watermark | None = None

@@ -1,5 +1,6 @@
 """Every request of one scan, as the adapter tells of it."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -45,13 +46,9 @@ def trace(adapter: Adapter, secrets: Iterable[str] = (), limit: int = 1000) -> T
 
     adapter.observe(observer)
     adapter.probe()
-    token: str | None = None
-    while found.pages < MOST_PAGES:
-        found.pages += 1
-        page = adapter.scan(since=None, page=token, limit=limit)
+    found.pages = 1
+    for page in itertools.islice(adapter.scan(since=None, limit=limit), MOST_PAGES):
         found.records += len(page.records)
         found.bad += len(page.bad)
-        token = page.next
-        if token is None:
-            break
+        found.pages += page.watermark is None
     return found

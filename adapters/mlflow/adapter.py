@@ -1,7 +1,7 @@
 """The adapter's face: what the contract asks for, in MLflow's terms."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ from adapters.http import TooLargeError
 from adapters.mlflow import snippets
 from adapters.mlflow.client import PROMPT_TAG, MlflowApi
 from adapters.mlflow.config import MlflowConfig
+from adapters.mlflow.hidden import Hidden
 from adapters.mlflow.keys import model_id, version_id
 from adapters.mlflow.lineage import OriginReader
 from adapters.mlflow.records import Translator, model_identity, version_identity
@@ -41,13 +42,14 @@ from adapters.records import (
     Details,
     Environment,
     Key,
+    Mark,
     ModelRecord,
-    PageToken,
     Record,
     Unread,
     VersionRecord,
     Watermark,
 )
+from adapters.scanning import paged
 from adapters.writing import digest, has_alias, has_stage, has_tags, remove, settle
 
 OF_FILES = ("environment", "framework", "schema")
@@ -92,7 +94,7 @@ class MlflowAdapter(Adapter):
         self._translate = Translator(config.url, config.workspace)
         self._origins = OriginReader(self._api)
         self._writes = Writer(self._api)
-        self._scan = Scan(self._api, self._translate, self._origins)
+        self._hidden = Hidden(self._api)
         self._details: OrderedDict[str, Details] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -108,8 +110,9 @@ class MlflowAdapter(Adapter):
         former = (f"mlflow:{digest([self._api.config.workspace])}",)
         return BackendInfo(version, identity, tuple(missing), former_identities=former)
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
-        return self._scan.page(since, page, limit)
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        scan = Scan(self._api, self._translate, self._origins, self._hidden, since, resume)
+        return paged(scan.found(), limit)
 
     def succeeds(self, new: Key, old: Key) -> bool:
         if new.kind != old.kind or new == old:
@@ -185,7 +188,6 @@ class MlflowAdapter(Adapter):
         self._api.observe(observer)
 
     def close(self) -> None:
-        self._scan.close()
         self._api.http.close()
 
     def _tagged(self, key: Key) -> ModelRecord | VersionRecord:

@@ -5,7 +5,7 @@ shape only.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from adapters.contract import Observer
@@ -21,6 +21,7 @@ from adapters.mlflow.failures import explain
 from adapters.payloads import Raw, text
 from adapters.portions import MOST_FAILURES, Answers, Portion, ask_for
 
+T = TypeVar("T")
 ROOT = "/api/2.0/mlflow"
 WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
 DEFAULT_WORKSPACE = "default"
@@ -249,7 +250,7 @@ def looping(host: str, path: str) -> str:
     return f"{host} gives the same page token again for {path}: its listing never ends"
 
 
-def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The items in slices of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
 

@@ -1,6 +1,6 @@
 """The adapter's face: what the contract asks for, as the configuration describes it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -15,13 +15,14 @@ from adapters.contract import (
     StageField,
 )
 from adapters.errors import BadRecordError, InvalidError, NotFoundError, UnsupportedError
-from adapters.records import Key, ModelRecord, PageToken, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.rest.client import RestApi, fill
 from adapters.rest.config import Collection, RestConfig
 from adapters.rest.expressions import MappingError
 from adapters.rest.records import Translator, address
-from adapters.rest.walk import Walk, since_of
+from adapters.rest.scan import Scan, since_of
 from adapters.rest.writes import Writer, missing
+from adapters.scanning import paged
 from adapters.writing import has_alias, has_stage, has_tags, remove, settle
 
 
@@ -49,7 +50,6 @@ class RestAdapter(Adapter):
         self._api = RestApi(config)
         self._translate = Translator(config)
         self._writes = Writer(self._api, config.writes)
-        self._walk = Walk(self._api, self._translate)
         self._rehearse()
 
     def __repr__(self) -> str:
@@ -70,13 +70,13 @@ class RestAdapter(Adapter):
         told, unavailable = missing(self._config.writes)
         return BackendInfo(version or "unknown", identity, tuple(told), unavailable)
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         at = since_of(since)
         if at is not None:
             at -= max(
                 (c.since.overlap for c in (self._config.models, self._config.versions) if c.since), default=0
             )
-        return self._walk.page(at, page, limit)
+        return paged(Scan(self._api, self._translate, at, limit, resume).found(), limit)
 
     def get(self, key: Key) -> Record:
         if key.kind == "endpoint":

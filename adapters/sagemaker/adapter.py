@@ -28,7 +28,7 @@ An unversioned package is a model with one version, `0`. A version's tags are it
 the AWS tags. Packages of several containers depend on the packages that hold those containers' model data alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
@@ -56,8 +56,8 @@ from adapters.records import (
     EndpointRecord,
     Key,
     Lineage,
+    Mark,
     ModelRecord,
-    PageToken,
     Record,
     Schema,
     Unread,
@@ -81,6 +81,7 @@ from adapters.sagemaker.records import (
 from adapters.sagemaker.scanning import Scanner
 from adapters.sagemaker.serving import COMPONENTS
 from adapters.sagemaker.writes import Writer, check_tags, stage_change
+from adapters.scanning import stepped
 from adapters.writing import has_stage, has_tags, remove, settle
 
 API_VERSION = "2017-07-24"
@@ -160,8 +161,8 @@ class SageMakerAdapter(Adapter):
             return str(groups[0]["ModelPackageGroupArn"].split(":")[4]) if groups else None
         return None
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
-        return self._scanner.page(since, page, limit)
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        return stepped(lambda token: self._scanner.page(since, token, limit))
 
     def get(self, key: Key) -> Record:
         if key.kind == "version":

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from adapters.contract import Page
 from adapters.errors import BadRecordError, InvalidError
-from adapters.records import Deleted, Key, Lineage, Record
+from adapters.records import Deleted, Key, Lineage, Mark, Record
 from adapters.sagemaker.ahead import Ahead, Via
 from adapters.sagemaker.keys import Raw, created_in, key_of, milliseconds, reference_of
 from adapters.sagemaker.records import artifacts_of, lifecycle_of
@@ -116,14 +116,14 @@ class Step:
         """As a page; `end` carries what the last one says."""
         records, bad = tuple(self.records), tuple(self.bad)
         if self.following is not None:
-            return Page(records, next=self.following.text(), bad=bad)
+            return Page(records, mark=Mark(self.following.text()), bad=bad)
         return Page(records, watermark=end.watermark, listed=end.listed, bad=bad)
 
 
 @dataclass
 class Running:
     """The scan under way. `complete` is false where another process began it: not all of it was seen here. `split`
-    stays true then; `restarted` is to be told with the next page.
+    stays true then.
     """
 
     scan: str
@@ -131,7 +131,6 @@ class Running:
     before: Memory
     complete: bool = True
     split: bool = False
-    restarted: bool = False
     groups: dict[str, Key] = field(default_factory=dict)
     packages: dict[str, Known] = field(default_factory=dict)
     listed: set[str] = field(default_factory=set)

@@ -103,14 +103,12 @@ class Scanner:
             # These phases ask the backend nothing, or next to nothing: an empty one is passed over at once.
             step = self._step(step.following, limit)
         running = self._scans[position.scan]
-        restarted, running.restarted = running.restarted, False
         if step.following:
-            return replace(step.page(Page(())), restarted=restarted)
+            return step.page(Page(()))
         # What another process saw of the scan may be gone by now: the next one then reads everything.
         is_known = running.complete and not running.split
         self._memory = Memory(position.began, running.groups, running.packages) if is_known else None
-        end = step.page(Page((), watermark=position.began, listed=_listed(position, running)))
-        return replace(end, restarted=restarted)
+        return step.page(Page((), watermark=position.began, listed=_listed(position, running)))
 
     def index(self) -> Index:
         """Packages by their model data; where no scan has seen them yet, they are read."""
@@ -121,9 +119,9 @@ class Scanner:
 
     def _whole_scan(self) -> Iterator[Page]:
         page = self.page(None, None, PAGE_LIMIT)
-        while page.next:
+        while page.mark:
             yield page
-            page = self.page(None, page.next, PAGE_LIMIT)
+            page = self.page(None, page.mark, PAGE_LIMIT)
 
     def _begin(self, since: str | None, limit: int) -> Position:
         memory = self._memory if self._memory and self._memory.watermark == since else NOTHING
@@ -161,8 +159,7 @@ class Scanner:
             return position
         running = self._new(position.scan, position.via, NOTHING, position.since)
         if position.incremental:
-            running.restarted = True
-            return replace(position, phase="groups", whole=True, token=None, after=None)
+            raise InvalidError("what this scan had seen is not known here: begin it again")
         running.split = True
         running.complete = (position.phase, position.token, position.after) == ("groups", None, None)
         return position
@@ -226,7 +223,7 @@ class Scanner:
             ]
             lacking += [(key,) for name, key in running.before.groups.items() if name not in running.groups]
             if len(lacking) > _MOST_GONE:
-                self._new(position.scan, position.via, NOTHING, position.since).restarted = True
+                self._new(position.scan, position.via, NOTHING, position.since)
                 return Step([], replace(position, phase="groups", whole=True, token=None, after=None))
             found = self._client.each(self._proven, lacking)
             running.gone += [key for keys in reading.present(found) for key in keys]

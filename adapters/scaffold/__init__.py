@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 
 SINGLE_FILE = {
-    "import json\nfrom collections.abc import Mapping\n": (
-        "import contextlib\nimport json\nfrom collections.abc import Callable, Iterator, Mapping\n"
+    "from collections.abc import Generator, Iterator, Mapping\n": (
+        "import contextlib\nfrom collections.abc import Callable, Generator, Iterator, Mapping\n"
     ),
     "    Record,\n    VersionRecord,": "    Record,\n    StageField,\n    VersionRecord,",
     "from adapters.http import Endpoint, HttpClient\n": (

@@ -19,7 +19,7 @@ The reference uses the model's resource id; the display name, which need not be 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -35,7 +35,8 @@ from adapters.contract import (
     StageField,
 )
 from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundError
-from adapters.records import Key, ModelRecord, PageToken, Record, Unread, VersionRecord, Watermark
+from adapters.records import Key, Mark, ModelRecord, Record, Unread, VersionRecord, Watermark
+from adapters.scanning import paged
 from adapters.vertex import snippets
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
@@ -43,7 +44,7 @@ from adapters.vertex.cursor import Cursor, begin
 from adapters.vertex.keys import Place, key_of, model_key, split_key, version_key
 from adapters.vertex.reader import EVALUATIONS, TRAINING, Memory, Reader
 from adapters.vertex.records import TOKEN_LABEL, to_endpoint, to_model, to_version
-from adapters.vertex.sweep import Sweep
+from adapters.vertex.scan import Scan
 from adapters.vertex.writes import Writer
 from adapters.writing import compare, has_alias, has_tags, remove
 
@@ -52,9 +53,6 @@ _BY_OTHERS = {
     TRAINING: ("lineage.datasets",),
 }
 """Fields of a version that other messages fill, by what reads those."""
-_KEEP_FROM = 50
-"""From this page size on, what was read ahead is kept for the next page; smaller pages ask the service anew.
-"""
 _ATTEMPTS = 4
 """How often a label write is begun anew when somebody else wrote in between."""
 
@@ -92,7 +90,6 @@ class VertexAdapter(Adapter):
         self._memory = Memory()
         self._reader = Reader(self._client, self._place, self._memory)
         self._writes = Writer(self._client, self._place, self._reader)
-        self._sweep: Sweep | None = None
 
     def probe(self) -> BackendInfo:
         self._memory.denied.clear()
@@ -107,21 +104,11 @@ class VertexAdapter(Adapter):
             )
         return BackendInfo(version="v1", identity=f"vertex:{parent}", missing=tuple(missing))
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
-        sweep, self._sweep = self._sweep, None
-        if sweep is None or sweep.cursor.to_token() != page:
-            if sweep is not None:
-                sweep.close()
-            now = time.time()
-            cursor = Cursor.from_token(page) if page else begin(since, self.config.sweep_every, now)
-            sweep = Sweep(self._reader, cursor, read_ahead=limit)
-        try:
-            return sweep.take(limit)
-        finally:
-            if limit < _KEEP_FROM:
-                sweep.close()
-            elif not sweep.closed:
-                self._sweep = sweep
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        cursor = begin(since, self.config.sweep_every, time.time())
+        if resume is not None:
+            cursor = Cursor.from_mark(resume)
+        return paged(Scan(self._reader, cursor, read_ahead=limit).found(), limit)
 
     def get(self, key: Key) -> Record:
         if key.kind == "model":
@@ -195,8 +182,6 @@ class VertexAdapter(Adapter):
         self._client.observer = observer
 
     def close(self) -> None:
-        if self._sweep is not None:
-            self._sweep.close()
         self._client.close()
 
     def _versions(self, key: Key) -> list[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from adapters.errors import InvalidError
-from adapters.records import Watermark
+from adapters.records import Mark, Watermark
 
 OVERLAP = 60 * 1_000_000
 """Microseconds before the watermark that are read again: times are given before changes become visible."""
@@ -15,12 +15,11 @@ Mode = Literal["full", "sweep", "changed"]
 
 
 class Position(NamedTuple):
-    """What was given last: 0 models, 1 endpoints; creation in microseconds; id; version number."""
+    """What was given last: 0 models, 1 endpoints; creation in microseconds; id."""
 
     stage: int = -1
     created: int = 0
     id: str = ""
-    version: int = -1
 
 
 START = Position()
@@ -36,24 +35,22 @@ class Cursor:
     swept: float
     at: Position = START
 
-    def to_token(self) -> str:
+    def to_mark(self) -> Mark:
         """The cursor as an opaque text."""
-        return json.dumps([self.mode, self.floor, self.high, self.swept, *self.at])
+        return Mark(json.dumps([self.mode, self.floor, self.high, self.swept, *self.at]))
 
     def to_watermark(self) -> Watermark:
         """Where the next incremental scan begins."""
         return json.dumps([self.high, self.swept])
 
     @classmethod
-    def from_token(cls, token: str) -> "Cursor":
-        """Read what `to_token` wrote. Errors: InvalidError."""
+    def from_mark(cls, mark: Mark) -> "Cursor":
+        """Read what `to_mark` wrote. Errors: InvalidError."""
         try:
-            mode, floor, high, swept, *at = json.loads(token)
+            mode, floor, high, swept, *at = json.loads(mark)
             return cls(mode, int(floor), int(high), float(swept), Position(*at))
         except (ValueError, TypeError) as error:
-            raise InvalidError(
-                "this page token was not made by the vertex adapter: scan from the start"
-            ) from error
+            raise InvalidError("this mark was not made by the vertex adapter: scan from the start") from error
 
 
 def begin(since: Watermark | None, sweep_every: float, now: float) -> Cursor:

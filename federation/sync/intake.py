@@ -34,8 +34,6 @@ def take(this: "Run", page: Page, known: int) -> None:
         )
     ]
     this.renamed = renames.found(this, encoded)
-    if page.restarted:
-        this.forget()
     if back:
         chosen = {one.record.key for one in back}
         _believe(this, _Part([one for one in encoded if one.record.key not in chosen], bad, known))

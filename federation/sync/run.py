@@ -1,14 +1,14 @@
 """One run of the synchronisation of one registry: from the queued row to `ok`, `partial` or `failed`.
 
-Fetching, checking and digesting happen with no transaction open. Each chunk is one transaction that also
-saves the page token, so a run that is cut off anywhere goes on where it was, with nothing lost or doubled.
+Fetching, checking and digesting happen with no transaction open. Each chunk is one transaction that also saves the
+mark of its page, where it has one. A run that is cut off goes on behind the last mark, or begins again where there is
+none: that costs reads, and nothing is lost or doubled.
 """
 
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -18,8 +18,8 @@ from sqlalchemy import Engine, Row, select, update
 from adapters import (
     Adapter,
     AdapterError,
-    InvalidError,
     Listing,
+    Mark,
     Page,
     TransientError,
 )
@@ -43,16 +43,12 @@ from federation.sync import absence
 from federation.sync.intake import set_aside, sort_out, take
 from federation.sync.met import Met, forget
 from federation.sync.outcome import ERRORS_KEPT, fail, finish
-from federation.sync.requests import request
+from federation.sync.pages import Pages
 
 log = Log(__name__)
 T = TypeVar("T")
 SYNC = "sync"
 """The lease of whoever synchronises a registry."""
-CHUNK = 1000
-"""Records in a page and a transaction."""
-PAGES = 1_000_000
-"""No scan has so many pages: one that does goes round in circles."""
 THROTTLED = 429
 """The status with which a backend asks for fewer requests."""
 TRIES = 3
@@ -87,7 +83,8 @@ class Run:
     lease: Lease
     full: bool
     since: str | None
-    page: str | None
+    mark: Mark | None
+    """Behind which page the scan goes on."""
     begun: datetime
     connection: Connection
     is_resumed: bool = False
@@ -145,14 +142,21 @@ class Run:
             try:
                 return ask()
             except TransientError as error:
-                wait = error.retry_after if error.retry_after is not None else 0.5 * 4**attempt
-                if attempt == TRIES - 1 or wait > PATIENCE:
-                    raise
-                self.context.sleep(wait)
-                if self.context.stopping():
-                    raise StoppedError from None
-                self.renew()
+                self.wait(error, attempt)
         raise AssertionError("unreachable")
+
+    def wait(self, error: TransientError, failures: int) -> None:
+        """Wait until what failed may be tried again, after so many failures before.
+
+        Errors: `error`, where that makes too many; `StoppedError`.
+        """
+        seconds = error.retry_after if error.retry_after is not None else 0.5 * 4**failures
+        if failures >= TRIES - 1 or seconds > PATIENCE:
+            raise error
+        self.context.sleep(seconds)
+        if self.context.stopping():
+            raise StoppedError from None
+        self.renew()
 
     def note(self, method: str, path: str, status: int | None, seconds: float) -> None:
         """Count a request to the backend."""
@@ -170,31 +174,25 @@ class Run:
         with writing(self.context.engine) as connection:
             self.lease.hold(connection)
 
-    def begin_again(self, reason: str) -> None:
-        """Leave the run open and let a full one follow at once."""
-        self.leave_open(f"{reason}: a full run follows")
-        with writing(self.context.engine) as connection:
-            self.lease.hold(connection)
-            request(connection, self.registry.id, full=True)
-
-    def forget(self) -> None:
-        """The adapter has begun the scan again: what earlier pages met proves nothing."""
-        self.met = Met()
+    def begin_again(self) -> None:
+        """Let the scan begin anew: what earlier pages met proves nothing."""
+        self.mark, self.met, self.errors, self.is_open = None, Met(), [], False
         with writing(self.context.engine) as connection:
             self.lease.hold(connection)
             forget(connection, self.sync_id)
+            connection.execute(update(tables.sync).where(tables.sync.c.id == self.sync_id).values(page=None))
 
     def go_on(self, page: Page) -> None:
-        """All of a page is written in the transaction at hand: what it ended counts, and the next one follows."""
+        """All of a page is written in the transaction at hand: what it ended counts, and the scan goes on behind it."""
         self.met.end(each for each in page.listed if each.of is None or codec.is_native_id(each.of.native_id))
-        self.page = page.next
+        self.mark = page.mark or self.mark
 
     @contextmanager
     def chunk(self, *, missed_since: datetime | None = None) -> Iterator[Writer]:
         """One fenced transaction: what is written goes in whole, with its journal entries and changes, and where the
         run goes on. What nobody could see since `missed_since`, or was held, may have happened before that.
         """
-        page = self.page
+        mark = self.mark
         with writing(self.context.engine) as connection:
             self.lease.hold(connection)
             lock(connection, self.registry.id)  # no outcome of an operation is written meanwhile
@@ -206,12 +204,12 @@ class Run:
             yield writer
             self.met.add(writer.seen)
             self.counts.update(writer.counts)
-            if self.page not in (page, None):
+            if self.mark != mark:
                 self.met.save(connection, self.sync_id)
             connection.execute(
                 update(tables.sync)
                 .where(tables.sync.c.id == self.sync_id)
-                .values(page=self.page, counts=dict(self.counts), errors=self.errors[:ERRORS_KEPT])
+                .values(page=self.mark, counts=dict(self.counts), errors=self.errors[:ERRORS_KEPT])
             )
             if writer.batch.entries or writer.batch.changes:
                 self.position = writer.batch.append(connection).position
@@ -260,7 +258,8 @@ def run(context: SyncContext, sync_id: int) -> str | None:
     context.at_work.add(registry.id)
     try:
         with context.leases.keeping(lease), context.connections.to(registry) as connection:
-            this = Run(context, registry, sync_id, lease, full, since, row.page, started, connection)
+            mark = None if row.page is None else Mark(row.page)
+            this = Run(context, registry, sync_id, lease, full, since, mark, started, connection)
             return _carry_out(this, row)
     except RegistryError as error:
         return fail(context, registry, sync_id, lease, str(error))
@@ -271,7 +270,7 @@ def run(context: SyncContext, sync_id: int) -> str | None:
 def _carry_out(this: Run, row: Row[Any]) -> str | None:
     """What `run` does, of a run whose row was as `row` before."""
     context, registry, sync_id, lease = this.context, this.registry, this.sync_id, this.lease
-    this.is_resumed = row.page is not None
+    this.is_resumed = row.state == "running"
     this.errors += row.errors
     this.counts.update({"calls": 0, "throttled": 0})  # present from here on: another thread counts them up
     this.counts.update(row.counts)
@@ -343,67 +342,38 @@ def _identify(this: Run) -> None:
 
 
 def _scan(this: Run) -> str | None:
-    """Read every page into the catalogue, then settle what was absent. Returns the new watermark."""
-    if this.is_resumed and not _recollect(this):
-        return None
+    """Read every page into the catalogue, then settle what was absent. Returns the new watermark, if there is one."""
+    if this.is_resumed:
+        _recollect(this)
     with reading(this.context.engine) as connection:
         known = newest(connection)  # once: an adapter reads ahead
-    tokens: set[str] = set()
-    while True:
-        token = this.page
-        place = "first page" if token is None else f"page {zlib.crc32(token.encode(errors='replace')):08x}"
-        with this.holding(place):
-            try:
-                page = _fetch(this, token)
-            except InvalidError as error:
-                if not this.is_resumed or tokens:
-                    raise
-                this.begin_again(f"the run was cut off, and its place in the listing is lost ({error})")
-                return None
-            if page.next is not None and (page.next in tokens or len(tokens) > PAGES):
-                raise AdapterError(
-                    f"{this.registry.name}: the listing goes round in circles (a page token came twice)"
-                )
-            tokens.add(page.next or "")
-            take(this, page, known)
-        if page.next is None:
-            break
-        if this.context.stopping():
-            raise StoppedError
+    watermark = None
+    with closing(Pages(this)) as pages:
+        while watermark is None:
+            with this.holding(pages.place):
+                page = pages.take()
+                if page is None:
+                    break
+                take(this, page, known)
+            watermark = page.watermark
+            if watermark is None and this.context.stopping():
+                raise StoppedError
     if this.since is None:
         this.met.listed = [Listing("model"), Listing("version"), Listing("endpoint")]
     with this.holding("what is absent"):
         _settle_absent(this)
-    return page.watermark
+    return watermark
 
 
-def _recollect(this: Run) -> bool:
-    """Take over what the run had met before it was cut off; whether that is known."""
+def _recollect(this: Run) -> None:
+    """Take over what the run had met before it was cut off; where that is not known, it begins again."""
     with reading(this.context.engine) as connection:
         met = Met.load(connection, this.sync_id)
         this.left_out = bool(this.errors or unread.waiting(connection, this.registry.id))
-    if met is None:
-        this.begin_again("the run was cut off, and what it had met is not known")
-        return False
-    this.met = met
-    return True
-
-
-def _fetch(this: Run, token: str | None) -> Page:
-    def fetch() -> Page:
-        return this.adapter.scan(since=this.since, page=token, limit=CHUNK)
-
-    page = this.call("scan", fetch)
-    if not isinstance(page, Page):
-        raise AdapterError(
-            f"{this.registry.name}: scan returned {type(page).__name__}, not a Page: report this to its author"
-        )
-    if len(page.records) > CHUNK:
-        raise AdapterError(
-            f"{this.registry.name}: scan returned {len(page.records):,} records where at most {CHUNK:,} were asked "
-            "for: report this to its author"
-        )
-    return page
+    if met is None or this.mark is None:
+        this.begin_again()
+    else:
+        this.met = met
 
 
 def _settle_absent(this: Run) -> None:

@@ -146,12 +146,10 @@ def best_scan(url: str, size: int) -> float:
 
 def whole(adapter: SageMakerAdapter, since: str | None) -> tuple[int, str | None]:
     """How many records a scan gives, and its watermark."""
-    count, token = 0, None
-    while True:
-        page = adapter.scan(since=since, page=token, limit=1000)
-        count, token = count + len(page.records), page.next
-        if token is None:
-            return count, page.watermark
+    count, watermark = 0, None
+    for page in adapter.scan(since=since, limit=1000):
+        count, watermark = count + len(page.records), page.watermark
+    return count, watermark
 
 
 def best(work: Callable[[], object]) -> float:

@@ -97,10 +97,6 @@ def scan(address: str, size: int, evaluations: bool) -> None:
         quota_per_minute=1_000_000,
     )
     adapter = VertexAdapter(config)
-    page = adapter.scan(since=None, page=None, limit=1000)
-    records = len(page.records)
-    while page.next is not None:
-        page = adapter.scan(since=None, page=page.next, limit=1000)
-        records += len(page.records)
+    records = sum(len(page.records) for page in adapter.scan(since=None, limit=1000))
     adapter.close()
     assert records == size * (1 + VERSIONS) + 1, f"{records} records are not all"

@@ -7,6 +7,7 @@ of the worker. All is in one thread, so the same plan gives the same history.
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event, select
 
-from adapters import Discovered, discover
+from adapters import Discovered, discover, scanning
 from adapters.memory import MemoryBackend
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from federation import schema, tables
@@ -177,7 +178,6 @@ class Play:
         adapter = MlflowAdapter(config)
         adapter._api.http._pool = self.server  # type: ignore[assignment]
         adapter._api.http._sleep = world.waits.append
-        adapter._scan._pool = Lazy(self.eager)  # type: ignore[assignment]
         connections = Connections(world.adapters)
         connections._open[world.registry_id] = Connection(
             "memory", world.registry().generation, adapter, config.call_timeout, connections.abandoned
@@ -211,7 +211,8 @@ class Play:
         return [*found, *(["a run failed: " + self.last_error()] if self.runs[-1] == "failed" else [])]
 
     def close(self) -> None:
-        """The engine is for others from here on."""
+        """The engine is for others from here on, and threads are threads again."""
+        vars(scanning)["ThreadPoolExecutor"] = ThreadPoolExecutor
         event.remove(self.world.engine, "commit", self.commit)
         self.world.close()
 
@@ -323,6 +324,7 @@ def play(folder: Path, *, pages: int = 2, eager: bool = False) -> Play:
     world = World(engine, MemoryBackend(), adapters, context, registry_id)
     server = EmulatedMlflow()
     made = Play(world, server, Oracle(server), pages, eager)
+    vars(scanning)["ThreadPoolExecutor"] = lambda *given, **more: Lazy(eager)
     server.point, server.wrote = made.point, made.oracle.note
     event.listen(engine, "commit", made.commit)
     made.restart()

@@ -115,14 +115,11 @@ class Bench:
 
     def versions(self, name: str) -> int:
         """How many versions a model has on the backend."""
-        page, count, models = None, 0, set()
-        while True:
-            found = self.adapter.scan(since=None, page=page, limit=500)
+        count, models = 0, set()
+        for found in self.adapter.scan(since=None, limit=500):
             models |= {one.key for one in found.records if isinstance(one, ModelRecord) and one.name == name}
             count += sum(isinstance(one, VersionRecord) and one.model in models for one in found.records)
-            page = found.next
-            if page is None:
-                return count
+        return count
 
     def is_done(self, row: Any, name: str) -> bool:
         """Whether the backend shows what an operation wanted, once."""

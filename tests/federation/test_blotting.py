@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from adapters import (
     BackendInfo,
     BadRecordError,
     Key,
+    Mark,
     ModelRecord,
     NotFoundError,
     Page,
@@ -57,10 +58,11 @@ class HouseAdapter(Adapter):
     def probe(self) -> BackendInfo:
         return BackendInfo("1", "house", missing=(f"no read: {SECRET} lacks it",))
 
-    def scan(self, *, since: str | None, page: str | None, limit: int) -> Page:
+    def scan(self, *, since: str | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         bad = BadRecordError(f"{SECRET} is no name", native=f"x?sig={quote(SECRET)}")
         record = ModelRecord(key=Key("model", "m"), name="m", unread=Unread(("tags",), f"with {SECRET}: 403"))
-        return Page((record,), bad=(bad,), watermark="all")
+        yield Page((record,), bad=(bad,))
+        raise HouseError("no")
 
     def get(self, key: Key) -> ModelRecord:
         raise HouseError("no")
@@ -162,14 +164,16 @@ def test_secrets_inside_of_others_are_found() -> None:
 def test_everything_that_an_adapter_says_is_cleaned() -> None:
     config = HouseConfig()
     adapter = guard(HouseAdapter(config), config)
-    page: Any = adapter.scan(since=None, page=None, limit=1)
+    pages: Any = adapter.scan(since=None, limit=1)
+    page = next(pages)
     said = [adapter.probe().missing[0], str(page.bad[0]), page.bad[0].native, page.records[0].unread.reason]
     assert said == ["no read: *** lacks it", "*** is no name", "x?sig=***", "with ***: 403"]
-    with pytest.raises(AuthError, match=r"^login failed for svc/\*\*\*$") as raised:
-        adapter.get(Key("model", "m"))
-    assert type(raised.value) is AuthError
-    assert raised.value.__cause__ is None
-    assert raised.value.__context__ is None
+    for call in (lambda: next(pages), lambda: adapter.get(Key("model", "m"))):
+        with pytest.raises(AuthError, match=r"^login failed for svc/\*\*\*$") as raised:
+            call()
+        assert type(raised.value) is AuthError
+        assert raised.value.__cause__ is None
+        assert raised.value.__context__ is None
 
 
 def test_what_an_adapter_was_given_at_run_time_is_hidden_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Work at which the worker dies: the process is really killed, by what it reads and by what it sends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -115,21 +115,25 @@ def open_world(url: str, folder: str) -> tuple[SyncContext, OperationContext, Me
     return sync, OperationContext(engine, Connections(adapters), Leases("worker"), in_hand=in_hand), backend
 
 
-def scanning(deadly: Callable[[str | None], bool]) -> Callable[..., Page]:
+def scanning(deadly: Callable[[str | None], bool]) -> Callable[..., Iterator[Page]]:
+    """A scan in small pages that dies when it is asked for what comes behind a mark."""
     scan = MemoryAdapter.scan
 
-    def page_of(self: MemoryAdapter, *, since: Any, page: Any, limit: int) -> Page:
-        if deadly(page):
+    def pages(self: MemoryAdapter, *, since: Any, limit: int, resume: Any) -> Iterator[Page]:
+        if deadly(resume):
             die()
-        return replace(scan(self, since=since, page=page, limit=1), watermark=None)
+        for page in scan(self, since=since, limit=1, resume=resume):
+            yield replace(page, watermark=None)
+            if deadly(page.mark):
+                die()
 
-    return page_of
+    return pages
 
 
 def synchronise(url: str, folder: str, deadly: str) -> None:
     """Go on with the run that is open, or make one; die where `deadly` says."""
     context, _, _ = open_world(url, folder)
-    second = {"page": lambda page: page is not None and "1" in page, "": lambda page: False}[deadly]
+    second = {"page": lambda mark: mark is not None and "1" in mark, "": lambda mark: False}[deadly]
     MemoryAdapter.scan = scanning(second)  # type: ignore[method-assign]
     with writing(context.engine) as connection:
         sync_id = schedule.request(connection, 1, full=False)

@@ -203,7 +203,7 @@ def environment_is_left_alone(lab: Lab) -> None:
     before = dict(os.environ)
     adapter = lab.adapter()
     adapter.probe()
-    adapter.scan(since=None, page=None, limit=1)
+    lab.first(adapter)
     changed = sorted(k for k in before.keys() | os.environ.keys() if before.get(k) != os.environ.get(k))
     require(not changed, f"environment variables changed: {', '.join(changed)}")
 

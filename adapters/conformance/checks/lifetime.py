@@ -31,7 +31,7 @@ def close_ends_one_instance_only(lab: Lab) -> None:
     closed.probe()
     closed.close()
     try:
-        other.scan(since=None, page=None, limit=1)
+        lab.first(other)
     except Exception as error:
         raise CheckFailed(f"closing one instance broke another: {type(error).__name__}: {error}") from error
 
@@ -44,7 +44,7 @@ def nothing_is_left_open(lab: Lab) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
             adapter = lab.harness.adapter()
-            adapter.scan(since=None, page=None, limit=1)
+            lab.first(adapter, limit=1)
             adapter.close()
             del adapter
             gc.collect()

@@ -36,11 +36,11 @@ def no_secret_in_records(lab: Lab) -> None:
 
 @check("secrets")
 def no_secret_in_tokens(lab: Lab) -> None:
-    """Page tokens, watermarks and the identity hold no credential: they are stored."""
+    """Marks, watermarks and the identity hold no credential: they are stored."""
     info = lab.probe()
     _hidden(lab, f"{info!r}", "what probe says")
     for number, page in enumerate(lab.walk(limit=1)):
-        _hidden(lab, f"{page.next} {page.watermark} {page.listed!r}", "a page token or watermark")
+        _hidden(lab, f"{page.mark} {page.watermark} {page.listed!r}", "a mark or watermark")
         if number > 20:
             break
 
@@ -65,7 +65,7 @@ def _errors(lab: Lab) -> Iterable[Exception]:
     for fault in sorted(lab.harness.faults, key=lambda fault: fault.value):
         with lab.harness.fail_with(fault):
             adapter = lab.adapter()
-            for call in (adapter.probe, lambda a=adapter: a.scan(since=None, page=None, limit=5)):
+            for call in (adapter.probe, lambda a=adapter: lab.scan(adapter=a)):
                 try:
                     call()
                 except Exception as error:

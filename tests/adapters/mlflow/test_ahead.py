@@ -1,14 +1,17 @@
 """The next page is read while one is used: that and no more, and its failure is not the end."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
-from adapters import Page
+from adapters import Page, scanning
 from adapters.mlflow import MlflowAdapter, MlflowConfig
+from tests.adapters.scans import scanned
 from tests.adapters.web import answering
 
 URL = "http://127.0.0.1:5000"
@@ -68,55 +71,54 @@ def adapter(listing: Listing) -> Iterator[MlflowAdapter]:
     made.close()
 
 
-def settled(adapter: MlflowAdapter) -> None:
-    """Wait until the thread that reads ahead has nothing more to do."""
-    pool: Any = adapter._scan._pool
-    pool.submit(lambda: None).result()
-    pool.submit(lambda: None).result()
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Waits until the threads that read ahead have nothing more to do."""
+    pools: list[ThreadPoolExecutor] = []
+
+    def make(*given: Any, **more: Any) -> ThreadPoolExecutor:
+        pools.append(ThreadPoolExecutor(*given, **more))
+        return pools[-1]
+
+    monkeypatch.setattr(scanning, "ThreadPoolExecutor", make)
+
+    def settle() -> None:
+        for pool in pools:
+            with suppress(RuntimeError):  # it was shut down
+                pool.submit(lambda: None).result()
+
+    return settle
 
 
-def test_one_page_is_read_ahead_and_no_more(adapter: MlflowAdapter, listing: Listing) -> None:
-    page = until_version(adapter)
-    for used in range(1, PAGES + 1):
-        for _ in range(PAGES):
-            settled(adapter)
-        assert len(listing.asked) == min(used + 1, PAGES)
-        if page.next is None:
-            break
-        page = adapter.scan(since=None, page=page.next, limit=10)
+def test_one_page_is_read_ahead_and_no_more(
+    adapter: MlflowAdapter, listing: Listing, settled: Callable[[], None]
+) -> None:
+    pages = adapter.scan(since=None, limit=1)
+    assert [record.key.kind for record in next(pages).records] == ["model"]
+    for used in range(1, PAGES):
+        assert len(next(pages).records) == 1
+        settled()
+        # The page that is given is cut when the one behind it has come.
+        assert len(listing.asked) == min(used + 2, PAGES)
+    assert [*pages][-1].watermark is not None
     assert listing.asked == [str(number) for number in range(PAGES)]
 
 
-def test_a_page_that_failed_ahead_is_asked_for_again(adapter: MlflowAdapter, listing: Listing) -> None:
+def test_what_was_read_before_a_failure_is_given_and_gone_on_from(
+    adapter: MlflowAdapter, listing: Listing
+) -> None:
     listing.broken.add("2")
-    page = until_version(adapter)
-    page = adapter.scan(since=None, page=page.next, limit=10)
+    given: list[Page] = []
     with pytest.raises(Exception, match="400"):
-        adapter.scan(since=None, page=page.next, limit=10)
+        given.extend(adapter.scan(since=None, limit=10))
+    assert [record.key.kind for page in given for record in page.records] == ["model", "version", "version"]
     listing.broken.clear()
-    versions = 2
-    while page.next is not None:
-        page = adapter.scan(since=None, page=page.next, limit=10)
-        versions += len(page.records)
-    assert versions == PAGES
-
-
-def until_version(adapter: MlflowAdapter) -> Page:
-    """The first page with a version."""
-    page = adapter.scan(since=None, page=None, limit=10)
-    while not listed(page):
-        page = adapter.scan(since=None, page=page.next, limit=10)
-    return page
-
-
-def listed(page: Page) -> bool:
-    return any(record.key.kind == "version" for record in page.records)
+    rest = scanned(adapter, resume=given[-1].mark)
+    assert len(rest.records) == PAGES - 2
+    assert listing.asked.count("1") == 1
 
 
 def test_prompts_are_asked_for_while_models_are(adapter: MlflowAdapter, listing: Listing) -> None:
     listing.is_together = True
-    page = adapter.scan(since=None, page=None, limit=10)
-    assert [record.key.kind for record in page.records] == ["model"]
-    while page.next is not None:
-        page = adapter.scan(since=None, page=page.next, limit=10)
+    assert len(scanned(adapter).models()) == 1
     assert sorted(listing.models_asked) == ["models", "prompts"]

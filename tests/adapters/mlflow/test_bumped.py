@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from adapters import Listing
 from adapters.mlflow import MlflowAdapter, MlflowConfig
+from adapters.mlflow.scan import Scan
+from tests.adapters import scans
 from tests.adapters.mlflow.emulated import EmulatedMlflow
 
 
@@ -30,15 +33,8 @@ def adapter(server: EmulatedMlflow) -> Iterator[MlflowAdapter]:
 
 def scanned(adapter: MlflowAdapter, since: str | None) -> tuple[set[str], str]:
     """The models that one scan has listed whole, by name, and its watermark."""
-    token: str | None = None
-    whole: set[str] = set()
-    while True:
-        page = adapter.scan(since=since, page=token, limit=100)
-        whole |= {listing.of.native_id.split("/", 1)[1] for listing in page.listed if listing.of}
-        token = page.next
-        if token is None:
-            assert page.watermark is not None
-            return whole, page.watermark
+    found = scans.scanned(adapter, since)
+    return {listing.of.native_id.split("/", 1)[1] for listing in found.listed if listing.of}, found.watermark
 
 
 def test_what_was_seen_to_is_not_listed_whole_again(adapter: MlflowAdapter, server: EmulatedMlflow) -> None:
@@ -83,9 +79,10 @@ def test_the_next_listing_is_read_while_a_page_is_used(
         return answer(method, url, **given)
 
     monkeypatch.setattr(server, "request", request)
-    page = adapter.scan(since=mark, page=None, limit=100)
-    while not any(record.key.kind == "version" for record in page.records):
+    reads = (adapter._api, adapter._translate, adapter._origins, adapter._hidden)
+    found = Scan(*reads, mark, None).found()
+    while not isinstance(next(found), Listing):
         assert not asked.is_set()
-        page = adapter.scan(since=mark, page=page.next, limit=100)
-    assert page.next is not None and '"bumped"' in page.next
+    next(found)
     assert asked.wait(30)
+    found.close()

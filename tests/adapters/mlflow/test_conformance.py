@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters import Deleted, Key, Record
+from adapters import Key, Record
 from adapters.conformance import CheckFailed, Conformance, perform
 from adapters.conformance.run import named
 from adapters.mlflow import MlflowAdapter, seams
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import MlflowHarness, running
+from tests.adapters.scans import scanned
 from tests.servers.mlflow import empty
 
 
@@ -34,10 +35,7 @@ def test_an_adapter_that_reads_one_record_from_a_listing_fails(
     harness: MlflowHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def get(self: MlflowAdapter, key: Key) -> Record:
-        page = self.scan(since=None, page=None, limit=1000)
-        while key not in (found := {r.key: r for r in page.records if not isinstance(r, Deleted)}):
-            page = self.scan(since=None, page=page.next, limit=1000)
-        return found[key]
+        return scanned(self).by_key()[key]
 
     monkeypatch.setattr(MlflowAdapter, "get", get)
     with pytest.raises(CheckFailed, match="aliases"):

@@ -11,6 +11,7 @@ from adapters.mlflow.client import PROMPT_TAG
 from adapters.mlflow.hidden import MOST_ASKED, MOST_MODELS, Hidden
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client
+from tests.adapters.scans import scanned
 from tests.servers.mlflow import empty
 
 
@@ -39,12 +40,8 @@ def mlflow(server: Server) -> Any:
 
 def scan(adapter: MlflowAdapter, since: str | None = None) -> tuple[list[str], str | None]:
     """The numbers of the versions that a scan gives, and its watermark."""
-    page = adapter.scan(since=since, page=None, limit=100)
-    records = list(page.records)
-    while page.next is not None:
-        page = adapter.scan(since=since, page=page.next, limit=100)
-        records += page.records
-    return sorted(r.version for r in records if isinstance(r, VersionRecord)), page.watermark
+    found = scanned(adapter, since)
+    return sorted(r.version for r in found.records if isinstance(r, VersionRecord)), found.watermark
 
 
 def test_a_number_that_no_listing_gave_is_asked_for(adapter: MlflowAdapter, mlflow: Any) -> None:
@@ -105,12 +102,7 @@ def test_a_model_with_a_version_that_has_a_prompts_tag_is_read(
 
 def bad_of(adapter: MlflowAdapter) -> list[BadRecordError]:
     """What a scan had to leave."""
-    page = adapter.scan(since=None, page=None, limit=100)
-    bad = list(page.bad)
-    while page.next is not None:
-        page = adapter.scan(since=None, page=page.next, limit=100)
-        bad += page.bad
-    return bad
+    return scanned(adapter).bad
 
 
 def test_models_that_are_not_asked_about_are_said(adapter: MlflowAdapter, server: Server) -> None:

@@ -13,6 +13,7 @@ from adapters import Dataset, Details, Environment, TransientError, VersionRecor
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client
+from tests.adapters.scans import scanned
 from tests.servers.mlflow import empty
 
 ROOMY = 64 << 20
@@ -66,14 +67,10 @@ class Estate:
     def versions(self) -> dict[str, VersionRecord]:
         """The newest version of each model, by the model's name."""
         found: dict[str, VersionRecord] = {}
-        page = self.adapter.scan(since=None, page=None, limit=1000)
-        while True:
-            for record in page.records:
-                if isinstance(record, VersionRecord):
-                    found.setdefault(str(record.native["name"]), record)
-            if page.next is None:
-                return found
-            page = self.adapter.scan(since=None, page=page.next, limit=1000)
+        for record in scanned(self.adapter).records:
+            if isinstance(record, VersionRecord):
+                found.setdefault(str(record.native["name"]), record)
+        return found
 
 
 @pytest.fixture

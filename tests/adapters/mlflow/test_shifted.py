@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.mlflow import MlflowAdapter, MlflowConfig
-from adapters.records import ModelRecord
 from tests.adapters.mlflow.emulated import EmulatedMlflow
+from tests.adapters.scans import scanned
 
 NAMES = tuple("abcdefgh")
 
@@ -40,10 +40,4 @@ def test_deletes_behind_the_first_page_hide_nothing(
                 server.delete_model(name)
 
     server.point = listed
-    page = adapter.scan(since=None, page=None, limit=100)
-    records = list(page.records)
-    while page.next is not None:
-        page = adapter.scan(since=None, page=page.next, limit=100)
-        records += page.records
-    given = {record.name for record in records if isinstance(record, ModelRecord)}
-    assert given >= set(NAMES) - set(deleted)
+    assert scanned(adapter).models().keys() >= set(NAMES) - set(deleted)

@@ -14,6 +14,7 @@ import pytest
 from adapters import InvalidError, VersionRecord
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from gateway.demo.servers import mlflow_server
+from tests.adapters.scans import scanned
 
 REGISTER = """
 import mlflow
@@ -60,12 +61,7 @@ def codes(port: int, workspace: str | None) -> dict[str, dict[str, str]]:
     """Each model's snippets: the language and the code."""
     adapter = MlflowAdapter(MlflowConfig(url=f"http://localhost:{port}", workspace=workspace))
     found: dict[str, dict[str, str]] = {}
-    page = adapter.scan(since=None, page=None, limit=100)
-    records = list(page.records)
-    while page.next is not None:
-        page = adapter.scan(since=None, page=page.next, limit=100)
-        records += page.records
-    for one in records:
+    for one in scanned(adapter).records:
         if isinstance(one, VersionRecord):
             name = str(one.native["name"])
             found[name] = {snippet.language: snippet.code for snippet in adapter.snippets(name, one)}

@@ -8,7 +8,7 @@ import pytest
 from adapters.conformance import Check, Conformance, Gap, run
 from adapters.conformance.checks import moving, paging
 from adapters.emulators.rest.harness import SHELF, RestHarness
-from adapters.rest import walk
+from adapters.rest import scan
 
 LISTED = {
     name: {k: v for k, v in SHELF[name].items() if k not in ("page", "since")}
@@ -92,7 +92,7 @@ def test_lists_that_are_paged_otherwise(style: Mapping[str, Any], gaps: Mapping[
 
 
 def test_offsets_that_do_not_overlap_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "_sort_id", lambda collection, raw: "")
+    monkeypatch.setattr(scan, "_sort_id", lambda collection, raw: "")
     harness = listed_by({"style": "offset", "param": "offset", **COUNTED})
     failed = {result.name for result in run(harness, HIDDEN) if not result.ok}
     harness.close()

@@ -17,10 +17,9 @@ from pydantic import ValidationError
 from adapters import (
     AdapterError,
     AuthError,
-    BadRecordError,
-    Deleted,
     InvalidError,
     Key,
+    Mark,
     ModelRecord,
     Record,
     TransientError,
@@ -30,6 +29,7 @@ from adapters import (
 from adapters.http import HttpClient, Reply
 from adapters.rest import RestAdapter, RestConfig
 from adapters.rest.expressions import Expression, MappingError
+from tests.adapters.scans import scanned
 from tests.adapters.web import answering
 
 URL = "https://models.example/api"
@@ -58,14 +58,8 @@ def adapter(**settings: Any) -> RestAdapter:
 
 def whole(opened: RestAdapter, since: str | None = None, limit: int = 100) -> tuple[list[Record], str | None]:
     """Every record of a scan, and its watermark."""
-    records: list[Record] = []
-    token = None
-    while True:
-        page = opened.scan(since=since, page=token, limit=limit)
-        records += [one for one in page.records if not isinstance(one, Deleted)]
-        token = page.next
-        if token is None:
-            return records, page.watermark
+    found = scanned(opened, since, limit)
+    return found.records, found.watermark
 
 
 def paged(limit: int = 100, **page: Any) -> list[str]:
@@ -260,16 +254,8 @@ def test_a_record_that_breaks_its_listing_is_passed_over_and_named(
     web.get(f"{URL}/models").mock(side_effect=Narrow(100, broken))
     page = {"style": style, "param": "page" if style == "page" else "at", "size": "size"}
     opened = adapter(models={**MODELS, "items": "items", "page": page})
-    token = None
-    names: list[str] = []
-    bad: list[BadRecordError] = []
-    while True:
-        found = opened.scan(since=None, page=token, limit=100)
-        names += [one.name for one in found.records if isinstance(one, ModelRecord)]
-        bad += found.bad
-        token = found.next
-        if token is None:
-            break
+    found = scanned(opened, limit=100)
+    names, bad = [*found.models()], found.bad
     assert names == [row["name"] for number, row in enumerate(MANY) if number not in broken]
     assert [one.native for one in bad] == [f"/models#{row + 1}" for row in broken]
     assert f"record {broken[0] + 1} of models.example" in str(bad[0])
@@ -288,15 +274,22 @@ def test_a_listing_that_breaks_everywhere_fails_soon(
     assert len(answer.asked) < 16
 
 
-def test_a_place_of_a_former_release_is_gone_on_from(web: respx.MockRouter) -> None:
+def test_a_scan_goes_on_behind_any_mark(web: respx.MockRouter) -> None:
     web.get(f"{URL}/models").mock(side_effect=Narrow(100))
     page = {"style": "page", "param": "page", "size": "size", "size_value": 10}
     opened = adapter(models={**MODELS, "items": "items", "page": page})
-    token = json.loads(opened.scan(since=None, page=None, limit=10).next or "")
-    token["models"]["cursor"] = "3"
-    token |= {"listing": "models", "parents": []}
-    found = opened.scan(since=None, page=json.dumps(token), limit=10)
-    assert next(one.name for one in found.records if isinstance(one, ModelRecord)) == "model-21"
+    whole_scan = scanned(opened, limit=10)
+    for number, each in enumerate(whole_scan.pages[:-1], 1):
+        rest = scanned(opened, limit=10, resume=each.mark)
+        assert rest.items == [one for page in whole_scan.pages[number:] for one in page.records]
+
+
+FORMER = {"at": 1.0, "listing": "models", "models": {}, "versions": {}, "parents": [], "more": True}
+
+
+def test_a_place_of_a_former_release_is_refused(web: respx.MockRouter) -> None:
+    with pytest.raises(InvalidError, match="begin the scan again"):
+        scanned(adapter(), resume=Mark(json.dumps(FORMER)))
 
 
 def _once(client: HttpClient, method: str, path: str, **given: Any) -> Reply:

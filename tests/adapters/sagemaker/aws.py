@@ -134,14 +134,12 @@ class Scanned:
 
 def scan(adapter: Adapter, since: Watermark | None = None, limit: int = 1000) -> Scanned:
     """All pages of a scan."""
-    found, token = Scanned(), None
-    while True:
-        page = adapter.scan(since=since, page=token, limit=limit)
+    found = Scanned()
+    for page in adapter.scan(since=since, limit=limit):
         assert len(page.records) <= limit
         found.items += page.records
         found.bad += page.bad
         found.pages += 1
-        token = page.next
-        if token is None:
-            found.watermark, found.listed = page.watermark, page.listed
-            return found
+        found.listed += page.listed
+        found.watermark = page.watermark
+    return found

@@ -202,21 +202,14 @@ def test_pages_of_1_give_what_one_page_gives(boto: Any, connect: Connect, by: st
     assert scan(connect(), limit=1).items == scan(connect()).items
 
 
-def test_a_scan_goes_on_in_another_process(boto: Any, connect: Connect, by: str) -> None:
+def test_a_scan_that_was_cut_off_begins_again(boto: Any, connect: Connect, by: str) -> None:
     package(boto, "chain", InferenceSpecification=inference("s3://m/a", "s3://m/x"))
     package(boto, "a", "s3://m/a")
-    package(boto, "b", "s3://m/b")
-    expected = scan(connect()).records
-    token, found, adapter = None, {}, connect()
-    for step in range(100):
-        if step in (1, 3, 4):
-            adapter = connect()
-        page = adapter.scan(since=None, page=token, limit=1)
-        found.update({record.key: record for record in page.records})
-        token = page.next
-        if token is None:
-            break
-    assert found == expected
+    adapter = connect()
+    pages = adapter.scan(since=None, limit=1)
+    assert next(pages).mark is None
+    pages.close()  # type: ignore[attr-defined]
+    assert scan(adapter).records == scan(connect()).records
 
 
 def test_a_quiet_incremental_scan_describes_nothing(

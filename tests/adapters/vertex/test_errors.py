@@ -24,6 +24,7 @@ from adapters.quota import Quota
 from adapters.vertex import VertexAdapter, VertexConfig
 from adapters.vertex.failures import translate_credentials
 from federation.blotting import guard
+from tests.adapters.scans import scanned
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 
@@ -90,7 +91,7 @@ def test_a_silent_service_is_given_up_after_the_timeout(
 def test_an_answer_that_is_too_large_is_refused(vendor: Vendor, make_adapter: MakeAdapter) -> None:
     vendor.upload("m", description="x" * 1_100_000)
     with pytest.raises(InvalidError, match="raise max_response_mb"):
-        make_adapter(max_response_mb=1).scan(since=None, page=None, limit=10)
+        scanned(make_adapter(max_response_mb=1))
 
 
 def test_nothing_listens_there(make_adapter: MakeAdapter) -> None:
@@ -237,7 +238,7 @@ def test_a_page_with_more_records_than_were_asked_for_is_refused(
     for number in range(4):
         vendor.upload(f"m{number}")
     monkeypatch.setattr("adapters.vertex.client.PAGE", 3)
-    make_adapter().scan(since=None, page=None, limit=1000)
+    scanned(make_adapter())
     page_of = listing.page_of
 
     def overfull(rows: list[Any], request: Any, *given: Any) -> tuple[list[Any], str]:
@@ -245,12 +246,12 @@ def test_a_page_with_more_records_than_were_asked_for_is_refused(
 
     monkeypatch.setattr("adapters.emulators.vertex.models.page_of", overfull)
     with pytest.raises(InvalidError, match=r"list_models\) .*4 records, more than the 3 that were asked for"):
-        make_adapter().scan(since=None, page=None, limit=1000)
+        scanned(make_adapter())
 
 
 def test_pages_are_as_large_as_an_answer_may_be(make_adapter: MakeAdapter, vendor: Vendor) -> None:
     for number in range(12):
         vendor.upload(f"m{number}", description="x" * 200_000)
-    page = make_adapter(max_response_mb=1).scan(since=None, page=None, limit=1000)
+    page = scanned(make_adapter(max_response_mb=1))
     models = {record.key for record in page.records if record.key.kind == "model"}
     assert len(models) == 12

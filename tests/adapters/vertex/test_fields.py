@@ -16,6 +16,7 @@ from adapters import Dataset, Environment, Image, ModelRecord, VersionRecord
 from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter, VertexConfig
 from tests.adapters.pasting import arguments
+from tests.adapters.scans import scanned
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 from tests.servers.certificates import certificate
@@ -26,7 +27,7 @@ DIGEST = "sha256:" + "0f" * 32
 
 def only(adapter: VertexAdapter) -> tuple[ModelRecord, VersionRecord]:
     """The one model and version there is."""
-    model, version = adapter.scan(since=None, page=None, limit=10).records
+    model, version = scanned(adapter).records
     assert isinstance(model, ModelRecord)
     assert isinstance(version, VersionRecord)
     assert adapter.get(version.key) == version
@@ -186,7 +187,7 @@ def test_without_permission_for_training_pipelines_it_asks_once_and_says_so(
         vendor.upload(name, training_pipeline=vendor.training("777"))
     vendor.upload("plain")
     emulator.faults.fail("GetTrainingPipeline", code="PERMISSION_DENIED", times=99)
-    found = [r for r in adapter.scan(since=None, page=None, limit=10).records if isinstance(r, VersionRecord)]
+    found = [r for r in scanned(adapter).records if isinstance(r, VersionRecord)]
     assert [record.lineage.datasets for record in found] == [(), (), ()]
     asked = [adapter.get(record.key) for record in found]
     assert [record.unread.fields if record.unread else () for record in asked] == [

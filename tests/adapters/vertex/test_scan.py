@@ -13,6 +13,7 @@ from adapters import (
     InvalidError,
     Key,
     Listing,
+    Mark,
     ModelRecord,
     NotFoundError,
     Page,
@@ -23,16 +24,13 @@ from adapters import (
 )
 from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
+from tests.adapters.scans import scanned
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 
 
 def pages(adapter: VertexAdapter, since: Watermark | None = None, limit: int = 1000) -> Iterator[Page]:
-    page = adapter.scan(since=since, page=None, limit=limit)
-    yield page
-    while page.next is not None:
-        page = adapter.scan(since=since, page=page.next, limit=limit)
-        yield page
+    return adapter.scan(since=since, limit=limit)
 
 
 def scan(adapter: VertexAdapter, since: Watermark | None = None, limit: int = 1000) -> list[Record]:
@@ -78,10 +76,10 @@ def test_a_scan_is_continued_by_another_process(
     team: Vendor, adapter: VertexAdapter, make_adapter: MakeAdapter
 ) -> None:
     whole = scan(adapter)
-    first = adapter.scan(since=None, page=None, limit=3)
-    rest = make_adapter().scan(since=None, page=first.next, limit=1000)
+    first = next(adapter.scan(since=None, limit=3))
+    rest = scanned(make_adapter(), resume=first.mark)
     assert [*first.records, *rest.records] == whole
-    assert first.watermark is None
+    assert first.mark is not None
     assert rest.watermark is not None
 
 
@@ -180,10 +178,10 @@ def test_a_deleted_and_created_again_model_is_another(team: Vendor, adapter: Ver
 def test_a_model_deleted_while_the_scan_runs_is_left_out(
     team: Vendor, emulator: VertexEmulator, adapter: VertexAdapter
 ) -> None:
-    first = adapter.scan(since=None, page=None, limit=1)
+    first = next(adapter.scan(since=None, limit=3))
     team.delete("clicks")
-    rest = adapter.scan(since=None, page=first.next, limit=1000)
-    assert [type(r).__name__ for r in rest.records] == ["VersionRecord", "VersionRecord", "EndpointRecord"]
+    rest = scanned(adapter, resume=first.mark)
+    assert [type(r).__name__ for r in rest.records] == ["EndpointRecord"]
 
 
 def test_a_failure_in_the_middle_loses_and_doubles_nothing(
@@ -191,10 +189,12 @@ def test_a_failure_in_the_middle_loses_and_doubles_nothing(
 ) -> None:
     whole = scan(adapter)
     emulator.faults.fail("ListModelVersions", matching="clicks", retry_after=3)
-    first = adapter.scan(since=None, page=None, limit=1000)
+    failing = adapter.scan(since=None, limit=1000)
+    first = next(failing)
     assert named(list(first.records)) == ["fraud", "fraud:1", "fraud:2"]  # type: ignore[arg-type]
-    assert first.watermark is None
-    rest = adapter.scan(since=None, page=first.next, limit=1000)
+    with pytest.raises(TransientError):
+        next(failing)
+    rest = scanned(adapter, resume=first.mark)
     assert [*first.records, *rest.records] == whole
 
 
@@ -293,10 +293,9 @@ def test_a_deployment_of_another_project_is_kept_natively_only(
 @pytest.mark.parametrize("text", ["", "nonsense", "[1]", '["full", "x", 0, 0]', "null"])
 def test_foreign_tokens_and_watermarks_are_refused(adapter: VertexAdapter, text: str) -> None:
     with pytest.raises(InvalidError, match="watermark"):
-        adapter.scan(since=text, page=None, limit=10)
-    if text:
-        with pytest.raises(InvalidError, match="page token"):
-            adapter.scan(since=None, page=text, limit=10)
+        scanned(adapter, since=text)
+    with pytest.raises(InvalidError, match="mark"):
+        scanned(adapter, resume=Mark(text))
 
 
 @pytest.mark.parametrize("native", ["", "x", "../../etc/passwd#1", "a@b#1", "fraud@1@2#1", "a/b#1", "%00"])
@@ -317,7 +316,7 @@ def test_the_budget_holds_for_a_whole_scan(
     emulator.faults.calls.clear()
     with pytest.raises(TransientError, match="quota_per_minute") as caught:
         while True:
-            adapter.scan(since=None, page=None, limit=1)
+            next(adapter.scan(since=None, limit=1))
     assert sum(emulator.faults.calls.values()) <= 3, "the service never had to refuse"
     assert caught.value.retry_after is not None
     assert 20 < caught.value.retry_after <= 60
@@ -339,15 +338,13 @@ def test_a_slow_service_gets_short_pages_and_is_asked_once(
     whole = scan(adapter)
     emulator.faults.clear()
     emulator.faults.fail("ListModelVersions", matching="clicks", hang=1.5, code="OK")
-    monkeypatch.setattr("adapters.vertex.sweep.PAGE_SECONDS", 0.1)
-    monkeypatch.setattr("adapters.vertex.sweep.EMPTY_PAGE_SECONDS", 0.1)
-    first = adapter.scan(since=None, page=None, limit=100)
+    monkeypatch.setattr("adapters.scanning.PAGE_SECONDS", 0.1)
+    monkeypatch.setattr("adapters.scanning.EMPTY_PAGE_SECONDS", 0.1)
+    given = adapter.scan(since=None, limit=100)
+    first, empty = next(given), next(given)
     assert named(list(first.records)) == ["fraud", "fraud:1", "fraud:2"]  # type: ignore[arg-type]
-    with pytest.raises(TransientError, match="not yet answered"):
-        adapter.scan(since=None, page=first.next, limit=100)
-    monkeypatch.undo()
-    rest = adapter.scan(since=None, page=first.next, limit=100)
-    assert [*first.records, *rest.records] == whole
+    assert (empty.records, empty.watermark) == ((), None)
+    assert [*first.records, *(record for page in given for record in page.records)] == whole
     assert emulator.faults.calls["ListModelVersions"] == 2
 
 
@@ -377,8 +374,7 @@ def test_a_listing_that_never_ends_is_given_up(
 
 
 def test_closing_ends_a_scan_and_may_be_repeated(team: Vendor, adapter: VertexAdapter) -> None:
-    page = adapter.scan(since=None, page=None, limit=50)
-    assert page.watermark
+    assert scanned(adapter).watermark
     adapter.close()
     adapter.close()
     with pytest.raises(TransientError, match="closed"):

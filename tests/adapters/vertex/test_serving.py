@@ -9,6 +9,7 @@ from google.cloud import aiplatform_v1 as v1
 from adapters import EndpointRecord, VersionRecord
 from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
+from tests.adapters.scans import scanned
 from tests.adapters.vertex.vendor import Vendor
 
 NETWORK = "projects/1/global/networks/n"
@@ -24,7 +25,7 @@ def team(vendor: Vendor) -> Vendor:
 
 def served(adapter: VertexAdapter) -> dict[str, tuple[EndpointRecord, dict[str, float]]]:
     """The endpoints of a full scan by name, each with its shares by version; `get` gives the same."""
-    records = adapter.scan(since=None, page=None, limit=1000).records
+    records = scanned(adapter).records
     versions = {record.key: record.version for record in records if isinstance(record, VersionRecord)}
     found = {}
     for record in records:

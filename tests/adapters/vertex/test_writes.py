@@ -23,6 +23,7 @@ from adapters import (
 from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
 from adapters.vertex.writes import own_labels, replace_labels
+from tests.adapters.scans import scanned
 from tests.adapters.vertex.conftest import MakeAdapter
 from tests.adapters.vertex.vendor import Vendor
 from tests.patience import until
@@ -37,7 +38,7 @@ def fraud(vendor: Vendor) -> Vendor:
 
 
 def records(adapter: VertexAdapter) -> tuple[ModelRecord, dict[str, VersionRecord]]:
-    page = adapter.scan(since=None, page=None, limit=1000)
+    page = scanned(adapter)
     model = next(r for r in page.records if isinstance(r, ModelRecord))
     return model, {r.version: r for r in page.records if isinstance(r, VersionRecord)}
 

@@ -1,6 +1,7 @@
 """Animals that miss changes, deletes or incarnations."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -105,7 +106,7 @@ class Gloomy(Sound):
     """Declares deleted what it did not see change."""
 
     def page(self, page: Page, since: Watermark | None, limit: int) -> Page:
-        if since is None or page.records or page.next:
+        if since is None or page.records or page.watermark is None:
             return page
         return replace(page, records=tuple(Deleted(key) for key in list(self.backend.records)[:1]))
 
@@ -146,10 +147,11 @@ class Keeping(Sound):
         super().__init__(config)
         self.mark: str | None = None
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        found = super().scan(since=since and (self.mark or str(self.backend.last)), page=page, limit=limit)
-        self.mark = found.watermark or self.mark
-        return found
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        kept = since and (self.mark or str(self.backend.last))
+        for found in super().scan(since=kept, limit=limit, resume=resume):
+            self.mark = found.watermark or self.mark
+            yield found
 
 
 @breaks(
@@ -270,7 +272,7 @@ class Haunted(_Graveyard):
     """Still lists versions that are gone."""
 
     def page(self, page: Page, since: Watermark | None, limit: int) -> Page:
-        if page.next or limit < 1000:
+        if page.watermark is None or limit < 1000:
             return page
         return replace(page, records=page.records + self.ghosts("version"))
 

@@ -15,9 +15,9 @@ from adapters import (
     BadRecordError,
     Deleted,
     Key,
+    Mark,
     ModelRecord,
     Page,
-    PageToken,
     Record,
     Registration,
     StageField,
@@ -80,19 +80,23 @@ class Sound(MemoryAdapter):
         with self.errors():
             return super().probe()
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         with self.errors():
-            found = super().scan(since=since, page=page, limit=limit)
-        LISTED.get(self.name, lambda: None)()
+            for found in super().scan(since=since, limit=limit, resume=resume):
+                LISTED.get(self.name, lambda: None)()
+                yield self.page(self.shown(found), since, limit)
+
+    def shown(self, page: Page) -> Page:
+        """A page as the backend's state lets it be seen."""
         spoiled = SPOILED.get(self.name, set())
-        rows = [self.torn(r) for r in found.records] if self.name in TORN else found.records
+        rows = [self.torn(r) for r in page.records] if self.name in TORN else page.records
         good = tuple(r if isinstance(r, Deleted) else self.record(r) for r in rows if r.key not in spoiled)
         bad = tuple(
             BadRecordError("a version has no number: repair it in the zoo", native=r.key.native_id)
-            for r in found.records
+            for r in page.records
             if r.key in spoiled
         )
-        return self.page(replace(found, records=good, bad=bad), since, limit)
+        return replace(page, records=good, bad=bad)
 
     def get(self, key: Key) -> Record:
         with self.errors():

@@ -1,9 +1,10 @@
 """Animals that are led astray by what happens while they read."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from adapters import Deleted, InvalidError, Key, ModelRecord, Page, Record, Watermark
+from adapters import Deleted, InvalidError, Key, Mark, ModelRecord, Page, Record, Watermark
 from tests.adapters.zoo.enclosure import TORN, Sound, breaks
 
 KINDS = ("model", "version", "endpoint")
@@ -16,22 +17,24 @@ class _Counting(Sound):
         """Where an item stands among those of its kind."""
         raise NotImplementedError
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        mark, _, count = (page or "+0").partition("+")
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        mark, _, count = (resume or "+0").partition("+")
         if not count.isdigit():
-            raise InvalidError("this page token is not known: begin the scan again")
+            raise InvalidError("this mark is not known: begin the scan again")
         begin = int(count)
-        whole = super().scan(since=since, page=None, limit=100_000)
-        mark = mark or str(whole.watermark)
-        ranks = {kind: rank for rank, kind in enumerate(KINDS)}
-        rows = sorted(
-            whole.records,
-            key=lambda item: (isinstance(item, Deleted), ranks[item.key.kind], self.place(item)),
-        )
-        chosen, bad = tuple(rows[begin : begin + limit]), whole.bad if begin == 0 else ()
-        if begin + limit < len(rows):
-            return Page(chosen, next=f"{mark}+{begin + limit}", bad=bad)
-        return Page(chosen, watermark=mark, bad=bad)
+        while True:
+            whole = next(super().scan(since=since, limit=100_000))
+            mark = mark or str(whole.watermark)
+            rows = sorted(
+                whole.records,
+                key=lambda item: (isinstance(item, Deleted), KINDS.index(item.key.kind), self.place(item)),
+            )
+            chosen, bad = tuple(rows[begin : begin + limit]), whole.bad if begin == 0 else ()
+            begin += limit
+            if begin >= len(rows):
+                yield Page(chosen, watermark=mark, bad=bad)
+                return
+            yield Page(chosen, mark=Mark(f"{mark}+{begin}"), bad=bad)
 
 
 @breaks(
@@ -76,19 +79,15 @@ class NewestLast(_Counting):
 class Repeating(NewestFirst):
     """Gives what was pushed onto another page once more, without its tags."""
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.given: set[Key] = set()
-
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        if page is None:
-            self.given.clear()
-        found = super().scan(since=since, page=page, limit=limit)
-        if (page or "").partition("+")[0] not in ("", str(self.backend.last)):
-            again = (self.torn(r) if r.key in self.given else r for r in found.records)
-            found = replace(found, records=tuple(again))
-        self.given |= {record.key for record in found.records}
-        return found
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        given: set[Key] = set()
+        began = self.backend.last
+        for found in super().scan(since=since, limit=limit, resume=resume):
+            if self.backend.last != began:
+                again = (self.torn(r) if r.key in given else r for r in found.records)
+                found = replace(found, records=tuple(again))
+            given |= {record.key for record in found.records}
+            yield found
 
 
 @breaks("a_disturbed_scan_leaves_nothing_wrong")
@@ -99,13 +98,15 @@ class Trustful(Sound):
         super().__init__(config)
         self.kept: dict[Key, Record] = {}
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        found = super().scan(since=since, page=page, limit=limit)
-        if page is not None and since is None and str(page).partition(",")[0] != f"[{self.backend.last}":
-            self.kept |= {r.key: r for r in found.records if not isinstance(r, Deleted)}
-        if since is not None or limit < 1000:
-            return found
-        return replace(found, records=tuple(self.kept.get(r.key, r) for r in found.records))
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        began = self.backend.last
+        for found in super().scan(since=since, limit=limit, resume=resume):
+            if since is None and self.backend.last != began:
+                self.kept |= {r.key: r for r in found.records if not isinstance(r, Deleted)}
+            if since is not None or limit < 1000:
+                yield found
+            else:
+                yield replace(found, records=tuple(self.kept.get(r.key, r) for r in found.records))
 
 
 @breaks("a_torn_row_is_given")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from adapters import (
     EndpointRecord,
     InvalidError,
     Key,
+    Mark,
     ModelRecord,
     NotFoundError,
     Page,
@@ -28,14 +30,14 @@ class Listed(Sound):
 
 @breaks("pages_respect_the_limit")
 class Generous(Sound):
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        return super().scan(since=since, page=page, limit=3 if limit == 2 else limit)
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        return super().scan(since=since, limit=3 if limit == 2 else limit, resume=resume)
 
 
 @breaks("only_the_last_page_has_a_watermark")
 class Hasty(Sound):
     def page(self, page: Page, since: Watermark | None, limit: int) -> Page:
-        return replace(page, watermark=str(self.backend.last) if page.next else page.watermark)
+        return replace(page, watermark=page.watermark or str(self.backend.last))
 
 
 @breaks("page_size_1_equals_1000")
@@ -147,7 +149,7 @@ class Numbering(Sound):
 @breaks(
     "keys_are_stable",
     "records_are_stable",
-    "a_page_token_survives_a_restart",
+    "a_mark_survives_a_restart",
     "faults_heal",
     "the_same_token_registers_once",
     "a_write_returns_what_it_wrote",
@@ -200,8 +202,9 @@ def _plain(key: Key) -> Key:
 @breaks(
     "page_size_1_equals_1000",
     "records_are_stable",
-    "a_page_token_survives_a_restart",
-    "a_page_can_be_asked_for_again",
+    "a_mark_survives_a_restart",
+    "a_mark_may_be_used_again",
+    "a_scan_may_be_left",
     "an_incremental_scan_tells_the_truth",
     "incremental_page_size_1_equals_1000",
     "get_equals_scan_natively",
@@ -215,88 +218,121 @@ class Flickering(Sound):
         return replace(record, native={**record.native, "served": next(self.beats)})
 
 
-@breaks("a_page_token_survives_a_restart")
+@breaks("only_the_last_page_has_a_watermark")
+class Trailing(Sound):
+    """Does not end with its watermark."""
+
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        yield from super().scan(since=since, limit=limit, resume=resume)
+        yield Page(())
+
+
+@breaks("a_scan_ends")
+class Endless(Sound):
+    """Goes round in a circle."""
+
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        for page in super().scan(since=since, limit=limit, resume=resume):
+            yield page
+            while page.mark is not None and limit == 4:
+                yield page
+
+
+@breaks("a_mark_survives_a_restart")
 class Remembering(Sound):
-    """Keeps its tokens in the instance."""
+    """Keeps its places in the instance."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.places: dict[str, str] = {}
+        self.places: dict[str, Mark] = {}
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        if page is not None and page not in self.places:
-            raise InvalidError("this page token is not known: begin the scan again")
-        found = super().scan(since=since, page=self.places.get(page or ""), limit=limit)
-        if found.next is None:
-            return found
-        token = f"{id(self)} {len(self.places)}"
-        self.places[token] = found.next
-        return replace(found, next=token)
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        if resume is not None and resume not in self.places:
+            raise InvalidError("this mark is not known: begin the scan again")
+        for page in super().scan(since=since, limit=limit, resume=self.places.get(resume or "")):
+            if page.mark is not None:
+                mark = Mark(f"{id(self)} {page.mark}")
+                self.places[mark] = page.mark
+                page = replace(page, mark=mark)
+            yield page
 
 
-@breaks(
-    "no_record_twice",
-    "a_page_can_be_asked_for_again",
-    "two_scans_do_not_disturb_each_other",
-    "a_scan_goes_on_after_a_fault",
-)
+@breaks("a_mark_may_be_used_again")
 class OneWay(Sound):
+    """Lets a mark be used once."""
+
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.used: set[str] = set()
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        found = super().scan(since=since, page=page, limit=limit)
-        if page is not None:
-            if page in self.used:
-                raise InvalidError("this page was read already: begin the scan again")
-            self.used.add(page)
-        return found
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        if resume in self.used:
+            raise InvalidError("this mark was used already: begin the scan again")
+        self.used |= {resume} if resume else set()
+        yield from super().scan(since=since, limit=limit, resume=resume)
 
 
-@breaks(
-    "a_page_token_survives_a_restart",
-    "a_page_can_be_asked_for_again",
-    "two_scans_do_not_disturb_each_other",
-)
+@breaks("two_scans_do_not_disturb_each_other")
 class SingleMinded(Sound):
-    """Keeps the place in the instance: the token is only a number."""
+    """Keeps the place in the instance."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.place: str | None = None
-        self.turn = 0
+        self.place: Mark | None = None
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        if page is not None and not page.isdigit():
-            raise InvalidError("this page token is not known: begin the scan again")
-        found = super().scan(since=since, page=self.place if page else None, limit=limit)
-        self.place, self.turn = found.next, self.turn + 1
-        return replace(found, next=str(self.turn) if found.next else None)
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        self.place = resume
+        while True:
+            page = next(super().scan(since=since, limit=limit, resume=self.place))
+            self.place = page.mark
+            yield page
+            if page.watermark is not None:
+                return
 
 
-@breaks("tokens_are_plain_text")
+@breaks(
+    "a_scan_goes_on_after_a_fault",
+    "a_scan_may_be_left",
+    "two_scans_do_not_disturb_each_other",
+)
+class Clinging(Sound):
+    """Takes a scan that was left for one that still runs, and goes on with it."""
+
+    left: Iterator[Page] | None = None
+
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        pages = self.left or super().scan(since=since, limit=limit, resume=resume)
+        self.left = pages if limit == 1 and since is None and resume is None else None
+        yield from pages
+        self.left = None
+
+
+@breaks("marks_are_plain_text")
 class Surrogate(Sound):
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        found = super().scan(since=since, page=page and page.rstrip("\ud800"), limit=limit)
-        return replace(found, next=found.next and found.next + "\ud800")
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        begin = resume and Mark(resume.rstrip("\ud800"))
+        for page in super().scan(since=since, limit=limit, resume=begin):
+            yield replace(page, mark=page.mark and Mark(page.mark + "\ud800"))
 
 
-@breaks("a_foreign_page_token_is_refused")
+@breaks("a_foreign_mark_is_refused")
 class Trusting(Sound):
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
+    """Takes a mark that it does not know for one at the end."""
+
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
         try:
-            json.loads(page or "[]")
+            json.loads(resume or "[]")
         except ValueError:
-            page = None
-        return super().scan(since=since, page=page, limit=limit)
+            yield Page((), watermark=str(self.backend.last))
+            return
+        yield from super().scan(since=since, limit=limit, resume=resume)
 
 
 @breaks("a_foreign_watermark_is_refused")
 class Credulous(Sound):
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
         mark = since if since is None or since.isdigit() else str(self.backend.last)
-        return super().scan(since=mark, page=page, limit=limit)
+        return super().scan(since=mark, limit=limit, resume=resume)
 
 
 @breaks(

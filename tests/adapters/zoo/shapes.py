@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -141,7 +141,7 @@ class Loyal(Sound):
         self.thread = threading.get_ident()
         return super().probe()
 
-    def scan(self, **place: Any) -> Page:
+    def scan(self, **place: Any) -> Iterator[Page]:
         if self.thread not in (0, threading.get_ident()):
             raise RuntimeError("this connection belongs to another thread")
         return super().scan(**place)
@@ -151,11 +151,11 @@ class Loyal(Sound):
 class Absorbed(Sound):
     scanning = False
 
-    def scan(self, **place: Any) -> Page:
+    def scan(self, **place: Any) -> Iterator[Page]:
         self.scanning = True
         time.sleep(0.01)
         try:
-            return super().scan(**place)
+            yield from super().scan(**place)
         finally:
             self.scanning = False
 
@@ -201,7 +201,7 @@ class Siamese(Sound):
         self.opened = True
         return super().probe()
 
-    def scan(self, **place: Any) -> Page:
+    def scan(self, **place: Any) -> Iterator[Page]:
         if self.opened and self.name not in self.living:
             raise RuntimeError("the shared connection is closed")
         return super().scan(**place)
@@ -212,7 +212,7 @@ class Siamese(Sound):
 
 @breaks("nothing_is_left_open")
 class Leaking(Sound):
-    def scan(self, **place: Any) -> Page:
+    def scan(self, **place: Any) -> Iterator[Page]:
         self.socket = socket.socket()
         return super().scan(**place)
 

@@ -1,6 +1,7 @@
 """Animals whose records, errors or logs are wrong."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, ClassVar
@@ -334,11 +335,11 @@ class Pessimist(_Turning):
 class Optimist(Sound):
     """Takes a permission that is missing for an empty backend."""
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
         try:
-            return super().scan(since=since, page=page, limit=limit)
+            yield from super().scan(since=since, limit=limit, resume=resume)
         except AuthError:
-            return Page((), watermark=str(self.backend.last))
+            yield Page((), watermark=str(self.backend.last))
 
 
 @breaks(
@@ -368,16 +369,14 @@ class Restarting(Sound):
 
     failed: ClassVar[set[str]] = set()
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        begin = None if self.name in self.failed else resume
         try:
-            found = super().scan(
-                since=since, page=None if self.name in self.failed and page else page, limit=limit
-            )
+            yield from super().scan(since=since, limit=limit, resume=begin)
         except TransientError:
             self.failed.add(self.name)
             raise
         self.failed.discard(self.name)
-        return found
 
 
 @breaks(
@@ -442,8 +441,8 @@ class Stamping(Sound):
     def page(self, page: Page, since: Watermark | None, limit: int) -> Page:
         return replace(page, watermark=page.watermark and f"{page.watermark} {SECRET}")
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
-        return super().scan(since=since and since.removesuffix(f" {SECRET}"), page=page, limit=limit)
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        return super().scan(since=since and since.removesuffix(f" {SECRET}"), limit=limit, resume=resume)
 
 
 @breaks("no_secret_in_snippets")
@@ -466,9 +465,9 @@ class Whispering(Sound):
         logging.getLogger("zoo").debug("sending Authorization: Bearer %s", SECRET)
         return super().probe()
 
-    def scan(self, *, since: Any, page: Any, limit: int) -> Page:
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
         logging.getLogger("zoo").debug("sending Authorization: Bearer %s", SECRET)
-        return super().scan(since=since, page=page, limit=limit)
+        return super().scan(since=since, limit=limit, resume=resume)
 
 
 @breaks("a_bad_record_is_reported")

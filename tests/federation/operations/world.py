@@ -1,7 +1,7 @@
 """A writable registry over an in-memory backend whose calls can be cut off, and a worker that can die anywhere."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -9,7 +9,17 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy import select
 
-from adapters import Key, Page, Record, Registration, StageField, TransientError, VersionRecord, discover
+from adapters import (
+    Key,
+    Mark,
+    Page,
+    Record,
+    Registration,
+    StageField,
+    TransientError,
+    VersionRecord,
+    discover,
+)
 from adapters.discovery import Discovered, Plugin
 from adapters.memory import MemoryAdapter
 from federation import tables
@@ -55,10 +65,10 @@ class CutOffAdapter(MemoryAdapter):
 
     fate: ClassVar[Fate] = Fate()
 
-    def scan(self, *, since: str | None, page: str | None, limit: int) -> Page:
-        found = super().scan(since=since, page=page, limit=limit)
-        self.fate.listed()
-        return found
+    def scan(self, *, since: str | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        for found in super().scan(since=since, limit=limit, resume=resume):
+            self.fate.listed()
+            yield found
 
     def get(self, key: Key) -> Record:
         if self.fate.is_away:

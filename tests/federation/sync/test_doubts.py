@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from adapters import AuthError, Key, Lineage, Page, Record, Traffic, TransientError
-from adapters.memory import MemoryAdapter
 from adapters.records import EndpointRecord, ModelRecord, VersionRecord
 from federation import tables
 from federation.sync import doubts
-from tests.federation.sync.world import World
+from tests.federation.sync.world import World, relist
 
 Tear = Callable[[Record], Record]
 TEARS: dict[str, Tear] = {
@@ -28,13 +26,7 @@ TEARS: dict[str, Tear] = {
 def _tear(world: World, monkeypatch: pytest.MonkeyPatch, tear: Tear) -> None:
     """From now on listings give records torn; `get` gives them whole."""
     world.context.connections.close()  # what is open already keeps its methods
-    scan = MemoryAdapter.scan
-
-    def torn(self: MemoryAdapter, **given: Any) -> Page:
-        page = scan(self, **given)
-        return replace(page, records=tuple(tear(r) for r in page.records))  # type: ignore[arg-type]
-
-    monkeypatch.setattr(MemoryAdapter, "scan", torn)
+    relist(monkeypatch, lambda page: replace(page, records=tuple(map(tear, page.records))))  # type: ignore[arg-type]
 
 
 def _furnish(world: World) -> None:
@@ -133,15 +125,13 @@ def test_a_fault_while_asking_costs_nothing_but_the_run(
 def test_a_version_whose_model_a_listing_left_out_brings_it_along(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = MemoryAdapter.scan
     world.sync()
     world.context.connections.close()
 
-    def without_models(self: MemoryAdapter, **given: Any) -> Page:
-        page = scan(self, **given)
+    def without_models(page: Page) -> Page:
         return replace(page, records=tuple(r for r in page.records if isinstance(r, VersionRecord)))
 
-    monkeypatch.setattr(MemoryAdapter, "scan", without_models)
+    relist(monkeypatch, without_models)
     world.model("m", "1", "2")
     assert world.sync() == "ok"
     assert world.rows(tables.quarantine) == []
@@ -154,12 +144,6 @@ def test_a_version_that_is_gone_with_its_model_is_not_set_aside(
     world.sync()
     world.context.connections.close()
     ghost = VersionRecord(key=Key("version", "ghost"), model=Key("model", "gone"), version="1")
-    scan = MemoryAdapter.scan
-
-    def late(self: MemoryAdapter, **given: Any) -> Page:
-        page = scan(self, **given)
-        return replace(page, records=(*page.records, ghost))
-
-    monkeypatch.setattr(MemoryAdapter, "scan", late)
+    relist(monkeypatch, lambda page: replace(page, records=(*page.records, ghost)))
     assert world.sync() == "ok"
     assert world.rows(tables.quarantine) == []

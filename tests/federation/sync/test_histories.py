@@ -178,7 +178,7 @@ def stumble(world: World, rng: random.Random) -> None:
 def test_histories_survive_workers_that_lose_their_power(
     cases: int, seed: int, database: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    monkeypatch.setattr("federation.sync.run.CHUNK", 3)
+    monkeypatch.setattr("federation.sync.pages.CHUNK", 3)
     if database.startswith("sqlite"):
         fresh = f"{database}-{seed}"
     else:

@@ -22,12 +22,11 @@ from adapters import (
     Traffic,
     VersionRecord,
 )
-from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.graph.follower import GraphFollower
 from federation.search.source import CatalogueSource
 from federation.search.tantivy.follower import IndexFollower
-from tests.federation.sync.world import World
+from tests.federation.sync.world import World, relist
 
 RNG = random.Random("wild")
 WILD = "".join(chr(RNG.randrange(0x10000, 0x1FFFF)) for _ in range(6000))
@@ -75,11 +74,9 @@ def test_a_page_may_name_what_nobody_can_have(
     world: World, hostile: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("federation.sync.run.is_full_due", lambda registry, at: registry.watermark is None)
-    scan = MemoryAdapter.scan
     keys = [Key("version", native) for native in NATIVES.values()]
 
-    def odd(self: MemoryAdapter, **given: Any) -> Page:
-        page = scan(self, **given)
+    def odd(page: Page) -> Page:
         return replace(
             page,
             bad=(*page.bad, *(BadRecordError("odd", native=key.native_id) for key in keys)),
@@ -87,7 +84,7 @@ def test_a_page_may_name_what_nobody_can_have(
             listed=(*page.listed, *(Listing("version", of=Key("model", key.native_id)) for key in keys)),
         )
 
-    monkeypatch.setattr(MemoryAdapter, "scan", odd)
+    relist(monkeypatch, odd)
     assert len(hostile().rows(tables.quarantine)) == 2
 
 

@@ -1,20 +1,20 @@
 """A run proves what it saw whole, be it in one worker or in several, one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select
 
-from adapters import InvalidError, Key, Page
+from adapters import InvalidError, Key, Mark, Page, TransientError
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.database import now, reading, writing
 from federation.leases import Leases
 from federation.registries.connections import Connections
 from federation.sync.run import SyncContext, run
-from tests.federation.sync.world import World, called_here, expire_leases
+from tests.federation.sync.world import World, called_here, expire_leases, relist
 
 
 class PowerCutError(BaseException):
@@ -23,7 +23,7 @@ class PowerCutError(BaseException):
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("federation.sync.run.CHUNK", 3)
+    monkeypatch.setattr("federation.sync.pages.CHUNK", 3)
     monkeypatch.setattr("federation.registries.connections.call_each", called_here)
 
 
@@ -123,66 +123,126 @@ def test_bad_records_before_the_cut_still_make_the_run_partial(world: World) -> 
     assert go_on(world, cut) == "partial"
 
 
-def counts_for_nothing(world: World, cut: int, reason: str) -> None:
-    """The run ends as partial, and the next one is at once a full one."""
-    before = world.registry()
-    assert go_on(world, cut) == "partial"
-    after = world.registry()
-    assert reason in after.last_error
-    for name in ("watermark", "last_success_at", "last_full_at"):
-        assert getattr(after, name) == getattr(before, name)
-    (following,) = unfinished(world)
-    assert go_on(world, following) == "ok"
-    assert world.living() == world.truth()
-    assert [row.full for row in world.rows(tables.sync)][-1]
-    assert world.problems() == []
-
-
-def test_a_place_that_did_not_survive_makes_the_run_partial(
+def test_a_mark_that_did_not_survive_makes_the_scan_begin_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known(world)
     cut = cut_off(world, 3, lambda: vanish(world, world.version("m0", "2").key))
     scan = MemoryAdapter.scan
-    refused: list[str] = []
+    asked: list[Mark | None] = []
 
-    def forgetful(self: MemoryAdapter, **given: Any) -> Page:
-        if given["page"] is not None and not refused:
-            refused.append(given["page"])
-            raise InvalidError("this page token has expired")
-        return scan(self, **given)
+    def forgetful(self: MemoryAdapter, **given: Any) -> Iterator[Page]:
+        asked.append(given["resume"])
+        if given["resume"] is not None:
+            raise InvalidError("this mark has expired")
+        yield from scan(self, **given)
 
     monkeypatch.setattr(MemoryAdapter, "scan", forgetful)
-    counts_for_nothing(world, cut, "this page token has expired): a full run follows")
+    assert go_on(world, cut) == "ok"
+    assert [mark is None for mark in asked] == [False, True]
+    proves_everything(world)
 
 
-def test_a_run_whose_pages_left_nothing_makes_it_partial(world: World) -> None:
+def proves_everything(world: World) -> None:
+    """The run that ended last has found out all there is, and leaves nothing behind."""
+    assert world.living() == world.truth()
+    assert world.rows(tables.sync_page) == []
+    assert [row.page for row in world.rows(tables.sync)][-1] is None
+    assert world.problems() == []
+
+
+def test_a_run_whose_pages_left_nothing_begins_again(world: World) -> None:
     known(world)
 
     def lose() -> None:
         with writing(world.engine) as connection:
             connection.execute(delete(tables.sync_page))
+        vanish(world, world.version("m0", "1").key)
 
-    cut = cut_off(world, 3, lose)
-    counts_for_nothing(world, cut, "what it had met is not known")
+    cut = cut_off(world, 4, lose)
+    assert go_on(world, cut) == "ok"
+    proves_everything(world)
 
 
-def test_a_scan_that_began_again_proves_nothing_by_what_it_met_before(
+def without_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    relist(monkeypatch, lambda page: replace(page, mark=None))
+
+
+@pytest.mark.parametrize("page", [2, 3, 4])
+def test_a_scan_without_marks_that_was_cut_off_begins_again_and_proves_absence(
+    world: World, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    without_marks(monkeypatch)
+    known(world)
+    before = len(world.rows(tables.journal))
+    cut = cut_off(world, page, lambda: vanish(world, world.version("m0", "1").key))
+    assert go_on(world, cut) == "ok"
+    proves_everything(world)
+    assert [str(entry.action) for entry in world.entries()[before:]] == ["version.deleted", "sync.finished"]
+
+
+def stumbling(world: World, *pages: int) -> list[str]:
+    """From now on these calls for a page (from 1) fail, and may be made again. The calls that were made."""
+    asked: list[str] = []
+
+    def stumble(call: str) -> None:
+        asked.extend([call] if call == "scan" else [])
+        if call == "scan" and len(asked) in pages:
+            raise TransientError("busy")
+
+    world.backend.before = stumble
+    return asked
+
+
+def test_a_scan_that_stumbles_goes_on_behind_the_last_mark(world: World) -> None:
+    known(world)
+    vanish(world, world.version("m3", "2").key)
+    asked = stumbling(world, 2, 4, 5)
+    assert world.sync(full=True) == "ok"
+    assert len(asked) == 4 + 3  # four pages, each given once
+    proves_everything(world)
+
+
+def test_a_scan_without_marks_that_stumbles_begins_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without_marks(monkeypatch)
     known(world)
-    lost = world.version("m0", "1").key
-    cut = cut_off(world, 4, lambda: vanish(world, lost))
+    vanish(world, world.version("m3", "2").key)
+    asked = stumbling(world, 3, 5)
+    assert world.sync(full=True) == "ok"
+    assert len(asked) == 3 + 2 + 4
+    proves_everything(world)
+
+
+def test_a_scan_without_marks_that_stumbles_at_the_same_page_again_and_again_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_marks(monkeypatch)
+    known(world)
+    asked = stumbling(world, 3, 6, 9)
+    assert world.sync(full=True) == "failed"
+    assert len(asked) == 9
+
+
+def test_a_scan_is_closed_wherever_its_run_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    known(world)
     scan = MemoryAdapter.scan
-    begun: list[bool] = []
+    closed: list[int] = []
 
-    def afresh(self: MemoryAdapter, **given: Any) -> Page:
-        if not begun:
-            begun.append(True)
-            return replace(scan(self, **{**given, "page": None}), restarted=True)
-        return scan(self, **given)
+    def watched(self: MemoryAdapter, **given: Any) -> Iterator[Page]:
+        number = 0
+        try:
+            for number, page in enumerate(scan(self, **given)):  # noqa: B007 - it is told where it ends
+                yield page
+        finally:
+            closed.append(number)
 
-    monkeypatch.setattr(MemoryAdapter, "scan", afresh)
-    assert go_on(world, cut) == "ok"
-    assert world.living() == world.truth()
-    assert world.problems() == []
+    monkeypatch.setattr(MemoryAdapter, "scan", watched)
+    world.context.stopping = lambda: True
+    assert world.sync(full=True) is None
+    assert closed == [0]
+    world.context.stopping = lambda: False
+    expire_leases(world.engine)
+    assert go_on(world, unfinished(world)[0]) == "ok"
+    assert closed == [0, 2]

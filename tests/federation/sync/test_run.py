@@ -1,7 +1,7 @@
 """What one run does to catalogue, history and journal, on both databases."""
 
+import itertools
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -10,6 +10,7 @@ from adapters import (
     AuthError,
     EndpointRecord,
     Key,
+    Mark,
     Page,
     Traffic,
     TransientError,
@@ -24,7 +25,7 @@ from federation.registries import backend
 from federation.registries.connections import Connections
 from federation.sync import absence
 from federation.sync.run import SYNC, SyncContext, run
-from tests.federation.sync.world import World, called_here, expire_leases
+from tests.federation.sync.world import World, called_here, expire_leases, relist
 
 
 def test_a_first_import_takes_everything_in_and_writes_one_entry_per_chunk(world: World) -> None:
@@ -148,13 +149,11 @@ def test_a_candidate_that_the_backend_still_has_is_kept(
     world.model("m", "1", "2")
     world.sync()
     skipped = world.version("m", "1").key
-    scan = MemoryAdapter.scan
 
-    def listing_that_skips(self: MemoryAdapter, **given: Any) -> Page:
-        page = scan(self, **given)
+    def skipping(page: Page) -> Page:
         return replace(page, records=tuple(record for record in page.records if record.key != skipped))
 
-    monkeypatch.setattr(MemoryAdapter, "scan", listing_that_skips)
+    relist(monkeypatch, skipping)
     assert world.sync(full=True) == "ok"
     assert world.living() == world.truth()
 
@@ -189,13 +188,7 @@ def test_a_page_with_more_records_than_were_asked_for_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.model("m")
-    scan = MemoryAdapter.scan
-
-    def overfull(self: MemoryAdapter, **given: Any) -> Page:
-        page = scan(self, **given)
-        return replace(page, records=page.records * 1001)
-
-    monkeypatch.setattr(MemoryAdapter, "scan", overfull)
+    relist(monkeypatch, lambda page: replace(page, records=page.records * 1001))
     assert world.sync() == "failed"
     assert "1,001 records where at most 1,000 were asked for" in world.registry().last_error
     assert world.living() == {}
@@ -379,7 +372,8 @@ def test_a_fault_that_passes_is_waited_for_as_long_as_the_backend_asks(world: Wo
 
 
 def test_a_listing_that_goes_round_in_circles_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MemoryAdapter, "scan", lambda self, **given: Page((), next="again"))
+    again = Page((), mark=Mark("again"))
+    monkeypatch.setattr(MemoryAdapter, "scan", lambda self, **given: itertools.repeat(again))
     assert world.sync() == "failed"
     assert "round in circles" in world.registry().last_error
 
@@ -420,7 +414,7 @@ def test_two_workers_never_have_one_registry_and_a_late_one_writes_nothing(world
 def test_a_run_that_was_cut_off_goes_on_where_it_was(
     world: World, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
-    monkeypatch.setattr("federation.sync.run.CHUNK", 3)
+    monkeypatch.setattr("federation.sync.pages.CHUNK", 3)
     for number in range(4):
         world.model(f"m{number}", "1", "2")
     scans = []

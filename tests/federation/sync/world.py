@@ -1,15 +1,16 @@
 """One registry over an in-memory backend, a database, and what must always hold between the two."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, select, update
 
-from adapters import AdapterError, Discovered, ModelRecord, VersionRecord, discover
-from adapters.memory import BACKENDS, MemoryBackend
+from adapters import AdapterError, Discovered, ModelRecord, Page, VersionRecord, discover
+from adapters.memory import BACKENDS, MemoryAdapter, MemoryBackend
 from federation import tables
 from federation.catalogue import codec
 from federation.database import now, reading, writing
@@ -26,6 +27,16 @@ from tests.federation.sync.replay import Replayed, replay
 from tests.servers import blank
 
 _names = itertools.count()
+
+
+def relist(monkeypatch: pytest.MonkeyPatch, change: Callable[[Page], Page]) -> None:
+    """From now on every page of a scan is given as `change` makes it."""
+    scan = MemoryAdapter.scan
+
+    def changed(self: MemoryAdapter, **given: Any) -> Iterator[Page]:
+        yield from map(change, scan(self, **given))
+
+    monkeypatch.setattr(MemoryAdapter, "scan", changed)
 
 
 @dataclass

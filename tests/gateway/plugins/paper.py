@@ -7,6 +7,7 @@ its hand, for as long as `held` is there.
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,10 +18,10 @@ from adapters import (
     AdapterConfig,
     BackendInfo,
     Key,
+    Mark,
     ModelRecord,
     NotFoundError,
     Page,
-    PageToken,
     Record,
     VersionRecord,
     Watermark,
@@ -48,15 +49,17 @@ class PaperAdapter(Adapter):
     def probe(self) -> BackendInfo:
         return BackendInfo(version="1", identity=str(self.config.folder))
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
-        self._note("begin")
-        found = records(read(self.config.folder))
-        begin = int(page or 0)
-        end = begin + min(limit, self.config.page)
-        time.sleep(self.config.pause)
-        self._wait()
-        self._note("end")
-        return Page(tuple(found[begin:end]), next=str(end) if end < len(found) else None)
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        begin, size, is_last = int(resume or 0), min(limit, self.config.page), False
+        while not is_last:
+            self._note("begin")
+            found = records(read(self.config.folder))
+            is_last = begin + size >= len(found)
+            time.sleep(self.config.pause)
+            self._wait()
+            self._note("end")
+            some, begin = tuple(found[begin : begin + size]), begin + size
+            yield Page(some, mark=None if is_last else Mark(str(begin)))
 
     def get(self, key: Key) -> Record:
         for record in records(read(self.config.folder)):

@@ -5,7 +5,7 @@ Aliases and tags can be written: what was written stands in `written.json`.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,10 +21,10 @@ from adapters import (
     Dataset,
     Key,
     Lineage,
+    Mark,
     ModelRecord,
     NotFoundError,
     Page,
-    PageToken,
     Record,
     Schema,
     Snippet,
@@ -82,15 +82,14 @@ class ShopAdapter(Adapter):
         self._answer()
         return BackendInfo(version="1", identity=self.config.registry)
 
-    def scan(self, *, since: Watermark | None, page: PageToken | None, limit: int) -> Page:
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         self._answer()
+        found = self._records()
         if self._is_slow():
-            limit = 3
-            while page is not None and self._is_slow():
-                time.sleep(0.05)
-        begin, found = int(page or 0), self._records()
-        end = begin + limit
-        return Page(tuple(found[begin:end]), next=str(end) if end < len(found) else None)
+            yield Page(tuple(found[:3]))
+        while self._is_slow():
+            time.sleep(0.05)
+        yield from (Page(tuple(found[at : at + limit])) for at in range(0, len(found), limit))
 
     def get(self, key: Key) -> Record:
         self._answer()

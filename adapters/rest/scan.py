@@ -1,0 +1,186 @@
+"""A scan: models, then their versions, page by page as the backend gives them."""
+
+import json
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from adapters.errors import BadRecordError, InvalidError, NotFoundError
+from adapters.records import Key, Listing, Mark, ModelRecord, Record, Watermark
+from adapters.rest.client import Listed, RestApi, fill
+from adapters.rest.config import Collection
+from adapters.rest.records import Translator, address
+from adapters.scanning import Found, Steps, attempt
+
+
+class Place(NamedTuple):
+    """Where a listing goes on. `seam` is the last id that was given, with which a page that is counted by offset begins
+    again.
+    """
+
+    cursor: str | None = None
+    seam: str | None = None
+
+
+@dataclass(slots=True)
+class Scan:
+    """One scan. `since` is a time by the backend's clock; None: everything. `limit` is what is asked for at once."""
+
+    api: RestApi
+    translate: Translator
+    since: float | None
+    limit: int
+    resume: Mark | None = None
+    began: float | None = None
+    """The backend's clock when the scan began; None: it has not told."""
+
+    def found(self) -> Generator[Found, None, Watermark]:
+        """What is there, one thing after another. Errors: any `AdapterError`; `InvalidError` for a foreign mark."""
+        listing, place = self._begin()
+        config = self.api.config
+        if listing == "models":
+            yield from self._models(place)
+            place = Place()
+        if not config.versions.nested:
+            yield from self._versions(config.versions.path, None, place)
+        return json.dumps({"at": self.began})
+
+    def _begin(self) -> tuple[str, Place]:
+        """Which listing the scan begins with, and where in it."""
+        if self.resume is None:
+            return "models", Place()
+        try:
+            at, listing, cursor, seam = json.loads(self.resume)
+            self.began = None if at is None else float(at)
+            if listing in ("models", "versions"):
+                return listing, Place(cursor, seam)
+        except (ValueError, TypeError):
+            pass
+        raise InvalidError("this mark is not of the rest adapter: begin the scan again")
+
+    def _mark(self, listing: str, place: Place) -> Mark:
+        return Mark(json.dumps([self.began, listing, *place]))
+
+    def _models(self, place: Place) -> Iterator[Found]:
+        config = self.api.config
+        for items, following in self._pages(config.models, config.models.path, place):
+            made: list[str] = []
+            for raw in items:
+                yield (one := _read(self.translate.model, raw))
+                if isinstance(one, ModelRecord):
+                    made.append(one.key.native_id)
+            for model in made if config.versions.nested else ():
+                yield from self._versions_of(model)
+            if following is not None:
+                yield self._mark("models", following)
+        if self.since is None or config.models.since is None:
+            yield Listing("model")
+
+    def _versions_of(self, model: str) -> Iterator[Found]:
+        path = fill(self.api.config.versions.path, {"model": address(Key("model", model))["id"]})
+        try:
+            yield from self._versions(path, model, Place())
+        except NotFoundError:
+            return  # the model was deleted meanwhile
+
+    def _versions(self, path: str, model: str | None, place: Place) -> Iterator[Found]:
+        config = self.api.config.versions
+        for items, following in self._pages(config, path, place):
+            for raw in items:
+                yield _read(self.translate.version, raw, model)
+            if following is not None and model is None:
+                yield self._mark("versions", following)
+        if self.since is None or config.since is None:
+            yield Listing("version", None if model is None else Key("model", model))
+
+    def _pages(
+        self, collection: Collection, path: str, place: Place
+    ) -> Iterator[tuple[list[Any], Place | None]]:
+        """The items of each page from a place on, and where the next one begins (None: nowhere). A record that cannot
+        be read even by itself is a `BadRecordError` among them.
+        """
+        steps = Steps(self._stuck)
+        ask = self._counted if collection.page.style == "offset" else self._followed
+        following: Place | None = place
+        while following is not None:
+            found, items, following = ask(collection, path, following)
+            self.began = found.at if self.began is None else self.began
+            if following is not None:
+                # A place that is met again by its seam is another one: rows have moved.
+                step = following.cursor if following.seam is None else None
+                steps.take(step, is_empty=not items and step is None)
+            yield items, following
+
+    def _followed(
+        self, collection: Collection, path: str, place: Place
+    ) -> tuple[Listed, list[Any], Place | None]:
+        found = self.api.page(collection, path, place.cursor, self.limit, self.since)
+        return found, _items(found), None if found.next is None else Place(found.next)
+
+    def _counted(
+        self, collection: Collection, path: str, place: Place
+    ) -> tuple[Listed, list[Any], Place | None]:
+        """By offset: what follows begins with the last item that was given, wherever it stands by then."""
+        found, start = self._overlapping(collection, path, place)
+        items = _items(found)
+        if found.bad is not None or found.next is None:
+            return found, items, None if found.next is None else Place(found.next)
+        if not items:  # the page ends with the last item given: what was made meanwhile stands before it
+            return found, items, Place(f"+{start - 1}", place.seam)
+        end = start + len(items)
+        seam = _sort_id(collection, items[-1])
+        holds_two = len(found.items) > 1 or bool(
+            self.limit == 1 < collection.page.size_value and collection.page.size
+        )
+        overlaps = seam and (place.seam or holds_two)
+        return found, items, Place(f"+{end - 1}", seam) if overlaps else Place(f"+{end}")
+
+    def _overlapping(self, collection: Collection, path: str, place: Place) -> tuple[Listed, int]:
+        """A page by offset, and where it begins. It is read from further up until it has the last item that was given:
+        what stands behind that has been on no page yet.
+        """
+        at = int(place.cursor or 0)
+        if place.seam is None:
+            return self.api.page(collection, path, place.cursor, self.limit, self.since), at
+        while True:
+            found = self.api.page(collection, path, f"+{at}", self.limit + 1, self.since)
+            ids = [_sort_id(collection, raw) for raw in found.items]
+            if found.bad is not None:
+                return found, at
+            if ids == [place.seam] and found.next is not None:  # pages of one: what is new is on the next
+                return self.api.page(collection, path, found.next, self.limit, self.since), at + 1
+            if place.seam in ids:
+                behind = ids.index(place.seam) + 1
+                return replace(found, items=found.items[behind:]), at + behind
+            if at == 0:
+                return found, 0
+            at = max(0, at - self.limit)
+
+    def _stuck(self) -> InvalidError:
+        return InvalidError(f"{self.api.host}: its pages go round in a circle: correct `page.next`")
+
+
+def _read(translate: Callable[..., Record], raw: Any, *more: Any) -> Record | BadRecordError:
+    return raw if isinstance(raw, BadRecordError) else attempt(translate, raw, *more)
+
+
+def _items(found: Listed) -> list[Any]:
+    return found.items if found.bad is None else [found.bad]
+
+
+def _sort_id(collection: Collection, raw: Any) -> str:
+    try:
+        return str(collection.id.of(raw))
+    except ValueError:
+        return ""
+
+
+def since_of(watermark: str | None) -> float | None:
+    """The time that a watermark stands for; None: everything. Errors: `InvalidError` for a foreign one."""
+    if watermark is None:
+        return None
+    try:
+        at = json.loads(watermark)["at"]
+        return None if at is None else float(at)
+    except (ValueError, KeyError, TypeError):
+        raise InvalidError("this watermark is not of the rest adapter: scan everything") from None

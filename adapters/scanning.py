@@ -1,0 +1,182 @@
+"""What scans have in common: cutting what is found into pages, reading ahead, following page tokens.
+
+A scan is simplest written as a generator of what it finds, one thing after another, which returns its watermark;
+`paged` makes pages of it.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from adapters.contract import Page
+from adapters.errors import AdapterError, BadRecordError, TransientError
+from adapters.records import Deleted, Listing, Mark, Record, Watermark
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+Found = Record | Deleted | BadRecordError | Listing | Mark | None
+"""What a scan finds. A `Mark`: it can go on here, behind everything given so far. None: it is waited for."""
+PAGE_SECONDS = 10.0
+"""A page that took longer is handed over although it is not full."""
+EMPTY_PAGE_SECONDS = 45.0
+"""How long a page waits for its first record before it is handed over empty."""
+MOST_EMPTY = 8
+"""Pages of a listing without anything, one after the other, before it is taken for one that does not end."""
+LOOK = 0.2
+"""Seconds between two looks at something that is being waited for."""
+
+
+def paged(found: Generator[Found, None, Watermark | None], limit: int) -> Iterator[Page]:
+    """Pages of at most `limit` records of what a scan finds. A page ends at the last mark that fits into it.
+
+    What was found before an error is given before the error is raised.
+    """
+    page = _Filling()
+    try:
+        while True:
+            try:
+                item = next(found)
+            except StopIteration as end:
+                yield page.last(end.value)
+                return
+            except AdapterError:
+                if page.items:
+                    yield page.cut()
+                raise
+            while page.count == limit and (item is None or _counts(item)):
+                yield page.cut()
+            if page.is_late(waiting=item is None):
+                yield page.cut()
+            page.add(item)
+    finally:
+        found.close()
+
+
+def attempt(read: Callable[..., R], *given: Any) -> R | BadRecordError:
+    """A record, or the error that says why it cannot be understood."""
+    try:
+        return read(*given)
+    except BadRecordError as error:
+        return error
+
+
+def _counts(item: Found) -> bool:
+    return not isinstance(item, Listing | Mark | None)
+
+
+class _Filling:
+    """A page while it fills."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.count = 0
+        self._marked: tuple[int, Mark | None] = (0, None)
+        self._began = time.monotonic()
+
+    def add(self, item: Found) -> None:
+        if isinstance(item, Mark):
+            self._marked = (len(self.items), item) if self.items else self._marked
+        elif item is not None:
+            self.items.append(item)
+            self.count += _counts(item)
+
+    def is_late(self, *, waiting: bool) -> bool:
+        """Whether to hand over what is there, be it nothing."""
+        took = time.monotonic() - self._began
+        return took > PAGE_SECONDS if self.items else waiting and took > EMPTY_PAGE_SECONDS
+
+    def cut(self) -> Page:
+        """The page up to the last mark, where there is one; what is behind it begins the next page."""
+        at, mark = self._marked
+        at = at or len(self.items)
+        page = _page(self.items[:at], mark=mark)
+        self.items = self.items[at:]
+        self.count = sum(map(_counts, self.items))
+        self._marked, self._began = (0, None), time.monotonic()
+        return page
+
+    def last(self, watermark: Watermark | None) -> Page:
+        return _page(self.items, watermark=watermark)
+
+
+def _page(items: list[Any], **more: Any) -> Page:
+    listed = tuple(item for item in items if isinstance(item, Listing))
+    bad = tuple(item for item in items if isinstance(item, BadRecordError))
+    records = tuple(item for item in items if not isinstance(item, Listing | BadRecordError))
+    return Page(records, bad, listed, **more)
+
+
+class Ahead(Generic[T]):
+    """What an iterator gives, read in a thread of its own while the one before it is being used."""
+
+    def __init__(self, source: Iterator[T], depth: int = 1) -> None:
+        """Begins at once, and is never more than `depth` ahead."""
+        self._source = source
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        self._coming = deque(self._pool.submit(next, source, self) for _ in range(depth))
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        if not self._coming:
+            raise StopIteration
+        self._coming.append(self._pool.submit(next, self._source, self))
+        item = self._coming.popleft().result()
+        if item is self:
+            self.close()
+            raise StopIteration
+        return item  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._coming.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def awaited(future: Future[T]) -> Generator[None, None, T]:
+    """The outcome of a future; says now and then that it is still being waited for."""
+    while True:
+        try:
+            return future.result(timeout=LOOK)
+        except TimeoutError:
+            yield None
+        except CancelledError:
+            raise TransientError("the scan was closed while it was being read") from None
+
+
+@dataclass(slots=True)
+class Steps:
+    """The page tokens that a listing has led to. `stuck` makes the error for one that leads back, or nowhere."""
+
+    stuck: Callable[[], AdapterError]
+    _seen: set[str] = field(default_factory=set)
+    _empty: int = 0
+
+    def take(self, token: str | None, *, is_empty: bool = False) -> None:
+        """Go to this token (None: to a place that may come again) behind a page that gave something, or `is_empty`.
+
+        Errors: those of `stuck`.
+        """
+        self._empty = self._empty + 1 if is_empty else 0
+        if token in self._seen or self._empty > MOST_EMPTY:
+            raise self.stuck()
+        self._seen |= set() if token is None else {token}
+
+    def again(self, token: str | None = None) -> None:
+        """The listing was read from further up: what it leads to may come again, except back to where it stands."""
+        self._seen = set() if token is None else {token}
+
+
+def stepped(step: Callable[[str | None], Page]) -> Iterator[Page]:
+    """The pages of an adapter that gives one page for each mark; the marks are its own."""
+    mark: Mark | None = None
+    while True:
+        page = step(mark)
+        mark = page.mark
+        yield replace(page, mark=None)
+        if page.watermark is not None:
+            return
