@@ -23,6 +23,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     or_,
+    select,
     tuple_,
     update,
 )
@@ -40,6 +41,7 @@ RENEW_EVERY = 4.0
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 Moment = datetime | BindParameter[Any]
 _lease = tables.lease.c
+_KEY = (_lease.name, _lease.registry_id)
 
 
 class FencedError(Exception):
@@ -131,8 +133,10 @@ class Leases:
         kept = list(self._kept)
         if not kept or time.monotonic() - self._renewed < RENEW_EVERY:
             return
-        mine = tuple_(_lease.name, _lease.registry_id, _lease.epoch)
-        ours = mine.in_([(one.name, one.registry_id, one.epoch) for one in kept])
+        held = [(one.name, one.registry_id, one.epoch) for one in kept]
+        # What is locked is being held, and thereby renewed, by whoever writes under it.
+        idle = select(*_KEY, _lease.epoch).where(tuple_(*_KEY, _lease.epoch).in_(held))
+        ours = tuple_(*_KEY, _lease.epoch).in_(idle.with_for_update(skip_locked=True))
         with writing(engine) as connection:
             connection.execute(update(tables.lease).where(ours).values(until=self.clock() + LEASE))
         self._renewed = time.monotonic()

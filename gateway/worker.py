@@ -136,7 +136,7 @@ class Worker:
         guards = {name: Guard(name, self.waypost.reports, part) for name, part in ROUNDS.items()}
         trimmed = scheduled = 0.0
         try:
-            while not self._stopped.is_set() and not guards["leases"](self._reclaim):
+            while not self._stopped.is_set() and not guards["leases"](self._give_back):
                 self._round = time.monotonic()
                 self._stopped.wait(PAUSE)
             while not self._stopped.is_set():
@@ -158,13 +158,15 @@ class Worker:
                 self._stopped.wait(max(0.0, self._round + PACE - time.monotonic()))
                 self._news.clear()
         finally:
-            self._stopped.set()
+            self.stop()
             heart.stop()
             self.outlook.close()
             self.operations.close()
             self.scheduler.close()
             self.followers.close()
             self.signing.close()
+            with suppress(DatabaseError):
+                self._give_back()  # others need not wait until what we held has run out
         return 0
 
     def _beat(self, beat: Callable[[], None]) -> None:
@@ -189,7 +191,7 @@ class Worker:
         self.signing.look()
         self.waypost.wake.tell("worker", everywhere=True)
 
-    def _reclaim(self) -> None:
+    def _give_back(self) -> None:
         """Only one worker holds the lock of this folder, so whoever else had its name is dead."""
         with writing(self.waypost.engine) as connection:
             self.waypost.leases.reclaim(connection)

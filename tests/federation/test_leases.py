@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine, delete, select
 from federation import leases, tables
 from federation.database import EPOCH, SKEW, open_engine, reading, writing
 from federation.leases import FURTHEST, LEASE, FencedError, Lease, Leases, owner_of
+from tests.servers import blank
+from tests.servers.postgres import Postgres
 from tests.soak import explore, soak
 
 SECOND = timedelta(seconds=1)
@@ -184,6 +186,29 @@ def test_what_is_not_ours_any_more_is_named(engine: Engine) -> None:
         assert take(connection, "other", 60) is not None
     with pytest.raises(FencedError, match="work went to another worker"), writing(engine) as connection:
         lease.hold(connection)
+
+
+def test_whoever_writes_under_a_lease_keeps_no_other_from_being_renewed(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = blank.postgresql(postgres)  # SQLite has one writer at a time
+    engine = open_engine(postgres.url(name))
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.0)
+    mine = Leases("mine", lambda: TODAY)
+    with writing(engine) as connection:
+        one, other = (mine.take(connection, "sync", number) for number in (1, 2))
+    assert one is not None
+    assert other is not None
+    mine.clock = lambda: TODAY + 5 * SECOND
+    with mine.keeping(one), mine.keeping(other):
+        with writing(engine) as connection:
+            one.hold(connection)
+            mine.renew(engine)
+            with reading(engine) as looking:
+                rows = {row.registry_id: row.until for row in looking.execute(select(tables.lease))}
+    assert rows == {1: TODAY + LEASE, 2: TODAY + 5 * SECOND + LEASE}
+    engine.dispose()
+    postgres.drop(name)
 
 
 def boot(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> None:

@@ -156,7 +156,9 @@ def test_a_worker_that_is_stopped_in_the_middle_of_a_run_leaves_it_to_be_gone_on
     cut = run_of(engine, sync_id)
     assert (cut.state, cut.page, cut.finished_at) == ("running", "5", None)
     with reading(engine) as connection:
+        owners = set(connection.execute(select(tables.lease.c.owner)).scalars())
         registry = connection.execute(select(tables.registry)).one()
+    assert owners == {None}
     assert (registry.failures, registry.last_error, registry.partial) == (0, None, False)
     assert "registry.state_changed" not in entries(engine)[len(told) :]
     assert list(folder.rglob("*.held")) == list(folder.rglob("deaths.json")) == []
