@@ -27,7 +27,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from federation import tables
 from federation.database import SKEW, UTCTime, now, writing
@@ -150,6 +149,9 @@ class Leases:
 @cache
 def _take(dialect: str) -> Any:
     """Makes the row of a lease, or takes it where it is free; returns the epoch, or nothing."""
+    # A command that asks for no lease starts without the dialects, which takes a while to import.
+    from sqlalchemy.dialects import postgresql, sqlite
+
     at, furthest = (bindparam(name, type_=UTCTime) for name in ("at", "furthest"))
     columns = ("name", "registry_id", "owner", "until")
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(tables.lease)

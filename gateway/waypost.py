@@ -16,7 +16,6 @@ from sqlalchemy import Engine
 from federation import schema
 from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine
 from federation.health import Reports
-from federation.leases import Leases, owner_of
 from federation.logs import Log
 from federation.positions import Positions
 from federation.secrets import SCHEMES, SecretError, read_secret
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from federation.graph.remembered import Remembered
     from federation.identity.identity import Denials, Identity
     from federation.journal.journal import Journal, Witness
+    from federation.leases import Leases
     from federation.operations.operations import Operations
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
@@ -111,8 +111,10 @@ class Waypost:
         return _dereferenced(self.settings.redis.url, "redis.url")
 
     @cached_property
-    def leases(self) -> Leases:
+    def leases(self) -> "Leases":
         """What the worker of this gateway holds."""
+        from federation.leases import Leases, owner_of
+
         return Leases(owner_of(self.settings.search.path))
 
     @cached_property

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from adapters import AdapterError, InvalidError, Page, TransientError
+from federation.registries.calls import StoppedError
 
 if TYPE_CHECKING:
     from federation.sync.run import Run
@@ -49,8 +50,8 @@ class Pages:
         """Whatever the adapter still does for the scan ends."""
         scan = self._scan
         if scan is not None:
-            with suppress(AdapterError):
-                self._run.connection.call("scan", lambda _: scan.close())
+            with suppress(AdapterError, StoppedError):
+                self._run.connection.call("scan", lambda _: scan.close(), self._run.context.stopping)
 
     def _next(self) -> Page | None:
         """The next page, of a scan that is begun again where that may help; None at its end."""
