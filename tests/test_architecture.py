@@ -27,6 +27,16 @@ VENDORS: dict[str, set[str]] = {
 CHEAP = {"jmespath"}  # a small parser of the core install, no SDK: 10 ms
 ONLY_GATEWAY_USES = {"click", "granian", "jinja2", "litestar", "rich", "starlette", "typer", "uvicorn"}
 BANNED_NAMES = {"base", "common", "core", "helper", "helpers", "manager", "misc", "util", "utils"}
+KINDS = {"memory", *(each.parent.name for each in (ROOT / "adapters").glob("*/adapter.py"))}
+ANATOMY = {"config", "client", "scan", "records", "writes", "adapter"}
+"""The files of a kind of backend, each the same in every kind."""
+FURTHER = {
+    "keys", "reads", "failures", "snippets", "lineage", "software", "schema", "serving", "expressions", "marks",
+    "pages", "hidden",
+}  # fmt: skip
+"""What one of those may be split into where it grows too long; `adapters/README.md` says what each is."""
+BEING_REGROUPED = {"ahead", "progress", "reading", "scanning"}
+"""What the scan of one kind still consists of."""
 LONGEST_FILE = 500
 LONGER_FOR_A_REASON = {
     "federation/journal/verify.py": "an auditor reads and runs this one file alone",
@@ -129,7 +139,7 @@ def only_the_engine_of_search_knows_its_library(source: Source) -> Iterator[str]
 
 
 def kinds_do_not_know_each_other(source: Source) -> Iterator[str]:
-    kinds = {*VENDORS, "memory"} - {"conformance", "parsing", source.kind}
+    kinds = KINDS - {source.kind}
     for module, _ in source.imports():
         package, *inside = module.split(".")
         if source.package != "adapters" or package != "adapters":
@@ -140,6 +150,13 @@ def kinds_do_not_know_each_other(source: Source) -> Iterator[str]:
                 yield f"imports {module}: an adapter never knows its emulator"
         if kinds & {*inside[:1]} and not source.serves_tests:
             yield f"imports {module}, another kind of backend"
+
+
+def kinds_have_one_anatomy(source: Source) -> Iterator[str]:
+    name = "/".join(source.path.with_suffix("").parts[2:])
+    in_a_kind = source.kind in KINDS and name and not source.is_emulator
+    if in_a_kind and name not in {"__init__", *ANATOMY, *FURTHER, *BEING_REGROUPED}:
+        yield f"is called {name}: a kind of backend has the files that adapters/README.md names"
 
 
 def federation_names_no_backend(source: Source) -> Iterator[str]:
@@ -198,6 +215,8 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (kinds_do_not_know_each_other, "adapters/vertex/scan.py", "from adapters.sagemaker.scan import x"),
     (kinds_do_not_know_each_other, "adapters/emulators/vertex/demo.py", "import adapters.emulators.rest"),
     (kinds_do_not_know_each_other, "adapters/vertex/scan.py", "from adapters.emulators.vertex import x"),
+    (kinds_have_one_anatomy, "adapters/vertex/mapping.py", ""),
+    (kinds_have_one_anatomy, "adapters/vertex/emulator/server.py", ""),
     (federation_names_no_backend, "federation/sync.py", "if kind == 'mlflow':\n    pass"),
     (federation_names_no_backend, "federation/sync.py", "def vertex_stage(): ..."),
     (modules_are_named_after_a_noun, "gateway/utils.py", ""),

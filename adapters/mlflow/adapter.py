@@ -26,7 +26,7 @@ from adapters.errors import (
 )
 from adapters.http import TooLargeError
 from adapters.mlflow import snippets
-from adapters.mlflow.client import PROMPT_TAG, MlflowApi
+from adapters.mlflow.client import PROMPT_TAG, MlflowClient
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.hidden import Hidden
 from adapters.mlflow.keys import model_id, version_id
@@ -90,7 +90,7 @@ class MlflowAdapter(Adapter):
     fresh: ClassVar[Mapping[StageField, str] | None] = {"stage": "None"}
 
     def __init__(self, config: MlflowConfig) -> None:
-        self._api = MlflowApi(config)
+        self._api = MlflowClient(config)
         self._translate = Translator(config.url, config.workspace)
         self._origins = OriginReader(self._api)
         self._writes = Writer(self._api)

@@ -44,7 +44,7 @@ class Listed(NamedTuple):
     next: str | None
 
 
-class MlflowApi:
+class MlflowClient:
     """The calls. Errors: any `AdapterError`; `NotFoundError` only where MLflow itself says that it is so."""
 
     def __init__(self, config: MlflowConfig) -> None:

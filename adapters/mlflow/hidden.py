@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.errors import BadRecordError, NotFoundError, RejectedError
-from adapters.mlflow.client import PROMPT_TAG, MlflowApi
+from adapters.mlflow.client import PROMPT_TAG, MlflowClient
 from adapters.mlflow.records import model_identity
 from adapters.payloads import Raw, pairs, text
 
@@ -37,7 +37,7 @@ def numbers_in(rows: Sequence[Any]) -> dict[str, set[str]]:
 class Hidden:
     """Finds them. Remembers which numbers are gone for good: MLflow gives only the highest one again."""
 
-    def __init__(self, api: MlflowApi) -> None:
+    def __init__(self, api: MlflowClient) -> None:
         self._api = api
         self._gone: set[tuple[int, str, int]] = set()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.errors import RejectedError
-from adapters.mlflow.client import SAFE_ID, MlflowApi
+from adapters.mlflow.client import SAFE_ID, MlflowClient
 from adapters.payloads import Raw, integer, parts, text
 
 LOGGED_MODEL = re.compile(r"^models:/(m-[A-Za-z0-9_-]{1,120})/?$")
@@ -51,7 +51,7 @@ class Origins:
 class OriginReader:
     """Reads runs and logged models of many versions at once. Keeps where versions have their files: it stays."""
 
-    def __init__(self, api: MlflowApi) -> None:
+    def __init__(self, api: MlflowClient) -> None:
         self._api = api
         self._addresses: OrderedDict[tuple[Any, ...], str | None] = OrderedDict()
 

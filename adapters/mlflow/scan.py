@@ -15,13 +15,13 @@ from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from adapters.errors import BadRecordError, InvalidError, NotFoundError, TransientError
-from adapters.mlflow.client import ONLY_PROMPTS, Listed, MlflowApi, batches, looping, quoted
+from adapters.mlflow.client import ONLY_PROMPTS, Listed, MlflowClient, batches, looping, quoted
 from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.lineage import OriginReader, Origins
 from adapters.mlflow.marks import Place, Top, Tops
+from adapters.mlflow.pages import Joined, Rows, mark_of, read_joined
 from adapters.mlflow.records import Translator, model_identity, updated, version_identity
-from adapters.mlflow.seams import Joined, Rows, mark_of, read_joined
 from adapters.payloads import Raw, text
 from adapters.records import Listing, Mark, ModelRecord, Record, Watermark
 from adapters.scanning import Ahead, Found, Steps
@@ -71,7 +71,7 @@ class Scan:
 
     def __init__(
         self,
-        api: MlflowApi,
+        api: MlflowClient,
         translate: Translator,
         origins: OriginReader,
         hidden: Hidden,

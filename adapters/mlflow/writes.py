@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from adapters.contract import Registration
 from adapters.errors import ConflictError, InvalidError, NotFoundError
-from adapters.mlflow.client import PROMPT_TAG, MlflowApi
+from adapters.mlflow.client import PROMPT_TAG, MlflowClient
 from adapters.mlflow.hidden import is_prompt
 from adapters.mlflow.keys import ModelId, VersionId, identity_of, model_id, version_id
 from adapters.mlflow.lineage import logged_model_id
@@ -22,7 +22,7 @@ PLAIN_TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 class Writer:
     """The calls that change something. Errors: any `AdapterError`."""
 
-    def __init__(self, api: MlflowApi) -> None:
+    def __init__(self, api: MlflowClient) -> None:
         self._api = api
 
     def stage(self, key: Key, stage: str) -> None:

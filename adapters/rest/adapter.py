@@ -16,7 +16,7 @@ from adapters.contract import (
 )
 from adapters.errors import BadRecordError, InvalidError, NotFoundError, UnsupportedError
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
-from adapters.rest.client import RestApi, fill
+from adapters.rest.client import RestClient, fill
 from adapters.rest.config import Collection, RestConfig
 from adapters.rest.expressions import MappingError
 from adapters.rest.records import Translator, address
@@ -47,7 +47,7 @@ class RestAdapter(Adapter):
 
     def __init__(self, config: RestConfig) -> None:
         self._config = config
-        self._api = RestApi(config)
+        self._api = RestClient(config)
         self._translate = Translator(config)
         self._writes = Writer(self._api, config.writes)
         self._rehearse()

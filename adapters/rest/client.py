@@ -42,7 +42,7 @@ class Listed:
     bad: BadRecordError | None = None
 
 
-class RestApi:
+class RestClient:
     """One backend. Nothing is opened before the first call."""
 
     def __init__(self, config: RestConfig) -> None:

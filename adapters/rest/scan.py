@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from adapters.errors import BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key, Listing, Mark, ModelRecord, Record, Watermark
-from adapters.rest.client import Listed, RestApi, fill
+from adapters.rest.client import Listed, RestClient, fill
 from adapters.rest.config import Collection
 from adapters.rest.records import Translator, address
 from adapters.scanning import Found, Steps, attempt
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 class Scan:
     """One scan. `since` is a time by the backend's clock; None: everything. `limit` is what is asked for at once."""
 
-    api: RestApi
+    api: RestClient
     translate: Translator
     since: float | None
     limit: int

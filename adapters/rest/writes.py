@@ -7,7 +7,7 @@ from adapters.contract import Capability, Registration
 from adapters.errors import UnsupportedError
 from adapters.http import Reply
 from adapters.records import ModelRecord, VersionRecord
-from adapters.rest.client import RestApi, fill
+from adapters.rest.client import RestClient, fill
 from adapters.rest.config import Writes
 from adapters.rest.records import address
 from adapters.writing import with_changes
@@ -41,7 +41,7 @@ class Writer:
     Errors: any `AdapterError`; `UnsupportedError` where no request is described.
     """
 
-    def __init__(self, api: RestApi, described: Writes) -> None:
+    def __init__(self, api: RestClient, described: Writes) -> None:
         self._api, self._described = api, described
 
     def stage(self, now: VersionRecord, value: str, etag: str | None) -> None:

@@ -40,11 +40,10 @@ from adapters.scanning import paged
 from adapters.vertex import snippets
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
-from adapters.vertex.cursor import Cursor, begin
 from adapters.vertex.keys import Place, key_of, model_key, split_key, version_key
-from adapters.vertex.reader import EVALUATIONS, TRAINING, Memory, Reader
+from adapters.vertex.reads import EVALUATIONS, TRAINING, Memory, Reader
 from adapters.vertex.records import TOKEN_LABEL, to_endpoint, to_model, to_version
-from adapters.vertex.scan import Scan
+from adapters.vertex.scan import Cursor, Scan, begin
 from adapters.vertex.writes import Writer
 from adapters.writing import compare, has_alias, has_tags, remove
 

@@ -4,22 +4,66 @@ A scan goes over the models by creation, each with all its versions, then over t
 state, so another process can go on behind any model; the reading ahead that makes it fast is not part of it.
 """
 
+import json
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from adapters.errors import AuthError, BadRecordError, NotFoundError
+from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.quota import BudgetSpentError
-from adapters.records import Listing, Watermark
+from adapters.records import Listing, Mark, Watermark
 from adapters.scanning import Found, attempt, awaited
-from adapters.vertex.cursor import Cursor, Position, micros
 from adapters.vertex.keys import model_id_of, model_key
-from adapters.vertex.reader import Reader
+from adapters.vertex.reads import Reader
 from adapters.vertex.records import Origins, to_endpoint, to_model, to_version
 
 T = TypeVar("T")
+OVERLAP = 60 * 1_000_000
+"""Microseconds before the watermark that are read again: times are given before changes become visible."""
+
+Mode = Literal["full", "sweep", "changed"]
+"""Everything; everything, told as an incremental scan; only models whose `update_time` moved."""
+
+
+class Position(NamedTuple):
+    """What was given last: 0 models, 1 endpoints; creation in microseconds; id."""
+
+    stage: int = -1
+    created: int = 0
+    id: str = ""
+
+
+START = Position()
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a scan stands. `floor` and `high` are the service's own times, in microseconds since 1970."""
+
+    mode: Mode
+    floor: int
+    high: int
+    swept: float
+    at: Position = START
+
+    def to_mark(self) -> Mark:
+        """The cursor as an opaque text."""
+        return Mark(json.dumps([self.mode, self.floor, self.high, self.swept, *self.at]))
+
+    def to_watermark(self) -> Watermark:
+        """Where the next incremental scan begins."""
+        return json.dumps([self.high, self.swept])
+
+    @classmethod
+    def from_mark(cls, mark: Mark) -> "Cursor":
+        """Read what `to_mark` wrote. Errors: InvalidError."""
+        try:
+            mode, floor, high, swept, *at = json.loads(mark)
+            return cls(mode, int(floor), int(high), float(swept), Position(*at))
+        except (ValueError, TypeError) as error:
+            raise InvalidError("this mark was not made by the vertex adapter: scan from the start") from error
 
 
 class Scan:
@@ -133,3 +177,22 @@ class Scan:
 
 def _endpoint_position(row: Any) -> Position:
     return Position(1, micros(row.create_time), str(row.name).rpartition("/")[2])
+
+
+def begin(since: Watermark | None, sweep_every: float, now: float) -> Cursor:
+    """The cursor of a new scan at `now` (seconds since 1970)."""
+    if since is None:
+        return Cursor("full", 0, 0, now)
+    try:
+        high, swept = json.loads(since)
+        due = not 0 <= now - float(swept) < sweep_every
+        return Cursor(
+            "sweep" if due else "changed", int(high) - OVERLAP, int(high), now if due else float(swept)
+        )
+    except (ValueError, TypeError):
+        raise InvalidError("this watermark was not made by the vertex adapter: scan in full") from None
+
+
+def micros(moment: Any) -> int:
+    """A time of the service in microseconds since 1970."""
+    return int(moment.seconds) * 1_000_000 + int(moment.nanos) // 1000

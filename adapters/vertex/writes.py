@@ -15,7 +15,7 @@ from adapters.errors import InvalidError, NotFoundError
 from adapters.records import Key
 from adapters.vertex.client import VertexClient
 from adapters.vertex.keys import Place, split_key, version_key, version_number
-from adapters.vertex.reader import Reader
+from adapters.vertex.reads import Reader
 from adapters.vertex.records import TOKEN_LABEL, aliases_of, alike
 from adapters.writing import kept_token, with_changes
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.mlflow import seams
+from adapters.mlflow import pages
 from federation.catalogue import codec
 from federation.catalogue.news import News
 from federation.sync import run
@@ -80,7 +80,7 @@ RUNS = ("first", "incremental", "full")
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is held; calls are made in this thread; seams are set back."""
-    monkeypatch.setattr(seams, "SEAM", seams.SEAM)
+    monkeypatch.setattr(pages, "SEAM", pages.SEAM)
     monkeypatch.setattr("federation.sync.absence.must_hold", lambda missing, known: False)
     monkeypatch.setattr("federation.registries.connections.call_each", called_here)
 
@@ -193,7 +193,7 @@ def test_what_went_wrong_once_goes_well(name: str, tmp_path: Path) -> None:
 def long_history(rng: random.Random, folder: Path) -> list[str]:
     """Several runs, with writes, kills and restarts anywhere."""
     made = play(folder, pages=rng.choice((2, 2, 3, 5)), eager=rng.random() < 0.5)
-    seams.SEAM = rng.choice((1, 2, 10))
+    pages.SEAM = rng.choice((1, 2, 10))
     try:
         furnish(made, "defgh"[: rng.randrange(6)])
         wrong: list[str] = []
@@ -245,7 +245,7 @@ FORMER: Mapping[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "A": (_proves_nothing, r"delete a version at \d+ of a full run, cut off 12 later"),
     "B": (lambda made: made.setattr(codec, "lacking", lambda old, new: []), r"push at \d+ of a full run"),
     "C": (
-        lambda made: made.setattr(seams, "offset_of", lambda token: None),
+        lambda made: made.setattr(pages, "offset_of", lambda token: None),
         r"delete a version at \d+ of a first run",
     ),
     "D": (

@@ -7,7 +7,7 @@ import pytest
 from adapters import Key, Record
 from adapters.conformance import CheckFailed, Conformance, perform
 from adapters.conformance.run import named
-from adapters.mlflow import MlflowAdapter, seams
+from adapters.mlflow import MlflowAdapter, pages
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import MlflowHarness, running
 from tests.adapters.scans import scanned
@@ -26,7 +26,7 @@ class TestMlflow(Conformance, harness=MlflowHarness):
 
 
 def test_pages_that_do_not_overlap_fail(harness: MlflowHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seams, "offset_of", lambda token: None)
+    monkeypatch.setattr(pages, "offset_of", lambda token: None)
     with pytest.raises(CheckFailed, match="lived all along"):
         perform(named(["a_delete_during_a_scan_hides_nothing_else"])[0], harness)
 
