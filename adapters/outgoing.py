@@ -58,7 +58,7 @@ class HttpError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An answer that was read to its end and unpacked. Names of headers are in lower case."""
 
     status: int
@@ -80,7 +80,7 @@ class Pool:
         self._networks = networks
         self._verify, self._ca_file = verify, ca_file
         self._trust: ssl.SSLContext | None = None
-        self._idle: list[_Connection] = []
+        self._idle: list[_OpenConnection] = []
         # Who forgets a pool without closing it, as boto3 does, leaves no connection open. A pool in a cycle may be
         # finalised after its sockets, so what closes them holds them by itself.
         weakref.finalize(self, _close_all, self._idle)
@@ -96,7 +96,7 @@ class Pool:
         body: bytes | None = None,
         deadline: float,
         most: int,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """One answer, of any status. `deadline` is of `time.monotonic`, `most` the bytes its body may have.
 
         Errors: `HttpError`; after `unanswered`, `unfinished` and `broken` the request may have been received.
@@ -123,7 +123,7 @@ class Pool:
             self._idle.clear()
         _close_all(idle)
 
-    def _kept(self, origin: "_Origin") -> "_Connection | None":
+    def _kept(self, origin: "_Destination") -> "_OpenConnection | None":
         with self._lock:
             found = [one for one in self._idle if one.origin == origin]
             self._idle[:] = [one for one in self._idle if one.origin != origin]
@@ -136,7 +136,7 @@ class Pool:
             connection.close()
         return None
 
-    def _keep(self, connection: "_Connection") -> None:
+    def _keep(self, connection: "_OpenConnection") -> None:
         if connection.is_over:
             connection.close()
             return
@@ -144,15 +144,15 @@ class Pool:
         with self._lock:
             self._idle.append(connection)
 
-    def _connect(self, origin: "_Origin", deadline: float) -> "_Connection":
+    def _connect(self, origin: "_Destination", deadline: float) -> "_OpenConnection":
         if origin.scheme == "https" or self._ca_file:
             self._context()
         connected = _dialled(origin, min(deadline, time.monotonic() + LONGEST_CONNECT), self._networks)
         if origin.scheme == "https":
             connected = self._secured(connected, origin, deadline)
-        return _Connection(origin, connected)
+        return _OpenConnection(origin, connected)
 
-    def _secured(self, connected: socket.socket, origin: "_Origin", deadline: float) -> socket.socket:
+    def _secured(self, connected: socket.socket, origin: "_Destination", deadline: float) -> socket.socket:
         try:
             connected.settimeout(_left(deadline))
             return self._context().wrap_socket(connected, server_hostname=origin.host)
@@ -174,7 +174,7 @@ class Pool:
         return self._trust
 
 
-def _close_all(connections: "list[_Connection]") -> None:
+def _close_all(connections: "list[_OpenConnection]") -> None:
     for connection in connections:
         connection.close()
 
@@ -187,7 +187,7 @@ def ask(
     most: int,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
-) -> Answer:
+) -> HttpAnswer:
     """One answer of a host that is asked too seldom to keep a connection. Errors: `HttpError`."""
     pool = Pool()
     try:
@@ -205,13 +205,13 @@ def is_allowed(address: str, networks: Iterable[Network]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Origin:
+class _Destination:
     scheme: str
     host: str
     port: int
 
 
-def _split(url: str) -> tuple[_Origin, str]:
+def _split(url: str) -> tuple[_Destination, str]:
     """The origin and the request target of an address."""
     try:
         parts = urlsplit(url)
@@ -222,7 +222,7 @@ def _split(url: str) -> tuple[_Origin, str]:
     if not host:
         _refuse_address()
     target = parts.path or "/"
-    return _Origin(parts.scheme, host, port), f"{target}?{parts.query}" if parts.query else target
+    return _Destination(parts.scheme, host, port), f"{target}?{parts.query}" if parts.query else target
 
 
 def _refuse_address() -> NoReturn:
@@ -237,7 +237,7 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _dialled(origin: _Origin, deadline: float, networks: tuple[Network, ...]) -> socket.socket:
+def _dialled(origin: _Destination, deadline: float, networks: tuple[Network, ...]) -> socket.socket:
     """A connection to the first of the host's addresses that takes it, all of them within the deadline."""
     try:
         found = addresses(origin.host, origin.port, _left(deadline))
@@ -281,10 +281,10 @@ def _trusting(verify: bool, ca_file: Path | None) -> ssl.SSLContext:
         ) from None
 
 
-class _Connection:
+class _OpenConnection:
     """One connection, for one exchange after another."""
 
-    def __init__(self, origin: _Origin, connected: socket.socket) -> None:
+    def __init__(self, origin: _Destination, connected: socket.socket) -> None:
         self.origin = origin
         self.since = time.monotonic()
         self._timed = _Timed(connected)
@@ -315,7 +315,7 @@ class _Connection:
         body: bytes | None,
         deadline: float,
         most: int,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request and read its answer to the end. Errors: `HttpError`."""
         self._timed.deadline = deadline
         status: int | None = None
@@ -325,7 +325,7 @@ class _Connection:
                 status = response.status
                 if isinstance(response.fp, _Lines):
                     response.fp.left = max(MOST_HEAD, most)
-                return Answer(status, _headers(response), _body(response, most))
+                return HttpAnswer(status, _headers(response), _body(response, most))
         except (HttpError, OSError, http.client.HTTPException) as error:
             described = _described(error, answered=status is not None)
             described.status = status
@@ -443,7 +443,7 @@ def _refuse_size(most: int) -> NoReturn:
     raise HttpError("large", f"answered with more than {shown}")
 
 
-class _Plain:
+class _PlainBody:
     """A body that came as it is."""
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
@@ -475,7 +475,7 @@ class _Gzip:
             _refuse_coding("in a way that cannot be unpacked")
 
 
-def _unpacking(response: http.client.HTTPResponse) -> _Plain | _Gzip:
+def _unpacking(response: http.client.HTTPResponse) -> _PlainBody | _Gzip:
     """What unpacks the body. Errors: `HttpError` for more than one coding, or another than was offered."""
     codings = [
         coding.strip().lower()
@@ -487,7 +487,7 @@ def _unpacking(response: http.client.HTTPResponse) -> _Plain | _Gzip:
         _refuse_coding(f"as {', '.join(framed)[:40]!a}")
     match [coding for coding in codings if coding not in ("", "identity")]:
         case []:
-            return _Plain()
+            return _PlainBody()
         case ["gzip" | "x-gzip"]:
             return _Gzip()
         case several:

@@ -101,7 +101,7 @@ DOCTOR = ": `waypost doctor` says why and what to do"
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PartReport:
     """What a part did last, by the clock that only runs forward. `people` and `reason` are empty where all is well.
 
     `blocks`: requests cannot be answered for it.
@@ -115,7 +115,7 @@ class Report:
     succeeded: float | None = None
     blocks: bool = False
 
-    def aged(self, at: float) -> "Report":
+    def aged(self, at: float) -> "PartReport":
         """The same, when what was said last is too long ago."""
         silent = at - self.at
         if self.state == "failing" or silent <= SILENT_AFTER:
@@ -140,10 +140,10 @@ class Part:
         return "" if self.state == "ok" else PARTS[self.name].remedy
 
 
-def success(part: str, reason: str = "") -> Report:
+def success(part: str, reason: str = "") -> PartReport:
     """A part did what it is there for; `reason` is told to operators where another report says that it fails."""
     moment = time.monotonic()
-    return Report(part, "ok", reason=reason, at=moment, succeeded=moment)
+    return PartReport(part, "ok", reason=reason, at=moment, succeeded=moment)
 
 
 def failure(
@@ -154,20 +154,20 @@ def failure(
     succeeded: float | None = None,
     at: float | None = None,
     blocks: bool = False,
-) -> Report:
+) -> PartReport:
     """A part cannot do what it is there for; `reason` is for operators."""
     moment = time.monotonic() if at is None else at
     line = " ".join(reason.split())[:LONGEST_REASON]
     told = (people or PARTS[part].people) + DOCTOR
-    return Report(part, "failing", told, line, moment, succeeded, blocks)
+    return PartReport(part, "failing", told, line, moment, succeeded, blocks)
 
 
 @dataclass(slots=True)
 class Reports:
     """What the parts of one process lately did. `changed` is called after every note; safe for many threads."""
 
-    changed: Callable[[Iterable[Report]], None] = lambda _reports: None
-    _last: dict[str, Report] = field(default_factory=dict)
+    changed: Callable[[Iterable[PartReport]], None] = lambda _reports: None
+    _last: dict[str, PartReport] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def well(self, part: str, reason: str = "") -> None:
@@ -182,28 +182,28 @@ class Reports:
         if part != "disk" and isinstance(error, BaseException) and is_of_disk(error):
             self.failed("disk", error)
 
-    def all(self) -> list[Report]:
+    def all(self) -> list[PartReport]:
         """The last report of each part."""
         with self._lock:
             return list(self._last.values())
 
-    def _note(self, report: Report) -> None:
+    def _note(self, report: PartReport) -> None:
         with self._lock:
             self._last[report.part] = report
             self.changed(self._last.values())
 
 
-def merge(reports: Iterable[Report]) -> list[Part]:
+def merge(reports: Iterable[PartReport]) -> list[Part]:
     """One row for each part: the worst that is said of it. What nobody speaks of is unknown."""
     at, present = time.monotonic(), now()
-    found: dict[str, list[Report]] = {name: [] for name in PARTS}
+    found: dict[str, list[PartReport]] = {name: [] for name in PARTS}
     for report in reports:
         found[report.part].append(report.aged(at))
     return [_row(name, said_of, at, present) for name, said_of in found.items()]
 
 
-def _row(name: str, reports: list[Report], at: float, present: datetime) -> Part:
-    worst = max(reports, key=_badness, default=Report(name, "unknown", UNHEARD, UNHEARD))
+def _row(name: str, reports: list[PartReport], at: float, present: datetime) -> Part:
+    worst = max(reports, key=_badness, default=PartReport(name, "unknown", UNHEARD, UNHEARD))
     when = None
     if worst.succeeded is not None:
         when = present - timedelta(seconds=max(0.0, at - worst.succeeded))
@@ -213,7 +213,7 @@ def _row(name: str, reports: list[Report], at: float, present: datetime) -> Part
     return Part(name, worst.state, worst.people, reason, when, any(one.blocks for one in reports))
 
 
-def _badness(report: Report) -> tuple[bool, int, float]:
+def _badness(report: PartReport) -> tuple[bool, int, float]:
     """Of two that are well the one counts whose success is longer ago."""
     return report.blocks, WORST[report.state], -(report.succeeded or 0.0)
 

@@ -85,7 +85,7 @@ class Watch:
         return True
 
 
-class Connection(psycopg.Connection[Any]):
+class BoundedConnection(psycopg.Connection[Any]):
     """A connection that waits no longer than `bound` seconds for one answer, and not at all while `watch` says that
     the server is silent."""
 
@@ -101,7 +101,7 @@ class Connection(psycopg.Connection[Any]):
             raise
 
 
-def _watched(gen: Any, connection: Connection) -> Generator[Any, Any, Any]:
+def _watched(gen: Any, connection: BoundedConnection) -> Generator[Any, Any, Any]:
     """Passes on what psycopg's generator and whoever drives it say, and looks at the clock when nothing has come."""
     begun = suspected = time.monotonic()
     try:
@@ -120,15 +120,15 @@ def _watched(gen: Any, connection: Connection) -> Generator[Any, Any, Any]:
         return end.value
 
 
-def connect(watch: Watch | None, bound: float, *args: Any, **kwargs: Any) -> Connection:
+def connect(watch: Watch | None, bound: float, *args: Any, **kwargs: Any) -> BoundedConnection:
     """A new connection. Errors: `SilentError`, and what psycopg raises."""
     if watch is not None and watch.silent:
         raise SilentError("the server does not answer")
-    made: Future[Connection] = Future()
+    made: Future[BoundedConnection] = Future()
 
     def run() -> None:
         try:
-            made.set_result(Connection.connect(*args, **kwargs))
+            made.set_result(BoundedConnection.connect(*args, **kwargs))
         except BaseException as error:
             made.set_exception(error)
 
@@ -150,7 +150,7 @@ def connect(watch: Watch | None, bound: float, *args: Any, **kwargs: Any) -> Con
     return connection
 
 
-def _let_go(made: "Future[Connection]") -> None:
+def _let_go(made: "Future[BoundedConnection]") -> None:
     """What nobody waits for any more."""
     if made.exception() is None:
         made.result().close()

@@ -18,7 +18,7 @@ from tempfile import gettempdir
 
 import msgspec
 
-from federation.health import Report, State
+from federation.health import PartReport, State
 
 SIZE = 16_384
 HEAD = 8
@@ -58,7 +58,7 @@ class Board:
         self._written = 0.0
         self._states: dict[str, State] = {}
 
-    def show(self, reports: Iterable[Report]) -> None:
+    def show(self, reports: Iterable[PartReport]) -> None:
         """Write down how the parts stand, where that is news."""
         listed = list(reports)
         states = {one.part: one.state for one in listed}
@@ -79,7 +79,7 @@ class Board:
             self._path.unlink(missing_ok=True)
 
 
-def read_boards(index_folder: Path) -> list[Report]:
+def read_boards(index_folder: Path) -> list[PartReport]:
     """What all processes of the gateway say of their parts. What dead ones left is removed."""
     with suppress(OSError):
         return [report for path in _boards(meeting_place(index_folder)) for report in _read(path)]
@@ -105,11 +105,11 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _read(path: Path) -> list[Report]:
+def _read(path: Path) -> list[PartReport]:
     for _ in range(TRIES):  # it may be written at this moment
         with suppress(OSError, msgspec.MsgspecError):
             content = path.read_bytes()
             body = content[HEAD : HEAD + int.from_bytes(content[:4], "big")]
             if body and zlib.crc32(body).to_bytes(4, "big") == content[4:HEAD]:
-                return msgspec.json.decode(body, type=list[Report])
+                return msgspec.json.decode(body, type=list[PartReport])
     return []

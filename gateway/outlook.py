@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from federation import schema
 from federation.database import DatabaseError, is_embedded, now, require_writable
-from federation.health import BUILDING, Part, Report, failure, is_of_disk, merge, said, success
+from federation.health import BUILDING, Part, PartReport, failure, is_of_disk, merge, said, success
 from federation.logs import Log
 from federation.loops import Loop
 from federation.poison import InHand
@@ -31,7 +31,7 @@ def table(waypost: "Waypost") -> list[Part]:
     return merge([*others, *waypost.reports.all(), *look(waypost, signs=bool(others))])
 
 
-def look(waypost: "Waypost", *, signs: bool) -> Iterator[Report]:
+def look(waypost: "Waypost", *, signs: bool) -> Iterator[PartReport]:
     """What this process sees for itself, now; `signs` as in `standing`. Raises nothing."""
     try:
         found = schema.found(waypost.engine)
@@ -49,7 +49,7 @@ def look(waypost: "Waypost", *, signs: bool) -> Iterator[Report]:
         yield failure("worker", f"it died repeatedly at {', '.join(left_alone)}", people=LEFT_ALONE)
 
 
-def look_at_files(waypost: "Waypost") -> Iterator[Report]:
+def look_at_files(waypost: "Waypost") -> Iterator[PartReport]:
     """Whether index and graph can be read here."""
     for part, follower in (("index", "search"), ("graph", "graph")):
         try:

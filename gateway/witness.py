@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from adapters.outgoing import Answer, HttpError, ask
+from adapters.outgoing import HttpAnswer, HttpError, ask
 from adapters.parsing import storable
 from federation.journal.journal import (
     FolderWitness,
@@ -55,7 +55,7 @@ class HttpWitness:
 
     def _ask(
         self, method: str, path: str, *, content: bytes | None = None, accepted: Sequence[int] = ()
-    ) -> Answer:
+    ) -> HttpAnswer:
         try:
             answer = ask(
                 method, f"{self.name}/api/v1/witness{path}", seconds=PATIENCE, most=LARGEST, body=content

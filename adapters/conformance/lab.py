@@ -61,7 +61,7 @@ def _line(error: BaseException) -> str:
 
 
 @dataclass(slots=True)
-class Scan:
+class ScanResult:
     """Everything one scan gave."""
 
     pages: list[Page] = field(default_factory=list)
@@ -218,17 +218,17 @@ class Lab:
         limit: int = LARGE,
         adapter: Adapter | None = None,
         resume: Mark | None = None,
-    ) -> Scan:
+    ) -> ScanResult:
         """A whole scan, or what is left of one."""
-        return Scan(list(self.walk(since=since, limit=limit, adapter=adapter, resume=resume)))
+        return ScanResult(list(self.walk(since=since, limit=limit, adapter=adapter, resume=resume)))
 
     def disturbed(
         self, changes: Iterable[Callable[[], object]], adapter: Adapter, *, since: Watermark | None = None
-    ) -> Scan:
+    ) -> ScanResult:
         """A whole scan, with one change after each page of a listing until none is left: of the backend's where the
         harness can tell of them, else of the adapter's.
         """
-        scan, turns = Scan(), _Turns(iter(changes))
+        scan, turns = ScanResult(), _Turns(iter(changes))
         hooked = "meanwhile" in self.harness.offers()
         with self.harness.meanwhile(turns.take) if hooked else contextlib.nullcontext():
             for page in self.walk(since=since, limit=1, adapter=adapter):

@@ -261,7 +261,7 @@ class _Outgoing:
     def close(self) -> None:
         self._pool.close()
 
-    def _answer(self, request: Any, deadline: float) -> outgoing.Answer:
+    def _answer(self, request: Any, deadline: float) -> outgoing.HttpAnswer:
         body = request.body
         headers = {
             name: value.decode("latin-1") if isinstance(value, bytes) else value

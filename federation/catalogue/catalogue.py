@@ -15,7 +15,7 @@ from federation.catalogue.contracts import Break, Comparison, compare
 from federation.catalogue.diff import Difference, diff
 from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.models import Model, Summary, read_model
-from federation.catalogue.past import Held
+from federation.catalogue.past import HeldStage
 from federation.catalogue.reader import Serving, Version, read_serving, read_version
 from federation.catalogue.timeline import Span, read_timeline
 from federation.database import is_embedded, reading
@@ -27,7 +27,7 @@ __all__ = [
     "Compared",
     "Comparison",
     "Difference",
-    "Held",
+    "HeldStage",
     "Model",
     "Serving",
     "Span",
@@ -129,7 +129,7 @@ class Catalogue:
         team: str | None = None,
         limit: int = 1000,
         skip: int = 0,
-    ) -> list[Held]:
+    ) -> list[HeldStage]:
         """What held a stage at a time, certainly or possibly, by registry and model."""
         with reading(self._engine) as connection:
             return past.read_held(
@@ -144,6 +144,6 @@ class Catalogue:
         *,
         registry: str | None = None,
         team: str | None = None,
-    ) -> Iterator[Held]:
+    ) -> Iterator[HeldStage]:
         """The same without a limit."""
         return past.every_held(self._engine, view, stage, at, registry=registry, team=team)

@@ -220,13 +220,13 @@ class _Aliases(msgspec.Struct):
     aliases: dict[str, str] = {}
 
 
-class _Listed(msgspec.Struct):
+class _ListedBody(msgspec.Struct):
     metrics: dict[str, float] = {}
     state: str | None = None
 
 
 _aliases = msgspec.json.Decoder(_Aliases)
-_listed = msgspec.json.Decoder(_Listed)
+_listed = msgspec.json.Decoder(_ListedBody)
 
 
 def aliases_of(body: str) -> dict[str, str]:

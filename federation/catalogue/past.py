@@ -21,7 +21,7 @@ from federation.references import Reference, decode_part
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldStage:
     """A version that held a stage at a time, with the intervals in which that must have begun and ended.
 
     `began_after` None: nobody looked before. `ended_by` None: it still holds it.
@@ -63,7 +63,7 @@ def read_held(
     team: str | None = None,
     limit: int = 1000,
     skip: int = 0,
-) -> list[Held]:
+) -> list[HeldStage]:
     """What held a stage at a time, certainly or possibly, by registry and model."""
     spans, versions = tables.span.c, tables.version.c
     models, registries = tables.model.c, tables.registry.c
@@ -111,7 +111,7 @@ def _chosen(view: View, registry: str | None, team: str | None) -> Select[int]:
     return query if team is None else query.where(registries.team == team)
 
 
-def every_held(engine: Engine, view: View, stage: str, at: datetime, **chosen: Any) -> Iterator[Held]:
+def every_held(engine: Engine, view: View, stage: str, at: datetime, **chosen: Any) -> Iterator[HeldStage]:
     """The same without a limit; each page in a transaction of its own, so that a slow reader holds none open."""
     page, skip = 5000, 0
     while True:
@@ -123,9 +123,9 @@ def every_held(engine: Engine, view: View, stage: str, at: datetime, **chosen: A
         skip += page
 
 
-def _held(row: Any, at: datetime) -> Held:
+def _held(row: Any, at: datetime) -> HeldStage:
     not_ended = row.ended_by is None or (row.ended_after is not None and at <= row.ended_after)
-    return Held(
+    return HeldStage(
         Reference(row.registry, decode_part(row.name), decode_part(row.version)),
         row.team,
         incarnation_of(row.native_id),

@@ -44,7 +44,7 @@ NATIVE_STAGES = ("stage", "approval", "lifecycle")
 NO_ALIASES: frozenset[str] = frozenset()
 
 
-class Parent(NamedTuple):
+class ParentModel(NamedTuple):
     """What a version needs to know of its model. `aliases` by the version that they name."""
 
     id: int
@@ -256,7 +256,7 @@ class Writer:
             )
             self.connection.execute(unknown.values(details_due=None, details_tries=0, details_begun=0))
 
-    def _stage_again(self, existing: Existing, record: VersionRecord, parent: Parent) -> str:
+    def _stage_again(self, existing: Existing, record: VersionRecord, parent: ParentModel) -> str:
         """The stage of a version that is back from its tombstone, which is told with its return."""
         aliases = parent.aliases.get(record.version, NO_ALIASES)
         live = existing.id in self._live([existing.id])
@@ -359,12 +359,12 @@ class Writer:
         bulk.update(self.connection, tables.version, ("stage", "stage_reason", "deployed"), changed)
         write_spans(self.connection, self.origin, settled)
 
-    def _known_models(self, keys: Iterable[Key]) -> dict[str, Parent]:
+    def _known_models(self, keys: Iterable[Key]) -> dict[str, ParentModel]:
         natives = sorted({key.native_id for key in keys})
         columns = ("native_id", "id", "name", "body", "deleted_at")
         rows = bulk.find(self.connection, tables.model, columns, self.origin.registry_id, natives)
         return {
-            native: Parent(i, decode_part(name), _by_version(codec.aliases_of(body)))
+            native: ParentModel(i, decode_part(name), _by_version(codec.aliases_of(body)))
             for native, i, name, body, deleted_at in rows
             if deleted_at is None
         }

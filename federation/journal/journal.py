@@ -17,7 +17,7 @@ from federation import tables
 from federation.database import reading
 from federation.errors import SetupError, UnknownError
 from federation.files import blocks
-from federation.health import Report
+from federation.health import PartReport
 from federation.journal import exporting, logkey, proofs, sealing
 from federation.journal.checkpoints import (
     Signer,
@@ -183,7 +183,7 @@ class Journal:
                 [str(key) for key in logkey.read_witness_keys(connection)],
             )
 
-    def standing(self, *, signs: bool) -> list[Report]:
+    def standing(self, *, signs: bool) -> list[PartReport]:
         """How signing, witnesses and the clock stand; `signs`: there is a gateway that is to sign what is written."""
         with reading(self._engine) as connection:
             return standing(connection, signs=signs)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from federation import tables
 from federation.database import now
-from federation.health import Report, failure, success
+from federation.health import PartReport, failure, success
 from federation.journal.checkpoints import AHEAD, KEPT, UNREACHABLE, WitnessState, read_witnesses
 from federation.journal.tables import checkpoint
 
@@ -17,13 +17,13 @@ CLOCKS_APART = 5.0
 """Seconds by which the clocks of two machines may differ."""
 
 
-def standing(connection: Connection, *, signs: bool) -> list[Report]:
+def standing(connection: Connection, *, signs: bool) -> list[PartReport]:
     """How these parts stand now. `signs`: there is a gateway that is to sign what is written."""
     states = read_witnesses(connection)
     return [_signing(connection, states, signs), _witnesses(states), _clock(connection)]
 
 
-def _signing(connection: Connection, states: list[WitnessState], signs: bool) -> Report:
+def _signing(connection: Connection, states: list[WitnessState], signs: bool) -> PartReport:
     """It is well while the newest entries are signed; its last success is the newest checkpoint."""
     size = connection.execute(select(tables.head.c.size)).scalar_one()
     newest = connection.execute(
@@ -42,17 +42,17 @@ def _signing(connection: Connection, states: list[WitnessState], signs: bool) ->
         if age > SIGNED_WITHIN:
             reason = f"{size - signed:,} entries are not signed, the first of them for {age:.0f} s"
             return failure("signing", reason, succeeded=at)
-    return Report("signing", "ok", at=time.monotonic(), succeeded=at)
+    return PartReport("signing", "ok", at=time.monotonic(), succeeded=at)
 
 
-def _witnesses(states: list[WitnessState]) -> Report:
+def _witnesses(states: list[WitnessState]) -> PartReport:
     for state in states:
         if state.name not in ("", KEPT) and state.state != "ok":
             return failure("witnesses", f"{state.name}: {state.message}")
     return success("witnesses")
 
 
-def _clock(connection: Connection) -> Report:
+def _clock(connection: Connection) -> PartReport:
     written = connection.execute(select(tables.head.c.time)).scalar_one()
     behind = (written - now()).total_seconds()
     if behind > CLOCKS_APART:

@@ -355,7 +355,7 @@ class NotAnExportError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ExportProblem:
     """The first thing that is wrong: the bad entry is one of number `first` to `last`, often a single one.
 
     Both are None where no entry is to blame. `line` counts from 1 over all files; None: another file is to blame.
@@ -396,7 +396,7 @@ class Report:
     keys: tuple[str, ...] = ()
     pinned: tuple[str, ...] = ()
     countersigned: dict[str, tuple[int, int]] = field(default_factory=dict)
-    problem: Problem | None = None
+    problem: ExportProblem | None = None
     notes: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 
@@ -418,7 +418,7 @@ def verify_export(
     witness among them must have countersigned. `checkpoints` are notes kept elsewhere, by a witness for example: the
     export must contain them. Raises NotAnExportError for what is no export, NoteError for a malformed checkpoint.
     """
-    check = _Check(list(keys), [parse_note(note) for note in checkpoints])
+    check = _ExportCheck(list(keys), [parse_note(note) for note in checkpoints])
     number = 0
     try:
         for number, raw in enumerate(_lines(path), 1):
@@ -430,7 +430,7 @@ def verify_export(
         if number < 2 and not check.report.origin:
             raise NotAnExportError(f"{path} does not begin like an export: {bad}") from None
         first, last = bad.entries or (None, None)
-        check.report.problem = Problem(str(bad), None if bad.is_beside else number, first, last)
+        check.report.problem = ExportProblem(str(bad), None if bad.is_beside else number, first, last)
     return check.report
 
 
@@ -443,7 +443,7 @@ class _BadError(Exception):
         self.is_beside = is_beside
 
 
-class _Check:
+class _ExportCheck:
     """The state of one pass over an export."""
 
     def __init__(self, keys: Sequence[VerifierKey], known: Sequence[Note]) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from federation.catalogue.catalogue import Held, Span
+from federation.catalogue.catalogue import HeldStage, Span
 from federation.references import Reference
 
 Stage = Literal["production", "staging", "archived"]
@@ -89,7 +89,7 @@ def span_out(span: Span, ref: str) -> SpanOut:
     return SpanOut(ref=ref, **fields)
 
 
-def held_out(held: Held) -> HeldOut:
+def held_out(held: HeldStage) -> HeldOut:
     """A version that held a stage as JSON."""
     rest = {one.name: getattr(held, one.name) for one in fields(held) if one.name != "reference"}
     reference = held.reference
@@ -103,7 +103,7 @@ def held_out(held: Held) -> HeldOut:
 
 
 def production_out(
-    stage: str, time: datetime, found: Sequence[Held], skipped: int, limit: int
+    stage: str, time: datetime, found: Sequence[HeldStage], skipped: int, limit: int
 ) -> ProductionOut:
     """A page of what held a stage as JSON."""
     more = str(skipped + limit) if len(found) == limit else None

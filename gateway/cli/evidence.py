@@ -94,7 +94,9 @@ def compare_page(folder: Path, report: verify.Report) -> None:
     if bundle.is_about(ref) and page(ref, bundle) == found:
         report.notes.append(f"{PAGE} says what the entries say")
     else:
-        report.problem = verify.Problem(f"{PAGE} is not the page of these entries: it was changed", None)
+        report.problem = verify.ExportProblem(
+            f"{PAGE} is not the page of these entries: it was changed", None
+        )
 
 
 def page(ref: str, bundle: _Bundle) -> str:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import respx
 
-from adapters.outgoing import Answer, Pool
+from adapters.outgoing import HttpAnswer, Pool
 
 
 @contextmanager
@@ -24,10 +24,10 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
         body: bytes | None = None,
         deadline: float,
         most: int,
-    ) -> Answer:
+    ) -> HttpAnswer:
         answer = router.handler(httpx.Request(method, url, headers=headers, content=body))
         answer.read()
-        return Answer(answer.status_code, dict(answer.headers), answer.content)
+        return HttpAnswer(answer.status_code, dict(answer.headers), answer.content)
 
     monkeypatch.setattr(Pool, "request", request)
     yield router

@@ -1,7 +1,7 @@
 """Incremental scans: what changed, what changed meanwhile, clocks and watermarks."""
 
 from adapters.conformance.check import check
-from adapters.conformance.lab import Lab, Scan, require
+from adapters.conformance.lab import Lab, ScanResult, require
 from adapters.records import Deleted, Key, Listing, ModelRecord, Record, VersionRecord, Watermark
 
 HOUR = 3600.0
@@ -165,7 +165,7 @@ def incremental_page_size_1_equals_1000(lab: Lab) -> None:
     require(small == large, f"page size 1 gives {len(small)} records, page size 1,000 gives {len(large)}")
 
 
-def _during(lab: Lab, scan: Scan, since: Watermark | None = None) -> dict[Key, Record]:
+def _during(lab: Lab, scan: ScanResult, since: Watermark | None = None) -> dict[Key, Record]:
     """What this scan and the next one give together."""
     return {**scan.by_key(), **_since(lab, scan.watermark)}
 
@@ -174,7 +174,7 @@ def _during(lab: Lab, scan: Scan, since: Watermark | None = None) -> dict[Key, R
 def a_record_made_during_a_scan_is_not_lost(lab: Lab) -> None:
     """What is created while a scan runs is in it or in the next: the watermark never passes the scan's start."""
     lab.put(), lab.put()
-    scan, made = Scan(), ""
+    scan, made = ScanResult(), ""
     for page in lab.walk(limit=1):
         scan.pages.append(page)
         made = made or lab.put()[0]
@@ -188,7 +188,7 @@ def a_change_during_a_scan_is_not_lost(lab: Lab) -> None:
     model, version = lab.put()
     key = lab.version(model, version).key
     lab.put()
-    scan, done = Scan(), False
+    scan, done = ScanResult(), False
     for page in lab.walk(limit=1):
         scan.pages.append(page)
         if not done and any(item.key == key for item in page.records):
@@ -208,7 +208,7 @@ def a_change_during_an_incremental_scan_is_not_lost(lab: Lab) -> None:
     model, version = lab.put()
     lab.put()
     key = lab.version(model, version).key
-    scan, done = Scan(), False
+    scan, done = ScanResult(), False
     for page in lab.walk(since=mark, limit=1):
         scan.pages.append(page)
         if not done and any(item.key == key for item in page.records):

@@ -5,7 +5,7 @@ from functools import partial
 
 from adapters.conformance.check import check
 from adapters.conformance.harness import RETRY_AFTER, Fault
-from adapters.conformance.lab import CheckFailed, Lab, Scan, refused, require
+from adapters.conformance.lab import CheckFailed, Lab, ScanResult, refused, require
 from adapters.contract import Adapter, Capability, Page, Registration
 from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundError, TransientError
 from adapters.records import Key, Record, VersionRecord
@@ -160,7 +160,9 @@ def a_scan_goes_on_after_a_fault(lab: Lab) -> None:
         failing = partial(lab.scan, limit=1, resume=mark, adapter=lab.adapter())
         refused(failing, AdapterError, doing="a failing scan")
     rest = lab.scan(limit=1, resume=mark)
-    found = [item.key for item in (Scan(given).items if mark else [])] + [item.key for item in rest.items]
+    found = [item.key for item in (ScanResult(given).items if mark else [])] + [
+        item.key for item in rest.items
+    ]
     require(
         found == [item.key for item in whole.items], "a scan that went on after a fault gives other records"
     )

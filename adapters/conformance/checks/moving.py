@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import partial
 
 from adapters.conformance.check import check
-from adapters.conformance.lab import Lab, Scan, require
+from adapters.conformance.lab import Lab, ScanResult, require
 from adapters.records import Key, Record
 
 MODELS = 6
@@ -46,7 +46,7 @@ def a_change_during_a_scan_hides_nothing_else(lab: Lab) -> None:
 
 def _everywhere(
     lab: Lab, change: Callable[[str], object], *, incremental: bool
-) -> Iterator[tuple[set[Key], Scan]]:
+) -> Iterator[tuple[set[Key], ScanResult]]:
     """Scans of new models, of which the oldest and the newest are changed after one page of each in turn: the keys of
     the other models and their versions, and the scan.
     """
@@ -75,7 +75,7 @@ def _each(change: Callable[[str], object], names: Iterable[str]) -> None:
         change(name)
 
 
-def _of(scan: Scan, names: set[str]) -> set[Key]:
+def _of(scan: ScanResult, names: set[str]) -> set[Key]:
     """The keys of these models and of their versions."""
     models = {scan.models()[name].key for name in names}
     return models | {record.key for record in scan.records if getattr(record, "model", None) in models}

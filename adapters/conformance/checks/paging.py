@@ -5,7 +5,7 @@ import json
 import threading
 
 from adapters.conformance.check import check
-from adapters.conformance.lab import Lab, Scan, is_text, require
+from adapters.conformance.lab import Lab, ScanResult, is_text, require
 from adapters.contract import Page
 from adapters.errors import BadRecordError, RejectedError
 from adapters.records import (
@@ -202,7 +202,7 @@ def keys_differ_between_models(lab: Lab) -> None:
     require(len(keys) == 4, f"versions {one} and {other} of two models, or the models, share a key")
 
 
-def _keys(scan: Scan, model: str) -> set[Key]:
+def _keys(scan: ScanResult, model: str) -> set[Key]:
     return {version.key for version in scan.versions(scan.models()[model].key).values()}
 
 
@@ -225,7 +225,7 @@ def records_are_stable(lab: Lab) -> None:
     require(not different, f"nothing changed, and another record came for {_some(different)}")
 
 
-def _places(scan: Scan) -> list[tuple[Mark, list[Page]]]:
+def _places(scan: ScanResult) -> list[tuple[Mark, list[Page]]]:
     """The marks of a scan, the first, one in the middle and the last, each with the pages behind it."""
     marked = [(page.mark, scan.pages[at:]) for at, page in enumerate(scan.pages, 1) if page.mark is not None]
     return [marked[at] for at in sorted({0, len(marked) // 2, len(marked) - 1})] if marked else []
@@ -237,7 +237,9 @@ def a_mark_survives_a_restart(lab: Lab) -> None:
     lab.put(), lab.put()
     for mark, behind in _places(lab.scan(limit=1)):
         rest = lab.scan(limit=1, resume=Mark(json.loads(json.dumps(mark))), adapter=lab.adapter())
-        require(rest.items == Scan(behind).items, "a new instance gives something else behind the same mark")
+        require(
+            rest.items == ScanResult(behind).items, "a new instance gives something else behind the same mark"
+        )
 
 
 @check("put")
@@ -246,7 +248,7 @@ def a_mark_may_be_used_again(lab: Lab) -> None:
     lab.put(), lab.put()
     for mark, behind in _places(lab.scan(limit=1)):
         first, again = lab.scan(limit=1, resume=mark), lab.scan(limit=1, resume=mark)
-        require(first.items == again.items == Scan(behind).items, "the same mark gave something else")
+        require(first.items == again.items == ScanResult(behind).items, "the same mark gave something else")
 
 
 @check("put")

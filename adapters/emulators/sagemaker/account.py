@@ -24,7 +24,7 @@ class ServiceError(Exception):
 
 
 @dataclass
-class Account:
+class AwsAccount:
     """Everything that exists, by ARN; `now` gives the time in epoch seconds."""
 
     account_id: str = "123456789012"
@@ -82,7 +82,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """One request: the operation's input, and the access key that signed it."""
 
     params: Value
@@ -90,7 +90,7 @@ class Call:
 
 
 def page_of(
-    rows: list[Value], call: Call, sort_key: Callable[[Value], Any], reverse: bool
+    rows: list[Value], call: ApiCall, sort_key: Callable[[Value], Any], reverse: bool
 ) -> tuple[list[Value], Value]:
     """One page of rows, and `{"NextToken": …}` if there are more. A token names the last row shown."""
     rows = sorted(rows, key=sort_key, reverse=reverse)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value, page_of
+from adapters.emulators.sagemaker.account import ApiCall, AwsAccount, ServiceError, Value, page_of
 
 MAX_RESULTS = 50
 MAX_DEPTH = 10
 
 
-def create_artifact(account: Account, call: Call) -> Value:
+def create_artifact(account: AwsAccount, call: ApiCall) -> Value:
     """`CreateArtifact`."""
     arn = account.arn("artifact", f"{next(account.serials):032x}")
     now, actor = account.tick(), account.actor(call.access_key)
@@ -25,12 +25,12 @@ def create_artifact(account: Account, call: Call) -> Value:
     return {"ArtifactArn": arn}
 
 
-def describe_artifact(account: Account, call: Call) -> Value:
+def describe_artifact(account: AwsAccount, call: ApiCall) -> Value:
     """`DescribeArtifact`."""
     return _artifact(account, call.params["ArtifactArn"])
 
 
-def list_artifacts(account: Account, call: Call) -> Value:
+def list_artifacts(account: AwsAccount, call: ApiCall) -> Value:
     """`ListArtifacts`, by source URI and type; newest first unless told otherwise."""
     uri, kind = call.params.get("SourceUri"), call.params.get("ArtifactType")
     rows = [
@@ -47,7 +47,7 @@ def list_artifacts(account: Account, call: Call) -> Value:
     }
 
 
-def add_association(account: Account, call: Call) -> Value:
+def add_association(account: AwsAccount, call: ApiCall) -> Value:
     """`AddAssociation` between two artifacts."""
     source, destination = call.params["SourceArn"], call.params["DestinationArn"]
     _artifact(account, source)
@@ -62,7 +62,7 @@ def add_association(account: Account, call: Call) -> Value:
     return {"SourceArn": source, "DestinationArn": destination}
 
 
-def query_lineage(account: Account, call: Call) -> Value:
+def query_lineage(account: AwsAccount, call: ApiCall) -> Value:
     """`QueryLineage` from one artifact, breadth first."""
     starts = call.params.get("StartArns", [])
     for arn in starts:
@@ -71,7 +71,7 @@ def query_lineage(account: Account, call: Call) -> Value:
     vertices, edges = _walk(account, starts, call.params.get("Direction", "Ascendants"), depth)
     rows: list[Value] = [{"place": place, "arn": arn} for place, arn in enumerate(vertices)]
     size = min(call.params.get("MaxResults", MAX_RESULTS), MAX_RESULTS)
-    paged = Call({**call.params, "MaxResults": size}, call.access_key)
+    paged = ApiCall({**call.params, "MaxResults": size}, call.access_key)
     shown, rest = page_of(rows, paged, lambda row: (row["place"],), reverse=False)
     found: Value = {"Vertices": [_vertex(account, row["arn"]) for row in shown], **rest}
     if call.params.get("IncludeEdges", True):
@@ -83,7 +83,7 @@ def query_lineage(account: Account, call: Call) -> Value:
 
 
 def _walk(
-    account: Account, starts: Iterable[str], direction: str, depth: int
+    account: AwsAccount, starts: Iterable[str], direction: str, depth: int
 ) -> tuple[list[str], list[Value]]:
     seen, edges = dict.fromkeys(starts), []
     frontier = set(seen)
@@ -102,11 +102,11 @@ def _walk(
     return list(seen), edges
 
 
-def _vertex(account: Account, arn: str) -> dict[str, Any]:
+def _vertex(account: AwsAccount, arn: str) -> dict[str, Any]:
     return {"Arn": arn, "Type": account.artifacts[arn]["ArtifactType"][:40], "LineageType": "Artifact"}
 
 
-def _artifact(account: Account, arn: str) -> Value:
+def _artifact(account: AwsAccount, arn: str) -> Value:
     if arn not in account.artifacts:
         raise ServiceError("ResourceNotFound", f"Artifact '{arn}' does not exist.")
     return account.artifacts[arn]

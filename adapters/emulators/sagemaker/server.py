@@ -16,13 +16,13 @@ import botocore.session
 from botocore.model import OperationModel, ServiceModel
 
 from adapters.emulators.sagemaker import components, endpoints, lineage, packages
-from adapters.emulators.sagemaker.account import Account, Call, ServiceError, Value
+from adapters.emulators.sagemaker.account import ApiCall, AwsAccount, ServiceError, Value
 from adapters.emulators.sagemaker.faults import Faults
 from adapters.emulators.sagemaker.search import search
 from adapters.emulators.sagemaker.shapes import breaches, without_nulls
 from adapters.emulators.sagemaker.sts import QUERIES, refusal
 
-OPERATIONS: dict[str, Callable[[Account, Call], Value]] = {
+OPERATIONS: dict[str, Callable[[AwsAccount, ApiCall], Value]] = {
     "CreateModelPackageGroup": packages.create_group,
     "DescribeModelPackageGroup": packages.describe_group,
     "ListModelPackageGroups": packages.list_groups,
@@ -85,8 +85,8 @@ class Emulator:
     `account` is its content, `faults` what goes wrong. Port 0 takes a free one.
     """
 
-    def __init__(self, port: int = 0, account: Account | None = None) -> None:
-        self.account, self.faults = account or Account(), Faults()
+    def __init__(self, port: int = 0, account: AwsAccount | None = None) -> None:
+        self.account, self.faults = account or AwsAccount(), Faults()
         self.lock = threading.Lock()
         """Held while a request is carried out: `account` is changed from outside under it."""
         emulator = self
@@ -94,7 +94,7 @@ class Emulator:
         class Handler(_Handler):
             serves = emulator
 
-        self._server = _Server(("127.0.0.1", port), Handler)
+        self._server = _EmulatorServer(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -117,7 +117,7 @@ class Emulator:
         if action not in OPERATIONS:
             raise ServiceError("UnknownOperationException", f"This emulator has no {action}")
         operation = _service().operation_model(action)
-        call = Call(_input(operation, body), access_key)
+        call = ApiCall(_input(operation, body), access_key)
         self.faults.admit(action, access_key)
         if action in self.faults.endless:
             return json.dumps(
@@ -145,7 +145,7 @@ class Emulator:
             raise ServiceError("InvalidAction", f"This emulator has no {action}")
         self.faults.admit(action, access_key)
         with self.lock:
-            return QUERIES[action](self.account, Call(params, access_key)).encode()
+            return QUERIES[action](self.account, ApiCall(params, access_key)).encode()
 
 
 def _input(operation: OperationModel, body: bytes) -> Value:
@@ -160,7 +160,7 @@ def _input(operation: OperationModel, body: bytes) -> Value:
     return dict(params)
 
 
-class _Server(ThreadingHTTPServer):
+class _EmulatorServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 

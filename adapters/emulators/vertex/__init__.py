@@ -6,12 +6,12 @@ versions, aliases, labels, evaluations and endpoints in memory, and can be told 
 
 from adapters.emulators.vertex.client import call_control, endpoint_client, model_client, pipeline_client
 from adapters.emulators.vertex.demo import seed
-from adapters.emulators.vertex.faults import Fault, Faults
+from adapters.emulators.vertex.faults import Faults, PlannedFault
 from adapters.emulators.vertex.server import VertexEmulator
 
 __all__ = [
-    "Fault",
     "Faults",
+    "PlannedFault",
     "VertexEmulator",
     "call_control",
     "endpoint_client",

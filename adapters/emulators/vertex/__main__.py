@@ -9,7 +9,7 @@ from contextlib import suppress
 from adapters.emulators.vertex.demo import seed
 from adapters.emulators.vertex.faults import Faults
 from adapters.emulators.vertex.server import Service, start
-from adapters.emulators.vertex.state import State
+from adapters.emulators.vertex.state import ProjectState
 
 
 def _arguments() -> argparse.Namespace:
@@ -26,7 +26,7 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    state = State(arguments.project, arguments.location, operation_seconds=arguments.operation_seconds)
+    state = ProjectState(arguments.project, arguments.location, operation_seconds=arguments.operation_seconds)
     faults = Faults()
     server, address, _ = await start(Service(state, faults), arguments.port)
     if arguments.demo:

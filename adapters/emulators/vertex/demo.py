@@ -18,7 +18,7 @@ _GARDEN = "publishers/google/models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemoModel:
+class SeededModel:
     """One model; `metrics` has one mapping for each version, `aliases` and `serves` name versions by number."""
 
     id: str
@@ -33,8 +33,8 @@ class DemoModel:
     """Version → percent of the traffic of an endpoint named after the model."""
 
 
-MODELS: tuple[DemoModel, ...] = (
-    DemoModel(
+MODELS: tuple[SeededModel, ...] = (
+    SeededModel(
         id="demand-forecast",
         title="Demand forecast, 28 days",
         about="Units sold a day for each article and warehouse, four weeks ahead.",
@@ -48,7 +48,7 @@ MODELS: tuple[DemoModel, ...] = (
         labels={"domain": "demand", "tier": "critical"},
         serves={3: 100},
     ),
-    DemoModel(
+    SeededModel(
         id="price-elasticity",
         title="Price elasticity by category",
         about="How demand answers to a change of price; reads the demand forecast.",
@@ -57,7 +57,7 @@ MODELS: tuple[DemoModel, ...] = (
         aliases={"production": 2},
         labels={"domain": "demand", "tier": "critical"},
     ),
-    DemoModel(
+    SeededModel(
         id="dynamic-pricing",
         title="Dynamic pricing policy",
         about="Proposes a price within the band that category managers allow.",
@@ -67,7 +67,7 @@ MODELS: tuple[DemoModel, ...] = (
         labels={"domain": "pricing", "tier": "critical"},
         serves={3: 90, 4: 10},
     ),
-    DemoModel(
+    SeededModel(
         id="competitor-price-matcher",
         title="Competitor price matcher",
         about="Finds the same article in another shop's listing, from its text.",
@@ -77,7 +77,7 @@ MODELS: tuple[DemoModel, ...] = (
         labels={"domain": "matching", "tier": "standard"},
         serves={1: 100},
     ),
-    DemoModel(
+    SeededModel(
         id="markdown-planner",
         title="End-of-season markdown planner",
         about="When to lower the price of what will not be sold at full price.",
@@ -86,7 +86,7 @@ MODELS: tuple[DemoModel, ...] = (
         aliases={},
         labels={"domain": "pricing", "tier": "experimental"},
     ),
-    DemoModel(
+    SeededModel(
         id="search-blend",
         title="Search result blender",
         about="Mixes ranked results, offers and editorial picks into one page; takes the ranking team's scores.",
@@ -96,7 +96,7 @@ MODELS: tuple[DemoModel, ...] = (
         labels={"domain": "search", "tier": "critical"},
         serves={7: 100},
     ),
-    DemoModel(
+    SeededModel(
         id="offer-writer",
         title="Offer text writer",
         about="Writes the two lines under an offer; tuned from an open model.",
@@ -125,7 +125,7 @@ def seed(address: str, project: str = "demo", location: str = "us-central1") -> 
     return sum(len(each.metrics) for each in MODELS)
 
 
-def _seed_model(models: Any, parent: str, each: DemoModel) -> None:
+def _seed_model(models: Any, parent: str, each: SeededModel) -> None:
     name = f"{parent}/models/{each.id}"
     for version, metrics in enumerate(each.metrics, start=1):
         upload = v1.UploadModelRequest(parent=parent, model=_message(each, parent, version))
@@ -144,7 +144,7 @@ def _seed_model(models: Any, parent: str, each: DemoModel) -> None:
         models.merge_version_aliases(name=f"{name}@{version}", version_aliases=[alias], timeout=_TIMEOUT)
 
 
-def _message(each: DemoModel, parent: str, version: int) -> Any:
+def _message(each: SeededModel, parent: str, version: int) -> Any:
     message = v1.Model(
         display_name=each.title,
         description=each.about,
@@ -161,7 +161,7 @@ def _message(each: DemoModel, parent: str, version: int) -> Any:
     return message
 
 
-def _serve(endpoints: Any, parent: str, each: DemoModel) -> None:
+def _serve(endpoints: Any, parent: str, each: SeededModel) -> None:
     made = endpoints.create_endpoint(
         parent=parent, endpoint=v1.Endpoint(display_name=f"{each.id}-live"), timeout=_TIMEOUT
     ).result(timeout=_TIMEOUT)

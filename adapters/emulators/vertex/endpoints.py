@@ -9,7 +9,7 @@ from adapters.emulators.vertex import operations
 from adapters.emulators.vertex.faults import RpcError
 from adapters.emulators.vertex.listing import invalid, matching, page_of
 from adapters.emulators.vertex.models import check_labels, precondition
-from adapters.emulators.vertex.state import State, not_found
+from adapters.emulators.vertex.state import ProjectState, not_found
 from adapters.emulators.vertex.wire import (
     CreateEndpointOperationMetadata,
     DeleteOperationMetadata,
@@ -28,7 +28,7 @@ _NAMES: dict[str, Callable[[Any], str]] = {
 }
 
 
-def create_endpoint(state: State, request: Any) -> Any:
+def create_endpoint(state: ProjectState, request: Any) -> Any:
     """Start creating an endpoint that serves nothing yet."""
     state.check_parent(request.parent)
     if not 0 < len(request.endpoint.display_name) <= 128:
@@ -51,17 +51,17 @@ def create_endpoint(state: State, request: Any) -> Any:
     return operations.start(state, endpoint.name, CreateEndpointOperationMetadata(), commit)
 
 
-def _touch(state: State, endpoint: Any) -> None:
+def _touch(state: ProjectState, endpoint: Any) -> None:
     endpoint.update_time.CopyFrom(state.now())
     endpoint.etag = f"AMEw9z{endpoint.update_time.seconds:x}{endpoint.update_time.nanos:x}"
 
 
-def get_endpoint(state: State, request: Any) -> Any:
+def get_endpoint(state: ProjectState, request: Any) -> Any:
     """One endpoint."""
     return state.endpoint(request.name)
 
 
-def list_endpoints(state: State, request: Any) -> Any:
+def list_endpoints(state: ProjectState, request: Any) -> Any:
     """Every endpoint of the location."""
     state.check_parent(request.parent)
     rows = matching(list(state.endpoints.values()), request.filter, _NAMES)
@@ -69,7 +69,7 @@ def list_endpoints(state: State, request: Any) -> Any:
     return ListEndpointsResponse(endpoints=page, next_page_token=token)
 
 
-def update_endpoint(state: State, request: Any) -> Any:
+def update_endpoint(state: ProjectState, request: Any) -> Any:
     """Change name, description, labels or the traffic split."""
     asked = request.endpoint
     endpoint = state.endpoint(asked.name)
@@ -102,7 +102,7 @@ def _split_traffic(endpoint: Any, split: Any) -> None:
     endpoint.traffic_split.update(shares)
 
 
-def delete_endpoint(state: State, request: Any) -> Any:
+def delete_endpoint(state: ProjectState, request: Any) -> Any:
     """Delete an endpoint that serves nothing."""
     endpoint = state.endpoint(request.name)
     if endpoint.deployed_models:
@@ -114,7 +114,7 @@ def delete_endpoint(state: State, request: Any) -> Any:
     return operations.start(state, request.name, DeleteOperationMetadata(), commit)
 
 
-def deploy_model(state: State, request: Any) -> Any:
+def deploy_model(state: ProjectState, request: Any) -> Any:
     """Deploy a version; key `0` of the traffic split stands for the deployment being made."""
     endpoint = state.endpoint(request.endpoint)
     held, version = state.version(request.deployed_model.model)
@@ -143,7 +143,7 @@ def deploy_model(state: State, request: Any) -> Any:
     return operations.start(state, endpoint.name, DeployModelOperationMetadata(), commit)
 
 
-def undeploy_model(state: State, request: Any) -> Any:
+def undeploy_model(state: ProjectState, request: Any) -> Any:
     """Take a deployment away, once no traffic goes to it."""
     endpoint = state.endpoint(request.endpoint)
     left = [deployed for deployed in endpoint.deployed_models if deployed.id != request.deployed_model_id]

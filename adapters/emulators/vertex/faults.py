@@ -33,7 +33,7 @@ class RpcError(Exception):
 
 
 @dataclass
-class Fault:
+class PlannedFault:
     """One planned failure of `method` (`ListModels`; `*` is every method)."""
 
     method: str
@@ -61,13 +61,13 @@ class Faults:
     calls: Counter[str] = field(default_factory=Counter)
     answered: Callable[[str], None] | None = None
     """Called with the method's name, in a thread, when an answer is put together, before it is sent."""
-    _planned: list[Fault] = field(default_factory=list)
+    _planned: list[PlannedFault] = field(default_factory=list)
     _recent: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, method: str, **how: object) -> None:
-        """Plan a failure; `how` are the fields of `Fault`."""
-        fault = Fault(method, **how)  # type: ignore[arg-type]
+        """Plan a failure; `how` are the fields of `PlannedFault`."""
+        fault = PlannedFault(method, **how)  # type: ignore[arg-type]
         grpc.StatusCode[fault.code]
         with self._lock:
             self._planned.append(fault)
@@ -80,7 +80,7 @@ class Faults:
             self.calls.clear()
             self.latency, self.quota_per_minute = 0.0, 0
 
-    def next_for(self, method: str, request: object) -> Fault | None:
+    def next_for(self, method: str, request: object) -> PlannedFault | None:
         """Count one call of `method` and take the failure planned for it, if any.
 
         Raises RpcError when the call is over the quota.

@@ -70,10 +70,10 @@ def page_of(
     query.CopyFrom(request)
     query.page_token, query.page_size = "", 0
     digest = hashlib.sha256(query.SerializeToString(deterministic=True)).hexdigest()[:16]
-    rows = sorted(rows, key=lambda row: _Place(_place(row, order), order))
+    rows = sorted(rows, key=lambda row: _RowPosition(_place(row, order), order))
     if request.page_token:
-        last = _Place(_read_token(request.page_token, digest), order)
-        rows = [row for row in rows if last < _Place(_place(row, order), order)]
+        last = _RowPosition(_read_token(request.page_token, digest), order)
+        rows = [row for row in rows if last < _RowPosition(_place(row, order), order)]
     size = min(request.page_size or largest, largest)
     page, more = rows[:size], len(rows) > size
     token = _make_token(_place(page[-1], order), digest) if more else ""
@@ -96,13 +96,13 @@ def _place(row: Any, order: list[tuple[str, bool]]) -> list[Any]:
     return [value if isinstance(value, str) else [value.seconds, value.nanos] for value in values]
 
 
-class _Place:
+class _RowPosition:
     """Where a row stands; compares by each field in its own direction."""
 
     def __init__(self, values: list[Any], order: list[tuple[str, bool]]) -> None:
         self.values, self.order = values, order
 
-    def __lt__(self, other: "_Place") -> bool:
+    def __lt__(self, other: "_RowPosition") -> bool:
         for mine, theirs, (_, descending) in zip(self.values, other.values, self.order, strict=True):
             if mine != theirs:
                 return bool((mine > theirs) if descending else (mine < theirs))

@@ -11,7 +11,7 @@ import grpc
 from adapters.emulators.vertex import operations
 from adapters.emulators.vertex.faults import RpcError
 from adapters.emulators.vertex.listing import invalid, matching, page_of
-from adapters.emulators.vertex.state import HeldModel, HeldVersion, State, not_found
+from adapters.emulators.vertex.state import HeldModel, HeldVersion, ProjectState, not_found
 from adapters.emulators.vertex.wire import (
     DeleteOperationMetadata,
     ListModelEvaluationsResponse,
@@ -64,7 +64,7 @@ def check_labels(labels: Any) -> None:
             raise invalid("A label key must not be empty.")
 
 
-def upload_model(state: State, request: Any) -> Any:
+def upload_model(state: ProjectState, request: Any) -> Any:
     """Start an upload: a new model, or a new version of `parent_model`."""
     state.check_parent(request.parent)
     _check_upload(state, request)
@@ -80,7 +80,7 @@ def upload_model(state: State, request: Any) -> Any:
     return operations.start(state, name, UploadModelOperationMetadata(), commit)
 
 
-def _check_upload(state: State, request: Any) -> None:
+def _check_upload(state: ProjectState, request: Any) -> None:
     model = request.model
     if request.parent_model:
         state.model(request.parent_model)
@@ -103,7 +103,7 @@ def _check_alias(alias: str) -> None:
         raise invalid(f"Invalid version alias {alias!r}.")
 
 
-def _store(state: State, name: str, body: Any, *, new: bool) -> tuple[HeldModel, HeldVersion]:
+def _store(state: ProjectState, name: str, body: Any, *, new: bool) -> tuple[HeldModel, HeldVersion]:
     now = state.now()
     if new:
         if name in state.models:
@@ -124,7 +124,7 @@ def _store(state: State, name: str, body: Any, *, new: bool) -> tuple[HeldModel,
     return held, version
 
 
-def _move_aliases(state: State, held: HeldModel, version: HeldVersion, aliases: set[str]) -> None:
+def _move_aliases(state: ProjectState, held: HeldModel, version: HeldVersion, aliases: set[str]) -> None:
     for other in held.versions.values():
         if other is not version and other.aliases & aliases:
             other.aliases -= aliases
@@ -132,13 +132,13 @@ def _move_aliases(state: State, held: HeldModel, version: HeldVersion, aliases: 
     version.aliases |= aliases
 
 
-def get_model(state: State, request: Any) -> Any:
+def get_model(state: ProjectState, request: Any) -> Any:
     """One version: the one named by number or alias, else the default one."""
     held, version = state.version(request.name)
     return state.view(held, version, named_version="@" in request.name)
 
 
-def list_models(state: State, request: Any) -> Any:
+def list_models(state: ProjectState, request: Any) -> Any:
     """Every model of the location, each shown by its default version."""
     state.check_parent(request.parent)
     rows = [state.version(name) for name in state.models]
@@ -149,7 +149,7 @@ def list_models(state: State, request: Any) -> Any:
     return ListModelsResponse(models=page, next_page_token=token)
 
 
-def list_model_versions(state: State, request: Any) -> Any:
+def list_model_versions(state: ProjectState, request: Any) -> Any:
     """Every version of one model."""
     held, _ = state.model(request.name)
     shown = [state.view(held, version, named_version=True) for version in held.versions.values()]
@@ -157,7 +157,7 @@ def list_model_versions(state: State, request: Any) -> Any:
     return ListModelVersionsResponse(models=page, next_page_token=token)
 
 
-def update_model(state: State, request: Any) -> Any:
+def update_model(state: ProjectState, request: Any) -> Any:
     """Change fields of one level: the model's (`…/m`, `…/m@-`) or one version's (`…/m@3`), never both."""
     asked = request.model
     path, _, version_part = asked.name.partition("@")
@@ -190,7 +190,7 @@ def _apply(held: HeldModel, version: HeldVersion, asked: Any, fields: set[str], 
         version.body.version_description = asked.version_description
 
 
-def merge_version_aliases(state: State, request: Any) -> Any:
+def merge_version_aliases(state: ProjectState, request: Any) -> Any:
     """Give aliases to a version, which takes them from whichever had them; `-alias` takes one away from it."""
     held, version_id = state.model(request.name)
     version = held.versions.get(version_id)
@@ -210,7 +210,7 @@ def merge_version_aliases(state: State, request: Any) -> Any:
     return state.view(held, version, named_version=True)
 
 
-def delete_model(state: State, request: Any) -> Any:
+def delete_model(state: ProjectState, request: Any) -> Any:
     """Delete a model with all its versions, unless one of them is deployed."""
     held, _ = state.model(request.name)
     if any(state.deployments(held, version) for version in held.versions.values()):
@@ -222,7 +222,7 @@ def delete_model(state: State, request: Any) -> Any:
     return operations.start(state, held.name, DeleteOperationMetadata(), commit)
 
 
-def delete_model_version(state: State, request: Any) -> Any:
+def delete_model_version(state: ProjectState, request: Any) -> Any:
     """Delete one version; not the only one, not the default one, not a deployed one."""
     held, version_id = state.model(request.name)
     version = held.versions.get(version_id)
@@ -243,7 +243,7 @@ def delete_model_version(state: State, request: Any) -> Any:
     return operations.start(state, held.name, DeleteOperationMetadata(), commit)
 
 
-def import_model_evaluation(state: State, request: Any) -> Any:
+def import_model_evaluation(state: ProjectState, request: Any) -> Any:
     """Keep an evaluation of one version; of the default version where the parent names none."""
     held, version = state.version(request.parent)
     if not request.model_evaluation.metrics_schema_uri:
@@ -256,14 +256,14 @@ def import_model_evaluation(state: State, request: Any) -> Any:
     return evaluation
 
 
-def list_model_evaluations(state: State, request: Any) -> Any:
+def list_model_evaluations(state: ProjectState, request: Any) -> Any:
     """The evaluations of one version; of the default version where the parent names none."""
     _, version = state.version(request.parent)
     page, token = page_of(list(version.evaluations.values()), request, {}, state.largest_page)
     return ListModelEvaluationsResponse(model_evaluations=page, next_page_token=token)
 
 
-def get_model_evaluation(state: State, request: Any) -> Any:
+def get_model_evaluation(state: ProjectState, request: Any) -> Any:
     """One evaluation, by the name the import returned."""
     _, version = state.version(request.name.partition("/evaluations/")[0])
     if request.name not in version.evaluations:

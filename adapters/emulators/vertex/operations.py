@@ -9,7 +9,7 @@ from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 
 from adapters.emulators.vertex.faults import RpcError
-from adapters.emulators.vertex.state import Pending, State, not_found
+from adapters.emulators.vertex.state import Pending, ProjectState, not_found
 
 
 def empty(_: object = None) -> Any:
@@ -17,7 +17,7 @@ def empty(_: object = None) -> Any:
     return empty_pb2.Empty()
 
 
-def start(state: State, resource: str, metadata: Any, commit: Callable[[], Any]) -> Any:
+def start(state: ProjectState, resource: str, metadata: Any, commit: Callable[[], Any]) -> Any:
     """An operation on `resource` whose effect and answer come from `commit`, once its time has come."""
     operation = operations_pb2.Operation(name=f"{resource}/operations/{state.new_id()}")
     metadata.generic_metadata.create_time.CopyFrom(state.now())
@@ -30,7 +30,7 @@ def start(state: State, resource: str, metadata: Any, commit: Callable[[], Any])
     return operation
 
 
-def finish_due(state: State) -> None:
+def finish_due(state: ProjectState) -> None:
     """Apply every operation whose time has come, in the order they were started."""
     for pending in list(state.operations.values()):
         if not pending.operation.done and pending.due <= time.monotonic():
@@ -48,7 +48,7 @@ def _finish(pending: Pending) -> None:
     pending.operation.done = True
 
 
-def get_operation(state: State, request: Any) -> Any:
+def get_operation(state: ProjectState, request: Any) -> Any:
     """The operation as it stands now."""
     if request.name not in state.operations:
         raise not_found(request.name)

@@ -3,11 +3,11 @@
 from typing import Any
 
 from adapters.emulators.vertex.listing import invalid
-from adapters.emulators.vertex.state import State, not_found
+from adapters.emulators.vertex.state import ProjectState, not_found
 from adapters.emulators.vertex.wire import TrainingPipeline
 
 
-def create_training_pipeline(state: State, request: Any) -> Any:
+def create_training_pipeline(state: ProjectState, request: Any) -> Any:
     """Keep a training pipeline under a new name."""
     state.check_parent(request.parent)
     if not request.training_pipeline.display_name:
@@ -20,7 +20,7 @@ def create_training_pipeline(state: State, request: Any) -> Any:
     return made
 
 
-def get_training_pipeline(state: State, request: Any) -> Any:
+def get_training_pipeline(state: ProjectState, request: Any) -> Any:
     """One training pipeline."""
     state.check_parent(request.name.partition("/trainingPipelines/")[0])
     if request.name not in state.pipelines:

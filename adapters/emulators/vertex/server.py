@@ -12,10 +12,10 @@ from google.protobuf import json_format, struct_pb2
 
 from adapters.emulators.vertex import endpoints, models, operations, pipelines
 from adapters.emulators.vertex.faults import Faults, RpcError
-from adapters.emulators.vertex.state import State
+from adapters.emulators.vertex.state import ProjectState
 from adapters.emulators.vertex.wire import CONTROL_METHOD, request_parsers
 
-HANDLERS: dict[str, Callable[[State, Any], Any]] = {
+HANDLERS: dict[str, Callable[[ProjectState, Any], Any]] = {
     "UploadModel": models.upload_model,
     "GetModel": models.get_model,
     "ListModels": models.list_models,
@@ -42,9 +42,9 @@ HANDLERS: dict[str, Callable[[State, Any], Any]] = {
 
 
 class Service:
-    """Every method of the three services, over one `State`: a generic handler for `add_generic_rpc_handlers`."""
+    """Every method of the three services, over one `ProjectState`: a generic handler for `add_generic_rpc_handlers`."""
 
-    def __init__(self, state: State, faults: Faults) -> None:
+    def __init__(self, state: ProjectState, faults: Faults) -> None:
         self.state, self.faults = state, faults
         self._parsers = request_parsers()
 
@@ -141,11 +141,11 @@ class VertexEmulator:
     """A key and a certificate for `localhost` in PEM: what Google's own SDK wants to meet, at `secure_address`."""
     address: str = ""
     secure_address: str = ""
-    state: State = field(init=False)
+    state: ProjectState = field(init=False)
     faults: Faults = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = State(self.project, self.location)
+        self.state = ProjectState(self.project, self.location)
         self.faults = Faults(latency=self.latency)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vertex-emulator", daemon=True)

@@ -62,7 +62,7 @@ class Pending:
 
 
 @dataclass
-class State:
+class ProjectState:
     """Everything of one project and location.
 
     `operation_seconds` is how long an operation takes. `alias_bumps_model`: whether moving an alias or changing a

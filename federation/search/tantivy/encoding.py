@@ -58,7 +58,7 @@ class Piece(NamedTuple):
     members: str = ""
 
 
-class Shared(NamedTuple):
+class ModelPiece(NamedTuple):
     """What versions of a model have in common, as in a `Piece`."""
 
     name: str
@@ -143,7 +143,7 @@ def _encode_one(
 
 
 @lru_cache(NEIGHBOURS)
-def _shared(registry: str, model: str, title: str, description: str) -> Shared:
+def _shared(registry: str, model: str, title: str, description: str) -> ModelPiece:
     named = " ".join((*name_words(model), *text_words(title)))
     sequences = [" ".join(chunks(text)) for text in (model, title) if text]
     if " " in (described := " ".join(chunks(description))):
@@ -154,7 +154,7 @@ def _shared(registry: str, model: str, title: str, description: str) -> Shared:
         "sort_name": fold(model)[: MAX_VALUE // 2].encode().hex(),
         "whole": whole_names(registry, model),
     }
-    return Shared(
+    return ModelPiece(
         _json(named)[1:-1], _words(*text_words(description)), _values(sequences), f",{_json(members)[1:-1]}"
     )
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from adapters.emulators.vertex import VertexEmulator, call_control, models
 from adapters.emulators.vertex.faults import RpcError
 from adapters.emulators.vertex.server import HANDLERS
-from adapters.emulators.vertex.state import State
+from adapters.emulators.vertex.state import ProjectState
 from adapters.emulators.vertex.wire import request_parsers
 from tests.adapters.vertex.vendor import TIMEOUT, Vendor
 
@@ -255,7 +255,7 @@ class Aliases(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = State("p", "l")
+        self.state = ProjectState("p", "l")
         self.parent = "projects/p/locations/l"
         self._upload(v1.UploadModelRequest(model_id="fraud"))
 

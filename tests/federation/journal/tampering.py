@@ -14,8 +14,8 @@ from federation.journal.note import cosign, sign_checkpoint, signing_key
 from federation.journal.verify import (
     ED25519,
     Checkpoint,
+    ExportProblem,
     NotAnExportError,
-    Problem,
     leaf_hash,
     parse_checkpoint,
     parse_note,
@@ -380,13 +380,13 @@ def tamper(seed: int, path: Path) -> str | None:
     return None
 
 
-def names(problem: Problem | str, seq: int) -> bool:
+def names(problem: ExportProblem | str, seq: int) -> bool:
     if isinstance(problem, str) or problem.first is None or problem.last is None:
         return False
     return problem.first <= seq <= problem.last
 
 
-def checked(path: Path, **trust: Any) -> Problem | str | None:
+def checked(path: Path, **trust: Any) -> ExportProblem | str | None:
     try:
         return verify_export(path, **trust).problem
     except NotAnExportError as error:
