@@ -24,6 +24,9 @@ def metadata() -> MetaData:
     """The tables of every room."""
     for room in ROOMS:
         import_module(f"federation.{room}.tables")
+    for index in (index for table in METADATA.tables.values() for index in table.indexes):
+        if (where := index.info.get("where")) is not None:
+            index.dialect_kwargs["sqlite_where"] = index.dialect_kwargs["postgresql_where"] = text(where)
     return METADATA
 
 

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from federation.database import UTCTime
@@ -32,10 +31,16 @@ def surrogate_id() -> Column[int]:
     return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of some rows alone. Each database has its own word for that, which `federation.schema` says: here it
+    would import what speaks to both of them.
+    """
+    return Index(name, *columns, info={"where": where})
+
+
 def unread_index(table: str) -> Index:
     """Finds the few records of which something could not be read."""
-    some = text("unread IS NOT NULL")
-    return Index(f"{table}_unread", "registry_id", sqlite_where=some, postgresql_where=some)
+    return partial_index(f"{table}_unread", "registry_id", where="unread IS NOT NULL")
 
 
 registry = Table(

@@ -16,11 +16,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from federation.database import UTCTime
-from federation.tables import METADATA, surrogate_id
+from federation.tables import METADATA, partial_index, surrogate_id
 
 node = Table(
     "graph_node",
@@ -45,11 +44,10 @@ node = Table(
     # Scope first: with kind in front, SQLite would rather read every version than follow one from its own table.
     UniqueConstraint("scope", "kind", "name"),
     Index("graph_node_touched", "touched"),
-    Index(
+    partial_index(
         "graph_node_means",
         "means",
-        sqlite_where=text("means IS NOT NULL"),
-        postgresql_where=text("means IS NOT NULL"),
+        where="means IS NOT NULL",
     ),
 )
 """A node. Ids are dense from 1, so that they index the arrays, and never used again."""
@@ -88,19 +86,17 @@ edge = Table(
     Index("graph_edge_source", "source"),
     Index("graph_edge_target", "target"),
     # Of the unresolved alone, which are few: text in no order makes the largest and slowest index of all.
-    Index(
+    partial_index(
         "graph_edge_unresolved",
         "wanted_model",
         "wanted_registry",
-        sqlite_where=text("target IS NULL"),
-        postgresql_where=text("target IS NULL"),
+        where="target IS NULL",
     ),
     Index("graph_edge_touched", "touched"),
-    Index(
+    partial_index(
         "graph_edge_title",
         "title",
-        sqlite_where=text("title IS NOT NULL"),
-        postgresql_where=text("title IS NOT NULL"),
+        where="title IS NOT NULL",
     ),
     sqlite_autoincrement=True,
 )

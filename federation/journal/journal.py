@@ -58,6 +58,7 @@ __all__ = [
     "NoKeyHereError",
     "NoteError",
     "Places",
+    "Sealed",
     "SealingError",
     "Signed",
     "SigningError",
@@ -65,6 +66,7 @@ __all__ = [
     "Witness",
     "WitnessError",
     "WitnessRefusalError",
+    "WitnessState",
     "parse_verifier_key",
     "request_body",
 ]

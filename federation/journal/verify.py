@@ -38,9 +38,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 _From = TypeVar("_From")
 _To = TypeVar("_To")
 _sha256 = hashlib.sha256
@@ -189,6 +186,9 @@ class VerifierKey:
 
     def accepts(self, signature: bytes, message: bytes) -> bool:
         """Whether this is an Ed25519 signature of the message by this key."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
         except (InvalidSignature, ValueError):

@@ -10,11 +10,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from federation.database import UTCTime
-from federation.tables import METADATA, surrogate_id
+from federation.tables import METADATA, partial_index, surrogate_id
 
 OPEN = ("queued", "running", "unknown")
 """The states of an operation that has no outcome yet."""
@@ -66,12 +65,11 @@ operation = Table(
     # The step before it in its plan: unless that one was made, this one is not.
     Column("follows", BigInteger),
     UniqueConstraint("actor", "key"),
-    Index(
+    partial_index(
         "operation_open",
         "registry_id",
         "id",
-        sqlite_where=text("finished_at IS NULL"),
-        postgresql_where=text("finished_at IS NULL"),
+        where="finished_at IS NULL",
     ),
     Index("operation_of_registry", "registry_id", "id"),
     Index("operation_by_position", "registry_id", "position"),

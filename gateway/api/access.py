@@ -17,6 +17,7 @@ from gateway.api.access_out import (
     TokenIn,
     TokensOut,
     WhoamiOut,
+    secret_out,
     whoami_out,
 )
 from gateway.api.requests import Ident, needs
@@ -43,8 +44,7 @@ def create_token(
     data: JSONBody[TokenIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> SecretOut:
     """Make a token, with a role on everything, a team or a registry. Its secret is shown this once."""
-    made, secret = waypost.identity.create_token(principal, data.spec())
-    return SecretOut(secret, made)
+    return secret_out(*waypost.identity.create_token(principal, data.spec()))
 
 
 @post("/tokens/{name:str}/rotate", opt=GRANT, sync_to_thread=True)
@@ -56,8 +56,7 @@ def rotate_token(
 ) -> SecretOut:
     """Give a token, by id or name, a new secret; the old one ends at once, or after `keep_hours`."""
     keep = timedelta(hours=0 if data is None else data.keep_hours)
-    made, secret = waypost.identity.rotate_token(principal, name, keep=keep)
-    return SecretOut(secret, made)
+    return secret_out(*waypost.identity.rotate_token(principal, name, keep=keep))
 
 
 @delete("/tokens/{name:str}", opt=GRANT, sync_to_thread=True)

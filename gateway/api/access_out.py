@@ -131,6 +131,11 @@ class EndedOut(msgspec.Struct):
     ended: int
 
 
+def secret_out(made: Token, secret: str) -> SecretOut:
+    """A new token with its secret as JSON."""
+    return SecretOut(secret, made)
+
+
 def whoami_out(principal: Principal, account: Account) -> WhoamiOut:
     """The caller as JSON."""
     said = account.person

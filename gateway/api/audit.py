@@ -17,10 +17,12 @@ from gateway.api.journal_out import (
     ResumedOut,
     RotationOut,
     WitnessesOut,
-    WitnessOut,
     consistency_out,
     inclusion_out,
+    keys_out,
     proven_out,
+    resumed_out,
+    witnesses_out,
 )
 from gateway.api.out import JournalOut, journal_out
 from gateway.api.requests import WANTED, Number, needs
@@ -82,14 +84,13 @@ def show_consistency(
 @get("/audit/keys", opt=AUDIT, sync_to_thread=True)
 def list_keys(waypost: NamedDependency[Waypost]) -> KeysOut:
     """The log's name and the public keys that vouch for it, the one it signs with now last."""
-    found = waypost.journal.keys()
-    return KeysOut(found.origin, found.keys, found.witnesses)
+    return keys_out(waypost.journal.keys())
 
 
 @get("/audit/witnesses", opt=AUDIT, sync_to_thread=True)
 def list_witnesses(waypost: NamedDependency[Waypost]) -> WitnessesOut:
     """Where checkpoints go, and how each of these places stands."""
-    return WitnessesOut([WitnessOut(*state) for state in waypost.journal.witnesses()])
+    return witnesses_out(waypost.journal.witnesses())
 
 
 @get("/audit/export", opt=AUDIT, dependencies=WANTED, sync_to_thread=True)
@@ -127,7 +128,7 @@ def resume_signing(
     principal.require(Permission.GRANT, None, "everything")
     ahead = waypost.journal.signer.resume(principal.id, reason)
     waypost.wake.tell("worker")
-    return ResumedOut([state.name for state in ahead])
+    return resumed_out(ahead)
 
 
 HANDLERS = [

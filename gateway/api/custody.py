@@ -1,51 +1,20 @@
 """Keeping the journal: erasing a person beside it, and sealing old entries into an archive."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from federation.access import Permission, Principal
 from federation.erasure import erase
+from gateway.api.journal_out import ErasureIn, ErasureOut, SealIn, SealOut, seal_out
 from gateway.api.requests import needs
 from gateway.parameters import read_time
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 AUDIT: dict[str, Any] = needs(Permission.AUDIT)
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-
-
-class ErasureIn(msgspec.Struct, forbid_unknown_fields=True):
-    """Who is erased, as backends write it: a name, an address, or the id of a principal."""
-
-    subject: Text
-    reason: Text | None = None
-
-
-class ErasureOut(msgspec.Struct):
-    """What was blanked: values beside the log, records of the catalogue, principals, notes and operations."""
-
-    values: int
-    records: int
-    others: int
-
-
-class SealIn(msgspec.Struct, forbid_unknown_fields=True):
-    """Entries of before this time are sealed."""
-
-    before: Text
-
-
-class SealOut(msgspec.Struct):
-    """Entries `first` to `end` - 1 stand in an archive on the gateway's machine; all null: there was nothing."""
-
-    first: int | None
-    end: int | None
-    file: str | None
-    sha256: str | None
 
 
 @post("/audit/erasures", opt=AUDIT, sync_to_thread=True, status_code=200)
@@ -79,10 +48,7 @@ def seal_entries(
     before = read_time(data.before, "before")
     if before is None:
         raise ProblemError(400, "invalid-request", "before is missing", parameter="before")
-    sealed = waypost.journal.seal_before(before, actor=principal.id)
-    if sealed is None:
-        return SealOut(None, None, None, None)
-    return SealOut(sealed.first, sealed.end, str(sealed.file), sealed.digest.hex())
+    return seal_out(waypost.journal.seal_before(before, actor=principal.id))
 
 
 HANDLERS = [erase_subject, seal_entries]

@@ -1,6 +1,6 @@
 """The forms in which a graph answer is given: JSON, CSV, DOT or SVG, by `format` or else the Accept header."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -8,8 +8,6 @@ from litestar import Request, Response
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response import Stream
-
-from gateway.api.rows import csv_lines
 
 Format = Literal["json", "csv", "dot", "svg"]
 Table = Literal["json", "csv"]
@@ -40,9 +38,9 @@ def text(content: str, form: str) -> Response[str]:
     return Response(content, media_type=media, headers={**VARY, **(INERT if form == "svg" else {})})
 
 
-def table(columns: Sequence[str], batches: Iterable[Iterable[Sequence[object]]]) -> Response[Any]:
-    """Rows as CSV (RFC 4180, UTF-8, with a header), sent as they are read."""
-    sent: Any = Stream(csv_lines(columns, batches), media_type="text/csv; charset=utf-8", headers=VARY)
+def table(lines: Iterator[str]) -> Response[Any]:
+    """CSV (RFC 4180, UTF-8, with a header), sent as it is read."""
+    sent: Any = Stream(lines, media_type="text/csv; charset=utf-8", headers=VARY)
     answer: Response[Any] = sent  # a stream is made into a response only when it is sent
     return answer
 

@@ -93,7 +93,7 @@ def show_dependencies(
     reference, form_asked = read_reference(ref), formats.chosen(request, format, DRAWN)
     if form_asked == "csv":
         batches = waypost.graph.dependency_rows(view, reference, depth=depth)
-        return formats.table(rows.NEEDED, (map(rows.needed_row, batch) for batch in batches))
+        return formats.table(rows.needed_csv(batches))
     if form_asked != "json":
         return _drawn(waypost.graph.dependencies_drawing(view, reference, depth=depth), form_asked)
     found = waypost.graph.dependencies(view, reference, depth=depth, limit=limit, cursor=cursor)
@@ -164,7 +164,7 @@ def _impact(
     view, graph = principal.view, waypost.graph
     if form == "csv":
         batches = graph.impact_rows(view, question, action, to=to, depth=depth)
-        return formats.table(rows.AFFECTED, (map(rows.affected_row, batch) for batch in batches))
+        return formats.table(rows.affected_csv(batches))
     if form != "json":
         return _drawn(graph.drawing(view, question, action, to=to, depth=depth), form)
     found: Any = graph.impact_json(
@@ -211,7 +211,7 @@ def show_insight(
     """One of the top lists over the graph, inside your view."""
     found = waypost.graph.insights(view, name, limit=limit, cursor=cursor)
     if formats.chosen(request, format, ("json", "csv")) == "csv":
-        return formats.table(rows.INSIGHT, [map(rows.insight_row, found.items)])
+        return formats.table(rows.insight_csv(found.items))
     return Response(found, headers=formats.VARY)
 
 

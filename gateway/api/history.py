@@ -1,6 +1,5 @@
 """What was in production then, in every registry the caller sees."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get
@@ -11,9 +10,8 @@ from litestar.response import Stream
 from federation.access import Permission, View
 from federation.database import now
 from federation.files import blocks
-from federation.spreadsheet import csv_row
 from gateway.api import formats
-from gateway.api.history_out import COLUMNS, Stage, held_out, production_out
+from gateway.api.history_out import Stage, held_csv, production_out
 from gateway.api.requests import needs
 from gateway.parameters import read_time
 from gateway.waypost import Waypost
@@ -34,21 +32,11 @@ def show_production(
     """Everything that was in production (or held another `stage`) at a time, as a list or, whole, as CSV."""
     time = read_time(as_of, "as_of") or now()
     if form == "csv":
-        return Stream(_csv(waypost, view, stage, time, registry, team), media_type="text/csv; charset=utf-8")
+        every = waypost.catalogue.every_held(view, stage, time, registry=registry, team=team)
+        lines = blocks(line.encode() for line in held_csv(every))
+        return Stream(lines, media_type="text/csv; charset=utf-8")
     found = waypost.catalogue.held(view, stage, time, registry=registry, team=team, limit=limit, skip=cursor)
     return Response(production_out(stage, time, found, cursor, limit))
-
-
-def _csv(
-    waypost: Waypost, view: View, stage: str, time: datetime, registry: str | None, team: str | None
-) -> Any:
-    def lines() -> Any:
-        yield csv_row(COLUMNS).encode()
-        for held in waypost.catalogue.every_held(view, stage, time, registry=registry, team=team):
-            out = held_out(held)
-            yield csv_row(getattr(out, name) for name in COLUMNS).encode()
-
-    return blocks(lines())
 
 
 HANDLERS = [show_production]

@@ -1,6 +1,6 @@
 """What the API answers about what was: who held which stage and alias, and what was in production on a day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Literal
@@ -9,6 +9,7 @@ import msgspec
 
 from federation.catalogue.catalogue import HeldStage, Span
 from federation.references import Reference
+from federation.spreadsheet import csv_row
 
 Stage = Literal["production", "staging", "archived"]
 COLUMNS = (
@@ -108,3 +109,11 @@ def production_out(
     """A page of what held a stage as JSON."""
     more = str(skipped + limit) if len(found) == limit else None
     return ProductionOut(stage, time, [held_out(one) for one in found], more)
+
+
+def held_csv(every: Iterable[Held]) -> Iterator[str]:
+    """What held a stage, as lines of CSV."""
+    yield csv_row(COLUMNS)
+    for held in every:
+        out = held_out(held)
+        yield csv_row(getattr(out, name) for name in COLUMNS)

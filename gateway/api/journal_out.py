@@ -2,12 +2,15 @@
 
 import base64
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
-from federation.journal.proofs import Consistency, Inclusion
-from federation.journal.query import Line
+from federation.journal.journal import Consistency, Inclusion, Keys, Line, Sealed, WitnessState
 from gateway.api.out import EntryOut, entry_out
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+After = Annotated[int, msgspec.Meta(ge=-1, le=2**62)]
 
 
 class InclusionOut(msgspec.Struct):
@@ -75,6 +78,36 @@ class ResumedOut(msgspec.Struct):
     left: Sequence[str]
 
 
+class ErasureIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Who is erased, as backends write it: a name, an address, or the id of a principal."""
+
+    subject: Text
+    reason: Text | None = None
+
+
+class ErasureOut(msgspec.Struct):
+    """What was blanked: values beside the log, records of the catalogue, principals, notes and operations."""
+
+    values: int
+    records: int
+    others: int
+
+
+class SealIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Entries of before this time are sealed."""
+
+    before: Text
+
+
+class SealOut(msgspec.Struct):
+    """Entries `first` to `end` - 1 stand in an archive on the gateway's machine; all null: there was nothing."""
+
+    first: int | None
+    end: int | None
+    file: str | None
+    sha256: str | None
+
+
 def inclusion_out(found: Inclusion) -> InclusionOut:
     """A proof of inclusion as JSON."""
     return InclusionOut(
@@ -97,3 +130,25 @@ def proven_out(line: Line, proven: Inclusion | None) -> ProvenEntryOut:
     """An entry with its proof as JSON."""
     data = base64.b64encode(line.entry).decode()
     return ProvenEntryOut(entry_out(line), data, None if proven is None else inclusion_out(proven))
+
+
+def keys_out(found: Keys) -> KeysOut:
+    """The keys as JSON."""
+    return KeysOut(found.origin, found.keys, found.witnesses)
+
+
+def witnesses_out(states: Sequence[WitnessState]) -> WitnessesOut:
+    """The places that keep checkpoints as JSON."""
+    return WitnessesOut([WitnessOut(*state) for state in states])
+
+
+def resumed_out(ahead: Sequence[WitnessState]) -> ResumedOut:
+    """The witnesses that had known more, as JSON."""
+    return ResumedOut([state.name for state in ahead])
+
+
+def seal_out(sealed: Sealed | None) -> SealOut:
+    """What was sealed as JSON."""
+    if sealed is None:
+        return SealOut(None, None, None, None)
+    return SealOut(sealed.first, sealed.end, str(sealed.file), sealed.digest.hex())

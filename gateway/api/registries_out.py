@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from federation.registries.registries import RegistryDetail, RegistryState
-from federation.sync.sync import Run
+if TYPE_CHECKING:
+    from federation.registries.registries import RegistryDetail, RegistryState
+    from federation.sync.sync import Run
 
 
 class RegistryOut(msgspec.Struct):
@@ -117,17 +119,17 @@ class RegistryDetailOut(RegistryOut):
     syncs: list[SyncOut]
 
 
-def registry_out(state: RegistryState) -> RegistryOut:
+def registry_out(state: "RegistryState") -> RegistryOut:
     """A registry's state as JSON."""
     return RegistryOut(**{name: getattr(state, name) for name in RegistryOut.__struct_fields__})
 
 
-def registries_out(states: Sequence[RegistryState]) -> RegistriesOut:
+def registries_out(states: "Sequence[RegistryState]") -> RegistriesOut:
     """The registries as JSON."""
     return RegistriesOut([registry_out(state) for state in states])
 
 
-def detail_out(detail: RegistryDetail, runs: Sequence[Run]) -> RegistryDetailOut:
+def detail_out(detail: "RegistryDetail", runs: "Sequence[Run]") -> RegistryDetailOut:
     """A registry with its last runs as JSON."""
     out = registry_out(detail.state)
     return RegistryDetailOut(
@@ -141,6 +143,6 @@ def detail_out(detail: RegistryDetail, runs: Sequence[Run]) -> RegistryDetailOut
     )
 
 
-def sync_out(run: Run) -> SyncOut:
+def sync_out(run: "Run") -> SyncOut:
     """A run as JSON."""
     return SyncOut(**{name: getattr(run, name) for name in SyncOut.__struct_fields__})

@@ -12,15 +12,29 @@ NEEDED = ("ref", "kind", "distance", "stage", "team", "registry", "deleted", "so
 INSIGHT = ("ref", "kind", "stage", "team", "registry", "value", "detail", "refs")
 
 
-def csv_lines(columns: Sequence[str], batches: Iterable[Iterable[Sequence[object]]]) -> Iterator[str]:
+def _csv_lines(columns: Sequence[str], batches: Iterable[Iterable[Sequence[object]]]) -> Iterator[str]:
     """A head line, then the rows in the batches in which they are read."""
     yield csv_row(columns)
     for batch in batches:
         yield "".join(csv_row(row) for row in batch)
 
 
-def affected_row(item: Affected) -> Sequence[object]:
-    """One affected version, in the order of AFFECTED."""
+def affected_csv(lots: Iterable[Iterable[Affected]]) -> Iterator[str]:
+    """Everything that is affected."""
+    return _csv_lines(AFFECTED, (map(_affected_row, lot) for lot in lots))
+
+
+def needed_csv(lots: Iterable[Iterable[Needed]]) -> Iterator[str]:
+    """Everything upstream."""
+    return _csv_lines(NEEDED, (map(_needed_row, lot) for lot in lots))
+
+
+def insight_csv(items: Iterable[InsightItem]) -> Iterator[str]:
+    """The lines of a list."""
+    return _csv_lines(INSIGHT, [map(_insight_row, items)])
+
+
+def _affected_row(item: Affected) -> Sequence[object]:
     endpoints = "; ".join(f"{one.registry}/{one.name} {one.percent:g} %" for one in item.endpoints)
     return (
         item.ref, item.distance, item.breaks, item.severity, item.stage, item.team, item.registry, endpoints,
@@ -28,8 +42,7 @@ def affected_row(item: Affected) -> Sequence[object]:
     )  # fmt: skip
 
 
-def needed_row(item: Needed) -> Sequence[object]:
-    """One thing upstream, in the order of NEEDED."""
+def _needed_row(item: Needed) -> Sequence[object]:
     sources = "; ".join(f"{one.kind} ({one.origin})" for one in item.sources)
     return (
         item.ref, item.kind, item.distance, item.stage, item.team, item.registry, item.deleted, sources,
@@ -37,7 +50,6 @@ def needed_row(item: Needed) -> Sequence[object]:
     )  # fmt: skip
 
 
-def insight_row(item: InsightItem) -> Sequence[object]:
-    """One line of a list, in the order of INSIGHT."""
+def _insight_row(item: InsightItem) -> Sequence[object]:
     known = (item.ref, item.kind, item.stage, item.team, item.registry, item.value, item.detail)
     return (*known, "; ".join(item.refs))

@@ -1,32 +1,18 @@
-"""`waypost`, the command line. Every data command speaks the HTTP API (see `gateway.cli.client`)."""
+"""`waypost`, the command line. Every data command asks the gateway by the seam in `gateway.cli.client`."""
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
-from gateway.cli import (
-    access,
-    adapters,
-    audit,
-    doctor,
-    graph,
-    history,
-    insights,
-    models,
-    operations,
-    principals,
-    registries,
-    search,
-    setup,
-    sync,
-)
 from gateway.cli.failure import INTERRUPTED, OK, USAGE, report, silence_broken_pipe
-from gateway.cli.invocation import Invocation, hoist
+from gateway.cli.invocation import Invocation, command_of, hoist
+from gateway.start import starting
 
-__all__ = ["app", "run"]
+__all__ = ["application", "run"]
 EVERYWHERE = (
     "--config, --url and --json are taken by every command, anywhere on the line. "
     "Data goes to standard output, messages to standard error. "
@@ -34,46 +20,73 @@ EVERYWHERE = (
 )
 FIND, CHANGE, PROVE, RUN = "Find and understand", "Change", "Prove", "Run a gateway"
 
-app = typer.Typer(
-    name="waypost",
-    help="Find, understand and change models across every registry.",
-    epilog=EVERYWHERE,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+
+class Command(NamedTuple):
+    """Where a command, or an application of several, stands. `module` is imported where it is asked for."""
+
+    name: str
+    module: str
+    attribute: str
+    panel: str
+    hidden: bool = False
+    cls: str = ""
+    """Its class, where it is one of its own."""
+
+
+COMMANDS = (
+    Command("search", "search", "search", FIND, cls="SearchCommand"),
+    Command("show", "models", "show", FIND),
+    Command("diff", "models", "diff", FIND),
+    Command("timeline", "models", "timeline", FIND),
+    Command("production", "history", "production", FIND),
+    Command("deps", "graph", "deps", FIND),
+    Command("impact", "graph", "impact", FIND),
+    Command("set", "operations", "set_", CHANGE),
+    Command("register", "operations", "register", CHANGE),
+    Command("delete", "operations", "delete", CHANGE),
+    Command("operations", "operations", "operations", CHANGE),
+    Command("insights", "insights", "insights", FIND),
+    Command("bom", "insights", "bom", FIND),
+    Command("sync", "sync", "sync", RUN),
+    Command("demo", "setup", "demo", RUN),
+    Command("init", "setup", "init", RUN),
+    Command("serve", "setup", "serve", RUN),
+    Command("migrate", "setup", "migrate", RUN),
+    Command("doctor", "doctor", "doctor", RUN),
+    Command("whoami", "access", "whoami", RUN),
+    Command("dependencies", "insights", "dependencies", CHANGE),
+    Command("registries", "registries", "app", RUN),
+    Command("adapters", "adapters", "app", RUN),
+    Command("audit", "audit", "app", PROVE),
+    Command("token", "access", "tokens", RUN),
+    Command("tokens", "access", "tokens", RUN, hidden=True),
+    Command("grants", "access", "grants", RUN),
+    Command("principals", "principals", "principals", RUN),
+    Command("sessions", "principals", "sessions", RUN),
 )
-app.command("search", rich_help_panel=FIND, cls=search.SearchCommand)(search.search)
-for name, command, panel in (
-    ("show", models.show, FIND),
-    ("diff", models.diff, FIND),
-    ("timeline", models.timeline, FIND),
-    ("production", history.production, FIND),
-    ("deps", graph.deps, FIND),
-    ("impact", graph.impact, FIND),
-    ("set", operations.set_, CHANGE),
-    ("register", operations.register, CHANGE),
-    ("delete", operations.delete, CHANGE),
-    ("operations", operations.operations, CHANGE),
-    ("insights", insights.insights, FIND),
-    ("bom", insights.bom, FIND),
-    ("sync", sync.sync, RUN),
-    ("demo", setup.demo, RUN),
-    ("init", setup.init, RUN),
-    ("serve", setup.serve, RUN),
-    ("migrate", setup.migrate, RUN),
-    ("doctor", doctor.doctor, RUN),
-):
-    app.command(name, rich_help_panel=panel)(command)
-app.add_typer(insights.dependencies, name="dependencies", rich_help_panel=CHANGE)
-app.add_typer(registries.app, name="registries", rich_help_panel=RUN)
-app.add_typer(adapters.app, name="adapters", rich_help_panel=RUN)
-app.add_typer(audit.app, name="audit", rich_help_panel=PROVE)
-app.add_typer(access.tokens, name="token", rich_help_panel=RUN)
-app.add_typer(access.tokens, name="tokens", hidden=True)
-app.add_typer(access.grants, name="grants", rich_help_panel=RUN)
-app.add_typer(principals.principals, name="principals", rich_help_panel=RUN)
-app.add_typer(principals.sessions, name="sessions", rich_help_panel=RUN)
-app.command("whoami", rich_help_panel=RUN)(access.whoami)
+
+
+def application(only: str = "") -> typer.Typer:
+    """The application with all its commands, or with the one of that name alone where there is one."""
+    app = typer.Typer(
+        name="waypost",
+        help="Find, understand and change models across every registry.",
+        epilog=EVERYWHERE,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for one in [command for command in COMMANDS if command.name == only] or COMMANDS:
+        module = import_module(f"gateway.cli.{one.module}")
+        found = getattr(module, one.attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=one.name, rich_help_panel=one.panel, hidden=one.hidden)
+        else:
+            app.command(
+                one.name, rich_help_panel=one.panel, cls=getattr(module, one.cls) if one.cls else None
+            )(found)
+    return app
 
 
 def show_version(asked: bool) -> None:
@@ -88,7 +101,6 @@ def show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     context: typer.Context,
     config: Annotated[
@@ -109,7 +121,10 @@ def root(
 def run(words: Sequence[str]) -> int:
     """Run one command; returns the exit code. No stack trace reaches the user."""
     try:
-        code = app(args=hoist(words), prog_name="waypost", standalone_mode=False)
+        hoisted = hoist(words)
+        with starting():
+            app = application(command_of(hoisted))
+        code = app(args=hoisted, prog_name="waypost", standalone_mode=False)
         sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):
         sys.stderr.write("\n")

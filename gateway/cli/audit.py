@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.client import API, connect
+from gateway.cli.client import connect
 from gateway.cli.export import export, signing
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
@@ -96,7 +96,7 @@ def checkpoint(context: typer.Context) -> None:
     """The newest signed checkpoint: keep it somewhere else, and verify exports against it later."""
     invocation: Invocation = context.obj
     with signing(invocation) as gateway:
-        note = gateway.fetch("GET", f"{API}/audit/checkpoint").text
+        note = gateway.text("/audit/checkpoint")
     if invocation.json:
         emit_json({"checkpoint": note})
         return

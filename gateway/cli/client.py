@@ -1,11 +1,12 @@
-"""The seam of the command line: every data command speaks the HTTP API's JSON.
+"""The seam of the command line: every data command asks by method and path, as of the HTTP API, and gets its JSON.
 
-With `--url` it goes over the network; without, through the same application in this process, on the configured
-database. So each read and write is implemented once. Nothing heavy is imported before it is needed: a command
-with `--url` starts without the server, the database and the adapters.
+With `--url` that goes over the network; without, `gateway.cli.here` answers it in this process, by the same faces as
+the API. Nothing heavy is imported before it is needed: a command with `--url` starts without the server, the database
+and the adapters, and one without starts without HTTP.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from gateway.cli.failure import UNREACHABLE, USAGE, CommandError
-from gateway.cli.invocation import DEBUG, TOKEN, URL, Invocation
+from gateway.cli.invocation import TOKEN, URL, Invocation
 from gateway.start import starting
 
 if TYPE_CHECKING:
@@ -38,27 +39,14 @@ class ProblemError(CommandError):
         self.body = body
 
 
-@dataclass(slots=True)
 class Gateway:
-    """The HTTP API of a gateway. `waypost` is there where it runs in this process."""
+    """The gateway that a command asks. `waypost` is there where it is in this process."""
 
-    send: Callable[..., "httpx.Response"]
-    """Called with method, path and the options of httpx's `request`. Errors: httpx's."""
-    where: str
     waypost: "Waypost | None" = None
-    position: str | None = None
-    """What this command has caused; sent with its next reads, which wait until it can be seen."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    stream: "Callable[..., AbstractContextManager[httpx.Response]] | None" = None
-    """httpx's `stream`, where the gateway is elsewhere."""
 
     def get(self, path: str, **query: Any) -> Any:
         """Read; parameters that are None or empty are left out. Errors: `CommandError`."""
         return self.ask("GET", path, query=query)
-
-    def text(self, path: str, **query: Any) -> str:
-        """Read what is no JSON. Errors: `CommandError`."""
-        return self.fetch("GET", f"{API}{path}", query=query).text
 
     def ask(
         self,
@@ -70,15 +58,27 @@ class Gateway:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """One request under `/api/v1`; returns the answer's JSON, None for an empty one. Errors: `CommandError`."""
-        response = self.fetch(method, f"{API}{path}", query=query, body=body, headers=headers)
-        try:
-            return response.json() if response.content else None
-        except ValueError:
-            raise CommandError(
-                f"{self.where} does not answer like a Waypost gateway: check --url", UNREACHABLE
-            ) from None
+        raise NotImplementedError
 
-    def fetch(
+    def text(self, path: str, **query: Any) -> str:
+        """Read what is no JSON. Errors: `CommandError`."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Remote(Gateway):
+    """A running gateway, at an address."""
+
+    send: Callable[..., "httpx.Response"]
+    """Called with method, path and the options of httpx's `request`. Errors: httpx's."""
+    where: str
+    stream: "Callable[..., AbstractContextManager[httpx.Response]]"
+    """httpx's `stream`."""
+    position: str | None = None
+    """What this command has caused; sent with its next reads, which wait until it can be seen."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(
         self,
         method: str,
         path: str,
@@ -86,15 +86,42 @@ class Gateway:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> "httpx.Response":
-        """One request, by its whole path; returns an answer below 400. Errors: `CommandError`."""
+    ) -> Any:
+        response = self._fetch(method, path, query or {}, body, headers or {})
+        try:
+            return response.json() if response.content else None
+        except ValueError:
+            raise CommandError(
+                f"{self.where} does not answer like a Waypost gateway: check --url", UNREACHABLE
+            ) from None
+
+    def text(self, path: str, **query: Any) -> str:
+        return self._fetch("GET", path, query, None, {}).text
+
+    def download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """The answer to a GET in pieces as they arrive. Errors: `CommandError`."""
         import httpx
 
-        sent = {**self.headers, **(headers or {}), **({POSITION: self.position} if self.position else {})}
-        chosen = {name: _plain(value) for name, value in (query or {}).items() if value not in (None, "", [])}
+        options = {"params": _texts(query), "headers": dict(self.headers)}
+        try:
+            with self.stream("GET", f"{API}{path}", **options) as response:
+                if response.status_code >= 300:
+                    response.read()
+                    raise _problem(response, self.where)
+                yield from response.iter_bytes()
+        except httpx.HTTPError as error:
+            raise CommandError(f"{self.where} cannot be reached: {error}", UNREACHABLE) from None
+
+    def _fetch(
+        self, method: str, path: str, query: Mapping[str, Any], body: Any, headers: Mapping[str, str]
+    ) -> "httpx.Response":
+        """One request; returns an answer below 300. Errors: `CommandError`."""
+        import httpx
+
+        sent = {**self.headers, **headers, **({POSITION: self.position} if self.position else {})}
         options = {} if body is None else {"json": body}
         try:
-            response = self.send(method, path, params=chosen, headers=sent, **options)
+            response = self.send(method, f"{API}{path}", params=_texts(query), headers=sent, **options)
         except httpx.TimeoutException:
             raise CommandError(f"{self.where} did not answer in time", UNREACHABLE) from None
         except httpx.HTTPError as error:
@@ -102,24 +129,9 @@ class Gateway:
         except (httpx.InvalidURL, UnicodeError) as error:
             raise CommandError(f"--url {self.where} cannot be used: {error}") from None
         if response.status_code >= 300:
-            raise _problem(response, self.where, here=self.waypost is not None)
+            raise _problem(response, self.where)
         self.position = response.headers.get(POSITION, self.position)
         return response
-
-    def download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
-        """The answer to a GET in pieces as they arrive, from a gateway elsewhere. Errors: `CommandError`."""
-        import httpx
-
-        assert self.stream is not None
-        chosen = {name: _plain(value) for name, value in query.items() if value not in (None, "", [])}
-        try:
-            with self.stream("GET", f"{API}{path}", params=chosen, headers=dict(self.headers)) as response:
-                if response.status_code >= 300:
-                    response.read()
-                    raise _problem(response, self.where)
-                yield from response.iter_bytes()
-        except httpx.HTTPError as error:
-            raise CommandError(f"{self.where} cannot be reached: {error}", UNREACHABLE) from None
 
 
 def of_reference(reference: str) -> str:
@@ -135,17 +147,31 @@ def connect(invocation: Invocation) -> Iterator[Gateway]:
 
 
 @contextmanager
-def remote(url: str) -> Iterator[Gateway]:
+def remote(url: str) -> Iterator[Remote]:
     """A running gateway."""
-    import httpx
-
     require_address(url)
+    with starting():
+        import ssl
+
+        httpx = _httpx()
     token = os.environ.get(TOKEN, "").strip()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = httpx.Timeout(PATIENCE, connect=CONNECT_PATIENCE)
-    is_here = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-    with httpx.Client(base_url=url, timeout=timeout, trust_env=not is_here) as client:
-        yield Gateway(client.request, url, headers=headers, stream=client.stream)
+    parts = urlsplit(url)
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    # Reading the authorities takes as long as a request, and without TLS nothing asks them. This context trusts nobody.
+    verify: Any = True if parts.scheme == "https" or not is_here else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with httpx.Client(base_url=url, timeout=timeout, trust_env=not is_here, verify=verify) as client:
+        yield Remote(client.request, url, client.stream, headers=headers)
+
+
+def _httpx() -> Any:
+    """httpx without its own command line, which brings three libraries and takes most of its import."""
+    if "httpx" not in sys.modules:
+        sys.modules["httpx._main"] = None  # type: ignore[assignment]  # httpx goes on without it
+    import httpx
+
+    return httpx
 
 
 def require_address(url: str) -> None:
@@ -156,38 +182,30 @@ def require_address(url: str) -> None:
 
 @contextmanager
 def embedded(invocation: Invocation) -> Iterator[Gateway]:
-    """The application in this process, on the configured database.
+    """The gateway in this process, on the configured database.
 
     Errors: `SettingsError`, `DatabaseError`, `RegistryError`.
     """
     with starting():
-        import asyncio
+        from gateway.cli.here import Here
+        from gateway.cli.local import opened
 
-        import httpx
-
-        from gateway.app import bring, create_embedded
-        from gateway.cli.local import catch_up, opened
-        from gateway.waypost import FOLLOWERS
-
-    with opened(invocation) as waypost, asyncio.Runner() as runner:
-        front = create_embedded(waypost)
-        transport = httpx.ASGITransport(app=front)  # type: ignore[arg-type]
-        client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
-
-        def send(method: str, path: str, **options: Any) -> httpx.Response:
-            with starting():
-                parts = bring(front, path)
-            catch_up(waypost, set(FOLLOWERS).intersection(parts))
-            return runner.run(client.request(method, path, **options))
-
-        yield Gateway(send, "the configured database", waypost)
+    with opened(invocation) as waypost:
+        yield Here(waypost)
 
 
-def _plain(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+def given(query: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that say something."""
+    return {name: value for name, value in query.items() if value not in (None, "", [])}
 
 
-def _problem(response: "httpx.Response", where: str, *, here: bool = False) -> CommandError:
+def _texts(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value for name, value in given(query).items()
+    }
+
+
+def _problem(response: "httpx.Response", where: str) -> CommandError:
     try:
         body = response.json()
     except ValueError:
@@ -196,6 +214,4 @@ def _problem(response: "httpx.Response", where: str, *, here: bool = False) -> C
         return CommandError(
             f"{where} answered {response.status_code} and is no Waypost gateway: check --url", UNREACHABLE
         )
-    if here and body.get("type") == "/problems/internal":
-        return CommandError(f"an error inside Waypost: {DEBUG}=1 before the command shows where")
     return ProblemError(response.status_code, body)

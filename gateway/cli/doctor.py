@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -88,6 +87,8 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
 
 def python() -> Finding:
     """Which Waypost and Python this is."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         waypost = version("waypost")
     except PackageNotFoundError:
@@ -267,6 +268,8 @@ def _failure(what: str, error: Exception) -> Finding:
 
 
 def _libraries() -> Iterator[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
     for name in LIBRARIES:
         try:
             yield f"{name} {version(name)}"

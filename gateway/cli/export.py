@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.client import Gateway, connect
+from gateway.cli.client import Gateway, Remote, connect
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import counted, emit_json, say
@@ -84,8 +84,9 @@ def sign_all(waypost: "Waypost") -> None:
 
 def exported(gateway: Gateway, query: Mapping[str, Any]) -> Iterator[bytes]:
     """The export in pieces, in constant memory. Errors: `CommandError`."""
-    if gateway.waypost is None:
+    if isinstance(gateway, Remote):
         return gateway.download("/audit/export", query)
+    assert gateway.waypost is not None
     return _from_database(gateway.waypost, query)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gateway.cli.client import API, connect
+from gateway.cli.client import connect
 from gateway.cli.invocation import Invocation
 from gateway.cli.models import AsOf, moment
 from gateway.cli.screen import emit_json, emit_table, say
@@ -26,8 +26,7 @@ def production(
     asked = {"as_of": as_of, "stage": stage, "registry": registry, "team": team}
     with connect(invocation) as gateway:
         if csv:
-            answer = gateway.fetch("GET", f"{API}/production", query={**asked, "format": "csv"})
-            sys.stdout.write(answer.text)
+            sys.stdout.write(gateway.text("/production", **asked, format="csv"))
             return
         found = gateway.get("/production", **asked)
     if invocation.json:

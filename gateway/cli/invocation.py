@@ -43,6 +43,19 @@ def hoist(words: Sequence[str]) -> list[str]:
     return [*front, *rest]
 
 
+def command_of(hoisted: Sequence[str]) -> str:
+    """The command among words in this order; empty where there is none, or where something else comes before it."""
+    waiting = iter(hoisted)
+    for word in waiting:
+        if word in VALUED:
+            next(waiting, None)
+        elif not word.startswith("-"):
+            return word
+        elif word.partition("=")[0] not in (*VALUED, *FLAGS):
+            return ""
+    return ""
+
+
 def debugging() -> bool:
     """Whether the user asked to see logs and stack traces."""
     return bool(os.environ.get(DEBUG))

@@ -9,22 +9,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from federation import schema
+from federation.logs import NONE
 from gateway.cli.invocation import Invocation, debugging
 from gateway.cli.screen import say
-from gateway.logs import configure_logs
 from gateway.settings import load_settings, settings_file
 from gateway.waypost import FOLLOWERS, Waypost
 
 __all__ = ["catch_up", "configured", "opened", "working"]
-_SILENT = logging.CRITICAL + 1
 
 
 def configured(invocation: Invocation) -> Waypost:
     """The gateway that the configuration describes, with nothing opened yet. Errors: `SettingsError`."""
     settings = load_settings(settings_file(invocation.config))
-    configure_logs(settings.log)
-    if not debugging():
-        logging.getLogger().setLevel(_SILENT)  # what went wrong is told by the command itself
+    if debugging():
+        from gateway.logs import configure_logs
+
+        configure_logs(settings.log)
+    else:
+        logging.getLogger().setLevel(NONE)  # what went wrong is told by the command itself
     return Waypost(settings)
 
 

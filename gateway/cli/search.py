@@ -87,8 +87,6 @@ def search(
 
 
 def _ask(gateway: Gateway, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    if gateway.waypost is not None:
-        gateway.waypost.reload()
     answer: Mapping[str, Any] = gateway.get("/search", **asked)
     return answer
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from federation.database import sqlite_module
 from federation.journal.verify import Report, verify_export
-from gateway.cli.client import API, Gateway, remote
+from gateway.cli.client import Gateway, remote
 from gateway.cli.export import exported, write
 from gateway.cli.failure import CommandError, report
 
@@ -56,7 +56,7 @@ def _write(connection: Any, seq: int, data: bytes) -> None:
 
 
 def _verified(gateway: Gateway, path: Path) -> Report:
-    gateway.fetch("GET", f"{API}/audit/checkpoint")  # everything there is, is signed then
+    gateway.text("/audit/checkpoint")  # everything there is, is signed then
     write(path, exported(gateway, {"format": "jsonl"}))
     return verify_export(path)
 

@@ -7,7 +7,7 @@ import typer
 from litestar import Litestar
 
 from gateway.app import create_app
-from gateway.cli import app as cli
+from gateway.cli import application
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 
@@ -117,7 +117,7 @@ def commands() -> dict[str, set[str]]:
             if isinstance(inner, typer.core.TyperGroup):
                 walk(inner, f"{before}{name} ")
 
-    root = typer.main.get_command(cli)
+    root = typer.main.get_command(application())
     assert isinstance(root, typer.core.TyperGroup)
     walk(root, "")
     return found

@@ -1,0 +1,101 @@
+"""What a command asks for, answered in this process by the faces, in the shapes of the HTTP API.
+
+A command asks by method and path wherever the gateway is. Whoever holds the database may do everything. Each module
+answers some areas, and is imported when one of them is asked for: most answers take less time than their imports.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
+
+import msgspec
+
+from federation.errors import WaypostError
+from gateway.cli import client
+from gateway.cli.client import Gateway, given
+from gateway.parameters import read_reference, read_time
+from gateway.problems import ProblemError, explain
+from gateway.start import starting
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from federation.references import Reference
+    from gateway.waypost import Waypost
+
+Ident = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+"""A surrogate id; what no database can hold is refused here."""
+Query = Mapping[str, Any]
+MODULES: Mapping[str, Sequence[str]] = {
+    "registries": ("registries", "syncs"),
+    "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets"),
+    "graph": ("dependencies", "impact", "bom", "insights"),
+    "search": ("search",),
+    "journal": ("audit",),
+    "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
+    "operations": ("operations",),
+}
+"""The areas that each module answers: the first words of paths."""
+
+
+class Here(Gateway):
+    """The gateway in this process."""
+
+    def __init__(self, waypost: "Waypost") -> None:
+        self.waypost: Waypost = waypost
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        found = self._answer(method, path, {**given(query or {}), **(headers or {})}, body)
+        if found is None:
+            return None
+        return msgspec.json.decode(found if isinstance(found, bytes) else msgspec.json.encode(found))
+
+    def text(self, path: str, **query: Any) -> str:
+        return str(self._answer("GET", path, given(query), None))
+
+    def _answer(self, method: str, path: str, query: Query, body: Any) -> object:
+        area, *rest = map(unquote, path.removeprefix("/").split("/"))
+        with starting():
+            module = import_module(f"{__name__}.{_module(method, area, rest)}")
+        try:
+            found: object = module.answer(self.waypost, (method, area, *rest), query, body)
+        except (WaypostError, ProblemError) as error:
+            problem = explain(error)
+            said = msgspec.json.decode(msgspec.json.encode(problem.body()))
+            raise client.ProblemError(problem.status, said) from error
+        return found
+
+
+def _module(method: str, area: str, rest: Sequence[str]) -> str:
+    """What answers an area; what is changed there is a matter of operations."""
+    if (method != "GET" and area in ("models", "versions")) or tuple(rest[1:]) == ("versions",):
+        return "operations"
+    return next(name for name, areas in MODULES.items() if area in areas)
+
+
+def checked(kind: Any, value: object, name: str = "body") -> Any:
+    """What was given as what it must be. Errors: `ProblemError` 400."""
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        raise ProblemError(400, "invalid-request", f"{place.removesuffix('`') or name}: {text}") from None
+
+
+def reference_of(words: Sequence[str]) -> "Reference":
+    """The reference that the last words of a path are. Errors: `ReferenceSyntaxError`."""
+    return read_reference("/".join(words))
+
+
+def time_of(query: Query) -> "datetime | None":
+    """The time that is asked about. Errors: `ProblemError` 400."""
+    return read_time(query.get("as_of"), "as_of")

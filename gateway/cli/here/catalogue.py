@@ -1,0 +1,48 @@
+"""Models and versions, as they are and as they were."""
+
+from typing import TYPE_CHECKING, Any
+
+from federation.access import LOCAL
+from federation.database import now
+from gateway.api import history_out, out
+from gateway.cli.here import Ident, Query, checked, reference_of, time_of
+from gateway.parameters import read_reference
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
+
+PAGE = 1000
+
+
+def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
+    """What is asked about models and versions. Errors: those of the faces."""
+    view, catalogue, time = LOCAL.view, waypost.catalogue, time_of(query)
+    match asked:
+        case ("GET", "models", *ref):
+            life = _incarnation(query)
+            return out.model_out(catalogue.model(view, reference_of(ref), incarnation=life, at=time))
+        case ("GET", "versions", *ref):
+            life = _incarnation(query)
+            return out.version_out(catalogue.version(view, reference_of(ref), incarnation=life, at=time))
+        case ("GET", "diff"):
+            pair = read_reference(query["left"]), read_reference(query["right"])
+            return out.diff_out(catalogue.compare(view, *pair))
+        case ("GET", "timeline", *ref):
+            reference = reference_of(ref)
+            spans = catalogue.timeline(view, reference, at=time)
+            return history_out.timeline_out(reference, time, spans)
+        case ("GET", "production"):
+            stage, at = query.get("stage", "production"), time or now()
+            where = {name: query[name] for name in ("registry", "team") if name in query}
+            if query.get("format") == "csv":
+                return "".join(history_out.held_csv(catalogue.every_held(view, stage, at, **where)))
+            held = catalogue.held(view, stage, at, limit=PAGE, **where)
+            return history_out.production_out(stage, at, held, 0, PAGE)
+        case ("GET", "snippets", *ref):
+            version = catalogue.version(view, reference_of(ref))
+            return out.snippets_out(version, *waypost.registries.snippets(version))
+    raise LookupError(asked)
+
+
+def _incarnation(query: Query) -> int | None:
+    return checked(Ident, query["incarnation"], "incarnation") if "incarnation" in query else None

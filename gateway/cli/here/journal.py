@@ -1,0 +1,44 @@
+"""The audit log, its proofs and its keeping."""
+
+from typing import TYPE_CHECKING, Any
+
+from federation.access import LOCAL
+from federation.erasure import erase
+from gateway.api import journal_out as out
+from gateway.api.out import journal_out
+from gateway.cli.here import Query, checked
+from gateway.parameters import read_filter, read_time
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
+
+FILTERS = ("actor", "action", "ref", "registry", "team", "since", "until")
+
+
+def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
+    """What is asked of `/audit`. Errors: those of the faces."""
+    journal = waypost.journal
+    match asked:
+        case ("GET", "audit"):
+            wanted = read_filter(**{name: query.get(name) for name in FILTERS})
+            limit, newest = query["limit"], query["newest_first"]
+            after = checked(out.After, query.get("after", -1), "after")
+            return journal_out(journal.entries(wanted, after=after, limit=limit, newest_first=newest), limit)
+        case ("GET", "audit", "checkpoint"):
+            return journal.checkpoint().decode()
+        case ("GET", "audit", "keys"):
+            return out.keys_out(journal.keys())
+        case ("GET", "audit", "witnesses"):
+            return out.witnesses_out(journal.witnesses())
+        case ("POST", "audit", "rotation"):
+            return out.RotationOut(str(journal.rotate_key(LOCAL.id)))
+        case ("POST", "audit", "resume"):
+            return out.resumed_out(journal.signer.resume(LOCAL.id, query.get("reason")))
+        case ("POST", "audit", "erasures"):
+            given = checked(out.ErasureIn, body)
+            return out.ErasureOut(*erase(waypost.engine, given.subject, actor=LOCAL.id, reason=given.reason))
+        case ("POST", "audit", "seals"):
+            before = read_time(checked(out.SealIn, body).before, "before")
+            assert before is not None
+            return out.seal_out(journal.seal_before(before, actor=LOCAL.id))
+    raise LookupError(asked)
