@@ -6,20 +6,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.plugins import PluginProtocol
-from litestar.plugins.core import MsgspecDIPlugin
 
-from gateway import problems
 from gateway.api.requests import (
     check_address,
     check_permission,
@@ -41,26 +36,6 @@ POSITION = b"waypost-position"
 PR_SET_PDEATHSIG = 1
 WAIT = 1.0
 """Seconds a read waits for the followers to pass the position it was sent."""
-
-
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "registries": ("registries", "syncs"),
-    "models": ("models", "versions", "diff", "timeline"),
-    "search": ("search", "suggest"),
-    "graph": ("dependencies", "impact", "bom", "insights"),
-    "operations": ("operations", "models", "versions", "registries"),
-    "audit": ("audit",),
-    "access": ("whoami", "tokens", "grants"),
-    "principals": ("principals", "sessions"),
-    "witness": ("witness",),
-    "custody": ("audit",),
-    "history": ("production",),
-    "snippets": ("snippets",),
-}
-"""The modules of `gateway.api`, each with the words that its paths begin with; a test holds this to be true.
-
-`search` and `graph` read what the follower of that name keeps; all others read the database alone.
-"""
 
 
 class UndeclaredRouteError(Exception):
@@ -96,6 +71,7 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
     """
     from gateway import docs, sign_in
     from gateway.api import health
+    from gateway.api import site as api
     from gateway.pages import errors, site
 
     door = Door.of(waypost.settings.server, waypost.redis_url)
@@ -109,92 +85,32 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
             await door.rate.close()
             waypost.close()
 
-    app = _application(
-        waypost,
+    app = Litestar(
         [
-            part(PARTS),
+            Router(API, route_handlers=api.HANDLERS),
             Router("/", route_handlers=site.HANDLERS),
             *health.HANDLERS,
             *docs.HANDLERS,
             *sign_in.HANDLERS,
         ],
-        lifespan=[lifespan],
-        exception_handlers=errors.HANDLERS,
-        openapi_config=docs.DOCS,
-    )
-    auth = waypost.settings.auth
-    who = Authentication(auth.mode, waypost.identity, waypost.provider, waypost.renewals)
-    return Front(app, authenticate=who, door=door, denials=waypost.denials, registry=waypost.metrics)
-
-
-def create_embedded(waypost: Waypost) -> Front:
-    """The application for a caller in this process, who holds the database and may do everything.
-
-    It has no route yet: `bring` adds those that are asked for, since a command asks for one or two, and all of them
-    with their pages and description take longer to import than most answers take.
-    """
-    who = Authentication("local", waypost.identity)
-    app = _embedded(waypost, [])
-    return Front(app, authenticate=who, door=Door.open(), denials=waypost.denials, registry=waypost.metrics)
-
-
-def bring(front: Front, path: str) -> list[str]:
-    """Add the routes that a path may belong to, where they are not there yet; returns the modules they came from.
-
-    Errors: `UndeclaredRouteError`.
-    """
-    word = urlsplit(path).path.removeprefix(f"{API}/").partition("/")[0]
-    there: list[str] = front.app.state.modules
-    missing = [module for module, words in PARTS.items() if word in words and module not in there]
-    if missing:  # anew, since Litestar adds no method to a path that it has already
-        front.app = _embedded(front.app.state.waypost, [*there, *missing])
-    return missing
-
-
-def _embedded(waypost: Waypost, modules: list[str]) -> Litestar:
-    handlers = [part(modules)] if modules else []
-    app = _application(
-        waypost,
-        handlers,
-        exception_handlers={Exception: problems.handle},
-        openapi_config=None,
-    )
-    app.state.modules = modules
-    return app
-
-
-def part(modules: Iterable[str]) -> Router:
-    """The routes of modules of `gateway.api`."""
-    handlers = [one for name in modules for one in import_module(f"gateway.api.{name}").HANDLERS]
-    return Router(API, route_handlers=handlers)
-
-
-class _Application(Litestar):
-    """Litestar without its plugins for kinds of data that no handler here takes: everything is msgspec's."""
-
-    @staticmethod
-    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
-        return [*plugins, MsgspecDIPlugin()]  # Pydantic's alone takes 50 ms to import
-
-
-def _application(waypost: Waypost, handlers: list[Any], **chosen: Any) -> Litestar:
-    """What serves and what is embedded alike. Errors: `UndeclaredRouteError`."""
-    app = _Application(
-        route_handlers=handlers,
         dependencies={
             "waypost": Provide(provide_waypost, sync_to_thread=False),
             "principal": Provide(provide_principal, sync_to_thread=False),
             "view": Provide(provide_view, sync_to_thread=False),
         },
         before_request=before,
+        lifespan=[lifespan],
+        exception_handlers=errors.HANDLERS,
+        openapi_config=docs.DOCS,
         logging_config=None,  # ours stands, in the terminal too
         request_max_body_size=waypost.settings.server.max_body_kb * 1024,
         debug=False,
-        **chosen,
     )
     app.state.waypost = waypost
     require_permissions(app)
-    return app
+    auth = waypost.settings.auth
+    who = Authentication(auth.mode, waypost.identity, waypost.provider, waypost.renewals)
+    return Front(app, authenticate=who, door=door, denials=waypost.denials, registry=waypost.metrics)
 
 
 async def before(request: Request[Any, Any, Any]) -> None:

@@ -147,7 +147,7 @@ ENDINGS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 """What follows the reference in the path of a handler, with the parameters in it."""
 
 
-HANDLERS = [
+HANDLERS: list[Any] = [
     docs_page,
     openapi,
     create_static_files_router("/static", directories=[STATIC], include_in_schema=False, opt=PUBLIC),

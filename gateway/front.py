@@ -76,11 +76,6 @@ class Door:
             RateLimit(settings.rate_limit, redis_url),
         )
 
-    @classmethod
-    def open(cls) -> "Door":
-        """For a caller in this process."""
-        return cls(frozenset("*"), True, Proxies(()), RateLimit(0))
-
 
 class Front:
     """The application with its front."""

@@ -32,6 +32,16 @@ def read_edge(text: str) -> int:
     return int(text)
 
 
+def read_etags(match: str | None) -> list[str]:
+    """The etags of `If-Match`, unquoted. Errors: 400."""
+    if match is None:
+        return []
+    etags = [one.strip().removeprefix("W/").strip('"') for one in match.split(",")]
+    if not all(etags):
+        raise ProblemError(400, "invalid-request", 'If-Match is an etag as it was read, in quotes: "…"')
+    return etags
+
+
 def read_time(text: str | None, parameter: str) -> datetime | None:
     """A time of the query: ISO 8601, UTC where it names no zone. Errors: 400."""
     if text is None:

@@ -73,11 +73,10 @@ operation = Table(
     ),
     Index("operation_of_registry", "registry_id", "id"),
     Index("operation_by_position", "registry_id", "position"),
-    Index(
+    partial_index(
         "operation_follows",
         "follows",
-        sqlite_where=text("follows IS NOT NULL"),
-        postgresql_where=text("follows IS NOT NULL"),
+        where="follows IS NOT NULL",
     ),
     sqlite_autoincrement=True,
 )

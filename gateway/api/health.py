@@ -134,4 +134,4 @@ def _registries(states: Sequence[RegistryState]) -> Iterator[Any]:
     yield family
 
 
-HANDLERS = [live, ready, metrics]
+HANDLERS: list[Any] = [live, ready, metrics]

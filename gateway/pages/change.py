@@ -23,7 +23,7 @@ from federation.operations.operations import (
     SetTags,
 )
 from federation.references import Reference
-from gateway.api.operations import OperationsOut, operation_out
+from gateway.api.operations_out import OperationsOut, operation_out
 from gateway.api.out import model_out, version_out
 from gateway.api.requests import Ident
 from gateway.intents import ask

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.emulators.sagemaker import Emulator
 from adapters.emulators.vertex import VertexEmulator
-from gateway.cli.client import API, Gateway, embedded
+from gateway.cli.client import Gateway, embedded
 from gateway.cli.invocation import Invocation
 from gateway.cli.local import catch_up
 from tests.adapters.sagemaker import aws
@@ -39,8 +39,8 @@ def told(gateway: Gateway, name: str) -> tuple[str, bool, list[tuple[str, float]
     """Of a version: its stage, whether it is deployed, its endpoints with their shares, and what its loss would hit."""
     assert gateway.waypost is not None
     catch_up(gateway.waypost)
-    shown = gateway.send("GET", f"{API}/versions/r/{name}").json()
-    impact = gateway.send("GET", f"{API}/impact/r/{name}?action=delete").json()
+    shown = gateway.get(f"/versions/r/{name}")
+    impact = gateway.get(f"/impact/r/{name}", action="delete")
     endpoints = [(one["name"], one["percent"]) for one in shown["endpoints"]]
     assert [(one["name"], one["percent"]) for one in impact["endpoints"]] == endpoints
     return shown["stage"], shown["deployed"], endpoints, impact["severity"]
@@ -84,12 +84,8 @@ def test_sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert told(gateway, "shadow:1") == ("staging", False, [("ab", 0.0)], "none")
             assert told(gateway, "silent:1") == ("staging", False, [("ab", 0.0)], "none")
             assert told(gateway, "later:1") == ("staging", False, [], "none")
-            (listed,) = gateway.send("GET", f"{API}/models/r/failed").json()["versions"]
-            assert (
-                listed["state"]
-                == gateway.send("GET", f"{API}/versions/r/failed:1").json()["state"]
-                == "Failed"
-            )
+            (listed,) = gateway.get("/models/r/failed")["versions"]
+            assert listed["state"] == gateway.get("/versions/r/failed:1")["state"] == "Failed"
 
             # A configuration that is deleted under its endpoint, and a process that has never seen it.
             boto.delete_endpoint_config(EndpointConfigName="gone-1")
@@ -97,7 +93,7 @@ def test_sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert world.sync() == "partial"
             assert "gone-1 was deleted" in world.registry().last_error
             assert told(gateway, "single:1") == ("production", True, [("gone", 100.0)], "live")
-            (shown,) = gateway.send("GET", f"{API}/versions/r/single:1").json()["endpoints"]
+            (shown,) = gateway.get("/versions/r/single:1")["endpoints"]
             assert shown["unread"] == "endpoint gone: its configuration gone-1 was deleted under it"
             mark = world.registry().watermark
             assert world.sync() == "partial"

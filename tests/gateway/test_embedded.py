@@ -2,21 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from pkgutil import iter_modules
+from typing import Any
 
 import pytest
-from litestar.handlers import HTTPRouteHandler
 
-import gateway.api
-from gateway.app import API, PARTS, bring, create_app, create_embedded
-from gateway.cli.failure import OK, UNREACHABLE
-from gateway.front import Front
-from gateway.settings import load_settings
-from gateway.waypost import Waypost
-from tests.gateway.chained import configured
+from gateway.api.site import HANDLERS
+from gateway.app import API
+from gateway.cli import run
+from gateway.cli.client import ProblemError
+from gateway.cli.failure import OK, UNREACHABLE, USAGE
+from gateway.cli.here import MODULES, registries
+from tests.gateway.chained import Chained, chained, configured
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -28,9 +26,12 @@ sys.exit(code)
 """
 SERVER = frozenset({"granian", "sqlalchemy", "litestar", "federation.tables", "prometheus_client"})
 """What a command that asks a gateway elsewhere, or nobody, does without."""
-OTHERS = frozenset({"alembic", "cryptography.x509", "jinja2", "joserfc", "cyclonedx", "pydantic.v1",
+OTHERS = frozenset({"alembic", "litestar", "prometheus_client", "structlog",
+                    "cryptography.x509", "jinja2", "joserfc", "cyclonedx", "pydantic.v1",
                     "gateway.docs", "gateway.pages", "gateway.sign_in", "gateway.worker", "granian"})  # fmt: skip
 """What no command needs that reads the database."""
+HTTP = frozenset({"httpx"})
+RECORDS = frozenset({"adapters"})
 SEARCH, GRAPH = frozenset({"tantivy", "lark"}), frozenset({"numpy"})
 
 
@@ -60,10 +61,10 @@ def imported(config: Path, *words: str, code: int = OK) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "needed", "spared"),
     [
-        (["registries", "list"], set(), OTHERS | SEARCH | GRAPH),
-        (["show", "texts/encoder:3"], set(), OTHERS | SEARCH | GRAPH),
-        (["search", "encoder"], SEARCH, OTHERS | GRAPH),
-        (["impact", "texts/encoder:3"], GRAPH, OTHERS | SEARCH),
+        (["registries", "list"], set(), OTHERS | HTTP | RECORDS | SEARCH | GRAPH),
+        (["show", "texts/encoder:3"], RECORDS, OTHERS | HTTP | SEARCH | GRAPH),
+        (["search", "encoder"], SEARCH, OTHERS | HTTP | RECORDS | GRAPH),
+        (["impact", "texts/encoder:3"], GRAPH, OTHERS | HTTP | SEARCH),
         (["--help"], set(), SERVER | OTHERS | SEARCH | GRAPH | {"httpx"}),
         (["registries", "list", "--url", "http://127.0.0.1:9"], {"httpx"}, SERVER | OTHERS | SEARCH | GRAPH),
     ],
@@ -76,45 +77,73 @@ def test_a_command_imports_what_answers_it(
     assert spared & found == set()
 
 
-def test_the_table_of_parts_names_every_module_and_the_words_of_its_paths() -> None:
-    found = {}
-    for module in iter_modules(gateway.api.__path__):
-        handlers = getattr(import_module(f"gateway.api.{module.name}"), "HANDLERS", None)
-        if handlers is not None and module.name != "health":  # which is outside of /api/v1
-            found[module.name] = {path.split("/")[1] for handler in handlers for path in handler.paths}
-    assert found == {name: set(words) for name, words in PARTS.items()}
-
-
-def rules(front: Front) -> dict[tuple[str, str], tuple[object, ...]]:
-    """What stands before each method of each path of the API: permission, and what sees the request first."""
+def asked() -> set[tuple[str, str]]:
+    """Every first word of a path of the API, with the methods that it is asked by."""
     return {
-        (route.path, method): (
-            handler.opt["permission"],
-            handler.resolve_before_request(),
-            handler.handler_name,
-        )
-        for route in front.app.routes
-        for handler in getattr(route, "route_handlers", [])
-        if isinstance(handler, HTTPRouteHandler)
-        and route.path.startswith(API)
-        and "permission" in handler.opt
-        for method in handler.http_methods
+        (path.split("/")[1], method)
+        for route in HANDLERS
+        for path in route.paths
+        for method in route.http_methods
     }
 
 
-def test_embedded_routes_are_the_served_ones_behind_the_same_guards(config: Path) -> None:
-    settings = load_settings(config)
-    served, embedded = create_app(Waypost(settings)), create_embedded(Waypost(settings))
-    assert rules(embedded) == {}
-    for words in PARTS.values():
-        for word in words:
-            bring(embedded, f"{API}/{word}/anything?limit=1")
-    assert bring(embedded, f"{API}/models") == []
-    assert rules(embedded) == rules(served)
-    assert len(rules(served)) > 50
+def test_every_area_of_the_api_is_answered_here_too() -> None:
+    words = {word for word, _ in asked()}
+    answered = {word for areas in MODULES.values() for word in areas}
+    assert answered - words == set()
+    assert words - answered == {"suggest", "witness"}  # which no command asks for
 
 
-def test_a_path_of_no_part_brings_nothing(config: Path) -> None:
-    front = create_embedded(Waypost(load_settings(config)))
-    assert bring(front, f"{API}/nothing") == []
-    assert front.app.routes == []
+def test_an_error_of_ours_says_how_to_see_more(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> object:
+        raise LookupError("secret detail")
+
+    monkeypatch.setattr(registries, "answer", broken)
+    assert run(["registries", "list", "--config", str(config)]) == USAGE
+    told = capsys.readouterr().err
+    assert "inside Waypost (LookupError): WAYPOST_DEBUG=1 before the command" in told
+    assert "secret detail" not in told
+
+
+ALIKE = (
+    "/registries", "/registries/texts", "/models/texts/encoder", "/versions/texts/encoder:3",
+    "/diff?left=texts/encoder:3&right=texts/encoder:4", "/timeline/texts/encoder", "/snippets/texts/encoder:3",
+    "/search?q=encoder", "/dependencies", "/dependencies/search/search-blend:7", "/impact/texts/encoder:3",
+    "/impact?commit=0123456", "/insights", "/insights/orphans", "/operations", "/audit?limit=5", "/audit/keys",
+    "/audit/witnesses", "/whoami", "/tokens", "/grants", "/principals", "/sessions",
+    "/versions/texts/nothing:1", "/models/nobody/x", "/insights/nothing", "/impact/texts/encoder:3?cursor=x",
+    "/versions/texts/encoder:3?incarnation=0", "/versions/texts/encoder:3?as_of=never", "/operations?state=odd",
+)  # fmt: skip
+"""What both answer, right or wrong."""
+DEFAULTS: dict[str, dict[str, Any]] = {"/operations": {"limit": 50}, "/audit": {"newest_first": False}}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
+    with chained(tmp_path_factory.mktemp("both")) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("address", ALIKE)
+def test_a_command_is_answered_here_as_by_a_server(both: Chained, address: str) -> None:
+    path, _, query = address.partition("?")
+    given = dict(pair.split("=") for pair in query.split("&") if query)
+    typed = {
+        name: int(value) if value.isdigit() else value for name, value in given.items() if name != "commit"
+    }
+    commit = {"commit": given["commit"]} if "commit" in given else {}
+    try:
+        here_said = both.get(path, **DEFAULTS.get(path, {}), **typed, **commit)
+    except ProblemError as error:
+        here_said = error.body
+    served = both.send("GET", f"{API}{address}").json()
+    assert timeless(here_said) == timeless(served)
+
+
+def timeless(said: Any) -> Any:
+    """The same without what differs from one moment to the next."""
+    if isinstance(said, dict):
+        return {name: timeless(value) for name, value in said.items() if name not in ("lag", "took_ms")}
+    return [timeless(one) for one in said] if isinstance(said, list) else said

@@ -8,8 +8,6 @@ import pytest
 from litestar import Litestar, Request, get
 from litestar.testing import TestClient
 
-from gateway.cli.client import Gateway
-from gateway.cli.failure import CommandError
 from gateway.logs import configure_logs
 from gateway.problems import handle
 from gateway.settings import LogSettings
@@ -49,14 +47,3 @@ def test_the_log_has_it_under_the_id_that_is_told(capsys: pytest.CaptureFixture[
 def test_without_a_log_no_id_is_told() -> None:
     logging.getLogger().setLevel(logging.CRITICAL + 1)
     assert answered()["detail"] == "an error inside Waypost"
-
-
-def test_a_command_says_how_to_see_more() -> None:
-    logging.getLogger().setLevel(logging.CRITICAL + 1)
-    with TestClient(
-        Litestar([broken], exception_handlers={Exception: handle}, logging_config=None),
-        raise_server_exceptions=False,
-    ) as client:
-        here: Any = object()
-        with pytest.raises(CommandError, match="inside Waypost: WAYPOST_DEBUG=1 before the command"):
-            Gateway(client.request, "the configured database", here).get("/broken")

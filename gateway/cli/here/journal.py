@@ -21,7 +21,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     match asked:
         case ("GET", "audit"):
             wanted = read_filter(**{name: query.get(name) for name in FILTERS})
-            limit, newest = query["limit"], query["newest_first"]
+            limit, newest = query.get("limit", 100), query.get("newest_first", False)
             after = checked(out.After, query.get("after", -1), "after")
             return journal_out(journal.entries(wanted, after=after, limit=limit, newest_first=newest), limit)
         case ("GET", "audit", "checkpoint"):

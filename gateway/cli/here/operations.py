@@ -1,36 +1,63 @@
-"""Operations: still by the HTTP application in parts."""
+"""Changes of models on their backends, and what became of them."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
-import msgspec
-
-from gateway.app import API, bring, create_embedded
-from gateway.cli import client
-from gateway.cli.client import of_reference
-from gateway.cli.here import Query
+from federation.access import LOCAL
+from federation.operations.operations import Become, Change, Chosen, Delete, SetAlias, SetTags, Wanted
+from federation.references import Reference
+from gateway.api import operations_out as out
+from gateway.cli.here import Ident, Query, checked, reference_of
+from gateway.intents import ask
+from gateway.parameters import read_etags
 
 if TYPE_CHECKING:
     from gateway.waypost import Waypost
 
-HEADERS = ("Idempotency-Key", "If-Match")
-
 
 def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
-    """What is asked of operations."""
-    front = create_embedded(waypost)
-    path = f"{API}/{'/'.join(map(of_reference, asked[1:]))}"
-    bring(front, path)
-    headers = {name: query[name] for name in HEADERS if name in query}
-    rest = {name: value for name, value in query.items() if name not in HEADERS}
+    """What is asked of operations, and every change. Errors: those of the face."""
+    match asked:
+        case ("GET", "operations"):
+            state = checked(out.State | None, query.get("state"), "in_state")
+            chosen = Chosen(query.get("registry"), state, None, None)
+            found = waypost.operations.list(LOCAL.view, chosen, query.get("limit", 50))
+            return out.operations_out(found, query.get("limit", 50), waypost.positions)
+        case ("GET", "operations", number):
+            found_one = waypost.operations.show(LOCAL.view, checked(Ident, number, "operation_id"))
+            return out.operation_out(found_one, waypost.positions)
+        case ("PUT", "versions", *ref, "stage"):
+            return _written(waypost, query, reference_of(ref), Become(checked(out.StageIn, body).stage))
+        case ("PUT", "models", *ref, "aliases", alias):
+            version = str(checked(out.AliasIn, body).version)
+            return _written(waypost, query, reference_of(ref), SetAlias(alias, version))
+        case ("DELETE", "models", *ref, "aliases", alias):
+            return _written(waypost, query, reference_of(ref), SetAlias(alias, None))
+        case ("PATCH", "versions" | "models" as area, *ref, "tags"):
+            tags = SetTags(checked(out.TagsIn, body).tags)
+            return _written(
+                waypost, query, reference_of(ref), tags, "model" if area == "models" else "version"
+            )
+        case ("DELETE", "versions" | "models" as area, *ref):
+            of: Literal["model", "version"] = "model" if area == "models" else "version"
+            return _written(waypost, query, reference_of(ref), Delete(), of)
+        case ("POST", "registries", name, "versions"):
+            given = checked(out.VersionIn, body)
+            return _written(waypost, query, Reference(name, given.model), given.wanted())
+    raise LookupError(asked)
 
-    async def request() -> httpx.Response:
-        transport = httpx.ASGITransport(app=front)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as web:
-            return await web.request(asked[0], path, params=rest, headers=headers, json=body)
 
-    response = asyncio.run(request())
-    if response.status_code >= 300:
-        raise client.ProblemError(response.status_code, response.json())
-    return msgspec.Raw(response.content) if response.content else None
+def _written(
+    waypost: "Waypost",
+    query: Query,
+    reference: Reference,
+    wanted: Become | Wanted,
+    of: Literal["model", "version", ""] = "",
+) -> object:
+    """The plan, or what is said once the intent is committed."""
+    etags = read_etags(query.get("If-Match"))
+    change = Change(reference, wanted, etags, of, query.get("Waypost-Plan"))
+    if query.get("dry_run"):
+        return out.plan_out(waypost.operations.plan(LOCAL, change))
+    answer = asyncio.run(ask(waypost.operations, LOCAL, change, query.get("Idempotency-Key")))
+    return out.asked_out(answer, waypost.positions)

@@ -15,30 +15,30 @@ from cyclonedx.validation.json import JsonStrictValidator
 from federation.access import EVERYTHING, LOCAL, Permission, Principal, View
 from gateway import app, docs
 from gateway.api.rows import AFFECTED
-from gateway.cli.client import API, Gateway
+from gateway.app import API
 from gateway.cli.local import catch_up
 from gateway.waypost import Waypost
-from tests.gateway.chained import chained
+from tests.gateway.chained import Chained, chained
 
 ENCODER = "/impact/texts/encoder:3"
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
     with chained(tmp_path_factory.mktemp("chained")) as found:
         yield found
 
 
-def ask(gateway: Gateway, path: str, method: str = "GET", **options: Any) -> httpx.Response:
+def ask(gateway: Chained, path: str, method: str = "GET", **options: Any) -> httpx.Response:
     return gateway.send(method, f"{API}{path}", **options)
 
 
-def settle(gateway: Gateway) -> None:
+def settle(gateway: Chained) -> None:
     assert gateway.waypost is not None
     catch_up(gateway.waypost)
 
 
-def test_an_impact_has_every_field_of_the_contract(gateway: Gateway) -> None:
+def test_an_impact_has_every_field_of_the_contract(gateway: Chained) -> None:
     found = ask(gateway, f"{ENCODER}?action=archive").json()
     assert {"ref", "action", "scope", "complete", "counts", "affected", "unresolved", "next_cursor"} <= set(
         found
@@ -55,7 +55,7 @@ def test_an_impact_has_every_field_of_the_contract(gateway: Gateway) -> None:
 
 
 def test_a_large_impact_is_answered_as_a_small_one_is(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Chained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = ask(gateway, f"{ENCODER}?action=archive")
     for name in ("walk.FEW", "walk.MANY", "blast.FEW"):
@@ -65,7 +65,7 @@ def test_a_large_impact_is_answered_as_a_small_one_is(
     assert large.headers["vary"] == small.headers["vary"] == "Accept"
 
 
-def test_a_page_ends_in_a_cursor_and_the_counts_stay_exact(gateway: Gateway) -> None:
+def test_a_page_ends_in_a_cursor_and_the_counts_stay_exact(gateway: Chained) -> None:
     first = ask(gateway, f"{ENCODER}?action=archive&limit=2").json()
     second = ask(gateway, f"{ENCODER}?action=archive&limit=2&cursor={first['next_cursor']}").json()
     assert [one["ref"] for one in first["affected"] + second["affected"]] == [
@@ -89,7 +89,7 @@ def test_a_page_ends_in_a_cursor_and_the_counts_stay_exact(gateway: Gateway) -> 
     ],
 )
 def test_the_form_is_chosen_by_parameter_or_header(
-    gateway: Gateway, query: str, accept: str, media: str
+    gateway: Chained, query: str, accept: str, media: str
 ) -> None:
     for path in (ENCODER, "/dependencies/search/search-blend:7", "/impact"):
         more = "&dataset=clicks" if path == "/impact" else ""
@@ -99,13 +99,13 @@ def test_the_form_is_chosen_by_parameter_or_header(
         assert answer.headers["vary"] == "Accept"
 
 
-def test_an_unknown_form_is_refused_by_name(gateway: Gateway) -> None:
+def test_an_unknown_form_is_refused_by_name(gateway: Chained) -> None:
     answer = ask(gateway, f"{ENCODER}?format=yaml")
     assert answer.status_code == 400
     assert "format" in answer.json()["detail"]
 
 
-def test_csv_has_everybody_whatever_the_page(gateway: Gateway) -> None:
+def test_csv_has_everybody_whatever_the_page(gateway: Chained) -> None:
     rows = list(
         csv.DictReader(io.StringIO(ask(gateway, f"{ENCODER}?action=archive&limit=1&format=csv").text))
     )
@@ -122,7 +122,7 @@ def test_csv_has_everybody_whatever_the_page(gateway: Gateway) -> None:
     assert [row["ref"] for row in upstream][:2] == ["ranking/ranker:5", "texts/encoder:3"]
 
 
-def test_a_picture_runs_nothing(gateway: Gateway) -> None:
+def test_a_picture_runs_nothing(gateway: Chained) -> None:
     answer = ask(gateway, f"{ENCODER}?action=archive&format=svg")
     assert "sandbox" in answer.headers["content-security-policy"]
     drawn = "".join(ET.fromstring(answer.text).itertext())
@@ -131,7 +131,7 @@ def test_a_picture_runs_nothing(gateway: Gateway) -> None:
     assert "dataset:clicks#d1" in "".join(ET.fromstring(upstream).itertext())
 
 
-def test_a_bill_of_materials_is_valid_and_names_everything_upstream(gateway: Gateway) -> None:
+def test_a_bill_of_materials_is_valid_and_names_everything_upstream(gateway: Chained) -> None:
     answer = ask(gateway, "/bom/search/search-blend:7")
     assert answer.headers["content-type"].startswith("application/vnd.cyclonedx+json")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(answer.text) is None
@@ -141,7 +141,7 @@ def test_a_bill_of_materials_is_valid_and_names_everything_upstream(gateway: Gat
     assert ask(gateway, "/bom/texts/encoder").status_code == 422
 
 
-def test_every_list_answers_in_json_and_csv(gateway: Gateway) -> None:
+def test_every_list_answers_in_json_and_csv(gateway: Chained) -> None:
     names = [one["name"] for one in ask(gateway, "/insights").json()["insights"]]
     assert len(names) == 8
     for name in names:
@@ -154,7 +154,7 @@ def test_every_list_answers_in_json_and_csv(gateway: Gateway) -> None:
     assert "cross-team" in missing.json()["detail"]
 
 
-def test_a_list_is_read_in_pages(gateway: Gateway) -> None:
+def test_a_list_is_read_in_pages(gateway: Chained) -> None:
     whole = ask(gateway, "/insights/cross-team").json()["items"]
     first = ask(gateway, "/insights/cross-team?limit=1").json()
     second = ask(gateway, f"/insights/cross-team?limit=50&cursor={first['next_cursor']}").json()
@@ -162,7 +162,7 @@ def test_a_list_is_read_in_pages(gateway: Gateway) -> None:
     assert second["next_cursor"] is None
 
 
-def test_an_edge_is_declared_once_counted_and_taken_back(gateway: Gateway) -> None:
+def test_an_edge_is_declared_once_counted_and_taken_back(gateway: Chained) -> None:
     body = {"consumer": "search/search-blend:7", "provider": "texts/encoder:4", "note": "by hand"}
     before = ask(gateway, "/impact/texts/encoder:4?action=delete").json()["counts"]["affected"]
     made = ask(gateway, "/dependencies", "POST", json=body)
@@ -193,26 +193,24 @@ def test_an_edge_is_declared_once_counted_and_taken_back(gateway: Gateway) -> No
         ({"consumer": "search/search-blend:7", "provider": "x/y", "more": 1}, 400),
     ],
 )
-def test_what_cannot_be_declared_is_refused(gateway: Gateway, body: dict[str, str], status: int) -> None:
+def test_what_cannot_be_declared_is_refused(gateway: Chained, body: dict[str, str], status: int) -> None:
     answer = ask(gateway, "/dependencies", "POST", json=body)
     assert answer.status_code == status
     assert answer.json()["detail"]
 
 
-def test_an_edge_is_named_by_a_number(gateway: Gateway) -> None:
+def test_an_edge_is_named_by_a_number(gateway: Chained) -> None:
     for name in ("x", "1.5", "-1", "9" * 40):
         answer = ask(gateway, f"/dependencies/{name}", "DELETE")
         assert answer.status_code == 400, name
 
 
-def test_who_may_not_declare_is_told_so(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_not_declare_is_told_so(gateway: Chained, monkeypatch: pytest.MonkeyPatch) -> None:
     def become(principal: Principal) -> None:
         async def authenticate(scope: object) -> Principal:
             return principal
 
-        transport: Any = gateway.send.__closure__  # the application that this gateway asks
-        front = next(cell.cell_contents for cell in transport if hasattr(cell.cell_contents, "_transport"))
-        monkeypatch.setattr(front._transport.app, "_authenticate", authenticate)
+        monkeypatch.setattr(gateway.front, "_authenticate", authenticate)
 
     body = {"consumer": "search/search-blend:7", "provider": "texts/encoder:4"}
     become(Principal("reader", "reader", {Permission.READ: EVERYTHING}))
@@ -229,7 +227,7 @@ def test_who_may_not_declare_is_told_so(gateway: Gateway, monkeypatch: pytest.Mo
     become(LOCAL)
 
 
-def test_a_diff_says_whether_one_can_stand_in_for_the_other(gateway: Gateway) -> None:
+def test_a_diff_says_whether_one_can_stand_in_for_the_other(gateway: Chained) -> None:
     verdicts = {
         other: ask(gateway, f"/diff?left=texts/encoder:3&right={other}").json()["contract"]["verdict"]
         for other in ("texts/encoder:3", "texts/encoder:4", "texts/encoder:5", "ranking/ranker:5")
@@ -242,7 +240,7 @@ def test_a_diff_says_whether_one_can_stand_in_for_the_other(gateway: Gateway) ->
     ]
 
 
-def test_pictures_and_tables_stand_in_the_description(gateway: Gateway) -> None:
+def test_pictures_and_tables_stand_in_the_description(gateway: Chained) -> None:
     assert gateway.waypost is not None
     served = app.create_app(Waypost(gateway.waypost.settings)).app
     paths = docs.as_written(served.openapi_schema.to_schema())["paths"]

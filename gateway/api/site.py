@@ -1,0 +1,33 @@
+"""Every route under `/api/v1` there is."""
+
+from typing import Any
+
+from gateway.api import (
+    access,
+    audit,
+    custody,
+    graph,
+    history,
+    models,
+    operations,
+    principals,
+    registries,
+    search,
+    snippets,
+    witness,
+)
+
+HANDLERS: list[Any] = [
+    *registries.HANDLERS,
+    *models.HANDLERS,
+    *search.HANDLERS,
+    *graph.HANDLERS,
+    *operations.HANDLERS,
+    *audit.HANDLERS,
+    *access.HANDLERS,
+    *principals.HANDLERS,
+    *witness.HANDLERS,
+    *custody.HANDLERS,
+    *history.HANDLERS,
+    *snippets.HANDLERS,
+]
