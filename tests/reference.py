@@ -57,7 +57,7 @@ def commands() -> list[Entry]:
         return []
     import typer
 
-    app = importlib.import_module("gateway.cli").app
+    app = importlib.import_module("gateway.cli").application()
     return list(_commands(typer.main.get_command(app), "waypost"))
 
 

@@ -111,7 +111,7 @@ def production_out(
     return ProductionOut(stage, time, [held_out(one) for one in found], more)
 
 
-def held_csv(every: Iterable[Held]) -> Iterator[str]:
+def held_csv(every: Iterable[HeldStage]) -> Iterator[str]:
     """What held a stage, as lines of CSV."""
     yield csv_row(COLUMNS)
     for held in every:

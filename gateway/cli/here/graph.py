@@ -36,7 +36,9 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "impact", *ref):
             return _impact(waypost, ref, query, page)
         case ("GET", "bom", *ref):
-            return graph.bill(view, reference_of(ref), depth=query.get("depth"), spec=query.get("spec", "1.6"))
+            return graph.bill(
+                view, reference_of(ref), depth=query.get("depth"), spec=query.get("spec", "1.6")
+            )
         case ("GET", "insights"):
             return out.insights_out()
         case ("GET", "insights", name):
