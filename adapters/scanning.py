@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from adapters.contract import Page
@@ -169,14 +169,3 @@ class Steps:
     def again(self, token: str | None = None) -> None:
         """The listing was read from further up: what it leads to may come again, except back to where it stands."""
         self._seen = set() if token is None else {token}
-
-
-def stepped(step: Callable[[str | None], Page]) -> Iterator[Page]:
-    """The pages of an adapter that gives one page for each mark; the marks are its own."""
-    mark: Mark | None = None
-    while True:
-        page = step(mark)
-        mark = page.mark
-        yield replace(page, mark=None)
-        if page.watermark is not None:
-            return

@@ -69,7 +69,7 @@ from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
-from adapters.sagemaker.progress import Index, dependencies
+from adapters.sagemaker.packages import dependencies
 from adapters.sagemaker.records import (
     artifacts_of,
     group_record,
@@ -78,10 +78,10 @@ from adapters.sagemaker.records import (
     unversioned_record,
     version_record,
 )
-from adapters.sagemaker.scanning import Scanner
+from adapters.sagemaker.scan import Scanner
 from adapters.sagemaker.serving import COMPONENTS
 from adapters.sagemaker.writes import Writer, check_tags, stage_change
-from adapters.scanning import stepped
+from adapters.scanning import paged
 from adapters.writing import has_stage, has_tags, remove, settle
 
 API_VERSION = "2017-07-24"
@@ -162,7 +162,7 @@ class SageMakerAdapter(Adapter):
         return None
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
-        return stepped(lambda token: self._scanner.page(since, token, limit))
+        return paged(self._scanner.found(since, limit), limit)
 
     def get(self, key: Key) -> Record:
         if key.kind == "version":
@@ -262,7 +262,7 @@ class SageMakerAdapter(Adapter):
         row = serving.read(self._client, {"EndpointName": name}, serving.components(self._client, name))
         if not same_incarnation(key, row.endpoint["CreationTime"]):
             raise NotFoundError(f"endpoint {arn_of(key)} was deleted and created again")
-        return self._scanner.endpoint(row, self._scanner.index() if row.by_address else Index({}))
+        return self._scanner.endpoint(row)
 
     def _key(self, kind: Any, arn: str) -> Key:
         row = self._client.call("DescribeModelPackage", ModelPackageName=arn)

@@ -23,6 +23,7 @@ from adapters.sagemaker.failures import UnexplainedError, translated
 Answer = Mapping[str, Any]
 _READING_AHEAD = 6
 _READS = ("Search", "List", "Describe", "Query")
+CLOSED = "this adapter was closed: make a new one"
 _PATIENCE = 5.0
 """Seconds that closing waits for requests that are under way."""
 
@@ -43,7 +44,7 @@ class Client:
         self._lacking: set[str] = set()
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="sagemaker")
         self._under_way: WeakSet[Future[Any]] = WeakSet()
-        self._ahead = ThreadPoolExecutor(_READING_AHEAD, thread_name_prefix="sagemaker-ahead")
+        self._is_closed = False
 
     def call(self, action: str, **params: Any) -> Answer:
         """One SageMaker action by its API name, `DescribeModelPackage`…; times come as ISO 8601 strings."""
@@ -82,10 +83,6 @@ class Client:
         """STS's `GetCallerIdentity`."""
         return self._call("sts", "GetCallerIdentity", {})
 
-    def start(self, work: Callable[..., T], *args: Any) -> "Future[T]":
-        """Run `work`, which may wait for `each`, in a thread of its own."""
-        return self._submitted(self._ahead, work, *args)
-
     def each(self, work: Callable[[S], T], items: Iterable[S]) -> list[T | AdapterError]:
         """`work` on every item, in the pool; results in order, an AdapterError in place of a result."""
 
@@ -105,10 +102,10 @@ class Client:
 
     def close(self) -> None:
         """Give the threads and connections back."""
-        self._ahead.shutdown(wait=False, cancel_futures=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
         wait([future for future in self._under_way if not future.cancelled()], timeout=_PATIENCE)
         with self._lock:
+            self._is_closed = True
             clients, self._clients = self._clients, {}
         for client in clients.values():
             client.close()
@@ -117,7 +114,7 @@ class Client:
         try:
             future = pool.submit(work, *args)
         except RuntimeError:
-            raise TransientError("this adapter was closed: make a new one") from None
+            raise TransientError(CLOSED) from None
         self._under_way.add(future)
         return future
 
@@ -139,6 +136,8 @@ class Client:
 
     def _client(self, service: str, once: bool) -> Any:
         with self._lock:
+            if self._is_closed:
+                raise TransientError(CLOSED)
             if (service, once) not in self._clients:
                 self._clients[service, once] = self._connect(service, once)
             return self._clients[service, once]

@@ -9,6 +9,8 @@ import pytest
 from adapters import Dataset, InvalidError, Key, Listing, Parent, TransientError, VersionRecord
 from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
+from adapters.sagemaker.packages import NOTHING, Memory
+from adapters.sagemaker.scan import Scanner
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package, scan
 
@@ -210,6 +212,30 @@ def test_a_scan_that_was_cut_off_begins_again(boto: Any, connect: Connect, by: s
     assert next(pages).mark is None
     pages.close()  # type: ignore[attr-defined]
     assert scan(adapter).records == scan(connect()).records
+
+
+def test_what_goes_while_a_scan_lists_everything_after_all_is_gone_in_the_next(
+    boto: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    old = package(boto, "a")
+    adapter = connect()
+    mark = scan(adapter).watermark
+    boto.delete_model_package(ModelPackageName=old)
+    new, begin = package(boto, "b"), Scanner._begin
+
+    def meanwhile(self: Scanner, memory: Memory, *given: Any) -> Any:
+        if memory is NOTHING:
+            boto.delete_model_package(ModelPackageName=new)
+        return begin(self, memory, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("adapters.sagemaker.scan._MOST_GONE", 0)
+        patched.setattr(Scanner, "_begin", meanwhile)
+        again = scan(adapter, mark)
+    assert Listing("version") in again.listed
+    following = scan(adapter, again.watermark)
+    assert following.deleted == {again.versions()["b:1"].key}
+    assert scan(adapter, following.watermark).deleted == set()
 
 
 def test_a_quiet_incremental_scan_describes_nothing(

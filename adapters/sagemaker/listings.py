@@ -1,15 +1,14 @@
-"""Pages of a scan as SageMaker gives them, read a little ahead: one is mapped while the next is coming."""
+"""Pages of a scan as SageMaker gives them, read a little ahead: one is completed while the next is coming."""
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from adapters.errors import AdapterError, UnsupportedError
+from adapters.errors import TransientError, UnsupportedError
 from adapters.portions import Portion
 from adapters.records import NO_LINEAGE, Lineage
 from adapters.sagemaker import lineage, reading, serving
@@ -17,6 +16,7 @@ from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw
 from adapters.sagemaker.serving import Components, Serving
+from adapters.scanning import Ahead, Steps
 
 Source = Literal["groups", "packages", "changed", "listing", "endpoints"]
 Via = Literal["search", "describe"]
@@ -27,80 +27,35 @@ _DEPTH = 3
 
 @dataclass(frozen=True)
 class Fetched:
-    """One page: its rows, the token of the next one, and when it was asked for by the backend's clock."""
+    """One page: its rows, and when it was asked for by the backend's clock."""
 
     rows: list[Any]
-    token: str | None
     asked: datetime
     walked: Mapping[str, Lineage] = field(default_factory=dict)
 
 
-class Ahead:
-    """The pages of one scan by source and token. `changed_since` is the filter of the source `changed`."""
+class Listings:
+    """The listings of one scan. `changed_since` is the filter of the source `changed`."""
 
     def __init__(
-        self, client: Client, via: Via, changed_since: datetime | None, *, with_lineage: bool
+        self,
+        client: Client,
+        via: Via,
+        changed_since: datetime | None,
+        served: dict[str, tuple[str, Serving]],
+        *,
+        with_lineage: bool,
     ) -> None:
+        """`served` are endpoints of earlier scans by ARN, with what shows that they changed; new ones are added."""
         self.via: Via = via
         self.sees_endpoints = True
         self._client, self._since, self._with_lineage = client, changed_since, with_lineage
-        self._pages: dict[tuple[Source, str | None, int], Future[Fetched]] = {}
-        self._parked: dict[Source, tuple[str, int]] = {}
-        self._served: dict[str, tuple[str, Serving]] = {}
+        self._served = served
         self._portions: defaultdict[Source, Portion] = defaultdict(lambda: Portion(PAGE_LIMIT))
-        self._lock = threading.RLock()
         self._artifacts: lineage.Artifacts | None = None
         self._artifacts_lock = threading.Lock()
         self._components: Components | None = None
         self._components_lock = threading.Lock()
-        self._stopped = False
-
-    def start(self, source: Source, token: str | None, limit: int) -> None:
-        """Begin to read a page unless it is being read."""
-        with self._lock:
-            key = (source, token, limit)
-            if not self._stopped and key not in self._pages:
-                self._pages[key] = self._client.start(self._read, source, token, limit)
-
-    def take(self, source: Source, token: str | None, limit: int) -> Fetched:
-        """A page, waited for, or what reading it raised; reading goes on behind those that are under way."""
-        with self._lock:
-            early = (source, token, limit) in self._pages
-        try:
-            return self._taken(source, token, limit)
-        except AdapterError:
-            if not early:
-                raise
-            # It was read before it was wanted, and what failed then may work now.
-            return self._taken(source, token, limit)
-
-    def _taken(self, source: Source, token: str | None, limit: int) -> Fetched:
-        self.start(source, token, limit)
-        with self._lock:
-            future = self._pages[source, token, limit]
-        try:
-            return future.result()
-        finally:
-            with self._lock:
-                self._pages.pop((source, token, limit), None)
-                parked = self._parked.pop(source, None)
-            if parked:
-                self.start(source, *parked)
-
-    def began(self, limit: int) -> datetime:
-        """When the scan began by the backend's clock: when its first page, of the groups, was asked for."""
-        self.start("groups", None, limit)
-        return self._pages["groups", None, limit].result().asked
-
-    def stop(self) -> None:
-        """Read nothing more ahead."""
-        with self._lock:
-            self._stopped = True
-            self._parked.clear()
-
-    def reuse(self, served: dict[str, tuple[str, Serving]]) -> None:
-        """Endpoints of earlier scans by ARN, with what shows that they changed; new ones are added."""
-        self._served = served
 
     def walk(self, packages: list[Raw]) -> Mapping[str, Lineage]:
         """The lineage of the packages that have any."""
@@ -127,22 +82,24 @@ class Ahead:
         except ForbiddenError:
             return NO_LINEAGE
 
-    def _read(self, source: Source, token: str | None, limit: int) -> Fetched:
-        asked = datetime.now(UTC)
-        answer = self._ask(source, token, limit)
-        following = answer.get("NextToken") or None
-        if following and following != token:
-            self._continue(source, following, limit)
-        rows = self._rows(source, answer)
-        packages = rows if source in ("packages", "changed") else []
-        return Fetched(rows, following, reading.asked_at(answer, asked), self.walk(packages))
+    def pages(self, source: Source, limit: int) -> Iterator[Fetched]:
+        """The pages of a listing, each read while the one before it is completed. Errors: any `AdapterError`."""
+        for asked, answer in Ahead(self._answers(source, limit), _DEPTH):
+            rows = self._rows(source, answer)
+            packages = rows if source in ("packages", "changed") else []
+            yield Fetched(rows, reading.asked_at(answer, asked), self.walk(packages))
 
-    def _continue(self, source: Source, token: str, limit: int) -> None:
-        with self._lock:
-            if sum(key[0] == source for key in self._pages) < _DEPTH:
-                self.start(source, token, limit)
-            else:
-                self._parked[source] = (token, limit)
+    def _answers(self, source: Source, limit: int) -> Iterator[tuple[datetime, Answer]]:
+        steps = Steps(lambda: TransientError(f"the listing of {source} does not end: AWS gives no new pages"))
+        token: str | None = None
+        while True:
+            asked = datetime.now(UTC)
+            answer = self._ask(source, token, limit)
+            yield asked, answer
+            token = answer.get("NextToken") or None
+            if token is None:
+                return
+            steps.take(token, is_empty=not any(isinstance(each, list) and each for each in answer.values()))
 
     def _ask(self, source: Source, token: str | None, limit: int) -> Answer:
         """A page of a listing, a smaller one where so much is too much at once."""

@@ -1,57 +1,14 @@
-"""Where a scan is, what it has seen, and what the next one may build on."""
+"""What a scan remembers of packages for the next one, and which package holds some model data."""
 
-import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from adapters.contract import Page
-from adapters.errors import BadRecordError, InvalidError
-from adapters.records import Deleted, Key, Lineage, Mark, Record
-from adapters.sagemaker.ahead import Ahead, Via
+from adapters.records import Key
 from adapters.sagemaker.keys import Raw, created_in, key_of, milliseconds, reference_of
 from adapters.sagemaker.records import artifacts_of, lifecycle_of
 from adapters.sagemaker.serving import Held
-
-Phase = Literal["groups", "packages", "changed", "listing", "gone", "composed", "endpoints"]
-
-
-@dataclass(frozen=True)
-class Position:
-    """What a page token holds. `since` is the given watermark; `whole`: everything is read all the same.
-
-    `after` names the last record handed out of a page that gave more than was asked for; `empty` counts pages
-    without rows in succession.
-    """
-
-    scan: str
-    began: str
-    phase: Phase
-    via: Via
-    since: str | None
-    whole: bool
-    token: str | None = None
-    after: str | None = None
-    pages: int = 0
-    empty: int = 0
-
-    @property
-    def incremental(self) -> bool:
-        """Whether only what changed is read."""
-        return self.since is not None and not self.whole
-
-    def text(self) -> str:
-        """The page token."""
-        return json.dumps(list(asdict(self).values()))
-
-    @staticmethod
-    def read(text: str) -> "Position":
-        """A page token read back. Raises InvalidError for one that is not ours."""
-        try:
-            return Position(*json.loads(text))
-        except (ValueError, TypeError):
-            raise InvalidError("this page token is not of a SageMaker scan: begin a new scan") from None
 
 
 @dataclass(frozen=True)
@@ -102,49 +59,6 @@ class Memory:
 
 
 NOTHING = Memory("", {}, {})
-
-
-@dataclass
-class Step:
-    """What one step of a scan gives, and where it goes on; None at the end."""
-
-    records: list[Record | Deleted]
-    following: Position | None
-    bad: list[BadRecordError] = field(default_factory=list)
-
-    def page(self, end: Page) -> Page:
-        """As a page; `end` carries what the last one says."""
-        records, bad = tuple(self.records), tuple(self.bad)
-        if self.following is not None:
-            return Page(records, mark=Mark(self.following.text()), bad=bad)
-        return Page(records, watermark=end.watermark, listed=end.listed, bad=bad)
-
-
-@dataclass
-class Running:
-    """The scan under way. `complete` is false where another process began it: not all of it was seen here. `split`
-    stays true then.
-    """
-
-    scan: str
-    ahead: Ahead
-    before: Memory
-    complete: bool = True
-    split: bool = False
-    groups: dict[str, Key] = field(default_factory=dict)
-    packages: dict[str, Known] = field(default_factory=dict)
-    listed: set[str] = field(default_factory=set)
-    composed: dict[str, tuple[Raw, Lineage]] = field(default_factory=dict)
-    moved_uris: set[str] = field(default_factory=set)
-    """Model data that packages hold now and did not before, or no longer."""
-    gone: list[Key] = field(default_factory=list)
-    rest: tuple[Position, Step] | None = None
-    keys: dict[str, Key | None] = field(default_factory=dict)
-    """Packages that were asked for one by one, for endpoints, by ARN; None: it is gone."""
-
-    def index(self) -> "Index":
-        """The packages by their model data."""
-        return Index(self.packages)
 
 
 class Index:
