@@ -32,11 +32,9 @@ ANATOMY = {"config", "client", "scan", "records", "writes", "adapter"}
 """The files of a kind of backend, each the same in every kind."""
 FURTHER = {
     "keys", "reads", "failures", "snippets", "lineage", "software", "schema", "serving", "expressions", "marks",
-    "pages", "hidden",
+    "pages", "hidden", "memory",
 }  # fmt: skip
 """What one of those may be split into where it grows too long; `adapters/README.md` says what each is."""
-BEING_REGROUPED = {"ahead", "progress", "reading", "scanning"}
-"""What the scan of one kind still consists of."""
 LONGEST_FILE = 500
 LONGER_FOR_A_REASON = {
     "federation/journal/verify.py": "an auditor reads and runs this one file alone",
@@ -155,7 +153,7 @@ def kinds_do_not_know_each_other(source: Source) -> Iterator[str]:
 def kinds_have_one_anatomy(source: Source) -> Iterator[str]:
     name = "/".join(source.path.with_suffix("").parts[2:])
     in_a_kind = source.kind in KINDS and name and not source.is_emulator
-    if in_a_kind and name not in {"__init__", *ANATOMY, *FURTHER, *BEING_REGROUPED}:
+    if in_a_kind and name not in {"__init__", *ANATOMY, *FURTHER}:
         yield f"is called {name}: a kind of backend has the files that adapters/README.md names"
 
 

@@ -64,12 +64,12 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
-from adapters.sagemaker import lineage, reading, serving, snippets
+from adapters.sagemaker import lineage, reads, serving, snippets
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
-from adapters.sagemaker.packages import dependencies
+from adapters.sagemaker.memory import dependencies
 from adapters.sagemaker.records import (
     artifacts_of,
     group_record,
@@ -216,10 +216,10 @@ class SageMakerAdapter(Adapter):
         arn = arn_of(key)
         if ":model-package-group/" in arn:
             name = arn.rpartition("/")[2]
-            record = _with_tags(lambda need: group_record(reading.group(self._client, name, need_tags=need)))
+            record = _with_tags(lambda need: group_record(reads.group(self._client, name, need_tags=need)))
         else:
             record = _with_tags(
-                lambda need: unversioned_record(reading.package(self._client, arn, tags=True, need_tags=need))
+                lambda need: unversioned_record(reads.package(self._client, arn, tags=True, need_tags=need))
             )
         if record.key != key:
             raise NotFoundError(f"model {arn} was deleted and created again")
@@ -228,7 +228,7 @@ class SageMakerAdapter(Adapter):
     @_understanding
     def _version(self, key: Key) -> VersionRecord:
         arn = arn_of(key)
-        row = reading.package(self._client, arn, tags=self._scanner.via == "search")
+        row = reads.package(self._client, arn, tags=self._scanner.via == "search")
         if not same_incarnation(key, row["CreationTime"]):
             raise NotFoundError(f"version {arn} was deleted and created again")
         model = self._model_of(row)

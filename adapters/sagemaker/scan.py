@@ -25,13 +25,13 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
-from adapters.sagemaker import reading
+from adapters.sagemaker import reads
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
-from adapters.sagemaker.listings import PAGE_LIMIT, Fetched, Listings, Source, Via
-from adapters.sagemaker.packages import NOTHING, Index, Known, Memory, dependencies, state_of
+from adapters.sagemaker.memory import NOTHING, Index, Known, Memory, dependencies, state_of
+from adapters.sagemaker.pages import PAGE_LIMIT, Fetched, Listings, Source, Via
 from adapters.sagemaker.records import (
     endpoint_record,
     group_record,
@@ -199,7 +199,7 @@ class _Scan:
         if len(lacking) > _MOST_GONE:
             raise _TooManyGoneError
         found = self._client.each(self._proven, lacking)
-        self._gone += [key for keys in reading.present(found) for key in keys]
+        self._gone += [key for keys in reads.present(found) for key in keys]
         gone = set(self._gone)
         for known in before.packages.values():
             self._moved_uris.update(known.uris if known.key in gone else ())
@@ -274,8 +274,8 @@ class _Scan:
     def _new_groups(self, rows: Iterable[Raw]) -> Iterator[ModelRecord]:
         """Groups made after groups were listed; without those that are gone."""
         names = {row["ModelPackageGroupName"] for row in rows if "ModelPackageGroupName" in row}
-        found = self._client.each(partial(reading.group, self._client), sorted(names - self.groups.keys()))
-        for row in reading.present(found):
+        found = self._client.each(partial(reads.group, self._client), sorted(names - self.groups.keys()))
+        for row in reads.present(found):
             record = group_record(row)
             self.groups[record.name] = record.key
             yield record

@@ -12,7 +12,7 @@ from typing import Any
 from adapters.errors import AuthError, NotFoundError
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.keys import Raw
-from adapters.sagemaker.reading import plain
+from adapters.sagemaker.reads import plain
 from adapters.sagemaker.records import artifact_of
 
 LIVE = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})

@@ -11,7 +11,7 @@ from adapters.errors import ConflictError, InvalidError, NotFoundError, Unsuppor
 from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.keys import arn_of
-from adapters.sagemaker.reading import present
+from adapters.sagemaker.reads import present
 from adapters.writing import difference, kept_token
 
 APPROVALS = ("Approved", "Rejected", "PendingManualApproval")

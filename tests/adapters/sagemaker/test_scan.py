@@ -9,7 +9,7 @@ import pytest
 from adapters import Dataset, InvalidError, Key, Listing, Parent, TransientError, VersionRecord
 from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.packages import NOTHING, Memory
+from adapters.sagemaker.memory import NOTHING, Memory
 from adapters.sagemaker.scan import Scanner
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package, scan

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from adapters.errors import TransientError, UnsupportedError
 from adapters.portions import Portion
 from adapters.records import NO_LINEAGE, Lineage
-from adapters.sagemaker import lineage, reading, serving
+from adapters.sagemaker import lineage, reads, serving
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw
@@ -67,7 +67,7 @@ class Listings:
         artifacts = self._artifacts
         known = [row["ModelPackageArn"] for row in packages if row["ModelPackageArn"] in artifacts.by_uri]
         found = self._client.each(partial(self._walked, artifacts), known)
-        return dict(zip(known, reading.present(found), strict=False)) if known else {}
+        return dict(zip(known, reads.present(found), strict=False)) if known else {}
 
     def _listed_artifacts(self) -> lineage.Artifacts:
         """None where they may not be read: `get` of a version that had some says so, and a probe."""
@@ -87,7 +87,7 @@ class Listings:
         for asked, answer in Ahead(self._answers(source, limit), _DEPTH):
             rows = self._rows(source, answer)
             packages = rows if source in ("packages", "changed") else []
-            yield Fetched(rows, reading.asked_at(answer, asked), self.walk(packages))
+            yield Fetched(rows, reads.asked_at(answer, asked), self.walk(packages))
 
     def _answers(self, source: Source, limit: int) -> Iterator[tuple[datetime, Answer]]:
         steps = Steps(lambda: TransientError(f"the listing of {source} does not end: AWS gives no new pages"))
@@ -129,7 +129,7 @@ class Listings:
 
     def _rows(self, source: Source, answer: Answer) -> list[Any]:
         if source == "endpoints":
-            return reading.present(self._client.each(self._serving, answer.get("Endpoints", [])))
+            return reads.present(self._client.each(self._serving, answer.get("Endpoints", [])))
         if source == "listing":
             return list(answer.get("ModelPackageSummaryList", []))
         if self.via == "search":
@@ -137,13 +137,13 @@ class Listings:
             return [row[resource] for row in answer.get("Results", []) if resource in row]
         if source == "groups":
             names = [row["ModelPackageGroupName"] for row in answer.get("ModelPackageGroupSummaryList", [])]
-            return reading.present(self._client.each(partial(reading.group, self._client), names))
+            return reads.present(self._client.each(partial(reads.group, self._client), names))
         return self.describe([row["ModelPackageArn"] for row in answer.get("ModelPackageSummaryList", [])])
 
     def describe(self, arns: list[str]) -> list[Any]:
         """These packages one by one in the pool; what is gone meanwhile is left out."""
-        one = partial(reading.package, self._client, tags=self.via == "search")
-        return reading.present(self._client.each(one, arns))
+        one = partial(reads.package, self._client, tags=self.via == "search")
+        return reads.present(self._client.each(one, arns))
 
     def _serving(self, summary: Raw) -> Serving:
         with self._components_lock:
