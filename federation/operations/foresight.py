@@ -158,6 +158,9 @@ def _notes(connection: Connection, state: ModelState, draft: "Draft") -> Iterato
         yield f"operation {id_} of this model has not ended: what it changes is not in this plan"
     if any(isinstance(one.wanted, Register) for one in draft.intents) and state.place.adapter.fresh is None:
         yield "which native stage the registry gives a new version is not known before"
+    tags = [one.wanted.tags for one in draft.intents if isinstance(one.wanted, SetTags)]
+    if state.place.adapter.shared_tags and any(None in each.values() for each in tags):
+        yield "tags of the model show on its versions: one that is removed may uncover another of that name"
     for ref, record in _records(state):
         if record.unread is not None and not _READ.isdisjoint(record.unread.fields):
             fields = ", ".join(sorted(_READ & set(record.unread.fields)))

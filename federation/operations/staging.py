@@ -99,7 +99,8 @@ def _ending(state: ModelState, rule: Rule, heir: str) -> Wanted | None:
     """
     match writing(state.place, rule, heir):
         case SetTags(tags):
-            return SetTags(dict.fromkeys(tags))
+            # Where a model shares its tags, one that goes may uncover the model's own, which nobody sees before.
+            return None if state.place.adapter.shared_tags else SetTags(dict.fromkeys(tags))
         case SetStage(field=field):
             said = (each for each in state.place.rules["archived"] if each.kind == field)
             instead = next(said, None)

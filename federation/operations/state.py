@@ -137,16 +137,20 @@ class ModelState:
                 changed = self._without(target)
             case _:
                 changed = self._written(wanted, target)
-        return changed._sharing() if self.place.adapter.shared_tags else changed
+        touches_tags = isinstance(wanted, SetTags | Register | Delete)
+        return changed._sharing() if touches_tags and self.place.adapter.shared_tags else changed
 
     def _written(self, wanted: Wanted, target: Key) -> "ModelState":
         values, model = aim(wanted), self.model
+        shown = {} if model is None else model.tags
         reaches_all = isinstance(wanted, SetTags) and self.place.adapter.shared_tags
         if model is not None and model.key == target:
             model = _model(put(wanted, model, values))
         versions = {
             name: one._replace(record=_version(put(wanted, one.record, values)))
-            if one.record.key == target or (reaches_all and target.kind == "model")
+            if one.record.key == target
+            else one._replace(record=_version(put(wanted, one.record, _inherited(values, one.record, shown))))
+            if reaches_all and target.kind == "model"
             else one
             for name, one in self.versions.items()
         }
@@ -177,6 +181,14 @@ class ModelState:
         if self.model is None or not shown:
             return self
         return replace(self, model=replace(self.model, tags=dict(sorted(set.intersection(*shown)))))
+
+
+def _inherited(
+    values: Mapping[str, str | None], record: VersionRecord, shown: Mapping[str, str]
+) -> dict[str, str | None]:
+    """Tags of a model as they show on one of its versions: not where that one has a tag of its own."""
+    own = record.tags.keys() - shown.keys()
+    return {name: value for name, value in values.items() if name not in own}
 
 
 def difference(old: ModelState, new: ModelState) -> Difference:

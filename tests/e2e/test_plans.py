@@ -1,0 +1,128 @@
+"""What a plan says is what differs afterwards, on every kind of backend and by every kind of stage rule."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from federation import tables
+from federation.access import LOCAL
+from federation.database import reading, writing
+from federation.errors import WaypostError
+from federation.leases import Leases
+from federation.operations.admission import Places
+from federation.operations.asking import Asking, Become, Change
+from federation.operations.intent import Asker
+from federation.operations.plans import Plan
+from federation.operations.run import OperationContext, work
+from federation.operations.tables import operation
+from federation.operations.wanted import Delete, Register, SetAlias, SetTags
+from federation.references import Reference
+from tests.e2e.test_kills import Bench, mlflow, rest, sagemaker, secrets, vertex
+from tests.federation.operations.effects import differing, facts, mistakes
+from tests.federation.operations.victims import write
+
+__all__ = ["mlflow", "rest", "sagemaker", "secrets", "vertex"]  # fixtures
+BY_TAG = {"production": ["tag:env=prod"], "staging": ["tag:env=test"], "archived": ["tag:env=old"]}
+BY_ALIAS = {
+    "production": ["alias:champion", "alias:live"],
+    "staging": ["alias:challenger"],
+    "archived": ["alias:old"],
+}
+BY_STAGE = {"production": ["stage:Production"], "staging": ["stage:Staging", "stage:None"]}
+BY_APPROVAL = {"production": ["approval:Approved"], "staging": ["approval:PendingManualApproval"]}
+BY_LIFECYCLE = {"production": ["lifecycle:Live/On", "deployed"], "staging": ["lifecycle:Test/On"]}
+RULES: dict[str, list[dict[str, list[str]]]] = {
+    "mlflow": [
+        {}, BY_TAG, BY_ALIAS, {**BY_STAGE, "archived": ["stage:Archived"]},
+        {"production": ["alias:champion", "stage:Production", "tag:env=prod"], "archived": ["stage:Archived"]},
+    ],
+    "rest": [
+        {}, BY_TAG, BY_ALIAS,
+        {"production": ["alias:champion", "stage:production", "tag:env=prod"], "archived": ["stage:archived"]},
+    ],
+    "sagemaker": [
+        {}, BY_TAG, {**BY_APPROVAL, "archived": ["approval:Rejected"]},
+        {**BY_LIFECYCLE, "archived": ["lifecycle:Live/Off"]},
+    ],
+    "vertex": [
+        {}, BY_TAG, BY_ALIAS,
+        {"production": ["alias:default", "deployed"], "staging": ["alias:challenger"], "archived": ["tag:env=old"]},
+        {"production": ["alias:champion", "tag:env=prod"], "archived": ["tag:env=old"]},
+    ],
+}  # fmt: skip
+SOURCES = {"vertex": "gs://bucket/model"}
+CASES = [(kind, place) for kind, several in RULES.items() for place in range(len(several))]
+
+
+def changes(kind: str, name: str) -> Iterator[Change]:
+    """The life of a model: two versions, each in every stage, aliases and tags, and its end."""
+    model, one, two = (Reference("memory", name, version) for version in (None, "1", "2"))
+    source = SOURCES.get(kind, "s3://bucket/model")
+    yield Change(model, Register(name, source))
+    yield Change(model, Register(name, source, tags={"env": "prod", "colour": "green"}))
+    yield Change(one, SetTags({"env": "prod", "shape": "round"}))
+    yield Change(model, SetTags({"squad": "blue"}))
+    for stage in ("production", "staging", "production", "archived"):
+        yield Change(two, Become(stage))
+        yield Change(one, Become(stage))
+    yield Change(model, SetAlias("champion", "2"))
+    yield Change(model, SetAlias("champion", "1"))
+    yield Change(one, Become("production"))
+    yield Change(two, Become("production"))
+    yield Change(model, SetAlias("champion", None))
+    yield Change(one, SetTags({"shape": None, "absent": None}))
+    yield Change(one, Delete(), of="version")
+    yield Change(two, Delete(), of="version")
+    yield Change(model, Delete(), of="model")
+
+
+@pytest.mark.parametrize(("kind", "rules"), CASES)
+def test_a_plan_is_what_it_does(kind: str, rules: int, request: pytest.FixtureRequest) -> None:
+    on: Bench = request.getfixturevalue(kind)
+    with writing(on.world.engine) as connection:
+        connection.execute(update(tables.registry).values(stages=RULES[kind][rules]))
+    context = OperationContext(on.world.engine, on.world.context.connections, Leases("worker"))
+    name, wrong, made, synced = f"planned-{rules}", list[str](), 0, False
+    for change in changes(kind, name):
+        if isinstance(change.wanted, Delete) and not synced:
+            seen, synced = facts(on.world.engine, Reference("memory", name)), True
+            on.world.sync(full=True)
+            wrong += [
+                f"{at} differs, though no operation did it"
+                for at in differing(seen, facts(on.world.engine, Reference("memory", name)))
+            ]
+        before = facts(on.world.engine, Reference("memory", name))
+        try:
+            plan, rows = carried_out(on, context, change)
+        except WaypostError:
+            continue  # refused before anything was asked of the backend
+        after = facts(on.world.engine, Reference("memory", name))
+        if all(row.state == "ok" for row in rows):
+            made += 1
+            found = mistakes(plan, before, after, rows[0].made or "")
+            wrong += [f"{change}: {at}: told {said}, was {did}" for at, (said, did) in found.items()]
+        elif before != after:
+            wrong.append(
+                f"{change}: {[(row.state, row.error) for row in rows]}, but {differing(before, after)}"
+            )
+    assert not wrong, "\n".join(wrong)
+    assert made >= 10, "so many of these every kind can do"
+
+
+def carried_out(on: Bench, context: OperationContext, change: Change) -> tuple[Plan, list[Any]]:
+    """The plan of a change, and the operations that it came to. Errors: `WaypostError` where it is refused."""
+    with reading(on.world.engine) as connection:
+        plan = Asking(connection, LOCAL, Places(on.world.adapters)).plan(change)
+        steps = Asking(connection, LOCAL, Places(on.world.adapters)).intents(replace(change, plan=plan.token))
+    with writing(on.world.engine) as connection:
+        asked = write(connection, steps, Asker("local", None, change.digest))
+    while any(row.finished_at is None for row in on.world.rows(operation)):
+        if not work(context, on.world.registry_id):
+            time.sleep(0.02)  # a registration, or a write that is told later, is under way
+    if on.kind != "mlflow":  # whose server takes a second for it, and which is looked at once in the end
+        on.world.sync(full=True)
+    return plan, [row for row in on.world.rows(operation) if row.id >= asked]
