@@ -140,10 +140,11 @@ class Leases:
             connection.execute(update(tables.lease).where(ours).values(until=self.clock() + LEASE))
         self._renewed = time.monotonic()
 
-    def reclaim(self, connection: Connection) -> None:
+    def reclaim(self, engine: Engine) -> None:
         """Give back what an earlier process under our name held when it died."""
         mine = update(tables.lease).where(_lease.owner == self.owner)
-        connection.execute(mine.values(owner=None, until=None))
+        with writing(engine) as connection:
+            connection.execute(mine.values(owner=None, until=None))
 
 
 @cache

@@ -6,13 +6,14 @@ same for the same position and looks like chance otherwise; anything that was no
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, select
 
 from federation import changes
-from federation.database import reading
+from federation.database import LONG, reading, writing
 from federation.identity import tables
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Positions:
         """The position of the newest change, 0 when there is none. Errors: `DatabaseError`."""
         with reading(self.engine) as connection:
             return changes.newest(connection)
+
+    def trim(self, older_than: datetime) -> None:
+        """Forget changes older than a time; the newest one always stays. Errors: `DatabaseError`."""
+        with writing(self.engine, bound=LONG) as connection:
+            changes.trim(connection, older_than)
 
     def seal(self, position: int) -> str:
         """What is given out for a position. Errors: `DatabaseError`."""

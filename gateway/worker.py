@@ -17,8 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
-from federation import changes
-from federation.database import LONG, DatabaseError, now, writing
+from federation.database import DatabaseError, now
 from federation.followers import Followers
 from federation.logs import Log
 from federation.loops import Guard, Loop
@@ -193,15 +192,13 @@ class Worker:
 
     def _give_back(self) -> None:
         """Only one worker holds the lock of this folder, so whoever else had its name is dead."""
-        with writing(self.waypost.engine) as connection:
-            self.waypost.leases.reclaim(connection)
+        self.waypost.leases.reclaim(self.waypost.engine)
 
     def _keep(self) -> None:
         self.waypost.leases.renew(self.waypost.engine)
 
     def _trim(self) -> None:
-        with writing(self.waypost.engine, bound=LONG) as connection:
-            changes.trim(connection, now() - FEED_KEPT)
+        self.waypost.positions.trim(now() - FEED_KEPT)
 
 
 def main(config: str, beats: int) -> int:

@@ -4,9 +4,10 @@ Each rule is a function from a file to the breaches it finds, and each is shown 
 """
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +36,28 @@ FURTHER = {
     "pages", "hidden", "memory",
 }  # fmt: skip
 """What one of those may be split into where it grows too long; `adapters/README.md` says what each is."""
+ROOMS = {each.name for each in (ROOT / "federation").iterdir() if (each / "__init__.py").is_file()} - {
+    "migrations"
+}
+FACES = {*(f"federation.{room}.{room}" for room in ROOMS), "federation.search.tantivy.engine"}
+VALUES = {
+    "federation.search.answer",
+    "federation.search.fields",
+    "federation.search.syntax",
+    "federation.journal.verify",
+}
+"""What stands beside a face: how a search is asked and answered, and the verifier that runs alone."""
+COMPOSITION = {"gateway/waypost.py", "gateway/worker.py"}
+"""What makes the faces, and the worker's own work of their rooms."""
+TRANSACTIONS = {"glancing", "reading", "writing"}
+DIALECTS = ("api", "cli", "pages")
+HANDLING = {
+    f"gateway.{path.parent.name}.{path.stem}"
+    for dialect in DIALECTS
+    for path in (ROOT / "gateway" / dialect).glob("*.py")
+    if dialect == "cli" or re.search("^HANDLERS\\b", path.read_text(), re.MULTILINE)
+}
+"""The modules with the handlers of a dialect; beside them stand its shapes, which another may use."""
 LONGEST_FILE = 500
 LONGER_FOR_A_REASON = {
     "federation/journal/verify.py": "an auditor reads and runs this one file alone",
@@ -91,6 +114,14 @@ class Source:
                 yield from ((alias.name, at_import) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 yield "." * node.level + (node.module or ""), at_import
+
+    def names(self) -> Iterator[str]:
+        """Everything that is imported, whenever that happens: modules, and names with the module they come from."""
+        for node in ast.walk(ast.parse(self.text, str(self.path))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 Rule = Callable[[Source], Iterator[str]]
@@ -170,6 +201,36 @@ def federation_names_no_backend(source: Source) -> Iterator[str]:
                 yield f"names the backend kind {kind}"
 
 
+def the_database_is_the_rooms_affair(source: Source) -> Iterator[str]:
+    if source.package != "gateway" or str(source.path) in COMPOSITION:
+        return
+    for name in source.names():
+        if name.split(".")[0] in ("sqlalchemy", "sqlmodel", "alembic"):
+            yield f"imports {name}: the gateway keeps no SQL"
+        if name in {f"federation.database.{one}" for one in TRANSACTIONS}:
+            yield f"imports {name}: the rooms open transactions"
+
+
+def the_gateway_asks_faces(source: Source) -> Iterator[str]:
+    if source.package != "gateway" or str(source.path) in COMPOSITION:
+        return
+    for name in source.names():
+        parts = name.split(".")
+        of_a_room = parts[0] == "federation" and parts[1:2] and parts[1] in ROOMS
+        if of_a_room and not {name, name.rpartition(".")[0]} & (FACES | VALUES):
+            yield f"imports {name}: a room is asked by its face"
+
+
+def no_dialect_calls_anothers_handlers(source: Source) -> Iterator[str]:
+    own = ".".join(source.path.parts[:2])
+    if own not in {f"gateway.{dialect}" for dialect in DIALECTS}:
+        return
+    for name in source.names():
+        found = {name, name.rpartition(".")[0]} & HANDLING
+        if found and not name.startswith(f"{own}."):
+            yield f"imports {name}, a handler of another dialect"
+
+
 def modules_are_named_after_a_noun(source: Source) -> Iterator[str]:
     parts = {PurePosixPath(part).stem for part in source.path.parts}
     for name in sorted(parts & BANNED_NAMES):
@@ -217,6 +278,23 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (kinds_have_one_anatomy, "adapters/vertex/emulator/server.py", ""),
     (federation_names_no_backend, "federation/sync.py", "if kind == 'mlflow':\n    pass"),
     (federation_names_no_backend, "federation/sync.py", "def vertex_stage(): ..."),
+    (the_database_is_the_rooms_affair, "gateway/api/models.py", "from sqlalchemy import select"),
+    (the_database_is_the_rooms_affair, "gateway/pages/model.py", "import sqlmodel"),
+    (the_database_is_the_rooms_affair, "gateway/denials.py", "from federation.database import writing"),
+    (the_gateway_asks_faces, "gateway/api/audit.py", "from federation.journal.log import Batch"),
+    (
+        the_gateway_asks_faces,
+        "gateway/cli/local.py",
+        "def f():\n    from federation.registries import states",
+    ),
+    (the_gateway_asks_faces, "gateway/app.py", "import federation.sync.run"),
+    (
+        no_dialect_calls_anothers_handlers,
+        "gateway/pages/model.py",
+        "from gateway.api.models import show_model",
+    ),
+    (no_dialect_calls_anothers_handlers, "gateway/cli/audit.py", "from gateway.api import audit"),
+    (no_dialect_calls_anothers_handlers, "gateway/api/audit.py", "from gateway.cli.audit import verify"),
     (modules_are_named_after_a_noun, "gateway/utils.py", ""),
     (modules_are_named_after_a_noun, "federation/core/sync.py", ""),
     (files_are_short, "gateway/app.py", "x = 1\n" * 501),
@@ -224,7 +302,12 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (errors_say_so, "federation/sync.py", "class LeaseLost(RuntimeError): ..."),
 ]
 ALLOWED = [
-    ("gateway/app.py", "import litestar\nfrom federation.sync import run\nfrom adapters import Adapter"),
+    ("gateway/app.py", "import litestar\nfrom federation.sync.sync import Run\nfrom adapters import Adapter"),
+    (
+        "gateway/waypost.py",
+        "from sqlalchemy import Engine\nfrom federation.search.source import CatalogueSource",
+    ),
+    ("gateway/pages/model.py", "from federation.database import now\nfrom gateway.api.out import model_out"),
     ("federation/sync.py", "from adapters import Adapter, TransientError"),
     ("federation/search/tantivy/order.py", "import tantivy\nfrom federation.search.tantivy import queries"),
     ("adapters/sagemaker/client.py", "def connect():\n    import boto3\n    return boto3"),
@@ -252,6 +335,46 @@ def test_a_breach_is_found_by(rule: Rule, path: str, text: str) -> None:
 @pytest.mark.parametrize(("path", "text"), ALLOWED)
 def test_what_is_allowed_passes(path: str, text: str) -> None:
     assert [breach for rule in RULES for breach in rule(Source(PurePosixPath(path), text))] == []
+
+
+def circles(sources: Iterable[Source]) -> list[str]:
+    """The rooms of `federation` that need each other, by however many steps; tables belong to no room."""
+    needs: dict[str, set[str]] = {room: set() for room in ROOMS}
+    for source in sources:
+        room = source.path.parts[1]
+        if source.package != "federation" or room not in ROOMS or source.path.stem == "tables":
+            continue
+        for name in source.names():
+            parts = name.split(".")
+            if parts[0] == "federation" and parts[1:2] and parts[1] in ROOMS and parts[2:3] != ["tables"]:
+                needs[room].add(parts[1])
+    for between in ROOMS:  # Warshall: what is needed by way of one room after another
+        for room in ROOMS:
+            needs[room] |= needs[between] if between in needs[room] - {room} else set()
+    return sorted(
+        f"{room} ⇄ {other}"
+        for room in ROOMS
+        for other in needs[room]
+        if room < other and room in needs[other]
+    )
+
+
+def test_no_rooms_need_each_other() -> None:
+    assert circles(sources()) == []
+
+
+def test_a_circle_of_rooms_is_found() -> None:
+    def source(room: str, other: str) -> Source:
+        return Source(
+            PurePosixPath(f"federation/{room}/{room}.py"), f"from federation.{other}.{other} import X"
+        )
+
+    chain = [source("sync", "registries"), source("registries", "journal")]
+    assert circles(chain) == []
+    found = circles([*chain, source("journal", "sync")])
+    assert found == ["journal ⇄ registries", "journal ⇄ sync", "registries ⇄ sync"]
+    tables = Source(PurePosixPath("federation/operations/tables.py"), "from federation.sync.run import X")
+    assert circles([source("sync", "operations"), tables]) == []
 
 
 def test_files_excused_for_their_length_exist() -> None:

@@ -27,12 +27,12 @@ from federation.journal.checkpoints import (
     read_witnesses,
     stopped,
 )
-from federation.journal.entry import Action
+from federation.journal.entry import SYSTEM, Action, Recorded, decode
 from federation.journal.exporting import NothingSignedError
 from federation.journal.logkey import NoKeyHereError, SigningError
 from federation.journal.note import SigningKey
 from federation.journal.proofs import Consistency, Inclusion
-from federation.journal.query import JournalFilter, Line, read_journal
+from federation.journal.query import JournalFilter, Line, read_journal, summarise
 from federation.journal.sealing import Sealed, Sealer, SealingError
 from federation.journal.standing import standing
 from federation.journal.verify import NoteError, VerifierKey, parse_verifier_key
@@ -47,6 +47,7 @@ from federation.journal.witnesses import (
 )
 
 __all__ = [
+    "SYSTEM",
     "Action",
     "Consistency",
     "FolderWitness",
@@ -58,6 +59,7 @@ __all__ = [
     "NoKeyHereError",
     "NoteError",
     "Places",
+    "Recorded",
     "Sealed",
     "SealingError",
     "Signed",
@@ -67,8 +69,10 @@ __all__ = [
     "WitnessError",
     "WitnessRefusalError",
     "WitnessState",
+    "decode",
     "parse_verifier_key",
     "request_body",
+    "summarise",
 ]
 WAIT = 3.0
 """Seconds for which the checkpoint is waited for that counts every entry there is."""

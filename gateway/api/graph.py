@@ -31,14 +31,13 @@ from gateway.api.graph_out import (
     dependency_out,
     insights_out,
 )
-from gateway.api.requests import Depth, needs
+from gateway.api.requests import Depth, Limit, needs
 from gateway.parameters import read_edge, read_reference
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
 DECLARE: dict[str, Any] = needs(Permission.DECLARE)
 POSITION = "Waypost-Position"
-Limit = Annotated[int, Parameter(ge=1, le=200)]
 Drawn = Annotated[Format | None, Parameter(description="instead of the Accept header")]
 Listed = Annotated[Table | None, Parameter(description="instead of the Accept header")]
 DRAWN = ("json", "csv", "dot", "svg")

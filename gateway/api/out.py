@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from adapters import EndpointRecord, Environment, Lineage, Schema, Snippet, Unread
 from federation.catalogue.catalogue import Break, Compared, Comparison, Model, Summary, Version
-from federation.journal.query import Line
 from federation.references import encode_part
+
+if TYPE_CHECKING:
+    from federation.journal.journal import Line
 
 
 class ServingOut(msgspec.Struct):
@@ -299,7 +301,7 @@ class JournalOut(msgspec.Struct):
     next_after: int | None
 
 
-def entry_out(line: Line) -> EntryOut:
+def entry_out(line: "Line") -> EntryOut:
     """An entry as JSON; `details` has everything the entry says besides, and the withheld values that still stand."""
     recorded = line.recorded
     entry = recorded.entry
@@ -326,7 +328,7 @@ def entry_out(line: Line) -> EntryOut:
     )
 
 
-def journal_out(lines: Sequence[Line], limit: int) -> JournalOut:
+def journal_out(lines: "Sequence[Line]", limit: int) -> JournalOut:
     """A page of the journal as JSON."""
     more = lines[-1].recorded.seq if len(lines) == limit else None
     return JournalOut([entry_out(line) for line in lines], more)

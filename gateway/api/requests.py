@@ -20,6 +20,8 @@ PLAIN = re.compile(rb"[!-$&-~]*")
 """Addresses with which nothing can be wrong: printable ASCII without a percent sign."""
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+Limit = Annotated[int, Parameter(ge=1, le=200)]
+"""How many rows a page has."""
 Depth = Annotated[int | None, Parameter(ge=1, le=1000)]
 """How many steps of dependencies are followed; None: all."""
 Number = Annotated[int, Parameter(ge=0, le=2**62)]

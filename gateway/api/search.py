@@ -10,11 +10,10 @@ from litestar.params import FromQuery, Parameter
 from federation.access import Permission, View
 from federation.search.answer import Group, SearchAnswer, SearchRequest, Suggestion
 from federation.search.fields import FIELDS, facet_names
-from gateway.api.requests import needs
+from gateway.api.requests import Limit, needs
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
-Limit = Annotated[int, Parameter(ge=1, le=200)]
 Query = Annotated[
     str, Parameter(description=f"Words, phrases and qualifiers: {' '.join(f.written for f in FIELDS)}")
 ]

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from federation.journal import verify
-from federation.journal.entry import SYSTEM, Action, Recorded, decode
-from federation.journal.query import summarise
+from federation.journal.journal import SYSTEM, Action, Recorded, decode, summarise
 from gateway.cli.failure import CommandError
 
 PAGE, ENTRIES = "evidence.html", "entries.jsonl"

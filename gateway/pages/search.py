@@ -13,7 +13,7 @@ from federation.access import View
 from federation.search.answer import Freshness, SearchAnswer, SearchError, SearchRequest
 from federation.search.fields import FACETS
 from federation.search.syntax import QuerySyntaxError
-from gateway.api.search import Limit
+from gateway.api.requests import Limit
 from gateway.pages.page import form_of, listed, page, pages_at
 from gateway.waypost import Waypost
 

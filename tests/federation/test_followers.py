@@ -226,8 +226,7 @@ def follow(url: str, owner: str, point: str, file: str, total: int) -> None:
 
     shared = Written(engine, owner, lambda names: write(*names), point, die_at_the_second)
     write("starts")
-    with writing(engine) as connection:
-        shared.leases.reclaim(connection)
+    shared.leases.reclaim(engine)
     position = 0
     while position < total:
         if not shared.step():

@@ -56,8 +56,7 @@ class Holders(RuleBasedStateMachine):
         worker = self.workers[number]
         worker.believed.clear()
         worker.leases = Leases(worker.owner, lambda: self.at + worker.off)
-        with writing(self.engine) as connection:
-            worker.leases.reclaim(connection)
+        worker.leases.reclaim(self.engine)
 
     @rule(number=who)
     def take(self, number: int) -> None:

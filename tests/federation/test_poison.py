@@ -109,8 +109,7 @@ def open_world(url: str, folder: str) -> tuple[SyncContext, OperationContext, Me
         backend.model(f"m{number}")
     engine, adapters, in_hand = open_engine(url), discover(), InHand(Path(folder))
     in_hand.recover()
-    with writing(engine) as connection:
-        Leases("worker").reclaim(connection)
+    Leases("worker").reclaim(engine)
     sync = SyncContext(engine, Connections(adapters), Leases("worker"), in_hand=in_hand)
     return sync, OperationContext(engine, Connections(adapters), Leases("worker"), in_hand=in_hand), backend
 

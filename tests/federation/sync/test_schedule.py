@@ -28,8 +28,7 @@ def test_a_restarted_worker_goes_on_at_once_with_what_it_held(world: World) -> N
         schedule.request(connection, world.registry_id, full=False)
         assert world.context.leases.take(connection, SYNC, world.registry_id) is not None
     successor = replace(world.context, leases=Leases(world.context.leases.owner))
-    with writing(world.engine) as connection:
-        successor.leases.reclaim(connection)
+    successor.leases.reclaim(world.engine)
     scheduler = Scheduler(successor, by_schedule=False)
     scheduler.tick()
     until(lambda: world.registry().last_success_at is not None)
