@@ -164,6 +164,7 @@ class Worker:
             self.scheduler.close()
             self.followers.close()
             self.signing.close()
+            self.waypost.connections.close()
             with suppress(DatabaseError):
                 self._give_back()  # others need not wait until what we held has run out
         return 0
