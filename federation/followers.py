@@ -134,25 +134,24 @@ class Followers:
     followers: Mapping[str, Follower]
     moved: Callable[[], None] = lambda: None
     reports: Reports = field(default_factory=Reports)
-    _news: threading.Condition = field(default_factory=threading.Condition)
-    _stopped: bool = False
-    _told: int = 0
     _loops: list[Loop] = field(default_factory=list)
+    _news: list[threading.Event] = field(default_factory=list)
 
     def start(self) -> None:
         """Begin following."""
         for name, follower in self.followers.items():
-            step = partial(self._follow, follower, _Told())
+            news = threading.Event()
+            step = partial(self._follow, follower, news)
             part = PART_OF.get(name, "")
             loop = Loop(f"follow-{name}", step, reports=self.reports, part=part, pause=PAUSE_AFTER_ERROR)
             loop.start()
             self._loops.append(loop)
+            self._news.append(news)
 
     def look(self) -> None:
         """Tell them that there may be news."""
-        with self._news:
-            self._told += 1
-            self._news.notify_all()
+        for news in self._news:
+            news.set()
 
     def catch_up(self) -> None:
         """Take in everything now, in this thread; for a process without follower threads."""
@@ -164,26 +163,15 @@ class Followers:
         """Stop after the batch at hand."""
         for loop in self._loops:
             loop.stop()
-        with self._news:
-            self._stopped = True
-            self._news.notify_all()
+        self.look()
         for loop in self._loops:
             loop.join(10)
 
-    def _follow(self, follower: Follower, told: "_Told") -> None:
+    def _follow(self, follower: Follower, news: threading.Event) -> None:
         began = time.monotonic()
+        news.clear()  # first: what comes while it steps is news
         if follower.step():
             self.moved()
             time.sleep(max(0.0, began + PACE - time.monotonic()))
-            return
-        with self._news:
-            if self._told == told.last and not self._stopped:
-                self._news.wait(PAUSE)
-            told.last = self._told
-
-
-@dataclass(slots=True)
-class _Told:
-    """How often there had been news when a follower last found nothing more to do."""
-
-    last: int = -1
+        else:
+            news.wait(PAUSE)
