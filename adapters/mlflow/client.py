@@ -200,11 +200,12 @@ class MlflowClient:
         return {text(model, "info", "model_id") or "": model for model in found}
 
     def _experiment_ids(self) -> list[str]:
-        if not self._experiments:
+        known = self._experiments
+        if not known:
             body = {"max_results": EXPERIMENTS_PER_CALL, "view_type": "ALL"}
             found = self._search("/experiments/search", body, "experiments")
-            self._experiments = [text(experiment, "experiment_id") or "" for experiment in found]
-        return self._experiments
+            known = self._experiments = [text(experiment, "experiment_id") or "" for experiment in found]
+        return known
 
     def _search(self, path: str, body: Raw, field: str) -> Iterator[Raw]:
         seen: set[str] = set()

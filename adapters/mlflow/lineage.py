@@ -100,14 +100,15 @@ class OriginReader:
     def address(self, name: str, version: str, created: Any) -> str | None:
         """Where the files of a version are, by MLflow's own resolution; None where it cannot say."""
         key = (name, version, integer(created))
-        if key not in self._addresses:
-            try:
-                self._addresses[key] = self._api.download_uri(name, version)
-            except RejectedError:
-                return None
-            if len(self._addresses) > MOST_ADDRESSES:
-                self._addresses.popitem(last=False)
-        return self._addresses[key]
+        if key in self._addresses:
+            return self._addresses.get(key)
+        try:
+            found = self._addresses[key] = self._api.download_uri(name, version)
+        except RejectedError:
+            return None
+        if len(self._addresses) > MOST_ADDRESSES:
+            self._addresses.popitem(last=False)
+        return found
 
 
 def logged_model_id(raw: Raw) -> str | None:

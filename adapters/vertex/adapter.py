@@ -118,17 +118,13 @@ class VertexAdapter(Adapter):
             _check_incarnation(key, key_of("endpoint", endpoint_id, endpoint.create_time))
             return to_endpoint(self._place, endpoint, self._reader.served(endpoint))
         message = self._version(key)
-        record = to_version(self._place, message, self._reader.origins(message))
+        origins = self._reader.origins(message)
+        record = to_version(self._place, message, origins)
         # Who is asked for one version says what is unknown of it, so nothing that was known is given up.
-        unread: dict[str, tuple[str, ...]] = {}
-        for method, fields in _BY_OTHERS.items():
-            refused = self._memory.denied.get(method)
-            if refused and (method != TRAINING or message.training_pipeline):
-                unread[refused] = fields
-        if not unread:
+        if not origins.refused:
             return record
-        fields = tuple(dict.fromkeys(each for several in unread.values() for each in several))
-        return replace(record, unread=Unread(fields, "; ".join(unread)))
+        fields = tuple(dict.fromkeys(each for method in origins.refused for each in _BY_OTHERS[method]))
+        return replace(record, unread=Unread(fields, "; ".join(origins.refused.values())))
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self.config, model, version)

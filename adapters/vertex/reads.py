@@ -54,28 +54,38 @@ class Reader:
 
     def origins(self, version: Any, max_age: float = 0.0) -> Origins:
         """What other messages say of a version; evaluations as `evaluations` gives them."""
-        return Origins(self.evaluations(version, max_age), self._training(str(version.training_pipeline)))
+        refused: dict[str, str] = {}
+        evaluations = self.evaluations(version, max_age, refused)
+        return Origins(evaluations, self._training(str(version.training_pipeline), refused), refused)
 
-    def _training(self, name: str) -> Any:
+    def _may_ask(self, method: str, refused: dict[str, str]) -> bool:
+        """Whether a method was not refused since the last probe, which may come from another thread at any time."""
+        reason = self.memory.denied.get(method)
+        if reason is not None:
+            refused[method] = reason
+        return reason is None
+
+    def _training(self, name: str, refused: dict[str, str]) -> Any:
         """The training pipeline of this name; None where there is none, or it is of another place or not for us."""
-        if not name.startswith("projects/") or TRAINING in self.memory.denied:
+        if not name.startswith("projects/") or not self._may_ask(TRAINING, refused):
             return None
-        if name not in self.memory.pipelines:
+        found = self.memory.pipelines.get(name, self)
+        if found is self:
             try:
                 found = self.client.read("Pipeline", TRAINING, name=name)
             except (NotFoundError, InvalidError):
                 found = None
             except AuthError as error:
-                self.memory.denied[TRAINING] = str(error)
+                self.memory.denied[TRAINING] = refused[TRAINING] = str(error)
                 return None
             if len(self.memory.pipelines) >= _CACHED:
                 self.memory.pipelines.clear()
             self.memory.pipelines[name] = found
-        return self.memory.pipelines[name]
+        return found
 
-    def evaluations(self, version: Any, max_age: float = 0.0) -> tuple[Any, ...]:
+    def evaluations(self, version: Any, max_age: float, refused: dict[str, str]) -> tuple[Any, ...]:
         """The evaluations of a version, those read at most `max_age` seconds ago if it did not change since."""
-        if not self.client.config.evaluations or EVALUATIONS in self.memory.denied:
+        if not self.client.config.evaluations or not self._may_ask(EVALUATIONS, refused):
             return ()
         name = self.place.model(model_id_of(version), version.version_id)
         stamp = hashlib.sha256(version.SerializeToString(deterministic=True)).digest()
@@ -88,7 +98,7 @@ class Reader:
         except NotFoundError:
             return ()
         except AuthError as error:
-            self.memory.denied[EVALUATIONS] = str(error)
+            self.memory.denied[EVALUATIONS] = refused[EVALUATIONS] = str(error)
             return ()
         if len(self.memory.evaluations) >= _CACHED:
             self.memory.evaluations.clear()
@@ -103,9 +113,7 @@ class Reader:
             if which is None or not which[1]:
                 continue
             try:
-                if which not in self.memory.keys:
-                    self.version(*which)
-                found[which] = self.memory.keys[which]
+                found[which] = self.memory.keys.get(which) or version_key(self.version(*which))
             except NotFoundError:
                 continue
         return found

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from adapters.errors import BadRecordError
@@ -50,6 +51,8 @@ class Origins(NamedTuple):
 
     evaluations: tuple[Any, ...] = ()
     training: Any = None
+    refused: Mapping[str, str] = MappingProxyType({})
+    """By method: why this credential may not ask."""
 
 
 NO_ORIGINS = Origins()

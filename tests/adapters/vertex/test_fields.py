@@ -196,3 +196,20 @@ def test_without_permission_for_training_pipelines_it_asks_once_and_says_so(
         (),
     ]
     assert emulator.faults.calls["GetTrainingPipeline"] == 1
+
+
+def test_a_probe_of_another_thread_hides_no_refusal(
+    vendor: Vendor, emulator: VertexEmulator, adapter: VertexAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.upload("m", training_pipeline=vendor.training("777"))
+    emulator.faults.fail("GetTrainingPipeline", code="PERMISSION_DENIED", times=99)
+    (version,) = [r for r in scanned(adapter).records if isinstance(r, VersionRecord)]
+    read = adapter._reader.origins
+
+    def overtaken(message: Any, max_age: float = 0.0) -> Any:
+        found = read(message, max_age)
+        adapter.probe()
+        return found
+
+    monkeypatch.setattr(adapter._reader, "origins", overtaken)
+    assert adapter.get(version.key).unread is not None
