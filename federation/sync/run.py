@@ -231,16 +231,21 @@ class Run:
 
 
 def run(context: SyncContext, sync_id: int) -> str | None:
-    """Carry out a queued or cut-off run. Returns its final state, or None when another worker has the registry."""
-    begun = now()
+    """Carry out a queued or cut-off run. Returns its final state, or None when another worker has it, or had it."""
+    begun, runs = now(), tables.sync.c
     with writing(context.engine) as connection:
-        row = connection.execute(select(tables.sync).where(tables.sync.c.id == sync_id)).one()
-        registry = connection.execute(
-            select(tables.registry).where(tables.registry.c.id == row.registry_id)
-        ).one()
-        lease = context.leases.take(connection, SYNC, registry.id)
+        registry_id = connection.execute(select(runs.registry_id).where(runs.id == sync_id)).scalar_one()
+        lease = context.leases.take(connection, SYNC, registry_id)
         if lease is None:
             return None
+        # Only now: whoever had the lease until a moment ago may have ended this run.
+        row = connection.execute(select(tables.sync).where(runs.id == sync_id)).one()
+        if row.finished_at is not None:
+            lease.release(connection)
+            return None
+        registry = connection.execute(
+            select(tables.registry).where(tables.registry.c.id == registry_id)
+        ).one()
         resumed = row.state == "running"
         full = row.full if resumed else row.asked_full or is_full_due(registry, begun)
         since = row.since if resumed else None if full else registry.watermark

@@ -23,7 +23,7 @@ from federation.errors import StateError
 from federation.leases import Leases
 from federation.registries import backend
 from federation.registries.connections import Connections
-from federation.sync import absence
+from federation.sync import absence, schedule
 from federation.sync.run import SYNC, SyncContext, run
 from tests.federation.sync.world import World, called_here, expire_leases, relist
 
@@ -386,6 +386,18 @@ def test_a_plugin_that_breaks_is_named_without_its_words(world: World) -> None:
     assert world.sync() == "failed"
     assert "RuntimeError" in world.registry().last_error
     assert "hunter2" not in world.registry().last_error
+
+
+def test_a_run_that_another_worker_has_ended_meanwhile_is_not_made_again(world: World) -> None:
+    world.model("m", "1")
+    with writing(world.engine) as connection:
+        sync_id = schedule.request(connection, world.registry_id, full=False)
+    assert run(world.context, sync_id) == "ok"
+    (before,) = world.rows(tables.sync)
+    other = replace(world.context, leases=Leases("worker-2"))
+    assert run(other, sync_id) is None
+    assert world.rows(tables.sync) == [before]
+    assert world.holder() is None
 
 
 def test_two_workers_never_have_one_registry_and_a_late_one_writes_nothing(world: World) -> None:
