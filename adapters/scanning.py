@@ -4,11 +4,11 @@ A scan is simplest written as a generator of what it finds, one thing after anot
 `paged` makes pages of it.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from adapters.contract import Page
@@ -74,7 +74,7 @@ class _Filling:
         self.items: list[Any] = []
         self.count = 0
         self._marked: tuple[int, Mark | None] = (0, None)
-        self._began = time.monotonic()
+        self._began = monotonic()
 
     def add(self, item: Found) -> None:
         if isinstance(item, Mark):
@@ -85,7 +85,7 @@ class _Filling:
 
     def is_late(self, *, waiting: bool) -> bool:
         """Whether to hand over what is there, be it nothing."""
-        took = time.monotonic() - self._began
+        took = monotonic() - self._began
         return took > PAGE_SECONDS if self.items else waiting and took > EMPTY_PAGE_SECONDS
 
     def cut(self) -> Page:
@@ -95,7 +95,7 @@ class _Filling:
         page = _page(self.items[:at], mark=mark)
         self.items = self.items[at:]
         self.count = sum(map(_counts, self.items))
-        self._marked, self._began = (0, None), time.monotonic()
+        self._marked, self._began = (0, None), monotonic()
         return page
 
     def last(self, watermark: Watermark | None) -> Page:

@@ -10,11 +10,12 @@ stands behind that one has been on no page yet. A row that is met twice is given
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from adapters.errors import TransientError
+from adapters.errors import AdapterError, TransientError
 from adapters.mlflow.client import Listed
+from adapters.scanning import Steps
 
 SEAM = 10
 """Rows of a page that the next one begins with."""
@@ -66,6 +67,34 @@ def read_joined(
             return Joined(rows, read, found.next, step > 0)
         at = max(0, at - (size << step))
     raise TransientError("MLflow's listing changes faster than it can be read: it is tried again later")
+
+
+def pages(
+    ask: Callable[[str | None, int], Listed],
+    size: int,
+    most: int,
+    stuck: Callable[[], AdapterError],
+    *,
+    first: int | None = None,
+    place: tuple[str | None, Sequence[str]] = (None, ()),
+    overlaps: Callable[[Joined], bool] = lambda found: True,
+) -> Iterator[Joined]:
+    """The pages of a listing from a place on: a token, and what the page before it ended with. Each begins with the
+    last rows of the one before where `overlaps` says so; the `first` may have another size. `stuck` makes the error for
+    tokens that lead in a circle. Errors: any `AdapterError`.
+    """
+    steps, (token, seam), asked = Steps(stuck), place, first or size
+    before: Rows | None = None
+    while True:
+        found = read_joined(ask, token, asked, most, seam, before)
+        yield found
+        if found.next is None:
+            return
+        following = found.seam if overlaps(found) else ()
+        if found.again:
+            steps.again(token if not found.rows and following == seam else None)
+        steps.take(found.next)
+        token, seam, asked, before = found.next, following, size, found.read
 
 
 def _joined(found: Listed, before: Rows | None) -> Joined:

@@ -20,11 +20,11 @@ from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.lineage import OriginReader, Origins
 from adapters.mlflow.marks import Place, Top, Tops
-from adapters.mlflow.pages import Joined, Rows, mark_of, read_joined
+from adapters.mlflow.pages import Joined, mark_of, pages
 from adapters.mlflow.records import Translator, model_identity, updated, version_identity
 from adapters.payloads import Raw, text
 from adapters.records import Listing, Mark, ModelRecord, Record, Watermark
-from adapters.scanning import Ahead, Found, Steps
+from adapters.scanning import Ahead, Found
 
 HEAD = 100
 """Versions at the top of the listing whose digest tells whether anything is new. It covers all that a version
@@ -41,7 +41,6 @@ MOST_VERSIONS = 200_000
 """Rows that MLflow gives at once, at most."""
 PLAIN_NAME = re.compile(r"^[A-Za-z0-9 ._-]+$")
 """A name that stands in a filter as it is; any other is asked for by a pattern and compared here."""
-Ask = Callable[[str | None, int], Listed]
 Models = Literal["models", "prompts"]
 WHICH: tuple[Models, ...] = ("models", "prompts")
 START = Place()
@@ -101,12 +100,12 @@ class Scan:
     def found(self) -> Generator[Found, None, Watermark]:
         """What is there, one thing after another. Errors: any `AdapterError`."""
         prompts = Ahead(self._read_models("prompts") if self._resumed is None else iter(()))
-        pages = Ahead(self._read(prompts))
+        fetched = Ahead(self._read(prompts))
         try:
-            for page in pages:
+            for page in fetched:
                 yield from self._of(page)
         finally:
-            pages.close()
+            fetched.close()
             prompts.close()
         return self._tops.dump()
 
@@ -134,32 +133,6 @@ class Scan:
         for where, some in _groups(bumped):
             yield from self._read_bumped(where, some)
 
-    def _pages(
-        self,
-        ask: Ask,
-        what: str,
-        size: int,
-        most: int,
-        *,
-        first: int | None = None,
-        place: Place = START,
-        overlaps: Callable[[Joined], bool] = lambda found: True,
-    ) -> Iterator[Joined]:
-        """The pages of one listing from a place on, each beginning with the last rows of the one before."""
-        steps = Steps(lambda: TransientError(looping(self._api.http.host, what)))
-        token, seam, asked = place.token, place.seam, first or size
-        before: Rows | None = None
-        while True:
-            found = read_joined(ask, token, asked, most, seam, before)
-            yield found
-            if found.next is None:
-                return
-            following = found.seam if overlaps(found) else ()
-            if found.again:
-                steps.again(token if not found.rows and following == seam else None)
-            steps.take(found.next)
-            token, seam, asked, before = found.next, following, size, found.read
-
     def _pages_of_models(self, which: Models, known: Top | None = None) -> Iterator[Joined]:
         def ask(token: str | None, size: int) -> Listed:
             return self._api.models(prompts=which == "prompts", token=token, size=size)
@@ -168,7 +141,8 @@ class Scan:
             # What is older than the last scan is known: where a page lacks it, it is asked for.
             return known is None or not found.rows or updated(found.rows[-1]) >= known.newest - self._overlap
 
-        return self._pages(ask, which, self._api.config.model_page, MOST_MODELS, overlaps=overlaps)
+        size = self._api.config.model_page
+        return pages(ask, size, MOST_MODELS, self._stuck(which), overlaps=overlaps)
 
     def _pages_of_versions(
         self, where: str | None, *, first: int | None = None, place: Place = START
@@ -176,8 +150,11 @@ class Scan:
         def ask(token: str | None, size: int) -> Listed:
             return self._api.versions(where=where, token=token, size=size)
 
-        size = self._api.config.version_page
-        return self._pages(ask, "versions", size, MOST_VERSIONS, first=first, place=place)
+        size, stuck = self._api.config.version_page, self._stuck("versions")
+        return pages(ask, size, MOST_VERSIONS, stuck, first=first, place=(place.token, place.seam))
+
+    def _stuck(self, what: str) -> Callable[[], TransientError]:
+        return lambda: TransientError(looping(self._api.http.host, what))
 
     def _read_models(self, which: Models) -> Iterator[Fetched]:
         known: Top | None = getattr(self._since, which, None)

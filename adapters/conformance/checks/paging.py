@@ -235,8 +235,8 @@ def _places(scan: ScanResult) -> list[tuple[Mark, list[Page]]]:
 def a_mark_survives_a_restart(lab: Lab) -> None:
     """A mark works in a new instance, after a trip through JSON: a scan goes on where a dead process stopped."""
     lab.put(), lab.put()
-    for mark, behind in _places(lab.scan(limit=1)):
-        rest = lab.scan(limit=1, resume=Mark(json.loads(json.dumps(mark))), adapter=lab.adapter())
+    for mark, behind in _places(lab.scan(limit=1, adapter=lab.paged())):
+        rest = lab.scan(limit=1, resume=Mark(json.loads(json.dumps(mark))), adapter=lab.paged())
         require(
             rest.items == ScanResult(behind).items, "a new instance gives something else behind the same mark"
         )
@@ -246,8 +246,9 @@ def a_mark_survives_a_restart(lab: Lab) -> None:
 def a_mark_may_be_used_again(lab: Lab) -> None:
     """The same mark gives the same again, also in an instance that has gone on: a caller that crashed repeats it."""
     lab.put(), lab.put()
-    for mark, behind in _places(lab.scan(limit=1)):
-        first, again = lab.scan(limit=1, resume=mark), lab.scan(limit=1, resume=mark)
+    adapter = lab.paged()
+    for mark, behind in _places(lab.scan(limit=1, adapter=adapter)):
+        first, again = (lab.scan(limit=1, resume=mark, adapter=adapter) for _ in range(2))
         require(first.items == again.items == ScanResult(behind).items, "the same mark gave something else")
 
 
