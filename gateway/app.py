@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,21 +69,26 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
 
     Errors: `UndeclaredRouteError`.
     """
+    settings = waypost.settings
+    return Front(
+        application(settings.server.max_body_kb * 1024),
+        waypost=waypost,
+        authenticate=Authentication(settings.auth.mode, waypost.identity, waypost.provider, waypost.renewals),
+        door=Door.of(settings.server, waypost.redis_url),
+        on_start=on_start,
+    )
+
+
+@cache
+def application(max_body: int) -> Litestar:
+    """Every route; requests bring their gateway along, so one serves any. Bodies have at most `max_body` bytes.
+
+    Errors: `UndeclaredRouteError`.
+    """
     from gateway import docs, sign_in
     from gateway.api import health
     from gateway.api import site as api
     from gateway.pages import errors, site
-
-    door = Door.of(waypost.settings.server, waypost.redis_url)
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        on_start()
-        try:
-            yield
-        finally:
-            await door.rate.close()
-            waypost.close()
 
     app = Litestar(
         [
@@ -99,18 +104,14 @@ def create_app(waypost: Waypost, *, on_start: Callable[[], None] = lambda: None)
             "view": Provide(provide_view, sync_to_thread=False),
         },
         before_request=before,
-        lifespan=[lifespan],
         exception_handlers=errors.HANDLERS,
         openapi_config=docs.DOCS,
         logging_config=None,  # ours stands, in the terminal too
-        request_max_body_size=waypost.settings.server.max_body_kb * 1024,
+        request_max_body_size=max_body,
         debug=False,
     )
-    app.state.waypost = waypost
     require_permissions(app)
-    auth = waypost.settings.auth
-    who = Authentication(auth.mode, waypost.identity, waypost.provider, waypost.renewals)
-    return Front(app, authenticate=who, door=door, denials=waypost.denials, registry=waypost.metrics)
+    return app
 
 
 async def before(request: Request[Any, Any, Any]) -> None:
@@ -124,7 +125,7 @@ async def before(request: Request[Any, Any, Any]) -> None:
     asked = next((value for name, value in request.scope["headers"] if name == POSITION), None)
     if asked is None:
         return
-    waypost: Waypost = request.app.state.waypost
+    waypost: Waypost = request.scope["state"]["waypost"]
     position = await asyncio.to_thread(waypost.positions.open, asked.decode("latin-1"))
     if position is None:  # made up, and to wait for it would tell how much happens elsewhere
         detail = "Waypost-Position is sent back as it was received, or left out"

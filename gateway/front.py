@@ -18,16 +18,16 @@ import msgspec
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
-from federation.identity.identity import Denials
 from federation.logs import Log
 from gateway.exchange import Exchange
 from gateway.limits import RateLimit, check_headers
 from gateway.origin import ANY, Proxies, check_host, hosts_of
 from gateway.problems import MEDIA_TYPE, ProblemError, explain
 from gateway.settings import ServerSettings
+from gateway.waypost import Waypost
 
 ACCESS = logging.getLogger("waypost.access")
 log = Log(ACCESS.name)
@@ -84,15 +84,18 @@ class Front:
         self,
         app: Litestar,
         *,
+        waypost: Waypost,
         authenticate: Authenticate,
         door: Door,
-        denials: Denials,
-        registry: CollectorRegistry,
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         self.app = app
+        self._waypost = waypost
         self._authenticate = authenticate
         self._door = door
-        self._denials = denials
+        self._on_start = on_start
+        self._denials = waypost.denials
+        registry = waypost.metrics
         self._requests = Counter(
             "waypost_requests", "Requests answered", ["method", "status"], registry=registry
         )
@@ -102,6 +105,9 @@ class Front:
         self._timed = cache(lambda method: self._seconds.labels(method).observe)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if str(scope["type"]) == "lifespan":
+            await self._live(receive, send)
+            return
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
@@ -109,7 +115,8 @@ class Front:
         method, exchange = str(scope["method"]), Exchange(scope, receive, send, partial(self._still, scope))
         given = headers.get(b"x-request-id", b"")
         request_id = given if REQUEST_ID.fullmatch(given) else b"%016x" % random.getrandbits(64)
-        scope.setdefault("state", {}).update(request_id=request_id.decode(), still=exchange.still)
+        state = {"waypost": self._waypost, "request_id": request_id.decode(), "still": exchange.still}
+        scope.setdefault("state", {}).update(state)
         begun, status = time.perf_counter(), 0
         allowance: list[tuple[bytes, bytes]] = []
 
@@ -164,6 +171,22 @@ class Front:
             if exchange.has_begun:
                 raise
             await refuse(error, note)
+
+    async def _live(
+        self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Begin and end with the server."""
+        await receive()
+        try:
+            self._on_start()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.close()
+        self._waypost.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def close(self) -> None:
         """Give connections back."""

@@ -33,7 +33,7 @@ OptionalIdent = Annotated[int | None, Parameter(ge=1, le=2**62)]
 
 def provide_waypost(request: Request[Any, Any, Any]) -> Waypost:
     """This process's gateway."""
-    waypost: Waypost = request.app.state.waypost
+    waypost: Waypost = request.scope["state"]["waypost"]
     return waypost
 
 

@@ -19,6 +19,7 @@ from gateway.app import create_app
 from gateway.front import Front
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
+from tests.servers import blank
 
 REGISTRIES = """
 [[registries]]
@@ -69,6 +70,8 @@ def gate(
     """A gateway over registries (name and team) in memory, until the block ends."""
     file = folder / "waypost.toml"
     file.write_text(config + "".join(REGISTRIES.format(name=name, team=team) for name, team in teams))
+    if not (folder / "waypost.db").exists():
+        blank.sqlite(folder / "waypost.db")
     waypost = Waypost(load_settings(file))
     waypost.prepare()
     app = create_app(waypost)

@@ -7,6 +7,7 @@ import pytest
 
 from federation.positions import Positions
 from tests.gateway.access.gate import Gate, gate
+from tests.servers import blank
 
 READ = "/api/v1/registries"
 
@@ -43,5 +44,6 @@ def test_a_sealed_position_is_the_same_for_every_process_and_of_no_use_elsewhere
         sealed[0]
     ]
     (tmp_path / "other").mkdir()
+    blank.migrate(f"sqlite:///{tmp_path / 'other' / 'waypost.db'}")  # a copy would have the same key
     with gate(tmp_path / "other") as other:
         assert other.waypost.positions.open(sealed[7]) is None
