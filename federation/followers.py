@@ -53,7 +53,7 @@ class Projection(Follower, Protocol):
         """Build everything again from the catalogue."""
 
 
-class Source(Protocol[T_co]):
+class NewsSource(Protocol[T_co]):
     """What is followed: the change feed (`changes.after`) or the journal (`journal.log.after`)."""
 
     def __call__(self, connection: Connection, position: int, limit: int) -> Sequence[tuple[int, T_co]]:
@@ -74,7 +74,7 @@ class Shared(Generic[T]):
     name: str
     engine: Engine
     leases: Leases
-    source: Source[T]
+    source: NewsSource[T]
     effect: Callable[[Sequence[T]], object]
     limit: int = 100
 

@@ -13,8 +13,8 @@ from litestar.types import Scope
 
 from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
-from federation.errors import UnavailableError
 from federation.identity.identity import TOKEN_PREFIX, CredentialError, Identity, Known
+from gateway.groups import ProviderError
 from gateway.problems import ProblemError, explain
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = 'Bearer realm="waypost"'
 OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in")
 """Answered whoever asks, and whatever stale credentials come along."""
-
-
-class ProviderError(UnavailableError):
-    """The identity provider cannot be reached or does not make sense; what it is and said, is detail."""
-
-    code = "identity-provider"
-    retry_after = 30
 
 
 class Authentication:

@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from federation.errors import UnavailableError
+
 MOST_GROUPS = 10_000
 LONGEST_NAME = 255
 RETIRED_HOST = "graph.windows.net"
 """Entra's tokens still name its former directory service, which has answered nobody since 2025."""
 MEMBERSHIPS = "https://graph.microsoft.com/v1.0/me/getMemberObjects"
 MEMBERSHIPS_PATH = "/getMemberObjects"
+
+
+class ProviderError(UnavailableError):
+    """The identity provider cannot be reached or does not make sense; what it is and said, is detail."""
+
+    code = "identity-provider"
+    retry_after = 30
 
 
 @dataclass(frozen=True, slots=True)

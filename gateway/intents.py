@@ -8,7 +8,7 @@ import anyio
 from federation.access import Principal
 from federation.database import DatabaseBusyError
 from federation.errors import StateError
-from federation.operations.operations import LATE, Answer, Change, Operations
+from federation.operations.operations import LATE, Answer, Operations, RequestedChange
 
 PATIENCE = 1.9
 """Seconds in which an intent is committed, or refused with 503."""
@@ -17,7 +17,9 @@ FLIGHT = 1.5
 LOOK_EVERY = 0.02
 
 
-async def ask(operations: Operations, principal: Principal, change: Change, key: str | None) -> Answer:
+async def ask(
+    operations: Operations, principal: Principal, change: RequestedChange, key: str | None
+) -> Answer:
     """The answer once the intent is committed. Errors: those of `Operations.request`, `DatabaseBusyError`."""
     end = time.monotonic() + FLIGHT
     while True:

@@ -27,7 +27,7 @@ from adapters.outgoing import HttpError, ask
 from adapters.parsing import parse_json
 from federation.identity.identity import CredentialError, Person, Renewal
 from gateway import groups
-from gateway.authentication import ProviderError
+from gateway.groups import ProviderError
 from gateway.settings import OidcSettings, is_loopback
 
 WELL_KNOWN = "/.well-known/openid-configuration"

@@ -147,7 +147,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-class _Server(MPServer):
+class _ForkedServer(MPServer):
     """A server on a socket that is bound already. Its own way lets any other process of this user bind beside it,
     and the kernel deals the requests out to both."""
 
@@ -176,7 +176,7 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
     worker = WorkerProcess(config.resolve(), _shown(settings))
     lock = worker.forking  # the server forks its processes
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
-    server = _Server(
+    server = _ForkedServer(
         listening,
         target="gateway.app:create",
         address=host,

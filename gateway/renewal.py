@@ -8,7 +8,7 @@ import time
 
 from federation.identity.identity import CredentialError, Identity, Known
 from federation.logs import Log
-from gateway.authentication import ProviderError
+from gateway.groups import ProviderError
 from gateway.oidc import Provider
 
 log = Log(__name__)

@@ -177,10 +177,10 @@ class Waypost:
     @cached_property
     def journal(self) -> "Journal":
         """The audit log, its proofs and its keys."""
-        from federation.journal.journal import Journal, Places
+        from federation.journal.journal import Journal, JournalFiles
 
         audit = self.settings.audit
-        places = Places(audit.key, audit.archive, audit.witness_key, audit.witness_for)
+        places = JournalFiles(audit.key, audit.archive, audit.witness_key, audit.witness_for)
         return Journal(self.engine, places, self._witnesses)
 
     def _witnesses(self) -> "list[Witness]":

@@ -24,7 +24,7 @@ from federation.loops import Guard, Loop
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
 from federation.poison import InHand
-from federation.sync.run import SyncContext
+from federation.sync.context import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.descriptors import restore_descriptors
 from gateway.exposed import exposed

@@ -7,8 +7,10 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -388,3 +390,61 @@ def test_importing_the_contract_loads_no_sdk_and_no_server() -> None:
     loaded = {name.split(".")[0] for name in printed.split()}
     assert "pydantic" in loaded
     assert loaded & ({"mlflow", "sqlalchemy"} | ONLY_GATEWAY_USES | set().union(*VENDORS.values())) == set()
+
+
+def import_cycle(given: Iterable[Source]) -> list[str]:
+    """The first modules found that import each other in a round, wherever in the file, for types alone too."""
+    modules = {".".join(one.path.with_suffix("").parts).removesuffix(".__init__"): one for one in given}
+    graph = {
+        name: {_module_in(found, modules.keys()) for found in source.names()} - {name, ""}
+        for name, source in modules.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [str(name) for name in error.args[1]]
+    return []
+
+
+def _module_in(name: str, modules: Container[str]) -> str:
+    return next((one for one in (name, name.rpartition(".")[0]) if one in modules), "")
+
+
+def names_of_two_things(given: Iterable[Source]) -> list[str]:
+    """Class names, private ones too, that stand in several modules. What each kind has under one name in the file of
+    one name is one thing.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for source in given:
+        parts = source.path.parts
+        place = f"KIND/{parts[-1]}" if parts[0] == "adapters" and len(parts) > 2 else str(source.path)
+        for node in ast.walk(ast.parse(source.text)):
+            if isinstance(node, ast.ClassDef):
+                found[node.name.lstrip("_")].add(place)
+    return [
+        f"{name}: {', '.join(sorted(places))}" for name, places in sorted(found.items()) if len(places) > 1
+    ]
+
+
+def test_no_module_imports_one_that_imports_it() -> None:
+    assert import_cycle(sources()) == []
+
+
+def test_a_cycle_of_imports_is_found() -> None:
+    one = Source(PurePosixPath("federation/one.py"), "def f():\n    from federation.other import g")
+    other = Source(
+        PurePosixPath("federation/other.py"), "if TYPE_CHECKING:\n    from federation.one import C"
+    )
+    assert import_cycle([one, other]) != []
+    assert import_cycle([one]) == []
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    assert names_of_two_things(sources()) == []
+
+
+def test_a_name_that_stands_for_two_things_is_found() -> None:
+    texts = {"federation/a.py": "class _Place: ...", "gateway/b.py": "class Place: ..."}
+    kinds = {f"adapters/{kind}/writes.py": "class Writer: ..." for kind in ("mlflow", "rest")}
+    assert names_of_two_things(Source(PurePosixPath(path), text) for path, text in texts.items()) != []
+    assert names_of_two_things(Source(PurePosixPath(path), text) for path, text in kinds.items()) == []

@@ -21,7 +21,7 @@ MOST_ADDRESSES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class RunOrigin:
     """What is known of where one version comes from: its run and its own logged model, empty where it has none.
 
     `unread_run` and `unread_model` say why the one or the other could not be read.
@@ -35,16 +35,16 @@ class Origin:
     unread_model: str | None = None
 
 
-NOWHERE = Origin()
+NOWHERE = RunOrigin()
 
 
 @dataclass(frozen=True, slots=True)
-class Origins:
+class RunOrigins:
     """Where the versions of one page come from, by name and number."""
 
-    of: Mapping[tuple[Any, Any], Origin] = field(default_factory=dict)
+    of: Mapping[tuple[Any, Any], RunOrigin] = field(default_factory=dict)
 
-    def __getitem__(self, raw: Raw) -> Origin:
+    def __getitem__(self, raw: Raw) -> RunOrigin:
         return self.of.get((raw.get("name"), raw.get("version")), NOWHERE)
 
 
@@ -55,7 +55,7 @@ class OriginReader:
         self._api = api
         self._addresses: OrderedDict[tuple[Any, ...], str | None] = OrderedDict()
 
-    def read(self, rows: Sequence[Any]) -> Origins:
+    def read(self, rows: Sequence[Any]) -> RunOrigins:
         """Where these versions come from. Errors: a `TransientError` that concerns all of them."""
         versions = [row for row in rows if isinstance(row, dict)]
         named = {id(row): logged_model_id(row) for row in versions}
@@ -71,10 +71,10 @@ class OriginReader:
         more = self._api.logged_models(sorted(set(indirect.values())))
         logged.found.update(more.found)
         logged.failed.update(more.failed)
-        origins: dict[tuple[Any, Any], Origin] = {}
+        origins: dict[tuple[Any, Any], RunOrigin] = {}
         for row in versions:
             run_id, model_id = run_ids[id(row)], named[id(row)] or indirect.get(id(row), "")
-            origins[row.get("name"), row.get("version")] = Origin(
+            origins[row.get("name"), row.get("version")] = RunOrigin(
                 runs.found.get(run_id or "", {}),
                 logged.found.get(model_id, {}),
                 run_id,
@@ -82,7 +82,7 @@ class OriginReader:
                 runs.failed.get(run_id or ""),
                 logged.failed.get(model_id),
             )
-        return Origins(origins)
+        return RunOrigins(origins)
 
     def _through_the_run(self, row: Raw, run: Raw | None) -> str | None:
         """The logged model of a version whose source does not name it, such as a copy: the run's only one, else the
@@ -124,7 +124,7 @@ def outputs(run: Raw) -> list[str]:
     return sorted({each for each in found if each and SAFE_ID.match(each)})
 
 
-def figures(origin: Origin) -> tuple[dict[str, float], list[Any]]:
+def figures(origin: RunOrigin) -> tuple[dict[str, float], list[Any]]:
     """A version's metrics, and the entries of MLflow that they leave out: those of the run that are not known to be its
     own, and those that are no finite number.
 

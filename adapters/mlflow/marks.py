@@ -52,7 +52,7 @@ class Tops:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListingMark:
     """Where in the listing of all versions (`prompts`: of those of prompts) a full scan goes on: at MLflow's token of a
     page, behind one that ended with `seam`.
     """
@@ -66,7 +66,7 @@ class Place:
         return Mark(json.dumps({"tops": asdict(tops), "place": asdict(self)}, separators=(",", ":")))
 
     @classmethod
-    def load(cls, mark: Mark) -> tuple[Tops, "Place"]:
+    def load(cls, mark: Mark) -> tuple[Tops, "ListingMark"]:
         """Errors: `InvalidError` for one that is not of this adapter."""
         try:
             stored = json.loads(mark)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from adapters.errors import BadRecordError
 from adapters.mlflow.client import PROMPT_TAG
 from adapters.mlflow.keys import ModelId, VersionId
-from adapters.mlflow.lineage import Origin, figures, logged_model_id
+from adapters.mlflow.lineage import RunOrigin, figures, logged_model_id
 from adapters.naming import reference
 from adapters.parsing import parse_json
 from adapters.payloads import Raw, at, excerpt, integer, pairs, part, parts, text
@@ -44,7 +44,7 @@ PARENT_TAGS: Mapping[str, ParentKind] = {
 """Tags of a version that name what it was made from, as a reference."""
 
 
-class Said(NamedTuple):
+class RunFacts(NamedTuple):
     """What a version's run and logged model say of it. `lineage` lacks what the version itself says."""
 
     metrics: Mapping[str, float] = {}
@@ -57,7 +57,7 @@ class Said(NamedTuple):
     native: Mapping[str, Any] = {}
 
 
-SILENT = Said()
+SILENT = RunFacts()
 
 
 class Translator:
@@ -90,7 +90,7 @@ class Translator:
             native={k: v for k, v in raw.items() if k != "latest_versions"},
         )
 
-    def version(self, raw: Raw, identity: VersionId, origin: Origin) -> VersionRecord:
+    def version(self, raw: Raw, identity: VersionId, origin: RunOrigin) -> VersionRecord:
         """A model version, which is `identity`, with what its run and logged model say of it."""
         model = identity.model
         tags = pairs(raw.get("tags"), "key", "value")
@@ -124,7 +124,7 @@ class Translator:
             unread=unread(raw, tags, origin),
         )
 
-    def _lineage(self, source: str, run_id: str | None, tags: Mapping[str, str], said: Said) -> Lineage:
+    def _lineage(self, source: str, run_id: str | None, tags: Mapping[str, str], said: RunFacts) -> Lineage:
         made_from = tuple(parents(source, tags))
         if run_id is None and not made_from:
             return said.lineage
@@ -268,13 +268,13 @@ def flavour(tags: Mapping[str, str], logged_model: str | None) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def said_by(origin: Origin) -> Said:
+def said_by(origin: RunOrigin) -> RunFacts:
     """What a run and a logged model say of a version; either may be empty."""
     run, logged = origin.run, origin.logged
     tags, info = run_tags(run), part(logged, "info")
     made_by = {**pairs(info.get("tags"), "key", "value"), **tags}
     metrics, left_out = figures(origin)
-    return Said(
+    return RunFacts(
         metrics=metrics,
         params={
             **pairs(at(run, "data", "params"), "key", "value"),
@@ -303,7 +303,7 @@ OF_MODEL = ("addresses", "metrics", "params", "artifact_uri", "native.logged_mod
 """What its logged model says."""
 
 
-def unread(raw: Raw, tags: Mapping[str, str], origin: Origin) -> Unread | None:
+def unread(raw: Raw, tags: Mapping[str, str], origin: RunOrigin) -> Unread | None:
     """What is unknown of a version because its run or logged model could not be read."""
     why = origin.unread_run or origin.unread_model
     if why is None:
@@ -316,7 +316,7 @@ def unread(raw: Raw, tags: Mapping[str, str], origin: Origin) -> Unread | None:
     return Unread(tuple(sorted(set(fields))), why)
 
 
-def payload(origin: Origin, tags: Mapping[str, str], left_out: Sequence[Any]) -> Raw:
+def payload(origin: RunOrigin, tags: Mapping[str, str], left_out: Sequence[Any]) -> Raw:
     """A run and a logged model as they came, without what the record has as fields.
 
     The tag `mlflow.modelVersions` of a logged model only names its versions.
@@ -334,7 +334,7 @@ def payload(origin: Origin, tags: Mapping[str, str], left_out: Sequence[Any]) ->
     return found
 
 
-def native(raw: Raw, said: Said) -> Mapping[str, Any]:
+def native(raw: Raw, said: RunFacts) -> Mapping[str, Any]:
     """What MLflow said of a version. Its `aliases` are those of its model; a listing leaves them out."""
     alone = {k: v for k, v in raw.items() if k != "aliases"} if "aliases" in raw else raw
     return {**alone, **said.native} if said.native else alone

@@ -18,8 +18,8 @@ from adapters.errors import BadRecordError, InvalidError, NotFoundError, Transie
 from adapters.mlflow.client import ONLY_PROMPTS, Listed, MlflowClient, batches, looping, quoted
 from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
-from adapters.mlflow.lineage import OriginReader, Origins
-from adapters.mlflow.marks import Place, Top, Tops
+from adapters.mlflow.lineage import OriginReader, RunOrigins
+from adapters.mlflow.marks import ListingMark, Top, Tops
 from adapters.mlflow.pages import Joined, mark_of, pages
 from adapters.mlflow.records import Translator, model_identity, updated, version_identity
 from adapters.payloads import Raw, text
@@ -43,14 +43,14 @@ PLAIN_NAME = re.compile(r"^[A-Za-z0-9 ._-]+$")
 """A name that stands in a filter as it is; any other is asked for by a pattern and compared here."""
 Models = Literal["models", "prompts"]
 WHICH: tuple[Models, ...] = ("models", "prompts")
-START = Place()
+START = ListingMark()
 
 
 class Fetched(NamedTuple):
     """A page of MLflow's: the rows that are given on, where versions among them come from, and what comes with it."""
 
     rows: Sequence[Any]
-    origins: Origins | None = None
+    origins: RunOrigins | None = None
     """None: the rows are models."""
     bad: Sequence[BadRecordError] = ()
     listed: Sequence[Listing] = ()
@@ -80,7 +80,7 @@ class Scan:
         """Errors: `InvalidError` for a watermark or mark of another adapter."""
         self._api, self._translate, self._origins, self._hidden = api, translate, origins.read, hidden
         self._since = None if since is None else Tops.load(since)
-        self._resumed = None if resume is None else Place.load(resume)
+        self._resumed = None if resume is None else ListingMark.load(resume)
         if self._resumed and self._since:
             raise InvalidError("an incremental scan has no marks: begin it again")
         self._tops = Tops() if self._resumed is None else self._resumed[0]
@@ -145,7 +145,7 @@ class Scan:
         return pages(ask, size, MOST_MODELS, self._stuck(which), overlaps=overlaps)
 
     def _pages_of_versions(
-        self, where: str | None, *, first: int | None = None, place: Place = START
+        self, where: str | None, *, first: int | None = None, place: ListingMark = START
     ) -> Iterator[Joined]:
         def ask(token: str | None, size: int) -> Listed:
             return self._api.versions(where=where, token=token, size=size)
@@ -197,19 +197,19 @@ class Scan:
                 if number == 0 and begin.token is None:
                     self._tops.versions = self._top_of(found)
                 self._unseen -= numbers_in(found.rows).keys()
-                following = Place(found.next is None, found.next, found.seam)
+                following = ListingMark(found.next is None, found.next, found.seam)
                 yield self._versions(found.rows, mark=self._mark(following))
         if self._tops.prompts.newest:
-            place = begin if begin.prompts else Place(prompts=True)
+            place = begin if begin.prompts else ListingMark(prompts=True)
             for found in self._pages_of_versions(ONLY_PROMPTS, place=place):
                 for name, some in numbers_in(found.rows).items():
                     numbers[name] |= some
-                following = Place(True, found.next, found.seam)
+                following = ListingMark(True, found.next, found.seam)
                 yield self._versions(found.rows, mark=self._mark(following) if found.next else None)
         if self._resumed is None:
             yield self._unlisted(numbers)
 
-    def _mark(self, place: Place) -> Mark | None:
+    def _mark(self, place: ListingMark) -> Mark | None:
         """Only a full scan takes so long that it is worth going on with."""
         return place.mark(self._tops) if self._since is None else None
 
@@ -255,7 +255,7 @@ class Scan:
         listed: Sequence[Listing] = (),
         mark: Mark | None = None,
     ) -> Fetched:
-        return Fetched(rows, self._origins(rows) if rows else Origins(), bad, listed, mark)
+        return Fetched(rows, self._origins(rows) if rows else RunOrigins(), bad, listed, mark)
 
     def _top_of(self, found: Joined) -> Top:
         head = found.rows[: min(HEAD, self._api.config.version_page)]
@@ -280,7 +280,7 @@ class Scan:
         self._names[model.name] = model_identity(row).created
         return [model]
 
-    def _version(self, row: Any, origins: Origins) -> list[Record]:
+    def _version(self, row: Any, origins: RunOrigins) -> list[Record]:
         """A version, behind its model where that has not been given in this scan."""
         name = text(row, "name")
         if name is None:

@@ -20,13 +20,13 @@ VERSION_FIELDS = frozenset(
 )  # fmt: skip
 
 
-class Part(BaseModel):
+class ConfigTable(BaseModel):
     """A table inside the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Paging(Part):
+class Paging(ConfigTable):
     """How a listing is paged.
 
     `cursor`: `next` finds the cursor of the next page, sent as `param`. `next_url`: `next` finds its URL.
@@ -54,7 +54,7 @@ class Paging(Part):
         return self
 
 
-class Since(Part):
+class Since(ConfigTable):
     """How to ask for what changed: a query parameter that takes a time, by the backend's own clock."""
 
     param: str = Field(description="the query parameter that takes the time")
@@ -64,7 +64,7 @@ class Since(Part):
     )
 
 
-class Collection(Part):
+class Collection(ConfigTable):
     """One kind of record: where it is listed, where one is read, and what its fields are.
 
     `id` finds what `{id}` stands for in paths. Where an id can be used again after a deletion, `incarnation`
@@ -139,7 +139,7 @@ def _checked(fields: dict[str, Expression], known: frozenset[str], needed: str) 
     return fields
 
 
-class Write(Part):
+class Write(ConfigTable):
     """One request that changes something. Path and body may hold the names listed with the operation, in braces.
 
     A string that is one name alone keeps its type: `{tags}` is an object. `if_match` sends the record's etag.
@@ -163,7 +163,7 @@ NAMES: dict[str, frozenset[str]] = {
 }
 
 
-class Writes(Part):
+class Writes(ConfigTable):
     """What can be written; what is left out cannot. `remove_alias` is `set_alias` with one fewer where left out."""
 
     set_stage: Write | None = Field(default=None, description="sets a version's stage to {value}")
@@ -206,7 +206,7 @@ def _used(value: Any) -> set[str]:
     return set[str]().union(*(_used(part) for part in parts))
 
 
-class Info(Part):
+class Info(ConfigTable):
     """Where the backend says who it is. Left out: its address is its identity."""
 
     path: str = Field(description="where it says so")

@@ -12,7 +12,7 @@ from adapters.sagemaker.serving import Held
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownPackage:
     """What is remembered of a package: enough to see in the cheap listing that it changed, and to find it."""
 
     key: Key
@@ -23,12 +23,12 @@ class Known:
     """The key of the model that goes with it, where it is unversioned."""
 
     @staticmethod
-    def of(package: Raw) -> "Known":
+    def of(package: Raw) -> "KnownPackage":
         """From a whole package."""
         arn, created = package["ModelPackageArn"], package["CreationTime"]
         model = None if package.get("ModelPackageVersion") else key_of("model", arn, created)
         reference = reference_of(arn) or arn
-        return Known(
+        return KnownPackage(
             key_of("version", arn, created), reference, state_of(package), artifacts_of(package), model
         )
 
@@ -50,22 +50,22 @@ def state_of(package: Raw) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True)
-class Memory:
+class ScanMemory:
     """What the scan that ended with `watermark` had seen: groups by name, packages by ARN, oldest first."""
 
     watermark: str
     groups: Mapping[str, Key]
-    packages: Mapping[str, Known]
+    packages: Mapping[str, KnownPackage]
 
 
-NOTHING = Memory("", {}, {})
+NOTHING = ScanMemory("", {}, {})
 
 
 class Index:
     """Packages by where their model data lies."""
 
-    def __init__(self, packages: Mapping[str, Known]) -> None:
-        self._by_uri: dict[str, list[Known]] = {}
+    def __init__(self, packages: Mapping[str, KnownPackage]) -> None:
+        self._by_uri: dict[str, list[KnownPackage]] = {}
         for known in packages.values():
             for uri in dict.fromkeys(map(_address, known.uris)):
                 self._by_uri.setdefault(uri, []).append(known)
@@ -92,13 +92,13 @@ class Index:
         for prefix in held.prefixes:
             found += self._beneath(_address(prefix) + "/")
         made = milliseconds(held.made) if held.made else None
-        by_place: dict[tuple[str, tuple[str, ...]], list[Known]] = {}
+        by_place: dict[tuple[str, tuple[str, ...]], list[KnownPackage]] = {}
         for known in found:
             group = known.reference.rpartition(":")[0]
             by_place.setdefault((group, known.uris), []).append(known)
         return tuple(dict.fromkeys(_meant(several, made).key for several in by_place.values()))
 
-    def _beneath(self, prefix: str) -> Iterator[Known]:
+    def _beneath(self, prefix: str) -> Iterator[KnownPackage]:
         for place in range(bisect_left(self._addresses, prefix), len(self._addresses)):
             if not self._addresses[place].startswith(prefix):
                 return
@@ -109,7 +109,7 @@ def _address(uri: str) -> str:
     return uri.rstrip("/")
 
 
-def _meant(several: list[Known], made: int | None) -> Known:
+def _meant(several: list[KnownPackage], made: int | None) -> KnownPackage:
     in_order = sorted(several, key=lambda known: created_in(known.key))
     before = [known for known in in_order if made is None or created_in(known.key) <= made]
     return before[-1] if before else in_order[0]

@@ -15,7 +15,7 @@ from adapters.sagemaker import lineage, reads, serving
 from adapters.sagemaker.client import Answer, Client
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw
-from adapters.sagemaker.serving import Components, Serving
+from adapters.sagemaker.serving import Components, ServedEndpoint
 from adapters.scanning import Ahead, Steps
 
 Source = Literal["groups", "packages", "changed", "listing", "endpoints"]
@@ -26,7 +26,7 @@ _DEPTH = 3
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedPage:
     """One page: its rows, and when it was asked for by the backend's clock."""
 
     rows: list[Any]
@@ -42,7 +42,7 @@ class Listings:
         client: Client,
         via: Via,
         changed_since: datetime | None,
-        served: dict[str, tuple[str, Serving]],
+        served: dict[str, tuple[str, ServedEndpoint]],
         *,
         with_lineage: bool,
     ) -> None:
@@ -82,12 +82,12 @@ class Listings:
         except ForbiddenError:
             return NO_LINEAGE
 
-    def pages(self, source: Source, limit: int) -> Iterator[Fetched]:
+    def pages(self, source: Source, limit: int) -> Iterator[FetchedPage]:
         """The pages of a listing, each read while the one before it is completed. Errors: any `AdapterError`."""
         for asked, answer in Ahead(self._answers(source, limit), _DEPTH):
             rows = self._rows(source, answer)
             packages = rows if source in ("packages", "changed") else []
-            yield Fetched(rows, reads.asked_at(answer, asked), self.walk(packages))
+            yield FetchedPage(rows, reads.asked_at(answer, asked), self.walk(packages))
 
     def _answers(self, source: Source, limit: int) -> Iterator[tuple[datetime, Answer]]:
         steps = Steps(lambda: TransientError(f"the listing of {source} does not end: AWS gives no new pages"))
@@ -145,7 +145,7 @@ class Listings:
         one = partial(reads.package, self._client, tags=self.via == "search")
         return reads.present(self._client.each(one, arns))
 
-    def _serving(self, summary: Raw) -> Serving:
+    def _serving(self, summary: Raw) -> ServedEndpoint:
         with self._components_lock:
             if self._components is None:
                 self._components = serving.components(self._client)

@@ -30,8 +30,8 @@ from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
-from adapters.sagemaker.memory import NOTHING, Index, Known, Memory, dependencies, state_of
-from adapters.sagemaker.pages import PAGE_LIMIT, Fetched, Listings, Source, Via
+from adapters.sagemaker.memory import NOTHING, Index, KnownPackage, ScanMemory, dependencies, state_of
+from adapters.sagemaker.pages import PAGE_LIMIT, FetchedPage, Listings, Source, Via
 from adapters.sagemaker.records import (
     endpoint_record,
     group_record,
@@ -39,7 +39,7 @@ from adapters.sagemaker.records import (
     unversioned_record,
     version_record,
 )
-from adapters.sagemaker.serving import LIVE, Serving
+from adapters.sagemaker.serving import LIVE, ServedEndpoint
 from adapters.scanning import Ahead, Found, attempt
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
@@ -58,8 +58,8 @@ class Scanner:
 
     def __init__(self, client: Client, config: SageMakerConfig) -> None:
         self._client, self._config = client, config
-        self._memory: Memory | None = None
-        self._served: dict[str, tuple[str, Serving]] = {}
+        self._memory: ScanMemory | None = None
+        self._served: dict[str, tuple[str, ServedEndpoint]] = {}
         self.via: Via = "search"
 
     def found(self, since: Watermark | None, limit: int) -> Generator[Found, None, Watermark]:
@@ -81,7 +81,7 @@ class Scanner:
         watermark = first.began.isoformat()
         # What was there a moment ago, and then no more, is looked for by the next scan.
         groups, packages = {**first.groups, **scan.groups}, {**first.read, **scan.packages}
-        self._memory = Memory(watermark, groups, packages)
+        self._memory = ScanMemory(watermark, groups, packages)
         return watermark
 
     def index(self) -> Index:
@@ -91,11 +91,11 @@ class Scanner:
                 pass
         return Index(self._memory.packages if self._memory else {})
 
-    def endpoint(self, row: Serving) -> EndpointRecord:
+    def endpoint(self, row: ServedEndpoint) -> EndpointRecord:
         """An endpoint with the versions it serves."""
         return _Served(self._client, {}, self.index() if row.by_address else Index({})).record(row)
 
-    def _begin(self, memory: Memory, after: datetime | None, limit: int) -> "_Scan":
+    def _begin(self, memory: ScanMemory, after: datetime | None, limit: int) -> "_Scan":
         filtered = None
         if after is not None and memory is not NOTHING:
             filtered = after - timedelta(seconds=self._config.overlap)
@@ -105,7 +105,7 @@ class Scanner:
             self.via, scan = "describe", self._scan("describe", memory, filtered, limit)
         return scan
 
-    def _scan(self, via: Via, memory: Memory, filtered: datetime | None, limit: int) -> "_Scan":
+    def _scan(self, via: Via, memory: ScanMemory, filtered: datetime | None, limit: int) -> "_Scan":
         with_lineage = self._config.lineage
         listings = Listings(self._client, via, filtered, self._served, with_lineage=with_lineage)
         return _Scan(self._client, listings, memory, limit)
@@ -114,7 +114,7 @@ class Scanner:
 class _Scan:
     """One scan under way."""
 
-    def __init__(self, client: Client, listings: Listings, before: Memory, limit: int) -> None:
+    def __init__(self, client: Client, listings: Listings, before: ScanMemory, limit: int) -> None:
         """Begins to read all that will be asked for. Errors: those of listing the groups."""
         self._client, self._listings, self._before = client, listings, before
         self._is_incremental = before is not NOTHING
@@ -129,8 +129,8 @@ class _Scan:
         self.began = self._first.asked
         """When the groups were asked for, by the backend's clock."""
         self.groups: dict[str, Key] = {}
-        self.packages: dict[str, Known] = dict(before.packages)
-        self.read: dict[str, Known] = {}
+        self.packages: dict[str, KnownPackage] = dict(before.packages)
+        self.read: dict[str, KnownPackage] = {}
         """The packages that this scan has read itself."""
         self._listed: set[str] = set()
         self._waiting: dict[str, tuple[Raw, Lineage]] = {}
@@ -190,7 +190,7 @@ class _Scan:
                 if known is None or known.state != state_of(row):
                     wanted.append(arn)
             rows = self._listings.describe(wanted)
-            yield from self._records(Fetched(rows, fetched.asked, self._listings.walk(rows)))
+            yield from self._records(FetchedPage(rows, fetched.asked, self._listings.walk(rows)))
 
     def _deleted(self) -> Iterator[Found]:
         before = self._before
@@ -247,13 +247,13 @@ class _Scan:
             for row in fetched.rows:
                 yield _mapped(served.record, row, row.endpoint.get("EndpointArn"))
 
-    def _records(self, fetched: Fetched) -> Iterator[Found]:
+    def _records(self, fetched: FetchedPage) -> Iterator[Found]:
         """The versions of these packages, after the models that were not known yet."""
         yield from self._new_groups(fetched.rows)
         for row in fetched.rows:
             arn = row.get("ModelPackageArn", "")
             try:
-                known = understood(Known.of, row, arn)
+                known = understood(KnownPackage.of, row, arn)
                 model = understood(self._model_key, row, arn)
             except BadRecordError as error:
                 yield error
@@ -289,12 +289,14 @@ class _Scan:
 class _Served:
     """Which packages endpoints serve: those in `packages`, and others that are asked for one by one."""
 
-    def __init__(self, client: Client, packages: Mapping[str, Known], index: Index | None = None) -> None:
+    def __init__(
+        self, client: Client, packages: Mapping[str, KnownPackage], index: Index | None = None
+    ) -> None:
         self._client, self._packages, self._index = client, packages, index
         self._asked: dict[str, Key | None] = {}
         """By ARN; None: it is gone."""
 
-    def record(self, row: Serving) -> EndpointRecord:
+    def record(self, row: ServedEndpoint) -> EndpointRecord:
         """An endpoint with the versions it serves."""
         shares: dict[Key, float] = {}
         unknown = list(row.unknown)

@@ -38,7 +38,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServedEndpoint:
     """An endpoint, with its components in its payload, what its targets hold, and their shares.
 
     `unknown` says, one line each, what could not be learned of what it serves.
@@ -86,14 +86,14 @@ def components(client: Client, endpoint: str | None = None) -> Components:
     return found
 
 
-def read(client: Client, summary: Raw, known: Components) -> Serving:
+def read(client: Client, summary: Raw, known: Components) -> ServedEndpoint:
     """An endpoint, which a listing or `get` names by this summary, with what it serves. Errors: NotFoundError."""
     try:
         endpoint = plain(client.call("DescribeEndpoint", EndpointName=summary["EndpointName"]))
     except AuthError as error:
         if "EndpointArn" not in summary:
             raise
-        return Serving(summary, unknown=(str(error),))
+        return ServedEndpoint(summary, unknown=(str(error),))
     looking = _Looking(client)
     targets = [*looking.variants(endpoint), *looking.pending(endpoint)]
     if endpoint["EndpointStatus"] == "UpdateRollbackFailed" and "PendingDeploymentSummary" not in endpoint:
@@ -105,7 +105,7 @@ def read(client: Client, summary: Raw, known: Components) -> Serving:
         endpoint["InferenceComponents"] = [row for row, _, _ in parts]
     targets += [(held, share) for _, held, share in parts]
     unknown = looking.unknown if endpoint["EndpointStatus"] in LIVE else ()
-    return Serving(endpoint, tuple(targets), tuple(dict.fromkeys(unknown)))
+    return ServedEndpoint(endpoint, tuple(targets), tuple(dict.fromkeys(unknown)))
 
 
 class _Looking:

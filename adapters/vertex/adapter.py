@@ -40,7 +40,7 @@ from adapters.scanning import paged
 from adapters.vertex import snippets
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
-from adapters.vertex.keys import Place, key_of, model_key, split_key, version_key
+from adapters.vertex.keys import ProjectLocation, key_of, model_key, split_key, version_key
 from adapters.vertex.reads import EVALUATIONS, TRAINING, Memory, Reader
 from adapters.vertex.records import TOKEN_LABEL, to_endpoint, to_model, to_version
 from adapters.vertex.scan import Cursor, Scan, begin
@@ -84,7 +84,7 @@ class VertexAdapter(Adapter):
 
     def __init__(self, config: VertexConfig) -> None:
         self.config = config
-        self._place = Place(config.project, config.location)
+        self._place = ProjectLocation(config.project, config.location)
         self._client = VertexClient(config)
         self._memory = Memory()
         self._reader = Reader(self._client, self._place, self._memory)

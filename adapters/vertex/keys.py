@@ -15,7 +15,7 @@ _NATIVE_ID = re.compile(r"([A-Za-z0-9_-]{1,128})(?:@([0-9]{1,15}))?#[0-9TZ:.+-]{
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProjectLocation:
     """Where the resources live: what every native name begins with, and what the console's links need."""
 
     project: str

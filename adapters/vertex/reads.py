@@ -9,8 +9,8 @@ from typing import Any
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key
 from adapters.vertex.client import VertexClient
-from adapters.vertex.keys import Place, model_id_of, version_key, version_number
-from adapters.vertex.records import Origins, deployed_version
+from adapters.vertex.keys import ProjectLocation, model_id_of, version_key, version_number
+from adapters.vertex.records import RelatedMessages, deployed_version
 
 EVALUATIONS, TRAINING = "list_model_evaluations", "get_training_pipeline"
 _CACHED = 200_000
@@ -33,7 +33,7 @@ class Memory:
 class Reader:
     """Reads single things: what scans and `get` share."""
 
-    def __init__(self, client: VertexClient, place: Place, memory: Memory) -> None:
+    def __init__(self, client: VertexClient, place: ProjectLocation, memory: Memory) -> None:
         self.client, self.place, self.memory = client, place, memory
 
     def versions(self, model_id: str) -> list[Any]:
@@ -52,11 +52,11 @@ class Reader:
         self._remember(model_id, message)
         return message
 
-    def origins(self, version: Any, max_age: float = 0.0) -> Origins:
+    def origins(self, version: Any, max_age: float = 0.0) -> RelatedMessages:
         """What other messages say of a version; evaluations as `evaluations` gives them."""
         refused: dict[str, str] = {}
         evaluations = self.evaluations(version, max_age, refused)
-        return Origins(evaluations, self._training(str(version.training_pipeline), refused), refused)
+        return RelatedMessages(evaluations, self._training(str(version.training_pipeline), refused), refused)
 
     def _may_ask(self, method: str, refused: dict[str, str]) -> bool:
         """Whether a method was not refused since the last probe, which may come from another thread at any time."""

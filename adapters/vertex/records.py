@@ -31,7 +31,7 @@ from adapters.records import (
     Unread,
     VersionRecord,
 )
-from adapters.vertex.keys import Place, key_of, model_id_of, model_key, version_key, version_number
+from adapters.vertex.keys import ProjectLocation, key_of, model_id_of, model_key, version_key, version_number
 from adapters.writing import digest
 
 CONSOLE = "https://console.cloud.google.com/vertex-ai"
@@ -46,7 +46,7 @@ _METRIC_DEPTH = 4
 _METRICS = 200
 
 
-class Origins(NamedTuple):
+class RelatedMessages(NamedTuple):
     """What other messages say of a version: its evaluations, and the pipeline that trained it, where one did."""
 
     evaluations: tuple[Any, ...] = ()
@@ -55,7 +55,7 @@ class Origins(NamedTuple):
     """By method: why this credential may not ask."""
 
 
-NO_ORIGINS = Origins()
+NO_ORIGINS = RelatedMessages()
 
 
 def shared_labels(versions: Iterable[Any]) -> dict[str, str]:
@@ -79,7 +79,7 @@ def aliases_of(versions: Iterable[Any]) -> dict[str, str]:
     return {alias: version.version_id for version in versions for alias in version.version_aliases}
 
 
-def to_model(place: Place, versions: list[Any]) -> ModelRecord:
+def to_model(place: ProjectLocation, versions: list[Any]) -> ModelRecord:
     """The model that all these versions belong to. `versions` is every version, none left out.
 
     Raises BadRecordError where the message makes no sense.
@@ -112,7 +112,7 @@ def to_model(place: Place, versions: list[Any]) -> ModelRecord:
     )
 
 
-def to_version(place: Place, message: Any, origins: Origins = NO_ORIGINS) -> VersionRecord:
+def to_version(place: ProjectLocation, message: Any, origins: RelatedMessages = NO_ORIGINS) -> VersionRecord:
     """One version with what other messages say of it. Raises BadRecordError where the message makes no sense."""
     name = model_id_of(message)
     evaluations = sorted(
@@ -149,7 +149,9 @@ def to_version(place: Place, message: Any, origins: Origins = NO_ORIGINS) -> Ver
         ) from None
 
 
-def to_endpoint(place: Place, message: Any, served: Mapping[tuple[str, str], Key]) -> EndpointRecord:
+def to_endpoint(
+    place: ProjectLocation, message: Any, served: Mapping[tuple[str, str], Key]
+) -> EndpointRecord:
     """One endpoint. `served` has the key of each deployed version, by model id and version.
 
     What is deployed from another project or location has no key here: it stays in `native` only.
@@ -283,7 +285,7 @@ def _environment(message: Any) -> Environment:
     return Environment(images=(Image.at(address),), libraries=inside)
 
 
-def _lineage(place: Place, message: Any, datasets: Iterable[Dataset]) -> Lineage:
+def _lineage(place: ProjectLocation, message: Any, datasets: Iterable[Dataset]) -> Lineage:
     job = message.pipeline_job or None
     run = message.labels.get("run_id") or message.training_pipeline or None
     job_id = message.pipeline_job.rpartition("/")[2]

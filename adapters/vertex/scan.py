@@ -17,7 +17,7 @@ from adapters.records import Listing, Mark, Watermark
 from adapters.scanning import Found, attempt, awaited
 from adapters.vertex.keys import model_id_of, model_key
 from adapters.vertex.reads import Reader
-from adapters.vertex.records import Origins, to_endpoint, to_model, to_version
+from adapters.vertex.records import RelatedMessages, to_endpoint, to_model, to_version
 
 T = TypeVar("T")
 OVERLAP = 60 * 1_000_000
@@ -131,7 +131,7 @@ class Scan:
                 yield window.popleft()
         yield from window
 
-    def _read_model(self, model_id: str) -> tuple[list[Any], list[Future[Origins]]]:
+    def _read_model(self, model_id: str) -> tuple[list[Any], list[Future[RelatedMessages]]]:
         """The versions of a model, and what other messages say of them, which other threads read."""
         config = self.reader.client.config
         versions = self.reader.versions(model_id)
@@ -149,7 +149,7 @@ class Scan:
 
         return self._pool.submit(work)
 
-    def _one_model(self, versions: list[Any], origins: list[Future[Origins]]) -> Iterator[Found]:
+    def _one_model(self, versions: list[Any], origins: list[Future[RelatedMessages]]) -> Iterator[Found]:
         yield (model := attempt(to_model, self.reader.place, versions))
         if isinstance(model, BadRecordError):
             return

@@ -14,7 +14,7 @@ from adapters.contract import Registration
 from adapters.errors import InvalidError, NotFoundError
 from adapters.records import Key
 from adapters.vertex.client import VertexClient
-from adapters.vertex.keys import Place, split_key, version_key, version_number
+from adapters.vertex.keys import ProjectLocation, split_key, version_key, version_number
 from adapters.vertex.reads import Reader
 from adapters.vertex.records import TOKEN_LABEL, aliases_of, alike
 from adapters.writing import kept_token, with_changes
@@ -30,7 +30,7 @@ _PIPELINE = "/pipelineJobs/"
 class Writer:
     """The calls that change something. Errors: any `AdapterError`."""
 
-    def __init__(self, client: VertexClient, place: Place, reader: Reader) -> None:
+    def __init__(self, client: VertexClient, place: ProjectLocation, reader: Reader) -> None:
         self._client, self._place, self._reader = client, place, reader
 
     def point(self, model: str, versions: Sequence[Any], alias: str, version: str | None) -> None:

@@ -53,7 +53,7 @@ class ParentModel(NamedTuple):
 
 
 @dataclass(slots=True)
-class Writer:
+class CatalogueWriter:
     """Takes the chunks of one transaction. Collects entries and changes in `batch`; the caller appends that last."""
 
     connection: Connection

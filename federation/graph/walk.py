@@ -76,7 +76,7 @@ def closure(
         return _walked(_BreadthFirst(snapshot, direction, visible, most), start, depth)
 
 
-class _Steps(Protocol):
+class _Stepper(Protocol):
     """A way to walk: from the start, one hop at a time."""
 
     @property
@@ -86,7 +86,7 @@ class _Steps(Protocol):
     def closure(self) -> Closure: ...
 
 
-def _walked(walk: _Steps, start: Array, depth: int | None) -> Closure:
+def _walked(walk: _Stepper, start: Array, depth: int | None) -> Closure:
     walk.begin(start)
     hops = 0
     while walk.goes_on and (depth is None or hops < depth):

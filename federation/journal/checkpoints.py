@@ -64,7 +64,7 @@ class WitnessState(NamedTuple):
     message: str
 
 
-class _Plan(NamedTuple):
+class _SigningPlan(NamedTuple):
     """One checkpoint to be: what is signed, by whom, and the proof for each witness."""
 
     checkpoint: Checkpoint
@@ -188,7 +188,7 @@ class Signer:
                     raise unreached from None
         return found
 
-    def _plan(self, known: dict[str, Checkpoint]) -> _Plan:
+    def _plan(self, known: dict[str, Checkpoint]) -> _SigningPlan:
         ahead = []
         with reading(self.engine) as connection:
             head = connection.execute(select(tables.head)).one()
@@ -203,7 +203,7 @@ class Signer:
                 root = load_frontier(head.size, head.frontier).root()
                 proofs = {name: _proof(connection, theirs.size, head.size) for name, theirs in known.items()}
                 is_signed = len(keys) == 1 and self._is_signed(connection, head.size, known)
-                return _Plan(Checkpoint(origin, head.size, root), keys, proofs, is_signed)
+                return _SigningPlan(Checkpoint(origin, head.size, root), keys, proofs, is_signed)
         self._note(ahead)
         raise WitnessAheadError(ahead[0].message)
 
@@ -219,7 +219,7 @@ class Signer:
         )
 
     def _hand_over(
-        self, place: Witness, note: bytes, plan: _Plan, asked: Checkpoint | WitnessError | None
+        self, place: Witness, note: bytes, plan: _SigningPlan, asked: Checkpoint | WitnessError | None
     ) -> tuple[WitnessState, bytes]:
         """Give a place the checkpoint; returns how it stands, and the signature it added."""
         size = asked.size if isinstance(asked, Checkpoint) else 0

@@ -53,17 +53,17 @@ __all__ = [
     "FolderWitness",
     "Inclusion",
     "Journal",
+    "JournalFiles",
     "JournalFilter",
     "Keys",
     "Line",
     "NoKeyHereError",
     "NoteError",
-    "Places",
     "Recorded",
     "Sealed",
     "SealingError",
-    "Signed",
     "SigningError",
+    "SigningState",
     "VerifierKey",
     "Witness",
     "WitnessError",
@@ -80,7 +80,7 @@ LOOK_EVERY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class JournalFiles:
     """Where on this machine the journal keeps what is not in the database, and which logs it countersigns."""
 
     key: Path
@@ -91,7 +91,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SigningState:
     """What is signed: the newest checkpoint (None: none yet), how many entries it counts, and why signing stands."""
 
     note: bytes | None
@@ -111,7 +111,9 @@ class Keys:
 class Journal:
     """Reads and keeps the log of one database. `witnesses` makes the places that its checkpoints go to."""
 
-    def __init__(self, engine: Engine, places: Places, witnesses: Callable[[], Sequence[Witness]]) -> None:
+    def __init__(
+        self, engine: Engine, places: JournalFiles, witnesses: Callable[[], Sequence[Witness]]
+    ) -> None:
         self._engine = engine
         self._places = places
         self._witnesses = witnesses
@@ -145,10 +147,10 @@ class Journal:
             signed = newest_size(connection) > seq
             return lines[0], proofs.prove_inclusion(connection, seq) if signed else None
 
-    def signed(self) -> Signed:
+    def signed(self) -> SigningState:
         """The newest checkpoint."""
         with reading(self._engine) as connection:
-            return Signed(newest_note(connection), newest_size(connection), stopped(connection))
+            return SigningState(newest_note(connection), newest_size(connection), stopped(connection))
 
     def checkpoint(self) -> bytes:
         """The newest checkpoint, a C2SP signed note; waits a moment until it counts every entry there is.

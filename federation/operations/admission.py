@@ -17,7 +17,7 @@ _PLACE = select(tables.registry).where(tables.registry.c.id == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WriteTarget:
     """A registry that may be changed, and what its adapter can do there today."""
 
     row: Row[Any]
@@ -45,14 +45,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class WriteTargets:
     """The registries that one transaction looks at: each is read once, however much is asked of it."""
 
     adapters: Discovered
-    known: dict[int, Place] = field(default_factory=dict)
+    known: dict[int, WriteTarget] = field(default_factory=dict)
 
 
-def place_of(connection: Connection, registry_id: int, places: Places) -> Place:
+def place_of(connection: Connection, registry_id: int, places: WriteTargets) -> WriteTarget:
     """The registry, when it may be changed at all. Errors: `StateError`, `UnknownError`, `RegistryError`."""
     if (known := places.known.get(registry_id)) is not None:
         return known
@@ -68,12 +68,12 @@ def place_of(connection: Connection, registry_id: int, places: Places) -> Place:
             code="not-writable",
         )
     adapters = places.adapters
-    place = Place(row, adapter_class(row.name, row.kind, adapters), rules_of(row, adapters))
+    place = WriteTarget(row, adapter_class(row.name, row.kind, adapters), rules_of(row, adapters))
     places.known[registry_id] = place
     return place
 
 
-def writing(place: Place, rule: Rule, version: str) -> Wanted | None:
+def writing(place: WriteTarget, rule: Rule, version: str) -> Wanted | None:
     """What makes a rule hold for a version, or None where this adapter cannot."""
     match rule.kind:
         case "alias" if Capability.SET_ALIAS in place.able:
@@ -100,7 +100,7 @@ def check_match(asked: Sequence[str], etag: str | None) -> str | None:
     return etag
 
 
-def decides_stage(place: Place, tags: Iterable[str]) -> bool:
+def decides_stage(place: WriteTarget, tags: Iterable[str]) -> bool:
     """Whether writing one of these tags may change a normalised stage, which takes more than tagging."""
     deciding = {
         rule.value.partition("=")[0] for rules in place.rules.values() for rule in rules if rule.kind == "tag"

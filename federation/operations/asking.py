@@ -18,11 +18,11 @@ from federation.catalogue.reader import Version, is_bare
 from federation.database import now
 from federation.errors import GoneError, InvalidRequestError, UnknownError
 from federation.operations import foresight, staging
-from federation.operations.admission import Place, Places, check_match, decides_stage, place_of
+from federation.operations.admission import WriteTarget, WriteTargets, check_match, decides_stage, place_of
 from federation.operations.intent import Intent, digest_of
 from federation.operations.offers import Offer, offer
 from federation.operations.plans import Plan
-from federation.operations.state import ModelState, Standing, read_versions
+from federation.operations.state import ModelState, VersionState, read_versions
 from federation.operations.wanted import (
     CAPABILITIES,
     PERMISSIONS,
@@ -44,7 +44,7 @@ class Become(msgspec.Struct, frozen=True, tag_field="kind", tag="stage"):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RequestedChange:
     """What somebody asks for. `of` is what the reference must name, where that matters; `match` are the etags that it
     may have; `plan` is the token of the plan that was shown.
     """
@@ -61,13 +61,6 @@ class Change:
         return digest_of(str(self.reference), self.wanted, list(self.match), self.plan)
 
 
-class Draft(NamedTuple):
-    """What is to be written, one intent for each step, and what is known of its model so far."""
-
-    state: ModelState
-    intents: Sequence[Intent]
-
-
 class Located(NamedTuple):
     """What a reference names: a version, a whole model, or (`model` None) one that is not there yet."""
 
@@ -77,10 +70,10 @@ class Located(NamedTuple):
     model: tuple[int, ModelRecord] | None
     version: Version | None = None
 
-    def state(self, place: Place) -> ModelState:
+    def state(self, place: WriteTarget) -> ModelState:
         """Its model, with no other version than this one."""
         one = self.version
-        versions = {} if one is None else {one.record.version: Standing(one.id, one.record, one.deployed)}
+        versions = {} if one is None else {one.record.version: VersionState(one.id, one.record, one.deployed)}
         id_, record = self.model or (None, None)
         return ModelState(Reference(self.registry, self.name), place, id_, record, versions)
 
@@ -91,13 +84,13 @@ class Asking:
 
     connection: Connection
     principal: Principal
-    places: Places
+    places: WriteTargets
 
-    def plan(self, change: Change) -> Plan:
+    def plan(self, change: RequestedChange) -> Plan:
         """What a change will do. Errors: every branch of `WaypostError`."""
         return foresight.plan(self.connection, self._draft(change))
 
-    def intents(self, change: Change) -> Sequence[Intent]:
+    def intents(self, change: RequestedChange) -> Sequence[Intent]:
         """What is to be written down. With the token of a plan, only while that is still the plan; what is written is
         then bound to what stood there. Errors: every branch of `WaypostError`.
         """
@@ -116,7 +109,7 @@ class Asking:
             return offer(state, None, None)
         return offer(state, found.version.record.version, found.version.stage)
 
-    def _draft(self, change: Change) -> Draft:
+    def _draft(self, change: RequestedChange) -> foresight.Draft:
         wanted = change.wanted
         if not isinstance(wanted, Become):
             check(wanted)
@@ -132,9 +125,9 @@ class Asking:
             named = replace(state.reference, version=wanted.version)
             find_or_read_version(self.connection, self.principal.view, named)
         version = None if found.version is None else found.version.record.version
-        return Draft(state, [_intent(state, wanted, version, change.match)])
+        return foresight.Draft(state, [_intent(state, wanted, version, change.match)])
 
-    def _located(self, change: Change) -> Located:
+    def _located(self, change: RequestedChange) -> Located:
         """Errors: `UnknownError`, `GoneError`, `InvalidRequestError` where the reference names the wrong kind."""
         reference, wanted = change.reference, change.wanted
         if isinstance(wanted, Register):
@@ -169,13 +162,15 @@ class Asking:
         permission = Permission.CHANGE if isinstance(wanted, Become) else PERMISSIONS[type(wanted)]
         self.principal.require(permission, found.registry_id, f"registry {found.registry}")
 
-    def _allow_deciding(self, place: Place, wanted: Wanted) -> None:
+    def _allow_deciding(self, place: WriteTarget, wanted: Wanted) -> None:
         """Errors: `DeniedError` for tags that decide a stage and who may not set stages."""
         if isinstance(wanted, SetTags | Register) and decides_stage(place, wanted.tags):
             where = f"the tags of registry {place.row.name} that decide stages"
             self.principal.require(Permission.CHANGE, place.row.id, where)
 
-    def _staged(self, change: Change, found: Located, state: ModelState, stage: str) -> Draft:
+    def _staged(
+        self, change: RequestedChange, found: Located, state: ModelState, stage: str
+    ) -> foresight.Draft:
         assert found.version is not None
         version = found.version.record.version
         beside = staging.alias_holders(state, stage) - {version}
@@ -186,10 +181,12 @@ class Asking:
             _of_model(change.match, state, version) if isinstance(steps[0].wanted, SetAlias) else change.match
         )
         first = _intent(state, steps[0].wanted, version, match, ref=found.version.reference)
-        return Draft(state, [first, *(_intent(state, one.wanted, one.version, ()) for one in steps[1:])])
+        return foresight.Draft(
+            state, [first, *(_intent(state, one.wanted, one.version, ()) for one in steps[1:])]
+        )
 
 
-def _check_named(change: Change) -> None:
+def _check_named(change: RequestedChange) -> None:
     """Errors: `InvalidRequestError` where the reference does not name what the change is of."""
     reference, bare = change.reference, is_bare(change.reference)
     if isinstance(change.wanted, Become) and bare:

@@ -24,7 +24,7 @@ from federation.errors import StateError, WaypostError
 from federation.health import Reports
 from federation.journal.log import Batch
 from federation.loops import Loop
-from federation.operations.admission import Places
+from federation.operations.admission import WriteTargets
 from federation.operations.intent import Asker, Steps, record, repeated
 from federation.operations.reader import Operation, as_operation, next_of
 
@@ -36,7 +36,7 @@ IDLE = 2.0
 LATE = "the database did not answer in time: nothing was changed, try again"
 
 
-Look = Callable[[Connection, Places], Steps | Operation]
+Look = Callable[[Connection, WriteTargets], Steps | Operation]
 """Reads what is needed and gives the intents, or the operation that this repeats; raises what refuses it."""
 
 
@@ -150,7 +150,7 @@ class Desk:
         looked: list[tuple[Sheet, Steps]] = []
         try:
             with reading(self.engine) as connection:
-                places = Places(self.adapters)
+                places = WriteTargets(self.adapters)
                 for one in sheets:
                     steps = self._looked(connection, places, one)
                     if steps is not None:
@@ -161,7 +161,7 @@ class Desk:
             self._failing = None
             self._write(looked)
 
-    def _looked(self, connection: Connection, places: Places, sheet: Sheet) -> Steps | None:
+    def _looked(self, connection: Connection, places: WriteTargets, sheet: Sheet) -> Steps | None:
         """The intents of a sheet; None where it is answered already."""
         try:
             with translated():

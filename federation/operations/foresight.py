@@ -1,21 +1,19 @@
 """What a draft of writes changes: of each step what differs after it, of all together what references mean then."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
 from federation import tables
 from federation.catalogue.order import age
 from federation.catalogue.reader import SUMMARY, newest_of
+from federation.operations.intent import Intent
 from federation.operations.plans import Holder, Meaning, Plan, Step
 from federation.operations.state import NEW, ModelState, StageChange, difference, read_versions
 from federation.operations.tables import operation
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags
 from federation.references import Reference, decode_part
-
-if TYPE_CHECKING:
-    from federation.operations.asking import Draft
 
 SHOWN = 20
 """Versions that keep a stage, as a plan names them."""
@@ -26,7 +24,14 @@ _READ = frozenset({"tags", "stage", "approval", "lifecycle", "aliases"})
 _versions = tables.version.c
 
 
-def plan(connection: Connection, draft: "Draft") -> Plan:
+class Draft(NamedTuple):
+    """What is to be written, one intent for each step, and what is known of its model so far."""
+
+    state: ModelState
+    intents: Sequence[Intent]
+
+
+def plan(connection: Connection, draft: Draft) -> Plan:
     """The plan of a draft: each step is made to the state that the one before it leaves."""
     first = state = _known(connection, draft)
     steps = []
@@ -47,7 +52,7 @@ def plan(connection: Connection, draft: "Draft") -> Plan:
     )
 
 
-def _known(connection: Connection, draft: "Draft") -> ModelState:
+def _known(connection: Connection, draft: Draft) -> ModelState:
     """The state with every version that the writes may change."""
     state = draft.state
     if state.id is None:
@@ -148,7 +153,7 @@ class _Look:
         return None if version is None else self._first.ref(version)
 
 
-def _notes(connection: Connection, state: ModelState, draft: "Draft") -> Iterator[str]:
+def _notes(connection: Connection, state: ModelState, draft: Draft) -> Iterator[str]:
     """What is not known of all this, and what may come between."""
     asked, row = operation.c, state.place.row
     under_way = select(asked.id).where(

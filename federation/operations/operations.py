@@ -16,8 +16,8 @@ from federation.access import EVERYTHING, Permission, Principal, View
 from federation.database import reading
 from federation.errors import InvalidRequestError, StateError
 from federation.health import Reports
-from federation.operations.admission import Places
-from federation.operations.asking import Asking, Become, Change
+from federation.operations.admission import WriteTargets
+from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.desk import LATE, Answer, Desk
 from federation.operations.intent import Asker, Steps, repeated
 from federation.operations.offers import Offer
@@ -33,8 +33,26 @@ if TYPE_CHECKING:
     from federation.graph.subject import Cause
 
 __all__ = [
-    "LATE", "Answer", "Become", "Change", "Chosen", "Delete", "FieldChange", "Holder", "Meaning", "Offer", "Operation",
-    "Operations", "Plan", "PlanChangedError", "Preview", "Register", "SetAlias", "SetTags", "StageChange", "Wanted",
+    "LATE",
+    "Answer",
+    "Become",
+    "Chosen",
+    "Delete",
+    "FieldChange",
+    "Holder",
+    "Meaning",
+    "Offer",
+    "Operation",
+    "Operations",
+    "Plan",
+    "PlanChangedError",
+    "Preview",
+    "Register",
+    "RequestedChange",
+    "SetAlias",
+    "SetTags",
+    "StageChange",
+    "Wanted",
 ]  # fmt: skip
 LOOK_EVERY = 0.05
 UNHARMED = "nothing goes, and every reference means what it meant: whoever depends on it notices nothing"
@@ -67,12 +85,12 @@ class Operations:
         self._graph = graph
         self._desk = Desk(engine, adapters, wrote, reports or Reports())
 
-    def plan(self, principal: Principal, change: Change, *, limit: int = 50) -> Preview:
+    def plan(self, principal: Principal, change: RequestedChange, *, limit: int = 50) -> Preview:
         """What a change would do, and who is hit by it. Errors: as `request`; nothing is written down."""
         from federation.graph.rows import DamagedError  # deferred: most commands ask for no plan
 
         with reading(self._engine) as connection:
-            plan = Asking(connection, principal, Places(self._adapters)).plan(change)
+            plan = Asking(connection, principal, WriteTargets(self._adapters)).plan(change)
         causes = list(_causes(plan))
         if not causes:
             return Preview(plan, None, UNHARMED)
@@ -86,14 +104,16 @@ class Operations:
             return Preview(plan, None, NO_GRAPH)
         return Preview(plan, impact)
 
-    def request(self, principal: Principal, change: Change, key: str | None = None) -> "Future[Answer]":
+    def request(
+        self, principal: Principal, change: RequestedChange, key: str | None = None
+    ) -> "Future[Answer]":
         """Write down what is asked for; a worker carries it out. A repetition with its `key` gets what the first got.
 
         The result raises every branch of `WaypostError`: `PlanChangedError` where `change.plan` is no longer the plan.
         """
         asker = Asker(principal.id, key, change.digest)
 
-        def look(connection: Connection, places: Places) -> Steps | Operation:
+        def look(connection: Connection, places: WriteTargets) -> Steps | Operation:
             known = repeated(connection, asker)
             if known is not None:
                 return read_operation(connection, principal.view, known.id)
@@ -104,7 +124,7 @@ class Operations:
     def offer(self, principal: Principal, reference: Reference) -> Offer:
         """What of a model or version could be changed at all. Errors: `UnknownError`, `GoneError`."""
         with reading(self._engine) as connection:
-            asking = Asking(connection, principal, Places(self._adapters))
+            asking = Asking(connection, principal, WriteTargets(self._adapters))
             try:
                 return asking.offer(reference)
             except (InvalidRequestError, StateError) as refusal:

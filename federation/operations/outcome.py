@@ -13,7 +13,7 @@ from federation import bulk
 from federation.catalogue.codec import Encoded
 from federation.catalogue.news import News
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import TABLES, Writer
+from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.database import micros, now
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
@@ -89,7 +89,7 @@ def write_outcomes(
             origin = Origin(
                 registry.id, registry.name, rules, by=at, after=after, actor=actor, reading=reading
             )
-            writer = Writer(connection, origin)
+            writer = CatalogueWriter(connection, origin)
             writer.news = News(origin, batch)
             writer.write(records)
             _delete(writer, gone)
@@ -115,7 +115,7 @@ def _is_ours(outcome: Outcome) -> bool:
     return outcome.state == "ok" and outcome.started_at is not None
 
 
-def _delete(writer: Writer, gone: Sequence[Key]) -> None:
+def _delete(writer: CatalogueWriter, gone: Sequence[Key]) -> None:
     kinds: tuple[Kind, ...] = ("version", "model")
     for kind in kinds:
         natives = [key.native_id for key in gone if key.kind == kind]

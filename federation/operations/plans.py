@@ -13,7 +13,7 @@ import msgspec
 
 from federation.errors import PreconditionError
 from federation.operations.intent import Intent
-from federation.operations.state import Difference, StageChange
+from federation.operations.state import PlannedDifference, StageChange
 from federation.operations.wanted import Delete, Wanted, kind_of, reverse, to_json
 
 LINE = "\n"
@@ -58,7 +58,7 @@ class Step:
     """One write of one target, and what differs after it."""
 
     intent: Intent
-    difference: Difference
+    difference: PlannedDifference
     etag: str | None
     before: Mapping[str, str | None]
     """What stands where it writes, by the names that the write has for it."""

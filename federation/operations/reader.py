@@ -11,7 +11,7 @@ from adapters import Record, VersionRecord
 from federation import tables
 from federation.access import View
 from federation.catalogue.codec import Encoded
-from federation.catalogue.writer import TABLES, Writer
+from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.errors import UnknownError
 from federation.operations.tables import operation
 from federation.operations.wanted import Wanted, from_json
@@ -94,7 +94,7 @@ def read_operations(connection: Connection, view: View, chosen: Chosen, limit: i
     return [as_operation(row, row.registry, then.get(row.id)) for row in rows]
 
 
-def current(writer: Writer, records: Sequence[Encoded[Any]], position: int) -> list[Encoded[Any]]:
+def current(writer: CatalogueWriter, records: Sequence[Encoded[Any]], position: int) -> list[Encoded[Any]]:
     """Those of the records, fetched when `position` was the newest, that no operation has read back since.
 
     What an operation reads back is newer and says who did it; one that is under way will read it back. The

@@ -15,23 +15,23 @@ from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
 from federation.stages import Rule
 
 
-class Write(NamedTuple):
+class NativeWrite(NamedTuple):
     """A write, and the version that it is about."""
 
     version: str
     wanted: Wanted
 
 
-def writes(state: ModelState, version: str, stage: str) -> list[Write]:
+def writes(state: ModelState, version: str, stage: str) -> list[NativeWrite]:
     """How a version is given a stage. Errors: `InvalidRequestError`, `StateError` where it cannot be."""
     first = through_rule(state, version, stage)
     if not isinstance(first, SetAlias):
-        return [Write(version, first)]
+        return [NativeWrite(version, first)]
     holder = state.aliases.get(first.alias)
     if holder is None or holder == version or holder not in state.versions:
-        return [Write(version, first)]
+        return [NativeWrite(version, first)]
     left = state.after(first, state.target(first, version).key)
-    return [Write(version, first), *_parting(left, holder, version, stage)]
+    return [NativeWrite(version, first), *_parting(left, holder, version, stage)]
 
 
 def alias_holders(state: ModelState, stage: str) -> set[str]:
@@ -71,7 +71,7 @@ def through_rule(state: ModelState, version: str, stage: str) -> Wanted:
     )
 
 
-def _parting(state: ModelState, holder: str, heir: str, stage: str) -> list[Write]:
+def _parting(state: ModelState, holder: str, heir: str, stage: str) -> list[NativeWrite]:
     """What takes a stage wholly from a version that has lost an alias to another; nothing where it has lost the stage
     already, or would keep it all the same.
     """
@@ -80,7 +80,7 @@ def _parting(state: ModelState, holder: str, heir: str, stage: str) -> list[Writ
         wanted = _ending(state, rule, heir)
         if wanted is None:
             return []
-        found.append(Write(holder, wanted))
+        found.append(NativeWrite(holder, wanted))
         state = state.after(wanted, state.target(wanted, holder).key)
     return [] if state.stage(holder)[0] == stage else found
 

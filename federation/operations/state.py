@@ -14,7 +14,7 @@ from adapters import Key, ModelRecord, VersionRecord
 from federation import tables
 from federation.catalogue.codec import decode_version
 from federation.catalogue.order import AGE, age
-from federation.operations.admission import Place
+from federation.operations.admission import WriteTarget
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted, aim, held, put
 from federation.references import Reference, decode_part, encode_part
 from federation.stages import decide
@@ -54,7 +54,7 @@ class StageChange(msgspec.Struct, frozen=True):
         return f"{self.ref}: {_stage(self.before, self.before_reason)} becomes {_stage(self.after, self.after_reason)}"
 
 
-class Difference(NamedTuple):
+class PlannedDifference(NamedTuple):
     """How two states of a model differ. `made` and `deleted` are references of models and versions."""
 
     fields: tuple[FieldChange, ...]
@@ -63,7 +63,7 @@ class Difference(NamedTuple):
     deleted: tuple[str, ...]
 
 
-class Standing(NamedTuple):
+class VersionState(NamedTuple):
     """A version as it stands: its surrogate id, its record, and whether requests go to it."""
 
     id: int | None
@@ -84,12 +84,12 @@ class ModelState:
     """A model, None where there is none, with as many of its versions as whoever looks needs, by name."""
 
     reference: Reference
-    place: Place
+    place: WriteTarget
     id: int | None
     model: ModelRecord | None
-    versions: Mapping[str, Standing]
+    versions: Mapping[str, VersionState]
 
-    def with_versions(self, versions: Mapping[str, Standing]) -> "ModelState":
+    def with_versions(self, versions: Mapping[str, VersionState]) -> "ModelState":
         """The state with more of its versions."""
         return replace(self, versions={**self.versions, **versions, **self.versions})
 
@@ -173,7 +173,7 @@ class ModelState:
         record = VersionRecord(
             key=Key("version", NEW), model=model.key, version=NEW, tags=dict(wanted.tags), **fresh
         )
-        return replace(self, model=model, versions={**self.versions, NEW: Standing(None, record, False)})
+        return replace(self, model=model, versions={**self.versions, NEW: VersionState(None, record, False)})
 
     def _sharing(self) -> "ModelState":
         """The model's tags are those that all of its versions show."""
@@ -191,7 +191,7 @@ def _inherited(
     return {name: value for name, value in values.items() if name not in own}
 
 
-def difference(old: ModelState, new: ModelState) -> Difference:
+def difference(old: ModelState, new: ModelState) -> PlannedDifference:
     """What differs between two states of a model."""
     made = [new.ref(name) for name in new.versions if name not in old.versions]
     deleted = [old.ref(name) for name in old.versions if name not in new.versions]
@@ -199,7 +199,7 @@ def difference(old: ModelState, new: ModelState) -> Difference:
         made.insert(0, str(new.reference))
     if new.model is None and old.model is not None:
         deleted.insert(0, str(old.reference))
-    return Difference(tuple(_fields(old, new)), tuple(_stages(old, new)), tuple(made), tuple(deleted))
+    return PlannedDifference(tuple(_fields(old, new)), tuple(_stages(old, new)), tuple(made), tuple(deleted))
 
 
 def _fields(old: ModelState, new: ModelState) -> Iterator[FieldChange]:
@@ -251,7 +251,9 @@ def _version(record: object) -> VersionRecord:
     return record
 
 
-def read_versions(connection: Connection, model_id: int, names: Iterable[str] | None) -> dict[str, Standing]:
+def read_versions(
+    connection: Connection, model_id: int, names: Iterable[str] | None
+) -> dict[str, VersionState]:
     """The living versions of a model that have these names, or all of them."""
     versions = tables.version.c
     columns = (*(versions[name] for name in AGE), versions.body, versions.deployed)
@@ -260,5 +262,5 @@ def read_versions(connection: Connection, model_id: int, names: Iterable[str] | 
         query = query.where(versions.version.in_(sorted(map(encode_part, names))))
     rows = sorted(connection.execute(query), key=age)  # of several with one name, the one created last
     return {
-        decode_part(row.version): Standing(row.id, decode_version(row.body), row.deployed) for row in rows
+        decode_part(row.version): VersionState(row.id, decode_version(row.body), row.deployed) for row in rows
     }

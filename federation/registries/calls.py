@@ -86,7 +86,7 @@ def call_each(
     """
     if not calls:
         return []
-    asked, left = _Asked(calls, deadline), deadline
+    asked, left = _CallsUnderWay(calls, deadline), deadline
     caller = abandoned.take()
     caller.inbox.put(asked)
     while left > 0:
@@ -106,7 +106,7 @@ def call_each(
 
 
 @dataclass(slots=True, eq=False)
-class _Asked(Generic[T]):
+class _CallsUnderWay(Generic[T]):
     """Calls on their way, and what came back so far."""
 
     calls: Sequence[tuple[str, Callable[[], T]]]
@@ -162,7 +162,7 @@ class _Caller:
     """A thread that makes calls for one after another, until some come too late."""
 
     abandoned: Abandoned
-    inbox: SimpleQueue[_Asked[Any]] = field(default_factory=SimpleQueue)
+    inbox: SimpleQueue[_CallsUnderWay[Any]] = field(default_factory=SimpleQueue)
 
     def run(self) -> None:
         while True:

@@ -24,8 +24,8 @@ from federation.journal.log import Batch
 from federation.logs import Log
 from federation.registries.calls import StoppedError
 from federation.registries.connections import Connection
+from federation.sync.context import SyncContext
 from federation.sync.outcome import tell_unknown
-from federation.sync.run import SyncContext
 
 log = Log(__name__)
 FIRST_PAUSE = timedelta(minutes=1)

@@ -6,13 +6,11 @@ decides; what cannot be asked stays as it is known, and the run says so.
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapters import AdapterError, BadRecordError, Key, NotFoundError, Record, TransientError
 from federation.catalogue.codec import Encoded
-
-if TYPE_CHECKING:
-    from federation.sync.run import Run
+from federation.sync.context import CurrentRun
 
 MOST_ASKED = 500
 """Records that a run asks for because it doubts their listing."""
@@ -32,7 +30,7 @@ class Doubts:
 
 
 @dataclass(slots=True)
-class Answers:
+class DoubtAnswers:
     """What the backend says of what was doubted."""
 
     records: list[Record] = field(default_factory=list)
@@ -41,9 +39,9 @@ class Answers:
     """Versions that are there all the same."""
 
 
-def ask(this: "Run", doubts: Doubts) -> Answers:
+def ask(this: CurrentRun, doubts: Doubts) -> DoubtAnswers:
     """Ask for what is doubted, as long as this run may. Errors: `AdapterError` for what may pass."""
-    answers = Answers()
+    answers = DoubtAnswers()
     kept = {key: lost for key, lost in doubts.lacking.items() if not _answered(this, key, answers)}
     if kept:
         lost = sorted({name for names in kept.values() for name in names})
@@ -63,7 +61,7 @@ def ask(this: "Run", doubts: Doubts) -> Answers:
     return answers
 
 
-def _answered(this: "Run", key: Key, answers: Answers) -> bool:
+def _answered(this: CurrentRun, key: Key, answers: DoubtAnswers) -> bool:
     """Whether the backend says what the record is, or that it is gone; the run's listing of it, or the next, tells."""
     if this.asked >= MOST_ASKED:
         return False
@@ -81,7 +79,7 @@ def _answered(this: "Run", key: Key, answers: Answers) -> bool:
     return True
 
 
-def _is_there(this: "Run", key: Key) -> bool:
+def _is_there(this: CurrentRun, key: Key) -> bool:
     """Whether a version without a model is there; who cannot be asked is."""
-    answers = Answers()
+    answers = DoubtAnswers()
     return not _answered(this, key, answers) or bool(answers.records or answers.bad)

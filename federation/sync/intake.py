@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
 from adapters import BadRecordError, Deleted, Key, Page, Record, VersionRecord
 from federation.catalogue import codec, unread
 from federation.catalogue.codec import Encoded
-from federation.catalogue.writer import TABLES, Writer
+from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.database import reading
 from federation.operations.reader import current
 from federation.sync import quarantine, renames
+from federation.sync.context import CurrentRun
 from federation.sync.doubts import Doubts, ask
 
-if TYPE_CHECKING:
-    from federation.sync.run import Run
 
-
-def take(this: "Run", page: Page, known: int) -> None:
+def take(this: CurrentRun, page: Page, known: int) -> None:
     """Write a page that was fetched when `known` was the newest change position, or later."""
     encoded, bad, gone = sort_out(page)
     with reading(this.context.engine) as connection:
@@ -36,12 +34,12 @@ def take(this: "Run", page: Page, known: int) -> None:
     this.renamed = renames.found(this, encoded)
     if back:
         chosen = {one.record.key for one in back}
-        _believe(this, _Part([one for one in encoded if one.record.key not in chosen], bad, known))
+        _believe(this, _PagePart([one for one in encoded if one.record.key not in chosen], bad, known))
         encoded, bad = back, []
-    _believe(this, _Part(encoded, bad, known, gone, min(waiting.values()) if back else None, page))
+    _believe(this, _PagePart(encoded, bad, known, gone, min(waiting.values()) if back else None, page))
 
 
-class _Part(NamedTuple):
+class _PagePart(NamedTuple):
     """Records that are written together. With `page` they are the last of it: the run goes on behind it."""
 
     encoded: list[Encoded[Any]]
@@ -52,7 +50,7 @@ class _Part(NamedTuple):
     page: Page | None = None
 
 
-def _believe(this: "Run", part: _Part) -> None:
+def _believe(this: CurrentRun, part: _PagePart) -> None:
     """Write what can be believed at once, then what the backend says when it is asked about the rest."""
     doubts = Doubts()
     with this.chunk(missed_since=part.missed_since) as writer:
@@ -81,7 +79,7 @@ def _natives(record: Record) -> list[str]:
     return [record.key.native_id, *model]
 
 
-def _write(this: "Run", writer: Writer, part: _Part, doubts: Doubts | None = None) -> None:
+def _write(this: CurrentRun, writer: CatalogueWriter, part: _PagePart, doubts: Doubts | None = None) -> None:
     """Write records; what a listing cannot be believed in goes into `doubts`. Without those it was asked for."""
     bad = part.bad
     writer.renamed = this.renamed
@@ -124,7 +122,7 @@ def sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], list
     return encoded, bad, gone
 
 
-def set_aside(this: "Run", writer: Writer, bad: list[BadRecordError], good: list[str]) -> None:
+def set_aside(this: CurrentRun, writer: CatalogueWriter, bad: list[BadRecordError], good: list[str]) -> None:
     """Put bad records into quarantine; those that could be read (`good`, native ids) leave it."""
     this.errors += [str(error) for error in bad]
     this.left_out |= bool(bad)

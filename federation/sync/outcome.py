@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
@@ -14,17 +14,14 @@ from federation.journal.log import Batch
 from federation.leases import FencedError, Lease
 from federation.registries.configured import lock
 from federation.sync import absence, quarantine
+from federation.sync.context import ERRORS_KEPT, CurrentRun, SyncContext
 from federation.sync.met import forget
 
-if TYPE_CHECKING:
-    from federation.sync.run import Run, SyncContext
-
-ERRORS_KEPT = 20
 NEWS = ("created", "changed", "deleted", "quarantined", "reread")
 """What a run counts that is worth an entry."""
 
 
-def finish(this: "Run", watermark: str | None) -> str:
+def finish(this: CurrentRun, watermark: str | None) -> str:
     """Write the outcome. Who waits for the run waits for the followers, too: see `position`."""
     context, registry = this.context, this.registry
     ended = now()
@@ -67,7 +64,7 @@ def finish(this: "Run", watermark: str | None) -> str:
     return state
 
 
-def _moved(this: "Run", watermark: str | None, ended: datetime) -> dict[str, Any]:
+def _moved(this: CurrentRun, watermark: str | None, ended: datetime) -> dict[str, Any]:
     """What a run moves that has found out all that it should."""
     values: dict[str, Any] = {"last_success_at": this.begun}
     # A scan that left something out begins there again next time.
@@ -81,7 +78,7 @@ def _moved(this: "Run", watermark: str | None, ended: datetime) -> dict[str, Any
 
 
 def fail(
-    context: "SyncContext",
+    context: SyncContext,
     registry: Row[Any],
     sync_id: int,
     lease: Lease,
@@ -134,7 +131,7 @@ def _unread(connection: Connection, registry_id: int) -> dict[str, int]:
     return dict(found.most_common())
 
 
-def tell_unknown(context: "SyncContext", registry_id: int) -> None:
+def tell_unknown(context: SyncContext, registry_id: int) -> None:
     """Count anew what of the living records is unknown, after something was read apart from a run."""
     registries = tables.registry.c
     with writing(context.engine) as connection:

@@ -3,13 +3,10 @@
 import zlib
 from collections.abc import Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from adapters import AdapterError, InvalidError, Page, TransientError
 from federation.registries.calls import StoppedError
-
-if TYPE_CHECKING:
-    from federation.sync.run import Run
+from federation.sync.context import CurrentRun
 
 CHUNK = 1000
 """Records in a page and a transaction."""
@@ -20,7 +17,7 @@ PAGES = 1_000_000
 class Pages:
     """Give the pages one after the other with `take`; `close` ends the scan, wherever it is."""
 
-    def __init__(self, run: "Run") -> None:
+    def __init__(self, run: CurrentRun) -> None:
         self._run = run
         self._scan: Generator[Page, None, None] | None = None
         self._marks: set[str] = set()
@@ -90,6 +87,6 @@ class Pages:
             raise AdapterError(f"{self._run.registry.name}: {fault}: report this to the adapter's author")
 
 
-def _scan(run: "Run") -> Generator[Page, None, None]:
+def _scan(run: CurrentRun) -> Generator[Page, None, None]:
     """Nothing of the adapter is called before the first page is asked for."""
     yield from run.adapter.scan(since=run.since, limit=CHUNK, resume=run.mark)

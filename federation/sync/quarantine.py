@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from adapters import BadRecordError
 from federation import tables
 from federation.catalogue import codec
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import now
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
@@ -25,7 +25,7 @@ def waiting(connection: Connection, registry_id: int) -> dict[str, datetime]:
     return {row.native: row.first_seen_at for row in connection.execute(query)}
 
 
-def keep(writer: Writer, bad: Sequence[BadRecordError], good: Sequence[str]) -> int:
+def keep(writer: CatalogueWriter, bad: Sequence[BadRecordError], good: Sequence[str]) -> int:
     """Keep the bad records; those that could be read again (`good`, native ids) leave. Returns how many are new."""
     held = tables.quarantine.c
     connection, origin = writer.connection, writer.origin
@@ -74,7 +74,7 @@ def _kept(native: str) -> str:
     return f"{native[:200].replace(chr(0), REPLACEMENT)} ({digest[:16]})"
 
 
-def _tell(writer: Writer, action: Action, native: str) -> None:
+def _tell(writer: CatalogueWriter, action: Action, native: str) -> None:
     origin = writer.origin
     writer.batch.record(
         Entry(action=action, registry=origin.registry, details={"key": native}), origin.registry_id

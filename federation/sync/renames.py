@@ -6,7 +6,7 @@ that is gone are the same when the adapter says that the one can only be what th
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -15,15 +15,13 @@ from federation import bulk, tables
 from federation.catalogue.codec import Encoded
 from federation.catalogue.rekeying import Succeeds
 from federation.database import reading
-
-if TYPE_CHECKING:
-    from federation.sync.run import Run
+from federation.sync.context import CurrentRun
 
 Candidates = dict[Key, list[Key]]
 """By the key of a new model: the keys of living ones that it may have been."""
 
 
-def found(this: "Run", records: Sequence[Encoded[Any]]) -> dict[str, str]:
+def found(this: CurrentRun, records: Sequence[Encoded[Any]]) -> dict[str, str]:
     """The native ids of renamed models by those that they had. Asks the backend whether the former are gone. Errors:
     `AdapterError`.
     """

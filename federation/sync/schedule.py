@@ -20,9 +20,10 @@ from federation import tables
 from federation.database import EPOCH, DatabaseError, UTCTime, now, past, reading, writing
 from federation.leases import FURTHEST, is_free
 from federation.logs import Log
+from federation.sync.context import SYNC, SyncContext
 from federation.sync.details import ask_again, read_details
 from federation.sync.requests import request as request
-from federation.sync.run import SYNC, SyncContext, run
+from federation.sync.run import run
 
 log = Log(__name__)
 SLOWEST = timedelta(minutes=15)

@@ -73,11 +73,11 @@ def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
 def metrics(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> Response[bytes]:
     """Prometheus metrics: of this process's requests, and of every registry, for who may read everything."""
     principal.require(Permission.READ, None, "everything")
-    body = generate_latest(waypost.metrics) + generate_latest(_Standing(waypost))
+    body = generate_latest(waypost.metrics) + generate_latest(_Readiness(waypost))
     return Response(body, media_type=CONTENT_TYPE_LATEST)
 
 
-class _Standing:
+class _Readiness:
     """Collects how the parts of the gateway and the registries stand, at the time of asking."""
 
     def __init__(self, waypost: Waypost) -> None:

@@ -16,7 +16,16 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Para
 
 from federation.access import Permission, Principal, View
 from federation.errors import UnknownError
-from federation.operations.operations import Answer, Become, Change, Chosen, Delete, SetAlias, SetTags, Wanted
+from federation.operations.operations import (
+    Answer,
+    Become,
+    Chosen,
+    Delete,
+    RequestedChange,
+    SetAlias,
+    SetTags,
+    Wanted,
+)
 from federation.positions import Positions
 from federation.references import Reference
 from gateway.api.operations_out import (
@@ -214,7 +223,7 @@ async def _written(
     of: Literal["model", "version", ""] = "",
 ) -> Response[Any]:
     """The plan, or what is said once the intent is committed. Errors: 503 when the database is not quick enough."""
-    change = Change(reference, wanted, terms.etags, of, terms.plan)
+    change = RequestedChange(reference, wanted, terms.etags, of, terms.plan)
     if terms.dry_run:
         found = await asyncio.to_thread(waypost.operations.plan, terms.principal, change)
         return Response(plan_out(found), status_code=200)

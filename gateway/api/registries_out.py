@@ -102,7 +102,7 @@ class QuarantinedOut(msgspec.Struct):
     last_seen_at: datetime
 
 
-class HeldOut(msgspec.Struct):
+class HeldRecordOut(msgspec.Struct):
     """Something that is missing and waits for confirmation."""
 
     kind: str
@@ -115,7 +115,7 @@ class RegistryDetailOut(RegistryOut):
     """A registry with what was set aside or held, at most 100 of each, and its last runs."""
 
     quarantine: list[QuarantinedOut]
-    candidates: list[HeldOut]
+    candidates: list[HeldRecordOut]
     syncs: list[SyncOut]
 
 
@@ -138,7 +138,9 @@ def detail_out(detail: "RegistryDetail", runs: "Sequence[Run]") -> RegistryDetai
             QuarantinedOut(one.native, one.error, one.first_seen_at, one.last_seen_at)
             for one in detail.quarantine
         ],
-        candidates=[HeldOut(one.kind, one.native, one.since, one.confirmed) for one in detail.candidates],
+        candidates=[
+            HeldRecordOut(one.kind, one.native, one.since, one.confirmed) for one in detail.candidates
+        ],
         syncs=[sync_out(run) for run in runs],
     )
 

@@ -13,56 +13,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from gateway.cli.failure import UNREACHABLE, USAGE, CommandError
+from gateway.cli.asked import AnsweredProblemError, Gateway, given
+from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import TOKEN, URL, Invocation
 from gateway.start import starting
 
 if TYPE_CHECKING:
     import httpx
 
-    from gateway.waypost import Waypost
 
 API = "/api/v1"
 PATIENCE, CONNECT_PATIENCE = 120.0, 5.0
 POSITION = "Waypost-Position"
-
-
-class ProblemError(CommandError):
-    """The API answered with a problem. `body` is its JSON (RFC 9457)."""
-
-    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
-        detail = str(body.get("detail") or body.get("title") or f"the gateway answered {status}")
-        if status == 401:
-            detail += f" (the token is taken from {TOKEN})"
-        super().__init__(detail, UNREACHABLE if status >= 500 else USAGE)
-        self.status = status
-        self.body = body
-
-
-class Gateway:
-    """The gateway that a command asks. `waypost` is there where it is in this process."""
-
-    waypost: "Waypost | None" = None
-
-    def get(self, path: str, **query: Any) -> Any:
-        """Read; parameters that are None or empty are left out. Errors: `CommandError`."""
-        return self.ask("GET", path, query=query)
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        """One request under `/api/v1`; returns the answer's JSON, None for an empty one. Errors: `CommandError`."""
-        raise NotImplementedError
-
-    def text(self, path: str, **query: Any) -> str:
-        """Read what is no JSON. Errors: `CommandError`."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)
@@ -194,11 +156,6 @@ def embedded(invocation: Invocation) -> Iterator[Gateway]:
         yield Here(waypost)
 
 
-def given(query: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that say something."""
-    return {name: value for name, value in query.items() if value not in (None, "", [])}
-
-
 def _texts(query: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: str(value).lower() if isinstance(value, bool) else value for name, value in given(query).items()
@@ -214,4 +171,4 @@ def _problem(response: "httpx.Response", where: str) -> CommandError:
         return CommandError(
             f"{where} answered {response.status_code} and is no Waypost gateway: check --url", UNREACHABLE
         )
-    return ProblemError(response.status_code, body)
+    return AnsweredProblemError(response.status_code, body)

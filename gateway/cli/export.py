@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.client import Gateway, Remote, connect
+from gateway.cli.asked import Gateway
+from gateway.cli.client import Remote, connect
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import counted, emit_json, say

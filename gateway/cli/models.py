@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from federation.references import parse
-from gateway.cli.client import ProblemError, connect, of_reference
+from gateway.cli.asked import AnsweredProblemError
+from gateway.cli.client import connect, of_reference
 from gateway.cli.failure import NO
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import emit_fields, emit_json, emit_line, emit_table, say, when
@@ -40,7 +41,7 @@ def show(
             return _show_snippets(invocation, gateway.get(f"/snippets/{of_reference(ref)}"))
         try:
             found = gateway.get(path, incarnation=incarnation, as_of=as_of)
-        except ProblemError as error:
+        except AnsweredProblemError as error:
             found = error.body.get("known")
             if error.status != GONE or not found:
                 raise

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import typer
 
 from federation.references import Reference, parse
-from gateway.cli.client import Gateway, connect, of_reference
+from gateway.cli.asked import Gateway
+from gateway.cli.client import connect, of_reference
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.plans import show_plans
@@ -38,7 +39,7 @@ Request = tuple[str, str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class WriteOptions:
     """On what terms changes are asked for."""
 
     if_match: str
@@ -87,7 +88,7 @@ def set_(
         raise CommandError(
             "--if-match and --plan go with one change: after the first, things are not as they were"
         )
-    return _carry_out(invocation, changes, Terms(if_match, plan, key, dry_run, wait), "operations")
+    return _carry_out(invocation, changes, WriteOptions(if_match, plan, key, dry_run, wait), "operations")
 
 
 def register(
@@ -111,7 +112,7 @@ def register(
         **{name: value for name, value in given.items() if value},
     }  # fmt: skip
     path = f"/registries/{quote(registry, safe='')}/versions"
-    return _carry_out(invocation, [("POST", path, body)], Terms("", plan, key, dry_run, wait))
+    return _carry_out(invocation, [("POST", path, body)], WriteOptions("", plan, key, dry_run, wait))
 
 
 def delete(
@@ -133,7 +134,7 @@ def delete(
         )
         raise CommandError(f"delete names what is to go: {wanted}")
     path = f"/{'models' if model else 'versions'}/{of_reference(ref)}"
-    return _carry_out(invocation, [("DELETE", path, None)], Terms(if_match, plan, key, dry_run, wait))
+    return _carry_out(invocation, [("DELETE", path, None)], WriteOptions(if_match, plan, key, dry_run, wait))
 
 
 def operations(
@@ -153,7 +154,7 @@ def operations(
 
 
 @contextmanager
-def _ready(gateway: Gateway, terms: Terms) -> Iterator[None]:
+def _ready(gateway: Gateway, terms: WriteOptions) -> Iterator[None]:
     """What a plan or a change needs of this process where no gateway was named: the graph, or the worker's work."""
     if not terms.dry_run:
         with worked(gateway, wait=terms.wait):
@@ -182,7 +183,9 @@ def worked(gateway: Gateway, *, wait: bool) -> Iterator[None]:
         yield
 
 
-def _carry_out(invocation: Invocation, changes: Sequence[Request], terms: Terms, together: str = "") -> int:
+def _carry_out(
+    invocation: Invocation, changes: Sequence[Request], terms: WriteOptions, together: str = ""
+) -> int:
     """Ask for changes, or for their plans, one after another, up to the first that is not made. Printed as JSON they
     stand `together` under a name, or the only one alone.
     """

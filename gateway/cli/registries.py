@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import Gateway, connect
+from gateway.cli.asked import Gateway
+from gateway.cli.client import connect
 from gateway.cli.failure import OK, CommandError, explain
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import ago, confirmed, counted, emit_fields, emit_json, emit_line, emit_table, say

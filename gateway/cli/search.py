@@ -9,7 +9,8 @@ import typer
 from typer.core import TyperCommand
 
 from federation.search.fields import facet_names
-from gateway.cli.client import Gateway, connect, require_address
+from gateway.cli.asked import Gateway
+from gateway.cli.client import connect, require_address
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import URL, Invocation
 from gateway.cli.screen import (

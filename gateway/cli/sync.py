@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli.client import Gateway, connect
+from gateway.cli.asked import Gateway
+from gateway.cli.client import connect
 from gateway.cli.failure import OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import console, counted, emit_json, emit_table, inert, say

@@ -12,7 +12,8 @@ from typing import Any
 
 from federation.database import sqlite_module
 from federation.journal.verify import Report, verify_export
-from gateway.cli.client import Gateway, remote
+from gateway.cli.asked import Gateway
+from gateway.cli.client import remote
 from gateway.cli.export import exported, write
 from gateway.cli.failure import CommandError, report
 

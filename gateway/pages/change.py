@@ -14,11 +14,11 @@ from federation.access import Permission, Principal, View
 from federation.errors import InvalidRequestError, StateError
 from federation.operations.operations import (
     Become,
-    Change,
     Chosen,
     Offer,
     PlanChangedError,
     Preview,
+    RequestedChange,
     SetAlias,
     SetTags,
 )
@@ -103,18 +103,18 @@ def _chosen(
     )
 
 
-def _change(reference: Reference, form: Mapping[str, str], plan: str | None = None) -> Change | None:
+def _change(reference: Reference, form: Mapping[str, str], plan: str | None = None) -> RequestedChange | None:
     """What a form asks for; None where it does not say."""
     what, value, name = form["what"], form["value"], form["name"]
     match what:
         case "stage" if value:
-            return Change(reference, Become(value), plan=plan)
+            return RequestedChange(reference, Become(value), plan=plan)
         case "alias" if name and value:
-            return Change(reference, SetAlias(name, value), plan=plan)
+            return RequestedChange(reference, SetAlias(name, value), plan=plan)
         case "unalias" if name:
-            return Change(reference, SetAlias(name, None), plan=plan)
+            return RequestedChange(reference, SetAlias(name, None), plan=plan)
         case "tag" | "untag" if name:
-            return Change(reference, SetTags({name: None if what == "untag" else value}), plan=plan)
+            return RequestedChange(reference, SetTags({name: None if what == "untag" else value}), plan=plan)
     return None
 
 

@@ -135,7 +135,8 @@ from federation.registries import configured
 from federation.database import open_engine, reading, writing
 from federation.registries.configured import RegistrySpec
 from federation.sync import schedule
-from federation.sync.run import SyncContext, run
+from federation.sync.context import SyncContext
+from federation.sync.run import run
 
 try:
     from federation.leases import Leases

@@ -16,7 +16,7 @@ from adapters import Dataset, Key, Lineage, ModelRecord, Record, VersionRecord
 from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import now, reading, writing
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
@@ -131,7 +131,7 @@ def take_in(engine: Engine, ids: dict[str, int], registry: int, records: Sequenc
     """Write records as a first import does. `ids`: each registry's, by name."""
     name = registry_name(registry)
     with writing(engine) as connection:
-        writer = Writer(connection, Origin(ids[name], name, RULES, now(), importing=True))
+        writer = CatalogueWriter(connection, Origin(ids[name], name, RULES, now(), importing=True))
         writer.write([codec.encode(record) for record in records])
         writer.batch.append(connection)
 

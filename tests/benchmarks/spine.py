@@ -21,7 +21,7 @@ from adapters import Key, ModelRecord, VersionRecord, discover
 from federation import schema, tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import now, open_engine, reading, writing
 from federation.leases import Leases
 from federation.registries import configured
@@ -29,7 +29,8 @@ from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.stages import parse_rules
 from federation.sync import schedule
-from federation.sync.run import SyncContext, is_full_due, run
+from federation.sync.context import SyncContext
+from federation.sync.run import is_full_due, run
 from gateway.demo.servers import mlflow_server
 from tests.benchmarks import Figure, benchmark
 from tests.gateway.served import served
@@ -97,7 +98,7 @@ def ingest(engine: Engine, size: int) -> tuple[float, float]:
         begin = time.perf_counter()
         encoded = [codec.encode(record) for record in page]
         with writing(engine) as connection:
-            writer = Writer(connection, Origin(registry_id, "r", rules, now(), importing=True))
+            writer = CatalogueWriter(connection, Origin(registry_id, "r", rules, now(), importing=True))
             writer.write(encoded)
             writer.batch.append(connection)
         spent += time.perf_counter() - begin
@@ -279,7 +280,9 @@ def read_version(size: int, folder: Path) -> Iterator[Figure]:
     with served(folder, config=config, workers=2) as gateway:
         with writing(gateway.engine) as connection:
             registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
-            writer = Writer(connection, Origin(registry_id, "r", parse_rules({}, {}), now(), importing=True))
+            writer = CatalogueWriter(
+                connection, Origin(registry_id, "r", parse_rules({}, {}), now(), importing=True)
+            )
             writer.write([codec.encode(record) for record in records(1000)])
             writer.batch.append(connection)
         paths = [f"/api/v1/versions/r/team-{n % 50}-model-{n}:{v}" for n in range(100) for v in range(1, 11)]

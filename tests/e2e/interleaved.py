@@ -26,7 +26,8 @@ from federation.leases import Leases
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connection, Connections
-from federation.sync.run import SyncContext, run
+from federation.sync.context import SyncContext
+from federation.sync.run import run
 from tests.adapters.mlflow.emulated import EmulatedMlflow
 from tests.federation.sync.world import World, expire_leases
 

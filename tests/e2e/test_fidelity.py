@@ -29,7 +29,8 @@ from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import absence, schedule
-from federation.sync.run import SyncContext, run
+from federation.sync.context import SyncContext
+from federation.sync.run import run
 from gateway.demo.servers import Server, mlflow_server
 from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.gateway.paper import problems

@@ -20,8 +20,8 @@ from adapters.emulators.vertex import VertexEmulator
 from federation.access import LOCAL
 from federation.database import now, reading
 from federation.leases import Leases
-from federation.operations.admission import Places
-from federation.operations.asking import Asking, Become, Change
+from federation.operations.admission import WriteTargets
+from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.intent import Asker, digest_of, repeated
 from federation.operations.run import OperationContext, work
 from federation.operations.tables import operation
@@ -56,18 +56,18 @@ class Bench:
     kind: str
     adapter: Adapter
 
-    def asks(self, name: str) -> dict[str, Change]:
+    def asks(self, name: str) -> dict[str, RequestedChange]:
         """What can be asked of a model with versions 1 and 2, where the adapter can do it."""
         model, first = Reference("memory", name), Reference("memory", name, "1")
         able = self.adapter.capabilities
         asks = {
-            "tags": Change(first, SetTags({"colour": "green", "shape": "round"})),
-            "register": Change(Reference("memory", name), Register(name, self.source(name))),
-            "delete": Change(Reference("memory", name, "2"), Delete(), of="version"),
-            "stage": Change(first, Become("production")),
+            "tags": RequestedChange(first, SetTags({"colour": "green", "shape": "round"})),
+            "register": RequestedChange(Reference("memory", name), Register(name, self.source(name))),
+            "delete": RequestedChange(Reference("memory", name, "2"), Delete(), of="version"),
+            "stage": RequestedChange(first, Become("production")),
         }
         if Capability.SET_ALIAS in able:
-            asks["alias"] = Change(model, SetAlias("blue", "1"))
+            asks["alias"] = RequestedChange(model, SetAlias("blue", "1"))
         return asks
 
     def source(self, name: str) -> str:
@@ -82,15 +82,15 @@ class Bench:
         """A model with two versions, known to the catalogue."""
         for _ in range(2):
             self.ask(
-                Change(Reference("memory", name), Register(name, self.source(name))),
+                RequestedChange(Reference("memory", name), Register(name, self.source(name))),
                 f"make {name} {time.monotonic_ns()}",
             )
         self.settle()
 
-    def ask(self, ask: Change, key: str, *, point: str = "") -> bool:
+    def ask(self, ask: RequestedChange, key: str, *, point: str = "") -> bool:
         """Write an intent in a process that may die of it; whether it did."""
         with reading(self.world.engine) as connection:
-            steps = Asking(connection, LOCAL, Places(self.world.adapters)).intents(ask)
+            steps = Asking(connection, LOCAL, WriteTargets(self.world.adapters)).intents(ask)
         if point:
             return killed(intend, self.death(point), steps, key)
         intend(self.death(""), steps, key)

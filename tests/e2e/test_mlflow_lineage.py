@@ -19,8 +19,9 @@ from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import schedule
+from federation.sync.context import SyncContext
 from federation.sync.details import read_details
-from federation.sync.run import SyncContext, run
+from federation.sync.run import run
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
 

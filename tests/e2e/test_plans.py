@@ -13,8 +13,8 @@ from federation.access import LOCAL
 from federation.database import reading, writing
 from federation.errors import WaypostError
 from federation.leases import Leases
-from federation.operations.admission import Places
-from federation.operations.asking import Asking, Become, Change
+from federation.operations.admission import WriteTargets
+from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.intent import Asker
 from federation.operations.plans import Plan
 from federation.operations.run import OperationContext, work
@@ -58,26 +58,26 @@ SOURCES = {"vertex": "gs://bucket/model"}
 CASES = [(kind, place) for kind, several in RULES.items() for place in range(len(several))]
 
 
-def changes(kind: str, name: str) -> Iterator[Change]:
+def changes(kind: str, name: str) -> Iterator[RequestedChange]:
     """The life of a model: two versions, each in every stage, aliases and tags, and its end."""
     model, one, two = (Reference("memory", name, version) for version in (None, "1", "2"))
     source = SOURCES.get(kind, "s3://bucket/model")
-    yield Change(model, Register(name, source))
-    yield Change(model, Register(name, source, tags={"env": "prod", "colour": "green"}))
-    yield Change(one, SetTags({"env": "prod", "shape": "round"}))
-    yield Change(model, SetTags({"squad": "blue"}))
+    yield RequestedChange(model, Register(name, source))
+    yield RequestedChange(model, Register(name, source, tags={"env": "prod", "colour": "green"}))
+    yield RequestedChange(one, SetTags({"env": "prod", "shape": "round"}))
+    yield RequestedChange(model, SetTags({"squad": "blue"}))
     for stage in ("production", "staging", "production", "archived"):
-        yield Change(two, Become(stage))
-        yield Change(one, Become(stage))
-    yield Change(model, SetAlias("champion", "2"))
-    yield Change(model, SetAlias("champion", "1"))
-    yield Change(one, Become("production"))
-    yield Change(two, Become("production"))
-    yield Change(model, SetAlias("champion", None))
-    yield Change(one, SetTags({"shape": None, "absent": None}))
-    yield Change(one, Delete(), of="version")
-    yield Change(two, Delete(), of="version")
-    yield Change(model, Delete(), of="model")
+        yield RequestedChange(two, Become(stage))
+        yield RequestedChange(one, Become(stage))
+    yield RequestedChange(model, SetAlias("champion", "2"))
+    yield RequestedChange(model, SetAlias("champion", "1"))
+    yield RequestedChange(one, Become("production"))
+    yield RequestedChange(two, Become("production"))
+    yield RequestedChange(model, SetAlias("champion", None))
+    yield RequestedChange(one, SetTags({"shape": None, "absent": None}))
+    yield RequestedChange(one, Delete(), of="version")
+    yield RequestedChange(two, Delete(), of="version")
+    yield RequestedChange(model, Delete(), of="model")
 
 
 @pytest.mark.parametrize(("kind", "rules"), CASES)
@@ -113,11 +113,13 @@ def test_a_plan_is_what_it_does(kind: str, rules: int, request: pytest.FixtureRe
     assert made >= 10, "so many of these every kind can do"
 
 
-def carried_out(on: Bench, context: OperationContext, change: Change) -> tuple[Plan, list[Any]]:
+def carried_out(on: Bench, context: OperationContext, change: RequestedChange) -> tuple[Plan, list[Any]]:
     """The plan of a change, and the operations that it came to. Errors: `WaypostError` where it is refused."""
     with reading(on.world.engine) as connection:
-        plan = Asking(connection, LOCAL, Places(on.world.adapters)).plan(change)
-        steps = Asking(connection, LOCAL, Places(on.world.adapters)).intents(replace(change, plan=plan.token))
+        plan = Asking(connection, LOCAL, WriteTargets(on.world.adapters)).plan(change)
+        steps = Asking(connection, LOCAL, WriteTargets(on.world.adapters)).intents(
+            replace(change, plan=plan.token)
+        )
     with writing(on.world.engine) as connection:
         asked = write(connection, steps, Asker("local", None, change.digest))
     while any(row.finished_at is None for row in on.world.rows(operation)):

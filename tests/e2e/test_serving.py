@@ -9,7 +9,8 @@ import pytest
 
 from adapters.emulators.sagemaker import Emulator
 from adapters.emulators.vertex import VertexEmulator
-from gateway.cli.client import Gateway, embedded
+from gateway.cli.asked import Gateway
+from gateway.cli.client import embedded
 from gateway.cli.invocation import Invocation
 from gateway.cli.local import catch_up
 from tests.adapters.sagemaker import aws

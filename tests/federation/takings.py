@@ -10,7 +10,7 @@ from adapters import Key, ModelRecord, Record, VersionRecord
 from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import writing
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
@@ -34,7 +34,7 @@ def take(
     """What a sync at `by` saw, the one before having been at `after`."""
     with writing(engine) as connection:
         origin = Origin(registry_id, "fraud", parse_rules(RULES, {}), by, after)
-        writer = Writer(connection, origin)
+        writer = CatalogueWriter(connection, origin)
         writer.write([codec.encode(record) for record in records])
         writer.batch.append(connection)
 

@@ -24,7 +24,8 @@ from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import schedule
-from federation.sync.run import SyncContext, run
+from federation.sync.context import SyncContext
+from federation.sync.run import run
 from tests.federation.operations.victims import die, killed, write
 
 PAGES = 3

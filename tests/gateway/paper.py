@@ -21,7 +21,7 @@ from federation.database import open_engine, reading, writing
 from federation.leases import Leases
 from federation.registries.connections import Connections
 from federation.sync import schedule
-from federation.sync.run import SyncContext
+from federation.sync.context import SyncContext
 from gateway.processes import WorkerProcess
 from gateway.settings import load_settings
 from gateway.waypost import Waypost

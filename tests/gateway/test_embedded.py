@@ -11,7 +11,7 @@ import pytest
 from gateway.api.site import HANDLERS
 from gateway.app import API
 from gateway.cli import run
-from gateway.cli.client import ProblemError
+from gateway.cli.asked import AnsweredProblemError
 from gateway.cli.failure import OK, UNREACHABLE, USAGE
 from gateway.cli.here import MODULES, registries
 from tests.gateway.chained import Chained, chained, configured
@@ -136,7 +136,7 @@ def test_a_command_is_answered_here_as_by_a_server(both: Chained, address: str) 
     commit = {"commit": given["commit"]} if "commit" in given else {}
     try:
         here_said = both.get(path, **DEFAULTS.get(path, {}), **typed, **commit)
-    except ProblemError as error:
+    except AnsweredProblemError as error:
         here_said = error.body
     served = both.send("GET", f"{API}{address}").json()
     assert timeless(here_said) == timeless(served)

@@ -14,10 +14,11 @@ from adapters import Record, discover
 from federation import schema, tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import DECODERS, TABLES, Writer
+from federation.catalogue.writer import DECODERS, TABLES, CatalogueWriter
 from federation.database import now, open_engine, reading, writing
 from federation.registries.opening import reading_of, rules_of
-from gateway.cli.client import Gateway, ProblemError, embedded
+from gateway.cli.asked import AnsweredProblemError, Gateway
+from gateway.cli.client import embedded
 from gateway.cli.invocation import Invocation
 from gateway.demo.clouds import CREDENTIALS
 from tests.gateway import former
@@ -124,7 +125,7 @@ def test_a_former_database_is_searched_and_its_graph_asked(carried: Gateway) -> 
 
 def test_what_a_former_build_saw_deleted_is_gone_and_remembered(carried: Gateway, former_url: str) -> None:
     gone = "fraud/gone-1:1" if former_url.startswith("sqlite") else "fraud/gone-2:1"
-    with pytest.raises(ProblemError) as answer:
+    with pytest.raises(AnsweredProblemError) as answer:
         carried.get(f"/versions/{gone}")
     assert answer.value.status == 410
 
@@ -165,7 +166,7 @@ def living(connection: Connection, registry: Row[Any]) -> list[Record]:
     ]
 
 
-def take_in(connection: Connection, registry: Row[Any], records: list[Record]) -> Writer:
+def take_in(connection: Connection, registry: Row[Any], records: list[Record]) -> CatalogueWriter:
     """Write records as a scan does that listed them."""
     adapters = discover()
     origin = Origin(
@@ -176,7 +177,7 @@ def take_in(connection: Connection, registry: Row[Any], records: list[Record]) -
         after=registry.last_success_at,
         reading=reading_of(registry, adapters),
     )
-    writer = Writer(connection, origin)
+    writer = CatalogueWriter(connection, origin)
     writer.write([codec.encode(record) for record in records], listed=True)
     assert not writer.doubtful
     return writer

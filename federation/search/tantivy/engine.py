@@ -28,7 +28,7 @@ KEPT, MOST_REMEMBERED = 256, 50
 """So many answers are remembered in each process, of those with at most so many hits."""
 
 
-class _Served:
+class _ServedState:
     """A state, and what was found in it lately: in one state that cannot change."""
 
     def __init__(self, state: IndexState, kept: int) -> None:
@@ -59,7 +59,7 @@ class Search:
         self._behind = behind
         self.synonyms = synonyms
         self._generation: Generation | None = None
-        self._served: _Served | None = None
+        self._served: _ServedState | None = None
         self._covered: dict[View, Coverage] = {}
         self._lock = threading.Lock()
         self._suspicion = Suspicion(path)
@@ -84,7 +84,7 @@ class Search:
             known = None if self._served is None else self._served.state
             state = IndexState.of(self._generation, known)
             if state is not known:
-                self._served = _Served(state, self._kept)
+                self._served = _ServedState(state, self._kept)
 
     @property
     def position(self) -> int:

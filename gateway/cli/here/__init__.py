@@ -12,8 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from federation.errors import WaypostError
-from gateway.cli import client
-from gateway.cli.client import Gateway, given
+from gateway.cli.asked import AnsweredProblemError, Gateway, given
 from gateway.parameters import read_reference, read_time
 from gateway.problems import ProblemError, explain
 from gateway.start import starting
@@ -71,7 +70,7 @@ class Here(Gateway):
         except (WaypostError, ProblemError) as error:
             problem = explain(error)
             said = msgspec.json.decode(msgspec.json.encode(problem.body()))
-            raise client.ProblemError(problem.status, said) from error
+            raise AnsweredProblemError(problem.status, said) from error
         return found
 
 

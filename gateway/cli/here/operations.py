@@ -4,7 +4,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from federation.access import LOCAL
-from federation.operations.operations import Become, Change, Chosen, Delete, SetAlias, SetTags, Wanted
+from federation.operations.operations import (
+    Become,
+    Chosen,
+    Delete,
+    RequestedChange,
+    SetAlias,
+    SetTags,
+    Wanted,
+)
 from federation.references import Reference
 from gateway.api import operations_out as out
 from gateway.cli.here import Ident, Query, checked, reference_of
@@ -56,7 +64,7 @@ def _written(
 ) -> object:
     """The plan, or what is said once the intent is committed."""
     etags = read_etags(query.get("If-Match"))
-    change = Change(reference, wanted, etags, of, query.get("Waypost-Plan"))
+    change = RequestedChange(reference, wanted, etags, of, query.get("Waypost-Plan"))
     if query.get("dry_run"):
         return out.plan_out(waypost.operations.plan(LOCAL, change))
     answer = asyncio.run(ask(waypost.operations, LOCAL, change, query.get("Idempotency-Key")))

@@ -9,7 +9,7 @@ import pytest
 from adapters import Dataset, InvalidError, Key, Listing, Parent, TransientError, VersionRecord
 from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
-from adapters.sagemaker.memory import NOTHING, Memory
+from adapters.sagemaker.memory import NOTHING, ScanMemory
 from adapters.sagemaker.scan import Scanner
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package, scan
@@ -223,7 +223,7 @@ def test_what_goes_while_a_scan_lists_everything_after_all_is_gone_in_the_next(
     boto.delete_model_package(ModelPackageName=old)
     new, begin = package(boto, "b"), Scanner._begin
 
-    def meanwhile(self: Scanner, memory: Memory, *given: Any) -> Any:
+    def meanwhile(self: Scanner, memory: ScanMemory, *given: Any) -> Any:
         if memory is NOTHING:
             boto.delete_model_package(ModelPackageName=new)
         return begin(self, memory, *given)

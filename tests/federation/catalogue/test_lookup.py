@@ -13,7 +13,7 @@ from federation.access import EVERYTHING, NOTHING, View
 from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.origin import Origin
 from federation.catalogue.reader import read_version
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import open_engine, reading, writing
 from federation.errors import GoneError, UnknownError
 from federation.references import parse
@@ -74,7 +74,7 @@ def test_the_deleted_and_former_names_are_left_to_the_reader(engine: Engine) -> 
     assert find_version(engine, EVERYTHING, parse("fraud/scorer:1")) is None
     assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is not None
     with writing(engine) as connection:
-        writer = Writer(connection, Origin(1, "scams", parse_rules({}, {}), MAY))
+        writer = CatalogueWriter(connection, Origin(1, "scams", parse_rules({}, {}), MAY))
         writer.delete("version", [1])
         writer.batch.append(connection)
     assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is None

@@ -11,7 +11,7 @@ from adapters import EndpointRecord, Key, Kind, ModelRecord, Record, Traffic, Ve
 from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.changes import Change
 from federation.database import now, open_engine, writing
 from federation.graph.follower import GraphFollower
@@ -70,7 +70,7 @@ class Estate:
     def put(self, registry: str, *records: Record) -> None:
         """What a synchronisation does with records that are new or changed."""
         with writing(self.engine) as connection:
-            writer = Writer(connection, self._origin(registry))
+            writer = CatalogueWriter(connection, self._origin(registry))
             writer.write([codec.encode(record) for record in records])
             assert not writer.orphans
             writer.batch.append(connection)
@@ -82,7 +82,7 @@ class Estate:
             query = select(target.c.id).where(
                 target.c.registry_id == self.ids[registry], target.c.native_id == key.native_id
             )
-            writer = Writer(connection, self._origin(registry))
+            writer = CatalogueWriter(connection, self._origin(registry))
             writer.delete(kind, connection.execute(query).scalars().all())
             writer.batch.append(connection)
 

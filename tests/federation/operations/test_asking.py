@@ -7,23 +7,23 @@ from federation import tables
 from federation.access import EVERYTHING, NOTHING, ROLES, Permission, Principal, View
 from federation.database import reading, writing
 from federation.errors import WaypostError
-from federation.operations.admission import Places
-from federation.operations.asking import Asking, Become, Change
+from federation.operations.admission import WriteTargets
+from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags
 from federation.references import Reference, parse
 from tests.federation.operations.world import OperationsWorld
 
 VERSION, MODEL = parse("memory/m:1"), parse("memory/m")
-ASKS: dict[str, tuple[Change, Permission]] = {
-    "stage": (Change(VERSION, Become("production")), Permission.CHANGE),
-    "alias": (Change(MODEL, SetAlias("blue", "1")), Permission.CHANGE),
-    "unalias": (Change(MODEL, SetAlias("blue", None)), Permission.CHANGE),
-    "tags": (Change(VERSION, SetTags({"a": "1"})), Permission.TAG),
-    "deciding-tags": (Change(VERSION, SetTags({"env": "staging"})), Permission.CHANGE),
-    "model-tags": (Change(MODEL, SetTags({"a": "1"})), Permission.TAG),
-    "register": (Change(Reference("memory", "m"), Register("m", "s3://b/1")), Permission.REGISTER),
-    "delete": (Change(VERSION, Delete(), of="version"), Permission.DELETE),
-    "delete-model": (Change(MODEL, Delete(), of="model"), Permission.DELETE),
+ASKS: dict[str, tuple[RequestedChange, Permission]] = {
+    "stage": (RequestedChange(VERSION, Become("production")), Permission.CHANGE),
+    "alias": (RequestedChange(MODEL, SetAlias("blue", "1")), Permission.CHANGE),
+    "unalias": (RequestedChange(MODEL, SetAlias("blue", None)), Permission.CHANGE),
+    "tags": (RequestedChange(VERSION, SetTags({"a": "1"})), Permission.TAG),
+    "deciding-tags": (RequestedChange(VERSION, SetTags({"env": "staging"})), Permission.CHANGE),
+    "model-tags": (RequestedChange(MODEL, SetTags({"a": "1"})), Permission.TAG),
+    "register": (RequestedChange(Reference("memory", "m"), Register("m", "s3://b/1")), Permission.REGISTER),
+    "delete": (RequestedChange(VERSION, Delete(), of="version"), Permission.DELETE),
+    "delete-model": (RequestedChange(MODEL, Delete(), of="model"), Permission.DELETE),
 }
 
 
@@ -32,11 +32,11 @@ def principal(role: str, view: View) -> Principal:
     return Principal("p1", "somebody", dict.fromkeys(ROLES[role], view))
 
 
-def refusal(world: OperationsWorld, ask: Change, who: Principal) -> str:
+def refusal(world: OperationsWorld, ask: RequestedChange, who: Principal) -> str:
     """The type of what an asking raises; empty where it is allowed."""
     try:
         with reading(world.sync.engine) as connection:
-            Asking(connection, who, Places(world.sync.adapters)).intents(ask)
+            Asking(connection, who, WriteTargets(world.sync.adapters)).intents(ask)
     except WaypostError as error:
         return type(error).__name__
     return ""

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from federation.operations import run
-from federation.operations.asking import Become, Change
+from federation.operations.asking import Become, RequestedChange
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags
 from federation.references import Reference
 from tests.federation.operations.world import POINTS, OperationsWorld
@@ -17,22 +17,22 @@ KINDS = ("stage", "alias", "tags", "register", "delete", "delete-model")
 LINES = ("fine", "lost-before", "lost-after")
 
 
-def asked_for(kind: str, name: str) -> Change:
+def asked_for(kind: str, name: str) -> RequestedChange:
     """A change of a model that has versions 1 and 2."""
     model, first = Reference("memory", name), Reference("memory", name, "1")
     match kind:
         case "stage":
-            return Change(first, Become("production"))
+            return RequestedChange(first, Become("production"))
         case "alias":
-            return Change(model, SetAlias("blue", "2"))
+            return RequestedChange(model, SetAlias("blue", "2"))
         case "tags":
-            return Change(first, SetTags({"a": "1", "b": "2"}))
+            return RequestedChange(first, SetTags({"a": "1", "b": "2"}))
         case "register":
-            return Change(Reference("memory", name), Register(name, "s3://bucket/3"))
+            return RequestedChange(Reference("memory", name), Register(name, "s3://bucket/3"))
         case "delete":
-            return Change(first, Delete(), of="version")
+            return RequestedChange(first, Delete(), of="version")
         case _:
-            return Change(model, Delete(), of="model")
+            return RequestedChange(model, Delete(), of="model")
 
 
 def is_done(world: OperationsWorld, kind: str, name: str) -> bool:

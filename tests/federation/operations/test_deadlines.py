@@ -15,7 +15,7 @@ from adapters.discovery import Discovered, Plugin
 from adapters.memory import MemoryAdapter, MemoryConfig
 from federation.leases import Leases
 from federation.operations import run
-from federation.operations.asking import Change
+from federation.operations.asking import RequestedChange
 from federation.operations.run import OperationContext, work
 from federation.operations.wanted import Delete, SetTags
 from federation.references import Reference
@@ -114,7 +114,7 @@ def told(world: OperationsWorld) -> list[str]:
 def test_while_a_call_may_still_write_nothing_is_concluded_and_then_it_is_finished(
     world: OperationsWorld, line: Line
 ) -> None:
-    asked = world.ask(Change(VERSION, SetTags(TAGS)))
+    asked = world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.hangs_at, go_round = "c", worker(world)
     for _ in range(5):
         go_round()
@@ -136,7 +136,7 @@ def test_while_a_call_may_still_write_nothing_is_concluded_and_then_it_is_finish
 
 
 def test_a_call_that_was_given_up_sends_nothing_more(world: OperationsWorld, line: Line) -> None:
-    world.ask(Change(VERSION, SetTags(TAGS)))
+    world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.hangs_at, go_round = "b", worker(world)
     go_round()
     line.goes_on.set()
@@ -147,7 +147,7 @@ def test_a_call_that_was_given_up_sends_nothing_more(world: OperationsWorld, lin
 def test_what_was_made_before_a_part_was_refused_is_said_and_told_as_ours(
     world: OperationsWorld, line: Line
 ) -> None:
-    asked = world.ask(Change(VERSION, SetTags(TAGS)))
+    asked = world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.refuses = "c"
     worker(world)()
     found = world.operation(asked)
@@ -160,7 +160,7 @@ def test_what_was_made_before_a_part_was_refused_is_said_and_told_as_ours(
 
 
 def test_what_was_refused_before_anything_was_made_has_failed(world: OperationsWorld, line: Line) -> None:
-    asked = world.ask(Change(VERSION, SetTags(TAGS)))
+    asked = world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.refuses = "a"
     worker(world)()
     found = world.operation(asked)
@@ -172,7 +172,7 @@ def test_what_a_backend_is_still_doing_is_neither_done_nor_failed(
     world: OperationsWorld, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HastyConfig, "call_timeout", 3600.0)
-    asked = world.ask(Change(VERSION, Delete(), of="version"))
+    asked = world.ask(RequestedChange(VERSION, Delete(), of="version"))
     line.deletes_later, go_round = True, worker(world)
     for _ in range(3):
         go_round()
@@ -182,7 +182,7 @@ def test_what_a_backend_is_still_doing_is_neither_done_nor_failed(
 def test_a_backend_that_did_not_do_what_it_was_at_is_believed_after_the_time_of_a_call(
     world: OperationsWorld, line: Line
 ) -> None:
-    asked = world.ask(Change(VERSION, Delete(), of="version"))
+    asked = world.ask(RequestedChange(VERSION, Delete(), of="version"))
     line.deletes_later, go_round = True, worker(world)
 
     def ended() -> bool:

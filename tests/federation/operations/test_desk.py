@@ -3,7 +3,7 @@
 import errno
 
 from federation.access import LOCAL
-from federation.operations.asking import Asking, Change
+from federation.operations.asking import Asking, RequestedChange
 from federation.operations.desk import Desk
 from federation.operations.intent import Asker, digest_of
 from federation.operations.wanted import SetAlias
@@ -18,7 +18,7 @@ def test_an_intent_is_taken_in_though_nobody_could_be_woken_for_the_one_before(
         raise OSError(errno.EMFILE, "Too many open files")
 
     desk = Desk(world.sync.engine, world.sync.adapters, wrote=wake)
-    ask = Change(Reference("memory", "m"), SetAlias("blue", "2"))
+    ask = RequestedChange(Reference("memory", "m"), SetAlias("blue", "2"))
     try:
         for key in ("one", "two", "three"):
             asker = Asker("local", key, digest_of(key))
@@ -32,7 +32,7 @@ def test_an_intent_is_taken_in_though_nobody_could_be_woken_for_the_one_before(
 
 def test_nobody_waits_for_ever_for_what_breaks_on_the_way(world: OperationsWorld) -> None:
     desk = Desk(world.sync.engine, world.sync.adapters)
-    ask = Change(Reference("memory", "m"), SetAlias("blue", "2"))
+    ask = RequestedChange(Reference("memory", "m"), SetAlias("blue", "2"))
     desk.adapters = None  # type: ignore[assignment]
     try:
         asker = Asker("local", "one", digest_of("one"))

@@ -10,7 +10,7 @@ from sqlalchemy import event, update
 from federation.database import now, writing
 from federation.leases import Leases
 from federation.operations import dispatch
-from federation.operations.asking import Change
+from federation.operations.asking import RequestedChange
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OPERATIONS, OperationContext
 from federation.operations.tables import operation
@@ -25,7 +25,7 @@ from tests.patience import until
 @pytest.fixture
 def dispatcher(world: OperationsWorld) -> Iterator[Dispatcher]:
     """A worker's, whose gateway was asked for something."""
-    world.ask(Change(Reference("memory", "m"), SetAlias("blue", "2")))
+    world.ask(RequestedChange(Reference("memory", "m"), SetAlias("blue", "2")))
     dispatcher = Dispatcher(
         OperationContext(world.sync.engine, Connections(world.sync.adapters), Leases("this worker"))
     )

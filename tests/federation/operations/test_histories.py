@@ -13,7 +13,7 @@ from adapters import Mark, Page
 from federation import tables
 from federation.database import writing
 from federation.errors import GoneError, InvalidRequestError, StateError, UnknownError
-from federation.operations.asking import Become, Change
+from federation.operations.asking import Become, RequestedChange
 from federation.operations.wanted import Delete, Register, SetAlias, SetTags, from_json
 from federation.references import Reference
 from tests.federation.operations.world import (
@@ -51,24 +51,24 @@ class Operations(RuleBasedStateMachine):
         model=st.sampled_from(MODELS), name=st.sampled_from(NAMES), version=st.sampled_from((*VERSIONS, None))
     )
     def alias(self, model: str, name: str, version: str | None) -> None:
-        self.ask(Change(Reference("memory", model), SetAlias(name, version)))
+        self.ask(RequestedChange(Reference("memory", model), SetAlias(name, version)))
 
     @rule(model=st.sampled_from(MODELS), version=st.sampled_from(VERSIONS), name=st.sampled_from(NAMES),
           value=st.sampled_from(VALUES))  # fmt: skip
     def tag(self, model: str, version: str, name: str, value: str | None) -> None:
-        self.ask(Change(Reference("memory", model, version), SetTags({name: value})))
+        self.ask(RequestedChange(Reference("memory", model, version), SetTags({name: value})))
 
     @rule(model=st.sampled_from(MODELS), version=st.sampled_from(VERSIONS))
     def promote(self, model: str, version: str) -> None:
-        self.ask(Change(Reference("memory", model, version), Become("production")))
+        self.ask(RequestedChange(Reference("memory", model, version), Become("production")))
 
     @rule(model=st.sampled_from(MODELS))
     def register(self, model: str) -> None:
-        self.ask(Change(Reference("memory", model), Register(model, "s3://bucket/new")))
+        self.ask(RequestedChange(Reference("memory", model), Register(model, "s3://bucket/new")))
 
     @rule(model=st.sampled_from(MODELS), version=st.sampled_from(VERSIONS))
     def delete(self, model: str, version: str) -> None:
-        self.ask(Change(Reference("memory", model, version), Delete(), of="version"))
+        self.ask(RequestedChange(Reference("memory", model, version), Delete(), of="version"))
 
     @rule(
         point=st.sampled_from((*POINTS, None)),
@@ -100,7 +100,7 @@ class Operations(RuleBasedStateMachine):
             for version in backend.versions(found.key):
                 self.world.sync.change(version, tags={**version.tags, THEIRS: value})
 
-    def ask(self, ask: Change) -> None:
+    def ask(self, ask: RequestedChange) -> None:
         self.keys += 1
         try:
             self.world.ask(ask, f"key-{self.keys}")
@@ -146,7 +146,7 @@ def test_histories_of_operations_agree(cases: int, seed: int, monkeypatch: pytes
 
 
 def test_a_sync_that_fetched_before_does_not_take_a_change_back(world: OperationsWorld) -> None:
-    world.ask(Change(Reference("memory", "m"), SetAlias("blue", "2")))
+    world.ask(RequestedChange(Reference("memory", "m"), SetAlias("blue", "2")))
     world.fate.listed = world.work
     world.sync.sync(full=True)
     world.fate.listed = lambda: None
@@ -171,7 +171,7 @@ def test_a_page_that_was_read_ahead_does_not_take_a_change_back(
 
     def act() -> None:
         world.sync.context.wrote = lambda: None
-        world.ask(Change(Reference("memory", "m", "1"), SetTags({"owner": "me"})))
+        world.ask(RequestedChange(Reference("memory", "m", "1"), SetTags({"owner": "me"})))
         world.work()
 
     monkeypatch.setattr(CutOffAdapter, "scan", scan)
@@ -189,7 +189,7 @@ def test_what_somebody_changes_after_an_operation_is_seen_by_the_next_run(
 
     def scan(adapter: CutOffAdapter, *, since: str | None, limit: int, resume: Mark | None) -> Iterator[Page]:
         if not world.operations():
-            world.ask(Change(Reference("memory", "m", "1"), SetTags({"owner": "me"})))
+            world.ask(RequestedChange(Reference("memory", "m", "1"), SetTags({"owner": "me"})))
             world.work()
             world.sync.change(world.sync.version("m", "1"), tags={"owner": "they"})
         yield from listing(adapter, since=since, limit=limit, resume=resume)

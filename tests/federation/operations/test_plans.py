@@ -11,7 +11,7 @@ from adapters import EndpointRecord, Key, Traffic
 from federation import tables
 from federation.database import reading, writing
 from federation.errors import WaypostError
-from federation.operations.asking import Become, Change
+from federation.operations.asking import Become, RequestedChange
 from federation.operations.intent import Asker, digest_of
 from federation.operations.plans import Plan, PlanChangedError
 from federation.operations.tables import operation
@@ -52,10 +52,10 @@ def both_in_production(world: OperationsWorld, **of_second: Any) -> None:
     world.sync.sync()
 
 
-def made(world: OperationsWorld, change: Change, of: Reference = MODEL) -> tuple[Plan, list[str]]:
+def made(world: OperationsWorld, change: RequestedChange, of: Reference = MODEL) -> tuple[Plan, list[str]]:
     """Plan a change, ask for exactly that, carry it out: the plan, and where it was not what came of it."""
     plan, before = world.plan(change), facts(world.sync.engine, of)
-    asked = world.ask(Change(change.reference, change.wanted, of=change.of, plan=plan.token))
+    asked = world.ask(RequestedChange(change.reference, change.wanted, of=change.of, plan=plan.token))
     world.settle()
     world.sync.sync(full=True)
     states = [(one.kind, one.state, one.error) for one in world.operations() if one.id >= asked]
@@ -72,7 +72,7 @@ def test_who_loses_the_alias_of_a_stage_loses_the_stage_where_the_rules_say_how(
         world, production=["alias:champion", "stage:Production", "tag:env=prod"], archived=["stage:Archived"]
     )
     both_in_production(world, stage="Production", tags={"env": "prod"})
-    plan, wrong = made(world, Change(FIRST, Become("production")))
+    plan, wrong = made(world, RequestedChange(FIRST, Become("production")))
     assert wrong == []
     assert [(step.kind, str(step.intent.ref)) for step in plan.steps] == [
         ("set_alias", "memory/m:1"), ("set_stage", "memory/m:2"), ("set_tags", "memory/m:2"),
@@ -92,7 +92,7 @@ def test_other_aliases_of_the_stage_move_along(world: OperationsWorld) -> None:
     assert model is not None
     world.sync.change(model, aliases={"champion": "2", "blue": "2", "other": "2"})
     world.sync.sync()
-    plan, wrong = made(world, Change(FIRST, Become("production")))
+    plan, wrong = made(world, RequestedChange(FIRST, Become("production")))
     assert wrong == []
     model = world.sync.backend.named("m")
     assert model is not None
@@ -110,7 +110,7 @@ def test_who_stays_by_another_rule_is_told_and_left_alone(world: OperationsWorld
         EndpointRecord(key=Key("endpoint", "e"), name="e", traffic=(Traffic(version.key, 100.0),))
     )
     world.sync.sync()
-    plan, wrong = made(world, Change(FIRST, Become("production")))
+    plan, wrong = made(world, RequestedChange(FIRST, Become("production")))
     assert wrong == []
     assert len(plan.steps) == 1
     assert [(one.ref, one.after, one.after_reason) for one in plan.stages] == [
@@ -124,7 +124,7 @@ def test_who_stays_by_another_rule_is_told_and_left_alone(world: OperationsWorld
 def test_an_alias_alone_takes_nothing_else_along_and_says_who_stays(world: OperationsWorld) -> None:
     given(world, production=["alias:champion", "stage:Production"], archived=["stage:Archived"])
     both_in_production(world, stage="Production")
-    plan, wrong = made(world, Change(MODEL, SetAlias("champion", "1")))
+    plan, wrong = made(world, RequestedChange(MODEL, SetAlias("champion", "1")))
     assert wrong == []
     assert [(one.ref, one.after, one.after_reason) for one in plan.stages] == [
         ("memory/m:1", "production", "alias:champion"), ("memory/m:2", "production", "stage:Production"),
@@ -137,7 +137,7 @@ def test_a_stage_that_several_may_hold_is_taken_from_nobody_and_says_who_keeps_i
     given(world, production=["stage:Production"])
     world.sync.change(world.sync.version("m", "2"), stage="Production")
     world.sync.sync()
-    plan, wrong = made(world, Change(FIRST, Become("production")))
+    plan, wrong = made(world, RequestedChange(FIRST, Become("production")))
     assert wrong == []
     assert [(one.ref, one.stage, one.reason) for one in plan.keeps] == [
         ("memory/m:2", "production", "stage:Production")
@@ -151,7 +151,7 @@ def test_a_staging_alias_that_is_taken_away_is_told(world: OperationsWorld) -> N
     assert model is not None
     world.sync.change(model, aliases={"challenger": "2"})
     world.sync.sync()
-    plan, wrong = made(world, Change(FIRST, Become("staging")))
+    plan, wrong = made(world, RequestedChange(FIRST, Become("staging")))
     assert wrong == []
     assert ("memory/m", "alias:challenger", "2", "1") in [
         (one.ref, one.field, one.before, one.after) for step in plan.steps for one in step.difference.fields
@@ -160,22 +160,22 @@ def test_a_staging_alias_that_is_taken_away_is_told(world: OperationsWorld) -> N
 
 
 def test_what_has_changed_since_it_was_shown_is_refused_and_said(world: OperationsWorld) -> None:
-    change = Change(FIRST, Become("production"))
+    change = RequestedChange(FIRST, Become("production"))
     plan = world.plan(change)
     model = world.sync.backend.named("m")
     assert model is not None
     world.sync.change(model, aliases={"champion": "2"})
     world.sync.sync()
     with pytest.raises(PlanChangedError, match="alias:champion of memory/m: '2' becomes '1'") as refused:
-        world.ask(Change(FIRST, Become("production"), plan=plan.token))
+        world.ask(RequestedChange(FIRST, Become("production"), plan=plan.token))
     assert "memory/m:2: production by alias:champion becomes none" in str(refused.value)
     assert world.operations() == []
 
 
 def test_the_token_of_another_plan_is_refused(world: OperationsWorld) -> None:
-    token = world.plan(Change(FIRST, Become("staging"))).token
+    token = world.plan(RequestedChange(FIRST, Become("staging"))).token
     with pytest.raises(PlanChangedError):
-        world.ask(Change(FIRST, Become("production"), plan=token))
+        world.ask(RequestedChange(FIRST, Become("production"), plan=token))
 
 
 @pytest.mark.parametrize("bound", [True, False])
@@ -183,9 +183,9 @@ def test_what_changes_before_it_is_sent_is_not_written_over_where_it_was_shown(
     world: OperationsWorld, bound: bool
 ) -> None:
     """The catalogue knows nothing of it yet: only the backend does, which is asked before anything is sent."""
-    change = Change(FIRST, Become("production"))
+    change = RequestedChange(FIRST, Become("production"))
     token = world.plan(change).token if bound else None
-    asked = world.ask(Change(FIRST, Become("production"), plan=token))
+    asked = world.ask(RequestedChange(FIRST, Become("production"), plan=token))
     model = world.sync.backend.named("m")
     assert model is not None
     world.sync.change(model, aliases={"champion": "2"})
@@ -200,8 +200,8 @@ def test_what_changes_before_it_is_sent_is_not_written_over_where_it_was_shown(
 def test_a_step_is_not_made_where_the_one_before_it_was_not(world: OperationsWorld) -> None:
     given(world, production=["alias:champion", "stage:Production"], archived=["stage:Archived"])
     both_in_production(world, stage="Production")
-    change = Change(FIRST, Become("production"))
-    asked = world.ask(Change(FIRST, Become("production"), plan=world.plan(change).token))
+    change = RequestedChange(FIRST, Become("production"))
+    asked = world.ask(RequestedChange(FIRST, Become("production"), plan=world.plan(change).token))
     model = world.sync.backend.named("m")
     assert model is not None
     world.sync.change(model, aliases={"champion": "2", "other": "1"})  # the version that it names stays
@@ -216,10 +216,10 @@ def test_a_step_is_not_made_where_the_one_before_it_was_not(world: OperationsWor
 
 
 def test_what_is_under_way_is_said_with_the_plan(world: OperationsWorld) -> None:
-    asked = world.ask(Change(MODEL, SetAlias("blue", "1")))
+    asked = world.ask(RequestedChange(MODEL, SetAlias("blue", "1")))
     assert any(
         f"operation {asked} of this model has not ended" in note
-        for note in world.plan(Change(FIRST, Become("production"))).notes
+        for note in world.plan(RequestedChange(FIRST, Become("production"))).notes
     )
 
 
@@ -229,7 +229,7 @@ def test_the_steps_of_a_plan_can_be_taken_back(world: OperationsWorld) -> None:
     )
     both_in_production(world, stage="Production", tags={"env": "prod"})
     before = facts(world.sync.engine, MODEL)
-    plan, _ = made(world, Change(FIRST, Become("production")))
+    plan, _ = made(world, RequestedChange(FIRST, Become("production")))
     for step in reversed(plan.steps):
         assert step.reverse is not None
         with writing(world.sync.engine) as connection:
@@ -286,33 +286,37 @@ def _some(rng: random.Random, world: OperationsWorld, name: str) -> dict[str, li
     return rules
 
 
-def _change(rng: random.Random, name: str) -> Change:
+def _change(rng: random.Random, name: str) -> RequestedChange:
     model, version = Reference("memory", name), Reference("memory", name, str(rng.randint(1, 4)))
     wanted: Wanted
     match rng.choice(
         ("stage", "stage", "stage", "alias", "unalias", "tags", "model tags", "register", "delete", "all")
     ):
         case "stage":
-            return Change(version, Become(rng.choice(("production", "staging", "archived"))))
+            return RequestedChange(version, Become(rng.choice(("production", "staging", "archived"))))
         case "alias":
-            return Change(model, SetAlias(rng.choice(("champion", "blue", "x", "new")), version.version))
+            return RequestedChange(
+                model, SetAlias(rng.choice(("champion", "blue", "x", "new")), version.version)
+            )
         case "unalias":
-            return Change(model, SetAlias(rng.choice(("champion", "blue", "x")), None))
+            return RequestedChange(model, SetAlias(rng.choice(("champion", "blue", "x")), None))
         case "tags" | "model tags" as of:
             tag = rng.choice(list(TAGS))
             wanted = SetTags({tag: rng.choice((*TAGS[tag], None))})
-            return Change(version if of == "tags" else model, wanted)
+            return RequestedChange(version if of == "tags" else model, wanted)
         case "register":
             tag = rng.choice(list(TAGS))
             target = rng.choice((name, f"{name}-new"))
-            return Change(Reference("memory", target), Register(target, "s3://b/1", tags={tag: TAGS[tag][0]}))
+            return RequestedChange(
+                Reference("memory", target), Register(target, "s3://b/1", tags={tag: TAGS[tag][0]})
+            )
         case "delete":
-            return Change(version, Delete(), of="version")
-    return Change(model, Delete(), of="model")
+            return RequestedChange(version, Delete(), of="version")
+    return RequestedChange(model, Delete(), of="model")
 
 
 def test_operations_of_before_are_read_without_steps(world: OperationsWorld) -> None:
-    asked = world.ask(Change(MODEL, SetAlias("blue", "1")))
+    asked = world.ask(RequestedChange(MODEL, SetAlias("blue", "1")))
     with reading(world.sync.engine) as connection:
         row = connection.execute(select(operation).where(operation.c.id == asked)).one()
     assert (row.follows, row.before) == (None, None)

@@ -8,7 +8,7 @@ from federation.access import EVERYTHING
 from federation.catalogue.reader import read_version
 from federation.database import reading
 from federation.errors import StateError
-from federation.operations.asking import Become, Change
+from federation.operations.asking import Become, RequestedChange
 from federation.operations.wanted import SetAlias
 from federation.references import Reference
 from tests.federation.operations.world import OperationsWorld
@@ -32,20 +32,20 @@ def stage_of(world: OperationsWorld) -> tuple[str, str | None]:
 
 
 def test_the_first_rule_is_taken_where_it_is_enough(world: OperationsWorld) -> None:
-    world.ask(Change(FIRST, Become("staging")))
+    world.ask(RequestedChange(FIRST, Become("staging")))
     world.settle()
     assert stage_of(world) == ("staging", "tag:env=staging")
 
 
 def test_a_rule_that_would_leave_the_stage_as_it_is_is_passed_over(world: OperationsWorld) -> None:
     given(world, "Production")
-    world.ask(Change(FIRST, Become("staging")))
+    world.ask(RequestedChange(FIRST, Become("staging")))
     world.settle()
     assert stage_of(world) == ("staging", "stage:Staging")
 
 
 def test_what_no_rule_can_bring_about_names_what_holds_it(world: OperationsWorld) -> None:
-    world.ask(Change(Reference("memory", "m"), SetAlias("champion", "1")))
+    world.ask(RequestedChange(Reference("memory", "m"), SetAlias("champion", "1")))
     world.settle()
     with pytest.raises(StateError, match="would stay production because of alias:champion"):
-        world.ask(Change(FIRST, Become("staging")))
+        world.ask(RequestedChange(FIRST, Become("staging")))

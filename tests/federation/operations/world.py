@@ -27,8 +27,8 @@ from federation.access import LOCAL
 from federation.database import reading, writing
 from federation.leases import Leases
 from federation.operations import run
-from federation.operations.admission import Places
-from federation.operations.asking import Asking, Change
+from federation.operations.admission import WriteTargets
+from federation.operations.asking import Asking, RequestedChange
 from federation.operations.intent import Asker, digest_of, repeated
 from federation.operations.plans import Plan
 from federation.operations.run import OperationContext, work
@@ -118,19 +118,19 @@ class OperationsWorld:
     die_at: str | None = None
     workers: int = 0
 
-    def ask(self, change: Change, key: str | None = None) -> int:
+    def ask(self, change: RequestedChange, key: str | None = None) -> int:
         """Write an intent as a handler does; returns its id. Errors: as the asking has."""
         asker = Asker("local", key, digest_of(key))
         with reading(self.sync.engine) as connection:
-            steps = Asking(connection, LOCAL, Places(self.sync.adapters)).intents(change)
+            steps = Asking(connection, LOCAL, WriteTargets(self.sync.adapters)).intents(change)
         with writing(self.sync.engine) as connection:
             known = repeated(connection, asker)
             return write(connection, steps, asker) if known is None else int(known.id)
 
-    def plan(self, change: Change) -> Plan:
+    def plan(self, change: RequestedChange) -> Plan:
         """What a change would do."""
         with reading(self.sync.engine) as connection:
-            return Asking(connection, LOCAL, Places(self.sync.adapters)).plan(change)
+            return Asking(connection, LOCAL, WriteTargets(self.sync.adapters)).plan(change)
 
     def work(self, *, die_at: str | None = None) -> bool:
         """One worker's life over what is due; False when it died."""

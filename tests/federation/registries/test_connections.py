@@ -14,7 +14,7 @@ from adapters.memory import MemoryAdapter, MemoryConfig
 from federation import tables
 from federation.database import reading, writing
 from federation.leases import Leases
-from federation.operations.asking import Change
+from federation.operations.asking import RequestedChange
 from federation.operations.run import OperationContext, work
 from federation.operations.wanted import SetAlias
 from federation.references import Reference
@@ -99,7 +99,7 @@ def test_runs_details_operations_and_snippets_use_one_adapter(
 ) -> None:
     assert world.sync.sync() == "ok"
     read_details(world.sync.context, world.sync.registry_id, 10)
-    world.ask(Change(Reference("memory", "m"), SetAlias("blue", "2")))
+    world.ask(RequestedChange(Reference("memory", "m"), SetAlias("blue", "2")))
     context = OperationContext(world.sync.engine, connections, Leases("worker"))
     assert work(context, world.sync.registry_id) == 1
     assert [one.state for one in world.operations()] == ["ok"]
@@ -223,7 +223,7 @@ def test_a_page_of_a_scan_keeps_no_operation_waiting(
     thread = threading.Thread(target=run)
     thread.start()
     assert begun.wait(PATIENCE)
-    world.ask(Change(Reference("memory", "m"), SetAlias("blue", "2")))
+    world.ask(RequestedChange(Reference("memory", "m"), SetAlias("blue", "2")))
     work(OperationContext(world.sync.engine, connections, Leases("worker")), world.sync.registry_id)
     assert [one.state for one in world.operations()] == ["ok"]
     over.set()

@@ -17,7 +17,8 @@ from federation.database import reading, writing
 from federation.leases import Leases
 from federation.registries.connections import Connections
 from federation.sync import absence
-from federation.sync.run import SyncContext, run
+from federation.sync.context import SyncContext
+from federation.sync.run import run
 from tests.federation.sync.world import World, expire_leases, make_world
 from tests.servers.postgres import Postgres
 from tests.soak import soak

@@ -13,7 +13,8 @@ from federation import tables
 from federation.database import now, reading, writing
 from federation.leases import Leases
 from federation.registries.connections import Connections
-from federation.sync.run import SyncContext, run
+from federation.sync.context import SyncContext
+from federation.sync.run import run
 from tests.federation.sync.world import World, called_here, expire_leases, relist
 
 

@@ -24,7 +24,8 @@ from federation.leases import Leases
 from federation.registries import backend
 from federation.registries.connections import Connections
 from federation.sync import absence, schedule
-from federation.sync.run import SYNC, SyncContext, run
+from federation.sync.context import SYNC, SyncContext
+from federation.sync.run import run
 from tests.federation.sync.world import World, called_here, expire_leases, relist
 
 

@@ -16,7 +16,7 @@ from federation.database import now, reading, writing
 from federation.leases import Leases
 from federation.registries.states import read_registries
 from federation.sync import schedule
-from federation.sync.run import SYNC
+from federation.sync.context import SYNC
 from federation.sync.schedule import Scheduler
 from tests.federation.sync.world import World, expire_leases
 from tests.patience import until

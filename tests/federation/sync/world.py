@@ -22,7 +22,8 @@ from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
 from federation.sync import schedule
-from federation.sync.run import SYNC, SyncContext, run
+from federation.sync.context import SYNC, SyncContext
+from federation.sync.run import run
 from tests.federation.sync.replay import Replayed, replay
 from tests.servers import blank
 

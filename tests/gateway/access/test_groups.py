@@ -10,8 +10,7 @@ import pytest
 from federation.identity.directory import CredentialError
 from federation.identity.people import Person
 from gateway import groups
-from gateway.authentication import ProviderError
-from gateway.groups import MEMBERSHIPS, MOST_GROUPS
+from gateway.groups import MEMBERSHIPS, MOST_GROUPS, ProviderError
 from gateway.oidc import Attempt, Provider, SignedIn
 from gateway.settings import OidcSettings
 from tests.servers.oidc import CLIENT, IdentityProvider, identity_provider

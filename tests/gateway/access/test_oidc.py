@@ -16,7 +16,7 @@ from joserfc.jwk import RSAKey
 from federation.database import reading
 from federation.identity.directory import CredentialError
 from federation.journal.query import JournalFilter, read_journal
-from gateway.authentication import ProviderError
+from gateway.groups import ProviderError
 from gateway.oidc import COOLDOWN, MAX_AGE, Provider
 from gateway.settings import SettingsError
 from tests.gateway.access.gate import Gate, gate

@@ -17,7 +17,7 @@ from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import writing
 from federation.stages import parse_rules
 from tests.gateway.access.gate import Gate, gate
@@ -96,7 +96,7 @@ def write(gateway: Gate, made: Draft) -> None:
     with writing(gateway.waypost.engine) as connection:
         known = tables.registry.c
         row = connection.execute(select(known.id).where(known.name == made.registry)).scalar_one()
-        writer = Writer(connection, Origin(row, made.registry, parse_rules(RULES, {}), THEN))
+        writer = CatalogueWriter(connection, Origin(row, made.registry, parse_rules(RULES, {}), THEN))
         encoded: list[Encoded[Any]] = [codec.encode(record) for record in made.records]
         writer.write(encoded)
         writer.batch.append(connection)

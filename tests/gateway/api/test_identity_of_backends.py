@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from federation import tables
 from federation.database import writing
-from gateway.cli.client import Gateway, ProblemError
+from gateway.cli.asked import AnsweredProblemError, Gateway
 from gateway.cli.failure import CommandError
 from gateway.cli.registries import confirm_identity
 from tests.gateway.chained import chained
@@ -48,7 +48,7 @@ def test_what_answers_instead_is_confirmed_and_a_full_run_follows(
 
 def test_what_answers_by_now_is_not_what_was_looked_at(gateway: Gateway) -> None:
     offer(gateway, "a third one")
-    with pytest.raises(ProblemError, match="look at it and ask again") as answer:
+    with pytest.raises(AnsweredProblemError, match="look at it and ask again") as answer:
         gateway.ask("PUT", "/registries/search/identity", body={"identity": "restored"})
     assert answer.value.status == 409
 

@@ -15,7 +15,7 @@ from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import now, writing
 from federation.references import Reference, url
 from tests.gateway.served import Served, served
@@ -64,7 +64,7 @@ def test_hostile_names_make_the_round_trip(cases: int, seed: int, gateway: Serve
     names = sorted({hostile(rng) for _ in range(cases)})
     with writing(gateway.engine) as connection:
         registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
-        writer = Writer(
+        writer = CatalogueWriter(
             connection,
             Origin(registry_id, "r", {s: [] for s in ("production", "staging", "archived")}, now()),
         )

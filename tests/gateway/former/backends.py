@@ -12,12 +12,12 @@ from google.protobuf.json_format import ParseDict
 
 from adapters import EndpointRecord, Key, ModelRecord, Record, VersionRecord
 from adapters.mlflow.keys import version_id
-from adapters.mlflow.lineage import Origin
+from adapters.mlflow.lineage import RunOrigin
 from adapters.mlflow.records import Translator
 from adapters.records import NO_LINEAGE
 from adapters.sagemaker import records as sagemaker
 from adapters.vertex import records as vertex
-from adapters.vertex.keys import Place
+from adapters.vertex.keys import ProjectLocation
 
 Told = dict[Key, Any]
 """What a backend says of each of its records, as far as it is in the native payload."""
@@ -43,7 +43,7 @@ def _mlflow(record: Record, said: Told) -> Record:
         "tags": _pairs(run.get("tags", {})),
     }
     info = {**logged, "tags": _pairs(logged.get("tags", {}))} if logged else {}
-    origin = Origin(
+    origin = RunOrigin(
         run={**run, "data": data} if run else {},
         logged={"info": info} if logged else {},
         run_id=record.lineage.run_id,
@@ -76,7 +76,7 @@ def _vertex(record: Record, said: Told) -> Record:
             ParseDict(each, types.ModelEvaluation.pb(types.ModelEvaluation()))
             for each in raw.pop("evaluations", [])
         ]
-        return vertex.to_version(_PLACE, _version(raw), vertex.Origins(tuple(evaluations)))
+        return vertex.to_version(_PLACE, _version(raw), vertex.RelatedMessages(tuple(evaluations)))
     versions = [
         _version({name: value for name, value in said[key].items() if name != "evaluations"})
         for key in said
@@ -87,7 +87,7 @@ def _vertex(record: Record, said: Told) -> Record:
     return vertex.to_model(_PLACE, versions)
 
 
-_PLACE = Place("demo", "us-central1")
+_PLACE = ProjectLocation("demo", "us-central1")
 
 
 def _version(raw: Mapping[str, Any]) -> Any:

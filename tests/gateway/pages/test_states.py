@@ -11,7 +11,7 @@ from adapters import Key, ModelRecord, VersionRecord
 from federation import tables
 from federation.catalogue import codec
 from federation.catalogue.origin import Origin
-from federation.catalogue.writer import Writer
+from federation.catalogue.writer import CatalogueWriter
 from federation.database import now, writing
 from federation.graph.remembered import SMALL
 from federation.stages import parse_rules
@@ -29,7 +29,9 @@ def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
             registry = connection.execute(select(tables.registry.c.id)).scalar_one()
             model = ModelRecord(key=Key("model", "m"), name="scorer", aliases={"champion": "1"})
             version = VersionRecord(key=Key("version", "m:1"), model=model.key, version="1")
-            writer = Writer(connection, Origin(registry, "fraud", parse_rules({}, {}), now(), importing=True))
+            writer = CatalogueWriter(
+                connection, Origin(registry, "fraud", parse_rules({}, {}), now(), importing=True)
+            )
             writer.write([codec.encode(model), codec.encode(version)])
             writer.batch.append(connection)
         found.follow()

@@ -1,0 +1,53 @@
+"""What a command asks, wherever the gateway is: by method and path, as of the HTTP API."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.failure import UNREACHABLE, USAGE, CommandError
+from gateway.cli.invocation import TOKEN
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
+
+
+class AnsweredProblemError(CommandError):
+    """The API answered with a problem. `body` is its JSON (RFC 9457)."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        detail = str(body.get("detail") or body.get("title") or f"the gateway answered {status}")
+        if status == 401:
+            detail += f" (the token is taken from {TOKEN})"
+        super().__init__(detail, UNREACHABLE if status >= 500 else USAGE)
+        self.status = status
+        self.body = body
+
+
+class Gateway:
+    """The gateway that a command asks. `waypost` is there where it is in this process."""
+
+    waypost: "Waypost | None" = None
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Read; parameters that are None or empty are left out. Errors: `CommandError`."""
+        return self.ask("GET", path, query=query)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """One request under `/api/v1`; returns the answer's JSON, None for an empty one. Errors: `CommandError`."""
+        raise NotImplementedError
+
+    def text(self, path: str, **query: Any) -> str:
+        """Read what is no JSON. Errors: `CommandError`."""
+        raise NotImplementedError
+
+
+def given(query: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that say something."""
+    return {name: value for name, value in query.items() if value not in (None, "", [])}
