@@ -10,7 +10,7 @@ from tests.benchmarks import Figure, benchmark, seconds
 from tests.gateway.served import served
 
 NEEDS_NO_DATABASE = 0.4
-EMBEDDED = 0.9
+EMBEDDED = 0.65
 
 
 @benchmark(sample=1, full=15, servers=True)
