@@ -43,7 +43,7 @@ Observer = Callable[[str, str, int | None, float], None]
 _FIELDS = {"deleted"}.union(
     *({each.name for each in fields(kind)} for kind in (ModelRecord, VersionRecord, EndpointRecord))
 )
-"""What `Adapter.quiet` may name."""
+"""What `Adapter.full_scan_only` may name."""
 
 
 class ContractError(TypeError):
@@ -178,9 +178,10 @@ class Adapter(ABC):
     """How the adapter reads, as a number that a release raises which makes other records of the same answers. What
     differs then while the native payload says the same is no change of the backend: history does not tell it as one.
     """
-    quiet: ClassVar[frozenset[str]] = frozenset()
-    """Fields of a record whose change alone may not bring it into an incremental scan, `deleted` where a delete may
-    not; a full scan shows them. History then says that it happened since the last full scan.
+    full_scan_only: ClassVar[frozenset[str]] = frozenset()
+    """Fields of a record whose changes only a full scan is sure to show: such a change alone may not bring the record
+    into an incremental one; `deleted` where a delete may not. History then says that it happened
+    since the last full scan.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -199,10 +200,10 @@ class Adapter(ABC):
                 )
         if type(cls.reading) is not int or not 0 <= cls.reading < 1 << 31:
             raise ContractError(f"{cls.__qualname__}: `reading` is a number from 0 on, not {cls.reading!r}")
-        unknown = cls.quiet - _FIELDS
+        unknown = cls.full_scan_only - _FIELDS
         if unknown:
             raise ContractError(
-                f"{cls.__qualname__}: `quiet` names {min(unknown)!r}, which is no field of a record"
+                f"{cls.__qualname__}: `full_scan_only` names {min(unknown)!r}, which is no field of a record"
             )
         if bool(cls.stage_fields) != (Capability.SET_STAGE in cls.capabilities):
             raise ContractError(

@@ -67,7 +67,7 @@ class MlflowAdapter(Adapter):
     config_type: ClassVar[type[AdapterConfig]] = MlflowConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
-    quiet: ClassVar[frozenset[str]] = frozenset({"description", "metrics", "params", "tags"})
+    full_scan_only: ClassVar[frozenset[str]] = frozenset({"description", "metrics", "params", "tags"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:champion", "alias:production", "stage:Production"),
         "staging": ("alias:challenger", "alias:staging", "stage:Staging"),

@@ -129,7 +129,9 @@ class SageMakerAdapter(Adapter):
         {Capability.SET_STAGE, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}
     )
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"approval", "lifecycle"})
-    quiet: ClassVar[frozenset[str]] = frozenset({"description", "lineage", "metrics", "params", "tags"})
+    full_scan_only: ClassVar[frozenset[str]] = frozenset(
+        {"description", "lineage", "metrics", "params", "tags"}
+    )
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("lifecycle:Production/Approved", "lifecycle:Production/Active", "deployed"),
         "archived": ("approval:Rejected", "lifecycle:Archived/Archived"),

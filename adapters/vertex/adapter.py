@@ -66,7 +66,7 @@ class VertexAdapter(Adapter):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.SET_ALIAS, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}
     )
-    quiet: ClassVar[frozenset[str]] = frozenset({"aliases", "tags", "metrics", "deleted"})
+    full_scan_only: ClassVar[frozenset[str]] = frozenset({"aliases", "tags", "metrics", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": (
             "alias:production",

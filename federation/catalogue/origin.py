@@ -18,7 +18,7 @@ class Origin:
     """Where records come from, and when the change they show must have happened.
 
     It happened after `after` (None: nobody looked before) and not later than `by`; where it is one of the
-    fields that incremental scans may miss (`quiet`), after `full`, when everything was looked at. `importing`
+    fields that incremental scans may miss (`full_scan_only`), after `full`, when everything was looked at. `importing`
     is a registry's first scan.
     """
 
@@ -28,7 +28,7 @@ class Origin:
     by: datetime
     after: datetime | None = None
     full: datetime | None = None
-    quiet: frozenset[str] = frozenset()
+    full_scan_only: frozenset[str] = frozenset()
     importing: bool = False
     reading: int = 0
     """The adapter's, as in `Adapter.reading`."""
@@ -46,7 +46,7 @@ class Origin:
         `born`: when what is seen for the first time was made, as its backend says. Where that is earlier, the scan
         before has missed it, or was not allowed to see it.
         """
-        found = self.after if self.quiet.isdisjoint(fields) else self.full
+        found = self.after if self.full_scan_only.isdisjoint(fields) else self.full
         if found is None:
             return None
         return past(found if born is None else min(found, born), self.by)

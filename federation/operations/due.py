@@ -38,14 +38,14 @@ def is_due(at: Moment, latest: Moment) -> ColumnElement[bool]:
 
 
 def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> Sequence[Row[Any]]:
-    """The operations of a registry that are due, at most one of each lane, oldest first; each with the state of the
-    step before it (`came_before`).
+    """The operations of a registry that are due, at most one of each ordering key, oldest first; each with the state
+    of the step before it (`came_before`).
     """
     asked, prior = operation.c, operation.alias("prior")
     first = (
         select(func.min(asked.id))
         .where(asked.registry_id == registry_id, asked.finished_at.is_(None))
-        .group_by(asked.lane)
+        .group_by(asked.ordering_key)
     )
     query = (
         select(operation, prior.c.state.label("came_before"))

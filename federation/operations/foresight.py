@@ -157,7 +157,7 @@ def _notes(connection: Connection, state: ModelState, draft: Draft) -> Iterator[
     """What is not known of all this, and what may come between."""
     asked, row = operation.c, state.place.row
     under_way = select(asked.id).where(
-        asked.registry_id == row.id, asked.lane == state.reference.model, asked.finished_at.is_(None)
+        asked.registry_id == row.id, asked.ordering_key == state.reference.model, asked.finished_at.is_(None)
     )
     for id_ in connection.execute(under_way.order_by(asked.id)).scalars():
         yield f"operation {id_} of this model has not ended: what it changes is not in this plan"

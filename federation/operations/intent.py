@@ -126,7 +126,7 @@ def _values(intent: Intent, asker: Asker, is_first: bool) -> dict[str, Any]:
         "target_kind": intent.target.kind,
         "target_id": intent.target_id,
         "native_id": intent.target.native_id,
-        "lane": intent.ref.model,
+        "ordering_key": intent.ref.model,
         "etag": intent.etag,
         "token": f"waypost-{secrets.token_hex(12)}",
         "key": asker.key if is_first else None,

@@ -18,7 +18,7 @@ from federation.errors import InvalidRequestError, StateError
 from federation.health import Reports
 from federation.operations.admission import WriteTargets
 from federation.operations.asking import Asking, Become, RequestedChange
-from federation.operations.desk import LATE, Answer, Desk
+from federation.operations.batching import LATE, Answer, IntentBatcher
 from federation.operations.intent import Asker, Steps, repeated
 from federation.operations.offers import Offer
 from federation.operations.plans import Holder, Meaning, Plan, PlanChangedError
@@ -83,7 +83,7 @@ class Operations:
         self._engine = engine
         self._adapters = adapters
         self._graph = graph
-        self._desk = Desk(engine, adapters, wrote, reports or Reports())
+        self._intents = IntentBatcher(engine, adapters, wrote, reports or Reports())
 
     def plan(self, principal: Principal, change: RequestedChange, *, limit: int = 50) -> Preview:
         """What a change would do, and who is hit by it. Errors: as `request`; nothing is written down."""
@@ -119,7 +119,7 @@ class Operations:
                 return read_operation(connection, principal.view, known.id)
             return Asking(connection, principal, places).intents(change)
 
-        return self._desk.hand_in(look, asker)
+        return self._intents.submit(look, asker)
 
     def offer(self, principal: Principal, reference: Reference) -> Offer:
         """What of a model or version could be changed at all. Errors: `UnknownError`, `GoneError`."""
@@ -156,11 +156,11 @@ class Operations:
 
     def start(self) -> None:
         """Begin to take in what is asked for. Errors: `RuntimeError` where no thread can be had."""
-        self._desk.start()
+        self._intents.start()
 
     def close(self) -> None:
         """Write down what was asked for, and stop."""
-        self._desk.close()
+        self._intents.close()
 
 
 def _causes(plan: Plan) -> "Iterator[Cause]":

@@ -37,8 +37,8 @@ operation = Table(
     Column("target_id", BigInteger),
     # The key the adapter is called with; for a version that is to be registered, its model's name.
     Column("native_id", String, nullable=False),
-    # The model it is about, by name: within a lane operations keep their order.
-    Column("lane", String, nullable=False),
+    # The model it is about, by name: operations of one ordering key are carried out in order, one at a time.
+    Column("ordering_key", String, nullable=False),
     # What `If-Match` asked the target to be still.
     Column("etag", String),
     # Makes a repeated registration recognisable to the backend.

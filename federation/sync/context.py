@@ -210,7 +210,7 @@ class CurrentRun:
             after=self.registry.last_success_at,
             by=now(),
             full=self.registry.last_full_at,
-            quiet=self.adapter.quiet,
+            full_scan_only=self.adapter.full_scan_only,
             importing=self.registry.last_success_at is None,
             reading=self.adapter.reading,
         )

@@ -18,9 +18,12 @@ def set_alias(self: Adapter, key: Any, alias: str, version: str | None, *, etag:
         ({"capabilities": frozenset({Capability.SET_ALIAS})}, "House declares set_alias only: implement"),
         ({"set_alias": set_alias}, "House implements set_alias only: add Capability.SET_ALIAS to"),
         ({"stage_fields": frozenset({"stage"})}, "give both or neither"),
-        ({"quiet": frozenset({"tag"})}, "`quiet` names 'tag', which is no field of a record"),
+        (
+            {"full_scan_only": frozenset({"tag"})},
+            "`full_scan_only` names 'tag', which is no field of a record",
+        ),
     ],
-    ids=["without the method", "without the capability", "stage fields", "quiet"],
+    ids=["without the method", "without the capability", "stage fields", "full scan only"],
 )
 def test_a_class_that_contradicts_itself_is_refused(declared: dict[str, Any], said: str) -> None:
     with pytest.raises(ContractError, match=said):
@@ -28,5 +31,5 @@ def test_a_class_that_contradicts_itself_is_refused(declared: dict[str, Any], sa
 
 
 def test_a_class_may_name_what_its_incremental_scans_miss() -> None:
-    made = type("House", (Adapter,), {"quiet": frozenset({"tags", "aliases", "deleted"})})
+    made = type("House", (Adapter,), {"full_scan_only": frozenset({"tags", "aliases", "deleted"})})
     assert issubclass(made, Adapter)

@@ -231,7 +231,7 @@ def test_a_model_leaves_quarantine_together_with_its_versions(world: World) -> N
 def test_what_incremental_scans_may_miss_is_dated_from_the_last_full_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MemoryAdapter, "quiet", frozenset({"aliases", "tags"}))
+    monkeypatch.setattr(MemoryAdapter, "full_scan_only", frozenset({"aliases", "tags"}))
     monkeypatch.setattr(MemoryAdapter, "stage_rules", {"staging": ["stage:Staging"]})
     monkeypatch.setattr("federation.sync.run.is_full_due", lambda registry, at: registry.watermark is None)
     model = world.model("m", "1", aliases={"shadow": "1"})

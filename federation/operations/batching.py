@@ -1,4 +1,4 @@
-"""Where a process hands in what is asked for: those that wait are looked at and written down together, in one commit.
+"""Writes down what a process is asked for: requests that wait are looked at and committed together, as one batch.
 
 One thread does it for all, which costs a process less than its threads would, each with a commit of its own.
 
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Submission:
     """Something asked for on its way, with when it is too late."""
 
     look: Look
@@ -58,11 +58,11 @@ class Sheet:
 
 
 class _ClosedError(Exception):
-    """Nothing more is handed in."""
+    """Nothing more is submitted."""
 
 
 @dataclass(slots=True)
-class Desk:
+class IntentBatcher:
     """The intents of one process. Its thread starts with `start`, or with the first one."""
 
     engine: Engine
@@ -70,65 +70,65 @@ class Desk:
     wrote: Callable[[], None] = lambda: None
     """Called after every commit that wrote an intent."""
     reports: Reports = field(default_factory=Reports)
-    _sheets: SimpleQueue[Sheet | None] = field(default_factory=SimpleQueue)
+    _waiting: SimpleQueue[Submission | None] = field(default_factory=SimpleQueue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _loop: Loop | None = None
     _failing: BaseException | None = None
 
-    def hand_in(self, look: Look, asker: Asker) -> "Future[Answer]":
+    def submit(self, look: Look, asker: Asker) -> "Future[Answer]":
         """Look, and write the intent down. The result raises what `look` does, `StateError`, `DatabaseError`."""
-        sheet = Sheet(look, asker, time.monotonic() + PATIENCE)
+        submission = Submission(look, asker, time.monotonic() + PATIENCE)
         self.start()
-        self._sheets.put(sheet)
-        return sheet.done
+        self._waiting.put(submission)
+        return submission.done
 
     def start(self) -> None:
-        """Begin to take in what is handed in. Errors: `RuntimeError` where no thread can be had."""
+        """Begin to take in what is submitted. Errors: `RuntimeError` where no thread can be had."""
         with self._lock:
             if self._loop is None:
                 self._loop = Loop("intents", self._round, pause=0.0)
             self._loop.start()
 
     def close(self) -> None:
-        """Write down what was handed in, and stop."""
+        """Write down what was submitted, and stop."""
         with self._lock:
             if self._loop is not None:
-                self._sheets.put(None)
+                self._waiting.put(None)
                 self._loop.join(PATIENCE + 1)
                 self._loop = None
 
     def _round(self) -> None:
         """Take in what waits; after a while without anything, say that there was nothing to fail."""
-        sheets: list[Sheet] = []
+        submissions: list[Submission] = []
         try:
             with suppress(Empty):
-                sheets.append(self._next(block=True))
-                while len(sheets) < MOST:
-                    sheets.append(self._next(block=False))
+                submissions.append(self._next(block=True))
+                while len(submissions) < MOST:
+                    submissions.append(self._next(block=False))
         except _ClosedError:
             assert self._loop is not None
             self._loop.stop()
-        sheets = [one for one in sheets if one.done.set_running_or_notify_cancel()]
+        submissions = [one for one in submissions if one.done.set_running_or_notify_cancel()]
         try:
-            if sheets:
-                self._take(sheets)
+            if submissions:
+                self._take(submissions)
         except BaseException as failure:
-            self._refuse(sheets, failure)
-        if self._failing is not None and not sheets:
+            self._refuse(submissions, failure)
+        if self._failing is not None and not submissions:
             self._try_again()
         self._report()
 
-    def _next(self, *, block: bool) -> Sheet:
+    def _next(self, *, block: bool) -> Submission:
         """Errors: `Empty`, `_ClosedError`."""
-        sheet = self._sheets.get(timeout=IDLE) if block else self._sheets.get_nowait()
-        if sheet is None:
+        submission = self._waiting.get(timeout=IDLE) if block else self._waiting.get_nowait()
+        if submission is None:
             raise _ClosedError
-        return sheet
+        return submission
 
-    def _refuse(self, sheets: Iterable[Sheet], failure: BaseException) -> None:
+    def _refuse(self, submissions: Iterable[Submission], failure: BaseException) -> None:
         """Nobody waits for an answer for ever, whatever went wrong."""
         self._failing = failure
-        for one in sheets:
+        for one in submissions:
             if not one.done.done():
                 one.done.set_exception(failure)
 
@@ -146,67 +146,67 @@ class Desk:
         else:
             self.reports.failed("intents", self._failing)
 
-    def _take(self, sheets: list[Sheet]) -> None:
-        looked: list[tuple[Sheet, Steps]] = []
+    def _take(self, submissions: list[Submission]) -> None:
+        looked: list[tuple[Submission, Steps]] = []
         try:
             with reading(self.engine) as connection:
                 places = WriteTargets(self.adapters)
-                for one in sheets:
+                for one in submissions:
                     steps = self._looked(connection, places, one)
                     if steps is not None:
                         looked.append((one, steps))
         except Exception as failure:
-            self._refuse(sheets, failure)
+            self._refuse(submissions, failure)
         else:
             self._failing = None
             self._write(looked)
 
-    def _looked(self, connection: Connection, places: WriteTargets, sheet: Sheet) -> Steps | None:
-        """The intents of a sheet; None where it is answered already."""
+    def _looked(self, connection: Connection, places: WriteTargets, submission: Submission) -> Steps | None:
+        """The intents of a submission; None where it is answered already."""
         try:
             with translated():
-                found = sheet.look(connection, places)
+                found = submission.look(connection, places)
         except (DBAPIError, DatabaseError):
             raise
         except Exception as refusal:
-            sheet.done.set_exception(refusal)
+            submission.done.set_exception(refusal)
             return None
         if not isinstance(found, Operation):
             return found
-        sheet.done.set_result(Answer(found, found.position or 0))
+        submission.done.set_result(Answer(found, found.position or 0))
         return None
 
-    def _write(self, sheets: list[tuple[Sheet, Steps]]) -> None:
-        if not sheets:
+    def _write(self, submissions: list[tuple[Submission, Steps]]) -> None:
+        if not submissions:
             return
         try:
-            answers = self._committed(sheets)
+            answers = self._committed(submissions)
         except IntegrityError:
-            if len(sheets) == 1:
+            if len(submissions) == 1:
                 error = StateError(
                     "this Idempotency-Key is being used: ask again", code="idempotency-key-in-flight"
                 )
-                sheets[0][0].done.set_exception(error)
+                submissions[0][0].done.set_exception(error)
                 return
-            for one in sheets:  # another process has just used a key of these
+            for one in submissions:  # another process has just used a key of these
                 self._write([one])
         except Exception as failure:
-            self._refuse([sheet for sheet, _ in sheets], failure)
+            self._refuse([submission for submission, _ in submissions], failure)
         else:
-            for (sheet, _), answer in zip(sheets, answers, strict=True):
+            for (submission, _), answer in zip(submissions, answers, strict=True):
                 if isinstance(answer, Exception):
-                    sheet.done.set_exception(answer)
+                    submission.done.set_exception(answer)
                 else:
-                    sheet.done.set_result(answer)
+                    submission.done.set_result(answer)
             self.wrote()
 
-    def _committed(self, sheets: list[tuple[Sheet, Steps]]) -> list[Answer | Exception]:
-        left = min(sheet.until for sheet, _ in sheets) - time.monotonic()
+    def _committed(self, submissions: list[tuple[Submission, Steps]]) -> list[Answer | Exception]:
+        left = min(submission.until for submission, _ in submissions) - time.monotonic()
         with writing(self.engine, patience=max(left, 0.05)) as connection:
-            found = [_known(connection, sheet, steps) for sheet, steps in sheets]
+            found = [_known(connection, submission, steps) for submission, steps in submissions]
             fresh = [
-                (steps, sheet.asker)
-                for (sheet, steps), known in zip(sheets, found, strict=True)
+                (steps, submission.asker)
+                for (submission, steps), known in zip(submissions, found, strict=True)
                 if known is None
             ]
             batch = Batch()
@@ -214,16 +214,16 @@ class Desk:
             position = batch.append(connection).position if fresh else 0
         return [
             _answer(next(rows), steps, position) if known is None else known
-            for (_, steps), known in zip(sheets, found, strict=True)
+            for (_, steps), known in zip(submissions, found, strict=True)
         ]
 
 
-def _known(connection: Connection, sheet: Sheet, steps: Steps) -> Answer | Exception | None:
-    """What is said to a sheet without writing anything for it; None where it is to be written."""
-    if time.monotonic() > sheet.until:
+def _known(connection: Connection, submission: Submission, steps: Steps) -> Answer | Exception | None:
+    """What is said to a submission without writing anything for it; None where it is to be written."""
+    if time.monotonic() > submission.until:
         return DatabaseBusyError(LATE)
     try:
-        row = repeated(connection, sheet.asker)
+        row = repeated(connection, submission.asker)
     except WaypostError as error:
         return error
     if row is None:
