@@ -134,7 +134,7 @@ def _words(ref: str, form: Mapping[str, str], aliases: Mapping[str, str]) -> str
     value, name = form["value"], form["name"]
     match form["what"]:
         case "stage":
-            return f"{ref} becomes {value}"
+            return f"the stage of {ref} becomes {value}"
         case "unalias":
             return f"the alias {name} is taken away"
         case "alias" if name in aliases:
