@@ -10,19 +10,17 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from adapters import Key, ModelRecord, VersionRecord
+from adapters import Key, ModelRecord, Record, VersionRecord
 from federation import tables
 from federation.catalogue.codec import decode_version
 from federation.catalogue.order import AGE, age
 from federation.operations.admission import WriteTarget
-from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted, aim, held, put
+from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted, aim, held, put, writable
 from federation.references import Reference, decode_part, encode_part
 from federation.stages import decide
 
 NEW = "(new)"
 """Stands for the version that a registration makes: its backend numbers it."""
-NATIVE = ("stage", "approval", "lifecycle")
-"""The fields of a version that hold a native notion of its stage."""
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -205,25 +203,17 @@ def difference(old: ModelState, new: ModelState) -> PlannedDifference:
 def _fields(old: ModelState, new: ModelState) -> Iterator[FieldChange]:
     """Of what is there afterwards: what goes is told as gone."""
     if new.model is not None:
-        ref = str(new.reference)
-        tags = {} if old.model is None else old.model.tags
-        yield from _changed(ref, "alias:", old.aliases, new.aliases)
-        yield from _changed(ref, "tag:", tags, new.model.tags)
+        yield from _changed(str(new.reference), old.model, new.model)
     for name, one in new.versions.items():
-        before, ref = old.versions.get(name), new.ref(name)
-        known = {} if before is None else _native(before.record)
-        yield from _changed(ref, "", known, _native(one.record))
-        yield from _changed(ref, "tag:", {} if before is None else before.record.tags, one.record.tags)
+        before = old.versions.get(name)
+        yield from _changed(new.ref(name), before and before.record, one.record)
 
 
-def _changed(ref: str, prefix: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[FieldChange]:
-    for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name):
-            yield FieldChange(ref, prefix + name, old.get(name), new.get(name))
-
-
-def _native(record: VersionRecord) -> dict[str, str]:
-    return {name: value for name in NATIVE if (value := getattr(record, name)) is not None}
+def _changed(ref: str, old: Record | None, new: Record) -> Iterator[FieldChange]:
+    before, after = {} if old is None else writable(old), writable(new)
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield FieldChange(ref, name, before.get(name), after.get(name))
 
 
 def _stages(old: ModelState, new: ModelState) -> Iterator[StageChange]:

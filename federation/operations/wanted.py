@@ -72,6 +72,8 @@ PERMISSIONS: Mapping[type, Permission] = {
     Register: Permission.REGISTER,
     Delete: Permission.DELETE,
 }
+NATIVE = ("stage", "approval", "lifecycle")
+"""The fields of a version that hold a native notion of its stage."""
 MOST_SHOWN = 20
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[Wanted] = msgspec.json.Decoder(Wanted)
@@ -143,6 +145,14 @@ def overwritten(wanted: Wanted, before: Mapping[str, str | None], record: Record
     """Whether somebody else wrote: a value is neither what it was before nor what is wanted."""
     goal = aim(wanted)
     return any(value not in (before.get(name), goal[name]) for name, value in held(wanted, record).items())
+
+
+def writable(record: Record) -> dict[str, str]:
+    """Everything of a record that some kind of write changes, as a plan calls it."""
+    found = {f"tag:{name}": value for name, value in getattr(record, "tags", {}).items()}
+    found |= {f"alias:{name}": value for name, value in getattr(record, "aliases", {}).items()}
+    native = {name: getattr(record, name, None) for name in NATIVE}
+    return found | {name: value for name, value in native.items() if value is not None}
 
 
 def put(wanted: Wanted, record: Record, values: Mapping[str, str | None]) -> Record:

@@ -12,7 +12,8 @@ from federation.catalogue.reader import read_version
 from federation.database import reading
 from federation.errors import WaypostError
 from federation.operations.plans import Plan
-from federation.operations.state import NATIVE, NEW
+from federation.operations.state import NEW
+from federation.operations.wanted import NATIVE
 from federation.references import Reference, decode_part
 
 Facts = dict[tuple[str, str], Any]

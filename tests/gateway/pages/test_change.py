@@ -32,7 +32,9 @@ def write(asked: Gate, champion: str, native: str) -> None:
             VersionRecord(key=Key("version", f"m:{number}"), model=model.key, version=number, stage=stage)
             for number, stage in (("1", "None"), ("2", native))
         ]
-        writer = CatalogueWriter(connection, Origin(registry, "fraud", parse_rules(RULES, {}), now(), importing=True))
+        writer = CatalogueWriter(
+            connection, Origin(registry, "fraud", parse_rules(RULES, {}), now(), importing=True)
+        )
         writer.write([codec.encode(one) for one in (model, *versions)])
         writer.batch.append(connection)
     asked.follow()
