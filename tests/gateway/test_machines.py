@@ -214,6 +214,15 @@ def test_machines_of_one_name_with_copies_of_one_folder_take_nothing_from_each_o
     postgres.drop(name)
 
 
+def test_sealing_is_a_follower_that_all_gateways_share(tmp_path: Path) -> None:
+    config = tmp_path / "waypost.toml"
+    for days, names in ((0, set()), (30, {"sealing"})):
+        config.write_text(f"[audit]\nkeep_days = {days}\n")
+        waypost = Waypost(load_settings(config))
+        assert set(waypost.shared_followers()) == names
+        waypost.close()
+
+
 @contextmanager
 def stopped(gateway: Served, worker: int) -> Iterator[Callable[[], None]]:
     """Freeze a gateway and its worker; calling what is given lets the worker go on alone."""

@@ -12,12 +12,13 @@ from sqlalchemy import func, select
 
 from federation import tables
 from federation.database import now, reading
+from federation.followers import Followers
 from federation.journal import sealing
 from federation.journal.exporting import FORMATS, ExportCutError, bundle, whole_lines
 from federation.journal.logkey import read_origin, rotate
 from federation.journal.proofs import prove_consistency, prove_inclusion
 from federation.journal.query import JournalFilter
-from federation.journal.sealing import SealingError, seal_before
+from federation.journal.sealing import Sealer, SealingError, seal_before
 from federation.journal.verify import verify_consistency, verify_export, verify_inclusion
 from tests.federation.journal.logs import exported, happen, new_log, sign_all
 from tests.federation.sync.world import expire_leases
@@ -102,6 +103,26 @@ def test_of_two_that_seal_at_once_one_does_and_its_archive_stays_whole(
     assert list(archive.iterdir()) == [one.file]
     report = verify_export(one.file)
     assert (report.ok, report.entries) == (True, one.end)
+
+
+def test_a_worker_seals_what_was_kept_long_enough_once_an_hour(tmp_path: Path) -> None:
+    signer, archive = new_log(tmp_path), tmp_path / "archive"
+    sealer = Sealer(signer.engine, archive, timedelta(0))
+
+    def archives() -> int:
+        happen(signer.engine, 100)
+        sign_all(signer)
+        happen(signer.engine, 100)
+        followers.catch_up()
+        return len(list(archive.glob("*")))
+
+    followers = Followers({"sealing": sealer})
+    assert archives() == 1
+    assert archives() == 1
+    sealer._next = 0.0  # what an hour does
+    assert archives() == 2
+    sealer._next, sealer.keep = 0.0, timedelta(days=1)
+    assert archives() == 2
 
 
 def test_what_a_process_left_that_died_while_it_sealed_is_removed_in_time(tmp_path: Path) -> None:
