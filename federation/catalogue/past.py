@@ -1,4 +1,4 @@
-"""What was then: a model with its versions at a time, and everything that held a stage.
+"""The catalogue as it was at a time: a model with its versions at a time, and everything that held a stage.
 
 A sync sees intervals, so what held at a time is *certain* where it had begun by then and not yet ended, and only
 *possible* where the time lies inside the interval of its begin or end.

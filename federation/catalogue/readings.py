@@ -1,4 +1,4 @@
-"""Whether it is the reading that became another one, or what the backend has (`Adapter.reading`)."""
+"""Tells a better reading of the same answer from a change of the backend (`Adapter.reading`)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is hit when something goes or changes, in node ids: who, how far away, who breaks, in which order.
+"""The blast radius of a change, in node ids: who, how far away, who breaks, in which order.
 
 Pure: a snapshot, what starts it and each start's effect go in. `impact.py` puts the names on.
 """

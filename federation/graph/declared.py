@@ -137,7 +137,7 @@ def _tell(connection: Connection, action: Action, principal: Principal, row: Any
     )
     batch.record(entry, registry)
     batch.change(Change("edge", row.id, registry))
-    return batch.append(connection).position
+    return batch.append(connection)
 
 
 def _declared(row: Any, position: int | None = None) -> Declared:

@@ -16,7 +16,7 @@ from federation.database import is_embedded, reading, writing
 from federation.errors import SetupError
 from federation.graph import declared, drawing, paging
 from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed
-from federation.graph.blast import blast, of_closure
+from federation.graph.blast import Blast, Effects, blast, of_closure
 from federation.graph.declared import Declared, Kind
 from federation.graph.dependencies import dependencies, listed, upstream
 from federation.graph.drawing import DrawingError, svg
@@ -228,9 +228,8 @@ class Graph:
         """Everybody that is affected, in batches, as of one moment. Errors as for `impact`, before the first batch."""
         _check(depth, 1)
         with self._open() as (connection, snapshot):
-            subject = question.subject(connection, view, selector=action == "move-alias")
-            effects = Forecast(connection, snapshot, view, registries(connection)).of(subject, action, to)
-            found = blast(snapshot, subject.nodes, effects, visibility(view.registry_ids, snapshot), depth)
+            forecast = Forecast(connection, snapshot, view, registries(connection))
+            found, effects = _blast(forecast, question, action, to, depth)
 
         def read() -> Iterator[list[Affected]]:
             for begin in range(0, len(found.items), BATCH):
@@ -280,10 +279,8 @@ class Graph:
         """The impact as DOT, at most 200 boxes; `drawing.svg` makes a picture of it. Errors as for `impact`."""
         _check(depth, 1)
         with self._open() as (connection, snapshot):
-            subject = question.subject(connection, view, selector=action == "move-alias")
             known = registries(connection)
-            effects = Forecast(connection, snapshot, view, known).of(subject, action, to)
-            found = blast(snapshot, subject.nodes, effects, visibility(view.registry_ids, snapshot), depth)
+            found, _ = _blast(Forecast(connection, snapshot, view, known), question, action, to, depth)
             return drawing.dot(drawing.sketch(connection, snapshot, found, known), link)
 
     def dependencies_drawing(
@@ -373,3 +370,13 @@ def _check(depth: int | None, limit: int) -> None:
         raise ImpactQuestionError("depth counts hops: 0 or more")
     if not 1 <= limit <= paging.LIMIT:
         raise ImpactQuestionError(f"limit is between 1 and {paging.LIMIT}")
+
+
+def _blast(
+    forecast: Forecast, question: Question, action: Action, to: str | None, depth: int | None
+) -> tuple[Blast, Effects]:
+    """Who is hit by what a question is about, and what becomes of each."""
+    snapshot, view = forecast.snapshot, forecast.view
+    subject = question.subject(forecast.connection, view, selector=action == "move-alias")
+    effects = forecast.of(subject, action, to)
+    return blast(snapshot, subject.nodes, effects, visibility(view.registry_ids, snapshot), depth), effects

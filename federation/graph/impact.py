@@ -1,4 +1,4 @@
-"""What breaks if: the blast with names, pages and the state of what is known."""
+"""The answer to "what breaks if …": the blast radius with names, in pages, with the state of what is known."""
 
 from collections.abc import Mapping, Sequence
 from operator import add

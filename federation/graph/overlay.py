@@ -1,4 +1,4 @@
-"""What changed since the rows were written: new and removed edges, new and changed nodes.
+"""The overlay of the graph, what changed since its rows were written: new and removed edges, new and changed nodes.
 
 One small file beside the rows, replaced as a whole by the worker; readers look at its stamp before each
 answer, so an edge is visible in every process as soon as the file is. It names the rows it belongs to; for

@@ -1,4 +1,4 @@
-"""What was refused, in the journal.
+"""Journal entries for what was refused: sign-ins and requests.
 
 The log only grows, so nobody may fill it: of each person, the first refusal of a kind in a minute is an entry at
 once, and the same again is counted and told by one entry when the minute is over. Those who show no valid credentials

@@ -32,13 +32,6 @@ from federation.journal.tables import seal
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Appended(NamedTuple):
-    """Where a batch went: its first entry's number, and the feed's newest position after it."""
-
-    first_seq: int
-    position: int
-
-
 class Withheld(NamedTuple):
     """A value an entry only commits to. `subject` is the person it names, where it names one."""
 
@@ -73,8 +66,11 @@ class Batch:
                 commitments[name] = committed.digest
         return commitments
 
-    def append(self, connection: Connection) -> Appended:
-        """Write everything. Call it last: from here to the commit every other writer waits."""
+    def append(self, connection: Connection) -> int:
+        """Write everything; returns the feed's newest position after it.
+
+        Call it last: from here to the commit every other writer waits.
+        """
         bulk.insert(
             connection,
             tables.value,
@@ -112,7 +108,7 @@ class Batch:
         frontier: Frontier = load_frontier(head.size, head.frontier).extend(hashes)
         latest = moved if written else micros(head.time)
         _move_head(connection, (frontier.size, save_frontier(frontier), position, latest))
-        return Appended(head.size, position)
+        return position
 
 
 class _Head(NamedTuple):

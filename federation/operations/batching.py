@@ -211,7 +211,7 @@ class IntentBatcher:
             ]
             batch = Batch()
             rows = iter(record(connection, fresh, batch))
-            position = batch.append(connection).position if fresh else 0
+            position = batch.append(connection) if fresh else 0
         return [
             _answer(next(rows), steps, position) if known is None else known
             for (_, steps), known in zip(submissions, found, strict=True)

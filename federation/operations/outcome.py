@@ -106,7 +106,7 @@ def write_outcomes(
         take_in([record for one in mine for record in one.after], removed, actor, began)
     for one in outcomes:
         _tell(batch, registry, one)
-    position = batch.append(connection).position if batch.entries or batch.changes else 0
+    position = batch.append(connection) if batch.entries or batch.changes else 0
     _store(connection, registry, outcomes, position, at)
 
 

@@ -198,7 +198,7 @@ class CurrentRun:
                 .values(page=self.mark, counts=dict(self.counts), errors=self.errors[:ERRORS_KEPT])
             )
             if writer.batch.entries or writer.batch.changes:
-                self.position = writer.batch.append(connection).position
+                self.position = writer.batch.append(connection)
         self.context.wrote()
 
     def origin(self) -> Origin:

@@ -1,4 +1,4 @@
-"""The end: closing."""
+"""Closing an adapter: twice, before its first call, one of several."""
 
 import gc
 import warnings
