@@ -47,8 +47,9 @@ VALUES = {
     "federation.search.fields",
     "federation.search.syntax",
     "federation.journal.verify",
+    "federation.operations.wanted",
 }
-"""What stands beside a face: how a search is asked and answered, and the verifier that runs alone."""
+"""What stands beside a face: how a search is asked and answered, the verifier that runs alone, the kinds of writes."""
 COMPOSITION = {"gateway/waypost.py", "gateway/worker.py"}
 """What makes the faces, and the worker's own work of their rooms."""
 TRANSACTIONS = {"glancing", "reading", "writing"}

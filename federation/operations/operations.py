@@ -1,6 +1,6 @@
 """Operations as the gateway asks for them: what a change would do, asking for it, and what became of it.
 
-What is imported from here is all that the gateway uses of this room.
+What is imported from here, and the kinds of writes (`wanted`), is all that the gateway uses of this room.
 """
 
 import time
@@ -24,7 +24,6 @@ from federation.operations.offers import Offer
 from federation.operations.plans import Holder, Meaning, Plan, PlanChangedError
 from federation.operations.reader import Chosen, Operation, read_operation, read_operations
 from federation.operations.state import FieldChange, StageChange
-from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted
 from federation.references import Reference, parse
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ __all__ = [
     "Answer",
     "Become",
     "Chosen",
-    "Delete",
     "FieldChange",
     "Holder",
     "Meaning",
@@ -47,13 +45,9 @@ __all__ = [
     "Plan",
     "PlanChangedError",
     "Preview",
-    "Register",
     "RequestedChange",
-    "SetAlias",
-    "SetTags",
     "StageChange",
-    "Wanted",
-]  # fmt: skip
+]
 LOOK_EVERY = 0.05
 UNHARMED = "nothing goes, and every reference means what it meant: whoever depends on it notices nothing"
 NO_GRAPH = "the dependency graph is being built: who depends on it is not known yet"

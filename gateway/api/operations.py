@@ -16,16 +16,8 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Para
 
 from federation.access import Permission, Principal, View
 from federation.errors import UnknownError
-from federation.operations.operations import (
-    Answer,
-    Become,
-    Chosen,
-    Delete,
-    RequestedChange,
-    SetAlias,
-    SetTags,
-    Wanted,
-)
+from federation.operations.operations import Answer, Become, Chosen, RequestedChange
+from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
 from federation.positions import Positions
 from federation.references import Reference
 from gateway.api.operations_out import (

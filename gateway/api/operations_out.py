@@ -14,10 +14,9 @@ from federation.operations.operations import (
     Meaning,
     Operation,
     Preview,
-    Register,
     StageChange,
-    Wanted,
 )
+from federation.operations.wanted import Register, Wanted
 from federation.positions import Positions
 
 State = Literal["queued", "running", "unknown", "ok", "partial", "failed"]

@@ -12,16 +12,8 @@ from litestar.response import Redirect
 
 from federation.access import Permission, Principal, View
 from federation.errors import InvalidRequestError, StateError
-from federation.operations.operations import (
-    Become,
-    Chosen,
-    Offer,
-    PlanChangedError,
-    Preview,
-    RequestedChange,
-    SetAlias,
-    SetTags,
-)
+from federation.operations.operations import Become, Chosen, Offer, PlanChangedError, Preview, RequestedChange
+from federation.operations.wanted import SetAlias, SetTags
 from federation.references import Reference
 from gateway.api.operations_out import OperationsOut, operation_out
 from gateway.api.out import model_out, version_out

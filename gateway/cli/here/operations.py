@@ -4,15 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from federation.access import LOCAL
-from federation.operations.operations import (
-    Become,
-    Chosen,
-    Delete,
-    RequestedChange,
-    SetAlias,
-    SetTags,
-    Wanted,
-)
+from federation.operations.operations import Become, Chosen, RequestedChange
+from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
 from federation.references import Reference
 from gateway.api import operations_out as out
 from gateway.cli.here import Ident, Query, checked, reference_of
