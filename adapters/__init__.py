@@ -59,7 +59,7 @@ from adapters.records import (
     Watermark,
     dataset_role,
 )
-from adapters.scanning import Found, attempt, paged
+from adapters.scanning import Found, Rounds, attempt, paged
 
 __all__ = [
     "ANY",
@@ -106,6 +106,7 @@ __all__ = [
     "Record",
     "Registration",
     "RejectedError",
+    "Rounds",
     "Scalar",
     "Schema",
     "Snippet",

@@ -4,7 +4,7 @@ A scan is simplest written as a generator of what it finds, one thing after anot
 `paged` makes pages of it.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +25,8 @@ EMPTY_PAGE_SECONDS = 45.0
 """How long a page waits for its first record before it is handed over empty."""
 MOST_EMPTY = 8
 """Pages of a listing without anything, one after the other, before it is taken for one that does not end."""
+MOST_SAME = 8
+"""So often a page with the same records may come in one scan: what moves meanwhile is given again."""
 LOOK = 0.2
 """Seconds between two looks at something that is being waited for."""
 
@@ -146,6 +148,24 @@ def awaited(future: Future[T]) -> Generator[None, None, T]:
             yield None
         except CancelledError:
             raise TransientError("the scan was closed while it was being read") from None
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The pages of a scan so far, for whoever follows it."""
+
+    _marks: set[Mark] = field(default_factory=set)
+    _same: Counter[int] = field(default_factory=Counter)
+
+    def closes(self, page: Page) -> bool:
+        """Whether the scan goes round in a circle: a mark that came before, or one page again and again."""
+        if page.mark is not None:
+            is_known = page.mark in self._marks
+            self._marks.add(page.mark)
+            return is_known
+        keys = hash(tuple(record.key for record in page.records))
+        self._same[keys] += bool(page.records)
+        return self._same[keys] > MOST_SAME
 
 
 @dataclass(slots=True)

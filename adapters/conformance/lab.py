@@ -21,6 +21,7 @@ from adapters.records import (
     VersionRecord,
     Watermark,
 )
+from adapters.scanning import Rounds
 
 LARGE = 1000
 MAX_PAGES = 20_000
@@ -194,17 +195,14 @@ class Lab:
         """The pages of a scan, which is closed with this. Fails when a mark comes twice or the pages never end."""
         pages = (adapter or self.main).scan(since=since, limit=limit, resume=resume)
         require(isinstance(pages, Iterator), f"scan returned {type(pages).__name__}, expected a generator")
-        seen = {resume}
+        rounds = Rounds()
         with contextlib.ExitStack() as stack:
             if isinstance(pages, Generator):
                 stack.enter_context(contextlib.closing(pages))
             for number, page in enumerate(pages):
                 require(isinstance(page, Page), f"scan gave {type(page).__name__}, expected Page")
                 yield page
-                require(
-                    page.mark is None or page.mark not in seen, "a mark came twice: the scan would never end"
-                )
-                seen.add(page.mark)
+                require(not rounds.closes(page), "a mark or page came again: the scan would never end")
                 require(number < MAX_PAGES, f"the scan did not end within {MAX_PAGES} pages")
 
     def first(self, adapter: Adapter | None = None, *, limit: int = 10) -> Page | None:

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Generator
 from contextlib import suppress
 
-from adapters import AdapterError, InvalidError, Page, TransientError
+from adapters import AdapterError, InvalidError, Page, Rounds, TransientError
 from federation.registries.calls import StoppedError
 from federation.sync.context import CurrentRun
 
@@ -20,8 +20,9 @@ class Pages:
     def __init__(self, run: CurrentRun) -> None:
         self._run = run
         self._scan: Generator[Page, None, None] | None = None
-        self._marks: set[str] = set()
+        self._rounds = Rounds()
         self._count = self._unmarked = self._failures = 0
+        self._is_refused = False
 
     @property
     def place(self) -> str:
@@ -39,7 +40,6 @@ class Pages:
         self._count += 1
         self._unmarked = self._unmarked + 1 if page.mark is None else 0
         if page.mark is not None:
-            self._marks.add(page.mark)
             self._failures = 0
         return page
 
@@ -56,7 +56,7 @@ class Pages:
         while True:
             is_resumed = self._scan is None and run.mark is not None
             if self._scan is None:
-                self._scan = _scan(run)
+                self._scan, self._unmarked = _scan(run), 0
             try:
                 return self._asked(self._scan)
             except TransientError as error:
@@ -65,12 +65,12 @@ class Pages:
                 self._failures += 1
             except InvalidError:
                 self._scan = None
-                if not is_resumed:
+                if not is_resumed or self._is_refused:
                     raise
-                run.mark = None
+                self._is_refused, run.mark = True, None
             if run.mark is None:
                 run.begin_again()
-                self._unmarked = 0
+                self._rounds = Rounds()
 
     def _asked(self, scan: Generator[Page, None, None]) -> Page | None:
         return self._run.connection.call("scan", lambda _: next(scan, None), self._run.context.stopping)
@@ -81,8 +81,8 @@ class Pages:
             fault = f"scan gave {type(page).__name__}, not a Page"
         elif len(page.records) > CHUNK:
             fault = f"scan gave {len(page.records):,} records where at most {CHUNK:,} were asked for"
-        elif page.mark in self._marks or self._count > PAGES:
-            fault = "the listing goes round in circles (a mark came twice)"
+        elif self._rounds.closes(page) or self._count > PAGES:
+            fault = "the listing goes round in circles (a mark or page came again)"
         if fault is not None:
             raise AdapterError(f"{self._run.registry.name}: {fault}: report this to the adapter's author")
 

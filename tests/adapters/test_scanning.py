@@ -18,7 +18,7 @@ from adapters import (
     paged,
     scanning,
 )
-from adapters.scanning import MOST_EMPTY, Ahead, Steps, attempt, awaited
+from adapters.scanning import MOST_EMPTY, MOST_SAME, Ahead, Rounds, Steps, attempt, awaited
 
 
 def model(number: int) -> ModelRecord:
@@ -199,3 +199,11 @@ def test_a_record_that_cannot_be_understood_is_found_as_its_error() -> None:
 
     assert str(attempt(odd, 3)) == "3 is odd"
     assert attempt(model, 4) == model(4)
+
+
+def test_a_scan_that_gives_one_page_again_and_again_goes_round() -> None:
+    rounds, page = Rounds(), Page((model(1), model(2)))
+    assert [rounds.closes(page) for _ in range(MOST_SAME + 1)] == [False] * MOST_SAME + [True]
+    assert not any(rounds.closes(Page(())) for _ in range(100)), "it is being waited for"
+    marked = Page((), mark=Mark("x"))
+    assert [rounds.closes(marked) for _ in range(2)] == [False, True]

@@ -238,6 +238,17 @@ class Endless(Sound):
                 yield page
 
 
+@breaks("a_scan_ends")
+class Circling(Sound):
+    """Goes round in a circle without a mark, as a generator may that follows a token to itself."""
+
+    def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
+        for page in super().scan(since=since, limit=limit, resume=resume):
+            yield page
+            while page.mark is not None and limit == 4:
+                yield replace(page, mark=None)
+
+
 @breaks("a_mark_survives_a_restart")
 class Remembering(Sound):
     """Keeps its places in the instance."""

@@ -144,6 +144,26 @@ def test_a_mark_that_did_not_survive_makes_the_scan_begin_again(
     proves_everything(world)
 
 
+def test_marks_that_are_refused_again_and_again_end_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(world)
+    scan = MemoryAdapter.scan
+    asked: list[Mark | None] = []
+
+    def useless(self: MemoryAdapter, **given: Any) -> Iterator[Page]:
+        asked.append(given["resume"])
+        if given["resume"] is not None:
+            raise InvalidError("this mark has expired")
+        yield next(scan(self, **given))
+        raise TransientError("busy")
+
+    monkeypatch.setattr(MemoryAdapter, "scan", useless)
+    assert world.sync(full=True) == "failed"
+    assert "this mark has expired" in world.registry().last_error
+    assert [mark is None for mark in asked] == [True, False, True, False]
+
+
 def proves_everything(world: World) -> None:
     """The run that ended last has found out all there is, and leaves nothing behind."""
     assert world.living() == world.truth()

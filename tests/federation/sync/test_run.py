@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from adapters import (
     AuthError,
+    Deleted,
     EndpointRecord,
     Key,
     Mark,
@@ -372,8 +373,10 @@ def test_a_fault_that_passes_is_waited_for_as_long_as_the_backend_asks(world: Wo
     assert world.waits == [3.0, 2.0]
 
 
-def test_a_listing_that_goes_round_in_circles_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    again = Page((), mark=Mark("again"))
+@pytest.mark.parametrize("again", [Page((), mark=Mark("again")), Page((Deleted(Key("model", "m")),))])
+def test_a_listing_that_goes_round_in_circles_is_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch, again: Page
+) -> None:
     monkeypatch.setattr(MemoryAdapter, "scan", lambda self, **given: itertools.repeat(again))
     assert world.sync() == "failed"
     assert "round in circles" in world.registry().last_error

@@ -91,12 +91,12 @@ def test_a_check_that_fails_says_what_it_proves_and_why(
 ) -> None:
     toy.write_text(toy.read_text().replace('limit, "cursor": cursor', 'limit, "cursor": None'))
     check = ["adapters", "check", "toy", "--plugins", "plugins"]
-    assert run([*check, "--only", "tokens_are_plain_text"]) == 1
+    assert run([*check, "--only", "only_the_last_page_has_a_watermark"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("FAIL  tokens_are_plain_text")
-    assert lines[1].startswith("      Page tokens and watermarks are text")
-    assert lines[2] == "      why: a page token came twice: the scan would never end"
-    assert run([*check, "--only", "tokens_are_plain_text", "--json"]) == 1
+    assert lines[0].startswith("FAIL  only_the_last_page_has_a_watermark")
+    assert lines[1].startswith("      The watermark comes on the last page")
+    assert lines[2] == "      why: a mark or page came again: the scan would never end"
+    assert run([*check, "--only", "only_the_last_page_has_a_watermark", "--json"]) == 1
     assert [one["outcome"] for one in json.loads(capsys.readouterr().out)] == ["failed"]
 
 
