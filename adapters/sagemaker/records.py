@@ -41,34 +41,30 @@ def understood(make: Callable[[S], T], row: S, native: str) -> T:
 
 def group_record(group: Raw) -> ModelRecord:
     """A model package group as a model; its AWS tags are the model's tags."""
-    tags = _tags(group)
-    return ModelRecord(
-        key=key_of("model", group["ModelPackageGroupArn"], group["CreationTime"]),
-        name=group["ModelPackageGroupName"],
-        description=group.get("ModelPackageGroupDescription"),
-        owner=_said(tags, "owner") or _person(group.get("CreatedBy")),
-        license=_said(tags, "license"),
-        tags=tags,
-        created_at=moment(group["CreationTime"]),
-        etag=digest([tags], 20),
-        native=group,
-    )
+    name, description = group["ModelPackageGroupName"], group.get("ModelPackageGroupDescription")
+    return _model(group, group["ModelPackageGroupArn"], name, description, None)
 
 
 def unversioned_record(package: Raw) -> ModelRecord:
     """An unversioned package as a model of its own; its AWS tags are the model's tags."""
-    tags, arn = _tags(package), package["ModelPackageArn"]
+    arn, name = package["ModelPackageArn"], package["ModelPackageName"]
+    url = _console(arn, f"model-packages/{name}")
+    return _model(package, arn, name, package.get("ModelPackageDescription"), url)
+
+
+def _model(row: Raw, arn: str, name: str, description: str | None, url: str | None) -> ModelRecord:
+    tags = _tags(row)
     return ModelRecord(
-        key=key_of("model", arn, package["CreationTime"]),
-        name=package["ModelPackageName"],
-        description=package.get("ModelPackageDescription"),
-        owner=_said(tags, "owner") or _person(package.get("CreatedBy")),
+        key=key_of("model", arn, row["CreationTime"]),
+        name=name,
+        description=description,
+        owner=_said(tags, "owner") or _person(row.get("CreatedBy")),
         license=_said(tags, "license"),
         tags=tags,
-        created_at=moment(package["CreationTime"]),
+        created_at=moment(row["CreationTime"]),
         etag=digest([tags], 20),
-        url=_console(arn, f"model-packages/{package['ModelPackageName']}"),
-        native=without_values(package),
+        url=url,
+        native=without_values(row),
     )
 
 
