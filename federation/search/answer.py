@@ -51,11 +51,8 @@ class Highlight(msgspec.Struct, frozen=True):
     ranges: tuple[tuple[int, int], ...]
 
 
-class Hit(msgspec.Struct, frozen=True, kw_only=True):
-    """One version, or with `group` "model" the best version of a model and how many `others` match besides.
-
-    `score` is between 0 and 1, `explanation` only there when asked for. Times are ISO 8601.
-    """
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hit shows of a version, as the index keeps it. Times are ISO 8601."""
 
     ref: str
     registry: str
@@ -71,6 +68,14 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     created: str | None
     updated: str | None
+
+
+class Hit(Shown, frozen=True, kw_only=True):
+    """One version, or with `group` "model" the best version of a model and how many `others` match besides.
+
+    `score` is between 0 and 1, `explanation` only there when asked for.
+    """
+
     score: float
     others: int
     highlights: tuple[Highlight, ...]

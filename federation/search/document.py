@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from federation.search.answer import Shown
 from federation.search.fields import FIELDS, Living
 
 
@@ -51,22 +52,8 @@ def document_of(of: Living, **ids_and_times: Any) -> Document:
     )  # fmt: skip
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """What a hit shows of a document. Times are ISO 8601."""
+class Stored(Shown, frozen=True, kw_only=True):
+    """What the index keeps of a document for its hit, with the texts that words are marked in."""
 
-    ref: str
-    registry: str
-    model: str
-    version: str | None
-    title: str
-    team: str
-    stage: str
-    aliases: tuple[str, ...]
-    framework: str
-    owner: str
-    license: str
-    type: str
-    created: str | None
-    updated: str | None
     description: str
     tags: Mapping[str, str]
