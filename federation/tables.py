@@ -254,7 +254,7 @@ sync = Table(
     Column("asked_full", Boolean, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("since", Text),
-    # Where a run that was cut off goes on.
+    # The mark behind which a run that was cut off goes on; none: it begins its scan again.
     Column("page", Text),
     Column("counts", JSON, nullable=False),
     Column("errors", JSON, nullable=False),
