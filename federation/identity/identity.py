@@ -30,7 +30,6 @@ from federation.identity.tokens import Token, TokenError, TokenSpec
 
 __all__ = [
     "TOKEN_PREFIX",
-    "Account",
     "CredentialError",
     "Denials",
     "Grant",
@@ -41,6 +40,7 @@ __all__ = [
     "Member",
     "Person",
     "Renewal",
+    "Rights",
     "Said",
     "Session",
     "Token",
@@ -51,7 +51,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Rights:
     """What somebody may do, and what the identity provider said of them last; None for a token."""
 
     permissions: Sequence[tuple[Permission, Sequence[str] | None]]
@@ -72,7 +72,7 @@ class Identity:
         self._tell = changed
         self.directory = Directory(engine, default_role)
 
-    def account(self, principal: Principal) -> Account:
+    def account(self, principal: Principal) -> Rights:
         """The caller as this gateway knows it."""
         known = spine.registry.c
         query = select(known.id, known.name).where(principal.view.clause(known.id)).order_by(known.name)
@@ -83,7 +83,7 @@ class Identity:
             (permission, None if view == EVERYTHING else [row.name for row in names if view.sees(row.id)])
             for permission, view in sorted(principal.grants.items())
         ]
-        return Account(permissions, said)
+        return Rights(permissions, said)
 
     def tokens(self, actor: Principal) -> list[Token]:
         """Every token for who may give roles on everything, else those that the actor made; oldest first."""

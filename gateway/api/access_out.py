@@ -8,11 +8,11 @@ import msgspec
 
 from federation.access import ALL, Permission, Principal
 from federation.identity.identity import (
-    Account,
     Grant,
     GrantError,
     GrantSpec,
     Member,
+    Rights,
     Session,
     Token,
     TokenSpec,
@@ -136,7 +136,7 @@ def secret_out(made: Token, secret: str) -> SecretOut:
     return SecretOut(secret, made)
 
 
-def whoami_out(principal: Principal, account: Account) -> WhoamiOut:
+def whoami_out(principal: Principal, account: Rights) -> WhoamiOut:
     """The caller as JSON."""
     said = account.person
     return WhoamiOut(

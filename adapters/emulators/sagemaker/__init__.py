@@ -5,9 +5,9 @@ required members, enums, lengths and patterns. As a process: `python -m adapters
 in a test: `with Emulator() as emulator`.
 """
 
-from adapters.emulators.sagemaker.account import AwsAccount
+from adapters.emulators.sagemaker.account import Account
 from adapters.emulators.sagemaker.demo import seed
 from adapters.emulators.sagemaker.faults import Faults
 from adapters.emulators.sagemaker.server import Emulator
 
-__all__ = ["AwsAccount", "Emulator", "Faults", "seed"]
+__all__ = ["Account", "Emulator", "Faults", "seed"]

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from adapters.emulators.sagemaker import AwsAccount, Emulator, seed
+from adapters.emulators.sagemaker import Account, Emulator, seed
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--demo", action="store_true", help="begin with the models of a made-up ranking team")
     options = parser.parse_args()
     parent = os.getppid()
-    with Emulator(options.port, AwsAccount(options.account, options.region)) as emulator:
+    with Emulator(options.port, Account(options.account, options.region)) as emulator:
         if options.demo:
             seed(emulator.url, options.region)
         emulator.faults.latency = options.latency / 1000

@@ -24,7 +24,7 @@ class ServiceError(Exception):
 
 
 @dataclass
-class AwsAccount:
+class Account:
     """Everything that exists, by ARN; `now` gives the time in epoch seconds."""
 
     account_id: str = "123456789012"

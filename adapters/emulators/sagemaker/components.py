@@ -1,8 +1,8 @@
 """Inference components: models that share the instances of a variant, each called by its name."""
 
 from adapters.emulators.sagemaker.account import (
+    Account,
     ApiCall,
-    AwsAccount,
     ServiceError,
     Value,
     created_between,
@@ -22,7 +22,7 @@ _SUMMARY = (
 )
 
 
-def create_component(account: AwsAccount, call: ApiCall) -> Value:
+def create_component(account: Account, call: ApiCall) -> Value:
     """`CreateInferenceComponent`: of a model, of a container's artifacts, or of an adapter of another component."""
     arn = account.arn("inference-component", call.params["InferenceComponentName"])
     if arn in account.components:
@@ -46,12 +46,12 @@ def create_component(account: AwsAccount, call: ApiCall) -> Value:
     return {"InferenceComponentArn": arn}
 
 
-def describe_component(account: AwsAccount, call: ApiCall) -> Value:
+def describe_component(account: Account, call: ApiCall) -> Value:
     """`DescribeInferenceComponent`."""
     return _component(account, call.params["InferenceComponentName"])
 
 
-def list_components(account: AwsAccount, call: ApiCall) -> Value:
+def list_components(account: Account, call: ApiCall) -> Value:
     """`ListInferenceComponents`, of all endpoints or of one."""
     wanted = {
         "EndpointName": call.params.get("EndpointNameEquals"),
@@ -71,7 +71,7 @@ def list_components(account: AwsAccount, call: ApiCall) -> Value:
     return {"InferenceComponents": [{name: row[name] for name in _SUMMARY} for row in shown], **rest}
 
 
-def update_component(account: AwsAccount, call: ApiCall) -> Value:
+def update_component(account: Account, call: ApiCall) -> Value:
     """`UpdateInferenceComponent`: another specification, another number of copies, or both."""
     row = _component(account, call.params["InferenceComponentName"])
     changed = {**row, "LastModifiedTime": account.tick()}
@@ -86,13 +86,13 @@ def update_component(account: AwsAccount, call: ApiCall) -> Value:
     return {"InferenceComponentArn": row["InferenceComponentArn"]}
 
 
-def scale_component(account: AwsAccount, call: ApiCall) -> Value:
+def scale_component(account: Account, call: ApiCall) -> Value:
     """`UpdateInferenceComponentRuntimeConfig`: the number of copies."""
     call = ApiCall({**call.params, "RuntimeConfig": call.params["DesiredRuntimeConfig"]}, call.access_key)
     return update_component(account, call)
 
 
-def delete_component(account: AwsAccount, call: ApiCall) -> Value:
+def delete_component(account: Account, call: ApiCall) -> Value:
     """`DeleteInferenceComponent`."""
     del account.components[
         _component(account, call.params["InferenceComponentName"])["InferenceComponentArn"]
@@ -100,13 +100,13 @@ def delete_component(account: AwsAccount, call: ApiCall) -> Value:
     return {}
 
 
-def _specified(account: AwsAccount, params: Value) -> Value:
+def _specified(account: Account, params: Value) -> Value:
     if "Specifications" in params:
         return {"Specifications": [_summary(account, one) for one in params["Specifications"]]}
     return {"Specification": _summary(account, params.get("Specification", {}))}
 
 
-def _summary(account: AwsAccount, specification: Value) -> Value:
+def _summary(account: Account, specification: Value) -> Value:
     model = specification.get("ModelName")
     if model and account.arn("model", model) not in account.models:
         raise ServiceError("ValidationException", f'Could not find model "{model}".')
@@ -119,7 +119,7 @@ def _summary(account: AwsAccount, specification: Value) -> Value:
     return found
 
 
-def _base(account: AwsAccount, params: Value) -> Value:
+def _base(account: Account, params: Value) -> Value:
     name = params.get("Specification", {}).get("BaseInferenceComponentName")
     if not name:
         raise ServiceError(
@@ -128,7 +128,7 @@ def _base(account: AwsAccount, params: Value) -> Value:
     return _component(account, name)
 
 
-def _component(account: AwsAccount, name: str) -> Value:
+def _component(account: Account, name: str) -> Value:
     arn = account.arn("inference-component", name)
     if arn not in account.components:
         raise ServiceError("ValidationException", f'Could not find inference component "{arn}".')

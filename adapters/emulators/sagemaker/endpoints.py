@@ -3,8 +3,8 @@
 from typing import Any
 
 from adapters.emulators.sagemaker.account import (
+    Account,
     ApiCall,
-    AwsAccount,
     ServiceError,
     Value,
     created_between,
@@ -12,7 +12,7 @@ from adapters.emulators.sagemaker.account import (
 )
 
 
-def create_model(account: AwsAccount, call: ApiCall) -> Value:
+def create_model(account: Account, call: ApiCall) -> Value:
     """`CreateModel`: its containers may name model packages, which must exist."""
     arn = account.arn("model", call.params["ModelName"])
     if arn in account.models:
@@ -27,7 +27,7 @@ def create_model(account: AwsAccount, call: ApiCall) -> Value:
     return {"ModelArn": arn}
 
 
-def create_config(account: AwsAccount, call: ApiCall) -> Value:
+def create_config(account: Account, call: ApiCall) -> Value:
     """`CreateEndpointConfig`: the models of its variants must exist."""
     arn = account.arn("endpoint-config", call.params["EndpointConfigName"])
     if arn in account.configs:
@@ -42,7 +42,7 @@ def create_config(account: AwsAccount, call: ApiCall) -> Value:
     return {"EndpointConfigArn": arn}
 
 
-def create_endpoint(account: AwsAccount, call: ApiCall) -> Value:
+def create_endpoint(account: Account, call: ApiCall) -> Value:
     """`CreateEndpoint`: in service, with the weights of its configuration, after the account's `deployment_seconds`."""
     arn = account.arn("endpoint", call.params["EndpointName"])
     if arn in account.endpoints:
@@ -62,7 +62,7 @@ def create_endpoint(account: AwsAccount, call: ApiCall) -> Value:
     return {"EndpointArn": arn}
 
 
-def update_endpoint(account: AwsAccount, call: ApiCall) -> Value:
+def update_endpoint(account: Account, call: ApiCall) -> Value:
     """`UpdateEndpoint`: serves another configuration after the account's `deployment_seconds`."""
     row = endpoint(account, call.params["EndpointName"])
     if row["EndpointStatus"] not in ("InService", "UpdateRollbackFailed"):
@@ -75,7 +75,7 @@ def update_endpoint(account: AwsAccount, call: ApiCall) -> Value:
     return {"EndpointArn": row["EndpointArn"]}
 
 
-def update_weights(account: AwsAccount, call: ApiCall) -> Value:
+def update_weights(account: Account, call: ApiCall) -> Value:
     """`UpdateEndpointWeightsAndCapacities`."""
     row = endpoint(account, call.params["EndpointName"])
     wanted = {
@@ -97,28 +97,28 @@ def update_weights(account: AwsAccount, call: ApiCall) -> Value:
     return {"EndpointArn": row["EndpointArn"]}
 
 
-def describe_model(account: AwsAccount, call: ApiCall) -> Value:
+def describe_model(account: Account, call: ApiCall) -> Value:
     """`DescribeModel`."""
     return _found(account.models, account.arn("model", call.params["ModelName"]), "model")
 
 
-def describe_config(account: AwsAccount, call: ApiCall) -> Value:
+def describe_config(account: Account, call: ApiCall) -> Value:
     """`DescribeEndpointConfig`."""
     return _config(account, call.params["EndpointConfigName"])
 
 
-def describe_endpoint(account: AwsAccount, call: ApiCall) -> Value:
+def describe_endpoint(account: Account, call: ApiCall) -> Value:
     """`DescribeEndpoint`."""
     return endpoint(account, call.params["EndpointName"])
 
 
-def endpoint(account: AwsAccount, name: str) -> Value:
+def endpoint(account: Account, name: str) -> Value:
     """An endpoint as it is now. Raises ServiceError where there is none."""
     settle(account)
     return _found(account.endpoints, account.arn("endpoint", name), "endpoint")
 
 
-def settle(account: AwsAccount) -> None:
+def settle(account: Account) -> None:
     """Carry the deployments that are under way as far as they are by now."""
     for arn, (config, began) in list(account.deployments.items()):
         row = account.endpoints.get(arn)
@@ -131,12 +131,12 @@ def settle(account: AwsAccount) -> None:
             )
 
 
-def _deploy(account: AwsAccount, arn: str, config: str) -> None:
+def _deploy(account: Account, arn: str, config: str) -> None:
     account.deployments[arn] = (config, account.now())
     settle(account)
 
 
-def _deployed(account: AwsAccount, row: Value, config: str) -> Value:
+def _deployed(account: Account, row: Value, config: str) -> Value:
     if config in account.broken_configs and "ProductionVariants" in row:
         return {**_rolling(account, row, config, 0.9), "EndpointStatus": "UpdateRollbackFailed"}
     if config in account.broken_configs:
@@ -154,7 +154,7 @@ def _deployed(account: AwsAccount, row: Value, config: str) -> Value:
     }
 
 
-def _rolling(account: AwsAccount, row: Value, config: str, done: float) -> Value:
+def _rolling(account: Account, row: Value, config: str, done: float) -> Value:
     """An endpoint while it is being deployed: the new variants take requests after a third of the time."""
     status = "Creating" if done < 1 / 3 else "ActivatingTraffic" if done < 2 / 3 else "Baking"
     serving = _serving(account, config)
@@ -165,40 +165,40 @@ def _rolling(account: AwsAccount, row: Value, config: str, done: float) -> Value
     return {**row, "PendingDeploymentSummary": pending}
 
 
-def _config(account: AwsAccount, name: str) -> Value:
+def _config(account: Account, name: str) -> Value:
     return _found(account.configs, account.arn("endpoint-config", name), "endpoint configuration")
 
 
-def delete_model(account: AwsAccount, call: ApiCall) -> Value:
+def delete_model(account: Account, call: ApiCall) -> Value:
     """`DeleteModel`."""
     return _delete(account.models, account.arn("model", call.params["ModelName"]), "model")
 
 
-def delete_config(account: AwsAccount, call: ApiCall) -> Value:
+def delete_config(account: Account, call: ApiCall) -> Value:
     """`DeleteEndpointConfig`."""
     arn = account.arn("endpoint-config", call.params["EndpointConfigName"])
     return _delete(account.configs, arn, "endpoint configuration")
 
 
-def delete_endpoint(account: AwsAccount, call: ApiCall) -> Value:
+def delete_endpoint(account: Account, call: ApiCall) -> Value:
     """`DeleteEndpoint`."""
     return _delete(account.endpoints, account.arn("endpoint", call.params["EndpointName"]), "endpoint")
 
 
-def list_models(account: AwsAccount, call: ApiCall) -> Value:
+def list_models(account: Account, call: ApiCall) -> Value:
     """`ListModels`."""
     shown, rest = _listed(account.models, call, "ModelName")
     return {"Models": [_chosen(row, "ModelName", "ModelArn", "CreationTime") for row in shown], **rest}
 
 
-def list_configs(account: AwsAccount, call: ApiCall) -> Value:
+def list_configs(account: Account, call: ApiCall) -> Value:
     """`ListEndpointConfigs`."""
     shown, rest = _listed(account.configs, call, "EndpointConfigName")
     names = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
     return {"EndpointConfigs": [_chosen(row, *names) for row in shown], **rest}
 
 
-def list_endpoints(account: AwsAccount, call: ApiCall) -> Value:
+def list_endpoints(account: Account, call: ApiCall) -> Value:
     """`ListEndpoints`."""
     settle(account)
     shown, rest = _listed(account.endpoints, call, "EndpointName")
@@ -206,7 +206,7 @@ def list_endpoints(account: AwsAccount, call: ApiCall) -> Value:
     return {"Endpoints": [_chosen(row, *names) for row in shown], **rest}
 
 
-def _serving(account: AwsAccount, config_name: str) -> Value:
+def _serving(account: Account, config_name: str) -> Value:
     """What an endpoint of this configuration shows of its variants."""
     config = _config(account, config_name)
     return {
@@ -219,7 +219,7 @@ def _serving(account: AwsAccount, config_name: str) -> Value:
     }
 
 
-def _variant(account: AwsAccount, variant: Value) -> Value:
+def _variant(account: Account, variant: Value) -> Value:
     weight = variant.get("InitialVariantWeight", 1.0)
     found: Value = {"VariantName": variant["VariantName"], "CurrentWeight": weight, "DesiredWeight": weight}
     if "ServerlessConfig" in variant:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from adapters.emulators.sagemaker.account import ApiCall, AwsAccount, ServiceError, Value, page_of
+from adapters.emulators.sagemaker.account import Account, ApiCall, ServiceError, Value, page_of
 
 MAX_RESULTS = 50
 MAX_DEPTH = 10
 
 
-def create_artifact(account: AwsAccount, call: ApiCall) -> Value:
+def create_artifact(account: Account, call: ApiCall) -> Value:
     """`CreateArtifact`."""
     arn = account.arn("artifact", f"{next(account.serials):032x}")
     now, actor = account.tick(), account.actor(call.access_key)
@@ -25,12 +25,12 @@ def create_artifact(account: AwsAccount, call: ApiCall) -> Value:
     return {"ArtifactArn": arn}
 
 
-def describe_artifact(account: AwsAccount, call: ApiCall) -> Value:
+def describe_artifact(account: Account, call: ApiCall) -> Value:
     """`DescribeArtifact`."""
     return _artifact(account, call.params["ArtifactArn"])
 
 
-def list_artifacts(account: AwsAccount, call: ApiCall) -> Value:
+def list_artifacts(account: Account, call: ApiCall) -> Value:
     """`ListArtifacts`, by source URI and type; newest first unless told otherwise."""
     uri, kind = call.params.get("SourceUri"), call.params.get("ArtifactType")
     rows = [
@@ -47,7 +47,7 @@ def list_artifacts(account: AwsAccount, call: ApiCall) -> Value:
     }
 
 
-def add_association(account: AwsAccount, call: ApiCall) -> Value:
+def add_association(account: Account, call: ApiCall) -> Value:
     """`AddAssociation` between two artifacts."""
     source, destination = call.params["SourceArn"], call.params["DestinationArn"]
     _artifact(account, source)
@@ -62,7 +62,7 @@ def add_association(account: AwsAccount, call: ApiCall) -> Value:
     return {"SourceArn": source, "DestinationArn": destination}
 
 
-def query_lineage(account: AwsAccount, call: ApiCall) -> Value:
+def query_lineage(account: Account, call: ApiCall) -> Value:
     """`QueryLineage` from one artifact, breadth first."""
     starts = call.params.get("StartArns", [])
     for arn in starts:
@@ -83,7 +83,7 @@ def query_lineage(account: AwsAccount, call: ApiCall) -> Value:
 
 
 def _walk(
-    account: AwsAccount, starts: Iterable[str], direction: str, depth: int
+    account: Account, starts: Iterable[str], direction: str, depth: int
 ) -> tuple[list[str], list[Value]]:
     seen, edges = dict.fromkeys(starts), []
     frontier = set(seen)
@@ -102,11 +102,11 @@ def _walk(
     return list(seen), edges
 
 
-def _vertex(account: AwsAccount, arn: str) -> dict[str, Any]:
+def _vertex(account: Account, arn: str) -> dict[str, Any]:
     return {"Arn": arn, "Type": account.artifacts[arn]["ArtifactType"][:40], "LineageType": "Artifact"}
 
 
-def _artifact(account: AwsAccount, arn: str) -> Value:
+def _artifact(account: Account, arn: str) -> Value:
     if arn not in account.artifacts:
         raise ServiceError("ResourceNotFound", f"Artifact '{arn}' does not exist.")
     return account.artifacts[arn]

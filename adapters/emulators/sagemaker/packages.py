@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from adapters.emulators.sagemaker.account import (
+    Account,
     ApiCall,
-    AwsAccount,
     ServiceError,
     Value,
     created_between,
@@ -68,7 +68,7 @@ _BATCH_SUMMARY = (
 METADATA_LIMIT = 50
 
 
-def create_group(account: AwsAccount, call: ApiCall) -> Value:
+def create_group(account: Account, call: ApiCall) -> Value:
     """`CreateModelPackageGroup`."""
     arn = account.arn("model-package-group", call.params["ModelPackageGroupName"])
     if arn in account.groups:
@@ -86,12 +86,12 @@ def create_group(account: AwsAccount, call: ApiCall) -> Value:
     return {"ModelPackageGroupArn": arn}
 
 
-def describe_group(account: AwsAccount, call: ApiCall) -> Value:
+def describe_group(account: Account, call: ApiCall) -> Value:
     """`DescribeModelPackageGroup`."""
     return _group(account, call.params["ModelPackageGroupName"])
 
 
-def list_groups(account: AwsAccount, call: ApiCall) -> Value:
+def list_groups(account: Account, call: ApiCall) -> Value:
     """`ListModelPackageGroups`."""
     rows = [
         row
@@ -102,7 +102,7 @@ def list_groups(account: AwsAccount, call: ApiCall) -> Value:
     return {"ModelPackageGroupSummaryList": [_without(row, "CreatedBy") for row in shown], **rest}
 
 
-def delete_group(account: AwsAccount, call: ApiCall) -> Value:
+def delete_group(account: Account, call: ApiCall) -> Value:
     """`DeleteModelPackageGroup`: refused while it holds packages."""
     group = _group(account, call.params["ModelPackageGroupName"])
     name, arn = group["ModelPackageGroupName"], group["ModelPackageGroupArn"]
@@ -114,7 +114,7 @@ def delete_group(account: AwsAccount, call: ApiCall) -> Value:
     return {}
 
 
-def create_package(account: AwsAccount, call: ApiCall) -> Value:
+def create_package(account: Account, call: ApiCall) -> Value:
     """`CreateModelPackage`, in a group or unversioned by name; a known `ClientToken` creates nothing."""
     known = account.created_by_token.get(call.params["ClientToken"]) if "ClientToken" in call.params else None
     if known:
@@ -140,13 +140,13 @@ def create_package(account: AwsAccount, call: ApiCall) -> Value:
     return {"ModelPackageArn": arn}
 
 
-def describe_package(account: AwsAccount, call: ApiCall) -> Value:
+def describe_package(account: Account, call: ApiCall) -> Value:
     """`DescribeModelPackage`."""
     row = _package(account, call.params["ModelPackageName"])
     return {"ModelPackageName": _entity_name(row), **row}
 
 
-def list_packages(account: AwsAccount, call: ApiCall) -> Value:
+def list_packages(account: Account, call: ApiCall) -> Value:
     """`ListModelPackages`: without a group and without a type, unversioned packages only."""
     group = call.params.get("ModelPackageGroupName")
     kind = call.params.get("ModelPackageType", "Versioned" if group else "Unversioned")
@@ -165,7 +165,7 @@ def list_packages(account: AwsAccount, call: ApiCall) -> Value:
     return {"ModelPackageSummaryList": [_chosen(row, _SUMMARY) for row in shown], **rest}
 
 
-def update_package(account: AwsAccount, call: ApiCall) -> Value:
+def update_package(account: Account, call: ApiCall) -> Value:
     """`UpdateModelPackage`: what is omitted stays; metadata is merged, then keys are removed."""
     row = _package(account, call.params["ModelPackageArn"])
     changed = {**row, **_chosen(call.params, _CHANGED_BY_UPDATE)}
@@ -189,7 +189,7 @@ def update_package(account: AwsAccount, call: ApiCall) -> Value:
     return {"ModelPackageArn": row["ModelPackageArn"]}
 
 
-def delete_package(account: AwsAccount, call: ApiCall) -> Value:
+def delete_package(account: Account, call: ApiCall) -> Value:
     """`DeleteModelPackage`."""
     arn = _package(account, call.params["ModelPackageName"])["ModelPackageArn"]
     del account.packages[arn]
@@ -197,7 +197,7 @@ def delete_package(account: AwsAccount, call: ApiCall) -> Value:
     return {}
 
 
-def batch_describe(account: AwsAccount, call: ApiCall) -> Value:
+def batch_describe(account: Account, call: ApiCall) -> Value:
     """`BatchDescribeModelPackage`: summaries of versioned packages, and an error for each that is unknown."""
     found, errors = {}, {}
     for arn in call.params["ModelPackageArnList"]:
@@ -211,14 +211,14 @@ def batch_describe(account: AwsAccount, call: ApiCall) -> Value:
     return {"ModelPackageSummaries": found, "BatchDescribeModelPackageErrorMap": errors}
 
 
-def add_tags(account: AwsAccount, call: ApiCall) -> Value:
+def add_tags(account: Account, call: ApiCall) -> Value:
     """`AddTags`, on anything that exists. A tag does not change a package's `LastModifiedTime`."""
     arn = _taggable(account, call)
     account.tag(arn, call.params["Tags"])
     return {"Tags": account.tag_list(arn)}
 
 
-def delete_tags(account: AwsAccount, call: ApiCall) -> Value:
+def delete_tags(account: Account, call: ApiCall) -> Value:
     """`DeleteTags`."""
     known = account.tags.get(_taggable(account, call), {})
     for key in call.params["TagKeys"]:
@@ -226,12 +226,12 @@ def delete_tags(account: AwsAccount, call: ApiCall) -> Value:
     return {}
 
 
-def list_tags(account: AwsAccount, call: ApiCall) -> Value:
+def list_tags(account: Account, call: ApiCall) -> Value:
     """`ListTags`."""
     return {"Tags": account.tag_list(_taggable(account, call))}
 
 
-def _new_identity(account: AwsAccount, params: Value) -> Value:
+def _new_identity(account: Account, params: Value) -> Value:
     name, group = params.get("ModelPackageName"), params.get("ModelPackageGroupName")
     if bool(name) == bool(group):
         raise ServiceError(
@@ -253,21 +253,21 @@ def _entity_name(row: Value) -> str:
     return str(row["ModelPackageArn"]).rpartition(":model-package/")[2].partition("/")[0]
 
 
-def _group(account: AwsAccount, name: str) -> Value:
+def _group(account: Account, name: str) -> Value:
     arn = account.arn("model-package-group", name)
     if arn not in account.groups:
         raise ServiceError("ValidationException", f"ModelPackageGroup {arn} does not exist.")
     return account.groups[arn]
 
 
-def _package(account: AwsAccount, name: str) -> Value:
+def _package(account: Account, name: str) -> Value:
     arn = account.arn("model-package", name)
     if arn not in account.packages:
         raise ServiceError("ValidationException", f"ModelPackage {arn} does not exist.")
     return account.packages[arn]
 
 
-def _taggable(account: AwsAccount, call: ApiCall) -> str:
+def _taggable(account: Account, call: ApiCall) -> str:
     arn = str(call.params["ResourceArn"])
     stores: tuple[dict[str, Value], ...] = (
         account.groups,

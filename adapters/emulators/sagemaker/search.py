@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.emulators.sagemaker.account import ApiCall, AwsAccount, ServiceError, Value, page_of
+from adapters.emulators.sagemaker.account import Account, ApiCall, ServiceError, Value, page_of
 from adapters.emulators.sagemaker.endpoints import settle
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -19,7 +19,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 _TIMES = ("CreationTime", "LastModifiedTime")
 
 
-def search(account: AwsAccount, call: ApiCall) -> Value:
+def search(account: Account, call: ApiCall) -> Value:
     """`Search`: newest change first unless told otherwise."""
     resource = call.params["Resource"]
     rows = _rows(account, resource)
@@ -40,7 +40,7 @@ def search(account: AwsAccount, call: ApiCall) -> Value:
     return {"Results": [{resource: row} for row in shown], **rest}
 
 
-def _rows(account: AwsAccount, resource: str) -> list[Value]:
+def _rows(account: Account, resource: str) -> list[Value]:
     hidden: tuple[str, ...] = ()
     if resource == "ModelPackage":
         hidden, store = ("ManagedStorageType",), account.packages
@@ -58,11 +58,11 @@ def _rows(account: AwsAccount, resource: str) -> list[Value]:
     ]
 
 
-def _no_tags(account: AwsAccount, arn: str) -> Value:
+def _no_tags(account: Account, arn: str) -> Value:
     return {}
 
 
-def _tags(account: AwsAccount, arn: str) -> Value:
+def _tags(account: Account, arn: str) -> Value:
     tags = account.tag_list(arn)
     return {"Tags": tags} if tags else {}
 

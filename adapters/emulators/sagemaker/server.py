@@ -16,13 +16,13 @@ import botocore.session
 from botocore.model import OperationModel, ServiceModel
 
 from adapters.emulators.sagemaker import components, endpoints, lineage, packages
-from adapters.emulators.sagemaker.account import ApiCall, AwsAccount, ServiceError, Value
+from adapters.emulators.sagemaker.account import Account, ApiCall, ServiceError, Value
 from adapters.emulators.sagemaker.faults import Faults
 from adapters.emulators.sagemaker.search import search
 from adapters.emulators.sagemaker.shapes import breaches, without_nulls
 from adapters.emulators.sagemaker.sts import QUERIES, refusal
 
-OPERATIONS: dict[str, Callable[[AwsAccount, ApiCall], Value]] = {
+OPERATIONS: dict[str, Callable[[Account, ApiCall], Value]] = {
     "CreateModelPackageGroup": packages.create_group,
     "DescribeModelPackageGroup": packages.describe_group,
     "ListModelPackageGroups": packages.list_groups,
@@ -85,8 +85,8 @@ class Emulator:
     `account` is its content, `faults` what goes wrong. Port 0 takes a free one.
     """
 
-    def __init__(self, port: int = 0, account: AwsAccount | None = None) -> None:
-        self.account, self.faults = account or AwsAccount(), Faults()
+    def __init__(self, port: int = 0, account: Account | None = None) -> None:
+        self.account, self.faults = account or Account(), Faults()
         self.lock = threading.Lock()
         """Held while a request is carried out: `account` is changed from outside under it."""
         emulator = self

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
-from adapters.emulators.sagemaker.account import ApiCall, AwsAccount, ServiceError
+from adapters.emulators.sagemaker.account import Account, ApiCall, ServiceError
 
 _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
-def get_caller_identity(account: AwsAccount, call: ApiCall) -> str:
+def get_caller_identity(account: Account, call: ApiCall) -> str:
     """`GetCallerIdentity`."""
     identity = account.actor(call.access_key)["IamIdentity"]
     return _answer(
@@ -18,7 +18,7 @@ def get_caller_identity(account: AwsAccount, call: ApiCall) -> str:
     )
 
 
-def assume_role(account: AwsAccount, call: ApiCall) -> str:
+def assume_role(account: Account, call: ApiCall) -> str:
     """`AssumeRole`: a session key that acts as the role from now on."""
     role, session = call.params.get("RoleArn", ""), call.params.get("RoleSessionName", "")
     if ":role/" not in role or not session:
