@@ -263,13 +263,21 @@ def test_a_plan_is_what_it_does(cases: int, seed: int, world: OperationsWorld) -
 def _some(rng: random.Random, world: OperationsWorld, name: str) -> dict[str, list[str]]:
     """A model with some versions, in a registry with some rules."""
     rules = {stage: rng.sample(RULES, rng.randint(0, 4)) for stage in ("production", "staging", "archived")}
+    if rng.random() < 0.5:  # one whose stage an alias takes along, with what else may hold it
+        others = rng.sample(("stage:Production", "tag:env=prod", "alias:blue", "deployed"), rng.randint(1, 3))
+        rules |= {"production": ["alias:champion", *others], "archived": ["stage:Archived"]}
     with writing(world.sync.engine) as connection:
         connection.execute(update(tables.registry).values(stages=rules))
     backend = world.sync.backend
     model = backend.model(name)
     versions = []
+    likely = "Production" if rules["production"][:1] == ["alias:champion"] else "Staging"
     for number in range(1, rng.randint(2, 5)):
-        native = {field: rng.choice(values) for field, values in NATIVE.items() if rng.random() < 0.5}
+        native = (
+            {"stage": likely}
+            if rng.random() < 0.3
+            else {field: rng.choice(values) for field, values in NATIVE.items() if rng.random() < 0.5}
+        )
         tags = {tag: rng.choice(values) for tag, values in TAGS.items() if rng.random() < 0.4}
         versions.append(backend.add_version(model, str(number), tags=tags, **native))
     aliases = {
@@ -290,10 +298,26 @@ def _change(rng: random.Random, name: str) -> RequestedChange:
     model, version = Reference("memory", name), Reference("memory", name, str(rng.randint(1, 4)))
     wanted: Wanted
     match rng.choice(
-        ("stage", "stage", "stage", "alias", "unalias", "tags", "model tags", "register", "delete", "all")
+        (
+            "stage",
+            "stage",
+            "stage",
+            "stage",
+            "stage",
+            "stage",
+            "alias",
+            "unalias",
+            "tags",
+            "model tags",
+            "register",
+            "delete",
+            "all",
+        )
     ):
         case "stage":
-            return RequestedChange(version, Become(rng.choice(("production", "staging", "archived"))))
+            return RequestedChange(
+                version, Become(rng.choice(("production", "production", "staging", "archived")))
+            )
         case "alias":
             return RequestedChange(
                 model, SetAlias(rng.choice(("champion", "blue", "x", "new")), version.version)
