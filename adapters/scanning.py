@@ -13,7 +13,16 @@ from typing import Any, Generic, TypeVar
 
 from adapters.contract import Page
 from adapters.errors import AdapterError, BadRecordError, TransientError
-from adapters.records import Deleted, Listing, Mark, Record, Watermark
+from adapters.records import (
+    Deleted,
+    EndpointRecord,
+    Listing,
+    Mark,
+    ModelRecord,
+    Record,
+    VersionRecord,
+    Watermark,
+)
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -27,6 +36,8 @@ MOST_EMPTY = 8
 """Pages of a listing without anything, one after the other, before it is taken for one that does not end."""
 MOST_SAME = 8
 """So often a page with the same records may come in one scan: what moves meanwhile is given again."""
+_RECORDS = (ModelRecord, VersionRecord, EndpointRecord, Deleted)
+_COUNTED = (*_RECORDS, BadRecordError)
 LOOK = 0.2
 """Seconds between two looks at something that is being waited for."""
 
@@ -66,7 +77,7 @@ def attempt(read: Callable[..., R], *given: Any) -> R | BadRecordError:
 
 
 def _counts(item: Found) -> bool:
-    return not isinstance(item, Listing | Mark | None)
+    return isinstance(item, _COUNTED)
 
 
 class _Filling:
@@ -107,7 +118,7 @@ class _Filling:
 def _page(items: list[Any], **more: Any) -> Page:
     listed = tuple(item for item in items if isinstance(item, Listing))
     bad = tuple(item for item in items if isinstance(item, BadRecordError))
-    records = tuple(item for item in items if not isinstance(item, Listing | BadRecordError))
+    records = tuple(item for item in items if isinstance(item, _RECORDS))
     return Page(records, bad, listed, **more)
 
 
