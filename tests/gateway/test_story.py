@@ -1,5 +1,6 @@
 """One story in which everything happens that the journal documents, through commands and the door alone."""
 
+import gc
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -59,7 +60,8 @@ class Story:
         self.file.write_text(text)
 
     def run(self, *words: str) -> int:
-        """The exit code of a command."""
+        """The exit code of a command. What the one before it left goes first, as it does with a process."""
+        gc.collect()
         return run(["--config", str(self.file), *words])
 
     def done(self, *words: str) -> Any:
@@ -67,7 +69,7 @@ class Story:
         self.printed.readouterr()
         code = self.run("--json", *words)
         said = self.printed.readouterr()
-        assert code == 0, (words, said)
+        assert code == 0, f"{words}: {said.err}"
         return json.loads(said.out or "null")
 
     def told(self) -> set[str]:
