@@ -15,12 +15,9 @@ from adapters.contract import Page
 from adapters.errors import AdapterError, BadRecordError, TransientError
 from adapters.records import (
     Deleted,
-    EndpointRecord,
     Listing,
     Mark,
-    ModelRecord,
     Record,
-    VersionRecord,
     Watermark,
 )
 
@@ -36,8 +33,7 @@ MOST_EMPTY = 8
 """Pages of a listing without anything, one after the other, before it is taken for one that does not end."""
 MOST_SAME = 8
 """So often a page with the same records may come in one scan: what moves meanwhile is given again."""
-_RECORDS = (ModelRecord, VersionRecord, EndpointRecord, Deleted)
-_COUNTED = (*_RECORDS, BadRecordError)
+_SIGNS, _REMARKS = (Listing, Mark), (Listing, BadRecordError)
 LOOK = 0.2
 """Seconds between two looks at something that is being waited for."""
 
@@ -77,7 +73,7 @@ def attempt(read: Callable[..., R], *given: Any) -> R | BadRecordError:
 
 
 def _counts(item: Found) -> bool:
-    return isinstance(item, _COUNTED)
+    return item is not None and not isinstance(item, _SIGNS)
 
 
 class _Filling:
@@ -118,7 +114,7 @@ class _Filling:
 def _page(items: list[Any], **more: Any) -> Page:
     listed = tuple(item for item in items if isinstance(item, Listing))
     bad = tuple(item for item in items if isinstance(item, BadRecordError))
-    records = tuple(item for item in items if isinstance(item, _RECORDS))
+    records = tuple(item for item in items if not isinstance(item, _REMARKS))
     return Page(records, bad, listed, **more)
 
 

@@ -207,3 +207,8 @@ def test_a_scan_that_gives_one_page_again_and_again_goes_round() -> None:
     assert not any(rounds.closes(Page(())) for _ in range(100)), "it is being waited for"
     marked = Page((), mark=Mark("x"))
     assert [rounds.closes(marked) for _ in range(2)] == [False, True]
+
+
+def test_what_is_no_record_is_handed_on_to_be_told() -> None:
+    (page,) = paged(finding("nonsense"), 10)  # type: ignore[arg-type]
+    assert [*map(str, page.records)] == ["nonsense"]
