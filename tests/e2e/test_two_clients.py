@@ -17,9 +17,10 @@ from sqlalchemy import Engine, select
 
 from federation import tables
 from federation.catalogue import codec
-from federation.database import reading
+from federation.database import reading, writing
 from federation.journal.entry import Entry, decode
 from federation.references import Reference, decode_part
+from federation.sync import absence
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.gateway.paper import Machine, ask, finished, machine, problems
@@ -156,6 +157,10 @@ def test_two_clients_and_a_worker_that_dies(
         finished(running.engine, ask(running.engine, "ml"))
         known = {ref: said for ref, said in catalogue(running.engine).items() if "guard" in ref}
         gone = disturbed(running, mlflow_server.url, random.Random(seed), cases)
+        finished(running.engine, ask(running.engine, "ml"))
+        # What was deleted while no worker lived for long is missing all at once, which a person looks at first.
+        with writing(running.engine) as connection:
+            absence.confirm(connection, 1)
         ended = [finished(running.engine, ask(running.engine, "ml")) for _ in range(2)]
         # The server cannot read the files that these versions name, which is said of each and is nothing of a run's.
         wrong = [
