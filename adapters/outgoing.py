@@ -327,9 +327,7 @@ class _OpenConnection:
                     response.fp.left = max(MOST_HEAD, most)
                 return HttpAnswer(status, _headers(response), _body(response, most))
         except (HttpError, OSError, http.client.HTTPException) as error:
-            described = _described(error, answered=status is not None)
-            described.status = status
-            raise described from None
+            raise _described(error, status) from None
 
     def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
         try:
@@ -338,10 +336,14 @@ class _OpenConnection:
             _refuse_address()
 
 
-def _described(error: Exception, *, answered: bool) -> HttpError:
-    """What went wrong in an exchange."""
-    if isinstance(error, HttpError):
-        return error
+def _described(error: Exception, status: int | None) -> HttpError:
+    """What went wrong in an exchange, whose answer began with this status where one came."""
+    described = error if isinstance(error, HttpError) else _named(error, answered=status is not None)
+    described.status = status
+    return described
+
+
+def _named(error: Exception, *, answered: bool) -> HttpError:
     if isinstance(error, TimeoutError):
         return (
             HttpError("unfinished", "was still sending")

@@ -38,8 +38,6 @@ log = Log(__name__)
 LOOK_EVERY = 0.25
 PACE = 0.05
 """Seconds from one round to the next at least: news that comes thicker is looked at together."""
-SCHEDULE_EVERY = 0.1
-"""Seconds from one look at what is to be synchronised to the next at least."""
 BEAT_EVERY = 1.0
 LONGEST_ROUND = 30.0
 """Seconds after which a loop that does not come round any more is no sign of life."""
@@ -133,7 +131,7 @@ class Worker:
         heart = Loop("heart", lambda: self._beat(beat))
         heart.start()
         guards = {name: Guard(name, self.waypost.reports, part) for name, part in ROUNDS.items()}
-        trimmed = scheduled = 0.0
+        trimmed = 0.0
         try:
             while not self._stopped.is_set() and not guards["leases"](self._give_back):
                 self._round = time.monotonic()
@@ -144,9 +142,7 @@ class Worker:
                     trimmed = time.monotonic()
                     guards["trim"](self._trim)
                 well = guards["leases"](self._keep) & guards["operations"](self.operations.tick)
-                if time.monotonic() - scheduled >= SCHEDULE_EVERY:
-                    scheduled = time.monotonic()
-                    well &= guards["schedule"](self.scheduler.tick)
+                well &= guards["schedule"](self.scheduler.tick)
                 if self.waypost.connections.abandoned.count > ABANDONED_LIMIT:
                     log.error("too many calls to backends hang: restarting", calls=ABANDONED_LIMIT)
                     return RESTART

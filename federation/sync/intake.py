@@ -118,7 +118,9 @@ def sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], list
         try:
             encoded.append(codec.encode(record))
         except BadRecordError as error:
-            bad.append(error)
+            # Where it was raised would hold the whole page, and this list itself: until the collector comes round.
+            error.__context__ = None
+            bad.append(error.with_traceback(None))
     return encoded, bad, gone
 
 

@@ -20,6 +20,8 @@ LATER = 1.5
 """The healthy registry may take so many times as long as without the hostile one."""
 FREE_WITHIN = 5.0
 """Seconds after which a core is free again."""
+HEALTHY = 1_000
+"""Versions of the healthy registry: so many that its run takes longer than a look at the clock of the machine."""
 MISBEHAVES_FOR = 20.0
 PATIENCE = 90.0
 EVERY = len(MISBEHAVIOURS)
@@ -73,7 +75,7 @@ class World:
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     """The gateway with both registries known and read once."""
-    with Hostile() as hostile, listening() as healthy:
+    with Hostile() as hostile, listening(HEALTHY) as healthy:
         config = REGISTRY.format(name="hostile", url=hostile.url) + REGISTRY.format(
             name="healthy", url=healthy
         )
