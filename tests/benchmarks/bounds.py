@@ -21,13 +21,16 @@ import time
 
 from adapters import discover
 from federation import schema
-from federation.registries import configured
 from federation.database import open_engine, writing
-from federation.registries.configured import RegistrySpec
 from federation.sync import schedule
-from federation.sync.context import SyncContext
 from federation.sync.run import run
 
+try:
+    from federation.registries import configured
+    from federation.sync.context import SyncContext
+except ImportError:
+    from federation import registries as configured
+    from federation.sync.run import SyncContext
 try:
     from federation.leases import Leases
     from federation.registries.connections import Connections
@@ -42,7 +45,7 @@ except ImportError:
 database, url, versions = sys.argv[1], sys.argv[2], int(sys.argv[3])
 engine = open_engine(database)
 schema.migrate(engine)
-spec = RegistrySpec(name="ml", kind="mlflow", team="t", config={"url": url})
+spec = configured.RegistrySpec(name="ml", kind="mlflow", team="t", config={"url": url})
 with writing(engine) as connection:
     configured.apply(connection, [spec])
 context = SyncContext(engine, Connections(discover()), Leases("worker"))

@@ -131,13 +131,16 @@ from sqlalchemy import select
 
 from adapters import discover
 from federation import schema, tables
-from federation.registries import configured
 from federation.database import open_engine, reading, writing
-from federation.registries.configured import RegistrySpec
 from federation.sync import schedule
-from federation.sync.context import SyncContext
 from federation.sync.run import run
 
+try:
+    from federation.registries import configured
+    from federation.sync.context import SyncContext
+except ImportError:
+    from federation import registries as configured
+    from federation.sync.run import SyncContext
 try:
     from federation.leases import Leases
     from federation.registries.connections import Connections
@@ -147,7 +150,7 @@ except ImportError:
 database, url, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
 engine = open_engine(database)
 schema.migrate(engine)
-spec = RegistrySpec(name="ml", kind="mlflow", team="t", sync_every=0, config={"url": url})
+spec = configured.RegistrySpec(name="ml", kind="mlflow", team="t", sync_every=0, config={"url": url})
 with writing(engine) as connection:
     configured.apply(connection, [spec])
 context = SyncContext(engine, Connections(discover()), Leases("worker"))
