@@ -4,6 +4,8 @@
 never reused.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -29,6 +31,22 @@ METADATA = MetaData()
 def surrogate_id() -> Column[int]:
     """A surrogate id: 64 bits; SQLite wants its own word for a row id."""
     return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+def record_life() -> tuple[Column[Any] | UniqueConstraint, ...]:
+    """What the table of each kind of record has of its life on the backend and here."""
+    return (
+        Column("created_at", UTCTime),
+        Column("updated_at", UTCTime),
+        Column("first_seen_at", UTCTime, nullable=False),
+        Column("deleted_at", UTCTime),
+        # Why something of the record could not be read.
+        Column("unread", Text),
+        Column("unread_since", UTCTime),
+        # The adapter's when it gave the record (`Adapter.reading`).
+        Column("reading", Integer, server_default="0", nullable=False),
+        UniqueConstraint("registry_id", "native_id"),
+    )
 
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
@@ -121,16 +139,7 @@ model = Table(
     Column("name", String, nullable=False),
     Column("body", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("created_at", UTCTime),
-    Column("updated_at", UTCTime),
-    Column("first_seen_at", UTCTime, nullable=False),
-    Column("deleted_at", UTCTime),
-    # Why something of the record could not be read.
-    Column("unread", Text),
-    Column("unread_since", UTCTime),
-    # The adapter's when it gave the record (`Adapter.reading`).
-    Column("reading", Integer, server_default="0", nullable=False),
-    UniqueConstraint("registry_id", "native_id"),
+    *record_life(),
     Index("model_by_name", "registry_id", "name"),
     unread_index("model"),
     sqlite_autoincrement=True,
@@ -164,16 +173,7 @@ version = Table(
     Column("details_due", UTCTime),
     # How often a worker began to read them and did not end.
     Column("details_begun", Integer, server_default="0", nullable=False),
-    Column("created_at", UTCTime),
-    Column("updated_at", UTCTime),
-    Column("first_seen_at", UTCTime, nullable=False),
-    Column("deleted_at", UTCTime),
-    # Why something of the record could not be read.
-    Column("unread", Text),
-    Column("unread_since", UTCTime),
-    # The adapter's when it gave the record (`Adapter.reading`).
-    Column("reading", Integer, server_default="0", nullable=False),
-    UniqueConstraint("registry_id", "native_id"),
+    *record_life(),
     Index("version_of_model", "model_id", "version"),
     unread_index("version"),
     sqlite_autoincrement=True,
@@ -190,16 +190,7 @@ endpoint = Table(
     Column("live", Boolean, nullable=False),
     Column("body", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("created_at", UTCTime),
-    Column("updated_at", UTCTime),
-    Column("first_seen_at", UTCTime, nullable=False),
-    Column("deleted_at", UTCTime),
-    # Why something of the record could not be read.
-    Column("unread", Text),
-    Column("unread_since", UTCTime),
-    # The adapter's when it gave the record (`Adapter.reading`).
-    Column("reading", Integer, server_default="0", nullable=False),
-    UniqueConstraint("registry_id", "native_id"),
+    *record_life(),
     unread_index("endpoint"),
     sqlite_autoincrement=True,
 )

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar
 from litestar.enums import ScopeType
-from litestar.types import Message, Receive, Scope, Send
+from litestar.types import HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
@@ -105,12 +105,14 @@ class Front:
         self._timed = cache(lambda method: self._seconds.labels(method).observe)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if str(scope["type"]) == "lifespan":
+        if scope["type"] == ScopeType.HTTP:
+            await self._respond(scope, receive, send)
+        elif str(scope["type"]) == "lifespan":
             await self._live(receive, send)
-            return
-        if scope["type"] != ScopeType.HTTP:
+        else:
             await self.app(scope, receive, send)
-            return
+
+    async def _respond(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         method, exchange = str(scope["method"]), Exchange(scope, receive, send, partial(self._still, scope))
         given = headers.get(b"x-request-id", b"")
@@ -145,7 +147,10 @@ class Front:
             await refuse(error, note)
         else:
             await self._answer(scope, exchange, note)
-        took = time.perf_counter() - begun
+        self._note_request(scope, method, status, time.perf_counter() - begun)
+
+    def _note_request(self, scope: Scope, method: str, status: int, took: float) -> None:
+        """Count a request that was answered."""
         counted = method if method in METHODS else "other"
         self._counted(counted, status)()
         self._timed(counted)(took)
@@ -156,7 +161,7 @@ class Front:
                 path=scope["path"][:500],
                 status=status,
                 ms=round(took * 1000, 1),
-                request=request_id.decode(),
+                request=scope["state"]["request_id"],
             )
 
     async def _answer(self, scope: Scope, exchange: Exchange, note: Send) -> None:
