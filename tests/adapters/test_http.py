@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -40,9 +40,11 @@ Script = Callable[[socket.socket, bytes], None]
 class Server:
     """Answers each connection's request with the next script, the last one for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        port = self.listener.getsockname()[1]
+        self.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+        self.tls = tls
         self.scripts: list[Script] = []
         self.requests: list[bytes] = []
         self.stopping = threading.Event()
@@ -74,7 +76,10 @@ class Server:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+        with (
+            suppress(OSError),
+            self.tls.wrap_socket(connection, True) if self.tls else connection as connection,
+        ):
             request = connection.recv(65536)
             if request.startswith(b"POST") and not request.partition(b"\r\n\r\n")[2]:
                 request += connection.recv(65536)
@@ -148,11 +153,19 @@ LARGER = b"[" + b" " * (1 << 20) + b"]"
 HEADERS = [f"X-{number}: {'a' * 900}" for number in range(80)]
 
 
+@contextmanager
+def running_server(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    server = Server(tls)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.stop()
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -275,20 +288,19 @@ def test_a_connection_is_kept_and_one_that_was_closed_is_not_used(
 
 
 def test_a_certificate_is_checked_against_the_given_authority(
-    server: Server, make: Callable[..., HttpClient], tmp_path: Path
+    make: Callable[..., HttpClient], tmp_path: Path
 ) -> None:
     private, public = certificate("localhost")
     (tmp_path / "key").write_bytes(private)
     (tmp_path / "ca").write_bytes(public)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "ca", tmp_path / "key")
-    server.listener = context.wrap_socket(server.listener, server_side=True, do_handshake_on_connect=False)
-    url = server.url.replace("http://127.0.0.1", "https://localhost")
-    server.then(answer(200, b"[]"))
-    with pytest.raises(TransientError, match="certificate that is not trusted"):
-        make(url=url).get("/x")
-    assert make(url=url, ca_file=tmp_path / "ca").get("/x") == []
-    assert make(url=url, verify=False).get("/x") == []
+    with running_server(context) as server:
+        server.then(answer(200, b"[]"))
+        with pytest.raises(TransientError, match="certificate that is not trusted"):
+            make(url=server.url).get("/x")
+        assert make(url=server.url, ca_file=tmp_path / "ca").get("/x") == []
+        assert make(url=server.url, verify=False).get("/x") == []
 
 
 def test_a_refused_connection_says_so(make: Callable[..., HttpClient]) -> None:
