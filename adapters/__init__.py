@@ -35,6 +35,7 @@ from adapters.errors import (
 from adapters.naming import reference
 from adapters.records import (
     HIDDEN,
+    MOST_NAMES,
     Column,
     Dataset,
     Deleted,
@@ -65,6 +66,7 @@ __all__ = [
     "ANY",
     "CONTRACT_VERSION",
     "HIDDEN",
+    "MOST_NAMES",
     "Adapter",
     "AdapterConfig",
     "AdapterError",

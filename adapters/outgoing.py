@@ -1,69 +1,34 @@
 """The one way out for HTTP: whatever asks another machine asks it through here, and every answer is bounded.
 
-A request has one deadline for connecting, sending, head and body together, whatever trickles. The head is bounded, and
-the body, before it is unpacked and while it is. One content coding at most is unpacked, in small steps. No redirect is
-followed, and nothing of the environment is used: no proxy, no `.netrc`, no certificates. It stands on `http.client`
-because the socket must be ours: no client of the shelf bounds the time in which a head arrives.
+A request has one deadline for connecting, sending, head and body together, whatever trickles. No redirect is followed,
+and nothing of the environment is used: no proxy, no `.netrc`, no certificates.
 """
 
-import http.client
-import io
 import ipaddress
-import select
 import socket
 import ssl
 import threading
 import time
 import weakref
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
+from adapters.exchanges import (
+    Destination,
+    HttpAnswer,
+    HttpError,
+    OpenConnection,
+    refuse_address,
+    seconds_left,
+)
 from adapters.resolving import addresses
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-MOST_HEAD = 1 << 16
-"""Bytes of status line and headers; also of what frames a body in chunks, where the body may not be larger."""
-STEP = 1 << 16
-"""Bytes that are read, or unpacked, before limits are looked at again."""
 LONGEST_CONNECT = 10.0
 """Seconds of the deadline that connecting may use."""
-MOST_IDLE = 30.0
-"""Seconds after which an unused connection is closed."""
 CONNECTIONS = 4
-Reason = Literal[
-    "address", "connect", "certificate", "authority", "network", "unconnected", "unanswered", "unfinished", "broken",
-    "packed", "large",
-]  # fmt: skip
-
-
-class HttpError(Exception):
-    """No answer was had, or none that is taken. The text says what happened, to be put behind the name of the host.
-
-    `reason`: `address` is none that can be asked; `connect` failed, or the `certificate` is not trusted, or the
-    `authority` to trust cannot be read, or the host is in no allowed `network`; the deadline passed `unconnected`,
-    `unanswered` (no whole head) or `unfinished`; the connection or the protocol was `broken`; the body was `packed`
-    in a way that is not unpacked, or too `large`.
-    """
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.status: int | None = None
-        """The status of the answer, where its head had come."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """An answer that was read to its end and unpacked. Names of headers are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+__all__ = ["HttpAnswer", "HttpError", "Network", "Pool", "ask", "is_allowed"]
 
 
 class Pool:
@@ -80,7 +45,7 @@ class Pool:
         self._networks = networks
         self._verify, self._ca_file = verify, ca_file
         self._trust: ssl.SSLContext | None = None
-        self._idle: list[_OpenConnection] = []
+        self._idle: list[OpenConnection] = []
         # Who forgets a pool without closing it, as boto3 does, leaves no connection open. A pool in a cycle may be
         # finalised after its sockets, so what closes them holds them by itself.
         weakref.finalize(self, _close_all, self._idle)
@@ -123,7 +88,7 @@ class Pool:
             self._idle.clear()
         _close_all(idle)
 
-    def _kept(self, origin: "_Destination") -> "_OpenConnection | None":
+    def _kept(self, origin: "Destination") -> "OpenConnection | None":
         with self._lock:
             found = [one for one in self._idle if one.origin == origin]
             self._idle[:] = [one for one in self._idle if one.origin != origin]
@@ -136,7 +101,7 @@ class Pool:
             connection.close()
         return None
 
-    def _keep(self, connection: "_OpenConnection") -> None:
+    def _keep(self, connection: "OpenConnection") -> None:
         if connection.is_over:
             connection.close()
             return
@@ -144,17 +109,17 @@ class Pool:
         with self._lock:
             self._idle.append(connection)
 
-    def _connect(self, origin: "_Destination", deadline: float) -> "_OpenConnection":
+    def _connect(self, origin: "Destination", deadline: float) -> "OpenConnection":
         if origin.scheme == "https" or self._ca_file:
             self._context()
         connected = _dialled(origin, min(deadline, time.monotonic() + LONGEST_CONNECT), self._networks)
         if origin.scheme == "https":
             connected = self._secured(connected, origin, deadline)
-        return _OpenConnection(origin, connected)
+        return OpenConnection(origin, connected)
 
-    def _secured(self, connected: socket.socket, origin: "_Destination", deadline: float) -> socket.socket:
+    def _secured(self, connected: socket.socket, origin: "Destination", deadline: float) -> socket.socket:
         try:
-            connected.settimeout(_left(deadline))
+            connected.settimeout(seconds_left(deadline))
             return self._context().wrap_socket(connected, server_hostname=origin.host)
         except ssl.SSLCertVerificationError as error:
             connected.close()
@@ -174,7 +139,7 @@ class Pool:
         return self._trust
 
 
-def _close_all(connections: "list[_OpenConnection]") -> None:
+def _close_all(connections: "list[OpenConnection]") -> None:
     for connection in connections:
         connection.close()
 
@@ -204,43 +169,24 @@ def is_allowed(address: str, networks: Iterable[Network]) -> bool:
     return any(plain.version == network.version and plain in network for network in networks)
 
 
-@dataclass(frozen=True, slots=True)
-class _Destination:
-    scheme: str
-    host: str
-    port: int
-
-
-def _split(url: str) -> tuple[_Destination, str]:
+def _split(url: str) -> tuple[Destination, str]:
     """The origin and the request target of an address."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("ascii" if url.isascii() else "idna").decode()
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (ValueError, KeyError):
-        _refuse_address()
+        refuse_address()
     if not host:
-        _refuse_address()
+        refuse_address()
     target = parts.path or "/"
-    return _Destination(parts.scheme, host, port), f"{target}?{parts.query}" if parts.query else target
+    return Destination(parts.scheme, host, port), f"{target}?{parts.query}" if parts.query else target
 
 
-def _refuse_address() -> NoReturn:
-    raise HttpError("address", "cannot be asked this: the address is not a valid one") from None
-
-
-def _left(deadline: float) -> float:
-    """Seconds until the deadline. Errors: `TimeoutError`."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _dialled(origin: _Destination, deadline: float, networks: tuple[Network, ...]) -> socket.socket:
+def _dialled(origin: Destination, deadline: float, networks: tuple[Network, ...]) -> socket.socket:
     """A connection to the first of the host's addresses that takes it, all of them within the deadline."""
     try:
-        found = addresses(origin.host, origin.port, _left(deadline))
+        found = addresses(origin.host, origin.port, seconds_left(deadline))
     except TimeoutError:
         raise HttpError(
             "unconnected", "could not be connected to in time: its name is not looked up"
@@ -253,7 +199,7 @@ def _dialled(origin: _Destination, deadline: float, networks: tuple[Network, ...
     for family, kind, protocol, _, address in allowed:
         dialling = socket.socket(family, kind, protocol)
         try:
-            dialling.settimeout(_left(deadline))
+            dialling.settimeout(seconds_left(deadline))
             dialling.connect(address)
             dialling.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except TimeoutError:
@@ -279,222 +225,3 @@ def _trusting(verify: bool, ca_file: Path | None) -> ssl.SSLContext:
         raise HttpError(
             "authority", f"has a CA file that cannot be read: check `ca_file` ({ca_file})"
         ) from None
-
-
-class _OpenConnection:
-    """One connection, for one exchange after another."""
-
-    def __init__(self, origin: _Destination, connected: socket.socket) -> None:
-        self.origin = origin
-        self.since = time.monotonic()
-        self._timed = _Timed(connected)
-        self._protocol = http.client.HTTPConnection(origin.host, origin.port)
-        self._protocol.default_port = {"http": 80, "https": 443}[origin.scheme]
-        self._protocol.auto_open = 0
-        self._protocol.sock = self._timed
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the last answer was the last of this connection."""
-        return self._protocol.sock is None
-
-    def is_usable(self) -> bool:
-        """Whether it is young enough, and the other side has not closed it (or spoken unasked)."""
-        return time.monotonic() - self.since < MOST_IDLE and self._timed.is_silent()
-
-    def close(self) -> None:
-        """Give the socket back."""
-        self._protocol.close()
-        self._timed.end()
-
-    def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: float,
-        most: int,
-    ) -> HttpAnswer:
-        """Send a request and read its answer to the end. Errors: `HttpError`."""
-        self._timed.deadline = deadline
-        status: int | None = None
-        try:
-            self._send(method, target, {"Accept": "*/*", "Accept-Encoding": "gzip", **headers}, body)
-            with self._protocol.getresponse() as response:
-                status = response.status
-                if isinstance(response.fp, _Lines):
-                    response.fp.left = max(MOST_HEAD, most)
-                return HttpAnswer(status, _headers(response), _body(response, most))
-        except (HttpError, OSError, http.client.HTTPException) as error:
-            raise _described(error, status) from None
-
-    def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
-        try:
-            self._protocol.request(method, target, body, {"User-Agent": "waypost", **headers})
-        except (http.client.InvalidURL, ValueError):
-            _refuse_address()
-
-
-def _described(error: Exception, status: int | None) -> HttpError:
-    """What went wrong in an exchange, whose answer began with this status where one came."""
-    described = error if isinstance(error, HttpError) else _named(error, answered=status is not None)
-    described.status = status
-    return described
-
-
-def _named(error: Exception, *, answered: bool) -> HttpError:
-    if isinstance(error, TimeoutError):
-        return (
-            HttpError("unfinished", "was still sending")
-            if answered
-            else HttpError("unanswered", "did not answer")
-        )
-    if type(error) in (http.client.LineTooLong, http.client.HTTPException):  # the latter: too many lines
-        return HttpError("large", f"answered with more than {MOST_HEAD >> 10} KiB of headers")
-    return HttpError("broken", "broke the connection off")
-
-
-class _Timed:
-    """A socket whose every operation ends at the deadline, as `http.client` uses one."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        self.deadline = 0.0
-        self._socket = connected
-
-    def sendall(self, data: bytes) -> None:
-        self._socket.settimeout(_left(self.deadline))
-        self._socket.sendall(data)
-
-    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return _Lines(_Incoming(self), STEP)
-
-    def receive(self, buffer: Any) -> int:
-        self._socket.settimeout(_left(self.deadline))
-        return self._socket.recv_into(buffer)
-
-    def is_silent(self) -> bool:
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)
-
-    def close(self) -> None:
-        """The protocol has no further request: what it is still answering is read on."""
-
-    def end(self) -> None:
-        with suppress(OSError):
-            self._socket.close()
-
-
-class _Incoming(io.RawIOBase):
-    """What one answer is read from. Closing it leaves the socket open."""
-
-    def __init__(self, timed: _Timed) -> None:
-        super().__init__()
-        self._timed = timed
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._timed.receive(buffer)
-
-
-class _Lines(io.BufferedReader):
-    """Counts the bytes of its lines: those of the head, and of what frames the chunks of a body."""
-
-    left = MOST_HEAD
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        self.left -= len(line)
-        if self.left < 0:
-            raise http.client.LineTooLong("head")
-        return line
-
-
-def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
-    """The headers by their names in lower case; one that is given several times is one list."""
-    found: dict[str, str] = {}
-    for name, value in response.getheaders():
-        known = found.get(name.lower())
-        found[name.lower()] = value if known is None else f"{known}, {value}"
-    return found
-
-
-def _body(response: http.client.HTTPResponse, most: int) -> bytes:
-    """The body, unpacked. Errors: `HttpError`."""
-    unpacking, raw, body = _unpacking(response), 0, io.BytesIO()
-    if (response.length or 0) > most:
-        _refuse_size(most)
-    while piece := response.read1(STEP):
-        raw += len(piece)
-        for part in unpacking.feed(piece):
-            body.write(part)
-            if max(raw, body.tell()) > most:
-                _refuse_size(most)
-    if response.length:
-        raise http.client.IncompleteRead(b"", response.length)
-    if raw:
-        unpacking.end()
-    return body.getvalue()
-
-
-def _refuse_size(most: int) -> NoReturn:
-    shown = f"{most / 1048576:.3g} MiB" if most >= 1 << 20 else f"{most / 1024:.3g} KiB"
-    raise HttpError("large", f"answered with more than {shown}")
-
-
-class _PlainBody:
-    """A body that came as it is."""
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        yield piece
-
-    def end(self) -> None:
-        """It ends where the protocol says."""
-
-
-class _Gzip:
-    """A body that was packed once, unpacked a step at a time."""
-
-    def __init__(self) -> None:
-        self._inflating = zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        is_full = False
-        while piece or is_full:
-            try:
-                part = self._inflating.decompress(piece, STEP)
-            except zlib.error:
-                _refuse_coding("in a way that cannot be unpacked")
-            piece, is_full = self._inflating.unconsumed_tail, len(part) == STEP
-            yield part
-
-    def end(self) -> None:
-        """Errors: `HttpError` where its end is missing."""
-        if not self._inflating.eof:
-            _refuse_coding("in a way that cannot be unpacked")
-
-
-def _unpacking(response: http.client.HTTPResponse) -> _PlainBody | _Gzip:
-    """What unpacks the body. Errors: `HttpError` for more than one coding, or another than was offered."""
-    codings = [
-        coding.strip().lower()
-        for value in response.headers.get_all("Content-Encoding", [])
-        for coding in value.split(",")
-    ]
-    framed = [value.strip().lower() for value in response.headers.get_all("Transfer-Encoding", [])]
-    if framed not in ([], ["chunked"]):
-        _refuse_coding(f"as {', '.join(framed)[:40]!a}")
-    match [coding for coding in codings if coding not in ("", "identity")]:
-        case []:
-            return _PlainBody()
-        case ["gzip" | "x-gzip"]:
-            return _Gzip()
-        case several:
-            return _refuse_coding(f"as {', '.join(several)[:40]!a}")
-
-
-def _refuse_coding(how: str) -> NoReturn:
-    raise HttpError("packed", f"sent a body compressed {how}: nothing but gzip, once, was asked for")

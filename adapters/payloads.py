@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
+EXCERPT = 120
+"""Characters by which something unusable is told."""
 Raw = dict[str, Any]
 """An object as a backend gives it."""
+_lazy = json.JSONEncoder(default=str)
 
 
 def at(raw: Any, *path: str) -> Any:
@@ -51,5 +55,6 @@ def pairs(entries: Any, key: str, value: str) -> dict[str, str]:
 
 
 def excerpt(raw: Any) -> str:
-    """The beginning of something unusable, to find it by."""
-    return json.dumps(raw, default=str)[:120]
+    """The beginning of something unusable, as JSON, to find it by. Something large is not written whole for it."""
+    beginning = raw[:EXCERPT] if isinstance(raw, str) else raw
+    return "".join(islice(_lazy.iterencode(beginning), EXCERPT))[:EXCERPT]

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 Kind = Literal["model", "version", "endpoint"]
 Person = Annotated[str, "personal"]
 """A value that names a person: never in a journal entry, erasable."""
+MOST_NAMES = 10_000
+"""Most tags, aliases, metrics or params of a record: each costs the index and the journal a field."""
 HIDDEN = "(hidden)"
 """What stands in a native payload in the place of a value that may be a secret."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from adapters.errors import BadRecordError, NotFoundError, RejectedError
 from adapters.mlflow.client import PROMPT_TAG, MlflowClient
 from adapters.mlflow.records import model_identity
-from adapters.payloads import Raw, pairs, text
+from adapters.payloads import Raw, pairs, parts, text
 
 MOST_ASKED = 200
 """Numbers of one prompt that are asked for in one scan."""
@@ -101,7 +101,9 @@ class Hidden:
 
 def is_prompt(model: Raw) -> bool:
     """Whether a registered model is a prompt."""
-    return pairs(model.get("tags"), "key", "value").get(PROMPT_TAG) == "true"
+    return any(
+        text(tag, "key") == PROMPT_TAG and text(tag, "value") == "true" for tag in parts(model, "tags")
+    )
 
 
 def _named(prompt: Raw) -> Iterator[str]:

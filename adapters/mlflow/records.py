@@ -17,6 +17,7 @@ from adapters.naming import reference
 from adapters.parsing import parse_json
 from adapters.payloads import Raw, at, excerpt, integer, pairs, part, parts, text
 from adapters.records import (
+    MOST_NAMES,
     NO_LINEAGE,
     Dataset,
     Lineage,
@@ -70,7 +71,7 @@ class Translator:
     def model(self, raw: Any) -> ModelRecord:
         """A registered model or prompt. `native` lacks `latest_versions`: those are records."""
         identity = model_identity(raw)
-        tags = pairs(raw.get("tags"), "key", "value")
+        tags = _tags(raw, identity)
         aliases = pairs(raw.get("aliases"), "alias", "version")
         description = text(raw, "description")
         kind = "prompt" if tags.get(PROMPT_TAG) == "true" else "model"
@@ -93,7 +94,7 @@ class Translator:
     def version(self, raw: Raw, identity: VersionId, origin: RunOrigin) -> VersionRecord:
         """A model version, which is `identity`, with what its run and logged model say of it."""
         model = identity.model
-        tags = pairs(raw.get("tags"), "key", "value")
+        tags = _tags(raw, identity)
         description, stage = text(raw, "description"), text(raw, "current_stage")
         source = text(raw, "source") or ""
         said = said_by(origin) if origin.run or origin.logged else SILENT
@@ -141,6 +142,18 @@ class Translator:
 def _step(step: str) -> str:
     """A step of a path; a model's name is one of every version's."""
     return quote(step, safe="")
+
+
+def _tags(raw: Raw, identity: ModelId | VersionId) -> dict[str, str]:
+    """The tags of a model or version. Errors: `BadRecordError` where they are too many, before they are looked at."""
+    entries = raw.get("tags")
+    if isinstance(entries, list) and (found := len(entries)) > MOST_NAMES:
+        native = identity.key.native_id
+        raise BadRecordError(
+            f"record {native[:200]!a} cannot be read: it has {found:,} tags, more than {MOST_NAMES:,}",
+            native=native,
+        )
+    return pairs(entries, "key", "value")
 
 
 def model_identity(raw: Any) -> ModelId:

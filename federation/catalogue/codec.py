@@ -6,7 +6,7 @@ plugin, and the backend behind it, may return anything.
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,6 +14,7 @@ import msgspec
 
 from adapters import (
     HIDDEN,
+    MOST_NAMES,
     BadRecordError,
     Details,
     EndpointRecord,
@@ -30,8 +31,6 @@ from federation.references import check_part
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
 BODY_LIMIT = 4 * 1024 * 1024
 """Largest record that is taken, in bytes of JSON."""
-MOST_NAMES = 10_000
-"""Most tags, aliases, metrics or params of a record: each costs the index and the journal a field."""
 KEY_LIMIT = 2000
 """Longest native id and longest person, in bytes. PostgreSQL indexes no row of more than 2,704 bytes."""
 NO_SOFTWARE = Environment()
@@ -69,6 +68,7 @@ def encode(record: R) -> Encoded[R]:
 
 
 def _encode(record: R) -> Encoded[R]:
+    _check_names(record)
     try:
         data = _encoder.encode(_finite(record))
         checked: R = _decoders[type(record)].decode(data)
@@ -82,8 +82,7 @@ def _encode(record: R) -> Encoded[R]:
         AttributeError,
         RecursionError,
     ) as error:
-        native = str(getattr(getattr(record, "key", None), "native_id", "?"))
-        raise BadRecordError(f"record {native[:200]!a} cannot be read: {error}", native=native) from None
+        raise _unreadable(record, error) from None
     return Encoded(checked, data.decode(), hashlib.sha256(data).digest())
 
 
@@ -322,7 +321,6 @@ def _check(record: Record, size: int) -> None:
     if size > BODY_LIMIT:
         raise ValueError(f"it has {size} bytes, more than {BODY_LIMIT}")
     _check_key("native id", record.key.native_id)
-    _check_names(record)
     match record:
         case ModelRecord():
             check_part("model name", record.name)
@@ -353,9 +351,16 @@ def is_native_id(text: str) -> bool:
 
 
 def _check_names(record: Record) -> None:
+    """Looked at before anything is made of a record. Errors: `BadRecordError`."""
     for name in ("tags", "aliases", "metrics", "params"):
-        if (found := len(getattr(record, name, ()))) > MOST_NAMES:
-            raise ValueError(f"it has {found:,} {name}, more than {MOST_NAMES:,}")
+        names = getattr(record, name, ())
+        if isinstance(names, Sized) and (found := len(names)) > MOST_NAMES:
+            raise _unreadable(record, f"it has {found:,} {name}, more than {MOST_NAMES:,}")
+
+
+def _unreadable(record: Any, why: object) -> BadRecordError:
+    native = str(getattr(getattr(record, "key", None), "native_id", "?"))
+    return BadRecordError(f"record {native[:200]!a} cannot be read: {why}", native=native)
 
 
 def _check_key(what: str, native_id: str) -> None:

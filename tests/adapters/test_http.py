@@ -224,7 +224,8 @@ def test_reads_json_with_the_credentials_of_its_own_registry(
         (answer(200, LARGER), TooLargeError, "more than 1 MiB"),
         (chunked(LARGER), TooLargeError, "more than 1 MiB"),
         (chunked(b"[]", framing="gzip, chunked"), TransientError, "nothing but gzip, once"),
-        (chunked(b"[]", trailer=b"X: y\r\n" * 200_000), TooLargeError, "of headers"),
+        (chunked(b"[]", trailer=b"X: y\r\n" * 12_000), TooLargeError, "of headers or sizes of chunks"),
+        (chunked(*[b" "] * 30_000, b"[]"), TooLargeError, "of headers or sizes of chunks"),
         (answer(200, b"[]", *HEADERS), TooLargeError, "more than 64 KiB of headers"),
         (answer(200, b"[]", *["X: y"] * 150), TooLargeError, "of headers"),
         (interim_for_ever, TooLargeError, "of headers"),
@@ -301,6 +302,11 @@ def test_a_certificate_is_checked_against_the_given_authority(
             make(url=server.url).get("/x")
         assert make(url=server.url, ca_file=tmp_path / "ca").get("/x") == []
         assert make(url=server.url, verify=False).get("/x") == []
+
+
+def test_a_body_in_many_small_chunks_is_read(server: Server, make: Callable[..., HttpClient]) -> None:
+    server.then(chunked(*[b" " * 16] * 30_000, b"[]"))
+    assert make().get("/x") == []
 
 
 def test_a_refused_connection_says_so(make: Callable[..., HttpClient]) -> None:

@@ -3,8 +3,7 @@
 import gc
 import weakref
 
-from adapters import Key, ModelRecord, Page
-from federation.catalogue.codec import MOST_NAMES
+from adapters import MOST_NAMES, Key, ModelRecord, Page
 from federation.sync.intake import sort_out
 
 
