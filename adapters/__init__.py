@@ -35,6 +35,7 @@ from adapters.errors import (
 from adapters.naming import reference
 from adapters.records import (
     HIDDEN,
+    MOST_BYTES,
     MOST_NAMES,
     Column,
     Dataset,
@@ -66,6 +67,7 @@ __all__ = [
     "ANY",
     "CONTRACT_VERSION",
     "HIDDEN",
+    "MOST_BYTES",
     "MOST_NAMES",
     "Adapter",
     "AdapterConfig",

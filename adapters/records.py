@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 Kind = Literal["model", "version", "endpoint"]
 Person = Annotated[str, "personal"]
 """A value that names a person: never in a journal entry, erasable."""
+MOST_BYTES = 4 * 1024 * 1024
+"""Largest record that is taken, in bytes of JSON."""
 MOST_NAMES = 10_000
 """Most tags, aliases, metrics or params of a record: each costs the index and the journal a field."""
 HIDDEN = "(hidden)"

@@ -71,7 +71,8 @@ class Translator:
     def model(self, raw: Any) -> ModelRecord:
         """A registered model or prompt. `native` lacks `latest_versions`: those are records."""
         identity = model_identity(raw)
-        tags = _tags(raw, identity)
+        _check_tags(raw, identity)
+        tags = pairs(raw.get("tags"), "key", "value")
         aliases = pairs(raw.get("aliases"), "alias", "version")
         description = text(raw, "description")
         kind = "prompt" if tags.get(PROMPT_TAG) == "true" else "model"
@@ -94,7 +95,8 @@ class Translator:
     def version(self, raw: Raw, identity: VersionId, origin: RunOrigin) -> VersionRecord:
         """A model version, which is `identity`, with what its run and logged model say of it."""
         model = identity.model
-        tags = _tags(raw, identity)
+        _check_tags(raw, identity)
+        tags = pairs(raw.get("tags"), "key", "value")
         description, stage = text(raw, "description"), text(raw, "current_stage")
         source = text(raw, "source") or ""
         said = said_by(origin) if origin.run or origin.logged else SILENT
@@ -144,16 +146,15 @@ def _step(step: str) -> str:
     return quote(step, safe="")
 
 
-def _tags(raw: Raw, identity: ModelId | VersionId) -> dict[str, str]:
-    """The tags of a model or version. Errors: `BadRecordError` where they are too many, before they are looked at."""
-    entries = raw.get("tags")
-    if isinstance(entries, list) and (found := len(entries)) > MOST_NAMES:
+def _check_tags(raw: Raw, identity: ModelId | VersionId) -> None:
+    """Errors: `BadRecordError` where they are more than a record may have, before anything is made of them."""
+    tags = raw.get("tags")
+    if isinstance(tags, list) and len(tags) > MOST_NAMES:
         native = identity.key.native_id
         raise BadRecordError(
-            f"record {native[:200]!a} cannot be read: it has {found:,} tags, more than {MOST_NAMES:,}",
+            f"record {native[:200]!a} cannot be read: it has {len(tags):,} tags, more than {MOST_NAMES:,}",
             native=native,
         )
-    return pairs(entries, "key", "value")
 
 
 def model_identity(raw: Any) -> ModelId:

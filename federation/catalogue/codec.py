@@ -14,6 +14,7 @@ import msgspec
 
 from adapters import (
     HIDDEN,
+    MOST_BYTES,
     MOST_NAMES,
     BadRecordError,
     Details,
@@ -29,8 +30,6 @@ from federation.catalogue.cut import cut
 from federation.references import check_part
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord)
-BODY_LIMIT = 4 * 1024 * 1024
-"""Largest record that is taken, in bytes of JSON."""
 KEY_LIMIT = 2000
 """Longest native id and longest person, in bytes. PostgreSQL indexes no row of more than 2,704 bytes."""
 NO_SOFTWARE = Environment()
@@ -71,8 +70,10 @@ def _encode(record: R) -> Encoded[R]:
     _check_names(record)
     try:
         data = _encoder.encode(_finite(record))
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it has {len(data)} bytes, more than {MOST_BYTES}")
         checked: R = _decoders[type(record)].decode(data)
-        _check(checked, len(data))
+        _check(checked)
     except (
         msgspec.MsgspecError,
         TypeError,
@@ -92,9 +93,10 @@ def _lighter(record: R) -> R | None:
     """
     try:
         bare: Any = replace(record, native={})
-        if isinstance(bare, VersionRecord) and len(_encoder.encode(bare)) > BODY_LIMIT:
-            bare = _without_heavy(bare)
-        room = BODY_LIMIT - len(_encoder.encode(bare))
+        room = MOST_BYTES - len(_encoder.encode(bare))
+        if isinstance(bare, VersionRecord) and room < 0:
+            bare = _without_heavy(bare, over=-room)
+            room = MOST_BYTES - len(_encoder.encode(bare))
         lighter: R = replace(bare, native=cut(record.native, room))
         return lighter if room > 0 else None
     except (msgspec.MsgspecError, TypeError, ValueError, AttributeError, RecursionError):
@@ -105,11 +107,11 @@ HEAVY = ("description", "environment", "lineage.datasets", "metrics", "params", 
 """Fields of a version that it can be known without. Its tags are not among them: what it depends on stands there."""
 
 
-def _without_heavy(record: VersionRecord) -> VersionRecord:
-    """The version without its heaviest fields, which are marked as unread."""
+def _without_heavy(record: VersionRecord, over: int) -> VersionRecord:
+    """The version without its heaviest fields, `over` bytes at least, which are marked as unread."""
     plain = to_plain(record)
     sizes = {path: len(_encoder.encode(_field(plain, path))) for path in HEAVY}
-    over, dropped = len(_encoder.encode(record)) - BODY_LIMIT, []
+    dropped = []
     for path in sorted(HEAVY, key=lambda path: -sizes[path]):
         if over <= 0:
             break
@@ -119,7 +121,7 @@ def _without_heavy(record: VersionRecord) -> VersionRecord:
         dropped.append(path)
     fields = {*dropped, *(record.unread.fields if record.unread else ())}
     unread = Unread(
-        tuple(sorted(fields)), f"the record is larger than {BODY_LIMIT >> 20} MiB: {', '.join(dropped)}"
+        tuple(sorted(fields)), f"the record is larger than {MOST_BYTES >> 20} MiB: {', '.join(dropped)}"
     )
     return replace(from_plain(VersionRecord, plain), unread=unread)
 
@@ -174,8 +176,8 @@ def encode_details(details: Details) -> tuple[str | None, str | None]:
         unread, details = details.unread, replace(details, unread=None)
         data = _encoder.encode(details)
         checked: Details = _decoders[Details].decode(data)
-        if len(data) > BODY_LIMIT:
-            raise ValueError(f"they have {len(data)} bytes, more than {BODY_LIMIT}")
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"they have {len(data)} bytes, more than {MOST_BYTES}")
     except (
         msgspec.MsgspecError,
         TypeError,
@@ -315,11 +317,9 @@ def _finite(record: Record) -> Record:
     return replace(record, metrics={name: v for name, v in record.metrics.items() if math.isfinite(v)})
 
 
-def _check(record: Record, size: int) -> None:
+def _check(record: Record) -> None:
     if record.key.kind != KINDS[type(record)]:
         raise ValueError(f"its key says {record.key.kind}")
-    if size > BODY_LIMIT:
-        raise ValueError(f"it has {size} bytes, more than {BODY_LIMIT}")
     _check_key("native id", record.key.native_id)
     match record:
         case ModelRecord():
