@@ -1,18 +1,17 @@
-"""What a database offers instead, on the same names and texts: full text search and LIKE."""
+"""What there is instead, on the same names and texts: a database's full text search and LIKE, the engine's own BM25."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+import tantivy
 
 from federation.database import sqlite_module
 from tests.benchmarks.relevance.load import text
-from tests.benchmarks.relevance.measure import DEPTH
-from tests.benchmarks.relevance.queries import Record
+from tests.benchmarks.relevance.measure import DEPTH, Answer, Find
+from tests.benchmarks.relevance.models import Record
 
-Find = Callable[[str], list[str]]
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 def fts5(records: list[Record], folder: Path) -> Find:
@@ -23,9 +22,9 @@ def fts5(records: list[Record], folder: Path) -> Find:
     connection.executemany("INSERT INTO model VALUES (?, ?)", rows)
     ranked = f"SELECT name FROM model WHERE model MATCH ? ORDER BY bm25(model, 10, 1) LIMIT {DEPTH}"
 
-    def find(query: str) -> list[str]:
+    def find(query: str) -> Answer:
         words = " ".join(f'"{word}"' for word in _WORD.findall(query))
-        return [name for (name,) in connection.execute(ranked, (words,))] if words else []
+        return Answer.of([name for (name,) in connection.execute(ranked, (words,))] if words else [])
 
     return find
 
@@ -37,9 +36,9 @@ def like(records: list[Record], folder: Path) -> Find:
     connection.executemany("INSERT INTO model VALUES (?)", [(record["name"],) for record in records])
     matching = f"SELECT name FROM model WHERE name LIKE ? ESCAPE '\\' ORDER BY name LIMIT {DEPTH}"
 
-    def find(query: str) -> list[str]:
+    def find(query: str) -> Answer:
         escaped = re.sub(r"([\\%_])", r"\\\1", query)
-        return [name for (name,) in connection.execute(matching, (f"%{escaped}%",))]
+        return Answer.of([name for (name,) in connection.execute(matching, (f"%{escaped}%",))])
 
     return find
 
@@ -57,11 +56,37 @@ def postgres(records: list[Record], connection: psycopg.Connection) -> Find:
         f"ORDER BY ts_rank(found, query) DESC, name LIMIT {DEPTH}"
     )
 
-    def find(query: str) -> list[str]:
-        return [name for (name,) in connection.execute(ranked, (_spaced(query),))]
+    def find(query: str) -> Answer:
+        return Answer.of([name for (name,) in connection.execute(ranked, (_spaced(query),))])
+
+    return find
+
+
+def any_word(records: list[Record], folder: Path) -> Find:
+    """The engine that search is built on, used plainly: any word, BM25, the name weighing ten times the rest."""
+    fields = tantivy.SchemaBuilder()
+    fields.add_text_field("name", stored=True)
+    fields.add_text_field("body")
+    (folder / "any-word").mkdir()
+    index = tantivy.Index(fields.build(), str(folder / "any-word"))
+    writer = index.writer(num_threads=1)
+    for record in records:
+        writer.add_document(tantivy.Document(name=record["name"], body=text(record)))
+    writer.commit()
+    writer.wait_merging_threads()
+    index.reload()
+    searcher = index.searcher()
+
+    def find(query: str) -> Answer:
+        words = " ".join(f'"{word}"' for word in _WORD.findall(query))
+        if not words:
+            return Answer.of([])
+        asked = index.parse_query(words, ["name", "body"], field_boosts={"name": 10.0})
+        hits = searcher.search(asked, limit=DEPTH).hits
+        return Answer.of([str(searcher.doc(address)["name"][0]) for _, address in hits])
 
     return find
 
 
 def _spaced(value: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", value))
+    return " ".join(_WORD.findall(value))

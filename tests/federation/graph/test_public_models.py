@@ -9,7 +9,7 @@ from adapters import Lineage, Parent, Record
 from federation.access import EVERYTHING
 from federation.graph.graph import Question
 from federation.references import Reference
-from tests.benchmarks.relevance import queries
+from tests.benchmarks.relevance.models import records
 from tests.federation.graph.estate import Estate
 
 
@@ -19,7 +19,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Estate:
     estate = Estate(tmp_path_factory.mktemp("public"))
     estate.join("hub", "public")
     chunk: list[Record] = []
-    for record in queries.records():
+    for record in records():
         model = estate.model(record["name"])
         parents = tuple(Parent(str(Reference("hub", base)), "base") for base in record["base_models"])
         chunk += [model, estate.version(model, "1", lineage=Lineage(parents=parents))]
@@ -30,8 +30,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Estate:
 
 
 def test_every_edge_loads_and_what_is_listed_resolves(hub: Estate) -> None:
-    names = {record["name"] for record in queries.records()}
-    stated = [base for record in queries.records() for base in record["base_models"]]
+    names = {record["name"] for record in records()}
+    stated = [base for record in records() for base in record["base_models"]]
     assert (len(stated), sum(base in names for base in stated)) == (2178, 1647)
     assert hub.graph.insights(EVERYTHING, "unresolved").total == 2178 - 1647
     # Five hops are stated, the last of them to a base that is not listed.
@@ -41,8 +41,8 @@ def test_every_edge_loads_and_what_is_listed_resolves(hub: Estate) -> None:
 
 def test_walks_over_them_are_those_of_networkx(hub: Estate) -> None:
     graph = networkx.DiGraph()
-    names = {record["name"] for record in queries.records()}
-    for record in queries.records():
+    names = {record["name"] for record in records()}
+    for record in records():
         graph.add_edges_from((base, record["name"]) for base in record["base_models"] if base in names)
     fan_out = sorted(graph, key=lambda name: (-graph.out_degree(name), name))
     for name in fan_out[:20] + fan_out[-20:]:

@@ -1,31 +1,19 @@
-"""Makes known-item queries from the facts of real public models: a person has one model in mind and types what they
-remember of it. Seeded, so that everyone gets the same queries; odd numbers are for tuning, even ones for reporting.
+"""Makes keyword requests from the facts of real public models: a person has one model in mind and types what they
+remember of it. Seeded, so that everyone gets the same ones.
 
-A query is kept only when what it says singles the model out well enough for "the one I mean" to make sense: by name,
+A request is kept only when what it says singles the model out well enough for "the one I mean" to make sense: by name,
 at most three names hold all its parts; by description, no other record has all its facts.
 """
 
-import json
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+
+from tests.benchmarks.relevance.models import LANGUAGES, Record, facts, having, lower_names, records
+from tests.benchmarks.relevance.request import Request
 
 SEED = 20261121
-PER_KIND = 120
 KINDS = ("exact name", "part of the name", "one typo", "description", "task + property", "abbreviation")
-DATA = Path(__file__).with_name("public-models.jsonl")
-
-# What people say for the two-letter codes of the languages that occur most.
-LANGUAGES = {
-    "zh": "chinese", "fr": "french", "es": "spanish", "de": "german", "ja": "japanese", "it": "italian",
-    "pt": "portuguese", "ko": "korean", "ar": "arabic", "ru": "russian", "hi": "hindi", "th": "thai",
-    "vi": "vietnamese", "pl": "polish", "nl": "dutch", "fa": "persian", "da": "danish", "uk": "ukrainian",
-    "tr": "turkish", "cs": "czech", "sv": "swedish", "fi": "finnish", "el": "greek", "he": "hebrew",
-}  # fmt: skip
 
 # Established in the field. The record holds the long form (as its task or a tag), the person types the short one.
 ABBREVIATIONS = {
@@ -38,44 +26,26 @@ ABBREVIATIONS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """`target` is the name of the one model that was meant; `number` decides between tuning and reporting."""
-
-    number: int
-    kind: str
-    text: str
-    target: str
-
-
-Record = dict[str, Any]
 Maker = Callable[[Record, random.Random], str | None]
 
 
-@cache
-def records() -> list[Record]:
-    """The public models, in the order of the file."""
-    with DATA.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
-def queries(seed: int = SEED, per_kind: int = PER_KIND) -> list[Query]:
-    """`per_kind` queries of each kind; every second one of a kind has an odd number."""
-    found: list[Query] = []
+def made(per_kind: int, seed: int = SEED) -> list[Request]:
+    """`per_kind` requests of each kind; every second one of a kind has an odd number."""
+    found: list[Request] = []
     for kind, make in MAKERS.items():
-        found.extend(_of_kind(kind, make, random.Random(f"{seed}/{kind}"), per_kind, len(found)))
+        found.extend(_of_kind(kind, make, random.Random(f"{seed}/{kind}"), per_kind))
     return found
 
 
-def _of_kind(kind: str, make: Maker, chance: random.Random, count: int, first: int) -> Iterator[Query]:
-    numbers = iter(range(first, first + count))
+def _of_kind(kind: str, make: Maker, chance: random.Random, count: int) -> Iterator[Request]:
+    numbers = iter(range(count))
     for record in chance.sample(records(), len(records())):
         text = make(record, chance)
         if text is not None:
             number = next(numbers, None)
             if number is None:
                 return
-            yield Query(number, kind, text, record["name"])
+            yield Request(number, kind, text, frozenset({record["name"]}))
 
 
 def _exact_name(record: Record, chance: random.Random) -> str | None:
@@ -120,7 +90,7 @@ def _slip(word: str, chance: random.Random) -> str:
 
 def _description(record: Record, chance: random.Random) -> str | None:
     """Two to five facts (tags, library, publisher, data sets, languages) that no other record has together."""
-    return _singled_out(record, chance, _facts(record) - {f"task={record['task']}"}, [], 5)
+    return _singled_out(record, chance, facts(record) - {f"task={record['task']}"}, [], 5)
 
 
 def _task_and_property(record: Record, chance: random.Random) -> str | None:
@@ -128,37 +98,35 @@ def _task_and_property(record: Record, chance: random.Random) -> str | None:
     if not record["task"]:
         return None
     task = f"task={record['task']}"
-    return _singled_out(record, chance, _facts(record) - {task}, [task], 4)
+    return _singled_out(record, chance, facts(record) - {task}, [task], 4)
 
 
 def _abbreviation(record: Record, chance: random.Random) -> str | None:
     """A short form for what the record spells out, with other facts or a part of its name."""
-    spelled = [fact for fact in sorted(_facts(record)) if fact.partition("=")[2] in ABBREVIATIONS]
+    spelled = [fact for fact in sorted(facts(record)) if fact.partition("=")[2] in ABBREVIATIONS]
     if not spelled:
         return None
     fact = chance.choice(spelled)
     short = ABBREVIATIONS[fact.partition("=")[2]]
     part = chance.choice(_parts(record["name"]))
-    holders = [
-        other for other in records() if fact in _facts(other) and part.lower() in other["name"].lower()
-    ]
+    holders = [other for other in records() if fact in facts(other) and part.lower() in other["name"].lower()]
     if len(holders) == 1 and len(part) > 2:
         return f"{short} {part.lower()}"
-    rest = _facts(record) - {fact}
+    rest = facts(record) - {fact}
     said = _singled_out(record, chance, rest, [fact], 4)
     return said and said.replace(_say(fact), short, 1)
 
 
 def _singled_out(
-    record: Record, chance: random.Random, facts: set[str], start: list[str], most: int
+    record: Record, chance: random.Random, known: set[str], start: list[str], most: int
 ) -> str | None:
     """Facts in random order until they hold for this record only; None when `most` are not enough."""
     chosen = list(start)
     left: set[int] = (
-        set.intersection(*(_having()[fact] for fact in start)) if start else set(range(len(records())))
+        set.intersection(*(having()[fact] for fact in start)) if start else set(range(len(records())))
     )
-    for fact in chance.sample(sorted(facts), len(facts)):
-        narrower = left & _having()[fact]
+    for fact in chance.sample(sorted(known), len(known)):
+        narrower = left & having()[fact]
         if len(narrower) == len(left):
             continue
         chosen.append(fact)
@@ -177,37 +145,13 @@ def _say(fact: str) -> str:
     return re.sub(r"[-_]", " ", value).lower()
 
 
-def _facts(record: Record) -> set[str]:
-    facts = {f"tag={tag}" for tag in record["tags"]}
-    facts |= {f"dataset={dataset}" for dataset in record["datasets"]}
-    facts |= {f"language={code}" for code in record["languages"] if code in LANGUAGES}
-    facts |= {
-        f"{field}={record[field]}" for field in ("publisher", "library", "license", "task") if record[field]
-    }
-    return facts
-
-
-@cache
-def _having() -> dict[str, set[int]]:
-    having: dict[str, set[int]] = {}
-    for index, record in enumerate(records()):
-        for fact in _facts(record):
-            having.setdefault(fact, set()).add(index)
-    return having
-
-
 def _parts(name: str) -> list[str]:
     return [part for part in re.split(r"[^\w.+]+|_", name) if part]
 
 
 def _names_with(parts: list[str]) -> int:
     wanted = [part.lower() for part in parts]
-    return sum(all(part in name for part in wanted) for name in _lower_names())
-
-
-@cache
-def _lower_names() -> list[str]:
-    return [record["name"].lower() for record in records()]
+    return sum(all(part in name for part in wanted) for name in lower_names())
 
 
 MAKERS: dict[str, Maker] = dict(
