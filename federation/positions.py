@@ -27,9 +27,13 @@ SEALED = 24
 
 @dataclass(eq=False)
 class Positions:
-    """Seals and opens positions with the secret that all processes of a gateway share."""
+    """Seals and opens positions with the secret that all processes of a gateway share.
+
+    `of` says what is counted, where that is not the change feed: a position of the one is none of the other.
+    """
 
     engine: Engine = field(repr=False)
+    of: bytes = b""
 
     def newest(self) -> int:
         """The position of the newest change, 0 when there is none. Errors: `DatabaseError`."""
@@ -43,7 +47,7 @@ class Positions:
 
     def seal(self, position: int) -> str:
         """What is given out for a position. Errors: `DatabaseError`."""
-        sealed: bytes = self._cipher.encrypt(position.to_bytes(LENGTH), None)
+        sealed: bytes = self._cipher.encrypt(position.to_bytes(LENGTH), self._about)
         return urlsafe_b64encode(sealed).decode()
 
     def open(self, sealed: str) -> int | None:
@@ -54,9 +58,13 @@ class Positions:
             given = urlsafe_b64decode(sealed.encode("ascii"))
             if len(given) != SEALED or urlsafe_b64encode(given).decode() != sealed:
                 return None
-            return int.from_bytes(self._cipher.decrypt(given, None))
+            return int.from_bytes(self._cipher.decrypt(given, self._about))
         except (ValueError, InvalidTag):
             return None
+
+    @property
+    def _about(self) -> list[bytes | bytearray | memoryview] | None:
+        return [self.of] if self.of else None
 
     @cached_property
     def _cipher(self) -> "AESSIV":

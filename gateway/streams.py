@@ -1,18 +1,28 @@
-"""Streams that stay open: how many one person may have, on all processes of this machine together.
+"""Streams that stay open: how many one person may have, on all processes of this machine together, and for how long.
 
 A place is a lock on one byte of a file, so that a process that dies gives its places back.
 """
 
+import asyncio
 import fcntl
 import os
 import threading
+import weakref
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gateway.problems import ProblemError
 
+if TYPE_CHECKING:
+    from litestar import Request
+    from litestar.response import ServerSentEvent, ServerSentEventMessage
+
 MOST = 20
 """Streams of one person at once."""
+STILL_EVERY = 2.0
+"""Seconds after which a stream, of which nothing may be sent for long, asks again who it is for."""
 
 
 class Streams:
@@ -55,3 +65,36 @@ class Streams:
         except OSError:
             return False
         return True
+
+
+def kept_open(
+    streams: Streams, principal_id: str, messages: "AsyncIterator[ServerSentEventMessage]"
+) -> "ServerSentEvent":
+    """Server-sent events that hold a place of a principal until they end. Errors: `ProblemError` 429."""
+    from litestar.response import ServerSentEvent
+
+    place = streams.take(principal_id)
+
+    async def told() -> "AsyncIterator[ServerSentEventMessage]":
+        try:
+            async for message in messages:
+                yield message
+        finally:
+            streams.free(place)
+
+    stream = told()
+    weakref.finalize(stream, streams.free, place)  # where the client is gone before it is begun
+    return ServerSentEvent(stream)
+
+
+async def rounds(request: "Request[Any, Any, Any]", every: float, longest: float) -> AsyncIterator[None]:
+    """Come round every so many seconds, for the longest, while whoever asked may still see what they could see."""
+    clock = asyncio.get_running_loop().time
+    end, look = clock() + longest, clock() + STILL_EVERY
+    while clock() < end:
+        if clock() >= look:
+            if not await request.scope["state"]["still"]():
+                return
+            look = clock() + STILL_EVERY
+        yield
+        await asyncio.sleep(every)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from adapters import Discovered
     from federation.catalogue.catalogue import Catalogue
+    from federation.events.events import Events
     from federation.followers import Follower, Projection
     from federation.graph.graph import Graph
     from federation.graph.remembered import Remembered
@@ -197,6 +198,13 @@ class Waypost:
         return Operations(self.engine, self.adapters, graph, wrote=self._wrote, reports=self.reports)
 
     @cached_property
+    def events(self) -> "Events":
+        """What changed, as everybody is told of it."""
+        from federation.events.events import Events
+
+        return Events(self.engine)
+
+    @cached_property
     def positions(self) -> Positions:
         """Positions of the change feed, as callers are given them."""
         return Positions(self.engine)
@@ -251,7 +259,8 @@ class Waypost:
     def shared_followers(self) -> "dict[str, Follower]":
         """New followers of all gateways on this database, by name; each is driven by one worker at a time."""
         keep = timedelta(days=self.settings.audit.keep_days)
-        return {"sealing": self.journal.sealer(keep)} if keep else {}
+        sealing: dict[str, Follower] = {"sealing": self.journal.sealer(keep)} if keep else {}
+        return {"events": self.events.recorder(self.leases), **sealing}
 
     def followers(self) -> "dict[str, Projection]":
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""

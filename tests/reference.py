@@ -15,9 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 from pydantic import BaseModel
 
 from adapters import Capability
+from federation.events.events import TYPES, example
 from federation.journal.actions import Action
 from federation.search.fields import FIELDS
 from tests.parts import lines as health_lines
@@ -95,6 +97,12 @@ def search_fields() -> list[Entry]:
     return [Entry(field.written, f"{field.meaning}{' (a facet)' * field.facet}") for field in FIELDS]
 
 
+def events() -> list[Entry]:
+    """Every type of event, with an example of what it says."""
+    shown = {name: msgspec.json.encode(example(kind)).decode() for name, kind in TYPES.items()}
+    return [Entry(name, f"{kind.__doc__} `{shown[name]}`") for name, kind in TYPES.items()]
+
+
 SECTIONS = {
     "Settings": settings,
     "Settings of a registry": registry_settings,
@@ -103,6 +111,7 @@ SECTIONS = {
     "Capabilities of an adapter": capabilities,
     "Errors": errors,
     "Journal actions": actions,
+    "Events": events,
 }
 
 

@@ -6,16 +6,15 @@ takes its time.
 
 import base64
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, func, select
 
 from federation import tables
+from federation.cloudevents import cloud_event
 from federation.database import LONG, reading, writing
 from federation.errors import UnavailableError
 from federation.journal.checkpoints import newest_size
@@ -36,8 +35,6 @@ APART = 512
 """A whole export has a checkpoint about every so many entries, besides those that are needed."""
 DIGITS = 20
 """Of a number of 64 bits."""
-UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef\\ufffe\\uffff]")
-"""What no text of a CloudEvent may hold: controls, halves of surrogate pairs and noncharacters of the first plane."""
 
 
 class NothingSignedError(UnavailableError):
@@ -132,23 +129,12 @@ def cloud_events(engine: Engine, wanted: JournalFilter) -> Iterator[bytes]:
     with reading(engine, bound=LONG) as connection:
         origin = read_origin(connection)
     for line in _lines(engine, wanted):
-        entry = line.recorded.entry
-        event = {
-            "specversion": "1.0",
-            "id": str(line.recorded.seq),
-            "source": f"/{quote(origin)}",
-            "type": f"waypost.{entry.action}",
-            "time": line.recorded.time.isoformat().replace("+00:00", "Z"),
-            **({"subject": UNFIT.sub(_percent, entry.ref)} if entry.ref else {}),
-            "sequence": f"{line.recorded.seq:0{DIGITS}d}",
-            "datacontenttype": "application/json",
-            "data": json.loads(line.entry),
-        }
+        entry, number = line.recorded.entry, line.recorded.seq
+        event = cloud_event(
+            str(number), origin, entry.action, line.recorded.time, entry.ref, json.loads(line.entry),
+            sequence=f"{number:0{DIGITS}d}",
+        )  # fmt: skip
         yield json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _percent(found: re.Match[str]) -> str:
-    return quote(found.group(), errors="replace")
 
 
 def _undisturbed(

@@ -40,6 +40,8 @@ STAYING = (
 )
 
 log = Log(__name__)
+FOLLOWING = ("events",)
+"""Followers that derive from the journal what must not be lost: what they have not taken in yet is not sealed."""
 SEALING = "sealing"
 """The lease of whoever seals."""
 ELSEWHERE = "another process is sealing as well: try again"
@@ -133,12 +135,16 @@ def _seal(engine: Engine, folder: Path, before: datetime, lease: Lease, actor: s
 def _end(connection: Connection, before: datetime) -> int | None:
     """The size of the newest checkpoint of before that time whose last tile is full: its leaves are in tiles."""
     sealed = connection.execute(select(func.max(seal.c.size))).scalar() or 0
+    followed = select(func.min(tables.follower.c.position)).where(tables.follower.c.name.in_(FOLLOWING))
+    known = connection.execute(followed).scalar()
     log = connection.execute(select(tables.head.c.size)).scalar_one()
     query = (
         select(checkpoint.c.size)
         .where(checkpoint.c.size > sealed, checkpoint.c.time < before)
         .order_by(checkpoint.c.size.desc())
     )
+    if known is not None:
+        query = query.where(checkpoint.c.size <= known)
     for size in connection.execute(query).scalars():
         if -(-size // TILE_WIDTH) * TILE_WIDTH <= log:
             return int(size)

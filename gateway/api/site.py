@@ -6,6 +6,7 @@ from gateway.api import (
     access,
     audit,
     custody,
+    events,
     graph,
     history,
     models,
@@ -30,4 +31,5 @@ HANDLERS: list[Any] = [
     *custody.HANDLERS,
     *history.HANDLERS,
     *snippets.HANDLERS,
+    *events.HANDLERS,
 ]

@@ -39,6 +39,7 @@ COMMANDS = (
     Command("diff", "models", "diff", FIND),
     Command("timeline", "models", "timeline", FIND),
     Command("production", "history", "production", FIND),
+    Command("watch", "events", "watch", FIND),
     Command("deps", "graph", "deps", FIND),
     Command("impact", "graph", "impact", FIND),
     Command("set", "operations", "set_", CHANGE),

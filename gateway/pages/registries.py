@@ -1,7 +1,6 @@
 """`/registries`: how every registry stands, a sync with live progress, what is held and what was set aside."""
 
 import asyncio
-import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,11 +14,10 @@ from gateway.api.registries_out import detail_out, registries_out
 from gateway.api.requests import Ident, needs
 from gateway.pages.forms import form_at
 from gateway.pages.page import environment, form_of, list_at, listed, page, pages_at
+from gateway.streams import kept_open, rounds
 from gateway.waypost import Waypost
 
 LOOK_EVERY = 0.3
-STILL_EVERY = 2.0
-"""Seconds after which a stream, of which nothing may be sent for long, asks again who it is for."""
 LONGEST = 900.0
 """Seconds after which a progress stream ends, whatever the run does: the browser opens the next."""
 DONE = frozenset({"ok", "partial", "failed"})
@@ -106,34 +104,22 @@ async def sync_progress(
 
     It ends within seconds when the caller may no longer see what it could see at first.
     """
-    view, streams = principal.view, waypost.streams
+    view = principal.view
     await asyncio.to_thread(waypost.sync.run, view, sync_id)
-    place = streams.take(principal.id)
 
     async def progress() -> AsyncIterator[ServerSentEventMessage]:
-        before, clock = "", asyncio.get_running_loop().time
-        end, look = clock() + LONGEST, clock() + STILL_EVERY
-        try:
-            while clock() < end:
-                if clock() >= look:
-                    if not await request.scope["state"]["still"]():
-                        break
-                    look = clock() + STILL_EVERY
-                run = await asyncio.to_thread(waypost.sync.run, view, sync_id)
-                part = environment().get_template("sync_part.html").render(run=run, done=run.state in DONE)
-                if part != before:
-                    yield ServerSentEventMessage(data=part, event="progress")
-                    before = part
-                if run.state in DONE:
-                    break
-                await asyncio.sleep(LOOK_EVERY)
-            yield ServerSentEventMessage(data="end", event="end")
-        finally:
-            streams.free(place)
+        before = ""
+        async for _ in rounds(request, LOOK_EVERY, LONGEST):
+            run = await asyncio.to_thread(waypost.sync.run, view, sync_id)
+            part = environment().get_template("sync_part.html").render(run=run, done=run.state in DONE)
+            if part != before:
+                yield ServerSentEventMessage(data=part, event="progress")
+                before = part
+            if run.state in DONE:
+                break
+        yield ServerSentEventMessage(data="end", event="end")
 
-    told = progress()
-    weakref.finalize(told, streams.free, place)  # where the client is gone before it is begun
-    return ServerSentEvent(told)
+    return kept_open(waypost.streams, principal.id, progress())
 
 
 HANDLERS = [*registries_page, *registry_page, sync_now, confirm_held, *sync_page, sync_progress]

@@ -34,6 +34,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "journal": ("audit",),
     "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
     "operations": ("operations",),
+    "events": ("events",),
 }
 """The areas that each module answers: the first words of paths."""
 

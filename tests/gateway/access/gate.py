@@ -58,8 +58,9 @@ class Gate:
             return tokens.create(connection, TokenSpec(name, scopes, timedelta(days=1), roles), LOCAL)[1]
 
     def follow(self) -> None:
-        """Let index and graph take in what the catalogue has."""
-        Followers(self.waypost.followers()).catch_up()
+        """Let index and graph take in what the catalogue has, and events be derived."""
+        events = {"events": self.waypost.events.recorder(self.waypost.leases)}
+        Followers({**self.waypost.followers(), **events}).catch_up()
         self.waypost.search.reload()
 
 

@@ -25,7 +25,7 @@ from tests.gateway.access.test_sign_in import signed_in
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registries, "STILL_EVERY", 0.05)
+    monkeypatch.setattr("gateway.streams.STILL_EVERY", 0.05)
     monkeypatch.setattr(registries, "LOOK_EVERY", 0.01)
 
 

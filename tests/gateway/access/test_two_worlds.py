@@ -112,6 +112,15 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     ),
     "/api/v1/operations/{operation_id:int}": asking("/api/v1/operations/{number}", number=ids),
     "/api/v1/snippets/{ref:path}": asking("/api/v1/snippets/{ref}", ref=versions),
+    "/api/v1/events": asking(
+        "/api/v1/events",
+        type=st.sampled_from([None, "version", "alias.set", "stage", "catalogue", "nothing"]),
+        on=st.one_of(
+            st.none(), models, st.sampled_from(["team:risk", "team:hidden", "registry:secret", "*"])
+        ),
+        after=st.sampled_from([None, "newest", "17"]),
+        limit=limits,
+    ),
     "/api/v1/whoami": asking("/api/v1/whoami"),
     "/api/v1/sessions": asking("/api/v1/sessions"),
     "/api/v1/production": asking("/api/v1/production"),
@@ -132,17 +141,21 @@ MOST_PAGES = 4
 def differing(worlds: Worlds, asked: Asked) -> Iterator[str]:
     """Where the two answers, or the pages after them, are not the same bytes."""
     path, params = asked
+    others = params
     for _ in range(MOST_PAGES):
-        one, two = worlds.both(path, params)
+        one, two = worlds.both(path, params, others)
         if told(one) != told(two):
             yield f"{path} {params}: {one.status_code} {one.text[:1500]} | {two.status_code} {two.text[:1500]}"
             return
         assert one.status_code < 500, one.text
         found = one.json() if "json" in one.headers.get("content-type", "") and one.is_success else None
-        cursor = found.get("next_cursor") if isinstance(found, dict) else None
-        if cursor is None:
+        more = found if isinstance(found, dict) else {}
+        if more.get("next_cursor"):
+            params = others = {**params, "cursor": more["next_cursor"]}
+        elif more.get("next_after") and more["events"]:  # ids are each gateway's own
+            params, others = ({**params, "after": each.json()["next_after"]} for each in (one, two))
+        else:
             return
-        params = {**params, "cursor": cursor}
 
 
 def reads(gateway: Gate) -> set[str]:

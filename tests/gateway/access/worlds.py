@@ -30,8 +30,11 @@ RULES = {"production": ["alias:champion"], "staging": ["alias:challenger"], "arc
 MAY_DIFFER = {"x-request-id", "date", "server-timing", "ratelimit"}
 OF_THE_MOMENT = re.compile(
     rb"p-[0-9a-f]{20}|urn:uuid:[0-9a-f-]{36}|(?!2026-05-03T12:00:00)20\d\d-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"
+    rb"|waypost-[0-9a-f]{16}|(?<![\w-])[A-Za-z0-9_-]{32}(?![\w-])"
 )
-"""What is another in every asking: the caller's own id, a bill's serial number, times of asking or taking in."""
+"""What is another in every asking: the caller's own id, a bill's serial number, times of asking or taking in; and
+between two gateways: the name of the log, ids of events.
+"""
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,11 @@ class Worlds:
     gates: tuple[Gate, Gate]
     tokens: tuple[str, str]
 
-    def both(self, path: str, params: Any = None) -> tuple[httpx.Response, httpx.Response]:
-        """The same request in both."""
+    def both(self, path: str, params: Any = None, other: Any = None) -> tuple[httpx.Response, httpx.Response]:
+        """The same request in both; where the second is to go on elsewhere, with `other` parameters."""
         first, second = (
-            one.ask("GET", path, token=token, params=params)
-            for one, token in zip(self.gates, self.tokens, strict=True)
+            one.ask("GET", path, token=token, params=given)
+            for one, token, given in zip(self.gates, self.tokens, (params, other or params), strict=True)
         )
         return first, second
 

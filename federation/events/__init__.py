@@ -1,0 +1,1 @@
+"""What changed, told to whoever wants to know: typed events, their feed, and who is sent them."""

@@ -1,0 +1,131 @@
+"""Events as the gateway asks for them: the feed that everything that tells of changes is printed from."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from federation.access import View
+from federation.cloudevents import MEDIA_TYPE, cloud_event
+from federation.database import reading
+from federation.events import feed, recording
+from federation.events.feed import EventQueryError, Selected
+from federation.events.types import TYPES, Event, example
+from federation.followers import Shared
+from federation.journal.entry import Recorded
+from federation.journal.logkey import read_origin
+from federation.leases import Leases
+from federation.positions import Positions
+
+__all__ = [
+    "MEDIA_TYPE",
+    "NEWEST",
+    "TYPES",
+    "Event",
+    "EventQueryError",
+    "Events",
+    "EventsPage",
+    "Selected",
+    "ToldEvent",
+    "example",
+]
+NEWEST = "newest"
+"""In place of an event's id: the newest there is."""
+LOOK_EVERY = 0.2
+"""Seconds for which a process believes that nothing was added."""
+KEY = b"event"
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """An event as it is given out; `cloud` is its CloudEvent. `position` is never given out."""
+
+    position: int
+    id: str
+    time: datetime
+    type: str
+    subject: str
+    data: Mapping[str, Any]
+    cloud: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventsPage:
+    """Events, and the id to go on from; None where there is nothing before it."""
+
+    events: Sequence[ToldEvent]
+    next_after: str | None
+
+
+class Events:
+    """What changed, inside the view of whoever asks. Safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._ids = Positions(engine, KEY)
+        self._lock = threading.Lock()
+        self._looked, self._newest = 0.0, -1
+
+    def page(self, view: View, wanted: Selected, after: str | None, limit: int) -> EventsPage:
+        """Events after the one with this id, in order; `after` may be `NEWEST`. Errors: `EventQueryError`,
+        `UnknownError`.
+        """
+        if after == NEWEST:
+            with reading(self._engine) as connection:
+                last = feed.read_latest(connection, view, wanted, before=None, limit=1)
+            return EventsPage([], self._ids.seal(last[0].position) if last else None)
+        found = self.after(view, wanted, self.position(after), limit)
+        return EventsPage(found, found[-1].id if found else after)
+
+    def after(self, view: View, wanted: Selected, position: int | None, limit: int) -> list[ToldEvent]:
+        """Events after a position, in order. Errors: as `page`."""
+        with reading(self._engine) as connection:
+            return self.told(feed.read_events(connection, view, wanted, after=position, limit=limit))
+
+    def latest(self, view: View, wanted: Selected, before: str | None, limit: int) -> list[ToldEvent]:
+        """Events before the one with this id, the newest first. Errors: as `page`."""
+        position = self.position(before, "before")
+        with reading(self._engine) as connection:
+            return self.told(feed.read_latest(connection, view, wanted, before=position, limit=limit))
+
+    def position(self, ident: str | None, parameter: str = "after") -> int | None:
+        """The position of the event with this id. Errors: `EventQueryError` for what is none."""
+        if ident is None:
+            return None
+        found = self._ids.open(ident)
+        if found is None:
+            raise EventQueryError(f"{parameter} is the id of an event, as it was received", parameter)
+        return found
+
+    def newest(self) -> int:
+        """The newest position of all, as of a moment ago: whoever waits for events reads when it moves."""
+        with self._lock:
+            if time.monotonic() - self._looked >= LOOK_EVERY:
+                with reading(self._engine) as connection:
+                    self._newest = feed.newest(connection)
+                self._looked = time.monotonic()
+            return self._newest
+
+    def recorder(self, leases: Leases) -> Shared[Recorded]:
+        """The follower of all gateways that derives the events from the journal."""
+        return recording.recorder(self._engine, leases, lambda connection, rows: None)
+
+    def told(self, rows: Sequence[Any]) -> list[ToldEvent]:
+        """Rows as they are given out."""
+        return [self._told(row) for row in rows]
+
+    def _told(self, row: Any) -> ToldEvent:
+        ident, data = self._ids.seal(row.position), msgspec.json.decode(row.data)
+        cloud = cloud_event(ident, self._origin, row.type, row.time, row.subject, data)
+        return ToldEvent(row.position, ident, row.time, row.type, row.subject, data, cloud)
+
+    @cached_property
+    def _origin(self) -> str:
+        with reading(self._engine) as connection:
+            return read_origin(connection)

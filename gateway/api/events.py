@@ -1,0 +1,98 @@
+"""The feed of events, as pages and as a stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, HeaderParameter, Parameter, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from federation.access import Permission, Principal, View
+from federation.events.events import NEWEST, Events, Selected
+from gateway.api.events_out import EventsOut, events_out
+from gateway.api.requests import needs
+from gateway.parameters import read_time
+from gateway.streams import kept_open, rounds
+from gateway.waypost import Waypost
+
+READ: dict[str, Any] = needs(Permission.READ)
+STREAM = "text/event-stream"
+LONGEST = 3600.0
+"""Seconds after which a stream ends; its client goes on where it was."""
+LOOK_EVERY = 0.2
+HEARTBEAT = 15.0
+"""Seconds of silence after which a stream says that it is there."""
+AT_ONCE = 200
+
+
+def provide_selected(
+    types: Annotated[
+        list[str] | None,
+        QueryParameter(
+            name="type", description="type of event, or its noun (`stage`); may be given several times"
+        ),
+    ] = None,
+    on: Annotated[str, QueryParameter(description="team:NAME, registry:NAME or registry/model")] = "",
+    since: FromQuery[str | None] = None,
+) -> Selected:
+    """Which events are wanted. Errors: 400."""
+    return Selected(tuple(types or ()), on, read_time(since, "since"))
+
+
+SELECTED = {"wanted": Provide(provide_selected, sync_to_thread=False)}
+
+
+@get("/events", opt=READ, dependencies=SELECTED)
+async def list_events(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    wanted: NamedDependency[Selected],
+    after: Annotated[
+        str | None,
+        QueryParameter(description="id of the event to go on behind; `newest`: what comes from now on"),
+    ] = None,
+    last: Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=200)] = None,
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 100,
+) -> Response[EventsOut] | ServerSentEvent:
+    """What changed, as CloudEvents, in order. With `Accept: text/event-stream` a stream of what comes, which goes on
+    behind `Last-Event-ID`; skip messages without data.
+    """
+    events, view = waypost.events, principal.view
+    if STREAM not in request.headers.get("accept", ""):
+        page = await asyncio.to_thread(events.page, view, wanted, after, limit)
+        return Response(events_out(page))
+    begin = last or after or NEWEST
+    page = await asyncio.to_thread(events.page, view, wanted, begin, 1)  # what is wrong is an error here
+    position = events.newest() if begin == NEWEST else events.position(begin)
+    return kept_open(waypost.streams, principal.id, _told(request, events, view, wanted, position))
+
+
+async def _told(
+    request: Request[Any, Any, Any], events: Events, view: View, wanted: Selected, position: int | None
+) -> AsyncIterator[ServerSentEventMessage]:
+    """What comes behind a position, until the stream ends."""
+    clock, looked = asyncio.get_running_loop().time, -2
+    yield _heartbeat()
+    heard = clock()
+    async for _ in rounds(request, LOOK_EVERY, LONGEST):
+        while (newest := await asyncio.to_thread(events.newest)) != looked:
+            found = await asyncio.to_thread(events.after, view, wanted, position, AT_ONCE)
+            for one in found:
+                yield ServerSentEventMessage(id=one.id, data=msgspec.json.encode(one.cloud).decode())
+                position, heard = one.position, clock()
+            if len(found) < AT_ONCE:
+                looked = newest
+        if clock() - heard > HEARTBEAT:
+            yield _heartbeat()
+            heard = clock()
+
+
+def _heartbeat() -> ServerSentEventMessage:
+    return ServerSentEventMessage(comment="waypost", data=None)
+
+
+HANDLERS = [list_events]

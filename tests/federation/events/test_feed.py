@@ -1,0 +1,189 @@
+"""The feed: typed, derived from the journal alone, replayed across a seal, and without a trace of what is hidden."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from sqlalchemy import Engine, delete, func, insert, select
+
+from adapters import EndpointRecord, Key, ModelRecord, VersionRecord
+from federation import tables
+from federation.access import EVERYTHING, View
+from federation.catalogue import codec
+from federation.catalogue.origin import Origin
+from federation.catalogue.writer import CatalogueWriter
+from federation.database import now, open_engine, writing
+from federation.errors import UnknownError
+from federation.events.events import NEWEST, TYPES, EventQueryError, Events, Selected, example
+from federation.journal.sealing import FOLLOWING
+from federation.journal.tables import seal
+from federation.leases import Leases
+from federation.registries import configured
+from federation.registries.configured import RegistrySpec
+from federation.stages import parse_rules
+
+RULES = parse_rules({"production": ["alias:champion"]}, {})
+CHURN, OTHER, LIVE = Key("model", "c"), Key("model", "o"), Key("endpoint", "e")
+ANY = Selected()
+
+
+def model(key: Key, name: str, **aliases: str) -> ModelRecord:
+    return ModelRecord(key=key, name=name, aliases=aliases)
+
+
+def registry(name: str, team: str) -> RegistrySpec:
+    return RegistrySpec(name=name, kind="memory", team=team)
+
+
+def version(of: Key, number: str) -> VersionRecord:
+    return VersionRecord(key=Key("version", f"{of.native_id}{number}"), model=of, version=number)
+
+
+class Told:
+    """A database of two registries, what is written to them, and the feed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.events = engine, Events(engine)
+        self.recorder = self.events.recorder(Leases("one"))
+        with writing(engine) as connection:
+            configured.apply(connection, [registry("fraud", "risk"), registry("secret", "hidden")])
+            known = tables.registry.c
+            self.ids: dict[str, int] = {
+                row.name: row.id for row in connection.execute(select(known.name, known.id))
+            }
+
+    def write(self, registry: str, *records: Any) -> None:
+        """Take records in, as a sync would."""
+        with writing(self.engine) as connection:
+            origin = Origin(self.ids[registry], registry, RULES, now())
+            writer = CatalogueWriter(connection, replace(origin, importing=False))
+            writer.write([codec.encode(record) for record in records])
+            writer.batch.append(connection)
+
+    def follow(self) -> None:
+        while self.recorder.step():
+            pass
+
+    def all(self, view: View = EVERYTHING, wanted: Selected = ANY, limit: int = 3) -> list[Any]:
+        """Everything from the start, page by page."""
+        found: list[Any] = []
+        after: str | None = None
+        while (page := self.events.page(view, wanted, after, limit)).events:
+            found += page.events
+            after = page.next_after
+        return found
+
+
+@pytest.fixture
+def told(database: str) -> Iterator[Told]:
+    engine = open_engine(database)
+    yield Told(engine)
+    engine.dispose()
+
+
+def test_each_type_has_an_example_and_the_sdk_reads_it() -> None:
+    for kind in TYPES.values():
+        shown = example(kind)
+        assert msgspec.convert(msgspec.to_builtins(shown), kind) == shown
+        assert kind.type.meaning
+        assert kind.__doc__
+
+
+def test_what_happens_is_told_in_order_and_the_sdk_reads_it(told: Told) -> None:
+    told.write("fraud", model(CHURN, "churn"), version(CHURN, "1"))
+    told.write("fraud", model(CHURN, "churn", champion="1"), EndpointRecord(key=LIVE, name="live"))
+    told.write("fraud", model(CHURN, "churn-new", champion="1"))
+    told.follow()
+    found = told.all(wanted=Selected(on="registry:fraud"))
+    assert [(one.type, one.subject) for one in found] == [
+        ("registry.applied", "fraud"),
+        ("model.created", "fraud/churn"),
+        ("version.created", "fraud/churn:1"),
+        ("alias.set", "fraud/churn@champion"),
+        ("endpoint.created", "fraud/live"),
+        ("stage.changed", "fraud/churn:1"),
+        ("model.renamed", "fraud/churn-new"),
+    ]
+    assert found[5].data == {
+        "registry": "fraud", "ref": "fraud/churn:1", "before": "none", "after": "production",
+    }  # fmt: skip
+    for one in found:
+        read = JSONFormat().read(CloudEvent, msgspec.json.encode(one.cloud))
+        assert (read.get_id(), read.get_type()) == (one.id, f"waypost.{one.type}")
+        assert (read.get_subject(), read.get_data(), read.get_time()) == (one.subject, one.data, one.time)
+    # A model is chosen with what it was called before.
+    told.follow()
+    of_model = told.all(wanted=Selected(("stage", "model.renamed"), "fraud/churn-new"))
+    assert [one.type for one in of_model] == ["stage.changed", "model.renamed"]
+    assert [one.type for one in told.all(wanted=Selected(("alias",), "team:risk"))] == ["alias.set"]
+    since = Selected(since=datetime(2999, 1, 1, tzinfo=UTC))
+    assert told.all(wanted=since) == []
+
+
+def test_what_is_hidden_leaves_no_trace(told: Told) -> None:
+    view = View.of([told.ids["fraud"]])
+    told.write("fraud", model(CHURN, "churn"))
+    told.write("secret", model(OTHER, "other"))
+    told.follow()
+    seen = told.all(view)
+    assert [one.subject for one in seen] == ["fraud", "fraud/churn"]
+    newest = told.events.page(view, ANY, NEWEST, 1)
+    assert (newest.events, newest.next_after) == ([], seen[-1].id)
+    told.write("secret", version(OTHER, "1"))
+    told.follow()
+    assert told.events.page(view, ANY, newest.next_after, 10) == newest  # nothing moves
+    for hidden in ("registry:secret", "registry:nowhere", "secret/other", "secret/nothing", "nowhere/x"):
+        with pytest.raises(UnknownError):
+            told.events.page(view, Selected(on=hidden), None, 10)
+    for nobody in ("team:hidden", "team:nobody"):
+        assert told.all(view, Selected(on=nobody)) == []
+
+
+@pytest.mark.parametrize(
+    "wanted", [Selected(("stag",)), Selected(on="fraud/churn:1"), Selected(on="fraud/churn@champion")]
+)
+def test_what_cannot_be_asked_is_said(told: Told, wanted: Selected) -> None:
+    with pytest.raises(EventQueryError):
+        told.events.page(EVERYTHING, wanted, None, 1)
+    with pytest.raises(EventQueryError, match="id of an event"):
+        told.events.page(EVERYTHING, ANY, "17", 1)
+
+
+def test_replay_crosses_a_seal_and_nothing_is_sealed_unread(told: Told) -> None:
+    told.write("fraud", model(CHURN, "churn"))
+    told.follow()
+    before = told.all()
+    assert told.recorder.name in FOLLOWING
+    with writing(told.engine) as connection:
+        size = connection.execute(select(func.max(tables.journal.c.seq))).scalar_one() + 1
+        connection.execute(delete(tables.journal).where(tables.journal.c.seq > 0))
+        connection.execute(insert(seal).values(size=size, first=0, file="archive", digest=b"", time=now()))
+    told.write("fraud", version(CHURN, "1"))
+    told.follow()
+    assert [one.id for one in told.all()][: len(before)] == [one.id for one in before]
+    assert told.all()[-1].type == "version.created"
+
+
+def test_deriving_twice_is_deriving_once(told: Told) -> None:
+    told.write("fraud", model(CHURN, "churn"), version(CHURN, "1"))
+    told.follow()
+    once = told.all()
+    with writing(told.engine) as connection:
+        connection.execute(delete(tables.follower))
+    told.follow()
+    assert told.all() == once
+
+
+def test_a_registry_that_is_forgotten_takes_its_events_along(told: Told) -> None:
+    told.write("secret", model(OTHER, "other"))
+    told.follow()
+    with writing(told.engine) as connection:
+        configured.apply(connection, [registry("fraud", "risk")])
+        configured.forget(connection, "secret")
+    told.follow()
+    assert {one.data["registry"] for one in told.all()} == {"fraud"}
