@@ -30,6 +30,7 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.journal.tables import erased
 from federation.operations.tables import operation
+from federation.searches import searches
 
 BLANK = "[erased]"
 _EVERYBODY = select(erased)
@@ -124,6 +125,7 @@ def erase(
         records = sum(_records(connection, batch, blanker, kind, words) for kind in _TABLES)
         others = _principals(connection, batch, blanker, subject, actor)
         others += _notes(connection, blanker) + _operations(connection, blanker, words)
+        others += searches.forget_naming(connection, lambda text: blanker.text(text) != text)
         everybody = Blanker.read(connection)
         assert everybody is not None
         counts = {"values": values, "records": records, "others": others}
@@ -208,6 +210,7 @@ def _principals(connection: Connection, batch: Batch, blanker: Blanker, subject:
             for mine in (identity.session, identity.person):
                 connection.execute(delete(mine).where(mine.c.principal_id == row.id))
             connection.execute(delete(identity.grant).where(identity.grant.c.who == row.who))
+            searches.forget(connection, row.id)
             details = {"principal": row.id}
             batch.record(Entry(action=Action.PRINCIPAL_DISABLED, actor=actor, details=details))
             changed += 1

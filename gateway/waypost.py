@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from federation.registries.registries import Registries
     from federation.search.synonyms import Synonyms
     from federation.search.tantivy.engine import Search
+    from federation.searches.searches import Searches
     from federation.sync.sync import Sync
     from gateway.board import Board
     from gateway.oidc import Provider
@@ -130,6 +131,13 @@ class Waypost:
         search = Search(settings.path / "search", board, synonyms, board.behind)
         search.reload()
         return search
+
+    @cached_property
+    def searches(self) -> "Searches":
+        """The searches that people keep."""
+        from federation.searches.searches import Searches
+
+        return Searches(self.engine)
 
     @cached_property
     def catalogue(self) -> "Catalogue":

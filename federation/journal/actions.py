@@ -134,6 +134,8 @@ class Action(StrEnum):
     OPERATION_SETTLED = "operation.settled", "The backend was asked what became of an unknown operation."
     DEPENDENCY_DECLARED = "dependency.declared", "Somebody declared that one thing depends on another."
     DEPENDENCY_REMOVED = "dependency.removed", "A declared dependency was taken back."
+    SEARCH_SAVED = "search.saved", "Somebody kept a search under a name, for themselves or for a team."
+    SEARCH_REMOVED = "search.removed", "A saved search is kept no longer."
 
     # Access
     PRINCIPAL_CREATED = (

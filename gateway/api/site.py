@@ -14,6 +14,7 @@ from gateway.api import (
     principals,
     registries,
     search,
+    searches,
     snippets,
     witness,
 )
@@ -22,6 +23,7 @@ HANDLERS: list[Any] = [
     *registries.HANDLERS,
     *models.HANDLERS,
     *search.HANDLERS,
+    *searches.HANDLERS,
     *graph.HANDLERS,
     *operations.HANDLERS,
     *audit.HANDLERS,

@@ -35,6 +35,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("search", "search", "search", FIND, cls="SearchCommand"),
+    Command("searches", "searches", "app", FIND),
     Command("show", "models", "show", FIND),
     Command("diff", "models", "diff", FIND),
     Command("timeline", "models", "timeline", FIND),

@@ -84,7 +84,7 @@ def search(
         if watch:
             _watch(invocation, gateway, asked)
         else:
-            _print(invocation, _ask(gateway, asked))
+            print_answer(invocation, _ask(gateway, asked))
 
 
 def _ask(gateway: Gateway, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,7 +107,7 @@ def _watch(invocation: Invocation, gateway: Gateway, asked: Mapping[str, Any]) -
         else:
             if sys.stdout.isatty():
                 sys.stdout.write(CLEAR)
-            _print(invocation, answer)
+            print_answer(invocation, answer)
             sys.stdout.flush()  # a pipe would hold it back until there is more
             began, away = True, False
         time.sleep(WATCH_EVERY)
@@ -128,7 +128,8 @@ def _open(invocation: Invocation, asked: Mapping[str, Any]) -> None:
         emit_line(address)
 
 
-def _print(invocation: Invocation, answer: Mapping[str, Any]) -> None:
+def print_answer(invocation: Invocation, answer: Mapping[str, Any]) -> None:
+    """Show what a search found."""
     if invocation.json:
         emit_json(answer)
         return

@@ -14,11 +14,13 @@ from gateway.pages import (
     production,
     registries,
     search,
+    searches,
     version,
 )
 
 HANDLERS: list[Any] = [
     *search.HANDLERS,
+    *searches.HANDLERS,
     *model.HANDLERS,
     *version.HANDLERS,
     *impact.HANDLERS,

@@ -31,6 +31,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets"),
     "graph": ("dependencies", "impact", "bom", "insights"),
     "search": ("search",),
+    "searches": ("searches",),
     "journal": ("audit",),
     "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
     "operations": ("operations",),

@@ -82,6 +82,8 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     ),
     "/api/v1/diff": asking("/api/v1/diff", left=versions, right=versions),
     "/api/v1/timeline/{ref:path}": asking("/api/v1/timeline/{ref}", ref=versions, as_of=maybe_time),
+    "/api/v1/searches": asking("/api/v1/searches"),
+    "/api/v1/searches/{name:str}": asking("/api/v1/searches/{name}", name=registries),
     "/api/v1/dependencies": asking("/api/v1/dependencies", limit=limits),
     "/api/v1/dependencies/{ref:path}": asking(
         "/api/v1/dependencies/{ref}", ref=versions, depth=depths, limit=limits, format=formats

@@ -1,0 +1,49 @@
+"""Saved searches."""
+
+from typing import Any
+
+from litestar import Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from federation.access import Permission, Principal
+from gateway.api.requests import needs
+from gateway.api.searches_out import SavedSearchOut, SearchesOut, SearchIn, search_out, searches_out
+from gateway.waypost import Waypost
+
+READ: dict[str, Any] = needs(Permission.READ)
+
+
+@get("/searches", opt=READ, sync_to_thread=True)
+def list_searches(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> SearchesOut:
+    """The searches you kept, then those of the teams of which you see a registry."""
+    return searches_out(waypost.searches.seen(principal))
+
+
+@post("/searches", opt=READ, sync_to_thread=True)
+def save_search(
+    data: JSONBody[SearchIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[SavedSearchOut]:
+    """Keep a search under a name. The one of this name is replaced and keeps its address, with 200. For a team you
+    need a role on it that may declare dependencies."""
+    saved, is_new = waypost.searches.save(principal, data.spec())
+    return Response(search_out(saved), status_code=201 if is_new else 200)
+
+
+@get("/searches/{name:str}", opt=READ, sync_to_thread=True)
+def show_search(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> SavedSearchOut:
+    """One saved search, by its id or its name: your own comes before that of a team."""
+    return search_out(waypost.searches.find(principal, name))
+
+
+@delete("/searches/{name:str}", opt=READ, sync_to_thread=True)
+def remove_search(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> None:
+    """Keep a search no longer."""
+    waypost.searches.remove(principal, name)
+
+
+HANDLERS = [list_searches, save_search, show_search, remove_search]

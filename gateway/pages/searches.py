@@ -1,0 +1,82 @@
+"""`/searches`: the searches that are kept under a name; each one's address leads to what it finds now."""
+
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect
+
+from federation.access import Permission, Principal
+from federation.errors import InvalidRequestError, StateError
+from federation.search.answer import Group
+from federation.searches.searches import SearchSpec
+from gateway.api.searches_out import searches_out
+from gateway.pages.forms import form_at
+from gateway.pages.page import list_at, listed, page, pages_at
+from gateway.waypost import Waypost
+
+
+@list_at("/searches")
+def searches_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    q: FromQuery[str] = "",
+    sort: FromQuery[str] = "relevance",
+    group: FromQuery[str] = "model",
+) -> Response[Any]:
+    """The searches you kept and those of your teams; with a query, a form to keep it."""
+    found = searches_out(waypost.searches.seen(principal))
+    return listed(
+        request, "searches.html", found, found.searches, title="Saved searches", mistake="", name="",
+        searches=found.searches, q=q, sort=sort, group=group, teams=waypost.searches.teams(principal),
+    )  # fmt: skip
+
+
+@form_at("/searches", Permission.READ)
+def save_search(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Response[Any] | Redirect:
+    """Keep a search."""
+    given = {name: fields.get(name, "") for name in ("name", "q", "sort", "group")}
+    group = cast("Group", given["group"] or "model")
+    spec = SearchSpec(
+        name=given["name"].strip(), q=given["q"], sort=given["sort"] or "relevance", group=group,
+        team=fields.get("team") or None,
+    )  # fmt: skip
+    try:
+        waypost.searches.save(principal, spec)
+    except (InvalidRequestError, StateError) as error:
+        return page(
+            request, "searches.html", status=422, title="Saved searches", mistake=str(error), **given,
+            searches=searches_out(waypost.searches.seen(principal)).searches,
+            teams=waypost.searches.teams(principal),
+        )  # fmt: skip
+    return Redirect("/searches", status_code=303)
+
+
+@pages_at("/searches/{name:str}")
+def open_search(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[Any]:
+    """What a saved search finds now."""
+    kept = waypost.searches.find(principal, name)
+    asked = {"q": kept.q, "sort": kept.sort, "group": kept.group}
+    return Redirect(f"/?{urlencode(asked)}", status_code=303)
+
+
+@form_at("/searches/{name:str}/remove", Permission.READ)
+def remove_search(
+    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Redirect:
+    """Keep a search no longer."""
+    waypost.searches.remove(principal, name)
+    return Redirect("/searches", status_code=303)
+
+
+HANDLERS = [*searches_page, save_search, *open_search, remove_search]
