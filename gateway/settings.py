@@ -105,6 +105,10 @@ class SearchSettings(Section):
     synonyms: Path | None = Field(
         default=None, description="file of synonyms in place of the one that comes along"
     )
+    lexicon: Path | None = Field(
+        default=None,
+        description="file of what words of a request mean (tasks, languages, …), added to the one that comes along",
+    )
 
 
 class LogSettings(Section):
@@ -397,6 +401,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                 update={
                     "path": folder / search.path,
                     "synonyms": None if search.synonyms is None else folder / search.synonyms,
+                    "lexicon": None if search.lexicon is None else folder / search.lexicon,
                 }
             ),
             "audit": audit.model_copy(

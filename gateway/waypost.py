@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from federation.operations.operations import Operations
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
-    from federation.search.synonyms import Synonyms
+    from federation.search.lexicon import Lexicon
     from federation.search.tantivy.engine import Search
     from federation.searches.searches import Searches
     from federation.sync.sync import Sync
@@ -59,7 +59,7 @@ class Waypost:
     def __init__(self, settings: Settings, answering: bool = False) -> None:
         self.settings = settings
         self.answering = answering
-        self._synonyms_of = 0
+        self._lexicon_of: Sequence[int] = ()
         self._board: Board | None = None
 
     @cached_property
@@ -126,9 +126,8 @@ class Waypost:
         from federation.search.tantivy.engine import Search
 
         settings, board = self.settings.search, FreshnessBoard(self.engine)
-        self._synonyms_of = _modified(settings.synonyms)
-        synonyms = self._load_synonyms()
-        search = Search(settings.path / "search", board, synonyms, board.behind)
+        self._lexicon_of = self._lexicon_modified()
+        search = Search(settings.path / "search", board, self._load_lexicon(), board.behind)
         search.reload()
         return search
 
@@ -283,7 +282,7 @@ class Waypost:
         }
 
     def reload(self) -> None:
-        """Look at what the worker has written, what has changed in access, and the synonyms, where they are edited."""
+        """Look at what the worker has written, what has changed in access, and the lexicon, where it is edited."""
         try:
             self.identity.directory.look()
         except DatabaseError as error:
@@ -294,24 +293,26 @@ class Waypost:
         self.reload_search()
 
     def reload_search(self) -> None:
-        """Look at what the worker has written into the index, and at the synonyms, where they are edited."""
+        """Look at what the worker has written into the index, and at the lexicon, where it is edited."""
         self.search.reload()
-        modified = _modified(self.settings.search.synonyms)
-        if modified != self._synonyms_of:
-            self._synonyms_of = modified
+        modified = self._lexicon_modified()
+        if modified != self._lexicon_of:
+            self._lexicon_of = modified
             try:
-                self.search.synonyms = self._load_synonyms()
+                self.search.lexicon = self._load_lexicon()
             except SettingsError as error:
-                log.warning("the synonyms stay as they were", error=str(error))
+                log.warning("the lexicon stays as it was", error=str(error))
 
-    def _load_synonyms(self) -> "Synonyms":
-        from federation.search.synonyms import SynonymsError
-        from federation.search.synonyms import load as load_synonyms
+    def _lexicon_modified(self) -> Sequence[int]:
+        return _modified(self.settings.search.synonyms), _modified(self.settings.search.lexicon)
+
+    def _load_lexicon(self) -> "Lexicon":
+        from federation.search import lexicon
 
         try:
-            return load_synonyms(self.settings.search.synonyms)
-        except SynonymsError as error:
-            raise SettingsError(f"search.synonyms: {error}") from None
+            return lexicon.load(self.settings.search.synonyms, self.settings.search.lexicon)
+        except lexicon.LexiconError as error:
+            raise SettingsError(f"search: {error}") from None
 
     @property
     def served(self) -> int:
@@ -334,7 +335,7 @@ class Waypost:
 
         Errors: `DatabaseError`, `RegistryError`, `SettingsError`, one line each.
         """
-        self._load_synonyms()
+        self._load_lexicon()
         schema.require(self.engine)
         lines = self.apply_registries()
         return [*lines, *self.identity.apply_grants([one.spec() for one in self.settings.auth.grants])]

@@ -31,7 +31,8 @@ class SearchRequest:
     """What is asked for: the query, its page, its order and what is counted.
 
     `sort` is `relevance`, `updated`, `created`, `name` or `metric.NAME`, with `-` before it for the other direction
-    (`updated`, `created` and metrics begin with the highest). `facets` are those of `fields.facet_names`.
+    (`updated`, `created` and metrics begin with the highest). `facets` are those of `fields.facet_names`. `strict`:
+    words are words, and all of them must match. `literal`: parts of the query that are words and nothing more.
     """
 
     q: str = ""
@@ -41,6 +42,8 @@ class SearchRequest:
     facets: tuple[str, ...] = ()
     group: Group = "model"
     explain: bool = False
+    strict: bool = False
+    literal: tuple[str, ...] = ()
 
 
 class Highlight(msgspec.Struct, frozen=True):
@@ -96,6 +99,23 @@ class Correction(msgspec.Struct, frozen=True):
     instead: str
 
 
+class Chip(msgspec.Struct, frozen=True):
+    """A part of the query and what it was understood as: a `query` in the search language that answers it as its words
+    do, or an order to `sort` by. It is taken back by a `literal` of its `text`."""
+
+    text: str
+    meaning: str
+    query: str = ""
+    sort: str = ""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A qualifier of the query with a value that nothing has, and the qualifiers with the nearest values."""
+
+    qualifier: str
+    nearest: tuple[str, ...]
+
+
 class Freshness(msgspec.Struct, frozen=True):
     """A registry the answer covers: its state and its last successful sync, ISO 8601."""
 
@@ -106,7 +126,10 @@ class Freshness(msgspec.Struct, frozen=True):
 
 class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """`total` counts what is found: versions, and models without any; `versions` and `models` count each. All are
-    exact. `partial` says that a registry could not be read whole, or that the index has yet to take in what was read.
+    exact. `understood` says what parts of the query mean besides their words, `relaxed` which of its words a hit need
+    not have. `nothing_fits`: there is no hit, and what comes nearest stands apart, in `near`. `unknown` are qualifiers
+    that no hit can have. `partial` says that a registry could not be read whole, or that the index has yet to take in
+    what was read.
     """
 
     query: str
@@ -116,6 +139,11 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     hits: tuple[Hit, ...] = ()
     facets: Mapping[str, tuple[FacetValue, ...]] = {}
     corrections: tuple[Correction, ...] = ()
+    understood: tuple[Chip, ...] = ()
+    relaxed: tuple[str, ...] = ()
+    nothing_fits: bool = False
+    near: tuple[Hit, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
     next_cursor: str | None = None
     partial: bool = False
     registries: tuple[Freshness, ...] = ()

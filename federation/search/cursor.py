@@ -9,22 +9,24 @@ from typing import Any
 
 from federation.search.answer import SearchError
 
+MOST_STEPS = 64
 _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
     """The place of one hit in the total order: its leg and its values there. `corrected` are the words that were
-    searched with a typo, so that the next page decides as the first one did."""
+    searched with a typo, `steps` what was left out of the query, so that the next page decides as the first one did."""
 
     leg: int
     values: tuple[int | float | str, ...]
     corrected: frozenset[str] = frozenset()
+    steps: tuple[int, ...] = ()
 
 
 def encode(position: PagePosition, request: str) -> str:
     """The cursor that continues after a position. `request` identifies what was asked."""
-    content = [position.leg, list(position.values), sorted(position.corrected), request]
+    content = [position.leg, list(position.values), sorted(position.corrected), position.steps, request]
     text = _encoder.encode(content).encode("utf-8", "replace")
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
@@ -34,8 +36,11 @@ def decode(cursor: str, request: str) -> PagePosition:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True), parse_constant=_refuse)
-        leg, values, corrected, made_for = content
-        position = PagePosition(_natural(leg), tuple(map(_value, values)), frozenset(map(_word, corrected)))
+        leg, values, corrected, steps, made_for = content
+        words = frozenset(map(_word, corrected))
+        position = PagePosition(
+            _natural(leg), tuple(map(_value, values)), words, tuple(map(_mask, steps[:MOST_STEPS]))
+        )
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise SearchError("cursor", "The cursor is damaged: begin again without it.") from None
     if made_for != request:
@@ -49,6 +54,12 @@ def _refuse(_constant: str) -> Any:
 
 def _natural(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000:
+        return value
+    raise ValueError
+
+
+def _mask(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 64:
         return value
     raise ValueError
 

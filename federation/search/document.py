@@ -33,6 +33,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     created: datetime | None = None
     first_seen: datetime | None = None
     updated: datetime | None = None
+    released: datetime | None = None
 
 
 def document_of(of: Living, **ids_and_times: Any) -> Document:
@@ -48,6 +49,7 @@ def document_of(of: Living, **ids_and_times: Any) -> Document:
     return Document(
         registry=of.registry, team=of.team, model=of.model.name, version=None if of.empty else of.version.version,
         title=of.model.title or "", stage=of.stage, aliases=tuple(of.aliases), texts=texts, entries=entries,
+        released=of.released,
         description="\n".join(filter(None, (of.model.description, of.version.description))), **ids_and_times,
     )  # fmt: skip
 

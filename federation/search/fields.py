@@ -4,11 +4,13 @@ A new field is a new row. An index that was written with other rows is built ane
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from federation.references import is_address
+from federation.search import told as tellings
 
 if TYPE_CHECKING:
     from adapters import ModelRecord, VersionRecord
@@ -29,6 +31,22 @@ class Living:
     stage: str = "none"
     aliases: Sequence[str] = ()
     needs: Sequence[str] = ()
+    told: tellings.Told = field(init=False)
+
+    def __post_init__(self) -> None:
+        version = self.version
+        object.__setattr__(self, "told", tellings.told(version.tags, version.params, self.model.tags))
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """How many parameters it has, under the empty name; nothing where that is not known."""
+        count = tellings.count_of(self.told.get("parameters", ()), self.version.metrics)
+        return {} if count is None else {"": count}
+
+    @property
+    def released(self) -> datetime | None:
+        """When it came out, by what is told; None where nothing is."""
+        return tellings.moment(self.told.get("released", ()))
 
 
 Texts = Callable[[Living], Iterable[str | None]]
@@ -40,16 +58,19 @@ class SearchField:
     """One qualifier of the search language.
 
     `texts` gives what a version is found by, every spelling of it; `entries` instead, where the field is asked for with
-    a name after a dot. `match` says what is compared: texts and numbers are held for each version, times are those of
-    the record, of a choice one of `choices` holds. `facet`: values are counted and listed, in a column of their own.
-    `bare`: found by bare words too. `of_model`: the same for all versions of a model.
+    a name after a dot (`named`), or under the empty name. `match` says what is compared: texts and numbers are held for
+    each version, times are those of the record, versions have an order of their own, of a choice one of `choices`
+    holds. `facet`: values are counted and listed, in a column of their own. `bare`: found by bare words too.
+    `of_model`: the same for all versions of a model. `identifies`: a long hexadecimal word may be the beginning of it.
     """
 
     name: str
     meaning: str
-    match: Literal["text", "number", "time", "choice"] = "text"
+    match: Literal["text", "number", "time", "version", "choice"] = "text"
     texts: Texts = lambda _: ()
     entries: Entries | None = None
+    named: bool = True
+    identifies: bool = False
     choices: tuple[str, ...] = ()
     facet: bool = False
     bare: bool = False
@@ -58,7 +79,7 @@ class SearchField:
     @property
     def keyed(self) -> bool:
         """Whether a name stands after a dot: `tag.NAME:`."""
-        return self.entries is not None
+        return self.entries is not None and self.named
 
     @property
     def written(self) -> str:
@@ -105,8 +126,9 @@ def _libraries(of: Living) -> Iterator[str]:
 
 def _images(of: Living) -> Iterator[str]:
     for image in of.version.environment.images:
-        for text in (image.address, image.digest):
-            yield from _image_names(text) if text else ()
+        yield from _image_names(image.address)
+        if image.digest:
+            yield from (image.digest, image.digest.rpartition(":")[2])
 
 
 @lru_cache(4_096)
@@ -131,6 +153,38 @@ def _shortened(reference: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*forms, *bare]))
 
 
+def _framework(of: Living) -> Iterable[str | None]:
+    return (of.version.framework,) if of.version.framework else of.told.get("framework", ())
+
+
+def _license(of: Living) -> Iterable[str | None]:
+    said = of.version.license or of.model.license
+    return (said,) if said else of.told.get("license", ())
+
+
+def _told(role: tellings.Role) -> Texts:
+    return lambda of: tellings.spellings(of.told.get(role, ()))
+
+
+def _datasets(of: Living) -> Iterator[str | None]:
+    yield from _told("dataset")(of)
+    for one in of.version.lineage.datasets:
+        yield from (one.name, one.digest, one.uri)
+
+
+def _parents(of: Living) -> Iterator[str | None]:
+    for name in of.told.get("parent", ()):
+        yield from _names(name)
+    for one in of.version.lineage.parents:
+        yield from _shortened(one.reference)
+
+
+def _digests(of: Living) -> Iterator[str | None]:
+    for digest in (of.version.artifact_digest, *(one.digest for one in of.version.lineage.datasets)):
+        if digest:
+            yield digest.rpartition(":")[2]
+
+
 def _state(of: Living) -> str:
     """The backend's word without its reason."""
     return (of.version.state or "").partition(":")[0].strip()
@@ -147,11 +201,11 @@ FIELDS: tuple[SearchField, ...] = (
                 texts=lambda of: (of.stage,), facet=True, bare=True),
     SearchField(name="alias", meaning="an alias that names the version", texts=lambda of: of.aliases, bare=True),
     SearchField(name="framework", meaning="what the version was made with, such as xgboost",
-                texts=lambda of: (of.version.framework,), facet=True, bare=True),
+                texts=_framework, facet=True, bare=True),
     SearchField(name="owner", meaning="whoever owns the version, or else made it, or else owns the model",
                 texts=lambda of: (of.version.owner or of.version.creator or of.model.owner,), facet=True, bare=True),
     SearchField(name="license", meaning="the license of the version, or else of the model",
-                texts=lambda of: (of.version.license or of.model.license,), facet=True, bare=True),
+                texts=_license, facet=True, bare=True),
     SearchField(name="type", meaning="the kind of model: model, prompt, agent …", texts=lambda of: (of.model.type,),
                 facet=True, bare=True),
     SearchField(name="tag", meaning="a tag of the version or of its model, as text or as a number",
@@ -162,11 +216,27 @@ FIELDS: tuple[SearchField, ...] = (
                 entries=lambda of: of.version.params),
     SearchField(name="library", meaning="a package it needs: NAME or NAME@VERSION", texts=_libraries),
     SearchField(name="image", meaning="a container image it is served with: its address, digest or name",
-                texts=_images),
+                texts=_images, identifies=True),
+    SearchField(name="task", meaning="what it does, by its tags (task, pipeline_tag …), such as text-to-speech",
+                texts=_told("task")),
+    SearchField(name="language", meaning="a language, by its tags: a code or a name", texts=_told("language")),
+    SearchField(name="parameters", meaning="how many parameters it has: 7b, <350M, 1b..3b", match="number",
+                entries=lambda of: of.parameters, named=False),
+    SearchField(name="dataset", meaning="a data set it was made with: its name, digest or address", texts=_datasets),
+    SearchField(name="parent", meaning="what it was made from: a base model's name or reference", texts=_parents),
+    SearchField(name="commit", meaning="the commit of its code, or the first seven characters and more",
+                texts=lambda of: (of.version.lineage.commit,), identifies=True),
+    SearchField(name="digest", meaning="the digest of its artifact or data, with or without sha256:, or seven "
+                "characters and more", texts=_digests, identifies=True),
+    SearchField(name="run", meaning="the run that made it", texts=lambda of: (of.version.lineage.run_id,),
+                identifies=True),
+    SearchField(name="version", meaning="the version, with > >= < <= or a..b by SemVer or else the version's own order",
+                match="version", texts=lambda of: () if of.empty else (of.version.version,)),
     SearchField(name="state", meaning="the backend's word for a version that cannot be used (yet)",
                 texts=lambda of: (_state(of),)),
     SearchField(name="created", meaning="when the version was made: a year, a month, a day or a moment", match="time"),
     SearchField(name="updated", meaning="when it was last changed", match="time"),
+    SearchField(name="released", meaning="when it came out, by its tags, or else when it was made", match="time"),
     SearchField(name="depends_on", meaning="what it needs: a reference, with or without registry and version, or an "
                 "address", texts=_needed),
     SearchField(name="has", meaning=f"what is known of it: {', '.join(HAS)}", match="choice", choices=tuple(HAS),

@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+import string
 from collections.abc import Callable
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -27,9 +28,14 @@ from federation.search.syntax import (
     QuerySyntaxError,
     Word,
 )
+from federation.search.told import quantity
+from federation.search.versions import order_key
 
 MAX_LENGTH = 2_000
 MAX_DEPTH = 40
+MIN_IDENTIFIER = 7
+"""From so many characters on the beginning of what identifies is enough."""
+_ALGORITHM = re.compile(r"^(?:sha\d+|md5|blake\w+):", re.IGNORECASE)
 _MEANING = {
     "WORD": "a word",
     "STRING": "a phrase in double quotes",
@@ -177,7 +183,11 @@ def _match(field: SearchField, operator: str, text: str, quoted: bool, start: in
     if field.match == "time":
         return _range(operator, text, start, _interval, "a date such as 2026-01-31")
     if field.match == "number":
-        return _range(operator, text, start, _number, "a number")
+        if field.keyed:
+            return _range(operator, text, start, _number, "a number")
+        return _range(operator, text, start, _quantity, "a number such as 7b or 350M")
+    if field.match == "version" and (operator or ".." in text):
+        return _range(operator, text, start, _version, "a version such as 2.0")
     if field.match == "choice":
         return _choice(field, operator, text, start)
     if field.keyed and (operator or (not quoted and _is_number_range(text))):
@@ -186,6 +196,9 @@ def _match(field: SearchField, operator: str, text: str, quoted: bool, start: in
         message = f"{field.name}: is text and cannot be compared with {operator}."
         raise QuerySyntaxError(message, start, ("a value",))
     stripped = text if quoted else text.rstrip("*")
+    if field.identifies:
+        stripped = _ALGORITHM.sub("", stripped)
+        return Is(stripped, stripped != text or (len(stripped) >= MIN_IDENTIFIER and not quoted))
     return Is(stripped, stripped != text)
 
 
@@ -197,8 +210,8 @@ def _choice(field: SearchField, operator: str, text: str, start: int) -> Is:
     return Is(value, False)
 
 
-IntervalReader = Callable[[str], tuple[float, float] | None]
-"""Reads the first and the last number that a text names; None where it names none."""
+IntervalReader = Callable[[str], tuple[float, float] | tuple[str, str] | None]
+"""Reads the first and the last number or key that a text names; None where it names none."""
 
 
 def _range(operator: str, text: str, start: int, read: IntervalReader, expected: str) -> Between:
@@ -224,7 +237,9 @@ def _range(operator: str, text: str, start: int, read: IntervalReader, expected:
             return Between(first, last)
 
 
-def _bound(text: str, start: int, read: IntervalReader, expected: str) -> tuple[float, float]:
+def _bound(
+    text: str, start: int, read: IntervalReader, expected: str
+) -> tuple[float, float] | tuple[str, str]:
     interval = read(text)
     if interval is None:
         raise QuerySyntaxError(f"{text or 'Nothing'} is not {expected}.", start, (expected,))
@@ -243,6 +258,21 @@ def _is_number_range(text: str) -> bool:
     left, dots, right = text.partition("..")
     ends = [end for end in (left, right) if end not in ("", "*")]
     return bool(dots) and bool(ends) and all(_number(end) for end in ends)
+
+
+def _quantity(text: str) -> tuple[float, float] | None:
+    """A count with or without a suffix; with one, all that is written so when rounded."""
+    value = quantity(text)
+    if value is None or not math.isfinite(value):
+        return None
+    digits = text.rstrip(string.ascii_letters + " ")
+    unit = value / float(digits) if float(digits) else 1.0
+    half = unit * 0.5 * 10.0 ** -len(digits.partition(".")[2]) if unit > 1 else 0.0
+    return value - half, value + half
+
+
+def _version(text: str) -> tuple[str, str] | None:
+    return (order_key(text), order_key(text)) if text else None
 
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)

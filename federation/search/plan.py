@@ -1,29 +1,58 @@
 """What a query asks for, word by word: the tree with its words split, and with other words for them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
-from federation.search.synonyms import Synonyms
+from federation.search import language
+from federation.search.lexicon import Lexicon
+from federation.search.lexicon import Phrase as Words
 from federation.search.syntax import AllOf, AnyOf, Everything, Node, Not, Phrase, Qualifier, Word
+from federation.search.understanding import COST, Reading, understand
 from federation.search.words import chunks, fold, parts, spans, squeeze, variants
 
 MIN_TYPO = 4
 MIN_PREFIX = 2
 MAX_SLOTS = 48
+COST_OF_A_WORD = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One word that must match, in one of several ways, each a run of words that must all be there.
 
-    `open` says that the first way may be the beginning of a longer word; `corrected` that it may have one typo.
+    `open` says that the first way may be the beginning of a longer word; `corrected` that it may have one typo. What it
+    was understood as is its `reading`; a version that has these `facts` has what was asked for too.
     """
 
-    ways: tuple[tuple[str, ...], ...]
+    ways: tuple[Words, ...]
     own: int = 1
     open: bool = False
     corrected: bool = False
+    reading: Reading | None = None
+    facts: "PlanNode | None" = None
+
+    @property
+    def is_filler(self) -> bool:
+        """Whether no version has to have it."""
+        return self.reading is not None and self.reading.meaning in ("filler", "sort")
+
+    @property
+    def sorts(self) -> bool:
+        """Whether it says what hits are sorted by."""
+        return self.reading is not None and self.reading.meaning == "sort"
+
+    @property
+    def cost(self) -> int:
+        """What leaving it out costs."""
+        return COST_OF_A_WORD if self.reading is None else COST[self.reading.meaning]
+
+    @property
+    def typed(self) -> str:
+        """All of what was typed."""
+        return " ".join(self.ways[0])
 
     @property
     def word(self) -> str:
@@ -55,73 +84,124 @@ class AnyPlan:
     children: tuple[PlanNode, ...]
 
 
-def plan(tree: Node, synonyms: Synonyms, length: int) -> PlanNode:
-    """The tree with its words split, and their synonyms beside them. `length` is that of the text: a word that ends
-    there is still being typed."""
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A request as it was typed, and how it is to be read: `today` dates are seen from; what is in `literal` (folded)
+    is words and nothing more, and where it is `exact` everything is. A word at its end is still being typed."""
+
+    text: str
+    lexicon: Lexicon
+    today: date
+    literal: frozenset[str] = field(default=frozenset())
+    exact: bool = False
+
+
+class _TypedWord(NamedTuple):
+    word: str
+    written: str
+    is_open: bool
+    start: int
+
+
+def plan(tree: Node, typed: Typed) -> PlanNode:
+    """The tree with its words split, and with their synonyms and what they mean beside them."""
     match tree:
         case Word():
-            return _joined(_slots((tree,), synonyms, length))
+            return _joined(_slots((tree,), typed))
         case AllOf(children):
-            return AllPlan(tuple(_planned_run(children, synonyms, length)))
+            return AllPlan(tuple(_planned_run(children, typed)))
         case AnyOf(children):
-            return AnyPlan(tuple(plan(child, synonyms, length) for child in children))
+            return AnyPlan(tuple(plan(child, typed) for child in children))
         case Not(child):
-            return NotPlan(plan(child, synonyms, -1))
+            return NotPlan(plan(child, replace(typed, text=f"{typed.text} ", exact=True)))
         case _:
             return tree
 
 
-def _planned_run(children: Sequence[Node], synonyms: Synonyms, length: int) -> Iterator[PlanNode]:
-    """Neighbouring words are read together, because a synonym may be a phrase."""
+def _planned_run(children: Sequence[Node], typed: Typed) -> Iterator[PlanNode]:
+    """Neighbouring words are read together, because what means something may be a phrase."""
     run: list[Word] = []
     for child in children:
         if isinstance(child, Word):
             run.append(child)
             continue
-        yield from _slots(tuple(run), synonyms, length)
+        yield from _slots(tuple(run), typed)
         run = []
-        planned = plan(child, synonyms, length)
+        planned = plan(child, typed)
         if isinstance(planned, AllPlan):
             yield from planned.children
         else:
             yield planned
-    yield from _slots(tuple(run), synonyms, length)
+    yield from _slots(tuple(run), typed)
 
 
 def _joined(slots: Sequence[Slot]) -> PlanNode:
     return slots[0] if len(slots) == 1 else AllPlan(tuple(slots)) if slots else Everything()
 
 
-def _slots(run: tuple[Word, ...], synonyms: Synonyms, length: int) -> list[Slot]:
-    words: list[tuple[str, str, bool]] = []
-    for word in run:
-        pieces = [written for _, _, written in spans(word.text)]
-        for index, written in enumerate(pieces):
-            last = index == len(pieces) - 1
-            still_typed = word.end == length and len(written) >= MIN_PREFIX and word.text.endswith(written)
-            words.append((fold(written), written, last and (word.prefix or still_typed)))
-    folded = [word for word, _, _ in words]
+def _slots(run: tuple[Word, ...], typed: Typed) -> list[Slot]:
+    words = [token for word in run for token in _tokens(word, len(typed.text))]
+    folded = [token.word for token in words]
+    readings = {one.start: one for one in _readings(run, typed)}
     slots: list[Slot] = []
     at = 0
     while at < len(words) and len(slots) < MAX_SLOTS:
-        taken, others = synonyms.at(folded, at)
-        slots.extend(_slots_of(words[at : at + taken], others))
+        reading = readings.get(words[at].start)
+        taken, _ = typed.lexicon.at(folded, at)
+        meant = next((to for to in range(1, taken) if _means(readings.get(words[at + to].start))), taken)
+        if _means(reading) or (reading is not None and (taken == 1 or meant < taken)):
+            assert reading is not None
+            taken = sum(reading.start <= token.start < reading.end for token in words[at:])
+        else:
+            reading, taken = None, meant
+        others = typed.lexicon.others.get(tuple(folded[at : at + taken]), ())
+        slots.extend(_slots_of(words[at : at + taken], others, reading))
         at += taken
     return slots
 
 
-def _slots_of(words: Sequence[tuple[str, str, bool]], others: tuple[tuple[str, ...], ...]) -> Iterator[Slot]:
-    if len(words) > 1 and others:
-        yield Slot((tuple(word for word, _, _ in words), *others))
+def _means(reading: Reading | None) -> bool:
+    return reading is not None and reading.meaning != "filler"
+
+
+def _tokens(word: Word, length: int) -> Iterator[_TypedWord]:
+    pieces = list(spans(word.text))
+    for start, end, written in pieces:
+        still_typed = word.end == length and len(written) >= MIN_PREFIX and end == len(word.text)
+        is_last = end == pieces[-1][1]
+        yield _TypedWord(fold(written), written, is_last and (word.prefix or still_typed), word.start + start)
+
+
+def _readings(run: tuple[Word, ...], typed: Typed) -> Iterator[Reading]:
+    if not run or typed.exact:
         return
-    for word, written, is_open in words:
-        ways: dict[tuple[str, ...], None] = dict.fromkeys((variant,) for variant in variants(word))
+    first = run[0].start
+    for one in understand(typed.text[first : run[-1].end], typed.lexicon, typed.today, typed.literal):
+        yield replace(one, start=one.start + first, end=one.end + first)
+
+
+def _slots_of(
+    words: Sequence[_TypedWord], others: tuple[Words, ...], reading: Reading | None
+) -> Iterator[Slot]:
+    facts = _facts(reading.query) if reading and reading.query else None
+    beside = (*others, *reading.words) if reading else others
+    if len(words) > 1 and (others or facts):
+        ways = dict.fromkeys([tuple(token.word for token in words), *beside])
+        yield Slot(tuple(ways), reading=reading, facts=facts)
+        return
+    for word, written, is_open, _ in words:
+        ways = dict.fromkeys((variant,) for variant in variants(word))
         pieces = parts(written)
         if len(pieces) > 1 and "".join(pieces) == word:
             ways[pieces] = None
         own = len(ways)
-        ways.update(dict.fromkeys(others))
-        yield Slot(tuple(ways), own, open=is_open)
+        ways.update(dict.fromkeys(beside))
+        yield Slot(tuple(ways), own, open=is_open, reading=reading, facts=facts)
+
+
+@lru_cache(4_096)
+def _facts(query: str) -> PlanNode:
+    return plan(language.parse(query), Typed(query, Lexicon(), date.min, exact=True))
 
 
 def slots_of(node: PlanNode) -> Iterator[Slot]:
@@ -179,6 +259,14 @@ def with_corrections(node: PlanNode, words: frozenset[str]) -> PlanNode:
 def may_be_corrected(slot: Slot) -> bool:
     """A typo is forgiven from four letters on, in words, not in numbers."""
     return len(slot.ways[0]) == 1 and len(slot.word) >= MIN_TYPO and not slot.word.isdigit()
+
+
+def wanted(node: PlanNode) -> PlanNode:
+    """The plan without its filler words, where it has other ones."""
+    if not isinstance(node, AllPlan) or not any(True for slot in slots_of(node) if not slot.is_filler):
+        return node
+    kept = tuple(child for child in node.children if not (isinstance(child, Slot) and child.is_filler))
+    return node if len(kept) == len(node.children) else kept[0] if len(kept) == 1 else AllPlan(kept)
 
 
 def squeezed_text(node: PlanNode, text: str) -> str:

@@ -38,5 +38,7 @@ def read_sort(text: str) -> Sort:
 
 def fingerprint(request: SearchRequest) -> str:
     """What a cursor belongs to: the query, its order and its grouping."""
-    text = "\x00".join((request.q, request.sort, request.group)).encode("utf-8", "surrogatepass")
+    text = "\x00".join(
+        (request.q, request.sort, request.group, str(request.strict), *request.literal)
+    ).encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=6).hexdigest()

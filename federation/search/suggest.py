@@ -67,7 +67,7 @@ def _qualifiers(vocabulary: Vocabulary, name: str, key: str | None) -> Iterator[
 
 def _keys(vocabulary: Vocabulary, name: str, key: str) -> Iterator[tuple[str, str, str, int]]:
     for found, count in vocabulary.keys(name, key):
-        completed = f"{name}.{_quoted(found, also=':')}:"
+        completed = f"{name}.{quoted(found, also=':')}:"
         yield "qualifier", completed, completed, count
 
 
@@ -78,7 +78,7 @@ def _values(
     typed = value.strip('"').lstrip("(")
     head = f"{name}.{key}:" if key else f"{name}:"
     for text, count in () if field is None else _held(vocabulary, field, key, typed):
-        yield "value", text, head + _quoted(text), count
+        yield "value", text, head + quoted(text), count
 
 
 def _held(
@@ -93,10 +93,10 @@ def _held(
 
 def _models(vocabulary: Vocabulary, typed: str) -> Iterator[tuple[str, str, str, int]]:
     for name, count in vocabulary.named(typed).items():
-        yield "model", name, _quoted(name, also=":"), count
+        yield "model", name, quoted(name, also=":"), count
 
 
-def _quoted(text: str, also: str = "") -> str:
+def quoted(text: str, also: str = "") -> str:
     """As the language wants it: in double quotes where it would not be one word."""
     if (
         _PLAIN.fullmatch(text)

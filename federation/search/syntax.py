@@ -57,10 +57,10 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A range of numbers, or of moments in seconds since 1970 UTC; None is open."""
+    """A range of numbers, of moments in seconds since 1970 UTC, or of the keys of versions; None is open."""
 
-    low: float | None
-    high: float | None
+    low: float | str | None
+    high: float | str | None
     low_included: bool = True
     high_included: bool = True
 

@@ -146,6 +146,14 @@ def variants(word: str) -> tuple[str, ...]:
 
 
 @lru_cache(KEPT)
+def singular(word: str) -> str:
+    """The word without the ending of a plural, right or not: two words that differ in number have the same."""
+    if len(word) < 4 or not word.isalpha() or word.endswith(("ss", "us", "is")):
+        return word
+    return word[:-3] + "y" if word.endswith("ies") else word.removesuffix("s")
+
+
+@lru_cache(KEPT)
 def within_one_edit(left: str, right: str) -> bool:
     """Whether two words differ by one letter too many, too few, wrong, or two neighbours swapped."""
     if left == right or abs(len(left) - len(right)) > 1:

@@ -18,6 +18,10 @@ Query = Annotated[
     str, Parameter(description=f"Words, phrases and qualifiers: {' '.join(f.written for f in FIELDS)}")
 ]
 Facets = Annotated[str, Parameter(description=f"What to count, separated by commas: {facet_names()}.")]
+Strict = Annotated[bool, Parameter(description="Words are words and all of them must match: for scripts.")]
+Literal = Annotated[
+    str, Parameter(description="Parts of the query, separated by commas, that are words and nothing more.")
+]
 
 
 class SuggestOut(msgspec.Struct):
@@ -38,8 +42,11 @@ def search(
     facets: FromQuery[Facets] = "",
     group: FromQuery[str] = "model",
     explain: FromQuery[bool] = False,
+    strict: FromQuery[Strict] = False,
+    literal: FromQuery[Literal] = "",
 ) -> Response[SearchAnswer]:
-    """Every version the query matches, best first; one hit per model unless `group=version`."""
+    """Every version the query matches, best first; one hit per model unless `group=version`. What was understood of its
+    words, and which of them were left out, is in the answer."""
     request = SearchRequest(
         q=q,
         limit=limit,
@@ -48,6 +55,8 @@ def search(
         facets=tuple(name for name in facets.split(",") if name),
         group=cast("Group", group),
         explain=explain,
+        strict=strict,
+        literal=tuple(text for text in literal.split(",") if text),
     )
     found: Any = waypost.search.query_json(view, request)
     return Response(found, media_type=MediaType.JSON)

@@ -32,6 +32,7 @@ COLUMNS = ("VERSION", "STAGE", "TEAM", "ALIASES", "FRAMEWORK", "UPDATED", "OTHER
 SHOWN_FIELDS = ("description",)
 """Fields without a column of their own whose highlights stand under a hit."""
 EXCERPT = 100
+MEANING = 80
 WATCH_EVERY = 2.0
 CLEAR = "\x1b[2J\x1b[H"
 
@@ -65,6 +66,12 @@ def search(
     facets: Annotated[str, typer.Option(help=f"count by {facet_names()}")] = "",
     group: Annotated[str, typer.Option(help="model: one hit a model; version: every version")] = "model",
     explain: Annotated[bool, typer.Option("--explain", help="say why a hit is where it is")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="words are words and all of them must match: for scripts")
+    ] = False,
+    literal: Annotated[
+        str, typer.Option(help="parts of QUERY, with commas between, that are words only")
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", help="search again every two seconds")] = False,
     web: Annotated[bool, typer.Option("--web", help="open the search in a browser")] = False,
 ) -> None:
@@ -75,10 +82,11 @@ def search(
         raise CommandError(f"--group is model or version, not {group}")
     asked = {
         "q": text, "limit": limit, "cursor": cursor, "sort": sort, "facets": facets, "group": group,
-        "explain": explain or None,
+        "explain": explain or None, "strict": strict or None, "literal": literal,
     }  # fmt: skip
     if web:
-        _open(invocation, {"q": text, "sort": sort, "group": group, "limit": limit, "cursor": cursor})
+        shown = ("q", "sort", "group", "limit", "cursor", "strict", "literal")
+        _open(invocation, {name: asked[name] for name in shown})
         return
     with connect(invocation) as gateway:
         if watch:
@@ -136,11 +144,30 @@ def print_answer(invocation: Invocation, answer: Mapping[str, Any]) -> None:
     for correction in answer.get("corrections", ()):
         say(f"little was found for {correction['word']}: showing results for {correction['instead']} as well")
     emit_table(COLUMNS, [_row(hit) for hit in answer["hits"]])
+    _tell_understood(answer)
     for field, values in answer.get("facets", {}).items():
         counts = (f"{one['value'] or '(none)'} {one['count']}" for one in values)
         emit_line(f"{field}: {listed(counts)}")
     _explain(answer["hits"])
     _tell(answer)
+
+
+def _tell_understood(answer: Mapping[str, Any]) -> None:
+    """What the words were taken for and how that is taken back, what was left out, and what comes near."""
+    for chip in answer.get("understood", ()):
+        meant = chip.get("query") or f"sort by {chip['sort']}"
+        say(
+            f"understood {inert(chip['text'])} as {inert(shortened(meant))} (--literal {inert(repr(chip['text']))})"
+        )
+    if answer.get("relaxed"):
+        say(f"left out: {inert(', '.join(answer['relaxed']))} (--strict: nothing)")
+    for one in answer.get("unknown", ()):
+        near = f": the nearest are {inert(', '.join(one['nearest']))}" if one["nearest"] else ""
+        say(f"nothing has {inert(one['qualifier'])}{near}")
+    if answer.get("nothing_fits"):
+        say("nothing fits" + (", these come near:" if answer.get("near") else ""))
+        if answer.get("near"):
+            emit_table(COLUMNS, [_row(hit) for hit in answer["near"]])
 
 
 def _row(hit: Mapping[str, Any]) -> Sequence[object]:
@@ -170,6 +197,11 @@ def _reference(hit: Mapping[str, Any]) -> "Text":
             text.append("\n")
             text.append(_excerpt(highlight))
     return text
+
+
+def shortened(text: str) -> str:
+    """A text as far as a line takes it."""
+    return text if len(text) <= MEANING else f"{text[: MEANING - 1]}…"
 
 
 def _excerpt(highlight: Mapping[str, Any]) -> "Text":

@@ -58,6 +58,8 @@ def search_page(
     group: FromQuery[str] = "model",
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[Limit] = 20,
+    strict: FromQuery[bool] = False,
+    literal: FromQuery[str] = "",
 ) -> Response[Any]:
     """Search results with facets; without a query everything there is, and how to ask."""
     wanted = SearchRequest(
@@ -67,6 +69,8 @@ def search_page(
         limit=limit,
         facets=LISTED,
         group="version" if group == "version" else "model",
+        strict=strict,
+        literal=tuple(text for text in literal.split(",") if text),
     )
     form = form_of(request)
     try:
@@ -86,6 +90,8 @@ def search_page(
         sorts=SORTS,
         group=wanted.group,
         cursor=cursor,
+        strict=strict,
+        literal=wanted.literal,
         answer=answer,
         mistake=mistake,
         position=getattr(mistake, "position", None),

@@ -12,7 +12,7 @@ import psycopg
 
 from federation.access import EVERYTHING, View
 from federation.database import sqlite_module
-from federation.search import synonyms
+from federation.search import lexicon
 from federation.search.answer import Freshness, SearchRequest
 from federation.search.document import Document
 from federation.search.freshness import RegistryFreshness
@@ -45,7 +45,7 @@ def search_speed(size: int, folder: Path) -> Iterator[Figure]:
     times = 300 if size > SMALL else 5
     yield from _built(federation, folder / "index")
     registries = _registries()
-    search = Search(folder / "index", lambda _: registries, synonyms.load(), kept=0)
+    search = Search(folder / "index", lambda _: registries, lexicon.load(), kept=0)
     search.reload()
     engine, word = BareEngine.open(folder / "index"), queries.term("all", COMMON)
     ours, bare = _in_turn(partial(search.query, EVERYTHING, WORD), partial(engine.search, word), times=times)
@@ -57,7 +57,7 @@ def search_speed(size: int, folder: Path) -> Iterator[Figure]:
         yield _in_ms(
             "a word that a tenth has, with three facets", ours.p99, "p99", 8, (name, other.p99 * 1e3)
         )
-    remembering = Search(folder / "index", lambda _: registries, synonyms.load())
+    remembering = Search(folder / "index", lambda _: registries, lexicon.load())
     remembering.reload()
     again = _asked(remembering, EVERYTHING, WORD, times)
     yield Figure("the same search again, nothing changed since, p50", again.p50 * 1e3, "ms")

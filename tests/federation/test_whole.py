@@ -15,7 +15,7 @@ from federation.graph import declared
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph, Question
 from federation.references import Reference
-from federation.search import synonyms
+from federation.search import lexicon
 from federation.search.answer import SearchRequest
 from federation.search.freshness import FreshnessBoard
 from federation.search.source import CatalogueSource
@@ -45,7 +45,7 @@ class House:
 
     def searcher(self) -> Search:
         board = FreshnessBoard(self.estate.engine)
-        return Search(self.folder / "search", board, synonyms.load(), board.behind)
+        return Search(self.folder / "search", board, lexicon.load(), board.behind)
 
     def declare(self, consumer: str, provider: str) -> None:
         with writing(self.estate.engine) as connection:

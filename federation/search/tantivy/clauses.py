@@ -1,14 +1,14 @@
 """From the plan of a query to the engine's queries: one for everything that matches, and one for each tier."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import tantivy
 from tantivy import FieldType, Occur, Query
 
-from federation.search.fields import BY_NAME, FACETS
+from federation.search.fields import BY_NAME, FACETS, SearchField
 from federation.search.plan import (
     AllPlan,
     AnyPlan,
@@ -20,6 +20,7 @@ from federation.search.plan import (
     squeezed_text,
 )
 from federation.search.syntax import Between, Everything, Is, Phrase, Qualifier
+from federation.search.tantivy import stems
 from federation.search.tantivy.queries import (
     NOTHING,
     all_of,
@@ -33,10 +34,18 @@ from federation.search.tantivy.queries import (
     typo,
     without,
 )
-from federation.search.tantivy.schema import MAX_VALUE, facet_column, fact, number_column, schema
+from federation.search.tantivy.schema import (
+    MAX_VALUE,
+    VERSION_ORDER,
+    facet_column,
+    fact,
+    number_column,
+    schema,
+)
 from federation.search.words import chunks, edits, edits_are_few, fold, joined, ordered
 
-TextField: TypeAlias = Literal["name", "near", "all"]
+TextField: TypeAlias = Literal["name", "fact", "near", "all"]
+"""Where words are looked for; as a fact what was understood is looked for by its qualifier alone."""
 Reach: TypeAlias = Literal["own", "same", "open"]
 """How far a word reaches: its own forms, its synonyms too, longer words that it begins too."""
 MAX_STEPS = 6
@@ -67,6 +76,7 @@ class Compiler:
     _made: dict[tuple[object, ...], Query] = field(default_factory=dict)
     _frequent: dict[tuple[str, str], bool] = field(default_factory=dict)
     _edits: dict[str, Sequence[str]] = field(default_factory=dict)
+    _forms: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def matching(self, node: PlanNode, text: str) -> Query:
         """Everything that the query finds."""
@@ -77,13 +87,17 @@ class Compiler:
             found = self._made[node, text] = query if names is None else any_of([query, names])
         return found
 
-    def tiers(self, node: PlanNode, text: str) -> Iterator[Tier]:
+    def tiers(self, node: PlanNode, text: str, typed: "PlanNode | None" = None) -> Iterator[Tier]:
         """Best first, each made when it is asked for; a hit belongs to the first that it matches. The last one
-        matches everything that the query finds and the others do not."""
+        matches everything that the query finds and the others do not. `typed` is the plan with filler words, which may
+        stand in names."""
         if not any(True for _ in positive_slots(node)):
             yield Tier(1.0, "matches", self.matching(node, text), words=False, whole=self._is_of_models(node))
             return
+        named: Iterable[tuple[tuple[str, Query], bool]]
         named = zip(self._name_tiers(node, text), repeat(self._is_of_models(node)))
+        if typed is not None and typed != node:
+            named = chain(zip(self._name_tiers(typed, text), repeat(self._is_of_models(typed))), named)
         others = zip(self._other_tiers(node, text), repeat(False))
         for index, ((why, query), whole) in enumerate(chain(named, others)):
             yield Tier(round(2.0**-index, 9), why, query, whole=whole)
@@ -105,6 +119,14 @@ class Compiler:
     def _other_tiers(self, node: PlanNode, text: str) -> Iterator[tuple[str, Query]]:
         slots = list(slots_of(node))
         near = self.clause(node, "near", reach="open")
+        if any(slot.facts for slot in slots):
+            facts = self.clause(node, "fact", reach="own")
+            for count in range(min(len(slots), MAX_STEPS) - 1, 0, -1):
+                yield (
+                    f"as understood, {count} of {len(slots)} words in the name",
+                    _most(self, facts, slots, count),
+                )
+            yield "as understood", facts
         for count in range(len(slots) - 1, max(len(slots) - 1 - MAX_STEPS, 0), -1):
             yield f"{count} of {len(slots)} words in the name", _most(self, near, slots, count)
         yield "in a tag, team, stage or another property", self.clause(node, "near", reach="own")
@@ -177,7 +199,9 @@ class Compiler:
         return query
 
     def _slot(self, slot: Slot, field: TextField, reach: Reach) -> Query:
-        if field == "near":
+        if field == "fact" and slot.facts is not None:
+            return self.clause(slot.facts, "all", reach=reach)
+        if field in ("near", "fact"):
             return any_of([self._in(slot, "name", reach), self._in(slot, "near", reach)])
         return self._in(slot, field, reach)
 
@@ -190,18 +214,21 @@ class Compiler:
         if slot.open and reach == "open":
             longer = self._longer(field, slot.word)
         alike = self.alike(slot.word) if slot.corrected else ()
-        every = dict.fromkeys([*words, *(longer or ()), *(alike or ())])
+        forms = () if reach == "own" or len(slot.ways[0]) > 1 else self.forms(field, slot.word)
+        every = dict.fromkeys([*words, *forms, *(longer or ()), *(alike or ())])
         held = tuple(word for word in every if self._holds(field, word))
         runs = tuple(way for way in ways if len(way) > 1 and all(self._holds(field, word) for word in way))
         begins = slot.word if longer is None else None
         wrong = slot.word if alike is None else None
-        key = (field, held, runs, begins, wrong)
+        facts = None if field == "name" else slot.facts
+        key = (field, held, runs, begins, wrong, facts)
         found = self._made.get(key)
         if found is None:
             queries = [term(field, word) for word in held]
             queries.extend(all_of([term(field, word) for word in way]) for way in runs)
             queries.extend([] if begins is None else [prefix(field, begins)])
             queries.extend([] if wrong is None else [typo(field, wrong), typo(field, joined(wrong))])
+            queries.extend([] if facts is None else [self.clause(facts, field, reach=reach)])
             found = self._made[key] = any_of(queries)
         return found
 
@@ -215,6 +242,16 @@ class Compiler:
         if known is None:
             known = self._frequent[field, word] = self.searcher.doc_freq(field, word) > 0
         return known
+
+    def forms(self, field: str, word: str) -> Sequence[str]:
+        """The words of the index that are forms of this one: `fraud` and `frauds` of `fraudulent`."""
+        found = self._forms.get((field, word))
+        if found is None:
+            begun = stems.beginning(word)
+            terms = self.searcher.terms_with_prefix(field, begun) if begun else ()
+            found = [term for term, _ in terms if term != word and stems.are_forms(word, term)]
+            self._forms[field, word] = found
+        return found
 
     def alike(self, word: str) -> Sequence[str] | None:
         """The words of the index one edit away, None where there are too many to try: the engine looks for them, but
@@ -238,9 +275,7 @@ class Compiler:
     def _qualified(self, qualifier: Qualifier, match: Is | Between) -> Query:
         name, key = qualifier.name, qualifier.key
         if isinstance(match, Between):
-            if key is None:
-                return _between_times(name, match)
-            return self._between_numbers(number_column(name, key), match)
+            return self._between(BY_NAME[name], key or "", match)
         if name == "is":
             return self._state(match.text)
         if name in FACETS:
@@ -253,7 +288,14 @@ class Compiler:
             return term_set("registry", sorted(self.stale)) if self.stale else NOTHING
         return term(facet_column("stage"), state)
 
-    def _between_numbers(self, field: str, match: Between) -> Query:
+    def _between(self, row: SearchField, key: str, match: Between) -> Query:
+        if row.match == "time":
+            return _between_times(row.name, match)
+        if row.match == "version":
+            return self._halves(VERSION_ORDER, _of_one_kind(match), str)
+        return self._halves(number_column(row.name, key), match, decimal)
+
+    def _halves(self, field: str, match: Between, written: Callable[[Any], str]) -> Query:
         """Two half ranges: one with mixed bounds panics. Plain decimals: exponents are not read."""
         halves: list[Query] = []
         for bound, included, sign in (
@@ -262,7 +304,7 @@ class Compiler:
         ):
             if bound is not None:
                 equal = "=" if included else ""
-                halves.append(self.index.parse_query(f"{field}:{sign}{equal}{decimal(bound)}"))
+                halves.append(self.index.parse_query(f"{field}:{sign}{equal}{written(bound)}"))
         return all_of(halves)
 
 
@@ -285,9 +327,16 @@ def _fact(field: str, match: Is) -> Query:
     return prefix("facts", wanted) if match.prefix else term("facts", wanted)
 
 
+def _of_one_kind(match: Between) -> Between:
+    """Versions that are written as SemVer are not compared with others: the first letter of a key tells."""
+    kind = str(match.low or match.high)[0]
+    high = chr(ord(kind) + 1) if match.high is None else match.high
+    return Between(match.low or kind, high, match.low_included, match.high_included)
+
+
 def _between_times(field: str, match: Between) -> Query:
-    low = None if match.low is None else round(match.low * 1e6)
-    high = None if match.high is None else round(match.high * 1e6)
+    low = None if match.low is None else round(float(match.low) * 1e6)
+    high = None if match.high is None else round(float(match.high) * 1e6)
     limits = (max(low, 1) if low is not None else 1, min(high, 1 << 62) if high is not None else 1 << 62)
     if limits[0] > limits[1]:
         return NOTHING

@@ -30,6 +30,7 @@ from federation.search.tantivy.schema import (
     MODEL_SUM,
     NO_VERSION,
     STAGE_SUM,
+    VERSION_ORDER,
     clean,
     facet_column,
     fact,
@@ -37,6 +38,7 @@ from federation.search.tantivy.schema import (
     number_key,
     text_key,
 )
+from federation.search.versions import order_key
 from federation.search.words import chunks, fold, name_order, name_words, text_words, whole_names
 
 MAX_STORED = 2_000
@@ -133,12 +135,13 @@ def _encode_one(
     phrase, facts = shared.phrase + phrases, facts + more_facts
     rank, browse = ranks
     updated = micros(document.updated or document.created)
+    released = micros(document.released or document.created)
     stored = b2a_base64(_stored(document, reference), newline=False).decode("ascii")
     return (
         f'{{"near":"{near}","all":"{shared.name}{near}{shared.description}","phrase":[{phrase[1:]}],'
         f'"facts":[{facts[1:]}],"data":{{{data[1:]}}},"stored":"{stored}",'
         f'"registry":{document.registry_id},"model":{document.model_id},"rank":{rank},"browse":{browse},"tie":{tie},'
-        f'"created":{created},"updated":{updated}{shared.members}{members}{more_members}}}'
+        f'"created":{created},"updated":{updated},"released":{released}{shared.members}{members}{more_members}}}'
     )
 
 
@@ -178,7 +181,9 @@ def _word(text: str) -> str:
 
 @lru_cache(KEPT)
 def _version(version: str) -> Piece:
-    return Piece(words=_word(version))
+    return Piece(
+        words=_word(version), members=f',"{VERSION_ORDER}":"{order_key(version)}"' if version else ""
+    )
 
 
 @lru_cache(NEIGHBOURS)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import get_args
@@ -13,9 +14,9 @@ from federation.access import View
 from federation.search import language
 from federation.search.answer import MAX_LIMIT, Group, SearchAnswer, SearchError, SearchRequest, Suggestion
 from federation.search.freshness import MOST_VIEWS, Coverage, RegistryFreshness
+from federation.search.lexicon import Lexicon
 from federation.search.sorting import read_sort
 from federation.search.suggest import suggest
-from federation.search.synonyms import Synonyms
 from federation.search.tantivy import facets, folder
 from federation.search.tantivy.folder import Generation, IndexMissingError
 from federation.search.tantivy.run import find
@@ -49,7 +50,7 @@ class Search:
         self,
         path: Path,
         registries: Callable[[View], Sequence[RegistryFreshness]],
-        synonyms: Synonyms,
+        lexicon: Lexicon,
         behind: Callable[[View, int], bool] = lambda _view, _position: False,
         kept: int = KEPT,
     ) -> None:
@@ -57,7 +58,7 @@ class Search:
         self._kept = kept
         self._registries = registries
         self._behind = behind
-        self.synonyms = synonyms
+        self.lexicon = lexicon
         self._generation: Generation | None = None
         self._served: _ServedState | None = None
         self._covered: dict[View, Coverage] = {}
@@ -119,7 +120,7 @@ class Search:
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
         ask = served.recall if request.limit <= MOST_REMEMBERED else served.find
         try:
-            answer = ask(view, request, covered.stale, self.synonyms)
+            answer = ask(view, request, covered.stale, self.lexicon, datetime.now(UTC).date())
         except IndexMissingError:
             self._suspicion.mark(served.state.commit[0])
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
@@ -127,8 +128,9 @@ class Search:
         return SearchAnswer(
             query=request.q, total=answer.counts.documents, versions=answer.counts.versions,
             models=answer.counts.models, hits=answer.hits, facets=answer.counts.facets,
-            corrections=answer.corrections, next_cursor=answer.next_cursor, partial=partial,
-            registries=covered.freshness,
+            corrections=answer.corrections, understood=answer.understood, relaxed=answer.relaxed,
+            nothing_fits=not answer.hits and bool(request.q.strip()) and request.cursor is None, near=answer.near,
+            unknown=answer.unknown, next_cursor=answer.next_cursor, partial=partial, registries=covered.freshness,
         )  # fmt: skip
 
     def _covers(self, view: View) -> Coverage:

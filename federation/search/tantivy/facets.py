@@ -41,6 +41,9 @@ class ResultCounts:
     whole: bool
 
 
+NONE = ResultCounts(0, 0, 0, {}, whole=True)
+
+
 def columns(facets: Sequence[str]) -> dict[str, str]:
     """Facet names with the columns that hold them. Errors: `SearchError` for an unknown one."""
     if len(facets) > MAX_FACETS:

@@ -1,24 +1,28 @@
 """One search over one state of the index: what matches inside a view, best first, grouped, counted, explained."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import chain
 
 from tantivy import DocAddress, FieldType, Query
 
 from federation.access import View
 from federation.search import cursor, language, ranking
 from federation.search import plan as plans
-from federation.search.answer import Correction, Hit, SearchError, SearchRequest
+from federation.search.answer import Chip, Correction, Hit, SearchError, SearchRequest, Unknown
 from federation.search.cursor import PagePosition
 from federation.search.highlight import Marker
+from federation.search.lexicon import Lexicon
 from federation.search.plan import PlanNode, Slot
 from federation.search.sorting import Sort, fingerprint, read_sort
-from federation.search.synonyms import Synonyms
-from federation.search.tantivy import facets, folder, queries, schema
-from federation.search.tantivy.clauses import Compiler
+from federation.search.tantivy import facets, folder, nearest, queries, relaxing, schema
+from federation.search.tantivy.clauses import Compiler, Tier
 from federation.search.tantivy.facets import ResultCounts
 from federation.search.tantivy.order import BROWSE, RANK, Leg, Legs, Ranked, SortKey
-from federation.search.tantivy.state import IndexState, visible
+from federation.search.tantivy.state import IndexState, registries_seen, visible
+from federation.search.tantivy.vocabulary import IndexVocabulary
+from federation.search.understanding import GUESSES
 from federation.search.words import fold, parts, spans, within_one_edit
 
 LITTLE = 3
@@ -29,16 +33,26 @@ MAX_BATCH = 1_000
 
 
 def find(
-    state: IndexState, view: View, request: SearchRequest, stale: frozenset[int], synonyms: Synonyms
+    state: IndexState,
+    view: View,
+    request: SearchRequest,
+    stale: frozenset[int],
+    lexicon: Lexicon,
+    today: date,
 ) -> "Found":
     """What a request finds in one state of the index. Errors: as `Search.query`, and `IndexMissingError`."""
     columns = facets.columns(request.facets)
     sort = read_sort(request.sort)
     position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
-    planned = plans.plan(language.parse(request.q), synonyms, len(request.q))
+    literal = frozenset(map(fold, request.literal))
+    typed = plans.plan(
+        language.parse(request.q), plans.Typed(request.q, lexicon, today, literal, request.strict)
+    )
+    if sort.field == "relevance":
+        sort = understood_sort(typed) or sort
     compiler = Compiler(state.reader.index, state.reader.searcher, stale)
     with folder.engine_errors():
-        return SearchRun(state, view, request, compiler, planned, columns, sort).answer(position)
+        return SearchRun(state, view, request, compiler, typed, columns, sort).answer(position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +61,27 @@ class Found:
 
     counts: ResultCounts
     hits: tuple[Hit, ...]
-    corrections: tuple[Correction, ...]
-    next_cursor: str | None
+    corrections: tuple[Correction, ...] = ()
+    next_cursor: str | None = None
+    understood: tuple[Chip, ...] = ()
+    relaxed: tuple[str, ...] = ()
+    near: tuple[Hit, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a hit has to have: all of a plan, or with `steps` what one of these masks leaves of it. `corrected` are its
+    words that may have a typo."""
+
+    whole: PlanNode
+    corrected: frozenset[str] = frozenset()
+    steps: tuple[int, ...] = ()
+
+    @property
+    def plans(self) -> Sequence[PlanNode]:
+        """Of which a hit has to have one, best first."""
+        return [relaxing.kept(self.whole, mask) for mask in self.steps] or [self.whole]
 
 
 @dataclass(slots=True)
@@ -59,20 +92,54 @@ class SearchRun:
     view: View
     request: SearchRequest
     compiler: Compiler
-    plan: PlanNode
+    typed: PlanNode
     columns: Mapping[str, str]
     sort: Sort
 
     def answer(self, position: PagePosition | None) -> Found:
-        corrected = frozenset[str]() if position is None else position.corrected
-        plan, counts = self._counted(corrected)
-        if position is None and counts.documents < LITTLE:
-            corrected, plan, counts = self._forgiving(plan, counts)
-        legs = Legs(self._legs(plan))
+        """What is found after a position, None for the first page."""
+        demand, counts = self._demand(position)
+        hits, after = self._page(demand, position, counts)
+        filler = [slot.typed for slot in plans.slots_of(self.typed) if slot.is_filler and not slot.sorts]
+        out = relaxing.left_out(demand.whole, demand.steps[0]) if demand.steps else ()
+        found = Found(
+            counts, hits, _corrections(hits, demand.corrected), after, self._chips(),
+            tuple(dict.fromkeys([*filler, *out])) if demand.whole != self.typed or out else (),
+        )  # fmt: skip
+        if demand.steps and not relaxing.fits(demand.whole, demand.steps[0]):
+            found = replace(found, counts=facets.NONE, hits=(), next_cursor=None, near=hits)
+        return found if found.hits else replace(found, unknown=self._unknown())
+
+    def _demand(self, position: PagePosition | None) -> tuple[Demand, ResultCounts]:
+        """What a hit has to have: all words, or where nothing has, those with a typo, or else some of them."""
+        plan = plans.wanted(self.typed)
+        if position is not None:
+            demand = Demand(
+                plans.with_corrections(plan, position.corrected), position.corrected, position.steps
+            )
+            return demand, self._counted(demand)
+        demand = Demand(plan)
+        counts = self._counted(demand)
+        if counts.documents < LITTLE:
+            demand, counts = self._forgiving(demand, counts)
+        if counts.documents == 0 and not self.request.strict:
+            rare = frozenset(slot.word for slot in _correctable(plan) if self._finds_little(slot))
+            whole = plans.with_corrections(plan, rare)
+            if steps := relaxing.steps(whole, self._finds):
+                demand = Demand(whole, rare, steps)
+                counts = self._counted(demand)
+        return demand, counts
+
+    def _page(
+        self, demand: Demand, position: PagePosition | None, counts: ResultCounts
+    ) -> tuple[tuple[Hit, ...], str | None]:
+        """The hits of a page, and the cursor of the next."""
+        legs = Legs(self._legs(demand))
         rows, more = self._rows(legs, position, counts)
+        plan = demand.whole
         slots = [*plans.positive_slots(plan), *map(plans.as_slot, plans.phrases(plan))]
         addresses = self.state.reader.addresses([row for _, row in rows])
-        others = self._others(plan, rows, addresses, counts)
+        others = self._others(demand, rows, addresses, counts)
         marker = Marker.of(slots, self.compiler.alike)
         hits = tuple(
             [
@@ -83,31 +150,58 @@ class SearchRun:
         after = None
         if more:
             leg, row = rows[-1]
-            after = cursor.encode(PagePosition(leg, row.values, corrected), fingerprint(self.request))
-        return Found(counts, hits, _corrections(hits, corrected), after)
+            place = PagePosition(leg, row.values, demand.corrected, demand.steps)
+            after = cursor.encode(place, fingerprint(self.request))
+        return hits, after
+
+    # --- what is said of the query ------------------------------------------------------------------
+
+    def _chips(self) -> tuple[Chip, ...]:
+        """What was understood; a guess only where something in the view bears it out."""
+        chips = dict.fromkeys(
+            Chip(self.request.q[one.start : one.end], one.meaning, one.query, one.sort)
+            for slot in plans.positive_slots(self.typed)
+            if (one := slot.reading) is not None and (one.query or one.sort)
+            if one.meaning not in GUESSES or (slot.facts is not None and self._finds([slot.facts]))
+        )
+        return tuple(chips)
+
+    def _unknown(self) -> tuple[Unknown, ...]:
+        """The qualifiers of the query with a value that nothing in the view has."""
+        seen = registries_seen(self.view, self.state.registry_ids)
+        return nearest.unknown(language.parse(self.request.q), IndexVocabulary(self.state.reader, seen))
 
     # --- what matches -------------------------------------------------------------------------------
 
     def _bounded(self, query: Query) -> Query:
         return visible(query, self.view, self.state.registry_ids)
 
-    def _counted(self, corrected: frozenset[str]) -> tuple[PlanNode, ResultCounts]:
-        plan = plans.with_corrections(self.plan, corrected) if corrected else self.plan
-        query = self._bounded(self.compiler.matching(plan, self.request.q))
-        return plan, facets.count(self.state.reader.searcher, query, self.columns, self.state.registries)
+    def _matching(self, demand: Demand) -> Query:
+        """Everything that is found, hidden or not."""
+        text = "" if demand.steps else self.request.q
+        return queries.any_of([self.compiler.matching(plan, text) for plan in demand.plans])
 
-    def _forgiving(
-        self, plan: PlanNode, counts: ResultCounts
-    ) -> tuple[frozenset[str], PlanNode, ResultCounts]:
+    def _counted(self, demand: Demand) -> ResultCounts:
+        query = self._bounded(self._matching(demand))
+        return facets.count(self.state.reader.searcher, query, self.columns, self.state.registries)
+
+    def _finds(self, nodes: Sequence[PlanNode]) -> int:
+        """How many documents in the view one of these finds, `relaxing.ENOUGH` for more."""
+        found = queries.any_of([self.compiler.clause(node, "all", reach="open") for node in nodes])
+        result = self.state.reader.searcher.search(self._bounded(found), limit=relaxing.ENOUGH, count=False)
+        return len(result.hits)
+
+    def _forgiving(self, demand: Demand, counts: ResultCounts) -> tuple[Demand, ResultCounts]:
         """The words that find little in the view may have a typo; if nothing is found, all of them may."""
-        slots = [slot for slot in plans.positive_slots(plan) if plans.may_be_corrected(slot)]
+        slots = _correctable(demand.whole)
         rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
         for words in (rare, frozenset(slot.word for slot in slots)):
             if words and (words == rare or counts.documents == 0):
-                forgiving, found = self._counted(words)
+                forgiving = Demand(plans.with_corrections(demand.whole, words), words)
+                found = self._counted(forgiving)
                 if found.documents > counts.documents:
-                    return words, forgiving, found
-        return frozenset(), plan, counts
+                    return forgiving, found
+        return demand, counts
 
     def _finds_little(self, slot: Slot) -> bool:
         query = self._bounded(self.compiler.clause(slot, "all", reach="open"))
@@ -115,10 +209,10 @@ class SearchRun:
 
     # --- in which order -----------------------------------------------------------------------------
 
-    def _legs(self, plan: PlanNode) -> Iterable[Leg]:
+    def _legs(self, demand: Demand) -> Iterable[Leg]:
         if self.sort.field == "relevance":
-            return self._relevance(plan)
-        matching = self.compiler.matching(plan, self.request.q)
+            return self._relevance(demand)
+        matching = self._matching(demand)
         if self.sort.field == "metric":
             field = schema.number_column("metric", self.sort.metric)
             having = Query.exists_query(field)
@@ -134,12 +228,18 @@ class SearchRun:
         }[self.sort.field]
         return [Leg(self._bounded(matching), (column, *RANK))]
 
-    def _relevance(self, plan: PlanNode) -> Iterator[Leg]:
+    def _tiers(self, demand: Demand) -> Iterator[Tier]:
+        if not demand.steps:
+            typed = plans.with_corrections(self.typed, demand.corrected)
+            return self.compiler.tiers(demand.whole, self.request.q, typed)
+        return chain.from_iterable(self.compiler.tiers(plan, "") for plan in demand.plans)
+
+    def _relevance(self, demand: Demand) -> Iterator[Leg]:
         """A tier that says the same as an earlier one finds nothing, but keeps its number. Where a tier has models as a
         whole and one version of each is shown, the others need not be looked at."""
         earlier: list[Query] = []
         grouped = self.request.group == "model"
-        for tier in self.compiler.tiers(plan, self.request.q):
+        for tier in self._tiers(demand):
             again = any(tier.query is query for query in earlier)
             query = queries.NOTHING if again else queries.without(tier.query, queries.any_of(earlier))
             keys = RANK if tier.words else BROWSE
@@ -208,7 +308,7 @@ class SearchRun:
 
     def _others(
         self,
-        plan: PlanNode,
+        demand: Demand,
         rows: Sequence[tuple[int, Ranked]],
         addresses: Sequence[DocAddress],
         counts: ResultCounts,
@@ -218,7 +318,7 @@ class SearchRun:
         if counts.whole:
             siblings = self.state.reader.searcher.fast_field_values("siblings", list(addresses))
             return {row.model: int(held or 0) for (_, row), held in zip(rows, siblings, strict=True)}
-        query = self.compiler.matching(plan, self.request.q)  # who sees a model sees all its versions
+        query = self._matching(demand)  # who sees a model sees all its versions
         return self._per_model(query, {row.model for _, row in rows})
 
     def _hit(
@@ -247,6 +347,16 @@ class SearchRun:
             updated=stored.updated, score=round(leg.weight * prior, 6),
             others=max(others.get(row.model, 1) - 1, 0), highlights=found, explanation=explanation,
         )  # fmt: skip
+
+
+def understood_sort(typed: PlanNode) -> Sort | None:
+    """What the words of a query say that hits are to be sorted by, where they do."""
+    said = (slot.reading.sort for slot in plans.positive_slots(typed) if slot.reading and slot.reading.sort)
+    return next(map(read_sort, said), None)
+
+
+def _correctable(plan: PlanNode) -> list[Slot]:
+    return [slot for slot in plans.positive_slots(plan) if plans.may_be_corrected(slot)]
 
 
 def _corrections(hits: Sequence[Hit], corrected: frozenset[str]) -> tuple[Correction, ...]:

@@ -15,7 +15,7 @@ import tantivy
 from federation.search.fields import FACETS, FIELDS, SearchField
 from federation.search.words import fold
 
-FORMAT = 10
+FORMAT = 11
 """How documents are written: to be raised with every change of that."""
 SEPARATOR = "\x1f"
 OF_REGISTRY = ("registry", "team")
@@ -26,6 +26,8 @@ sum over a result that holds all or none of each model is `LEAD` times the numbe
 multiple of it (but for a chance of 2⁻³⁴). `STAGE_SUM` is the same of the versions of a model that are in one stage: it
 counts the models of a result in which all are."""
 LEAD = 1 << 34
+VERSION_ORDER = "version_order"
+"""What versions are compared by: see `versions.order_key`."""
 HOLDS_REGISTRY = "registry "
 """In `meta`, before the id of each registry that the index holds documents of; after it, as JSON, its name and team."""
 FIRST_BY = {"rank": "first by rank", "browse": "first by browse"}
@@ -51,7 +53,7 @@ def schema() -> tantivy.Schema:
     for name in ("name", "order", "near", "all"):
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="basic")
     builder.add_text_field("phrase", tokenizer_name="whitespace", index_option="position")
-    for name in ("whole", "facts", "meta", "spelled", "begins"):
+    for name in ("whole", "facts", "meta", "spelled", "begins", VERSION_ORDER):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("sort_name", fast=True, tokenizer_name="raw", index_option="basic")
     for facet in FACETS:
@@ -62,7 +64,7 @@ def schema() -> tantivy.Schema:
     builder.add_unsigned_field("model", fast=True, indexed=True)
     for name in ("rank", "browse", "tie", "siblings"):
         builder.add_unsigned_field(name, fast=True)
-    for name in (MODEL_SUM, STAGE_SUM, "created", "updated"):
+    for name in (MODEL_SUM, STAGE_SUM, "created", "updated", "released"):
         builder.add_integer_field(name, fast=True)
     builder.add_bytes_field("stored", stored=True)
     return builder.build()

@@ -15,5 +15,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     """What is asked of `/search`. Errors: `SearchError`, `QuerySyntaxError`."""
     catch_up(waypost, ["search"])
     waypost.reload_search()
-    facets = tuple(name for name in query.get("facets", "").split(",") if name)
-    return waypost.search.query_json(LOCAL.view, SearchRequest(**{**query, "facets": facets}))
+    lists = {
+        name: tuple(one for one in query.get(name, "").split(",") if one) for name in ("facets", "literal")
+    }
+    return waypost.search.query_json(LOCAL.view, SearchRequest(**{**query, **lists}))

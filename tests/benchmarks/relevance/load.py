@@ -17,7 +17,7 @@ from federation.leases import Leases
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.registries.connections import Connections
-from federation.search import synonyms
+from federation.search import lexicon
 from federation.search.answer import SearchRequest
 from federation.search.freshness import FreshnessBoard
 from federation.search.source import CatalogueSource
@@ -87,7 +87,7 @@ def _synchronised(url: str, folder: Path) -> Search:
     while follower.step():
         pass
     follower.close()
-    search = Search(folder / "index", FreshnessBoard(engine), synonyms.load())
+    search = Search(folder / "index", FreshnessBoard(engine), lexicon.load())
     search.reload()
     return search
 

@@ -14,7 +14,7 @@ from federation.database import now, writing
 from federation.graph import tables as graph_tables
 from federation.journal.log import Batch
 from federation.registries.configured import forget
-from federation.search import synonyms
+from federation.search import lexicon
 from federation.search.answer import SearchRequest
 from federation.search.freshness import FreshnessBoard
 from federation.search.source import CatalogueSource
@@ -29,7 +29,7 @@ class Indexed:
     def __init__(self, folder: Path) -> None:
         self.estate = Estate(folder)
         self.follower = IndexFollower(folder / "index", CatalogueSource(self.estate.engine))
-        self.search = Search(folder / "index", FreshnessBoard(self.estate.engine), synonyms.load())
+        self.search = Search(folder / "index", FreshnessBoard(self.estate.engine), lexicon.load())
 
     def found(self, text: str, view: View = EVERYTHING) -> list[str]:
         while self.follower.step():

@@ -13,8 +13,8 @@ from federation.access import EVERYTHING, NOTHING, View
 from federation.search import cursor
 from federation.search.answer import Group, SearchError, SearchRequest
 from federation.search.cursor import PagePosition
+from federation.search.lexicon import Lexicon
 from federation.search.sorting import fingerprint
-from federation.search.synonyms import Synonyms
 from federation.search.tantivy import order
 from federation.search.tantivy.engine import Search
 from federation.search.tantivy.follower import IndexFollower
@@ -357,7 +357,7 @@ def test_an_answer_is_remembered_until_the_index_changes(tmp_path: Path) -> None
     IndexFollower(tmp_path, world).step()
     search.reload()
     assert search.query(EVERYTHING, request).total == 2
-    search.synonyms = Synonyms({("churn",): (("leaving",),)}, 1)
+    search.lexicon = Lexicon({("churn",): (("leaving",),)}, longest=1)
     assert search.query(EVERYTHING, request).total == 3
 
 
@@ -370,6 +370,6 @@ def test_a_cursor_to_a_place_that_cannot_be_is_refused(search: Search) -> None:
 
 
 def test_without_an_index_the_answer_is_empty_and_partial(tmp_path: Path) -> None:
-    search = Search(tmp_path, World().registries, World().search(tmp_path / "other").synonyms)
+    search = Search(tmp_path, World().registries, World().search(tmp_path / "other").lexicon)
     answer = search.query(EVERYTHING, SearchRequest(q="fraud"))
     assert (answer.partial, answer.hits, search.reload()) == (True, (), -1)

@@ -16,7 +16,7 @@ import pytest
 from adapters import Key
 from federation.access import EVERYTHING
 from federation.database import now
-from federation.search import freshness, synonyms
+from federation.search import freshness, lexicon
 from federation.search.answer import SearchAnswer, SearchRequest
 from federation.search.freshness import FreshnessBoard
 from federation.search.source import CatalogueSource
@@ -79,7 +79,7 @@ class Indexed:
         self.path = home / "index"
         self.url = f"sqlite:///{home / 'waypost.db'}"
         self.board = FreshnessBoard(self.estate.engine)
-        self.search = Search(self.path, self.board, synonyms.load(), self.board.behind)
+        self.search = Search(self.path, self.board, lexicon.load(), self.board.behind)
         self.models: dict[str, Key] = {}
 
     def put(self, name: str) -> None:

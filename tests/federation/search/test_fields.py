@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters import Environment, Image, Lineage, Schema
+from adapters import Dataset, Environment, Image, Lineage, Parent, Schema
 from federation.access import EVERYTHING
 from federation.search.answer import SearchRequest
 from federation.search.fields import FIELDS, HAS, SearchField, facet_names
@@ -20,9 +20,14 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
     world.put(
         document(
             "scorer", 1, stage="production", aliases=("champion",), framework="xgboost", owner="Ada", license="MIT",
-            tags={"env": "prod"}, metrics={"auc": 0.5}, params={"depth": "3"}, state="Failed", description="one",
+            tags={"env": "prod", "pipeline_tag": "text-to-speech", "Languages": '["de", "en"]', "size": "1.5B"},
+            metrics={"auc": 0.5}, params={"depth": "3"}, state="Failed", description="one",
             environment=Environment(libraries={"numpy": "2.3"}, images=(Image("example.com/serve:1"),)),
-            depends_on=("ads/encoder:3",), schema=Schema(), lineage=Lineage(commit="abc123"),
+            depends_on=("ads/encoder:3",), schema=Schema(), artifact_digest=f"sha256:{'5' * 64}",
+            lineage=Lineage(
+                run_id="0b5f99d2", commit="9f1c2ab7d4", datasets=(Dataset("clicks", digest="77aa"),),
+                parents=(Parent("base:1"),),
+            ),
         )
     )  # fmt: skip
     return world.search(tmp_path_factory.mktemp("index"))
@@ -45,7 +50,9 @@ def asked(field: SearchField) -> tuple[str, str]:
 VALUES = [
     ("registry", "fraud"), ("team", "risk"), ("model", "scorer"), ("stage", "production"), ("alias", "champion"),
     ("framework", "xgboost"), ("owner", "Ada"), ("license", "MIT"), ("type", "model"), ("library", "numpy@2.3"),
-    ("image", "serve"), ("state", "failed"), ("depends_on", "encoder"),
+    ("image", "serve"), ("state", "failed"), ("depends_on", "encoder"), ("task", "text-to-speech"), ("language", "de"),
+    ("parameters", "1.5b"), ("dataset", "clicks"), ("parent", "base"), ("commit", "9f1c2ab7d4"), ("digest", "77aa"),
+    ("run", "0b5f99d2"), ("version", "1"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from adapters import Key, ModelRecord, VersionRecord
 from federation.access import View
 from federation.changes import FeedTrimmedError
-from federation.search import synonyms
+from federation.search import lexicon
 from federation.search.answer import Freshness
 from federation.search.document import Document, document_of
 from federation.search.fields import Living
@@ -116,6 +116,6 @@ class World:
         while follower.step():
             pass
         follower.close()
-        found = Search(path, self.registries, synonyms.load())
+        found = Search(path, self.registries, lexicon.load())
         found.reload()
         return found

@@ -13,7 +13,7 @@ from federation.catalogue.models import read_model
 from federation.catalogue.reader import read_version
 from federation.database import reading
 from federation.references import Reference, parse
-from federation.search import synonyms
+from federation.search import lexicon
 from federation.search.answer import SearchRequest
 from federation.search.freshness import FreshnessBoard
 from federation.search.source import CatalogueSource
@@ -89,7 +89,7 @@ def index(estate: Estate, folder: Path) -> Search:
     follower = IndexFollower(folder / "index", CatalogueSource(estate.engine))
     while follower.step():
         pass
-    found = Search(folder / "index", FreshnessBoard(estate.engine), synonyms.load())
+    found = Search(folder / "index", FreshnessBoard(estate.engine), lexicon.load())
     found.reload()
     return found
 

@@ -1,0 +1,72 @@
+"""What of a request is left out where nothing has all of it: the one place that relaxes.
+
+Only words are left out, and what they were understood as: qualifiers, phrases, `-word` and groups stay. Everything is
+decided by what is found inside the view.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+
+from federation.search.plan import AllPlan, PlanNode, Slot, slots_of
+
+ENOUGH = 10
+"""With so many found, nothing more is left out."""
+MOST_TRIED = 48
+MOST_LEFT_OUT = 3
+"""Of many parts; of up to `FEW` any number is."""
+FEW = 7
+FITS = 0.6
+"""What holds so much of a request, by what leaving out its parts costs, fits it nearly."""
+Counter = Callable[[Sequence[PlanNode]], int]
+"""How many documents one of these plans finds in the view, or `ENOUGH` and more."""
+
+
+def steps(plan: PlanNode, count: Counter) -> tuple[int, ...]:
+    """What is demanded in place of all of it, best first: masks of the parts that are kept. Empty where no part of it
+    finds anything."""
+    slots = list(slots_of(plan))
+    found = {index: count([kept(plan, 1 << index)]) for index in range(len(slots))}
+    alive = [index for index in found if found[index]]
+    taken: list[int] = []
+    for tried, mask in enumerate(_masks(slots, alive, found)):
+        if tried == MOST_TRIED:
+            break
+        if count([kept(plan, mask)]):
+            taken.append(mask)
+            if count([kept(plan, one) for one in taken]) >= ENOUGH:
+                break
+    return tuple(taken)
+
+
+def kept(plan: PlanNode, mask: int) -> PlanNode:
+    """The plan with those of its slots that the mask has, and all that is no slot."""
+    if isinstance(plan, Slot):
+        return plan
+    assert isinstance(plan, AllPlan)
+    places = {id(slot): index for index, slot in enumerate(slots_of(plan))}
+    children = tuple(
+        child for child in plan.children if id(child) not in places or mask >> places[id(child)] & 1
+    )
+    return children[0] if len(children) == 1 else AllPlan(children)
+
+
+def left_out(plan: PlanNode, mask: int) -> tuple[str, ...]:
+    """What the slots were typed as that the mask has not."""
+    return tuple(slot.typed for index, slot in enumerate(slots_of(plan)) if not mask >> index & 1)
+
+
+def fits(plan: PlanNode, mask: int) -> bool:
+    """Whether what holds the slots of the mask nearly fits the request."""
+    slots = list(slots_of(plan))
+    whole = sum(slot.cost for slot in slots)
+    return sum(slot.cost for index, slot in enumerate(slots) if mask >> index & 1) >= FITS * whole
+
+
+def _masks(slots: Sequence[Slot], alive: Sequence[int], found: dict[int, int]) -> Iterator[int]:
+    """What may be kept of the parts that find anything, the dearest first; of equal ones what finds less, because it
+    says more."""
+    most = len(alive) - 1 if len(alive) <= FEW else MOST_LEFT_OUT
+    left = [out for size in range(most + 1) for out in combinations(alive, size)]
+    left.sort(key=lambda out: (sum(slots[index].cost for index in out), -sum(found[index] for index in out)))
+    whole = sum(1 << index for index in alive)
+    yield from (whole - sum(1 << index for index in out) for out in left if len(out) < len(alive))
