@@ -48,6 +48,12 @@ class Permission(StrEnum):
     """Register versions."""
     DELETE = "delete"
     """Delete versions and models."""
+    APPROVE = "approve"
+    """Approve and reject promotions where a policy names one as approver, and comment on them."""
+    ATTEST = "attest"
+    """Report how outside checks ended."""
+    EMERGENCY = "emergency"
+    """Bring a version to a guarded stage at once; somebody else reviews it."""
     AUDIT = "audit"
     """Read the journal and its proofs; only on everything, because numbers show volume."""
     SYNC = "sync"
@@ -58,7 +64,7 @@ class Permission(StrEnum):
     """Get verdict and counts of an impact over everything, without names."""
 
 
-READER = frozenset({Permission.READ})
+READER = frozenset({Permission.READ, Permission.APPROVE})
 CONTRIBUTOR = READER | {Permission.TAG, Permission.DECLARE}
 ROLES: Mapping[str, frozenset[Permission]] = {
     "viewer": READER,
@@ -66,6 +72,8 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     "approver": CONTRIBUTOR | {Permission.CHANGE, Permission.REGISTER, Permission.DELETE},
     "auditor": READER | {Permission.AUDIT},
     "operator": READER | {Permission.SYNC, Permission.GRANT},
+    "attester": READER | {Permission.ATTEST},
+    "emergency": CONTRIBUTOR | {Permission.EMERGENCY},
     "impact.global": frozenset({Permission.IMPACT_GLOBAL}),
 }
 """The roles, and what each may do where it is given."""

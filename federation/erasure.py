@@ -30,6 +30,7 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.journal.tables import erased
 from federation.operations.tables import operation
+from federation.promotions.tables import promotion, voice
 from federation.searches import searches
 
 BLANK = "[erased]"
@@ -126,6 +127,7 @@ def erase(
         others = _principals(connection, batch, blanker, subject, actor)
         others += _notes(connection, blanker) + _operations(connection, blanker, words)
         others += searches.forget_naming(connection, lambda text: blanker.text(text) != text)
+        others += _promotions(connection, blanker, words)
         everybody = Blanker.read(connection)
         assert everybody is not None
         counts = {"values": values, "records": records, "others": others}
@@ -243,6 +245,20 @@ def _operations(connection: Connection, blanker: Blanker, words: Sequence[str]) 
         if values != {name: getattr(row, name) for name in values}:
             connection.execute(update(operation).where(asked.id == row.id).values(values))
             changed += 1
+    return changed
+
+
+def _promotions(connection: Connection, blanker: Blanker, words: Sequence[str]) -> int:
+    """Blank what people said of promotions, and what their approvals were given on."""
+    changed = 0
+    for table, columns in ((promotion, ("reason", "message")), (voice, ("words", "evidence"))):
+        found = [table.c[name] for name in columns]
+        query = select(table.c.id, *found).where(or_(*(_may_name(column, words) for column in found)))
+        for row in connection.execute(query).all():
+            values = {name: blanker.text(getattr(row, name)) for name in columns}
+            if values != {name: getattr(row, name) for name in columns}:
+                connection.execute(update(table).where(table.c.id == row.id).values(values))
+                changed += 1
     return changed
 
 

@@ -45,6 +45,8 @@ class Problem(msgspec.Struct, omit_defaults=True):
     """Character, from 0, at which a text could not be read."""
     expected: str | None = None
     parameter: str | None = None
+    plan: str | None = None
+    """The page that shows what a promotion would need, where only that may make the change."""
     known: Any = None
     """What was known last of something deleted."""
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from federation.errors import SetupError
+from gateway.policy_settings import PeopleSettings, PolicySettings, mistakes
+from gateway.sections import Section
 
 if TYPE_CHECKING:
     from federation.identity.identity import GrantSpec
@@ -30,12 +32,6 @@ class SettingsError(SetupError):
     """The configuration cannot be used. One line: where, what, and what to do."""
 
     code = "invalid-configuration"
-
-
-class Section(BaseModel):
-    """A table of the file: values are checked, unknown keys are mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ServerSettings(Section):
@@ -158,7 +154,9 @@ class GrantSettings(Section):
     )
     subject: str = Field(default="", description="OIDC subject (`sub`) of the person the role is given to")
     group: str = Field(default="", description="OIDC group the role is given to")
-    role: str = Field(description="viewer, contributor, approver, auditor, operator or impact.global")
+    role: str = Field(
+        description="viewer, contributor, approver, attester, emergency, auditor, operator or impact.global"
+    )
     on: str = Field(default="*", description="* for everything, team:NAME, or registry:NAME")
 
     def spec(self) -> "GrantSpec":
@@ -250,6 +248,12 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     plugins: Path | None = Field(default=None, description="folder of single-file adapters")
     registries: tuple[RegistrySettings, ...] = ()
+    policies: tuple[PolicySettings, ...] = ()
+    people: tuple[PeopleSettings, ...] = ()
+
+    def known_names(self) -> dict[str, str]:
+        """Names that backends report to principals."""
+        return {name: one.who for one in self.people for name in one.names}
 
 
 def settings_file(given: Path | None) -> Path:
@@ -363,6 +367,9 @@ def _check(settings: Settings, path: Path) -> None:
     _check_oidc(settings.auth.oidc, path)
     if settings.auth.grants:
         _check_grants(settings.auth.grants, path)
+    mistake = next(mistakes(settings.policies, settings.people), None)
+    if mistake is not None:
+        raise SettingsError(f"{path}: {mistake}")
     if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():
         raise SettingsError(f"{path}: plugins: the folder {settings.plugins} does not exist")
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from federation.journal.journal import Journal, Witness
     from federation.leases import Leases
     from federation.operations.operations import Operations
+    from federation.policies.policies import Policies
+    from federation.promotions.promotions import Promotions
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
     from federation.search.lexicon import Lexicon
@@ -212,6 +214,20 @@ class Waypost:
         return Events(self.engine)
 
     @cached_property
+    def policies(self) -> "Policies":
+        """Which stages are guarded, and by what."""
+        from federation.policies.policies import Policies
+
+        return Policies(self.engine)
+
+    @cached_property
+    def promotions(self) -> "Promotions":
+        """Proposing, agreeing, and the way back."""
+        from federation.promotions.promotions import Promotions
+
+        return Promotions(self.engine, self.adapters, self._wrote)
+
+    @cached_property
     def positions(self) -> Positions:
         """Positions of the change feed, as callers are given them."""
         return Positions(self.engine)
@@ -337,13 +353,18 @@ class Waypost:
         """
         self._load_lexicon()
         schema.require(self.engine)
-        lines = self.apply_registries()
+        lines = [*self.apply_registries(), *self.apply_policies()]
         return [*lines, *self.identity.apply_grants([one.spec() for one in self.settings.auth.grants])]
 
     def apply_registries(self, actor: str = "system") -> Sequence[str]:
         """Apply the registries of the file to the table. Errors: `RegistryError`, `DatabaseError`."""
         specs = [registry.spec() for registry in self.settings.registries]
         return self.registries.apply(specs, actor=actor)
+
+    def apply_policies(self) -> Sequence[str]:
+        """Apply the policies of the file, and who is who. Errors: `PolicyError`, `DatabaseError`."""
+        specs = [policy.spec() for policy in self.settings.policies]
+        return self.policies.apply(specs, self.settings.known_names())
 
     def close(self) -> None:
         """Give connections back."""

@@ -24,6 +24,7 @@ from federation.loops import Guard, Loop
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
 from federation.poison import InHand
+from federation.promotions.execution import PromotionRunner
 from federation.sync.context import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.descriptors import restore_descriptors
@@ -84,8 +85,11 @@ class Worker:
     scheduler: Scheduler = field(init=False)
     operations: Dispatcher = field(init=False)
     signing: Signing = field(init=False)
+    promotions: Loop = field(init=False)
     outlook: Outlook = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
+    _asked: threading.Event = field(default_factory=threading.Event)
+    """Something may be due of a promotion."""
     _stopped: threading.Event = field(default_factory=threading.Event)
     _round: float = 0.0
 
@@ -119,13 +123,18 @@ class Worker:
             stopping=self._stopped.is_set,
             in_hand=in_hand,
         )
-        self.operations = Dispatcher(operations, on_end=self._news.set)
+        self.operations = Dispatcher(operations, on_end=self._ended)
+        runner = PromotionRunner(waypost.engine, waypost.adapters, waypost.leases, wrote=self._wrote)
+        self.promotions = Loop(
+            "promotions", lambda: self._promote(runner), reports=waypost.reports, part="intents"
+        )
 
     def run(self, beat: Callable[[], None] = lambda: None) -> int:
         """Work until `stop`. Returns the exit code."""
         self.followers.start()
         self.signing.start()
         self.outlook.start()
+        self.promotions.start()
         self.waypost.wake.listen("worker", self._look)
         self._round = time.monotonic()
         heart = Loop("heart", lambda: self._beat(beat))
@@ -155,6 +164,9 @@ class Worker:
         finally:
             self.stop()
             heart.stop()
+            self.promotions.stop()
+            self._asked.set()
+            self.promotions.join(LONGEST_ROUND)
             self.outlook.close()
             self.operations.close()
             self.scheduler.close()
@@ -179,8 +191,19 @@ class Worker:
 
     def _look(self) -> None:
         self._news.set()
+        self._asked.set()
         self.followers.look()
         self.signing.look()
+
+    def _ended(self) -> None:
+        """Operations came to their outcome."""
+        self._news.set()
+        self._asked.set()
+
+    def _promote(self, runner: PromotionRunner) -> None:
+        self._asked.wait(LOOK_EVERY)
+        self._asked.clear()
+        runner.tick()
 
     def _wrote(self) -> None:
         self.followers.look()

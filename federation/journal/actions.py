@@ -132,6 +132,44 @@ class Action(StrEnum):
         "The call broke off; whether the backend made the change is not known yet.",
     )
     OPERATION_SETTLED = "operation.settled", "The backend was asked what became of an unknown operation."
+    POLICY_APPLIED = (
+        "policy.applied",
+        "A policy was added from the configuration; `details.digest` is its digest.",
+    )
+    POLICY_CHANGED = "policy.changed", "A policy holds as the configuration says it now."
+    POLICY_REMOVED = "policy.removed", "A policy is gone from the configuration and no longer holds."
+    PROMOTION_PROPOSED = (
+        "promotion.proposed",
+        "Somebody proposed to bring a version to a stage, or to roll back; the reason is committed to.",
+    )
+    PROMOTION_COMMENTED = (
+        "promotion.commented",
+        "Somebody said something about a promotion; it is committed to.",
+    )
+    PROMOTION_AGREED = (
+        "promotion.agreed",
+        "Somebody approved a promotion; `details.evidence` is the digest of what they approved.",
+    )
+    PROMOTION_APPROVED = "promotion.approved", "Everything that the policies ask for is there."
+    PROMOTION_REJECTED = "promotion.rejected", "Somebody who may approve a promotion rejected it."
+    PROMOTION_CANCELLED = "promotion.cancelled", "A promotion was taken back."
+    PROMOTION_EXPIRED = "promotion.expired", "A promotion was not approved in time."
+    PROMOTION_VOID = (
+        "promotion.void",
+        "What was approved is no longer so; `details.changed` names what changed.",
+    )
+    PROMOTION_STARTED = (
+        "promotion.started",
+        "The operations of a promotion were asked for, in one commit with this.",
+    )
+    PROMOTION_DONE = "promotion.done", "A promotion was made, and read back from the backend."
+    PROMOTION_FAILED = "promotion.failed", "A promotion was not made, and what was made of it was undone."
+    PROMOTION_STUCK = (
+        "promotion.stuck",
+        "A part of a promotion was made and cannot be undone now; it is tried again.",
+    )
+    PROMOTION_CHECKED = "promotion.checked", "An outside system said how its check of a promotion ended."
+    PROMOTION_REVIEWED = "promotion.reviewed", "Somebody else looked at what was done in an emergency."
     DEPENDENCY_DECLARED = "dependency.declared", "Somebody declared that one thing depends on another."
     DEPENDENCY_REMOVED = "dependency.removed", "A declared dependency was taken back."
     SEARCH_SAVED = "search.saved", "Somebody kept a search under a name, for themselves or for a team."

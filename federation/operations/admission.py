@@ -10,6 +10,8 @@ from adapters import Adapter, Capability, Discovered
 from federation import tables
 from federation.errors import InvalidRequestError, PreconditionError, StateError, UnknownError
 from federation.operations.wanted import SetAlias, SetStage, SetTags, Wanted
+from federation.policies.guard import read_policies
+from federation.policies.policy import Policy
 from federation.registries.opening import adapter_class, rules_of
 from federation.stages import Rule, StageRules
 
@@ -44,12 +46,19 @@ class WriteTarget:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WriteTargets:
     """The registries that one transaction looks at: each is read once, however much is asked of it."""
 
     adapters: Discovered
     known: dict[int, WriteTarget] = field(default_factory=dict)
+    _policies: list[Policy] | None = None
+
+    def policies(self, connection: Connection) -> list[Policy]:
+        """Every policy that holds."""
+        if self._policies is None:
+            self._policies = read_policies(connection)
+        return self._policies
 
 
 def place_of(connection: Connection, registry_id: int, places: WriteTargets) -> WriteTarget:

@@ -19,10 +19,11 @@ from federation.database import now
 from federation.errors import GoneError, InvalidRequestError, UnknownError
 from federation.operations import foresight, staging
 from federation.operations.admission import WriteTarget, WriteTargets, check_match, decides_stage, place_of
+from federation.operations.guarding import require_unguarded
 from federation.operations.intent import Intent, digest_of
 from federation.operations.offers import Offer, offer
 from federation.operations.plans import Plan
-from federation.operations.state import ModelState, VersionState, read_versions
+from federation.operations.state import ModelState, VersionState, read_holders, read_versions
 from federation.operations.wanted import (
     CAPABILITIES,
     PERMISSIONS,
@@ -33,14 +34,19 @@ from federation.operations.wanted import (
     Wanted,
     check,
 )
+from federation.policies.guard import guards
+from federation.policies.policy import Policy
 from federation.references import Reference
 from federation.registries.states import read_registries
 
 
-class Become(msgspec.Struct, frozen=True, tag_field="kind", tag="stage"):
-    """A version is to have a normalised stage, however its registry says that."""
+class Become(msgspec.Struct, frozen=True, tag_field="kind", tag="stage", omit_defaults=True):
+    """A version is to have a normalised stage, however its registry says that. `alone`: whoever else has it is
+    archived.
+    """
 
     stage: str
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +86,29 @@ class Located(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One look at the catalogue, for one principal."""
+    """One look at the catalogue, for one principal. Only a promotion is `promoting`: it alone may change who holds a
+    guarded stage.
+    """
 
     connection: Connection
     principal: Principal
     places: WriteTargets
+    promoting: bool = False
 
     def plan(self, change: RequestedChange) -> Plan:
         """What a change will do. Errors: every branch of `WaypostError`."""
-        return foresight.plan(self.connection, self._draft(change))
+        return self._planned(self._draft(change))
 
     def intents(self, change: RequestedChange) -> Sequence[Intent]:
         """What is to be written down. With the token of a plan, only while that is still the plan; what is written is
         then bound to what stood there. Errors: every branch of `WaypostError`.
         """
         draft = self._draft(change)
+        if change.plan is None and not self._guards(draft.state):
+            return draft.intents
+        plan = self._planned(draft)
         if change.plan is None:
             return draft.intents
-        plan = foresight.plan(self.connection, draft)
         plan.require(change.plan)
         return [step.bound for step in plan.steps]
 
@@ -109,6 +120,17 @@ class Asking:
             return offer(state, None, None)
         return offer(state, found.version.record.version, found.version.stage)
 
+    def _planned(self, draft: foresight.Draft) -> Plan:
+        """The plan of a draft. Errors: `PromotionRequiredError`."""
+        plan = foresight.plan(self.connection, draft)
+        if (policies := self._guards(draft.state)) and not self.promoting:
+            require_unguarded(self.connection, policies, draft, plan)
+        return plan
+
+    def _guards(self, state: ModelState) -> list[Policy]:
+        row, policies = state.place.row, self.places.policies(self.connection)
+        return guards(policies, row.name, row.team, state.reference.model)
+
     def _draft(self, change: RequestedChange) -> foresight.Draft:
         wanted = change.wanted
         if not isinstance(wanted, Become):
@@ -118,7 +140,7 @@ class Asking:
         place = place_of(self.connection, found.registry_id, self.places)
         state = found.state(place)
         if isinstance(wanted, Become):
-            return self._staged(change, found, state, wanted.stage)
+            return self._staged(change, found, state, wanted)
         place.require(CAPABILITIES[type(wanted)])
         self._allow_deciding(place, wanted)
         if isinstance(wanted, SetAlias) and wanted.version is not None:
@@ -169,14 +191,18 @@ class Asking:
             self.principal.require(Permission.CHANGE, place.row.id, where)
 
     def _staged(
-        self, change: RequestedChange, found: Located, state: ModelState, stage: str
+        self, change: RequestedChange, found: Located, state: ModelState, wanted: Become
     ) -> foresight.Draft:
         assert found.version is not None
-        version = found.version.record.version
+        stage, version = wanted.stage, found.version.record.version
         beside = staging.alias_holders(state, stage) - {version}
+        if wanted.alone and state.id is not None:
+            beside |= read_holders(self.connection, state.id, stage) - {version}
         if beside and state.id is not None:
             state = state.with_versions(read_versions(self.connection, state.id, beside))
         steps = staging.writes(state, version, stage)
+        if wanted.alone:
+            steps += staging.archiving(state, steps, version, stage)
         match = (
             _of_model(change.match, state, version) if isinstance(steps[0].wanted, SetAlias) else change.match
         )

@@ -5,7 +5,7 @@ alias named may be in the stage by other rules as well: then what else keeps it 
 how. So whoever asks for the stage gets the version that was asked for, and not two.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from federation.errors import InvalidRequestError, StateError
@@ -32,6 +32,23 @@ def writes(state: ModelState, version: str, stage: str) -> list[NativeWrite]:
         return [NativeWrite(version, first)]
     left = state.after(first, state.target(first, version).key)
     return [NativeWrite(version, first), *_parting(left, holder, version, stage)]
+
+
+def archiving(state: ModelState, steps: Sequence[NativeWrite], version: str, stage: str) -> list[NativeWrite]:
+    """What archives every other version that keeps a stage once the steps were made; nothing is left in it but the one.
+
+    Errors: `StateError`, `InvalidRequestError` where one of them cannot be archived.
+    """
+    for made in steps:
+        state = state.after(made.wanted, state.target(made.wanted, made.version).key)
+    found = []
+    for other in sorted(name for name in state.versions if name != version):
+        if state.stage(other)[0] != stage:
+            continue
+        wanted = through_rule(state, other, "archived")
+        state = state.after(wanted, state.target(wanted, other).key)
+        found.append(NativeWrite(other, wanted))
+    return found
 
 
 def alias_holders(state: ModelState, stage: str) -> set[str]:

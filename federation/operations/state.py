@@ -254,3 +254,12 @@ def read_versions(
     return {
         decode_part(row.version): VersionState(row.id, decode_version(row.body), row.deployed) for row in rows
     }
+
+
+def read_holders(connection: Connection, model_id: int, stage: str) -> set[str]:
+    """The names of the living versions of a model that have a normalised stage."""
+    versions = tables.version.c
+    query = select(versions.version).where(
+        versions.model_id == model_id, versions.deleted_at.is_(None), versions.stage == stage
+    )
+    return set(map(decode_part, connection.execute(query).scalars()))

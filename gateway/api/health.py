@@ -87,9 +87,15 @@ class _Readiness:
         yield from _parts(table(self._waypost))
         try:
             states = self._waypost.registries.list(EVERYTHING)
+            reviews = self._waypost.promotions.to_review()
         except DatabaseError:
             return  # the part `database` says so
         yield from _registries(states)
+        yield GaugeMetricFamily(
+            "waypost_emergencies_to_review",
+            "Promotions carried out in an emergency that nobody else has looked at",
+            value=float(reviews),
+        )
 
 
 def _parts(parts: Sequence[Part]) -> Iterator[Any]:

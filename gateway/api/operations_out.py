@@ -13,6 +13,7 @@ from federation.operations.operations import (
     Holder,
     Meaning,
     Operation,
+    Plan,
     Preview,
     StageChange,
 )
@@ -157,10 +158,7 @@ def plan_out(found: Preview) -> PlanOut:
     return PlanOut(
         ref=str(plan.steps[0].intent.ref),
         token=plan.token,
-        steps=[
-            StepOut(step.kind, str(step.intent.ref), _wanted_out(step.intent.wanted), *step.difference)
-            for step in plan.steps
-        ],
+        steps=steps_out(plan),
         stages=plan.stages,
         meanings=plan.meanings,
         keeps=plan.keeps,
@@ -170,6 +168,14 @@ def plan_out(found: Preview) -> PlanOut:
         impact=found.impact,
         impact_note=found.note,
     )
+
+
+def steps_out(plan: Plan) -> list[StepOut]:
+    """The operations of a plan as JSON."""
+    return [
+        StepOut(step.kind, str(step.intent.ref), _wanted_out(step.intent.wanted), *step.difference)
+        for step in plan.steps
+    ]
 
 
 def operations_out(found: Sequence[Operation], limit: int, positions: Positions) -> OperationsOut:

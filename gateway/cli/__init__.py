@@ -19,6 +19,7 @@ EVERYWHERE = (
     "Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or input, 3 gateway or backend not reached."
 )
 FIND, CHANGE, PROVE, RUN = "Find and understand", "Change", "Prove", "Run a gateway"
+PROMOTE = "Bring to production"
 
 
 class Command(NamedTuple):
@@ -47,6 +48,14 @@ COMMANDS = (
     Command("register", "operations", "register", CHANGE),
     Command("delete", "operations", "delete", CHANGE),
     Command("operations", "operations", "operations", CHANGE),
+    Command("plan", "promotions", "plan", PROMOTE),
+    Command("promote", "promotions", "promote", PROMOTE),
+    Command("approve", "promotions", "approve", PROMOTE),
+    Command("reject", "promotions", "reject", PROMOTE),
+    Command("rollback", "promotions", "rollback", PROMOTE),
+    Command("emergency", "promotions", "emergency", PROMOTE),
+    Command("promotions", "promotions", "promotions", PROMOTE),
+    Command("policies", "promotions", "policies", PROMOTE),
     Command("insights", "insights", "insights", FIND),
     Command("bom", "insights", "bom", FIND),
     Command("sync", "sync", "sync", RUN),

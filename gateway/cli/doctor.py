@@ -79,7 +79,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (parts, secret_files, identity_provider, registries, plugins):
+        for look in (parts, secret_files, identity_provider, registries, policies, plugins):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -240,6 +240,28 @@ def _states(waypost: "Waypost") -> Iterator[Finding]:
             yield Finding(
                 f"sync {state.name}", "warn", f"{state.state}, {last}", state.last_error or "waypost sync"
             )
+
+
+def policies(waypost: "Waypost") -> Iterator[Finding]:
+    """Policies that nobody can satisfy, or that the file says otherwise; emergencies that nobody has reviewed."""
+    from federation import schema
+    from federation.access import EVERYTHING
+    from federation.promotions.promotions import ChosenPromotions
+
+    if schema.found(waypost.engine) != schema.LATEST:
+        return
+    for line in waypost.promotions.unsatisfiable():
+        remedy = (
+            "give more people the role or group, or change the policy; groups are known once people sign in"
+        )
+        yield Finding("policy", "warn", line, remedy)
+    late = waypost.policies.unapplied([one.spec() for one in waypost.settings.policies])
+    if late:
+        said = f"the file says something else of {', '.join(late)}"
+        yield Finding("policy", "warn", said, "waypost registries apply")
+    for one in waypost.promotions.list(EVERYTHING, ChosenPromotions(review="open"), 20):
+        said = f"promotion {one.id} brought {one.ref} to {one.stage} in an emergency"
+        yield Finding("review", "warn", said, "somebody else looks at it: waypost promotions review")
 
 
 def plugins(waypost: "Waypost") -> Iterator[Finding]:

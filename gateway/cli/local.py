@@ -84,5 +84,10 @@ def _begin(waypost: Waypost) -> None:
     late = waypost.registries.unapplied(specs) if specs else []
     if late is None:
         waypost.apply_registries()
-    elif late:
+        if waypost.settings.policies:
+            waypost.apply_policies()
+        return
+    if waypost.settings.policies:
+        late = [*late, *waypost.policies.unapplied([one.spec() for one in waypost.settings.policies])]
+    if late:
         say(f"the file says something new of {', '.join(late)}: it counts from `waypost registries apply` on")

@@ -78,7 +78,7 @@ def test(context: typer.Context, name: Name) -> int:
 
 @app.command()
 def apply(context: typer.Context) -> None:
-    """Bring the registries in line with the configuration file."""
+    """Bring registries, policies and who is who in line with the configuration file."""
     invocation: Invocation = context.obj
     if invocation.url:
         raise CommandError("the file is applied beside the gateway's database: leave --url out, use --config")
@@ -88,7 +88,7 @@ def apply(context: typer.Context) -> None:
     waypost = configured(invocation)
     try:
         schema.require(waypost.engine)
-        lines = waypost.apply_registries()
+        lines = [*waypost.apply_registries(), *waypost.apply_policies()]
         waypost.wake.tell("worker", everywhere=True)
     finally:
         waypost.close()

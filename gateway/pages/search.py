@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from federation.access import View
+from federation.promotions.promotions import ChosenPromotions
 from federation.search.answer import Freshness, SearchAnswer, SearchError, SearchRequest
 from federation.search.fields import FACETS
 from federation.search.syntax import QuerySyntaxError
@@ -34,6 +35,8 @@ EXAMPLES = (
     ("has:schema -stage:archived", "with a schema, not archived"),
     ("updated:>2026-06-01 framework:xgboost", "by time and framework"),
 )
+TO_REVIEW, MOST_REVIEWS = ChosenPromotions(review="open"), 5
+"""What was done in an emergency and nobody else has looked at: the front page says so."""
 KEPT = frozenset({"ok"})
 """The states of a registry of which nothing is said."""
 
@@ -98,6 +101,7 @@ def search_page(
         choices=choices(answer, q),
         examples=EXAMPLES,
         troubled=troubled(answer.registries),
+        reviews=() if q else waypost.promotions.list(view, TO_REVIEW, MOST_REVIEWS),
         fresh={one.name: one for one in answer.registries},
     )
 

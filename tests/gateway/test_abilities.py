@@ -43,6 +43,28 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
         "GET /operations/{operation_id:int}",
     ),
     "see every change": ("GET /operations", "operations", "GET /operations"),
+    "see what a stage takes": ("POST /promotions", "plan", "GET /promote/{ref:path}"),
+    "propose a promotion": ("POST /promotions", "promote", "POST /promote/{ref:path}"),
+    "see the promotions": ("GET /promotions", "promotions list", "GET /promotions"),
+    "see a promotion": (
+        "GET /promotions/{promotion_id:int}",
+        "promotions show",
+        "GET /promotions/{promotion_id:int}",
+    ),
+    **{
+        f"{word} a promotion": (
+            f"POST /promotions/{{promotion_id:int}}/{path}",
+            command,
+            "POST /promotions/{promotion_id:int}",
+        )
+        for word, path, command in (
+            ("approve", "approve", "approve"),
+            ("reject", "reject", "reject"),
+            ("comment", "comments", "promotions comment"),
+            ("cancel", "cancel", "promotions cancel"),
+            ("review", "review", "promotions review"),
+        )
+    },
     "read the journal": ("GET /audit", "audit list", "GET /audit"),
     "prove an entry": ("GET /audit/entries/{seq:int}", "audit verify", "GET /audit/{seq:int}"),
     "fetch the checkpoint": ("GET /audit/checkpoint", "audit checkpoint", "GET /audit"),

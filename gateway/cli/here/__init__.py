@@ -36,6 +36,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
     "operations": ("operations",),
     "events": ("events",),
+    "promotions": ("policies", "promotions", "rollbacks"),
 }
 """The areas that each module answers: the first words of paths."""
 

@@ -35,6 +35,10 @@ BODIES: dict[str, Any] = {
     "declare_dependency": {"consumer": "{ref}", "provider": "images/model:1"},
     "confirm_identity": {"identity": "another"},
     "create_token": {"name": "mine", "role": "viewer", "on": "registry:{registry}"},
+    "propose": {"ref": "{ref}", "to": "production", "reason": "better"},
+    "roll_back": {"model": "{registry}/model", "reason": "worse"},
+    **{name: {"words": "yes"} for name in ("approve", "reject", "comment", "cancel", "review")},
+    "report_check": {"verdict": "yes"},
     "add_grant": {"token": "mine", "role": "viewer", "on": "registry:{registry}"},
 }
 """What a request that changes something sends, so that it is not refused for its form."""

@@ -1,0 +1,32 @@
+"""A policy in sentences, one for each thing that it asks for."""
+
+from collections.abc import Iterator
+
+from federation.policies.policy import Policy
+
+
+def asks(policy: Policy) -> list[str]:
+    """What it asks for, in words."""
+    return list(_asks(policy))
+
+
+def _asks(policy: Policy) -> Iterator[str]:
+    if policy.from_stage:
+        yield f"the version is in {policy.from_stage}" + (f" for {policy.soak}" if policy.soak else "")
+    yield from (f"its {name.replace('.', ' ')} is known" for name in policy.require)
+    yield from policy.metrics
+    if policy.schema:
+        yield "whoever calls what is in production can call it"
+    if policy.semver:
+        yield "a schema that breaks comes with a greater major version"
+    yield from (f"the check {name} says yes" for name in policy.require_checks)
+    for quorum in policy.approvals:
+        yield f"{quorum.count} of {', '.join(quorum.among)} {'agrees' if quorum.count == 1 else 'agree'}"
+    if policy.approvals and policy.separate:
+        yield f"who is its {' or '.join(policy.separate)} does not count among them"
+    if policy.windows:
+        yield f"it is carried out {' or '.join(policy.windows)}"
+    if policy.archive_previous:
+        yield "whoever else holds the stage is archived with it"
+    more = f", and {policy.rollback.approvals} more agree" if policy.rollback.approvals else ""
+    yield f"{', '.join(policy.rollback.among)} may roll back{more}"

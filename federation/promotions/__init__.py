@@ -1,0 +1,1 @@
+"""Promotions, plans above operations: who may bring which version to which stage, on which evidence; the way back."""

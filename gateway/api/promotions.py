@@ -1,0 +1,180 @@
+"""Policies, and promotions: proposing, agreeing, reporting checks, and the way back."""
+
+from typing import Annotated, Any
+
+from litestar import Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
+
+from federation.access import Permission, Principal, View
+from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
+from gateway.api.promotions_out import (
+    JudgementOut,
+    PoliciesOut,
+    PromotionIn,
+    PromotionsOut,
+    PromotionState,
+    ReportIn,
+    RollbackIn,
+    SeenOut,
+    WordsIn,
+    judgement_out,
+    policy_out,
+    promotions_out,
+    seen_out,
+)
+from gateway.api.requests import Ident, OptionalIdent, needs
+from gateway.parameters import read_reference
+from gateway.waypost import Waypost
+
+READ: dict[str, Any] = needs(Permission.READ)
+APPROVE: dict[str, Any] = needs(Permission.APPROVE)
+
+
+@get("/policies", opt=READ, sync_to_thread=True)
+def list_policies(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> PoliciesOut:
+    """The policies that hold, by name."""
+    found = [policy_out(one) for one in waypost.policies.standing(principal.view)]
+    lacking = waypost.promotions.unsatisfiable() if principal.may(Permission.GRANT) else None
+    return PoliciesOut(found, lacking)
+
+
+@post("/promotions", opt=needs(Permission.TAG), sync_to_thread=True, status_code=201)
+def propose(
+    data: JSONBody[PromotionIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[SeenOut | JudgementOut]:
+    """Propose to bring a version to a stage; with `dry_run` answer 200 with every check and change nothing."""
+    reference = read_reference(data.ref)
+    if data.dry_run:
+        return Response(
+            judgement_out(waypost.promotions.plan(principal, reference, data.to)), status_code=200
+        )
+    found = waypost.promotions.propose(principal, reference, data.to, data.reason, emergency=data.emergency)
+    return _made(found)
+
+
+@post("/rollbacks", opt=APPROVE, sync_to_thread=True, status_code=201)
+def roll_back(
+    data: JSONBody[RollbackIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[SeenOut]:
+    """Bring back the version that held a stage before, by the timeline alone."""
+    reference = read_reference(data.model)
+    return _made(
+        waypost.promotions.roll_back(principal, reference, data.reason, to=data.to, stage=data.stage)
+    )
+
+
+@get("/promotions", opt=READ, sync_to_thread=True)
+def list_promotions(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    in_state: Annotated[PromotionState | None, QueryParameter(name="state")] = None,
+    ref: FromQuery[str | None] = None,
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=200)]] = 50,
+    cursor: FromQuery[OptionalIdent] = None,
+) -> PromotionsOut:
+    """Promotions, newest first; `state=open` are those that have not ended."""
+    wanted = None if ref is None else str(read_reference(ref))
+    return promotions_out(
+        waypost.promotions.list(view, ChosenPromotions(in_state, wanted, cursor), limit), limit
+    )
+
+
+@get("/promotions/{promotion_id:int}", opt=READ, sync_to_thread=True)
+def show_promotion(
+    promotion_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+) -> SeenOut:
+    """A promotion: what is asked of it now, who said what, and what became of it."""
+    return seen_out(waypost.promotions.show(view, promotion_id))
+
+
+@post("/promotions/{promotion_id:int}/approve", opt=APPROVE, sync_to_thread=True, status_code=200)
+def approve(
+    promotion_id: FromPath[Ident],
+    data: JSONBody[WordsIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> SeenOut:
+    """Agree to a promotion, on the evidence as it is now."""
+    return _said(waypost, principal, promotion_id, "approve", data)
+
+
+@post("/promotions/{promotion_id:int}/reject", opt=APPROVE, sync_to_thread=True, status_code=200)
+def reject(
+    promotion_id: FromPath[Ident],
+    data: JSONBody[WordsIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> SeenOut:
+    """End a promotion, with the reason in words. Whoever could approve it may."""
+    return _said(waypost, principal, promotion_id, "reject", data)
+
+
+@post("/promotions/{promotion_id:int}/comments", opt=APPROVE, sync_to_thread=True, status_code=200)
+def comment(
+    promotion_id: FromPath[Ident],
+    data: JSONBody[WordsIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> SeenOut:
+    """Say something about a promotion."""
+    return _said(waypost, principal, promotion_id, "comment", data)
+
+
+@post("/promotions/{promotion_id:int}/cancel", opt=APPROVE, sync_to_thread=True, status_code=200)
+def cancel(
+    promotion_id: FromPath[Ident],
+    data: JSONBody[WordsIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> SeenOut:
+    """Take a promotion back that has not begun: whoever proposed it, or may set stages there."""
+    return _said(waypost, principal, promotion_id, "cancel", data)
+
+
+@post("/promotions/{promotion_id:int}/review", opt=APPROVE, sync_to_thread=True, status_code=200)
+def review(
+    promotion_id: FromPath[Ident],
+    data: JSONBody[WordsIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> SeenOut:
+    """Close the review of what somebody else did in an emergency."""
+    return _said(waypost, principal, promotion_id, "review", data)
+
+
+@put("/promotions/{promotion_id:int}/checks/{name:path}", opt=needs(Permission.ATTEST), sync_to_thread=True)
+def report_check(
+    promotion_id: FromPath[Ident],
+    name: FromPath[str],
+    data: JSONBody[ReportIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> SeenOut:
+    """Say how a check ended that a policy asks for (`require_checks`)."""
+    given = data.report(name.removeprefix("/"))
+    return seen_out(waypost.promotions.report(principal, promotion_id, given))
+
+
+def _said(waypost: Waypost, principal: Principal, promotion_id: int, word: Word, data: WordsIn) -> SeenOut:
+    return seen_out(waypost.promotions.say(principal, promotion_id, word, data.words, data.evidence))
+
+
+def _made(found: ShownPromotion) -> Response[Any]:
+    headers = {"Location": f"/api/v1/promotions/{found.promotion.id}"}
+    return Response(seen_out(found), status_code=201, headers=headers)
+
+
+HANDLERS = [
+    list_policies,
+    propose,
+    roll_back,
+    list_promotions,
+    show_promotion,
+    approve,
+    reject,
+    comment,
+    cancel,
+    review,
+    report_check,
+]

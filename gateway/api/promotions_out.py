@@ -1,0 +1,241 @@
+"""What the API takes and answers about policies and promotions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from federation.operations.operations import Meaning, StageChange
+from federation.policies.policies import Standing, asks
+from federation.promotions.promotions import CheckReport, Judgement, Promotion, ShownPromotion, reported
+from gateway.api.operations_out import StepOut, steps_out
+
+Stage = Literal["none", "staging", "production", "archived"]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+Words = Annotated[str, msgspec.Meta(max_length=4000)]
+PromotionState = Literal[
+    "open", "waiting", "approved", "executing", "stuck", "done", "failed", "void", "rejected", "expired",
+    "cancelled",
+]  # fmt: skip
+MOST_FIGURES = 100
+
+
+class PromotionIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What is proposed: bring a version to a stage. `dry_run`: only say what would be asked for."""
+
+    ref: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
+    to: Stage
+    reason: Words = ""
+    dry_run: bool = False
+    emergency: bool = False
+    """Carry it out at once; somebody else reviews it. Takes the permission `emergency`."""
+
+
+class RollbackIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Bring back who held a stage of a model before; `to` names the version."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
+    reason: Words
+    to: Text | None = None
+    stage: Stage = "production"
+
+
+class WordsIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What somebody says. `evidence` is the digest of what was looked at: with another one by now nothing is said."""
+
+    words: Words = ""
+    evidence: Text | None = None
+
+
+class ReportIn(msgspec.Struct, forbid_unknown_fields=True):
+    """How an outside check ended. It counts for the artifact that the version has now; `digest` makes sure of it."""
+
+    verdict: Literal["yes", "no", "unknown"]
+    url: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    figures: Annotated[dict[str, float], msgspec.Meta(max_length=MOST_FIGURES)] = {}
+    digest: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+    def report(self, name: str) -> CheckReport:
+        """The same for the face."""
+        return reported(name, self.verdict, self.url, self.figures, self.digest)
+
+
+class CheckOut(msgspec.Struct):
+    """What one check says, and which policy asks for it."""
+
+    name: str
+    verdict: str
+    expected: str
+    seen: str
+    source: str
+    policy: str
+
+
+class NeedOut(msgspec.Struct, rename={"among": "from"}):
+    """So many different people out of these, and how many of them agreed."""
+
+    policy: str
+    count: int
+    among: Sequence[str]
+    given: int
+
+
+class JudgementOut(msgspec.Struct):
+    """What is asked of a promotion now. `says_no`: some check keeps it back."""
+
+    ref: str
+    to: str
+    policies: Mapping[str, str]
+    """The policies that have a say, with their digests; none: the role decides."""
+    says_no: bool
+    checks: Sequence[CheckOut]
+    needs: Sequence[NeedOut]
+    waits_for: Sequence[str]
+    """What is not there yet, one line each."""
+    evidence: str
+    """The digest of what an approval is bound to."""
+    steps: Sequence[StepOut]
+    """What is written on the backend."""
+    stages: Sequence[StageChange]
+    meanings: Sequence[Meaning]
+
+
+class VoiceOut(msgspec.Struct):
+    """What somebody said: `kind` is comment, approve, reject, cancel or review."""
+
+    by: str
+    name: str
+    kind: str
+    words: str
+    at: datetime
+
+
+class PromotionOut(msgspec.Struct):
+    """A promotion. `state` is `waiting`, `approved` (only time is missing), `executing`, `stuck` (a part was made and
+    cannot be undone now), and at its end `done`, `failed`, `void`, `rejected`, `expired` or `cancelled`.
+    """
+
+    id: int
+    ref: str
+    registry: str
+    to: str
+    kind: str
+    """promotion, rollback or emergency."""
+    state: str
+    proposer: str
+    reason: str
+    message: str
+    """What became of it."""
+    review: str
+    """Of an emergency: `open` until somebody else closes it."""
+    proposed_at: datetime
+    expires_at: datetime
+    finished_at: datetime | None
+    operations: Sequence[int]
+    undone: Sequence[int]
+    """The operations that took back what was made."""
+
+
+class SeenOut(PromotionOut):
+    """A promotion with what was said to it, and what is asked of it now while it waits."""
+
+    proposer_name: str = ""
+    said: Sequence[VoiceOut] = ()
+    reports: Sequence[CheckReport] = ()
+    judgement: JudgementOut | None = None
+
+
+class PromotionsOut(msgspec.Struct):
+    """Promotions, newest first."""
+
+    promotions: list[PromotionOut]
+    next_cursor: str | None
+
+
+class PolicyOut(msgspec.Struct):
+    """A policy that holds. `asks` says in words what it asks for; `body` is as the configuration has it."""
+
+    name: str
+    on: str
+    stage: str
+    digest: str
+    since: datetime
+    asks: Sequence[str]
+    body: Mapping[str, Any]
+
+
+class PoliciesOut(msgspec.Struct):
+    """The policies that may be about something in your view. `unsatisfiable` names, for operators, those that ask for
+    more people than could agree; null for everybody else.
+    """
+
+    policies: list[PolicyOut]
+    unsatisfiable: list[str] | None
+
+
+def judgement_out(found: Judgement) -> JudgementOut:
+    """A judgement as JSON."""
+    plan, proposal = found.plan, found.proposal
+    return JudgementOut(
+        ref=str(proposal.version.reference),
+        to=proposal.stage,
+        policies={policy.name: policy.digest for policy, _ in found.demands},
+        says_no=found.says_no,
+        checks=[
+            CheckOut(one.name, one.verdict, one.expected, one.seen, one.source, one.policy)
+            for one in found.checks
+        ],
+        needs=[NeedOut(one.policy, one.count, one.among, len(one.given)) for one in found.needs],
+        waits_for=found.waits_for,
+        evidence=found.digest,
+        steps=[] if plan is None else steps_out(plan),
+        stages=[] if plan is None else plan.stages,
+        meanings=[] if plan is None else plan.meanings,
+    )
+
+
+def seen_out(found: ShownPromotion) -> SeenOut:
+    """A promotion with everything about it, as JSON."""
+    one = found.promotion
+    return SeenOut(
+        **msgspec.structs.asdict(promotion_out(one)),
+        proposer_name=found.names[one.proposer],
+        said=[VoiceOut(v.principal, found.names[v.principal], v.kind, v.words, v.at) for v in one.voices],
+        reports=one.reports,
+        judgement=None if found.judgement is None else judgement_out(found.judgement),
+    )
+
+
+def promotion_out(found: Promotion) -> PromotionOut:
+    """A promotion as JSON."""
+    return PromotionOut(
+        id=found.id,
+        ref=found.ref,
+        registry=found.registry,
+        to=found.stage,
+        kind=found.kind,
+        state=found.state,
+        proposer=found.proposer,
+        reason=found.reason,
+        message=found.message,
+        review=found.review,
+        proposed_at=found.proposed_at,
+        expires_at=found.expires_at,
+        finished_at=found.finished_at,
+        operations=found.steps,
+        undone=found.undone,
+    )
+
+
+def promotions_out(found: Sequence[Promotion], limit: int) -> PromotionsOut:
+    """A page of promotions as JSON."""
+    more = str(found[-1].id) if len(found) == limit else None
+    return PromotionsOut([promotion_out(one) for one in found], more)
+
+
+def policy_out(found: Standing) -> PolicyOut:
+    """A policy as JSON."""
+    one = found.policy
+    body = msgspec.json.decode(one.to_json())
+    return PolicyOut(one.name, one.on, one.stage, one.digest, found.since, asks(one), body)

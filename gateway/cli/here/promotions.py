@@ -1,0 +1,61 @@
+"""Policies and promotions."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from federation.access import LOCAL
+from federation.promotions.promotions import ChosenPromotions, Word
+from gateway.api import promotions_out as out
+from gateway.cli.here import Ident, Query, checked
+from gateway.parameters import read_reference
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
+
+WORDS = {
+    "approve": "approve",
+    "reject": "reject",
+    "comments": "comment",
+    "cancel": "cancel",
+    "review": "review",
+}
+
+
+def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
+    """What is asked of policies and promotions. Errors: those of the faces."""
+    promotions = waypost.promotions
+    match asked:
+        case ("GET", "policies"):
+            found = [out.policy_out(one) for one in waypost.policies.standing()]
+            return out.PoliciesOut(found, promotions.unsatisfiable())
+        case ("POST", "promotions"):
+            given = checked(out.PromotionIn, body)
+            reference = read_reference(given.ref)
+            if given.dry_run:
+                return out.judgement_out(promotions.plan(LOCAL, reference, given.to))
+            made = promotions.propose(LOCAL, reference, given.to, given.reason, emergency=given.emergency)
+            return out.seen_out(made)
+        case ("POST", "rollbacks"):
+            back = checked(out.RollbackIn, body)
+            reference = read_reference(back.model)
+            return out.seen_out(
+                promotions.roll_back(LOCAL, reference, back.reason, to=back.to, stage=back.stage)
+            )
+        case ("GET", "promotions"):
+            state = checked(out.PromotionState | None, query.get("state"), "state")
+            limit = query.get("limit", 50)
+            return out.promotions_out(promotions.list(LOCAL.view, ChosenPromotions(state), limit), limit)
+        case ("GET", "promotions", number):
+            return out.seen_out(promotions.show(LOCAL.view, _number(number)))
+        case ("POST", "promotions", number, word) if word in WORDS:
+            said = checked(out.WordsIn, body)
+            kind = cast("Word", WORDS[word])
+            return out.seen_out(promotions.say(LOCAL, _number(number), kind, said.words, said.evidence))
+        case ("PUT", "promotions", number, "checks", *name):
+            report = checked(out.ReportIn, body).report("/".join(name))
+            return out.seen_out(promotions.report(LOCAL, _number(number), report))
+    raise LookupError(asked)
+
+
+def _number(text: str) -> int:
+    found: int = checked(Ident, text, "promotion_id")
+    return found

@@ -1,0 +1,290 @@
+"""`waypost plan`, `promote`, `approve`, `reject`, `rollback`, `emergency`, `promotions`, `policies`."""
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.asked import Gateway
+from gateway.cli.client import connect
+from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
+from gateway.cli.invocation import Invocation
+from gateway.cli.operations import Wait, worked
+from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
+
+LOOK_EVERY = 0.05
+PATIENCE = 60.0
+"""Seconds a command waits for what it began; that goes on without it."""
+Ref = Annotated[str, typer.Argument(help="registry/model:version, …@alias or …@stage:staging")]
+To = Annotated[str, typer.Option("--to", help="the stage: none, staging, production or archived")]
+Reason = Annotated[str, typer.Option(help="why, in words")]
+Ident = Annotated[int, typer.Argument(help="the number of the promotion", min=1)]
+Words = Annotated[str, typer.Option("--words", help="what is to be said")]
+
+promotions = typer.Typer(help="What is proposed, and what became of it.", no_args_is_help=True)
+policies = typer.Typer(help="The policies that hold, and what they ask for.", no_args_is_help=True)
+
+
+def plan(context: typer.Context, ref: Ref, to: To) -> int:
+    """Run every check of a promotion without proposing it. Exit code 1 when a check says no."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", "/promotions", body={"ref": ref, "to": to, "dry_run": True})
+    if invocation.json:
+        emit_json(found)
+    else:
+        _print_judgement(found)
+    return NO if found["says_no"] else OK
+
+
+def promote(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wait = True) -> int:
+    """Propose to bring a version to a stage; it is carried out once everything is there that policies ask for. Exit
+    code 1 when it ended otherwise.
+    """
+    return _begin(context.obj, "/promotions", {"ref": ref, "to": to, "reason": reason}, wait)
+
+
+def emergency(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wait = True) -> int:
+    """Bring a version to a stage at once, whatever policies ask; somebody else reviews it. Takes the role emergency."""
+    body = {"ref": ref, "to": to, "reason": reason, "emergency": True}
+    return _begin(context.obj, "/promotions", body, wait)
+
+
+def rollback(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="registry/model")],
+    reason: Reason,
+    to: Annotated[str, typer.Option("--to", help="the version to go back to; else who held it before")] = "",
+    stage: Annotated[str, typer.Option(help="the stage that is rolled back")] = "production",
+    wait: Wait = True,
+) -> int:
+    """Bring back the version that was in production before. Exit code 1 when it is not."""
+    body = {"model": model, "reason": reason, "stage": stage, **({"to": to} if to else {})}
+    return _begin(context.obj, "/rollbacks", body, wait)
+
+
+def approve(
+    context: typer.Context,
+    ident: Ident,
+    words: Words = "",
+    evidence: Annotated[
+        str, typer.Option(help="only while the evidence is still the one that show printed")
+    ] = "",
+    wait: Wait = True,
+) -> int:
+    """Agree to a promotion, on the evidence as it is now."""
+    body = {"words": words, **({"evidence": evidence} if evidence else {})}
+    return _begin(context.obj, f"/promotions/{ident}/approve", body, wait)
+
+
+def reject(context: typer.Context, ident: Ident, reason: Reason) -> int:
+    """End a promotion; whoever could approve it may."""
+    return _say(context.obj, ident, "reject", reason)
+
+
+@promotions.command("list")
+def list_(
+    context: typer.Context,
+    state: Annotated[
+        str, typer.Option(help="open, waiting, approved, executing, stuck, done, failed, void, rejected, …")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
+) -> None:
+    """Promotions, newest first."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/promotions", state=state, limit=limit)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (one["id"], one["ref"], one["to"], one["kind"], one["state"], when(one["proposed_at"]))
+        for one in found["promotions"]
+    ]
+    emit_table(("PROMOTION", "OF", "TO", "KIND", "STATE", "PROPOSED"), rows)
+
+
+@promotions.command()
+def show(context: typer.Context, ident: Ident) -> int:
+    """A promotion: every check, who said what, and what became of it."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        return _report(invocation, gateway.get(f"/promotions/{ident}"))
+
+
+@promotions.command()
+def comment(context: typer.Context, ident: Ident, words: Words) -> int:
+    """Say something about a promotion."""
+    return _say(context.obj, ident, "comments", words)
+
+
+@promotions.command()
+def cancel(context: typer.Context, ident: Ident, words: Words = "") -> int:
+    """Take a promotion back that has not begun."""
+    return _say(context.obj, ident, "cancel", words)
+
+
+@promotions.command()
+def review(context: typer.Context, ident: Ident, words: Words) -> int:
+    """Close the review of what somebody else did in an emergency."""
+    return _say(context.obj, ident, "review", words)
+
+
+@promotions.command()
+def report(
+    context: typer.Context,
+    ident: Ident,
+    name: Annotated[str, typer.Argument(help="the check, as the policy calls it: ci/validation")],
+    verdict: Annotated[str, typer.Option(help="yes, no or unknown")],
+    address: Annotated[str, typer.Option("--address", help="where its result is to be read")] = "",
+    figure: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER")] = None,
+    digest: Annotated[str, typer.Option(help="the artifact that was checked")] = "",
+    wait: Wait = True,
+) -> int:
+    """Say how an outside check of a promotion ended."""
+    figures = dict(map(_figure, figure or []))
+    body = {"verdict": verdict, "url": address, "figures": figures, "digest": digest}
+    path = f"/promotions/{ident}/checks/{quote(name, safe='/')}"
+    return _begin(context.obj, path, body, wait, method="PUT")
+
+
+@policies.command("list")
+def list_policies(context: typer.Context) -> None:
+    """The policies that hold."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/policies")
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (one["name"], one["on"], one["stage"], one["digest"][:12], when(one["since"]))
+        for one in found["policies"]
+    ]
+    emit_table(("POLICY", "ON", "STAGE", "DIGEST", "SINCE"), rows)
+
+
+@policies.command()
+def explain(context: typer.Context, name: Annotated[str, typer.Argument(help="the policy's name")]) -> None:
+    """What a policy asks for, in words."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = next((one for one in gateway.get("/policies")["policies"] if one["name"] == name), None)
+    if found is None:
+        raise CommandError(f"no policy {name} holds that you may see: `waypost policies list` names them")
+    if invocation.json:
+        emit_json(found)
+        return
+    emit_line(
+        f"{found['name']} guards {found['stage']} of {found['on']}: only a promotion changes who holds it."
+    )
+    for line in found["asks"]:
+        emit_line(f"  {line}")
+
+
+@policies.command()
+def check(context: typer.Context) -> int:
+    """Which policies nobody can satisfy. Exit code 1 when there is one."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/policies")
+    lacking = found["unsatisfiable"]
+    if lacking is None:
+        raise CommandError(
+            "whether people can agree is for operators to see: ask with the role operator on *"
+        )
+    if invocation.json:
+        emit_json(lacking)
+    else:
+        for line in lacking:
+            emit_line(line)
+        if not lacking:
+            say(f"{len(found['policies'])} policies: people can satisfy each")
+    return NO if lacking else OK
+
+
+def _begin(
+    invocation: Invocation, path: str, body: Mapping[str, Any], wait: bool, method: str = "POST"
+) -> int:
+    """Ask for something, and wait while it is carried out."""
+    with connect(invocation) as gateway, worked(gateway, wait=wait):
+        found = gateway.ask(method, path, body=body)
+        return _report(invocation, _settled(gateway, found) if wait else found)
+
+
+def _settled(gateway: Gateway, found: Any) -> Any:
+    """As it stands once it has ended, is stuck, or waits for somebody."""
+    end = time.monotonic() + PATIENCE
+    while not _rests(found) and time.monotonic() < end:
+        time.sleep(LOOK_EVERY)
+        found = gateway.get(f"/promotions/{found['id']}")
+    return found
+
+
+def _rests(found: Mapping[str, Any]) -> bool:
+    judged = found["judgement"]
+    return bool(found["finished_at"] or found["state"] == "stuck" or (judged and judged["waits_for"]))
+
+
+def _say(invocation: Invocation, ident: int, word: str, words: str) -> int:
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", f"/promotions/{ident}/{word}", body={"words": words})
+    if invocation.json:
+        emit_json(found)
+    else:
+        _print_promotion(found)
+    return OK
+
+
+def _report(invocation: Invocation, found: Mapping[str, Any]) -> int:
+    if invocation.json:
+        emit_json(found)
+    else:
+        _print_promotion(found)
+    if found["state"] == "stuck":
+        return UNREACHABLE
+    return NO if found["finished_at"] and found["state"] != "done" else OK
+
+
+def _print_promotion(found: Mapping[str, Any]) -> None:
+    emit_line(f"promotion {found['id']}: {found['ref']} to {found['to']}, {found['kind']}: {found['state']}")
+    emit_line(f"  {found['proposer_name']} ({when(found['proposed_at'])}): {found['reason']}")
+    for one in found["said"]:
+        emit_line(f"  {one['name']} ({when(one['at'])}): {one['kind']} {one['words']}".rstrip())
+    if found["judgement"]:
+        _print_judgement(found["judgement"])
+    if found["message"]:
+        say(found["message"])
+    if found["review"] == "open":
+        say(f"somebody else reviews this: waypost promotions review {found['id']} --words …")
+
+
+def _print_judgement(found: Mapping[str, Any]) -> None:
+    if not found["policies"]:
+        say("no policy has a say: the role decides")
+    rows = [
+        (one["verdict"], one["name"], one["expected"], one["seen"], one["policy"]) for one in found["checks"]
+    ]
+    if rows:
+        emit_table(("", "CHECK", "EXPECTED", "SEEN", "POLICY"), rows)
+    for need in found["needs"]:
+        emit_line(
+            f"{need['given']} of {need['count']} agreed, from {', '.join(need['from'])} ({need['policy']})"
+        )
+    for one in found["stages"]:
+        emit_line(f"{one['ref']}: {one['before']} -> {one['after']}")
+    for line in found["waits_for"]:
+        say(f"waits for {line}")
+    say(f"evidence {found['evidence']}")
+
+
+def _figure(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    try:
+        if name and equals:
+            return name, float(value)
+    except ValueError:
+        pass
+    raise CommandError(f"--figure is NAME=NUMBER, not {text}")

@@ -1,0 +1,132 @@
+"""`/promote/{ref}`, `/promotions`: what a stage would take, what waits, and agreeing with the evidence in view."""
+
+import asyncio
+from typing import Any, cast
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect
+
+from federation.access import Permission, Principal, View
+from federation.errors import PreconditionError, StateError
+from federation.policies.policies import STAGES
+from federation.promotions.promotions import ChosenPromotions, Word
+from gateway.api.promotions_out import judgement_out, promotions_out, seen_out
+from gateway.api.requests import Ident
+from gateway.pages.forms import form_at
+from gateway.pages.page import list_at, listed, page, pages_at
+from gateway.parameters import read_reference
+from gateway.problems import ProblemError
+from gateway.waypost import Waypost
+
+NEWEST = 50
+WORDS = ("approve", "reject", "comment", "cancel", "review")
+
+
+@pages_at("/promote/{ref:path}", permission=Permission.TAG)
+def promote_page(
+    request: Request[Any, Any, Any],
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    to: FromQuery[str] = "production",
+) -> Response[Any]:
+    """Every check of a promotion that nobody has proposed, with the form that proposes it."""
+    reference = read_reference(ref)
+    if reference.version is reference.alias is reference.stage is None:
+        model = waypost.catalogue.model(principal.view, reference)
+        return page(
+            request, "promote.html", title=f"Promote {model.reference}", subject=str(model.reference),
+            versions=[str(model.reference) + f":{one.version}" for one in model.versions], to=to, judged=None,
+            stages=STAGES,
+        )  # fmt: skip
+    judged = judgement_out(waypost.promotions.plan(principal, reference, to))
+    return page(
+        request, "promote.html", title=f"Promote {judged.ref}", subject=judged.ref, versions=(), to=to,
+        judged=judged, stages=STAGES,
+    )  # fmt: skip
+
+
+@form_at("/promote/{ref:path}", Permission.TAG)
+async def promote(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Redirect:
+    """Propose what was shown."""
+    found = await asyncio.to_thread(
+        waypost.promotions.propose,
+        principal,
+        read_reference(ref),
+        fields.get("to", ""),
+        fields.get("reason", ""),
+    )
+    return Redirect(f"/promotions/{found.promotion.id}", status_code=303)
+
+
+@list_at("/promotions")
+def promotions_page(
+    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+) -> Response[Any]:
+    """What is proposed, newest first, and what became of it."""
+    found = promotions_out(waypost.promotions.list(view, ChosenPromotions(), NEWEST), NEWEST)
+    return listed(
+        request, "promotions.html", found, found.promotions, title="Promotions", promotions=found.promotions
+    )
+
+
+@pages_at("/promotions/{promotion_id:int}")
+def promotion_page(
+    request: Request[Any, Any, Any],
+    promotion_id: FromPath[Ident],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+) -> Response[Any]:
+    """One promotion: the checks, who said what, and the forms to say something."""
+    return _shown(request, waypost, view, promotion_id)
+
+
+@form_at("/promotions/{promotion_id:int}", Permission.APPROVE)
+async def say(
+    request: Request[Any, Any, Any],
+    promotion_id: FromPath[Ident],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Response[Any] | Redirect:
+    """Say it; where it cannot be said now, the page as it stands tells why."""
+    word = fields.get("word", "")
+    if word not in WORDS:
+        raise ProblemError(422, "invalid-request", f"what is said is one of {', '.join(WORDS)}")
+    words, evidence = fields.get("words", "").strip(), fields.get("evidence") or None
+    try:
+        await asyncio.to_thread(
+            waypost.promotions.say, principal, promotion_id, cast("Word", word), words, evidence
+        )
+    except (StateError, PreconditionError) as refusal:
+        return await asyncio.to_thread(_shown, request, waypost, principal.view, promotion_id, refusal)
+    return Redirect(f"/promotions/{promotion_id}", status_code=303)
+
+
+def _shown(
+    request: Request[Any, Any, Any],
+    waypost: Waypost,
+    view: View,
+    promotion_id: int,
+    mistake: Exception | None = None,
+) -> Response[Any]:
+    found = seen_out(waypost.promotions.show(view, promotion_id))
+    return page(
+        request,
+        "promotion.html",
+        status=200 if mistake is None else 409,
+        title=f"Promotion of {found.ref}",
+        one=found,
+        judged=found.judgement,
+        mistake=mistake,
+    )
+
+
+HANDLERS = [*promote_page, promote, *promotions_page, *promotion_page, say]

@@ -1,0 +1,122 @@
+"""The tables `[[policies]]` and `[[people]]` of the configuration."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from gateway.sections import Section
+
+if TYPE_CHECKING:
+    from federation.policies.policies import Policy
+
+
+class QuorumSettings(Section):
+    """People who must agree."""
+
+    count: int = Field(default=1, ge=1, description="so many different people")
+    among: tuple[str, ...] = Field(
+        default=("role:approver",),
+        alias="from",
+        description="out of these: role:NAME, group:NAME, subject:SUBJECT or token:NAME",
+    )
+
+
+class RollbackSettings(Section):
+    """Who may roll back."""
+
+    approvals: int = Field(default=0, ge=0, description="how many must agree, beside whoever asks")
+    among: tuple[str, ...] = Field(
+        default=("role:approver",), alias="from", description="who may ask and agree, as in approvals"
+    )
+
+
+class PolicySettings(Section):
+    """What must hold before a version comes to a stage. All that match hold together."""
+
+    name: str = Field(min_length=1, max_length=100, description="its name")
+    on: str = Field(description="*, team:NAME, registry:NAME, a model (registry/model), or tag:KEY=VALUE")
+    stage: Literal["staging", "production", "archived"] = Field(
+        default="production", description="the stage that it guards: only a promotion changes who holds it"
+    )
+    from_stage: Literal["", "none", "staging", "production", "archived"] = Field(
+        default="", description="the stage that the version must have"
+    )
+    soak: str = Field(default="", description="how long it must have had from_stage: 90m, 24h or 7d")
+    require: tuple[str, ...] = Field(
+        default=(),
+        description="fields that must be there: owner, license, description, schema, commit, dataset, framework, "
+        "artifact_digest, run, creator, tag.NAME, metric.NAME, param.NAME",
+    )
+    metrics: tuple[str, ...] = Field(
+        default=(), description='bounds: "auc >= 0.8", "auc >= production.auc - 0.01"'
+    )
+    schema_: Literal["", "backward"] = Field(
+        default="",
+        alias="schema",
+        description="backward: whoever calls what is in production now must be able to call the version",
+    )
+    semver: bool = Field(default=False, description="a schema that breaks wants a greater major version")
+    require_checks: tuple[str, ...] = Field(
+        default=(), description="checks of outside systems that must say yes, such as ci/validation"
+    )
+    approvals: tuple[QuorumSettings, ...] = ()
+    separate: tuple[Literal["proposer", "creator"], ...] = Field(
+        default=("proposer",), description="who does not count among those who agree"
+    )
+    expires: str = Field(default="72h", description="how long a proposal waits to be approved")
+    windows: tuple[str, ...] = Field(
+        default=(), description='when it may be carried out: "mon-thu 09:00-16:00 Europe/Berlin"'
+    )
+    unknown: Literal["refuse", "allow"] = Field(
+        default="refuse", description="what a check means that cannot know"
+    )
+    archive_previous: bool = Field(
+        default=False, description="whoever else holds the stage is archived with the promotion"
+    )
+    rollback: RollbackSettings = RollbackSettings()
+
+    def spec(self) -> "Policy":
+        """The same for the federation; checked by `_check`."""
+        import msgspec
+
+        from federation.policies.policies import Policy
+
+        return msgspec.convert(self.model_dump(by_alias=True), Policy)
+
+
+class PeopleSettings(Section):
+    """Whom names mean that backends report."""
+
+    principal: str = Field(description="oidc:SUBJECT for who signs in, or token:NAME")
+    names: tuple[str, ...] = Field(
+        default=(),
+        description="as a backend says them, or with the kind of registry in front: mlflow:USER, an ARN, an address",
+    )
+
+    @property
+    def who(self) -> str:
+        """The principal as grants name it."""
+        kind, _, name = self.principal.partition(":")
+        return f"subject:{name}" if kind == "oidc" else self.principal
+
+
+def mistakes(policies: Sequence[PolicySettings], people: Sequence[PeopleSettings]) -> Iterator[str]:
+    """What is wrong with them, one line each."""
+    names = [policy.name for policy in policies]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield f"two policies are called {name!a}: give each a name of its own"
+    for policy in policies:
+        from federation.policies.policies import PolicyError, check
+
+        try:
+            check(policy.spec())
+        except PolicyError as error:
+            yield f"policy {policy.name!a}: {error}"
+    for one in people:
+        kind, _, name = one.principal.partition(":")
+        if kind not in ("oidc", "subject", "token") or not name:
+            yield f"people: principal is oidc:SUBJECT or token:NAME, not {one.principal[:60]!a}"
+    said = [name for one in people for name in one.names]
+    for name in dict.fromkeys(name for name in said if said.count(name) > 1):
+        yield f"people: the name {name!a} stands for two principals"

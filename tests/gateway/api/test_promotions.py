@@ -1,0 +1,143 @@
+"""Promotions over HTTP, pages and command line; and that no other way leads to a guarded stage."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from litestar.handlers import HTTPRouteHandler
+from sqlalchemy import update
+
+from adapters import Key, ModelRecord, VersionRecord
+from federation import tables
+from federation.database import writing
+from gateway.cli import run
+from tests.gateway.access.gate import Gate, gate
+from tests.gateway.access.worlds import Draft, write
+
+RULES = {"production": ["alias:champion", "tag:live=yes"], "staging": ["alias:challenger"]}
+CONFIG = """
+[auth]
+mode = "token"
+[[policies]]
+name = "risk-production"
+on = "team:risk"
+require = ["license"]
+approvals = [{ count = 1, from = ["role:approver"] }]
+[[people]]
+principal = "oidc:ann"
+names = ["memory:ann"]
+"""
+MODEL = Key("model", "m")
+RECORDS = (
+    ModelRecord(key=MODEL, name="scorer", aliases={"champion": "1", "challenger": "2"}),
+    VersionRecord(key=Key("version", "v1"), model=MODEL, version="1", tags={"live": "yes"}),
+    VersionRecord(key=Key("version", "v2"), model=MODEL, version="2", license="MIT"),
+    VersionRecord(key=Key("version", "v3"), model=MODEL, version="3"),
+)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """A gateway with a policy on one of its two teams."""
+    folder: Path = tmp_path_factory.mktemp("promotions")
+    with gate(folder, config=CONFIG, teams=(("fraud", "risk"), ("images", "vision"))) as found:
+        with writing(found.waypost.engine) as connection:
+            connection.execute(update(tables.registry).values(writable=True, stages=RULES))
+        for registry in ("fraud", "images"):
+            write(found, Draft(registry, RECORDS))
+        found.follow()
+        yield found
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
+WRITES: dict[str, tuple[str, Any]] = {
+    "set_stage": ("/versions/{0}/scorer:2/stage", {"stage": "production"}),
+    "set_alias": ("/models/{0}/scorer/aliases/champion", {"version": "2"}),
+    "remove_alias_or_model": ("/models/{0}/scorer", None),
+    "set_version_tags": ("/versions/{0}/scorer:2/tags", {"tags": {"live": "yes"}}),
+    "set_model_tags": ("/models/{0}/scorer/tags", {"tags": {"a": "b"}}),
+    "delete_version": ("/versions/{0}/scorer:1", None),
+    "register_version": (
+        "/registries/{0}/versions",
+        {"model": "scorer", "source": "s3://x", "tags": {"live": "yes"}},
+    ),
+}
+"""What every route that writes to a backend is sent, so that it would change who is in production."""
+HARMLESS = {"set_model_tags"}
+"""Tags of a model decide no stage of this registry's."""
+
+
+def test_no_other_way_leads_to_a_guarded_stage(guarded: Gate) -> None:
+    token = guarded.token("deployer", ("approver", "*"))
+    writing_routes = {
+        handler.handler_name: next(iter(handler.http_methods))
+        for route in guarded.app.app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler) and "terms" in handler.resolve_dependencies()
+    }
+    assert writing_routes.keys() == WRITES.keys()  # another way that is added must be tried here
+    for name, method in writing_routes.items():
+        path, body = WRITES[name]
+        sent = {} if body is None else {"json": body}
+        for dry in ("", "?dry_run=true"):
+            answer = guarded.ask(method, f"/api/v1{path.format('fraud')}{dry}", token=token, **sent)
+            if name in HARMLESS:
+                assert answer.status_code in (200, 202), answer.text
+                continue
+            assert (answer.status_code, answer.json()["type"]) == (409, "/problems/promotion-required"), name
+            assert answer.json()["plan"].endswith("?to=production")
+        free = guarded.ask(method, f"/api/v1{path.format('images')}?dry_run=true", token=token, **sent)
+        assert free.status_code == 200, free.text
+    form = urlencode({"what": "stage", "value": "production", "name": ""})
+    answer = guarded.ask("POST", "/change/fraud/scorer:2", token=token, headers=FORM, content=form)
+    assert answer.status_code == 409
+    page = guarded.ask("GET", "/change/fraud/scorer:2?what=stage&value=production", token=token, headers=FORM)
+    assert "guarded by policy risk-production" in page.text
+
+
+def test_a_promotion_from_its_plan_to_its_approval(guarded: Gate) -> None:
+    proposer, approver = guarded.token("ann", ("contributor", "*")), guarded.token("bo", ("approver", "*"))
+    asked = {"ref": "fraud/scorer:2", "to": "production", "reason": "better"}
+    plan = guarded.ask("POST", "/api/v1/promotions", token=proposer, json={**asked, "dry_run": True}).json()
+    assert (plan["says_no"], [one["name"] for one in plan["checks"]]) == (False, ["require.license"])
+    assert plan["waits_for"] == ["1 more of role:approver (policy risk-production)"]
+    made = guarded.ask("POST", "/api/v1/promotions", token=proposer, json=asked)
+    assert made.status_code == 201, made.text
+    place = f"/api/v1/promotions/{made.json()['id']}"
+    assert guarded.ask("POST", f"{place}/approve", token=proposer, json={}).status_code == 403
+    shown = guarded.ask("GET", place.removeprefix("/api/v1"), token=approver, headers={"Accept": "text/html"})
+    assert "0 of 1, out of <bdi>role:approver" in shown.text
+    said = guarded.ask(
+        "POST",
+        place.removeprefix("/api/v1"),
+        token=approver,
+        headers=FORM,
+        content=urlencode({"word": "approve", "evidence": plan["evidence"], "words": "yes"}),
+    )
+    assert said.status_code == 303, said.text
+    found = guarded.ask("GET", place, token=approver).json()
+    assert [(one["kind"], one["name"]) for one in found["said"]] == [("approve", "bo")]
+    assert found["judgement"]["waits_for"] == []
+    other = guarded.token("stranger", ("viewer", "team:vision"))
+    assert guarded.ask("GET", place, token=other).status_code == 404
+    assert guarded.ask("GET", "/api/v1/promotions", token=other).json()["promotions"] == []
+    assert guarded.ask("GET", "/api/v1/policies", token=other).json()["policies"] == []
+
+
+def test_the_command_line_says_what_a_stage_takes(guarded: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+    config = ["--config", str(guarded.waypost.settings.search.path.parent / "waypost.toml"), "--json"]
+
+    def said(*words: str, code: int = 0) -> Any:
+        assert run([*words, *config]) == code
+        return json.loads(capsys.readouterr().out)
+
+    assert said("plan", "fraud/scorer:3", "--to", "production", code=1)["says_no"]
+    assert not said("plan", "fraud/scorer:2", "--to", "production")["says_no"]
+    assert [one["name"] for one in said("policies", "list")["policies"]] == ["risk-production"]
+    assert "its license is known" in said("policies", "explain", "risk-production")["asks"]
+    made = said("promote", "fraud/scorer:3", "--to", "production", "--reason", "again")
+    assert made["state"] == "waiting"
+    assert said("promotions", "cancel", str(made["id"]))["state"] == "cancelled"
