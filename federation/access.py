@@ -60,6 +60,8 @@ class Permission(StrEnum):
     """Ask for a sync and confirm held deletes."""
     GRANT = "grant"
     """Give and take roles."""
+    SUBSCRIBE = "subscribe"
+    """Have events sent to an address."""
     IMPACT_GLOBAL = "impact.global"
     """Get verdict and counts of an impact over everything, without names."""
 
@@ -71,7 +73,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     "contributor": CONTRIBUTOR,
     "approver": CONTRIBUTOR | {Permission.CHANGE, Permission.REGISTER, Permission.DELETE},
     "auditor": READER | {Permission.AUDIT},
-    "operator": READER | {Permission.SYNC, Permission.GRANT},
+    "operator": READER | {Permission.SYNC, Permission.GRANT, Permission.SUBSCRIBE},
     "attester": READER | {Permission.ATTEST},
     "emergency": CONTRIBUTOR | {Permission.EMERGENCY},
     "impact.global": frozenset({Permission.IMPACT_GLOBAL}),

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from federation.errors import SetupError
+from federation.secrets import SCHEMES
 from gateway.policy_settings import PeopleSettings, PolicySettings, mistakes
 from gateway.sections import Section
 
 if TYPE_CHECKING:
+    from federation.events.events import WebhookSpec
     from federation.identity.identity import GrantSpec
     from federation.registries.registries import RegistrySpec
 
@@ -236,6 +238,36 @@ class AuditSettings(Section):
     )
 
 
+class WebhookSettings(Section):
+    """An address that events are sent to."""
+
+    name: str = Field(description="what it is called")
+    url: str = Field(description="where events are sent, as Standard Webhooks")
+    types: tuple[str, ...] = Field(
+        default=(), description="types of events, or nouns such as stage; empty: all"
+    )
+    on: str = Field(default="", description="team:NAME, registry:NAME or a model; empty: everything")
+    secrets: tuple[str, ...] = Field(
+        min_length=1, max_length=4, description="references env: or file: to whsec_…; each of them signs"
+    )
+
+    def spec(self) -> "WebhookSpec":
+        """The same for the federation."""
+        from federation.events.events import WebhookSpec
+
+        return WebhookSpec(**self.model_dump())
+
+
+class EventsSettings(Section):
+    """Who is told of events."""
+
+    allowed_networks: tuple[str, ...] = Field(
+        default=(),
+        description="private networks (CIDR) that webhooks may go to; public addresses they always may",
+    )
+    webhooks: tuple[WebhookSettings, ...] = ()
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -245,6 +277,7 @@ class Settings(Section):
     search: SearchSettings = SearchSettings()
     auth: AuthSettings = AuthSettings()
     audit: AuditSettings = AuditSettings()
+    events: EventsSettings = EventsSettings()
     log: LogSettings = LogSettings()
     plugins: Path | None = Field(default=None, description="folder of single-file adapters")
     registries: tuple[RegistrySettings, ...] = ()
@@ -365,6 +398,7 @@ def _check(settings: Settings, path: Path) -> None:
     if settings.auth.mode == "oidc" and not (settings.auth.oidc.issuer and settings.auth.oidc.client_id):
         raise SettingsError(f'{path}: auth.mode = "oidc" needs auth.oidc.issuer and auth.oidc.client_id')
     _check_oidc(settings.auth.oidc, path)
+    _check_events(settings.events, path)
     if settings.auth.grants:
         _check_grants(settings.auth.grants, path)
     mistake = next(mistakes(settings.policies, settings.people), None)
@@ -372,6 +406,24 @@ def _check(settings: Settings, path: Path) -> None:
         raise SettingsError(f"{path}: {mistake}")
     if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():
         raise SettingsError(f"{path}: plugins: the folder {settings.plugins} does not exist")
+
+
+def _check_events(events: EventsSettings, path: Path) -> None:
+    for network in events.allowed_networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise SettingsError(f"{path}: events.allowed_networks: {network[:60]!a} is no network") from None
+    names = [one.name for one in events.webhooks]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise SettingsError(f"{path}: two webhooks are called {double}")
+    for one in events.webhooks:
+        value = next((each for each in one.secrets if not each.startswith(SCHEMES)), None)
+        if value is not None:
+            raise SettingsError(
+                f"{path}: events.webhooks: a secret of {one.name} is no reference env: or file:"
+            )
 
 
 def _check_grants(grants: Sequence[GrantSettings], path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 
 from federation import schema
+from federation.access import LOCAL, NOTHING, Permission, View
 from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine
 from federation.health import Reports
 from federation.logs import Log
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from federation.sync.sync import Sync
     from gateway.board import Board
     from gateway.oidc import Provider
+    from gateway.outbox import Outbox
     from gateway.renewal import Renewals
     from gateway.streams import Streams
     from gateway.wake import Wake
@@ -211,7 +213,18 @@ class Waypost:
         """What changed, as everybody is told of it."""
         from federation.events.events import Events
 
-        return Events(self.engine)
+        return Events(self.engine, self._seen_by, self._outbox, self._wrote)
+
+    def _seen_by(self, owner: str) -> View:
+        """What somebody may have sent to an address of theirs."""
+        local = self.settings.auth.mode == "local" and owner == LOCAL.id
+        principal = LOCAL if local else self.identity.directory.of_id(owner)
+        return NOTHING if principal is None else principal.grants.get(Permission.SUBSCRIBE, NOTHING)
+
+    def _outbox(self) -> "Outbox":
+        from gateway.outbox import Outbox
+
+        return Outbox(self.settings.events.allowed_networks)
 
     @cached_property
     def policies(self) -> "Policies":
@@ -283,7 +296,8 @@ class Waypost:
         """New followers of all gateways on this database, by name; each is driven by one worker at a time."""
         keep = timedelta(days=self.settings.audit.keep_days)
         sealing: dict[str, Follower] = {"sealing": self.journal.sealer(keep)} if keep else {}
-        return {"events": self.events.recorder(self.leases), **sealing}
+        sender = self.events.webhooks.sender(self.leases)
+        return {"events": self.events.recorder(self.leases), "webhooks": sender, **sealing}
 
     def followers(self) -> "dict[str, Projection]":
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
@@ -353,7 +367,7 @@ class Waypost:
         """
         self._load_lexicon()
         schema.require(self.engine)
-        lines = [*self.apply_registries(), *self.apply_policies()]
+        lines = [*self.apply_registries(), *self.apply_policies(), *self.apply_webhooks()]
         return [*lines, *self.identity.apply_grants([one.spec() for one in self.settings.auth.grants])]
 
     def apply_registries(self, actor: str = "system") -> Sequence[str]:
@@ -365,6 +379,10 @@ class Waypost:
         """Apply the policies of the file, and who is who. Errors: `PolicyError`, `DatabaseError`."""
         specs = [policy.spec() for policy in self.settings.policies]
         return self.policies.apply(specs, self.settings.known_names())
+
+    def apply_webhooks(self) -> Sequence[str]:
+        """Apply the webhooks of the file to the table. Errors: `WebhookError`, `DatabaseError`."""
+        return self.events.webhooks.apply([one.spec() for one in self.settings.events.webhooks])
 
     def close(self) -> None:
         """Give connections back."""

@@ -98,7 +98,7 @@ class Worker:
         self.signing = Signing(waypost, waypost.reports)
         self.followers = Followers(
             {**waypost.followers(), **waypost.shared_followers()},
-            moved=lambda: waypost.wake.tell("api"),
+            moved=self._moved,
             reports=waypost.reports,
         )
         self.outlook = Outlook(waypost)
@@ -128,6 +128,11 @@ class Worker:
         self.promotions = Loop(
             "promotions", lambda: self._promote(runner), reports=waypost.reports, part="intents"
         )
+
+    def _moved(self) -> None:
+        """A follower has moved: processes that answer look, and so do followers of what it has made."""
+        self.waypost.wake.tell("api")
+        self.followers.look()
 
     def run(self, beat: Callable[[], None] = lambda: None) -> int:
         """Work until `stop`. Returns the exit code."""
@@ -219,6 +224,7 @@ class Worker:
 
     def _trim(self) -> None:
         self.waypost.positions.trim(now() - FEED_KEPT)
+        self.waypost.events.webhooks.trim()
 
 
 def main(config: str, beats: int) -> int:

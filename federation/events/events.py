@@ -2,21 +2,25 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
 
-from federation.access import View
-from federation.cloudevents import MEDIA_TYPE, cloud_event
+from federation.access import NOTHING, View
+from federation.cloudevents import cloud_event
 from federation.database import reading
 from federation.events import feed, recording
-from federation.events.feed import EventQueryError, Selected
+from federation.events.deliveries import State
+from federation.events.feed import EventQueryError, Selected, ToldEvent
+from federation.events.sending import Post, PostAnswer
+from federation.events.signing import SigningSecretError
+from federation.events.subscriptions import Views, Webhook, WebhookError, WebhookSpec
 from federation.events.types import TYPES, Event, example
+from federation.events.webhooks import Delivery, Webhooks
 from federation.followers import Shared
 from federation.journal.entry import Recorded
 from federation.journal.logkey import read_origin
@@ -24,15 +28,24 @@ from federation.leases import Leases
 from federation.positions import Positions
 
 __all__ = [
-    "MEDIA_TYPE",
     "NEWEST",
     "TYPES",
+    "Delivery",
     "Event",
     "EventQueryError",
     "Events",
     "EventsPage",
+    "Post",
+    "PostAnswer",
     "Selected",
+    "SigningSecretError",
+    "State",
     "ToldEvent",
+    "Views",
+    "Webhook",
+    "WebhookError",
+    "WebhookSpec",
+    "Webhooks",
     "example",
 ]
 NEWEST = "newest"
@@ -43,19 +56,6 @@ KEY = b"event"
 
 
 @dataclass(frozen=True, slots=True)
-class ToldEvent:
-    """An event as it is given out; `cloud` is its CloudEvent. `position` is never given out."""
-
-    position: int
-    id: str
-    time: datetime
-    type: str
-    subject: str
-    data: Mapping[str, Any]
-    cloud: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class EventsPage:
     """Events, and the id to go on from; None where there is nothing before it."""
 
@@ -63,11 +63,26 @@ class EventsPage:
     next_after: str | None
 
 
-class Events:
-    """What changed, inside the view of whoever asks. Safe to share between threads."""
+def unsent(url: str, headers: Mapping[str, str], body: bytes) -> PostAnswer:
+    """Sends nothing."""
+    return PostAnswer(None, "nothing is sent from here")
 
-    def __init__(self, engine: Engine) -> None:
+
+class Events:
+    """What changed, inside the view of whoever asks. Safe to share between threads.
+
+    `views` says what the owner of a webhook may see, `post` makes what sends, `wrote` wakes the worker.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        views: Views = lambda owner: NOTHING,
+        post: Callable[[], Post] = lambda: unsent,
+        wrote: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self.webhooks = Webhooks(engine, views, post, self.told, self.position, lambda: self._origin, wrote)
         self._ids = Positions(engine, KEY)
         self._lock = threading.Lock()
         self._looked, self._newest = 0.0, -1
@@ -114,7 +129,7 @@ class Events:
 
     def recorder(self, leases: Leases) -> Shared[Recorded]:
         """The follower of all gateways that derives the events from the journal."""
-        return recording.recorder(self._engine, leases, lambda connection, rows: None)
+        return recording.recorder(self._engine, leases, self.webhooks.enqueue)
 
     def told(self, rows: Sequence[Any]) -> list[ToldEvent]:
         """Rows as they are given out."""

@@ -1,7 +1,8 @@
 """Reading events, as one caller may see them: what is hidden shows neither in gaps nor in numbers."""
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -31,6 +32,19 @@ class EventQueryError(InvalidRequestError):
         return {"parameter": self.parameter}
 
 
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """An event as it is given out; `cloud` is its CloudEvent. `position` is never given out."""
+
+    position: int
+    id: str
+    time: datetime
+    type: str
+    subject: str
+    data: Mapping[str, Any]
+    cloud: Mapping[str, Any]
+
+
 class Selected(NamedTuple):
     """Which events are wanted; empty asks for any. `on` is `team:NAME`, `registry:NAME` or a model."""
 
@@ -55,7 +69,7 @@ def read_events(
     connection: Connection, view: View, wanted: Selected, *, after: int | None, limit: int
 ) -> Sequence[Any]:
     """At most `limit` events after a position, in order. Errors: `EventQueryError`, `UnknownError`."""
-    query = _query(connection, view, wanted)
+    query = chosen(connection, view, wanted)
     if after is not None:
         query = query.where(event.c.position > after)
     return connection.execute(query.order_by(event.c.position).limit(limit)).all()
@@ -65,7 +79,7 @@ def read_latest(
     connection: Connection, view: View, wanted: Selected, *, before: int | None, limit: int
 ) -> Sequence[Any]:
     """At most `limit` events before a position, the newest first. Errors: `EventQueryError`, `UnknownError`."""
-    query = _query(connection, view, wanted)
+    query = chosen(connection, view, wanted)
     if before is not None:
         query = query.where(event.c.position < before)
     return connection.execute(query.order_by(event.c.position.desc()).limit(limit)).all()
@@ -76,7 +90,8 @@ def newest(connection: Connection) -> int:
     return int(connection.execute(select(func.max(event.c.position))).scalar() or -1)
 
 
-def _query(connection: Connection, view: View, wanted: Selected) -> Select[Any]:
+def chosen(connection: Connection, view: View, wanted: Selected) -> Select[Any]:
+    """The query for events that are wanted, inside a view. Errors: as `selected`."""
     query = select(event).where(view.clause(event.c.registry_id), *selected(connection, view, wanted.on))
     if wanted.types:
         query = query.where(event.c.type.in_(read_types(wanted.types)))

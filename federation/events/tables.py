@@ -1,9 +1,11 @@
-"""The tables of events. An event is derived from one entry of the journal and stays when that is sealed."""
+"""The tables of events and of who is sent them. An event is derived from one entry of the journal and stays when that
+is sealed.
+"""
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, Text
 
 from federation.database import UTCTime
-from federation.tables import METADATA
+from federation.tables import METADATA, partial_index, surrogate_id
 
 event = Table(
     "event",
@@ -25,3 +27,47 @@ event = Table(
     Index("event_by_time", "time"),
 )
 """One thing that is told."""
+
+subscription = Table(
+    "subscription",
+    METADATA,
+    surrogate_id(),
+    Column("name", String, nullable=False),
+    # config or api.
+    Column("source", String, nullable=False),
+    # Whose view it has; empty: everything, as configured.
+    Column("owner", String, nullable=False),
+    Column("url", Text, nullable=False),
+    # Types as they were asked for; none: all.
+    Column("types", JSON, nullable=False),
+    # What it is limited to, as `on` of the feed.
+    Column("selector", Text, nullable=False),
+    # Pairs: a secret, or where the configuration says it is; and until when it counts, in microseconds, or null.
+    Column("secrets", JSON, nullable=False),
+    Column("created_at", UTCTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""An address that events are sent to. Its secrets sign what is sent; whoever reads them can forge that, no more."""
+
+delivery = Table(
+    "delivery",
+    METADATA,
+    Column("subscription_id", BigInteger, primary_key=True, autoincrement=False),
+    # Of the event.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    # Events of one key are sent one after the other: the model's id, or less than nothing the registry's.
+    Column("ordering_key", BigInteger, nullable=False),
+    # waiting, delivered or dead.
+    Column("state", String, nullable=False),
+    Column("tries", Integer, nullable=False),
+    # While it waits: not before.
+    Column("due", UTCTime, nullable=False),
+    Column("tried_at", UTCTime),
+    # Of the last answer; None where there was none.
+    Column("status", Integer),
+    Column("error", Text),
+    partial_index("delivery_waiting", "subscription_id", "position", where="state = 'waiting'"),
+    partial_index("delivery_held_back", "subscription_id", "ordering_key", "due", where="state = 'waiting'"),
+    Index("delivery_by_time", "tried_at"),
+)
+"""One event for one address."""

@@ -182,6 +182,19 @@ class Directory:
         """The id of somebody who signs in, who is made known where that is new. Errors: `CredentialError`."""
         return self._ensure(f"subject:{person.subject}", person)[0]
 
+    def of_id(self, principal_id: str) -> Principal | None:
+        """Somebody who does not ask just now, with the groups that were named last; None for who is locked out or not
+        known. Errors: `DatabaseError`.
+        """
+        state, known = self._fresh(), tables.principal.c
+        with reading(self._engine) as connection:
+            row = connection.execute(select(tables.principal).where(known.id == principal_id)).one_or_none()
+            told = people.known(connection, principal_id)
+        if row is None or row.disabled_at is not None:
+            return None
+        who = _names(row.who, None if told is None else told.groups)
+        return self._principal(state, principal_id, row.name, who, None)
+
     def _ensure(self, who: str, person: Person) -> tuple[str, Sequence[str] | None]:
         """The id of a person's principal, and the groups that were named last, which are kept."""
         known = tables.principal.c

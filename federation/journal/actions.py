@@ -175,6 +175,14 @@ class Action(StrEnum):
     SEARCH_SAVED = "search.saved", "Somebody kept a search under a name, for themselves or for a team."
     SEARCH_REMOVED = "search.removed", "A saved search is kept no longer."
 
+    # Who is told
+    WEBHOOK_ADDED = "webhook.added", "An address was named that events are sent to."
+    WEBHOOK_CHANGED = "webhook.changed", "The configuration of a webhook changed."
+    WEBHOOK_ROTATED = "webhook.rotated", "What goes to a webhook is signed by a new secret."
+    WEBHOOK_REMOVED = "webhook.removed", "Events are no longer sent to an address."
+    WEBHOOK_REPLAYED = "webhook.replayed", "Somebody had events sent to a webhook again."
+    WEBHOOK_GAVE_UP = "webhook.gave_up", "Events could not be delivered for days and were given up."
+
     # Access
     PRINCIPAL_CREATED = (
         "principal.created",

@@ -1,11 +1,12 @@
-"""What the API answers about events."""
+"""What the API takes and answers about events, and about who is sent them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 import msgspec
 
-from federation.events.events import EventsPage
+from federation.events.events import Delivery, EventsPage, PostAnswer, State, Webhook, WebhookSpec
 
 
 class EventsOut(msgspec.Struct):
@@ -21,3 +22,130 @@ class EventsOut(msgspec.Struct):
 def events_out(page: EventsPage) -> EventsOut:
     """A page of the feed as JSON."""
     return EventsOut([one.cloud for one in page.events], page.next_after)
+
+
+class WebhookIn(msgspec.Struct, forbid_unknown_fields=True):
+    """An address that events are to be sent to: of which types (none: all), on what (empty: all that you may)."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    types: Annotated[list[str], msgspec.Meta(max_length=100)] = []
+    on: Annotated[str, msgspec.Meta(max_length=8192)] = ""
+
+    def spec(self) -> WebhookSpec:
+        """The same for the face."""
+        return WebhookSpec(**msgspec.structs.asdict(self))
+
+
+class WebhookOut(msgspec.Struct):
+    """An address that events are sent to. `waiting` are not delivered yet, `dead` were given up."""
+
+    id: int
+    name: str
+    source: str
+    """`config` or `api`."""
+    owner: str
+    """Whose events these are; empty for the configuration, which sees everything."""
+    url: str
+    types: Sequence[str]
+    on: str
+    created_at: datetime
+    waiting: int
+    dead: int
+
+
+class WebhooksOut(msgspec.Struct):
+    """Webhooks, oldest first."""
+
+    webhooks: list[WebhookOut]
+
+
+class WebhookMadeOut(msgspec.Struct):
+    """A webhook with the secret that signs what it is sent, which is shown this once."""
+
+    webhook: WebhookOut
+    secret: str
+
+
+class WebhookSecretOut(msgspec.Struct):
+    """A new secret, which is shown this once."""
+
+    secret: str
+
+
+class RotateWebhookIn(msgspec.Struct, forbid_unknown_fields=True):
+    """For how many hours the former secret signs beside the new one."""
+
+    keep_hours: Annotated[float, msgspec.Meta(ge=0, le=720)] = 24.0
+
+
+class WebhookTestOut(msgspec.Struct):
+    """What a receiver answered; `error` says why there is no status, or none that is fine."""
+
+    status: int | None
+    delivered: bool
+    error: str
+
+
+class ReplayIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What is sent again, one of: what came behind the event with an id, or from a time on, or what was given up."""
+
+    after: str | None = None
+    since: datetime | None = None
+    dead: bool = False
+
+
+class ReplayedOut(msgspec.Struct):
+    """How many events wait to be sent again."""
+
+    events: int
+
+
+class DeliveryOut(msgspec.Struct):
+    """An event for one address: `waiting`, `delivered` or `dead`. Nothing is kept of what the receiver answered but its
+    status.
+    """
+
+    id: str
+    type: str
+    subject: str
+    time: datetime
+    state: State
+    tries: int
+    due: datetime | None
+    tried_at: datetime | None
+    status: int | None
+    error: str | None
+
+
+class DeliveriesOut(msgspec.Struct):
+    """Deliveries, the newest event first."""
+
+    deliveries: list[DeliveryOut]
+    next_cursor: str | None
+
+
+def webhook_out(found: Webhook) -> WebhookOut:
+    """A webhook as JSON."""
+    values = {name: getattr(found, name) for name in WebhookOut.__struct_fields__ if name != "on"}
+    return WebhookOut(on=found.selector, **values)
+
+
+def tested_out(found: PostAnswer) -> WebhookTestOut:
+    """What a receiver said, as JSON."""
+    return WebhookTestOut(found.status, found.is_taken, found.error)
+
+
+def deliveries_out(found: Sequence[Delivery], limit: int) -> DeliveriesOut:
+    """A page of deliveries as JSON."""
+    rows = [
+        DeliveryOut(
+            id=one.event.id,
+            type=one.event.type,
+            subject=one.event.subject,
+            time=one.event.time,
+            **{name: getattr(one, name) for name in ("state", "tries", "due", "tried_at", "status", "error")},
+        )
+        for one in found
+    ]
+    return DeliveriesOut(rows, rows[-1].id if len(rows) == limit else None)

@@ -17,6 +17,7 @@ from gateway.api import (
     search,
     searches,
     snippets,
+    webhooks,
     witness,
 )
 
@@ -36,4 +37,5 @@ HANDLERS: list[Any] = [
     *history.HANDLERS,
     *snippets.HANDLERS,
     *events.HANDLERS,
+    *webhooks.HANDLERS,
 ]

@@ -72,6 +72,7 @@ COMMANDS = (
     Command("token", "access", "tokens", RUN),
     Command("tokens", "access", "tokens", RUN, hidden=True),
     Command("grants", "access", "grants", RUN),
+    Command("webhooks", "webhooks", "app", RUN),
     Command("principals", "principals", "principals", RUN),
     Command("sessions", "principals", "sessions", RUN),
 )

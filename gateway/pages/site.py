@@ -17,6 +17,7 @@ from gateway.pages import (
     search,
     searches,
     version,
+    webhooks,
 )
 
 HANDLERS: list[Any] = [
@@ -34,4 +35,5 @@ HANDLERS: list[Any] = [
     *account.HANDLERS,
     *principals.HANDLERS,
     *health.HANDLERS,
+    *webhooks.HANDLERS,
 ]

@@ -35,7 +35,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "journal": ("audit",),
     "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
     "operations": ("operations",),
-    "events": ("events",),
+    "events": ("events", "webhooks"),
     "promotions": ("policies", "promotions", "rollbacks"),
 }
 """The areas that each module answers: the first words of paths."""

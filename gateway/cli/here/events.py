@@ -1,12 +1,15 @@
 """What changed, and who is told."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from federation.access import LOCAL
-from federation.events.events import Selected
+from federation.events.events import Selected, State
 from federation.followers import Followers
 from gateway.api import events_out as out
-from gateway.cli.here import Query
+from gateway.cli.here import Ident, Query, checked
 from gateway.parameters import read_time
 
 if TYPE_CHECKING:
@@ -21,6 +24,37 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "events"):
             page = events.page(view, _selected(query), query.get("after"), query.get("limit", 100))
             return out.events_out(page)
+        case ("GET" | "POST" | "DELETE", "webhooks", *_):
+            return _webhooks(waypost, asked, query, body)
+    raise LookupError(asked)
+
+
+def _webhooks(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
+    webhooks = waypost.events.webhooks
+    match asked:
+        case ("GET", "webhooks"):
+            return out.WebhooksOut([out.webhook_out(one) for one in webhooks.list(LOCAL)])
+        case ("POST", "webhooks"):
+            made, secret = webhooks.create(LOCAL, checked(out.WebhookIn, body).spec())
+            return out.WebhookMadeOut(out.webhook_out(made), secret)
+    ident = checked(Ident, asked[2], "webhook_id")
+    match (asked[0], *asked[3:]):
+        case ("DELETE",):
+            webhooks.remove(LOCAL, ident)
+            return None
+        case ("POST", "rotate"):
+            keep = timedelta(hours=checked(out.RotateWebhookIn, body or {}).keep_hours)
+            return out.WebhookSecretOut(webhooks.rotate(LOCAL, ident, keep))
+        case ("POST", "test"):
+            return out.tested_out(webhooks.test(LOCAL, ident))
+        case ("POST", "replay"):
+            given = msgspec.structs.asdict(checked(out.ReplayIn, body))
+            return out.ReplayedOut(webhooks.replay(LOCAL, ident, **given))
+        case ("GET", "deliveries"):
+            limit = query.get("limit", 50)
+            state = checked(State | None, query.get("state"), "state")
+            found = webhooks.deliveries(LOCAL, ident, state, query.get("cursor"), limit)
+            return out.deliveries_out(found, limit)
     raise LookupError(asked)
 
 

@@ -33,6 +33,8 @@ BODIES: dict[str, Any] = {
     "set_model_tags": {"tags": {"a": "b"}},
     "register_version": {"model": "model", "source": "s3://somewhere"},
     "declare_dependency": {"consumer": "{ref}", "provider": "images/model:1"},
+    "create_webhook": {"name": "mine", "url": "https://receiver.example", "on": "registry:{registry}"},
+    "replay_webhook": {"dead": True},
     "confirm_identity": {"identity": "another"},
     "create_token": {"name": "mine", "role": "viewer", "on": "registry:{registry}"},
     "propose": {"ref": "{ref}", "to": "production", "reason": "better"},

@@ -2,11 +2,14 @@
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from standardwebhooks import Webhook as Verifier
 
 from gateway.cli import run
 from tests.gateway.api.test_operations import ended
@@ -20,7 +23,37 @@ kind = "memory"
 team = "t"
 sync_every = 0
 writable = true
+[events]
+allowed_networks = ["127.0.0.0/8"]
 """
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes what it is sent, unless it `fails`."""
+
+    protocol_version = "HTTP/1.1"
+    got: ClassVar[list[tuple[dict[str, str], bytes]]] = []
+    fails: ClassVar[set[int]] = set()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.got.append((headers, body))
+        self.send_response(500 if self.fails else 204)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    Receiver.got, Receiver.fails = [], set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/in"
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +134,56 @@ def test_watch_runs_a_command_for_each_event_and_ends_where_it_fails(
     assert run([*asked, lines[0]["id"], "--exec", f"{hook} nothing"]) == 0
     told = [line.split() for line in file.read_text().splitlines()]
     assert told == [[one["id"], one["type"]] for one in [*lines, lines[1]]]
+
+
+def test_a_webhook_by_command_page_and_api(
+    gateway: Served, receiver: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def waypost(*words: str) -> tuple[int, str]:
+        code = run(["webhooks", *words, "--url", gateway.url])
+        return code, capfd.readouterr().out.strip()
+
+    code, secret = waypost("add", "hook", receiver, "--type", "version", "--on", "team:t")
+    assert (code, secret[:6]) == (0, "whsec_")
+    register(gateway, "hooked")
+    until(lambda: Receiver.got)
+    headers, body = Receiver.got[0]
+    told = Verifier(secret).verify(body, headers)
+    assert (told["id"], told["subject"]) == (headers["webhook-id"], "r/hooked:1")
+    [hook] = gateway.client.get("/webhooks").json()["webhooks"]
+    assert (hook["name"], hook["on"], hook["source"]) == ("hook", "team:t", "api")
+
+    page = gateway.client.get(f"{gateway.url}/webhooks/{hook['id']}", headers={"Accept": "text/html"})
+    assert "r/hooked:1" in page.text
+    assert secret not in page.text
+    form = {"Origin": gateway.url}
+    tested = gateway.client.post(f"{gateway.url}/webhooks/{hook['id']}", data={"do": "test"}, headers=form)
+    assert "taken with 204" in tested.text
+
+    Receiver.fails.add(500)
+    register(gateway, "failing")
+    path = f"/webhooks/{hook['id']}/deliveries"
+    until(lambda: [one["tries"] for one in gateway.client.get(path).json()["deliveries"]] == [1, 1])
+    [failed, fine] = gateway.client.get(path).json()["deliveries"]
+    assert (failed["state"], failed["status"], failed["subject"]) == ("waiting", 500, "r/failing:1")
+    assert (fine["state"], fine["status"]) == ("delivered", 204)
+    assert waypost("test", "hook")[0] == 1
+    Receiver.fails.clear()
+    sent = len(Receiver.got)
+    assert waypost("replay", "hook", "--since", "2026-01-01")[0] == 0
+
+    def again() -> set[str]:
+        return {json.loads(body)["subject"] for _, body in Receiver.got[sent:]}
+
+    until(lambda: {"r/streamed:1", "r/hooked:1", "r/failing:1"} <= again())  # also from before it was made
+
+    code, new = waypost("rotate", "hook")
+    assert (code, new != secret) == (0, True)
+    assert waypost("deliveries", "hook", "--state", "dead")[0] == 0
+    made = gateway.client.post(
+        f"{gateway.url}/webhooks", data={"name": "two", "url": "nowhere"}, headers=form
+    )
+    assert (made.status_code, "http:// or https://" in made.text) == (422, True)
+    assert waypost("remove", "hook")[0] == 0
+    assert waypost("remove", "hook")[0] == 2
+    assert gateway.client.get("/webhooks").json()["webhooks"] == []

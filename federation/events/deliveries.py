@@ -1,0 +1,170 @@
+"""Deliveries: which events wait for which address, and what became of those that were sent."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Connection, bindparam, case, delete, exists, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from federation.access import View
+from federation.database import now
+from federation.errors import UnknownError
+from federation.events import feed
+from federation.events.feed import Selected
+from federation.events.subscriptions import Views, sees
+from federation.events.tables import delivery, event, subscription
+from federation.logs import Log
+
+log = Log(__name__)
+State = Literal["waiting", "delivered", "dead"]
+COLUMNS = ("subscription_id", "position", "ordering_key", "state", "tries", "due")
+
+
+class SendOutcome(NamedTuple):
+    """What became of sending one event; `state` None: it may not be seen any more, and is forgotten."""
+
+    position: int
+    state: State | None
+    tries: int = 0
+    due: datetime | None = None
+    status: int | None = None
+    error: str | None = None
+
+
+def enqueue(connection: Connection, views: Views, rows: Sequence[Any]) -> None:
+    """Have new events wait for every address that wants them, in the transaction that writes them."""
+    within = event.c.position.between(rows[0].position, rows[-1].position)
+    for one in connection.execute(select(subscription)).all():
+        try:
+            _insert(connection, one.id, sees(views, one), _wanted(one), within, again=False)
+        except UnknownError:
+            log.warning("a webhook is limited to what is not there any more", webhook=one.id, on=one.selector)
+
+
+def replay(connection: Connection, row: Any, view: View, after: int | None, since: datetime | None) -> int:
+    """Have events wait again, from behind one, or from a time on; returns how many. Errors: `UnknownError`."""
+    begin = event.c.position > after if after is not None else event.c.time >= since
+    return _insert(connection, row.id, view, _wanted(row), begin, again=True)
+
+
+def revive(connection: Connection, subscription_id: int) -> int:
+    """Have the events wait again that were given up; returns how many."""
+    given_up = (delivery.c.subscription_id == subscription_id, delivery.c.state == "dead")
+    again = update(delivery).where(*given_up).values(state="waiting", tries=0, due=now())
+    return connection.execute(again).rowcount
+
+
+def is_due(connection: Connection) -> list[int]:
+    """The subscriptions for which something is to be sent now."""
+    mine = (
+        delivery.c.subscription_id == subscription.c.id,
+        delivery.c.state == "waiting",
+        delivery.c.due <= now(),
+    )
+    return list(connection.execute(select(subscription.c.id).where(exists().where(*mine))).scalars())
+
+
+def read_due(connection: Connection, subscription_id: int, limit: int) -> list[Any]:
+    """What is to be sent next, in order: events, with their ordering key and how often they were tried. Those behind
+    one that is to be tried again later are held back.
+    """
+    held = delivery.alias("held")
+    before_it = exists().where(
+        held.c.subscription_id == subscription_id,
+        held.c.ordering_key == delivery.c.ordering_key,
+        held.c.state == "waiting",
+        held.c.due > now(),
+    )
+    query = (
+        select(event, delivery.c.ordering_key, delivery.c.tries)
+        .join(delivery, delivery.c.position == event.c.position)
+        .where(delivery.c.subscription_id == subscription_id, delivery.c.state == "waiting", ~before_it)
+        .order_by(delivery.c.position)
+        .limit(limit)
+    )
+    return list(connection.execute(query).all())
+
+
+def settle(connection: Connection, subscription_id: int, outcomes: Iterable[SendOutcome]) -> None:
+    """Keep what became of events that were sent."""
+    tried = [one for one in outcomes if one.state is not None]
+    hidden = [one.position for one in outcomes if one.state is None]
+    mine = delivery.c.subscription_id == subscription_id
+    if hidden:
+        connection.execute(delete(delivery).where(mine, delivery.c.position.in_(hidden)))
+    if tried:
+        at = now()
+        kept = update(delivery).where(mine, delivery.c.position == bindparam("of"))
+        values: dict[str, Any] = {
+            name: bindparam(name) for name in ("state", "tries", "due", "tried_at", "status", "error")
+        }
+        given = [{**one._asdict(), "of": one.position, "due": one.due or at, "tried_at": at} for one in tried]
+        connection.execute(kept.values(values), given)
+
+
+def history(
+    connection: Connection, subscription_id: int, state: State | None, before: int | None, limit: int
+) -> list[Any]:
+    """Events and what became of them, the newest event first."""
+    told = (
+        delivery.c.state,
+        delivery.c.tries,
+        delivery.c.due,
+        delivery.c.tried_at,
+        delivery.c.status,
+        delivery.c.error,
+    )
+    query = (
+        select(event, *told)
+        .join(delivery, delivery.c.position == event.c.position)
+        .where(delivery.c.subscription_id == subscription_id)
+        .order_by(delivery.c.position.desc())
+    )
+    if state is not None:
+        query = query.where(delivery.c.state == state)
+    if before is not None:
+        query = query.where(delivery.c.position < before)
+    return list(connection.execute(query.limit(limit)).all())
+
+
+def counts(connection: Connection) -> dict[tuple[int, str], int]:
+    """How many wait, and how many were given up, by subscription and state."""
+    query = (
+        select(delivery.c.subscription_id, delivery.c.state, func.count())
+        .where(delivery.c.state != "delivered")
+        .group_by(delivery.c.subscription_id, delivery.c.state)
+    )
+    return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+
+def trim(connection: Connection, older_than: datetime) -> int:
+    """Forget what was delivered before a time. Returns how many went."""
+    gone = delete(delivery).where(delivery.c.state == "delivered", delivery.c.tried_at < older_than)
+    return connection.execute(gone).rowcount
+
+
+def _wanted(row: Any) -> Selected:
+    return Selected(tuple(row.types), row.selector)
+
+
+def _insert(
+    connection: Connection, ident: int, view: View, wanted: Selected, where: Any, *, again: bool
+) -> int:
+    key = case((event.c.model_id == 0, -event.c.registry_id), else_=event.c.model_id)
+    chosen = feed.chosen(connection, view, wanted).with_only_columns(
+        literal(ident),
+        event.c.position,
+        key,
+        literal("waiting"),
+        literal(0),
+        literal(now(), delivery.c.due.type),
+    )
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    made = insert(delivery).from_select(COLUMNS, chosen.where(where))
+    if again:
+        values: dict[str, Any] = {name: made.excluded[name] for name in ("state", "tries", "due")}
+        made = made.on_conflict_do_update(index_elements=["subscription_id", "position"], set_=values)
+    else:
+        made = made.on_conflict_do_nothing()
+    return connection.execute(made.execution_options(preserve_rowcount=True)).rowcount

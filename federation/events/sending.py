@@ -1,0 +1,225 @@
+"""Sending events to the addresses that want them, from one machine at a time for each.
+
+Events of one model go to one address one after the other: one that fails holds back those behind it, until it is
+delivered or given up. Each goes out at least once, always with the same id.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Engine, select
+
+from federation.access import View
+from federation.cloudevents import MEDIA_TYPE
+from federation.database import DatabaseError, now, reading, writing
+from federation.errors import WaypostError
+from federation.events import deliveries, signing
+from federation.events.deliveries import SendOutcome
+from federation.events.subscriptions import Views, secrets_of, sees, tell
+from federation.events.tables import subscription
+from federation.journal.entry import SYSTEM, Action
+from federation.leases import FencedError, Lease, Leases
+from federation.logs import Log
+
+log = Log(__name__)
+SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
+RETRIES = (
+    5 * SECOND,
+    5 * MINUTE,
+    30 * MINUTE,
+    2 * HOUR,
+    5 * HOUR,
+    10 * HOUR,
+    14 * HOUR,
+    20 * HOUR,
+    24 * HOUR,
+)
+"""Seconds from a try that failed to the next; after the last, three days and some hours later, an event is given up."""
+LONGEST_WAIT = 24 * HOUR
+"""Seconds that a receiver may ask for."""
+AT_ONCE = 8
+"""Addresses that this machine sends to at once."""
+LANES = 4
+"""Models whose events go to one address at once."""
+BATCH = 100
+BATCH_SECONDS = 5.0
+"""Seconds after which no further event of a batch is begun: what was sent is to be kept soon."""
+TURN = 10.0
+"""Seconds after which an address that has always more makes room for the others."""
+
+
+class PostAnswer(NamedTuple):
+    """What a receiver said: a status, or why there is none; never anything of its body."""
+
+    status: int | None
+    error: str = ""
+    retry_after: float = 0.0
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the event was taken."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+Post = Callable[[str, Mapping[str, str], bytes], PostAnswer]
+"""Sends a body with headers to an address, within its own bounds. Raises nothing."""
+
+
+class Letter(NamedTuple):
+    """An event as it is sent."""
+
+    id: str
+    body: bytes
+
+
+def letter(ident: str, cloud: Mapping[str, Any]) -> Letter:
+    """A CloudEvent as it is sent."""
+    return Letter(ident, msgspec.json.encode(cloud))
+
+
+def send(post: Post, url: str, secrets: Sequence[str], sent: Letter) -> PostAnswer:
+    """Send an event by Standard Webhooks. Errors: `SigningSecretError`."""
+    at = int(time.time())
+    headers = {
+        "Content-Type": MEDIA_TYPE,
+        "webhook-id": sent.id,
+        "webhook-timestamp": str(at),
+        "webhook-signature": signing.sign(list(secrets), sent.id, at, sent.body),
+    }
+    return post(url, headers, sent.body)
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends what waits; a follower of what is to be delivered. `write` makes the letter of an event's row."""
+
+    engine: Engine
+    leases: Leases
+    views: Views
+    post: Post
+    write: Callable[[Any], Letter]
+    retries: Sequence[float] = RETRIES
+    _busy: set[int] = field(default_factory=set)
+    _served: dict[int, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def step(self) -> bool:
+        """Begin to send to every address that is waited for. Errors: `DatabaseError`."""
+        with reading(self.engine) as connection:
+            found = deliveries.is_due(connection)
+        for ident in sorted(found, key=lambda one: self._served.get(one, 0.0)):
+            with self._lock:
+                if ident in self._busy or len(self._busy) >= AT_ONCE:
+                    continue
+                self._busy.add(ident)
+            threading.Thread(target=self.serve, args=(ident,), name=f"webhook-{ident}", daemon=True).start()
+        return False
+
+    def serve(self, ident: int) -> None:
+        """Send to one address what is due, for a while."""
+        end = time.monotonic() + TURN
+        try:
+            while self.batch(ident) and time.monotonic() < end:
+                pass
+        except FencedError as error:
+            log.warning("what was sent may be sent again", webhook=ident, reason=str(error))
+        except DatabaseError as error:
+            log.warning("webhooks wait for the database", webhook=ident, reason=str(error))
+        finally:
+            with self._lock:
+                self._served[ident] = time.monotonic()
+                self._busy.discard(ident)
+
+    def batch(self, ident: int) -> bool:
+        """Send a batch; False when there was nothing to do, or another machine is at it. Errors: `FencedError`,
+        `DatabaseError`.
+        """
+        with writing(self.engine) as connection:
+            lease = self.leases.take(connection, f"send {ident}")
+            if lease is None:
+                return False
+            row = connection.execute(select(subscription).where(subscription.c.id == ident)).one_or_none()
+            due = [] if row is None else deliveries.read_due(connection, ident, BATCH)
+            if not due:
+                lease.release(connection)
+                return False
+        with self.leases.keeping(lease):
+            outcomes = self._send(row, due)
+        self._settle(lease, row, outcomes)
+        return True
+
+    def _settle(self, lease: Lease, row: Any, outcomes: Sequence[SendOutcome]) -> None:
+        dead = sum(one.state == "dead" for one in outcomes)
+        with writing(self.engine) as connection:
+            lease.hold(connection)
+            deliveries.settle(connection, row.id, outcomes)
+            lease.release(connection)
+            if dead:
+                log.warning("events were given up", webhook=row.name, count=dead)
+                tell(connection, Action.WEBHOOK_GAVE_UP, SYSTEM, row, {"count": dead})
+
+    def _send(self, row: Any, due: Sequence[Any]) -> list[SendOutcome]:
+        """Send these events, those of several models side by side."""
+        until, view = time.monotonic() + BATCH_SECONDS, sees(self.views, row)
+        try:
+            secrets = secrets_of(row)
+        except WaypostError as error:
+            return [self._failed(due[0], PostAnswer(None, str(error)))]
+        ordered = sorted(due, key=lambda one: (one.ordering_key, one.position))
+        lanes = [list(events) for _, events in groupby(ordered, key=lambda one: one.ordering_key)]
+        waiting: SimpleQueue[list[Any]] = SimpleQueue()
+        outcomes: list[SendOutcome] = []
+        for lane in lanes:
+            waiting.put(lane)
+
+        def follow() -> None:
+            with suppress(Empty):
+                while True:
+                    outcomes.extend(self._lane(row.url, view, secrets, waiting.get_nowait(), until))
+
+        # No pool of threads: one that waits for a receiver would keep the process from ending.
+        others = [threading.Thread(target=follow, daemon=True) for _ in lanes[1:LANES]]
+        for thread in others:
+            thread.start()
+        follow()
+        for thread in others:
+            thread.join()
+        return outcomes
+
+    def _lane(
+        self, url: str, view: View, secrets: Sequence[str], lane: Sequence[Any], until: float
+    ) -> list[SendOutcome]:
+        """Send the events of one model, until one fails or time is up."""
+        outcomes: list[SendOutcome] = []
+        for one in lane:
+            if time.monotonic() > until:
+                break
+            if not view.sees(one.registry_id):
+                outcomes.append(SendOutcome(one.position, None))
+                continue
+            answer = send(self.post, url, secrets, self.write(one))
+            if answer.is_taken:
+                outcomes.append(SendOutcome(one.position, "delivered", one.tries + 1, status=answer.status))
+                continue
+            outcomes.append(self._failed(one, answer))
+            if outcomes[-1].state == "waiting":
+                break
+        return outcomes
+
+    def _failed(self, one: Any, answer: PostAnswer) -> SendOutcome:
+        """What becomes of an event that was not taken."""
+        error = answer.error[:500] or None
+        if one.tries >= len(self.retries):
+            return SendOutcome(one.position, "dead", one.tries + 1, status=answer.status, error=error)
+        seconds = self.retries[one.tries] * random.uniform(1.0, 1.1)
+        due = now() + timedelta(seconds=max(seconds, min(answer.retry_after, LONGEST_WAIT)))
+        return SendOutcome(one.position, "waiting", one.tries + 1, due, answer.status, error)

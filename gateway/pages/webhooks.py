@@ -1,0 +1,133 @@
+"""`/webhooks`: who is sent events, what became of them, and sending again."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Redirect
+
+from federation.access import Permission, Principal
+from federation.errors import WaypostError
+from federation.events.events import State, WebhookSpec
+from gateway.api.events_out import WebhooksOut, deliveries_out, webhook_out
+from gateway.api.requests import Ident
+from gateway.pages.forms import form_at
+from gateway.pages.page import list_at, listed, page, pages_at
+from gateway.parameters import read_time
+from gateway.waypost import Waypost
+
+ROWS = 100
+
+
+@list_at("/webhooks", Permission.SUBSCRIBE)
+def webhooks_page(
+    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[Any]:
+    """Every webhook that the caller sees, and a form for a new one."""
+    found = WebhooksOut([webhook_out(one) for one in waypost.events.webhooks.list(principal)])
+    shown: dict[str, Any] = {"webhooks": found.webhooks, "mistake": "", "secret": ""}
+    return listed(request, "webhooks.html", found, found.webhooks, title="Webhooks", **shown)
+
+
+@form_at("/webhooks", Permission.SUBSCRIBE)
+def make_webhook(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Response[str]:
+    """Make a webhook and show its secret, this once."""
+    types = tuple(fields.get("types", "").replace(",", " ").split())
+    spec = WebhookSpec(
+        name=fields.get("name", ""),
+        url=fields.get("url", "").strip(),
+        types=types,
+        on=fields.get("on", "").strip(),
+    )
+    webhooks, mistake, secret = waypost.events.webhooks, "", ""
+    try:
+        _, secret = webhooks.create(principal, spec)
+    except WaypostError as error:
+        mistake = str(error)
+    found = [webhook_out(one) for one in webhooks.list(principal)]
+    return page(
+        request, "webhooks.html", status=422 if mistake else 201, title="Webhooks", webhooks=found, mistake=mistake,
+        secret=secret,
+    )  # fmt: skip
+
+
+@pages_at("/webhooks/{webhook_id:int}", permission=Permission.SUBSCRIBE)
+def webhook_page(
+    request: Request[Any, Any, Any],
+    webhook_id: FromPath[Ident],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    in_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    cursor: FromQuery[str | None] = None,
+) -> Response[Any]:
+    """One webhook, with what was sent and what waits."""
+    return _shown(request, waypost, principal, webhook_id, state=in_state, cursor=cursor)
+
+
+@form_at("/webhooks/{webhook_id:int}", Permission.SUBSCRIBE)
+def change_webhook(
+    request: Request[Any, Any, Any],
+    webhook_id: FromPath[Ident],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Response[Any] | Redirect:
+    """Test it, give it a new secret, send again or remove it, by the button that was pressed."""
+    webhooks, said, secret = waypost.events.webhooks, "", ""
+    match fields.get("do"):
+        case "test":
+            answer = webhooks.test(principal, webhook_id)
+            said = (
+                f"The test was taken with {answer.status}."
+                if answer.is_taken
+                else f"Not taken: {answer.error}."
+            )
+        case "rotate":
+            secret = webhooks.rotate(principal, webhook_id, timedelta(days=1))
+        case "dead":
+            count = webhooks.replay(principal, webhook_id, after=None, since=None, dead=True)
+            said = f"{count} events will be sent again."
+        case "since":
+            since = read_time(fields.get("since") or None, "since")
+            count = webhooks.replay(principal, webhook_id, after=None, since=since, dead=False)
+            said = f"{count} events will be sent again."
+        case "remove":
+            webhooks.remove(principal, webhook_id)
+            return Redirect("/webhooks", status_code=303)
+    return _shown(request, waypost, principal, webhook_id, said=said, secret=secret)
+
+
+def _shown(
+    request: Request[Any, Any, Any],
+    waypost: Waypost,
+    principal: Principal,
+    ident: int,
+    *,
+    state: State | None = None,
+    cursor: str | None = None,
+    said: str = "",
+    secret: str = "",
+) -> Response[str]:
+    webhooks = waypost.events.webhooks
+    hook = webhook_out(webhooks.show(principal, ident))
+    found = deliveries_out(webhooks.deliveries(principal, ident, state, cursor, ROWS), ROWS)
+    return page(
+        request,
+        "webhook.html",
+        title=hook.name,
+        hook=hook,
+        found=found,
+        state=state,
+        said=said,
+        secret=secret,
+    )
+
+
+HANDLERS = [*webhooks_page, make_webhook, *webhook_page, change_webhook]
