@@ -3,7 +3,9 @@
 import gc
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -84,11 +86,26 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+IN_MEMORY = Path("/dev/shm")
+ROOM = 6 * 2**30
+"""Bytes that tests may come to need for their files, of which each is gone with its test."""
+
+
+def _keep_files_in_memory() -> None:
+    """Let no test wait for a disk, where there is room in memory and nobody has said where files are to be."""
+    if "TMPDIR" in os.environ or not IN_MEMORY.is_dir():
+        return
+    found = os.statvfs(IN_MEMORY)
+    if found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & (os.ST_NOEXEC | os.ST_RDONLY):
+        os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
+
+
 def pytest_configure() -> None:
     """Keep a busy machine from failing a property: no test looks at a time. Try the same examples each time: new ones
     are drawn by `make soak`. Let what tests start hear Ctrl-C, also where this was itself started in the background,
     which shells make deaf to it.
     """
+    _keep_files_in_memory()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile(

@@ -7,10 +7,8 @@ where `…` stands for anything.
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway.demo.servers import reserved_port
+from tests.patience import listens, until
 from tests.test_readme import unprinted
 
 GUIDE = Path(__file__).parents[2] / "adapters" / "README.md"
@@ -74,11 +73,8 @@ class Desk:
         self.running.callback(process.wait)
         self.running.callback(process.kill)
         port = next(free for free in self.ports.values() if str(free) in words[-1])
-        end = time.monotonic() + 60
-        while not listening(port):
-            assert process.poll() is None, f"{words[-1]} ended"
-            assert time.monotonic() < end, f"{words[-1]} does not listen"
-            time.sleep(0.05)
+        until(lambda: listens(port) or process.poll() is not None, f"{words[-1]} listens")
+        assert process.poll() is None, f"{words[-1]} ended"
 
     def follow(self, block: Block) -> None:
         if block.mark.startswith("file: "):
@@ -94,11 +90,6 @@ class Desk:
             printed = done.stdout + done.stderr
             assert done.returncode == 0, f"{block.code}\n{printed}"
             assert unprinted(self.here(block.shown), printed) == [], f"{block.code}\n{printed}"
-
-
-def listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,24 @@ def test_an_address_that_is_none_is_named() -> None:
         listen("192.0.2.1", 8080)
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+def descriptors() -> set[tuple[str, str]]:
+    """What this process has open: each descriptor's number and what it leads to."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that reads this folder
+            found.add((each.name, str(each.readlink())))
+    return found
 
 
 def test_a_worker_that_could_not_be_started_is_started_when_that_is_possible_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
+    before = descriptors()
     start: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
 
     def scarce(command: list[str], **chosen: Any) -> subprocess.Popen[bytes]:
-        tried.append(descriptors())
+        tried.append(len(descriptors() - before))
         if len(tried) < 3:
             raise OSError(errno.EMFILE, "Too many open files")
         return start([sys.executable, "-c", HEART, command[-1]], **chosen)

@@ -15,10 +15,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
+import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from tests.patience import PATIENCE
+
 CLIENT = "waypost"
+
+
+def sent_back(address: str) -> str:
+    """Where the provider sends the browser that was sent to this address of it."""
+    answer = httpx.get(address, trust_env=False, verify=False, timeout=PATIENCE)
+    return str(answer.headers["location"])
+
+
 Key = RSAKey | ECKey | OKPKey
 
 

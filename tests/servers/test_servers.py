@@ -17,6 +17,7 @@ import redis
 from sqlalchemy import create_engine, text
 
 from gateway.demo.servers import Server, ServerStartError, answers, reserved_port, server
+from tests.patience import PATIENCE
 from tests.servers.postgres import Postgres
 
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
@@ -99,10 +100,11 @@ def test_a_reserved_port_is_given_to_nobody_else_but_can_be_listened_on() -> Non
 
 def test_mlflow_is_real_and_empty_for_each_test(mlflow_server: Server) -> None:
     api = f"{mlflow_server.url}/api/2.0/mlflow"
-    found = httpx.get(f"{api}/registered-models/search").json()
-    assert found.get("registered_models", []) == []
-    httpx.post(f"{api}/registered-models/create", json={"name": "left over"}).raise_for_status()
-    httpx.post(f"{api}/experiments/create", json={"name": "left over"}).raise_for_status()
+    with httpx.Client(verify=False, timeout=PATIENCE) as client:
+        found = client.get(f"{api}/registered-models/search").json()
+        assert found.get("registered_models", []) == []
+        client.post(f"{api}/registered-models/create", json={"name": "left over"}).raise_for_status()
+        client.post(f"{api}/experiments/create", json={"name": "left over"}).raise_for_status()
 
 
 test_mlflow_is_empty_again = test_mlflow_is_real_and_empty_for_each_test

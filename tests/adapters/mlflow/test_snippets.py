@@ -15,6 +15,7 @@ from adapters import InvalidError, VersionRecord
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from gateway.demo.servers import mlflow_server
 from tests.adapters.scans import scanned
+from tests.patience import PATIENCE
 
 REGISTER = """
 import mlflow
@@ -42,7 +43,9 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         number = urlsplit(running.url).port
         assert number
         url = f"http://localhost:{number}"
-        httpx.post(f"{url}/api/3.0/mlflow/workspaces", json={"name": "team-a"}).raise_for_status()
+        httpx.post(
+            f"{url}/api/3.0/mlflow/workspaces", json={"name": "team-a"}, timeout=PATIENCE
+        ).raise_for_status()
         pasted(["-c", REGISTER.replace("URL", repr(url))])
         yield number
 

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from adapters.emulators.sagemaker import Emulator
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package
+from tests.patience import PATIENCE, listens, until
 
 
 def refused(call: Callable[[], Any]) -> str:
@@ -157,7 +158,7 @@ def test_an_action_it_has_not_is_named(boto: Any) -> None:
 
 def test_faults_can_be_set_over_http(boto: Any, emulator: Emulator) -> None:
     def control(**faults: Any) -> httpx.Response:
-        return httpx.post(f"{emulator.url}/control", json=faults, trust_env=False)
+        return httpx.post(f"{emulator.url}/control", json=faults, trust_env=False, timeout=PATIENCE)
 
     assert control(deny=["Search"], throttle={"ListModels": 1}).status_code == 200
     assert refused(lambda: boto.search(Resource="Endpoint")).startswith("AccessDeniedException")
@@ -184,9 +185,4 @@ def test_as_a_process_it_prints_its_address_and_ends_with_its_parent() -> None:
         assert package(boto, "ranker").endswith("/ranker/1")
         boto.close()
         parent.kill()
-    for _ in range(100):
-        try:
-            httpx.get(url, timeout=0.2, trust_env=False)
-        except httpx.HTTPError:
-            return
-    pytest.fail("the emulator outlived its parent")
+    until(lambda: not listens(int(url.rpartition(":")[2])), "the emulator ends with its parent")

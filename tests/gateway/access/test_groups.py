@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from federation.identity.directory import CredentialError
@@ -13,7 +12,7 @@ from gateway import groups
 from gateway.groups import MEMBERSHIPS, MOST_GROUPS, ProviderError
 from gateway.oidc import Attempt, Provider, SignedIn
 from gateway.settings import OidcSettings
-from tests.servers.oidc import CLIENT, IdentityProvider, identity_provider
+from tests.servers.oidc import CLIENT, IdentityProvider, identity_provider, sent_back
 
 BACK = "http://localhost/auth/callback"
 SECRET = "s: cret/+%"
@@ -33,7 +32,7 @@ def client(provider: IdentityProvider, secret: str = "", **settings: Any) -> Pro
 
 def sign_in(known: Provider) -> SignedIn:
     attempt = Attempt.new()
-    back = httpx.get(known.sign_in_url(attempt, BACK), trust_env=False).headers["location"]
+    back = sent_back(known.sign_in_url(attempt, BACK))
     return known.redeem(parse_qs(urlsplit(back).query)["code"][0], attempt, BACK)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from sqlalchemy import select, update
 
@@ -20,7 +19,7 @@ from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_oidc import CONFIG, TEAMS
 from tests.gateway.access.test_sign_in import SAME, WHOAMI, cookies
 from tests.gateway.access.test_tokens import entries
-from tests.servers.oidc import IdentityProvider, identity_provider
+from tests.servers.oidc import IdentityProvider, identity_provider, sent_back
 
 MORE = """
 [[auth.grants]]
@@ -47,7 +46,7 @@ def signed(tmp_path: Path, provider: IdentityProvider) -> Iterator[Gate]:
 def sign_in(signed: Gate) -> tuple[dict[str, str], str]:
     """The headers of a browser that has signed in, and where it was sent."""
     begin = signed.ask("GET", "/auth/login?next=/registries")
-    back = httpx.get(begin.headers["location"], trust_env=False).headers["location"]
+    back = sent_back(begin.headers["location"])
     attempt = {"Cookie": f"{ATTEMPT_COOKIE}={cookies(begin)[ATTEMPT_COOKIE].value}"}
     done = signed.ask("GET", urlsplit(back)._replace(scheme="", netloc="").geturl(), headers=attempt)
     assert done.status_code == 303, done.text

@@ -20,7 +20,7 @@ from gateway.sign_in import ATTEMPT_COOKIE
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_oidc import CONFIG, TEAMS
 from tests.gateway.access.test_tokens import entries
-from tests.servers.oidc import IdentityProvider, identity_provider
+from tests.servers.oidc import IdentityProvider, identity_provider, sent_back
 
 SAME = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 WHOAMI = "/api/v1/whoami"
@@ -229,7 +229,7 @@ def signed(tmp_path: Path, provider: IdentityProvider) -> Iterator[Gate]:
 def begun(signed: Gate) -> tuple[httpx.Response, str]:
     """A sign-in that went to the provider and back: the gateway's first answer, and the address to come back to."""
     begin = signed.ask("GET", "/auth/login?next=/registries")
-    back = httpx.get(begin.headers["location"], trust_env=False).headers["location"]
+    back = sent_back(begin.headers["location"])
     return begin, urlsplit(back)._replace(scheme="", netloc="").geturl()
 
 

@@ -293,7 +293,7 @@ def test_operations_are_listed_page_by_page(gateway: Served) -> None:
 
 
 def test_the_description_has_the_paths_as_they_are_written(gateway: Served) -> None:
-    schema = httpx.get(f"{gateway.url}/openapi.json", trust_env=False).json()
+    schema = gateway.client.get(f"{gateway.url}/openapi.json").json()
     shown = {
         (path.removeprefix("/api/v1"), method)
         for path, methods in schema["paths"].items()

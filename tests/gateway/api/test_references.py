@@ -179,7 +179,7 @@ def test_what_no_client_would_send_is_refused_whatever_it_asks_for(gateway: Serv
 def test_a_number_that_no_database_can_hold_is_not_found_anywhere(
     gateway: Served, path: str, number: int
 ) -> None:
-    assert httpx.get(f"{gateway.url}{path}{number}", trust_env=False).status_code in (400, 404)
+    assert gateway.client.get(f"{gateway.url}{path}{number}").status_code in (400, 404)
 
 
 def test_a_gateway_leaves_nothing_running(tmp_path: Path) -> None:
