@@ -109,7 +109,10 @@ class _PromotionTurn:
         judged = Judge(self.connection, WriteTargets(self.adapters), People(self.connection), at).judge(
             proposal
         )
-        if changed := judged.changed():
+        if judged.is_so_already:
+            message = f"{row.ref} is {proposal.version.stage} already: somebody else brought it there"
+            self._end("void", message, details={"changed": ["stage"]})
+        elif changed := judged.changed():
             message = f"what was approved is no longer so: {', '.join(changed)}"
             self._end("void", message, details={"changed": changed})
         elif judged.refused or not judged.is_agreed or judged.plan is None:

@@ -88,6 +88,11 @@ class Judgement:
         return all(need.is_met for need in self.needs)
 
     @property
+    def is_so_already(self) -> bool:
+        """Whether nothing comes to a stage or leaves one."""
+        return self.plan is not None and not any(one.before != one.after for one in self.plan.stages)
+
+    @property
     def says_no(self) -> bool:
         """Whether some check keeps it back now."""
         return bool(self.refused or self.early)
@@ -163,8 +168,9 @@ class Judge:
         alone = proposal.kind == "rollback" or any(one.archive_previous for one in ours)
         checks: list[CheckResult] = []
         plan = self._plan(version, Become(proposal.stage, alone), checks)
-        demands = [
-            PolicyDemand(one, one.stage == proposal.stage) for one in policies if self._touches(one, plan)
+        demands = [PolicyDemand(one, True) for one in ours]
+        demands += [
+            PolicyDemand(one, False) for one in policies if one not in ours and self._touches(one, plan)
         ]
         if proposal.kind == "emergency":
             demands = []
@@ -194,10 +200,10 @@ class Judge:
             return None
 
     def _touches(self, policy: Policy, plan: Plan | None) -> bool:
-        """Whether somebody comes to the stage that a policy guards or leaves it; without a plan it is taken so."""
-        if plan is None:
-            return True
-        return any(one.before != one.after and policy.stage in (one.before, one.after) for one in plan.stages)
+        """Whether somebody comes to the stage that a policy guards or leaves it."""
+        return plan is not None and any(
+            one.before != one.after and policy.stage in (one.before, one.after) for one in plan.stages
+        )
 
     def _case(self, proposal: Proposal, policy: Policy) -> Case:
         holder = holder_of(self.connection, proposal.version, policy.stage)

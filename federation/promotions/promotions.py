@@ -406,7 +406,7 @@ def _require_way(judged: Judgement) -> None:
     if judged.plan is None:
         wrong = next(one for one in judged.checks if one.name == "plan")
         raise StateError(wrong.seen, code=str(wrong.facts))
-    if not any(one.before != one.after for one in judged.plan.stages):
+    if judged.is_so_already:
         version = judged.proposal.version
         raise StateError(f"{version.reference} is {version.stage} already", code="nothing-to-do")
 

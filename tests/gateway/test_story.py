@@ -29,6 +29,8 @@ from federation.journal import log
 from federation.journal.actions import Action
 from gateway.cli import run
 from tests.federation.operations.world import hurry
+from tests.federation.promotions.told import happen
+from tests.federation.promotions.world import make_promotions_world
 from tests.federation.sync.test_renames import Registry, succeeds
 from tests.federation.sync.world import make_world
 from tests.gateway.access.gate import Gate, gate
@@ -280,8 +282,15 @@ def migrated(story: Story, _: pytest.MonkeyPatch) -> None:
     engine.dispose()
 
 
+def promoted(story: Story, patch: pytest.MonkeyPatch) -> None:
+    """Policies come and go, and promotions end in every way."""
+    world = make_promotions_world(f"sqlite:///{story.folder / 'promotions.db'}")
+    happen(world, patch)
+    world.operations.close()
+
+
 CHAPTERS = (
-    observed, renamed, held, set_aside, replaced, asked, let_in, proven, configured, migrated, sealed,
+    observed, renamed, held, set_aside, replaced, asked, promoted, let_in, proven, configured, migrated, sealed,
 )  # fmt: skip
 
 

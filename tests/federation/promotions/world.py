@@ -23,6 +23,7 @@ from federation.promotions.promotions import Promotions, ShownPromotion
 from federation.promotions.tables import promotion
 from federation.references import Reference, parse
 from tests.federation.operations.world import KilledError, OperationsWorld, make_operations_world
+from tests.federation.sync.world import expire_leases
 
 MODEL = Reference("memory", "m")
 
@@ -89,6 +90,7 @@ class PromotionsWorld:
     def settle(self) -> None:
         """Work, over a line that holds, until nothing moves but what waits for people or time."""
         for _ in range(40):
+            expire_leases(self.engine)
             self.hurry()
             self.step()
             self.operations.settle()

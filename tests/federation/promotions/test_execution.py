@@ -1,0 +1,94 @@
+"""What fails half-way is undone; what cannot be undone now is stuck, and settles once the backend answers."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from adapters import InvalidError
+from federation.access import LOCAL
+from federation.database import reading
+from federation.operations.tables import operation
+from tests.federation.operations.world import CutOffAdapter
+from tests.federation.promotions.world import PromotionsWorld, version
+
+
+def held_twice(world: PromotionsWorld) -> None:
+    """Version 1 is in production by its native stage too: whoever takes its alias has to end that as well."""
+    sync = world.operations.sync
+    sync.change(sync.version("m", "1"), stage="Production")
+    sync.sync()
+
+
+def refuse(patch: pytest.MonkeyPatch, name: str) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise InvalidError("not today")
+
+    patch.setattr(CutOffAdapter, name, refused)
+
+
+def aliases(world: PromotionsWorld) -> Any:
+    model = world.operations.sync.backend.named("m")
+    assert model is not None
+    return model.aliases
+
+
+def test_what_was_made_is_undone_when_a_later_step_fails(
+    world: PromotionsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_twice(world)
+    refuse(monkeypatch, "set_stage")
+    seen = world.promotions.propose(LOCAL, version("3"), "production", "better")
+    world.settle()
+    assert (world.state(seen), aliases(world)) == ("failed", {"champion": "1"})
+    assert "not today: what was made of it was undone" in world.rows()[0].message
+    kinds = [row.kind for row in world.operations.operations()]
+    assert kinds == ["set_alias", "set_stage", "set_alias"]
+
+
+def test_what_cannot_be_undone_is_stuck_and_settles_once_the_backend_lets_it(
+    world: PromotionsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_twice(world)
+    with monkeypatch.context() as patch:
+        refuse(patch, "set_stage")
+        seen = world.promotions.propose(LOCAL, version("3"), "production", "better")
+        world.step()
+        world.operations.settle()
+        refuse(patch, "set_alias")
+        for _ in range(3):
+            world.hurry()
+            world.step()
+            world.operations.settle()
+        assert (world.state(seen), aliases(world)) == ("stuck", {"champion": "3"})
+    world.settle()
+    assert (world.state(seen), aliases(world)) == ("failed", {"champion": "1"})
+    assert world.operations.sync.actions().count("promotion.stuck") == 1
+
+
+def test_what_others_have_changed_meanwhile_is_left(
+    world: PromotionsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_twice(world)
+    refuse(monkeypatch, "set_stage")
+    seen = world.promotions.propose(LOCAL, version("3"), "production", "better")
+    world.step()
+    world.operations.settle()
+    sync = world.operations.sync
+    model = sync.backend.named("m")
+    assert model is not None
+    sync.change(model, aliases={"champion": "2"})
+    world.settle()
+    assert (world.state(seen), aliases(world)) == ("failed", {"champion": "2"})
+
+
+@pytest.mark.parametrize("point", ["deciding", "decided", "begun", "finished"])
+def test_a_worker_that_dies_anywhere_leaves_one_execution(world: PromotionsWorld, point: str) -> None:
+    seen = world.promotions.propose(LOCAL, version("2"), "production", "better")
+    world.step(die_at=point)
+    world.operations.work(die_at=point)
+    world.settle()
+    assert (world.state(seen), world.stage("2")) == ("done", "production")
+    with reading(world.engine) as connection:
+        assert connection.execute(select(operation.c.kind)).scalars().all() == ["set_alias"]
+    assert world.operations.problems() == []
