@@ -33,6 +33,7 @@ from adapters.errors import (
     UnsupportedError,
 )
 from adapters.naming import reference
+from adapters.notifications import Notification, check_signature, signature
 from adapters.records import (
     HIDDEN,
     MOST_BYTES,
@@ -100,6 +101,7 @@ __all__ = [
     "Mark",
     "ModelRecord",
     "NotFoundError",
+    "Notification",
     "ObjectOf",
     "Observer",
     "Page",
@@ -123,10 +125,12 @@ __all__ = [
     "VersionRecord",
     "Watermark",
     "attempt",
+    "check_signature",
     "dataset_role",
     "discover",
     "making",
     "paged",
     "parse_type",
     "reference",
+    "signature",
 ]

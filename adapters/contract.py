@@ -6,7 +6,7 @@ without its method, is a `ContractError` before anything runs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.errors import BadRecordError, UnsupportedError
+from adapters.notifications import Notification
 from adapters.records import (
     Deleted,
     Details,
@@ -91,6 +92,11 @@ class AdapterConfig(BaseModel):
     def call_timeout(self) -> float:
         """Seconds one call of the contract, with all its requests, may take before it is given up."""
         return max(60.0, 4 * self.timeout)
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether it says by what a notification of the backend's is known: without that none is believed."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +244,21 @@ class Adapter(ABC):
         """One record as it is now. `NotFoundError` is the proof of absence; another incarnation under the
         same name is absent.
         """
+
+    def changed(self, notification: Notification) -> Sequence[Key]:
+        """What the backend's own notification is about; the records are then read with `get`.
+
+        A key may leave out the creation, which a notification seldom tells, in a form that `get` understands and no
+        record has: `get` gives what lives under the name then, under its whole key. What says nothing about records
+        names none. Errors: `AuthError` for what does not prove that it comes from the backend; any `AdapterError`.
+        """
+        raise UnsupportedError(f"adapter {self.kind} takes no notifications: its registries are synchronised")
+
+    def subscribe(self, address: str) -> str:
+        """Have the backend send its notifications to an address, and nothing that they do not need; a line that says
+        what stands there now. Doing it again changes nothing. Errors: any `AdapterError`.
+        """
+        raise UnsupportedError(f"adapter {self.kind} cannot do that: subscribe it in the backend itself")
 
     def succeeds(self, new: Key, old: Key) -> bool:
         """Whether what has the key `new` can only be what had the key `old`, under another name.

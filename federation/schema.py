@@ -13,10 +13,20 @@ from sqlalchemy import BigInteger, Connection, Engine, MetaData, inspect, text
 from federation.database import LONG, DatabaseError, UTCTime, reading, writing
 from federation.tables import METADATA
 
-LATEST = "0015"
+LATEST = "0016"
 """The newest migration. A test holds it against the migrations and the migrations against the tables."""
 FOLDER = Path(__file__).parent / "migrations"
-ROOMS = ("events", "graph", "identity", "journal", "operations", "policies", "promotions", "searches")
+ROOMS = (
+    "events",
+    "graph",
+    "hooks",
+    "identity",
+    "journal",
+    "operations",
+    "policies",
+    "promotions",
+    "searches",
+)
 """The rooms that have tables of their own."""
 
 

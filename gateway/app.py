@@ -85,7 +85,7 @@ def application(max_body: int) -> Litestar:
 
     Errors: `UndeclaredRouteError`.
     """
-    from gateway import docs, sign_in
+    from gateway import docs, hooks, sign_in
     from gateway.api import health
     from gateway.api import site as api
     from gateway.pages import errors, site
@@ -97,6 +97,7 @@ def application(max_body: int) -> Litestar:
             *health.HANDLERS,
             *docs.HANDLERS,
             *sign_in.HANDLERS,
+            *hooks.HANDLERS,
         ],
         dependencies={
             "waypost": Provide(provide_waypost, sync_to_thread=False),

@@ -25,7 +25,7 @@ COOKIE = "__Host-waypost"
 """Browsers only take a cookie with this prefix over TLS (or from this machine), for this host and every path."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = 'Bearer realm="waypost"'
-OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in")
+OPEN_PATHS = ("/health/", "/problems/", "/static/", "/auth/", "/sign-in", "/hooks/")
 """Answered whoever asks, and whatever stale credentials come along."""
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from federation.followers import Follower, Projection
     from federation.graph.graph import Graph
     from federation.graph.remembered import Remembered
+    from federation.hooks.hooks import Hooks
     from federation.identity.identity import Denials, Identity
     from federation.journal.journal import Journal, Witness
     from federation.leases import Leases
@@ -239,6 +240,13 @@ class Waypost:
         from federation.promotions.promotions import Promotions
 
         return Promotions(self.engine, self.adapters, self._wrote)
+
+    @cached_property
+    def hooks(self) -> "Hooks":
+        """What backends announce by themselves."""
+        from federation.hooks.hooks import Hooks
+
+        return Hooks(self.engine, lambda: self.connections, self._wrote)
 
     @cached_property
     def positions(self) -> Positions:

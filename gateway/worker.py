@@ -25,6 +25,7 @@ from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
 from federation.poison import InHand
 from federation.promotions.execution import PromotionRunner
+from federation.sync.announced import AnnouncedReader
 from federation.sync.context import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.descriptors import restore_descriptors
@@ -46,7 +47,7 @@ TRIM_EVERY = 3600.0
 FEED_KEPT = timedelta(days=7)
 PAUSE = 1.0
 """Seconds after a round in which something failed."""
-ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "trim": ""}
+ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "announced": "", "trim": ""}
 """What a round does, and the part of the gateway that this is told of."""
 ABANDONED_LIMIT = 20
 """So many calls may hang for ever before the worker restarts itself to get its threads back."""
@@ -83,6 +84,7 @@ class Worker:
     """False: only runs that somebody asked for are made."""
     followers: Followers = field(init=False)
     scheduler: Scheduler = field(init=False)
+    announced: AnnouncedReader = field(init=False)
     operations: Dispatcher = field(init=False)
     signing: Signing = field(init=False)
     promotions: Loop = field(init=False)
@@ -115,6 +117,7 @@ class Worker:
             in_hand=in_hand,
         )
         self.scheduler = Scheduler(context, on_end=self._news.set, by_schedule=self.by_schedule)
+        self.announced = AnnouncedReader(context, on_end=self._news.set)
         operations = OperationContext(
             engine=waypost.engine,
             connections=waypost.connections,
@@ -157,6 +160,7 @@ class Worker:
                     guards["trim"](self._trim)
                 well = guards["leases"](self._keep) & guards["operations"](self.operations.tick)
                 well &= guards["schedule"](self.scheduler.tick)
+                well &= guards["announced"](self.announced.tick)
                 if self.waypost.connections.abandoned.count > ABANDONED_LIMIT:
                     log.error("too many calls to backends hang: restarting", calls=ABANDONED_LIMIT)
                     return RESTART
@@ -175,6 +179,7 @@ class Worker:
             self.outlook.close()
             self.operations.close()
             self.scheduler.close()
+            self.announced.close()
             self.followers.close()
             self.signing.close()
             self.waypost.connections.close()

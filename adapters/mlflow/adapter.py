@@ -1,6 +1,6 @@
 """The adapter's face: what the contract asks for, in MLflow's terms."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from adapters.contract import (
@@ -20,7 +20,7 @@ from adapters.errors import (
     NotFoundError,
     RejectedError,
 )
-from adapters.mlflow import snippets
+from adapters.mlflow import notifications, snippets
 from adapters.mlflow.client import MlflowClient
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.hidden import Hidden
@@ -30,6 +30,7 @@ from adapters.mlflow.reads import Reader
 from adapters.mlflow.records import Translator
 from adapters.mlflow.scan import Scan
 from adapters.mlflow.writes import Writer
+from adapters.notifications import Notification
 from adapters.payloads import Raw, integer, text
 from adapters.records import (
     Details,
@@ -110,6 +111,12 @@ class MlflowAdapter(Adapter):
 
     def get(self, key: Key) -> Record:
         return self._reads.either(key)
+
+    def changed(self, notification: Notification) -> Sequence[Key]:
+        return notifications.changed(self._api.config, notification)
+
+    def subscribe(self, address: str) -> str:
+        return notifications.subscribe(self._api, address)
 
     def details(self, version: VersionRecord) -> Details:
         return self._reads.details(version)

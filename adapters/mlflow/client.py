@@ -32,6 +32,7 @@ RUNS_PER_CALL = 1000
 LOGGED_MODELS_PER_CALL = 200
 EXPERIMENTS_PER_CALL = 1000
 ROWS_PER_CALL = 200_000
+WEBHOOKS_PER_CALL, MOST_WEBHOOK_PAGES = 100, 100
 MOST_GONE = 100_000
 SAFE_ID = re.compile(r"^[A-Za-z0-9_-]{1,128}$")
 """Ids that may stand in a filter; whatever else a backend calls an id is not looked up."""
@@ -137,6 +138,20 @@ class MlflowClient:
         """A file beside a version's model, as bytes."""
         params = {"name": name, "version": version, "path": path}
         return self.http.call("GET", "/model-versions/get-artifact", params=params, max_bytes=max_bytes).body
+
+    def webhook_at(self, address: str) -> str | None:
+        """The id of the webhook that calls an address; None where there is none."""
+        token = None
+        for _ in range(MOST_WEBHOOK_PAGES):
+            params = {"max_results": WEBHOOKS_PER_CALL, "page_token": token}
+            page = self._listed(self.http.get(f"{ROOT}/webhooks", params), "webhooks", WEBHOOKS_PER_CALL)
+            for row in page.rows:
+                if text(row, "url") == address:
+                    return text(row, "webhook_id")
+            token = page.next
+            if token is None:
+                break
+        return None
 
     def write(self, method: str, path: str, body: Raw) -> Raw:
         """Change something; sent once. Errors: `TransientError` when it is unknown whether it was applied."""

@@ -20,6 +20,12 @@ class MlflowConfig(AdapterConfig):
     )
     password: SecretStr | None = Field(default=None, description="for basic authentication, with `username`")
     token: SecretStr | None = Field(default=None, description="for bearer authentication")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="what MLflow signs its webhooks with; without it none is believed"
+    )
+    former_webhook_secret: SecretStr | None = Field(
+        default=None, description="another one that is believed too, while the secret is being replaced"
+    )
     workspace: str | None = Field(
         default=None, pattern=r"^[!-~]{1,255}$", description="MLflow workspace; empty: the server's default"
     )
@@ -53,3 +59,7 @@ class MlflowConfig(AdapterConfig):
         if self.token is not None and self.username is not None:
             raise ValueError("give either `token`, or `username` and `password`")
         return self
+
+    @property
+    def is_notified(self) -> bool:
+        return self.webhook_secret is not None

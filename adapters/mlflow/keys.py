@@ -2,13 +2,16 @@
 
 MLflow has none of its own: a name is taken again after a delete, and version numbers restart at 1. So an id
 holds the creation time (milliseconds) beside the name: `created/name`, and `version/created/` before that of
-its model. A name holds no `/`.
+its model. A name holds no `/`. A notification does not tell creations: 0 stands for that of whatever lives now.
 """
 
 from typing import NamedTuple
 
 from adapters.errors import NotFoundError
 from adapters.records import Key
+
+NOW = 0
+"""The creation of whatever lives under a name now."""
 
 
 class ModelId(NamedTuple):
@@ -22,6 +25,10 @@ class ModelId(NamedTuple):
         """The contract's form of it."""
         return Key("model", f"{self.created}/{self.name}")
 
+    def is_met_by(self, other: "ModelId") -> bool:
+        """Whether what lives under the name now, `other`, is what is meant."""
+        return self.name == other.name and self.created in (NOW, other.created)
+
 
 class VersionId(NamedTuple):
     """What identifies a version in MLflow."""
@@ -34,6 +41,11 @@ class VersionId(NamedTuple):
     def key(self) -> Key:
         """The contract's form of it."""
         return Key("version", f"{self.version}/{self.created}/{self.model.created}/{self.model.name}")
+
+    def is_met_by(self, other: "VersionId") -> bool:
+        """Whether what lives under the name and number now, `other`, is what is meant."""
+        same = self.version == other.version and self.created in (NOW, other.created)
+        return same and self.model.is_met_by(other.model)
 
 
 def model_id(key: Key) -> ModelId:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from adapters.errors import BadRecordError, NotFoundError, TransientError
 from adapters.http import TooLargeError
 from adapters.mlflow.client import PROMPT_TAG, MlflowClient
-from adapters.mlflow.keys import model_id, version_id
+from adapters.mlflow.keys import NOW, model_id, version_id
 from adapters.mlflow.lineage import OriginReader
 from adapters.mlflow.records import Translator, model_identity, version_identity
 from adapters.mlflow.schema import parse_mlmodel
@@ -42,18 +42,22 @@ class Reader:
         """One model, as `either`."""
         wanted = model_id(key)
         raw = self._api.model(wanted.name)
-        if model_identity(raw) != wanted:
+        if not wanted.is_met_by(model_identity(raw)):
             raise NotFoundError(f"model {wanted.name} was deleted, and another created under its name")
         return self._translate.model(raw)
 
     def version(self, key: Key) -> VersionRecord:
         """One version, as `either`."""
         wanted = version_id(key)
-        raw = self._api.version(wanted.model.name, wanted.version)
-        if version_identity(raw, wanted.model) != wanted:
-            gone = f"version {wanted.model.name}:{wanted.version}"
+        model = wanted.model
+        if model.created == NOW:
+            model = model_identity(self._api.model(model.name))
+        raw = self._api.version(model.name, wanted.version)
+        found = version_identity(raw, model)
+        if not wanted.is_met_by(found):
+            gone = f"version {model.name}:{wanted.version}"
             raise NotFoundError(f"{gone} was deleted, and another created under its name")
-        return self._translate.version(raw, wanted, self._origins.read([raw])[raw])
+        return self._translate.version(raw, found, self._origins.read([raw])[raw])
 
     def made(self, name: str, raw: Raw) -> VersionRecord:
         """A version of the model of this name, as MLflow gives it."""

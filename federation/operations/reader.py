@@ -1,6 +1,6 @@
 """Reading operations, as one caller may see them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -94,8 +94,11 @@ def read_operations(connection: Connection, view: View, chosen: Chosen, limit: i
     return [as_operation(row, row.registry, then.get(row.id)) for row in rows]
 
 
-def current(writer: CatalogueWriter, records: Sequence[Encoded[Any]], position: int) -> list[Encoded[Any]]:
-    """Those of the records, fetched when `position` was the newest, that no operation has read back since.
+def current(
+    writer: CatalogueWriter, records: Sequence[Encoded[Any]], position: int, newer: Collection[str]
+) -> list[Encoded[Any]]:
+    """Those of the records, fetched when `position` was the newest, that no operation has read back since, and that
+    are not among the `newer` native ids.
 
     What an operation reads back is newer and says who did it; one that is under way will read it back. The
     others count as seen, because they are there.
@@ -106,9 +109,9 @@ def current(writer: CatalogueWriter, records: Sequence[Encoded[Any]], position: 
     under_way = query.where(_asked.finished_at.is_(None), _asked.started_at.is_not(None))
     ended = query.where(_asked.position > position)
     rows = [*writer.connection.execute(under_way), *writer.connection.execute(ended)]
-    if not rows:
+    if not rows and not newer:
         return list(records)
-    targets = {row.native_id for row in rows}
+    targets = {row.native_id for row in rows}.union(newer)
     gone = {row.native_id for row in rows if row.kind == "delete" and row.target_kind == "model"}
 
     def is_outdated(record: Record) -> bool:

@@ -64,22 +64,34 @@ class Connection:
         self._is_retired = True
         self._close_unused()
 
-    def call(self, what: str, function: Callable[[Adapter], T], stopping: Callable[[], bool] = bool) -> T:
-        """What a function of the adapter returns, within the deadline. Errors: `AdapterError`, `StoppedError`."""
-        answer = self.call_each([(what, function)], stopping)[0]
+    def call(
+        self,
+        what: str,
+        function: Callable[[Adapter], T],
+        stopping: Callable[[], bool] = bool,
+        within: float | None = None,
+    ) -> T:
+        """What a function of the adapter returns, within the deadline, or so many seconds. Errors: `AdapterError`,
+        `StoppedError`.
+        """
+        answer = self.call_each([(what, function)], stopping, within)[0]
         if isinstance(answer, AdapterError):
             raise answer
         return answer
 
     def call_each(
-        self, wanted: Sequence[Asked[T]], stopping: Callable[[], bool] = bool
+        self,
+        wanted: Sequence[Asked[T]],
+        stopping: Callable[[], bool] = bool,
+        within: float | None = None,
     ) -> list[T | AdapterError]:
         """What each returned or raised, in turn, until one fails for now: then there are fewer answers.
 
         Errors: `StoppedError` as soon as `stopping` says so.
         """
         calls = [(f"{self.registry}: {what}", partial(self._make, function)) for what, function in wanted]
-        answers = call_each(calls, deadline=self.deadline, abandoned=self.abandoned, stopping=stopping)
+        deadline = self.deadline if within is None else within
+        answers = call_each(calls, deadline=deadline, abandoned=self.abandoned, stopping=stopping)
         if answers and isinstance(answers[-1], TransientError):
             self.forget()
         return answers

@@ -138,6 +138,23 @@ class Registries:
         finally:
             adapter.close()
 
+    def subscribe(self, spec: RegistrySpec, address: str) -> str:
+        """Have a backend send its notifications to an address; a line that says what stands there now.
+
+        Errors: `AdapterError`, `RegistryError`.
+        """
+        adapter, _ = opened(spec, self._adapters())
+        try:
+            return adapter.subscribe(address)
+        finally:
+            adapter.close()
+
+    def is_notified(self, spec: RegistrySpec) -> bool:
+        """Whether a registry is configured to take notifications. Errors: `RegistryError`."""
+        adapter, config = opened(spec, self._adapters())
+        adapter.close()
+        return config.is_notified
+
     def snippets(self, version: "Version") -> "tuple[Sequence[Snippet], str]":
         """How to load a version from its own backend, which is not asked; why not, where there is nothing."""
         query = select(tables.registry).where(tables.registry.c.id == version.registry_id)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,11 +18,14 @@ from adapters import (
 )
 from federation import tables
 from federation.catalogue import codec
+from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.rekeying import Succeeds
 from federation.catalogue.writer import CatalogueWriter
 from federation.database import now, writing
+from federation.hooks import mentions
 from federation.leases import Lease, Leases
+from federation.operations.reader import current
 from federation.poison import InHand, SetAsideError
 from federation.registries.calls import StoppedError
 from federation.registries.configured import lock
@@ -84,6 +87,8 @@ class CurrentRun:
     has_unread: bool = False
     """Something of a record was not read in this run."""
     position: int = 0
+    known: int = 0
+    """The newest change when its scan began."""
     asked: int = 0
     """Records asked for because their listing was doubted."""
     is_open: bool = False
@@ -190,16 +195,27 @@ class CurrentRun:
             yield writer
             self.met.add(writer.seen)
             self.counts.update(writer.counts)
-            if self.mark != mark:
-                self.met.save(connection, self.sync_id)
-            connection.execute(
-                update(tables.sync)
-                .where(tables.sync.c.id == self.sync_id)
-                .values(page=self.mark, counts=dict(self.counts), errors=self.errors[:ERRORS_KEPT])
-            )
+            self.keep(writer, is_page=self.mark != mark)
             if writer.batch.entries or writer.batch.changes:
                 self.position = writer.batch.append(connection)
         self.context.wrote()
+
+    def keep(self, writer: CatalogueWriter, *, is_page: bool) -> None:
+        """Keep, with what is being written, how far the run has come; `is_page`: it ends a page with a mark."""
+        if is_page:
+            self.met.save(writer.connection, self.sync_id)
+        writer.connection.execute(
+            update(tables.sync)
+            .where(tables.sync.c.id == self.sync_id)
+            .values(page=self.mark, counts=dict(self.counts), errors=self.errors[:ERRORS_KEPT])
+        )
+
+    def current(
+        self, writer: CatalogueWriter, records: Sequence[Encoded[Any]], known: int
+    ) -> list[Encoded[Any]]:
+        """Those of the records, fetched when `known` was the newest change, or later, that nobody has read since."""
+        newer = mentions.read_after(writer.connection, self.registry.id, known)
+        return current(writer, records, known, newer)
 
     def origin(self) -> Origin:
         """What this run's observations say about time."""

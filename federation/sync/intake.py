@@ -11,7 +11,6 @@ from federation.catalogue import codec, unread
 from federation.catalogue.codec import Encoded
 from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.database import reading
-from federation.operations.reader import current
 from federation.sync import quarantine, renames
 from federation.sync.context import CurrentRun
 from federation.sync.doubts import Doubts, ask
@@ -83,9 +82,9 @@ def _write(this: CurrentRun, writer: CatalogueWriter, part: _PagePart, doubts: D
     """Write records; what a listing cannot be believed in goes into `doubts`. Without those it was asked for."""
     bad = part.bad
     writer.renamed = this.renamed
-    taken = current(writer, part.encoded, part.known)
+    taken = this.current(writer, part.encoded, part.known)
     writer.write(taken, listed=doubts is not None)
-    # What an operation has read back may have changed since then, before it was listed.
+    # What was read apart from this run may have changed since then, before it was listed.
     this.left_out |= len(taken) < len(part.encoded)
     if doubts is None:
         bad = [*bad, *(_orphaned(one.record) for one in writer.orphans)]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from federation import tables
 from federation.changes import Change, newest
 from federation.database import now, writing
+from federation.hooks import mentions
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.leases import FencedError, Lease
@@ -43,6 +44,7 @@ def finish(this: CurrentRun, watermark: str | None) -> str:
             if this.full:
                 quarantine.release_unmet(connection, registry, this.begun)
         forget(connection, this.sync_id)
+        _count_missed(this, connection)
         connection.execute(
             update(tables.registry).where(tables.registry.c.id == registry.id).values(**values)
         )
@@ -62,6 +64,13 @@ def finish(this: CurrentRun, watermark: str | None) -> str:
         _tell(connection, registry, state, this.counts)
         this.lease.release(connection)
     return state
+
+
+def _count_missed(this: CurrentRun, connection: Connection) -> None:
+    """Where the backend announces changes, what a run finds is what it had not announced, or what was lost."""
+    found = sum(this.counts[name] for name in ("created", "changed", "deleted"))
+    if mentions.end_of_run(connection, this.registry.id, this.known, found) and found:
+        this.counts["missed"] = found
 
 
 def _moved(this: CurrentRun, watermark: str | None, ended: datetime) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def _scan(this: CurrentRun) -> str | None:
     if this.is_resumed:
         _recollect(this)
     with reading(this.context.engine) as connection:
-        known = newest(connection)  # once: an adapter reads ahead
+        known = this.known = newest(connection)  # once: an adapter reads ahead
     watermark = None
     with closing(Pages(this)) as pages:
         while watermark is None:

@@ -9,6 +9,7 @@ from gateway.api import (
     events,
     graph,
     history,
+    hooks,
     models,
     operations,
     principals,
@@ -38,4 +39,5 @@ HANDLERS: list[Any] = [
     *snippets.HANDLERS,
     *events.HANDLERS,
     *webhooks.HANDLERS,
+    *hooks.HANDLERS,
 ]

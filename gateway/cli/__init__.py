@@ -67,6 +67,7 @@ COMMANDS = (
     Command("whoami", "access", "whoami", RUN),
     Command("dependencies", "insights", "dependencies", CHANGE),
     Command("registries", "registries", "app", RUN),
+    Command("hooks", "hooks", "app", RUN),
     Command("adapters", "adapters", "app", RUN),
     Command("audit", "audit", "app", PROVE),
     Command("token", "access", "tokens", RUN),

@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.failure import NO, OK, explain
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, emit_json, emit_table, say
+from gateway.cli.screen import ago, counted, emit_json, emit_table, say
 from gateway.guard import foreign_owners
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (parts, secret_files, identity_provider, registries, policies, plugins):
+        for look in (parts, secret_files, identity_provider, registries, hooks, policies, plugins):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -262,6 +262,31 @@ def policies(waypost: "Waypost") -> Iterator[Finding]:
     for one in waypost.promotions.list(EVERYTHING, ChosenPromotions(review="open"), 20):
         said = f"promotion {one.id} brought {one.ref} to {one.stage} in an emergency"
         yield Finding("review", "warn", said, "somebody else looks at it: waypost promotions review")
+
+
+def hooks(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether the backends that are to announce what changes do so."""
+    from federation import schema
+    from federation.access import EVERYTHING
+
+    if schema.found(waypost.engine) != schema.LATEST:
+        return
+    known = {one.registry: one for one in waypost.hooks.list(EVERYTHING)}
+    for spec in (one.spec() for one in waypost.settings.registries):
+        if not waypost.registries.is_notified(spec):
+            continue
+        what, state = f"hook {spec.name}", known.get(spec.name)
+        add = f"waypost hooks add {spec.name}; the gateway's log names what was refused"
+        if state is None:
+            yield Finding(what, "warn", "no notification has arrived yet: changes wait for the next run", add)
+            continue
+        found = f"last notification {ago(state.last_at.isoformat())}"
+        if state.missed_since:
+            changes = counted(state.missed_since, "change")
+            since = f"{found}; since then runs found {changes} that nobody announced"
+            yield Finding(what, "warn", since, f"where they should have been: {add}")
+        else:
+            yield Finding(what, "ok", found)
 
 
 def plugins(waypost: "Waypost") -> Iterator[Finding]:

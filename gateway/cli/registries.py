@@ -160,12 +160,18 @@ def probe(invocation: Invocation, name: str) -> dict[str, Any]:
     from gateway.cli.local import configured
 
     waypost = configured(invocation)
+    spec = spec_of(waypost, name)
+    waypost.registries.check(spec)
+    return probe_spec(waypost, spec)
+
+
+def spec_of(waypost: Any, name: str) -> Any:
+    """A registry of the configuration file. Errors: `CommandError`."""
     specs = {one.name: one.spec() for one in waypost.settings.registries}
     if name not in specs:
         known = ", ".join(specs) or "none"
         raise CommandError(f"no registry {name} in the configuration: it has {known}")
-    waypost.registries.check(specs[name])
-    return probe_spec(waypost, specs[name])
+    return specs[name]
 
 
 def probe_spec(waypost: Any, spec: Any) -> dict[str, Any]:

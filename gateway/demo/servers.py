@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -158,11 +159,17 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def mlflow_server(folder: Path, *, port: int = 0, options: Sequence[str] = ()) -> Iterator[Server]:
+def mlflow_server(
+    folder: Path,
+    *,
+    port: int = 0,
+    options: Sequence[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
     """A real MLflow server with its database and artifacts in `folder`: one worker, job execution off.
 
     4 to 6 s until it answers, about 500 MB. `port` is for one that comes back where it was; `options` go to
-    ``mlflow server``. Raises ServerStartError, also when MLflow is not installed.
+    ``mlflow server``, `settings` to its environment. Raises ServerStartError, also when MLflow is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with reserved_port(port) as number:
@@ -181,6 +188,6 @@ def mlflow_server(folder: Path, *, port: int = 0, options: Sequence[str] = ()) -
             port=number,
             log=folder / "server.log",
             ready=lambda: answers(f"http://127.0.0.1:{number}/health"),
-            environment=inherited | switches,
+            environment={**inherited, **switches, **settings},
         ) as running:
             yield running

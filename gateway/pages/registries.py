@@ -51,10 +51,11 @@ def registry_page(
     if form != "html":
         name = name.removesuffix(f".{form}")
     found = detail_out(waypost.registries.show(view, name), waypost.sync.runs(view, name))
+    hook = next((one for one in waypost.hooks.list(view) if one.registry == found.name), None)
     running = next((run for run in found.syncs if run.state not in DONE), None)
     if form != "html":
         return listed(request, "", found, found.syncs, form=form, title=found.name)
-    return page(request, "registry.html", title=found.name, registry=found, running=running)
+    return page(request, "registry.html", title=found.name, registry=found, running=running, hook=hook)
 
 
 @form_at("/registries/{name:str}/sync", Permission.SYNC)

@@ -37,6 +37,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "operations": ("operations",),
     "events": ("events", "webhooks"),
     "promotions": ("policies", "promotions", "rollbacks"),
+    "hooks": ("hooks",),
 }
 """The areas that each module answers: the first words of paths."""
 

@@ -190,6 +190,7 @@ def test_only_public_routes_declare_no_permission(guarded: Gate) -> None:
         "/docs",
         "/sign-in",
         "/auth/",
+        "/hooks/",
         "/api/v1/witness/",
         "/openapi.json",
         "/problems/",

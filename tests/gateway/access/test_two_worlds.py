@@ -126,6 +126,7 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
         after=st.sampled_from([None, "newest", "17"]),
         limit=limits,
     ),
+    "/api/v1/hooks": asking("/api/v1/hooks"),
     "/api/v1/whoami": asking("/api/v1/whoami"),
     "/api/v1/sessions": asking("/api/v1/sessions"),
     "/api/v1/production": asking("/api/v1/production"),

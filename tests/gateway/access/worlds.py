@@ -19,6 +19,7 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import CatalogueWriter
 from federation.database import writing
+from federation.hooks import mentions
 from federation.stages import parse_rules
 from tests.gateway.access.gate import Gate, gate
 
@@ -103,6 +104,7 @@ def write(gateway: Gate, made: Draft) -> None:
         encoded: list[Encoded[Any]] = [codec.encode(record) for record in made.records]
         writer.write(encoded)
         writer.batch.append(connection)
+        mentions.announce(connection, row, [record.key for record in made.records], THEN)
 
 
 @dataclass(eq=False)
