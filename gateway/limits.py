@@ -20,6 +20,8 @@ NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """U+0000 in JSON, where a backslash before it may stand for itself."""
 WINDOW = 60
 MOST_CALLERS = 50_000
+REDIS_WITHIN = 0.25
+"""Seconds after which a request does not wait for Redis any longer."""
 PAUSE = 5.0
 """Seconds in which a Redis that failed is not asked."""
 
@@ -145,7 +147,7 @@ class RateLimit:
         try:
             if self._redis is None:
                 self._redis = redis.asyncio.Redis.from_url(
-                    self._url, socket_timeout=0.25, socket_connect_timeout=0.25
+                    self._url, socket_timeout=REDIS_WITHIN, socket_connect_timeout=REDIS_WITHIN
                 )
             key = f"waypost:rate:{window}:{caller}"
             async with self._redis.pipeline(transaction=False) as pipeline:

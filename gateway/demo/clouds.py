@@ -55,7 +55,7 @@ DECLARED: tuple[Mapping[str, str], ...] = (
 
 @contextmanager
 def cloud_server(cloud: DemoCloud, folder: Path) -> Iterator[Server]:
-    """The emulator of a cloud with its team's models in it: it prints its address when they are."""
+    """The emulator of a cloud, which prints its address when its team's models are in it: wait for that."""
     log = folder / f"{cloud.name}.log"
     with reserved_port() as port:
         command = [sys.executable, "-m", f"adapters.emulators.{cloud.kind}", "--port", str(port), "--demo"]
@@ -63,5 +63,7 @@ def cloud_server(cloud: DemoCloud, folder: Path) -> Iterator[Server]:
         def ready() -> bool:
             return f"127.0.0.1:{port}\n" in log.read_text(errors="replace")
 
-        with server(cloud.kind, command, port=port, log=log, ready=ready, patience=120.0) as running:
+        with server(
+            cloud.kind, command, port=port, log=log, ready=ready, patience=120.0, wait=False
+        ) as running:
             yield running

@@ -8,8 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,11 +69,13 @@ def start(folder: Path, running: ExitStack) -> str:
     """
     with steps() as step:
         finish = step(f"starting {len(REGISTRIES)} MLflow servers, a SageMaker and a Vertex AI emulator")
-        contexts = {one.name: mlflow_server(folder / one.name) for one in REGISTRIES}
+        teams = {one.name: mlflow_server(folder / one.name, wait=False) for one in REGISTRIES}
         clouds = {one.name: cloud_server(one, folder) for one in CLOUDS}
-        servers = start_all(contexts | clouds, running)
+        servers = {name: running.enter_context(context) for name, context in (teams | clouds).items()}
+        for one in servers.values():
+            one.wait()
         finish()
-        urls = {name: servers[name].url for name in contexts}
+        urls = {name: servers[name].url for name in teams}
         with_models = sum(len(registry.models) + len(registry.prompts) for registry in REGISTRIES)
         finish = step(f"registering {with_models} models through MLflow's own client")
         fill(urls, finish)
@@ -95,22 +96,6 @@ def start(folder: Path, running: ExitStack) -> str:
         f"read {counted(models, 'model')} and {counted(versions, 'version')} of {counted(len(known), 'team')}"
     )
     return gateway.url
-
-
-def start_all(
-    contexts: Mapping[str, AbstractContextManager[Server]], running: ExitStack
-) -> dict[str, Server]:
-    """Start servers side by side; each ends with `running`."""
-    with ThreadPoolExecutor() as pool:
-        waiting = {name: pool.submit(context.__enter__) for name, context in contexts.items()}
-        started: dict[str, Server] = {}
-        for name, context in contexts.items():
-            if waiting[name].exception() is None:
-                running.push(context)
-                started[name] = waiting[name].result()
-    for future in waiting.values():
-        future.result()
-    return started
 
 
 @contextmanager

@@ -35,6 +35,20 @@ class Server:
     port: int
     log: Path
     process: subprocess.Popen[bytes]
+    ready: Callable[[], bool]
+    patience: float
+
+    def wait(self) -> None:
+        """Return once it answers. Raises ServerStartError."""
+        deadline = time.monotonic() + self.patience
+        while not self.ready():
+            if not self.running:
+                raise ServerStartError(f"{self.name} ended while starting:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    f"{self.name} did not answer within {self.patience:.0f} s:\n{self.log_tail()}"
+                )
+            time.sleep(0.05)
 
     @property
     def url(self) -> str:
@@ -108,11 +122,12 @@ def server(
     user: str = "",
     stop_signal: signal.Signals = signal.SIGTERM,
     grace: float = 5.0,
+    wait: bool = True,
 ) -> Iterator[Server]:
     """Run `command` in a group of its own until the block ends or this process dies, whichever comes first.
 
-    `ready` is asked every 50 ms, `patience` seconds long; `grace` is what the command gets to end by
-    itself after `stop_signal`. Raises ServerStartError.
+    `ready` is asked every 50 ms, `patience` seconds long, before the block begins, or by `Server.wait` without `wait`;
+    `grace` is what the command gets to end by itself after `stop_signal`. Raises ServerStartError.
     """
     guard = [sys.executable, "-I", "-S", str(_GUARD), user, str(int(stop_signal)), str(grace)]
     with log.open("ab") as output:
@@ -124,24 +139,13 @@ def server(
             start_new_session=True,
             env=os.environ if environment is None else environment,
         )
-    running = Server(name, port, log, process)
+    running = Server(name, port, log, process, ready, patience)
     try:
-        _wait(running, ready, patience)
+        if wait:
+            running.wait()
         yield running
     finally:
         running.stop()
-
-
-def _wait(starting: Server, ready: Callable[[], bool], patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while not ready():
-        if not starting.running:
-            raise ServerStartError(f"{starting.name} ended while starting:\n{starting.log_tail()}")
-        if time.monotonic() > deadline:
-            raise ServerStartError(
-                f"{starting.name} did not answer within {patience:.0f} s:\n{starting.log_tail()}"
-            )
-        time.sleep(0.05)
 
 
 @cache
@@ -165,11 +169,13 @@ def mlflow_server(
     port: int = 0,
     options: Sequence[str] = (),
     settings: Mapping[str, str] = MappingProxyType({}),
+    wait: bool = True,
 ) -> Iterator[Server]:
     """A real MLflow server with its database and artifacts in `folder`: one worker, job execution off.
 
     4 to 6 s until it answers, about 500 MB. `port` is for one that comes back where it was; `options` go to
-    ``mlflow server``, `settings` to its environment. Raises ServerStartError, also when MLflow is not installed.
+    ``mlflow server``, `settings` to its environment; `wait` as in `server`. Raises ServerStartError, also
+    when MLflow is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with reserved_port(port) as number:
@@ -189,5 +195,6 @@ def mlflow_server(
             log=folder / "server.log",
             ready=lambda: answers(f"http://127.0.0.1:{number}/health"),
             environment={**inherited, **switches, **settings},
+            wait=wait,
         ) as running:
             yield running

@@ -27,6 +27,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 PATIENCE = 20.0
 """Seconds after which a misbehaviour ends by itself."""
 Answer = Callable[["Line"], None]
+Change = Callable[[dict[str, Any], list[dict[str, Any]]], None]
 
 
 class Line:
@@ -49,7 +50,8 @@ class Line:
     def whole(self, body: bytes, *headers: str) -> None:
         """A whole answer."""
         head = "".join(f"{header}\r\n" for header in (f"Content-Length: {len(body)}", *headers))
-        self.say(OK, head.encode(), b"\r\n", body)
+        self.say(OK, head.encode(), b"\r\n")
+        self.connection.sendall(body)
 
 
 def _begun(begin: bytes, *, again: bytes, pause: float = 0.0) -> Answer:
@@ -68,6 +70,16 @@ def _blanks() -> bytes:
     return gzip.compress(b" " * (64 * MIB), 1)
 
 
+@cache
+def _many_values() -> bytes:
+    return b"[" + b"[]," * (4 * MIB) + b"[]]"
+
+
+@cache
+def _large_text() -> bytes:
+    return b'{"registered_models": ["' + b"x" * (15 * MIB) + b'"]}'
+
+
 def _packed(line: Line, codings: str, body: bytes) -> None:
     line.whole(body, f"Content-Encoding: {codings}")
 
@@ -76,13 +88,17 @@ def _reset(line: Line) -> None:
     line.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 
-def _listing(line: Line, change: Callable[[dict[str, Any], list[dict[str, Any]]], None]) -> None:
+def _listing(line: Line, change: Change) -> None:
     """A listing with something wrong in it; every other answer is good."""
-    found = json.loads(line.good) if line.good[:1] == b"{" else {}
+    line.whole(_changed(line.good, change))
+
+
+def _changed(good: bytes, change: Change) -> bytes:
+    found = json.loads(good) if good[:1] == b"{" else {}
     rows = next((found[name] for name in ("registered_models", "model_versions") if found.get(name)), None)
     if rows:
         change(found, rows)
-    line.whole(json.dumps(found).encode() if rows else line.good)
+    return json.dumps(found).encode() if rows else good
 
 
 def _file(line: Line, text: str) -> None:
@@ -92,7 +108,12 @@ def _file(line: Line, text: str) -> None:
 
 def _row(name: str, value: Any) -> Answer:
     """The first record of a listing has something odd in it."""
-    return lambda line: _listing(line, lambda found, rows: rows[0].update({name: value}))
+
+    @cache  # made once for each answer: it must not keep the process busy from which the healthy registry answers
+    def changed(good: bytes) -> bytes:
+        return _changed(good, lambda found, rows: rows[0].update({name: value}))
+
+    return lambda line: line.whole(changed(line.good))
 
 
 MISBEHAVIOURS: dict[str, Answer] = {
@@ -123,8 +144,8 @@ MISBEHAVIOURS: dict[str, Answer] = {
     "an empty body": lambda line: line.whole(b""),
     "no object": lambda line: line.whole(b"[1, 2, 3]"),
     "deeply nested": lambda line: line.whole(b"[" * 100_000),
-    "too many values": lambda line: line.whole(b"[" + b"[]," * (4 * MIB) + b"[]]"),
-    "one large text": lambda line: line.whole(b'{"registered_models": ["' + b"x" * (15 * MIB) + b'"]}'),
+    "too many values": lambda line: line.whole(_many_values()),
+    "one large text": lambda line: line.whole(_large_text()),
     "a number without end": lambda line: line.whole(b"1" * 5000),
     "not UTF-8": lambda line: line.whole(b'{"registered_models": [{"name": "\xff\xfe"}]}'),
     "half a surrogate pair": _row("description", "a\ud800b"),

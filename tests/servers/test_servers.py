@@ -77,8 +77,13 @@ def test_a_server_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path)
 def test_a_server_that_never_answers_is_given_up_and_ended(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
     log = tmp_path / "log"
+
+    def ready() -> bool:
+        assert eventually(lambda: bool(log.read_text()))
+        return False
+
     with pytest.raises(ServerStartError, match="did not answer within 1 s"):
-        with server("mute", command, port=1, log=log, ready=lambda: False, patience=1):
+        with server("mute", command, port=1, log=log, ready=ready, patience=1):
             pass
     assert not answers(f"file://{log}")
     with pytest.raises(ProcessLookupError):

@@ -81,7 +81,7 @@ class VertexHarness(Harness):
             self.emulator.faults.fail("*", times=1_000_000, **STATUSES[fault])
         else:
             self.line.set(LINES[fault])
-        self.fails = True
+        self.fails = fault not in (Fault.UNAUTHORISED, Fault.FORBIDDEN)  # those are not tried again
         try:
             yield
         finally:
