@@ -202,6 +202,39 @@ class RegistryStateChanged(Event, frozen=True, kw_only=True):
     after: str | None
 
 
+class PolicyBypassed(_OfModel, frozen=True, kw_only=True):
+    """Who holds a guarded stage was changed on the backend itself, against a policy."""
+
+    type = Action.POLICY_BYPASSED
+    changes = "stage"
+    before: str | None
+    after: str | None
+
+
+class PromotionProposed(_OfModel, frozen=True):
+    """Somebody proposed to bring a version to a stage: it may wait for people."""
+
+    type = Action.PROMOTION_PROPOSED
+
+
+class PromotionDone(_OfModel, frozen=True):
+    """A promotion was carried out, and read back from the backend."""
+
+    type = Action.PROMOTION_DONE
+
+
+class PromotionFailed(_OfModel, frozen=True):
+    """A promotion was not carried out; what was made of it was undone."""
+
+    type = Action.PROMOTION_FAILED
+
+
+class PromotionStuck(_OfModel, frozen=True):
+    """A part of a promotion was made and cannot be undone now."""
+
+    type = Action.PROMOTION_STUCK
+
+
 def _leaves(kind: type[Event]) -> list[type[Event]]:
     below = [leaf for one in kind.__subclasses__() for leaf in _leaves(one)]
     return below or [kind]

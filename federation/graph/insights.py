@@ -20,6 +20,7 @@ from federation.graph.snapshot import Snapshot
 from federation.graph.unresolved import reasons_of, unknown_to
 from federation.graph.walk import closure, visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage, kind_word
+from federation.journal.entry import Action, Entry, decode
 
 REFS_SHOWN = 20
 DEEPEST = 10_000
@@ -262,6 +263,31 @@ def _on_the_gone(sight: Sight) -> list[tuple[int, int, str, Sequence[int]]]:
     ]
 
 
+def bypasses(sight: Sight) -> Found:
+    """Versions that came to a guarded stage, or left it, on the backend itself, newest first: which policy would have
+    refused it (`detail`), of what is not sealed in an archive.
+    """
+    entries, node = spine.journal.c, tables.node.c
+    of = sight.connection.execute(
+        select(entries.entry)
+        .where(entries.action == Action.POLICY_BYPASSED, sight.view.clause(entries.registry_id))
+        .order_by(entries.seq.desc())
+    )
+    told = [decode(row.entry) for row in of]
+    ids = {one.entry.targets["version"] for one in told[: sight.limit]}
+    known = select(node.id, node.scope).where(
+        node.kind == NodeKind.VERSION, node.scope.in_(ids), node.name == ""
+    )
+    nodes = {row.scope: row.id for row in sight.connection.execute(known)}
+    lines = [(nodes.get(one.entry.targets["version"]), _bypassed(one.entry)) for one in told[: sight.limit]]
+    return len(told), sight.items((found, 1, detail, ()) for found, detail in lines if found is not None)
+
+
+def _bypassed(entry: Entry) -> str:
+    before, after = (said["stage"] or "nothing" for said in (entry.before, entry.after))
+    return f"{before} became {after}, which policy {entry.details['policy']} guards"
+
+
 INSIGHTS: Mapping[str, Callable[[Sight], Found]] = {
     "most-depended-on": most_depended_on,
     "deepest-chains": deepest_chains,
@@ -271,6 +297,7 @@ INSIGHTS: Mapping[str, Callable[[Sight], Found]] = {
     "unresolved": unresolved,
     "duplicates": duplicates,
     "findings": findings,
+    "bypasses": bypasses,
 }
 
 

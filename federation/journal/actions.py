@@ -138,6 +138,10 @@ class Action(StrEnum):
     )
     POLICY_CHANGED = "policy.changed", "A policy holds as the configuration says it now."
     POLICY_REMOVED = "policy.removed", "A policy is gone from the configuration and no longer holds."
+    POLICY_BYPASSED = (
+        "policy.bypassed",
+        "Who holds a guarded stage was changed on the backend itself, which `details.policy` would have refused.",
+    )
     PROMOTION_PROPOSED = (
         "promotion.proposed",
         "Somebody proposed to bring a version to a stage, or to roll back; the reason is committed to.",

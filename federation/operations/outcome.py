@@ -19,6 +19,7 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.operations.tables import operation
 from federation.operations.wanted import from_json, told
+from federation.policies import bypasses
 from federation.references import Reference
 from federation.registries.opening import reading_of, rules_of
 
@@ -104,6 +105,7 @@ def write_outcomes(
         began = min((one.started_at for one in mine if one.started_at is not None), default=at)
         removed = [key for one in mine for key in one.gone if _is_ours(one)]
         take_in([record for one in mine for record in one.after], removed, actor, began)
+    bypasses.note(connection, registry.id, batch)
     for one in outcomes:
         _tell(batch, registry, one)
     position = batch.append(connection) if batch.entries or batch.changes else 0

@@ -27,6 +27,7 @@ from federation.hooks import mentions
 from federation.leases import Lease, Leases
 from federation.operations.reader import current
 from federation.poison import InHand, SetAsideError
+from federation.policies import bypasses
 from federation.registries.calls import StoppedError
 from federation.registries.configured import lock
 from federation.registries.connections import Connection, Connections
@@ -196,6 +197,7 @@ class CurrentRun:
             self.met.add(writer.seen)
             self.counts.update(writer.counts)
             self.keep(writer, is_page=self.mark != mark)
+            bypasses.note(connection, self.registry.id, writer.batch)
             if writer.batch.entries or writer.batch.changes:
                 self.position = writer.batch.append(connection)
         self.context.wrote()

@@ -23,6 +23,7 @@ HEADS = {
     "deepest-chains": ("Deepest chains", "versions at the end of the longest lines of dependencies"),
     "unresolved": ("Unresolved", "dependencies on something that nobody knows"),
     "duplicates": ("Duplicates", "the same artifact kept by several teams"),
+    "bypasses": ("Bypasses", "guarded stages that were changed on the backend itself"),
     "findings": ("Findings", "contradictions: cycles, deleted or re-created targets"),
 }
 

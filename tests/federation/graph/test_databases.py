@@ -44,7 +44,7 @@ def test_both_databases_answer_alike(estate: Estate) -> None:
     assert needed == [
         "ranking/ranker:5", "texts/encoder:3", "run:texts/r1", "dataset:clicks#d1", "commit:0123456789abcdef",
     ]  # fmt: skip
-    assert [graph.insights(everything, name).total for name in INSIGHTS] == [2, 2, 2, 2, 3, 0, 0, 0]
+    assert [graph.insights(everything, name).total for name in INSIGHTS] == [2, 2, 2, 2, 3, 0, 0, 0, 0]
     assert "ranking/ranker:5" in graph.bill(EVERYTHING, APP)
 
 

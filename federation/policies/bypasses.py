@@ -1,0 +1,110 @@
+"""Bypasses: who holds a guarded stage was changed on the backend itself, which a policy would have refused.
+
+They are told in the transaction that takes the change in, by an entry beside that of the change; nothing else is kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Row, select
+
+from federation import tables
+from federation.catalogue.codec import decode_model, decode_version
+from federation.journal.entry import SYSTEM, Action, Entry
+from federation.journal.log import Batch
+from federation.policies.policy import Policy
+from federation.policies.tables import policy
+from federation.references import decode_part
+
+TOLD = (Action.STAGE_CHANGED, Action.VERSION_CREATED, Action.VERSION_RESTORED, Action.VERSION_DELETED)
+"""The entries in which a version comes to a stage or leaves one."""
+
+
+class _Observed(NamedTuple):
+    entry: Entry
+    version: int
+    before: str | None
+    after: str | None
+
+
+def note(connection: Connection, registry_id: int, batch: Batch) -> None:
+    """Put an entry beside each change of a batch that was observed and that a policy would have refused."""
+    seen = [one for entry, _ in batch.entries for one in _observed(entry)]
+    if not seen:
+        return
+    policies = [
+        (msgspec.json.decode(row.body, type=Policy), row.since) for row in connection.execute(select(policy))
+    ]
+    if not policies:
+        return
+    rows = {row.id: row for row in connection.execute(_versions([one.version for one in seen]))}
+    entered = {(rows[one.version].model_id, one.after) for one in seen if one.version in rows}
+    for one in seen:
+        row = rows.get(one.version)
+        if row is None:
+            continue
+        stages = {one.before, one.after} - {None, "none"}
+        if (row.model_id, one.before) in entered:
+            stages.discard(one.before)  # another version took its place: that one tells of the change
+        for guard, since in policies:
+            if guard.stage in stages and _is_on(guard, row) and _is_after(one.entry, row, since):
+                _tell(batch, registry_id, one, guard)
+
+
+def _observed(entry: Entry) -> Iterator[_Observed]:
+    """What a sync saw of a version's stage; not what was asked for here."""
+    version = entry.targets.get("version")
+    if entry.actor != SYSTEM or version is None or entry.action not in TOLD:
+        return
+    before, after = (None if said is None else said.get("stage") for said in (entry.before, entry.after))
+    if before != after:
+        yield _Observed(entry, version, before, after)
+
+
+def _versions(ids: Sequence[int]) -> Any:
+    versions, models, registries = tables.version.c, tables.model.c, tables.registry.c
+    return (
+        select(
+            versions.id,
+            versions.model_id,
+            versions.body,
+            versions.updated_at,
+            models.name.label("model"),
+            models.body.label("model_body"),
+            models.updated_at.label("model_updated_at"),
+            registries.name.label("registry"),
+            registries.team,
+        )
+        .join(tables.model, models.id == versions.model_id)
+        .join(tables.registry, registries.id == models.registry_id)
+        .where(versions.id.in_(ids))
+    )
+
+
+def _is_on(guard: Policy, row: Row[Any]) -> bool:
+    tags = {**decode_model(row.model_body).tags, **decode_version(row.body).tags}
+    return guard.covers(row.registry, row.team, decode_part(row.model), tags)
+
+
+def _is_after(entry: Entry, row: Row[Any], since: datetime) -> bool:
+    """Whether the policy held already: where nobody looked in between, by what the backend says of the time."""
+    if entry.not_before is not None and entry.not_before >= since:
+        return True
+    return any(time is not None and time >= since for time in (row.updated_at, row.model_updated_at))
+
+
+def _tell(batch: Batch, registry_id: int, one: _Observed, guard: Policy) -> None:
+    entry = Entry(
+        action=Action.POLICY_BYPASSED,
+        ref=one.entry.ref,
+        registry=one.entry.registry,
+        targets=one.entry.targets,
+        before={"stage": one.before},
+        after={"stage": one.after},
+        not_before=one.entry.not_before,
+        not_after=one.entry.not_after,
+        details={"policy": guard.name, "digest": guard.digest, "stage": guard.stage},
+    )
+    batch.record(entry, registry_id)
