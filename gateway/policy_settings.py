@@ -57,6 +57,14 @@ class PolicySettings(Section):
         description="backward: whoever calls what is in production now must be able to call the version",
     )
     semver: bool = Field(default=False, description="a schema that breaks wants a greater major version")
+    impact: Literal["", "none", "no-breaking", "acknowledged"] = Field(
+        default="",
+        description="of what depends on it: none is affected, none breaks, or the owners of what breaks in production "
+        "agree",
+    )
+    duplicates: Literal["", "deny"] = Field(
+        default="", description="deny: no other model may have the same artifact"
+    )
     require_checks: tuple[str, ...] = Field(
         default=(), description="checks of outside systems that must say yes, such as ci/validation"
     )

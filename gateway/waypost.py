@@ -239,7 +239,7 @@ class Waypost:
         """Proposing, agreeing, and the way back."""
         from federation.promotions.promotions import Promotions
 
-        return Promotions(self.engine, self.adapters, self._wrote)
+        return Promotions(self.engine, self.adapters, lambda: self.graph, self._wrote)
 
     @cached_property
     def hooks(self) -> "Hooks":

@@ -127,7 +127,9 @@ class Worker:
             in_hand=in_hand,
         )
         self.operations = Dispatcher(operations, on_end=self._ended)
-        runner = PromotionRunner(waypost.engine, waypost.adapters, waypost.leases, wrote=self._wrote)
+        runner = PromotionRunner(
+            waypost.engine, waypost.adapters, waypost.leases, lambda: waypost.graph, wrote=self._wrote
+        )
         self.promotions = Loop(
             "promotions", lambda: self._promote(runner), reports=waypost.reports, part="intents"
         )

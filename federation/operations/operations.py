@@ -85,7 +85,7 @@ class Operations:
 
         with reading(self._engine) as connection:
             plan = Asking(connection, principal, WriteTargets(self._adapters)).plan(change)
-        causes = list(_causes(plan))
+        causes = list(causes_of(plan))
         if not causes:
             return Preview(plan, None, UNHARMED)
         everything = principal.view != EVERYTHING and principal.may(Permission.IMPACT_GLOBAL)
@@ -157,7 +157,7 @@ class Operations:
         self._intents.close()
 
 
-def _causes(plan: Plan) -> "Iterator[Cause]":
+def causes_of(plan: Plan) -> "Iterator[Cause]":
     """What a plan does to what others may depend on."""
     from federation.graph.subject import Cause
 

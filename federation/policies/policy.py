@@ -71,6 +71,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     windows: tuple[str, ...] = ()
     schema: Literal["", "backward"] = ""
     semver: bool = False
+    impact: Literal["", "none", "no-breaking", "acknowledged"] = ""
+    duplicates: Literal["", "deny"] = ""
     require_checks: tuple[str, ...] = ()
     unknown: Literal["refuse", "allow"] = "refuse"
     archive_previous: bool = False

@@ -19,6 +19,14 @@ def _asks(policy: Policy) -> Iterator[str]:
         yield "whoever calls what is in production can call it"
     if policy.semver:
         yield "a schema that breaks comes with a greater major version"
+    if policy.impact:
+        yield {
+            "none": "nothing that depends on it is affected",
+            "no-breaking": "nothing that depends on it breaks",
+            "acknowledged": "the owners of what breaks in production agree",
+        }[policy.impact]
+    if policy.duplicates:
+        yield "no other model has the same artifact"
     yield from (f"the check {name} says yes" for name in policy.require_checks)
     for quorum in policy.approvals:
         yield f"{quorum.count} of {', '.join(quorum.among)} {'agrees' if quorum.count == 1 else 'agree'}"

@@ -5,7 +5,7 @@ one of the legal department are three people. Policies are independent: one appr
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,13 @@ class Need:
     count: int
     among: tuple[str, ...]
     given: tuple[str, ...] = ()
+    label: str = ""
+    """What is said in place of who it is from."""
+
+    @property
+    def whom(self) -> str:
+        """Whom it is from, in words."""
+        return self.label or ", ".join(self.among)
 
     @property
     def is_met(self) -> bool:
@@ -56,4 +63,4 @@ def met(needs: Sequence[Need], counting: Mapping[str, Sequence[Collection[str]]]
         mine = [need for need in needs if need.policy == policy]
         placed = assign(counting[policy], [need.count for need in mine])
         for need, people in zip(mine, placed, strict=True):
-            yield Need(policy, need.count, need.among, tuple(people))
+            yield replace(need, given=tuple(people))

@@ -38,6 +38,8 @@ class CheckResult(msgspec.Struct, frozen=True):
     facts: Any = None
     is_timed: bool = False
     """Only time decides it: it is no evidence."""
+    is_wide: bool = False
+    """It was decided over all registries: who does not see all of them is told the verdict alone."""
 
     @classmethod
     def of(

@@ -9,7 +9,7 @@ of them are.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, select
@@ -33,6 +33,9 @@ from federation.promotions.reader import proposal_of, read_voices
 from federation.promotions.tables import promotion
 from federation.references import encode_part, parse
 
+if TYPE_CHECKING:
+    from federation.graph.graph import Graph
+
 PROMOTIONS = "promotions"
 """The lease of whoever decides on the promotions of a registry."""
 LOOK_EVERY = timedelta(seconds=5)
@@ -51,6 +54,7 @@ class PromotionRunner:
     engine: Engine
     adapters: Discovered
     leases: Leases
+    graph: "Callable[[], Graph]"
     wrote: Callable[[], None] = lambda: None
     at: Callable[[str], None] = lambda point: None
     """Told of every point at which a crash matters."""
@@ -73,7 +77,9 @@ class PromotionRunner:
             row = entries.locked(connection, promotion_id)
             if row is None or not entries.is_open(row):
                 return
-            turn = _PromotionTurn(connection, self.adapters, Batch(), row, _registry(connection, registry_id))
+            turn = _PromotionTurn(
+                connection, self.adapters, Batch(), row, _registry(connection, registry_id), self.graph
+            )
             turn.take()
             if turn.batch.entries or turn.batch.changes:
                 turn.batch.append(connection)
@@ -92,6 +98,7 @@ class _PromotionTurn:
     batch: Batch
     row: Row[Any]
     registry: Row[Any]
+    graph: "Callable[[], Graph]"
 
     def take(self) -> None:
         """Go one step on, or wait."""
@@ -106,9 +113,9 @@ class _PromotionTurn:
         if proposal is None:
             self._end("void", f"{row.ref} was deleted", details={"changed": ["version"]})
             return
-        judged = Judge(self.connection, WriteTargets(self.adapters), People(self.connection), at).judge(
-            proposal
-        )
+        judged = Judge(
+            self.connection, WriteTargets(self.adapters), People(self.connection), at, self.graph
+        ).judge(proposal)
         if judged.is_so_already:
             message = f"{row.ref} is {proposal.version.stage} already: somebody else brought it there"
             self._end("void", message, details={"changed": ["stage"]})

@@ -5,17 +5,17 @@ when somebody approves, and at the moment of execution.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
 
 from federation import tables
-from federation.access import EVERYTHING, Permission, Principal
+from federation.access import EVERYTHING, Permission, Principal, View
 from federation.catalogue.order import AGE, age
 from federation.catalogue.reader import VERSION, Version, as_version
 from federation.errors import InvalidRequestError, StateError
@@ -25,9 +25,14 @@ from federation.operations.plans import Plan
 from federation.operations.tables import operation
 from federation.policies.policy import Policy
 from federation.promotions.agreement import Need, met
+from federation.promotions.beyond import duplicates, impact
 from federation.promotions.checks import Case, CheckReport, CheckResult, run
 from federation.promotions.people import People
 
+if TYPE_CHECKING:
+    from federation.graph.graph import Graph
+
+OWNER = "the owner of something that breaks"
 SYSTEM = Principal("system", "system", dict.fromkeys(Permission, EVERYTHING))
 """Makes the plans of promotions: what is asked of people is asked before."""
 
@@ -97,12 +102,20 @@ class Judgement:
         """Whether some check keeps it back now."""
         return bool(self.refused or self.early)
 
+    def within(self, view: View) -> "Judgement":
+        """The same as who sees only a part may read it: what was decided beyond that is told as a verdict."""
+        if view == EVERYTHING:
+            return self
+        wide = {"seen": "decided over all registries", "source": "all registries"}
+        checks = [msgspec.structs.replace(one, **wide) if one.is_wide else one for one in self.checks]
+        return replace(self, checks=checks)
+
     @property
     def waits_for(self) -> list[str]:
         """What is not there yet, one line each."""
         lines = [f"{one.name}: {one.seen} (expected: {one.expected})" for one in (*self.refused, *self.early)]
         return lines + [
-            f"{need.count - len(need.given)} more of {', '.join(need.among)} (policy {need.policy})"
+            f"{need.count - len(need.given)} more of {need.whom} (policy {need.policy})"
             for need in self.needs
             if not need.is_met
         ]
@@ -160,6 +173,7 @@ class Judge:
     places: WriteTargets
     people: People
     at: datetime
+    graph: "Callable[[], Graph]"
 
     def judge(self, proposal: Proposal) -> Judgement:
         """What is asked of a promotion, and what of it is there."""
@@ -177,7 +191,12 @@ class Judge:
         if proposal.kind == "promotion":
             for policy in (one.policy for one in demands if one.whole):
                 checks += run(policy, self._case(proposal, policy))
+                checks += duplicates(self.connection, policy, version)
         needs = list(_needs(proposal.kind, demands))
+        for policy in (one.policy for one in demands if one.whole and proposal.kind == "promotion"):
+            found, owners = impact(self.connection, policy, version, plan, self.people, self.graph)
+            checks += found
+            needs += [Need(policy.name, 1, (owner,), label=OWNER) for owner in owners]
         creators = self._creators(proposal, demands, checks)
         return Judgement(proposal, demands, checks, self._met(proposal, demands, needs, creators), plan)
 

@@ -6,7 +6,7 @@ What is written here are proposals and what people say to them; the worker carri
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
@@ -40,6 +40,9 @@ from federation.promotions.reader import (
 from federation.promotions.tables import promotion, report, voice
 from federation.references import Reference
 
+if TYPE_CHECKING:
+    from federation.graph.graph import Graph
+
 __all__ = [
     "CheckReport",
     "CheckResult",
@@ -71,9 +74,14 @@ class Promotions:
     """The face of this room. Safe to share between threads. `wrote` is called after each commit, for the worker."""
 
     def __init__(
-        self, engine: Engine, adapters: Discovered, wrote: Callable[[], None] = lambda: None
+        self,
+        engine: Engine,
+        adapters: Discovered,
+        graph: "Callable[[], Graph]",
+        wrote: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
+        self._graph = graph
         self._adapters = adapters
         self._tell = wrote
 
@@ -84,7 +92,8 @@ class Promotions:
         _check_stage(stage)
         with reading(self._engine) as connection:
             version = _version(connection, principal.view, reference)
-            return self._judge(connection).judge(Proposal(version, stage, "promotion", principal.id))
+            judged = self._judge(connection).judge(Proposal(version, stage, "promotion", principal.id))
+            return judged.within(principal.view)
 
     def propose(
         self, principal: Principal, reference: Reference, stage: str, reason: str, *, emergency: bool = False
@@ -174,7 +183,7 @@ class Promotions:
             row, found = read_promotion(connection, view, promotion_id)
             proposal = proposal_of(connection, row) if row.state in ("waiting", "approved") else None
             judge = self._judge(connection)
-            judged = None if proposal is None else judge.judge(proposal)
+            judged = None if proposal is None else judge.judge(proposal).within(view)
             principals = {found.proposer, *(one.principal for one in found.voices)}
             return ShownPromotion(
                 found, judged, {one: judge.people.display(one) for one in sorted(principals)}
@@ -199,7 +208,7 @@ class Promotions:
             return read_promotions(connection, view, chosen, limit)
 
     def _judge(self, connection: Connection) -> Judge:
-        return Judge(connection, WriteTargets(self._adapters), People(connection), now())
+        return Judge(connection, WriteTargets(self._adapters), People(connection), now(), self._graph)
 
     def _propose(self, connection: Connection, principal: Principal, proposal: Proposal, reason: str) -> int:
         """Write a proposal down; its id. Errors: `StateError`, `DeniedError`, `InvalidRequestError`."""
@@ -328,7 +337,7 @@ class _Desk:
             )  # fmt: skip
             return
         if judged.refused:
-            first = judged.refused[0]
+            first = judged.within(self.principal.view).refused[0]
             raise StateError(
                 f"nobody can approve this while {first.name} says {first.verdict}: {first.seen}",
                 code="refused",
@@ -346,7 +355,7 @@ class _Desk:
         without = replace(proposal, voices=())
         alone = self.judge.judge(with_voice(without, mine))
         if not any(person in need.given for need in alone.needs):
-            asked = "; ".join(f"{need.count} of {', '.join(need.among)}" for need in judged.needs) or "nobody"
+            asked = "; ".join(f"{need.count} of {need.whom}" for need in judged.needs) or "nobody"
             out = sorted({word for policy, _ in judged.demands for word in policy.separate})
             but = f", and not the {' or '.join(out)}" if out else ""
             raise DeniedError("approve", f"promotion {self.row.id}, which asks for {asked}{but}")

@@ -186,7 +186,10 @@ def judgement_out(found: Judgement) -> JudgementOut:
             CheckOut(one.name, one.verdict, one.expected, one.seen, one.source, one.policy)
             for one in found.checks
         ],
-        needs=[NeedOut(one.policy, one.count, one.among, len(one.given)) for one in found.needs],
+        needs=[
+            NeedOut(one.policy, one.count, [one.label] if one.label else one.among, len(one.given))
+            for one in found.needs
+        ],
         waits_for=found.waits_for,
         evidence=found.digest,
         steps=[] if plan is None else steps_out(plan),

@@ -1,6 +1,6 @@
 """A writable registry under policies, people who propose and agree, and workers that can die."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from federation import tables
 from federation.access import LOCAL, Principal
 from federation.database import now, reading, writing
+from federation.graph.graph import Graph
 from federation.identity import grants, principals, tokens
 from federation.identity import tables as identity
 from federation.identity.directory import Directory
@@ -36,6 +37,7 @@ class PromotionsWorld:
     promotions: Promotions
     policies: Policies
     directory: Directory
+    graph: Callable[[], Graph]
     secrets: dict[str, str] = field(default_factory=dict)
     die_at: str | None = None
 
@@ -80,7 +82,8 @@ class PromotionsWorld:
     def step(self, *, die_at: str | None = None, owner: str = "worker") -> bool:
         """One round of a worker over promotions; False when it died."""
         self.die_at = die_at
-        runner = PromotionRunner(self.engine, self.operations.sync.adapters, Leases(owner), at=self._at)
+        adapters = self.operations.sync.adapters
+        runner = PromotionRunner(self.engine, adapters, Leases(owner), self.graph, at=self._at)
         try:
             runner.tick()
         except KilledError:
@@ -116,14 +119,19 @@ class PromotionsWorld:
         return next(str(row.state) for row in self.rows() if row.id == seen.promotion.id)
 
     def stage(self, version: str) -> str:
-        """The normalised stage of a version, as the catalogue has it."""
+        """The normalised stage of a version of the model, as the catalogue has it."""
+        return self.stage_of("m", version)
+
+    def stage_of(self, model: str, version: str) -> str:
+        """The same of any model."""
+        known, models = tables.version.c, tables.model.c
+        query = (
+            select(known.stage)
+            .join(tables.model, models.id == known.model_id)
+            .where(models.name == model, known.version == version, known.deleted_at.is_(None))
+        )
         with reading(self.engine) as connection:
-            known = tables.version.c
-            return str(
-                connection.execute(
-                    select(known.stage).where(known.version == version, known.deleted_at.is_(None))
-                ).scalar_one()
-            )
+            return str(connection.execute(query).scalar_one())
 
     @property
     def engine(self) -> Any:
@@ -140,7 +148,12 @@ def version(name: str) -> Reference:
     return parse(f"memory/m:{name}")
 
 
-def make_promotions_world(url: str) -> PromotionsWorld:
+def no_graph() -> Graph:
+    """Nobody asks for the graph here."""
+    raise AssertionError("the graph was asked for")
+
+
+def make_promotions_world(url: str, graph: Callable[[], Graph] = no_graph) -> PromotionsWorld:
     """One model with three versions; 1 is in production by the alias champion, 2 in staging."""
     world = make_operations_world(url)
     sync = world.sync
@@ -156,5 +169,9 @@ def make_promotions_world(url: str) -> PromotionsWorld:
     sync.change(sync.version("m", "3"), metrics={"auc": 0.7}, artifact_digest="sha256:3", creator="nobody")
     sync.sync()
     return PromotionsWorld(
-        world, Promotions(sync.engine, sync.adapters), Policies(sync.engine), Directory(sync.engine)
+        world,
+        Promotions(sync.engine, sync.adapters, graph),
+        Policies(sync.engine),
+        Directory(sync.engine),
+        graph,
     )
