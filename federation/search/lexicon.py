@@ -4,6 +4,7 @@ The files `synonyms.toml` and `lexicon.toml` beside this module say it; an opera
 of the one, an operator's `search.lexicon` is added to the other.
 """
 
+import itertools
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,12 +132,23 @@ def _concepts(table: Mapping[str, Any]) -> Iterator[tuple[Phrase, Concept]]:
         ids = _texts(said.get("ids", []) if isinstance(said, dict) else said, f"licenses.{name}")
         asked = [*_texts(said.get("said", []) if isinstance(said, dict) else [], f"licenses.{name}")]
         concept = Concept("license", tuple(ids))
-        yield from ((tuple(chunks(text)), concept) for text in [*asked, *ids] if chunks(text))
+        spelled = [tuple(chunks(text)) for text in [*asked, *ids] if chunks(text)]
+        yield from ((words, concept) for phrase in spelled for words in (phrase, *_as_licenses(phrase)))
     for name, names in _table(table, "frameworks").items():
         known = [name, *_texts(names, f"frameworks.{name}")]
         words = tuple(dict.fromkeys(tuple(chunks(text)) for text in known))
         spelled = dict.fromkeys([*known, *("-".join(phrase) for phrase in words)])
         yield from ((phrase, Concept("framework", tuple(spelled), words)) for phrase in words)
+
+
+def _as_licenses(phrase: Phrase) -> Iterator[Phrase]:
+    """`apache license 2 0` of `apache 2 0`."""
+    head = tuple(itertools.takewhile(lambda word: not word.isdigit(), phrase))
+    tail = phrase[len(head) :]
+    if head and tail:
+        yield from (
+            (*head, word, *more, *tail) for word in ("license", "licence") for more in ((), ("version",))
+        )
 
 
 def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -160,7 +160,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def _identifier(context: _Context, found: re.Match[str]) -> Found:
     word = found[0].lower()
-    if word.isalpha() or (word.isdigit() and len(word) < 20):
+    if (word.isalpha() or word.isdigit()) and len(word) < 20:
         return None
     fields = " OR ".join(f"{name}:{word}" for name in ("commit", "digest", "run", "image"))
     return [Reading(*found.span(), "identifier", fields)]
@@ -233,13 +233,13 @@ def _best(context: _Context, found: re.Match[str]) -> Found:
             metric = "_".join(words[:length])
             wants_least = found[1].lower() in ("lowest", "smallest", "least", "minimal")
             ascending = wants_least or (not more and found[1].lower() in ("best", "top"))
-            sort = f"{'-' if ascending else ''}metric.{metric}"
+            sort = f"metric.{metric}{':asc' if ascending else ''}"
             return [Reading(found.start(), end, "sort", sort=sort)]
     return None
 
 
 def _newest(context: _Context, found: re.Match[str]) -> Found:
-    return [Reading(*found.span(), "sort", sort="created" if found[1] else "-created")]
+    return [Reading(*found.span(), "sort", sort="created" if found[1] else "created:asc")]
 
 
 def _date(context: _Context, found: re.Match[str]) -> Found:

@@ -102,6 +102,14 @@ class Compiler:
         for index, ((why, query), whole) in enumerate(chain(named, others)):
             yield Tier(round(2.0**-index, 9), why, query, whole=whole)
 
+    def lesser_tiers(self, node: PlanNode) -> Iterator[Tier]:
+        """A few tiers for what is demanded in place of the whole request, best first."""
+        slots = list(slots_of(node))
+        facts = self.clause(node, "fact", reach="own")
+        yield Tier(0.25, "some of it, as understood, with words in the name", _most(self, facts, slots, 1))
+        yield Tier(0.125, "some of it, as understood", facts)
+        yield Tier(0.0625, "some of it", self.matching(node, ""))
+
     def _is_of_models(self, node: PlanNode) -> bool:
         """Whether all versions of a model answer it alike, if its words are looked for in names."""
         match node:
@@ -137,7 +145,7 @@ class Compiler:
         exact = self.clause(node, "name", reach="own")
         squeezed = squeezed_text(node, text)
         corrected = any(slot.corrected for slot in slots_of(node))
-        words = [slot.word for slot in slots_of(node)]
+        words = [word for slot in slots_of(node) for word in slot.ways[0]]
         if squeezed:
             yield "the name is this", self.one_of("whole", [squeezed])
             if corrected:
@@ -225,7 +233,7 @@ class Compiler:
         found = self._made.get(key)
         if found is None:
             queries = [term(field, word) for word in held]
-            queries.extend(all_of([term(field, word) for word in way]) for way in runs)
+            queries.extend(_run(field, way) for way in runs)
             queries.extend([] if begins is None else [prefix(field, begins)])
             queries.extend([] if wrong is None else [typo(field, wrong), typo(field, joined(wrong))])
             queries.extend([] if facts is None else [self.clause(facts, field, reach=reach)])
@@ -311,6 +319,13 @@ class Compiler:
 def _most(compiler: Compiler, near: Query, slots: Sequence[Slot], count: int) -> Query:
     inside = [(Occur.Should, compiler.clause(slot, "name", reach="own")) for slot in slots]
     return all_of([near, Query.boolean_query(inside, minimum_number_should_match=count)])
+
+
+def _run(field: str, way: Sequence[str]) -> Query:
+    """All these words; of three and more in this order, because speech to text is not text to speech."""
+    words = [term(field, word) for word in way]
+    ordered_ = [Query.phrase_query(schema(), "phrase", list(way))] if len(way) > 2 else []
+    return all_of([*words, *ordered_])
 
 
 def _phrase(text: str) -> Query:

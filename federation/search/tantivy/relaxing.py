@@ -11,7 +11,7 @@ from federation.search.plan import AllPlan, PlanNode, Slot, slots_of
 
 ENOUGH = 10
 """With so many found, nothing more is left out."""
-MOST_TRIED = 48
+MOST_TRIED, MOST_TAKEN = 48, 8
 MOST_LEFT_OUT = 3
 """Of many parts; of up to `FEW` any number is."""
 FEW = 7
@@ -31,9 +31,11 @@ def steps(plan: PlanNode, count: Counter) -> tuple[int, ...]:
     for tried, mask in enumerate(_masks(slots, alive, found)):
         if tried == MOST_TRIED:
             break
+        if taken and fits(plan, taken[0]) > fits(plan, mask):
+            break
         if count([kept(plan, mask)]):
             taken.append(mask)
-            if count([kept(plan, one) for one in taken]) >= ENOUGH:
+            if len(taken) == MOST_TAKEN or count([kept(plan, one) for one in taken]) >= ENOUGH:
                 break
     return tuple(taken)
 

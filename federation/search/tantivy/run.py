@@ -232,7 +232,7 @@ class SearchRun:
         if not demand.steps:
             typed = plans.with_corrections(self.typed, demand.corrected)
             return self.compiler.tiers(demand.whole, self.request.q, typed)
-        return chain.from_iterable(self.compiler.tiers(plan, "") for plan in demand.plans)
+        return chain.from_iterable(map(self.compiler.lesser_tiers, demand.plans))
 
     def _relevance(self, demand: Demand) -> Iterator[Leg]:
         """A tier that says the same as an earlier one finds nothing, but keeps its number. Where a tier has models as a
