@@ -48,7 +48,7 @@ _MEANING = {
     "COMPARISON": "a comparison such as >=",
     "$END": "the end of the query",
 }
-_LIKE_A_QUALIFIER = re.compile(r"([A-Za-z_]+)(\.[^\s:\"()/]+)?:(?!\d+$|/)")
+_LIKE_A_QUALIFIER = re.compile(r"([A-Za-z_]+)(\.[^\s:\"()/]+)?:(?!\d+$|/|$)")
 
 
 @lru_cache(1_024)

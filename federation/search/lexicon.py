@@ -21,6 +21,13 @@ MIN_NAME = 4
 """Names of languages are understood from so many letters on, and codes of two: `cat` is no language."""
 
 
+ARTICLES = frozenset({"a", "an", "the"})
+AGENTS = {"classification": "classifier", "detection": "detector", "recognition": "recognizer",
+          "segmentation": "segmenter", "generation": "generator", "summarization": "summarizer",
+          "translation": "translator", "estimation": "estimator", "synthesis": "synthesizer"}  # fmt: skip
+"""What does a task, by the last word of the task."""
+
+
 class LexiconError(SetupError):
     """A file of synonyms or the lexicon cannot be used; the message says where and what it should look like."""
 
@@ -52,7 +59,11 @@ class Lexicon:
 
     def meant(self, words: Sequence[str], start: int) -> tuple[int, tuple[Concept, ...]]:
         """The longest phrase with a meaning that begins at `start`: how many words it has, and what it means."""
-        return self._longest(self.concepts, words, start, singulars)
+        if words[start] in ARTICLES:
+            return 1, ()
+        return max(
+            self._longest(self.concepts, words, start, singulars), self._turned(words, start), key=_length
+        )
 
     def metric(self, words: Sequence[str]) -> bool | None:
         """Whether more of the metric of this name is better; None for what is none."""
@@ -68,10 +79,26 @@ class Lexicon:
                 return length, found
         return 1, ()
 
+    def _turned(self, words: Sequence[str], start: int) -> tuple[int, tuple[Concept, ...]]:
+        """What `classification of images` means: `image classification`."""
+        stretch = list(words[start : start + self.longest])
+        for of in range(1, len(stretch) - 1):
+            if stretch[of] != "of":
+                continue
+            for end in range(min(of + 4, len(stretch)), of + 1, -1):
+                turned = [*stretch[: of - 1], *stretch[of + 1 : end], stretch[of - 1]]
+                if found := self.concepts.get(singulars(turned)):
+                    return end, found
+        return 1, ()
+
 
 def singulars(words: Sequence[str]) -> Phrase:
-    """The words, each as one of what it means."""
-    return tuple(map(singular, words))
+    """The words, each as one of what it means, without articles."""
+    return tuple([singular(word) for word in words if word not in ARTICLES] or words)
+
+
+def _length(found: tuple[int, tuple[Concept, ...]]) -> tuple[int, bool]:
+    return found[0], bool(found[1])
 
 
 def load(synonyms: Path | None = None, lexicon: Path | None = None) -> Lexicon:
@@ -121,7 +148,10 @@ def _concepts(table: Mapping[str, Any]) -> Iterator[tuple[Phrase, Concept]]:
         spelled = dict.fromkeys("-".join(chunks(text)) for text in names)
         concept = Concept("task", tuple(spelled), tuple(dict.fromkeys(tuple(chunks(text)) for text in names)))
         asked = [*names, *_texts(said.get("said", []) if isinstance(said, dict) else [], f"tasks.{name}")]
-        yield from ((tuple(chunks(text)), concept) for text in asked)
+        for phrase in (tuple(chunks(text)) for text in asked):
+            yield phrase, concept
+            if agent := AGENTS.get(phrase[-1]):
+                yield (*phrase[:-1], agent), concept
     for code, names in _table(table, "languages").items():
         known = [code, *_texts(names, f"languages.{code}")]
         plain = [text for text in known if len(text) >= MIN_NAME or text == code]
@@ -132,8 +162,8 @@ def _concepts(table: Mapping[str, Any]) -> Iterator[tuple[Phrase, Concept]]:
         ids = _texts(said.get("ids", []) if isinstance(said, dict) else said, f"licenses.{name}")
         asked = [*_texts(said.get("said", []) if isinstance(said, dict) else [], f"licenses.{name}")]
         concept = Concept("license", tuple(ids))
-        spelled = [tuple(chunks(text)) for text in [*asked, *ids] if chunks(text)]
-        yield from ((words, concept) for phrase in spelled for words in (phrase, *_as_licenses(phrase)))
+        for phrase in (tuple(chunks(text)) for text in asked):
+            yield from ((words, concept) for words in (phrase, *_as_licenses(phrase)))
     for name, names in _table(table, "frameworks").items():
         known = [name, *_texts(names, f"frameworks.{name}")]
         words = tuple(dict.fromkeys(tuple(chunks(text)) for text in known))

@@ -113,7 +113,8 @@ def plan(tree: Node, typed: Typed) -> PlanNode:
         case AnyOf(children):
             return AnyPlan(tuple(plan(child, typed) for child in children))
         case Not(child):
-            return NotPlan(plan(child, replace(typed, text=f"{typed.text} ", exact=True)))
+            excluded = plan(child, replace(typed, text=f"{typed.text} ", exact=True))
+            return excluded if isinstance(excluded, Everything) else NotPlan(excluded)
         case _:
             return tree
 
@@ -258,7 +259,8 @@ def with_corrections(node: PlanNode, words: frozenset[str]) -> PlanNode:
 
 def may_be_corrected(slot: Slot) -> bool:
     """A typo is forgiven from four letters on, in words, not in numbers."""
-    return len(slot.ways[0]) == 1 and len(slot.word) >= MIN_TYPO and not slot.word.isdigit()
+    known = slot.reading is not None
+    return len(slot.ways[0]) == 1 and len(slot.word) >= MIN_TYPO and not slot.word.isdigit() and not known
 
 
 def wanted(node: PlanNode) -> PlanNode:

@@ -32,6 +32,8 @@ COST: dict[Meaning, int] = {
     "date": 2, "size": 2, "metric": 2, "sort": 0, "filler": 0,
 }  # fmt: skip
 """What leaving a part of a request out costs: the least is left out first."""
+CODE = 2
+"""A word of so many letters is the code of a language where it is written small."""
 GUESSES: frozenset[Meaning] = frozenset({"publisher", "dataset", "origin", "identifier"})
 """Worth telling only where something is found by them."""
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -95,17 +97,24 @@ def _at(
             readings = None if matched is None else read(context, matched)
             if readings is not None:
                 return list(readings)
-    return _of_lexicon(context.lexicon, tokens, words, at)
+    return _of_lexicon(context.lexicon, text, tokens, words, at)
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether a stretch is no part of a longer name, as `mlx` is of `mlx-community`."""
+    return not re.search(r"[\w/_.+-]\Z", text[:start]) and not re.match(r"[/_+-]|\.\w", text[end:])
 
 
 def _of_lexicon(
-    lexicon: Lexicon, tokens: list[tuple[int, int, str]], words: list[str], at: int
+    lexicon: Lexicon, text: str, tokens: list[tuple[int, int, str]], words: list[str], at: int
 ) -> Iterator[Reading]:
     taken, concepts = lexicon.meant(words, at)
     start, end = tokens[at][0], tokens[at + taken - 1][1]
     is_filler = taken == 1 and words[at] in lexicon.filler
-    if is_filler:
-        concepts = tuple(one for one in concepts if one.kind == "license")
+    if is_filler or not _stands_alone(text, start, end):
+        concepts = tuple(one for one in concepts if is_filler and one.kind == "license")
+    if taken == 1 and len(words[at]) == CODE and not tokens[at][2].islower():
+        concepts = tuple(one for one in concepts if one.kind != "language")
     if concepts:
         yield Reading(start, end, concepts[0].kind, _asked(concepts), words=_words(concepts))
     elif is_filler:
@@ -145,10 +154,13 @@ _MORE = (
     r"|min(?:imum)?|>=?|≥"
 )
 _LESS = (
-    r"below|under|less than|smaller than|fewer than|lower than|at most|up to|no more than|max(?:imum)?|<=?|≤"
+    r"(?:no|not|nothing|none|never)\s+(?:bigger|larger|more|greater|higher)\s+than|below|under|less than|smaller than"
+    r"|fewer than|lower than|at most|up to|max(?:imum)?|<=?|≤"
 )
 _SCALED = r"\s*(k|m|b|bn|t|million|billion|thousand|trillion)"
 _PARAMETERS = r"(?:[\s-]*(?:param(?:eter)?s?|weights))"
+_ABOUT = r"(?:(?:around|about|roughly|approximately|circa|ca\.?)\s+|~\s*)?"
+_SIZED = r"(?:(?:(?:total|model)\s+)?size\s+(?:of\s+)?)?"
 _NAMED = r"([^\s,]+(?:\s+(?=[^\s]*\d)(?!\d+-?bits?\b)[\w./-]+){0,2})"
 _END = r"(?=[\s,;?!)]|\.?$|\.\s)"
 _ARTICLE = r"(?:(?:the|a|an)\s+)?"
@@ -323,7 +335,15 @@ def _publisher(context: _Context, found: re.Match[str]) -> Found:
 def _license(context: _Context, found: re.Match[str]) -> Found:
     head, name = found[1], found[2]
     words = chunks(name)
-    if not words or words[0] in context.lexicon.filler or context.lexicon.meant(words, 0)[1]:
+    before = chunks(found.string[: found.start()])[-1:]
+    if before and any(one.kind == "license" for one in context.lexicon.meant(before, 0)[1]):
+        return None
+    if (
+        name.isdigit()
+        or not words
+        or words[0] in context.lexicon.filler
+        or context.lexicon.meant(words, 0)[1]
+    ):
         return None
     query = _listed("license", _beginnings(name))
     beside = [Reading(*found.span(1), "filler"), Reading(*found.span(2), "license", query)]
@@ -345,7 +365,7 @@ _HOW = r"(?:(since|after|newer than|later than|before|older than|until|till|star
 RULES: tuple[Rule, ...] = (
     (_pattern(r"[0-9a-f]{7,}"), _identifier),
     (_pattern(rf"between\s+{_NUMBER}{_SCALED}?\s+and\s+{_NUMBER}{_SCALED}{_PARAMETERS}?"), _size_between),
-    (_pattern(rf"(?:({_MORE})|({_LESS}))\s*{_NUMBER}{_SCALED}{_PARAMETERS}?"), _size_bound),
+    (_pattern(rf"{_SIZED}(?:({_MORE})|({_LESS}))\s*{_NUMBER}{_SCALED}{_PARAMETERS}?"), _size_bound),
     (
         _pattern(
             rf"([a-z][\w@/-]*(?:\s+[\w@-]+){{0,2}}?)\s*(?:score\s+|value\s+)?(?:of\s+|is\s+)?(?:({_MORE})|({_LESS}))"
@@ -353,7 +373,7 @@ RULES: tuple[Rule, ...] = (
         ),
         _metric_bound,
     ),
-    (_pattern(rf"{_NUMBER}\s?(k|m|b|bn|t|million|billion){_PARAMETERS}?"), _size),
+    (_pattern(rf"{_ABOUT}{_SIZED}{_NUMBER}\s?(k|m|b|bn|t|million|billion){_PARAMETERS}?"), _size),
     (
         _pattern(
             r"(best|highest|top|lowest|smallest|least|minimal|maximal|fastest)\s+([\w@-]+(?:\s+[\w@-]+){0,3}?)"
@@ -380,13 +400,13 @@ RULES: tuple[Rule, ...] = (
     (_pattern(rf"(quanti[sz]ed)\s+(?=\S*[\d/])(?!\d-?bit){_NAMED}"), _quantized),
     (
         _pattern(
-            r"((?:pre-?)?(?:trained|evaluated|tested|learn(?:ed|t)|benchmarked)\s+(?:on|with|from|using)(?:\s+the)?)\s+"
-            r"([\w./+-]+(?:\s+(?=\S*\d)[\w.-]+)?)"
+            r"((?:pre-?)?(?:trained|evaluated|tested|learn(?:ed|t)|benchmarked)\s+(?:on|with|from|using)(?:\s+the)?|saw|seen)\s+"
+            r"((?-i:[A-Z][\w./+-]*(?:\s+[A-Z][\w./+-]*)+)|[\w./+-]+(?:\s+(?=\S*\d)[\w.-]+)?)"
         ),
         _dataset,
     ),
     (_pattern(r"([\w.-]+(?:\s+(?=\S*\d)[\w.-]+)?)\s+(data\s?sets?|corpus|benchmark)"), _data_of),
-    (_pattern(rf"(licen[sc]ed?(?:\s+(?:under|is|as|with))?)\s+{_ARTICLE}([\w.+-]+)"), _license),
+    (_pattern(rf"(licen[sc]ed\s+(?:under|as|with)|licen[sc]e(?:\s+is)?)\s+{_ARTICLE}([\w.+-]+)"), _license),
     (_pattern(r"([\w.+-]+)\s+(licen[sc]ed?)"), _licensed),
     (
         _pattern(rf"(by|from|made by|published by|released by|publisher|of)\s+{_ARTICLE}([A-Za-z][\w.-]+)"),

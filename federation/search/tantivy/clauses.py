@@ -322,10 +322,8 @@ def _most(compiler: Compiler, near: Query, slots: Sequence[Slot], count: int) ->
 
 
 def _run(field: str, way: Sequence[str]) -> Query:
-    """All these words; of three and more in this order, because speech to text is not text to speech."""
-    words = [term(field, word) for word in way]
-    ordered_ = [Query.phrase_query(schema(), "phrase", list(way))] if len(way) > 2 else []
-    return all_of([*words, *ordered_])
+    """All these words, next to each other: speech to text is not text to speech."""
+    return all_of([*(term(field, word) for word in way), Query.phrase_query(schema(), "phrase", list(way))])
 
 
 def _phrase(text: str) -> Query:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 from federation.search.plan import AllPlan, PlanNode, Slot, slots_of
+from federation.search.understanding import Meaning
 
 ENOUGH = 10
 """With so many found, nothing more is left out."""
@@ -15,8 +16,11 @@ MOST_TRIED, MOST_TAKEN = 48, 8
 MOST_LEFT_OUT = 3
 """Of many parts; of up to `FEW` any number is."""
 FEW = 7
+MIN_TYPO = 7
+"""A shorter word is too like others to be taken for one where little else fits."""
 FITS = 0.6
 """What holds so much of a request, by what leaving out its parts costs, fits it nearly."""
+NEEDED: frozenset[Meaning] = frozenset({"task", "language", "license", "framework"})
 Counter = Callable[[Sequence[PlanNode]], int]
 """How many documents one of these plans finds in the view, or `ENOUGH` and more."""
 
@@ -58,10 +62,13 @@ def left_out(plan: PlanNode, mask: int) -> tuple[str, ...]:
 
 
 def fits(plan: PlanNode, mask: int) -> bool:
-    """Whether what holds the slots of the mask nearly fits the request."""
+    """Whether what holds the slots of the mask nearly fits the request: it has most of it, and what was asked for by a
+    known task, language, licence or framework."""
     slots = list(slots_of(plan))
-    whole = sum(slot.cost for slot in slots)
-    return sum(slot.cost for index, slot in enumerate(slots) if mask >> index & 1) >= FITS * whole
+    out = [slot for index, slot in enumerate(slots) if not mask >> index & 1]
+    if any(slot.reading is not None and slot.reading.meaning in NEEDED for slot in out):
+        return False
+    return sum(slot.cost for slot in out) <= (1 - FITS) * sum(slot.cost for slot in slots)
 
 
 def _masks(slots: Sequence[Slot], alive: Sequence[int], found: dict[int, int]) -> Iterator[int]:

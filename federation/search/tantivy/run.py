@@ -123,7 +123,8 @@ class SearchRun:
         if counts.documents < LITTLE:
             demand, counts = self._forgiving(demand, counts)
         if counts.documents == 0 and not self.request.strict:
-            rare = frozenset(slot.word for slot in _correctable(plan) if self._finds_little(slot))
+            slots = [slot for slot in _correctable(plan) if len(slot.word) >= relaxing.MIN_TYPO]
+            rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
             whole = plans.with_corrections(plan, rare)
             if steps := relaxing.steps(whole, self._finds):
                 demand = Demand(whole, rare, steps)

@@ -45,7 +45,14 @@ def _is_ending(word: str, end: str) -> bool:
 
 def are_forms(left: str, right: str) -> bool:
     """Whether two words are forms of one, by one of the languages: `detects`, `detector` and `detection`."""
-    return any(_are_forms(stem(left, language), stem(right, language)) for language in LANGUAGES)
+    return any(_are_forms(*_stems(left, right, language)) for language in LANGUAGES)
+
+
+def _stems(left: str, right: str, language: str) -> tuple[str, str]:
+    """Of names of things, `celeba`, nothing is taken off but what other languages have for endings as well."""
+    found = stem(left, language), stem(right, language)
+    ends = (left.removeprefix(found[0]), right.removeprefix(found[1]))
+    return (left, right) if {"a", "i", "o"} & set(ends) else found
 
 
 def _are_forms(left: str, right: str) -> bool:
