@@ -157,6 +157,11 @@ def _framework(of: Living) -> Iterable[str | None]:
     return (of.version.framework,) if of.version.framework else of.told.get("framework", ())
 
 
+def _owner(of: Living) -> Iterable[str | None]:
+    said = of.version.owner or of.version.creator or of.model.owner
+    return (said,) if said else of.told.get("publisher", ())
+
+
 def _license(of: Living) -> Iterable[str | None]:
     said = of.version.license or of.model.license
     return (said,) if said else of.told.get("license", ())
@@ -203,7 +208,7 @@ FIELDS: tuple[SearchField, ...] = (
     SearchField(name="framework", meaning="what the version was made with, such as xgboost",
                 texts=_framework, facet=True, bare=True),
     SearchField(name="owner", meaning="whoever owns the version, or else made it, or else owns the model",
-                texts=lambda of: (of.version.owner or of.version.creator or of.model.owner,), facet=True, bare=True),
+                texts=_owner, facet=True, bare=True),
     SearchField(name="license", meaning="the license of the version, or else of the model",
                 texts=_license, facet=True, bare=True),
     SearchField(name="type", meaning="the kind of model: model, prompt, agent …", texts=lambda of: (of.model.type,),

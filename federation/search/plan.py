@@ -50,6 +50,11 @@ class Slot:
         return COST_OF_A_WORD if self.reading is None else COST[self.reading.meaning]
 
     @property
+    def is_named(self) -> bool:
+        """Whether it is a name that only what was understood can answer: `by SAP` means no `SapBERT`."""
+        return self.reading is not None and self.reading.meaning == "publisher" and self.reading.is_sure
+
+    @property
     def typed(self) -> str:
         """All of what was typed."""
         return " ".join(self.ways[0])
@@ -149,12 +154,10 @@ def _slots(run: tuple[Word, ...], typed: Typed) -> list[Slot]:
     while at < len(words) and len(slots) < MAX_SLOTS:
         reading = readings.get(words[at].start)
         taken, _ = typed.lexicon.at(folded, at)
-        meant = next((to for to in range(1, taken) if _means(readings.get(words[at + to].start))), taken)
-        if _means(reading) or (reading is not None and (taken == 1 or meant < taken)):
-            assert reading is not None
-            taken = sum(reading.start <= token.start < reading.end for token in words[at:])
-        else:
-            reading, taken = None, meant
+        taken = next((to for to in range(1, taken) if _means(readings.get(words[at + to].start))), taken)
+        if reading is not None:
+            read = sum(reading.start <= word.start < reading.end for word in words[at:])
+            reading, taken = (reading, read) if _means(reading) or read >= taken else (None, taken)
         others = typed.lexicon.others.get(tuple(folded[at : at + taken]), ())
         slots.extend(_slots_of(words[at : at + taken], others, reading))
         at += taken

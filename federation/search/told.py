@@ -8,11 +8,13 @@ from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 Role: TypeAlias = Literal[
-    "task", "language", "dataset", "parent", "framework", "license", "released", "parameters"
+    "publisher", "task", "language", "dataset", "parent", "framework", "license", "released", "parameters"
 ]
 ROLES: Mapping[Role, tuple[str, ...]] = {
     "task": ("task", "tasks", "pipeline_tag", "task_type", "task_name", "problem_type", "use_case", "ml_task",
              "modality", "pipeline", "task_ids", "task_categories"),
+    "publisher": ("publisher", "organization", "organisation", "org", "author", "authors", "vendor", "provider",
+                  "developer", "company", "created_by", "made_by", "maintainer", "owner", "namespace", "uploader"),
     "language": ("language", "languages", "lang", "langs", "locale", "locales", "language_code", "language_codes"),
     "dataset": ("dataset", "datasets", "data_set", "data_sets", "training_data", "training_dataset",
                 "training_datasets", "train_data", "trained_on", "training_set", "data"),

@@ -43,7 +43,7 @@ MONTHS = ("january", "february", "march", "april", "may", "june", "july", "augus
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A stretch of what was typed, from `start` to `end`, and what it means: a `query` in the search language, or an
-    order to `sort` by. `words` are other words for it."""
+    order to `sort` by. `words` are other words for it; where it `is_sure` nothing but the query answers it."""
 
     start: int
     end: int
@@ -51,6 +51,7 @@ class Reading:
     query: str = ""
     sort: str = ""
     words: tuple[Phrase, ...] = ()
+    is_sure: bool = False
 
 
 Found: TypeAlias = Iterable[Reading] | None
@@ -326,10 +327,12 @@ def _publisher(context: _Context, found: re.Match[str]) -> Found:
     if not words or words[0] in context.lexicon.filler or context.lexicon.meant(words, 0)[1]:
         return None
     query = f"model:{_value(f'{name}/*')} OR {_listed('owner', [name])}"
-    return [
-        Reading(*found.span(1), "filler"),
-        Reading(found.start(2), found.start(2) + len(name), "publisher", query),
-    ]
+    place = (found.start(2), found.start(2) + len(name))
+    is_sure = (
+        found[1].lower() in ("by", "made by", "published by", "released by", "publisher")
+        and name[0].isupper()
+    )
+    return [Reading(*found.span(1), "filler"), Reading(*place, "publisher", query, is_sure=is_sure)]
 
 
 def _license(context: _Context, found: re.Match[str]) -> Found:

@@ -18,6 +18,7 @@ from federation.search.plan import (
     positive_slots,
     slots_of,
     squeezed_text,
+    with_corrections,
 )
 from federation.search.syntax import Between, Everything, Is, Phrase, Qualifier
 from federation.search.tantivy import stems
@@ -49,6 +50,8 @@ TextField: TypeAlias = Literal["name", "fact", "near", "all"]
 Reach: TypeAlias = Literal["own", "same", "open"]
 """How far a word reaches: its own forms, its synonyms too, longer words that it begins too."""
 MAX_STEPS = 6
+PAIR = 2
+"""So many words that were typed together may stand apart in a name."""
 MAX_LONGER = 24
 
 
@@ -127,6 +130,11 @@ class Compiler:
     def _other_tiers(self, node: PlanNode, text: str) -> Iterator[tuple[str, Query]]:
         slots = list(slots_of(node))
         near = self.clause(node, "near", reach="open")
+        if any(slot.corrected for slot in slots):
+            yield (
+                "in a property, as it was typed",
+                self.clause(with_corrections(node, frozenset()), "near", reach="own"),
+            )
         if any(slot.facts for slot in slots):
             facts = self.clause(node, "fact", reach="own")
             for count in range(min(len(slots), MAX_STEPS) - 1, 0, -1):
@@ -216,6 +224,8 @@ class Compiler:
     def _in(self, slot: Slot, field: TextField, reach: Reach) -> Query:
         """One way of reading a slot is one query, however often it is asked for, so that tiers which say the same
         can be told by it."""
+        if slot.is_named and slot.facts is not None and field != "name":
+            return self.clause(slot.facts, field, reach=reach)
         ways = slot.ways[: slot.own] if reach == "own" else slot.ways
         words = [word for way in ways if len(way) == 1 for word in (way[0], joined(way[0]))]
         longer: Sequence[str] | None = ()
@@ -229,11 +239,13 @@ class Compiler:
         begins = slot.word if longer is None else None
         wrong = slot.word if alike is None else None
         facts = None if field == "name" else slot.facts
-        key = (field, held, runs, begins, wrong, facts)
+        apart = slot.ways[0] if len(slot.ways[0]) == PAIR else ()
+        key = (field, held, runs, begins, wrong, facts, apart)
         found = self._made.get(key)
         if found is None:
             queries = [term(field, word) for word in held]
             queries.extend(_run(field, way) for way in runs)
+            queries.extend([all_of([self.one_of("name", [word]) for word in apart])] if apart else [])
             queries.extend([] if begins is None else [prefix(field, begins)])
             queries.extend([] if wrong is None else [typo(field, wrong), typo(field, joined(wrong))])
             queries.extend([] if facts is None else [self.clause(facts, field, reach=reach)])

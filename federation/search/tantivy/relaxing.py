@@ -20,7 +20,7 @@ MIN_TYPO = 7
 """A shorter word is too like others to be taken for one where little else fits."""
 FITS = 0.6
 """What holds so much of a request, by what leaving out its parts costs, fits it nearly."""
-NEEDED: frozenset[Meaning] = frozenset({"task", "language", "license", "framework"})
+NEEDED: frozenset[Meaning] = frozenset({"task", "language", "license", "framework", "publisher"})
 Counter = Callable[[Sequence[PlanNode]], int]
 """How many documents one of these plans finds in the view, or `ENOUGH` and more."""
 
@@ -63,7 +63,7 @@ def left_out(plan: PlanNode, mask: int) -> tuple[str, ...]:
 
 def fits(plan: PlanNode, mask: int) -> bool:
     """Whether what holds the slots of the mask nearly fits the request: it has most of it, and what was asked for by a
-    known task, language, licence or framework."""
+    known task, language, licence, framework or publisher."""
     slots = list(slots_of(plan))
     out = [slot for index, slot in enumerate(slots) if not mask >> index & 1]
     if any(slot.reading is not None and slot.reading.meaning in NEEDED for slot in out):
