@@ -1,6 +1,6 @@
 """What is asked for, read strictly: references and times as they are written in an address or on a command line."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from federation.references import Reference, parse
@@ -53,6 +53,17 @@ def read_time(text: str | None, parameter: str) -> datetime | None:
         detail = f"{parameter} is not a time: write 2026-05-03 or 2026-05-03T12:00:00Z"
         raise ProblemError(400, "invalid-request", detail, parameter=parameter) from None
     return found
+
+
+def read_since(text: str | None) -> datetime | None:
+    """A time of the query, or a word for one: the beginning of today, of yesterday, or of the day a week ago, in UTC.
+
+    Errors: 400.
+    """
+    days = {"today": 0, "yesterday": 1, "week": 7}.get(text or "")
+    if days is None:
+        return read_time(text, "since")
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
 
 
 def read_filter(

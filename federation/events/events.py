@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,16 +10,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
-from federation.access import NOTHING, View
+from federation.access import NOTHING, Principal, View
 from federation.cloudevents import cloud_event
-from federation.database import reading
-from federation.events import feed, recording
+from federation.database import reading, writing
+from federation.events import feed, recording, watches
 from federation.events.deliveries import State
 from federation.events.feed import EventQueryError, Selected, ToldEvent
 from federation.events.sending import Post, PostAnswer
 from federation.events.signing import SigningSecretError
 from federation.events.subscriptions import Views, Webhook, WebhookError, WebhookSpec
 from federation.events.types import TYPES, Event, example
+from federation.events.watches import Watched
 from federation.events.webhooks import Delivery, Webhooks
 from federation.followers import Shared
 from federation.journal.entry import Recorded
@@ -42,6 +43,7 @@ __all__ = [
     "State",
     "ToldEvent",
     "Views",
+    "Watched",
     "Webhook",
     "WebhookError",
     "WebhookSpec",
@@ -53,6 +55,8 @@ NEWEST = "newest"
 LOOK_EVERY = 0.2
 """Seconds for which a process believes that nothing was added."""
 KEY = b"event"
+BATCH = 1000
+"""Events that an export reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,44 @@ class Events:
 
     def latest(self, view: View, wanted: Selected, before: str | None, limit: int) -> list[ToldEvent]:
         """Events before the one with this id, the newest first. Errors: as `page`."""
-        position = self.position(before, "before")
+        position = self.position(before, "cursor")
         with reading(self._engine) as connection:
             return self.told(feed.read_latest(connection, view, wanted, before=position, limit=limit))
+
+    def watches(self, actor: Principal) -> list[Watched]:
+        """What somebody watches, in the order they began."""
+        with reading(self._engine) as connection:
+            return watches.listed(connection, actor)
+
+    def watch(self, actor: Principal, on: str) -> Watched:
+        """Watch something; twice is once. Errors: `EventQueryError`, `UnknownError`, `StateError`."""
+        with writing(self._engine) as connection:
+            return watches.add(connection, actor, on)
+
+    def unwatch(self, actor: Principal, ident: int) -> None:
+        """Watch something no longer. Errors: `UnknownError`."""
+        with writing(self._engine) as connection:
+            watches.remove(connection, actor, ident)
+
+    def inbox(self, actor: Principal, before: str | None, limit: int) -> list[ToldEvent]:
+        """The events of what somebody watches, and the grave ones of what that needs, before the one with this id; the
+        newest first. Errors: `EventQueryError`.
+        """
+        position = self.position(before, "cursor")
+        with reading(self._engine) as connection:
+            return self.told(watches.read_inbox(connection, actor, position, limit))
+
+    def every(self, view: View, wanted: Selected) -> Iterator[list[ToldEvent]]:
+        """All events of a view, the newest first, in batches. Errors: as `page`, before the first batch."""
+        found = self.latest(view, wanted, None, BATCH)
+
+        def read() -> Iterator[list[ToldEvent]]:
+            lot = found
+            while lot:
+                yield lot
+                lot = self.latest(view, wanted, lot[-1].id, BATCH) if len(lot) == BATCH else []
+
+        return read()
 
     def position(self, ident: str | None, parameter: str = "after") -> int | None:
         """The position of the event with this id. Errors: `EventQueryError` for what is none."""

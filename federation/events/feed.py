@@ -98,27 +98,33 @@ def chosen(connection: Connection, view: View, wanted: Selected) -> Select[Any]:
     return query if wanted.since is None else query.where(event.c.time >= wanted.since)
 
 
-def selected(connection: Connection, view: View, on: str) -> list[ColumnElement[bool]]:
-    """The condition that a selector stands for, inside a view. Errors: `EventQueryError`, `UnknownError`."""
+def selected(
+    connection: Connection,
+    view: View,
+    on: str,
+    registry_id: ColumnElement[int] = event.c.registry_id,
+    model_id: ColumnElement[int] = event.c.model_id,
+) -> list[ColumnElement[bool]]:
+    """The condition that a selector stands for, inside a view, for these columns. Errors: `EventQueryError`,
+    `UnknownError`.
+    """
     kind, _, name = on.partition(":")
     if on in ("", "*"):
         return []
     if kind == "team":
         registries = tables.registry.c
-        return [event.c.registry_id.in_(select(registries.id).where(registries.team == name))]
+        return [registry_id.in_(select(registries.id).where(registries.team == name))]
     if kind == "registry":
-        return [event.c.registry_id == _registry(connection, view, name)]
+        return [registry_id == _registry(connection, view, name)]
     model = parse(on)
     if (model.version, model.alias, model.stage) != (None, None, None):
         raise EventQueryError("on is team:NAME, registry:NAME or a model, without version or alias", "on")
-    models, registry_id = tables.model.c, _registry(connection, view, model.registry)
-    query = select(models.id).where(
-        models.registry_id == registry_id, models.name == encode_part(model.model)
-    )
+    models, of = tables.model.c, _registry(connection, view, model.registry)
+    query = select(models.id).where(models.registry_id == of, models.name == encode_part(model.model))
     ids = connection.execute(query).scalars().all()
     if not ids:
         raise UnknownError()
-    return [event.c.model_id.in_(ids)]
+    return [model_id.in_(ids)]
 
 
 def _registry(connection: Connection, view: View, name: str) -> int:

@@ -71,3 +71,16 @@ delivery = Table(
     Index("delivery_by_time", "tried_at"),
 )
 """One event for one address."""
+
+watch = Table(
+    "watch",
+    METADATA,
+    surrogate_id(),
+    Column("principal_id", String, nullable=False),
+    # As `on` of the feed.
+    Column("selector", Text, nullable=False),
+    Column("created_at", UTCTime, nullable=False),
+    Index("watch_of", "principal_id"),
+    sqlite_autoincrement=True,
+)
+"""Something that a person wants to be told of."""

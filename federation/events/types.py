@@ -60,6 +60,19 @@ class ModelRestored(_OfModel, frozen=True):
     type = Action.MODEL_RESTORED
 
 
+class ModelDeprecated(_OfModel, frozen=True, kw_only=True):
+    """Somebody said that a model is to go; it stays `until` that day."""
+
+    type = Action.MODEL_DEPRECATED
+    until: str
+
+
+class ModelReinstated(_OfModel, frozen=True):
+    """Somebody took back that a model is to go."""
+
+    type = Action.MODEL_REINSTATED
+
+
 class VersionCreated(_OfModel, frozen=True, kw_only=True):
     """A version appeared, with the stage that it has from the start."""
 
@@ -161,6 +174,71 @@ class DependencyRemoved(_OfModel, frozen=True):
     type = Action.DEPENDENCY_REMOVED
 
 
+class _OfPromotion(_OfModel, frozen=True, kw_only=True):
+    promotion: int
+    to: str
+
+
+class PromotionProposed(_OfPromotion, frozen=True):
+    """Somebody proposed to bring a version to a stage."""
+
+    type = Action.PROMOTION_PROPOSED
+
+
+class PromotionApproved(_OfPromotion, frozen=True):
+    """Everything that the policies ask for is there."""
+
+    type = Action.PROMOTION_APPROVED
+
+
+class PromotionRejected(_OfPromotion, frozen=True):
+    """Somebody who may approve a promotion rejected it."""
+
+    type = Action.PROMOTION_REJECTED
+
+
+class PromotionCancelled(_OfPromotion, frozen=True):
+    """A promotion was taken back."""
+
+    type = Action.PROMOTION_CANCELLED
+
+
+class PromotionExpired(_OfPromotion, frozen=True):
+    """A promotion was not approved in time."""
+
+    type = Action.PROMOTION_EXPIRED
+
+
+class PromotionVoid(_OfPromotion, frozen=True):
+    """What a promotion was judged by is another now, so it is not made."""
+
+    type = Action.PROMOTION_VOID
+
+
+class PromotionStarted(_OfPromotion, frozen=True):
+    """A promotion is being made."""
+
+    type = Action.PROMOTION_STARTED
+
+
+class PromotionDone(_OfPromotion, frozen=True):
+    """A promotion was made, and read back from the backend."""
+
+    type = Action.PROMOTION_DONE
+
+
+class PromotionFailed(_OfPromotion, frozen=True):
+    """A promotion was not made, and what was made of it was undone."""
+
+    type = Action.PROMOTION_FAILED
+
+
+class PromotionStuck(_OfPromotion, frozen=True):
+    """A promotion was made in part, which cannot be undone now."""
+
+    type = Action.PROMOTION_STUCK
+
+
 class CatalogueImported(Event, frozen=True, kw_only=True):
     """A first sync took in so many `records`; they are told of together."""
 
@@ -211,30 +289,6 @@ class PolicyBypassed(_OfModel, frozen=True, kw_only=True):
     after: str | None
 
 
-class PromotionProposed(_OfModel, frozen=True):
-    """Somebody proposed to bring a version to a stage: it may wait for people."""
-
-    type = Action.PROMOTION_PROPOSED
-
-
-class PromotionDone(_OfModel, frozen=True):
-    """A promotion was carried out, and read back from the backend."""
-
-    type = Action.PROMOTION_DONE
-
-
-class PromotionFailed(_OfModel, frozen=True):
-    """A promotion was not carried out; what was made of it was undone."""
-
-    type = Action.PROMOTION_FAILED
-
-
-class PromotionStuck(_OfModel, frozen=True):
-    """A part of a promotion was made and cannot be undone now."""
-
-    type = Action.PROMOTION_STUCK
-
-
 def _leaves(kind: type[Event]) -> list[type[Event]]:
     below = [leaf for one in kind.__subclasses__() for leaf in _leaves(one)]
     return below or [kind]
@@ -247,6 +301,9 @@ _READ: Mapping[str, Callable[[Entry], Any]] = {
     "ref": lambda entry: entry.ref or "",
     "fields": lambda entry: entry.details.get("fields", ()),
     "former": lambda entry: entry.details.get("former", ""),
+    "promotion": lambda entry: entry.details.get("promotion", 0),
+    "to": lambda entry: entry.details.get("to", ""),
+    "until": lambda entry: entry.details.get("until", ""),
     "records": lambda entry: len(entry.details.get("records", ())),
     "stage": lambda entry: (entry.after or {}).get("stage"),
 }
@@ -280,6 +337,9 @@ def example(kind: type[Event]) -> Event:
         "ref": refs.get(of, "fraud/churn:3"),
         "fields": ["traffic"] if of == "endpoint" else ["description", "tags.env"],
         "former": "fraud-old",
+        "until": "2027-03-31",
+        "promotion": 1764403200000000,
+        "to": "production",
         "records": 1000,
         "stage": "none",
         "endpoint": "churn-live",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from federation.graph.deprecations import Deprecation
 from federation.graph.names import ServingEndpoint
 
 RESTRICTED = "This covers the registries you may see; others may depend on it or be needed by it."
@@ -90,6 +91,8 @@ class ImpactAnswer:
     affected: list[Affected]
     unresolved: list[Unresolved]
     next_cursor: str | None
+    deprecated: Deprecation | None = None
+    """That the subject's model is to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class Needed:
     sources: list[Source] = field(default_factory=list)
     title: str = ""
     """Of a dataset: the short name that its consumer gives it."""
+    deprecated: Deprecation | None = None
+    """That its model is to go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from federation.graph.answers import (
     Needed,
     Source,
 )
+from federation.graph.deprecations import deprecated
 from federation.graph.impact import gaps
 from federation.graph.names import Registry, named
 from federation.graph.resolve import chunks
@@ -45,7 +46,7 @@ def dependencies(
     open_ends = waiting(connection, view, found.node[kinds == NodeKind.VERSION].tolist(), known)
     begin = 0 if cursor is None else paging.read(cursor)[1]
     end = min(begin + limit, len(items))
-    page = listed(connection, found, items[begin:end], known)
+    page = listed(connection, view, found, items[begin:end], known)
     missing = gaps(known, view, cut=found.cut)
     if open_ends:
         missing.append("something is needed that nobody has: see `unresolved`")
@@ -96,12 +97,15 @@ def names_of_things(connection: Connection, nodes: Collection[int]) -> dict[int,
     return {row.id: (row.kind, row.name) for row in rows}
 
 
-def listed(connection: Connection, found: Closure, items: Array, known: dict[int, Registry]) -> list[Needed]:
+def listed(
+    connection: Connection, view: View, found: Closure, items: Array, known: dict[int, Registry]
+) -> list[Needed]:
     """These indices of the closure with names, paths and who says so."""
     paths = [[int(found.node[step]) for step in found.path(index)] for index in items.tolist()]
     names = named(connection, {node for path in paths for node in path}, known)
     stops = [[node for node in path if node in names] for path in paths]
     said = _sources(connection, {path[0] for path in paths} | {node for path in paths for node in path})
+    going = deprecated(connection, view, [name.ref for name in names.values() if name.kind == "version"])
     page = []
     for index, path, shown in zip(items.tolist(), paths, stops, strict=True):
         if (name := names.get(path[-1])) is None:
@@ -122,6 +126,7 @@ def listed(connection: Connection, found: Closure, items: Array, known: dict[int
                 via=via,
                 sources=[source for source, _ in said.get(step, ())],
                 title=next((title for _, title in said.get(step, ()) if title), ""),
+                deprecated=going.get(name.ref),
             )
         )
     return page

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -14,11 +15,12 @@ from federation import changes
 from federation.access import Principal, View
 from federation.database import is_embedded, reading, writing
 from federation.errors import SetupError
-from federation.graph import declared, drawing, paging
+from federation.graph import declared, deprecations, drawing, paging
 from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed
 from federation.graph.blast import Blast, Effects, blast, of_closure
 from federation.graph.declared import Declared, Kind
 from federation.graph.dependencies import dependencies, listed, upstream
+from federation.graph.deprecations import Deprecation
 from federation.graph.drawing import DrawingError, svg
 from federation.graph.impact import AffectedPage, impact, impact_of_causes
 from federation.graph.insights import INSIGHTS, InsightAnswer, InsightItem, explained, insights
@@ -47,6 +49,7 @@ __all__ = [
     "DamagedError",
     "Declared",
     "DependenciesAnswer",
+    "Deprecation",
     "DrawingError",
     "Graph",
     "ImpactAnswer",
@@ -248,7 +251,8 @@ class Graph:
         def read() -> Iterator[list[Needed]]:
             for begin in range(0, len(items), BATCH):
                 with reading(self._engine) as connection:
-                    yield listed(connection, found, items[begin : begin + BATCH], registries(connection))
+                    some = items[begin : begin + BATCH]
+                    yield listed(connection, view, found, some, registries(connection))
 
         return read()
 
@@ -349,6 +353,32 @@ class Graph:
             gone = declared.withdraw(connection, actor, dependency_id)
         self._tell()
         return gone
+
+    def deprecations(self, view: View) -> list[Deprecation]:
+        """Every model that is to go, the next one first."""
+        with reading(self._engine) as connection:
+            return deprecations.listed(connection, view)
+
+    def deprecate(
+        self,
+        actor: Principal,
+        ref: Reference,
+        until: date,
+        replacement: Reference | None = None,
+        note: str = "",
+    ) -> int:
+        """Say that a model is to go; the change's position. Errors: as `deprecations.deprecate`."""
+        with writing(self._engine) as connection:
+            position = deprecations.deprecate(connection, actor, ref, until, replacement, note)
+        self._tell()
+        return position
+
+    def reinstate(self, actor: Principal, ref: Reference) -> int:
+        """Take that back; the change's position. Errors: as `deprecations.reinstate`."""
+        with writing(self._engine) as connection:
+            position = deprecations.reinstate(connection, actor, ref)
+        self._tell()
+        return position
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Connection, Snapshot]]:

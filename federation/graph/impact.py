@@ -12,6 +12,7 @@ from federation.errors import UnknownError
 from federation.graph import paging
 from federation.graph.answers import RESTRICTED, Affected, ImpactAnswer, ImpactCounts, TeamCounts
 from federation.graph.blast import Blast, Counts, Effects, blast, effect_on, severity
+from federation.graph.deprecations import deprecated
 from federation.graph.names import Named, Registry, ServingEndpoint, endpoints_of, named
 from federation.graph.snapshot import Snapshot
 from federation.graph.subject import Action, Cause, Forecast, Subject, locate
@@ -98,6 +99,7 @@ def _answer(
         missing.append("something unknown of this name is needed by others: see `unresolved`")
     if vague:
         missing.append(unreadable_line(len(vague)))
+    named_by = [] if subject.reference is None else [str(subject.reference)]
     page = AffectedPage(connection, snapshot, view, known, found, effects)
     items, next_cursor = ([], None) if everything else page.read(limit, cursor)
     return ImpactAnswer(
@@ -115,6 +117,7 @@ def _answer(
         affected=items,
         unresolved=unresolved,
         next_cursor=next_cursor,
+        deprecated=next(iter(deprecated(connection, view, named_by).values()), None),
     )
 
 

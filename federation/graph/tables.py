@@ -143,3 +143,19 @@ dependency = Table(
     sqlite_autoincrement=True,
 )
 """An edge declared through the API. Truth, not derived: it is withdrawn, never removed."""
+
+deprecation = Table(
+    "deprecation",
+    METADATA,
+    Column("model_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("registry_id", BigInteger, nullable=False),
+    # The day, as ISO 8601.
+    Column("until", String, nullable=False),
+    # A reference; empty where there is none.
+    Column("replacement", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("said_by", String, nullable=False),
+    Column("since", UTCTime, nullable=False),
+    Index("deprecation_in", "registry_id"),
+)
+"""A model that is to go, as somebody has said. Truth, not derived."""

@@ -175,6 +175,11 @@ class Action(StrEnum):
     PROMOTION_CHECKED = "promotion.checked", "An outside system said how its check of a promotion ended."
     PROMOTION_REVIEWED = "promotion.reviewed", "Somebody else looked at what was done in an emergency."
     DEPENDENCY_DECLARED = "dependency.declared", "Somebody declared that one thing depends on another."
+    MODEL_DEPRECATED = (
+        "model.deprecated",
+        "Somebody said that a model is to go: until when, and what replaces it.",
+    )
+    MODEL_REINSTATED = "model.reinstated", "Somebody took back that a model is to go."
     DEPENDENCY_REMOVED = "dependency.removed", "A declared dependency was taken back."
     SEARCH_SAVED = "search.saved", "Somebody kept a search under a name, for themselves or for a team."
     SEARCH_REMOVED = "search.removed", "A saved search is kept no longer."

@@ -15,6 +15,7 @@ from federation.changes import Change
 from federation.database import now
 from federation.errors import InvalidRequestError
 from federation.events.tables import event
+from federation.graph.tables import deprecation
 from federation.hooks.tables import apart, hook, mention
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
@@ -155,7 +156,7 @@ def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
     connection.execute(delete(tables.sync_page).where(tables.sync_page.c.sync_id.in_(runs)))
     for target in (
         tables.span, tables.version, tables.model, tables.endpoint, tables.candidate, tables.quarantine, tables.sync,
-        operation, event, hook, mention, apart,
+        operation, event, deprecation, hook, mention, apart,
     ):  # fmt: skip
         connection.execute(delete(target).where(target.c.registry_id == row.id))
     connection.execute(delete(tables.registry).where(tables.registry.c.id == row.id))

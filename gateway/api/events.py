@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromQuery, HeaderParameter, Parameter, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 
 from federation.access import Permission, Principal, View
-from federation.events.events import NEWEST, Events, Selected
-from gateway.api.events_out import EventsOut, events_out
-from gateway.api.requests import needs
-from gateway.parameters import read_time
+from federation.events.events import NEWEST, Events, Selected, Watched
+from federation.files import blocks
+from gateway.api import formats
+from gateway.api.events_out import ChangesOut, EventsOut, WatchesOut, WatchIn, changes_out, events_out
+from gateway.api.requests import Ident, Limit, needs
+from gateway.api.rows import changes_csv
+from gateway.parameters import read_since
 from gateway.streams import kept_open, rounds
 from gateway.waypost import Waypost
 
@@ -26,6 +29,7 @@ LOOK_EVERY = 0.2
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is there."""
 AT_ONCE = 200
+Cursor = Annotated[str | None, Parameter(max_length=100)]
 
 
 def provide_selected(
@@ -36,10 +40,12 @@ def provide_selected(
         ),
     ] = None,
     on: Annotated[str, QueryParameter(description="team:NAME, registry:NAME or registry/model")] = "",
-    since: FromQuery[str | None] = None,
+    since: Annotated[
+        str | None, QueryParameter(description="a time, or `today`, `yesterday`, `week`, in UTC")
+    ] = None,
 ) -> Selected:
     """Which events are wanted. Errors: 400."""
-    return Selected(tuple(types or ()), on, read_time(since, "since"))
+    return Selected(tuple(types or ()), on, read_since(since))
 
 
 SELECTED = {"wanted": Provide(provide_selected, sync_to_thread=False)}
@@ -95,4 +101,54 @@ def _heartbeat() -> ServerSentEventMessage:
     return ServerSentEventMessage(comment="waypost", data=None)
 
 
-HANDLERS = [list_events]
+@get("/changes", opt=READ, dependencies=SELECTED, sync_to_thread=True, operation_class=formats.TableOperation)
+def list_changes(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    wanted: NamedDependency[Selected],
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 100,
+    cursor: FromQuery[Cursor] = None,
+    form: Annotated[Literal["json", "csv"], QueryParameter(name="format")] = "json",
+) -> Response[Any] | Stream:
+    """What changed, the newest first. CSV has everything since `since`, whatever `limit`."""
+    if form == "csv":
+        lines = blocks(line.encode() for line in changes_csv(waypost.events.every(view, wanted)))
+        return Stream(lines, media_type="text/csv; charset=utf-8")
+    found = waypost.events.latest(view, wanted, cursor, limit)
+    return Response(changes_out(found, limit))
+
+
+@get("/inbox", opt=READ, sync_to_thread=True)
+def list_inbox(
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    limit: FromQuery[Limit] = 50,
+    cursor: FromQuery[Cursor] = None,
+) -> ChangesOut:
+    """What changed of what you watch, and what of that which it needs was deprecated, deleted, archived or moved."""
+    return changes_out(waypost.events.inbox(principal, cursor, limit), limit)
+
+
+@get("/watches", opt=READ, sync_to_thread=True)
+def list_watches(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> WatchesOut:
+    """What you watch."""
+    return WatchesOut(waypost.events.watches(principal))
+
+
+@post("/watches", opt=READ, status_code=201, sync_to_thread=True)
+def add_watch(
+    waypost: NamedDependency[Waypost], principal: NamedDependency[Principal], data: JSONBody[WatchIn]
+) -> Watched:
+    """Watch a team, a registry or a model; twice is once."""
+    return waypost.events.watch(principal, data.on)
+
+
+@delete("/watches/{watch_id:int}", opt=READ, sync_to_thread=True)
+def remove_watch(
+    watch_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> None:
+    """Watch it no longer."""
+    waypost.events.unwatch(principal, watch_id)
+
+
+HANDLERS = [list_events, list_changes, list_inbox, list_watches, add_watch, remove_watch]

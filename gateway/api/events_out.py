@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import msgspec
 
-from federation.events.events import Delivery, EventsPage, PostAnswer, State, Webhook, WebhookSpec
+from federation.events.events import (
+    Delivery,
+    EventsPage,
+    PostAnswer,
+    State,
+    ToldEvent,
+    Watched,
+    Webhook,
+    WebhookSpec,
+)
 
 
 class EventsOut(msgspec.Struct):
@@ -149,3 +158,57 @@ def deliveries_out(found: Sequence[Delivery], limit: int) -> DeliveriesOut:
         for one in found
     ]
     return DeliveriesOut(rows, rows[-1].id if len(rows) == limit else None)
+
+
+class ChangeOut(msgspec.Struct):
+    """What changed, in the order it is read: `before` and `after`, or which `fields`, as its type has them."""
+
+    id: str
+    time: datetime
+    type: str
+    subject: str
+    """A reference, an endpoint or a registry."""
+    registry: str
+    ref: str
+    """The reference, where it is one."""
+    before: str | None
+    after: str | None
+    fields: Sequence[str]
+
+
+class ChangesOut(msgspec.Struct):
+    """Changes, the newest first."""
+
+    changes: list[ChangeOut]
+    next_cursor: str | None
+
+
+class WatchIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be watched: `team:NAME`, `registry:NAME` or a model."""
+
+    on: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
+
+
+class WatchesOut(msgspec.Struct):
+    """What you watch, in the order you began."""
+
+    watches: Sequence[Watched]
+
+
+def changes_out(found: Sequence[ToldEvent], limit: int) -> ChangesOut:
+    """A page of changes as JSON."""
+    rows = [
+        ChangeOut(
+            id=one.id,
+            time=one.time,
+            type=one.type,
+            subject=one.subject,
+            registry=one.data["registry"],
+            ref=one.data.get("ref", ""),
+            before=one.data.get("before"),
+            after=one.data.get("after", one.data.get("until")),
+            fields=one.data.get("fields", ()),
+        )
+        for one in found
+    ]
+    return ChangesOut(rows, rows[-1].id if len(rows) == limit else None)

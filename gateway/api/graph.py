@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from federation.access import Permission, Principal, View
+from federation.errors import UnknownError
 from federation.graph.graph import (
     Action,
     DependenciesAnswer,
@@ -26,6 +27,8 @@ from gateway.api.graph_out import (
     DeclaredOut,
     DependencyIn,
     DependencyOut,
+    DeprecationIn,
+    DeprecationsOut,
     InsightsOut,
     declared_out,
     dependency_out,
@@ -33,6 +36,7 @@ from gateway.api.graph_out import (
 )
 from gateway.api.requests import Depth, Limit, needs
 from gateway.parameters import read_edge, read_reference
+from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
@@ -75,6 +79,37 @@ def withdraw_dependency(
     gone = waypost.graph.withdraw(principal, read_edge(ref))
     assert gone.position is not None
     return Response(None, status_code=204, headers={POSITION: waypost.positions.seal(gone.position)})
+
+
+@get("/deprecations", opt=READ, sync_to_thread=True)
+def list_deprecations(waypost: NamedDependency[Waypost], view: NamedDependency[View]) -> DeprecationsOut:
+    """The models that are to go, the next one first."""
+    return DeprecationsOut(waypost.graph.deprecations(view))
+
+
+@post("/models/{ref:path}", opt=needs(Permission.CHANGE), status_code=204, sync_to_thread=True)
+def deprecate_model(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    data: JSONBody[DeprecationIn | None] = None,
+) -> Response[None]:
+    """Say that a model is to go (`…/deprecate`, with a day and what replaces it), or take that back (`…/reinstate`).
+    It is told to whoever watches the model or what needs it; nothing is written to the backend.
+    """
+    text, _, verb = ref.rpartition("/")
+    if verb == "deprecate" and data is not None:
+        replacement = read_reference(data.replacement) if data.replacement else None
+        position = waypost.graph.deprecate(
+            principal, read_reference(text), data.until, replacement, data.note
+        )
+    elif verb == "reinstate":
+        position = waypost.graph.reinstate(principal, read_reference(text))
+    elif verb == "deprecate":
+        raise ProblemError(400, "invalid-request", "until when? Send a day as `until`", parameter="until")
+    else:
+        raise UnknownError()
+    return Response(None, status_code=204, headers={POSITION: waypost.positions.seal(position)})
 
 
 @get("/dependencies/{ref:path}", opt=READ, sync_to_thread=True, operation_class=formats.DrawnOperation)
@@ -215,6 +250,8 @@ def show_insight(
 
 
 HANDLERS = [
+    list_deprecations,
+    deprecate_model,
     list_dependencies,
     declare_dependency,
     withdraw_dependency,

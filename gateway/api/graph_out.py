@@ -1,10 +1,10 @@
 """What the API takes and answers about declared edges, and the lists over the graph that there are."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
-from federation.graph.graph import INSIGHTS, Declared, Kind, explained
+from federation.graph.graph import INSIGHTS, Declared, Deprecation, Kind, explained
 
 
 class DependencyIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,6 +33,20 @@ class DeclaredOut(msgspec.Struct):
 
     dependencies: list[DependencyOut]
     next_cursor: str | None
+
+
+class DeprecationIn(msgspec.Struct, forbid_unknown_fields=True):
+    """The day until which a model stays, and the reference of what replaces it."""
+
+    until: date
+    replacement: str | None = None
+    note: str = ""
+
+
+class DeprecationsOut(msgspec.Struct):
+    """The models that are to go, the next one first."""
+
+    deprecations: list[Deprecation]
 
 
 class InsightOut(msgspec.Struct):

@@ -2,13 +2,27 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from federation.events.events import ToldEvent
 from federation.graph.graph import Affected, InsightItem, Needed
 from federation.spreadsheet import csv_row
+from gateway.api.events_out import ChangeOut, changes_out
 
 AFFECTED = (
     "ref", "distance", "breaks", "severity", "stage", "team", "registry", "endpoints", "reason", "via",
 )  # fmt: skip
-NEEDED = ("ref", "kind", "distance", "stage", "team", "registry", "deleted", "sources", "via")
+NEEDED = (
+    "ref",
+    "kind",
+    "distance",
+    "stage",
+    "team",
+    "registry",
+    "deleted",
+    "sources",
+    "via",
+    "deprecated_until",
+)
+CHANGE = ("time", "type", "subject", "registry", "before", "after", "fields", "id")
 INSIGHT = ("ref", "kind", "stage", "team", "registry", "value", "detail", "refs")
 
 
@@ -34,6 +48,16 @@ def insight_csv(items: Iterable[InsightItem]) -> Iterator[str]:
     return _csv_lines(INSIGHT, [map(_insight_row, items)])
 
 
+def changes_csv(lots: Iterable[Sequence[ToldEvent]]) -> Iterator[str]:
+    """Changes, in the batches in which they are read."""
+    return _csv_lines(CHANGE, (map(_change_row, changes_out(lot, 0).changes) for lot in lots))
+
+
+def _change_row(one: ChangeOut) -> Sequence[object]:
+    fields = "; ".join(one.fields)
+    return one.time, one.type, one.subject, one.registry, one.before, one.after, fields, one.id
+
+
 def _affected_row(item: Affected) -> Sequence[object]:
     endpoints = "; ".join(f"{one.registry}/{one.name} {one.percent:g} %" for one in item.endpoints)
     return (
@@ -46,7 +70,7 @@ def _needed_row(item: Needed) -> Sequence[object]:
     sources = "; ".join(f"{one.kind} ({one.origin})" for one in item.sources)
     return (
         item.ref, item.kind, item.distance, item.stage, item.team, item.registry, item.deleted, sources,
-        "; ".join(item.via),
+        "; ".join(item.via), item.deprecated.until if item.deprecated else None,
     )  # fmt: skip
 
 

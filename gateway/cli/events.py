@@ -1,8 +1,9 @@
-"""`waypost watch`: what changes, as it changes, for people and for scripts."""
+"""`waypost watch`, `changes` and `inbox`: what changes, as it changes and as it has changed."""
 
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_line, inert, say, when
+from gateway.cli.screen import emit_json, emit_line, emit_table, inert, say, when
 
 Types = Annotated[
     list[str] | None,
@@ -115,3 +116,96 @@ def _said(event: Mapping[str, Any]) -> str:
     )
     fields = f" ({', '.join(data['fields'])})" if data.get("fields") else ""
     return inert(f"{event.get('subject', '')}{change}{fields}")
+
+
+def changes(
+    context: typer.Context,
+    since: Annotated[str, typer.Option(help="a time, today, yesterday or week, in UTC")] = "",
+    kinds: Types = None,
+    on: On = "",
+    csv: Annotated[bool, typer.Option("--csv", help="everything as CSV")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="rows on a page")] = 100,
+    cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
+) -> None:
+    """What changed in the registries, the newest first."""
+    invocation: Invocation = context.obj
+    asked = {"type": list(kinds or ()), "on": on, "since": since}
+    with connect(invocation) as gateway:
+        if csv:
+            sys.stdout.write(gateway.text("/changes", **asked, format="csv"))
+            return
+        found = gateway.get("/changes", **asked, limit=limit, cursor=cursor)
+    _list(invocation, found)
+
+
+inbox = typer.Typer(help="What you watch, and what came of it.", invoke_without_command=True)
+
+
+@inbox.callback()
+def read_inbox(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="rows on a page")] = 50,
+    cursor: Annotated[str, typer.Option(help="go on where a page ended")] = "",
+) -> None:
+    """What changed of what you watch, and of what that needs, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        _list(invocation, gateway.get("/inbox", limit=limit, cursor=cursor))
+
+
+@inbox.command("watching")
+def watching(context: typer.Context) -> None:
+    """What you watch."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/watches")
+    if invocation.json:
+        emit_json(found)
+        return
+    emit_table(
+        ("ID", "ON", "SINCE"), [(one["id"], one["on"], when(one["created_at"])) for one in found["watches"]]
+    )
+
+
+@inbox.command("add")
+def add_watch(
+    context: typer.Context, on: Annotated[str, typer.Argument(help="team:NAME, registry:NAME, or a model")]
+) -> None:
+    """Watch something."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", "/watches", body={"on": on})
+    if invocation.json:
+        emit_json(found)
+    say(f"you watch {found['on']}; `waypost inbox` shows what comes of it")
+
+
+@inbox.command("remove")
+def remove_watch(
+    context: typer.Context, on: Annotated[str, typer.Argument(help="its id, or what you watch")]
+) -> None:
+    """Watch something no longer."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        known = [one for one in gateway.get("/watches")["watches"] if on in (str(one["id"]), one["on"])]
+        if not known:
+            raise CommandError(f"you do not watch {on}: `waypost inbox watching` lists what you do")
+        gateway.ask("DELETE", f"/watches/{known[0]['id']}")
+    say(f"you watch {on} no longer")
+
+
+def _list(invocation: Invocation, found: Mapping[str, Any]) -> None:
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (when(one["time"]), one["type"], one["subject"], one["before"], one["after"], one["fields"])
+        for one in found["changes"]
+    ]
+    emit_table(("WHEN", "WHAT", "OF", "BEFORE", "AFTER", "FIELDS"), rows)
+    if not rows:
+        say("nothing changed")
+    if found["next_cursor"]:
+        say(f"more: --cursor {found['next_cursor']}")

@@ -87,11 +87,11 @@ def deps(
     rows = [
         (
             one["distance"], one["ref"], one["kind"], one["stage"], one["team"],
-            sorted({source["kind"] for source in one["sources"]}), one["via"],
+            sorted({source["kind"] for source in one["sources"]}), one["via"], _going(one["deprecated"]),
         )
         for one in found["dependencies"]
     ]  # fmt: skip
-    emit_table(("STEPS", "NEEDS", "KIND", "STAGE", "TEAM", "BY", "VIA"), rows)
+    emit_table(("STEPS", "NEEDS", "KIND", "STAGE", "TEAM", "BY", "VIA", "DEPRECATED"), rows)
     if not rows:
         say(f"{found['ref']} says of nothing that it needs it")
     _tell(found)
@@ -235,12 +235,49 @@ def _leaf(one: Mapping[str, Any]) -> Any:
     return text
 
 
+def _going(deprecated: Mapping[str, Any] | None) -> str:
+    """That a model is to go, in a few words."""
+    if not deprecated:
+        return ""
+    instead = f", use {deprecated['replacement']}" if deprecated["replacement"] else ""
+    return f"until {deprecated['until']}{instead}"
+
+
+def deprecate(
+    context: typer.Context,
+    ref: Annotated[str, typer.Argument(help="registry/model; without: what is deprecated")] = "",
+    until: Annotated[str, typer.Option(help="the day until which it stays, such as 2027-03-31")] = "",
+    replacement: Annotated[str, typer.Option(help="what replaces it")] = "",
+    note: Annotated[str, typer.Option(help="why, for those who need it")] = "",
+    reinstate: Annotated[bool, typer.Option("--reinstate", help="take that back")] = False,
+) -> None:
+    """Say that a model is to go, or list what is; it is shown with everything that needs the model."""
+    invocation: Invocation = context.obj
+    if ref and bool(until) == reinstate:
+        raise CommandError("say until when with --until, or take it back with --reinstate")
+    with connect(invocation) as gateway:
+        if ref:
+            body = {"until": until, "replacement": replacement or None, "note": note}
+            path = f"/models/{of_reference(ref)}/{'reinstate' if reinstate else 'deprecate'}"
+            gateway.ask("POST", path, body=None if reinstate else body)
+            say(f"{ref} stays" if reinstate else f"{ref} is deprecated, it stays until {until}")
+            return
+        found = gateway.get("/deprecations")
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [(one["ref"], one["until"], one["replacement"], one["note"]) for one in found["deprecations"]]
+    emit_table(("MODEL", "UNTIL", "REPLACEMENT", "NOTE"), rows)
+
+
 def _why(one: Mapping[str, Any]) -> str:
     return f": {one['reason']}" if one["reason"] else ", which nobody has"
 
 
 def _tell(found: Mapping[str, Any], *, incomplete: bool = True) -> None:
     """What is to be known besides; a gate says itself why something may be missing."""
+    if found.get("deprecated"):
+        say(f"{found['deprecated']['ref']} is deprecated: {_going(found['deprecated'])}")
     for one in found["unresolved"]:
         say(f"unresolved: {one['consumer']} needs {one['wanted']}{_why(one)}")
     if found["note"]:

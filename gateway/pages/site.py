@@ -6,6 +6,7 @@ from gateway.pages import (
     account,
     audit,
     change,
+    changes,
     health,
     impact,
     insights,
@@ -35,5 +36,6 @@ HANDLERS: list[Any] = [
     *account.HANDLERS,
     *principals.HANDLERS,
     *health.HANDLERS,
+    *changes.HANDLERS,
     *webhooks.HANDLERS,
 ]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
@@ -12,6 +12,9 @@ from markupsafe import Markup, escape
 
 from federation.database import now
 from federation.references import Reference, ReferenceSyntaxError, parse
+
+if TYPE_CHECKING:
+    from gateway.api.events_out import ChangeOut
 
 _TURNING = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STEPS = ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h"))
@@ -105,6 +108,13 @@ def path(ref: str, area: str = "versions") -> str:
     return f"/{area}/{quote(ref, safe='/:@')}"
 
 
+def place(change: "ChangeOut") -> str:
+    """The page of what changed."""
+    if not change.ref:
+        return f"/registries/{quote(change.registry)}"
+    return path(change.ref, "models" if model_of(change.ref) == change.ref else "versions")
+
+
 def model_of(ref: str) -> str:
     """The reference of a version's, alias's or stage's model."""
     try:
@@ -158,6 +168,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "number": number,
     "outside": outside,
     "path": path,
+    "place": place,
     "sentence": sentence,
     "short": short,
     "when": when,

@@ -29,13 +29,13 @@ Query = Mapping[str, Any]
 MODULES: Mapping[str, Sequence[str]] = {
     "registries": ("registries", "syncs"),
     "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets"),
-    "graph": ("dependencies", "impact", "bom", "insights"),
+    "graph": ("deprecations", "dependencies", "impact", "bom", "insights"),
     "search": ("search",),
     "searches": ("searches",),
     "journal": ("audit",),
     "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
     "operations": ("operations",),
-    "events": ("events", "webhooks"),
+    "events": ("events", "changes", "inbox", "watches", "webhooks"),
     "promotions": ("policies", "promotions", "rollbacks"),
     "hooks": ("hooks",),
 }
@@ -80,6 +80,8 @@ class Here(Gateway):
 
 def _module(method: str, area: str, rest: Sequence[str]) -> str:
     """What answers an area; what is changed there is a matter of operations."""
+    if method == "POST" and area == "models":
+        return "graph"
     if (method != "GET" and area in ("models", "versions")) or tuple(rest[1:]) == ("versions",):
         return "operations"
     return next(name for name, areas in MODULES.items() if area in areas)

@@ -9,8 +9,9 @@ from federation.access import LOCAL
 from federation.events.events import Selected, State
 from federation.followers import Followers
 from gateway.api import events_out as out
+from gateway.api.rows import changes_csv
 from gateway.cli.here import Ident, Query, checked
-from gateway.parameters import read_time
+from gateway.parameters import read_since
 
 if TYPE_CHECKING:
     from gateway.waypost import Waypost
@@ -24,6 +25,21 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "events"):
             page = events.page(view, _selected(query), query.get("after"), query.get("limit", 100))
             return out.events_out(page)
+        case ("GET", "changes"):
+            if query.get("format") == "csv":
+                return "".join(changes_csv(events.every(view, _selected(query))))
+            limit = query.get("limit", 100)
+            return out.changes_out(events.latest(view, _selected(query), query.get("cursor"), limit), limit)
+        case ("GET", "inbox"):
+            limit = query.get("limit", 50)
+            return out.changes_out(events.inbox(LOCAL, query.get("cursor"), limit), limit)
+        case ("GET", "watches"):
+            return out.WatchesOut(events.watches(LOCAL))
+        case ("POST", "watches"):
+            return events.watch(LOCAL, checked(out.WatchIn, body).on)
+        case ("DELETE", "watches", number):
+            events.unwatch(LOCAL, checked(Ident, number, "watch_id"))
+            return None
         case ("GET" | "POST" | "DELETE", "webhooks", *_):
             return _webhooks(waypost, asked, query, body)
     raise LookupError(asked)
@@ -59,4 +75,4 @@ def _webhooks(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: An
 
 
 def _selected(query: Query) -> Selected:
-    return Selected(tuple(query.get("type", ())), query.get("on", ""), read_time(query.get("since"), "since"))
+    return Selected(tuple(query.get("type", ())), query.get("on", ""), read_since(query.get("since")))

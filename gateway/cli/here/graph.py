@@ -31,6 +31,16 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("DELETE", "dependencies", number):
             graph.withdraw(LOCAL, read_edge(number))
             return None
+        case ("GET", "deprecations"):
+            return out.DeprecationsOut(graph.deprecations(view))
+        case ("POST", "models", *ref, "deprecate"):
+            said = checked(out.DeprecationIn, body)
+            replacement = read_reference(said.replacement) if said.replacement else None
+            graph.deprecate(LOCAL, reference_of(ref), said.until, replacement, said.note)
+            return None
+        case ("POST", "models", *ref, "reinstate"):
+            graph.reinstate(LOCAL, reference_of(ref))
+            return None
         case ("GET", "dependencies", *ref):
             return _needed(waypost, ref, query, page)
         case ("GET", "impact", *ref):

@@ -33,6 +33,8 @@ BODIES: dict[str, Any] = {
     "set_model_tags": {"tags": {"a": "b"}},
     "register_version": {"model": "model", "source": "s3://somewhere"},
     "declare_dependency": {"consumer": "{ref}", "provider": "images/model:1"},
+    "add_watch": {"on": "registry:{registry}"},
+    "deprecate_model": {"until": "2027-03-31"},
     "create_webhook": {"name": "mine", "url": "https://receiver.example", "on": "registry:{registry}"},
     "replay_webhook": {"dead": True},
     "confirm_identity": {"identity": "another"},
@@ -46,6 +48,7 @@ BODIES: dict[str, Any] = {
 """What a request that changes something sends, so that it is not refused for its form."""
 AFTER_REFERENCE = {
     "set_stage": "/stage",
+    "deprecate_model": "/deprecate",
     "set_alias": "/aliases/best",
     "set_version_tags": "/tags",
     "remove_alias_or_model": "/aliases/best",

@@ -127,6 +127,16 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
         limit=limits,
     ),
     "/api/v1/hooks": asking("/api/v1/hooks"),
+    "/api/v1/changes": asking(
+        "/api/v1/changes",
+        type=st.sampled_from([None, "version", "model", "nothing"]),
+        on=st.one_of(st.none(), models, st.sampled_from(["team:risk", "team:hidden", "registry:secret"])),
+        limit=limits,
+        format=st.sampled_from([None, "csv"]),
+    ),
+    "/api/v1/inbox": asking("/api/v1/inbox", limit=limits),
+    "/api/v1/watches": asking("/api/v1/watches"),
+    "/api/v1/deprecations": asking("/api/v1/deprecations"),
     "/api/v1/whoami": asking("/api/v1/whoami"),
     "/api/v1/sessions": asking("/api/v1/sessions"),
     "/api/v1/production": asking("/api/v1/production"),
@@ -156,10 +166,9 @@ def differing(worlds: Worlds, asked: Asked) -> Iterator[str]:
         assert one.status_code < 500, one.text
         found = one.json() if "json" in one.headers.get("content-type", "") and one.is_success else None
         more = found if isinstance(found, dict) else {}
-        if more.get("next_cursor"):
-            params = others = {**params, "cursor": more["next_cursor"]}
-        elif more.get("next_after") and more["events"]:  # ids are each gateway's own
-            params, others = ({**params, "after": each.json()["next_after"]} for each in (one, two))
+        name = next((name for name in ("cursor", "after") if more.get(f"next_{name}")), "")
+        if name and more.get("events") != []:  # ids of events are each gateway's own
+            params, others = ({**params, name: each.json()[f"next_{name}"]} for each in (one, two))
         else:
             return
 

@@ -14,12 +14,14 @@ from sqlalchemy import select
 
 from adapters import Dataset, EndpointRecord, Key, Lineage, ModelRecord, Parent, Traffic, VersionRecord
 from federation import tables
+from federation.access import LOCAL
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
 from federation.catalogue.writer import CatalogueWriter
 from federation.database import writing
 from federation.hooks import mentions
+from federation.references import Reference
 from federation.stages import parse_rules
 from tests.gateway.access.gate import Gate, gate
 
@@ -30,11 +32,11 @@ THEN = datetime(2026, 5, 3, 12, tzinfo=UTC)
 RULES = {"production": ["alias:champion"], "staging": ["alias:challenger"], "archived": ["tag:old=yes"]}
 MAY_DIFFER = {"x-request-id", "date", "server-timing", "ratelimit"}
 OF_THE_MOMENT = re.compile(
-    rb"p-[0-9a-f]{20}|urn:uuid:[0-9a-f-]{36}|(?!2026-05-03T12:00:00)20\d\d-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"
-    rb"|waypost-[0-9a-f]{16}|(?<![\w-])[A-Za-z0-9_-]{32}(?![\w-])"
+    rb"p-[0-9a-f]{20}|urn:uuid:[0-9a-f-]{36}|(?!2026-05-03T12:00:00)20\d\d-\d\d-\d\d[T ][\d:.]+(?:Z|\+00:00| UTC)"
+    rb"|\d+ (?:s|min|h) ago|(?<!\d)1[7-9]\d{14}(?!\d)|waypost-[0-9a-f]{16}|(?<![\w-])[A-Za-z0-9_-]{32}(?![\w-])"
 )
 """What is another in every asking: the caller's own id, a bill's serial number, times of asking or taking in; and
-between two gateways: the name of the log, ids of events.
+between two gateways: the name of the log, ids of events, and ids that are moments.
 """
 
 
@@ -153,8 +155,15 @@ def two_worlds(folder: Path, seed: int) -> Iterator[Worlds]:
                 drafts.sort(key=lambda made: made.registry == "beta")
             for made in sorted(drafts, key=lambda made: made.registry == "beta"):
                 write(gateway, made)
+            for made in shared:
+                going = Reference(made.registry, made.records[0].name)
+                gateway.waypost.graph.deprecate(
+                    LOCAL, going, THEN.date(), Reference("secret", WORDS[0]), WORDS[1]
+                )
             gateway.follow()
             tokens.append(
                 gateway.token("caller", ("viewer", "registry:alpha"), ("contributor", "registry:beta"))
             )
+            for on in ("team:risk", "team:vision"):
+                gateway.ask("POST", "/api/v1/watches", token=tokens[-1], json={"on": on})
         yield Worlds((one, two), (tokens[0], tokens[1]))

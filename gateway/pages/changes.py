@@ -1,0 +1,125 @@
+"""`/changes`: what changed, for everybody; `/inbox`: what changed of what one watches. Both also as Atom."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Redirect
+
+from federation.access import Permission, Principal, View
+from federation.errors import WaypostError
+from federation.events.events import TYPES, Selected
+from gateway.api.events_out import changes_out
+from gateway.api.requests import Ident
+from gateway.pages.atom import feed
+from gateway.pages.forms import form_at
+from gateway.pages.page import form_of, list_at, listed, local_path, page, pages_at
+from gateway.parameters import read_since
+from gateway.waypost import Waypost
+
+ROWS = 100
+MOST = 10_000
+"""Rows of a table for spreadsheets here; the API gives all of them."""
+NOUNS = sorted({name.partition(".")[0] for name in TYPES})
+Kind = Annotated[str, QueryParameter(name="type")]
+
+
+@list_at("/changes")
+def changes_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    on: FromQuery[str] = "",
+    kind: Kind = "",
+    since: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+) -> Response[Any]:
+    """What changed, the newest first: of a day, a week, a team, a type."""
+    wanted = Selected((kind,) if kind else (), on.strip(), read_since(since or None))
+    most = MOST if form_of(request) == "csv" else ROWS
+    try:
+        found, mistake = changes_out(waypost.events.latest(view, wanted, cursor, most), most), ""
+    except WaypostError as error:
+        if form_of(request) != "html":
+            raise
+        found, mistake = changes_out([], ROWS), str(error)
+    return listed(
+        request, "changes.html", found, found.changes, title="Changes", found=found, on=on, kind=kind, since=since,
+        nouns=NOUNS, mistake=mistake,
+    )  # fmt: skip
+
+
+@pages_at("/changes.atom")
+def changes_feed(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    on: FromQuery[str] = "",
+    kind: Kind = "",
+) -> Response[bytes]:
+    """The same as an Atom feed, of everything, a team, a registry or a model."""
+    wanted = Selected((kind,) if kind else (), on.strip())
+    found = changes_out(waypost.events.latest(view, wanted, None, ROWS), ROWS)
+    return feed(request, waypost, f"Changes of {on or 'everything'}", found.changes)
+
+
+@list_at("/inbox")
+def inbox_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    cursor: FromQuery[str | None] = None,
+) -> Response[Any]:
+    """What changed of what the caller watches, and what is watched."""
+    return _inbox(request, waypost, principal, cursor)
+
+
+@pages_at("/inbox.atom")
+def inbox_feed(
+    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Response[bytes]:
+    """The same as an Atom feed."""
+    found = changes_out(waypost.events.inbox(principal, None, ROWS), ROWS)
+    return feed(request, waypost, "What I watch", found.changes)
+
+
+@form_at("/watches", Permission.READ)
+def start_watching(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Response[Any] | Redirect:
+    """Watch something; then the inbox, or where the form says."""
+    try:
+        waypost.events.watch(principal, fields.get("on", "").strip())
+    except WaypostError as error:
+        return _inbox(request, waypost, principal, None, mistake=str(error))
+    return Redirect(local_path(fields.get("next", "/inbox")), status_code=303)
+
+
+@form_at("/watches/{watch_id:int}/end", Permission.READ)
+def stop_watching(
+    watch_id: FromPath[Ident], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> Redirect:
+    """Watch something no longer."""
+    waypost.events.unwatch(principal, watch_id)
+    return Redirect("/inbox", status_code=303)
+
+
+def _inbox(
+    request: Request[Any, Any, Any],
+    waypost: Waypost,
+    principal: Principal,
+    cursor: str | None,
+    mistake: str = "",
+) -> Response[Any]:
+    found = changes_out(waypost.events.inbox(principal, cursor, ROWS), ROWS)
+    shown: dict[str, Any] = {"found": found, "watches": waypost.events.watches(principal), "mistake": mistake}
+    if mistake:
+        return page(request, "inbox.html", status=422, title="Inbox", **shown)
+    return listed(request, "inbox.html", found, found.changes, title="Inbox", **shown)
+
+
+HANDLERS = [*changes_page, *changes_feed, *inbox_page, *inbox_feed, start_watching, stop_watching]
