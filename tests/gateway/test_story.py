@@ -22,12 +22,16 @@ from adapters import (
 )
 from adapters.memory import MemoryAdapter
 from federation import schema, tables
+from federation.access import LOCAL
 from federation.database import open_engine, reading, writing
 from federation.identity import sessions
 from federation.identity.people import Person
 from federation.journal import log
 from federation.journal.actions import Action
+from federation.leases import Leases
 from gateway.cli import run
+from tests.federation.events.test_webhooks import SPEC
+from tests.federation.events.test_webhooks import World as EventsWorld
 from tests.federation.operations.world import hurry
 from tests.federation.promotions.told import happen
 from tests.federation.promotions.world import make_promotions_world
@@ -35,6 +39,7 @@ from tests.federation.sync.test_renames import Registry, succeeds
 from tests.federation.sync.world import make_world
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_sign_in import SAME, signed_in
+from tests.servers.blank import opened as open_blank
 
 DOOR = '[auth]\nmode = "token"\n[audit]\nwitnesses = [{witnesses}]\n'
 REGISTRY = '[[registries]]\nname = "{name}"\nkind = "memory"\nteam = "{team}"\nwritable = true\n{more}'
@@ -289,8 +294,33 @@ def promoted(story: Story, patch: pytest.MonkeyPatch) -> None:
     world.operations.close()
 
 
+def kept(story: Story, _: pytest.MonkeyPatch) -> None:
+    """A search is kept for a while; a model is deprecated, and then it is not."""
+    story.done("searches", "save", "mine", "encoder")
+    story.done("searches", "remove", "mine")
+    story.done("deprecate", "memory/asked", "--until", "2100-01-01")
+    story.done("deprecate", "memory/asked", "--reinstate")
+
+
+def sent(story: Story, _: pytest.MonkeyPatch) -> None:
+    """Webhooks come, change and go; one takes nothing."""
+    world = EventsWorld(open_blank(f"sqlite:///{story.folder / 'events.db'}"))
+    webhooks = world.events.webhooks
+    webhooks.apply([SPEC])
+    webhooks.apply([replace(SPEC, url="https://other.example/in")])
+    made, _secret = webhooks.create(LOCAL, SPEC)
+    webhooks.rotate(LOCAL, made.id, timedelta())
+    world.receiver.fails = {"fraud/churn:1"}
+    world.happen("1")
+    webhooks.sender(Leases("two"), retries=()).serve(made.id)
+    webhooks.replay(LOCAL, made.id, after=None, since=None, dead=True)
+    webhooks.remove(LOCAL, made.id)
+    world.engine.dispose()
+
+
 CHAPTERS = (
-    observed, renamed, held, set_aside, replaced, asked, promoted, let_in, proven, configured, migrated, sealed,
+    observed, renamed, held, set_aside, replaced, asked, kept, sent, promoted, let_in, proven, configured, migrated,
+    sealed,
 )  # fmt: skip
 
 

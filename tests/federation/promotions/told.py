@@ -41,11 +41,6 @@ def happen(world: PromotionsWorld, patch: pytest.MonkeyPatch) -> None:
     three = face.propose(bo, version("1"), "production", "fire", emergency=True).promotion.id
     world.settle()
     face.say(cy, three, "review", "fine")
-    sync = world.operations.sync
-    model = sync.backend.named("m")
-    assert model is not None
-    sync.change(model, aliases={"champion": "2"})
-    sync.sync()
     world.apply()
     held_twice(world)
     with patch.context() as broken:
@@ -59,3 +54,9 @@ def happen(world: PromotionsWorld, patch: pytest.MonkeyPatch) -> None:
             world.step()
             world.operations.settle()
     world.settle()
+    world.apply(Policy("guard", "*", approvals=(Quorum(1),)))
+    sync = world.operations.sync
+    model = sync.backend.named("m")
+    assert model is not None
+    sync.change(model, aliases={"champion": "2"})
+    sync.sync()
