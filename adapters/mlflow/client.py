@@ -25,7 +25,9 @@ T = TypeVar("T")
 ROOT = "/api/2.0/mlflow"
 WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
 DEFAULT_WORKSPACE = "default"
-NEWEST_FIRST = ["last_updated_timestamp DESC", "name ASC"]
+NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC")
+BY_NAME = ("name ASC",)
+BY_CREATION = ("creation_timestamp ASC", "name ASC")
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 ONLY_PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
 RUNS_PER_CALL = 1000
@@ -86,16 +88,20 @@ class MlflowClient:
             return "unknown"
         return said.strip() if re.fullmatch(r"\d+\.\d+[0-9A-Za-z.+-]{0,30}\s*", said) else "unknown"
 
-    def models(self, *, prompts: bool, token: str | None, size: int) -> Listed:
-        """Registered models, or prompts, newest change first. MLflow leaves prompts out of the first."""
-        params = {"max_results": size, "order_by": NEWEST_FIRST, "page_token": token}
+    def models(
+        self, *, prompts: bool, token: str | None, size: int, order: Sequence[str] = NEWEST_FIRST
+    ) -> Listed:
+        """Registered models, or prompts. MLflow leaves prompts out of the first."""
+        params: Raw = {"max_results": size, "order_by": [*order], "page_token": token}
         if prompts:
             params["filter"] = ONLY_PROMPTS
         return self._page(f"{ROOT}/registered-models/search", params, "registered_models")
 
-    def versions(self, *, where: str | None, token: str | None, size: int) -> Listed:
-        """Model versions that meet a filter, newest change first."""
-        params = {"max_results": size, "order_by": NEWEST_FIRST, "page_token": token, "filter": where}
+    def versions(
+        self, *, where: str | None, token: str | None, size: int, order: Sequence[str] = NEWEST_FIRST
+    ) -> Listed:
+        """Model versions that meet a filter."""
+        params = {"max_results": size, "order_by": [*order], "page_token": token, "filter": where}
         return self._page(f"{ROOT}/model-versions/search", params, "model_versions")
 
     def model(self, name: str) -> Raw:

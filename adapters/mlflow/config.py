@@ -32,7 +32,7 @@ class MlflowConfig(AdapterConfig):
     ca_file: Path | None = Field(default=None, description="certificate authority of the server, PEM")
     verify: bool = Field(default=True, description="check the server's certificate")
     model_page: int = Field(default=1000, ge=1, le=1000, description="models asked for in one request")
-    version_page: int = Field(default=1000, ge=1, le=200_000, description="versions asked for in one request")
+    version_page: int = Field(default=1500, ge=1, le=200_000, description="versions asked for in one request")
     overlap: float = Field(
         default=10.0,
         ge=0,

@@ -53,13 +53,13 @@ class Tops:
 
 @dataclass(frozen=True, slots=True)
 class ListingMark:
-    """Where in the listing of all versions (`prompts`: of those of prompts) a full scan goes on: at MLflow's token of a
-    page, behind one that ended with `seam`.
+    """Where in the listing of all versions (`prompts`: of those of prompts) a full scan goes on: at a token of
+    MLflow's, behind the rows with these marks.
     """
 
     prompts: bool = False
     token: str | None = None
-    seam: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
     def mark(self, tops: Tops) -> Mark:
         """As the caller keeps it."""
@@ -67,11 +67,11 @@ class ListingMark:
 
     @classmethod
     def load(cls, mark: Mark) -> tuple[Tops, "ListingMark"]:
-        """Errors: `InvalidError` for one that is not of this adapter."""
+        """Errors: `InvalidError` for one that is not of this adapter, or of a build that listed in another order."""
         try:
             stored = json.loads(mark)
-            place, seam = stored["place"], stored["place"]["seam"]
+            place, behind = stored["place"], stored["place"]["behind"]
             tops = Tops.load(json.dumps(stored["tops"]))
-            return tops, cls(bool(place["prompts"]), place["token"], tuple(map(str, seam)))
+            return tops, cls(bool(place["prompts"]), place["token"], tuple(map(str, behind)))
         except (ValueError, KeyError, TypeError, InvalidError):
             raise InvalidError("the mark is not one of this adapter: begin the scan again") from None

@@ -1,124 +1,139 @@
-"""Pages that overlap, so that what moves between two of them is noticed.
+"""Pages of a listing in an order that a change leaves as it is, so that no row of them is torn.
 
-MLflow counts pages from the top (its page token is an offset), newest change first. A delete moves everything
-behind it up by one, over the edge of a page that was read already; a change moves it down, and MLflow reads tags
-and aliases by later statements with the same order and limit, so that rows at an edge come without them. So a
-page begins with the last rows of the one before, and is read from further up until one of them is met: what
-stands behind that one has been on no page yet. A row that is met twice is given again where it says more.
+MLflow counts pages from the top (its page token is an offset) and reads tags and aliases by later statements with
+the same order, offset and limit. In the order of the newest change whatever changes in between moves to the top and
+comes without them, from anywhere in a page. In the order of names or of creation a row stays where it is: only what
+is made, deleted or renamed moves others, by one, over the edges of a page. So pages overlap, and a row is given from
+a page that has it further inside. Where more has moved than that allows, the page before is read again, from further
+up.
 """
 
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from adapters.errors import AdapterError, TransientError
+from adapters.errors import AdapterError
 from adapters.mlflow.client import Listed
 from adapters.scanning import Steps
 
 SEAM = 10
-"""Rows of a page that the next one begins with."""
-MOST_STEPS = 8
-"""How often a page is read from further up. Each time twice as far, so the top is met before."""
-Rows = Mapping[str, Any]
-"""The rows of a page by their marks."""
+"""Rows at each edge of a page that are given from another one: so many may come or go between two statements. A small
+page has smaller edges.
+"""
+Ask = Callable[[str | None, int], Listed]
+"""Reads so many rows at a token of MLflow's, in the one order of the listing."""
 
 
-class Joined(NamedTuple):
-    """A page: the rows to give, all that were read, by their marks, and MLflow's token of the next one. `again`: it was
-    read from further up, so tokens come again.
-    """
+class Spot(NamedTuple):
+    """Where a listing goes on: at this token, behind the rows with these marks. The default is its beginning."""
+
+    token: str | None = None
+    behind: tuple[str, ...] = ()
+
+
+class Given(NamedTuple):
+    """The rows that a page gives, and where the next one goes on; None at the end."""
 
     rows: list[Any]
-    read: Rows
-    next: str | None
-    again: bool = False
-
-    @property
-    def seam(self) -> tuple[str, ...]:
-        """What the next page should begin with; nothing where MLflow's token is no offset."""
-        return tuple(self.read)[-SEAM:] if offset_of(self.next) is not None else ()
+    next: Spot | None
 
 
-def read_joined(
-    ask: Callable[[str | None, int], Listed],
-    token: str | None,
-    size: int,
-    most: int,
-    seam: Sequence[str],
-    before: Rows | None,
-) -> Joined:
-    """The page at a token that follows one which ended with `seam`; `before` are that one's rows, where this process
-    has read it. `ask` reads `size` rows at a token, of at most `most`. Errors: any `AdapterError`.
+class _Looked(NamedTuple):
+    """A page as it was read from an offset: what may be given stands at `begin` to `end`. `moved`: too much has come or
+    gone in front for what was given before it to be whole.
     """
-    offset = offset_of(token)
-    if offset is None or not seam:
-        return _joined(ask(token, size), None)
-    at = max(1, offset - len(seam))
-    for step in range(MOST_STEPS):
-        # MLflow refuses the token of offset 0.
-        found = ask(token_of(at) if at else None, size if step else min(size + offset - at, most))
-        read = _by_mark(found.rows)
-        if at == 0 or not read.keys().isdisjoint(seam):
-            if before is None and tuple(read)[: len(seam)] == tuple(seam):
-                before = dict.fromkeys(seam)
-            rows = [row for mark, row in read.items() if _is_news(mark, row, before)]
-            return Joined(rows, read, found.next, step > 0)
-        at = max(0, at - (size << step))
-    raise TransientError("MLflow's listing changes faster than it can be read: it is tried again later")
+
+    at: int
+    found: Listed
+    marks: list[str]
+    begin: int
+    end: int
+    moved: bool
+
+    def given(self) -> Given:
+        goes_on = Spot(token_of(self.at + self.end), tuple(self.marks[: self.end]))
+        return Given(self.found.rows[self.begin : self.end], goes_on if self.found.next else None)
 
 
-def pages(
-    ask: Callable[[str | None, int], Listed],
-    size: int,
-    most: int,
-    stuck: Callable[[], AdapterError],
-    *,
-    first: int | None = None,
-    place: tuple[str | None, Sequence[str]] = (None, ()),
-    overlaps: Callable[[Joined], bool] = lambda found: True,
-) -> Iterator[Joined]:
-    """The pages of a listing from a place on: a token, and what the page before it ended with. Each begins with the
-    last rows of the one before where `overlaps` says so; the `first` may have another size. `stuck` makes the error for
-    tokens that lead in a circle. Errors: any `AdapterError`.
+def pages(ask: Ask, size: int, most: int, stuck: Callable[[], AdapterError], place: Spot) -> Iterator[Given]:
+    """The pages of about `size` new rows from a place on; MLflow gives `most` at once. `stuck` makes the error for a
+    listing that leads nowhere. Errors: any `AdapterError`.
     """
-    steps, (token, seam), asked = Steps(stuck), place, first or size
-    before: Rows | None = None
+    steps, before, seam = Steps(stuck), Spot(), min(SEAM, (size + 1) // 2)
     while True:
-        found = read_joined(ask, token, asked, most, seam, before)
-        yield found
+        offset = 0 if place.token is None else offset_of(place.token)
+        if offset is None:
+            yield from following(ask(place.token, size), ask, size, stuck)
+            return
+        above = 2 * seam
+        while (page := _read(ask, place, size, most, seam, above)).moved:
+            place, above = before, above + size
+        if not _is_offset(page.found.next):
+            yield from following(page.found, ask, size, stuck)
+            return
+        given = page.given()
+        yield given
+        if given.next is None and _has_held(ask, page):
+            return
+        steps.take(None, is_empty=not given.rows or page.at + page.end <= offset)
+        before, place = place, given.next or place
+
+
+def following(found: Listed, ask: Ask, size: int, stuck: Callable[[], AdapterError]) -> Iterator[Given]:
+    """This page and those behind it, as MLflow's tokens lead to them. Errors: any `AdapterError`."""
+    steps = Steps(stuck)
+    while True:
+        yield Given(found.rows, None if found.next is None else Spot(found.next))
         if found.next is None:
             return
-        following = found.seam if overlaps(found) else ()
-        if found.again:
-            steps.again(token if not found.rows and following == seam else None)
         steps.take(found.next)
-        token, seam, asked, before = found.next, following, size, found.read
+        found = ask(found.next, size)
 
 
-def _joined(found: Listed, before: Rows | None) -> Joined:
-    read = _by_mark(found.rows)
-    return Joined(found.rows, read, found.next)
+def _read(ask: Ask, place: Spot, size: int, most: int, seam: int, above: int) -> _Looked:
+    """The page of a place, from so many rows above it, with edges of `seam` rows."""
+    offset, behind = offset_of(place.token) or 0, frozenset(place.behind)
+    at = max(0, offset - above)
+    asked = min(size + seam + offset - at, most)
+    found = ask(token_of(at), asked)
+    reached = at + len(found.rows) - seam
+    if len(found.rows) < asked and reached <= offset and found.next and _is_offset(found.next):
+        # So little comes at once that nothing is further inside.
+        at, seam, found = offset, 0, ask(token_of(offset), size)
+    marks = [identity_mark(row) for row in found.rows]
+    begin = max((number for number, mark in enumerate(marks, 1) if mark in behind), default=0)
+    end = len(marks) if found.next is None else len(marks) - seam
+    return _Looked(at, found, marks, begin, end, moved=at > 0 and begin < seam)
 
 
-def _is_news(mark: str, row: Any, before: Rows | None) -> bool:
-    """Whether a row has not been given, or says now what it did not say then."""
-    if before is None or mark not in before:
-        return True
-    then = before[mark]
-    if then is None or row == then:
-        return False
-    return not any(then.get(field) and not row.get(field) for field in ("tags", "aliases"))
+def _has_held(ask: Ask, last: _Looked) -> bool:
+    """Whether the last page still begins as it did: any other is checked by the one behind it."""
+    return not last.at or [identity_mark(row) for row in ask(token_of(last.at), 1).rows] == last.marks[:1]
 
 
-def _by_mark(rows: Sequence[Any]) -> dict[str, Any]:
-    return {mark_of(row): row for row in rows}
+def at_edge(rows: Sequence[Any]) -> Any:
+    """The row with which the edge at the end of a page begins; None where it has no rows."""
+    return rows[-SEAM:][0] if rows else None
+
+
+def _is_offset(token: str | None) -> bool:
+    """Whether a token of MLflow's is an offset, or the end."""
+    return token is None or offset_of(token) is not None
+
+
+def identity_mark(row: Any) -> str:
+    """What a row is, short enough for a page token."""
+    return _mark(row, "name", "version", "creation_timestamp")
 
 
 def mark_of(row: Any) -> str:
-    """What a row is and when it changed, short enough for a page token."""
-    fields = ("name", "version", "creation_timestamp", "last_updated_timestamp")
+    """What a row is and when it changed, as short."""
+    return _mark(row, "name", "version", "creation_timestamp", "last_updated_timestamp")
+
+
+def _mark(row: Any, *fields: str) -> str:
     said = [row.get(field) for field in fields] if isinstance(row, dict) else row
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
@@ -133,6 +148,6 @@ def offset_of(token: str | None) -> int | None:
     return offset if isinstance(offset, int) and offset > 0 else None
 
 
-def token_of(offset: int) -> str:
-    """MLflow's page token for an offset."""
-    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
+def token_of(offset: int) -> str | None:
+    """MLflow's page token for an offset; none for the beginning, whose token it refuses."""
+    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode() if offset else None

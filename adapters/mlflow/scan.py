@@ -1,9 +1,10 @@
 """How a scan walks an MLflow server.
 
 A full scan lists models, prompts, versions, versions of prompts. An incremental one lists models and prompts
-(all: neither search can filter by time, and aliases and tags bump nothing), the versions newest first down to
-the watermark, and the versions of each model that has bumped. Everything is ordered newest change first, so
-the head of a listing tells whether anything is new.
+(all: neither search can filter by time, and aliases and tags bump nothing), the versions that changed down to the
+watermark, and the versions of each model that has bumped. Each listing begins with its head, newest change first,
+which tells whether anything is new. What the head does not hold and may be new is listed in an order in which no
+change moves it (`pages`).
 """
 
 import hashlib
@@ -12,15 +13,25 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from adapters.errors import BadRecordError, InvalidError, NotFoundError, TransientError
-from adapters.mlflow.client import ONLY_PROMPTS, Listed, MlflowClient, batches, looping, quoted
+from adapters.mlflow.client import (
+    BY_CREATION,
+    BY_NAME,
+    ONLY_PROMPTS,
+    Listed,
+    MlflowClient,
+    batches,
+    looping,
+    quoted,
+)
 from adapters.mlflow.hidden import Hidden, numbers_in, with_versions
 from adapters.mlflow.keys import ModelId
 from adapters.mlflow.lineage import OriginReader, RunOrigins
 from adapters.mlflow.marks import ListingMark, Top, Tops
-from adapters.mlflow.pages import Joined, mark_of, pages
+from adapters.mlflow.pages import SEAM, Given, Spot, at_edge, following, mark_of, pages
 from adapters.mlflow.records import Translator, model_identity, updated, version_identity
 from adapters.payloads import Raw, text
 from adapters.records import Listing, Mark, ModelRecord, Record, Watermark
@@ -29,8 +40,12 @@ from adapters.scanning import Ahead, Found
 HEAD = 100
 """Versions at the top of the listing whose digest tells whether anything is new. It covers all that a version
 says, so that among these a tag is seen at once."""
+FEW = 500
+"""Versions at the head of the listing with which a full scan begins: many a server has no more."""
 MOST_BUMPED = 250
 """Models that have bumped: above, every version is listed instead."""
+MANY = 10
+"""Pages of versions that have changed: above, every version is listed instead."""
 BUMPED_PER_CALL = 50
 MOST_NEAR = 300
 """Models of which the watermark keeps that they have been seen to."""
@@ -125,54 +140,61 @@ class Scan:
             return
         yield Fetched((), listed=(Listing("model"),))
         bumped = self._all_bumped(self._since)
-        if len(bumped) > MOST_BUMPED:
+        changed = self._changed(self._since) if len(bumped) <= MOST_BUMPED else None
+        if changed is None:
             yield from self._read_all_versions()
             yield Fetched((), listed=(Listing("version"),))
             return
-        yield from self._read_changed(self._since, {each.name for each in bumped})
+        whole = {each.name for each in bumped}
+        yield self._versions([row for row in changed if text(row, "name") not in whole])
         for where, some in _groups(bumped):
             yield from self._read_bumped(where, some)
 
-    def _pages_of_models(self, which: Models, known: Top | None = None) -> Iterator[Joined]:
+    def _models_by_name(self, which: Models) -> Iterator[Given]:
         def ask(token: str | None, size: int) -> Listed:
-            return self._api.models(prompts=which == "prompts", token=token, size=size)
+            return self._api.models(prompts=which == "prompts", token=token, size=size, order=BY_NAME)
 
-        def overlaps(found: Joined) -> bool:
-            # What is older than the last scan is known: where a page lacks it, it is asked for.
-            return known is None or not found.rows or updated(found.rows[-1]) >= known.newest - self._overlap
+        return pages(ask, self._api.config.model_page, MOST_MODELS, self._stuck(which), Spot())
 
-        size = self._api.config.model_page
-        return pages(ask, size, MOST_MODELS, self._stuck(which), overlaps=overlaps)
-
-    def _pages_of_versions(
-        self, where: str | None, *, first: int | None = None, place: ListingMark = START
-    ) -> Iterator[Joined]:
+    def _versions_by_creation(self, where: str | None, place: ListingMark = START) -> Iterator[Given]:
         def ask(token: str | None, size: int) -> Listed:
-            return self._api.versions(where=where, token=token, size=size)
+            return self._api.versions(where=where, token=token, size=size, order=BY_CREATION)
 
         size, stuck = self._api.config.version_page, self._stuck("versions")
-        return pages(ask, size, MOST_VERSIONS, stuck, first=first, place=(place.token, place.seam))
+        return pages(ask, size, MOST_VERSIONS, stuck, Spot(place.token, place.behind))
 
     def _stuck(self, what: str) -> Callable[[], TransientError]:
         return lambda: TransientError(looping(self._api.http.host, what))
 
     def _read_models(self, which: Models) -> Iterator[Fetched]:
         known: Top | None = getattr(self._since, which, None)
-        top = Top()
-        for found in self._pages_of_models(which, known):
+        head = self._newest_models(which, None, self._api.config.model_page)
+        newest = newest_of(head.rows)
+        near = [row for row in head.rows if updated(row) >= newest - self._overlap]
+        setattr(self._tops, which, Top(newest, chain(near), tuple(map(mark_of, near[:MOST_NEAR]))))
+        for part in self._all_models(which, head, known):
             if which == "prompts":
-                named = {text(row, "name") or "": row for row in found.rows if isinstance(row, dict)}
+                named = {text(row, "name") or "": row for row in part.rows if isinstance(row, dict)}
                 self._prompts.update(named)
             else:
-                self._unseen |= with_versions(found.rows)
-            newest = top.newest or newest_of(found.rows)
-            near = [row for row in found.rows if updated(row) >= newest - self._overlap]
-            marks = (*top.near, *(mark_of(row) for row in near[: MOST_NEAR - len(top.near)]))
-            top = Top(newest, chain(top.digest, near), marks)
-            setattr(self._tops, which, top)
+                self._unseen |= with_versions(part.rows)
             if known is not None:
-                self._bumped[which] += self._bumped_of(found.rows, known, prompt=which == "prompts")
-            yield Fetched(found.rows)
+                self._bumped[which] += self._bumped_of(part.rows, known, prompt=which == "prompts")
+            yield Fetched(part.rows)
+
+    def _newest_models(self, which: Models, token: str | None, size: int) -> Listed:
+        return self._api.models(prompts=which == "prompts", token=token, size=size)
+
+    def _all_models(self, which: Models, head: Listed, known: Top | None) -> Iterator[Given]:
+        """Every model. Behind a head that reaches down to what is known everything is: what it lacks is asked for."""
+        if head.next is None or (known is not None and self._reaches(head, known)):
+            ask = partial(self._newest_models, which)
+            return following(head, ask, self._api.config.model_page, self._stuck(which))
+        return self._models_by_name(which)
+
+    def _reaches(self, head: Listed, known: Top) -> bool:
+        """Whether the head of a listing goes on behind what changed since. Its last rows may be torn."""
+        return head.next is None or updated(at_edge(head.rows)) < known.newest - self._overlap
 
     def _bumped_of(self, rows: Sequence[Any], known: Top, *, prompt: bool) -> Iterator[Bumped]:
         seen_to = frozenset(known.near)
@@ -193,25 +215,36 @@ class Scan:
         begin = START if self._resumed is None else self._resumed[1]
         numbers: defaultdict[str, set[str]] = defaultdict(set)
         if not begin.prompts:
-            for number, found in enumerate(self._pages_of_versions(None, place=begin)):
-                if number == 0 and begin.token is None:
-                    self._tops.versions = self._top_of(found)
-                self._unseen -= numbers_in(found.rows).keys()
-                following = ListingMark(found.next is None, found.next, found.seam)
-                yield self._versions(found.rows, mark=self._mark(following))
+            for part in self._all_versions(begin):
+                self._unseen -= numbers_in(part.rows).keys()
+                yield self._versions(part.rows, mark=self._mark(part, prompts=part.next is None))
         if self._tops.prompts.newest:
-            place = begin if begin.prompts else ListingMark(prompts=True)
-            for found in self._pages_of_versions(ONLY_PROMPTS, place=place):
-                for name, some in numbers_in(found.rows).items():
+            place = begin if begin.prompts else START
+            for part in self._versions_by_creation(ONLY_PROMPTS, place):
+                for name, some in numbers_in(part.rows).items():
                     numbers[name] |= some
-                following = ListingMark(True, found.next, found.seam)
-                yield self._versions(found.rows, mark=self._mark(following) if found.next else None)
+                yield self._versions(part.rows, mark=self._mark(part, prompts=True) if part.next else None)
         if self._resumed is None:
             yield self._unlisted(numbers)
 
-    def _mark(self, place: ListingMark) -> Mark | None:
+    def _all_versions(self, begin: ListingMark) -> Iterator[Given]:
+        if begin.token is None:
+            head = self._newest_versions(min(FEW, self._api.config.version_page))
+            if head.next is None:
+                return iter([Given(head.rows, None)])
+        return self._versions_by_creation(None, begin)
+
+    def _newest_versions(self, size: int) -> Listed:
+        """The head of the listing: what changes from now on differs from it in the next scan."""
+        found = self._api.versions(where=None, token=None, size=size)
+        top = found.rows[: min(HEAD, self._api.config.version_page)]
+        self._tops.versions = Top(newest_of(top), whole(top))
+        return found
+
+    def _mark(self, part: Given, *, prompts: bool) -> Mark | None:
         """Only a full scan takes so long that it is worth going on with."""
-        return place.mark(self._tops) if self._since is None else None
+        token, behind = part.next or Spot()
+        return ListingMark(prompts, token, behind[-SEAM:]).mark(self._tops) if self._since is None else None
 
     def _unlisted(self, numbers: defaultdict[str, set[str]]) -> Fetched:
         """What no listing of versions gave."""
@@ -221,25 +254,25 @@ class Scan:
             rows, bad = [*rows, *more], [*bad, *left]
         return self._versions(rows, bad)
 
-    def _read_changed(self, since: Tops, listed_whole: set[str]) -> Iterator[Fetched]:
-        """The versions that changed since, without those of models that are listed whole."""
-        down_to = since.versions.newest - self._overlap
-        first = min(HEAD, self._api.config.version_page)
-        for number, found in enumerate(self._pages_of_versions(None, first=first)):
-            if number == 0:
-                self._tops.versions = self._top_of(found)
-                if self._tops.versions == since.versions:
-                    return
-            fresh = [row for row in found.rows if number == 0 or updated(row) >= down_to]
-            yield self._versions([row for row in fresh if text(row, "name") not in listed_whole])
-            if min(map(updated, found.read.values()), default=0) < down_to:
-                return
+    def _changed(self, since: Tops) -> list[Any] | None:
+        """The versions that changed since and those at the head; None where they are too many. They are read from the
+        top in one page: whatever changes meanwhile stays in it.
+        """
+        page = self._api.config.version_page
+        for size in (min(HEAD, page), page, min(MANY * page, MOST_VERSIONS)):
+            found = self._newest_versions(size)
+            if self._tops.versions == since.versions:
+                return []
+            if self._reaches(found, since.versions):
+                down_to = since.versions.newest - self._overlap
+                return [row for at, row in enumerate(found.rows) if at < HEAD or updated(row) >= down_to]
+        return None
 
     def _read_bumped(self, where: str, some: Sequence[Bumped]) -> Iterator[Fetched]:
         names, prompts = {each.name for each in some}, ONLY_PROMPTS in where
         numbers: defaultdict[str, set[str]] = defaultdict(set)
-        for found in self._pages_of_versions(where):
-            rows = [row for row in found.rows if text(row, "name") in names]
+        for part in self._versions_by_creation(where):
+            rows = [row for row in part.rows if text(row, "name") in names]
             for name, more in numbers_in(rows).items():
                 numbers[name] |= more
             yield self._versions(rows)
@@ -256,10 +289,6 @@ class Scan:
         mark: Mark | None = None,
     ) -> Fetched:
         return Fetched(rows, self._origins(rows) if rows else RunOrigins(), bad, listed, mark)
-
-    def _top_of(self, found: Joined) -> Top:
-        head = found.rows[: min(HEAD, self._api.config.version_page)]
-        return Top(newest_of(head), whole(head))
 
     # What is given
 
@@ -314,8 +343,8 @@ class Scan:
     def _listed_names(self) -> Iterator[tuple[str, int]]:
         """Every model's name and creation, for a scan that goes on."""
         for which in WHICH:
-            for found in self._pages_of_models(which):
-                for row in found.rows:
+            for part in self._models_by_name(which):
+                for row in part.rows:
                     with suppress(BadRecordError):
                         identity = model_identity(row)
                         yield identity.name, identity.created
@@ -342,11 +371,11 @@ def whole(rows: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16] if rows else ""
 
 
-def chain(before: str, rows: Sequence[Any]) -> str:
-    """A digest over what came before and the identities and times of these rows."""
+def chain(rows: Sequence[Any]) -> str:
+    """A digest over the identities and times of these rows."""
     seen = [
         [row.get(k) for k in ("name", "version", "creation_timestamp", "last_updated_timestamp")]
         for row in rows
         if isinstance(row, dict)
     ]
-    return hashlib.sha256((before + json.dumps(seen)).encode()).hexdigest()[:16] if seen else before
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16] if seen else ""

@@ -314,6 +314,8 @@ def database(folder: Path) -> tuple[Engine, Discovered]:
 
 def play(folder: Path, *, pages: int = 2, eager: bool = False) -> Play:
     """A history that has not begun: an empty server, an empty catalogue."""
+    if not (folder / "template.db").exists():
+        database.cache_clear()  # a folder of that name was another test's
     engine, adapters = database(folder)
     engine.dispose()
     for left in folder.glob("history.db*"):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.mlflow import pages
+from adapters.mlflow import pages, scan
+from adapters.mlflow.client import NEWEST_FIRST
 from federation.catalogue import codec
 from federation.catalogue.news import News
 from federation.sync import run
@@ -42,6 +43,7 @@ def _whole(server: EmulatedMlflow) -> None:
 def _push(server: EmulatedMlflow) -> None:
     """What stands at the edges of pages stands behind them now."""
     server.describe("b", None, "better")
+    server.describe("d", None, "better")
     server.create("new")
     server.describe("b", 1, "better")
     server.describe("a", 1, "better")
@@ -79,17 +81,19 @@ RUNS = ("first", "incremental", "full")
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is held; calls are made in this thread; seams are set back."""
-    monkeypatch.setattr(pages, "SEAM", pages.SEAM)
+    """Nothing is held; calls are made in this thread; seams are small, and set back."""
+    monkeypatch.setattr(pages, "SEAM", 1)
     monkeypatch.setattr("federation.sync.absence.must_hold", lambda missing, known: False)
     monkeypatch.setattr("federation.registries.connections.call_each", called_here)
 
 
 def furnish(made: Play, more: str = "") -> None:
-    """Three models with versions, tags, an alias; more with a version each, under names of a letter."""
+    """Three models with versions, tags, an alias; more with a version each, under names of a letter. One changed long
+    after the others.
+    """
     server = made.server
     for name in more:
-        server.create(name)
+        server.create(name, {"owner": name})
         server.register(name, {"k": name})
     for name, tag in (("a", "1"), ("b", "2"), ("c", "3")):
         server.create(name, {"owner": tag})
@@ -98,13 +102,15 @@ def furnish(made: Play, more: str = "") -> None:
     server.alias("a", "champion", 1)
     server.alias("c", "shadow", 1)
     server.clock += 1000
+    server.describe("b", None, "good")
+    server.clock += 1000
 
 
 def one(folder: Path, kind: str, plan: Callable[[Play], Plan], *, eager: bool = False) -> list[str]:
     """One run of a kind with a plan, to its end."""
     made = play(folder, eager=eager)
     try:
-        furnish(made)
+        furnish(made, "def")
         wrong = [] if kind == "first" else made.sync()
         if kind == "incremental":
             made.server.describe("b", None, "before")
@@ -160,7 +166,7 @@ def short_histories(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]
                     yield f"{name} at {at} of a {kind} run{end}", try_
 
 
-ALL_SHORT = 5_000
+ALL_SHORT = 6_000
 """At least as many as there are short histories: in one batch, each is tried once."""
 
 
@@ -241,12 +247,25 @@ def _proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "_settle_absent", lambda this: None if this.is_resumed else settle(this))
 
 
+def _newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be new is listed in an order that a change moves, and a page is believed up to its edges."""
+    monkeypatch.setattr(scan, "BY_CREATION", NEWEST_FIRST)
+    monkeypatch.setattr(pages, "SEAM", 0)
+
+
 FORMER: Mapping[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "A": (_proves_nothing, r"delete a version at \d+ of a full run, cut off 12 later"),
-    "B": (lambda made: made.setattr(codec, "lacking", lambda old, new: []), r"push at \d+ of a full run"),
+    "B": (
+        lambda made: made.setattr(codec, "lacking", lambda old, new: []),
+        r"push at \d+ of a incremental run",
+    ),
+    "B of what is new": (
+        _newest_first,
+        r"describe a version at \d+ of a first run",
+    ),
     "C": (
         lambda made: made.setattr(pages, "offset_of", lambda token: None),
-        r"delete a version at \d+ of a first run",
+        r"delete a model at \d+ of a first run",
     ),
     "D": (
         lambda made: made.setattr(News, "first_aliases", lambda *given: None),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from adapters.outgoing import HttpError
 
@@ -31,7 +31,7 @@ class Answer:
 class Version:
     """A row of versions, with its tags. A deleted one stays, under its number."""
 
-    model: str
+    name: str
     number: int
     created: int
     updated: int
@@ -41,7 +41,7 @@ class Version:
 
     def row(self) -> dict[str, Any]:
         found = {
-            "name": self.model,
+            "name": self.name,
             "version": str(self.number),
             "creation_timestamp": self.created,
             "last_updated_timestamp": self.updated,
@@ -130,7 +130,7 @@ class EmulatedMlflow:
             model = self.models.pop(name)
             model.name, model.updated = to, now
             for version in model.versions.values():
-                version.model, version.updated = to, now
+                version.name, version.updated = to, now
             self.models[to] = model
         self.wrote()
 
@@ -189,7 +189,8 @@ class EmulatedMlflow:
 
     def _answer(self, url: str) -> Answer:
         path = urlsplit(url).path
-        params = dict(parse_qsl(urlsplit(url).query))
+        said = parse_qs(urlsplit(url).query)
+        params = {name: ", ".join(values) for name, values in said.items()}
         self.requests.append(path)
         match path.rpartition("/mlflow/")[2] or path:
             case "registered-models/search":
@@ -218,7 +219,7 @@ class EmulatedMlflow:
 
         def chosen() -> list[Model]:
             self.point()
-            return _page(params, sorted(self.models.values(), key=lambda m: (-m.updated, m.name)))
+            return _page(params, sorted(self.models.values(), key=ORDERS[params["order_by"]]))
 
         rows = [model.row() for model in chosen()]
         tags = {model.name: _pairs("key", model.tags) for model in chosen()}
@@ -239,10 +240,10 @@ class EmulatedMlflow:
         def chosen() -> list[Version]:
             self.point()
             there = (v for m in self.models.values() if names is None or m.name in names for v in m.living())
-            return _page(params, sorted(there, key=lambda v: (-v.updated, v.model, -v.number)))
+            return _page(params, sorted(there, key=ORDERS[params["order_by"]]))
 
         rows = [version.row() for version in chosen()]
-        tags = {(v.model, str(v.number)): _pairs("key", v.tags) for v in chosen()}
+        tags = {(v.name, str(v.number)): _pairs("key", v.tags) for v in chosen()}
         for row in rows:
             if found := tags.get((row["name"], row["version"])):
                 row["tags"] = found
@@ -272,6 +273,14 @@ class EmulatedMlflow:
         if now is version and now.tags:
             row["tags"] = _pairs("key", now.tags)
         return _json({"model_version": row})
+
+
+ORDERS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "name ASC": lambda row: (row.name,),
+    "creation_timestamp ASC, name ASC": lambda row: (row.created, row.name, -row.number),
+    "last_updated_timestamp DESC, name ASC": lambda row: (-row.updated, row.name, -getattr(row, "number", 0)),
+}
+"""What the adapter orders by. Behind it MLflow orders versions by their number, highest first."""
 
 
 def _page(params: dict[str, str], rows: list[Any]) -> list[Any]:

@@ -41,7 +41,8 @@ class Listing:
         if "prompt" in request.url.params.get("filter", ""):
             return httpx.Response(200, json={})
         token = request.url.params.get("page_token", "0")
-        self.asked.append(token)
+        if "creation_timestamp ASC" in request.url.params.get_list("order_by"):
+            self.asked.append(token)
         if token in self.broken:
             return httpx.Response(400, text="spoiled")
         row = {

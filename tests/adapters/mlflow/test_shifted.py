@@ -1,22 +1,23 @@
-"""Rows that move between two pages of MLflow's: none is missed, and no page is taken for one that was given."""
+"""Rows that move between two pages of MLflow's, or between the statements of one: none is missed or comes torn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from adapters.mlflow import MlflowAdapter, MlflowConfig
-from tests.adapters.mlflow.emulated import EmulatedMlflow
+from tests.adapters.mlflow.emulated import Answer, EmulatedMlflow
 from tests.adapters.scans import scanned
 
-NAMES = tuple("abcdefgh")
+NAMES = tuple("abcdefghijklmnop")
+WHOLE = {name: {"is": name} for name in NAMES}
+PLACES = range(3, 50)
+"""Statements behind the head of the listing, and some more."""
 
 
 @pytest.fixture
 def server() -> EmulatedMlflow:
-    made = EmulatedMlflow()
-    for name in NAMES:
-        made.create(name)
-    return made
+    return EmulatedMlflow()
 
 
 @pytest.fixture
@@ -27,17 +28,46 @@ def adapter(server: EmulatedMlflow) -> Iterator[MlflowAdapter]:
     made.close()
 
 
-@pytest.mark.parametrize("deleted", [("h",), ("h", "g"), ("g", "f"), ("h", "g", "f"), ("h", "g", "f", "e")])
-def test_deletes_behind_the_first_page_hide_nothing(
-    server: EmulatedMlflow, adapter: MlflowAdapter, deleted: tuple[str, ...]
+def listed(
+    adapter: MlflowAdapter, server: EmulatedMlflow, place: int, change: Callable[[], None]
+) -> dict[str, dict[str, str]]:
+    """The tags of all models, in a scan during which something changes before one of the server's statements."""
+    server.models.clear()
+    for name in NAMES:
+        server.create(name, {"is": name})
+    statements = iter(range(1000))
+    server.point = lambda: change() if next(statements) == place else None
+    return {name: dict(model.tags) for name, model in scanned(adapter).models().items()}
+
+
+@pytest.mark.parametrize("deleted", ["a", "ab", "bc", "abc", "abcd", "efgh", "abcdefgh"])
+def test_deletes_hide_and_tear_nothing(server: EmulatedMlflow, adapter: MlflowAdapter, deleted: str) -> None:
+    def delete() -> None:
+        for name in deleted:
+            server.delete_model(name)
+
+    left = {name: WHOLE[name] for name in NAMES if name not in deleted}
+    for place in PLACES:
+        found = listed(adapter, server, place, delete)
+        assert {name: found.get(name) for name in left} == left, place
+
+
+@pytest.mark.parametrize("changed", ["a", "f", "p"])
+def test_what_changes_between_two_statements_keeps_its_tags(
+    server: EmulatedMlflow, adapter: MlflowAdapter, changed: str
 ) -> None:
-    """Newest first: where all that a page ended with is gone, the next begins at its very token again."""
-    answers = iter(range(100))
+    for place in PLACES:
+        assert listed(adapter, server, place, lambda: server.describe(changed, None, "better")) == WHOLE
 
-    def listed() -> None:
-        if next(answers) == 3:  # before the first statement of the second page
-            for name in deleted:
-                server.delete_model(name)
 
-    server.point = listed
-    assert scanned(adapter).models().keys() >= set(NAMES) - set(deleted)
+def test_a_server_that_gives_fewer_rows_than_pages_overlap_is_read_to_its_end(
+    server: EmulatedMlflow, adapter: MlflowAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = server.request
+
+    def request(method: str, url: str, **given: Any) -> Answer:
+        asked = int(url.partition("max_results=")[2].partition("&")[0] or 0)
+        return Answer(400, b"too much") if asked > 2 else answer(method, url, **given)
+
+    monkeypatch.setattr(server, "request", request)
+    assert listed(adapter, server, 1000, lambda: None) == WHOLE
