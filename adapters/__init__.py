@@ -33,7 +33,7 @@ from adapters.errors import (
     UnsupportedError,
 )
 from adapters.naming import reference
-from adapters.notifications import Notification, check_signature, signature
+from adapters.notifications import Notification, check_signature, signature, standard_key
 from adapters.records import (
     HIDDEN,
     MOST_BYTES,
@@ -133,4 +133,5 @@ __all__ = [
     "parse_type",
     "reference",
     "signature",
+    "standard_key",
 ]

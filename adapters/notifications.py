@@ -16,6 +16,9 @@ from adapters.errors import AuthError, InvalidError
 
 TOLERANCE = 300
 """Seconds that a signature may lie before or behind our clock."""
+PREFIX = "whsec_"
+SHORTEST, LONGEST = 24, 64
+"""Bytes of a key of Standard Webhooks."""
 MOST_SIGNATURES = 10
 """Signatures of one request that are looked at."""
 
@@ -53,6 +56,19 @@ def json_object(text: str | bytes) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise InvalidError("the notification is no JSON object")
     return found
+
+
+def standard_key(secret: str) -> bytes:
+    """The key in a secret of Standard Webhooks. Errors: `ValueError`, which does not show it."""
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not SHORTEST <= len(key) <= LONGEST:
+        raise ValueError(
+            f"must be {PREFIX} and {SHORTEST} to {LONGEST} bytes in base64, with + and /, not the URL-safe letters"
+        )
+    return key
 
 
 def signature(key: bytes, ident: str, timestamp: int | str, body: bytes) -> str:

@@ -1,6 +1,6 @@
 """The adapter's face: what the contract asks for, as the configuration describes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -15,11 +15,13 @@ from adapters.contract import (
     StageField,
 )
 from adapters.errors import BadRecordError, InvalidError, NotFoundError, UnsupportedError
+from adapters.notifications import Notification
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.rest import notifications
 from adapters.rest.client import RestClient, fill
 from adapters.rest.config import Collection, RestConfig
 from adapters.rest.expressions import MappingError
-from adapters.rest.records import Translator, address
+from adapters.rest.records import OPEN, Translator, address, is_met_by
 from adapters.rest.scan import Scan, since_of
 from adapters.rest.writes import Writer, missing
 from adapters.scanning import paged
@@ -88,7 +90,7 @@ class RestAdapter(Adapter):
             found = self._translate.model(raw)
         else:
             found = self._translate.version(raw, self._parent(key) if self._config.versions.nested else None)
-        if found.key != key:
+        if not is_met_by(key, found.key):
             raise NotFoundError(f"{key.kind} {key.native_id} does not exist: another one has its name")
         return found
 
@@ -141,9 +143,13 @@ class RestAdapter(Adapter):
         except MappingError as error:
             raise InvalidError(f"{self._api.host}{collection.one}: {error}: correct `item`") from None
 
-    @staticmethod
-    def _parent(key: Key) -> str:
-        return unquote(key.native_id.partition("/")[0])
+    def changed(self, notification: Notification) -> Sequence[Key]:
+        return notifications.changed(self._config, notification)
+
+    def _parent(self, key: Key) -> str:
+        """The native id of a version's model, which only the model can tell where a notification left it open."""
+        parent = unquote(key.native_id.partition("/")[0])
+        return self.get(Key("model", parent)).key.native_id if parent.endswith(OPEN) else parent
 
     def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
         return self._model(key) if key.kind == "model" else self._version(key)

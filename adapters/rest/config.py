@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from adapters.contract import AdapterConfig
+from adapters.notifications import standard_key
 from adapters.rest.expressions import Expression
 
 TEXTS = ("title", "type", "description", "owner", "license", "etag", "url")
@@ -232,11 +233,29 @@ class RestConfig(AdapterConfig):
     client_id: str = Field(default="", description="oauth2: the client's id")
     client_secret: SecretStr | None = Field(default=None, description="oauth2: the client's secret")
     scope: str = Field(default="", description="oauth2: the scope that is asked for")
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="what notifications are signed with (Standard Webhooks): whsec_ and base64; else none is believed",
+    )
+    former_webhook_secret: SecretStr | None = Field(
+        default=None, description="another one that is believed too, while the secret is being replaced"
+    )
     headers: dict[str, str] = Field(default={}, description="further headers, without credentials")
     info: Info | None = Field(default=None, description="where the backend says who it is")
     models: Models = Field(description="how models are listed, read and mapped")
     versions: Versions = Field(description="how versions are listed, read and mapped")
     writes: Writes = Field(default=Writes(), description="the requests that change something")
+
+    @field_validator("webhook_secret", "former_webhook_secret")
+    @classmethod
+    def _is_standard(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            standard_key(secret.get_secret_value())
+        return secret
+
+    @property
+    def is_notified(self) -> bool:
+        return self.webhook_secret is not None
 
     @field_validator("url", "token_url")
     @classmethod

@@ -19,6 +19,8 @@ READERS = {
     "created_at": as_time,
     "updated_at": as_time,
 }
+OPEN = "@"
+"""Behind an id instead of its incarnation: whatever lives under the id now."""
 LINEAGE = ("run_id", "commit", "repository")
 
 
@@ -107,8 +109,20 @@ def address(key: Key) -> dict[str, str]:
     if bool(slash) != (key.kind == "version"):
         raise NotFoundError(f"{key.kind} {key.native_id} does not exist")
     if key.kind == "version":
-        return {"id": _bare(version), "model": _bare(unquote(model))}
+        return {"id": _bare(unquote(version)), "model": _bare(unquote(model))}
     return {"id": _bare(model)}
+
+
+def is_met_by(key: Key, found: Key) -> bool:
+    """Whether what lives under an id now, `found`, is what a key means."""
+    parts = [
+        list(map(unquote, one.native_id.split("/"))) if one.kind == "version" else [one.native_id]
+        for one in (key, found)
+    ]
+    return key.kind == found.kind and all(
+        other.startswith(one) if one.endswith(OPEN) else other == one
+        for one, other in zip(*parts, strict=True)
+    )
 
 
 def _bare(native: str) -> str:

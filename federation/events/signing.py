@@ -1,16 +1,12 @@
 """Signatures of Standard Webhooks: the secrets of a subscription, and what they sign."""
 
 import base64
-import binascii
-import hashlib
-import hmac
 import secrets
 
+from adapters import signature, standard_key
 from federation.errors import InvalidRequestError
 
 PREFIX = "whsec_"
-SHORTEST, LONGEST = 24, 64
-"""Bytes of a secret."""
 
 
 class SigningSecretError(InvalidRequestError):
@@ -32,18 +28,11 @@ def check(secret: str) -> str:
 
 def sign(given: list[str], ident: str, timestamp: int, body: bytes) -> str:
     """The signatures by each of these secrets, as they stand in `webhook-signature`. Errors: `SigningSecretError`."""
-    signed = f"{ident}.{timestamp}.".encode() + body
-    made = (hmac.new(_key(secret), signed, hashlib.sha256).digest() for secret in given)
-    return " ".join(f"v1,{base64.b64encode(one).decode()}" for one in made)
+    return " ".join(signature(_key(secret), ident, timestamp, body) for secret in given)
 
 
 def _key(secret: str) -> bytes:
     try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not SHORTEST <= len(key) <= LONGEST:
-        raise SigningSecretError(
-            f"a secret is {PREFIX} and {SHORTEST} to {LONGEST} bytes in base64, with + and /, not the URL-safe letters"
-        )
-    return key
+        return standard_key(secret)
+    except ValueError as error:
+        raise SigningSecretError(f"a secret {error}") from None
