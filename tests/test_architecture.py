@@ -20,7 +20,7 @@ PACKAGES = ("adapters", "federation", "gateway")
 MAY_IMPORT = {"adapters": (), "federation": ("adapters",), "gateway": ("adapters", "federation")}
 ADAPTERS_USE = sys.stdlib_module_names | {"adapters", "httpx", "pydantic", "pydantic_core"}
 VENDORS: dict[str, set[str]] = {
-    "sagemaker": {"boto3", "botocore"},
+    "sagemaker": {"boto3", "botocore", "cryptography"},  # a certificate of SNS
     "vertex": {"google", "grpc", "proto"},
     "rest": {"jmespath"},
     "mlflow": set(),

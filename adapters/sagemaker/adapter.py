@@ -28,7 +28,7 @@ An unversioned package is a model with one version, `0`. A version's tags are it
 the AWS tags. Packages of several containers depend on the packages that hold those containers' model data alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
@@ -51,6 +51,7 @@ from adapters.errors import (
     TransientError,
     UnsupportedError,
 )
+from adapters.notifications import Notification
 from adapters.records import (
     NO_LINEAGE,
     EndpointRecord,
@@ -68,8 +69,9 @@ from adapters.sagemaker import lineage, reads, serving, snippets
 from adapters.sagemaker.client import Client
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
-from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
+from adapters.sagemaker.keys import NOW, Raw, arn_of, created_in, key_of, same_incarnation
 from adapters.sagemaker.memory import dependencies
+from adapters.sagemaker.notifications import Announcements
 from adapters.sagemaker.records import (
     artifacts_of,
     group_record,
@@ -144,6 +146,7 @@ class SageMakerAdapter(Adapter):
         self._client = Client(config)
         self._writes = Writer(self._client)
         self._scanner = Scanner(self._client, config)
+        self._announcements = Announcements(config, self._client)
 
     def probe(self) -> BackendInfo:
         account = self._account()
@@ -170,6 +173,9 @@ class SageMakerAdapter(Adapter):
         if key.kind == "version":
             return self._version(key)
         return self._endpoint(key) if key.kind == "endpoint" else self._model(key)
+
+    def changed(self, notification: Notification) -> Sequence[Key]:
+        return self._announcements.changed(notification)
 
     def schema(self, version: VersionRecord) -> Schema | None:
         """The inputs that the package's `DataInputConfig` names. Errors: `BadRecordError` where it cannot be read."""
@@ -223,7 +229,7 @@ class SageMakerAdapter(Adapter):
             record = _with_tags(
                 lambda need: unversioned_record(reads.package(self._client, arn, tags=True, need_tags=need))
             )
-        if record.key != key:
+        if created_in(key) != NOW and record.key != key:
             raise NotFoundError(f"model {arn} was deleted and created again")
         return record
 

@@ -83,6 +83,10 @@ class Client:
         """STS's `GetCallerIdentity`."""
         return self._call("sts", "GetCallerIdentity", {})
 
+    def confirm(self, topic: str, token: str) -> None:
+        """Confirm the subscription to a topic of SNS, which whoever has the token may."""
+        self._call("sns", "ConfirmSubscription", {"TopicArn": topic, "Token": token})
+
     def each(self, work: Callable[[S], T], items: Iterable[S]) -> list[T | AdapterError]:
         """`work` on every item, in the pool; results in order, an AdapterError in place of a result."""
 
@@ -204,16 +208,19 @@ def _assume(session: Any, config: SageMakerConfig) -> None:
 
 
 def _connected(session: Any, service: str, config: SageMakerConfig, settings: Answer | None = None) -> Any:
+    from botocore import UNSIGNED
     from botocore.config import Config
 
-    address = config.endpoint_url if service == "sagemaker" else config.sts_address
     return session.create_client(
         service,
         region_name=config.region,
-        endpoint_url=address,
+        endpoint_url=config.address_of(service),
         config=Config(
             retries={"mode": "adaptive", "total_max_attempts": config.attempts},
             user_agent_extra="waypost",
+            signature_version=UNSIGNED
+            if service == "sns"
+            else None,  # a subscription's token is proof enough
         ),
         **{key: value for key, value in (settings or {}).items() if key.startswith("aws_")},
     )

@@ -38,6 +38,11 @@ class SageMakerConfig(AdapterConfig):
     external_id: SecretStr | None = Field(
         default=None, description="external id the role's trust policy wants"
     )
+    topic_arn: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$",
+        description="SNS topic to which EventBridge hands SageMaker's events; without it none is believed",
+    )
     threads: int = Field(default=16, ge=1, le=64, description="requests that run at the same time")
     attempts: int = Field(default=5, ge=1, le=20, description="tries of one request, the first included")
     overlap: int = Field(
@@ -63,11 +68,15 @@ class SageMakerConfig(AdapterConfig):
         return self
 
     @property
-    def sts_address(self) -> str | None:
-        """Where STS is asked; None is the region's own."""
-        if self.sts_endpoint_url or not self.endpoint_url:
+    def is_notified(self) -> bool:
+        return self.topic_arn is not None
+
+    def address_of(self, service: str) -> str | None:
+        """Where a service is asked; None is the region's own. What is no AWS is asked for every service."""
+        if service == "sagemaker":
+            return self.endpoint_url
+        if service == "sts" and self.sts_endpoint_url:
             return self.sts_endpoint_url
-        host = urlsplit(self.endpoint_url).hostname or ""
-        return (
-            None if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else self.endpoint_url
-        )
+        host = urlsplit(self.endpoint_url or "").hostname or "amazonaws.com"
+        is_aws = f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+        return None if is_aws else self.endpoint_url

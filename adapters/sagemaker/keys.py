@@ -17,6 +17,8 @@ _NATIVE: dict[Kind, re.Pattern[str]] = {
     "version": re.compile(_ARN + r"model-package/[\w-]+(?:/\d+)?)#\d+"),
     "endpoint": re.compile(_ARN + r"endpoint/[\w-]+)#\d+"),
 }
+NOW = 0
+"""The creation of whatever has a name now."""
 UNVERSIONED = "0"
 """The version an unversioned package gets: it is a model with this one version."""
 
@@ -29,6 +31,11 @@ def moment(text: str | None) -> datetime | None:
 def key_of(kind: Kind, arn: str, created: str) -> Key:
     """The key of a thing: its ARN and its creation in epoch milliseconds, joined by `#`."""
     return Key(kind, f"{arn}#{milliseconds(created)}")
+
+
+def open_key(kind: Kind, arn: str) -> Key:
+    """The key of whatever has an ARN now."""
+    return Key(kind, f"{arn}#{NOW}")
 
 
 def milliseconds(text: str) -> int:
@@ -53,7 +60,7 @@ def arn_of(key: Key) -> str:
 
 def same_incarnation(key: Key, created: str) -> bool:
     """Whether what was created at this time is what the key names, and not a later one under its name."""
-    return key_of(key.kind, arn_of(key), created) == key
+    return created_in(key) == NOW or key_of(key.kind, arn_of(key), created) == key
 
 
 def version_of(package: Raw) -> str:

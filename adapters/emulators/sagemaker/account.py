@@ -49,6 +49,8 @@ class Account:
     """`Search` has the rows and not yet their tags."""
     created_by_token: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
+    confirmed: dict[str, str] = field(default_factory=dict)
+    """Tokens with which subscriptions were confirmed, by topic of SNS."""
     serials: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     last_version: dict[str, int] = field(default_factory=dict)
     last_time: float = 0.0

@@ -1,4 +1,4 @@
-"""The two calls to STS that matter here. Unlike SageMaker, STS speaks form-encoded queries and XML."""
+"""The calls to STS and SNS that matter here. Unlike SageMaker, they speak form-encoded queries and XML."""
 
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
@@ -35,6 +35,15 @@ def assume_role(account: Account, call: ApiCall) -> str:
     )
 
 
+def confirm_subscription(account: Account, call: ApiCall) -> str:
+    """`ConfirmSubscription` of SNS, with whatever token."""
+    topic, token = call.params.get("TopicArn", ""), call.params.get("Token", "")
+    if not topic or not token:
+        raise ServiceError("InvalidParameter", "TopicArn and Token are required")
+    account.confirmed[topic] = token
+    return _answer("ConfirmSubscription", f"<SubscriptionArn>{escape(topic)}:{len(token)}</SubscriptionArn>")
+
+
 def refusal(error: ServiceError) -> str:
     """A `ServiceError` as STS writes it."""
     return (
@@ -50,4 +59,8 @@ def _answer(action: str, inner: str) -> str:
     )
 
 
-QUERIES = {"GetCallerIdentity": get_caller_identity, "AssumeRole": assume_role}
+QUERIES = {
+    "GetCallerIdentity": get_caller_identity,
+    "AssumeRole": assume_role,
+    "ConfirmSubscription": confirm_subscription,
+}

@@ -199,7 +199,7 @@ def test_a_configuration_that_cannot_work_is_refused(settings: dict[str, Any], s
     ],
 )
 def test_sts_is_asked_where_sagemaker_is_unless_that_is_aws(endpoint: str | None, sts: str | None) -> None:
-    assert SageMakerConfig(region="eu-west-1", endpoint_url=endpoint).sts_address == sts
+    assert SageMakerConfig(region="eu-west-1", endpoint_url=endpoint).address_of("sts") == sts
 
 
 def test_without_boto3_one_line_names_the_extra() -> None:
