@@ -19,7 +19,7 @@ The reference uses the model's resource id; the display name, which need not be 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -35,12 +35,14 @@ from adapters.contract import (
     StageField,
 )
 from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundError
+from adapters.notifications import Notification
 from adapters.records import Key, Mark, ModelRecord, Record, Unread, VersionRecord, Watermark
 from adapters.scanning import paged
 from adapters.vertex import snippets
 from adapters.vertex.client import VertexClient
 from adapters.vertex.config import VertexConfig
-from adapters.vertex.keys import ProjectLocation, key_of, model_key, split_key, version_key
+from adapters.vertex.keys import ProjectLocation, is_met_by, key_of, model_key, split_key, version_key
+from adapters.vertex.notifications import Announcements
 from adapters.vertex.reads import EVALUATIONS, TRAINING, Memory, Reader
 from adapters.vertex.records import TOKEN_LABEL, to_endpoint, to_model, to_version
 from adapters.vertex.scan import Cursor, Scan, begin
@@ -87,6 +89,7 @@ class VertexAdapter(Adapter):
         self._place = ProjectLocation(config.project, config.location)
         self._client = VertexClient(config)
         self._memory = Memory()
+        self._announcements = Announcements(config)
         self._reader = Reader(self._client, self._place, self._memory)
         self._writes = Writer(self._client, self._place, self._reader)
 
@@ -125,6 +128,9 @@ class VertexAdapter(Adapter):
             return record
         fields = tuple(dict.fromkeys(each for method in origins.refused for each in _BY_OTHERS[method]))
         return replace(record, unread=Unread(fields, "; ".join(origins.refused.values())))
+
+    def changed(self, notification: Notification) -> Sequence[Key]:
+        return self._announcements.changed(notification)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self.config, model, version)
@@ -199,5 +205,5 @@ class VertexAdapter(Adapter):
 
 
 def _check_incarnation(wanted: Key, found: Key) -> None:
-    if wanted != found:
+    if not is_met_by(wanted, found):
         raise NotFoundError(f"{wanted.kind} {wanted.native_id} does not exist: another one has its name now")

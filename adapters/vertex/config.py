@@ -2,9 +2,9 @@
 
 import re
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from adapters.contract import AdapterConfig
 
@@ -48,6 +48,16 @@ class VertexConfig(AdapterConfig):
     serving_container: str = Field(
         default="", description="image URI given to registered versions; without it the default version's"
     )
+    push_audience: str | None = Field(
+        default=None,
+        min_length=1,
+        description="audience in the tokens of the Pub/Sub subscription that pushes the audit log, with push_account",
+    )
+    push_account: str | None = Field(
+        default=None,
+        pattern=r"^[^@ ]+@[^@ ]+$",
+        description="service account that the subscription's tokens are of; without both none is believed",
+    )
     operation_timeout: float = Field(
         default=300.0, gt=0, le=7200, description="seconds an upload or a delete may take on the service"
     )
@@ -62,6 +72,16 @@ class VertexConfig(AdapterConfig):
                     "endpoint without TLS is allowed on loopback only: use https:// or no scheme"
                 )
         return endpoint
+
+    @model_validator(mode="after")
+    def _pushed_whole(self) -> Self:
+        if (self.push_audience is None) != (self.push_account is None):
+            raise ValueError("give push_audience and push_account together")
+        return self
+
+    @property
+    def is_notified(self) -> bool:
+        return self.push_account is not None
 
     @property
     def call_timeout(self) -> float:

@@ -11,6 +11,8 @@ from typing import Any
 from adapters.errors import BadRecordError, NotFoundError
 from adapters.records import Key, Kind
 
+NOW = "0"
+"""The creation of whatever has a name now."""
 _NATIVE_ID = re.compile(r"([A-Za-z0-9_-]{1,128})(?:@([0-9]{1,15}))?#[0-9TZ:.+-]{1,64}")
 
 
@@ -49,6 +51,17 @@ def key_of(kind: Kind, name: str, created: Any) -> Key:
         return Key(kind, f"{name}#{created.ToJsonString()}")
     except (ValueError, OverflowError) as error:
         raise BadRecordError(f"{kind} {name} cannot be understood: {error}", native=name) from None
+
+
+def open_key(kind: Kind, name: str) -> Key:
+    """The key of whatever has a name (`ID`, `ID@VERSION`) now."""
+    return Key(kind, f"{name}#{NOW}")
+
+
+def is_met_by(key: Key, found: Key) -> bool:
+    """Whether what has a name now, `found`, is what a key means."""
+    name, _, creation = key.native_id.partition("#")
+    return key == found or (creation == NOW and found.native_id.partition("#")[0] == name)
 
 
 def split_key(key: Key) -> tuple[str, str]:
