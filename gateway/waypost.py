@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from gateway.wake import Wake
 
 FOLLOWERS = ("search", "graph")
+MOST_FOUND = 200
+"""Models that a search stands for where their changes are asked for."""
 log = Log(__name__)
 
 
@@ -214,7 +216,14 @@ class Waypost:
         """What changed, as everybody is told of it."""
         from federation.events.events import Events
 
-        return Events(self.engine, self._seen_by, self._outbox, self._wrote)
+        return Events(self.engine, self._seen_by, self._outbox, self._wrote, self._found)
+
+    def _found(self, view: View, q: str) -> Sequence[str]:
+        """The models that a search finds, those that changed last, by reference."""
+        from federation.search.answer import SearchRequest
+
+        answer = self.search.query(view, SearchRequest(q=q, limit=MOST_FOUND, sort="updated"))
+        return [hit.ref for hit in answer.hits]
 
     def _seen_by(self, owner: str) -> View:
         """What somebody may have sent to an address of theirs."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +21,7 @@ from federation.events.sending import Post, PostAnswer
 from federation.events.signing import SigningSecretError
 from federation.events.subscriptions import Views, Webhook, WebhookError, WebhookSpec
 from federation.events.types import TYPES, Event, example
-from federation.events.watches import Watched
+from federation.events.watches import SEARCH, Found, Watched
 from federation.events.webhooks import Delivery, Webhooks
 from federation.followers import Shared
 from federation.journal.entry import Recorded
@@ -75,7 +76,8 @@ def unsent(url: str, headers: Mapping[str, str], body: bytes) -> PostAnswer:
 class Events:
     """What changed, inside the view of whoever asks. Safe to share between threads.
 
-    `views` says what the owner of a webhook may see, `post` makes what sends, `wrote` wakes the worker.
+    `views` says what the owner of a webhook may see, `post` makes what sends, `wrote` wakes the worker,
+    `found` searches.
     """
 
     def __init__(
@@ -84,8 +86,9 @@ class Events:
         views: Views = lambda owner: NOTHING,
         post: Callable[[], Post] = lambda: unsent,
         wrote: Callable[[], None] = lambda: None,
+        found: Found = lambda view, q: (),
     ) -> None:
-        self._engine = engine
+        self._engine, self._found = engine, found
         self.webhooks = Webhooks(engine, views, post, self.told, self.position, lambda: self._origin, wrote)
         self._ids = Positions(engine, KEY)
         self._lock = threading.Lock()
@@ -113,6 +116,12 @@ class Events:
         with reading(self._engine) as connection:
             return self.told(feed.read_latest(connection, view, wanted, before=position, limit=limit))
 
+    def selected(self, view: View, types: Sequence[str], on: str, since: datetime | None = None) -> Selected:
+        """What is asked for as people write it: `on` may also be `search:` and a query. Errors: those of searches."""
+        if on.startswith(SEARCH):
+            return Selected(types, "", since, self._found(view, on.removeprefix(SEARCH)))
+        return Selected(types, on, since)
+
     def watches(self, actor: Principal) -> list[Watched]:
         """What somebody watches, in the order they began."""
         with reading(self._engine) as connection:
@@ -121,7 +130,7 @@ class Events:
     def watch(self, actor: Principal, on: str) -> Watched:
         """Watch something; twice is once. Errors: `EventQueryError`, `UnknownError`, `StateError`."""
         with writing(self._engine) as connection:
-            return watches.add(connection, actor, on)
+            return watches.add(connection, actor, on, self._found)
 
     def unwatch(self, actor: Principal, ident: int) -> None:
         """Watch something no longer. Errors: `UnknownError`."""
@@ -134,7 +143,7 @@ class Events:
         """
         position = self.position(before, "cursor")
         with reading(self._engine) as connection:
-            return self.told(watches.read_inbox(connection, actor, position, limit))
+            return self.told(watches.read_inbox(connection, actor, self._found, position, limit))
 
     def every(self, view: View, wanted: Selected) -> Iterator[list[ToldEvent]]:
         """All events of a view, the newest first, in batches. Errors: as `page`, before the first batch."""

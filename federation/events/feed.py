@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from federation import tables
 from federation.access import View
@@ -46,11 +46,14 @@ class ToldEvent:
 
 
 class Selected(NamedTuple):
-    """Which events are wanted; empty asks for any. `on` is `team:NAME`, `registry:NAME` or a model."""
+    """Which events are wanted; empty asks for any. `on` is `team:NAME`, `registry:NAME` or a model; `models`, where it
+    is given, are references of the models alone that are wanted.
+    """
 
     types: Sequence[str] = ()
     on: str = ""
     since: datetime | None = None
+    models: Sequence[str] | None = None
 
 
 def read_types(given: Collection[str]) -> list[str]:
@@ -93,6 +96,8 @@ def newest(connection: Connection) -> int:
 def chosen(connection: Connection, view: View, wanted: Selected) -> Select[Any]:
     """The query for events that are wanted, inside a view. Errors: as `selected`."""
     query = select(event).where(view.clause(event.c.registry_id), *selected(connection, view, wanted.on))
+    if wanted.models is not None:
+        query = query.where(event.c.model_id.in_(model_ids(connection, view, wanted.models)))
     if wanted.types:
         query = query.where(event.c.type.in_(read_types(wanted.types)))
     return query if wanted.since is None else query.where(event.c.time >= wanted.since)
@@ -125,6 +130,18 @@ def selected(
     if not ids:
         raise UnknownError()
     return [model_id.in_(ids)]
+
+
+def model_ids(connection: Connection, view: View, refs: Collection[str]) -> list[int]:
+    """The models of a view that these references name."""
+    models, known = tables.model.c, tables.registry.c
+    names = [(ref.registry, encode_part(ref.model)) for ref in map(parse, refs)]
+    query = (
+        select(models.id)
+        .join(tables.registry, known.id == models.registry_id)
+        .where(tuple_(known.name, models.name).in_(names), view.clause(known.id))
+    )
+    return list(connection.execute(query).scalars())
 
 
 def _registry(connection: Connection, view: View, name: str) -> int:

@@ -4,6 +4,7 @@ Whoever watches a model, a team or a registry is told of its events, and of what
 is deprecated, deleted or archived, that an alias of it moves, or that it fails a policy.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, false, or_, sele
 from federation import tables
 from federation.access import Principal, View
 from federation.database import now
-from federation.errors import StateError, UnknownError
+from federation.errors import InvalidRequestError, StateError, UnknownError
 from federation.events import feed
 from federation.events.feed import EventQueryError, Selected
 from federation.events.tables import event, watch
@@ -22,6 +23,9 @@ from federation.graph.words import SELECTORS, NodeKind
 from federation.journal.actions import Action
 from federation.numbering import insert_dated
 
+SEARCH = "search:"
+Found = Callable[[View, str], Sequence[str]]
+"""The models that a search finds, by reference. Errors: those of the search language."""
 MOST = 200
 """What one person may watch."""
 GRAVE = (
@@ -38,18 +42,18 @@ GRAVE = (
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Something that one person watches: `on` is `team:NAME`, `registry:NAME` or a model."""
+    """Something that one person watches: `on` is `team:NAME`, `registry:NAME`, a model, or `search:` and a query."""
 
     id: int
     on: str
     created_at: datetime
 
 
-def add(connection: Connection, actor: Principal, on: str) -> Watched:
-    """Watch something; twice is once. Errors: `EventQueryError`, `UnknownError`, `StateError`."""
+def add(connection: Connection, actor: Principal, on: str, found: Found) -> Watched:
+    """Watch something; twice is once. Errors: `EventQueryError`, `UnknownError`, `StateError`, those of searches."""
     if on in ("", "*"):
-        raise EventQueryError("watch what? team:NAME, registry:NAME or a model", "on")
-    feed.selected(connection, actor.view, on)
+        raise EventQueryError("watch what? team:NAME, registry:NAME, a model, or search:QUERY", "on")
+    _conditions(connection, actor.view, on, found)
     known = listed(connection, actor)
     if (same := next((one for one in known if one.on == on), None)) is not None:
         return same
@@ -74,19 +78,20 @@ def listed(connection: Connection, actor: Principal) -> list[Watched]:
     return [_watch(row) for row in connection.execute(query)]
 
 
-def read_inbox(connection: Connection, actor: Principal, before: int | None, limit: int) -> list[Any]:
+def read_inbox(
+    connection: Connection, actor: Principal, found: Found, before: int | None, limit: int
+) -> list[Any]:
     """The events that somebody watches, the newest first; since they began to watch them or not."""
-    view, versions = actor.view, tables.version.c
+    view = actor.view
     mine: list[ColumnElement[bool]] = []
     needing: list[ColumnElement[bool]] = []
     for one in listed(connection, actor):
         try:
-            wanted = and_(*feed.selected(connection, view, one.on))
-            of_versions = feed.selected(connection, view, one.on, versions.registry_id, versions.model_id)
-        except (UnknownError, EventQueryError):
+            events, versions = _conditions(connection, view, one.on, found)
+        except (UnknownError, InvalidRequestError):
             continue  # it is gone, or hidden by now
-        mine.append(wanted)
-        needing.append(and_(*of_versions))
+        mine.append(events)
+        needing.append(versions)
     if not mine:
         return []
     told = or_(*mine, and_(_is_grave(), _is_needed(view, or_(false(), *needing))))
@@ -94,6 +99,18 @@ def read_inbox(connection: Connection, actor: Principal, before: int | None, lim
     if before is not None:
         query = query.where(event.c.position < before)
     return list(connection.execute(query.order_by(event.c.position.desc()).limit(limit)).all())
+
+
+def _conditions(
+    connection: Connection, view: View, on: str, found: Found
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Of events, and of versions that are watched. Errors: as `add`."""
+    versions = tables.version.c
+    if on.startswith(SEARCH):
+        ids = feed.model_ids(connection, view, found(view, on.removeprefix(SEARCH)))
+        return event.c.model_id.in_(ids), versions.model_id.in_(ids)
+    of_versions = feed.selected(connection, view, on, versions.registry_id, versions.model_id)
+    return and_(*feed.selected(connection, view, on)), and_(*of_versions)
 
 
 def _is_grave() -> ColumnElement[bool]:

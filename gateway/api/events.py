@@ -33,22 +33,26 @@ Cursor = Annotated[str | None, Parameter(max_length=100)]
 
 
 def provide_selected(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
     types: Annotated[
         list[str] | None,
         QueryParameter(
             name="type", description="type of event, or its noun (`stage`); may be given several times"
         ),
     ] = None,
-    on: Annotated[str, QueryParameter(description="team:NAME, registry:NAME or registry/model")] = "",
+    on: Annotated[
+        str, QueryParameter(description="team:NAME, registry:NAME, registry/model or search:QUERY")
+    ] = "",
     since: Annotated[
         str | None, QueryParameter(description="a time, or `today`, `yesterday`, `week`, in UTC")
     ] = None,
 ) -> Selected:
     """Which events are wanted. Errors: 400."""
-    return Selected(tuple(types or ()), on, read_since(since))
+    return waypost.events.selected(view, tuple(types or ()), on, read_since(since))
 
 
-SELECTED = {"wanted": Provide(provide_selected, sync_to_thread=False)}
+SELECTED = {"wanted": Provide(provide_selected, sync_to_thread=True)}  # it may search
 
 
 @get("/events", opt=READ, dependencies=SELECTED)

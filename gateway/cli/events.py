@@ -21,7 +21,7 @@ Types = Annotated[
     list[str] | None,
     typer.Option("--type", help="only events of this type, or noun, such as stage; repeatable"),
 ]
-On = Annotated[str, typer.Option(help="only of team:NAME, registry:NAME, or a model")]
+On = Annotated[str, typer.Option(help="only of team:NAME, registry:NAME, a model, or search:QUERY")]
 LOOK_EVERY = 1.0
 PAUSE = 5.0
 """Seconds after which a gateway that did not answer is asked again."""
@@ -171,7 +171,8 @@ def watching(context: typer.Context) -> None:
 
 @inbox.command("add")
 def add_watch(
-    context: typer.Context, on: Annotated[str, typer.Argument(help="team:NAME, registry:NAME, or a model")]
+    context: typer.Context,
+    on: Annotated[str, typer.Argument(help="team:NAME, registry:NAME, a model or search:QUERY")],
 ) -> None:
     """Watch something."""
     invocation: Invocation = context.obj

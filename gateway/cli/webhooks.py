@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
-from gateway.cli.events import On, Types
+from gateway.cli.events import Types
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import ago, counted, emit_json, emit_line, emit_table, say, when
@@ -14,6 +14,7 @@ from gateway.cli.screen import ago, counted, emit_json, emit_line, emit_table, s
 app = typer.Typer(
     help="Webhooks: who is sent events, what became of them, sending again.", no_args_is_help=True
 )
+On = Annotated[str, typer.Option(help="only of team:NAME, registry:NAME, or a model")]
 Which = Annotated[str, typer.Argument(help="a webhook's id or name, as in the list")]
 
 

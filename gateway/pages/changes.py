@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from federation.access import Permission, Principal, View
 from federation.errors import WaypostError
-from federation.events.events import TYPES, Selected
+from federation.events.events import TYPES
 from gateway.api.events_out import changes_out
 from gateway.api.requests import Ident
 from gateway.pages.atom import feed
@@ -36,9 +36,10 @@ def changes_page(
     cursor: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """What changed, the newest first: of a day, a week, a team, a type."""
-    wanted = Selected((kind,) if kind else (), on.strip(), read_since(since or None))
+    types = (kind,) if kind else ()
     most = MOST if form_of(request) == "csv" else ROWS
     try:
+        wanted = waypost.events.selected(view, types, on.strip(), read_since(since or None))
         found, mistake = changes_out(waypost.events.latest(view, wanted, cursor, most), most), ""
     except WaypostError as error:
         if form_of(request) != "html":
@@ -58,8 +59,8 @@ def changes_feed(
     on: FromQuery[str] = "",
     kind: Kind = "",
 ) -> Response[bytes]:
-    """The same as an Atom feed, of everything, a team, a registry or a model."""
-    wanted = Selected((kind,) if kind else (), on.strip())
+    """The same as an Atom feed, of everything, a team, a registry, a model, or what a search finds."""
+    wanted = waypost.events.selected(view, (kind,) if kind else (), on.strip())
     found = changes_out(waypost.events.latest(view, wanted, None, ROWS), ROWS)
     return feed(request, waypost, f"Changes of {on or 'everything'}", found.changes)
 

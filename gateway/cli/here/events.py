@@ -23,13 +23,15 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     view, events = LOCAL.view, waypost.events
     match asked:
         case ("GET", "events"):
-            page = events.page(view, _selected(query), query.get("after"), query.get("limit", 100))
+            page = events.page(view, _selected(waypost, query), query.get("after"), query.get("limit", 100))
             return out.events_out(page)
         case ("GET", "changes"):
             if query.get("format") == "csv":
-                return "".join(changes_csv(events.every(view, _selected(query))))
+                return "".join(changes_csv(events.every(view, _selected(waypost, query))))
             limit = query.get("limit", 100)
-            return out.changes_out(events.latest(view, _selected(query), query.get("cursor"), limit), limit)
+            return out.changes_out(
+                events.latest(view, _selected(waypost, query), query.get("cursor"), limit), limit
+            )
         case ("GET", "inbox"):
             limit = query.get("limit", 50)
             return out.changes_out(events.inbox(LOCAL, query.get("cursor"), limit), limit)
@@ -74,5 +76,6 @@ def _webhooks(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: An
     raise LookupError(asked)
 
 
-def _selected(query: Query) -> Selected:
-    return Selected(tuple(query.get("type", ())), query.get("on", ""), read_since(query.get("since")))
+def _selected(waypost: "Waypost", query: Query) -> Selected:
+    types, since = tuple(query.get("type", ())), read_since(query.get("since"))
+    return waypost.events.selected(LOCAL.view, types, query.get("on", ""), since)

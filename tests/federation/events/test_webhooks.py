@@ -186,6 +186,17 @@ def test_a_receiver_that_comes_back_after_a_day_misses_nothing(world: World) -> 
     assert world.receiver.subjects == [f"fraud/churn:{name}" for name in names]
 
 
+def test_a_slow_receiver_is_gone_on_with_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federation.events.sending.BATCH_SECONDS", -1.0)  # always over at once
+    made, _ = world.events.webhooks.create(LOCAL, SPEC)
+    world.happen("1", "2")
+    assert world.sender.batch(made.id)
+    assert world.receiver.got == []
+    monkeypatch.undo()
+    world.send(made.id)
+    assert world.receiver.subjects == ["fraud/churn:1", "fraud/churn:2"]
+
+
 def test_an_address_is_sent_what_its_owner_may_see_when_it_is_sent(world: World) -> None:
     fraud = View.of([world.ids["fraud"]])
     owner = Principal("p-1", "one", {**dict.fromkeys(READER, fraud), Permission.SUBSCRIBE: fraud})

@@ -1,6 +1,8 @@
 """Answers that stay open: they end with the right to see them, and one person has only so many."""
 
 import asyncio
+import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from gateway.problems import ProblemError
 from gateway.streams import MOST, Streams
 from tests.gateway.access.gate import Gate
 from tests.gateway.access.test_sign_in import signed_in
+from tests.gateway.access.worlds import draft, write
+from tests.patience import until
 
 
 @pytest.fixture
@@ -57,9 +61,11 @@ def scope_of(path: str, headers: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def stream(guarded: Gate, headers: dict[str, str], during: Callable[[], object]) -> str:
-    """What a progress stream says until it ends; `during` is called once it has begun."""
-    scope = scope_of(f"/syncs/{run_of(guarded)}/progress", headers)
+def stream(guarded: Gate, headers: dict[str, str], during: Callable[[], object], path: str = "") -> str:
+    """What a stream, of progress where no path says otherwise, says until it ends; `during` is called once it has
+    begun.
+    """
+    scope = scope_of(path or f"/syncs/{run_of(guarded)}/progress", headers)
     said: list[bytes] = []
 
     async def follow() -> None:
@@ -121,6 +127,39 @@ def test_a_stream_ends_with_the_session(guarded: Gate) -> None:
         guarded.waypost.identity.directory.look()
 
     assert "event: end" in stream(guarded, browser, sign_out)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_stream_of_events_shows_nothing_that_is_hidden(
+    guarded: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.events.events.LOOK_EVERY", 0.0)
+    events, given = guarded.waypost.events, list[Any]()
+    read = events.after
+
+    def after(*asked: Any) -> Any:
+        given.append(read(*asked))
+        return given[-1]
+
+    monkeypatch.setattr(events, "after", after)
+    token = guarded.token("ci", ("viewer", "registry:fraud"))
+
+    def happen() -> None:
+        for registry in ("images", "fraud", "images"):
+            write(guarded, draft(random.Random(1), registry))
+        guarded.follow()
+        until(lambda: any(given))
+        with writing(guarded.waypost.engine) as connection:
+            tokens.revoke(connection, "ci", LOCAL)
+        guarded.waypost.identity.directory.look()
+
+    headers = {**bearer(token), "Accept": "text/event-stream"}
+    said = stream(guarded, headers, happen, "/api/v1/events")
+    told = [
+        json.loads(line.removeprefix("data: ")) for line in said.splitlines() if line.startswith("data: ")
+    ]
+    assert told
+    assert {one["data"]["registry"] for one in told} == {"fraud"}
 
 
 @pytest.mark.usefixtures("quick")

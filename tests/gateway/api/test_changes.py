@@ -161,4 +161,16 @@ def test_what_changed_as_pages_of_data_csv_and_atom(consumer: As) -> None:
     of_team = consumer.get("/changes", on="team:nlp")["changes"]
     titles = [entry.findtext("a:title", namespaces=ATOM) for entry in root.iterfind("a:entry", ATOM)]
     assert len(titles) == len(of_team)
-    assert titles[0] == f"{of_team[0]['type']} {of_team[0]['subject']}" or ":" in str(titles[0])
+    assert str(titles[0]).startswith(f"{of_team[0]['type']} {of_team[0]['subject']}")
+
+
+def test_a_search_is_watched_and_fed_like_a_model(here: Gate, consumer: As) -> None:
+    found = consumer.get("/changes", on="search:registry:texts")["changes"]
+    assert {one["registry"] for one in found} == {"texts"}
+    assert consumer.get("/changes", on="search:registry:secret")["changes"] == []
+    consumer.ask("GET", f"{API}/changes", 422, params={"on": "search:("})
+    watch = consumer.ask("POST", f"{API}/watches", 201, json={"on": "search:registry:texts"}).json()
+    assert consumer.get("/inbox")["changes"] == found
+    answer = consumer.ask("GET", "/changes.atom", params={"on": "search:registry:texts"})
+    assert len(ET.fromstring(answer.text).findall("a:entry", ATOM)) == len(found)
+    consumer.ask("DELETE", f"{API}/watches/{watch['id']}", 204)
