@@ -51,7 +51,7 @@ class Permission(StrEnum):
     APPROVE = "approve"
     """Approve and reject promotions where a policy names one as approver, and comment on them."""
     ATTEST = "attest"
-    """Report how outside checks ended."""
+    """Hand in statements about artifacts, and report how outside checks ended."""
     EMERGENCY = "emergency"
     """Bring a version to a guarded stage at once; somebody else reviews it."""
     AUDIT = "audit"

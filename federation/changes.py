@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, Dialect, delete, func, select
 
 from federation import tables
-from federation.statements import Statement, cursor_of, prepare
+from federation.prepared import Statement, cursor_of, prepare
 
 ChangeKind = Literal["model", "version", "endpoint", "registry", "edge"]
 

@@ -32,6 +32,7 @@ from federation.journal.tables import erased
 from federation.operations.tables import operation
 from federation.promotions.tables import promotion, voice
 from federation.searches import searches
+from federation.statements.tables import statement
 
 BLANK = "[erased]"
 _EVERYBODY = select(erased)
@@ -127,7 +128,7 @@ def erase(
         others = _principals(connection, batch, blanker, subject, actor)
         others += _notes(connection, blanker) + _operations(connection, blanker, words)
         others += searches.forget_naming(connection, lambda text: blanker.text(text) != text)
-        others += _promotions(connection, blanker, words)
+        others += _promotions(connection, blanker, words) + _statements(connection, blanker)
         everybody = Blanker.read(connection)
         assert everybody is not None
         counts = {"values": values, "records": records, "others": others}
@@ -260,6 +261,15 @@ def _promotions(connection: Connection, blanker: Blanker, words: Sequence[str]) 
                 connection.execute(update(table).where(table.c.id == row.id).values(values))
                 changed += 1
     return changed
+
+
+def _statements(connection: Connection, blanker: Blanker) -> int:
+    """Forget statements that name them: one that is kept whole cannot be blanked in part."""
+    rows = connection.execute(select(statement.c.id, statement.c.body)).all()
+    texts = ((row.id, bytes(row.body).decode("utf-8", "replace")) for row in rows)
+    gone = [id_ for id_, text in texts if blanker.text(text) != text]
+    connection.execute(delete(statement).where(statement.c.id.in_(gone)))
+    return len(gone)
 
 
 def _json(blanker: Blanker, text: str | None) -> str | None:

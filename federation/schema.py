@@ -26,6 +26,7 @@ ROOMS = (
     "policies",
     "promotions",
     "searches",
+    "statements",
 )
 """The rooms that have tables of their own."""
 

@@ -1,6 +1,7 @@
 """The tables `[[policies]]` and `[[people]]` of the configuration."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from gateway.sections import Section
 
 if TYPE_CHECKING:
     from federation.policies.policies import Policy
+    from federation.statements.statements import Signer
 
 
 class QuorumSettings(Section):
@@ -57,6 +59,14 @@ class PolicySettings(Section):
         description="backward: whoever calls what is in production now must be able to call the version",
     )
     semver: bool = Field(default=False, description="a schema that breaks wants a greater major version")
+    signed: Literal["", "verified"] = Field(
+        default="",
+        description="verified: a statement holds a signature of one of [[signers]] over the artifact",
+    )
+    scanned: str = Field(
+        default="",
+        description="clean: the newest scan of each scanner found nothing; clean 30d: and is not older than that",
+    )
     impact: Literal["", "none", "no-breaking", "acknowledged"] = Field(
         default="",
         description="of what depends on it: none is affected, none breaks, or the owners of what breaks in production "
@@ -107,6 +117,25 @@ class PeopleSettings(Section):
         """The principal as grants name it."""
         kind, _, name = self.principal.partition(":")
         return f"subject:{name}" if kind == "oidc" else self.principal
+
+
+class SignerSettings(Section):
+    """Somebody whose signatures of artifacts count: by a key, or by a certificate under roots of yours."""
+
+    name: str = Field(min_length=1, max_length=100, description="as checks and pages call it")
+    key: Path | None = Field(default=None, description="file of a public key in PEM (EC or Ed25519)")
+    roots: Path | None = Field(default=None, description="file of the certificates that a chain must lead to")
+    identity: str = Field(default="", description="mail address or URI that the certificate must name")
+    issuer: str = Field(
+        default="", description="who vouched for that, where the certificate says so (OIDC issuer)"
+    )
+
+    def spec(self) -> "Signer":
+        """The same for the federation, with what the files hold. Errors: `OSError`, `UnicodeError`."""
+        from federation.statements.statements import Signer
+
+        key, roots = ("" if one is None else one.read_text("ascii") for one in (self.key, self.roots))
+        return Signer(self.name, key, roots, self.identity, self.issuer)
 
 
 def mistakes(policies: Sequence[PolicySettings], people: Sequence[PeopleSettings]) -> Iterator[str]:

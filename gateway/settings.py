@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from federation.errors import SetupError
 from federation.secrets import SCHEMES
-from gateway.policy_settings import PeopleSettings, PolicySettings, mistakes
+from gateway.policy_settings import PeopleSettings, PolicySettings, SignerSettings, mistakes
 from gateway.sections import Section
 
 if TYPE_CHECKING:
@@ -283,6 +283,7 @@ class Settings(Section):
     registries: tuple[RegistrySettings, ...] = ()
     policies: tuple[PolicySettings, ...] = ()
     people: tuple[PeopleSettings, ...] = ()
+    signers: tuple[SignerSettings, ...] = ()
 
     def known_names(self) -> dict[str, str]:
         """Names that backends report to principals."""
@@ -472,5 +473,11 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                 }
             ),
             "plugins": None if settings.plugins is None else folder / settings.plugins,
+            "signers": tuple(
+                one.model_copy(
+                    update={name: folder / path for name in ("key", "roots") if (path := getattr(one, name))}
+                )
+                for one in settings.signers
+            ),
         }
     )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from federation.search.lexicon import Lexicon
     from federation.search.tantivy.engine import Search
     from federation.searches.searches import Searches
+    from federation.statements.statements import Statements
     from federation.sync.sync import Sync
     from gateway.board import Board
     from gateway.oidc import Provider
@@ -244,6 +245,13 @@ class Waypost:
         return Policies(self.engine)
 
     @cached_property
+    def statements(self) -> "Statements":
+        """What is stated about artifacts."""
+        from federation.statements.statements import Statements
+
+        return Statements(self.engine)
+
+    @cached_property
     def promotions(self) -> "Promotions":
         """Proposing, agreeing, and the way back."""
         from federation.promotions.promotions import Promotions
@@ -393,7 +401,14 @@ class Waypost:
         return self.registries.apply(specs, actor=actor)
 
     def apply_policies(self) -> Sequence[str]:
-        """Apply the policies of the file, and who is who. Errors: `PolicyError`, `DatabaseError`."""
+        """Apply the policies of the file, who is who, and whose signatures count. Errors: `PolicyError`,
+        `StatementError`, `SettingsError`, `DatabaseError`.
+        """
+        try:
+            signers = [one.spec() for one in self.settings.signers]
+        except (OSError, UnicodeError) as error:
+            raise SettingsError(f"signers: a key or its roots cannot be read: {error}") from None
+        self.statements.apply_signers(signers)
         specs = [policy.spec() for policy in self.settings.policies]
         return self.policies.apply(specs, self.settings.known_names())
 

@@ -14,8 +14,8 @@ from federation.access import View
 from federation.catalogue.order import age
 from federation.catalogue.reader import VERSION, Version, as_version, read_version
 from federation.database import glancing
+from federation.prepared import COMPILED, Statement, cursor_of, prepare
 from federation.references import Reference, encode_part
-from federation.statements import COMPILED, Statement, cursor_of, prepare
 
 
 def find_version(engine: Engine, view: View, reference: Reference) -> Version | None:

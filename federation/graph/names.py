@@ -14,8 +14,8 @@ from federation.access import View
 from federation.graph import tables
 from federation.graph.resolve import CHUNK, chunks
 from federation.graph.words import SELECTORS, NodeKind
+from federation.prepared import Statement, cursor_of, prepare
 from federation.references import decode_part
-from federation.statements import Statement, cursor_of, prepare
 
 FRESH = 1.0
 """Seconds for which the state of the registries may be taken as it was."""

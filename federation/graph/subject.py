@@ -24,8 +24,8 @@ from federation.graph.resolve import CHUNK, Incarnation, choose, chunks
 from federation.graph.resolve import selector as selector_of
 from federation.graph.snapshot import Snapshot
 from federation.graph.words import SELECTORS, NodeKind
+from federation.prepared import COMPILED, Statement, cursor_of, prepare
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
-from federation.statements import COMPILED, Statement, cursor_of, prepare
 
 Action = Literal["archive", "delete", "move-alias", "change"]
 DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}

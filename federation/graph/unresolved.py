@@ -14,9 +14,9 @@ from federation.graph.names import Registry, named
 from federation.graph.resolve import Resolver, StatedReference, chunks, registry_names
 from federation.graph.subject import Subject
 from federation.graph.words import kind_word
+from federation.prepared import COMPILED, cursor_of, prepare
+from federation.prepared import Statement as Prepared
 from federation.references import encode_part, parse, parse_depends_on
-from federation.statements import COMPILED, cursor_of, prepare
-from federation.statements import Statement as Prepared
 
 SHOWN = 100
 

@@ -142,6 +142,10 @@ class Action(StrEnum):
         "policy.bypassed",
         "Who holds a guarded stage was changed on the backend itself, which `details.policy` would have refused.",
     )
+    STATEMENT_MADE = (
+        "statement.made",
+        "Somebody stated something about a version's artifact; `details.sha256` is that of what was handed in.",
+    )
     PROMOTION_PROPOSED = (
         "promotion.proposed",
         "Somebody proposed to bring a version to a stage, or to roll back; the reason is committed to.",

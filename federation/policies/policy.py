@@ -71,6 +71,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     windows: tuple[str, ...] = ()
     schema: Literal["", "backward"] = ""
     semver: bool = False
+    signed: Literal["", "verified"] = ""
+    scanned: str = ""
     impact: Literal["", "none", "no-breaking", "acknowledged"] = ""
     duplicates: Literal["", "deny"] = ""
     require_checks: tuple[str, ...] = ()
@@ -205,7 +207,10 @@ def check(policy: Policy) -> None:
     _check_on(policy.on)
     _check_required(policy.require)
     _check_agreement(policy)
-    for text in (policy.expires, *filter(None, [policy.soak])):
+    word, _, age = policy.scanned.partition(" ")
+    if word not in ("", "clean") or (word == "" and age):
+        raise PolicyError('scanned is "clean", or "clean 30d" for how old the newest scan may be')
+    for text in (policy.expires, *filter(None, [policy.soak, age])):
         read_duration(text)
     policy.bounds()
     for text in policy.windows:

@@ -19,6 +19,11 @@ def _asks(policy: Policy) -> Iterator[str]:
         yield "whoever calls what is in production can call it"
     if policy.semver:
         yield "a schema that breaks comes with a greater major version"
+    if policy.signed:
+        yield "a signer of this gateway signed its artifact"
+    if policy.scanned:
+        age = policy.scanned.partition(" ")[2]
+        yield "every scanner found nothing in its artifact" + (f", {age} ago at most" if age else "")
     if policy.impact:
         yield {
             "none": "nothing that depends on it is affected",

@@ -25,6 +25,7 @@ from federation.operations.plans import Plan
 from federation.operations.tables import operation
 from federation.policies.policy import Policy
 from federation.promotions.agreement import Need, met
+from federation.promotions.attested import attested
 from federation.promotions.beyond import duplicates, impact
 from federation.promotions.checks import Case, CheckReport, CheckResult, run
 from federation.promotions.people import People
@@ -191,6 +192,7 @@ class Judge:
         if proposal.kind == "promotion":
             for policy in (one.policy for one in demands if one.whole):
                 checks += run(policy, self._case(proposal, policy))
+                checks += attested(self.connection, policy, version)
                 checks += duplicates(self.connection, policy, version)
         needs = list(_needs(proposal.kind, demands))
         for policy in (one.policy for one in demands if one.whole and proposal.kind == "promotion"):

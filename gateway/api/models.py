@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from litestar import Request, get
+from litestar import Request, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from federation.access import Permission, View
+from federation.access import Permission, Principal, View
+from federation.errors import UnknownError
 from gateway.api.history_out import TimelineOut, timeline_out
 from gateway.api.out import (
     DiffOut,
@@ -18,9 +19,11 @@ from gateway.api.out import (
     version_out,
 )
 from gateway.api.requests import OptionalIdent, needs, provide_waypost
+from gateway.api.statements_out import StatementIn, StatementOut, StatementsOut, statement_out
 from gateway.parameters import read_reference, read_time
 from gateway.waypost import Waypost
 
+STATEMENTS = "/statements"
 READ: dict[str, Any] = needs(Permission.READ)
 
 
@@ -45,8 +48,12 @@ async def show_version(
     ref: FromPath[str],
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
-) -> VersionOut:
-    """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant then."""
+) -> VersionOut | StatementsOut:
+    """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant then.
+    With `/statements` behind it: what was stated about its artifact.
+    """
+    if ref.endswith(STATEMENTS):
+        return await sync_to_thread(_stated, request, ref)
     # Taken from the request itself: as dependencies they would cost as much as the look into the database.
     waypost, view = provide_waypost(request), request.scope["user"].view
     reference, time = read_reference(ref), read_time(as_of, "as_of")
@@ -58,6 +65,29 @@ async def show_version(
     return version_out(
         await sync_to_thread(catalogue.version, view, reference, incarnation=incarnation, at=time)
     )
+
+
+def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
+    reference = read_reference(ref.removesuffix(STATEMENTS))
+    found = provide_waypost(request).statements.of(request.scope["user"].view, reference)
+    return StatementsOut([statement_out(one) for one in found])
+
+
+@post("/versions/{ref:path}", opt=needs(Permission.ATTEST), sync_to_thread=True, status_code=201)
+def make_statement(
+    ref: FromPath[str],
+    data: JSONBody[StatementIn],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+) -> StatementOut:
+    """State something about the artifact of a version (`…/statements`): a signature, a scan, an evaluation, or the
+    verdict of a check. It is kept byte for byte; said again it is the same statement.
+    """
+    if not ref.endswith(STATEMENTS):
+        raise UnknownError()
+    reference = read_reference(ref.removesuffix(STATEMENTS))
+    made = waypost.statements.state(principal, reference, data.kind, data.content, data.digest)
+    return statement_out(made)
 
 
 @get("/diff", opt=READ, sync_to_thread=True)
@@ -83,4 +113,4 @@ def show_timeline(
     return timeline_out(reference, time, waypost.catalogue.timeline(view, reference, at=time))
 
 
-HANDLERS = [show_model, show_version, show_diff, show_timeline]
+HANDLERS = [show_model, show_version, make_statement, show_diff, show_timeline]

@@ -54,6 +54,7 @@ COMMANDS = (
     Command("plan", "promotions", "plan", PROMOTE),
     Command("promote", "promotions", "promote", PROMOTE),
     Command("approve", "promotions", "approve", PROMOTE),
+    Command("attest", "promotions", "attest", PROMOTE),
     Command("reject", "promotions", "reject", PROMOTE),
     Command("rollback", "promotions", "rollback", PROMOTE),
     Command("emergency", "promotions", "emergency", PROMOTE),

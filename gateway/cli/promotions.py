@@ -1,14 +1,16 @@
 """`waypost plan`, `promote`, `approve`, `reject`, `rollback`, `emergency`, `promotions`, `policies`."""
 
+import base64
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect
+from gateway.cli.client import connect, of_reference
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.operations import Wait, worked
@@ -77,6 +79,31 @@ def approve(
     """Agree to a promotion, on the evidence as it is now."""
     body = {"words": words, **({"evidence": evidence} if evidence else {})}
     return _begin(context.obj, f"/promotions/{ident}/approve", body, wait)
+
+
+def attest(
+    context: typer.Context,
+    ref: Ref,
+    file: Annotated[Path, typer.Argument(help="what is stated; it is kept byte for byte")],
+    kind: Annotated[
+        str, typer.Option(help="signature (model-signing), scan (modelscan, SARIF), evaluation or check")
+    ] = "signature",
+    digest: Annotated[str, typer.Option(help="the artifact that it is about")] = "",
+) -> int:
+    """State something about the artifact of a version. Exit code 1 when that says no."""
+    invocation: Invocation = context.obj
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}") from None
+    body = {"kind": kind, "content": base64.b64encode(content).decode(), "digest": digest}
+    with connect(invocation) as gateway:
+        found = gateway.ask("POST", f"/versions/{of_reference(ref)}/statements", body=body)
+    if invocation.json:
+        emit_json(found)
+    else:
+        emit_line(f"{found['verdict']}: {found['summary']} ({found['maker'] or 'nobody known'})")
+    return NO if found["verdict"] == "no" else OK
 
 
 def reject(context: typer.Context, ident: Ident, reason: Reason) -> int:

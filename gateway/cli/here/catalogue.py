@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from federation.access import LOCAL
 from federation.database import now
 from gateway.api import history_out, out
+from gateway.api.statements_out import StatementsOut, statement_out
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.parameters import read_reference
 
@@ -21,6 +22,9 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "models", *ref):
             life = _incarnation(query)
             return out.model_out(catalogue.model(view, reference_of(ref), incarnation=life, at=time))
+        case ("GET", "versions", *ref, "statements"):
+            stated = waypost.statements.of(view, reference_of(ref))
+            return StatementsOut([statement_out(one) for one in stated])
         case ("GET", "versions", *ref):
             life = _incarnation(query)
             return out.version_out(catalogue.version(view, reference_of(ref), incarnation=life, at=time))

@@ -8,6 +8,7 @@ from federation.operations.operations import Become, Chosen, RequestedChange
 from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
 from federation.references import Reference
 from gateway.api import operations_out as out
+from gateway.api.statements_out import StatementIn, statement_out
 from gateway.cli.here import Ident, Query, checked, reference_of
 from gateway.intents import ask
 from gateway.parameters import read_etags
@@ -27,6 +28,10 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "operations", number):
             found_one = waypost.operations.show(LOCAL.view, checked(Ident, number, "operation_id"))
             return out.operation_out(found_one, waypost.positions)
+        case ("POST", "versions", *ref, "statements"):
+            given = checked(StatementIn, body)
+            made = waypost.statements.state(LOCAL, reference_of(ref), given.kind, given.content, given.digest)
+            return statement_out(made)
         case ("PUT", "versions", *ref, "stage"):
             return _written(waypost, query, reference_of(ref), Become(checked(out.StageIn, body).stage))
         case ("PUT", "models", *ref, "aliases", alias):
@@ -43,8 +48,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             of: Literal["model", "version"] = "model" if area == "models" else "version"
             return _written(waypost, query, reference_of(ref), Delete(), of)
         case ("POST", "registries", name, "versions"):
-            given = checked(out.VersionIn, body)
-            return _written(waypost, query, Reference(name, given.model), given.wanted())
+            version = checked(out.VersionIn, body)
+            return _written(waypost, query, Reference(name, version.model), version.wanted())
     raise LookupError(asked)
 
 

@@ -9,6 +9,7 @@ from federation.database import now, writing
 from federation.policies.policies import Policy, Quorum
 from federation.promotions.promotions import reported
 from federation.promotions.tables import promotion
+from federation.statements.statements import Statements
 from tests.federation.promotions.test_execution import held_twice, refuse
 from tests.federation.promotions.world import PromotionsWorld, version
 
@@ -25,6 +26,8 @@ def happen(world: PromotionsWorld, patch: pytest.MonkeyPatch) -> None:
     one = proposed("2")
     face.say(bo, one, "comment", "let us see")
     face.report(bo, one, reported("ci", "yes", "", {}, ""))
+    checked = b'{"maker": "ci", "name": "validation", "verdict": "yes"}'
+    Statements(world.engine).state(bo, version("2"), "check", checked)
     face.say(bo, one, "approve", "yes")
     world.settle()
     face.say(bo, proposed("3"), "reject", "no")

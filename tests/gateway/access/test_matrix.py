@@ -42,11 +42,13 @@ BODIES: dict[str, Any] = {
     "propose": {"ref": "{ref}", "to": "production", "reason": "better"},
     "roll_back": {"model": "{registry}/model", "reason": "worse"},
     **{name: {"words": "yes"} for name in ("approve", "reject", "comment", "cancel", "review")},
+    "make_statement": {"kind": "check", "content": "e30="},
     "report_check": {"verdict": "yes"},
     "add_grant": {"token": "mine", "role": "viewer", "on": "registry:{registry}"},
 }
 """What a request that changes something sends, so that it is not refused for its form."""
 AFTER_REFERENCE = {
+    "make_statement": "/statements",
     "set_stage": "/stage",
     "deprecate_model": "/deprecate",
     "set_alias": "/aliases/best",

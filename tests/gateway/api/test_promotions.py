@@ -1,5 +1,6 @@
 """Promotions over HTTP, pages and command line; and that no other way leads to a guarded stage."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +128,22 @@ def test_a_promotion_from_its_plan_to_its_approval(guarded: Gate) -> None:
     assert guarded.ask("GET", "/api/v1/policies", token=other).json()["policies"] == []
 
 
-def test_the_command_line_says_what_a_stage_takes(guarded: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_stated_is_given_back_byte_for_byte(guarded: Gate) -> None:
+    attester = guarded.token("attester", ("attester", "*"))
+    body = b'{"maker": "lab",\n "name": "bias", "verdict": "yes"}'
+    sent = {"kind": "check", "content": base64.b64encode(body).decode()}
+    place = "/api/v1/versions/fraud/scorer:2/statements"
+    made = guarded.ask("POST", place, token=attester, json=sent)
+    assert (made.status_code, made.json()["verdict"]) == (201, "yes"), made.text
+    [found] = guarded.ask("GET", place, token=attester).json()["statements"]
+    assert base64.b64decode(found["content"]) == body
+    page = guarded.ask("GET", "/versions/fraud/scorer:2", token=attester, headers={"Accept": "text/html"})
+    assert "<bdi>bias</bdi>" in page.text
+
+
+def test_the_command_line_says_what_a_stage_takes(
+    guarded: Gate, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     config = ["--config", str(guarded.waypost.settings.search.path.parent / "waypost.toml"), "--json"]
 
     def said(*words: str, code: int = 0) -> Any:
@@ -138,6 +154,9 @@ def test_the_command_line_says_what_a_stage_takes(guarded: Gate, capsys: pytest.
     assert not said("plan", "fraud/scorer:2", "--to", "production")["says_no"]
     assert [one["name"] for one in said("policies", "list")["policies"]] == ["risk-production"]
     assert "its license is known" in said("policies", "explain", "risk-production")["asks"]
+    report = tmp_path / "check.json"
+    report.write_text('{"maker": "ci", "name": "smoke", "verdict": "no"}')
+    assert said("attest", "fraud/scorer:3", str(report), "--kind", "check", code=1)["summary"] == "smoke"
     made = said("promote", "fraud/scorer:3", "--to", "production", "--reason", "again")
     assert made["state"] == "waiting"
     assert said("promotions", "cancel", str(made["id"]))["state"] == "cancelled"

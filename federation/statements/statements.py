@@ -1,0 +1,160 @@
+"""Statements as the gateway asks for them: handing one in, and reading what was stated of a version."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, Row, delete, insert, select
+
+from federation.access import Permission, Principal, View
+from federation.catalogue.lookup import find_or_read_version
+from federation.catalogue.reader import Version
+from federation.database import now, reading, writing
+from federation.errors import StateError
+from federation.journal.entry import Action, Entry
+from federation.journal.log import Batch
+from federation.numbering import insert_dated
+from federation.references import Reference
+from federation.statements.kinds import Kind, say
+from federation.statements.signatures import Signer, StatementError, check_signer
+from federation.statements.tables import signer, statement
+
+__all__ = ["Kind", "Signer", "Statement", "StatementError", "Statements", "check_signer", "read_statements"]
+MOST = 1000
+"""Statements of one version that are read, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement, and what it says now. `is_current`: it is about the artifact that the version has."""
+
+    id: int
+    kind: Kind
+    digest: str
+    is_current: bool
+    verdict: str
+    summary: str
+    maker: str
+    sha256: str
+    body: bytes
+    principal: str
+    at: datetime
+
+
+class Statements:
+    """The face of this room. Safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def state(
+        self, principal: Principal, reference: Reference, kind: Kind, body: bytes, digest: str = ""
+    ) -> Statement:
+        """Keep a statement about a version's artifact; `digest` says which, where that is to be made sure of. The
+        same again is the same statement. Errors: `UnknownError`, `GoneError`, `DeniedError`, `StateError`,
+        `StatementError`.
+        """
+        with writing(self._engine) as connection:
+            version = find_or_read_version(connection, principal.view, reference)
+            principal.require(Permission.ATTEST, version.registry_id, f"registry {version.registry}")
+            known = version.record.artifact_digest or ""
+            if digest and known and digest != known:
+                raise StateError(f"{version.reference} has the artifact {known[:200]}, not {digest[:200]}")
+            at = now()
+            say(kind, body, known, (), at)  # it can be read, or is refused
+            sha256 = hashlib.sha256(body).hexdigest()
+            row = _known(connection, version.id, kind, sha256) or _keep(
+                connection, principal, version, kind, body, digest or known, sha256
+            )
+            return _read(row, version, read_signers(connection))
+
+    def of(self, view: View, reference: Reference) -> list[Statement]:
+        """What was stated of a version, newest first. Errors: `UnknownError`, `GoneError`."""
+        with reading(self._engine) as connection:
+            return read_statements(connection, find_or_read_version(connection, view, reference))
+
+    def apply_signers(self, signers: Sequence[Signer]) -> None:
+        """Let these signers count, and no others. Errors: `StatementError`."""
+        for one in signers:
+            check_signer(one)
+        with writing(self._engine) as connection:
+            connection.execute(delete(signer))
+            if signers:
+                names = ("name", "key", "roots", "identity", "issuer")
+                rows = [{name: getattr(one, name) for name in names} for one in signers]
+                connection.execute(insert(signer), rows)
+
+
+def read_statements(connection: Connection, version: Version) -> list[Statement]:
+    """What was stated of a version, newest first, by the signers of now."""
+    signers = read_signers(connection)
+    query = select(statement).where(statement.c.version_id == version.id)
+    rows = connection.execute(query.order_by(statement.c.id.desc()).limit(MOST)).all()
+    return [_read(row, version, signers) for row in rows]
+
+
+def read_signers(connection: Connection) -> list[Signer]:
+    """Whose signatures count."""
+    return [Signer(**row._mapping) for row in connection.execute(select(signer).order_by(signer.c.name))]
+
+
+def _known(connection: Connection, version_id: int, kind: str, sha256: str) -> Row[Any] | None:
+    said = statement.c
+    query = select(statement).where(said.version_id == version_id, said.kind == kind, said.sha256 == sha256)
+    return connection.execute(query.limit(1)).one_or_none()
+
+
+def _keep(
+    connection: Connection,
+    principal: Principal,
+    version: Version,
+    kind: str,
+    body: bytes,
+    digest: str,
+    sha256: str,
+) -> Row[Any]:
+    values: Mapping[str, Any] = {
+        "registry_id": version.registry_id,
+        "version_id": version.id,
+        "kind": kind,
+        "digest": digest,
+        "body": body,
+        "sha256": sha256,
+        "principal": principal.id,
+        "at": now(),
+    }
+    row = insert_dated(connection, statement, values, registry_id=version.registry_id)
+    batch = Batch()
+    entry = Entry(
+        action=Action.STATEMENT_MADE,
+        actor=principal.id,
+        ref=str(version.reference),
+        registry=version.registry,
+        targets={"version": version.id, "model": version.model_id},
+        details={"statement": row.id, "kind": kind, "digest": digest, "sha256": sha256},
+    )
+    batch.record(entry, version.registry_id)
+    batch.append(connection)
+    return row
+
+
+def _read(row: Row[Any], version: Version, signers: Sequence[Signer]) -> Statement:
+    """What it says: of the artifact that it was handed in for."""
+    kind, body = cast("Kind", row.kind), bytes(row.body)
+    said = say(kind, body, row.digest, signers, row.at)
+    known = version.record.artifact_digest or ""
+    return Statement(
+        id=row.id,
+        kind=kind,
+        digest=row.digest,
+        is_current=bool(known) and row.digest == known,
+        verdict=said.verdict,
+        summary=said.summary,
+        maker=said.maker,
+        sha256=row.sha256,
+        body=body,
+        principal=row.principal,
+        at=row.at,
+    )
