@@ -10,7 +10,7 @@ from gateway.sections import Section
 
 if TYPE_CHECKING:
     from federation.policies.policies import Policy
-    from federation.statements.statements import Signer
+    from federation.statements.statements import ArtifactSigner
 
 
 class QuorumSettings(Section):
@@ -30,6 +30,17 @@ class RollbackSettings(Section):
     approvals: int = Field(default=0, ge=0, description="how many must agree, beside whoever asks")
     among: tuple[str, ...] = Field(
         default=("role:approver",), alias="from", description="who may ask and agree, as in approvals"
+    )
+
+
+class LicenseSettings(Section):
+    """Licences that may not be."""
+
+    deny: tuple[str, ...] = Field(
+        default=(), description="SPDX licences, or names as a registry says them, with wildcards: cc-by-nc-*"
+    )
+    along: Literal["", "lineage"] = Field(
+        default="", description="lineage: also of everything that the version was derived from"
     )
 
 
@@ -59,6 +70,7 @@ class PolicySettings(Section):
         description="backward: whoever calls what is in production now must be able to call the version",
     )
     semver: bool = Field(default=False, description="a schema that breaks wants a greater major version")
+    licenses: LicenseSettings = LicenseSettings()
     signed: Literal["", "verified"] = Field(
         default="",
         description="verified: a statement holds a signature of one of [[signers]] over the artifact",
@@ -130,12 +142,12 @@ class SignerSettings(Section):
         default="", description="who vouched for that, where the certificate says so (OIDC issuer)"
     )
 
-    def spec(self) -> "Signer":
+    def spec(self) -> "ArtifactSigner":
         """The same for the federation, with what the files hold. Errors: `OSError`, `UnicodeError`."""
-        from federation.statements.statements import Signer
+        from federation.statements.statements import ArtifactSigner
 
         key, roots = ("" if one is None else one.read_text("ascii") for one in (self.key, self.roots))
-        return Signer(self.name, key, roots, self.identity, self.issuer)
+        return ArtifactSigner(self.name, key, roots, self.identity, self.issuer)
 
 
 def mistakes(policies: Sequence[PolicySettings], people: Sequence[PeopleSettings]) -> Iterator[str]:

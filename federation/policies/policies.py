@@ -18,11 +18,12 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.policies import tables
 from federation.policies.guard import PromotionRequiredError
-from federation.policies.policy import STAGES, Policy, PolicyError, Quorum, RollbackTerms, check
+from federation.policies.policy import STAGES, LicenseTerms, Policy, PolicyError, Quorum, RollbackTerms, check
 from federation.policies.words import asks
 
 __all__ = [
     "STAGES",
+    "LicenseTerms",
     "Policies",
     "Policy",
     "PolicyError",

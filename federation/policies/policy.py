@@ -55,6 +55,13 @@ class RollbackTerms(msgspec.Struct, frozen=True, rename={"among": "from"}):
     among: tuple[str, ...] = ("role:approver",)
 
 
+class LicenseTerms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Licences that may not be: names with wildcards; `along` the lineage, or of the version alone."""
+
+    deny: tuple[str, ...] = ()
+    along: Literal["", "lineage"] = ""
+
+
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """One policy, as the configuration says it."""
 
@@ -71,6 +78,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     windows: tuple[str, ...] = ()
     schema: Literal["", "backward"] = ""
     semver: bool = False
+    licenses: LicenseTerms = LicenseTerms()
     signed: Literal["", "verified"] = ""
     scanned: str = ""
     impact: Literal["", "none", "no-breaking", "acknowledged"] = ""

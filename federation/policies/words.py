@@ -11,6 +11,13 @@ def asks(policy: Policy) -> list[str]:
 
 
 def _asks(policy: Policy) -> Iterator[str]:
+    yield from _of_the_version(policy)
+    yield from _of_its_artifact(policy)
+    yield from (f"the check {name} says yes" for name in policy.require_checks)
+    yield from _of_people(policy)
+
+
+def _of_the_version(policy: Policy) -> Iterator[str]:
     if policy.from_stage:
         yield f"the version is in {policy.from_stage}" + (f" for {policy.soak}" if policy.soak else "")
     yield from (f"its {name.replace('.', ' ')} is known" for name in policy.require)
@@ -19,20 +26,28 @@ def _asks(policy: Policy) -> Iterator[str]:
         yield "whoever calls what is in production can call it"
     if policy.semver:
         yield "a schema that breaks comes with a greater major version"
-    if policy.signed:
-        yield "a signer of this gateway signed its artifact"
-    if policy.scanned:
-        age = policy.scanned.partition(" ")[2]
-        yield "every scanner found nothing in its artifact" + (f", {age} ago at most" if age else "")
     if policy.impact:
         yield {
             "none": "nothing that depends on it is affected",
             "no-breaking": "nothing that depends on it breaks",
             "acknowledged": "the owners of what breaks in production agree",
         }[policy.impact]
+
+
+def _of_its_artifact(policy: Policy) -> Iterator[str]:
+    if policy.licenses.deny:
+        whose = "neither it nor an ancestor has" if policy.licenses.along else "it does not have"
+        yield f"{whose} a licence like {', '.join(policy.licenses.deny)}"
+    if policy.signed:
+        yield "a signer of this gateway signed its artifact"
+    if policy.scanned:
+        age = policy.scanned.partition(" ")[2]
+        yield "every scanner found nothing in its artifact" + (f", {age} ago at most" if age else "")
     if policy.duplicates:
         yield "no other model has the same artifact"
-    yield from (f"the check {name} says yes" for name in policy.require_checks)
+
+
+def _of_people(policy: Policy) -> Iterator[str]:
     for quorum in policy.approvals:
         yield f"{quorum.count} of {', '.join(quorum.among)} {'agrees' if quorum.count == 1 else 'agree'}"
     if policy.approvals and policy.separate:

@@ -8,7 +8,7 @@ from federation.catalogue.reader import Version
 from federation.database import now
 from federation.policies.policy import Policy, read_duration
 from federation.promotions.checks import CheckResult, Verdict
-from federation.statements.statements import Statement, read_statements
+from federation.statements.statements import ArtifactStatement, read_statements
 
 
 def attested(connection: Connection, policy: Policy, version: Version) -> Iterator[CheckResult]:
@@ -23,7 +23,7 @@ def attested(connection: Connection, policy: Policy, version: Version) -> Iterat
         yield from _scanned(policy, digest, [one for one in said if one.kind == "scan"])
 
 
-def _signed(policy: Policy, digest: str | None, said: list[Statement]) -> CheckResult:
+def _signed(policy: Policy, digest: str | None, said: list[ArtifactStatement]) -> CheckResult:
     good = next((one for one in said if one.verdict == "yes"), None)
     expected, source = "a signer of this gateway signed it", "the statements of the version"
     if good is not None:
@@ -36,7 +36,7 @@ def _signed(policy: Policy, digest: str | None, said: list[Statement]) -> CheckR
     return CheckResult("signed", "no", expected, seen, source, policy.name)
 
 
-def _scanned(policy: Policy, digest: str | None, said: list[Statement]) -> Iterator[CheckResult]:
+def _scanned(policy: Policy, digest: str | None, said: list[ArtifactStatement]) -> Iterator[CheckResult]:
     """The newest of each scanner: scanners do not agree, so all of them must."""
     newest = {one.maker.partition(" ")[0]: one for one in reversed(said)}
     expected, source = "every scanner found nothing", "the statements of the version"

@@ -28,6 +28,7 @@ from federation.promotions.agreement import Need, met
 from federation.promotions.attested import attested
 from federation.promotions.beyond import duplicates, impact
 from federation.promotions.checks import Case, CheckReport, CheckResult, run
+from federation.promotions.licences import licences
 from federation.promotions.people import People
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ class Judge:
         if proposal.kind == "promotion":
             for policy in (one.policy for one in demands if one.whole):
                 checks += run(policy, self._case(proposal, policy))
+                checks += licences(self.connection, policy, version)
                 checks += attested(self.connection, policy, version)
                 checks += duplicates(self.connection, policy, version)
         needs = list(_needs(proposal.kind, demands))

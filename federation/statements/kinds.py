@@ -7,7 +7,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from federation.statements.signatures import Signer, StatementError, is_about, read_signature, signer_of
+from federation.statements.signatures import (
+    ArtifactSigner,
+    StatementError,
+    is_about,
+    read_signature,
+    signer_of,
+)
 
 Kind = Literal["signature", "scan", "evaluation", "check"]
 Verdict = Literal["yes", "no", "unknown"]
@@ -43,7 +49,9 @@ class StatedCheck(msgspec.Struct, forbid_unknown_fields=True):
     figures: dict[str, float] = {}
 
 
-def say(kind: Kind, body: bytes, digest: str, signers: Sequence[Signer], at: datetime) -> StatedVerdict:
+def say(
+    kind: Kind, body: bytes, digest: str, signers: Sequence[ArtifactSigner], at: datetime
+) -> StatedVerdict:
     """What a statement says of the artifact with a digest (empty: not known). Errors: `StatementError`."""
     match kind:
         case "signature":
@@ -60,7 +68,7 @@ def say(kind: Kind, body: bytes, digest: str, signers: Sequence[Signer], at: dat
             return StatedVerdict(check.verdict, f"{check.name} {check.url}".strip(), check.maker)
 
 
-def _signature(body: bytes, digest: str, signers: Sequence[Signer], at: datetime) -> StatedVerdict:
+def _signature(body: bytes, digest: str, signers: Sequence[ArtifactSigner], at: datetime) -> StatedVerdict:
     found = read_signature(body)
     who = signer_of(found, signers, at)
     if who is None:

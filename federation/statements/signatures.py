@@ -32,7 +32,7 @@ class StatementError(InvalidRequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class ArtifactSigner:
     """Somebody whose signatures count: by a key in PEM, or by roots in PEM with the identity of a certificate."""
 
     name: str
@@ -43,7 +43,7 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class ArtifactSignature:
     """A bundle, read. `digests` are those that the signed statement names, in hexadecimal."""
 
     signed: bytes
@@ -52,7 +52,7 @@ class Signature:
     digests: frozenset[str]
 
 
-def read_signature(body: bytes) -> Signature:
+def read_signature(body: bytes) -> ArtifactSignature:
     """Read a bundle. Errors: `StatementError`."""
     try:
         bundle = msgspec.json.decode(body)
@@ -72,21 +72,21 @@ def read_signature(body: bytes) -> Signature:
         ) from None
     kind = PAYLOAD.encode()
     signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-    return Signature(signed, signatures, chain, digests)
+    return ArtifactSignature(signed, signatures, chain, digests)
 
 
-def is_about(found: Signature, digest: str) -> bool:
+def is_about(found: ArtifactSignature, digest: str) -> bool:
     """Whether what was signed is the artifact with a digest (`sha256:…`, or hexadecimal alone)."""
     plain = digest.rpartition(":")[2].lower()
     return plain in found.digests
 
 
-def signer_of(found: Signature, signers: Sequence[Signer], at: datetime) -> str | None:
+def signer_of(found: ArtifactSignature, signers: Sequence[ArtifactSigner], at: datetime) -> str | None:
     """Who of these signed it, where the certificate held `at` that time; None for nobody."""
     return next((one.name for one in signers if _signed_by(found, one, at)), None)
 
 
-def check_signer(signer: Signer) -> None:
+def check_signer(signer: ArtifactSigner) -> None:
     """Errors: `StatementError` for keys and certificates that cannot be read."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -125,7 +125,7 @@ def _bytes(text: str) -> bytes:
         raise ValueError("no base64") from None
 
 
-def _signed_by(found: Signature, signer: Signer, at: datetime) -> bool:
+def _signed_by(found: ArtifactSignature, signer: ArtifactSigner, at: datetime) -> bool:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -184,7 +184,7 @@ def _is_issued_by(one: "Certificate", issuer: "Certificate") -> bool:
         return False
 
 
-def _names(leaf: "Certificate", signer: Signer) -> bool:
+def _names(leaf: "Certificate", signer: ArtifactSigner) -> bool:
     """Whether a certificate names the identity, and where that is asked for who vouched for it."""
     from cryptography import x509
 

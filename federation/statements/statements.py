@@ -18,16 +18,24 @@ from federation.journal.log import Batch
 from federation.numbering import insert_dated
 from federation.references import Reference
 from federation.statements.kinds import Kind, say
-from federation.statements.signatures import Signer, StatementError, check_signer
+from federation.statements.signatures import ArtifactSigner, StatementError, check_signer
 from federation.statements.tables import signer, statement
 
-__all__ = ["Kind", "Signer", "Statement", "StatementError", "Statements", "check_signer", "read_statements"]
+__all__ = [
+    "ArtifactSigner",
+    "ArtifactStatement",
+    "Kind",
+    "StatementError",
+    "Statements",
+    "check_signer",
+    "read_statements",
+]
 MOST = 1000
 """Statements of one version that are read, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ArtifactStatement:
     """One statement, and what it says now. `is_current`: it is about the artifact that the version has."""
 
     id: int
@@ -51,7 +59,7 @@ class Statements:
 
     def state(
         self, principal: Principal, reference: Reference, kind: Kind, body: bytes, digest: str = ""
-    ) -> Statement:
+    ) -> ArtifactStatement:
         """Keep a statement about a version's artifact; `digest` says which, where that is to be made sure of. The
         same again is the same statement. Errors: `UnknownError`, `GoneError`, `DeniedError`, `StateError`,
         `StatementError`.
@@ -70,12 +78,12 @@ class Statements:
             )
             return _read(row, version, read_signers(connection))
 
-    def of(self, view: View, reference: Reference) -> list[Statement]:
+    def of(self, view: View, reference: Reference) -> list[ArtifactStatement]:
         """What was stated of a version, newest first. Errors: `UnknownError`, `GoneError`."""
         with reading(self._engine) as connection:
             return read_statements(connection, find_or_read_version(connection, view, reference))
 
-    def apply_signers(self, signers: Sequence[Signer]) -> None:
+    def apply_signers(self, signers: Sequence[ArtifactSigner]) -> None:
         """Let these signers count, and no others. Errors: `StatementError`."""
         for one in signers:
             check_signer(one)
@@ -87,7 +95,7 @@ class Statements:
                 connection.execute(insert(signer), rows)
 
 
-def read_statements(connection: Connection, version: Version) -> list[Statement]:
+def read_statements(connection: Connection, version: Version) -> list[ArtifactStatement]:
     """What was stated of a version, newest first, by the signers of now."""
     signers = read_signers(connection)
     query = select(statement).where(statement.c.version_id == version.id)
@@ -95,9 +103,11 @@ def read_statements(connection: Connection, version: Version) -> list[Statement]
     return [_read(row, version, signers) for row in rows]
 
 
-def read_signers(connection: Connection) -> list[Signer]:
+def read_signers(connection: Connection) -> list[ArtifactSigner]:
     """Whose signatures count."""
-    return [Signer(**row._mapping) for row in connection.execute(select(signer).order_by(signer.c.name))]
+    return [
+        ArtifactSigner(**row._mapping) for row in connection.execute(select(signer).order_by(signer.c.name))
+    ]
 
 
 def _known(connection: Connection, version_id: int, kind: str, sha256: str) -> Row[Any] | None:
@@ -140,12 +150,12 @@ def _keep(
     return row
 
 
-def _read(row: Row[Any], version: Version, signers: Sequence[Signer]) -> Statement:
+def _read(row: Row[Any], version: Version, signers: Sequence[ArtifactSigner]) -> ArtifactStatement:
     """What it says: of the artifact that it was handed in for."""
     kind, body = cast("Kind", row.kind), bytes(row.body)
     said = say(kind, body, row.digest, signers, row.at)
     known = version.record.artifact_digest or ""
-    return Statement(
+    return ArtifactStatement(
         id=row.id,
         kind=kind,
         digest=row.digest,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from federation.statements.statements import Statement
+from federation.statements.statements import ArtifactStatement
 
 
 class StatementIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class StatementsOut(msgspec.Struct):
     statements: list[StatementOut]
 
 
-def statement_out(found: Statement) -> StatementOut:
+def statement_out(found: ArtifactStatement) -> StatementOut:
     """A statement as JSON."""
     return StatementOut(
         id=found.id,

@@ -20,7 +20,7 @@ from federation.access import LOCAL
 from federation.errors import DeniedError, StateError
 from federation.policies.policies import Policy
 from federation.statements.kinds import say
-from federation.statements.signatures import Signer, StatementError, check_signer
+from federation.statements.signatures import ArtifactSigner, StatementError, check_signer
 from federation.statements.statements import Kind, Statements
 from tests.federation.operations.world import hurry
 from tests.federation.promotions.world import PromotionsWorld, make_promotions_world, version
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 FOLDER, FILE = (HERE / "model.sig").read_bytes(), (HERE / "file.sig").read_bytes()
 MODEL = "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 """Of the file that both of them signed."""
-OURS = Signer("ml-platform", key=(HERE / "signer.pem").read_text())
+OURS = ArtifactSigner("ml-platform", key=(HERE / "signer.pem").read_text())
 NOW = datetime.now(UTC)
 
 
@@ -76,7 +76,7 @@ def certificate(
     return made.sign(issuer, hashes.SHA256())
 
 
-def verdict(kind: Kind, body: bytes | object, digest: str = MODEL, *signers: Signer) -> str:
+def verdict(kind: Kind, body: bytes | object, digest: str = MODEL, *signers: ArtifactSigner) -> str:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return say(kind, text, digest, signers, NOW).verdict
 
@@ -101,20 +101,20 @@ def test_a_certificate_counts_by_its_chain_and_by_whom_it_names() -> None:
     between = certificate(middle, (root, "root"), "middle", ca=True)
     ours = certificate(leaf, (middle, "middle"), "ci", ca=False, mail="ci@example.com")
     roots = top.public_bytes(serialization.Encoding.PEM).decode()
-    signer = Signer("ci", roots=roots, identity="ci@example.com")
+    signer = ArtifactSigner("ci", roots=roots, identity="ci@example.com")
     check_signer(signer)
     digest = MODEL.partition(":")[2]
     assert verdict("signature", bundle(leaf, digest, ours, between), MODEL, signer) == "yes"
     assert verdict("signature", bundle(leaf, digest, ours), MODEL, signer) == "no"  # no way to the root
     assert verdict("signature", bundle(other, digest, ours, between), MODEL, signer) == "no"
-    elsewhere = Signer("ci", roots=roots, identity="mallory@example.com")
+    elsewhere = ArtifactSigner("ci", roots=roots, identity="mallory@example.com")
     assert verdict("signature", bundle(leaf, digest, ours, between), MODEL, elsewhere) == "no"
     over = certificate(leaf, (middle, "middle"), "ci", ca=False, days=-1, mail="ci@example.com")
     assert verdict("signature", bundle(leaf, digest, over, between), MODEL, signer) == "no"
     # Who has a certificate that is no authority's makes others with it, and they prove nothing.
     forged = certificate(other, (leaf, "ci"), "forged", ca=False, mail="ci@example.com")
     assert verdict("signature", bundle(other, digest, forged, ours, between), MODEL, signer) == "no"
-    strange = Signer("ci", roots=roots, identity="ci@example.com", issuer="https://login.example.com")
+    strange = ArtifactSigner("ci", roots=roots, identity="ci@example.com", issuer="https://login.example.com")
     assert verdict("signature", bundle(leaf, digest, ours, between), MODEL, strange) == "no"
 
 
