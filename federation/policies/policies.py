@@ -59,10 +59,7 @@ class Policies:
         with writing(self._engine) as connection:
             batch = Batch()
             lines = _apply(connection, batch, policies)
-            connection.execute(delete(tables.known_name))
-            if people:
-                rows = [{"name": name, "who": who} for name, who in people.items()]
-                connection.execute(insert(tables.known_name), rows)
+            _know(connection, people)
             if lines:
                 batch.append(connection)
         return lines
@@ -84,6 +81,16 @@ class Policies:
         return [
             one for one in found if view == EVERYTHING or any(one.policy.may_be_on(*each) for each in seen)
         ]
+
+
+def _know(connection: Connection, people: Mapping[str, str]) -> None:
+    """Keep who is who; nothing is written where that is known: a gateway starts over a database it can only read."""
+    table = tables.known_name
+    if {row.name: row.who for row in connection.execute(select(table.c.name, table.c.who))} == dict(people):
+        return
+    connection.execute(delete(table))
+    if people:
+        connection.execute(insert(table), [{"name": name, "who": who} for name, who in people.items()])
 
 
 def _apply(connection: Connection, batch: Batch, policies: Sequence[Policy]) -> list[str]:
