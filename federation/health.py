@@ -164,32 +164,35 @@ def failure(
 
 @dataclass(slots=True)
 class Reports:
-    """What the parts of one process lately did. `changed` is called after every note; safe for many threads."""
+    """What the parts of one process lately did. `changed` is called after every note; safe for many threads.
+
+    Where several loops do the work of one part, each reports `by` its name: success of one hides no failure of another.
+    """
 
     changed: Callable[[Iterable[PartReport]], None] = lambda _reports: None
-    _last: dict[str, PartReport] = field(default_factory=dict)
+    _last: dict[tuple[str, str], PartReport] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def well(self, part: str, reason: str = "") -> None:
+    def well(self, part: str, reason: str = "", *, by: str = "") -> None:
         """The part did what it is there for; `reason` as in `success`."""
-        self._note(success(part, reason))
+        self._note(success(part, reason), by)
 
-    def failed(self, part: str, error: BaseException | str, *, people: str = "") -> None:
+    def failed(self, part: str, error: BaseException | str, *, people: str = "", by: str = "") -> None:
         """The part could not; where the cause is a disk that takes nothing, that is told of the disk too."""
-        known = self._last.get(part)
+        known = self._last.get((part, by))
         succeeded = None if known is None else known.succeeded
-        self._note(failure(part, said(error), people=people, succeeded=succeeded))
+        self._note(failure(part, said(error), people=people, succeeded=succeeded), by)
         if part != "disk" and isinstance(error, BaseException) and is_of_disk(error):
             self.failed("disk", error)
 
     def all(self) -> list[PartReport]:
-        """The last report of each part."""
+        """The last report of each part, by each who reports it."""
         with self._lock:
             return list(self._last.values())
 
-    def _note(self, report: PartReport) -> None:
+    def _note(self, report: PartReport, by: str) -> None:
         with self._lock:
-            self._last[report.part] = report
+            self._last[report.part, by] = report
             self.changed(self._last.values())
 
 

@@ -22,13 +22,14 @@ EXPECTED = (WaypostError, OSError)
 class Guard:
     """Runs rounds of one loop. Each error is logged once for as long as it stays the same.
 
-    With `part` the outcome of each round is noted in `reports` as that part's.
+    With `part` the outcome of each round is noted in `reports` as that part's, `by` whom where others report it too.
     """
 
-    def __init__(self, name: str, reports: Reports | None = None, part: str = "") -> None:
+    def __init__(self, name: str, reports: Reports | None = None, part: str = "", by: str = "") -> None:
         self.name = name
         self._reports = reports
         self._part = part
+        self._by = by
         self._told = ""
 
     def __call__(self, step: Callable[[], object]) -> bool:
@@ -45,7 +46,7 @@ class Guard:
         """A round went well."""
         self._told = ""
         if self._reports is not None and self._part:
-            self._reports.well(self._part)
+            self._reports.well(self._part, by=self._by)
 
     def failed(self, error: BaseException) -> None:
         """A round failed."""
@@ -56,7 +57,7 @@ class Guard:
                 trace = None if isinstance(error, EXPECTED) else error
                 log.warning("a loop cannot go on now", loop=self.name, error=line[:300], exc_info=trace)
             if self._reports is not None and self._part:
-                self._reports.failed(self._part, error)
+                self._reports.failed(self._part, error, by=self._by)
 
 
 class Loop:
@@ -70,12 +71,13 @@ class Loop:
         *,
         reports: Reports | None = None,
         part: str = "",
+        by: str = "",
         pause: float = PAUSE,
         at_end: Callable[[], object] = lambda: None,
     ) -> None:
         self.stopped = threading.Event()
         self._step = step
-        self._guard = Guard(name, reports, part)
+        self._guard = Guard(name, reports, part, by)
         self._pause = pause
         self._at_end = at_end
         self._thread: threading.Thread | None = None

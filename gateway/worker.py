@@ -131,7 +131,11 @@ class Worker:
             waypost.engine, waypost.adapters, waypost.leases, lambda: waypost.graph, wrote=self._wrote
         )
         self.promotions = Loop(
-            "promotions", lambda: self._promote(runner), reports=waypost.reports, part="intents"
+            "promotions",
+            lambda: self._promote(runner),
+            reports=waypost.reports,
+            part="intents",
+            by="promotions",
         )
 
     def _moved(self) -> None:
