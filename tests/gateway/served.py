@@ -1,6 +1,7 @@
 """A real gateway in processes of its own, over a database that tests can also write."""
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from federation.database import open_engine, writing
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from gateway.demo.servers import Server, reserved_port, server
+from tests.patience import listens
 from tests.servers import blank
 
 SERVE = """
@@ -79,7 +81,11 @@ def served(
                 return False
 
         command = [sys.executable, str(program), str(file)]
-        environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
+        environment = {
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PATH": "/usr/bin:/bin",
+            "TMPDIR": tempfile.gettempdir(),  # where commands of this process look for it
+        }
         with (
             client,
             server(
@@ -96,6 +102,7 @@ def served(
             )
             yield Served(it, url, engine, client)
             engine.dispose()
+        assert not listens(port), "nothing is left running"
 
 
 def migrated(url: str, *specs: RegistrySpec) -> Engine:

@@ -216,10 +216,10 @@ def test_machines_of_one_name_with_copies_of_one_folder_take_nothing_from_each_o
 
 def test_sealing_is_a_follower_that_all_gateways_share(tmp_path: Path) -> None:
     config = tmp_path / "waypost.toml"
-    for days, names in ((0, set()), (30, {"sealing"})):
+    for days in (0, 30):
         config.write_text(f"[audit]\nkeep_days = {days}\n")
         waypost = Waypost(load_settings(config))
-        assert set(waypost.shared_followers()) == names
+        assert ("sealing" in waypost.shared_followers()) == bool(days)
         waypost.close()
 
 
@@ -248,6 +248,7 @@ class Reader:
     """Somebody who reads all the time, and what went wrong meanwhile."""
 
     url: str
+    registry: str
     wrong: list[str] = field(default_factory=list)
     reads: int = 0
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -263,13 +264,15 @@ class Reader:
             thread.join()
 
     def _read(self) -> None:
-        with httpx.Client(base_url=f"{self.url}/api/v1", timeout=60.0, trust_env=False) as client:
+        with httpx.Client(
+            base_url=f"{self.url}/api/v1", timeout=60.0, trust_env=False, verify=False
+        ) as client:
             while not self._stopped.is_set():
                 for path in (
                     "/registries",
                     "/search?q=model",
-                    "/versions/r/model-0:1",
-                    "/impact/r/model-0:1",
+                    f"/versions/{self.registry}/model-0:1",
+                    f"/impact/{self.registry}/model-0:1",
                 ):
                     answer = client.get(path)
                     self.reads += 1
@@ -277,25 +280,39 @@ class Reader:
                         self.wrong.append(f"{path}: {answer.status_code} {answer.text[:100]}")
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "falls silent"])
-def test_a_worker_that_is_lost_is_replaced_while_reads_go_on(blow: signal.Signals, tmp_path: Path) -> None:
-    paper = Paper(tmp_path / "paper")
+BLOWS = {"dies": signal.SIGKILL, "silent": signal.SIGSTOP}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, Paper]]]:
+    """One gateway with a registry for each blow, and what they read."""
+    folder = tmp_path_factory.mktemp("alone")
+    papers = {name: Paper(folder / name) for name in BLOWS}
+    config = "".join(paper.config(name) for name, paper in papers.items())
+    with served(folder / "gateway", config=config, plugins=PLUGINS) as gateway:
+        yield gateway, papers
+
+
+@pytest.mark.parametrize("name", BLOWS)
+def test_a_worker_that_is_lost_is_replaced_while_reads_go_on(
+    name: str, alone: tuple[Served, dict[str, Paper]]
+) -> None:
+    gateway, paper = alone[0], alone[1][name]
     paper.add("model-0", 3)
-    with served(tmp_path / "gateway", config=paper.config("r"), plugins=PLUGINS) as gateway:
-        assert finished(gateway.engine, ask(gateway.engine, "r")).state == "ok"
-        until(lambda: found(gateway, "model") == 3)
-        file = tmp_path / "gateway" / "waypost.toml"
-        (old,) = workers_of(file)
-        reader = Reader(gateway.url)
-        with ExitStack() as stack, reader.reading():
-            stack.callback(end, old, file)
-            os.kill(old, blow)
-            paper.add("model-1", 1)
-            sync_id = gateway.client.post("/registries/r/sync").raise_for_status().json()["id"]
-            assert finished(gateway.engine, sync_id).state == "ok"
-            until(lambda: found(gateway, "model") == 4)
-        (new,) = workers_of(file)
-        assert new != old
-        assert reader.reads
-        assert reader.wrong == []
-        assert problems(gateway.engine) == []
+    assert finished(gateway.engine, ask(gateway.engine, name)).state == "ok"
+    until(lambda: found(gateway, f"registry:{name}") == 3)
+    file = gateway.process.log.with_name("waypost.toml")
+    (old,) = workers_of(file)
+    reader = Reader(gateway.url, name)
+    with ExitStack() as stack, reader.reading():
+        stack.callback(end, old, file)
+        os.kill(old, BLOWS[name])
+        paper.add("model-1", 1)
+        sync_id = gateway.client.post(f"/registries/{name}/sync").raise_for_status().json()["id"]
+        assert finished(gateway.engine, sync_id).state == "ok"
+        until(lambda: found(gateway, f"registry:{name}") == 4)
+    until(lambda: old not in workers_of(file), "the old one is gone")
+    assert len(workers_of(file)) == 1
+    assert reader.reads
+    assert reader.wrong == []
+    assert problems(gateway.engine) == []

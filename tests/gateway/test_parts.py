@@ -145,7 +145,7 @@ def gateway(folder: Path) -> Iterator[Served]:
 
 
 def ask(gateway: Served, path: str) -> httpx.Response:
-    return httpx.get(f"{gateway.url}{path}", timeout=60.0, trust_env=False)
+    return gateway.client.get(f"{gateway.url}{path}")
 
 
 def well(gateway: Served) -> bool:

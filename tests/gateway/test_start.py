@@ -3,9 +3,7 @@
 import sys
 from pathlib import Path
 
-import httpx
-
-from gateway.demo.servers import reserved_port, server
+from gateway.demo.servers import answers, reserved_port, server
 from tests.gateway.served import SERVE
 
 WATCHED = """
@@ -34,12 +32,7 @@ def test_no_process_is_forked_in_the_middle_of_an_import_which_it_would_await_fo
         file.write_text(f'[server]\nport = {port}\nworkers = 2\n[database]\nurl = "sqlite:///waypost.db"\n')
 
         def ready() -> bool:
-            try:
-                return httpx.get(
-                    f"http://127.0.0.1:{port}/health/ready", timeout=10.0, trust_env=False
-                ).is_success
-            except httpx.HTTPError:
-                return False
+            return answers(f"http://127.0.0.1:{port}/health/ready")
 
         command = [sys.executable, str(program), str(file)]
         environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}

@@ -3,7 +3,6 @@
 import random
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -180,11 +179,3 @@ def test_a_number_that_no_database_can_hold_is_not_found_anywhere(
     gateway: Served, path: str, number: int
 ) -> None:
     assert gateway.client.get(f"{gateway.url}{path}{number}").status_code in (400, 404)
-
-
-def test_a_gateway_leaves_nothing_running(tmp_path: Path) -> None:
-    with served(tmp_path, config=CONFIG) as running:
-        client = running.client
-        assert client.get("/registries").status_code == 200
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{running.url}/health/live", trust_env=False)
