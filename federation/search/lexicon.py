@@ -51,6 +51,7 @@ class Lexicon:
     concepts: Mapping[Phrase, tuple[Concept, ...]] = field(default_factory=dict)
     metrics: Mapping[Phrase, bool] = field(default_factory=dict)
     filler: frozenset[str] = frozenset()
+    vague: frozenset[str] = frozenset()
     longest: int = 0
 
     def at(self, words: Sequence[str], start: int) -> tuple[int, tuple[Phrase, ...]]:
@@ -118,6 +119,7 @@ def collect(groups: Iterable[Sequence[str]], tables: Iterable[Mapping[str, Any]]
     concepts: dict[Phrase, dict[Concept, None]] = {}
     metrics: dict[Phrase, bool] = {}
     filler: set[str] = set()
+    vague: set[str] = set()
     for table in tables:
         for phrase, concept in _concepts(table):
             concepts.setdefault(singulars(phrase), {})[concept] = None
@@ -125,8 +127,10 @@ def collect(groups: Iterable[Sequence[str]], tables: Iterable[Mapping[str, Any]]
             held = _texts(table.get("metrics", {}).get(name, []), f"metrics.{name}")
             metrics |= {tuple(chunks(text)): name == "more" for text in held}
         filler |= {word for text in _texts(table.get("filler", []), "filler") for word in chunks(text)}
+        vague |= {singular(word) for text in _texts(table.get("vague", []), "vague") for word in chunks(text)}
     return Lexicon(
         others, {phrase: tuple(found) for phrase, found in concepts.items()}, metrics, frozenset(filler),
+        frozenset(vague),
         max(map(len, [*others, *concepts, *metrics]), default=0),
     )  # fmt: skip
 

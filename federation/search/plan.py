@@ -1,6 +1,6 @@
 """What a query asks for, word by word: the tree with its words split, and with other words for them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
@@ -10,7 +10,7 @@ from federation.search import language
 from federation.search.lexicon import Lexicon
 from federation.search.lexicon import Phrase as Words
 from federation.search.syntax import AllOf, AnyOf, Everything, Node, Not, Phrase, Qualifier, Word
-from federation.search.understanding import COST, Reading, understand
+from federation.search.understanding import COST, LISTED, Reading, understand
 from federation.search.words import chunks, fold, parts, spans, squeeze, variants
 
 MIN_TYPO = 4
@@ -53,6 +53,12 @@ class Slot:
     def is_named(self) -> bool:
         """Whether it is a name that only what was understood can answer: `by SAP` means no `SapBERT`."""
         return self.reading is not None and self.reading.meaning == "publisher" and self.reading.is_sure
+
+    @property
+    def apart(self) -> Words:
+        """The words that were typed, where they may stand apart: in a name, or in text to speech, they may not."""
+        named = self.reading is not None and self.reading.meaning not in LISTED
+        return () if len(self.ways[0]) == 1 or named or "to" in self.ways[0] else self.ways[0]
 
     @property
     def typed(self) -> str:
@@ -264,6 +270,20 @@ def may_be_corrected(slot: Slot) -> bool:
     """A typo is forgiven from four letters on, in words, not in numbers."""
     known = slot.reading is not None
     return len(slot.ways[0]) == 1 and len(slot.word) >= MIN_TYPO and not slot.word.isdigit() and not known
+
+
+def taken_apart(node: PlanNode, finds: Callable[[Slot], object]) -> PlanNode:
+    """The plan in which phrases that find nothing are as many words."""
+    if isinstance(node, Slot) and node.apart and not finds(node):
+        return AllPlan(tuple(Slot(tuple((variant,) for variant in variants(word))) for word in node.apart))
+    if not isinstance(node, AllPlan):
+        return node
+    children = (taken_apart(child, finds) if isinstance(child, Slot) else child for child in node.children)
+    return AllPlan(
+        tuple(
+            one for child in children for one in (child.children if isinstance(child, AllPlan) else (child,))
+        )
+    )
 
 
 def wanted(node: PlanNode) -> PlanNode:

@@ -10,7 +10,8 @@ qualifier. The rules, in the order in which they are tried where a word begins:
 - dates: `released 2026`, `since march`, `before 2024-06`, `last year`
 - origin: `based on X`, `fine-tuned from X`, `quantized X`; data: `trained on X`, `X dataset`; publisher: `by X`
 - licence: `licensed under X`, `X license`
-- the lexicon: tasks, languages, licences, frameworks; filler words
+- the lexicon: tasks, languages, licences, frameworks; filler words, which nothing has to have, and vague ones, which
+  are left out before others
 """
 
 import re
@@ -21,21 +22,23 @@ from typing import Literal, TypeAlias
 
 from federation.search.lexicon import Concept, Lexicon, Phrase
 from federation.search.told import SCALE
-from federation.search.words import chunks, fold, spans
+from federation.search.words import chunks, fold, singular, spans
 
 Meaning: TypeAlias = Literal[
     "identifier", "metric", "size", "sort", "date", "origin", "dataset", "publisher", "license", "task", "language",
-    "framework", "filler",
+    "framework", "vague", "filler",
 ]  # fmt: skip
 COST: dict[Meaning, int] = {
     "identifier": 9, "publisher": 4, "task": 4, "origin": 4, "language": 3, "license": 3, "framework": 3, "dataset": 3,
-    "date": 2, "size": 2, "metric": 2, "sort": 0, "filler": 0,
+    "date": 2, "size": 2, "metric": 2, "vague": 1, "sort": 0, "filler": 0,
 }  # fmt: skip
 """What leaving a part of a request out costs: the least is left out first."""
 CODE = 2
 """A word of so many letters is the code of a language where it is written small."""
 GUESSES: frozenset[Meaning] = frozenset({"publisher", "dataset", "origin", "identifier"})
 """Worth telling only where something is found by them."""
+LISTED: frozenset[Meaning] = frozenset({"task", "language", "framework"})
+"""What the lexicon lists: words for it are words like others."""
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
           "december")  # fmt: skip
 
@@ -120,6 +123,8 @@ def _of_lexicon(
         yield Reading(start, end, concepts[0].kind, _asked(concepts), words=_words(concepts))
     elif is_filler:
         yield Reading(start, end, "filler")
+    elif singular(words[at]) in lexicon.vague and _stands_alone(text, *tokens[at][:2]):
+        yield Reading(*tokens[at][:2], "vague")
 
 
 def _asked(concepts: Iterable[Concept]) -> str:
@@ -404,11 +409,11 @@ RULES: tuple[Rule, ...] = (
     (
         _pattern(
             r"((?:pre-?)?(?:trained|evaluated|tested|learn(?:ed|t)|benchmarked)\s+(?:on|with|from|using)(?:\s+the)?|saw|seen)\s+"
-            r"((?-i:[A-Z][\w./+-]*(?:\s+[A-Z][\w./+-]*)+)|[\w./+-]+(?:\s+(?=\S*\d)[\w.-]+)?)"
+            r"((?-i:[A-Z][\w./+-]*(?:\s+[A-Z][\w./+-]*)+)|[A-Za-z_./+-]+\s+(?=\S*\d)[\w.-]+|[\w./+-]+)"
         ),
         _dataset,
     ),
-    (_pattern(r"([\w.-]+(?:\s+(?=\S*\d)[\w.-]+)?)\s+(data\s?sets?|corpus|benchmark)"), _data_of),
+    (_pattern(r"([A-Za-z_.-]+\s+(?=\S*\d)[\w.-]+|[\w.-]+)\s+(data\s?sets?|corpus|benchmark)"), _data_of),
     (_pattern(rf"(licen[sc]ed\s+(?:under|as|with)|licen[sc]e(?:\s+is)?)\s+{_ARTICLE}([\w.+-]+)"), _license),
     (_pattern(r"([\w.+-]+)\s+(licen[sc]ed?)"), _licensed),
     (

@@ -21,7 +21,6 @@ from federation.search.plan import (
     with_corrections,
 )
 from federation.search.syntax import Between, Everything, Is, Phrase, Qualifier
-from federation.search.tantivy import stems
 from federation.search.tantivy.queries import (
     NOTHING,
     all_of,
@@ -43,15 +42,13 @@ from federation.search.tantivy.schema import (
     number_column,
     schema,
 )
-from federation.search.words import chunks, edits, edits_are_few, fold, joined, ordered
+from federation.search.words import chunks, edits, edits_are_few, fold, joined, ordered, variants
 
 TextField: TypeAlias = Literal["name", "fact", "near", "all"]
 """Where words are looked for; as a fact what was understood is looked for by its qualifier alone."""
 Reach: TypeAlias = Literal["own", "same", "open"]
 """How far a word reaches: its own forms, its synonyms too, longer words that it begins too."""
 MAX_STEPS = 6
-PAIR = 2
-"""So many words that were typed together may stand apart in a name."""
 MAX_LONGER = 24
 
 
@@ -71,15 +68,16 @@ class Tier:
 @dataclass(frozen=True, slots=True)
 class Compiler:
     """Builds engine queries for one state of the index. `index` is needed for the ranges over JSON numbers, which
-    only its parser can make; `stale` are the ids of the registries that are."""
+    only its parser can make; `stale` are the ids of the registries that are; `forms` gives the forms of a word that
+    stand in a field."""
 
     index: tantivy.Index
     searcher: tantivy.Searcher
     stale: frozenset[int]
+    forms: Callable[[str, str], Sequence[str]]
     _made: dict[tuple[object, ...], Query] = field(default_factory=dict)
     _frequent: dict[tuple[str, str], bool] = field(default_factory=dict)
     _edits: dict[str, Sequence[str]] = field(default_factory=dict)
-    _forms: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     def matching(self, node: PlanNode, text: str) -> Query:
         """Everything that the query finds."""
@@ -239,13 +237,13 @@ class Compiler:
         begins = slot.word if longer is None else None
         wrong = slot.word if alike is None else None
         facts = None if field == "name" else slot.facts
-        apart = slot.ways[0] if len(slot.ways[0]) == PAIR else ()
+        apart = slot.apart
         key = (field, held, runs, begins, wrong, facts, apart)
         found = self._made.get(key)
         if found is None:
             queries = [term(field, word) for word in held]
             queries.extend(_run(field, way) for way in runs)
-            queries.extend([all_of([self.one_of("name", [word]) for word in apart])] if apart else [])
+            queries.extend([all_of([self.one_of(field, variants(word)) for word in apart])] if apart else [])
             queries.extend([] if begins is None else [prefix(field, begins)])
             queries.extend([] if wrong is None else [typo(field, wrong), typo(field, joined(wrong))])
             queries.extend([] if facts is None else [self.clause(facts, field, reach=reach)])
@@ -262,16 +260,6 @@ class Compiler:
         if known is None:
             known = self._frequent[field, word] = self.searcher.doc_freq(field, word) > 0
         return known
-
-    def forms(self, field: str, word: str) -> Sequence[str]:
-        """The words of the index that are forms of this one: `fraud` and `frauds` of `fraudulent`."""
-        found = self._forms.get((field, word))
-        if found is None:
-            begun = stems.beginning(word)
-            terms = self.searcher.terms_with_prefix(field, begun) if begun else ()
-            found = [term for term, _ in terms if term != word and stems.are_forms(word, term)]
-            self._forms[field, word] = found
-        return found
 
     def alike(self, word: str) -> Sequence[str] | None:
         """The words of the index one edit away, None where there are too many to try: the engine looks for them, but
@@ -298,10 +286,13 @@ class Compiler:
             return self._between(BY_NAME[name], key or "", match)
         if name == "is":
             return self._state(match.text)
+        held = [self._valued("facts", fact(f"{name}.{key}" if key is not None else name, match.text), match)]
         if name in FACETS:
-            find = prefix if match.prefix else term
-            return any_of([_fact(name, match), find(facet_column(name), fold(match.text)[:MAX_VALUE])])
-        return _fact(f"{name}.{key}" if key is not None else name, match)
+            held.append(self._valued(facet_column(name), fold(match.text)[:MAX_VALUE], match))
+        return any_of(held)
+
+    def _valued(self, field: str, value: str, match: Is) -> Query:
+        return prefix(field, value) if match.prefix else self.one_of(field, [value])
 
     def _state(self, state: str) -> Query:
         if state == "stale":
@@ -345,11 +336,6 @@ def _phrase(text: str) -> Query:
     return (
         term("phrase", words[0]) if len(words) == 1 else Query.phrase_query(schema(), "phrase", list(words))
     )
-
-
-def _fact(field: str, match: Is) -> Query:
-    wanted = fact(field, match.text)
-    return prefix("facts", wanted) if match.prefix else term("facts", wanted)
 
 
 def _of_one_kind(match: Between) -> Between:

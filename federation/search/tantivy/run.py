@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from itertools import chain
 
 from tantivy import DocAddress, FieldType, Query
@@ -45,12 +46,10 @@ def find(
     sort = read_sort(request.sort)
     position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
     literal = frozenset(map(fold, request.literal))
-    typed = plans.plan(
-        language.parse(request.q), plans.Typed(request.q, lexicon, today, literal, request.strict)
-    )
+    typed = _planned(plans.Typed(request.q, lexicon, today, literal, request.strict))
     if sort.field == "relevance":
         sort = understood_sort(typed) or sort
-    compiler = Compiler(state.reader.index, state.reader.searcher, stale)
+    compiler = Compiler(state.reader.index, state.reader.searcher, stale, state.forms)
     with folder.engine_errors():
         return SearchRun(state, view, request, compiler, typed, columns, sort).answer(position)
 
@@ -125,7 +124,8 @@ class SearchRun:
         if counts.documents == 0 and not self.request.strict:
             slots = [slot for slot in _correctable(plan) if len(slot.word) >= relaxing.MIN_TYPO]
             rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
-            whole = plans.with_corrections(plan, rare)
+            apart = plans.taken_apart(plan, lambda slot: self._finds([slot]))
+            whole = plans.with_corrections(apart, rare)
             if steps := relaxing.steps(whole, self._finds):
                 demand = Demand(whole, rare, steps)
                 counts = self._counted(demand)
@@ -348,6 +348,12 @@ class SearchRun:
             updated=stored.updated, score=round(leg.weight * prior, 6),
             others=max(others.get(row.model, 1) - 1, 0), highlights=found, explanation=explanation,
         )  # fmt: skip
+
+
+@lru_cache(1_024)
+def _planned(typed: plans.Typed) -> PlanNode:
+    """Plans are frozen and kept, as trees are."""
+    return plans.plan(language.parse(typed.text), typed)
 
 
 def understood_sort(typed: PlanNode) -> Sort | None:

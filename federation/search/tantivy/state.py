@@ -7,12 +7,12 @@ from tantivy import DocAddress, Query
 from federation.access import View
 from federation.search.document import Stored
 from federation.search.highlight import Text, texts_of
-from federation.search.tantivy import encoding, facets, folder, queries, schema
+from federation.search.tantivy import encoding, facets, folder, queries, schema, stems
 from federation.search.tantivy.folder import Generation
 from federation.search.tantivy.order import IndexReader, Ranked
 
-MOST_SHOWN = 1_000
-"""Of so many hits it is kept what they show."""
+MOST_SHOWN, MOST_FORMS = 1_000, 10_000
+"""Of so many hits it is kept what they show, of so many words what forms they have."""
 FEW_REGISTRIES = 64
 """Up to so many are looked for one by one, which is faster than the set of them."""
 
@@ -28,6 +28,7 @@ class IndexState:
     commit: tuple[str, int, int, int]
     _shown: dict[int, tuple[Stored, tuple[Text, ...]]] = field(default_factory=dict)
     """What was shown lately, by tie: what stands first in one answer often stands in others."""
+    _forms: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, generation: Generation, known: "IndexState | None") -> "IndexState":
@@ -49,6 +50,18 @@ class IndexState:
             if len(self._shown) >= MOST_SHOWN:
                 self._shown.clear()
             found = self._shown[tie] = stored, texts_of(stored)
+        return found
+
+    def forms(self, column: str, word: str) -> tuple[str, ...]:
+        """The words of the index that are forms of this one: `fraud` and `frauds` of `fraudulent`."""
+        found = self._forms.get((column, word))
+        if found is None:
+            begun = stems.beginning(word)
+            terms = self.reader.searcher.terms_with_prefix(column, begun) if begun else ()
+            if len(self._forms) >= MOST_FORMS:
+                self._forms.clear()
+            found = tuple(term for term, _ in terms if term != word and stems.are_forms(word, term))
+            self._forms[column, word] = found
         return found
 
 

@@ -49,6 +49,8 @@ QUERIES = st.one_of(
         "team:risk -v2", "is:stale", "has:schema", "model:fraud*", "owner:ada", "created:>2020", "param.lr:<1",
         "registry:ads", "registry:ads OR fraud", "-registry:ads fraud",
         "-stage:archived", "stage:none OR is:production",
+        "is there a detector of fraud by ada?", "german fraud detector", "churn asr mit license", "nlp fruad unheard",
+        "best auc churn", "owner:adda fraud", "stage:prod", "tag.env:fruad", "fraudulent languages", "detecting churn",
     ]),
 )  # fmt: skip
 REQUESTS = st.builds(
@@ -59,6 +61,8 @@ REQUESTS = st.builds(
     group=st.sampled_from(["model", "version"]),
     facets=st.sampled_from([(), ("registry", "team", "stage", "tag.env", "owner")]),
     explain=st.booleans(),
+    strict=st.booleans(),
+    literal=st.sampled_from([(), (), ("german",)]),
 )
 
 
@@ -86,7 +90,7 @@ def versions(draw: st.DrawFn, name: str, version: int, common: dict[str, Any]) -
     return document(
         name, version, **common, stage=draw(st.sampled_from(["none", "staging", "production", "archived"])),
         updated=draw(st.sampled_from([None, datetime(2012, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)])),
-        tags=draw(st.sampled_from([{}, {"env": "prod"}, {"env": "fraud test"}])),
+        tags=draw(st.sampled_from([{}, {"env": "prod"}, {"env": "fraud test"}, {"task": "asr", "lang": "de"}])),
         metrics=draw(st.sampled_from([{}, {"auc": 0.25}, {"auc": 0.75}])),
         params=draw(st.sampled_from([{}, {"lr": "0.5"}])), owner=draw(st.sampled_from(["", "Ada"])),
         description=draw(st.sampled_from(["", "finds fraud in language"])),

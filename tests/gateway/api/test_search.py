@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from federation import tables
 from federation.database import writing
+from gateway.cli import run
 from tests.federation.graph.estate import Estate
 from tests.gateway.served import Served, served
 
@@ -23,12 +24,13 @@ SYNONYMS = 'groups = [["nlp", "natural language processing"]]\n'
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("gateway")
     (found / "synonyms.toml").write_text(SYNONYMS)
+    (found / "lexicon.toml").write_text("")
     return found
 
 
 @pytest.fixture(scope="module")
 def gateway(folder: Path) -> Iterator[Served]:
-    with served(folder, config='[search]\nsynonyms = "synonyms.toml"\n') as running:
+    with served(folder, config='[search]\nsynonyms = "synonyms.toml"\nlexicon = "lexicon.toml"\n') as running:
         yield running
 
 
@@ -197,3 +199,60 @@ def test_an_index_that_is_deleted_or_damaged_while_serving_comes_back_by_itself(
     estate.drop("ads", "model", model.key)
     estate.drop("ads", "model", other.key)
     eventually(lambda: search(gateway)["models"] == 3 and not search(gateway)["partial"])
+
+
+@pytest.mark.usefixtures("estate")
+def test_what_was_understood_and_left_out_is_said_and_taken_back(gateway: Served) -> None:
+    answer = search(gateway, q="is there a natural language processing model for stage:none")
+    assert answer["relaxed"] == ["is", "there", "a", "model", "for"]
+    answer = search(gateway, q="clicks best auc sklearn")
+    assert [(chip["text"], chip["meaning"]) for chip in answer["understood"]] == [
+        ("best auc", "sort"), ("sklearn", "framework"),
+    ]  # fmt: skip
+    assert (answer["nothing_fits"], answer["hits"], [hit["model"] for hit in answer["near"]]) == (
+        True, [], ["click-classifier"],
+    )  # fmt: skip
+    back = search(gateway, q="clicks best auc sklearn", literal="best auc")
+    assert [chip["text"] for chip in back["understood"]] == ["sklearn"]
+    strict = search(gateway, q="clicks unheard", strict=True)
+    assert (strict["total"], strict["relaxed"], strict["near"]) == (0, [], [])
+    assert search(gateway, q="stage:prod")["unknown"] == [
+        {"qualifier": "stage:prod", "nearest": ["stage:production"]}
+    ]
+
+
+@pytest.mark.usefixtures("estate")
+def test_the_page_shows_chips_and_what_is_near_apart(gateway: Served) -> None:
+    page = httpx.get(f"{gateway.url}/", params={"q": "clicks sklearn", "sort": "name"}).text
+    assert 'href="/?q=clicks+sklearn&amp;sort=name&amp;literal=sklearn"' in page
+    assert (
+        page.index("Nothing fits.")
+        < page.index('aria-label="What comes near"')
+        < page.index("click-classifier</bdi>")
+    )
+    page = httpx.get(f"{gateway.url}/", params={"q": "clicks of"}).text
+    assert "Left out: <bdi>of</bdi>" in page
+    assert "strict=true" in page
+
+
+@pytest.mark.usefixtures("estate")
+def test_an_operator_adds_words_of_requests_while_it_serves(gateway: Served, folder: Path) -> None:
+    assert [chip["text"] for chip in search(gateway, q="who taps")["understood"]] == []
+    (folder / "lexicon.toml").write_text('[tasks]\nnlp = { said = ["who taps"] }\n')
+    eventually(
+        lambda: [hit["model"] for hit in search(gateway, q="who taps")["hits"]] == ["click-classifier"]
+    )
+
+
+@pytest.mark.usefixtures("estate")
+def test_the_command_line_says_what_was_understood(
+    gateway: Served, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["search", "clicks sklearn", "--url", gateway.url]) == 0
+    printed = capfd.readouterr()
+    assert "understood sklearn as framework:" in printed.err
+    assert "--literal 'sklearn'" in printed.err
+    assert "nothing fits, these come near:" in printed.err
+    assert "click-classifier" in printed.out
+    assert run(["search", "stage:prod", "--url", gateway.url]) == 0
+    assert "nothing has stage:prod: the nearest are stage:production" in capfd.readouterr().err
