@@ -24,7 +24,7 @@ from federation.database import DatabaseError, now, reading, writing
 from federation.errors import WaypostError
 from federation.events import deliveries, signing
 from federation.events.deliveries import SendOutcome
-from federation.events.subscriptions import Views, secrets_of, sees, tell
+from federation.events.subscriptions import Views, lease_of, secrets_of, sees, tell
 from federation.events.tables import subscription
 from federation.journal.entry import SYSTEM, Action
 from federation.leases import FencedError, Lease, Leases
@@ -55,6 +55,10 @@ BATCH_SECONDS = 5.0
 """Seconds after which no further event of a batch is begun: what was sent is to be kept soon."""
 TURN = 10.0
 """Seconds after which an address that has always more makes room for the others."""
+
+
+REST = 5.0
+"""Seconds for which an address is left alone where there was nothing to do after all."""
 
 
 class PostAnswer(NamedTuple):
@@ -110,6 +114,7 @@ class Sender:
     retries: Sequence[float] = RETRIES
     _busy: set[int] = field(default_factory=set)
     _served: dict[int, float] = field(default_factory=dict)
+    _rest: dict[int, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self) -> bool:
@@ -117,6 +122,8 @@ class Sender:
         with reading(self.engine) as connection:
             found = deliveries.is_due(connection)
         for ident in sorted(found, key=lambda one: self._served.get(one, 0.0)):
+            if time.monotonic() < self._rest.get(ident, 0.0):
+                continue
             with self._lock:
                 if ident in self._busy or len(self._busy) >= AT_ONCE:
                     continue
@@ -128,7 +135,10 @@ class Sender:
         """Send to one address what is due, for a while."""
         end = time.monotonic() + TURN
         try:
-            while self.batch(ident) and time.monotonic() < end:
+            if not self.batch(ident):  # all that is due is held back, or another machine is at it
+                self._rest[ident] = time.monotonic() + REST
+                return
+            while time.monotonic() < end and self.batch(ident):
                 pass
         except FencedError as error:
             log.warning("what was sent may be sent again", webhook=ident, reason=str(error))
@@ -144,7 +154,7 @@ class Sender:
         `DatabaseError`.
         """
         with writing(self.engine) as connection:
-            lease = self.leases.take(connection, f"send {ident}")
+            lease = self.leases.take(connection, lease_of(ident))
             if lease is None:
                 return False
             row = connection.execute(select(subscription).where(subscription.c.id == ident)).one_or_none()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, delete, select, update
 
+from federation import tables
 from federation.access import EVERYTHING, NOTHING, Permission, Principal, View
 from federation.database import micros, now
 from federation.errors import InvalidRequestError, StateError, UnknownError
@@ -170,6 +171,11 @@ def secrets_of(row: Row[Any]) -> list[str]:
     return [signing.check(text) for text in read]
 
 
+def lease_of(ident: int) -> str:
+    """The lease of whoever sends to an address."""
+    return f"send {ident}"
+
+
 def sees(views: Views, row: Row[Any]) -> View:
     """What a subscription may see."""
     return views(row.owner) if row.owner else EVERYTHING
@@ -204,3 +210,4 @@ def _insert(
 def _end(connection: Connection, row: Row[Any]) -> None:
     connection.execute(delete(delivery).where(delivery.c.subscription_id == row.id))
     connection.execute(delete(subscription).where(subscription.c.id == row.id))
+    connection.execute(delete(tables.lease).where(tables.lease.c.name == lease_of(row.id)))

@@ -1,13 +1,13 @@
 """The feed: typed, derived from the journal alone, replayed across a seal, and without a trace of what is hidden."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from adapters import EndpointRecord
 from federation import tables
@@ -15,8 +15,9 @@ from federation.access import EVERYTHING, View
 from federation.database import now, open_engine, writing
 from federation.errors import UnknownError
 from federation.events.events import NEWEST, TYPES, EventQueryError, Selected, example
+from federation.journal import sealing
 from federation.journal.sealing import FOLLOWING
-from federation.journal.tables import seal
+from federation.journal.tables import checkpoint, seal
 from federation.registries import configured
 from tests.federation.events.told import ANY, CHURN, LIVE, OTHER, Told, model, registry, version
 
@@ -109,6 +110,17 @@ def test_replay_crosses_a_seal_and_nothing_is_sealed_unread(told: Told) -> None:
     told.follow()
     assert [one.id for one in told.all()][: len(before)] == [one.id for one in before]
     assert told.all()[-1].type == "version.created"
+
+
+def test_what_was_not_derived_yet_is_not_sealed(told: Told) -> None:
+    with writing(told.engine) as connection:
+        connection.execute(update(tables.head).values(size=100))
+        long_ago = now() - timedelta(days=9)
+        for size in (32, 64, 96):
+            connection.execute(insert(checkpoint).values(size=size, note=b"", time=long_ago))
+        assert sealing._end(connection, now()) == 96  # nobody follows
+        connection.execute(insert(tables.follower).values(name="events", position=70))
+        assert sealing._end(connection, now()) == 64
 
 
 def test_deriving_twice_is_deriving_once(told: Told) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from adapters import Key
+from federation import tables
 from federation.access import EVERYTHING, LOCAL, NOTHING, READER, Permission, Principal, View
 from federation.database import now, open_engine, writing
 from federation.errors import InvalidRequestError, StateError, UnknownError
@@ -195,6 +196,22 @@ def test_a_slow_receiver_is_gone_on_with_where_it_was(world: World, monkeypatch:
     monkeypatch.undo()
     world.send(made.id)
     assert world.receiver.subjects == ["fraud/churn:1", "fraud/churn:2"]
+
+
+def test_an_address_where_all_is_held_back_is_left_alone_for_a_while(world: World) -> None:
+    made, _ = world.events.webhooks.create(LOCAL, SPEC)
+    world.receiver.fails = {"fraud/churn:1"}
+    world.happen("1", "2")
+    world.sender.serve(made.id)
+    assert len(world.receiver.got) == 1
+    world.sender.serve(made.id)  # the second is due, and stands behind the first
+    world.wait()
+    world.sender.step()
+    assert len(world.receiver.got) == 1
+    world.events.webhooks.remove(LOCAL, made.id)
+    with writing(world.engine) as connection:
+        left = select(tables.lease.c.name).where(tables.lease.c.name.like("send %"))
+        assert connection.execute(left).all() == []
 
 
 def test_an_address_is_sent_what_its_owner_may_see_when_it_is_sent(world: World) -> None:
