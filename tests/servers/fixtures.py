@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 import redis as redis_client
-from cryptography.fernet import Fernet
 
 from gateway.demo import servers
 from gateway.demo.servers import Server
@@ -29,13 +28,6 @@ from tests.servers import redis as redis_process
 from tests.servers.demo import Demo, Held
 from tests.servers.postgres import Postgres
 
-WEBHOOKS = {
-    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
-    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
-    "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
-    "MLFLOW_WEBHOOK_CACHE_TTL": "0",
-}
-"""Webhooks of MLflow may go to this machine, and count from when they are made, not from a minute later."""
 DEMOS = "waypost-demos"
 """The name under which the demo of this process is found by whoever ends it."""
 _NO_WHEEL = "no {} wheel for this platform"
@@ -61,7 +53,7 @@ def demo_gateway(demo: Demo) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def mlflow_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with servers.mlflow_server(tmp_path_factory.mktemp("mlflow"), settings=WEBHOOKS) as running:
+    with servers.mlflow_server(tmp_path_factory.mktemp("mlflow"), settings=mlflow_state.WEBHOOKS) as running:
         yield running
 
 
