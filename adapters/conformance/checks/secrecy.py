@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from adapters.conformance.check import check
 from adapters.conformance.lab import Lab, require
+from adapters.errors import AuthError, UnsupportedError
+from adapters.notifications import Notification
 from adapters.records import Key, VersionRecord
 
 
@@ -50,6 +52,16 @@ def no_secret_in_snippets(lab: Lab) -> None:
     """The code that users copy to load a version holds no credential."""
     for record in [r for r in lab.look() if isinstance(r, VersionRecord)][-3:]:
         _hidden(lab, repr(lab.main.snippets("check", record)), "a snippet")
+
+
+@check("secrets")
+def nobody_is_believed_unproved(lab: Lab) -> None:
+    """A notification that proves nothing names nothing: `changed` refuses it."""
+    for body in (b"", b"{}", b'{"data": {"name": "check"}}'):
+        named: object = None
+        with contextlib.suppress(AuthError, UnsupportedError):
+            named = lab.main.changed(Notification({}, body))
+        require(named is None, "a request without any proof was believed to come from the backend")
 
 
 @check("secrets", "fail_with")

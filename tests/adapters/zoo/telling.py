@@ -1,7 +1,7 @@
 """Animals whose records, errors or logs are wrong."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from adapters import (
     Key,
     ModelRecord,
     NotFoundError,
+    Notification,
     Page,
     Record,
     Snippet,
@@ -449,6 +450,12 @@ class Stamping(Sound):
 class Helpful(Sound):
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return (Snippet("Load it", "python", f"client = Client(token={SECRET!r})"),)
+
+
+@breaks("nobody_is_believed_unproved")
+class Credulous(Sound):
+    def changed(self, notification: Notification) -> Sequence[Key]:
+        return (Key("model", "check"),)
 
 
 @breaks("no_secret_in_errors")
