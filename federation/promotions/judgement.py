@@ -204,6 +204,12 @@ class Judge:
         creators = self._creators(proposal, demands, checks)
         return Judgement(proposal, demands, checks, self._met(proposal, demands, needs, creators), plan)
 
+    def could_agree(self, proposal: Proposal, principal: str) -> bool:
+        """Whether a principal's word would count for one of the needs, were it the only one."""
+        voice = Voice(0, principal, "approve", "", "", self.at)
+        alone = self.judge(with_voice(replace(proposal, voices=()), voice))
+        return any(self.people.person(principal) in need.given for need in alone.needs)
+
     def _policies(self, version: Version) -> list[Policy]:
         tags = {**version.model_record.tags, **version.record.tags}
         return [

@@ -3,8 +3,8 @@
 What is written here are proposals and what people say to them; the worker carries them out (`execution`).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +28,7 @@ from federation.promotions import entries
 from federation.promotions.agreement import Need
 from federation.promotions.checks import CheckReport, CheckResult
 from federation.promotions.history import predecessor
-from federation.promotions.judgement import Judge, Judgement, Proposal, Voice, with_voice
+from federation.promotions.judgement import Judge, Judgement, Proposal, Voice
 from federation.promotions.people import People
 from federation.promotions.reader import (
     ChosenPromotions,
@@ -56,6 +56,8 @@ __all__ = [
 ]
 LONGEST = 4000
 """Characters of a reason or comment."""
+MOST_WAITING = 200
+"""Of so many of the newest it is looked whom they wait for."""
 PROPOSED_FOR = timedelta(hours=72)
 """How long a proposal waits that no policy is about."""
 Word = Literal["comment", "approve", "reject", "cancel", "review"]
@@ -188,6 +190,17 @@ class Promotions:
             return ShownPromotion(
                 found, judged, {one: judge.people.display(one) for one in sorted(principals)}
             )
+
+    def waiting_for(self, principal: Principal) -> Sequence[Promotion]:
+        """The open promotions, of the newest, that this person could approve now, newest first."""
+        with reading(self._engine) as connection:
+            judge, found = self._judge(connection), []
+            for one in read_promotions(connection, principal.view, ChosenPromotions("waiting"), MOST_WAITING):
+                row, _ = read_promotion(connection, principal.view, one.id)
+                proposal = proposal_of(connection, row)
+                if proposal is not None and _waits_for(judge, proposal, principal.id):
+                    found.append(one)
+            return found
 
     def to_review(self) -> int:
         """How many emergencies nobody else has looked at."""
@@ -352,9 +365,7 @@ class _Desk:
         said = {people.person(one.principal) for one in proposal.voices if one.kind == "approve"}
         if word == "approve" and person in said:
             raise StateError("you approved this already: a person counts once", code="already-approved")
-        without = replace(proposal, voices=())
-        alone = self.judge.judge(with_voice(without, mine))
-        if not any(person in need.given for need in alone.needs):
+        if not self.judge.could_agree(proposal, mine.principal):
             asked = "; ".join(f"{need.count} of {need.whom}" for need in judged.needs) or "nobody"
             out = sorted({word for policy, _ in judged.demands for word in policy.separate})
             but = f", and not the {' or '.join(out)}" if out else ""
@@ -382,6 +393,16 @@ class _Desk:
                 self.batch, self.row, self.registry, action, self.principal.id,
                 details=details, withheld={"words": words or None},
             )  # fmt: skip
+
+
+def _waits_for(judge: Judge, proposal: Proposal, principal: str) -> bool:
+    """Whether a person could approve it now, and did not."""
+    people = judge.people
+    said = {people.person(one.principal) for one in proposal.voices if one.kind == "approve"}
+    if people.person(principal) in said:
+        return False
+    judged = judge.judge(proposal)
+    return not judged.refused and not judged.is_agreed and judge.could_agree(proposal, principal)
 
 
 def _keep(

@@ -1,6 +1,6 @@
 """Policies, and promotions: proposing, agreeing, reporting checks, and the way back."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post, put
 from litestar.di import NamedDependency
@@ -67,13 +67,19 @@ def roll_back(
 @get("/promotions", opt=READ, sync_to_thread=True)
 def list_promotions(
     waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    principal: NamedDependency[Principal],
     in_state: Annotated[PromotionState | None, QueryParameter(name="state")] = None,
+    waiting_for: FromQuery[Literal["me"] | None] = None,
     ref: FromQuery[str | None] = None,
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=200)]] = 50,
     cursor: FromQuery[OptionalIdent] = None,
 ) -> PromotionsOut:
-    """Promotions, newest first; `state=open` are those that have not ended."""
+    """Promotions, newest first; `state=open` are those that have not ended, `waiting_for=me` those that you could
+    approve now.
+    """
+    if waiting_for is not None:
+        return promotions_out(waypost.promotions.waiting_for(principal), 0)
+    view = principal.view
     wanted = None if ref is None else str(read_reference(ref))
     return promotions_out(
         waypost.promotions.list(view, ChosenPromotions(in_state, wanted, cursor), limit), limit

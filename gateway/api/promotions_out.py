@@ -233,7 +233,7 @@ def promotion_out(found: Promotion) -> PromotionOut:
 
 def promotions_out(found: Sequence[Promotion], limit: int) -> PromotionsOut:
     """A page of promotions as JSON."""
-    more = str(found[-1].id) if len(found) == limit else None
+    more = str(found[-1].id) if found and len(found) == limit else None
     return PromotionsOut([promotion_out(one) for one in found], more)
 
 

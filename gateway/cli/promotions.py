@@ -117,12 +117,13 @@ def list_(
     state: Annotated[
         str, typer.Option(help="open, waiting, approved, executing, stuck, done, failed, void, rejected, …")
     ] = "",
+    mine: Annotated[bool, typer.Option("--mine", help="only those that you could approve now")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
 ) -> None:
     """Promotions, newest first."""
     invocation: Invocation = context.obj
     with connect(invocation) as gateway:
-        found = gateway.get("/promotions", state=state, limit=limit)
+        found = gateway.get("/promotions", state=state, limit=limit, waiting_for="me" if mine else "")
     if invocation.json:
         emit_json(found)
         return

@@ -68,12 +68,22 @@ async def promote(
 
 @list_at("/promotions")
 def promotions_page(
-    request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], view: NamedDependency[View]
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
 ) -> Response[Any]:
-    """What is proposed, newest first, and what became of it."""
+    """What is proposed, newest first, what became of it, and what waits for the caller."""
+    view = principal.view
     found = promotions_out(waypost.promotions.list(view, ChosenPromotions(), NEWEST), NEWEST)
+    waiting = [one.id for one in waypost.promotions.waiting_for(principal)]
     return listed(
-        request, "promotions.html", found, found.promotions, title="Promotions", promotions=found.promotions
+        request,
+        "promotions.html",
+        found,
+        found.promotions,
+        title="Promotions",
+        promotions=found.promotions,
+        waiting=waiting,
     )
 
 

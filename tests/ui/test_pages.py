@@ -32,6 +32,8 @@ PAGES = {
     "/audit/3": "Proof",
     "/change/search/encoder:3?what=alias&name=champion&value=2": "moves from version 3 to version 2",
     "/operations": "asked for through Waypost",
+    "/promotions": "Nothing was proposed yet",
+    "/promote/search/encoder:3?to=staging": "No policy has a say",
     "/changes": "catalogue.imported",
     "/inbox": "You watch nothing yet",
     "/webhooks": "Nobody is sent events",

@@ -41,6 +41,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
                 promotions.roll_back(LOCAL, reference, back.reason, to=back.to, stage=back.stage)
             )
         case ("GET", "promotions"):
+            if query.get("waiting_for"):
+                return out.promotions_out(promotions.waiting_for(LOCAL), 0)
             state = checked(out.PromotionState | None, query.get("state"), "state")
             limit = query.get("limit", 50)
             return out.promotions_out(promotions.list(LOCAL.view, ChosenPromotions(state), limit), limit)
