@@ -6,7 +6,7 @@ is deprecated, deleted or archived, that an alias of it moves, or that it fails 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, false, or_, select
@@ -26,6 +26,8 @@ from federation.numbering import insert_dated
 SEARCH = "search:"
 Found = Callable[[View, str], Sequence[str]]
 """The models that a search finds, by reference. Errors: those of the search language."""
+SHOWN = timedelta(days=30)
+"""How far back an inbox goes; `/changes` goes back to the beginning."""
 MOST = 200
 """What one person may watch."""
 GRAVE = (
@@ -81,7 +83,10 @@ def listed(connection: Connection, actor: Principal) -> list[Watched]:
 def read_inbox(
     connection: Connection, actor: Principal, found: Found, before: int | None, limit: int
 ) -> list[Any]:
-    """The events that somebody watches, the newest first; since they began to watch them or not."""
+    """The events that somebody watches, the newest first; since they began to watch them or not.
+
+    Only lately, so that whoever watches what is quiet waits for no search through years.
+    """
     view = actor.view
     mine: list[ColumnElement[bool]] = []
     needing: list[ColumnElement[bool]] = []
@@ -95,7 +100,11 @@ def read_inbox(
     if not mine:
         return []
     told = or_(*mine, and_(_is_grave(), _is_needed(view, or_(false(), *needing))))
-    query = feed.chosen(connection, view, Selected()).where(told)
+    since = select(event.c.position).where(event.c.time >= now() - SHOWN).order_by(event.c.time).limit(1)
+    first = connection.execute(since).scalar()
+    if first is None:
+        return []
+    query = feed.chosen(connection, view, Selected()).where(told, event.c.position >= first)
     if before is not None:
         query = query.where(event.c.position < before)
     return list(connection.execute(query.order_by(event.c.position.desc()).limit(limit)).all())
