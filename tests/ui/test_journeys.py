@@ -118,7 +118,7 @@ def test_watch_a_sync_while_it_lasts(seen: Visit, shop: Served, shop_folder: Pat
 
 def test_move_an_alias_after_seeing_its_impact(seen: Visit, shop: Served) -> None:
     seen.go("/versions/search/encoder:2")
-    seen.page.get_by_role("link", name="Change").click()
+    seen.page.get_by_role("link", name="Change", exact=True).click()
     seen.page.fill("input[name=name]", "champion")
     seen.page.locator("section", has=seen.page.locator("#h-alias")).get_by_role("button").click()
     seen.page.wait_for_selector("#h-sure")

@@ -13,7 +13,7 @@ from tests.ui.plugins.shop import HOSTILE
 PAGES = {
     "/": "Every model of every team",
     "/?q=fraud+stage:production": "card-fraud-scorer",
-    "/?q=nothingislikethis": "Nothing matches",
+    "/?q=nothingislikethis": "Nothing fits",
     "/?q=stage:(": "cannot be read as a query",
     "/models/fraud/card-fraud-scorer": "is in production",
     "/versions/fraud/card-fraud-scorer:4": "Made from",
