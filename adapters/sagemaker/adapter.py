@@ -66,7 +66,7 @@ from adapters.records import (
     Watermark,
 )
 from adapters.sagemaker import lineage, reads, serving, snippets
-from adapters.sagemaker.client import Client
+from adapters.sagemaker.client import SageMakerClient
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import NOW, Raw, arn_of, created_in, key_of, same_incarnation
@@ -143,7 +143,7 @@ class SageMakerAdapter(Adapter):
 
     def __init__(self, config: SageMakerConfig) -> None:
         self._config = config
-        self._client = Client(config)
+        self._client = SageMakerClient(config)
         self._writes = Writer(self._client)
         self._scanner = Scanner(self._client, config)
         self._announcements = Announcements(config, self._client)
@@ -285,7 +285,7 @@ def _with_tags(read: Callable[[bool], ModelRecord]) -> ModelRecord:
         return replace(read(False), unread=Unread(("tags", "owner", "license"), str(error)))
 
 
-def _missing(client: Client, *, with_lineage: bool) -> tuple[str, ...]:
+def _missing(client: SageMakerClient, *, with_lineage: bool) -> tuple[str, ...]:
     """A line for each action that is refused. Without any way of listing packages, the refusal is raised."""
     lines, refusals = [], {}
     for action, params, cost in _WANTED:
@@ -304,7 +304,7 @@ def _missing(client: Client, *, with_lineage: bool) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _has(client: Client, action: str, params: dict[str, Any]) -> bool:
+def _has(client: SageMakerClient, action: str, params: dict[str, Any]) -> bool:
     if action == "ListInferenceComponents":
         # A backend that has no such thing serves nothing by it either.
         client.optional(COMPONENTS, action, **params)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class Client:
+class SageMakerClient:
     """One registry's connection, for many threads. It raises `AdapterError` and nothing else."""
 
     def __init__(self, config: SageMakerConfig) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.errors import AdapterError, NotFoundError, UnsupportedError
 from adapters.records import NO_LINEAGE, Dataset, Lineage, Parent
-from adapters.sagemaker.client import Client
+from adapters.sagemaker.client import SageMakerClient
 from adapters.sagemaker.keys import Raw, is_package
 
 MAX_DEPTH = 10
@@ -22,7 +22,7 @@ class Artifacts:
     by_uri: dict[str, str] = field(default_factory=dict)
 
 
-def listed(client: Client, uri: str | None = None) -> Artifacts:
+def listed(client: SageMakerClient, uri: str | None = None) -> Artifacts:
     """The newest artifacts, at most 5,000, or those of one URI. Errors: ForbiddenError."""
     found = Artifacts()
     wanted: dict[str, Any] = {"MaxResults": 100} | ({"SourceUri": uri} if uri else {})
@@ -35,7 +35,7 @@ def listed(client: Client, uri: str | None = None) -> Artifacts:
     return found
 
 
-def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
+def walked(client: SageMakerClient, artifacts: Artifacts, package_arn: str) -> Lineage:
     """The lineage of one package, up to ten steps back; empty where the graph does not know it. Errors: ForbiddenError.
 
     The walk stops at other packages: they are its parents, and what they were made from is theirs.
@@ -67,7 +67,7 @@ def walked(client: Client, artifacts: Artifacts, package_arn: str) -> Lineage:
     return Lineage(run_id=run, datasets=tuple(datasets), parents=tuple(parents))
 
 
-def _ancestors(client: Client, start: str) -> tuple[dict[str, Raw], dict[str, list[str]]]:
+def _ancestors(client: SageMakerClient, start: str) -> tuple[dict[str, Raw], dict[str, list[str]]]:
     """The vertices behind `start` by ARN, and for each the ARNs it was made from."""
     vertices: dict[str, Raw] = {}
     sources: dict[str, list[str]] = {}
@@ -80,7 +80,7 @@ def _ancestors(client: Client, start: str) -> tuple[dict[str, Raw], dict[str, li
     return vertices, sources
 
 
-def _uri(client: Client, artifacts: Artifacts, vertex: Raw) -> str:
+def _uri(client: SageMakerClient, artifacts: Artifacts, vertex: Raw) -> str:
     """What an artifact stands for; empty for anything else."""
     if vertex.get("LineageType") != "Artifact":
         return ""

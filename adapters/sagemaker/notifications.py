@@ -16,7 +16,7 @@ from adapters.errors import AuthError, TransientError, UnsupportedError
 from adapters.notifications import Notification, json_object
 from adapters.quota import Quota
 from adapters.records import Key
-from adapters.sagemaker.client import Client
+from adapters.sagemaker.client import SageMakerClient
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.keys import open_key
 
@@ -52,7 +52,7 @@ _ENDPOINT = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:endpoint/[\w
 class Announcements:
     """What a topic says. Errors: any `AdapterError`."""
 
-    def __init__(self, config: SageMakerConfig, client: Client) -> None:
+    def __init__(self, config: SageMakerConfig, client: SageMakerClient) -> None:
         self._config, self._client = config, client
         self._keys = SigningKeys(config)
 

@@ -12,7 +12,7 @@ from adapters.errors import TransientError, UnsupportedError
 from adapters.portions import Portion
 from adapters.records import NO_LINEAGE, Lineage
 from adapters.sagemaker import lineage, reads, serving
-from adapters.sagemaker.client import Answer, Client
+from adapters.sagemaker.client import Answer, SageMakerClient
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw
 from adapters.sagemaker.serving import Components, ServedEndpoint
@@ -39,7 +39,7 @@ class Listings:
 
     def __init__(
         self,
-        client: Client,
+        client: SageMakerClient,
         via: Via,
         changed_since: datetime | None,
         served: dict[str, tuple[str, ServedEndpoint]],

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from adapters.errors import AdapterError, NotFoundError
-from adapters.sagemaker.client import Answer, Client
+from adapters.sagemaker.client import Answer, SageMakerClient
 from adapters.sagemaker.failures import ForbiddenError
 
 
@@ -25,7 +25,7 @@ def asked_at(answer: Answer, asked: datetime) -> datetime:
     return date.astimezone(UTC) - took - timedelta(seconds=1)
 
 
-def package(client: Client, arn: str, *, tags: bool, need_tags: bool = False) -> dict[str, Any]:
+def package(client: SageMakerClient, arn: str, *, tags: bool, need_tags: bool = False) -> dict[str, Any]:
     """A package by its ARN, in the shape `Search` gives; a versioned one's AWS tags are one request more. Errors:
     ForbiddenError where tags are needed and may not be read.
     """
@@ -37,13 +37,15 @@ def package(client: Client, arn: str, *, tags: bool, need_tags: bool = False) ->
     return with_tags(client, found, arn, need_tags=need_tags)
 
 
-def group(client: Client, name: str, *, need_tags: bool = False) -> dict[str, Any]:
+def group(client: SageMakerClient, name: str, *, need_tags: bool = False) -> dict[str, Any]:
     """A group by its name, with its AWS tags. Errors: ForbiddenError where those are needed and may not be read."""
     found = plain(client.call("DescribeModelPackageGroup", ModelPackageGroupName=name))
     return with_tags(client, found, found["ModelPackageGroupArn"], need_tags=need_tags)
 
 
-def with_tags(client: Client, found: dict[str, Any], arn: str, *, need_tags: bool = False) -> dict[str, Any]:
+def with_tags(
+    client: SageMakerClient, found: dict[str, Any], arn: str, *, need_tags: bool = False
+) -> dict[str, Any]:
     """A thing with its AWS tags, where they may be read. Errors: ForbiddenError where they are needed."""
     what = "tags of packages" if ":model-package/" in arn else "tags of groups"
     try:

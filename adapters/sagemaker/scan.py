@@ -26,7 +26,7 @@ from adapters.records import (
     Watermark,
 )
 from adapters.sagemaker import reads
-from adapters.sagemaker.client import Client
+from adapters.sagemaker.client import SageMakerClient
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
 from adapters.sagemaker.keys import Raw, arn_of, key_of, same_incarnation
@@ -56,7 +56,7 @@ class _TooManyGoneError(Exception):
 class Scanner:
     """The scans of one registry, and what the last one that ended has seen."""
 
-    def __init__(self, client: Client, config: SageMakerConfig) -> None:
+    def __init__(self, client: SageMakerClient, config: SageMakerConfig) -> None:
         self._client, self._config = client, config
         self._memory: ScanMemory | None = None
         self._served: dict[str, tuple[str, ServedEndpoint]] = {}
@@ -114,7 +114,7 @@ class Scanner:
 class _Scan:
     """One scan under way."""
 
-    def __init__(self, client: Client, listings: Listings, before: ScanMemory, limit: int) -> None:
+    def __init__(self, client: SageMakerClient, listings: Listings, before: ScanMemory, limit: int) -> None:
         """Begins to read all that will be asked for. Errors: those of listing the groups."""
         self._client, self._listings, self._before = client, listings, before
         self._is_incremental = before is not NOTHING
@@ -290,7 +290,7 @@ class _Served:
     """Which packages endpoints serve: those in `packages`, and others that are asked for one by one."""
 
     def __init__(
-        self, client: Client, packages: Mapping[str, KnownPackage], index: Index | None = None
+        self, client: SageMakerClient, packages: Mapping[str, KnownPackage], index: Index | None = None
     ) -> None:
         self._client, self._packages, self._index = client, packages, index
         self._asked: dict[str, Key | None] = {}

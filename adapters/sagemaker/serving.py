@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.errors import AuthError, NotFoundError
-from adapters.sagemaker.client import Answer, Client
+from adapters.sagemaker.client import Answer, SageMakerClient
 from adapters.sagemaker.keys import Raw
 from adapters.sagemaker.reads import plain
 from adapters.sagemaker.records import artifact_of
@@ -73,7 +73,7 @@ class Components:
         )
 
 
-def components(client: Client, endpoint: str | None = None) -> Components:
+def components(client: SageMakerClient, endpoint: str | None = None) -> Components:
     """All inference components, or those of one endpoint; none where the backend has no such thing."""
     found = Components()
     wanted: dict[str, Any] = {"MaxResults": 100} | ({"EndpointNameEquals": endpoint} if endpoint else {})
@@ -86,7 +86,7 @@ def components(client: Client, endpoint: str | None = None) -> Components:
     return found
 
 
-def read(client: Client, summary: Raw, known: Components) -> ServedEndpoint:
+def read(client: SageMakerClient, summary: Raw, known: Components) -> ServedEndpoint:
     """An endpoint, which a listing or `get` names by this summary, with what it serves. Errors: NotFoundError."""
     try:
         endpoint = plain(client.call("DescribeEndpoint", EndpointName=summary["EndpointName"]))
@@ -111,7 +111,7 @@ def read(client: Client, summary: Raw, known: Components) -> ServedEndpoint:
 class _Looking:
     """Looks behind one endpoint, and notes what could not be seen."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: SageMakerClient) -> None:
         self._client = client
         self.unknown: list[str] = []
         self.bare = False

@@ -9,7 +9,7 @@ from typing import Any
 from adapters.contract import Registration, StageField
 from adapters.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
 from adapters.records import Key, ModelRecord, VersionRecord
-from adapters.sagemaker.client import Answer, Client
+from adapters.sagemaker.client import Answer, SageMakerClient
 from adapters.sagemaker.keys import arn_of
 from adapters.sagemaker.reads import present
 from adapters.writing import difference, kept_token
@@ -53,7 +53,7 @@ def check_tags(tags: Mapping[str, str | None], *, least: int) -> None:
 class Writer:
     """The calls that change something. Errors: any `AdapterError`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: SageMakerClient) -> None:
         self._client = client
 
     def update(self, key: Key, change: Mapping[str, Any]) -> None:
