@@ -25,7 +25,9 @@ versions = st.builds("{}{}".format, models, ends)
 limits = st.sampled_from([1, 2, 3, 50])
 depths = st.sampled_from([1, 2, None])
 ids = st.integers(1, 30)
-words = st.sampled_from([*WORDS, "fra", "imgae", "prod"])
+words = st.sampled_from(
+    [*WORDS, "fra", "imgae", "prod", "scoring", "unheard", "of", "by risk", "mit license", "torch"]
+)
 qualifiers = st.builds(
     "{}:{}".format,
     st.sampled_from(
@@ -66,6 +68,8 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
         group=st.sampled_from(["model", "version"]),
         facets=st.sampled_from(["", "registry,team,stage", "framework,license,tag.env"]),
         explain=st.sampled_from(["true", "false"]),
+        strict=st.sampled_from([None, None, "true"]),
+        literal=st.sampled_from([None, None, "torch"]),
     ),
     "/api/v1/suggest": asking(
         "/api/v1/suggest", q=st.one_of(queries, words, st.sampled_from(["registry:", "team:h", "model:f"]))
