@@ -96,6 +96,8 @@ def test_what_mlflow_announces_is_found_without_a_run(
     _, findings = told("doctor")
     [hook] = [one for one in findings if one["what"] == "hook ml"]
     assert (hook["state"], "1 change that nobody announced" in hook["found"]) == ("warn", True)
+    page = gateway.client.get(f"{gateway.url}/registries/ml").text
+    assert "Runs found 1 change that was not announced" in " ".join(page.split())
     assert problems(gateway.engine) == []
 
     taken = told_of["hooks"][0]["taken"]
