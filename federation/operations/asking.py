@@ -107,9 +107,10 @@ class Asking:
         if change.plan is None and not self._guards(draft.state):
             return draft.intents
         plan = self._planned(draft)
-        if change.plan is None:
-            return draft.intents
-        plan.require(change.plan)
+        if change.plan is not None:
+            plan.require(change.plan)
+        elif not self._moves_stages(draft):
+            return draft.intents  # else it is bound to what the guard has judged it by
         return [step.bound for step in plan.steps]
 
     def offer(self, reference: Reference) -> Offer:
@@ -126,6 +127,14 @@ class Asking:
         if (policies := self._guards(draft.state)) and not self.promoting:
             require_unguarded(self.connection, policies, draft, plan)
         return plan
+
+    def _moves_stages(self, draft: foresight.Draft) -> bool:
+        """Whether what is written may decide a stage, should the backend hold something else by now."""
+        writes = [intent.wanted for intent in draft.intents]
+        place = draft.state.place
+        return any(
+            not isinstance(one, SetTags | Register) or decides_stage(place, one.tags) for one in writes
+        )
 
     def _guards(self, state: ModelState) -> list[Policy]:
         row, policies = state.place.row, self.places.policies(self.connection)

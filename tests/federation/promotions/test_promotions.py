@@ -87,6 +87,20 @@ def test_a_guarded_stage_has_one_door(world: PromotionsWorld, change: RequestedC
     world.operations.ask(change)
 
 
+def test_what_changes_nothing_by_the_catalogue_changes_nothing_on_the_backend(world: PromotionsWorld) -> None:
+    world.apply(GUARD)
+    sync = world.operations.sync
+    model = sync.backend.named("m")
+    assert model is not None
+    sync.change(model, aliases={"champion": "2"})  # nobody has looked since
+    asked = world.operations.ask(RequestedChange(MODEL, SetAlias("champion", "1")))
+    world.operations.settle()
+    assert world.operations.operation(asked).state == "failed"
+    model = sync.backend.named("m")
+    assert model is not None
+    assert model.aliases == {"champion": "2"}
+
+
 def test_a_person_counts_once_whatever_they_sign_in_with(world: PromotionsWorld) -> None:
     world.apply(Policy("two", "*", approvals=(Quorum(2),)))
     bo = world.person("bo", "approver")
