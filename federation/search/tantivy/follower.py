@@ -21,6 +21,8 @@ from federation.search.document import Document
 from federation.search.source import ChangeSet, DocumentSource
 from federation.search.tantivy import encoding, folder, queries
 from federation.search.tantivy.folder import DamagedIndexError, Generation, IndexMissingError
+from federation.search.vectors.embedding import embedding
+from federation.search.vectors.filling import VectorFilling
 from federation.whole import Suspicion
 
 log = Log(__name__)
@@ -47,6 +49,7 @@ class IndexFollower:
     _checked: float = field(default=0.0, init=False)
     _added: dict[int, tuple[str, str]] = field(default_factory=dict, init=False)
     _generation: Generation | None = field(default=None, init=False)
+    _vectors: VectorFilling | None = field(default=None, init=False)
     _writer: tantivy.IndexWriter | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +110,8 @@ class IndexFollower:
         assert self._generation is not None
         proof = self._generation.proof
         proof.record()
+        if self._vectors is not None:
+            self._vectors.flush()
         if (damage := proof.read_on()) is not None:
             raise DamagedIndexError(f"{self._generation.name}/{damage} is not what was written")
 
@@ -118,21 +123,29 @@ class IndexFollower:
         with folder.engine_errors():
             generation = folder.create(self.path)
             writer = generation.index.writer(WRITER_MEMORY, 2)
-        _add(writer, documents)
+        vectors = self._vectors_of(generation)
+        _add(writer, documents if vectors is None else vectors.noting(documents))
         with folder.engine_errors():
             writer.add_document(folder.position_document(position))
             writer.commit()
             writer.wait_merging_threads()
         generation.proof.record()
+        if vectors is not None:
+            vectors.complete()
         self.close()
         folder.publish(self.path, generation)
-        self._generation, self.position = generation, position
+        self._generation, self._vectors, self.position = generation, vectors, position
         self.committed(position)
 
     def close(self) -> None:
         """Lets go of the index; what was not committed is dropped and will be read again."""
         self._added.clear()
-        self._writer = self._generation = None
+        self._writer = self._generation = self._vectors = None
+
+    def _vectors_of(self, generation: Generation) -> VectorFilling | None:
+        """Where the vectors of a generation are kept; None without the words for it."""
+        words = embedding()
+        return None if words is None else VectorFilling(self.path / generation.name, words)
 
     def _failed(self, error: BaseException) -> None:
         """A full disk passes, a damaged index does not: after some failures in a row it is built anew."""
@@ -148,6 +161,9 @@ class IndexFollower:
         if self._generation is None:
             self._generation = folder.open_current(self.path)
             self.position = folder.position(self._generation.index.searcher())
+            self._vectors = self._vectors_of(self._generation)
+            if self._vectors is not None and not self._vectors.is_complete:
+                self._vectors.fill(self.source.everything()[1])
         elif time.monotonic() - self._checked > CHECK_EVERY:
             if (damage := self._generation.proof.damage()) is not None:
                 raise DamagedIndexError(f"{self._generation.name}/{damage} is not what was written")
@@ -176,6 +192,8 @@ class IndexFollower:
             writer = self._open_writer()
             _delete(writer, "registry", gone | renamed)
             _delete(writer, "model", affected.models)
+        if self._vectors is not None:
+            self._vectors.drop(affected.models, gone | renamed)
         for id_ in sorted(renamed):
             self._add(self.source.registry(id_))
         singles = self.source.models(affected.models) if affected.models else ()
@@ -204,7 +222,7 @@ class IndexFollower:
     def _add(self, documents: Iterable[Document]) -> None:
         writer = self._open_writer()
         noted = (self._noted(document) for document in documents)
-        _add(writer, noted)
+        _add(writer, noted if self._vectors is None else self._vectors.noting(noted))
 
     def _noted(self, document: Document) -> Document:
         self._added[document.registry_id] = document.registry, document.team

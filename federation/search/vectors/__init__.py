@@ -1,0 +1,1 @@
+"""What models are about, as vectors: one for each model in a file beside the index, for what no word says."""

@@ -1,0 +1,105 @@
+"""Vectors of texts, from static word embeddings that a package brings with it: the extra `hybrid`.
+
+A text's vector is the mean of those of its pieces of words, which takes less than a millisecond and no model run. Of
+`wordllama` only the files are used: its loader would ask a hub for the tokenizer that lies beside the weights, keeps
+them twice, and sets up logging. The weights stay in the file, and of it in memory what was looked up.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.logs import Log
+
+log = Log(__name__)
+NAME = "wordllama l2_supercat 256"
+"""What a file of vectors says that it was made with."""
+PACKAGE, WEIGHTS = "wordllama", "weights/l2_supercat_256.safetensors"
+TOKENIZER, TENSOR = "tokenizers/l2_supercat_tokenizer_config.json", "embedding.weight"
+DIMENSIONS = 256
+SCALE = 256
+"""A vector has length 1 before it is quantised: 1 becomes this."""
+LONGEST = 2_000
+"""Characters of a text that count."""
+Quantised: TypeAlias = NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """The words, and how a text becomes pieces of words. Used by many threads."""
+
+    weights: NDArray[np.float16]
+    tokenizer: Any
+
+    def vectors(self, texts: Sequence[str]) -> Quantised:
+        """One row of `DIMENSIONS` for each text, of whole numbers, so that what is counted with them is the same
+        wherever it is counted. All zeros for a text without a word."""
+        found = np.zeros((len(texts), DIMENSIONS), np.float32)
+        pieces = self.tokenizer.encode_batch([text[:LONGEST] for text in texts], add_special_tokens=False)
+        for row, one in enumerate(pieces):
+            if ids := [id_ for id_ in one.ids if id_ < len(self.weights)]:
+                found[row] = self.weights[ids].astype(np.float32).sum(0)
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        unit = np.divide(found, length, out=np.zeros_like(found), where=length > 0)
+        quantised: Quantised = np.clip(np.rint(unit * SCALE), -127, 127).astype(np.int8)
+        return quantised
+
+
+@cache
+def embedding() -> Embedding | None:
+    """The embedding of this installation; None without the extra, and where its files cannot be read: that is logged.
+
+    It is loaded once for each process.
+    """
+    folder = _folder()
+    if folder is None:
+        return None
+    try:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return Embedding(_weights(folder / WEIGHTS), tokenizer)
+    except (
+        Exception
+    ) as error:  # whatever a damaged or another version of the package raises: search works without
+        log.error("the word embeddings cannot be used", package=PACKAGE, error=str(error)[:200])
+        return None
+
+
+def is_installed() -> bool:
+    """Whether the extra is there; nothing of it is loaded."""
+    return _folder() is not None
+
+
+def _folder() -> Path | None:
+    """Where the package lies, which is not imported."""
+    spec = find_spec(PACKAGE)
+    places = spec.submodule_search_locations if spec is not None else None
+    folder = Path(places[0]) if places else None
+    return (
+        folder
+        if folder is not None and (folder / WEIGHTS).is_file() and (folder / TOKENIZER).is_file()
+        else None
+    )
+
+
+def _weights(path: Path) -> NDArray[np.float16]:
+    """The tensor in a file of the format safetensors: eight bytes of length, a head in JSON, the numbers. Errors:
+    `OSError`, `ValueError`, `LookupError`."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        about = json.loads(file.read(size))[TENSOR]
+    rows, columns = about["shape"]
+    if about["dtype"] != "F16" or columns != DIMENSIONS:
+        raise ValueError(f"{path.name} holds {about['dtype']} in {columns} columns")
+    begin = 8 + size + about["data_offsets"][0]
+    return np.memmap(path, np.float16, "r", begin, (rows, columns))

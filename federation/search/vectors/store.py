@@ -1,0 +1,203 @@
+"""One vector for each model, in files beside the index that are mapped into memory.
+
+Four columns of as many rows: the model's id (0: the row is free), its registry's id, the signs of the vector (32
+bytes, which tell the near from the far), and its numbers (256 bytes). One process writes, in place; others read the
+same pages. A row that is older or newer than the index finds nothing wrong: what is shown is what the index has.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.access import View
+from federation.search.vectors.embedding import DIMENSIONS, NAME, SCALE, Quantised
+
+FOLDER, ABOUT = "vectors", "about.json"
+COLUMNS: dict[str, tuple[type[np.generic], int]] = {
+    "models": (np.uint64, 1), "registries": (np.uint32, 1), "signs": (np.uint64, DIMENSIONS // 64),
+    "values": (np.int8, DIMENSIONS),
+}  # fmt: skip
+"""Each column's type, and how many of it a row has."""
+FIRST_ROWS = 1_024
+CANDIDATES = 512
+"""So many of the nearest by their signs are compared by their numbers, and those that are as near."""
+
+
+UNSEEN = DIMENSIONS + 1
+"""Further away than anything is."""
+
+
+class Near(NamedTuple):
+    """A model, and how near it is: 1 for the same words, 0 for none in common. In steps of a thousandth."""
+
+    similarity: float
+    model: int
+
+
+def signs_of(vectors: Quantised) -> NDArray[np.uint64]:
+    """The signs of vectors, 64 in a number."""
+    return np.packbits(vectors > 0, axis=1).view(np.uint64)
+
+
+def _mapped(folder: Path, mode: Any) -> dict[str, NDArray[Any]]:
+    """The columns as far as all of them reach. Errors: `OSError`, `ValueError`."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, (kind, width) in COLUMNS.items():
+        found[name] = np.memmap(folder / name, kind, mode).reshape(-1, width)
+    rows = min(map(len, found.values()))
+    return {name: column[:rows] for name, column in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The reading side, of one generation of the index."""
+
+    folder: Path
+    columns: dict[str, NDArray[Any]]
+
+    @classmethod
+    def open(cls, generation: Path, known: "Vectors | None" = None) -> "Vectors | None":
+        """Those of a generation of the index: the known ones while they have all rows. None where there are none, not
+        all of them yet, or of other embeddings."""
+        folder = generation / FOLDER
+        try:
+            rows = (folder / "models").stat().st_size // 8
+            if known is not None and known.folder == folder and len(known.columns["models"]) == rows:
+                return known
+            if not is_complete(generation):
+                return None
+            return cls(folder, _mapped(folder, "r"))
+        except (OSError, ValueError):
+            return None
+
+    def nearest(self, vector: Quantised, view: View, most: int, least: float) -> list[Near]:
+        """At most `most` models of a view that are at least so near, nearest first; those of one similarity by id.
+
+        What the view does not see changes nothing: the nearest by signs are taken among those it sees, and all that
+        are as near as the last of them.
+        """
+        if not vector.any():
+            return []
+        distances = self._distances(vector)
+        distances[~self._seen(view)] = UNSEEN
+        furthest = np.int16(DIMENSIONS)
+        if len(distances) > CANDIDATES:
+            furthest = min(furthest, np.partition(distances, CANDIDATES - 1)[CANDIDATES - 1])
+        rows = np.flatnonzero(distances <= furthest)
+        products = self.columns["values"][rows].astype(np.int32) @ vector.astype(np.int32)
+        near = products * 1_000 // SCALE**2
+        kept = near >= round(least * 1_000)
+        found = zip((-near[kept]).tolist(), self.columns["models"][rows[kept], 0].tolist(), strict=True)
+        return [Near(-thousandths / 1_000, model) for thousandths, model in sorted(found)[:most]]
+
+    def of(self, model: int) -> Quantised | None:
+        """The vector of a model, None where it has none."""
+        rows = np.flatnonzero(self.columns["models"][:, 0] == model)
+        return None if len(rows) == 0 else np.array(self.columns["values"][rows[0]])
+
+    def _distances(self, vector: Quantised) -> NDArray[np.int16]:
+        """In how many signs each row differs. Column by column: along rows NumPy sums ten times as slowly."""
+        asked, found = signs_of(vector[np.newaxis])[0], np.zeros(len(self.columns["signs"]), np.int16)
+        for column, bits in zip(self.columns["signs"].T, asked, strict=True):
+            found += np.bitwise_count(column ^ bits)
+        return found
+
+    def _seen(self, view: View) -> NDArray[np.bool_]:
+        used: NDArray[np.bool_] = self.columns["models"][:, 0] != 0
+        if view.registry_ids is None:
+            return used
+        return used & np.isin(self.columns["registries"][:, 0], sorted(view.registry_ids))
+
+
+def _rows(folder: Path, name: str) -> int:
+    kind, width = COLUMNS[name]
+    path = folder / name
+    return path.stat().st_size // (np.dtype(kind).itemsize * width) if path.exists() else 0
+
+
+def is_complete(generation: Path) -> bool:
+    """Whether a generation has the vectors of all its models, made with our embeddings."""
+    try:
+        return bool(json.loads((generation / FOLDER / ABOUT).read_text()) == {"embedding": NAME})
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass(slots=True)
+class VectorWriter:
+    """The writing side, of one process. Errors of every method: `OSError`."""
+
+    folder: Path
+    columns: dict[str, NDArray[Any]] = field(init=False)
+    _rows: dict[int, int] = field(init=False)
+    """The row of each model."""
+    _free: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        rows = {_rows(self.folder, name) for name in COLUMNS}
+        if len(rows) > 1:  # a file was lost or cut off
+            (self.folder / ABOUT).unlink(missing_ok=True)
+        self._grow(max(rows | {FIRST_ROWS}))
+        models = self.columns["models"][:, 0].tolist()
+        self._rows = {model: row for row, model in enumerate(models) if model}
+        self._free = [row for row, model in enumerate(models) if not model][::-1]
+
+    @classmethod
+    def of(cls, generation: Path) -> "VectorWriter":
+        """That of a generation of the index."""
+        return cls(generation / FOLDER)
+
+    def put(self, models: Sequence[int], registries: Sequence[int], vectors: Quantised) -> None:
+        """The vectors of models, in place of those they had."""
+        signs = signs_of(vectors)
+        for model, registry, values, bits in zip(models, registries, vectors, signs, strict=True):
+            row = self._rows.get(model)
+            if row is None:
+                if not self._free:
+                    held = len(self.columns["models"])
+                    self._grow(2 * held)
+                    self._free = list(range(held, 2 * held))[::-1]
+                row = self._rows[model] = self._free.pop()
+            self.columns["models"][row] = 0  # nobody finds it while it is written
+            self.columns["registries"][row] = registry
+            self.columns["signs"][row] = bits
+            self.columns["values"][row] = values
+            self.columns["models"][row] = model
+
+    def drop(self, models: Iterable[int]) -> None:
+        """These models have none any more."""
+        for model in models:
+            row = self._rows.pop(model, None)
+            if row is not None:
+                self.columns["models"][row] = 0
+                self._free.append(row)
+
+    def drop_registry(self, registry: int) -> None:
+        """The models of a registry have none any more."""
+        rows = np.flatnonzero(self.columns["registries"][:, 0] == registry)
+        self.drop(model for model in self.columns["models"][rows, 0].tolist() if model)
+
+    def complete(self) -> None:
+        """All models have theirs: readers may use them."""
+        self.flush()
+        draft = self.folder / f"{ABOUT}.draft"
+        draft.write_text(json.dumps({"embedding": NAME}))
+        draft.replace(self.folder / ABOUT)
+
+    def flush(self) -> None:
+        """Write what was changed to the disk. What a machine loses comes back with the model's next change."""
+        for column in self.columns.values():
+            base: Any = column
+            base.flush()
+
+    def _grow(self, rows: int) -> None:
+        for name, (kind, width) in COLUMNS.items():
+            with (self.folder / name).open("ab") as file:
+                file.truncate(rows * np.dtype(kind).itemsize * width)
+        self.columns = _mapped(self.folder, "r+")
