@@ -69,6 +69,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
 
     yield Finding("libraries", "ok", ", ".join(_libraries()))
     yield sqlite()
+    yield meanings()
     try:
         waypost = configured(invocation)
     except Exception as error:
@@ -122,6 +123,22 @@ def sqlite() -> Finding:
         remedy = "it can corrupt a database after a crash: pip install 'pysqlite3>=0.6.1', or use PostgreSQL"
         return Finding("SQLite", "warn", found, remedy)
     return Finding("SQLite", "ok", found)
+
+
+def meanings() -> Finding:
+    """Whether search finds what is close in meaning."""
+    from federation.search.tantivy.engine import knows_meanings
+
+    if knows_meanings():
+        return Finding(
+            "search by meaning", "ok", "where words find too little, what is close in meaning is found"
+        )
+    return Finding(
+        "search by meaning",
+        "ok",
+        "no word embeddings: only words are searched",
+        "pip install 'waypost[hybrid]'",
+    )
 
 
 def parts(waypost: "Waypost") -> Iterator[Finding]:

@@ -164,6 +164,8 @@ def _tell_understood(answer: Mapping[str, Any]) -> None:
     for one in answer.get("unknown", ()):
         near = f": the nearest are {inert(', '.join(one['nearest']))}" if one["nearest"] else ""
         say(f"nothing has {inert(one['qualifier'])}{near}")
+    if answer.get("by_meaning"):
+        say("what is close in meaning stands among what has some of the words")
     if answer.get("nothing_fits"):
         say("nothing fits" + (", these come near:" if answer.get("near") else ""))
         if answer.get("near"):

@@ -22,11 +22,17 @@ from federation.search.tantivy.folder import Generation, IndexMissingError
 from federation.search.tantivy.run import find
 from federation.search.tantivy.state import IndexState, registries_seen
 from federation.search.tantivy.vocabulary import IndexVocabulary
+from federation.search.vectors.embedding import is_installed
 from federation.whole import Suspicion
 
 MAX_SUGGEST = 500
 KEPT, MOST_REMEMBERED = 256, 50
 """So many answers are remembered in each process, of those with at most so many hits."""
+
+
+def knows_meanings() -> bool:
+    """Whether the word embeddings are installed, by which what is close in meaning is found."""
+    return is_installed()
 
 
 class _ServedState:
@@ -83,7 +89,7 @@ class Search:
         with folder.engine_errors():
             self._generation.index.reload()
             known = None if self._served is None else self._served.state
-            state = IndexState.of(self._generation, known)
+            state = IndexState.of(self._generation, self._path, known)
             if state is not known:
                 self._served = _ServedState(state, self._kept)
 
@@ -130,7 +136,8 @@ class Search:
             models=answer.counts.models, hits=answer.hits, facets=answer.counts.facets,
             corrections=answer.corrections, understood=answer.understood, relaxed=answer.relaxed,
             nothing_fits=not answer.hits and bool(request.q.strip()) and request.cursor is None, near=answer.near,
-            unknown=answer.unknown, next_cursor=answer.next_cursor, partial=partial, registries=covered.freshness,
+            by_meaning=answer.by_meaning, unknown=answer.unknown, next_cursor=answer.next_cursor, partial=partial,
+            registries=covered.freshness,
         )  # fmt: skip
 
     def _covers(self, view: View) -> Coverage:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 from federation.search.plan import AllPlan, PlanNode, Slot, slots_of
+from federation.search.syntax import Everything
 from federation.search.understanding import Meaning
 
 ENOUGH = 10
@@ -46,14 +47,18 @@ def steps(plan: PlanNode, count: Counter) -> tuple[int, ...]:
 
 def kept(plan: PlanNode, mask: int) -> PlanNode:
     """The plan with those of its slots that the mask has, and all that is no slot."""
-    if isinstance(plan, Slot):
+    if not isinstance(plan, AllPlan):
         return plan
-    assert isinstance(plan, AllPlan)
     places = {id(slot): index for index, slot in enumerate(slots_of(plan))}
     children = tuple(
         child for child in plan.children if id(child) not in places or mask >> places[id(child)] & 1
     )
     return children[0] if len(children) == 1 else AllPlan(children)
+
+
+def without_words(plan: PlanNode) -> PlanNode:
+    """All of the plan that is no slot."""
+    return Everything() if isinstance(plan, Slot) else kept(plan, 0)
 
 
 def left_out(plan: PlanNode, mask: int) -> tuple[str, ...]:

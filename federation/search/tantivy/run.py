@@ -17,13 +17,14 @@ from federation.search.highlight import Marker
 from federation.search.lexicon import Lexicon
 from federation.search.plan import PlanNode, Slot
 from federation.search.sorting import Sort, fingerprint, read_sort
-from federation.search.tantivy import facets, folder, nearest, queries, relaxing, schema
+from federation.search.tantivy import facets, folder, hybrid, nearest, queries, relaxing, schema
 from federation.search.tantivy.clauses import Compiler, Tier
 from federation.search.tantivy.facets import ResultCounts
 from federation.search.tantivy.order import BROWSE, RANK, Leg, Legs, Ranked, SortKey
 from federation.search.tantivy.state import IndexState, registries_seen, visible
 from federation.search.tantivy.vocabulary import IndexVocabulary
 from federation.search.understanding import GUESSES
+from federation.search.vectors.store import Near
 from federation.search.words import fold, parts, spans, within_one_edit
 
 LITTLE = 3
@@ -66,6 +67,7 @@ class Found:
     relaxed: tuple[str, ...] = ()
     near: tuple[Hit, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    by_meaning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,23 @@ class Demand:
     whole: PlanNode
     corrected: frozenset[str] = frozenset()
     steps: tuple[int, ...] = ()
+    near: Sequence[Near] = ()
+    """Models that are close in meaning, which a hit may be one of where what has some of the words does not fit."""
+
+    @property
+    def is_relaxed(self) -> bool:
+        """Whether a hit need not have all of it."""
+        return bool(self.steps or self.near)
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What the best of the relaxed need not have, as it was typed."""
+        return relaxing.left_out(self.whole, next(iter(self.steps), 0)) if self.is_relaxed else ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether what is found fits the request, or comes near at best."""
+        return relaxing.fits(self.whole, next(iter(self.steps), 0)) if self.is_relaxed else True
 
     @property
     def plans(self) -> Sequence[PlanNode]:
@@ -100,12 +119,13 @@ class SearchRun:
         demand, counts = self._demand(position)
         hits, after = self._page(demand, position, counts)
         filler = [slot.typed for slot in plans.slots_of(self.typed) if slot.is_filler and not slot.sorts]
-        out = relaxing.left_out(demand.whole, demand.steps[0]) if demand.steps else ()
+        out = demand.lacks
         found = Found(
             counts, hits, _corrections(hits, demand.corrected), after, self._chips(),
             tuple(dict.fromkeys([*filler, *out])) if demand.whole != self.typed or out else (),
+            by_meaning=bool(demand.near),
         )  # fmt: skip
-        if demand.steps and not relaxing.fits(demand.whole, demand.steps[0]):
+        if not demand.fits:
             found = replace(found, counts=facets.NONE, hits=(), next_cursor=None, near=hits)
         return found if found.hits else replace(found, unknown=self._unknown())
 
@@ -113,9 +133,10 @@ class SearchRun:
         """What a hit has to have: all words, or where nothing has, those with a typo, or else some of them."""
         plan = plans.wanted(self.typed)
         if position is not None:
-            demand = Demand(
-                plans.with_corrections(plan, position.corrected), position.corrected, position.steps
-            )
+            if position.steps:
+                plan = plans.taken_apart(plan, lambda slot: self._finds([slot]))
+            whole = plans.with_corrections(plan, position.corrected)
+            demand = Demand(whole, position.corrected, position.steps)
             return demand, self._counted(demand)
         demand = Demand(plan)
         counts = self._counted(demand)
@@ -126,9 +147,11 @@ class SearchRun:
             rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
             apart = plans.taken_apart(plan, lambda slot: self._finds([slot]))
             whole = plans.with_corrections(apart, rare)
-            if steps := relaxing.steps(whole, self._finds):
-                demand = Demand(whole, rare, steps)
-                counts = self._counted(demand)
+            relaxed = Demand(whole, rare, relaxing.steps(whole, self._finds))
+            if not (relaxed.steps and relaxed.fits):
+                relaxed = replace(relaxed, near=self._close_in_meaning(whole))
+            if relaxed.is_relaxed:
+                demand, counts = relaxed, self._counted(relaxed)
         return demand, counts
 
     def _page(
@@ -180,7 +203,29 @@ class SearchRun:
     def _matching(self, demand: Demand) -> Query:
         """Everything that is found, hidden or not."""
         text = "" if demand.steps else self.request.q
-        return queries.any_of([self.compiler.matching(plan, text) for plan in demand.plans])
+        found = [self.compiler.matching(plan, text) for plan in demand.plans]
+        if demand.near:
+            models = queries.term_set("model", [one.model for one in demand.near])
+            found.append(queries.all_of([self._kept_whatever(demand.whole), models]))
+        return queries.any_of(found)
+
+    def _kept_whatever(self, plan: PlanNode) -> Query:
+        """What of a query holds whatever else is left out: qualifiers, phrases, groups and what is excluded."""
+        return self.compiler.clause(relaxing.without_words(plan), "all", reach="own")
+
+    def _close_in_meaning(self, plan: PlanNode) -> Sequence[Near]:
+        """The models in the view that are closest to what was typed, and have what holds whatever else is left out."""
+        meaning = self._meaning()
+        if meaning is None or self.sort.field != "relevance":
+            return ()
+        found = meaning.nearest(self.view)
+        held = self._per_model(self._bounded(self._kept_whatever(plan)), [one.model for one in found])
+        return [one for one in found if one.model in held][: hybrid.MOST]
+
+    def _meaning(self) -> hybrid.RequestVector | None:
+        """What all that was typed in words is about."""
+        words = [*(slot.typed for slot in plans.positive_slots(self.typed)), *plans.phrases(self.typed)]
+        return hybrid.RequestVector.of(" ".join(words), self.state.vectors)
 
     def _counted(self, demand: Demand) -> ResultCounts:
         query = self._bounded(self._matching(demand))
@@ -240,6 +285,13 @@ class SearchRun:
         whole and one version of each is shown, the others need not be looked at."""
         earlier: list[Query] = []
         grouped = self.request.group == "model"
+        if demand.is_relaxed:
+            ranked = self._ranked(demand)
+            matching = self._matching(demand)
+            for one in ranked:
+                query = queries.all_of([matching, queries.term_set("model", one.models)])
+                yield Leg(self._bounded(query), RANK, one.score, one.why)
+            earlier.append(queries.term_set("model", [model for one in ranked for model in one.models]))
         for tier in self._tiers(demand):
             again = any(tier.query is query for query in earlier)
             query = queries.NOTHING if again else queries.without(tier.query, queries.any_of(earlier))
@@ -250,6 +302,21 @@ class SearchRun:
             yield Leg(self._bounded(query), keys, tier.weight, tier.why, firsts)
             if not again and tier.query is not queries.NOTHING:
                 earlier.append(tier.query)
+
+    def _ranked(self, demand: Demand) -> Sequence[hybrid.Placed]:
+        """Those that stand first: by how much of the request they have in words, and by how close they are to it."""
+        models = dict.fromkeys(one.model for one in demand.near)
+        for plan in demand.plans if demand.steps else ():
+            if len(models) >= 2 * hybrid.MOST:
+                break
+            leg = Leg(self._bounded(self.compiler.matching(plan, "")), RANK)
+            models.update(dict.fromkeys(row.model for row in self.state.reader.rows(leg, None, hybrid.MOST)))
+        chosen = list(models)[: 2 * hybrid.MOST]
+        parts = []
+        for slot in plans.slots_of(demand.whole):
+            query = self._bounded(self.compiler.clause(slot, "all", reach="open"))
+            parts.append((slot.cost, self._per_model(query, chosen).keys()))
+        return hybrid.standings(chosen, parts, self._meaning())
 
     def _rows(
         self, legs: Legs, start: PagePosition | None, counts: ResultCounts
@@ -298,6 +365,8 @@ class SearchRun:
     def _per_model(self, query: Query, models: Iterable[int]) -> dict[int, int]:
         """How many documents a query finds of each of these models."""
         ids = sorted(models)
+        if not ids:
+            return {}
         asked = {
             "models": {"terms": {"field": "model", "size": len(ids), "segment_size": facets.EVERY_BUCKET}}
         }

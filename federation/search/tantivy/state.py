@@ -1,6 +1,7 @@
 """One opened state of the index, and what a view may see of it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tantivy import DocAddress, Query
 
@@ -10,6 +11,7 @@ from federation.search.highlight import Text, texts_of
 from federation.search.tantivy import encoding, facets, folder, queries, schema, stems
 from federation.search.tantivy.folder import Generation
 from federation.search.tantivy.order import IndexReader, Ranked
+from federation.search.vectors.store import Vectors
 
 MOST_SHOWN, MOST_FORMS = 1_000, 10_000
 """Of so many hits it is kept what they show, of so many words what forms they have."""
@@ -26,20 +28,23 @@ class IndexState:
     registries: facets.Registries
     registry_ids: frozenset[int]
     commit: tuple[str, int, int, int]
+    vectors: Vectors | None
+    """What its models are about, where that is kept."""
     _shown: dict[int, tuple[Stored, tuple[Text, ...]]] = field(default_factory=dict)
     """What was shown lately, by tie: what stands first in one answer often stands in others."""
     _forms: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, generation: Generation, known: "IndexState | None") -> "IndexState":
-        """The newest state of a generation: the known one while that is it."""
+    def of(cls, generation: Generation, path: Path, known: "IndexState | None") -> "IndexState":
+        """The newest state of a generation, in a folder of its own in `path`: the known one while that is it."""
         searcher = generation.index.searcher()
         position = folder.position(searcher)
         commit = (generation.name, position, searcher.num_segments, searcher.num_docs)
-        if known is not None and known.commit == commit:
+        vectors = Vectors.open(path / generation.name, None if known is None else known.vectors)
+        if known is not None and (known.commit, known.vectors) == (commit, vectors):
             return known
         held = schema.registries(searcher)
-        return cls(IndexReader(generation.index, searcher), position, held, frozenset(held), commit)
+        return cls(IndexReader(generation.index, searcher), position, held, frozenset(held), commit, vectors)
 
     def shown(self, row: Ranked, address: DocAddress) -> tuple[Stored, tuple[Text, ...]]:
         """What a hit shows."""

@@ -37,7 +37,7 @@ class VectorFilling:
     _is_dirty: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self._writer = VectorWriter.of(self.generation)
+        self._writer = VectorWriter(self.generation)
 
     @property
     def is_complete(self) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from federation.access import View
 from federation.search.vectors.embedding import DIMENSIONS, NAME, SCALE, Quantised
 
-FOLDER, ABOUT = "vectors", "about.json"
+PREFIX, ABOUT = "vectors.", "vectors.json"
 COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "models": (np.uint64, 1), "registries": (np.uint32, 1), "signs": (np.uint64, DIMENSIONS // 64),
     "values": (np.int8, DIMENSIONS),
@@ -48,12 +48,12 @@ def _mapped(folder: Path, mode: Any) -> dict[str, NDArray[Any]]:
     """The columns as far as all of them reach. Errors: `OSError`, `ValueError`."""
     found: dict[str, NDArray[Any]] = {}
     for name, (kind, width) in COLUMNS.items():
-        found[name] = np.memmap(folder / name, kind, mode).reshape(-1, width)
+        found[name] = np.memmap(folder / f"{PREFIX}{name}", kind, mode).reshape(-1, width)
     rows = min(map(len, found.values()))
     return {name: column[:rows] for name, column in found.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Vectors:
     """The reading side, of one generation of the index."""
 
@@ -64,14 +64,13 @@ class Vectors:
     def open(cls, generation: Path, known: "Vectors | None" = None) -> "Vectors | None":
         """Those of a generation of the index: the known ones while they have all rows. None where there are none, not
         all of them yet, or of other embeddings."""
-        folder = generation / FOLDER
         try:
-            rows = (folder / "models").stat().st_size // 8
-            if known is not None and known.folder == folder and len(known.columns["models"]) == rows:
+            rows = _rows(generation, "models")
+            if known is not None and known.folder == generation and len(known.columns["models"]) == rows:
                 return known
             if not is_complete(generation):
                 return None
-            return cls(folder, _mapped(folder, "r"))
+            return cls(generation, _mapped(generation, "r"))
         except (OSError, ValueError):
             return None
 
@@ -81,7 +80,7 @@ class Vectors:
         What the view does not see changes nothing: the nearest by signs are taken among those it sees, and all that
         are as near as the last of them.
         """
-        if not vector.any():
+        if not vector.any() or not _reach(self.folder, self.columns):
             return []
         distances = self._distances(vector)
         distances[~self._seen(view)] = UNSEEN
@@ -89,11 +88,25 @@ class Vectors:
         if len(distances) > CANDIDATES:
             furthest = min(furthest, np.partition(distances, CANDIDATES - 1)[CANDIDATES - 1])
         rows = np.flatnonzero(distances <= furthest)
-        products = self.columns["values"][rows].astype(np.int32) @ vector.astype(np.int32)
-        near = products * 1_000 // SCALE**2
+        near = self._thousandths(rows, vector)
         kept = near >= round(least * 1_000)
         found = zip((-near[kept]).tolist(), self.columns["models"][rows[kept], 0].tolist(), strict=True)
         return [Near(-thousandths / 1_000, model) for thousandths, model in sorted(found)[:most]]
+
+    def similarities(self, vector: Quantised, models: Sequence[int]) -> dict[int, float]:
+        """How near each of these models is, of those that have a vector."""
+        if not _reach(self.folder, self.columns):
+            return {}
+        rows = np.flatnonzero(np.isin(self.columns["models"][:, 0], np.array(models, np.uint64)))
+        found = self._thousandths(rows, vector).tolist()
+        return dict(
+            zip(self.columns["models"][rows, 0].tolist(), (one / 1_000 for one in found), strict=True)
+        )
+
+    def _thousandths(self, rows: NDArray[np.int64], vector: Quantised) -> NDArray[np.int32]:
+        products = self.columns["values"][rows].astype(np.int32) @ vector.astype(np.int32)
+        near: NDArray[np.int32] = products * 1_000 // SCALE**2
+        return near
 
     def of(self, model: int) -> Quantised | None:
         """The vector of a model, None where it has none."""
@@ -116,21 +129,30 @@ class Vectors:
 
 def _rows(folder: Path, name: str) -> int:
     kind, width = COLUMNS[name]
-    path = folder / name
+    path = folder / f"{PREFIX}{name}"
     return path.stat().st_size // (np.dtype(kind).itemsize * width) if path.exists() else 0
+
+
+def _reach(folder: Path, columns: dict[str, NDArray[Any]]) -> bool:
+    """Whether the files are still as long as they are mapped: who reads behind the end of one is ended by the system.
+    A file that was removed stays as long as it was."""
+    return all(
+        _rows(folder, name) >= len(column) or not (folder / f"{PREFIX}{name}").exists()
+        for name, column in columns.items()
+    )
 
 
 def is_complete(generation: Path) -> bool:
     """Whether a generation has the vectors of all its models, made with our embeddings."""
     try:
-        return bool(json.loads((generation / FOLDER / ABOUT).read_text()) == {"embedding": NAME})
+        return bool(json.loads((generation / ABOUT).read_text()) == {"embedding": NAME})
     except (OSError, ValueError):
         return False
 
 
 @dataclass(slots=True)
 class VectorWriter:
-    """The writing side, of one process. Errors of every method: `OSError`."""
+    """The writing side, of one process, in the folder of a generation. Errors of every method: `OSError`."""
 
     folder: Path
     columns: dict[str, NDArray[Any]] = field(init=False)
@@ -139,7 +161,6 @@ class VectorWriter:
     _free: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         rows = {_rows(self.folder, name) for name in COLUMNS}
         if len(rows) > 1:  # a file was lost or cut off
             (self.folder / ABOUT).unlink(missing_ok=True)
@@ -148,13 +169,9 @@ class VectorWriter:
         self._rows = {model: row for row, model in enumerate(models) if model}
         self._free = [row for row, model in enumerate(models) if not model][::-1]
 
-    @classmethod
-    def of(cls, generation: Path) -> "VectorWriter":
-        """That of a generation of the index."""
-        return cls(generation / FOLDER)
-
     def put(self, models: Sequence[int], registries: Sequence[int], vectors: Quantised) -> None:
         """The vectors of models, in place of those they had."""
+        self._look()
         signs = signs_of(vectors)
         for model, registry, values, bits in zip(models, registries, vectors, signs, strict=True):
             row = self._rows.get(model)
@@ -172,6 +189,7 @@ class VectorWriter:
 
     def drop(self, models: Iterable[int]) -> None:
         """These models have none any more."""
+        self._look()
         for model in models:
             row = self._rows.pop(model, None)
             if row is not None:
@@ -180,6 +198,7 @@ class VectorWriter:
 
     def drop_registry(self, registry: int) -> None:
         """The models of a registry have none any more."""
+        self._look()
         rows = np.flatnonzero(self.columns["registries"][:, 0] == registry)
         self.drop(model for model in self.columns["models"][rows, 0].tolist() if model)
 
@@ -196,8 +215,12 @@ class VectorWriter:
             base: Any = column
             base.flush()
 
+    def _look(self) -> None:
+        if not _reach(self.folder, self.columns):
+            raise OSError("the files of the vectors were cut off: they are filled again")
+
     def _grow(self, rows: int) -> None:
         for name, (kind, width) in COLUMNS.items():
-            with (self.folder / name).open("ab") as file:
+            with (self.folder / f"{PREFIX}{name}").open("ab") as file:
                 file.truncate(rows * np.dtype(kind).itemsize * width)
         self.columns = _mapped(self.folder, "r+")

@@ -55,7 +55,7 @@ def _asked(search: Search, text: str) -> Answer:
         found = search.query(EVERYTHING, SearchRequest(q=text, limit=DEPTH))
     except QuerySyntaxError:  # an empty page that says something else
         return Answer((), nothing_fits=False)
-    return Answer.of([hit.model for hit in found.hits])
+    return Answer([hit.model for hit in (*found.hits, *found.near)], found.nothing_fits)
 
 
 def _rows(number: int, record: Record) -> tuple[Row, Row]:

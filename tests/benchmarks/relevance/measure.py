@@ -10,8 +10,8 @@ DEPTH = 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The names of the first models found, at most `DEPTH`; `nothing_fits`: it says that none of them is what was
-    asked for."""
+    """The names of the first models found, at most `DEPTH`, also near ones that are set apart; `nothing_fits`: it says
+    that none of them is what was asked for."""
 
     names: Sequence[str]
     nothing_fits: bool

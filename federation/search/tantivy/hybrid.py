@@ -1,0 +1,72 @@
+"""What is close in meaning to a request, where its words find too little: by the vectors of models.
+
+A score is made of the request and one model alone, so that no other model, seen or hidden, moves it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from federation.access import View
+from federation.search.vectors.embedding import Quantised, embedding
+from federation.search.vectors.store import Near, Vectors
+from federation.search.words import chunks
+
+MOST = 40
+"""So many models that are close in meaning are looked at, and as many that have some of the words."""
+EXAMINED = 400
+"""Among so many of the closest, those are taken that have what the request does not do without."""
+LEAST = 0.25
+"""What is less close has nothing to do with it."""
+WEIGHT = 0.4
+"""What being as close as can be counts, beside having all of the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Models that stand in one place: how well they answer, from 0 to 1, and why they stand there."""
+
+    score: float
+    why: str
+    models: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestVector:
+    """What a text is about, beside the vectors of models."""
+
+    vectors: Vectors
+    vector: Quantised
+
+    @classmethod
+    def of(cls, text: str, vectors: Vectors | None) -> "RequestVector | None":
+        """None where there are no vectors, and for a text without words."""
+        words = None if vectors is None else embedding()
+        if vectors is None or words is None:
+            return None
+        [vector] = words.vectors([" ".join(chunks(text))])
+        return cls(vectors, vector) if vector.any() else None
+
+    def nearest(self, view: View) -> Sequence[Near]:
+        """The models of a view that are closest to it."""
+        return self.vectors.nearest(self.vector, view, EXAMINED, LEAST)
+
+
+def standings(
+    models: Sequence[int], parts: Sequence[tuple[int, Collection[int]]], meaning: RequestVector | None
+) -> Sequence[Placed]:
+    """The order of these models. `parts` says of each part of the request what it counts, and which models have it."""
+    whole = sum(cost for cost, _ in parts) or 1
+    close = {} if meaning is None else meaning.vectors.similarities(meaning.vector, models)
+    found: dict[tuple[float, str], list[int]] = {}
+    for model in models:
+        share = sum(cost for cost, having in parts if model in having) / whole
+        similarity = max(close.get(model, 0.0), 0.0)
+        score = round((share + WEIGHT * similarity) / (1 + WEIGHT), 3)
+        found.setdefault((-score, _why(share, similarity)), []).append(model)
+    return [Placed(-score, why, held) for (score, why), held in sorted(found.items())]
+
+
+def _why(share: float, similarity: float) -> str:
+    if not share:
+        return "close in meaning"
+    return "some of the words, and close in meaning" if similarity >= LEAST else "some of the words"
