@@ -48,6 +48,8 @@ written before a clock was set back, and has ended.
 PATIENCE = 10.0
 """Seconds a transaction waits for other writers."""
 LOCK_LOOK_EVERY = 0.002
+ANEW_WITHIN = 2.0
+"""Seconds for which a first connection to a SQLite file that was refused waits for those before it to be shut."""
 TRUSTED_FOR = 0.5
 """Seconds for which a connection to PostgreSQL that was used is used again without asking whether it still holds."""
 ANSWERED_WITHIN, WORKED_WITHIN, LONG = 4.0, 60.0, 900.0
@@ -235,8 +237,7 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info["pool"] = engine.pool
+    def _prepare(connection: Any, _record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         for pragma in (
             "journal_mode=WAL",
@@ -247,12 +248,7 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "checkin")
-    def _close_what_is_left(_connection: Any, record: ConnectionPoolEntry) -> None:
-        # In use when the pool was disposed of. One such connection, kept open for reading alone, is enough for
-        # every later one of this process to be refused as well: they share the file of SQLite's index.
-        if record.info.get("pool") is not engine.pool:
-            record.invalidate()
+    _renew_where_refused(engine)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -265,6 +261,38 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
         _begin_writing(connection, time.monotonic() + options.get("patience", PATIENCE))
 
     return engine
+
+
+def _renew_where_refused(engine: Engine) -> None:
+    """Have every connection opened anew once one may not write.
+
+    SQLite opens what it may not write for reading, and all connections of a process share the file of its index: as
+    long as one of those stays open, every later one is refused as well. So none is opened before all others are shut.
+    """
+    opened: set[int] = set()
+
+    @event.listens_for(engine, "do_connect")
+    def _wait_for_the_former(*_: Any) -> None:
+        if engine in _REFUSED:
+            gc.collect()  # a cursor in a cycle of what failed keeps its connection open
+            until = time.monotonic() + ANEW_WITHIN
+            while opened and time.monotonic() < until:
+                time.sleep(LOCK_LOOK_EVERY)
+            _REFUSED.discard(engine)
+
+    @event.listens_for(engine, "connect")
+    def _count(connection: Any, record: ConnectionPoolEntry) -> None:
+        opened.add(id(connection))
+        record.info["pool"] = engine.pool
+
+    @event.listens_for(engine, "checkin")
+    def _close_what_is_left(_connection: Any, record: ConnectionPoolEntry) -> None:
+        if record.info.get("pool") is not engine.pool:  # in use when the pool was disposed of
+            record.invalidate()
+
+    @event.listens_for(engine, "close")
+    def _forget(connection: Any, _record: ConnectionPoolEntry) -> None:
+        opened.discard(id(connection))
 
 
 def _begin_writing(connection: Connection, until: float) -> None:
@@ -293,10 +321,6 @@ def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -
     """
     options = {"writes": True, "patience": patience}
     require_answers(engine)
-    if engine in _REFUSED:
-        # A cursor in a cycle of what failed keeps its connection open, which is refused for the whole process.
-        _REFUSED.discard(engine)
-        gc.collect()
     try:
         with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
             if connection.dialect.name == "postgresql":
@@ -305,9 +329,8 @@ def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
             yield connection
     except UnwritableError:
-        # SQLite opens what it may not write for reading, and such a connection never writes again.
-        engine.dispose()
         _REFUSED.add(engine)
+        engine.dispose()
         raise
 
 
