@@ -4,7 +4,7 @@ A position counts every change there was, also in registries that the caller may
 same for the same position and looks like chance otherwise; anything that was not given out is none.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +23,8 @@ NAME = "position"
 LENGTH = 8
 SEALED = 24
 """Bytes of a sealed position: the number, and what proves that we sealed it."""
+SIGNS = b"~_"
+"""In the place of + and /. No hyphen: what begins with one is an option to a command and a formula to a sheet."""
 
 
 @dataclass(eq=False)
@@ -48,15 +50,15 @@ class Positions:
     def seal(self, position: int) -> str:
         """What is given out for a position. Errors: `DatabaseError`."""
         sealed: bytes = self._cipher.encrypt(position.to_bytes(LENGTH), self._about)
-        return urlsafe_b64encode(sealed).decode()
+        return b64encode(sealed, SIGNS).decode()
 
     def open(self, sealed: str) -> int | None:
         """The position that was given out so; None for anything else. Errors: `DatabaseError`."""
         from cryptography.exceptions import InvalidTag  # deferred: few requests need it
 
         try:
-            given = urlsafe_b64decode(sealed.encode("ascii"))
-            if len(given) != SEALED or urlsafe_b64encode(given).decode() != sealed:
+            given = b64decode(sealed.encode("ascii"), SIGNS)
+            if len(given) != SEALED or b64encode(given, SIGNS).decode() != sealed:
                 return None
             return int.from_bytes(self._cipher.decrypt(given, self._about))
         except (ValueError, InvalidTag):

@@ -39,6 +39,7 @@ def test_a_sealed_position_is_the_same_for_every_process_and_of_no_use_elsewhere
     sealed = [positions.seal(number) for number in range(300)]
     assert len(set(sealed)) == 300
     assert {len(one) for one in sealed} == {32}
+    assert "-" not in "".join(sealed)  # no option of a command, no formula of a sheet
     assert [positions.open(one) for one in sealed] == list(range(300))
     assert Positions(guarded.waypost.engine).seal(7) == sealed[7]
     assert [one for one in sealed if sum(a == b for a, b in zip(one, sealed[0], strict=True)) > 16] == [

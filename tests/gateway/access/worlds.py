@@ -33,7 +33,7 @@ RULES = {"production": ["alias:champion"], "staging": ["alias:challenger"], "arc
 MAY_DIFFER = {"x-request-id", "date", "server-timing", "ratelimit"}
 OF_THE_MOMENT = re.compile(
     rb"p-[0-9a-f]{20}|urn:uuid:[0-9a-f-]{36}|(?!2026-05-03T12:00:00)20\d\d-\d\d-\d\d[T ][\d:.]+(?:Z|\+00:00| UTC)"
-    rb"|\d+ (?:s|min|h) ago|(?<!\d)1[7-9]\d{14}(?!\d)|waypost-[0-9a-f]{16}|(?<![\w-])[A-Za-z0-9_-]{32}(?![\w-])"
+    rb"|\d+ (?:s|min|h) ago|(?<!\d)1[7-9]\d{14}(?!\d)|waypost-[0-9a-f]{16}|(?<![\w~])[A-Za-z0-9_~]{32}(?![\w~])"
 )
 """What is another in every asking: the caller's own id, a bill's serial number, times of asking or taking in; and
 between two gateways: the name of the log, ids of events, and ids that are moments.
