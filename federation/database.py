@@ -276,7 +276,7 @@ def _renew_where_refused(engine: Engine) -> None:
         if engine in _REFUSED:
             gc.collect()  # a cursor in a cycle of what failed keeps its connection open
             until = time.monotonic() + ANEW_WITHIN
-            while opened and time.monotonic() < until:
+            while opened and engine in _REFUSED and time.monotonic() < until:
                 time.sleep(LOCK_LOOK_EVERY)
             _REFUSED.discard(engine)
 

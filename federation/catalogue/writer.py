@@ -89,7 +89,7 @@ class CatalogueWriter:
         lack as a whole and had before may have been left out by the listing, so those become `doubtful`.
         """
         self._listed = listed
-        self._rekey(records)
+        records = self._rekey(records)
         by_kind: dict[str, dict[str, Encoded[Any]]] = {"model": {}, "version": {}, "endpoint": {}}
         for encoded in keep_known(
             self.connection, self.origin.registry_id, blanked(self.connection, records)
@@ -101,16 +101,37 @@ class CatalogueWriter:
         self.news.flush_import()
         self._settle()
 
-    def _rekey(self, records: Sequence[Encoded[Any]]) -> None:
-        """What was renamed is known under its new key before anything is compared."""
+    def _rekey(self, records: Sequence[Encoded[Any]]) -> Sequence[Encoded[Any]]:
+        """What was renamed is known under its new key before anything is compared. A model whose listing cannot be
+        believed keeps its former key, and is not among the records that are given back: it may be gone when it is asked
+        for.
+        """
         if self.succeeds is None or self.origin.importing:
-            return
-        rekey_models(self.connection, self.origin.registry_id, self.renamed)
-        found = rekey_versions(self.connection, self.origin.registry_id, records, self.succeeds)
+            return records
+        rekey_models(self.connection, self.origin.registry_id, self._believed(records))
+        believed = [one for one in records if one.record.key not in self.doubtful]
+        found = rekey_versions(self.connection, self.origin.registry_id, believed, self.succeeds)
         names = self._model_names(found)
         for model_id, keys in found.items():
             ref = self._ref(names[model_id])
             self.news.tell("model", model_id, Action.VERSIONS_RENAMED, ref, {"keys": keys})
+        return believed
+
+    def _believed(self, records: Sequence[Encoded[Any]]) -> dict[str, str]:
+        """Of the models with a new name those that are written now."""
+        given = {one.record.key.native_id: one.record for one in records}
+        renamed = {former: new for former, new in self.renamed.items() if new in given}
+        if not (self._listed and renamed):
+            return renamed
+        registry_id = self.origin.registry_id
+        rows = bulk.find(self.connection, tables.model, ("native_id", "id"), registry_id, sorted(renamed))
+        old = self._before("model", [row[1] for row in rows])
+        for former, i in rows:
+            record = given[renamed[former]]
+            if lost := codec.lacking(old[i], record):
+                self.doubtful[record.key] = lost
+                del renamed[former]
+        return renamed
 
     def delete(self, kind: Kind, ids: Iterable[int]) -> None:
         """Tombstone what is proved absent; a model takes its versions along."""

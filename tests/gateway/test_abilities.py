@@ -65,6 +65,47 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
             ("review", "review", "promotions review"),
         )
     },
+    "see the searches that are kept": ("GET /searches", "searches list", "GET /searches"),
+    "keep a search": ("POST /searches", "searches save", "POST /searches"),
+    "see what a kept search finds": (
+        "GET /searches/{name:str}",
+        "searches run",
+        "GET /searches/{name:str}",
+    ),
+    "keep a search no longer": (
+        "DELETE /searches/{name:str}",
+        "searches remove",
+        "POST /searches/{name:str}/remove",
+    ),
+    "see what changed": ("GET /changes", "changes", "GET /changes"),
+    "see what changed of what one watches": ("GET /inbox", "inbox", "GET /inbox"),
+    "see what one watches": ("GET /watches", "inbox watching", "GET /inbox"),
+    "watch something": ("POST /watches", "inbox add", "POST /watches"),
+    "watch it no longer": (
+        "DELETE /watches/{watch_id:int}",
+        "inbox remove",
+        "POST /watches/{watch_id:int}/end",
+    ),
+    "see the webhooks": ("GET /webhooks", "webhooks list", "GET /webhooks"),
+    "have events sent": ("POST /webhooks", "webhooks add", "POST /webhooks"),
+    "see what was sent": (
+        "GET /webhooks/{webhook_id:int}/deliveries",
+        "webhooks deliveries",
+        "GET /webhooks/{webhook_id:int}",
+    ),
+    **{
+        f"{word} a webhook": (
+            f"{method} /webhooks/{{webhook_id:int}}{path}",
+            command,
+            "POST /webhooks/{webhook_id:int}",
+        )
+        for word, method, path, command in (
+            ("end", "DELETE", "", "webhooks remove"),
+            ("try", "POST", "/test", "webhooks test"),
+            ("rotate the secret of", "POST", "/rotate", "webhooks rotate"),
+            ("send again to", "POST", "/replay", "webhooks replay"),
+        )
+    },
     "read the journal": ("GET /audit", "audit list", "GET /audit"),
     "prove an entry": ("GET /audit/entries/{seq:int}", "audit verify", "GET /audit/{seq:int}"),
     "fetch the checkpoint": ("GET /audit/checkpoint", "audit checkpoint", "GET /audit"),
@@ -110,7 +151,8 @@ FRAME = {
     "GET /account", "GET /auth/callback", "GET /auth/login", "GET /auth/sign-in", "POST /auth/logout", "GET /sign-in",
     "POST /sign-in", "GET /docs", "GET /search", "GET /insights", "GET /registries/{name:str}",
     "GET /change/{ref:path}", "GET /drawing/{ref:path}", "GET /syncs/{sync_id:int}/progress", "GET /openapi.json",
-    "GET /docs/openapi", "GET /metrics", "GET /health",
+    "GET /docs/openapi", "GET /metrics", "GET /health", "GET /changes.atom", "GET /inbox.atom",
+    "POST /hooks/{registry:str}",
 }  # fmt: skip
 """What is around the pages, or another view of the same."""
 
