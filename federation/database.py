@@ -11,6 +11,7 @@ import importlib
 import math
 import sqlite3
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -328,10 +329,21 @@ def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -
                 if patience != PATIENCE:
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
             yield connection
-    except UnwritableError:
+    except UnwritableError as error:
+        _let_go(error)
         _REFUSED.add(engine)
         engine.dispose()
         raise
+
+
+def _let_go(error: BaseException) -> None:
+    """What failed keeps its cursor, and that the file, as long as its frames live: others may try again before that."""
+    told: list[BaseException | None] = [error.__context__]
+    while told:
+        if (one := told.pop()) is not None:
+            traceback.clear_frames(one.__traceback__)
+            told += [one.__cause__, one.__context__]
+    error.__context__ = None
 
 
 def require_writable(engine: Engine) -> None:

@@ -38,7 +38,9 @@ def test_a_token_opens_what_its_role_allows(guarded: Gate) -> None:
     assert [one["name"] for one in found["registries"]] == ["fraud"]
     me = guarded.ask("GET", "/api/v1/whoami", token=risk).json()
     assert me["roles"] == [{"role": "viewer", "on": "team:risk"}]
-    assert me["permissions"] == [{"permission": "read", "registries": ["fraud"]}]
+    assert me["permissions"] == [
+        {"permission": permission, "registries": ["fraud"]} for permission in ("approve", "read")
+    ]
 
 
 def test_hidden_and_absent_answer_alike(guarded: Gate) -> None:

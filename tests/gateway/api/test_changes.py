@@ -65,9 +65,8 @@ def consumer(here: Gate) -> As:
     return As(here, "consumer", ("viewer", "team:risk"), ("viewer", "team:nlp"))
 
 
-def test_what_is_deprecated_is_told_to_whoever_watches_what_needs_it(
-    here: Gate, owner: As, consumer: As
-) -> None:
+def deprecate(here: Gate, owner: As, consumer: As) -> None:
+    """What is deprecated is told to whoever watches what needs it."""
     consumer.ask("POST", f"{API}/watches", 201, json={"on": "risk/scorer"})
     assert len(consumer.get("/inbox")["changes"]) == 2
     said = {"until": "2027-03-31", "replacement": "secret/base", "note": "too slow"}
@@ -107,16 +106,17 @@ def test_what_is_deprecated_is_told_to_whoever_watches_what_needs_it(
     assert owner.get("/impact/texts/encoder:1")["deprecated"] is None
 
 
-def test_an_inbox_is_of_what_one_watches_and_may_see(here: Gate, owner: As, consumer: As) -> None:
-    [watch] = consumer.get("/watches")["watches"]
+def watch(here: Gate, owner: As, consumer: As) -> None:
+    """An inbox is of what one watches and may see."""
+    [watched] = consumer.get("/watches")["watches"]
     assert (
-        consumer.ask("POST", f"{API}/watches", 201, json={"on": "risk/scorer"}).json() == watch
+        consumer.ask("POST", f"{API}/watches", 201, json={"on": "risk/scorer"}).json() == watched
     )  # twice is once
     for hidden in ("secret/base", "registry:secret", "nowhere/x"):
         consumer.ask("POST", f"{API}/watches", 404, json={"on": hidden})
     for wrong in ("*", "risk/scorer:1"):
         consumer.ask("POST", f"{API}/watches", 422, json={"on": wrong})
-    owner.ask("DELETE", f"{API}/watches/{watch['id']}", 404)
+    owner.ask("DELETE", f"{API}/watches/{watched['id']}", 404)
     assert owner.get("/inbox")["changes"] == []
     owner.ask("POST", f"{API}/watches", 201, json={"on": "team:hidden"})
     assert {one["registry"] for one in owner.get("/inbox")["changes"]} == {"secret"}
@@ -129,11 +129,12 @@ def test_an_inbox_is_of_what_one_watches_and_may_see(here: Gate, owner: As, cons
     page = consumer.ask("GET", "/inbox", headers={"Accept": "text/html"}).text
     assert "alias.moved" in page
     assert "risk/scorer" in page
-    consumer.ask("DELETE", f"{API}/watches/{watch['id']}", 204)
+    consumer.ask("DELETE", f"{API}/watches/{watched['id']}", 204)
     assert consumer.get("/inbox")["changes"] == []
 
 
-def test_what_changed_as_pages_of_data_csv_and_atom(consumer: As) -> None:
+def look(consumer: As) -> None:
+    """What changed, as pages of data, as CSV and as Atom."""
     first = consumer.get("/changes", limit=2)
     second = consumer.get("/changes", limit=2, cursor=first["next_cursor"])
     whole = consumer.get("/changes", since="yesterday")["changes"]
@@ -162,6 +163,12 @@ def test_what_changed_as_pages_of_data_csv_and_atom(consumer: As) -> None:
     titles = [entry.findtext("a:title", namespaces=ATOM) for entry in root.iterfind("a:entry", ATOM)]
     assert len(titles) == len(of_team)
     assert str(titles[0]).startswith(f"{of_team[0]['type']} {of_team[0]['subject']}")
+
+
+def test_a_model_is_deprecated_watched_and_looked_at(here: Gate, owner: As, consumer: As) -> None:
+    deprecate(here, owner, consumer)
+    watch(here, owner, consumer)
+    look(consumer)
 
 
 def test_a_search_is_watched_and_fed_like_a_model(here: Gate, consumer: As) -> None:

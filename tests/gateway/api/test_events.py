@@ -143,6 +143,8 @@ def test_a_webhook_by_command_page_and_api(
         code = run(["webhooks", *words, "--url", gateway.url])
         return code, capfd.readouterr().out.strip()
 
+    register(gateway, "earlier")
+    until(lambda: len(feed(gateway, on="r/earlier")["events"]) == 2)
     code, secret = waypost("add", "hook", receiver, "--type", "version", "--on", "team:t")
     assert (code, secret[:6]) == (0, "whsec_")
     register(gateway, "hooked")
@@ -175,7 +177,7 @@ def test_a_webhook_by_command_page_and_api(
     def again() -> set[str]:
         return {json.loads(body)["subject"] for _, body in Receiver.got[sent:]}
 
-    until(lambda: {"r/streamed:1", "r/hooked:1", "r/failing:1"} <= again())  # also from before it was made
+    until(lambda: {"r/earlier:1", "r/hooked:1", "r/failing:1"} <= again())  # also from before it was made
 
     code, new = waypost("rotate", "hook")
     assert (code, new != secret) == (0, True)
