@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from adapters import Key, VersionRecord
 from federation import bulk, tables
+from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.references import encode_part
 
@@ -19,10 +20,33 @@ Rekeyed = dict[int, list[list[str]]]
 """By model: the former and the present native id of each version."""
 
 
-def rekey_models(connection: Connection, registry_id: int, renamed: Mapping[str, str]) -> None:
-    """Give models the native ids that they have now, by the former ones. Those that have them already are left."""
-    rows = bulk.find(connection, tables.model, ("native_id", "id"), registry_id, sorted(renamed))
-    bulk.update(connection, tables.model, ("native_id",), [(renamed[native], i) for native, i in rows])
+def rekey_models(
+    connection: Connection,
+    registry_id: int,
+    records: Sequence[Encoded[Any]],
+    renamed: Mapping[str, str],
+    listed: bool,
+) -> dict[Key, list[str]]:
+    """Give models among these records the native ids that they have now, by the former ones in `renamed`.
+
+    One that is `listed` without fields that it had keeps its former id: it may be gone when it is asked for. These
+    are given back, with the fields.
+    """
+    given = {one.record.key.native_id: one.record for one in records}
+    wanted = sorted(former for former, new in renamed.items() if new in given)
+    moved: list[tuple[str, int]] = []
+    doubted: dict[Key, list[str]] = {}
+    for former, i, body in bulk.find(
+        connection, tables.model, ("native_id", "id", "body"), registry_id, wanted
+    ):
+        record = given[renamed[former]]
+        lost = codec.lacking(codec.decode_model(body), record) if listed else []
+        if lost:
+            doubted[record.key] = lost
+        else:
+            moved.append((record.key.native_id, i))
+    bulk.update(connection, tables.model, ("native_id",), moved)
+    return doubted
 
 
 def rekey_versions(

@@ -102,36 +102,17 @@ class CatalogueWriter:
         self._settle()
 
     def _rekey(self, records: Sequence[Encoded[Any]]) -> Sequence[Encoded[Any]]:
-        """What was renamed is known under its new key before anything is compared. A model whose listing cannot be
-        believed keeps its former key, and is not among the records that are given back: it may be gone when it is asked
-        for.
-        """
+        """What was renamed is known under its new key before anything is compared. Gives back what is believed."""
         if self.succeeds is None or self.origin.importing:
             return records
-        rekey_models(self.connection, self.origin.registry_id, self._believed(records))
+        where = self.connection, self.origin.registry_id
+        self.doubtful |= rekey_models(*where, records, self.renamed, self._listed)
         believed = [one for one in records if one.record.key not in self.doubtful]
-        found = rekey_versions(self.connection, self.origin.registry_id, believed, self.succeeds)
+        found = rekey_versions(*where, believed, self.succeeds)
         names = self._model_names(found)
-        for model_id, keys in found.items():
-            ref = self._ref(names[model_id])
-            self.news.tell("model", model_id, Action.VERSIONS_RENAMED, ref, {"keys": keys})
+        for i, keys in found.items():
+            self.news.tell("model", i, Action.VERSIONS_RENAMED, self._ref(names[i]), {"keys": keys})
         return believed
-
-    def _believed(self, records: Sequence[Encoded[Any]]) -> dict[str, str]:
-        """Of the models with a new name those that are written now."""
-        given = {one.record.key.native_id: one.record for one in records}
-        renamed = {former: new for former, new in self.renamed.items() if new in given}
-        if not (self._listed and renamed):
-            return renamed
-        registry_id = self.origin.registry_id
-        rows = bulk.find(self.connection, tables.model, ("native_id", "id"), registry_id, sorted(renamed))
-        old = self._before("model", [row[1] for row in rows])
-        for former, i in rows:
-            record = given[renamed[former]]
-            if lost := codec.lacking(old[i], record):
-                self.doubtful[record.key] = lost
-                del renamed[former]
-        return renamed
 
     def delete(self, kind: Kind, ids: Iterable[int]) -> None:
         """Tombstone what is proved absent; a model takes its versions along."""

@@ -33,8 +33,13 @@ FIND = """async (rules) => (await axe.run(document, { runOnly: rules, resultType
   (one) => ({ id: one.id, nodes: one.nodes.map((node) => ({ html: node.html, why: node.any[0]?.message ?? "" })) }))"""
 SHIFTS = """
 window.shifted = 0;
+window.moved = [];
 new PerformanceObserver((list) => {
-  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+  for (const one of list.getEntries()) if (!one.hadRecentInput) {
+    window.shifted += one.value;
+    for (const { node, previousRect: was, currentRect: is } of one.sources)
+      window.moved.push(`${node?.nodeName}.${node?.className} ${was.y}+${was.height} to ${is.y}+${is.height}`);
+  }
 }).observe({ type: "layout-shift", buffered: true });
 """
 
@@ -128,6 +133,10 @@ class Visit:
         """How much the layout has moved by itself (0 is still)."""
         moved: float = self.page.evaluate("window.shifted")
         return moved
+
+    def moved(self) -> str:
+        """What has moved by itself, from where to where."""
+        return "; ".join(self.page.evaluate("window.moved"))
 
 
 @contextmanager
