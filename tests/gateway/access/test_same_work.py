@@ -44,6 +44,7 @@ def work(guarded: Gate) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         # The tests look by themselves: on a busy machine a request would come late enough to look as well.
         patch.setattr("federation.identity.directory.LOOK_EVERY", 3600.0)
+        patch.setattr("federation.search.freshness.FRESH_SECONDS", 3600.0)
         yield seen
     event.remove(engine, "connect", trace)
     engine.dispose()
