@@ -76,7 +76,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _uses_demo(item: pytest.Item) -> bool:
-    return "demo" in getattr(item, "fixturenames", ())
+    """Whether a test needs the demo, or says so by its group where it asks for it only when it runs."""
+    groups = {
+        value for mark in item.iter_markers("xdist_group") for value in (*mark.args, *mark.kwargs.values())
+    }
+    return "demo" in groups or "demo" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(trylast=True)
