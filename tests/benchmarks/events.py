@@ -64,7 +64,7 @@ def receiver() -> Iterator[str]:
             process.kill()
 
 
-@benchmark(sample=40, full=10_000)
+@benchmark(sample=200, full=10_000)
 def deliveries_per_second(size: int, folder: Path) -> Iterator[Figure]:
     """`size` events to one address, beside a loop of httpx that posts the same bodies there."""
     engine = open_engine(blank.sqlite(folder / "waypost.db"))
@@ -87,7 +87,7 @@ def deliveries_per_second(size: int, folder: Path) -> Iterator[Figure]:
     yield Figure("deliveries beside a bare loop", bare / ours, "times", goal=SHARE, higher_is_better=True)
 
 
-@benchmark(sample=20, full=10_000, servers=True)
+@benchmark(sample=100, full=10_000, servers=True)
 def burst_of_changes(size: int, folder: Path) -> Iterator[Figure]:
     """`size` changes at once with 20 addresses that want all of them, and searches beside that."""
     config = (

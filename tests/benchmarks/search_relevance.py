@@ -29,7 +29,7 @@ MEASURES = {
 SMALL = 1_000
 
 
-@benchmark(sample=2, full=PER_KIND, servers=True)
+@benchmark(sample=4, full=PER_KIND, servers=True)
 def search_relevance(size: int, folder: Path) -> Iterator[Figure]:
     """`size` requests of each kind that is made, of which the even-numbered half is reported: it tuned nothing."""
     asked = [request for request in requests(per_kind=size) if request.for_reporting]

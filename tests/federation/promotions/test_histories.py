@@ -238,7 +238,7 @@ class Promoting(RuleBasedStateMachine):
         self.world.apply(self.policy)
 
 
-@soak(sample=2, full=3_000)
+@soak(sample=4, full=3_000)
 def test_histories_of_promotions(cases: int, seed: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     hurry(monkeypatch)
     return explore(Promoting, cases, seed, stateful_step_count=25)
