@@ -3,7 +3,7 @@
 import errno
 import os
 import resource
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -101,18 +101,20 @@ class WorkerProcess:
     def _watch(self, beats: int, process: subprocess.Popen[bytes]) -> None:
         """Until the worker has ended, is silent for too long, or is to stop."""
         patience, heard = STARTING_FOR, time.monotonic()
-        while not self._loop.stopped.is_set():
-            ready, _, _ = select.select([beats], [], [], LISTEN_FOR)
-            self.reports.well("supervisor")
-            if ready:
-                if not os.read(beats, 4096):
+        with selectors.DefaultSelector() as listening:
+            listening.register(beats, selectors.EVENT_READ)
+            while not self._loop.stopped.is_set():
+                ready = listening.select(LISTEN_FOR)
+                self.reports.well("supervisor")
+                if ready:
+                    if not os.read(beats, 4096):
+                        return
+                    heard, patience = time.monotonic(), SILENT_FOR
+                    self.reports.well("worker")
+                elif time.monotonic() - heard > patience:
+                    log.error("the worker is silent and is ended", seconds=patience)
+                    process.kill()
                     return
-                heard, patience = time.monotonic(), SILENT_FOR
-                self.reports.well("worker")
-            elif time.monotonic() - heard > patience:
-                log.error("the worker is silent and is ended", seconds=patience)
-                process.kill()
-                return
 
     def _begin(self) -> tuple[int, subprocess.Popen[bytes]]:
         """A new worker, and where its heartbeats are read."""

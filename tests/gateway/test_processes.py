@@ -1,11 +1,13 @@
 """What the first process of a gateway does: listen, alone, and keep a worker going."""
 
 import errno
+import fcntl
 import os
+import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,45 @@ def test_a_worker_that_could_not_be_started_is_started_when_that_is_possible_aga
     finally:
         worker.stop()
     assert tried[0] == tried[1] == tried[2]  # nothing is lost at each try
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose next pipes have numbers beyond 1,024, as with that many connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1_200), hard))
+    pipe = os.pipe
+
+    def high() -> tuple[int, int]:
+        ends = pipe()
+        moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 1_100) for end in ends)
+        for end in ends:
+            os.close(end)
+        return moved[0], moved[1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pipe", high)
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("crowded")
+def test_a_worker_is_watched_by_a_process_that_holds_a_thousand_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
+
+    def beating(command: list[str], **chosen: Any) -> subprocess.Popen[bytes]:
+        return start([sys.executable, "-c", HEART, command[-1]], **chosen)
+
+    monkeypatch.setattr(subprocess, "Popen", beating)
+    worker = WorkerProcess(tmp_path / "waypost.toml")
+    worker.start()
+    try:
+        until(lambda: {one.name: one.state for one in merge(worker.reports.all())}["worker"] == "ok")
+    finally:
+        worker.stop()
+    assert worker.restarts == 1
 
 
 def test_each_process_sees_how_the_parts_of_the_others_stand(tmp_path: Path) -> None:
