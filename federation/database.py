@@ -270,30 +270,26 @@ def _renew_where_refused(engine: Engine) -> None:
     SQLite opens what it may not write for reading, and all connections of a process share the file of its index: as
     long as one of those stays open, every later one is refused as well. So none is opened before all others are shut.
     """
-    opened: set[int] = set()
+    known: WeakSet[ConnectionPoolEntry] = WeakSet()
+
+    def held() -> bool:
+        return any(record.dbapi_connection is not None for record in list(known))
 
     @event.listens_for(engine, "do_connect")
-    def _wait_for_the_former(*_: Any) -> None:
+    def _wait_for_the_former(_dialect: Any, record: ConnectionPoolEntry, *_: Any) -> None:
+        record.info["pool"] = engine.pool  # noted first: it may be disposed of while this waits
+        known.add(record)
         if engine in _REFUSED:
             gc.collect()  # a cursor in a cycle of what failed keeps its connection open
             until = time.monotonic() + ANEW_WITHIN
-            while opened and engine in _REFUSED and time.monotonic() < until:
+            while held() and engine in _REFUSED and time.monotonic() < until:
                 time.sleep(LOCK_LOOK_EVERY)
             _REFUSED.discard(engine)
-
-    @event.listens_for(engine, "connect")
-    def _count(connection: Any, record: ConnectionPoolEntry) -> None:
-        opened.add(id(connection))
-        record.info["pool"] = engine.pool
 
     @event.listens_for(engine, "checkin")
     def _close_what_is_left(_connection: Any, record: ConnectionPoolEntry) -> None:
         if record.info.get("pool") is not engine.pool:  # in use when the pool was disposed of
             record.invalidate()
-
-    @event.listens_for(engine, "close")
-    def _forget(connection: Any, _record: ConnectionPoolEntry) -> None:
-        opened.discard(id(connection))
 
 
 def _begin_writing(connection: Connection, until: float) -> None:

@@ -1,7 +1,9 @@
 """What a database is to everything else: an engine whose connections can all be given up."""
 
 import gc
+import threading
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +43,33 @@ def test_what_a_refused_attempt_has_left_open_goes_before_the_next(tmp_path: Pat
     finally:
         gc.enable()
         engine.dispose()
+
+
+def opened(database: Path) -> int:
+    """How often this process has a file open."""
+    found = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that reads this folder
+            found += each.readlink() == database
+    return found
+
+
+def test_a_connection_that_waited_while_the_pool_was_disposed_of_is_closed_and_forgotten(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "waypost.db"
+    engine = open_engine(f"sqlite:///{database}")
+    former = engine.connect()
+    with pytest.raises(UnwritableError), writing(engine):
+        raise UnwritableError("this disk takes nothing")
+    waiting = threading.Thread(target=lambda: engine.connect().close())
+    waiting.start()
+    gc.disable()  # a pool that is given up lies in a cycle
+    try:
+        engine.dispose()
+        former.close()
+        waiting.join()
+        engine.dispose()
+        assert opened(database) == 0
+    finally:
+        gc.enable()
