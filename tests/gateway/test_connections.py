@@ -1,7 +1,6 @@
 """What a gateway does with connections that say nothing, and how many it holds."""
 
 import resource
-import select
 import socket
 import time
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ import pytest
 
 from gateway.processes import most_connections
 from tests.gateway.served import served
+from tests.patience import readable
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 KINDS = {"silent": b"", "half a head": HEAD, "kept alive": HEAD + b"\r\n"}
@@ -38,7 +38,7 @@ def test_a_connection_that_says_nothing_is_closed_and_others_are_answered(tmp_pa
         assert gateway.client.get("/registries").is_success
         end = time.monotonic() + 60
         while held and time.monotonic() < end:
-            for one in select.select(list(held), [], [], 1.0)[0]:
+            for one in readable(held, 1.0):
                 if not one.recv(4096):
                     one.close()
                     del held[one]

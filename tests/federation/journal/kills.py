@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import random
-import select
 import signal
 import sys
 import time
@@ -18,8 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func
-from sqlalchemy import select as sql
+from sqlalchemy import func, select
 
 from federation import schema, tables
 from federation.database import DatabaseError, now, open_engine, reading, writing
@@ -34,6 +32,7 @@ from federation.journal.proofs import tile_reader
 from federation.journal.tables import checkpoint, seal
 from federation.journal.verify import parse_checkpoint, parse_note, verify_export
 from federation.journal.witnesses import FolderWitness
+from tests.patience import readable
 
 POINTS: tuple[tuple[Any, str], ...] = (
     (log, "_lock_head"),
@@ -155,8 +154,7 @@ class Yard:
             self.listen(0.2)
 
     def listen(self, seconds: float) -> None:
-        ready, _, _ = select.select(list(self.running), [], [], seconds)
-        for here in ready:
+        for here in readable(self.running, seconds):
             data = os.read(here, 1 << 16)
             self.told[here] += data
             if not data:
@@ -201,20 +199,20 @@ class Yard:
             pass
         entries = tables.journal.c
         with reading(engine) as connection:
-            size = connection.execute(sql(tables.head.c.size)).scalar_one()
-            sealed = connection.execute(sql(func.max(seal.c.size))).scalar() or 0
+            size = connection.execute(select(tables.head.c.size)).scalar_one()
+            sealed = connection.execute(select(func.max(seal.c.size))).scalar() or 0
             seqs = connection.execute(
-                sql(entries.seq).where(entries.seq >= sealed).order_by(entries.seq)
+                select(entries.seq).where(entries.seq >= sealed).order_by(entries.seq)
             ).scalars()
             if list(seqs) != list(range(sealed, size)):
                 self.wrong.append("the numbers are not dense")
-            refs = Counter(connection.execute(sql(entries.ref).where(entries.ref.is_not(None))).scalars())
+            refs = Counter(connection.execute(select(entries.ref).where(entries.ref.is_not(None))).scalars())
             for size_then, root in self.signed.items():
                 if frontier_at(size_then, tile_reader(connection)).root().hex() != root:
                     self.wrong.append(
                         f"the checkpoint of {size_then} entries that was served is not consistent"
                     )
-            if not set(self.signed) <= set(connection.execute(sql(checkpoint.c.size)).scalars()):
+            if not set(self.signed) <= set(connection.execute(select(checkpoint.c.size)).scalars()):
                 self.wrong.append("a checkpoint that was served is not stored")
         archived = self.archived()
         refs.update(archived)
@@ -238,7 +236,7 @@ class Yard:
         """The references in the archives that the log says it has, each verified."""
         engine = open_engine(self.url)
         with reading(engine) as connection:
-            files = list(connection.execute(sql(seal.c.file).order_by(seal.c.size)).scalars())
+            files = list(connection.execute(select(seal.c.file).order_by(seal.c.size)).scalars())
         engine.dispose()
         found = []
         for file in files:

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import select
 import signal
 import sys
 import time
@@ -16,9 +15,9 @@ from gateway.cli.failure import INTERRUPTED, OK, USAGE
 from gateway.cli.search import CLEAR
 from tests.gateway.chained import configured
 from tests.gateway.served import served
+from tests.patience import PATIENCE, readable
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 60.0
 
 
 class Terminal:
@@ -56,7 +55,7 @@ class Terminal:
         os.close(self._end)
 
     def _read(self) -> bool:
-        if not select.select([self._end], [], [], PATIENCE)[0]:
+        if not readable([self._end], PATIENCE):
             raise AssertionError(f"nothing more is shown: {self.shown}")
         try:
             got = os.read(self._end, 65536)
