@@ -40,6 +40,14 @@ def insert(connection: Connection, table: Table, columns: Sequence[str], rows: S
     cursor.close()
 
 
+def upserting(dialect: str, table: Table) -> Any:
+    """An INSERT that can say what is done where the row is there already."""
+    # A command that writes nothing so starts without the dialects, which take a while to import.
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+
+
 def fetch(connection: Connection, statement: str, values: Sequence[Any]) -> list[Any]:
     """The rows of a statement, on the driver."""
     cursor = connection.connection.cursor()

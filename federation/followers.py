@@ -27,7 +27,7 @@ from federation.loops import Loop
 log = Log(__name__)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-PART_OF = {"search": "index", "graph": "graph"}
+PART_OF = {"search": "index", "graph": "graph", "events": "events", "webhooks": "events"}
 """What followers are called where it is told how the parts of the gateway stand."""
 PAUSE = 0.5
 """Seconds after which a follower looks for changes without having been told of any."""
@@ -143,7 +143,9 @@ class Followers:
             news = threading.Event()
             step = partial(self._follow, follower, news)
             part = PART_OF.get(name, "")
-            loop = Loop(f"follow-{name}", step, reports=self.reports, part=part, pause=PAUSE_AFTER_ERROR)
+            loop = Loop(
+                f"follow-{name}", step, reports=self.reports, part=part, by=name, pause=PAUSE_AFTER_ERROR
+            )
             loop.start()
             self._loops.append(loop)
             self._news.append(news)

@@ -74,6 +74,11 @@ PARTS: Mapping[str, About] = {
         "the dependency graph is not kept up",
         "see that `search.path` can be written; what is there can be deleted and is made again",
     ),
+    "events": About(
+        "tells what changed, and sends it to webhooks",
+        "what changes is not told: feed, inboxes and webhooks stand still",
+        "see that the database can be written; what is behind is told then",
+    ),
     "database": About(
         "holds catalogue and audit log",
         "the database cannot be used now",

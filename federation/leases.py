@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from federation import tables
+from federation.bulk import upserting
 from federation.database import SKEW, UTCTime, now, writing
 
 LEASE = timedelta(seconds=15)
@@ -150,13 +151,11 @@ class Leases:
 @cache
 def _take(dialect: str) -> Any:
     """Makes the row of a lease, or takes it where it is free; returns the epoch, or nothing."""
-    # A command that asks for no lease starts without the dialects, which takes a while to import.
-    from sqlalchemy.dialects import postgresql, sqlite
-
     at, furthest = (bindparam(name, type_=UTCTime) for name in ("at", "furthest"))
     columns = ("name", "registry_id", "owner", "until")
-    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(tables.lease)
-    made = insert.values(epoch=1, **{name: bindparam(name, type_=_lease[name].type) for name in columns})
+    made = upserting(dialect, tables.lease).values(
+        epoch=1, **{name: bindparam(name, type_=_lease[name].type) for name in columns}
+    )
     taken = {"owner": made.excluded.owner, "until": made.excluded.until, "epoch": _lease.epoch + 1}
     where = is_free(bindparam("owner"), at, furthest)
     keys = ["name", "registry_id"]

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
+from federation.bulk import upserting
 from federation.database import micros, now
 
 STEP = 1000
@@ -45,8 +45,7 @@ def insert_all_dated(
 @cache
 def _insert(table: Table, dialect: str) -> Any:
     """Inserts nothing where the id is taken."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing(index_elements=["id"]).returning(table)
+    return upserting(dialect, table).on_conflict_do_nothing(index_elements=["id"]).returning(table)
 
 
 def _newest(connection: Connection, table: Table, registry_id: int) -> int:

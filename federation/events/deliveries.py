@@ -1,13 +1,14 @@
 """Deliveries: which events wait for which address, and what became of those that were sent."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, delete, exists, func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, case, delete, exists, func, literal, select, update
 
 from federation.access import View
+from federation.bulk import upserting
 from federation.database import now
 from federation.errors import UnknownError
 from federation.events import feed
@@ -30,6 +31,14 @@ class SendOutcome(NamedTuple):
     due: datetime | None = None
     status: int | None = None
     error: str | None = None
+
+
+class Backlog(NamedTuple):
+    """What an address was not sent: how much waits, since when that happened, and how much was given up."""
+
+    waiting: int = 0
+    dead: int = 0
+    waiting_since: datetime | None = None
 
 
 def enqueue(connection: Connection, views: Views, rows: Sequence[Any]) -> None:
@@ -88,33 +97,24 @@ def read_due(connection: Connection, subscription_id: int, limit: int) -> list[A
 
 def settle(connection: Connection, subscription_id: int, outcomes: Iterable[SendOutcome]) -> None:
     """Keep what became of events that were sent."""
-    tried = [one for one in outcomes if one.state is not None]
-    hidden = [one.position for one in outcomes if one.state is None]
-    mine = delivery.c.subscription_id == subscription_id
-    if hidden:
-        connection.execute(delete(delivery).where(mine, delivery.c.position.in_(hidden)))
-    if tried:
-        at = now()
-        kept = update(delivery).where(mine, delivery.c.position == bindparam("of"))
-        values: dict[str, Any] = {
-            name: bindparam(name) for name in ("state", "tries", "due", "tried_at", "status", "error")
-        }
-        given = [{**one._asdict(), "of": one.position, "due": one.due or at, "tried_at": at} for one in tried]
-        connection.execute(kept.values(values), given)
+    at, alike = now(), defaultdict[SendOutcome, list[int]](list)
+    for one in outcomes:
+        alike[one._replace(position=0)].append(one.position)
+    for became, positions in alike.items():
+        these = (delivery.c.subscription_id == subscription_id, delivery.c.position.in_(positions))
+        if became.state is None:
+            connection.execute(delete(delivery).where(*these))
+        else:
+            values = {**became._asdict(), "due": became.due or at, "tried_at": at}
+            del values["position"]
+            connection.execute(update(delivery).where(*these).values(values))
 
 
 def history(
     connection: Connection, subscription_id: int, state: State | None, before: int | None, limit: int
 ) -> list[Any]:
     """Events and what became of them, the newest event first."""
-    told = (
-        delivery.c.state,
-        delivery.c.tries,
-        delivery.c.due,
-        delivery.c.tried_at,
-        delivery.c.status,
-        delivery.c.error,
-    )
+    told = [delivery.c[name] for name in ("state", "tries", "due", "tried_at", "status", "error")]
     query = (
         select(event, *told)
         .join(delivery, delivery.c.position == event.c.position)
@@ -128,14 +128,18 @@ def history(
     return list(connection.execute(query.limit(limit)).all())
 
 
-def counts(connection: Connection) -> dict[tuple[int, str], int]:
-    """How many wait, and how many were given up, by subscription and state."""
-    query = (
-        select(delivery.c.subscription_id, delivery.c.state, func.count())
-        .where(delivery.c.state != "delivered")
-        .group_by(delivery.c.subscription_id, delivery.c.state)
-    )
-    return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+def backlogs(connection: Connection) -> dict[int, Backlog]:
+    """What was not delivered, by subscription; those that are not named have nothing."""
+    of, found = delivery.c, defaultdict[int, Backlog](Backlog)
+    for state in ("waiting", "dead"):
+        # Each state has an index of its own, so that what was delivered is not looked through.
+        some = select(of.subscription_id, func.count(), func.min(of.position)).where(of.state == state)
+        for ident, count, oldest in connection.execute(some.group_by(of.subscription_id)).all():
+            found[ident] = found[ident]._replace(**{state: count})
+            if state == "waiting":
+                when = connection.execute(select(event.c.time).where(event.c.position == oldest)).scalar()
+                found[ident] = found[ident]._replace(waiting_since=when)
+    return found
 
 
 def trim(connection: Connection, older_than: datetime) -> int:
@@ -160,8 +164,7 @@ def _insert(
         literal(0),
         literal(now(), delivery.c.due.type),
     )
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    made = insert(delivery).from_select(COLUMNS, chosen.where(where))
+    made = upserting(connection.dialect.name, delivery).from_select(COLUMNS, chosen.where(where))
     if again:
         values: dict[str, Any] = {name: made.excluded[name] for name in ("state", "tries", "due")}
         made = made.on_conflict_do_update(index_elements=["subscription_id", "position"], set_=values)

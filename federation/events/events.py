@@ -18,8 +18,7 @@ from federation.events import feed, recording, watches
 from federation.events.deliveries import State
 from federation.events.feed import EventQueryError, Selected, ToldEvent
 from federation.events.sending import Post, PostAnswer
-from federation.events.signing import SigningSecretError
-from federation.events.subscriptions import Views, Webhook, WebhookError, WebhookSpec
+from federation.events.subscriptions import SigningSecretError, Views, Webhook, WebhookError, WebhookSpec
 from federation.events.types import TYPES, Event, example
 from federation.events.watches import SEARCH, Found, Watched
 from federation.events.webhooks import Delivery, Webhooks

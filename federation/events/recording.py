@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Column, Connection, Engine, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from federation import tables
+from federation.bulk import upserting
 from federation.database import writing
 from federation.events.tables import event
 from federation.events.types import TYPES, derive
@@ -50,9 +50,9 @@ def record(engine: Engine, more: TellMore, entries: Sequence[Recorded]) -> None:
         return
     with writing(engine) as connection:
         rows = _rows(connection, told)
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         if rows:
-            connection.execute(insert(event).on_conflict_do_nothing(), [row._asdict() for row in rows])
+            new = upserting(connection.dialect.name, event).on_conflict_do_nothing()
+            connection.execute(new, [row._asdict() for row in rows])
             more(connection, rows)
 
 

@@ -16,15 +16,16 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
+from adapters import signature
 from federation.access import View
 from federation.cloudevents import MEDIA_TYPE
 from federation.database import DatabaseError, now, reading, writing
 from federation.errors import WaypostError
-from federation.events import deliveries, signing
+from federation.events import deliveries
 from federation.events.deliveries import SendOutcome
-from federation.events.subscriptions import Views, lease_of, secrets_of, sees, tell
+from federation.events.subscriptions import Views, keys_of, lease_of, sees, tell
 from federation.events.tables import subscription
 from federation.journal.entry import SYSTEM, Action
 from federation.leases import FencedError, Lease, Leases
@@ -48,17 +49,21 @@ LONGEST_WAIT = 24 * HOUR
 """Seconds that a receiver may ask for."""
 AT_ONCE = 8
 """Addresses that this machine sends to at once."""
-LANES = 4
-"""Models whose events go to one address at once."""
+KEYS_AT_ONCE = 4
+"""Ordering keys whose events go to one address at once, where it is waited for."""
+QUICK = 0.01
+"""Seconds within which an address answers that is sent one event after the other: several threads would wait for each
+other and not for it.
+"""
 BATCH = 100
 BATCH_SECONDS = 5.0
 """Seconds after which no further event of a batch is begun: what was sent is to be kept soon."""
 TURN = 10.0
 """Seconds after which an address that has always more makes room for the others."""
-
-
 REST = 5.0
 """Seconds for which an address is left alone where there was nothing to do after all."""
+LETTERS = 4096
+"""Events that are kept as they are sent: one is written once, however many addresses want it."""
 
 
 class PostAnswer(NamedTuple):
@@ -90,14 +95,14 @@ def letter(ident: str, cloud: Mapping[str, Any]) -> Letter:
     return Letter(ident, msgspec.json.encode(cloud))
 
 
-def send(post: Post, url: str, secrets: Sequence[str], sent: Letter) -> PostAnswer:
-    """Send an event by Standard Webhooks. Errors: `SigningSecretError`."""
+def send(post: Post, url: str, keys: Sequence[bytes], sent: Letter) -> PostAnswer:
+    """Send an event by Standard Webhooks, signed with each of these keys."""
     at = int(time.time())
     headers = {
         "Content-Type": MEDIA_TYPE,
         "webhook-id": sent.id,
         "webhook-timestamp": str(at),
-        "webhook-signature": signing.sign(list(secrets), sent.id, at, sent.body),
+        "webhook-signature": " ".join(signature(key, sent.id, at, sent.body) for key in keys),
     }
     return post(url, headers, sent.body)
 
@@ -115,6 +120,10 @@ class Sender:
     _busy: set[int] = field(default_factory=set)
     _served: dict[int, float] = field(default_factory=dict)
     _rest: dict[int, float] = field(default_factory=dict)
+    _quick: set[int] = field(default_factory=set)
+    """Addresses that answer at once."""
+    _letters: dict[int, Letter] = field(default_factory=dict)
+    """By position."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self) -> bool:
@@ -128,18 +137,13 @@ class Sender:
                 if ident in self._busy or len(self._busy) >= AT_ONCE:
                     continue
                 self._busy.add(ident)
-            threading.Thread(target=self.serve, args=(ident,), name=f"webhook-{ident}", daemon=True).start()
+            threading.Thread(target=self._serve, args=(ident,), name=f"webhook-{ident}", daemon=True).start()
         return False
 
-    def serve(self, ident: int) -> None:
-        """Send to one address what is due, for a while."""
-        end = time.monotonic() + TURN
+    def _serve(self, ident: int) -> None:
         try:
-            if not self.batch(ident):  # all that is due is held back, or another machine is at it
+            if not self.turn(ident):
                 self._rest[ident] = time.monotonic() + REST
-                return
-            while time.monotonic() < end and self.batch(ident):
-                pass
         except FencedError as error:
             log.warning("what was sent may be sent again", webhook=ident, reason=str(error))
         except DatabaseError as error:
@@ -149,81 +153,107 @@ class Sender:
                 self._served[ident] = time.monotonic()
                 self._busy.discard(ident)
 
-    def batch(self, ident: int) -> bool:
-        """Send a batch; False when there was nothing to do, or another machine is at it. Errors: `FencedError`,
-        `DatabaseError`.
+    def turn(self, ident: int) -> bool:
+        """Send to one address what is due, for a while; False when all of it is held back, or another machine is at it.
+        Errors: `FencedError`, `DatabaseError`.
         """
         with writing(self.engine) as connection:
             lease = self.leases.take(connection, lease_of(ident))
             if lease is None:
                 return False
-            row = connection.execute(select(subscription).where(subscription.c.id == ident)).one_or_none()
-            due = [] if row is None else deliveries.read_due(connection, ident, BATCH)
-            if not due:
-                lease.release(connection)
-                return False
+            row, due = self._next(connection, lease, ident)
+        if not due:
+            return False
+        end = time.monotonic() + TURN
         with self.leases.keeping(lease):
-            outcomes = self._send(row, due)
-        self._settle(lease, row, outcomes)
+            while due:
+                outcomes = self._send(row, due)
+                with writing(self.engine) as connection:
+                    lease.hold(connection)
+                    self._settle(connection, row, outcomes)
+                    row, due = self._next(connection, lease, ident, is_over=time.monotonic() >= end)
         return True
 
-    def _settle(self, lease: Lease, row: Any, outcomes: Sequence[SendOutcome]) -> None:
-        dead = sum(one.state == "dead" for one in outcomes)
-        with writing(self.engine) as connection:
-            lease.hold(connection)
-            deliveries.settle(connection, row.id, outcomes)
+    def _next(
+        self, connection: Connection, lease: Lease, ident: int, *, is_over: bool = False
+    ) -> tuple[Any, Sequence[Any]]:
+        """The subscription and what is to be sent to it; the lease is given back where that is nothing."""
+        row = connection.execute(select(subscription).where(subscription.c.id == ident)).one_or_none()
+        due = [] if row is None or is_over else deliveries.read_due(connection, ident, BATCH)
+        if not due:
             lease.release(connection)
-            if dead:
-                log.warning("events were given up", webhook=row.name, count=dead)
-                tell(connection, Action.WEBHOOK_GAVE_UP, SYSTEM, row, {"count": dead})
+        return row, due
+
+    def _settle(self, connection: Connection, row: Any, outcomes: Sequence[SendOutcome]) -> None:
+        deliveries.settle(connection, row.id, outcomes)
+        dead = sum(one.state == "dead" for one in outcomes)
+        if dead:
+            log.warning("events were given up", webhook=row.name, count=dead)
+            tell(connection, Action.WEBHOOK_GAVE_UP, SYSTEM, row, {"count": dead})
 
     def _send(self, row: Any, due: Sequence[Any]) -> list[SendOutcome]:
-        """Send these events, those of several models side by side."""
-        until, view = time.monotonic() + BATCH_SECONDS, sees(self.views, row)
-        try:
-            secrets = secrets_of(row)
-        except WaypostError as error:
-            return [self._failed(due[0], PostAnswer(None, str(error)))]
+        """Send these events, those of several ordering keys side by side where the address is slow."""
+        began, view = time.monotonic(), sees(self.views, row)
         ordered = sorted(due, key=lambda one: (one.ordering_key, one.position))
-        lanes = [list(events) for _, events in groupby(ordered, key=lambda one: one.ordering_key)]
-        waiting: SimpleQueue[list[Any]] = SimpleQueue()
+        by_key = [list(events) for _, events in groupby(ordered, key=lambda one: one.ordering_key)]
+        try:
+            keys = keys_of(row)
+        except WaypostError as error:
+            return [self._failed(events[0], PostAnswer(None, str(error))) for events in by_key]
         outcomes: list[SendOutcome] = []
-        for lane in lanes:
-            waiting.put(lane)
+        waiting: SimpleQueue[list[Any]] = SimpleQueue()
+        for events in by_key:
+            waiting.put(events)
 
         def follow() -> None:
             with suppress(Empty):
                 while True:
-                    outcomes.extend(self._lane(row.url, view, secrets, waiting.get_nowait(), until))
+                    events, until = waiting.get_nowait(), began + BATCH_SECONDS
+                    self._send_in_order(row.url, view, keys, events, until, outcomes)
 
         # No pool of threads: one that waits for a receiver would keep the process from ending.
-        others = [threading.Thread(target=follow, daemon=True) for _ in lanes[1:LANES]]
+        more = 0 if row.id in self._quick else min(KEYS_AT_ONCE, len(by_key)) - 1
+        others = [threading.Thread(target=follow, daemon=True) for _ in range(more)]
         for thread in others:
             thread.start()
         follow()
         for thread in others:
             thread.join()
+        took = (time.monotonic() - began) * (more + 1) / max(1, len(outcomes))
+        (self._quick.add if took < QUICK else self._quick.discard)(row.id)
         return outcomes
 
-    def _lane(
-        self, url: str, view: View, secrets: Sequence[str], lane: Sequence[Any], until: float
-    ) -> list[SendOutcome]:
-        """Send the events of one model, until one fails or time is up."""
-        outcomes: list[SendOutcome] = []
-        for one in lane:
-            if time.monotonic() > until:
-                break
+    def _send_in_order(
+        self,
+        url: str,
+        view: View,
+        keys: Sequence[bytes],
+        events: Sequence[Any],
+        until: float,
+        outcomes: list[SendOutcome],
+    ) -> None:
+        """Send the events of one ordering key, until one fails or time is up."""
+        for one in events:
+            if outcomes and time.monotonic() > until:
+                return
             if not view.sees(one.registry_id):
                 outcomes.append(SendOutcome(one.position, None))
                 continue
-            answer = send(self.post, url, secrets, self.write(one))
+            answer = send(self.post, url, keys, self._letter(one))
             if answer.is_taken:
                 outcomes.append(SendOutcome(one.position, "delivered", one.tries + 1, status=answer.status))
                 continue
             outcomes.append(self._failed(one, answer))
             if outcomes[-1].state == "waiting":
-                break
-        return outcomes
+                return
+
+    def _letter(self, one: Any) -> Letter:
+        found = self._letters.get(one.position)
+        if found is None:
+            if len(self._letters) >= LETTERS:
+                self._letters.clear()
+            found = self._letters[one.position] = self.write(one)
+        return found
 
     def _failed(self, one: Any, answer: PostAnswer) -> SendOutcome:
         """What becomes of an event that was not taken."""

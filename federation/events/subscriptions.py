@@ -1,5 +1,7 @@
 """Subscriptions: the addresses that events are sent to, by configuration or by whoever may."""
 
+import base64
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,11 +10,12 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, delete, select, update
 
+from adapters import standard_key
 from federation import tables
 from federation.access import EVERYTHING, NOTHING, Permission, Principal, View
 from federation.database import micros, now
 from federation.errors import InvalidRequestError, StateError, UnknownError
-from federation.events import feed, signing
+from federation.events import feed
 from federation.events.tables import delivery, subscription
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
@@ -34,6 +37,12 @@ class WebhookError(InvalidRequestError):
     code = "invalid-webhook"
 
 
+class SigningSecretError(InvalidRequestError):
+    """A secret that no receiver could check by. Never shows what was given."""
+
+    code = "invalid-secret"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSpec:
     """A subscription as it is asked for: which types of events (none: all), on what (empty: everything that its owner
@@ -50,20 +59,22 @@ class WebhookSpec:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A subscription as it stands. Nothing shows its secrets."""
+    """An address that events are sent to. `waiting` are not delivered yet, `dead` were given up."""
 
     id: int
     name: str
     source: str
+    """`config` or `api`."""
     owner: str
+    """Whose events these are; empty for the configuration, which sees everything."""
     url: str
     types: Sequence[str]
-    selector: str
+    on: str
     created_at: datetime
-    waiting: int = 0
-    """Events that are not delivered yet."""
-    dead: int = 0
-    """Events that were given up."""
+    waiting: int
+    dead: int
+    waiting_since: datetime | None
+    """When the oldest event happened that waits."""
 
 
 def create(connection: Connection, actor: Principal, spec: WebhookSpec) -> tuple[int, str]:
@@ -74,7 +85,7 @@ def create(connection: Connection, actor: Principal, spec: WebhookSpec) -> tuple
     feed.selected(connection, actor.grants.get(Permission.SUBSCRIBE, NOTHING), spec.on)
     if len(connection.execute(select(subscription.c.id)).all()) >= MOST:
         raise StateError(f"there are {MOST} webhooks: remove one first", code="too-many-webhooks")
-    secret = signing.new_secret()
+    secret = _new_secret()
     row = _insert(connection, spec, "api", actor.id, [[secret, None]])
     tell(connection, Action.WEBHOOK_ADDED, actor.id, row)
     return row.id, secret
@@ -91,7 +102,7 @@ def rotate(connection: Connection, actor: Principal, ident: int, keep: timedelta
     """A new secret, which is returned; for `keep` what is sent is signed by the former one too. Errors: as `remove`."""
     row = find(connection, actor, ident, changing=True)
     former, until = row.secrets[0][0], micros(now() + keep)
-    secret = signing.new_secret()
+    secret = _new_secret()
     kept = [[secret, None], [former, until]] if keep else [[secret, None]]
     connection.execute(update(subscription).where(subscription.c.id == row.id).values(secrets=kept))
     tell(connection, Action.WEBHOOK_ROTATED, actor.id, row)
@@ -160,15 +171,15 @@ def find(connection: Connection, actor: Principal, ident: int, *, changing: bool
     return row
 
 
-def secrets_of(row: Row[Any]) -> list[str]:
-    """The secrets that count now, the newest first. Errors: `SecretError`, `SigningSecretError`."""
-    at = micros(now())
+def keys_of(row: Row[Any]) -> list[bytes]:
+    """The keys that sign now, the newest first. Errors: `SecretError`, `SigningSecretError`."""
+    at, what = micros(now()), f"the secret of webhook {row.name}"
     found = [text for text, until in row.secrets if until is None or until > at]
-    read = (
-        read_secret(text, f"the secret of webhook {row.name}") if text.startswith(SCHEMES) else text
-        for text in found
-    )
-    return [signing.check(text) for text in read]
+    read = [read_secret(text, what) if text.startswith(SCHEMES) else text for text in found]
+    try:
+        return [standard_key(text) for text in read]
+    except ValueError as error:
+        raise SigningSecretError(f"a secret {error}") from None
 
 
 def lease_of(ident: int) -> str:
@@ -196,15 +207,18 @@ def tell(
     batch.append(connection)
 
 
-def _values(spec: WebhookSpec, secrets: list[Any]) -> dict[str, Any]:
-    return {"url": spec.url, "types": list(spec.types), "selector": spec.on, "secrets": secrets}
+def _new_secret() -> str:
+    """It is written in plain base64: some receivers pass over the letters of the URL-safe one."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _insert(
-    connection: Connection, spec: WebhookSpec, source: str, owner: str, secrets: list[Any]
-) -> Row[Any]:
+def _values(spec: WebhookSpec, its: list[Any]) -> dict[str, Any]:
+    return {"url": spec.url, "types": list(spec.types), "selector": spec.on, "secrets": its}
+
+
+def _insert(connection: Connection, spec: WebhookSpec, source: str, owner: str, its: list[Any]) -> Row[Any]:
     fixed = {"name": spec.name, "source": source, "owner": owner, "created_at": now()}
-    return insert_dated(connection, subscription, {**_values(spec, secrets), **fixed})
+    return insert_dated(connection, subscription, {**_values(spec, its), **fixed})
 
 
 def _end(connection: Connection, row: Row[Any]) -> None:

@@ -68,6 +68,7 @@ delivery = Table(
     Column("error", Text),
     partial_index("delivery_waiting", "subscription_id", "position", where="state = 'waiting'"),
     partial_index("delivery_held_back", "subscription_id", "ordering_key", "due", where="state = 'waiting'"),
+    partial_index("delivery_dead", "subscription_id", "position", where="state = 'dead'"),
     Index("delivery_by_time", "tried_at"),
 )
 """One event for one address."""

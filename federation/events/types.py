@@ -6,7 +6,7 @@ journal's actions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 
@@ -22,156 +22,46 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     registry: str
 
 
-class _OfModel(Event, frozen=True, kw_only=True):
-    ref: str
-
-
-class ModelCreated(_OfModel, frozen=True):
-    """A model appeared."""
-
-    type = Action.MODEL_CREATED
-
-
-class ModelChanged(_OfModel, frozen=True, kw_only=True):
-    """A model's description, tags or other fields changed; `fields` names them."""
-
-    type = Action.MODEL_CHANGED
-    fields: Sequence[str]
-
-
-class ModelRenamed(_OfModel, frozen=True, kw_only=True):
-    """A model has a new name; the one it had is `before`."""
-
-    type = Action.MODEL_RENAMED
-    changes = "name"
+class _OfState(Event, frozen=True, kw_only=True):
     before: str | None
     after: str | None
 
 
-class ModelDeleted(_OfModel, frozen=True):
-    """The backend confirmed that a model is gone."""
-
-    type = Action.MODEL_DELETED
+class _Renamed(Event, frozen=True, kw_only=True):
+    former: str
 
 
-class ModelRestored(_OfModel, frozen=True):
-    """A model that was gone is back."""
-
-    type = Action.MODEL_RESTORED
-
-
-class ModelDeprecated(_OfModel, frozen=True, kw_only=True):
-    """Somebody said that a model is to go; it stays `until` that day."""
-
-    type = Action.MODEL_DEPRECATED
-    until: str
-
-
-class ModelReinstated(_OfModel, frozen=True):
-    """Somebody took back that a model is to go."""
-
-    type = Action.MODEL_REINSTATED
-
-
-class VersionCreated(_OfModel, frozen=True, kw_only=True):
-    """A version appeared, with the stage that it has from the start."""
-
-    type = Action.VERSION_CREATED
-    stage: str | None
-
-
-class VersionChanged(_OfModel, frozen=True, kw_only=True):
-    """A version's tags, metrics or other fields changed; `fields` names them."""
-
-    type = Action.VERSION_CHANGED
-    fields: Sequence[str]
-
-
-class VersionDeleted(_OfModel, frozen=True):
-    """The backend confirmed that a version is gone."""
-
-    type = Action.VERSION_DELETED
-
-
-class VersionRestored(_OfModel, frozen=True, kw_only=True):
-    """A version that was gone is back, with the stage that it has now."""
-
-    type = Action.VERSION_RESTORED
-    stage: str | None
-
-
-class StageChanged(_OfModel, frozen=True, kw_only=True):
-    """A version's stage, `none`, `staging`, `production` or `archived`, changed."""
-
-    type = Action.STAGE_CHANGED
-    changes = "stage"
-    before: str | None
-    after: str | None
-
-
-class _OfAlias(_OfModel, frozen=True, kw_only=True):
-    changes = "version"
-    before: str | None
-    after: str | None
-
-
-class AliasSet(_OfAlias, frozen=True):
-    """An alias appeared: it names the version `after`."""
-
-    type = Action.ALIAS_SET
-
-
-class AliasMoved(_OfAlias, frozen=True):
-    """An alias names another version."""
-
-    type = Action.ALIAS_MOVED
-
-
-class AliasRemoved(_OfAlias, frozen=True):
-    """An alias is gone: it named the version `before`."""
-
-    type = Action.ALIAS_REMOVED
+class _Imported(Event, frozen=True, kw_only=True):
+    records: int
 
 
 class _OfEndpoint(Event, frozen=True, kw_only=True):
     endpoint: str
 
 
-class EndpointCreated(_OfEndpoint, frozen=True):
-    """An endpoint appeared."""
-
-    type = Action.ENDPOINT_CREATED
-
-
-class EndpointChanged(_OfEndpoint, frozen=True, kw_only=True):
-    """What an endpoint serves, or its traffic, changed; `fields` says which of its fields."""
-
-    type = Action.ENDPOINT_CHANGED
+class _EndpointFields(_OfEndpoint, frozen=True, kw_only=True):
     fields: Sequence[str]
 
 
-class EndpointDeleted(_OfEndpoint, frozen=True):
-    """The backend confirmed that an endpoint is gone."""
-
-    type = Action.ENDPOINT_DELETED
+class _OfModel(Event, frozen=True, kw_only=True):
+    ref: str
 
 
-class EndpointRestored(_OfEndpoint, frozen=True):
-    """An endpoint that was gone is back."""
-
-    type = Action.ENDPOINT_RESTORED
+class _Fields(_OfModel, frozen=True, kw_only=True):
+    fields: Sequence[str]
 
 
-class DependencyDeclared(_OfModel, frozen=True):
-    """Somebody declared that `ref` depends on something else."""
-
-    type = Action.DEPENDENCY_DECLARED
+class _Until(_OfModel, frozen=True, kw_only=True):
+    until: str
 
 
-class DependencyRemoved(_OfModel, frozen=True):
-    """A dependency that was declared of `ref` was taken back."""
+class _Staged(_OfModel, frozen=True, kw_only=True):
+    stage: str | None
 
-    type = Action.DEPENDENCY_REMOVED
+
+class _ModelChange(_OfModel, frozen=True, kw_only=True):
+    before: str | None
+    after: str | None
 
 
 class _OfPromotion(_OfModel, frozen=True, kw_only=True):
@@ -179,122 +69,92 @@ class _OfPromotion(_OfModel, frozen=True, kw_only=True):
     to: str
 
 
-class PromotionProposed(_OfPromotion, frozen=True):
-    """Somebody proposed to bring a version to a stage."""
-
-    type = Action.PROMOTION_PROPOSED
-
-
-class PromotionApproved(_OfPromotion, frozen=True):
-    """Everything that the policies ask for is there."""
-
-    type = Action.PROMOTION_APPROVED
+def _type(action: Action, shape: type[Event], text: str = "", changes: str = "") -> type[Event]:
+    """The class of one type of event. `text` says what it tells, where that is not what the journal says."""
+    name = "".join(word.title() for word in action.name.split("_"))
+    says = {"type": action, "changes": changes, "__doc__": text or action.meaning, "__module__": __name__}
+    made = msgspec.defstruct(name, [], bases=(shape,), namespace=says, frozen=True, kw_only=True)
+    return cast("type[Event]", made)
 
 
-class PromotionRejected(_OfPromotion, frozen=True):
-    """Somebody who may approve a promotion rejected it."""
-
-    type = Action.PROMOTION_REJECTED
-
-
-class PromotionCancelled(_OfPromotion, frozen=True):
-    """A promotion was taken back."""
-
-    type = Action.PROMOTION_CANCELLED
-
-
-class PromotionExpired(_OfPromotion, frozen=True):
-    """A promotion was not approved in time."""
-
-    type = Action.PROMOTION_EXPIRED
-
-
-class PromotionVoid(_OfPromotion, frozen=True):
-    """What a promotion was judged by is another now, so it is not made."""
-
-    type = Action.PROMOTION_VOID
-
-
-class PromotionStarted(_OfPromotion, frozen=True):
-    """A promotion is being made."""
-
-    type = Action.PROMOTION_STARTED
-
-
-class PromotionDone(_OfPromotion, frozen=True):
-    """A promotion was made, and read back from the backend."""
-
-    type = Action.PROMOTION_DONE
-
-
-class PromotionFailed(_OfPromotion, frozen=True):
-    """A promotion was not made, and what was made of it was undone."""
-
-    type = Action.PROMOTION_FAILED
-
-
-class PromotionStuck(_OfPromotion, frozen=True):
-    """A promotion was made in part, which cannot be undone now."""
-
-    type = Action.PROMOTION_STUCK
-
-
-class CatalogueImported(Event, frozen=True, kw_only=True):
-    """A first sync took in so many `records`; they are told of together."""
-
-    type = Action.CATALOGUE_IMPORTED
-    records: int
-
-
-class RegistryApplied(Event, frozen=True):
-    """A registry was added to the configuration."""
-
-    type = Action.REGISTRY_APPLIED
-
-
-class RegistryRenamed(Event, frozen=True, kw_only=True):
-    """A registry has a new name; references with the former one still work."""
-
-    type = Action.REGISTRY_RENAMED
-    former: str
-
-
-class RegistryDetached(Event, frozen=True):
-    """A registry is gone from the configuration; what it held is kept, stale."""
-
-    type = Action.REGISTRY_DETACHED
-
-
-class RegistryAttached(Event, frozen=True):
-    """A detached registry came back into the configuration."""
-
-    type = Action.REGISTRY_ATTACHED
-
-
-class RegistryStateChanged(Event, frozen=True, kw_only=True):
-    """The sync of a registry became ok, partial or failing."""
-
-    type = Action.REGISTRY_STATE_CHANGED
-    changes = "state"
-    before: str | None
-    after: str | None
-
-
-class PolicyBypassed(_OfModel, frozen=True, kw_only=True):
-    """Who holds a guarded stage was changed on the backend itself, against a policy."""
-
-    type = Action.POLICY_BYPASSED
-    changes = "stage"
-    before: str | None
-    after: str | None
-
-
-def _leaves(kind: type[Event]) -> list[type[Event]]:
-    below = [leaf for one in kind.__subclasses__() for leaf in _leaves(one)]
-    return below or [kind]
-
-
-TYPES: Mapping[str, type[Event]] = {kind.type.value: kind for kind in _leaves(Event)}
+_ALL = (
+    _type(Action.MODEL_CREATED, _OfModel),
+    _type(
+        Action.MODEL_CHANGED,
+        _Fields,
+        "A model's description, tags or other fields changed; `fields` names them.",
+    ),
+    _type(Action.MODEL_RENAMED, _ModelChange, "A model has a new name; the one it had is `before`.", "name"),
+    _type(Action.MODEL_DELETED, _OfModel),
+    _type(Action.MODEL_RESTORED, _OfModel, "A model that was gone is back."),
+    _type(Action.MODEL_DEPRECATED, _Until, "Somebody said that a model is to go; it stays `until` that day."),
+    _type(Action.MODEL_REINSTATED, _OfModel),
+    _type(Action.VERSION_CREATED, _Staged, "A version appeared, with the stage that it has from the start."),
+    _type(
+        Action.VERSION_CHANGED,
+        _Fields,
+        "A version's tags, metrics or other fields changed; `fields` names them.",
+    ),
+    _type(Action.VERSION_DELETED, _OfModel),
+    _type(
+        Action.VERSION_RESTORED, _Staged, "A version that was gone is back, with the stage that it has now."
+    ),
+    _type(
+        Action.STAGE_CHANGED,
+        _ModelChange,
+        "A version's stage, `none`, `staging`, `production` or `archived`, changed.",
+        "stage",
+    ),
+    _type(Action.ALIAS_SET, _ModelChange, "An alias appeared: it names the version `after`.", "version"),
+    _type(Action.ALIAS_MOVED, _ModelChange, "An alias names another version.", "version"),
+    _type(Action.ALIAS_REMOVED, _ModelChange, "An alias is gone: it named the version `before`.", "version"),
+    _type(Action.ENDPOINT_CREATED, _OfEndpoint),
+    _type(
+        Action.ENDPOINT_CHANGED,
+        _EndpointFields,
+        "What an endpoint serves, or its traffic, changed; `fields` says which of its fields.",
+    ),
+    _type(Action.ENDPOINT_DELETED, _OfEndpoint),
+    _type(Action.ENDPOINT_RESTORED, _OfEndpoint, "An endpoint that was gone is back."),
+    _type(Action.DEPENDENCY_DECLARED, _OfModel, "Somebody declared that `ref` depends on something else."),
+    _type(Action.DEPENDENCY_REMOVED, _OfModel, "A dependency that was declared of `ref` was taken back."),
+    _type(Action.PROMOTION_PROPOSED, _OfPromotion, "Somebody proposed to bring a version to a stage."),
+    _type(Action.PROMOTION_APPROVED, _OfPromotion),
+    _type(Action.PROMOTION_REJECTED, _OfPromotion),
+    _type(Action.PROMOTION_CANCELLED, _OfPromotion),
+    _type(Action.PROMOTION_EXPIRED, _OfPromotion),
+    _type(
+        Action.PROMOTION_VOID,
+        _OfPromotion,
+        "What a promotion was judged by is another now, so it is not made.",
+    ),
+    _type(Action.PROMOTION_STARTED, _OfPromotion, "A promotion is being made."),
+    _type(Action.PROMOTION_DONE, _OfPromotion),
+    _type(Action.PROMOTION_FAILED, _OfPromotion),
+    _type(Action.PROMOTION_STUCK, _OfPromotion, "A promotion was made in part, which cannot be undone now."),
+    _type(
+        Action.CATALOGUE_IMPORTED,
+        _Imported,
+        "A first sync took in so many `records`; they are told of together.",
+    ),
+    _type(Action.REGISTRY_APPLIED, Event, "A registry was added to the configuration."),
+    _type(Action.REGISTRY_RENAMED, _Renamed),
+    _type(Action.REGISTRY_DETACHED, Event),
+    _type(Action.REGISTRY_ATTACHED, Event),
+    _type(
+        Action.REGISTRY_STATE_CHANGED,
+        _OfState,
+        "The sync of a registry became ok, partial or failing.",
+        "state",
+    ),
+    _type(
+        Action.POLICY_BYPASSED,
+        _ModelChange,
+        "Who holds a guarded stage was changed on the backend itself, against a policy.",
+        "stage",
+    ),
+)
+TYPES: Mapping[str, type[Event]] = {kind.type.value: kind for kind in _ALL}
 """Every event by the name of its type."""
 _READ: Mapping[str, Callable[[Entry], Any]] = {
     "registry": lambda entry: entry.registry or "",

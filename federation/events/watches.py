@@ -33,11 +33,13 @@ MOST = 200
 GRAVE = (
     Action.MODEL_DEPRECATED,
     Action.MODEL_DELETED,
+    Action.MODEL_RENAMED,
     Action.VERSION_DELETED,
     Action.ALIAS_MOVED,
     Action.ALIAS_REMOVED,
     Action.PROMOTION_VOID,
     Action.PROMOTION_REJECTED,
+    Action.POLICY_BYPASSED,
 )
 """What of something that is needed is told to whoever watches what needs it; and that a version is archived."""
 

@@ -13,7 +13,7 @@ from federation.cloudevents import cloud_event
 from federation.database import LONG, now, reading, writing
 from federation.errors import InvalidRequestError
 from federation.events import deliveries, subscriptions
-from federation.events.deliveries import State
+from federation.events.deliveries import Backlog, State
 from federation.events.feed import ToldEvent
 from federation.events.sending import Letter, Post, PostAnswer, Sender, letter, send
 from federation.events.subscriptions import Views, Webhook, WebhookSpec
@@ -28,12 +28,17 @@ TEST = "webhook.test"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event for one address, and what became of it. `due`: while it waits, not before."""
+    """An event for one address, and what became of it. Nothing is kept of what the receiver answered but its status."""
 
-    event: ToldEvent
+    id: str
+    """The event's."""
+    type: str
+    subject: str
+    time: datetime
     state: State
     tries: int
     due: datetime | None
+    """While it waits: not before."""
     tried_at: datetime | None
     status: int | None
     error: str | None
@@ -56,13 +61,13 @@ class Webhooks:
     def list(self, actor: Principal) -> "list[Webhook]":
         """The actor's webhooks; everybody's for who may give roles on everything. Oldest first."""
         with reading(self.engine) as connection:
-            counts = deliveries.counts(connection)
-            return [_webhook(row, counts) for row in subscriptions.visible(connection, actor)]
+            backlogs = deliveries.backlogs(connection)
+            return [_webhook(row, backlogs) for row in subscriptions.visible(connection, actor)]
 
     def show(self, actor: Principal, ident: int) -> Webhook:
         """One of them. Errors: `UnknownError`."""
         with reading(self.engine) as connection:
-            return _webhook(subscriptions.find(connection, actor, ident), deliveries.counts(connection))
+            return _webhook(subscriptions.find(connection, actor, ident), deliveries.backlogs(connection))
 
     def create(self, actor: Principal, spec: WebhookSpec) -> tuple[Webhook, str]:
         """A new one, which is sent what happens from now on, and its secret. Errors: `WebhookError`, `StateError`,
@@ -97,7 +102,7 @@ class Webhooks:
             row = subscriptions.find(connection, actor, ident)
         one = secrets.token_urlsafe(24)
         cloud = cloud_event(one, self.origin(), TEST, now(), row.name, {"webhook": row.name})
-        return send(self.post(), row.url, subscriptions.secrets_of(row), letter(one, cloud))
+        return send(self.post(), row.url, subscriptions.keys_of(row), letter(one, cloud))
 
     def deliveries(
         self, actor: Principal, ident: int, state: State | None, before: str | None, limit: int
@@ -111,8 +116,8 @@ class Webhooks:
             rows = deliveries.history(connection, row.id, state, position, limit)
         return [
             Delivery(
-                event, row.state, row.tries, row.due if row.state == "waiting" else None, row.tried_at, row.status,
-                row.error,
+                event.id, event.type, event.subject, event.time, row.state, row.tries,
+                row.due if row.state == "waiting" else None, row.tried_at, row.status, row.error,
             )
             for event, row in zip(self.told(rows), rows, strict=True)
         ]  # fmt: skip
@@ -156,8 +161,8 @@ class Webhooks:
         return letter(event.id, event.cloud)
 
 
-def _webhook(row: Any, counts: Mapping[tuple[int, str], int]) -> Webhook:
+def _webhook(row: Any, backlogs: Mapping[int, Backlog]) -> Webhook:
+    of_it = backlogs.get(row.id, Backlog())
     return Webhook(
-        row.id, row.name, row.source, row.owner, row.url, row.types, row.selector, row.created_at,
-        waiting=counts.get((row.id, "waiting"), 0), dead=counts.get((row.id, "dead"), 0),
+        row.id, row.name, row.source, row.owner, row.url, row.types, row.selector, row.created_at, *of_it
     )  # fmt: skip

@@ -67,17 +67,19 @@ class HooksFullError(TooManyError):
 
 @dataclass(frozen=True, slots=True)
 class HookState:
-    """What came of a registry's notifications. `missed`: records that runs found changed since the first came, and
-    `missed_since` since the newest.
-    """
+    """What came of a registry's notifications since the first one."""
 
     registry: str
     since: datetime
     last_at: datetime
+    """When the newest one came."""
     taken: int
     missed: int
+    """Records that runs found changed since then: not announced, or lost."""
     missed_since: int
+    """Of those, since the newest notification."""
     waiting: int
+    """Records that are still to be read."""
 
 
 class Hooks:
@@ -121,18 +123,14 @@ class Hooks:
             .order_by(known.name)
         )
         with reading(self._engine) as connection:
-            return [
-                HookState(
-                    row.name,
-                    row.since,
-                    row.last_at,
-                    row.taken,
-                    row.missed,
-                    row.missed_since,
-                    mentions.count(connection, row.registry_id),
-                )
-                for row in connection.execute(query).all()
-            ]
+            rows = connection.execute(query).all()
+            waiting = {row.registry_id: mentions.count(connection, row.registry_id) for row in rows}
+        return [
+            HookState(
+                row.name, row.since, row.last_at, row.taken, row.missed, row.missed_since, waiting[row.registry_id]
+            )
+            for row in rows
+        ]  # fmt: skip
 
     def _named(self, registry: Row[Any], notification: Notification) -> Sequence[Key]:
         """What a notification is about, as the adapter says."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, and_, delete, func, select, update
 
 from adapters import Key
+from federation.bulk import upserting
 from federation.changes import newest
 from federation.database import now
 from federation.hooks.tables import apart, hook, mention
@@ -115,9 +116,6 @@ def _is(registry_id: int, one: Mentioned) -> Any:
 
 
 def _upsert(connection: Connection, table: Table, row: dict[str, Any], again: dict[str, Any]) -> None:
-    # A command that announces nothing starts without the dialects, which takes a while to import.
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    new = upserting(connection.dialect.name, table).values(**row)
     keys: Collection[str] = table.primary_key.columns.keys()
-    connection.execute(insert(table).values(**row).on_conflict_do_update(index_elements=keys, set_=again))
+    connection.execute(new.on_conflict_do_update(index_elements=keys, set_=again))

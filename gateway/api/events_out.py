@@ -10,7 +10,6 @@ from federation.events.events import (
     Delivery,
     EventsPage,
     PostAnswer,
-    State,
     ToldEvent,
     Watched,
     Webhook,
@@ -46,33 +45,16 @@ class WebhookIn(msgspec.Struct, forbid_unknown_fields=True):
         return WebhookSpec(**msgspec.structs.asdict(self))
 
 
-class WebhookOut(msgspec.Struct):
-    """An address that events are sent to. `waiting` are not delivered yet, `dead` were given up."""
-
-    id: int
-    name: str
-    source: str
-    """`config` or `api`."""
-    owner: str
-    """Whose events these are; empty for the configuration, which sees everything."""
-    url: str
-    types: Sequence[str]
-    on: str
-    created_at: datetime
-    waiting: int
-    dead: int
-
-
 class WebhooksOut(msgspec.Struct):
     """Webhooks, oldest first."""
 
-    webhooks: list[WebhookOut]
+    webhooks: Sequence[Webhook]
 
 
 class WebhookMadeOut(msgspec.Struct):
     """A webhook with the secret that signs what it is sent, which is shown this once."""
 
-    webhook: WebhookOut
+    webhook: Webhook
     secret: str
 
 
@@ -110,34 +92,11 @@ class ReplayedOut(msgspec.Struct):
     events: int
 
 
-class DeliveryOut(msgspec.Struct):
-    """An event for one address: `waiting`, `delivered` or `dead`. Nothing is kept of what the receiver answered but its
-    status.
-    """
-
-    id: str
-    type: str
-    subject: str
-    time: datetime
-    state: State
-    tries: int
-    due: datetime | None
-    tried_at: datetime | None
-    status: int | None
-    error: str | None
-
-
 class DeliveriesOut(msgspec.Struct):
     """Deliveries, the newest event first."""
 
-    deliveries: list[DeliveryOut]
+    deliveries: Sequence[Delivery]
     next_cursor: str | None
-
-
-def webhook_out(found: Webhook) -> WebhookOut:
-    """A webhook as JSON."""
-    values = {name: getattr(found, name) for name in WebhookOut.__struct_fields__ if name != "on"}
-    return WebhookOut(on=found.selector, **values)
 
 
 def tested_out(found: PostAnswer) -> WebhookTestOut:
@@ -147,17 +106,7 @@ def tested_out(found: PostAnswer) -> WebhookTestOut:
 
 def deliveries_out(found: Sequence[Delivery], limit: int) -> DeliveriesOut:
     """A page of deliveries as JSON."""
-    rows = [
-        DeliveryOut(
-            id=one.event.id,
-            type=one.event.type,
-            subject=one.event.subject,
-            time=one.event.time,
-            **{name: getattr(one, name) for name in ("state", "tries", "due", "tried_at", "status", "error")},
-        )
-        for one in found
-    ]
-    return DeliveriesOut(rows, rows[-1].id if len(rows) == limit else None)
+    return DeliveriesOut(found, found[-1].id if len(found) == limit else None)
 
 
 class ChangeOut(msgspec.Struct):

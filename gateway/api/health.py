@@ -10,8 +10,9 @@ from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from federation.access import EVERYTHING, Permission, Principal
-from federation.database import DatabaseError
+from federation.access import EVERYTHING, LOCAL, Permission, Principal
+from federation.database import DatabaseError, now
+from federation.events.events import Webhook
 from federation.health import Part
 from federation.registries.registries import RegistryState
 from gateway.api.requests import PUBLIC, needs
@@ -88,9 +89,11 @@ class _Readiness:
         try:
             states = self._waypost.registries.list(EVERYTHING)
             reviews = self._waypost.promotions.to_review()
+            webhooks = self._waypost.events.webhooks.list(LOCAL)
         except DatabaseError:
             return  # the part `database` says so
         yield from _registries(states)
+        yield from _webhooks(webhooks)
         yield GaugeMetricFamily(
             "waypost_emergencies_to_review",
             "Promotions carried out in an emergency that nobody else has looked at",
@@ -138,6 +141,23 @@ def _registries(states: Sequence[RegistryState]) -> Iterator[Any]:
     for state in states:
         family.add_metric([state.name, state.state], float(state.state == OK))
     yield family
+
+
+def _webhooks(webhooks: Sequence[Webhook]) -> Iterator[Any]:
+    at = now()
+    for name, text, told in (
+        ("waiting", "Events that wait to be sent to a webhook", lambda one: one.waiting),
+        ("dead", "Events that a webhook was not sent and that were given up", lambda one: one.dead),
+        (
+            "lag_seconds",
+            "Seconds since the oldest event happened that waits",
+            lambda one: (at - (one.waiting_since or at)).total_seconds(),
+        ),
+    ):
+        family = GaugeMetricFamily(f"waypost_webhook_{name}", text, labels=["webhook", "name"])
+        for one in webhooks:
+            family.add_metric([str(one.id), one.name], float(told(one)))
+        yield family
 
 
 HANDLERS: list[Any] = [live, ready, metrics]

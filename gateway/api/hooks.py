@@ -4,7 +4,7 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from federation.access import Permission, View
-from gateway.api.hooks_out import HooksOut, hooks_out
+from gateway.api.hooks_out import HooksOut
 from gateway.api.requests import needs
 from gateway.waypost import Waypost
 
@@ -12,7 +12,7 @@ from gateway.waypost import Waypost
 @get("/hooks", opt=needs(Permission.READ), sync_to_thread=True)
 def list_hooks(waypost: NamedDependency[Waypost], view: NamedDependency[View]) -> HooksOut:
     """What backends announced by themselves, and what they did not."""
-    return hooks_out(waypost.hooks.list(view))
+    return HooksOut(waypost.hooks.list(view))
 
 
 HANDLERS = [list_hooks]

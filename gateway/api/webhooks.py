@@ -21,7 +21,6 @@ from gateway.api.events_out import (
     WebhookTestOut,
     deliveries_out,
     tested_out,
-    webhook_out,
 )
 from gateway.api.requests import Ident, Limit, needs
 from gateway.waypost import Waypost
@@ -32,7 +31,7 @@ SUBSCRIBE: dict[str, Any] = needs(Permission.SUBSCRIBE)
 @get("/webhooks", opt=SUBSCRIBE, sync_to_thread=True)
 def list_webhooks(waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]) -> WebhooksOut:
     """Your webhooks; everybody's for who may give roles on everything."""
-    return WebhooksOut([webhook_out(one) for one in waypost.events.webhooks.list(principal)])
+    return WebhooksOut(waypost.events.webhooks.list(principal))
 
 
 @post("/webhooks", opt=SUBSCRIBE, status_code=201, sync_to_thread=True)
@@ -41,7 +40,7 @@ def create_webhook(
 ) -> WebhookMadeOut:
     """Have what happens from now on sent to an address, signed by Standard Webhooks with the secret that this shows."""
     made, secret = waypost.events.webhooks.create(principal, data.spec())
-    return WebhookMadeOut(webhook_out(made), secret)
+    return WebhookMadeOut(made, secret)
 
 
 @delete("/webhooks/{webhook_id:int}", opt=SUBSCRIBE, sync_to_thread=True)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -29,9 +30,13 @@ LIBRARIES = (
     "google-cloud-aiplatform",
 )
 LEAST_PYTHON = (3, 11)
-OF_A_GATEWAY = frozenset({"supervisor", "worker", "intents", "sync", "disk", "clock", "index", "graph"})
+OF_A_GATEWAY = frozenset(
+    {"supervisor", "worker", "intents", "sync", "disk", "clock", "index", "graph", "events"}
+)
 """Parts that only a running gateway keeps well."""
 MADE_BY = "waypost sync or waypost serve"
+LATE = timedelta(minutes=5)
+"""What waits for longer to be sent to a webhook is worth a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (parts, secret_files, identity_provider, registries, hooks, policies, plugins):
+        for look in (parts, secret_files, identity_provider, registries, hooks, webhooks, policies, plugins):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -188,8 +193,6 @@ def _known(waypost: "Waypost") -> dict[str, str]:
 
 def identity_provider(waypost: "Waypost") -> Iterator[Finding]:
     """Whether the identity provider answers, and of whom it did not say all that it should have."""
-    from datetime import timedelta
-
     from federation import schema
     from federation.database import now
 
@@ -304,6 +307,29 @@ def hooks(waypost: "Waypost") -> Iterator[Finding]:
             yield Finding(what, "warn", since, f"where they should have been: {add}")
         else:
             yield Finding(what, "ok", found)
+
+
+def webhooks(waypost: "Waypost") -> Iterator[Finding]:
+    """Whether every address is sent what it is to be sent."""
+    from federation import schema
+    from federation.access import LOCAL
+    from federation.database import now
+
+    if schema.found(waypost.engine) != schema.LATEST:
+        return
+    for one in waypost.events.webhooks.list(LOCAL):
+        what, since = f"webhook {one.name}", one.waiting_since
+        why = f"waypost webhooks deliveries {one.id} says why"
+        if one.dead:
+            found = f"given up: {counted(one.dead, 'event')}"
+            yield Finding(
+                what, "warn", found, f"{why}; waypost webhooks replay {one.id} --dead sends them again"
+            )
+        elif since is not None and now() - since > LATE:
+            found = f"waiting: {counted(one.waiting, 'event')}, the oldest of {ago(since.isoformat())}"
+            yield Finding(what, "warn", found, why)
+        else:
+            yield Finding(what, "ok", f"waiting: {counted(one.waiting, 'event')}")
 
 
 def plugins(waypost: "Waypost") -> Iterator[Finding]:

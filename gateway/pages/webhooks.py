@@ -11,7 +11,7 @@ from litestar.response import Redirect
 from federation.access import Permission, Principal
 from federation.errors import WaypostError
 from federation.events.events import State, WebhookSpec
-from gateway.api.events_out import WebhooksOut, deliveries_out, webhook_out
+from gateway.api.events_out import WebhooksOut, deliveries_out
 from gateway.api.requests import Ident
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed, page, pages_at
@@ -26,7 +26,7 @@ def webhooks_page(
     request: Request[Any, Any, Any], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
 ) -> Response[Any]:
     """Every webhook that the caller sees, and a form for a new one."""
-    found = WebhooksOut([webhook_out(one) for one in waypost.events.webhooks.list(principal)])
+    found = WebhooksOut(waypost.events.webhooks.list(principal))
     shown: dict[str, Any] = {"webhooks": found.webhooks, "mistake": "", "secret": ""}
     return listed(request, "webhooks.html", found, found.webhooks, title="Webhooks", **shown)
 
@@ -51,7 +51,7 @@ def make_webhook(
         _, secret = webhooks.create(principal, spec)
     except WaypostError as error:
         mistake = str(error)
-    found = [webhook_out(one) for one in webhooks.list(principal)]
+    found = webhooks.list(principal)
     return page(
         request, "webhooks.html", status=422 if mistake else 201, title="Webhooks", webhooks=found, mistake=mistake,
         secret=secret,
@@ -116,7 +116,7 @@ def _shown(
     secret: str = "",
 ) -> Response[str]:
     webhooks = waypost.events.webhooks
-    hook = webhook_out(webhooks.show(principal, ident))
+    hook = webhooks.show(principal, ident)
     found = deliveries_out(webhooks.deliveries(principal, ident, state, cursor, ROWS), ROWS)
     return page(
         request,

@@ -1,15 +1,24 @@
 """What webhooks go out through: public networks and those that are allowed, no redirects, nothing of a body told."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from adapters.outgoing import is_allowed
+from federation.access import EVERYTHING, LOCAL
+from federation.database import open_engine
+from federation.events.events import WebhookSpec
+from federation.leases import Leases
 from gateway import outbox
 from gateway.outbox import Outbox
+from tests.federation.events.told import CHURN, OTHER, Told, model, version
+from tests.patience import until
+from tests.servers import blank
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -17,11 +26,16 @@ class Receiver(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     got: ClassVar[list[str]] = []
+    bodies: ClassVar[list[bytes]] = []
     hung: ClassVar[threading.Event] = threading.Event()
+    slow: ClassVar[threading.Event] = threading.Event()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         self.got.append(self.path)
+        if self.path == "/slow":
+            self.bodies.append(body)
+            self.slow.wait(10)
         if self.path == "/hang":
             self.hung.wait(10)
             return
@@ -91,3 +105,30 @@ def test_no_answer_is_followed_or_told(receiver: str, monkeypatch: pytest.Monkey
     Receiver.hung.set()
     assert (hung.status, hung.error) == (None, "the receiver did not answer")
     assert post("http://127.0.0.1:9/", {}, b"{}").error == "the receiver cannot be connected to"
+
+
+def test_a_receiver_that_answers_slowly_delays_nobody_else_and_gets_all_in_order(
+    receiver: str, tmp_path: Path
+) -> None:
+    Receiver.got.clear()
+    engine = open_engine(blank.sqlite(tmp_path / "waypost.db"))
+    told = Told(engine, views=lambda owner: EVERYTHING, post=lambda: Outbox(["127.0.0.0/8"]))
+    webhooks = told.events.webhooks
+    slow, quick = (
+        webhooks.create(LOCAL, WebhookSpec(name=name, url=f"{receiver}/{name}", types=("version",)))[0].id
+        for name in ("slow", "quick")
+    )
+    for key in (CHURN, OTHER):
+        told.write("fraud", model(key, key.native_id), *(version(key, str(number)) for number in range(3)))
+    told.follow()
+    webhooks.sender(Leases("one")).step()
+    until(lambda: webhooks.show(LOCAL, quick).waiting == 0)
+    until(lambda: Receiver.got.count("/slow") == 2)  # the first of each model, and none behind it
+    assert webhooks.show(LOCAL, slow).waiting == 6
+    Receiver.slow.set()
+    until(lambda: webhooks.show(LOCAL, slow).waiting == 0)
+    engine.dispose()
+    subjects = [json.loads(body)["subject"] for body in Receiver.bodies]
+    for name in (CHURN.native_id, OTHER.native_id):
+        wanted = [f"fraud/{name}:{number}" for number in range(3)]
+        assert [one for one in subjects if one.startswith(f"fraud/{name}:")] == wanted

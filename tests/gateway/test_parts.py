@@ -126,6 +126,7 @@ BREAKS: dict[str, Callable[[Served, Path], object]] = {
     "witnesses": without_witness,
     "index": lambda _, folder: replaced(folder / "derived" / "search"),
     "graph": lambda _, folder: replaced(folder / "derived" / "graph"),
+    "events": lambda gateway, _: renamed(gateway, "delivery"),
     "database": lambda gateway, _: renamed(gateway, "alembic_version"),
     "disk": full,
     "clock": ahead,

@@ -312,7 +312,7 @@ def sent(story: Story, _: pytest.MonkeyPatch) -> None:
     webhooks.rotate(LOCAL, made.id, timedelta())
     world.receiver.fails = {"fraud/churn:1"}
     world.happen("1")
-    webhooks.sender(Leases("two"), retries=()).serve(made.id)
+    webhooks.sender(Leases("two"), retries=()).turn(made.id)
     webhooks.replay(LOCAL, made.id, after=None, since=None, dead=True)
     webhooks.remove(LOCAL, made.id)
     world.engine.dispose()

@@ -51,10 +51,10 @@ def _webhooks(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: An
     webhooks = waypost.events.webhooks
     match asked:
         case ("GET", "webhooks"):
-            return out.WebhooksOut([out.webhook_out(one) for one in webhooks.list(LOCAL)])
+            return out.WebhooksOut(webhooks.list(LOCAL))
         case ("POST", "webhooks"):
             made, secret = webhooks.create(LOCAL, checked(out.WebhookIn, body).spec())
-            return out.WebhookMadeOut(out.webhook_out(made), secret)
+            return out.WebhookMadeOut(made, secret)
     ident = checked(Ident, asked[2], "webhook_id")
     match (asked[0], *asked[3:]):
         case ("DELETE",):

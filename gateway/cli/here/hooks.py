@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from federation.access import LOCAL
-from gateway.api import hooks_out as out
+from gateway.api.hooks_out import HooksOut
 from gateway.cli.here import Query
 
 if TYPE_CHECKING:
@@ -14,5 +14,5 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     """What is asked of `/hooks`. Errors: those of the faces."""
     match asked:
         case ("GET", "hooks"):
-            return out.hooks_out(waypost.hooks.list(LOCAL.view))
+            return HooksOut(waypost.hooks.list(LOCAL.view))
     raise LookupError(asked)

@@ -18,7 +18,7 @@ from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.stages import parse_rules
 
-RULES = parse_rules({"production": ["alias:champion"]}, {})
+RULES = parse_rules({"production": ["alias:champion"], "archived": ["alias:retired"]}, {})
 CHURN, OTHER, LIVE = Key("model", "c"), Key("model", "o"), Key("endpoint", "e")
 ANY = Selected()
 

@@ -1,6 +1,7 @@
 """What a served gateway tells of: pages, the stream and `waypost watch`."""
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,8 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from sqlalchemy import update
 from standardwebhooks import Webhook as Verifier
 
+from federation.database import writing
+from federation.events.tables import delivery
 from gateway.cli import run
 from tests.gateway.api.test_operations import ended
 from tests.gateway.served import Served, served
@@ -170,6 +174,17 @@ def test_a_webhook_by_command_page_and_api(
     assert (failed["state"], failed["status"], failed["subject"]) == ("waiting", 500, "r/failing:1")
     assert (fine["state"], fine["status"]) == ("delivered", 204)
     assert waypost("test", "hook")[0] == 1
+    of = f'{{name="hook",webhook="{hook["id"]}"}}'
+    metrics = gateway.client.get(f"{gateway.url}/metrics").text
+    assert f"waypost_webhook_waiting{of} 1.0" in metrics
+    assert f"waypost_webhook_dead{of} 0.0" in metrics
+    assert re.search(rf"waypost_webhook_lag_seconds{re.escape(of)} (?!0.0\b)", metrics)
+    with writing(gateway.engine) as connection:
+        connection.execute(update(delivery).where(delivery.c.state == "waiting").values(state="dead"))
+    config = Path(str(gateway.engine.url.database)).with_name("waypost.toml")
+    run(["doctor", "--json", "--config", str(config)])
+    [found] = [one for one in json.loads(capfd.readouterr().out) if one["what"] == "webhook hook"]
+    assert (found["state"], found["found"]) == ("warn", "given up: 1 event")
     Receiver.fails.clear()
     sent = len(Receiver.got)
     assert waypost("replay", "hook", "--since", "2026-01-01")[0] == 0
