@@ -63,7 +63,7 @@ def imported(config: Path, *words: str, code: int = OK) -> set[str]:
     [
         (["registries", "list"], set(), OTHERS | HTTP | RECORDS | SEARCH | GRAPH),
         (["show", "texts/encoder:3"], RECORDS, OTHERS | HTTP | SEARCH | GRAPH),
-        (["search", "encoder"], SEARCH, OTHERS | HTTP | RECORDS | GRAPH - {"numpy"}),
+        (["search", "encoder"], SEARCH, OTHERS | HTTP | RECORDS | GRAPH),
         (["impact", "texts/encoder:3"], GRAPH, OTHERS | HTTP | SEARCH),
         (["--help"], set(), SERVER | OTHERS | SEARCH | GRAPH | {"httpx"}),
         (["registries", "list", "--url", "http://127.0.0.1:9"], {"httpx"}, SERVER | OTHERS | SEARCH | GRAPH),

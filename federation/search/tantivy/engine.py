@@ -22,7 +22,6 @@ from federation.search.tantivy.folder import Generation, IndexMissingError
 from federation.search.tantivy.run import find
 from federation.search.tantivy.state import IndexState, registries_seen
 from federation.search.tantivy.vocabulary import IndexVocabulary
-from federation.search.vectors.embedding import is_installed
 from federation.whole import Suspicion
 
 MAX_SUGGEST = 500
@@ -32,6 +31,8 @@ KEPT, MOST_REMEMBERED = 256, 50
 
 def knows_meanings() -> bool:
     """Whether the word embeddings are installed, by which what is close in meaning is found."""
+    from federation.search.vectors.embedding import is_installed
+
     return is_installed()
 
 

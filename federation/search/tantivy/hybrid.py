@@ -5,11 +5,15 @@ A score is made of the request and one model alone, so that no other model, seen
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from federation.access import View
-from federation.search.vectors.embedding import Quantised, embedding
-from federation.search.vectors.store import Near, Vectors
+from federation.search.vectors.files import VectorFiles
 from federation.search.words import chunks
+
+if TYPE_CHECKING:
+    from federation.search.vectors.embedding import Quantised
+    from federation.search.vectors.store import Near, Vectors
 
 MOST = 40
 """So many models that are close in meaning are looked at, and as many that have some of the words."""
@@ -34,19 +38,26 @@ class Placed:
 class RequestVector:
     """What a text is about, beside the vectors of models."""
 
-    vectors: Vectors
-    vector: Quantised
+    vectors: "Vectors"
+    vector: "Quantised"
 
     @classmethod
-    def of(cls, text: str, vectors: Vectors | None) -> "RequestVector | None":
+    def of(cls, text: str, files: VectorFiles | None) -> "RequestVector | None":
         """None where there are no vectors, and for a text without words."""
-        words = None if vectors is None else embedding()
-        if vectors is None or words is None:
+        if files is None:
+            return None
+        from federation.search.vectors.embedding import embedding
+
+        try:
+            words, vectors = embedding(), files.opened
+        except (OSError, ValueError):  # they were lost or cut off: the worker fills them again
+            return None
+        if words is None:
             return None
         [vector] = words.vectors([" ".join(chunks(text))])
         return cls(vectors, vector) if vector.any() else None
 
-    def nearest(self, view: View) -> Sequence[Near]:
+    def nearest(self, view: View) -> "Sequence[Near]":
         """The models of a view that are closest to it."""
         return self.vectors.nearest(self.vector, view, EXAMINED, LEAST)
 

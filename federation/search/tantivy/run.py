@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from tantivy import DocAddress, FieldType, Query
 
@@ -24,8 +25,10 @@ from federation.search.tantivy.order import BROWSE, RANK, Leg, Legs, Ranked, Sor
 from federation.search.tantivy.state import IndexState, registries_seen, visible
 from federation.search.tantivy.vocabulary import IndexVocabulary
 from federation.search.understanding import GUESSES
-from federation.search.vectors.store import Near
 from federation.search.words import fold, parts, spans, within_one_edit
+
+if TYPE_CHECKING:
+    from federation.search.vectors.store import Near
 
 LITTLE = 3
 """A word that finds fewer documents than this in the view may have been mistyped."""
@@ -78,7 +81,7 @@ class Demand:
     whole: PlanNode
     corrected: frozenset[str] = frozenset()
     steps: tuple[int, ...] = ()
-    near: Sequence[Near] = ()
+    near: "Sequence[Near]" = ()
     """Models that are close in meaning, which a hit may be one of where what has some of the words does not fit."""
 
     @property
@@ -213,7 +216,7 @@ class SearchRun:
         """What of a query holds whatever else is left out: qualifiers, phrases, groups and what is excluded."""
         return self.compiler.clause(relaxing.without_words(plan), "all", reach="own")
 
-    def _close_in_meaning(self, plan: PlanNode) -> Sequence[Near]:
+    def _close_in_meaning(self, plan: PlanNode) -> "Sequence[Near]":
         """The models in the view that are closest to what was typed, and have what holds whatever else is left out."""
         meaning = self._meaning()
         if meaning is None or self.sort.field != "relevance":

@@ -11,7 +11,7 @@ from federation.search.highlight import Text, texts_of
 from federation.search.tantivy import encoding, facets, folder, queries, schema, stems
 from federation.search.tantivy.folder import Generation
 from federation.search.tantivy.order import IndexReader, Ranked
-from federation.search.vectors.store import Vectors
+from federation.search.vectors.files import VectorFiles
 
 MOST_SHOWN, MOST_FORMS = 1_000, 10_000
 """Of so many hits it is kept what they show, of so many words what forms they have."""
@@ -28,7 +28,7 @@ class IndexState:
     registries: facets.Registries
     registry_ids: frozenset[int]
     commit: tuple[str, int, int, int]
-    vectors: Vectors | None
+    vectors: VectorFiles | None
     """What its models are about, where that is kept."""
     _shown: dict[int, tuple[Stored, tuple[Text, ...]]] = field(default_factory=dict)
     """What was shown lately, by tie: what stands first in one answer often stands in others."""
@@ -40,7 +40,7 @@ class IndexState:
         searcher = generation.index.searcher()
         position = folder.position(searcher)
         commit = (generation.name, position, searcher.num_segments, searcher.num_docs)
-        vectors = Vectors.open(path / generation.name, None if known is None else known.vectors)
+        vectors = VectorFiles.of(path / generation.name, None if known is None else known.vectors)
         if known is not None and (known.commit, known.vectors) == (commit, vectors):
             return known
         held = schema.registries(searcher)

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from federation.logs import Log
 
 log = Log(__name__)
-NAME = "wordllama l2_supercat 256"
-"""What a file of vectors says that it was made with."""
 PACKAGE, WEIGHTS = "wordllama", "weights/l2_supercat_256.safetensors"
 TOKENIZER, TENSOR = "tokenizers/l2_supercat_tokenizer_config.json", "embedding.weight"
 DIMENSIONS = 256

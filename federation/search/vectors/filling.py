@@ -8,7 +8,8 @@ from pathlib import Path
 
 from federation.search.document import Document
 from federation.search.vectors.embedding import Embedding
-from federation.search.vectors.store import VectorWriter, is_complete
+from federation.search.vectors.files import is_complete
+from federation.search.vectors.store import VectorWriter
 from federation.search.words import chunks
 
 AT_ONCE = 256

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.access import View
-from federation.search.vectors.embedding import DIMENSIONS, NAME, SCALE, Quantised
+from federation.search.vectors.embedding import DIMENSIONS, SCALE, Quantised
+from federation.search.vectors.files import ABOUT, NAME, PREFIX
 
-PREFIX, ABOUT = "vectors.", "vectors.json"
 COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "models": (np.uint64, 1), "registries": (np.uint32, 1), "signs": (np.uint64, DIMENSIONS // 64),
     "values": (np.int8, DIMENSIONS),
@@ -61,18 +61,9 @@ class Vectors:
     columns: dict[str, NDArray[Any]]
 
     @classmethod
-    def open(cls, generation: Path, known: "Vectors | None" = None) -> "Vectors | None":
-        """Those of a generation of the index: the known ones while they have all rows. None where there are none, not
-        all of them yet, or of other embeddings."""
-        try:
-            rows = _rows(generation, "models")
-            if known is not None and known.folder == generation and len(known.columns["models"]) == rows:
-                return known
-            if not is_complete(generation):
-                return None
-            return cls(generation, _mapped(generation, "r"))
-        except (OSError, ValueError):
-            return None
+    def open(cls, generation: Path) -> "Vectors":
+        """Those of a generation of the index. Errors: `OSError`, `ValueError`."""
+        return cls(generation, _mapped(generation, "r"))
 
     def nearest(self, vector: Quantised, view: View, most: int, least: float) -> list[Near]:
         """At most `most` models of a view that are at least so near, nearest first; those of one similarity by id.
@@ -140,14 +131,6 @@ def _reach(folder: Path, columns: dict[str, NDArray[Any]]) -> bool:
         _rows(folder, name) >= len(column) or not (folder / f"{PREFIX}{name}").exists()
         for name, column in columns.items()
     )
-
-
-def is_complete(generation: Path) -> bool:
-    """Whether a generation has the vectors of all its models, made with our embeddings."""
-    try:
-        return bool(json.loads((generation / ABOUT).read_text()) == {"embedding": NAME})
-    except (OSError, ValueError):
-        return False
 
 
 @dataclass(slots=True)
