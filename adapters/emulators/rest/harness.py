@@ -92,7 +92,7 @@ class RestHarness(Harness):
 
     def _open(self, config: Mapping[str, Any]) -> Adapter:
         url = f"http://127.0.0.1:{self.server.server_port}/api"
-        timeout = 1.0 if self.fault in RETRIED else 30.0
+        timeout = 0.3 if self.fault is Fault.SILENT else 1.0 if self.fault in RETRIED else 30.0
         return RestAdapter(RestConfig(**config, url=url, token=SECRET, timeout=timeout))
 
     def put(self, model: str) -> str:

@@ -1,6 +1,7 @@
 """The declarative adapter passes the suite against a small in-house registry on a real socket."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -8,12 +9,19 @@ import pytest
 from adapters.conformance import Check, Conformance, Gap, run
 from adapters.conformance.checks import moving, paging
 from adapters.emulators.rest.harness import SHELF, RestHarness
-from adapters.rest import scan
+from adapters.http import HttpClient
+from adapters.rest import client, scan
 
 LISTED = {
     name: {k: v for k, v in SHELF[name].items() if k not in ("page", "since")}
     for name in ("models", "versions")
 }
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries are made, and not waited for."""
+    monkeypatch.setattr(client, "HttpClient", partial(HttpClient, sleep=lambda seconds: None))
 
 
 class TestRest(Conformance, harness=RestHarness):
