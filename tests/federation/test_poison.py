@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from adapters import Key, Page, discover
 from adapters.memory import BACKENDS, MemoryAdapter, MemoryBackend
-from federation import poison, schema, tables
+from federation import poison, tables
 from federation.database import now, open_engine, reading, writing
 from federation.leases import Leases
 from federation.operations.intent import Asker, Intent, digest_of
@@ -27,6 +27,7 @@ from federation.sync import schedule
 from federation.sync.context import SyncContext
 from federation.sync.run import run
 from tests.federation.operations.victims import die, killed, write
+from tests.servers import blank
 
 PAGES = 3
 
@@ -143,9 +144,8 @@ def synchronise(url: str, folder: str, deadly: str) -> None:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    made = f"sqlite:///{tmp_path / 'waypost.db'}"
+    made = blank.sqlite(tmp_path / "waypost.db")
     engine = open_engine(made)
-    schema.migrate(engine)
     spec = RegistrySpec(name="r", kind="memory", team="t", config={"backend": "poisoned"}, writable=True)
     with writing(engine) as connection:
         configured.apply(connection, [spec])

@@ -15,9 +15,9 @@ from sqlalchemy import Engine, select
 
 from adapters import discover
 from adapters.memory import MemoryBackend
-from federation import schema, tables
+from federation import tables
 from federation.catalogue import codec
-from federation.database import open_engine, reading, writing
+from federation.database import reading, writing
 from federation.leases import Leases
 from federation.registries.connections import Connections
 from federation.sync import schedule
@@ -27,6 +27,7 @@ from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.federation.sync.world import World
 from tests.patience import until
+from tests.servers import blank
 
 PLUGINS = Path(__file__).with_name("plugins")
 STAGES = ("None", "Staging", "Production")
@@ -185,8 +186,7 @@ def machine(folder: Path, registries: str, database: str) -> Iterator[Machine]:
     config.write_text(
         f'plugins = "{PLUGINS}"\n[database]\nurl = "{database}"\n[log]\nlevel = "error"\n{registries}'
     )
-    engine = open_engine(database)
-    schema.migrate(engine)
+    engine = blank.opened(database)
     waypost = Waypost(load_settings(config))
     waypost.prepare()
     waypost.close()

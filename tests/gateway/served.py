@@ -37,6 +37,7 @@ if __name__ == "__main__":
 
 
 IMPORTED = "from gateway.processes import serve"
+IN_FOLDER = "sqlite:///waypost.db"
 SHORT = "import gateway.processes; gateway.processes.HEAD_WITHIN = "
 
 
@@ -56,7 +57,7 @@ def served(
     *,
     config: str = "",
     workers: int = 1,
-    database: str = "sqlite:///waypost.db",
+    database: str = IN_FOLDER,
     plugins: Path | None = None,
     head_within: float | None = None,
 ) -> Iterator[Served]:
@@ -66,6 +67,8 @@ def served(
     program.write_text(
         SERVE if head_within is None else SERVE.replace(IMPORTED, f"{IMPORTED}\n{SHORT}{head_within}")
     )
+    if database == IN_FOLDER and not (folder / "waypost.db").exists():
+        blank.sqlite(folder / "waypost.db")
     with reserved_port() as port:
         url = f"http://127.0.0.1:{port}"
         file.write_text(
@@ -97,9 +100,7 @@ def served(
                 environment=environment,
             ) as it,
         ):
-            engine = open_engine(
-                database.replace("sqlite:///waypost.db", f"sqlite:///{folder / 'waypost.db'}")
-            )
+            engine = open_engine(database.replace(IN_FOLDER, f"sqlite:///{folder / 'waypost.db'}"))
             yield Served(it, url, engine, client)
             engine.dispose()
         assert not listens(port), "nothing is left running"

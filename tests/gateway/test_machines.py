@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, select
 
-from federation import schema, tables
+from federation import tables
 from federation.database import open_engine, reading, writing
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
@@ -58,11 +58,8 @@ def estate(
     config = "".join(paper.config(name, page=3, pause=0.01) for name, paper in papers.items())
     if request.param == "redis":
         config = f'[redis]\nurl = "{request.getfixturevalue("redis_server").url.replace("http", "redis")}"\n{config}'
-    name = postgres.create()
+    name = blank.postgresql(postgres)
     url = postgres.url(name)
-    engine = open_engine(url)
-    schema.migrate(engine)
-    engine.dispose()
     with ExitStack() as stack:
         one, other = (
             stack.enter_context(served(folder / name, config=config, database=url, plugins=PLUGINS))

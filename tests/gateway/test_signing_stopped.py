@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from federation import schema
 from federation.health import UNHEARD
 from federation.journal.checkpoints import WitnessAheadError
 from federation.journal.logkey import SigningError
@@ -21,6 +20,7 @@ from gateway.exposed import exposed
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.federation.journal.logs import happen
+from tests.servers import blank
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def config(tmp_path: Path) -> Path:
         f'[database]\nurl = "sqlite:///{tmp_path}/waypost.db"\n[search]\npath = "{tmp_path}/index"\n'
         f'[audit]\nkey = "{tmp_path}/log.key"\n'
     )
+    blank.sqlite(tmp_path / "waypost.db")
     waypost = Waypost(load_settings(file))
-    schema.migrate(waypost.engine)
     catch_up(waypost)
     sign(waypost)
     waypost.close()

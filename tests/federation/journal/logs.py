@@ -5,22 +5,23 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from federation import schema
-from federation.database import open_engine, writing
+from federation.database import writing
 from federation.journal.checkpoints import Signer
 from federation.journal.entry import Action, Entry
 from federation.journal.exporting import whole_export
 from federation.journal.log import Batch
 from federation.journal.verify import Report, verify_export
 from federation.journal.witnesses import Witness
+from tests.servers import blank
 
 
 def new_log(folder: Path, witnesses: Sequence[Witness] = (), name: str = "log") -> Signer:
-    """An empty database with its log, and who signs it."""
+    """An empty database with its log, and who signs it. Logs of other names have origins of their own."""
     folder.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(f"sqlite:///{folder / name}.db")
-    schema.migrate(engine)
-    return Signer(engine, folder / f"{name}.key", witnesses)
+    url = f"sqlite:///{folder / name}.db"
+    if name != "log":
+        blank.migrate(url)
+    return Signer(blank.opened(url), folder / f"{name}.key", witnesses)
 
 
 def happen(engine: Engine, count: int = 1, *, ref: str = "fraud/scorer:3", reason: str | None = None) -> None:
