@@ -417,7 +417,7 @@ class Waypost:
         return self.events.webhooks.apply([one.spec() for one in self.settings.events.webhooks])
 
     def close(self) -> None:
-        """Give connections back."""
+        """Give connections back, and let go of the files that are mapped into memory."""
         if "operations" in self.__dict__:
             self.operations.close()
         if "connections" in self.__dict__:
@@ -431,6 +431,8 @@ class Waypost:
                 self.identity.directory.note_used()
         if self._board is not None:
             self._board.close()
+        for name in ("lists", "graph", "search"):
+            self.__dict__.pop(name, None)  # as long as it is held, files stay open
         if "engine" in self.__dict__:
             self.engine.dispose()
 

@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.descriptors import held_too_many
 from tests.servers.demo import Held
 from tests.servers.fixtures import (
     DEMOS,
@@ -46,8 +47,12 @@ __all__ = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+DEAR = ("e2e", "benchmarks", "soak", "gateway", "adapters")
+"""Folders of tests that start servers or wait: they go first, so that no process ends long after the others."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Send to one process all tests on the shared MLflow server, those on the demo, and those of a module that share
     something: starting it is what costs.
     """
@@ -59,6 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("demo"))
         elif _shares_within_its_module(item):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    yield
+    items.sort(key=_place)  # what was shuffled stays shuffled within each of them
+
+
+def _place(item: pytest.Item) -> int:
+    return next((place for place, name in enumerate(DEAR) if name in item.path.parts), len(DEAR))
 
 
 def _shares_within_its_module(item: pytest.Item) -> bool:
@@ -68,11 +79,15 @@ def _shares_within_its_module(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """End the demo after the last test on it: a process of a parallel run gets all of them one after the other."""
+    """End the demo after the last test on it: a process of a parallel run gets all of them one after the other. See
+    that what a module opened is closed.
+    """
     yield
     held: Held | None = item.config.pluginmanager.get_plugin(DEMOS)
     if held is not None and "PYTEST_XDIST_WORKER" in os.environ and not (nextitem and _uses_demo(nextitem)):
         held.end()
+    if nextitem is None or nextitem.path != item.path:
+        assert not (many := held_too_many()), many
 
 
 def _uses_demo(item: pytest.Item) -> bool:
