@@ -162,12 +162,13 @@ class Followers:
                 pass
 
     def close(self) -> None:
-        """Stop after the batch at hand."""
+        """Stop after the batch at hand, and let go of the files that followers have mapped."""
         for loop in self._loops:
             loop.stop()
         self.look()
         for loop in self._loops:
             loop.join(10)
+        self._loops, self.followers = [], {}
 
     def _follow(self, follower: Follower, news: threading.Event) -> None:
         began = time.monotonic()
