@@ -3,26 +3,15 @@
 They are opened when something is compared with them: that takes NumPy, which a search for words does without.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from federation.search.vectors.layout import PREFIX, is_complete
+
 if TYPE_CHECKING:
     from federation.search.vectors.store import Vectors
-
-NAME = "wordllama l2_supercat 256"
-"""What a file of vectors says that it was made with."""
-PREFIX, ABOUT = "vectors.", "vectors.json"
-
-
-def is_complete(generation: Path) -> bool:
-    """Whether a generation has the vectors of all its models, made with our embeddings."""
-    try:
-        return bool(json.loads((generation / ABOUT).read_text()) == {"embedding": NAME})
-    except (OSError, ValueError):
-        return False
 
 
 @dataclass(frozen=True)

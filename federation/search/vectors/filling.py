@@ -8,7 +8,7 @@ from pathlib import Path
 
 from federation.search.document import Document
 from federation.search.vectors.embedding import Embedding
-from federation.search.vectors.files import is_complete
+from federation.search.vectors.layout import is_complete
 from federation.search.vectors.store import VectorWriter
 from federation.search.words import chunks
 

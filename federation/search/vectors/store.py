@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from federation.access import View
 from federation.search.vectors.embedding import DIMENSIONS, SCALE, Quantised
-from federation.search.vectors.files import ABOUT, NAME, PREFIX
+from federation.search.vectors.layout import ABOUT, NAME, PREFIX
 
 COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "models": (np.uint64, 1), "registries": (np.uint32, 1), "signs": (np.uint64, DIMENSIONS // 64),
