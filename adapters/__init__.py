@@ -34,6 +34,8 @@ from adapters.errors import (
 )
 from adapters.naming import reference
 from adapters.notifications import Notification, check_signature, signature, standard_key
+from adapters.pacing import paced
+from adapters.parsing import parse_json
 from adapters.records import (
     HIDDEN,
     MOST_BYTES,
@@ -129,7 +131,9 @@ __all__ = [
     "dataset_role",
     "discover",
     "making",
+    "paced",
     "paged",
+    "parse_json",
     "parse_type",
     "reference",
     "signature",

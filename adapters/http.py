@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +34,7 @@ from adapters.errors import (
     TransientError,
 )
 from adapters.outgoing import HttpError, Network, Pool
+from adapters.pacing import LARGE, paced
 from adapters.parsing import holds_more_values, storable
 
 
@@ -68,15 +70,19 @@ class Reply:
     def json(self) -> Any:
         """The body as JSON; characters that no database stores (NUL, half of a pair) are replaced by U+FFFD.
 
-        Errors: `TransientError` for anything else, such as a login page; `TooLargeError` for more than
-        `MOST_VALUES`.
+        A large one is paced. Errors: `TransientError` for anything else, such as a login page; `TooLargeError` for
+        more than `MOST_VALUES`.
         """
+        with paced() if len(self.body) > LARGE else nullcontext():
+            return self._parsed()
+
+    def _parsed(self) -> Any:
         if holds_more_values(self.body, MOST_VALUES):
             raise TooLargeError(
                 f"{self.host} answered with more than {MOST_VALUES:,} values: make its pages smaller"
             )
         try:
-            if UNSTORABLE_ESCAPE.search(self.body):
+            if b"\\" in self.body and UNSTORABLE_ESCAPE.search(self.body):
                 return storable(json.loads(self.body))
             return from_json(self.body)
         except (ValueError, RecursionError):

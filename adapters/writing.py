@@ -8,10 +8,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from time import thread_time
 from typing import Any, TypeVar
 
 from adapters.contract import StageField
 from adapters.errors import ConflictError, NotFoundError
+from adapters.pacing import LARGE, rest
 from adapters.records import Key, ModelRecord, Record, VersionRecord
 
 R = TypeVar("R", ModelRecord, VersionRecord, ModelRecord | VersionRecord)
@@ -93,7 +95,12 @@ def difference(now: Mapping[str, str], changes: Mapping[str, str | None]) -> tup
 
 def digest(written: Any, length: int = 24) -> str:
     """An etag for a backend that has none: hexadecimal digits of a hash over what can be written."""
-    return hashlib.sha256(_in_order(written).encode()).hexdigest()[:length]
+    began = thread_time()
+    told = _in_order(written).encode()
+    found = hashlib.sha256(told).hexdigest()[:length]
+    if len(told) > LARGE:
+        rest(began)
+    return found
 
 
 _in_order = json.JSONEncoder(sort_keys=True, default=str).encode

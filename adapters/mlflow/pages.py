@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from adapters.errors import AdapterError
 from adapters.mlflow.client import Listed
+from adapters.payloads import excerpt
 from adapters.scanning import Steps
 
 SEAM = 10
@@ -134,7 +135,7 @@ def mark_of(row: Any) -> str:
 
 
 def _mark(row: Any, *fields: str) -> str:
-    said = [row.get(field) for field in fields] if isinstance(row, dict) else row
+    said = [row.get(field) for field in fields] if isinstance(row, dict) else excerpt(row)
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
 

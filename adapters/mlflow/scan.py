@@ -16,6 +16,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+from pydantic_core import to_json
+
 from adapters.errors import BadRecordError, InvalidError, NotFoundError, TransientError
 from adapters.mlflow.client import (
     BY_CREATION,
@@ -367,8 +369,8 @@ def newest_of(rows: Sequence[Any]) -> int:
 
 
 def whole(rows: Sequence[Any]) -> str:
-    """A digest over everything these rows say."""
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16] if rows else ""
+    """A digest over everything these rows say, as they came."""
+    return hashlib.sha256(to_json(rows)).hexdigest()[:16] if rows else ""
 
 
 def chain(rows: Sequence[Any]) -> str:

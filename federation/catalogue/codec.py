@@ -6,7 +6,7 @@ plugin, and the backend behind it, may return anything.
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -25,6 +25,7 @@ from adapters import (
     Record,
     Unread,
     VersionRecord,
+    paced,
 )
 from federation.catalogue.cut import cut
 from federation.references import check_part
@@ -53,21 +54,23 @@ class Encoded(NamedTuple, Generic[R]):
     digest: bytes
 
 
-def encode(record: R) -> Encoded[R]:
+def encode(record: R, stopping: Callable[[], bool] = bool) -> Encoded[R]:
     """Check and encode what an adapter returned; of a record that is too large, or whose native payload is no JSON,
-    what can be left out is. Errors: `BadRecordError`, naming the record and what is wrong with it.
+    what can be left out is; that is paced, until `stopping`. Errors: `BadRecordError`, naming the record and what is
+    wrong with it.
     """
     try:
         return _encode(record)
     except BadRecordError:
-        lighter = _lighter(record)
-        if lighter is None:
-            raise
-        return _encode(lighter)
+        with paced(stopping):
+            lighter = _lighter(record)
+            if lighter is None:
+                raise
+            return _encode(lighter)
 
 
 def _encode(record: R) -> Encoded[R]:
-    _check_names(record)
+    _check_cheaply(record)
     try:
         data = _encoder.encode(_finite(record))
         if len(data) > MOST_BYTES:
@@ -97,8 +100,8 @@ def _lighter(record: R) -> R | None:
         if isinstance(bare, VersionRecord) and room < 0:
             bare = _without_heavy(bare, over=-room)
             room = MOST_BYTES - len(_encoder.encode(bare))
-        lighter: R = replace(bare, native=cut(record.native, room))
-        return lighter if room > 0 else None
+        lighter: R | None = replace(bare, native=cut(record.native, room)) if room > 0 else None
+        return lighter
     except (msgspec.MsgspecError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 
@@ -350,8 +353,11 @@ def is_native_id(text: str) -> bool:
     return True
 
 
-def _check_names(record: Record) -> None:
+def _check_cheaply(record: Record) -> None:
     """Looked at before anything is made of a record. Errors: `BadRecordError`."""
+    description = getattr(record, "description", None)
+    if isinstance(description, str) and (length := len(description)) > MOST_BYTES:
+        raise _unreadable(record, f"its description has {length} characters, more than {MOST_BYTES} bytes")
     for name in ("tags", "aliases", "metrics", "params"):
         names = getattr(record, name, ())
         if isinstance(names, Sized) and (found := len(names)) > MOST_NAMES:

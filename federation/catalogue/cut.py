@@ -1,7 +1,7 @@
 """What is too large, or no JSON, is cut out of a native payload and marked: the record lives without it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import msgspec
@@ -14,19 +14,28 @@ DEEPEST = 32
 _encoder = msgspec.json.Encoder()
 
 
-def cut(value: Any, room: int, depth: int = 0) -> Any:
+def cut(value: Any, room: int) -> Any:
     """The value in at most `room` bytes of JSON. What is small stays; of the rest each part gets an equal share."""
-    size = _size(value)
+    return _cut(value, _size(value), room, 0)
+
+
+def _cut(value: Any, size: float, room: int, depth: int) -> Any:
     if size <= room:
         return value
-    within = depth < DEEPEST
-    if within and isinstance(value, Mapping) and len(value) * SMALLEST <= room:
-        named = [(str(key), part) for key, part in value.items()]
-        shares = _shares([(_size(key) + 2, _size(part)) for key, part in named], room)
-        return {key: cut(part, share, depth + 1) for (key, part), share in zip(named, shares, strict=True)}
-    if within and isinstance(value, list | tuple) and len(value) * SMALLEST <= room:
-        shares = _shares([(2, _size(part)) for part in value], room)
-        return [cut(part, share, depth + 1) for part, share in zip(value, shares, strict=True)]
+    within = depth < DEEPEST and isinstance(value, Sized) and len(value) * SMALLEST <= room
+    if within and isinstance(value, Mapping):
+        named = [(str(key), part, _size(part)) for key, part in value.items()]
+        shares = _shares([(_size(key) + 2, its) for key, _, its in named], room)
+        return {
+            key: _cut(part, its, share, depth + 1)
+            for (key, part, its), share in zip(named, shares, strict=True)
+        }
+    if within and isinstance(value, list | tuple):
+        sizes = [_size(part) for part in value]
+        shares = _shares([(2, its) for its in sizes], room)
+        return [
+            _cut(part, its, share, depth + 1) for part, its, share in zip(value, sizes, shares, strict=True)
+        ]
     return {MARK: type(value).__name__ if math.isinf(size) else int(size)}
 
 

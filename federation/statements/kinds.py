@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from adapters import BadRecordError, parse_json
 from federation.statements.signatures import (
     ArtifactSigner,
     StatementError,
@@ -83,11 +84,11 @@ def _signature(body: bytes, digest: str, signers: Sequence[ArtifactSigner], at: 
 def _scan(body: bytes) -> StatedVerdict:
     """modelscan's JSON, or SARIF. Clean is only what says that something was scanned, and nothing failed or skipped."""
     try:
-        found = msgspec.json.decode(body)
+        found = parse_json(body, "the report")
         if isinstance(found, Mapping) and "runs" in found:
             return _sarif(found["runs"])
         return _modelscan(found["summary"], found.get("issues", ()), found.get("errors", ()))
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
+    except (BadRecordError, KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
         raise StatementError("this is no report of a scan: hand in the JSON of modelscan, or SARIF") from None
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from adapters import BadRecordError, parse_json
 from federation.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -55,18 +54,18 @@ class ArtifactSignature:
 def read_signature(body: bytes) -> ArtifactSignature:
     """Read a bundle. Errors: `StatementError`."""
     try:
-        bundle = msgspec.json.decode(body)
+        bundle = parse_json(body, "the bundle")
         envelope = bundle["dsseEnvelope"]
         payload = _bytes(envelope["payload"])
         signatures = [_bytes(one["sig"]) for one in envelope["signatures"]]
         chain = list(_certificates(bundle["verificationMaterial"]))
-        stated = msgspec.json.decode(payload)
+        stated = parse_json(payload, "its statement")
         if envelope["payloadType"] != PAYLOAD or stated["predicateType"] != PREDICATE or not signatures:
             raise StatementError(f"a signature states {PREDICATE}, which this one does not")
         digests = frozenset(_digests(stated))
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        if isinstance(error, StatementError):
-            raise
+    except StatementError:
+        raise
+    except (BadRecordError, KeyError, TypeError, AttributeError, ValueError):
         raise StatementError(
             "this is no Sigstore bundle of model-signing: hand in the file that `model_signing sign` wrote"
         ) from None

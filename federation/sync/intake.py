@@ -1,6 +1,6 @@
 """Taking in a page of a scan: what can be believed at once, then what the backend says when it is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from federation.sync.doubts import Doubts, ask
 
 def take(this: CurrentRun, page: Page, known: int) -> None:
     """Write a page that was fetched when `known` was the newest change position, or later."""
-    encoded, bad, gone = sort_out(page)
+    encoded, bad, gone = sort_out(page, this.context.stopping)
     with reading(this.context.engine) as connection:
         aside = quarantine.waiting(connection, this.registry.id)
         in_part = unread.waiting(connection, this.registry.id) if this.may_be_unread else {}
@@ -65,7 +65,8 @@ def _believe(this: CurrentRun, part: _PagePart) -> None:
             this.go_on(part.page)
     if doubts:
         answers = ask(this, doubts)
-        encoded, bad, _ = sort_out(Page(tuple(answers.records), bad=tuple(answers.bad)))
+        answered = Page(tuple(answers.records), bad=tuple(answers.bad))
+        encoded, bad, _ = sort_out(answered, this.context.stopping)
         with this.chunk(missed_since=part.missed_since) as writer:
             _write(this, writer, part._replace(encoded=[*encoded, *answers.orphans], bad=bad))
             if part.page is not None:
@@ -104,7 +105,9 @@ def _orphaned(record: VersionRecord) -> BadRecordError:
     return BadRecordError(message, native=record.key.native_id)
 
 
-def sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], list[Key]]:
+def sort_out(
+    page: Page, stopping: Callable[[], bool]
+) -> tuple[list[Encoded[Any]], list[BadRecordError], list[Key]]:
     """The records of a page, checked and encoded, those that are bad, and the keys of what is gone."""
     encoded: list[Encoded[Any]] = []
     bad = list(page.bad)
@@ -115,7 +118,7 @@ def sort_out(page: Page) -> tuple[list[Encoded[Any]], list[BadRecordError], list
                 gone.append(record.key)
             continue
         try:
-            encoded.append(codec.encode(record))
+            encoded.append(codec.encode(record, stopping))
         except BadRecordError as error:
             # Where it was raised would hold the whole page, and this list itself: until the collector comes round.
             error.__context__ = None

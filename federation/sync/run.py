@@ -208,8 +208,8 @@ def _settle_absent(this: CurrentRun) -> None:
         since = min(waiting[candidate.kind, candidate.id].since for candidate in overdue)
         with this.chunk(missed_since=since) as writer:
             _bury(writer, overdue)
+    encoded, bad, _ = sort_out(Page(tuple(there)), this.context.stopping)
     with this.chunk() as writer:
-        encoded, bad, _ = sort_out(Page(tuple(there)))
         writer.write(encoded)
         set_aside(this, writer, bad, [])
         _bury(writer, gone)

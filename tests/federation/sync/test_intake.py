@@ -17,7 +17,7 @@ def test_a_record_that_was_refused_is_not_kept_by_the_reason() -> None:
     page = Page((ModelRecord(key=Key("model", "m"), name="m", tags=tags),))
     gc.disable()
     try:
-        _, bad, _ = sort_out(page)
+        _, bad, _ = sort_out(page, bool)
         del page, tags
         assert [error.native for error in bad] == ["m"]
         assert watched() is None
