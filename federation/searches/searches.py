@@ -38,12 +38,15 @@ class SavedSearchError(InvalidRequestError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpec:
-    """A search to keep; `team` None: for oneself."""
+    """A search to keep; `team` None: for oneself. `strict` and `literal` as in a `SearchRequest`, the parts of
+    `literal` with commas between."""
 
     name: str
     q: str
     sort: str = "relevance"
     group: Group = "model"
+    strict: bool = False
+    literal: str = ""
     team: str | None = None
 
 
@@ -120,7 +123,8 @@ def _save(
     kept = tables.saved_search.c
     moment = now()
     values = {
-        "q": spec.q, "sort": spec.sort, "grouping": spec.group, "saved_by": principal.id, "changed_at": moment,
+        "q": spec.q, "sort": spec.sort, "grouping": spec.group, "strict": spec.strict, "literal": spec.literal,
+        "saved_by": principal.id, "changed_at": moment,
     }  # fmt: skip
     same = kept.scope == scope, kept.name == spec.name
     known = connection.execute(select(kept.id).where(*same)).scalar()
@@ -203,8 +207,8 @@ def _tell(
 def _saved(row: Any) -> SavedSearch:
     team = row.scope.removeprefix(TEAM) if row.scope.startswith(TEAM) else None
     return SavedSearch(
-        id=row.id, name=row.name, q=row.q, sort=row.sort, group=row.grouping, team=team, saved_by=row.saved_by,
-        created_at=row.created_at, changed_at=row.changed_at,
+        id=row.id, name=row.name, q=row.q, sort=row.sort, group=row.grouping, strict=row.strict, literal=row.literal,
+        team=team, saved_by=row.saved_by, created_at=row.created_at, changed_at=row.changed_at,
     )  # fmt: skip
 
 
@@ -216,7 +220,7 @@ def forget(connection: Connection, principal_id: str) -> None:
 def forget_naming(connection: Connection, names: Callable[[str], bool]) -> int:
     """Remove every search whose words name somebody; says how many."""
     kept = tables.saved_search.c
-    rows = connection.execute(select(kept.id, kept.name, kept.q)).all()
-    gone = [row.id for row in rows if names(row.name) or names(row.q)]
+    rows = connection.execute(select(kept.id, kept.name, kept.q, kept.literal)).all()
+    gone = [row.id for row in rows if any(map(names, row[1:]))]
     connection.execute(delete(tables.saved_search).where(kept.id.in_(gone)))
     return len(gone)

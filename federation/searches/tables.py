@@ -1,6 +1,6 @@
 """The table of saved searches."""
 
-from sqlalchemy import Column, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, String, Table, Text, UniqueConstraint, false
 
 from federation.database import UTCTime
 from federation.tables import METADATA
@@ -17,6 +17,9 @@ saved_search = Table(
     Column("sort", Text, nullable=False),
     # model or version.
     Column("grouping", String, nullable=False),
+    Column("strict", Boolean, nullable=False, server_default=false()),
+    # Parts of the query that are words and nothing more, with commas between.
+    Column("literal", Text, nullable=False, server_default=""),
     Column("saved_by", String, nullable=False),
     Column("created_at", UTCTime, nullable=False),
     Column("changed_at", UTCTime, nullable=False),

@@ -11,17 +11,20 @@ from federation.searches.searches import SavedSearch, SearchSpec
 
 
 class SearchIn(msgspec.Struct, forbid_unknown_fields=True):
-    """A search to keep under a name; `team`: for a team, else for yourself."""
+    """A search to keep under a name; `team`: for a team, else for yourself. `strict` and `literal` as `GET /search`
+    takes them."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     q: str
     sort: str = "relevance"
     group: Group = "model"
+    strict: bool = False
+    literal: str = ""
     team: str | None = None
 
     def spec(self) -> SearchSpec:
         """As the room takes it."""
-        return SearchSpec(name=self.name, q=self.q, sort=self.sort, group=self.group, team=self.team)
+        return SearchSpec(**msgspec.structs.asdict(self))
 
 
 class SavedSearchOut(msgspec.Struct):
@@ -33,6 +36,8 @@ class SavedSearchOut(msgspec.Struct):
     q: str
     sort: str
     group: str
+    strict: bool
+    literal: str
     address: str
     saved_by: str
     created_at: datetime
@@ -48,8 +53,8 @@ class SearchesOut(msgspec.Struct):
 def search_out(one: SavedSearch) -> SavedSearchOut:
     """As the API answers it."""
     return SavedSearchOut(
-        one.id, one.name, one.team, one.q, one.sort, one.group, f"/searches/{one.id}", one.saved_by,
-        one.created_at, one.changed_at,
+        one.id, one.name, one.team, one.q, one.sort, one.group, one.strict, one.literal,
+        f"/searches/{one.id}", one.saved_by, one.created_at, one.changed_at,
     )  # fmt: skip
 
 

@@ -42,10 +42,15 @@ def save(
     team: Annotated[str, typer.Option(help="keep it for this team; empty: for yourself")] = "",
     sort: Annotated[str, typer.Option(help="as for `waypost search`")] = "relevance",
     group: Annotated[str, typer.Option(help="model or version")] = "model",
+    strict: Annotated[bool, typer.Option("--strict", help="as for `waypost search`")] = False,
+    literal: Annotated[str, typer.Option(help="as for `waypost search`")] = "",
 ) -> None:
     """Keep a search under a name; the one of this name is replaced."""
     invocation: Invocation = context.obj
-    body = {"name": name, "q": " ".join(query), "sort": sort, "group": group, "team": team or None}
+    body = {
+        "name": name, "q": " ".join(query), "sort": sort, "group": group, "strict": strict, "literal": literal,
+        "team": team or None,
+    }  # fmt: skip
     with connect(invocation) as gateway:
         found = gateway.ask("POST", "/searches", body=body)
     if invocation.json:
@@ -65,7 +70,7 @@ def run(
     invocation: Invocation = context.obj
     with connect(invocation) as gateway:
         kept = gateway.get(_path(name))
-        asked: dict[str, Any] = {field: kept[field] for field in ("q", "sort", "group")}
+        asked: dict[str, Any] = {field: kept[field] for field in ("q", "sort", "group", "strict", "literal")}
         print_answer(invocation, gateway.get("/search", **asked, limit=limit, cursor=cursor))
 
 

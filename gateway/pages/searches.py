@@ -26,12 +26,15 @@ def searches_page(
     q: FromQuery[str] = "",
     sort: FromQuery[str] = "relevance",
     group: FromQuery[str] = "model",
+    strict: FromQuery[bool] = False,
+    literal: FromQuery[str] = "",
 ) -> Response[Any]:
     """The searches you kept and those of your teams; with a query, a form to keep it."""
     found = searches_out(waypost.searches.seen(principal))
     return listed(
         request, "searches.html", found, found.searches, title="Saved searches", mistake="", name="",
-        searches=found.searches, q=q, sort=sort, group=group, teams=waypost.searches.teams(principal),
+        searches=found.searches, q=q, sort=sort, group=group, strict=strict, literal=literal,
+        teams=waypost.searches.teams(principal),
     )  # fmt: skip
 
 
@@ -43,11 +46,12 @@ def save_search(
     fields: NamedDependency[dict[str, str]],
 ) -> Response[Any] | Redirect:
     """Keep a search."""
-    given = {name: fields.get(name, "") for name in ("name", "q", "sort", "group")}
+    given: dict[str, Any] = {name: fields.get(name, "") for name in ("name", "q", "sort", "group", "literal")}
+    given["strict"] = fields.get("strict") == "true"
     group = cast("Group", given["group"] or "model")
     spec = SearchSpec(
         name=given["name"].strip(), q=given["q"], sort=given["sort"] or "relevance", group=group,
-        team=fields.get("team") or None,
+        strict=given["strict"], literal=given["literal"], team=fields.get("team") or None,
     )  # fmt: skip
     try:
         waypost.searches.save(principal, spec)
@@ -67,6 +71,8 @@ def open_search(
     """What a saved search finds now."""
     kept = waypost.searches.find(principal, name)
     asked = {"q": kept.q, "sort": kept.sort, "group": kept.group}
+    asked |= {"strict": "true"} if kept.strict else {}
+    asked |= {"literal": kept.literal} if kept.literal else {}
     return Redirect(f"/?{urlencode(asked)}", status_code=303)
 
 

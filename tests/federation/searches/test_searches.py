@@ -42,8 +42,10 @@ def test_ones_own_are_seen_by_nobody_else(engine: Engine) -> None:
         None,
     )
     assert kept.find(ada, "mine") == kept.find(ada, mine.id) == mine
-    again, is_new = kept.save(ada, spec("mine", "churn"))
+    assert (mine.strict, mine.literal) == (False, "")
+    again, is_new = kept.save(ada, spec("mine", "churn", strict=True, literal="a b,c"))
     assert (again.id, again.q, is_new) == (mine.id, "churn", False)
+    assert (again.strict, again.literal) == (True, "a b,c")
     assert kept.seen(bob) == []
     for try_it in (kept.find, kept.remove):
         with pytest.raises(UnknownError):

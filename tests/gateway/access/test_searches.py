@@ -1,9 +1,12 @@
 """Saved searches over HTTP and on the pages: kept, opened by their address, removed."""
 
+from urllib.parse import urlencode
+
 from tests.gateway.access.gate import Gate
 from tests.gateway.access.test_sign_in import SAME, signed_in
 
 SEARCHES = "/api/v1/searches"
+KEPT = {"q": "fraud", "sort": "updated", "group": "model", "strict": "true", "literal": "fraud"}
 
 
 def test_a_search_is_kept_shown_replaced_and_removed(guarded: Gate) -> None:
@@ -29,17 +32,17 @@ def test_a_search_is_kept_shown_replaced_and_removed(guarded: Gate) -> None:
 
 def test_a_page_keeps_a_search_and_its_address_opens_what_it_finds(guarded: Gate) -> None:
     browser = signed_in(guarded, guarded.token("ci", ("contributor", "*")))
-    asked = guarded.ask("GET", "/searches?q=fraud&sort=updated", headers=browser)
+    asked = guarded.ask("GET", "/searches", params=KEPT, headers=browser)
     assert 'value="fraud"' in asked.text
     assert "team risk" in asked.text
-    form = {"name": "<b>live</b>", "q": "fraud", "sort": "updated", "group": "model", "team": "risk"}
+    form = {"name": "<b>live</b>", **KEPT, "team": "risk"}
     kept = guarded.ask("POST", "/searches", headers={**browser, **SAME}, data=form)
     assert (kept.status_code, kept.headers["location"]) == (303, "/searches")
     listed = guarded.ask("GET", "/searches", headers=browser)
     assert "&lt;b&gt;live&lt;/b&gt;" in listed.text
     [one] = guarded.ask("GET", "/searches.json", headers=browser).json()["searches"]
     opened = guarded.ask("GET", one["address"], headers=browser)
-    assert (opened.status_code, opened.headers["location"]) == (303, "/?q=fraud&sort=updated&group=model")
+    assert (opened.status_code, opened.headers["location"]) == (303, f"/?{urlencode(KEPT)}")
     mistaken = guarded.ask("POST", "/searches", headers={**browser, **SAME}, data={**form, "q": "stage:("})
     assert mistaken.status_code == 422
     assert "was not kept" in mistaken.text

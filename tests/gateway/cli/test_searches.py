@@ -23,6 +23,8 @@ def test_a_search_is_kept_listed_run_and_removed(tmp_path: Path, capsys: pytest.
     [kept] = json.loads(out)["searches"]
     assert (code, kept["name"], kept["q"], kept["team"]) == (0, "live", "stage:production", "search")
     assert "search/search-blend:7" in told("run", "live")[1]
+    assert told("save", "words", "stage prod", "--strict", "--literal", "prod")[0] == 0
+    assert "search-blend" not in told("run", "words")[1]
     assert told("save", "broken", "stage:(")[0] == 2
-    assert told("remove", kept["id"])[0] == 0
+    assert told("remove", kept["id"])[0] == told("remove", "words")[0] == 0
     assert told("run", "live")[0] == 2
