@@ -68,10 +68,11 @@ class Build:
                 yield url
 
 
-def builds(folder: Path) -> tuple[Build, Build]:
-    """This build, and the former one unpacked into `folder`. It is taken from the history of this checkout."""
+def builds(folder: Path, *more: str) -> tuple[Build, Build]:
+    """This build, and the former one unpacked into `folder`, with `more` of its folders. It is taken from the history
+    of this checkout."""
     packed = subprocess.run(
-        ["git", "archive", FORMER, "adapters", "federation", "gateway"],
+        ["git", "archive", FORMER, "adapters", "federation", "gateway", *more],
         cwd=provenance.ROOT,
         capture_output=True,
         check=True,

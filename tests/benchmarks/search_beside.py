@@ -1,0 +1,127 @@
+"""What understanding, relaxing and meaning cost a search, beside the former build in one run."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from federation.search.tantivy.engine import knows_meanings
+from tests.benchmarks import Figure, benchmark
+from tests.benchmarks.builds import FORMER, Build, builds, in_turn
+from tests.benchmarks.estate import COMMON, Federation
+
+PROGRAM = """
+import json, resource, sys
+from pathlib import Path
+from federation.access import EVERYTHING
+from federation.search.answer import Freshness, SearchRequest
+from tests.benchmarks.estate import REGISTRIES, Federation, registry_name
+try:
+    from federation.search import lexicon as words
+    from federation.search.freshness import RegistryFreshness as State
+    from federation.search.tantivy.engine import Search
+    from federation.search.tantivy.follower import IndexFollower as Follower
+except ImportError:
+    from federation.search import synonyms as words
+    from federation.search.engine import RegistryState as State, Search
+    from federation.search.follower import Follower
+folder, size = Path(sys.argv[1]), int(sys.argv[2])
+if size:
+    follower = Follower(folder, Federation(size))
+    follower.rebuild()
+    follower.close()
+else:
+    states = [State(id_, Freshness(registry_name(id_), "ok", None)) for id_ in range(1, REGISTRIES + 1)]
+    search = Search(folder, lambda _: states, words.load(), kept=0)
+    search.reload()
+    print(flush=True)
+    for line in sys.stdin:
+        request = SearchRequest(q=json.loads(line), facets=("registry", "team", "stage"))
+        print(search.query(EVERYTHING, request).total, flush=True)
+held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+own = [line.split()[1] for line in open("/proc/self/status") if line.startswith("RssAnon")]
+print(json.dumps([held, int(own[0])]))
+"""
+"""Builds the index of a federation of some size, or answers each line with how many a query finds. It says at last how
+many kilobytes it held at most, and how many of its own it holds."""
+
+
+@contextmanager
+def _running(build: Build, index: Path, size: int = 0) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", PROGRAM, str(index), str(size)]
+    with subprocess.Popen(
+        command,
+        cwd=build.root,
+        env=build.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
+def _ask(process: "subprocess.Popen[str]", query: str) -> int:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{json.dumps(query)}\n")
+    process.stdin.flush()
+    return int(process.stdout.readline())
+
+
+def _last(process: "subprocess.Popen[str]") -> list[int]:
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    found: list[int] = json.loads(out.splitlines()[-1])
+    return found
+
+
+def _queries(federation: Federation) -> dict[str, tuple[float, str]]:
+    """Each with the part of the former build's time that it may take."""
+    words = federation.words
+    return {
+        "two words": (1.25, f"{COMMON} {words[3]}"),
+        "two words, one a task": (1.25, f"{COMMON} classification"),
+        "two words, one a licence": (1.25, f"{COMMON} mit"),
+        "a word that nothing has": (3.0, f"{COMMON} unheardofword"),
+        "words that nothing has together": (3.0, f"{words[900]} {words[901]} {words[5]}"),
+    }
+
+
+@benchmark(sample=2_000, full=1_000_000, servers=True)
+def search_beside_former(size: int, folder: Path) -> Iterator[Figure]:
+    """An index of `size` versions for each build. Each query has three facets and is asked of both in turn."""
+    places = {build: folder / f"index-{build.name}" for build in builds(folder, "tests")}
+    built = []
+    for build, index in places.items():
+        with _running(build, index, size) as process:
+            built.append(_last(process)[0] / 1e3)
+    how = "with word embeddings" if knows_meanings() else "without word embeddings"
+    yield _beside(f"memory of the process that builds, most, {how}", built, "MB")
+    held = [
+        sum(file.stat().st_size for file in index.rglob("*") if file.is_file()) / 1e6
+        for index in places.values()
+    ]
+    yield _beside(f"index on disk, {how}", held, "MB")
+    former, present = [_running(build, index) for build, index in reversed(places.items())]
+    with present as ours, former as theirs:
+        for process in (ours, theirs):
+            assert process.stdout is not None
+            process.stdout.readline()
+        for name, (goal, query) in _queries(Federation(size)).items():
+            calls = [partial(_ask, process, query) for process in (ours, theirs)]
+            taken = [one.p50 * 1e3 for one in in_turn(200 if size > 10_000 else 5, *calls)]
+            yield _beside(f"{name} with three facets, p50, {how}", taken, "ms", goal)
+        yield _beside(
+            f"memory of a process that answers, its own, {how}",
+            [_last(one)[1] / 1e3 for one in (ours, theirs)],
+            "MB",
+        )
+
+
+def _beside(name: str, found: Any, unit: str, goal: float = 1.25) -> Figure:
+    ours, theirs = found
+    return Figure(name, ours, unit, goal * theirs, (f"build {FORMER}", theirs))
