@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from federation import schema
 from federation.access import LOCAL, NOTHING, Permission, View
 from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine
+from federation.errors import UnknownError
 from federation.health import Reports
 from federation.logs import Log
 from federation.positions import Positions
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
     from federation.operations.operations import Operations
     from federation.policies.policies import Policies
     from federation.promotions.promotions import Promotions
+    from federation.references import Reference
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
+    from federation.search.answer import SimilarAnswer
     from federation.search.lexicon import Lexicon
     from federation.search.tantivy.engine import Search
     from federation.searches.searches import Searches
@@ -138,6 +141,16 @@ class Waypost:
         search = Search(settings.path / "search", board, self._load_lexicon(), board.behind)
         search.reload()
         return search
+
+    def similar(self, view: View, reference: "Reference", limit: int) -> "SimilarAnswer":
+        """Other models that are like a version. Errors: `UnknownError`, `GoneError`, `SearchError`."""
+        from federation.search.source import CatalogueSource
+
+        found = self.catalogue.version(view, reference)
+        document = CatalogueSource(self.engine).version(found.id)
+        if document is None:  # deleted a moment ago
+            raise UnknownError()
+        return self.search.similar(view, document, limit)
 
     @cached_property
     def searches(self) -> "Searches":

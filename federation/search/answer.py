@@ -85,6 +85,31 @@ class Hit(Shown, frozen=True, kw_only=True):
     explanation: Mapping[str, object] | None = None
 
 
+class Likeness(msgspec.Struct, frozen=True):
+    """In what one version is like another: `by` text, lineage, schema or metrics, how much from 0 to 1, and what both
+    have: words, and queries that both answer. What is close in meaning may share no word."""
+
+    by: str
+    score: float
+    shared: tuple[str, ...]
+
+
+class Similar(Shown, frozen=True, kw_only=True):
+    """The first version of another model, and why it is like the one that was asked about. `score` is from 0 to 1."""
+
+    score: float
+    because: tuple[Likeness, ...]
+
+
+class SimilarAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is like one version, most alike first; `partial` and `registries` as in a `SearchAnswer`."""
+
+    ref: str
+    similar: tuple[Similar, ...] = ()
+    partial: bool = False
+    registries: tuple["Freshness", ...] = ()
+
+
 class FacetValue(msgspec.Struct, frozen=True):
     """How many versions (and models without any) of the whole result have this value."""
 
@@ -110,7 +135,7 @@ class Chip(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A qualifier of the query with a value that nothing has, and the qualifiers with the nearest values."""
+    """A qualifier of the query with a value, or after its dot a name, that nothing has, and those with the nearest."""
 
     qualifier: str
     nearest: tuple[str, ...]

@@ -1,5 +1,6 @@
 """What the index holds of one version, or of a model that has none."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,11 @@ import msgspec
 
 from federation.search.answer import Shown
 from federation.search.fields import FIELDS, Living
+
+LONGEST_VALUE, LONGEST_TEXT = 300, 600
+"""Characters of a tag's value, and of a description, that say what a model is about."""
+_NO_WORDS = re.compile(r"://|^[\W\d_]*$|^[0-9a-fA-F-]{16,}$")
+"""What a tag's value has that is an address, a number or a digest."""
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +58,14 @@ def document_of(of: Living, **ids_and_times: Any) -> Document:
         released=of.released,
         description="\n".join(filter(None, (of.model.description, of.version.description))), **ids_and_times,
     )  # fmt: skip
+
+
+def about(document: Document) -> list[str]:
+    """What a model is about, in texts, as one of its versions says it: its name first, its description last."""
+    tags = document.entries.get("tag", {}).values()
+    said = [document.model, document.title, *document.texts.get("framework", ())]
+    said += [value[:LONGEST_VALUE] for value in tags if not _NO_WORDS.search(value)]
+    return [*said, document.description[:LONGEST_TEXT]]
 
 
 class Stored(Shown, frozen=True, kw_only=True):

@@ -87,6 +87,10 @@ class SearchField:
         return f"{self.name}.NAME:" if self.keyed else f"{self.name}:"
 
 
+MOST_COLUMNS = 200
+"""So many columns of a version are held."""
+
+
 @cache
 def _empty(kind: Any) -> Any:
     return kind()
@@ -171,6 +175,12 @@ def _told(role: tellings.Role) -> Texts:
     return lambda of: tellings.spellings(of.told.get(role, ()))
 
 
+def _columns(of: Living) -> Iterable[str]:
+    schema = of.version.schema
+    columns = () if schema is None else (*schema.inputs, *schema.outputs)
+    return [one.name for one in columns if one.name][:MOST_COLUMNS]
+
+
 def _datasets(of: Living) -> Iterator[str | None]:
     yield from _told("dataset")(of)
     for one in of.version.lineage.datasets:
@@ -227,6 +237,7 @@ FIELDS: tuple[SearchField, ...] = (
     SearchField(name="language", meaning="a language, by its tags: a code or a name", texts=_told("language")),
     SearchField(name="parameters", meaning="how many parameters it has: 7b, <350M, 1b..3b", match="number",
                 entries=lambda of: of.parameters, named=False),
+    SearchField(name="column", meaning="a column of its inputs or outputs, such as amount", texts=_columns),
     SearchField(name="dataset", meaning="a data set it was made with: its name, digest or address", texts=_datasets),
     SearchField(name="parent", meaning="what it was made from: a base model's name or reference", texts=_parents),
     SearchField(name="commit", meaning="the commit of its code, or the first seven characters and more",

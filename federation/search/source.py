@@ -106,6 +106,11 @@ class CatalogueSource:
         for chunk in _chunks(ids):
             yield from self._read(_model.id.in_(chunk))
 
+    def version(self, version_id: int) -> Document | None:
+        """The document of one version, None where it does not live."""
+        found = list(self._read(_version.id == version_id))
+        return found[0] if found else None
+
     def registry(self, registry_id: int) -> Iterator[Document]:
         """The documents of a registry."""
         return self._read(_model.registry_id == registry_id)

@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from federation.access import Permission, Principal, View
 from federation.errors import UnknownError
+from federation.search.answer import SimilarAnswer
 from gateway.api.history_out import TimelineOut, timeline_out
 from gateway.api.out import (
     DiffOut,
@@ -18,12 +19,12 @@ from gateway.api.out import (
     model_out,
     version_out,
 )
-from gateway.api.requests import OptionalIdent, needs, provide_waypost
+from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
 from gateway.api.statements_out import StatementIn, StatementOut, StatementsOut, statement_out
 from gateway.parameters import read_reference, read_time
 from gateway.waypost import Waypost
 
-STATEMENTS = "/statements"
+STATEMENTS, SIMILAR = "/statements", "/similar"
 READ: dict[str, Any] = needs(Permission.READ)
 
 
@@ -48,12 +49,16 @@ async def show_version(
     ref: FromPath[str],
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
-) -> VersionOut | StatementsOut:
+    limit: FromQuery[Limit] = 10,
+) -> VersionOut | StatementsOut | SimilarAnswer:
     """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant then.
-    With `/statements` behind it: what was stated about its artifact.
+    With `/statements` behind it: what was stated about its artifact. With `/similar`: at most `limit` other models that
+    are like it, by text, lineage, schema and metrics, and what they have in common.
     """
     if ref.endswith(STATEMENTS):
         return await sync_to_thread(_stated, request, ref)
+    if ref.endswith(SIMILAR):
+        return await sync_to_thread(_similar, request, ref, limit)
     # Taken from the request itself: as dependencies they would cost as much as the look into the database.
     waypost, view = provide_waypost(request), request.scope["user"].view
     reference, time = read_reference(ref), read_time(as_of, "as_of")
@@ -71,6 +76,11 @@ def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
     reference = read_reference(ref.removesuffix(STATEMENTS))
     found = provide_waypost(request).statements.of(request.scope["user"].view, reference)
     return StatementsOut([statement_out(one) for one in found])
+
+
+def _similar(request: Request[Any, Any, Any], ref: str, limit: int) -> SimilarAnswer:
+    reference = read_reference(ref.removesuffix(SIMILAR))
+    return provide_waypost(request).similar(request.scope["user"].view, reference, limit)
 
 
 @post("/versions/{ref:path}", opt=needs(Permission.ATTEST), sync_to_thread=True, status_code=201)

@@ -37,6 +37,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("search", "search", "search", FIND, cls="SearchCommand"),
     Command("searches", "searches", "app", FIND),
+    Command("similar", "search", "similar", FIND),
     Command("show", "models", "show", FIND),
     Command("diff", "models", "diff", FIND),
     Command("timeline", "models", "timeline", FIND),

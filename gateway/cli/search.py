@@ -1,4 +1,4 @@
-"""`waypost search`: find models across every registry."""
+"""`waypost search`: find models across every registry; `waypost similar`: those that are like a version."""
 
 import sys
 import time
@@ -10,9 +10,10 @@ from typer.core import TyperCommand
 
 from federation.search.fields import facet_names
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, require_address
+from gateway.cli.client import connect, of_reference, require_address
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import URL, Invocation
+from gateway.cli.models import Ref
 from gateway.cli.screen import (
     STYLES,
     ago,
@@ -93,6 +94,39 @@ def search(
             _watch(invocation, gateway, asked)
         else:
             print_answer(invocation, _ask(gateway, asked))
+
+
+def similar(
+    context: typer.Context,
+    ref: Ref,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="at most so many")] = 10,
+) -> None:
+    """Other models that are like a version, by text, lineage, schema and metrics, and what they have in common."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get(f"/versions/{of_reference(ref)}/similar", limit=limit)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [
+        (
+            one["ref"],
+            f"{one['score']:.2f}",
+            one["stage"],
+            one["team"],
+            [_because(why) for why in one["because"]],
+        )
+        for one in found["similar"]
+    ]
+    emit_table(("VERSION", "LIKE IT", "STAGE", "TEAM", "BECAUSE"), rows)
+    if not rows:
+        say(f"nothing is like {inert(found['ref'])}, as far as the registries say")
+    _tell_registries(found)
+
+
+def _because(why: Mapping[str, Any]) -> str:
+    shared = shortened(", ".join(why["shared"])) or "close in meaning"
+    return f"{why['by']} {why['score']:.2f} ({shared})"
 
 
 def _ask(gateway: Gateway, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -226,6 +260,13 @@ def _explain(hits: Sequence[Mapping[str, Any]]) -> None:
 
 def _tell(answer: Mapping[str, Any]) -> None:
     say(f"{counted(answer['versions'], 'version')} of {counted(answer['models'], 'model')}")
+    _tell_registries(answer)
+    if answer.get("next_cursor"):
+        say(f"more: --cursor {answer['next_cursor']}")
+
+
+def _tell_registries(answer: Mapping[str, Any]) -> None:
+    """How fresh and how whole the answer is."""
     for registry in answer["registries"]:
         if registry["state"] not in ("ok", "detached"):
             say(f"{registry['name']} is {registry['state']}: last synchronised {ago(registry['synced_at'])}")
@@ -233,5 +274,3 @@ def _tell(answer: Mapping[str, Any]) -> None:
         say("no registry is known yet: `waypost init` configures one, `waypost sync` reads it")
     elif answer.get("partial"):
         say("this may not be everything: a registry could not be read whole, or the index is being built")
-    if answer.get("next_cursor"):
-        say(f"more: --cursor {answer['next_cursor']}")

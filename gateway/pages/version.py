@@ -1,4 +1,4 @@
-"""`/versions/{ref}`: everything known of one version; `/diff`: two side by side."""
+"""`/versions/{ref}`: everything known of one version; `/similar/{ref}`: what is like it; `/diff`: two side by side."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from federation.journal.journal import JournalFilter
 from federation.references import ReferenceSyntaxError, parse
 from gateway.api.history_out import timeline_out
 from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, snippets_out, version_out
-from gateway.api.requests import OptionalIdent
+from gateway.api.requests import Limit, OptionalIdent
 from gateway.pages.markdown import card
 from gateway.pages.model import impact_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
@@ -77,6 +77,21 @@ def _needs(waypost: Waypost, view: View, version: VersionOut) -> DependenciesAns
 def _entries(waypost: Waypost, ref: str) -> list[EntryOut]:
     lines = waypost.journal.entries(JournalFilter(ref=ref), limit=10, newest_first=True)
     return [entry_out(line) for line in lines]
+
+
+@pages_at("/similar/{ref:path}")
+def similar_page(
+    request: Request[Any, Any, Any],
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    limit: FromQuery[Limit] = 20,
+) -> Response[Any]:
+    """Other models that are like a version, and what they have in common."""
+    found, form = named(request, ref, lambda text, _: waypost.similar(view, read_reference(text), limit))
+    return listed(
+        request, "similar.html", found, found.similar, form=form, title=f"More like {found.ref}", found=found
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +224,4 @@ def _is_better(metric: str, delta: float) -> bool:
     return delta < 0 if falling else delta > 0
 
 
-HANDLERS = [*version_page, *diff_page]
+HANDLERS = [*version_page, *similar_page, *diff_page]

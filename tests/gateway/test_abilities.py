@@ -16,6 +16,7 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
     "search every registry": ("GET /search", "search", "GET /"),
     "see a model": ("GET /models/{ref:path}", "show", "GET /models/{ref:path}"),
     "see a version": ("GET /versions/{ref:path}", "show", "GET /versions/{ref:path}"),
+    "find more like one": ("GET /versions/{ref:path}", "similar", "GET /similar/{ref:path}"),
     "copy how to load one": ("GET /snippets/{ref:path}", "show --snippets", "GET /versions/{ref:path}"),
     "compare two": ("GET /diff", "diff", "GET /diff"),
     "see what held a stage or alias when": ("GET /timeline/{ref:path}", "timeline", "GET /models/{ref:path}"),

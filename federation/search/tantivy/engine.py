@@ -12,14 +12,24 @@ import msgspec
 
 from federation.access import View
 from federation.search import language
-from federation.search.answer import MAX_LIMIT, Group, SearchAnswer, SearchError, SearchRequest, Suggestion
+from federation.search.answer import (
+    MAX_LIMIT,
+    Group,
+    SearchAnswer,
+    SearchError,
+    SearchRequest,
+    SimilarAnswer,
+    Suggestion,
+)
+from federation.search.document import Document
 from federation.search.freshness import MOST_VIEWS, Coverage, RegistryFreshness
 from federation.search.lexicon import Lexicon
 from federation.search.sorting import read_sort
 from federation.search.suggest import suggest
-from federation.search.tantivy import facets, folder
+from federation.search.tantivy import encoding, facets, folder
 from federation.search.tantivy.folder import Generation, IndexMissingError
 from federation.search.tantivy.run import find
+from federation.search.tantivy.similar import SimilarRun
 from federation.search.tantivy.state import IndexState, registries_seen
 from federation.search.tantivy.vocabulary import IndexVocabulary
 from federation.whole import Suspicion
@@ -116,8 +126,7 @@ class Search:
 
     def _query(self, covered: Coverage, view: View, request: SearchRequest) -> SearchAnswer:
         language.parse(request.q)
-        if not 1 <= request.limit <= MAX_LIMIT:
-            raise SearchError("limit", f"limit is a number from 1 to {MAX_LIMIT}.")
+        _check_limit(request.limit)
         if request.group not in get_args(Group):
             raise SearchError("group", f"Hits are grouped by model or version, not by {request.group}.")
         facets.columns(request.facets)
@@ -141,6 +150,23 @@ class Search:
             registries=covered.freshness,
         )  # fmt: skip
 
+    def similar(self, view: View, document: Document, limit: int) -> SimilarAnswer:
+        """Other models in the view that are like a version, each by its first version, most alike first. Errors:
+        `SearchError`."""
+        _check_limit(limit)
+        covered, served = self._covers(view), self._served
+        asked = SimilarAnswer(ref=encoding.reference_of(document), partial=True, registries=covered.freshness)
+        if served is None:
+            return asked
+        try:
+            with folder.engine_errors():
+                found = SimilarRun(served.state, view, document, self.lexicon).answer(limit)
+        except IndexMissingError:
+            self._suspicion.mark(served.state.commit[0])
+            return asked
+        partial = covered.unread or self._behind(view, served.state.position)
+        return msgspec.structs.replace(asked, similar=found, partial=partial)
+
     def _covers(self, view: View) -> Coverage:
         """Worked out again when the states are others, which they are once a second, not at every search."""
         states = self._registries(view)
@@ -163,3 +189,8 @@ class Search:
         except IndexMissingError:
             self._suspicion.mark(state.commit[0])
             return []
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise SearchError("limit", f"limit is a number from 1 to {MAX_LIMIT}.")

@@ -57,6 +57,16 @@ class RequestVector:
         [vector] = words.vectors([" ".join(chunks(text))])
         return cls(vectors, vector) if vector.any() else None
 
+    @classmethod
+    def of_model(cls, model: int, files: VectorFiles | None) -> "RequestVector | None":
+        """What a model is about; None where that is not known."""
+        try:
+            vectors = None if files is None else files.opened
+        except (OSError, ValueError):
+            return None
+        vector = None if vectors is None else vectors.of(model)
+        return None if vectors is None or vector is None or not vector.any() else cls(vectors, vector)
+
     def nearest(self, view: View) -> "Sequence[Near]":
         """The models of a view that are closest to it."""
         return self.vectors.nearest(self.vector, view, EXAMINED, LEAST)

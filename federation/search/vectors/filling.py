@@ -1,31 +1,17 @@
 """Keeps the vectors of a generation of the index, while its documents pass by on their way into it."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from federation.search.document import Document
+from federation.search.document import Document, about
 from federation.search.vectors.embedding import Embedding
 from federation.search.vectors.layout import is_complete
 from federation.search.vectors.store import VectorWriter
 from federation.search.words import chunks
 
 AT_ONCE = 256
-LONGEST_VALUE, LONGEST_TEXT = 300, 600
-"""Characters of a tag's value, and of a description, that say what a model is about."""
-_NO_WORDS = re.compile(r"://|^[\W\d_]*$|^[0-9a-fA-F-]{16,}$")
-"""What a tag's value has that is an address, a number or a digest."""
-
-
-def about(document: Document) -> str:
-    """What a model is about, in words, as its newest version says it: its name first, its description last."""
-    tags = document.entries.get("tag", {}).values()
-    said = [document.model, document.title, *document.texts.get("framework", ())]
-    said += [value[:LONGEST_VALUE] for value in tags if not _NO_WORDS.search(value)]
-    said.append(document.description[:LONGEST_TEXT])
-    return " ".join(word for text in said for word in chunks(text))
 
 
 @dataclass(slots=True)
@@ -58,7 +44,8 @@ class VectorFilling:
 
     def _put(self, waiting: dict[int, Document]) -> None:
         if waiting:
-            vectors = self.embedding.vectors([about(document) for document in waiting.values()])
+            texts = ["\n".join(about(document)) for document in waiting.values()]
+            vectors = self.embedding.vectors([" ".join(chunks(text)) for text in texts])
             registries = [document.registry_id for document in waiting.values()]
             self._writer.put(list(waiting), registries, vectors)
             self._is_dirty = True

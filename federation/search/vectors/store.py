@@ -101,6 +101,8 @@ class Vectors:
 
     def of(self, model: int) -> Quantised | None:
         """The vector of a model, None where it has none."""
+        if not _reach(self.folder, self.columns):
+            return None
         rows = np.flatnonzero(self.columns["models"][:, 0] == model)
         return None if len(rows) == 0 else np.array(self.columns["values"][rows[0]])
 

@@ -1,18 +1,22 @@
 """Models and versions, as they are and as they were."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from federation.access import LOCAL
 from federation.database import now
 from gateway.api import history_out, out
 from gateway.api.statements_out import StatementsOut, statement_out
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
+from gateway.cli.local import catch_up
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
     from gateway.waypost import Waypost
 
 PAGE = 1000
+Few = Annotated[int, msgspec.Meta(ge=1, le=200)]
 
 
 def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
@@ -25,6 +29,10 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "versions", *ref, "statements"):
             stated = waypost.statements.of(view, reference_of(ref))
             return StatementsOut([statement_out(one) for one in stated])
+        case ("GET", "versions", *ref, "similar"):
+            catch_up(waypost, ["search"])
+            waypost.reload_search()
+            return waypost.similar(view, reference_of(ref), checked(Few, query.get("limit", 10), "limit"))
         case ("GET", "versions", *ref):
             life = _incarnation(query)
             return out.version_out(catalogue.version(view, reference_of(ref), incarnation=life, at=time))

@@ -69,6 +69,13 @@ def test_hidden_models_move_nothing(world: World, tmp_path: Path) -> None:
     assert near(found(search, REQUEST))[0].startswith("whisper")
 
 
+def test_what_is_like_a_model_is_told_by_meaning_too(world: World, tmp_path: Path) -> None:
+    murmur = document("murmur", description=REQUEST)
+    world.put(murmur, document("hidden", registry="secret", registry_id=2, description=REQUEST))
+    [first, *_] = world.search(tmp_path).similar(View.of([1]), murmur, 10).similar
+    assert (first.model, first.because[0].by, first.because[0].shared) == ("bark", "text", ())
+
+
 def test_pages_have_each_model_once(world: World, tmp_path: Path) -> None:
     world.put(*(document(f"talk-{number}", description=f"granite falcon {number}") for number in range(9)))
     world.put(*(document(f"day-{number}", description="falcon, granite") for number in range(9)))

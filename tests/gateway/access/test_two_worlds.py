@@ -83,7 +83,8 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     ),
     "/api/v1/versions/{ref:path}": asking(
         "/api/v1/versions/{ref}", ref=versions, incarnation=maybe_incarnation, as_of=maybe_time
-    ),
+    )
+    | asking("/api/v1/versions/{ref}/similar", ref=versions, limit=limits),
     "/api/v1/diff": asking("/api/v1/diff", left=versions, right=versions),
     "/api/v1/timeline/{ref:path}": asking("/api/v1/timeline/{ref}", ref=versions, as_of=maybe_time),
     "/api/v1/searches": asking("/api/v1/searches"),
