@@ -15,7 +15,7 @@ from tests.benchmarks.builds import FORMER, Build, builds, in_turn
 from tests.benchmarks.estate import COMMON, Federation
 
 PROGRAM = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from federation.access import EVERYTHING
 from federation.search.answer import Freshness, SearchRequest
@@ -42,9 +42,8 @@ else:
     for line in sys.stdin:
         request = SearchRequest(q=json.loads(line), facets=("registry", "team", "stage"))
         print(search.query(EVERYTHING, request).total, flush=True)
-held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-own = [line.split()[1] for line in open("/proc/self/status") if line.startswith("RssAnon")]
-print(json.dumps([held, int(own[0])]))
+said = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps([int(said[name].split()[0]) for name in ("VmHWM", "RssAnon")]))
 """
 """Builds the index of a federation of some size, or answers each line with how many a query finds. It says at last how
 many kilobytes it held at most, and how many of its own it holds."""

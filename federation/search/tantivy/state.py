@@ -15,8 +15,6 @@ from federation.search.vectors.files import VectorFiles
 
 MOST_SHOWN, MOST_FORMS = 1_000, 10_000
 """Of so many hits it is kept what they show, of so many words what forms they have."""
-FEW_REGISTRIES = 64
-"""Up to so many are looked for one by one, which is faster than the set of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,6 @@ def visible(query: Query, view: View, present: frozenset[int]) -> Query:
     seen, hidden = sorted(present & view.registry_ids), sorted(present - view.registry_ids)
     if not seen:
         return queries.NOTHING
-    if len(seen) <= FEW_REGISTRIES:
-        return queries.all_of([query, queries.any_of([queries.term("registry", id_) for id_ in seen])])
-    if len(seen) <= len(hidden):
+    if len(seen) <= max(len(hidden), queries.FEW):
         return queries.all_of([query, queries.term_set("registry", seen)])
     return queries.without(query, queries.term_set("registry", hidden))

@@ -124,6 +124,8 @@ def test_what_was_understood_is_told_and_taken_back(search: Search) -> None:
         ("tag.lang:frr", "tag.lang:fr"),
         ("framework:coquitts", "framework:coqui-tts"),
         ("registry:(shop OR shopp)", "registry:shop"),
+        ("tag.langg:fr", "tag.lang:"),
+        ("metric.werr:<0.9", "metric.wer:"),
     ],
 )
 def test_an_unknown_value_names_the_nearest(search: Search, q: str, nearest: str) -> None:
