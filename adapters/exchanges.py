@@ -157,12 +157,16 @@ class _Timed:
     def __init__(self, connected: socket.socket) -> None:
         self.deadline = 0.0
         self._socket = connected
+        self._request = bytearray()
 
     def sendall(self, data: bytes) -> None:
-        self._socket.settimeout(seconds_left(self.deadline))
-        self._socket.sendall(data)
+        """Head and body go out together, once the answer is asked for: the other side is woken once."""
+        self._request += data
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
+        request, self._request = self._request, bytearray()
+        self._socket.settimeout(seconds_left(self.deadline))
+        self._socket.sendall(request)
         return _Lines(_Incoming(self), STEP)
 
     def receive(self, buffer: Any) -> int:

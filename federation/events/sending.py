@@ -62,6 +62,9 @@ TURN = 10.0
 """Seconds after which an address that has always more makes room for the others."""
 REST = 5.0
 """Seconds for which an address is left alone where there was nothing to do after all."""
+SHARE = 0.5
+"""Of a processor that sending takes at most, however fast receivers answer: the rest is for runs, and for requests."""
+LEAST_PAUSE = 0.005
 LETTERS = 4096
 """Events that are kept as they are sent: one is written once, however many addresses want it."""
 
@@ -124,6 +127,8 @@ class Sender:
     """Addresses that answer at once."""
     _letters: dict[int, Letter] = field(default_factory=dict)
     """By position."""
+    _paid: float = 0.0
+    """Until when the share was used."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self) -> bool:
@@ -201,6 +206,7 @@ class Sender:
         except WaypostError as error:
             return [self._failed(events[0], PostAnswer(None, str(error))) for events in by_key]
         outcomes: list[SendOutcome] = []
+        took: list[float] = []
         waiting: SimpleQueue[list[Any]] = SimpleQueue()
         for events in by_key:
             waiting.put(events)
@@ -209,7 +215,10 @@ class Sender:
             with suppress(Empty):
                 while True:
                     events, until = waiting.get_nowait(), began + BATCH_SECONDS
+                    at, worked = time.monotonic(), time.thread_time()
                     self._send_in_order(row.url, view, keys, events, until, outcomes)
+                    took.append(time.monotonic() - at)
+                    self._pace(at, time.thread_time() - worked)
 
         # No pool of threads: one that waits for a receiver would keep the process from ending.
         more = 0 if row.id in self._quick else min(KEYS_AT_ONCE, len(by_key)) - 1
@@ -219,8 +228,8 @@ class Sender:
         follow()
         for thread in others:
             thread.join()
-        took = (time.monotonic() - began) * (more + 1) / max(1, len(outcomes))
-        (self._quick.add if took < QUICK else self._quick.discard)(row.id)
+        is_quick = sum(took) < QUICK * len(outcomes)
+        (self._quick.add if is_quick else self._quick.discard)(row.id)
         return outcomes
 
     def _send_in_order(
@@ -246,6 +255,14 @@ class Sender:
             outcomes.append(self._failed(one, answer))
             if outcomes[-1].state == "waiting":
                 return
+
+    def _pace(self, began: float, worked: float) -> None:
+        """Pause for as long as all threads together have worked for more than their share."""
+        with self._lock:
+            self._paid = max(self._paid, began) + worked / SHARE
+            pause = self._paid - time.monotonic()
+        if pause > LEAST_PAUSE:
+            time.sleep(pause)
 
     def _letter(self, one: Any) -> Letter:
         found = self._letters.get(one.position)
