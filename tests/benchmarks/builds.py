@@ -30,9 +30,9 @@ class Build:
     root: Path
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The variables that make a process import this build."""
+        """The variables that make a process import this build, wherever it is started."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYPOST_")}
-        return inherited | {"PYTHONPATH": str(self.root)} | more
+        return inherited | {"PYTHONPATH": str(self.root), "PYTHONSAFEPATH": "1"} | more
 
     def waypost(self, folder: Path, *words: str, **environment: str) -> str:
         """One command as a process of its own in a folder; what it printed. It must succeed."""
@@ -80,7 +80,12 @@ def builds(folder: Path, *more: str) -> tuple[Build, Build]:
     root = folder / f"build-{FORMER}"
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(root, filter="data")
-    return Build("present", provenance.ROOT), Build(FORMER, root)
+    both = Build("present", provenance.ROOT), Build(FORMER, root)
+    for build in both:  # from here, where another one lies
+        code, environment = "import gateway; print(gateway.__file__)", build.environment()
+        found = subprocess.check_output([sys.executable, "-c", code], cwd=provenance.ROOT, env=environment)
+        assert Path(found.decode().strip()).is_relative_to(build.root), found
+    return both
 
 
 def in_turn(times: int, *calls: Callable[[], object]) -> list[Spread]:
