@@ -6,6 +6,7 @@ private to its kind.
 
 from adapters.calls import Call, making
 from adapters.contract import (
+    CARD_PARTS,
     CONTRACT_VERSION,
     Adapter,
     AdapterConfig,
@@ -68,6 +69,7 @@ from adapters.scanning import Found, Rounds, attempt, paged
 
 __all__ = [
     "ANY",
+    "CARD_PARTS",
     "CONTRACT_VERSION",
     "HIDDEN",
     "MOST_BYTES",

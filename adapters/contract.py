@@ -33,6 +33,8 @@ from adapters.records import (
 CONTRACT_VERSION = 1
 """The major version of this contract. A plugin built for another one is refused with a clear line."""
 
+CARD_PARTS = ("intended_use", "limitations", "data", "evaluation", "ethics")
+"""What a model card tells, in the order in which it is read."""
 StageField = Literal["stage", "approval", "lifecycle"]
 """Which native notion of a stage is written."""
 
@@ -64,6 +66,8 @@ class Capability(Enum):
     """Create a version (and its model, where that does not exist)."""
     DELETE = "delete"
     """Delete a version or a model."""
+    SET_TRAFFIC = "set_traffic"
+    """Share the traffic of an endpoint among the versions that are deployed there."""
 
 
 class AdapterConfig(BaseModel):
@@ -285,6 +289,13 @@ class Adapter(ABC):
         """Whether there is more to read than listings carry."""
         return cls.details is not Adapter.details or cls.schema is not Adapter.schema
 
+    @classmethod
+    def card(cls, record: VersionRecord) -> Mapping[str, str]:
+        """What the backend's own model card says of a version, by the parts of `CARD_PARTS`: read off its native
+        payload. No I/O.
+        """
+        return {}
+
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         """How a user loads this version. No I/O."""
         return ()
@@ -314,6 +325,13 @@ class Adapter(ABC):
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         """Delete a version or model. Deleting what is already gone succeeds."""
         raise self._cannot(Capability.DELETE)
+
+    def set_traffic(self, key: Key, shares: Mapping[Key, float], *, etag: str | None = None) -> Record:
+        """Give versions that an endpoint holds already these shares of its traffic (percent, 100 in all; others that it
+        holds get none), and return the endpoint as read back. `UnderWayError` while the backend is still at it;
+        `InvalidError` for an endpoint whose traffic cannot be shared so.
+        """
+        raise self._cannot(Capability.SET_TRAFFIC)
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every request from now on. An adapter without requests has none to tell of."""

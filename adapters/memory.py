@@ -30,15 +30,26 @@ from adapters.contract import (
 from adapters.errors import InvalidError, NotFoundError
 from adapters.records import (
     Deleted,
+    EndpointRecord,
     Key,
     Kind,
     Mark,
     ModelRecord,
     Record,
+    Traffic,
     VersionRecord,
     Watermark,
 )
-from adapters.writing import compare, has_alias, has_stage, has_tags, settle, with_changes
+from adapters.writing import (
+    check_shares,
+    compare,
+    has_alias,
+    has_stage,
+    has_tags,
+    has_traffic,
+    settle,
+    with_changes,
+)
 
 KINDS: tuple[Kind, ...] = ("model", "version", "endpoint")
 BACKENDS: dict[str, "MemoryBackend"] = {}
@@ -222,6 +233,17 @@ class MemoryAdapter(Adapter):
                 etag,
             )
 
+    def set_traffic(self, key: Key, shares: Mapping[Key, float], *, etag: str | None = None) -> Record:
+        self.backend.before("set_traffic")
+
+        def write(now: EndpointRecord) -> None:
+            check_shares(now, shares)
+            traffic = tuple(Traffic(one.version, shares.get(one.version, 0.0)) for one in now.traffic)
+            self._put(now, traffic=traffic)
+
+        with self.backend.lock:
+            return settle(self._endpoint, key, has_traffic(shares), write, etag)
+
     def register(self, registration: Registration) -> VersionRecord:
         self.backend.before("register")
         with self.backend.lock:
@@ -271,7 +293,7 @@ class MemoryAdapter(Adapter):
             last = done if rank == len(KINDS) else 0
             yield from ((len(KINDS), number, Deleted(key)) for number, key in markers if number > last)
 
-    def _put(self, record: ModelRecord | VersionRecord, **fields: Any) -> None:
+    def _put(self, record: ModelRecord | VersionRecord | EndpointRecord, **fields: Any) -> None:
         self.backend.put(replace(record, **fields, updated_at=self.backend.now()))
 
     def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
@@ -281,6 +303,12 @@ class MemoryAdapter(Adapter):
         record = self.backend.records.get(key)
         if not isinstance(record, VersionRecord):
             raise NotFoundError(f"version {key.native_id} does not exist")
+        return record
+
+    def _endpoint(self, key: Key) -> EndpointRecord:
+        record = self.backend.records.get(key)
+        if not isinstance(record, EndpointRecord):
+            raise NotFoundError(f"endpoint {key.native_id} does not exist")
         return record
 
     def _model(self, key: Key) -> ModelRecord:

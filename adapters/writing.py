@@ -12,11 +12,11 @@ from time import thread_time
 from typing import Any, TypeVar
 
 from adapters.contract import StageField
-from adapters.errors import ConflictError, NotFoundError
+from adapters.errors import ConflictError, InvalidError, NotFoundError
 from adapters.pacing import LARGE, rest
-from adapters.records import Key, ModelRecord, Record, VersionRecord
+from adapters.records import EndpointRecord, Key, ModelRecord, Record, VersionRecord
 
-R = TypeVar("R", ModelRecord, VersionRecord, ModelRecord | VersionRecord)
+R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord, ModelRecord | VersionRecord)
 
 
 def compare(record: Record, etag: str | None) -> None:
@@ -56,6 +56,23 @@ def has_alias(alias: str, version: str | None) -> Callable[[ModelRecord], bool]:
 def has_tags(changes: Mapping[str, str | None]) -> Callable[[ModelRecord | VersionRecord], bool]:
     """Whether a record has these tags already."""
     return lambda now: with_changes(now.tags, changes) == now.tags
+
+
+def has_traffic(shares: Mapping[Key, float]) -> Callable[[EndpointRecord], bool]:
+    """Whether an endpoint's traffic is shared so already, to a thousandth of a percent."""
+    return lambda now: (
+        {one.version: round(one.percent, 3) for one in now.traffic if one.percent}
+        == {key: round(percent, 3) for key, percent in shares.items() if percent}
+    )
+
+
+def check_shares(now: EndpointRecord, shares: Mapping[Key, float]) -> None:
+    """Errors: `InvalidError` for versions that the endpoint does not hold, or shares that are not the whole of it."""
+    if strange := shares.keys() - {one.version for one in now.traffic}:
+        names = ", ".join(sorted(key.native_id for key in strange))
+        raise InvalidError(f"endpoint {now.name} does not hold {names[:300]}: deploy it there first")
+    if abs(sum(shares.values()) - 100) > 0.01 or min(shares.values(), default=0) < 0:
+        raise InvalidError("the shares of an endpoint's traffic are percentages that add up to 100")
 
 
 def remove(read: Callable[[Key], R], key: Key, delete: Callable[[R], object], etag: str | None) -> None:

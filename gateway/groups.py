@@ -3,7 +3,7 @@
 What a provider does not say is never the same as "in no group": each answer says why it is empty.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from federation.errors import UnavailableError
 
 MOST_GROUPS = 10_000
+MOST_CALLED = 100
+"""Names that one claim gives a person."""
 LONGEST_NAME = 255
 RETIRED_HOST = "graph.windows.net"
 """Entra's tokens still name its former directory service, which has answered nobody since 2025."""
@@ -49,6 +51,16 @@ def said(claims: Mapping[str, Any], path: str) -> Groups | None:
     if not isinstance(listed, list):
         return Groups(None, f"the identity provider's claim {path} is no list of names")
     return of_names(listed, f"the identity provider's claim {path}")
+
+
+def called(claims: Mapping[str, Any], paths: Sequence[str]) -> tuple[str, ...]:
+    """What backends call a person, by these claims; a mail address that the provider has not verified is nobody's."""
+    unproved = {"email"} if claims.get("email_verified") is False else set[str]()
+    found: list[str] = []
+    for path in paths:
+        listed = None if path in unproved else said(claims, path)
+        found += [] if listed is None or listed.names is None else listed.names[:MOST_CALLED]
+    return tuple(dict.fromkeys(found))
 
 
 def of_names(listed: list[Any], where: str) -> Groups:

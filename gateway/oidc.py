@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -189,7 +189,7 @@ class Provider:
     ) -> SignedIn:
         person = self._person(claims, self._groups(claims, access), datetime.now(UTC))
         renewal = self._renewal(answer, refresh)
-        return SignedIn(person.subject, person.name, person.groups, person.remark, person.said_at, renewal)
+        return SignedIn(**{one.name: getattr(person, one.name) for one in fields(person)}, renewal=renewal)
 
     def _renewal(self, answer: Mapping[str, Any], refresh: str) -> Renewal | None:
         """What to ask again with: a refresh token, which may be the one before, or the access token while it holds."""
@@ -325,7 +325,8 @@ class Provider:
             raise CredentialError("not for anybody")
         names = (claims.get(name) for name in ("name", "preferred_username", "email"))
         name = next((one for one in names if isinstance(one, str) and one.strip()), "somebody")
-        return Person(subject, name[:LONGEST_SUBJECT], found.names, found.remark, said_at)
+        called = groups.called(claims, self.settings.names_claims)
+        return Person(subject, name[:LONGEST_SUBJECT], found.names, found.remark, said_at, called)
 
     def _key(self, kid: Any, algorithm: str) -> Key:
         """The provider's key with an id; keys are read again for an unknown one, but not more often than allowed."""

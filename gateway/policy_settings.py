@@ -44,6 +44,21 @@ class LicenseSettings(Section):
     )
 
 
+class RolloutSettings(Section):
+    """How traffic comes to the version where endpoints hold it already."""
+
+    steps: tuple[int, ...] = Field(
+        default=(),
+        description="growing shares in percent, the last is 100: [1, 5, 25, 100]; none: traffic is left alone",
+    )
+    hold: str = Field(default="1h", description="how long each share is held")
+    gates: tuple[str, ...] = Field(
+        default=(),
+        description="what must pass after each hold, else the former shares are put back: https://… answers 200; "
+        "prometheus:QUERY < BOUND; command:PROGRAM ARGUMENTS ends with 0 (in the folder of this file)",
+    )
+
+
 class PolicySettings(Section):
     """What must hold before a version comes to a stage. All that match hold together."""
 
@@ -59,7 +74,8 @@ class PolicySettings(Section):
     require: tuple[str, ...] = Field(
         default=(),
         description="fields that must be there: owner, license, description, schema, commit, dataset, framework, "
-        "artifact_digest, run, creator, tag.NAME, metric.NAME, param.NAME",
+        "artifact_digest, run, creator, tag.NAME, metric.NAME, param.NAME, and of the model card card.intended_use, "
+        "card.limitations, card.data, card.evaluation, card.ethics",
     )
     metrics: tuple[str, ...] = Field(
         default=(), description='bounds: "auc >= 0.8", "auc >= production.auc - 0.01"'
@@ -105,6 +121,7 @@ class PolicySettings(Section):
         default=False, description="whoever else holds the stage is archived with the promotion"
     )
     rollback: RollbackSettings = RollbackSettings()
+    rollout: RolloutSettings = RolloutSettings()
 
     def spec(self) -> "Policy":
         """The same for the federation; checked by `_check`."""
@@ -113,6 +130,14 @@ class PolicySettings(Section):
         from federation.policies.policies import Policy
 
         return msgspec.convert(self.model_dump(by_alias=True), Policy)
+
+
+class PromotionsSettings(Section):
+    """What promotions need of the world around."""
+
+    prometheus: str = Field(
+        default="", description="address of the Prometheus that gates ask: http://prometheus:9090"
+    )
 
 
 class PeopleSettings(Section):

@@ -14,7 +14,13 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from federation.errors import SetupError
 from federation.secrets import SCHEMES
-from gateway.policy_settings import PeopleSettings, PolicySettings, SignerSettings, mistakes
+from gateway.policy_settings import (
+    PeopleSettings,
+    PolicySettings,
+    PromotionsSettings,
+    SignerSettings,
+    mistakes,
+)
 from gateway.sections import Section
 
 if TYPE_CHECKING:
@@ -192,6 +198,11 @@ class OidcSettings(Section):
         description="claim that lists a person's groups, in the token or in userinfo; dots lead into a claim, as in "
         "realm_access.roles",
     )
+    names_claims: tuple[str, ...] = Field(
+        default=(),
+        description="claims that hold what backends call a person, such as email or preferred_username: so it is known "
+        "who made a version, as by [[people]], which comes first; nobody may be able to change them for themselves",
+    )
 
 
 class AuthSettings(Section):
@@ -281,6 +292,7 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     plugins: Path | None = Field(default=None, description="folder of single-file adapters")
     registries: tuple[RegistrySettings, ...] = ()
+    promotions: PromotionsSettings = PromotionsSettings()
     policies: tuple[PolicySettings, ...] = ()
     people: tuple[PeopleSettings, ...] = ()
     signers: tuple[SignerSettings, ...] = ()

@@ -11,9 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -25,11 +27,13 @@ from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
 from federation.poison import InHand
 from federation.promotions.execution import PromotionRunner
-from federation.sync.announced import AnnouncedReader
+from federation.promotions.outside import OutsideAnswers
+from federation.sync.announced import AnnouncedReader, read_now
 from federation.sync.context import SyncContext
 from federation.sync.schedule import Scheduler
 from gateway.descriptors import restore_descriptors
 from gateway.exposed import exposed
+from gateway.gates import Gates
 from gateway.logs import configure_logs
 from gateway.outlook import Outlook
 from gateway.settings import load_settings
@@ -45,6 +49,8 @@ LONGEST_ROUND = 30.0
 """Seconds after which a loop that does not come round any more is no sign of life."""
 TRIM_EVERY = 3600.0
 FEED_KEPT = timedelta(days=7)
+ASKING = 4
+"""Questions of promotions that are asked of others at the same time."""
 PAUSE = 1.0
 """Seconds after a round in which something failed."""
 ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "announced": "", "trim": ""}
@@ -88,6 +94,8 @@ class Worker:
     operations: Dispatcher = field(init=False)
     signing: Signing = field(init=False)
     promotions: Loop = field(init=False)
+    asking: ThreadPoolExecutor = field(init=False)
+    """Asks what promotions want to know of others."""
     outlook: Outlook = field(init=False)
     _news: threading.Event = field(default_factory=threading.Event)
     _asked: threading.Event = field(default_factory=threading.Event)
@@ -127,8 +135,14 @@ class Worker:
             in_hand=in_hand,
         )
         self.operations = Dispatcher(operations, on_end=self._ended)
+        self.asking = ThreadPoolExecutor(ASKING, thread_name_prefix="outside")
         runner = PromotionRunner(
-            waypost.engine, waypost.adapters, waypost.leases, lambda: waypost.graph, wrote=self._wrote
+            waypost.engine,
+            waypost.adapters,
+            waypost.leases,
+            lambda: waypost.graph,
+            OutsideAnswers(partial(read_now, context), Gates(waypost.settings), self.asking),
+            wrote=self._wrote,
         )
         self.promotions = Loop(
             "promotions",
@@ -182,6 +196,7 @@ class Worker:
             self.promotions.stop()
             self._asked.set()
             self.promotions.join(LONGEST_ROUND)
+            self.asking.shutdown(wait=True, cancel_futures=True)
             self.outlook.close()
             self.operations.close()
             self.scheduler.close()

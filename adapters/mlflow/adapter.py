@@ -66,7 +66,7 @@ class MlflowAdapter(Adapter):
     contract: ClassVar[int] = 1
     reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = MlflowConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SET_TRAFFIC}
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
     full_scan_only: ClassVar[frozenset[str]] = frozenset({"description", "metrics", "params", "tags"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -39,7 +39,7 @@ class RestAdapter(Adapter):
     contract: ClassVar[int] = 1
     reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = RestConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SET_TRAFFIC}
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("stage:production", "alias:champion", "alias:production"),

@@ -74,6 +74,7 @@ from adapters.sagemaker.memory import dependencies
 from adapters.sagemaker.notifications import Announcements
 from adapters.sagemaker.records import (
     artifacts_of,
+    card_parts,
     group_record,
     schema_of,
     understood,
@@ -81,10 +82,10 @@ from adapters.sagemaker.records import (
     version_record,
 )
 from adapters.sagemaker.scan import Scanner
-from adapters.sagemaker.serving import COMPONENTS
-from adapters.sagemaker.writes import Writer, check_tags, stage_change
+from adapters.sagemaker.serving import COMPONENTS, ServedEndpoint
+from adapters.sagemaker.writes import Writer, check_tags, stage_change, weights
 from adapters.scanning import paged
-from adapters.writing import has_stage, has_tags, remove, settle
+from adapters.writing import check_shares, has_stage, has_tags, has_traffic, remove, settle
 
 API_VERSION = "2017-07-24"
 _WALKED = ("lineage.run_id", "lineage.datasets", "lineage.parents")
@@ -128,7 +129,13 @@ class SageMakerAdapter(Adapter):
     reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = SageMakerConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.SET_STAGE, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}
+        {
+            Capability.SET_STAGE,
+            Capability.SET_TAGS,
+            Capability.REGISTER,
+            Capability.DELETE,
+            Capability.SET_TRAFFIC,
+        }
     )
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"approval", "lifecycle"})
     full_scan_only: ClassVar[frozenset[str]] = frozenset(
@@ -181,6 +188,10 @@ class SageMakerAdapter(Adapter):
         """The inputs that the package's `DataInputConfig` names. Errors: `BadRecordError` where it cannot be read."""
         return version.schema or schema_of(dict(version.native))
 
+    @classmethod
+    def card(cls, record: VersionRecord) -> Mapping[str, str]:
+        return card_parts(record)
+
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._config, model, version)
 
@@ -196,6 +207,20 @@ class SageMakerAdapter(Adapter):
         # An AWS tag may be empty, customer metadata may not.
         check_tags(tags, least=0 if key.kind == "model" else 1)
         return settle(self._tagged, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
+
+    def set_traffic(self, key: Key, shares: Mapping[Key, float], *, etag: str | None = None) -> Record:
+        def write(now: EndpointRecord) -> None:
+            check_shares(now, shares)
+            row = self._served(key)
+            variants = {held.variant: replace(row, targets=((held, 1.0),)) for held, _ in row.targets}
+            holding = {
+                name: [one.version for one in self._scanner.endpoint(alone).traffic]
+                for name, alone in variants.items()
+                if name
+            }
+            self._writes.weigh(row.endpoint, weights(row.endpoint, holding, shares))
+
+        return settle(self._endpoint, key, has_traffic(shares), write, etag)
 
     def register(self, registration: Registration) -> VersionRecord:
         made = self._writes.register(registration)
@@ -266,11 +291,14 @@ class SageMakerAdapter(Adapter):
 
     @_understanding
     def _endpoint(self, key: Key) -> EndpointRecord:
+        return self._scanner.endpoint(self._served(key))
+
+    def _served(self, key: Key) -> ServedEndpoint:
         name = arn_of(key).rpartition("/")[2]
         row = serving.read(self._client, {"EndpointName": name}, serving.components(self._client, name))
         if not same_incarnation(key, row.endpoint["CreationTime"]):
             raise NotFoundError(f"endpoint {arn_of(key)} was deleted and created again")
-        return self._scanner.endpoint(row)
+        return row
 
     def _key(self, kind: Any, arn: str) -> Key:
         row = self._client.call("DescribeModelPackage", ModelPackageName=arn)

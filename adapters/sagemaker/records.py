@@ -207,6 +207,26 @@ def _console(arn: str, page: str) -> str | None:
     return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/{page}"
 
 
+def card_parts(record: VersionRecord) -> dict[str, str]:
+    """What a package's model card says, by the parts of `CARD_PARTS`; nothing where it cannot be read."""
+    card, _ = _card(dict(record.native), {})
+    uses, more = at(card, "intended_uses"), at(card, "additional_information")
+    evaluations = (text(one, "evaluation_observation") for one in parts(card, "evaluation_details"))
+    said = {
+        "intended_use": [text(uses, "purpose_of_model"), text(uses, "intended_uses")],
+        "limitations": [
+            text(uses, "factors_affecting_model_efficiency"),
+            text(uses, "explanations_for_risk_rating"),
+            text(more, "caveats_and_recommendations"),
+        ],
+        "data": [text(card, "training_details", "training_observations")],
+        "evaluation": list(evaluations),
+        "ethics": [text(more, "ethical_considerations")],
+    }
+    found = {part: "\n".join(filter(None, texts)) for part, texts in said.items()}
+    return {part: told for part, told in found.items() if told}
+
+
 OF_CARD = ("description", "lineage.datasets", "lineage.run_id", "license", "metrics", "owner", "params")
 """What a model card says of a version, where nothing else does."""
 

@@ -6,7 +6,7 @@ up to more than 100. A shadow variant gets copies whose answers nobody sees: it 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.errors import AuthError, NotFoundError
@@ -35,6 +35,8 @@ class Held:
     uris: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     made: str | None = None
+    variant: str = ""
+    """The variant of the configuration in force that loads it; empty for what is called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,10 @@ class _Looking:
             return
         rolled = _taking(endpoint)
         shares = _shares(production, beside=rolled)
-        yield from self._served(endpoint.get("EndpointConfigName"), (*production, *shadows), shares)
+        names = {variant["VariantName"] for variant in production}
+        config = endpoint.get("EndpointConfigName")
+        for name, held, share in self._served(config, (*production, *shadows), shares):
+            yield replace(held, variant=name if name in names else ""), share
 
     def pending(self, endpoint: Raw) -> Iterator[tuple[Held, float]]:
         """What is being rolled out: with a share once it takes requests, else with 0."""
@@ -137,7 +142,8 @@ class _Looking:
         current = endpoint.get("ProductionVariants") or []
         taking = _taking(endpoint) if current else variants
         shares = _shares(taking, beside=current)
-        yield from self._served(summary.get("EndpointConfigName"), (*variants, *shadows), shares)
+        served = self._served(summary.get("EndpointConfigName"), (*variants, *shadows), shares)
+        yield from ((held, share) for _, held, share in served)
 
     def components(self, rows: Iterable[Raw]) -> Iterator[tuple[Raw, Held, float]]:
         """Each inference component as SageMaker describes it, what it holds, and its share."""
@@ -169,11 +175,11 @@ class _Looking:
 
     def _served(
         self, config: str | None, variants: Iterable[Raw], shares: Mapping[str, float]
-    ) -> Iterator[tuple[Held, float]]:
+    ) -> Iterator[tuple[str, Held, float]]:
         models = self._models(config)
         for name in (variant["VariantName"] for variant in variants):
             for held in self._held(models, name):
-                yield held, shares.get(name, 0.0)
+                yield name, held, shares.get(name, 0.0)
 
     def _models(self, config: str | None) -> Mapping[str, list[str]] | None:
         """The models by variant that a configuration names; None where it is not known."""

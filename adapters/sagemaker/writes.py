@@ -1,19 +1,23 @@
 """Changing a SageMaker registry: what a value must be like to be stored, and the calls that store it."""
 
 import re
+import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from adapters.contract import Registration, StageField
-from adapters.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
+from adapters.errors import ConflictError, InvalidError, NotFoundError, UnderWayError, UnsupportedError
 from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.sagemaker.client import Answer, SageMakerClient
-from adapters.sagemaker.keys import arn_of
+from adapters.sagemaker.keys import Raw, arn_of
 from adapters.sagemaker.reads import present
 from adapters.writing import difference, kept_token
 
+WEIGHED_IN = 20.0
+"""Seconds that new weights are waited for; SageMaker may take minutes."""
+LOOK_EVERY = 1.0
 APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _CLIENT_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,36}")
@@ -50,6 +54,29 @@ def check_tags(tags: Mapping[str, str | None], *, least: int) -> None:
             _check_text("tag value", value, least, 256)
 
 
+def weights(
+    endpoint: Raw, holding: Mapping[str, Sequence[Key]], shares: Mapping[Key, float]
+) -> dict[str, float]:
+    """The weight of each variant of an endpoint; `holding` says which versions each loads. Errors: `InvalidError` where
+    traffic cannot be shared so.
+    """
+    name, left = endpoint["EndpointName"], dict(shares)
+    if endpoint.get("InferenceComponents") or "PendingDeploymentSummary" in endpoint:
+        raise InvalidError(
+            f"endpoint {name} is being deployed, or its models are called by name: it has no weights"
+        )
+    found = {}
+    for variant in (str(one["VariantName"]) for one in endpoint.get("ProductionVariants") or []):
+        loaded = holding.get(variant, ())
+        if len(loaded) != 1:
+            raise InvalidError(
+                f"variant {variant} of endpoint {name} does not hold one version of this registry"
+            )
+        # Where several variants hold a version, the first takes it all.
+        found[variant] = left.pop(loaded[0], 0.0)
+    return found
+
+
 class Writer:
     """The calls that change something. Errors: any `AdapterError`."""
 
@@ -59,6 +86,21 @@ class Writer:
     def update(self, key: Key, change: Mapping[str, Any]) -> None:
         """Change a package."""
         self._client.call("UpdateModelPackage", ModelPackageArn=arn_of(key), **change)
+
+    def weigh(self, endpoint: Raw, weights: Mapping[str, float]) -> None:
+        """Give the variants of an endpoint these weights, and wait for a moment until they hold. Errors:
+        `UnderWayError` where that takes longer.
+        """
+        name = endpoint["EndpointName"]
+        wanted = [{"VariantName": variant, "DesiredWeight": weight} for variant, weight in weights.items()]
+        self._client.call(
+            "UpdateEndpointWeightsAndCapacities", EndpointName=name, DesiredWeightsAndCapacities=wanted
+        )
+        end = time.monotonic() + WEIGHED_IN
+        while self._client.call("DescribeEndpoint", EndpointName=name)["EndpointStatus"] == "Updating":
+            if time.monotonic() > end:
+                raise UnderWayError(f"endpoint {name} is taking on its new weights")
+            time.sleep(LOOK_EVERY)
 
     def tag(self, now: ModelRecord | VersionRecord, changes: Mapping[str, str | None]) -> None:
         """Set and remove what is not yet as wanted: a version's customer metadata, a model's AWS tags."""

@@ -36,7 +36,7 @@ from adapters.contract import (
 )
 from adapters.errors import AuthError, ConflictError, InvalidError, NotFoundError
 from adapters.notifications import Notification
-from adapters.records import Key, Mark, ModelRecord, Record, Unread, VersionRecord, Watermark
+from adapters.records import EndpointRecord, Key, Mark, ModelRecord, Record, Unread, VersionRecord, Watermark
 from adapters.scanning import paged
 from adapters.vertex import snippets
 from adapters.vertex.client import VertexClient
@@ -44,10 +44,10 @@ from adapters.vertex.config import VertexConfig
 from adapters.vertex.keys import ProjectLocation, is_met_by, key_of, model_key, split_key, version_key
 from adapters.vertex.notifications import Announcements
 from adapters.vertex.reads import EVALUATIONS, TRAINING, Memory, Reader
-from adapters.vertex.records import TOKEN_LABEL, to_endpoint, to_model, to_version
+from adapters.vertex.records import TOKEN_LABEL, shared, to_endpoint, to_model, to_version
 from adapters.vertex.scan import Cursor, Scan, begin
 from adapters.vertex.writes import Writer
-from adapters.writing import compare, has_alias, has_tags, remove
+from adapters.writing import check_shares, compare, has_alias, has_tags, has_traffic, remove, settle
 
 _BY_OTHERS = {
     EVALUATIONS: ("metrics", "lineage.datasets", "native.evaluations"),
@@ -66,7 +66,13 @@ class VertexAdapter(Adapter):
     reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = VertexConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.SET_ALIAS, Capability.SET_TAGS, Capability.REGISTER, Capability.DELETE}
+        {
+            Capability.SET_ALIAS,
+            Capability.SET_TAGS,
+            Capability.REGISTER,
+            Capability.DELETE,
+            Capability.SET_TRAFFIC,
+        }
     )
     full_scan_only: ClassVar[frozenset[str]] = frozenset({"aliases", "tags", "metrics", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -116,10 +122,7 @@ class VertexAdapter(Adapter):
         if key.kind == "model":
             return to_model(self._place, self._versions(key))
         if key.kind == "endpoint":
-            endpoint_id, _ = split_key(key)
-            endpoint = self._client.read("Endpoint", "get_endpoint", name=self._place.endpoint(endpoint_id))
-            _check_incarnation(key, key_of("endpoint", endpoint_id, endpoint.create_time))
-            return to_endpoint(self._place, endpoint, self._reader.served(endpoint))
+            return self._endpoint(key)
         message = self._version(key)
         origins = self._reader.origins(message)
         record = to_version(self._place, message, origins)
@@ -179,11 +182,31 @@ class VertexAdapter(Adapter):
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self._writable, key, lambda now: self._writes.remove(key), etag)
 
+    def set_traffic(self, key: Key, shares: Mapping[Key, float], *, etag: str | None = None) -> Record:
+        def write(now: EndpointRecord) -> None:
+            check_shares(now, shares)
+            message = self._message(key)
+            split = shared(message, self._reader.served(message), shares)
+            self._writes.split(message, split)
+
+        return settle(self._endpoint, key, has_traffic(shares), write, etag)
+
     def observe(self, observer: Observer) -> None:
         self._client.observer = observer
 
     def close(self) -> None:
         self._client.close()
+
+    def _message(self, key: Key) -> Any:
+        """The endpoint of a key. Errors: NotFoundError, for another incarnation too."""
+        endpoint_id, _ = split_key(key)
+        message = self._client.read("Endpoint", "get_endpoint", name=self._place.endpoint(endpoint_id))
+        _check_incarnation(key, key_of("endpoint", endpoint_id, message.create_time))
+        return message
+
+    def _endpoint(self, key: Key) -> EndpointRecord:
+        message = self._message(key)
+        return to_endpoint(self._place, message, self._reader.served(message))
 
     def _versions(self, key: Key) -> list[Any]:
         """Every version of the model of a key. Errors: NotFoundError, for another incarnation too."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from adapters.errors import BadRecordError
+from adapters.errors import BadRecordError, InvalidError
 from adapters.naming import reference
 from adapters.records import (
     HIDDEN,
@@ -207,6 +207,26 @@ def _share(endpoint: Any, deployed: Any) -> int:
         or deployed.HasField("private_endpoints")
     )
     return 100 if private else 0
+
+
+def shared(
+    message: Any, served: Mapping[tuple[str, str], Key], shares: Mapping[Key, float]
+) -> dict[str, int]:
+    """The traffic split of an endpoint by its deployments' ids. Errors: `InvalidError` where it cannot be so."""
+    if any(percent != int(percent) for percent in shares.values()):
+        raise InvalidError("Vertex AI shares traffic by whole percentages")
+    if not message.traffic_split:
+        raise InvalidError(
+            "this endpoint has no traffic split: each of its deployments has an address of its own"
+        )
+    split = dict.fromkeys((str(one.id) for one in message.deployed_models), 0)
+    left = {key: int(percent) for key, percent in shares.items()}
+    for one in message.deployed_models:
+        which = deployed_version(message, one)
+        key = served.get(which) if which else None
+        if key is not None and key in left:
+            split[str(one.id)] = left.pop(key)  # where a version is deployed twice, the first takes it all
+    return split
 
 
 def _parent(message: Any) -> str:

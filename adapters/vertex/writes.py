@@ -86,6 +86,16 @@ class Writer:
         self.label(version_key(made), missing, made.etag)
         return self._reader.version(registration.model, made.version_id)
 
+    def split(self, endpoint: Any, split: Mapping[str, int]) -> None:
+        """Share the traffic of an endpoint among its deployments. Errors: `ConflictError` where it has changed."""
+        changed = self._client.sdk.v1.Endpoint(
+            name=endpoint.name,
+            traffic_split={name: part for name, part in split.items() if part},
+            etag=endpoint.etag,
+        )
+        mask = self._client.sdk.field_mask.FieldMask(paths=["traffic_split"])
+        self._client.write("Endpoint", "update_endpoint", endpoint=changed, update_mask=mask)
+
     def remove(self, key: Key) -> None:
         """Delete a version, or a model with all of its versions."""
         resource, version = split_key(key)

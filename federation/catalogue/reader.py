@@ -8,6 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -29,6 +30,7 @@ from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import AGE, age
 from federation.errors import GoneError, UnknownError
+from federation.policies.tables import bypass
 from federation.references import Reference, decode_part, encode_part
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ class Version:
     aliases: tuple[str, ...]
     first_seen_at: datetime
     deleted_at: datetime | None
+    bypassed: tuple[str, ...] = ()
+    """Policies that would have refused the way it came to its stage."""
     serving: tuple[Serving, ...] = ()
     """The endpoints that hold it, most traffic first, where they were asked for."""
 
@@ -105,6 +109,10 @@ VERSION: Select[Any] = (
         _models.name.label("model"),
         _models.body.label("model_body"),
         exists().where(tables.traffic.c.version_id == _versions.id).label("placed"),
+        select(bypass.c.policies)
+        .where(bypass.c.version_id == _versions.id)
+        .scalar_subquery()
+        .label("bypassed"),
     )
     .join(tables.model, _models.id == _versions.model_id)
     # By way of the model: the version's own registry_id invites SQLite to walk all versions of the registry.
@@ -344,6 +352,7 @@ def as_version(row: Any, then: set[tuple[str, str]] | None = None) -> Version:
         aliases, stage, reason = tuple(sorted(named)), row.stage, row.stage_reason
     else:
         aliases, stage, reason = held_then(row, then)
+    marked = None if then is not None else row.bypassed
     return Version(
         id=row.id,
         registry_id=row.registry_id,
@@ -361,4 +370,5 @@ def as_version(row: Any, then: set[tuple[str, str]] | None = None) -> Version:
         aliases=aliases,
         first_seen_at=row.first_seen_at,
         deleted_at=row.deleted_at,
+        bypassed=() if marked is None else tuple(msgspec.json.decode(marked)),
     )

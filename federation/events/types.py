@@ -129,6 +129,7 @@ _ALL = (
         "What a promotion was judged by is another now, so it is not made.",
     ),
     _type(Action.PROMOTION_STARTED, _OfPromotion, "A promotion is being made."),
+    _type(Action.PROMOTION_ROLLED, _OfPromotion),
     _type(Action.PROMOTION_DONE, _OfPromotion),
     _type(Action.PROMOTION_FAILED, _OfPromotion),
     _type(Action.PROMOTION_STUCK, _OfPromotion, "A promotion was made in part, which cannot be undone now."),

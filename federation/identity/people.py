@@ -25,6 +25,7 @@ class Person:
     """Somebody the identity provider vouches for. `subject` is its name for them, `name` is for people to read.
 
     `groups` None: not known. `remark` is one line on what the provider did not say; empty where it said everything.
+    `names` are what backends call the person, by the claims that are configured for that.
     """
 
     subject: str
@@ -32,6 +33,7 @@ class Person:
     groups: Sequence[str] | None = ()
     remark: str = ""
     said_at: datetime = field(default_factory=now)
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,19 @@ class Said:
     groups: Sequence[str] | None
     said_at: datetime
     remark: str
+    names: Sequence[str] | None
 
 
 def say(connection: Connection, batch: Batch, principal_id: str, person: Person) -> None:
     """Keep what the provider says of a person, unless something newer is known."""
     row = known(connection, principal_id)
     groups = None if person.groups is None else list(person.groups)
-    values = {"groups": groups, "said_at": person.said_at, "remark": person.remark}
+    values = {
+        "groups": groups,
+        "said_at": person.said_at,
+        "remark": person.remark,
+        "names": list(person.names),
+    }
     if row is None:
         connection.execute(insert(tables.person).values(principal_id=principal_id, **values))
     elif is_news(row, person):
@@ -56,7 +64,7 @@ def say(connection: Connection, batch: Batch, principal_id: str, person: Person)
         connection.execute(update(tables.person).where(mine).values(values))
     else:
         return
-    if person.remark if row is None else not _is_same(row, person):
+    if person.remark if row is None else not _is_same_word(row, person):
         details: dict[str, Any] = {"principal": principal_id, **told(person)}
         batch.record(Entry(action=Action.GROUPS_CHANGED, actor=principal_id, details=details))
 
@@ -74,6 +82,11 @@ def is_news(row: Said, person: Person) -> bool:
 
 
 def _is_same(row: Said, person: Person) -> bool:
+    return _is_same_word(row, person) and list(row.names or ()) == list(person.names)
+
+
+def _is_same_word(row: Said, person: Person) -> bool:
+    """Whether the same is said of groups."""
     groups = None if person.groups is None else set(person.groups)
     return (row.groups if row.groups is None else set(row.groups), row.remark) == (groups, person.remark)
 

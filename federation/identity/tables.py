@@ -82,6 +82,8 @@ person = Table(
     Column("said_at", UTCTime, nullable=False),
     # One line on what the provider did not say; empty where it said everything.
     Column("remark", Text, nullable=False),
+    # What backends call the person, by the claims that are configured for that.
+    Column("names", JSON(none_as_null=True)),
 )
 """What the identity provider said of a person last. It holds in all sessions of the person."""
 

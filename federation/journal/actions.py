@@ -170,6 +170,7 @@ class Action(StrEnum):
         "promotion.started",
         "The operations of a promotion were asked for, in one commit with this.",
     )
+    PROMOTION_ROLLED = "promotion.rolled", "A promotion gives its version a greater share of the traffic."
     PROMOTION_DONE = "promotion.done", "A promotion was made, and read back from the backend."
     PROMOTION_FAILED = "promotion.failed", "A promotion was not made, and what was made of it was undone."
     PROMOTION_STUCK = (

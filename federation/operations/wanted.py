@@ -11,6 +11,7 @@ import msgspec
 from adapters import (
     Adapter,
     Capability,
+    EndpointRecord,
     Key,
     ModelRecord,
     Record,
@@ -57,13 +58,20 @@ class Delete(msgspec.Struct, frozen=True, tag_field="kind", tag="delete"):
     """Delete a version or a model."""
 
 
-Wanted = SetStage | SetAlias | SetTags | Register | Delete
+class SetTraffic(msgspec.Struct, frozen=True, tag_field="kind", tag="set_traffic"):
+    """Share an endpoint's traffic, in percent, among the versions that it holds, by their native ids."""
+
+    shares: Mapping[str, float]
+
+
+Wanted = SetStage | SetAlias | SetTags | Register | Delete | SetTraffic
 CAPABILITIES: Mapping[type, Capability] = {
     SetStage: Capability.SET_STAGE,
     SetAlias: Capability.SET_ALIAS,
     SetTags: Capability.SET_TAGS,
     Register: Capability.REGISTER,
     Delete: Capability.DELETE,
+    SetTraffic: Capability.SET_TRAFFIC,
 }
 PERMISSIONS: Mapping[type, Permission] = {
     SetStage: Permission.CHANGE,
@@ -71,6 +79,7 @@ PERMISSIONS: Mapping[type, Permission] = {
     SetTags: Permission.TAG,
     Register: Permission.REGISTER,
     Delete: Permission.DELETE,
+    SetTraffic: Permission.CHANGE,
 }
 NATIVE = ("stage", "approval", "lifecycle")
 """The fields of a version that hold a native notion of its stage."""
@@ -90,7 +99,7 @@ def from_json(text: str) -> Wanted:
 
 
 def kind_of(wanted: Wanted) -> str:
-    """The word for it: set_stage, set_alias, set_tags, register or delete."""
+    """The word for it: set_stage, set_alias, set_tags, register, delete or set_traffic."""
     return CAPABILITIES[type(wanted)].value
 
 
@@ -105,6 +114,8 @@ def told(wanted: Wanted) -> tuple[dict[str, Any], dict[str, str]]:
             return {"tags": sorted(wanted.tags)}, {"values": _encoder.encode(wanted.tags).decode()}
         case Register():
             return {"model": wanted.model}, {"registration": to_json(wanted)}
+        case SetTraffic():
+            return {"shares": aim(wanted)}, {}
         case Delete():
             return {}, {}
 
@@ -118,6 +129,8 @@ def aim(wanted: Wanted) -> dict[str, str | None]:
             return {wanted.alias: wanted.version}
         case SetTags():
             return dict(wanted.tags)
+        case SetTraffic():
+            return {native: _percent(share) for native, share in wanted.shares.items()}
         case Register() | Delete():
             return {}
 
@@ -132,8 +145,16 @@ def held(wanted: Wanted, record: Record) -> dict[str, str | None]:
         case SetTags():
             tags = getattr(record, "tags", {})
             return {name: tags.get(name) for name in wanted.tags}
+        case SetTraffic():
+            there = {one.version.native_id: one.percent for one in getattr(record, "traffic", ())}
+            return {native: _percent(there.get(native, 0.0)) for native in wanted.shares}
         case Register() | Delete():
             return {}
+
+
+def _percent(share: float) -> str:
+    """As it is compared: backends round."""
+    return f"{share:.3f}"
 
 
 def holds(wanted: Wanted, record: Record) -> bool:
@@ -165,6 +186,12 @@ def put(wanted: Wanted, record: Record, values: Mapping[str, str | None]) -> Rec
             return replace(record, aliases=merged(record.aliases, values))
         case SetTags() if isinstance(record, ModelRecord | VersionRecord):
             return replace(record, tags=merged(record.tags, values))
+        case SetTraffic() if isinstance(record, EndpointRecord):
+            shares = {native: float(share or 0) for native, share in values.items()}
+            traffic = (
+                replace(one, percent=shares.get(one.version.native_id, one.percent)) for one in record.traffic
+            )
+            return replace(record, traffic=tuple(traffic))
         case _:
             return record
 
@@ -187,6 +214,8 @@ def reverse(wanted: Wanted, before: Mapping[str, str | None]) -> Wanted | None:
             return SetAlias(wanted.alias, before.get(wanted.alias))
         case SetTags():
             return SetTags({name: before.get(name) for name in wanted.tags})
+        case SetTraffic() if before:
+            return SetTraffic({native: float(share or 0) for native, share in before.items()})
         case Register():
             return Delete()
         case _:
@@ -206,7 +235,7 @@ def check(wanted: Wanted) -> None:
                 raise InvalidRequestError("give at least one tag, and each a name")
         case Register():
             check_text({wanted.model: wanted.source, wanted.run_id or "": wanted.description, **wanted.tags})
-        case SetStage() | Delete():
+        case SetStage() | Delete() | SetTraffic():
             pass
 
 
@@ -245,6 +274,9 @@ def send(adapter: Adapter, key: Key, wanted: Wanted, etag: str | None, token: st
             return adapter.set_alias(key, wanted.alias, wanted.version, etag=etag)
         case SetTags():
             return adapter.set_tags(key, wanted.tags, etag=etag)
+        case SetTraffic():
+            shares = {Key("version", native): share for native, share in wanted.shares.items()}
+            return adapter.set_traffic(key, shares, etag=etag)
         case Register():
             return adapter.register(
                 Registration(

@@ -1,6 +1,7 @@
 """Bypasses: who holds a guarded stage was changed on the backend itself, which a policy would have refused.
 
-They are told in the transaction that takes the change in, by an entry beside that of the change; nothing else is kept.
+They are told in the transaction that takes the change in, by an entry beside that of the change. The version keeps a
+mark until its stage changes again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,21 +9,21 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from federation import tables
 from federation.catalogue.codec import decode_model, decode_version
 from federation.journal.entry import SYSTEM, Action, Entry
 from federation.journal.log import Batch
 from federation.policies.policy import Policy
-from federation.policies.tables import policy
+from federation.policies.tables import bypass, policy
 from federation.references import decode_part
 
 TOLD = (Action.STAGE_CHANGED, Action.VERSION_CREATED, Action.VERSION_RESTORED, Action.VERSION_DELETED)
 """The entries in which a version comes to a stage or leaves one."""
 
 
-class _Observed(NamedTuple):
+class _StageMove(NamedTuple):
     entry: Entry
     version: int
     before: str | None
@@ -31,16 +32,20 @@ class _Observed(NamedTuple):
 
 def note(connection: Connection, registry_id: int, batch: Batch) -> None:
     """Put an entry beside each change of a batch that was observed and that a policy would have refused."""
-    seen = [one for entry, _ in batch.entries for one in _observed(entry)]
-    if not seen:
+    changed = [one for entry, _ in batch.entries for one in _changed(entry)]
+    if not changed:
         return
+    ids = {one.version for one in changed}
+    connection.execute(delete(bypass).where(bypass.c.version_id.in_(ids)))
+    seen = [one for one in changed if one.entry.actor == SYSTEM]
     policies = [
         (msgspec.json.decode(row.body, type=Policy), row.since) for row in connection.execute(select(policy))
     ]
-    if not policies:
+    if not policies or not seen:
         return
     rows = {row.id: row for row in connection.execute(_versions([one.version for one in seen]))}
     entered = {(rows[one.version].model_id, one.after) for one in seen if one.version in rows}
+    marks: dict[int, list[str]] = {}
     for one in seen:
         row = rows.get(one.version)
         if row is None:
@@ -51,16 +56,21 @@ def note(connection: Connection, registry_id: int, batch: Batch) -> None:
         for guard, since in policies:
             if guard.stage in stages and _is_on(guard, row) and _is_after(one.entry, row, since):
                 _tell(batch, registry_id, one, guard)
+                if one.after is not None:
+                    marks.setdefault(one.version, []).append(guard.name)
+    if marks:
+        told = [{"version_id": id_, "policies": _json(names)} for id_, names in marks.items()]
+        connection.execute(insert(bypass), told)
 
 
-def _observed(entry: Entry) -> Iterator[_Observed]:
-    """What a sync saw of a version's stage; not what was asked for here."""
+def _changed(entry: Entry) -> Iterator[_StageMove]:
+    """A change of a version's stage: by SYSTEM it was seen on the backend, and not asked for here."""
     version = entry.targets.get("version")
-    if entry.actor != SYSTEM or version is None or entry.action not in TOLD:
+    if version is None or entry.action not in TOLD:
         return
     before, after = (None if said is None else said.get("stage") for said in (entry.before, entry.after))
     if before != after:
-        yield _Observed(entry, version, before, after)
+        yield _StageMove(entry, version, before, after)
 
 
 def _versions(ids: Sequence[int]) -> Any:
@@ -95,7 +105,7 @@ def _is_after(entry: Entry, row: Row[Any], since: datetime) -> bool:
     return any(time is not None and time >= since for time in (row.updated_at, row.model_updated_at))
 
 
-def _tell(batch: Batch, registry_id: int, one: _Observed, guard: Policy) -> None:
+def _tell(batch: Batch, registry_id: int, one: _StageMove, guard: Policy) -> None:
     entry = Entry(
         action=Action.POLICY_BYPASSED,
         ref=one.entry.ref,
@@ -108,3 +118,7 @@ def _tell(batch: Batch, registry_id: int, one: _Observed, guard: Policy) -> None
         details={"policy": guard.name, "digest": guard.digest, "stage": guard.stage},
     )
     batch.record(entry, registry_id)
+
+
+def _json(names: list[str]) -> str:
+    return msgspec.json.encode(sorted(set(names))).decode()

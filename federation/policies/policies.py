@@ -18,10 +18,21 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.policies import tables
 from federation.policies.guard import PromotionRequiredError
-from federation.policies.policy import STAGES, LicenseTerms, Policy, PolicyError, Quorum, RollbackTerms, check
+from federation.policies.policy import (
+    PROMETHEUS,
+    STAGES,
+    LicenseTerms,
+    Policy,
+    PolicyError,
+    Quorum,
+    RollbackTerms,
+    RolloutTerms,
+    check,
+)
 from federation.policies.words import asks
 
 __all__ = [
+    "PROMETHEUS",
     "STAGES",
     "LicenseTerms",
     "Policies",
@@ -30,6 +41,7 @@ __all__ = [
     "PromotionRequiredError",
     "Quorum",
     "RollbackTerms",
+    "RolloutTerms",
     "Standing",
     "asks",
     "check",

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from adapters import CARD_PARTS
 from federation.errors import InvalidRequestError
 from federation.references import ReferenceSyntaxError, is_registry_name, parse
 
@@ -23,14 +24,16 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIELDS = (
     "owner", "license", "description", "schema", "commit", "dataset", "framework", "artifact_digest", "run", "creator",
 )  # fmt: skip
-"""What `require` can ask for, beside `tag.NAME`, `metric.NAME` and `param.NAME`."""
-NAMED = ("tag", "metric", "param")
+"""What `require` can ask for, beside `tag.NAME`, `metric.NAME`, `param.NAME` and the parts of a model card."""
+NAMED = ("tag", "metric", "param", "card")
 GROUPS = ("role", "group", "subject", "token")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BOUND = re.compile(
     rf"(?P<name>[^\s<>=]+)\s*(?P<sign>>=|<=|==|>|<)\s*"
     rf"(?:(?P<number>{_NUMBER})|production\.(?P<other>[^\s<>=]+?)(?:\s+(?P<way>[+-])\s+(?P<by>{_NUMBER}))?)"
 )
+PROMETHEUS = re.compile(rf"(?P<query>.*\S)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>{_NUMBER})\s*", re.DOTALL)
+"""A query of Prometheus, and what each of its values must be."""
 _DURATION = re.compile(r"(\d{1,6})([mhd])")
 _WINDOW = re.compile(r"([a-z]{3})(?:-([a-z]{3}))? (\d\d:\d\d)-(\d\d:\d\d) (\S+)")
 
@@ -62,6 +65,16 @@ class LicenseTerms(msgspec.Struct, frozen=True, omit_defaults=True):
     along: Literal["", "lineage"] = ""
 
 
+class RolloutTerms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How traffic comes to a version that endpoints hold already: shares in percent, how long each is held, and what
+    must pass before the next (`https://…`, `prometheus:QUERY < BOUND`, `command:…`).
+    """
+
+    steps: tuple[int, ...] = ()
+    hold: str = "1h"
+    gates: tuple[str, ...] = ()
+
+
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """One policy, as the configuration says it."""
 
@@ -87,6 +100,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     unknown: Literal["refuse", "allow"] = "refuse"
     archive_previous: bool = False
     rollback: RollbackTerms = RollbackTerms()
+    rollout: RolloutTerms = RolloutTerms()
 
     @cached_property
     def digest(self) -> str:
@@ -220,16 +234,34 @@ def check(policy: Policy) -> None:
         raise PolicyError('scanned is "clean", or "clean 30d" for how old the newest scan may be')
     for text in (policy.expires, *filter(None, [policy.soak, age])):
         read_duration(text)
+    _check_rollout(policy.rollout)
     policy.bounds()
     for text in policy.windows:
         read_window(text)
 
 
+def _check_rollout(terms: RolloutTerms) -> None:
+    steps = list(terms.steps)
+    if steps and (steps != sorted(set(steps)) or steps[0] < 1 or steps[-1] != 100):
+        raise PolicyError("rollout: steps are growing percentages of which the last is 100: [1, 5, 25, 100]")
+    read_duration(terms.hold)
+    for gate in terms.gates:
+        kind, _, rest = gate.partition(":")
+        if kind not in ("http", "https", "prometheus", "command") or not rest.strip():
+            raise PolicyError(
+                f"rollout: the gate {gate[:80]!a} is no https://…, prometheus:QUERY < BOUND or command:…"
+            )
+        if kind == "prometheus" and PROMETHEUS.fullmatch(rest) is None:
+            raise PolicyError(f"rollout: {gate[:80]!a} has no bound: write prometheus:error_rate < 0.01")
+
+
 def _check_required(names: tuple[str, ...]) -> None:
     for text in names:
         kind, dot, name = text.partition(".")
-        if text not in FIELDS and not (dot and kind in NAMED and name):
-            known = f"{', '.join(FIELDS)}, tag.NAME, metric.NAME, param.NAME"
+        is_named = dot and kind in NAMED and name and (kind != "card" or name in CARD_PARTS)
+        if text not in FIELDS and not is_named:
+            cards = ", ".join(f"card.{part}" for part in CARD_PARTS)
+            known = f"{', '.join(FIELDS)}, tag.NAME, metric.NAME, param.NAME, {cards}"
             raise PolicyError(f"require: {text!a} is none of {known}")
 
 

@@ -1,6 +1,6 @@
 """The tables of policies: each as the configuration said it last, and whom a backend's names are."""
 
-from sqlalchemy import Column, String, Table, Text
+from sqlalchemy import BigInteger, Column, String, Table, Text
 
 from federation.database import UTCTime
 from federation.tables import METADATA
@@ -16,6 +16,15 @@ policy = Table(
     Column("since", UTCTime, nullable=False),
 )
 """One policy that holds."""
+
+bypass = Table(
+    "bypass",
+    METADATA,
+    Column("version_id", BigInteger, primary_key=True, autoincrement=False),
+    # The names of the policies, as a list in JSON.
+    Column("policies", Text, nullable=False),
+)
+"""A version that stands where it does because somebody went past policies; gone when its stage changes again."""
 
 known_name = Table(
     "known_name",

@@ -56,5 +56,9 @@ def _of_people(policy: Policy) -> Iterator[str]:
         yield f"it is carried out {' or '.join(policy.windows)}"
     if policy.archive_previous:
         yield "whoever else holds the stage is archived with it"
+    if policy.rollout.steps:
+        shares = ", ".join(f"{step} %" for step in policy.rollout.steps)
+        gates = f"; then {' and '.join(policy.rollout.gates)} must pass" if policy.rollout.gates else ""
+        yield f"traffic comes to it by {shares}, each held for {policy.rollout.hold}{gates}"
     more = f", and {policy.rollback.approvals} more agree" if policy.rollback.approvals else ""
     yield f"{', '.join(policy.rollback.among)} may roll back{more}"

@@ -2,58 +2,52 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection
+from federation.policies.policy import read_duration
+from federation.promotions.case import Case, CheckResult
 
-from federation.catalogue.reader import Version
-from federation.database import now
-from federation.policies.policy import Policy, read_duration
-from federation.promotions.checks import CheckResult, Verdict
-from federation.statements.statements import ArtifactStatement, read_statements
+SOURCE = "the statements of the version"
+NO_DIGEST = "its artifact's digest is not known"
 
 
-def attested(connection: Connection, policy: Policy, version: Version) -> Iterator[CheckResult]:
-    """What a policy asks of statements."""
-    if not policy.signed and not policy.scanned:
+def signed(case: Case) -> Iterator[CheckResult]:
+    """Whether somebody signed it whose signatures count."""
+    if not case.policy.signed:
         return
-    digest = version.record.artifact_digest
-    said = [one for one in read_statements(connection, version) if one.is_current]
-    if policy.signed:
-        yield _signed(policy, digest, [one for one in said if one.kind == "signature"])
-    if policy.scanned:
-        yield from _scanned(policy, digest, [one for one in said if one.kind == "scan"])
-
-
-def _signed(policy: Policy, digest: str | None, said: list[ArtifactStatement]) -> CheckResult:
+    said = [one for one in case.statements if one.kind == "signature"]
     good = next((one for one in said if one.verdict == "yes"), None)
-    expected, source = "a signer of this gateway signed it", "the statements of the version"
+    holds: bool | None = True
     if good is not None:
-        facts = [good.sha256, good.maker]
-        return CheckResult("signed", "yes", expected, good.summary, source, policy.name, facts=facts)
-    if not digest:
-        seen = "its artifact's digest is not known"
-        return CheckResult("signed", "unknown", expected, seen, source, policy.name)
-    seen = said[0].summary if said else "nobody has signed it"
-    return CheckResult("signed", "no", expected, seen, source, policy.name)
+        seen, facts = good.summary, [good.sha256, good.maker]
+    else:
+        holds, seen = _lacking(case, said[0].summary if said else "nobody has signed it")
+        facts = None
+    yield CheckResult.of("signed", holds, "a signer of this gateway signed it", seen, SOURCE, facts)
 
 
-def _scanned(policy: Policy, digest: str | None, said: list[ArtifactStatement]) -> Iterator[CheckResult]:
-    """The newest of each scanner: scanners do not agree, so all of them must."""
+def scanned(case: Case) -> Iterator[CheckResult]:
+    """The newest scan of each scanner: scanners do not agree, so all of them must."""
+    word, _, limit = case.policy.scanned.partition(" ")
+    if not word:
+        return
+    said = [one for one in case.statements if one.kind == "scan"]
     newest = {one.maker.partition(" ")[0]: one for one in reversed(said)}
-    expected, source = "every scanner found nothing", "the statements of the version"
+    expected = "every scanner found nothing"
     if not newest:
-        verdict: Verdict = "no" if digest else "unknown"
-        seen = "nobody has scanned it" if digest else "its artifact's digest is not known"
-        yield CheckResult("scanned", verdict, expected, seen, source, policy.name)
+        nobody, seen = _lacking(case, "nobody has scanned it")
+        yield CheckResult.of("scanned", nobody, expected, seen, SOURCE)
         return
     verdicts = {one.verdict for one in newest.values()}
-    verdict = "no" if "no" in verdicts else "unknown" if "unknown" in verdicts else "yes"
+    holds = False if "no" in verdicts else None if "unknown" in verdicts else True
     seen = "; ".join(f"{one.maker}: {one.summary}" for one in newest.values())
     facts = sorted([one.sha256, one.verdict] for one in newest.values())
-    yield CheckResult("scanned", verdict, expected, seen, source, policy.name, facts=facts)
-    limit = policy.scanned.partition(" ")[2]
+    yield CheckResult.of("scanned", holds, expected, seen, SOURCE, facts)
     if limit:
-        oldest = min(one.at for one in newest.values())
-        age = now() - oldest
-        fresh: Verdict = "yes" if age <= read_duration(limit) else "no"
+        age = case.at - min(one.at for one in newest.values())
         seen = f"{age.total_seconds() / 3600:.1f} h ago"
-        yield CheckResult("scanned.age", fresh, f"within {limit}", seen, source, policy.name, is_timed=True)
+        fresh = age <= read_duration(limit)
+        yield CheckResult.of("scanned.age", fresh, f"within {limit}", seen, SOURCE, is_timed=True)
+
+
+def _lacking(case: Case, seen: str) -> tuple[bool | None, str]:
+    """Nothing counts: where nobody knows the artifact, nothing can."""
+    return (False, seen) if case.record.artifact_digest else (None, NO_DIGEST)

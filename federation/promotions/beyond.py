@@ -1,30 +1,26 @@
-"""Checks that look beyond the version: who depends on it, and who else has its artifact, over all registries."""
+"""Checks that look beyond the version: who depends on it, who else has its artifact, and who made it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from federation import tables
 from federation.access import EVERYTHING
-from federation.catalogue.reader import Version, read_version
+from federation.catalogue.reader import read_version
 from federation.errors import GoneError, UnknownError
 from federation.graph.tables import edge, node
 from federation.graph.words import EdgeKind, NodeKind
 from federation.operations.operations import causes_of
-from federation.operations.plans import Plan
-from federation.policies.policy import Policy
-from federation.promotions.checks import CheckResult, Verdict
-from federation.promotions.people import People
+from federation.operations.tables import operation
+from federation.promotions.case import SHOWN, Case, CheckResult, few
 from federation.references import Reference, decode_part, parse
 
 if TYPE_CHECKING:
     from federation.graph.answers import ImpactAnswer
-    from federation.graph.graph import Graph
 
 LOOKED_AT = 200
 """Dependants whose owners are looked for; of more the check says that it does not know."""
-SHOWN = 3
 EXPECTED = {
     "none": "nothing is affected",
     "no-breaking": "nothing breaks",
@@ -32,95 +28,75 @@ EXPECTED = {
 }
 
 
-def impact(
-    connection: Connection,
-    policy: Policy,
-    version: Version,
-    plan: Plan | None,
-    people: People,
-    graph: "Callable[[], Graph]",
-) -> tuple[list[CheckResult], list[str]]:
-    """What the plan does to dependants, and the owners who must agree to it."""
-    if not policy.impact or plan is None:
-        return [], []
+def impact(case: Case) -> Iterator[CheckResult]:
+    """What the plan does to dependants; where owners are asked, they must agree to it."""
+    if not case.policy.impact or (plan := case.planned()) is None:
+        return
     from federation.graph.rows import DamagedError  # deferred: most promotions ask nothing of the graph
 
-    expected = EXPECTED[policy.impact]
     causes = list(causes_of(plan))
     if not causes:
-        return [_check(policy, "yes", expected, "every reference means what it meant", [])], []
+        yield _impact(case, True, "every reference means what it meant", [])
+        return
     try:
-        found = graph().impact_of_causes(EVERYTHING, str(version.reference), causes, limit=LOOKED_AT)
+        found = case.graph().impact_of_causes(
+            EVERYTHING, str(case.version.reference), causes, limit=LOOKED_AT
+        )
     except (DamagedError, OSError):
-        seen = "the dependency graph is being built"
-        return [CheckResult("impact", "unknown", expected, seen, "the graph", policy.name, is_timed=True)], []
-    return _judged(connection, policy, expected, found, people)
+        seen, expected = "the dependency graph is being built", EXPECTED[case.policy.impact]
+        yield CheckResult.of("impact", None, expected, seen, "the graph", is_timed=True)
+    else:
+        yield _affected(case, found)
 
 
-def _judged(
-    connection: Connection, policy: Policy, expected: str, found: "ImpactAnswer", people: People
-) -> tuple[list[CheckResult], list[str]]:
-    counts = found.counts
+def _affected(case: Case, found: "ImpactAnswer") -> CheckResult:
+    counts, asked = found.counts, case.policy.impact
     breaking = [one.ref for one in found.affected if one.breaks]
     seen = f"{counts.breaking} break and {counts.affected} are affected"
     seen += "".join(f"; {ref} breaks" for ref in breaking[:SHOWN])
     facts = sorted(breaking)
-    if policy.impact == "none":
-        return [_check(policy, "no" if counts.affected else "yes", expected, seen, [counts.affected])], []
-    if policy.impact == "no-breaking" or not counts.breaking:
-        return [_check(policy, "no" if counts.breaking else "yes", expected, seen, facts)], []
+    if asked == "none":
+        return _impact(case, not counts.affected, seen, [counts.affected])
+    if asked == "no-breaking" or not counts.breaking:
+        return _impact(case, not counts.breaking, seen, facts)
     hit = [one.ref for one in found.affected if one.breaks and one.severity in ("live", "production")]
-    owners = {ref: _owner(connection, ref, people) for ref in hit}
+    owners = {ref: _owner(case, ref) for ref in hit}
     unknown = sorted(ref for ref, owner in owners.items() if owner is None)
-    if unknown or len(breaking) < counts.breaking:
-        more = (
-            f"; nobody is known who owns {', '.join(unknown[:SHOWN])}" if unknown else "; there are too many"
-        )
-        return [_check(policy, "unknown", expected, seen + more, facts)], []
-    return [_check(policy, "yes", expected, seen, facts)], sorted({str(one) for one in owners.values()})
+    if unknown:
+        return _impact(case, None, f"{seen}; nobody is known who owns {few(unknown, ', ')}", facts)
+    if len(breaking) < counts.breaking:
+        return _impact(case, None, f"{seen}; there are too many", facts)
+    return _impact(case, True, seen, facts, tuple(sorted(map(str, set(owners.values())))))
 
 
-def _owner(connection: Connection, ref: str, people: People) -> str | None:
+def _owner(case: Case, ref: str) -> str | None:
     try:
-        found = read_version(connection, EVERYTHING, parse(ref))
+        found = read_version(case.connection, EVERYTHING, parse(ref))
     except (UnknownError, GoneError):
         return None
-    return people.named(found.kind, found.record.owner or found.model_record.owner)
+    return case.people.named(found.kind, found.record.owner or found.model_record.owner)
 
 
-def _check(policy: Policy, verdict: Verdict, expected: str, seen: str, facts: object) -> CheckResult:
-    return CheckResult(
-        "impact",
-        verdict,
-        expected,
-        seen,
-        "the dependency graph",
-        policy.name,
-        facts=facts,
-        is_wide=True,
-    )
+def _impact(
+    case: Case, holds: bool | None, seen: str, facts: object, agreeing: tuple[str, ...] = ()
+) -> CheckResult:
+    expected, source = EXPECTED[case.policy.impact], "the dependency graph"
+    return CheckResult.of("impact", holds, expected, seen, source, facts, is_wide=True, agreeing=agreeing)
 
 
-def duplicates(connection: Connection, policy: Policy, version: Version) -> Iterator[CheckResult]:
+def duplicates(case: Case) -> Iterator[CheckResult]:
     """Whether another model has the same artifact."""
-    if not policy.duplicates:
+    if not case.policy.duplicates:
         return
-    expected, digest = "no other model has the same artifact", version.record.artifact_digest
+    expected, digest = "no other model has the same artifact", case.record.artifact_digest
     if not digest:
-        seen, source = "its artifact's digest is not known", f"the record of {version.reference}"
-        yield CheckResult("duplicates", "unknown", expected, seen, source, policy.name)
+        seen, source = "its artifact's digest is not known", f"the record of {case.version.reference}"
+        yield CheckResult.of("duplicates", None, expected, seen, source)
         return
-    others = sorted(_sharing(connection, digest, version.model_id))
-    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-    seen = (
-        f"{', '.join(others[:SHOWN])}{more} {'has' if len(others) == 1 else 'have'} it"
-        if others
-        else "none has"
-    )
-    yield CheckResult(
-        "duplicates", "no" if others else "yes", expected, seen, "the dependency graph", policy.name,
-        facts=others, is_wide=True,
-    )  # fmt: skip
+    others = sorted(_sharing(case.connection, digest, case.version.model_id))
+    seen = f"{few(others, ', ')} {'has' if len(others) == 1 else 'have'} it" if others else "none has"
+    source = "the dependency graph"
+    yield CheckResult.of("duplicates", not others, expected, seen, source, others, is_wide=True)
 
 
 def _sharing(connection: Connection, digest: str, model_id: int) -> Iterator[str]:
@@ -142,3 +118,25 @@ def _sharing(connection: Connection, digest: str, model_id: int) -> Iterator[str
     )
     for row in connection.execute(query):
         yield str(Reference(row.registry, decode_part(row.name), decode_part(row.version)))
+
+
+def creator(case: Case) -> Iterator[CheckResult]:
+    """Who made or registered the version, where they do not count among those who agree: the facts are the people."""
+    if "creator" not in case.policy.separate:
+        return
+    version = case.version
+    registrar = case.connection.execute(
+        select(operation.c.actor).where(
+            operation.c.registry_id == version.registry_id,
+            operation.c.made == str(version.reference),
+            operation.c.state == "ok",
+        )
+    ).scalar()
+    found = {case.people.named(version.kind, version.record.creator)} - {None}
+    if registrar is not None:
+        found.add(case.people.person(registrar))
+    seen = "known" if found else "nobody known here has the name that the registry gives, or it gives none"
+    source = "who is who ([[people]])"
+    yield CheckResult.of(
+        "creator", True if found else None, "who made it is known", seen, source, sorted(map(str, found))
+    )

@@ -6,8 +6,8 @@ anywhere leaves a row from which the next one goes on. No backend is called here
 of them are.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +16,21 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from adapters import Discovered, Key
 from federation import tables
-from federation.catalogue import codec
+from federation.catalogue.writer import DECODERS
 from federation.database import now, reading, writing
 from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.leases import Leases
-from federation.operations.admission import WriteTargets
 from federation.operations.intent import Asker, Intent, digest_of, record
 from federation.operations.state import read_holders
 from federation.operations.tables import operation
-from federation.operations.wanted import Wanted, aim, from_json, held, reverse
-from federation.promotions import entries
-from federation.promotions.judgement import Judge, Judgement
-from federation.promotions.people import People
+from federation.operations.wanted import SetTraffic, Wanted, aim, from_json, held, reverse
+from federation.policies.policy import read_duration
+from federation.promotions.judgement import Judgement, judge_of
+from federation.promotions.opened import OpenedPromotion, told
+from federation.promotions.outside import OutsideAnswers, OutsideQuestion
 from federation.promotions.reader import proposal_of, read_voices
+from federation.promotions.rollout import Rollout, begin, read_rollout, shared
 from federation.promotions.tables import promotion
 from federation.references import encode_part, parse
 
@@ -43,6 +44,8 @@ LOOK_EVERY = timedelta(seconds=5)
 FOLLOW_EVERY = timedelta(seconds=0.2)
 TRY_AGAIN = timedelta(seconds=10)
 """How long a promotion that is stuck waits before it is tried to undo it again."""
+MOST_READ = 20
+"""Of those that hold the stage, so many are read before they make room."""
 MOST = 100
 """Promotions of one round."""
 
@@ -55,6 +58,7 @@ class PromotionRunner:
     adapters: Discovered
     leases: Leases
     graph: "Callable[[], Graph]"
+    outside: OutsideAnswers
     wrote: Callable[[], None] = lambda: None
     at: Callable[[str], None] = lambda point: None
     """Told of every point at which a crash matters."""
@@ -74,18 +78,18 @@ class PromotionRunner:
         with writing(self.engine) as connection:
             if self.leases.take(connection, PROMOTIONS, registry_id) is None:
                 return  # another worker decides there
-            row = entries.locked(connection, promotion_id)
-            if row is None or not entries.is_open(row):
+            opened = OpenedPromotion.of(connection, Batch(), promotion_id)
+            if opened is None or not opened.is_open:
                 return
-            turn = _PromotionTurn(
-                connection, self.adapters, Batch(), row, _registry(connection, registry_id), self.graph
-            )
+            turn = _PromotionTurn(opened, self.adapters, self.graph, self.outside)
             turn.take()
-            if turn.batch.entries or turn.batch.changes:
-                turn.batch.append(connection)
+            batch = opened.batch
+            if batch.entries or batch.changes:
+                batch.append(connection)
             self.at("deciding")
         self.at("decided")
-        if turn.batch.entries:
+        self.outside.ask(turn.questions, promotion_id)
+        if batch.entries:
             self.wrote()
 
 
@@ -93,12 +97,22 @@ class PromotionRunner:
 class _PromotionTurn:
     """One look at one promotion, in its transaction."""
 
-    connection: Connection
+    opened: OpenedPromotion
     adapters: Discovered
-    batch: Batch
-    row: Row[Any]
-    registry: Row[Any]
     graph: "Callable[[], Graph]"
+    outside: OutsideAnswers
+    questions: list[OutsideQuestion] = field(default_factory=list)
+    """What is asked of others before it is looked at again."""
+
+    @property
+    def row(self) -> Row[Any]:
+        """Of the promotion, as it was when it was locked."""
+        return self.opened.row
+
+    @property
+    def connection(self) -> Connection:
+        """Its transaction."""
+        return self.opened.connection
 
     def take(self) -> None:
         """Go one step on, or wait."""
@@ -111,22 +125,19 @@ class _PromotionTurn:
         at, row = now(), self.row
         proposal = proposal_of(self.connection, row)
         if proposal is None:
-            self._end("void", f"{row.ref} was deleted", details={"changed": ["version"]})
+            self.opened.end("void", f"{row.ref} was deleted", details={"changed": ["version"]})
             return
-        judged = Judge(
-            self.connection, WriteTargets(self.adapters), People(self.connection), at, self.graph
-        ).judge(proposal)
+        judged = judge_of(self.connection, self.adapters, self.graph).judge(proposal)
         if judged.is_so_already:
             message = f"{row.ref} is {proposal.version.stage} already: somebody else brought it there"
-            self._end("void", message, details={"changed": ["stage"]})
+            self.opened.end("void", message, details={"changed": ["stage"]})
         elif changed := judged.changed():
-            message = f"what was approved is no longer so: {', '.join(changed)}"
-            self._end("void", message, details={"changed": changed})
+            self.opened.void(changed)
         elif judged.refused or not judged.is_agreed or judged.plan is None:
             if row.state == "waiting" and at >= row.expires_at:
-                self._end("expired", "it was not approved in time")
+                self.opened.end("expired", "it was not approved in time")
             else:
-                entries.change(self.connection, row, state="waiting", due_at=at + LOOK_EVERY)
+                self.opened.change(state="waiting", message="", due_at=at + LOOK_EVERY)
         else:
             self._go(judged)
 
@@ -134,14 +145,42 @@ class _PromotionTurn:
         """Everything that people and checks must say is there: carry it out as soon as time allows."""
         row, at = self.row, now()
         if row.state == "waiting":
-            entries.change(self.connection, row, state="approved")
-            self._tell(Action.PROMOTION_APPROVED, entries.told(judged))
+            self.opened.change(state="approved")
+            self.opened.tell(Action.PROMOTION_APPROVED, details=told(judged))
         if judged.early:
-            entries.later(self.connection, row, at + LOOK_EVERY)
+            self.opened.later(at + LOOK_EVERY)
         elif self._other("executing", "stuck"):
-            entries.later(self.connection, row, at + FOLLOW_EVERY)
+            self.opened.later(at + FOLLOW_EVERY)
+        elif (why := self._stale(judged)) is not None:
+            self.opened.change(message=why, due_at=at + (LOOK_EVERY if why else FOLLOW_EVERY))
         else:
             self._start(judged)
+
+    def _stale(self, judged: Judgement) -> str | None:
+        """Why what it was judged by is not known to be so now; None: it was read just now. What is carried out
+        whatever the record says waits for no reading: an emergency, a way back.
+        """
+        if self.row.kind != "promotion" or not judged.demands:
+            return None
+        version, known = judged.proposal.version, tables.version.c
+        holders = self.connection.execute(
+            select(known.native_id).where(
+                known.model_id == version.model_id,
+                known.deleted_at.is_(None),
+                known.stage == self.row.to_stage,
+            )
+        ).scalars()
+        held = (Key("version", native) for native in sorted(holders)[:MOST_READ])
+        keys = tuple(dict.fromkeys((version.model_record.key, version.record.key, *held)))
+        return self._asked(keys, lambda: self.outside.read(version.registry_id, keys))
+
+    def _asked(self, about: Hashable, call: Callable[[], str | None]) -> str | None:
+        """What others say to a question, empty while they have not answered."""
+        question = OutsideQuestion(self.row.id, about, call)
+        why = self.outside.lacking(question)
+        if why is not None:
+            self.questions.append(question)
+        return why
 
     def _start(self, judged: Judgement) -> None:
         row, plan = self.row, judged.plan
@@ -158,19 +197,84 @@ class _PromotionTurn:
             )
         ).scalars()
         steps = self._ask(intents)
-        entries.change(
-            self.connection, row,
-            state="executing", steps=_json(steps), replaced=_json(sorted(ids)), due_at=now() + FOLLOW_EVERY,
+        rollout = self._rollout(judged)
+        self.opened.change(
+            rollout=None if rollout is None else rollout.to_json(),
+            state="executing", message="", steps=_json(steps), replaced=_json(sorted(ids)), due_at=now() + FOLLOW_EVERY,
         )  # fmt: skip
-        self._tell(Action.PROMOTION_STARTED, {**entries.told(judged), "operations": steps})
+        self.opened.tell(Action.PROMOTION_STARTED, details={**told(judged), "operations": steps})
         for other in self._other("waiting", "approved"):
             if not any(one.kind == "approve" for one in read_voices(self.connection, other.id)):
                 continue  # nobody has judged it by what is in the stage now
             message = f"promotion {row.id} brings {row.ref} to {row.to_stage} first"
-            entries.end(
-                self.connection, self.batch, other, self.registry.name, "void", message,
-                details={"changed": ["production"]},
-            )  # fmt: skip
+            locked = OpenedPromotion.of(self.connection, self.opened.batch, other.id)
+            assert locked is not None
+            locked.end("void", message, details={"changed": ["production"]})
+
+    def _rollout(self, judged: Judgement) -> Rollout | None:
+        """How traffic comes to the version; None where no policy says so, or it has all of it."""
+        asking = [policy for policy, whole in judged.demands if whole and policy.rollout.steps]
+        if not asking or self.row.kind != "promotion":
+            return None
+        first = asking[0]
+        return begin(self.connection, judged.proposal.version, first.name, first.rollout)
+
+    def _roll(self, rollout: Rollout, made: Sequence[Row[Any]]) -> None:
+        """One step on with the traffic: hold, ask the gates, and take the next."""
+        at, where = now(), f"at {rollout.percent} %"
+        if rollout.stopped:
+            self._undo(made, f"stopped {where}: {rollout.stopped}")
+            return
+        if rollout.done and rollout.since is None:
+            rollout.since = at
+        over = at if rollout.since is None else rollout.since + read_duration(rollout.terms.hold)
+        if at < over:
+            self.opened.change(rollout=rollout.to_json(), due_at=min(over, at + LOOK_EVERY))
+            return
+        gates = [self._gate(rollout, gate) for gate in rollout.terms.gates] if rollout.done else []
+        if failed := [why for why in gates if why]:
+            self._undo(made, f"{where}: {'; '.join(failed)}")
+        elif "" in gates:
+            self.opened.change(rollout=rollout.to_json(), due_at=at + FOLLOW_EVERY)
+        elif rollout.done == len(rollout.terms.steps):
+            self.opened.end("done")
+        else:
+            self._step(rollout)
+
+    def _gate(self, rollout: Rollout, gate: str) -> str | None:
+        why = self._asked((rollout.done, gate), lambda: self.outside.gate(gate, self.row.ref))
+        return why and f"the gate {gate} fails: {why}"
+
+    def _step(self, rollout: Rollout) -> None:
+        rollout.done, rollout.since = rollout.done + 1, None
+        version = self._version_key()
+        intents = [
+            self._moving(endpoint, shared(former, version, rollout.percent))
+            for endpoint, former in rollout.former.items()
+        ]
+        # Each endpoint is moved for itself: one that fails must not hide what became of the others.
+        ids = [id_ for intent in intents for id_ in self._ask([intent])]
+        steps = [*msgspec.json.decode(self.row.steps), *ids]
+        self.opened.change(rollout=rollout.to_json(), steps=_json(steps), due_at=now() + FOLLOW_EVERY)
+        self.opened.tell(Action.PROMOTION_ROLLED, details={"percent": rollout.percent, "operations": ids})
+
+    def _moving(self, endpoint: str, shares: Mapping[str, float]) -> Intent:
+        target = tables.endpoint.c
+        query = select(target.id).where(
+            target.registry_id == self.row.registry_id, target.native_id == endpoint
+        )
+        return Intent(
+            registry_id=self.row.registry_id,
+            registry=self.row.registry,
+            ref=parse(self.row.ref),
+            wanted=SetTraffic(shares),
+            target=Key("endpoint", endpoint),
+            target_id=self.connection.execute(query).scalar(),
+        )
+
+    def _version_key(self) -> str:
+        query = select(tables.version.c.native_id).where(tables.version.c.id == self.row.version_id)
+        return str(self.connection.execute(query).scalar_one())
 
     def _follow(self) -> None:
         """Look at the operations: all of the last list have ended, or wait."""
@@ -178,12 +282,15 @@ class _PromotionTurn:
         made = self._operations(row.steps)
         undoing = self._operations(row.undone)
         if any(one.finished_at is None for one in (*made, *undoing)):
-            entries.later(self.connection, row, now() + FOLLOW_EVERY)
+            self.opened.later(now() + FOLLOW_EVERY)
         elif row.undone == "[]" and all(one.state == "ok" for one in made):
             stage, reason = self._stage()
-            if stage == row.to_stage:
+            rollout = read_rollout(row.rollout)
+            if stage == row.to_stage and rollout is not None:
+                self._roll(rollout, made)
+            elif stage == row.to_stage:
                 review = "open" if row.kind == "emergency" else ""
-                self._end("done", review=review)
+                self.opened.end("done", review=review)
             else:
                 self._undo(made, f"everything was written, and {row.ref} is {stage} by {reason or 'no rule'}")
         else:
@@ -194,32 +301,33 @@ class _PromotionTurn:
     def _undo(self, made: Sequence[Row[Any]], why: str) -> None:
         """Put back what still stands as we wrote it, last step first; tried again as long as something does."""
         row = self.row
-        standing = [one for one in made if self._stands(one)]
-        left = [one for one in standing if _reverse(one) is not None]
+        rollout = read_rollout(row.rollout)
+        standing = [one for one in _last_of_each_endpoint(made) if self._stands(one)]
+        left = [one for one in standing if _reverse(one, rollout) is not None]
         if not left:
             kept = "".join(f"; {one.ref} keeps {_shown(one)}: put it back by hand" for one in standing)
             done = "what was made of it was undone" if row.undone != "[]" else "nothing of it was made"
-            self._end("failed", f"{why}: {done if not standing else 'it was made in part'}{kept}")
+            self.opened.end("failed", f"{why}: {done if not standing else 'it was made in part'}{kept}")
             return
         if row.undone != "[]" and row.state == "executing":
             text = "; ".join(f"{one.ref} still has {_shown(one)}" for one in left)
             message = f"{why}: it cannot be undone now ({text}); it is tried again until the backend answers"
-            entries.change(self.connection, row, state="stuck", message=why, due_at=now() + TRY_AGAIN)
-            self._tell(Action.PROMOTION_STUCK, {}, {"message": message})
+            self.opened.change(state="stuck", message=why, due_at=now() + TRY_AGAIN)
+            self.opened.tell(Action.PROMOTION_STUCK, withheld={"message": message})
             return
-        steps = self._ask([self._undoing(one) for one in reversed(left)])
-        entries.change(
-            self.connection, row, message=why, undone=_json(steps),
+        steps = self._ask([self._undoing(one, rollout) for one in reversed(left)])
+        self.opened.change(
+            message=why, undone=_json(steps),
             due_at=now() + (TRY_AGAIN if row.state == "stuck" else FOLLOW_EVERY),
         )  # fmt: skip
 
-    def _undoing(self, one: Row[Any]) -> Intent:
+    def _undoing(self, one: Row[Any], rollout: Rollout | None) -> Intent:
         wanted = from_json(one.wanted)
-        back = _reverse(one)
+        back = _reverse(one, rollout)
         assert back is not None
         return Intent(
             registry_id=one.registry_id,
-            registry=self.registry.name,
+            registry=self.row.registry,
             ref=parse(one.ref),
             wanted=back,
             target=Key(one.target_kind, one.native_id),
@@ -229,7 +337,7 @@ class _PromotionTurn:
 
     def _ask(self, intents: Sequence[Intent]) -> list[int]:
         asker = Asker(self.row.proposer, None, digest_of(self.row.id))
-        return [int(one.id) for one in record(self.connection, [(intents, asker)], self.batch)[0]]
+        return [int(one.id) for one in record(self.connection, [(intents, asker)], self.opened.batch)[0]]
 
     def _operations(self, ids: str) -> list[Row[Any]]:
         numbers = msgspec.json.decode(ids)
@@ -249,9 +357,9 @@ class _PromotionTurn:
         body = self.connection.execute(query).scalar()
         if body is None:
             return False
-        decode = codec.decode_model if one.target_kind == "model" else codec.decode_version
         wanted = from_json(one.wanted)
-        there, goal, before = held(wanted, decode(body)), aim(wanted), msgspec.json.decode(one.before or "{}")
+        there, goal = held(wanted, DECODERS[one.target_kind](body)), aim(wanted)
+        before = msgspec.json.decode(one.before or "{}")
         return any(there[name] == goal[name] != before.get(name) for name in goal)
 
     def _stage(self) -> tuple[str, str]:
@@ -270,23 +378,21 @@ class _PromotionTurn:
         )
         return list(self.connection.execute(query))
 
-    def _tell(self, action: Action, details: Any, withheld: Any = None) -> None:
-        entries.tell(self.batch, self.row, self.registry.name, action, details=details, withheld=withheld)
 
-    def _end(self, state: str, message: str = "", **more: Any) -> None:
-        entries.end(self.connection, self.batch, self.row, self.registry.name, state, message, **more)
+def _last_of_each_endpoint(made: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """The operations of which something may stand: of those that moved one endpoint's traffic, the last."""
+    last = {one.native_id: one.id for one in made if one.target_kind == "endpoint"}
+    return [one for one in made if one.target_kind != "endpoint" or last[one.native_id] == one.id]
 
 
-def _reverse(one: Row[Any]) -> Wanted | None:
+def _reverse(one: Row[Any], rollout: Rollout | None) -> Wanted | None:
+    if rollout is not None and one.target_kind == "endpoint":
+        return SetTraffic(rollout.former[one.native_id])
     return reverse(from_json(one.wanted), msgspec.json.decode(one.before or "{}"))
 
 
 def _shown(one: Row[Any]) -> str:
     return ", ".join(f"{name} {value!r}" for name, value in aim(from_json(one.wanted)).items())
-
-
-def _registry(connection: Connection, registry_id: int) -> Row[Any]:
-    return connection.execute(select(tables.registry).where(tables.registry.c.id == registry_id)).one()
 
 
 def _json(values: Sequence[int]) -> str:

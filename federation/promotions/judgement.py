@@ -8,32 +8,50 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from federation import tables
+from adapters import Discovered
 from federation.access import EVERYTHING, Permission, Principal, View
-from federation.catalogue.order import AGE, age
-from federation.catalogue.reader import VERSION, Version, as_version
+from federation.catalogue.reader import Version
+from federation.database import now
 from federation.errors import InvalidRequestError, StateError
 from federation.operations.admission import WriteTargets
 from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.plans import Plan
-from federation.operations.tables import operation
 from federation.policies.policy import Policy
+from federation.promotions import attested, beyond, checks
 from federation.promotions.agreement import Need, met
-from federation.promotions.attested import attested
-from federation.promotions.beyond import duplicates, impact
-from federation.promotions.checks import Case, CheckReport, CheckResult, run
+from federation.promotions.case import Case, Check, CheckReport, CheckResult, run
+from federation.promotions.holders import StageHolders
 from federation.promotions.licences import licences
 from federation.promotions.people import People
+from federation.promotions.rollout import deployed
 
 if TYPE_CHECKING:
     from federation.graph.graph import Graph
 
+OF_THE_VERSION: tuple[Check, ...] = (
+    checks.staged,
+    checks.required,
+    checks.metrics,
+    checks.schema,
+    checks.semver,
+    licences,
+    attested.signed,
+    attested.scanned,
+    beyond.duplicates,
+    beyond.impact,
+    deployed,
+)
+"""What can be said of a version that nobody has proposed."""
+OF_PEOPLE: tuple[Check, ...] = (beyond.creator,)
+"""Of policies whose stage somebody else leaves."""
+CHECKS: tuple[Check, ...] = (*OF_THE_VERSION, checks.reported, checks.windows, *OF_PEOPLE)
+"""Of those that guard the stage that the version comes to."""
 OWNER = "the owner of something that breaks"
 SYSTEM = Principal("system", "system", dict.fromkeys(Permission, EVERYTHING))
 """Makes the plans of promotions: what is asked of people is asked before."""
@@ -67,6 +85,18 @@ class PolicyDemand(NamedTuple):
 
     policy: Policy
     whole: bool
+
+
+class SurveyedVersion(NamedTuple):
+    """A version, the policies that guard a stage of it, and their checks that keep it back from there."""
+
+    version: Version
+    policies: Sequence[str]
+    refused: Sequence[CheckResult]
+
+    def within(self, view: View) -> "SurveyedVersion":
+        """The same as who sees only a part may read it."""
+        return self._replace(refused=_within(self.refused, view))
 
 
 @dataclass(frozen=True)
@@ -106,11 +136,7 @@ class Judgement:
 
     def within(self, view: View) -> "Judgement":
         """The same as who sees only a part may read it: what was decided beyond that is told as a verdict."""
-        if view == EVERYTHING:
-            return self
-        wide = {"seen": "decided over all registries", "source": "all registries"}
-        checks = [msgspec.structs.replace(one, **wide) if one.is_wide else one for one in self.checks]
-        return replace(self, checks=checks)
+        return replace(self, checks=_within(self.checks, view))
 
     @property
     def waits_for(self) -> list[str]:
@@ -161,10 +187,8 @@ class Judgement:
         return list(found)
 
     def _passes(self, check: CheckResult) -> bool:
-        if check.verdict != "unknown":
-            return check.verdict == "yes"
         policy = next((one.policy for one in self.demands if one.policy.name == check.policy), None)
-        return policy is not None and policy.unknown == "allow"
+        return _passes(check, policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +200,15 @@ class Judge:
     people: People
     at: datetime
     graph: "Callable[[], Graph]"
+    holders: StageHolders
 
     def judge(self, proposal: Proposal) -> Judgement:
         """What is asked of a promotion, and what of it is there."""
         version, policies = proposal.version, self._policies(proposal.version)
         ours = [one for one in policies if one.stage == proposal.stage]
         alone = proposal.kind == "rollback" or any(one.archive_previous for one in ours)
-        checks: list[CheckResult] = []
-        plan = self._plan(version, Become(proposal.stage, alone), checks)
+        found: list[CheckResult] = []
+        plan = self._plan(version, Become(proposal.stage, alone), found)
         demands = [PolicyDemand(one, True) for one in ours]
         demands += [
             PolicyDemand(one, False) for one in policies if one not in ours and self._touches(one, plan)
@@ -191,24 +216,67 @@ class Judge:
         if proposal.kind == "emergency":
             demands = []
         if proposal.kind == "promotion":
-            for policy in (one.policy for one in demands if one.whole):
-                checks += run(policy, self._case(proposal, policy))
-                checks += licences(self.connection, policy, version)
-                checks += attested(self.connection, policy, version)
-                checks += duplicates(self.connection, policy, version)
-        needs = list(_needs(proposal.kind, demands))
-        for policy in (one.policy for one in demands if one.whole and proposal.kind == "promotion"):
-            found, owners = impact(self.connection, policy, version, plan, self.people, self.graph)
-            checks += found
-            needs += [Need(policy.name, 1, (owner,), label=OWNER) for owner in owners]
-        creators = self._creators(proposal, demands, checks)
-        return Judgement(proposal, demands, checks, self._met(proposal, demands, needs, creators), plan)
+            for policy, whole in demands:
+                case = self._case(policy, version, lambda: plan, proposal.reports)
+                found += run(CHECKS if whole else OF_PEOPLE, case)
+        needs = list(_needs(proposal.kind, demands, found))
+        judged = Judgement(proposal, demands, found, needs, plan)
+        return replace(judged, needs=self._met(judged, proposal.voices))
 
-    def could_agree(self, proposal: Proposal, principal: str) -> bool:
+    def survey(self, version: Version, stage: str) -> SurveyedVersion | None:
+        """What the policies that guard a stage say of a version, whoever would propose it; None where none is on it."""
+        ours = [one for one in self._policies(version) if one.stage == stage]
+        if not ours:
+            return None
+
+        @cache
+        def planned() -> Plan | None:
+            return self._plan(version, Become(stage), [])
+
+        found = [
+            one
+            for policy in ours
+            for one in run(OF_THE_VERSION, self._case(policy, version, planned, ()))
+            if not _passes(one, policy)
+        ]
+        return SurveyedVersion(version, [policy.name for policy in ours], found)
+
+    def _case(
+        self,
+        policy: Policy,
+        version: Version,
+        planned: Callable[[], Plan | None],
+        reports: Sequence[CheckReport],
+    ) -> Case:
+        return Case(
+            self.connection,
+            policy,
+            version,
+            planned,
+            self.holders.beside,
+            reports,
+            self.people,
+            self.places.adapters,
+            self.graph,
+            self.at,
+        )
+
+    def could_agree(self, judged: Judgement, principal: str) -> bool:
         """Whether a principal's word would count for one of the needs, were it the only one."""
-        voice = Voice(0, principal, "approve", "", "", self.at)
-        alone = self.judge(with_voice(replace(proposal, voices=()), voice))
-        return any(self.people.person(principal) in need.given for need in alone.needs)
+        alone = self._met(judged, [Voice(0, principal, "approve", "", "", self.at)])
+        return any(self.people.person(principal) in need.given for need in alone)
+
+    def waits_for(self, proposal: Proposal, principal: str) -> bool:
+        """Whether a person could approve it now, and did not."""
+        if self.has_agreed(proposal, principal):
+            return False
+        judged = self.judge(proposal)
+        return not judged.refused and not judged.is_agreed and self.could_agree(judged, principal)
+
+    def has_agreed(self, proposal: Proposal, principal: str) -> bool:
+        """Whether a person approved it, whatever they signed in with."""
+        said = (one.principal for one in proposal.voices if one.kind == "approve")
+        return self.people.person(principal) in map(self.people.person, said)
 
     def _policies(self, version: Version) -> list[Policy]:
         tags = {**version.model_record.tags, **version.record.tags}
@@ -234,89 +302,57 @@ class Judge:
             one.before != one.after and policy.stage in (one.before, one.after) for one in plan.stages
         )
 
-    def _case(self, proposal: Proposal, policy: Policy) -> Case:
-        holder = holder_of(self.connection, proposal.version, policy.stage)
-        return Case(self.connection, proposal.version, holder, proposal.reports, self.at)
-
-    def _creators(
-        self, proposal: Proposal, demands: Sequence[PolicyDemand], checks: list[CheckResult]
-    ) -> frozenset[str]:
-        """Who made or registered the version; where nobody is known by that name, a check says so."""
-        asking = [policy for policy, _ in demands if "creator" in policy.separate]
-        if not asking or proposal.kind != "promotion":
-            return frozenset()
-        version = proposal.version
-        registrar = self.connection.execute(
-            select(operation.c.actor).where(
-                operation.c.registry_id == version.registry_id,
-                operation.c.made == str(version.reference),
-                operation.c.state == "ok",
-            )
-        ).scalar()
-        found = {self.people.named(version.kind, version.record.creator)} - {None}
-        if registrar is not None:
-            found.add(self.people.person(registrar))
-        seen = "" if found else "nobody known here has the name that the registry gives, or it gives none"
-        for policy in asking:
-            facts = sorted(map(str, found))
-            verdict: Any = "yes" if found else "unknown"
-            expected = "who made it is known"
-            source = "who is who ([[people]])"
-            checks.append(
-                CheckResult("creator", verdict, expected, seen or "known", source, policy.name, facts=facts)
-            )
-        return frozenset(map(str, found))
-
-    def _met(
-        self,
-        proposal: Proposal,
-        demands: Sequence[PolicyDemand],
-        needs: Sequence[Need],
-        creators: frozenset[str],
-    ) -> list[Need]:
-        version = proposal.version
-        said = [voice.principal for voice in proposal.voices if voice.kind == "approve"]
+    def _met(self, judged: Judgement, voices: Sequence[Voice]) -> list[Need]:
+        """The needs, each with those of these voices that count."""
+        proposal, version, people = judged.proposal, judged.proposal.version, self.people
+        said = [voice.principal for voice in voices if voice.kind == "approve"]
         counting: dict[str, list[set[str]]] = {}
-        for policy, _ in demands:
-            out = creators if "creator" in policy.separate else frozenset[str]()
+        for policy, _ in judged.demands:
+            out = {
+                who
+                for one in judged.checks
+                if (one.name, one.policy) == ("creator", policy.name)
+                for who in one.facts
+            }
             if "proposer" in policy.separate and proposal.kind == "promotion":
-                out = out | {self.people.person(proposal.proposer)}
+                out.add(people.person(proposal.proposer))
             counting[policy.name] = [
                 {
-                    self.people.person(one)
+                    people.person(one)
                     for one in said
-                    if self.people.may(one, need.among, version.registry, version.team)
+                    if people.may(one, need.among, version.registry, version.team)
                 }
                 - out
-                for need in needs
+                for need in judged.needs
                 if need.policy == policy.name
             ]
-        return list(met(needs, counting))
+        return list(met(judged.needs, counting))
 
 
-def _needs(kind: str, demands: Sequence[PolicyDemand]) -> Iterator[Need]:
+def judge_of(connection: Connection, adapters: Discovered, graph: "Callable[[], Graph]") -> Judge:
+    """Who judges by what is known in one transaction, at this moment."""
+    places, holders = WriteTargets(adapters), StageHolders(connection)
+    return Judge(connection, places, People(connection), now(), graph, holders)
+
+
+def _within(checks: Sequence[CheckResult], view: View) -> Sequence[CheckResult]:
+    if view == EVERYTHING:
+        return checks
+    wide = {"seen": "decided over all registries", "source": "all registries"}
+    return [msgspec.structs.replace(one, **wide) if one.is_wide else one for one in checks]
+
+
+def _passes(check: CheckResult, policy: Policy | None) -> bool:
+    if check.verdict != "unknown":
+        return check.verdict == "yes"
+    return policy is not None and policy.unknown == "allow"
+
+
+def _needs(kind: str, demands: Sequence[PolicyDemand], checks: Sequence[CheckResult]) -> Iterator[Need]:
     for policy, _ in demands:
         if kind == "rollback":
             yield Need(policy.name, policy.rollback.approvals, policy.rollback.among)
         elif kind == "promotion":
             yield from (Need(policy.name, one.count, one.among) for one in policy.approvals)
-
-
-def holder_of(connection: Connection, version: Version, stage: str) -> Version | None:
-    """Who has a stage now, but for the version itself: of several the newest."""
-    versions = tables.version.c
-    query = select(*(versions[name] for name in AGE)).where(
-        versions.model_id == version.model_id,
-        versions.deleted_at.is_(None),
-        versions.stage == stage,
-        versions.id != version.id,
-    )
-    newest = max(connection.execute(query), key=age, default=None)
-    if newest is None:
-        return None
-    return as_version(connection.execute(VERSION.where(versions.id == newest.id)).one())
-
-
-def with_voice(proposal: Proposal, voice: Voice) -> Proposal:
-    """The same with one more voice."""
-    return replace(proposal, voices=(*proposal.voices, voice))
+    for one in checks:
+        yield from (Need(one.policy, 1, (owner,), label=OWNER) for owner in one.agreeing)

@@ -14,11 +14,9 @@ from sqlalchemy import Connection, select
 
 from federation import tables
 from federation.catalogue.codec import decode_model, decode_version
-from federation.catalogue.reader import Version
 from federation.graph.tables import edge, node
 from federation.graph.words import EdgeKind, NodeKind
-from federation.policies.policy import Policy
-from federation.promotions.checks import CheckResult, Verdict
+from federation.promotions.case import Case, CheckResult, Verdict, few
 from federation.references import Reference, decode_part
 
 UNDETERMINED = frozenset(
@@ -26,7 +24,6 @@ UNDETERMINED = frozenset(
 )
 """Words that registries give as licences and that determine none; the library would take `gpl` for GPL-1.0-or-later."""
 MOST, DEEPEST = 1000, 50
-SHOWN = 3
 
 
 class Brought(NamedTuple):
@@ -36,30 +33,24 @@ class Brought(NamedTuple):
     license: str | None
 
 
-def licences(connection: Connection, policy: Policy, version: Version) -> Iterator[CheckResult]:
+def licences(case: Case) -> Iterator[CheckResult]:
     """Whether the version, or along its lineage one of its ancestors, has a licence that the policy denies."""
-    if not policy.licenses.deny:
+    version, terms = case.version, case.policy.licenses
+    if not terms.deny:
         return
     brought = [Brought(str(version.reference), version.record.license or version.model_record.license)]
-    if policy.licenses.along == "lineage":
-        brought += _ancestors(connection, version.id)
-    said = {one: judge(one.license, policy.licenses.deny) for one in brought}
+    if terms.along:
+        brought += _ancestors(case.connection, version.id)
+    said = {one: judge(one.license, terms.deny) for one in brought}
     denied = [one for one, verdict in said.items() if verdict == "no"]
     unknown = [one for one, verdict in said.items() if verdict == "unknown"]
-    found = denied or unknown
-    verdict: Verdict = "no" if denied else "unknown" if unknown else "yes"
-    told = [f"{one.ref} brings {one.license or 'no licence that is known'}" for one in found or brought[:1]]
-    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    yield CheckResult(
-        "licenses",
-        verdict,
-        f"none of {', '.join(policy.licenses.deny)}",
-        "; ".join(told[:SHOWN]) + more,
-        "the records along the lineage" if policy.licenses.along else "the record",
-        policy.name,
-        facts=sorted([one.ref, one.license, verdict] for one, verdict in said.items()),
-        is_wide=policy.licenses.along == "lineage",
-    )
+    holds = False if denied else None if unknown else True
+    told = denied or unknown or brought[:1]
+    seen = few([f"{one.ref} brings {one.license or 'no licence that is known'}" for one in told])
+    source = "the records along the lineage" if terms.along else "the record"
+    facts = sorted([one.ref, one.license, verdict] for one, verdict in said.items())
+    expected = f"none of {', '.join(terms.deny)}"
+    yield CheckResult.of("licenses", holds, expected, seen, source, facts, is_wide=bool(terms.along))
 
 
 def judge(text: str | None, denied: tuple[str, ...]) -> Verdict:

@@ -1,9 +1,12 @@
 """Who is who: which person stands behind a principal or a name that a backend reports, and who may agree.
 
+Names are known from `[[people]]`, and from the claims of the identity provider that are configured for that.
+
 A person is named as grants name them (`subject:SUBJECT`). A token counts as whoever made it; one that was made at the
 database itself, which is no person, counts as itself. So a person counts once, whatever they sign in with.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,12 +100,16 @@ class _PeopleRead:
         grants: dict[str, list[tuple[str, str]]] = {}
         for row in connection.execute(select(tables.grant)):
             grants.setdefault(row.who, []).append((row.role, row.scope))
-        groups = {
-            principals[row.principal_id].who: row.groups or ()
+        people = [
+            (principals[row.principal_id].who, row)
             for row in connection.execute(select(tables.person))
             if row.principal_id in principals
-        }
-        names = {row.name: row.who for row in connection.execute(select(known_name))}
+        ]
+        groups = {who: row.groups or () for who, row in people}
+        called = Counter(name for _, row in people for name in row.names or ())
+        # A name that the provider gives to several is nobody's.
+        claimed = {name: who for who, row in people for name in row.names or () if called[name] == 1}
+        names = {**claimed, **{row.name: row.who for row in connection.execute(select(known_name))}}
         by_who = {row.who: row for row in principals.values()}
         return cls(principals, by_who, makers, frozenset(living), grants, groups, names)
 

@@ -6,7 +6,7 @@ What is written here are proposals and what people say to them; the worker carri
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
@@ -17,27 +17,31 @@ from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
 from federation.catalogue.reader import Version, is_bare
 from federation.database import now, reading, writing
-from federation.errors import DeniedError, InvalidRequestError, PreconditionError, StateError
+from federation.errors import DeniedError, InvalidRequestError, StateError
 from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.numbering import insert_dated
 from federation.operations.admission import WriteTargets
 from federation.operations.wanted import check_text
 from federation.policies.policy import STAGES, read_duration
-from federation.promotions import entries
 from federation.promotions.agreement import Need
-from federation.promotions.checks import CheckReport, CheckResult
+from federation.promotions.case import CheckReport, CheckResult
+from federation.promotions.desk import PromotionDesk, VoidError, Word
 from federation.promotions.history import predecessor
-from federation.promotions.judgement import Judge, Judgement, Proposal, Voice
+from federation.promotions.judgement import Judge, Judgement, Proposal, SurveyedVersion, Voice, judge_of
+from federation.promotions.opened import OpenedPromotion, told
 from federation.promotions.people import People
 from federation.promotions.reader import (
     ChosenPromotions,
     Promotion,
     proposal_of,
+    read_in_order,
     read_promotion,
     read_promotions,
+    read_reports,
+    read_voices,
 )
-from federation.promotions.tables import promotion, report, voice
+from federation.promotions.tables import promotion, report
 from federation.references import Reference
 
 if TYPE_CHECKING:
@@ -52,7 +56,9 @@ __all__ = [
     "Promotion",
     "Promotions",
     "ShownPromotion",
+    "SurveyedVersion",
     "Voice",
+    "Word",
 ]
 LONGEST = 4000
 """Characters of a reason or comment."""
@@ -60,14 +66,17 @@ MOST_WAITING = 200
 """Of so many of the newest it is looked whom they wait for."""
 PROPOSED_FOR = timedelta(hours=72)
 """How long a proposal waits that no policy is about."""
-Word = Literal["comment", "approve", "reject", "cancel", "review"]
 
 
 @dataclass(frozen=True, slots=True)
 class ShownPromotion:
-    """A promotion with what is asked of it now; None where it has ended. `names`: what principals are called."""
+    """A promotion with what was said to it, and what is asked of it now; None where it has ended. `names`: what
+    principals are called.
+    """
 
     promotion: Promotion
+    voices: Sequence[Voice]
+    reports: Sequence[CheckReport]
     judgement: Judgement | None
     names: Mapping[str, str]
 
@@ -96,6 +105,21 @@ class Promotions:
             version = _version(connection, principal.view, reference)
             judged = self._judge(connection).judge(Proposal(version, stage, "promotion", principal.id))
             return judged.within(principal.view)
+
+    def survey(
+        self, view: View, stage: str, under: str, after: Reference | None, limit: int
+    ) -> tuple[list[SurveyedVersion], Reference | None]:
+        """What the policies that guard a stage say of each version that they are on, in the order of names: of a
+        registry or model, or (empty) of all. At most `limit` versions are looked at; the last of them is from where to
+        go on, where there are more. Errors: `InvalidRequestError`.
+        """
+        _check_stage(stage)
+        with reading(self._engine) as connection:
+            judge = self._judge(connection)
+            versions = read_in_order(connection, view, under, after, limit)
+            found = (judge.survey(one, stage) for one in versions)
+            onward = versions[-1].reference if len(versions) == limit else None
+            return [one.within(view) for one in found if one is not None], onward
 
     def propose(
         self, principal: Principal, reference: Reference, stage: str, reason: str, *, emergency: bool = False
@@ -132,24 +156,20 @@ class Promotions:
     def say(
         self, principal: Principal, promotion_id: int, word: Word, words: str, evidence: str | None = None
     ) -> ShownPromotion:
-        """Comment, approve, reject, cancel or review. `evidence` is the digest of what was looked at.
+        """Comment, approve, reject, cancel, review, or stop a rollout. `evidence` is the digest of what was looked at.
 
         Errors: `UnknownError`, `DeniedError`, `StateError`, `PreconditionError`, `InvalidRequestError`.
         """
-        _check_words(words, needed=word in ("comment", "reject", "review"))
+        _check_words(words, needed=word in ("comment", "reject", "review", "stop"))
         refusal: StateError | None = None
         with writing(self._engine) as connection:
-            found, _ = read_promotion(connection, principal.view, promotion_id)
-            row = entries.locked(connection, found.id)
-            assert row is not None
-            desk = _Desk(
-                connection, self._judge(connection), Batch(), row, found.registry, found.team, principal
-            )
+            opened, _ = self._opened(connection, principal, promotion_id)
+            desk = PromotionDesk(opened, self._judge(connection), principal)
             try:
                 desk.take(word, words, evidence)
-            except _VoidError as error:  # that it is void is written down all the same
+            except VoidError as error:  # that it is void is written down all the same
                 refusal = StateError(str(error), code="void")
-            desk.batch.append(connection)
+            opened.batch.append(connection)
         self._tell()
         if refusal is not None:
             raise refusal
@@ -158,24 +178,21 @@ class Promotions:
     def report(self, principal: Principal, promotion_id: int, given: CheckReport) -> ShownPromotion:
         """What an outside system says about one of its checks. Errors: `UnknownError`, `DeniedError`, `StateError`."""
         with writing(self._engine) as connection:
-            found, _ = read_promotion(connection, principal.view, promotion_id)
-            principal.require(Permission.ATTEST, found.registry_id, f"registry {found.registry}")
-            row = entries.locked(connection, found.id)
-            assert row is not None
+            opened, row = self._opened(connection, principal, promotion_id)
+            principal.require(Permission.ATTEST, row.registry_id, f"registry {row.registry}")
             proposal = proposal_of(connection, row)
-            if not entries.is_open(row) or row.state == "executing" or proposal is None:
+            if not opened.is_open or row.state == "executing" or proposal is None:
                 raise StateError(f"promotion {row.id} is {row.state}: nothing more is checked", code="ended")
             asked = self._judge(connection).judge(proposal)
             names = {name for policy, _ in asked.demands for name in policy.require_checks}
             if given.name not in names:
                 wanted = ", ".join(sorted(names)) or "none"
                 raise StateError(f"no policy asks for the check {given.name!a}: asked for are {wanted}")
-            batch = Batch()
             _keep(connection, row, given, proposal.version.record.artifact_digest or "", principal)
             details = {"check": given.name, "verdict": given.verdict}
-            entries.tell(batch, row, found.registry, Action.PROMOTION_CHECKED, principal.id, details=details)
-            entries.later(connection, row, now())
-            batch.append(connection)
+            opened.tell(Action.PROMOTION_CHECKED, principal.id, details=details)
+            opened.later(now())
+            opened.batch.append(connection)
         self._tell()
         return self.show(principal.view, promotion_id)
 
@@ -186,10 +203,10 @@ class Promotions:
             proposal = proposal_of(connection, row) if row.state in ("waiting", "approved") else None
             judge = self._judge(connection)
             judged = None if proposal is None else judge.judge(proposal).within(view)
-            principals = {found.proposer, *(one.principal for one in found.voices)}
-            return ShownPromotion(
-                found, judged, {one: judge.people.display(one) for one in sorted(principals)}
-            )
+            voices, reports = read_voices(connection, row.id), read_reports(connection, row.id)
+            principals = sorted({found.proposer, *(one.principal for one in voices)})
+            names = {one: judge.people.display(one) for one in principals}
+            return ShownPromotion(found, voices, reports, judged, names)
 
     def waiting_for(self, principal: Principal) -> Sequence[Promotion]:
         """The open promotions, of the newest, that this person could approve now, newest first."""
@@ -198,7 +215,7 @@ class Promotions:
             for one in read_promotions(connection, principal.view, ChosenPromotions("waiting"), MOST_WAITING):
                 row, _ = read_promotion(connection, principal.view, one.id)
                 proposal = proposal_of(connection, row)
-                if proposal is not None and _waits_for(judge, proposal, principal.id):
+                if proposal is not None and judge.waits_for(proposal, principal.id):
                     found.append(one)
             return found
 
@@ -221,7 +238,7 @@ class Promotions:
             return read_promotions(connection, view, chosen, limit)
 
     def _judge(self, connection: Connection) -> Judge:
-        return Judge(connection, WriteTargets(self._adapters), People(connection), now(), self._graph)
+        return judge_of(connection, self._adapters, self._graph)
 
     def _propose(self, connection: Connection, principal: Principal, proposal: Proposal, reason: str) -> int:
         """Write a proposal down; its id. Errors: `StateError`, `DeniedError`, `InvalidRequestError`."""
@@ -263,146 +280,23 @@ class Promotions:
             "undone": "[]",
         }
         row = insert_dated(connection, promotion, values, registry_id=version.registry_id)
-        batch = Batch()
-        entries.tell(
-            batch,
-            row,
-            version.registry,
-            Action.PROMOTION_PROPOSED,
-            principal.id,
-            details=entries.told(judged),
-            withheld={"reason": reason},
+        opened = OpenedPromotion.of(connection, Batch(), row.id)
+        assert opened is not None
+        opened.tell(
+            Action.PROMOTION_PROPOSED, principal.id, details=told(judged), withheld={"reason": reason}
         )
-        batch.append(connection)
+        opened.batch.append(connection)
         return int(row.id)
 
-
-class _VoidError(Exception):
-    """What was approved is no longer so."""
-
-
-@dataclass(slots=True)
-class _Desk:
-    """One thing said to one promotion, inside the transaction that locks it."""
-
-    connection: Connection
-    judge: Judge
-    batch: Batch
-    row: Row[Any]
-    registry: str
-    team: str
-    principal: Principal
-
-    def take(self, word: Word, words: str, evidence: str | None) -> None:
-        """Errors: `DeniedError`, `StateError`, `PreconditionError`, `_VoidError`."""
-        match word:
-            case "comment":
-                self._write("comment", words, Action.PROMOTION_COMMENTED)
-            case "review":
-                self._review(words)
-            case "cancel":
-                self._cancel(words)
-            case "approve" | "reject":
-                self._vote(word, words, evidence)
-
-    def _review(self, words: str) -> None:
-        if self.row.review != "open":
-            raise StateError(f"promotion {self.row.id} waits for no review", code="nothing-to-review")
-        people = self.judge.people
-        self.principal.require(Permission.CHANGE, self.row.registry_id, f"registry {self.registry}")
-        if people.person(self.principal.id) == people.person(self.row.proposer):
-            raise DeniedError("review", "what you did yourself: somebody else closes it")
-        entries.change(self.connection, self.row, review="closed")
-        self._write("review", words, Action.PROMOTION_REVIEWED)
-
-    def _cancel(self, words: str) -> None:
-        self._require_open()
-        people = self.judge.people
-        if people.person(self.principal.id) != people.person(self.row.proposer):
-            self.principal.require(Permission.CHANGE, self.row.registry_id, f"registry {self.registry}")
-        self._write("cancel", words, None)
-        entries.end(
-            self.connection, self.batch, self.row, self.registry, "cancelled", words, actor=self.principal.id
-        )
-
-    def _vote(self, word: str, words: str, evidence: str | None) -> None:
-        self._require_open()
-        proposal = proposal_of(self.connection, self.row)
-        if proposal is None:
-            raise StateError(f"{self.row.ref} was deleted", code="deleted")
-        judged = self.judge.judge(proposal)
-        if changed := judged.changed():
-            message = f"what was approved is no longer so: {', '.join(changed)}"
-            entries.end(
-                self.connection, self.batch, self.row, self.registry, "void", message,
-                details={"changed": changed},
-            )  # fmt: skip
-            raise _VoidError(f"promotion {self.row.id} is void: {message}. Propose it again")
-        if evidence is not None and evidence != judged.digest:
-            raise PreconditionError("the evidence is another one than was shown: look at it again")
-        mine = Voice(0, self.principal.id, "approve", words, judged.canonical, self.judge.at)
-        self._require_eligible(proposal, judged, mine, word)
-        if word == "reject":
-            self._write("reject", words, None)
-            entries.end(
-                self.connection, self.batch, self.row, self.registry, "rejected", words,
-                actor=self.principal.id,
-            )  # fmt: skip
-            return
-        if judged.refused:
-            first = judged.within(self.principal.view).refused[0]
-            raise StateError(
-                f"nobody can approve this while {first.name} says {first.verdict}: {first.seen}",
-                code="refused",
-            )
-        self._write("approve", words, Action.PROMOTION_AGREED, judged)
-        entries.later(self.connection, self.row, self.judge.at)
-
-    def _require_eligible(self, proposal: Proposal, judged: Judgement, mine: Voice, word: str) -> None:
-        """Errors: `DeniedError`, `StateError` where this person approved already or nobody more is asked for."""
-        people = self.judge.people
-        person = people.person(mine.principal)
-        said = {people.person(one.principal) for one in proposal.voices if one.kind == "approve"}
-        if word == "approve" and person in said:
-            raise StateError("you approved this already: a person counts once", code="already-approved")
-        if not self.judge.could_agree(proposal, mine.principal):
-            asked = "; ".join(f"{need.count} of {need.whom}" for need in judged.needs) or "nobody"
-            out = sorted({word for policy, _ in judged.demands for word in policy.separate})
-            but = f", and not the {' or '.join(out)}" if out else ""
-            raise DeniedError("approve", f"promotion {self.row.id}, which asks for {asked}{but}")
-        if word == "approve" and judged.is_agreed:
-            raise StateError("everybody who must agree did already", code="agreed")
-
-    def _require_open(self) -> None:
-        if self.row.state not in ("waiting", "approved"):
-            raise StateError(f"promotion {self.row.id} is {self.row.state}", code="ended")
-
-    def _write(self, kind: str, words: str, action: Action | None, judged: Judgement | None = None) -> None:
-        values = {
-            "promotion_id": self.row.id,
-            "principal": self.principal.id,
-            "kind": kind,
-            "words": words,
-            "evidence": "" if judged is None else judged.canonical,
-            "at": self.judge.at,
-        }
-        self.connection.execute(insert(voice).values(values))
-        if action is not None:
-            details = {} if judged is None else entries.told(judged)
-            entries.tell(
-                self.batch, self.row, self.registry, action, self.principal.id,
-                details=details, withheld={"words": words or None},
-            )  # fmt: skip
-
-
-def _waits_for(judge: Judge, proposal: Proposal, principal: str) -> bool:
-    """Whether a person could approve it now, and did not."""
-    people = judge.people
-    said = {people.person(one.principal) for one in proposal.voices if one.kind == "approve"}
-    if people.person(principal) in said:
-        return False
-    judged = judge.judge(proposal)
-    return not judged.refused and not judged.is_agreed and judge.could_agree(proposal, principal)
+    @staticmethod
+    def _opened(
+        connection: Connection, principal: Principal, promotion_id: int
+    ) -> tuple[OpenedPromotion, Row[Any]]:
+        """A promotion that a principal may see, locked, with its row. Errors: `UnknownError`."""
+        read_promotion(connection, principal.view, promotion_id)
+        opened = OpenedPromotion.of(connection, Batch(), promotion_id)
+        assert opened is not None
+        return opened, opened.row
 
 
 def _keep(

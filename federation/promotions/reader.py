@@ -1,20 +1,21 @@
 """Reading promotions, as one caller may see them, and making proposals to judge of their rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, select, tuple_
 
 from federation import tables
 from federation.access import View
-from federation.catalogue.reader import VERSION, as_version
+from federation.catalogue.reader import VERSION, Version, as_version
 from federation.errors import UnknownError
-from federation.promotions.checks import CheckReport
+from federation.promotions.case import CheckReport
 from federation.promotions.judgement import Proposal, Voice
+from federation.promotions.rollout import Rollout, read_rollout
 from federation.promotions.tables import promotion, report, voice
+from federation.references import Reference, encode_part, parse
 
 _one, _registries = promotion.c, tables.registry.c
 
@@ -26,44 +27,56 @@ class ChosenPromotions(NamedTuple):
     ref: str | None = None
     before: int | None = None
     review: str | None = None
+    rolled: bool = False
+    """Only those that move traffic."""
 
 
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """A promotion as it stands. `steps` and `undone` are ids of operations."""
+class Promotion(msgspec.Struct, kw_only=True):
+    """A promotion. `state` is `waiting`, `approved` (only time is missing), `executing`, `stuck` (a part was made and
+    cannot be undone now), and at its end `done`, `failed`, `void`, `rejected`, `expired` or `cancelled`.
+    """
 
     id: int
-    registry: str
-    registry_id: int
     ref: str
-    stage: str
+    registry: str
+    to: str
     kind: str
+    """promotion, rollback or emergency."""
     state: str
     proposer: str
     reason: str
     message: str
+    """What became of it."""
     review: str
+    """Of an emergency: `open` until somebody else closes it."""
     proposed_at: datetime
     expires_at: datetime
     finished_at: datetime | None
-    steps: Sequence[int]
+    operations: Sequence[int]
     undone: Sequence[int]
-    voices: Sequence[Voice] = ()
-    reports: Sequence[CheckReport] = ()
+    """The operations that took back what was made."""
+    rollout: Rollout | None
+    """How far the traffic has come, where it is moved."""
+
+
+COPIED = tuple(
+    name for name in Promotion.__struct_fields__ if name not in ("to", "operations", "undone", "rollout")
+)
+"""What stands in a row as it is told."""
 
 
 def read_promotion(connection: Connection, view: View, promotion_id: int) -> tuple[Row[Any], Promotion]:
-    """One promotion with everything that was said to it, and its row. Errors: `UnknownError`."""
+    """One promotion, and its row. Errors: `UnknownError`."""
     row = connection.execute(_visible(view).where(_one.id == promotion_id)).one_or_none()
     if row is None:
         raise UnknownError()
-    return row, _promotion(row, read_voices(connection, row.id), read_reports(connection, row.id))
+    return row, _promotion(row)
 
 
 def read_promotions(
     connection: Connection, view: View, chosen: ChosenPromotions, limit: int
 ) -> list[Promotion]:
-    """Promotions, newest first, without what was said to them."""
+    """Promotions, newest first."""
     query = _visible(view).order_by(_one.id.desc()).limit(limit)
     if chosen.state == "open":
         query = query.where(_one.finished_at.is_(None))
@@ -72,6 +85,8 @@ def read_promotions(
     for column, wanted in ((_one.ref, chosen.ref), (_one.review, chosen.review)):
         if wanted is not None:
             query = query.where(column == wanted)
+    if chosen.rolled:
+        query = query.where(_one.rollout.is_not(None))
     if chosen.before is not None:
         query = query.where(_one.id < chosen.before)
     return [_promotion(row) for row in connection.execute(query)]
@@ -102,6 +117,31 @@ def read_reports(connection: Connection, promotion_id: int) -> list[CheckReport]
     ]
 
 
+def read_in_order(
+    connection: Connection, view: View, under: str, after: Reference | None, limit: int
+) -> list[Version]:
+    """The living versions of a registry or model (empty: of all), in the order of their names, behind one of them.
+
+    Errors: `ReferenceSyntaxError`.
+    """
+    versions, models = tables.version.c, tables.model.c
+    names = (_registries.name, models.name, versions.version)
+    query = VERSION.with_only_columns(versions.id).where(
+        versions.deleted_at.is_(None), models.deleted_at.is_(None), view.clause(_registries.id)
+    )
+    if "/" in under:
+        within = parse(under)
+        query = query.where(_registries.name == within.registry, models.name == encode_part(within.model))
+    elif under:
+        query = query.where(_registries.name == under)
+    if after is not None:
+        last = (after.registry, encode_part(after.model), encode_part(after.version or ""))
+        query = query.where(tuple_(*names) > tuple_(*last))
+    ids = connection.execute(query.order_by(*names).limit(limit)).scalars().all()
+    rows = connection.execute(VERSION.where(versions.id.in_(ids)).order_by(*names))
+    return [as_version(row) for row in rows]
+
+
 def proposal_of(connection: Connection, row: Row[Any]) -> Proposal | None:
     """What is to be judged; None where the version is gone."""
     living = VERSION.where(
@@ -118,30 +158,15 @@ def proposal_of(connection: Connection, row: Row[Any]) -> Proposal | None:
 
 def _visible(view: View) -> Select[Any]:
     return (
-        select(promotion, _registries.name.label("registry"), _registries.team)
+        select(promotion, _registries.name.label("registry"))
         .join(tables.registry, _registries.id == _one.registry_id)
         .where(view.clause(_one.registry_id))
     )
 
 
-def _promotion(row: Row[Any], voices: Sequence[Voice] = (), reports: Sequence[CheckReport] = ()) -> Promotion:
+def _promotion(row: Row[Any]) -> Promotion:
+    operations, undone = (msgspec.json.decode(ids) for ids in (row.steps, row.undone))
+    copied = {name: getattr(row, name) for name in COPIED}
     return Promotion(
-        id=row.id,
-        registry=row.registry,
-        registry_id=row.registry_id,
-        ref=row.ref,
-        stage=row.to_stage,
-        kind=row.kind,
-        state=row.state,
-        proposer=row.proposer,
-        reason=row.reason,
-        message=row.message,
-        review=row.review,
-        proposed_at=row.proposed_at,
-        expires_at=row.expires_at,
-        finished_at=row.finished_at,
-        steps=msgspec.json.decode(row.steps),
-        undone=msgspec.json.decode(row.undone),
-        voices=voices,
-        reports=reports,
+        to=row.to_stage, operations=operations, undone=undone, rollout=read_rollout(row.rollout), **copied
     )

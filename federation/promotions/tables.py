@@ -41,6 +41,8 @@ promotion = Table(
     # Ids of the versions that had the stage when it was carried out, as a list in JSON.
     Column("replaced", Text, nullable=False),
     Column("undone", Text, nullable=False),
+    # How far the traffic has come that a policy moves, as JSON; None where none does.
+    Column("rollout", Text),
     partial_index("promotion_open", "registry_id", "id", where="finished_at IS NULL"),
     Index("promotion_of_model", "model_id", "id"),
     Index("promotion_of_registry", "registry_id", "id"),

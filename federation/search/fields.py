@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Living:
     """What fields are read from: a living version, or a model that has none; then `empty`, and `version` says nothing.
 
-    `stage` is the normalised one, `needs` are the references and addresses of what the version depends on, as text.
+    `stage` is the normalised one, `needs` are the references and addresses of what the version depends on, as text,
+    `bypassed` the policies that would have refused its stage.
     """
 
     registry: str
@@ -31,6 +32,7 @@ class Living:
     stage: str = "none"
     aliases: Sequence[str] = ()
     needs: Sequence[str] = ()
+    bypassed: Sequence[str] = ()
     told: tellings.Told = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ HAS: Mapping[str, Callable[[Living], object]] = {
     "environment": lambda of: _says(of.version.environment),
     "state": lambda of: of.version.state,
     "versions": lambda of: not of.empty,
+    "bypass": lambda of: of.bypassed,
 }
 """What `has:` asks for."""
 
@@ -257,6 +260,8 @@ FIELDS: tuple[SearchField, ...] = (
                 "address", texts=_needed),
     SearchField(name="has", meaning=f"what is known of it: {', '.join(HAS)}", match="choice", choices=tuple(HAS),
                 texts=lambda of: [name for name, holds in HAS.items() if holds(of)]),
+    SearchField(name="bypassed", meaning="the policy that would have refused how it came to its stage",
+                texts=lambda of: of.bypassed),
     SearchField(name="is", meaning="stale (its registry could not be read lately), production, staging or archived",
                 match="choice", choices=("stale", "production", "staging", "archived")),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, and_, select
 
 from adapters import Key, ModelRecord, VersionRecord
@@ -14,6 +15,7 @@ from federation.database import LONG, reading
 from federation.graph import tables as declared
 from federation.graph.claims import claims
 from federation.graph.resolve import registry_names
+from federation.policies.tables import bypass
 from federation.references import (
     DEPENDS_ON,
     Address,
@@ -37,11 +39,12 @@ _LIVING = (
         _model.id.label("model_id"), _model.body.label("model_body"), _model.created_at.label("model_created_at"),
         _model.updated_at.label("model_updated_at"),
         _version.id.label("version_id"), _version.stage, _version.body, _version.created_at, _version.updated_at,
-        _version.first_seen_at, _version.details,
+        _version.first_seen_at, _version.details, bypass.c.policies,
     )
     .select_from(tables.model)
     .join(tables.registry, _registry.id == _model.registry_id)
     .outerjoin(tables.version, and_(_version.model_id == _model.id, _version.deleted_at.is_(None)))
+    .outerjoin(bypass, bypass.c.version_id == _version.id)
     .where(_model.deleted_at.is_(None))
     .order_by(_model.id, _version.id)
 )  # fmt: skip
@@ -147,7 +150,17 @@ def _document(row: Any, model: ModelRecord, said: Declared, known: Container[str
             sorted(alias for alias, version in model.aliases.items() if version == record.version)
         )
         needs = _needs(record, row, said, model, known)
-        of = Living(row.registry, row.team, model, record, stage=row.stage, aliases=aliases, needs=needs)
+        bypassed = () if row.policies is None else msgspec.json.decode(row.policies)
+        of = Living(
+            row.registry,
+            row.team,
+            model,
+            record,
+            stage=row.stage,
+            aliases=aliases,
+            needs=needs,
+            bypassed=bypassed,
+        )
         times = {"created": row.created_at, "updated": row.updated_at, "first_seen": row.first_seen_at}
     ids = {"registry_id": row.registry_id, "model_id": row.model_id, "version_id": row.version_id}
     return document_of(of, **ids, **times)

@@ -1,5 +1,6 @@
 """What a statement says: each kind read as data, nothing of it run or followed."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,11 @@ from federation.statements.signatures import (
 Kind = Literal["signature", "scan", "evaluation", "check"]
 Verdict = Literal["yes", "no", "unknown"]
 SHOWN = 5
+_PICKLESCAN = re.compile(
+    rb"-{5,20} SCAN SUMMARY -{5,20}\r?\nScanned files: (\d{1,9})\r?\nInfected files: (\d{1,9})\r?\n"
+    rb"(?:Suspicious globals: (\d{1,9})\r?\n)?Dangerous globals: (\d{1,9})\r?\n?"
+    rb"(?:All globals found:\r?\n(?:  \* .*\n?)*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,34 @@ def _signature(body: bytes, digest: str, signers: Sequence[ArtifactSigner], at: 
 
 
 def _scan(body: bytes) -> StatedVerdict:
-    """modelscan's JSON, or SARIF. Clean is only what says that something was scanned, and nothing failed or skipped."""
+    """modelscan's JSON, SARIF, or what picklescan prints. Clean is only what says that something was scanned, and
+    nothing failed or skipped.
+    """
+    if (printed := _PICKLESCAN.search(body)) is not None:
+        return _picklescan(body, printed)
     try:
         found = parse_json(body, "the report")
         if isinstance(found, Mapping) and "runs" in found:
             return _sarif(found["runs"])
         return _modelscan(found["summary"], found.get("issues", ()), found.get("errors", ()))
     except (BadRecordError, KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
-        raise StatementError("this is no report of a scan: hand in the JSON of modelscan, or SARIF") from None
+        raise StatementError(
+            "this is no report of a scan: hand in the JSON of modelscan, SARIF, or what picklescan printed"
+        ) from None
+
+
+def _picklescan(body: bytes, printed: re.Match[bytes]) -> StatedVerdict:
+    """It has no other report than its text. Whatever it prints beside the summary, it was not all well."""
+    maker = "picklescan"
+    scanned, infected, suspicious, dangerous = (int(each or 0) for each in printed.groups())
+    if infected or dangerous:
+        return StatedVerdict(
+            "no", f"{dangerous} dangerous globals, {infected} of {scanned} files infected", maker
+        )
+    if not scanned or suspicious or (body[: printed.start()] + body[printed.end() :]).strip():
+        why = f"{scanned} files scanned, {suspicious} globals that it does not know"
+        return StatedVerdict("unknown", f"not everything was scanned, or is known: {why}", maker)
+    return StatedVerdict("yes", f"nothing found in {scanned} files", maker)
 
 
 def _modelscan(summary: Mapping[str, Any], issues: Sequence[Any], errors: Sequence[Any]) -> StatedVerdict:

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
 from federation.access import Permission, Principal, View
@@ -34,19 +34,20 @@ MOST = 1000
 """Statements of one version that are read, the newest."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactStatement:
-    """One statement, and what it says now. `is_current`: it is about the artifact that the version has."""
+class ArtifactStatement(msgspec.Struct, frozen=True):
+    """A statement, and what it says by the signers of now."""
 
     id: int
-    kind: Kind
-    digest: str
-    is_current: bool
+    kind: str
     verdict: str
+    """yes, no or unknown."""
     summary: str
     maker: str
+    digest: str
+    is_current: bool
+    """Whether it is about the artifact that the version has."""
     sha256: str
-    body: bytes
+    content: bytes
     principal: str
     at: datetime
 
@@ -167,7 +168,7 @@ def _read(row: Row[Any], version: Version, signers: Sequence[ArtifactSigner]) ->
         summary=said.summary,
         maker=said.maker,
         sha256=row.sha256,
-        body=body,
+        content=body,
         principal=row.principal,
         at=row.at,
     )

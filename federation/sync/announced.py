@@ -37,6 +37,8 @@ from federation.sync.intake import take
 log = Log(__name__)
 ANNOUNCED = "announced"
 """The lease of whoever reads what a registry has announced."""
+FRESH = "fresh"
+"""The lease of whoever reads what is decided by at once."""
 AT_ONCE = 100
 """Records that are read before the first of them is written."""
 A_MINUTE = 1200
@@ -152,6 +154,30 @@ def read_announced(context: SyncContext, registry_id: int, limit: int) -> int:
         left.keep(connection, row, some)
         lease.release(connection)
     return len(some)
+
+
+def read_now(context: SyncContext, registry_id: int, keys: Sequence[Key]) -> str | None:
+    """Read these records and write them, because something is decided by them. Returns why one of them could not be
+    read; None: the catalogue has them as the backend did a moment ago.
+    """
+    with writing(context.engine) as connection:
+        lease = context.leases.take(connection, FRESH, registry_id)
+        row = connection.execute(select(tables.registry).where(_registries.id == registry_id)).one()
+    if lease is None:
+        return "another worker is reading it"
+    try:
+        with context.leases.keeping(lease), context.connections.to(row) as to_backend:
+            this = AnnouncedRead(context, row, 0, lease, False, None, None, now(), to_backend)
+            left = _read(this, [Mentioned(key, 0, 0) for key in keys])
+    except (AdapterError, RegistryError, SetAsideError) as error:
+        return f"{row.name} cannot be read now: {error}"
+    except (FencedError, StoppedError):
+        return "reading it was interrupted"
+    with writing(context.engine) as connection:
+        lease.release(connection)
+    if why := next(iter((*left.failed.values(), *this.errors)), None):
+        return why
+    return "it was changed while it was being read" if left.unreached or left.moved else None
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from federation.access import Permission, Principal, View
 from federation.errors import UnknownError
 from federation.search.answer import SimilarAnswer
+from federation.statements.statements import ArtifactStatement
 from gateway.api.history_out import TimelineOut, timeline_out
 from gateway.api.out import (
     DiffOut,
@@ -20,7 +21,7 @@ from gateway.api.out import (
     version_out,
 )
 from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
-from gateway.api.statements_out import StatementIn, StatementOut, StatementsOut, statement_out
+from gateway.api.statements_out import StatementIn, StatementsOut
 from gateway.parameters import read_reference, read_time
 from gateway.waypost import Waypost
 
@@ -75,7 +76,7 @@ async def show_version(
 def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
     reference = read_reference(ref.removesuffix(STATEMENTS))
     found = provide_waypost(request).statements.of(request.scope["user"].view, reference)
-    return StatementsOut([statement_out(one) for one in found])
+    return StatementsOut(found)
 
 
 def _similar(request: Request[Any, Any, Any], ref: str, limit: int) -> SimilarAnswer:
@@ -89,15 +90,14 @@ def make_statement(
     data: JSONBody[StatementIn],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-) -> StatementOut:
+) -> ArtifactStatement:
     """State something about the artifact of a version (`…/statements`): a signature, a scan, an evaluation, or the
     verdict of a check. It is kept byte for byte; said again it is the same statement.
     """
     if not ref.endswith(STATEMENTS):
         raise UnknownError()
     reference = read_reference(ref.removesuffix(STATEMENTS))
-    made = waypost.statements.state(principal, reference, data.kind, data.content, data.digest)
-    return statement_out(made)
+    return waypost.statements.state(principal, reference, data.kind, data.content, data.digest)
 
 
 @get("/diff", opt=READ, sync_to_thread=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from adapters import EndpointRecord, Environment, Lineage, Schema, Snippet, Unread
-from federation.catalogue.catalogue import Break, Compared, Comparison, Model, Summary, Version
+from federation.catalogue.catalogue import Break, CardPart, Compared, Comparison, Model, Summary, Version
 from federation.references import encode_part
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class SnippetsOut(msgspec.Struct):
     note: str
 
 
+class CardOut(msgspec.Struct):
+    """The parts of a model card that somebody wrote: intended_use, limitations, data, evaluation, ethics."""
+
+    ref: str
+    card: Mapping[str, CardPart]
+
+
 class ArtifactOut(msgspec.Struct):
     """Where a version's files are."""
 
@@ -64,6 +71,8 @@ class VersionOut(msgspec.Struct):
     stage: str
     stage_reason: str
     """The rule that decided the stage; empty where none did."""
+    bypassed: Sequence[str]
+    """Policies that would have refused the way it came to this stage: it was changed on the backend itself."""
     state: str | None
     """The backend's word for a version that cannot be used (yet); null for one that is ready."""
     native_stage: str | None
@@ -182,6 +191,7 @@ def version_out(version: Version) -> VersionOut:
         incarnation=version.incarnation,
         stage=version.stage,
         stage_reason=version.stage_reason,
+        bypassed=version.bypassed,
         state=record.state,
         native_stage=record.stage,
         approval=record.approval,
@@ -255,6 +265,11 @@ def snippets_out(version: Version, snippets: Sequence[Snippet], note: str) -> Sn
     """How to load a version, as JSON."""
     found = [SnippetOut(one.title, one.language, one.code) for one in snippets]
     return SnippetsOut(str(version.reference), found, note)
+
+
+def card_out(version: Version, card: Mapping[str, CardPart]) -> CardOut:
+    """A version's card as JSON."""
+    return CardOut(str(version.reference), card)
 
 
 def contract_out(found: Comparison) -> ContractOut:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post, put
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
 from federation.access import Permission, Principal, View
@@ -17,11 +18,14 @@ from gateway.api.promotions_out import (
     ReportIn,
     RollbackIn,
     SeenOut,
+    Stage,
+    SurveyOut,
     WordsIn,
     judgement_out,
     policy_out,
     promotions_out,
     seen_out,
+    survey_out,
 )
 from gateway.api.requests import Ident, OptionalIdent, needs
 from gateway.parameters import read_reference
@@ -51,6 +55,22 @@ def propose(
         )
     found = waypost.promotions.propose(principal, reference, data.to, data.reason, emergency=data.emergency)
     return _made(found)
+
+
+@get("/plans", opt=READ, sync_to_thread=True)
+def survey(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    to: FromQuery[Stage] = "production",
+    under: FromQuery[Annotated[str, Parameter(max_length=8192)]] = "",
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 200,
+    cursor: FromQuery[Annotated[str | None, Parameter(max_length=8192)]] = None,
+) -> SurveyOut:
+    """What policies would say of each version that they are on, were it proposed for a stage: of a registry or a model
+    (`under`), or of all. A page is made of `limit` versions that were looked at.
+    """
+    after = None if cursor is None else read_reference(cursor)
+    return survey_out(to, *waypost.promotions.survey(view, to, under, after, limit))
 
 
 @post("/rollbacks", opt=APPROVE, sync_to_thread=True, status_code=201)
@@ -94,59 +114,48 @@ def show_promotion(
     return seen_out(waypost.promotions.show(view, promotion_id))
 
 
-@post("/promotions/{promotion_id:int}/approve", opt=APPROVE, sync_to_thread=True, status_code=200)
-def approve(
-    promotion_id: FromPath[Ident],
-    data: JSONBody[WordsIn],
+@get("/rollouts", opt=READ, sync_to_thread=True)
+def list_rollouts(
     waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-) -> SeenOut:
-    """Agree to a promotion, on the evidence as it is now."""
-    return _said(waypost, principal, promotion_id, "approve", data)
+    view: NamedDependency[View],
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=200)]] = 50,
+    cursor: FromQuery[OptionalIdent] = None,
+) -> PromotionsOut:
+    """Promotions that move traffic, newest first, with how far each has come (`rollout`)."""
+    return promotions_out(
+        waypost.promotions.list(view, ChosenPromotions(before=cursor, rolled=True), limit), limit
+    )
 
 
-@post("/promotions/{promotion_id:int}/reject", opt=APPROVE, sync_to_thread=True, status_code=200)
-def reject(
-    promotion_id: FromPath[Ident],
-    data: JSONBody[WordsIn],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-) -> SeenOut:
-    """End a promotion, with the reason in words. Whoever could approve it may."""
-    return _said(waypost, principal, promotion_id, "reject", data)
+def _saying(place: str, word: Word, what: str, under: str = "promotions") -> HTTPRouteHandler:
+    """The route of one word. `what` it does is what the API's description says of it."""
+
+    def say(
+        promotion_id: FromPath[Ident],
+        data: JSONBody[WordsIn],
+        waypost: NamedDependency[Waypost],
+        principal: NamedDependency[Principal],
+    ) -> SeenOut:
+        said = waypost.promotions.say(principal, promotion_id, word, data.words, data.evidence)
+        return seen_out(said)
+
+    say.__name__, say.__doc__ = word, what
+    path = f"/{under}/{{promotion_id:int}}/{place}"
+    return post(path, opt=APPROVE, sync_to_thread=True, status_code=200)(say)
 
 
-@post("/promotions/{promotion_id:int}/comments", opt=APPROVE, sync_to_thread=True, status_code=200)
-def comment(
-    promotion_id: FromPath[Ident],
-    data: JSONBody[WordsIn],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-) -> SeenOut:
-    """Say something about a promotion."""
-    return _said(waypost, principal, promotion_id, "comment", data)
-
-
-@post("/promotions/{promotion_id:int}/cancel", opt=APPROVE, sync_to_thread=True, status_code=200)
-def cancel(
-    promotion_id: FromPath[Ident],
-    data: JSONBody[WordsIn],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-) -> SeenOut:
-    """Take a promotion back that has not begun: whoever proposed it, or may set stages there."""
-    return _said(waypost, principal, promotion_id, "cancel", data)
-
-
-@post("/promotions/{promotion_id:int}/review", opt=APPROVE, sync_to_thread=True, status_code=200)
-def review(
-    promotion_id: FromPath[Ident],
-    data: JSONBody[WordsIn],
-    waypost: NamedDependency[Waypost],
-    principal: NamedDependency[Principal],
-) -> SeenOut:
-    """Close the review of what somebody else did in an emergency."""
-    return _said(waypost, principal, promotion_id, "review", data)
+SAYING = [
+    _saying("approve", "approve", "Agree to a promotion, on the evidence as it is now."),
+    _saying("reject", "reject", "End a promotion, with the reason in words. Whoever could approve it may."),
+    _saying("comments", "comment", "Say something about a promotion."),
+    _saying(
+        "cancel",
+        "cancel",
+        "Take a promotion back that has not begun: whoever proposed it, or may set stages there.",
+    ),
+    _saying("stop", "stop", "Stop a rollout: the former shares of traffic are put back.", under="rollouts"),
+    _saying("review", "review", "Close the review of what somebody else did in an emergency."),
+]
 
 
 @put("/promotions/{promotion_id:int}/checks/{name:path}", opt=needs(Permission.ATTEST), sync_to_thread=True)
@@ -162,10 +171,6 @@ def report_check(
     return seen_out(waypost.promotions.report(principal, promotion_id, given))
 
 
-def _said(waypost: Waypost, principal: Principal, promotion_id: int, word: Word, data: WordsIn) -> SeenOut:
-    return seen_out(waypost.promotions.say(principal, promotion_id, word, data.words, data.evidence))
-
-
 def _made(found: ShownPromotion) -> Response[Any]:
     headers = {"Location": f"/api/v1/promotions/{found.promotion.id}"}
     return Response(seen_out(found), status_code=201, headers=headers)
@@ -174,13 +179,11 @@ def _made(found: ShownPromotion) -> Response[Any]:
 HANDLERS = [
     list_policies,
     propose,
+    survey,
     roll_back,
     list_promotions,
+    list_rollouts,
     show_promotion,
-    approve,
-    reject,
-    comment,
-    cancel,
-    review,
+    *SAYING,
     report_check,
 ]

@@ -8,7 +8,16 @@ import msgspec
 
 from federation.operations.operations import Meaning, StageChange
 from federation.policies.policies import Standing, asks
-from federation.promotions.promotions import CheckReport, Judgement, Promotion, ShownPromotion, reported
+from federation.promotions.promotions import (
+    CheckReport,
+    CheckResult,
+    Judgement,
+    Promotion,
+    ShownPromotion,
+    SurveyedVersion,
+    reported,
+)
+from federation.references import Reference
 from gateway.api.operations_out import StepOut, steps_out
 
 Stage = Literal["none", "staging", "production", "archived"]
@@ -72,6 +81,24 @@ class CheckOut(msgspec.Struct):
     policy: str
 
 
+class SurveyedOut(msgspec.Struct):
+    """A version, the policies that guard the stage of it, and their checks that keep it back from there."""
+
+    ref: str
+    stage: str
+    """That it has now."""
+    policies: Sequence[str]
+    refused: Sequence[CheckOut]
+
+
+class SurveyOut(msgspec.Struct):
+    """What policies say of each version that they are on, in the order of names."""
+
+    to: str
+    versions: list[SurveyedOut]
+    next_cursor: str | None
+
+
 class NeedOut(msgspec.Struct, rename={"among": "from"}):
     """So many different people out of these, and how many of them agreed."""
 
@@ -111,33 +138,7 @@ class VoiceOut(msgspec.Struct):
     at: datetime
 
 
-class PromotionOut(msgspec.Struct):
-    """A promotion. `state` is `waiting`, `approved` (only time is missing), `executing`, `stuck` (a part was made and
-    cannot be undone now), and at its end `done`, `failed`, `void`, `rejected`, `expired` or `cancelled`.
-    """
-
-    id: int
-    ref: str
-    registry: str
-    to: str
-    kind: str
-    """promotion, rollback or emergency."""
-    state: str
-    proposer: str
-    reason: str
-    message: str
-    """What became of it."""
-    review: str
-    """Of an emergency: `open` until somebody else closes it."""
-    proposed_at: datetime
-    expires_at: datetime
-    finished_at: datetime | None
-    operations: Sequence[int]
-    undone: Sequence[int]
-    """The operations that took back what was made."""
-
-
-class SeenOut(PromotionOut):
+class SeenOut(Promotion):
     """A promotion with what was said to it, and what is asked of it now while it waits."""
 
     proposer_name: str = ""
@@ -149,7 +150,7 @@ class SeenOut(PromotionOut):
 class PromotionsOut(msgspec.Struct):
     """Promotions, newest first."""
 
-    promotions: list[PromotionOut]
+    promotions: list[Promotion]
     next_cursor: str | None
 
 
@@ -182,10 +183,7 @@ def judgement_out(found: Judgement) -> JudgementOut:
         to=proposal.stage,
         policies={policy.name: policy.digest for policy, _ in found.demands},
         says_no=found.says_no,
-        checks=[
-            CheckOut(one.name, one.verdict, one.expected, one.seen, one.source, one.policy)
-            for one in found.checks
-        ],
+        checks=checks_out(found.checks),
         needs=[
             NeedOut(one.policy, one.count, [one.label] if one.label else one.among, len(one.given))
             for one in found.needs
@@ -198,43 +196,36 @@ def judgement_out(found: Judgement) -> JudgementOut:
     )
 
 
+def checks_out(found: Sequence[CheckResult]) -> list[CheckOut]:
+    """What checks say, as JSON."""
+    return [CheckOut(one.name, one.verdict, one.expected, one.seen, one.source, one.policy) for one in found]
+
+
+def survey_out(to: str, found: Sequence[SurveyedVersion], onward: Reference | None) -> SurveyOut:
+    """A page of what policies say of versions, as JSON."""
+    versions = [
+        SurveyedOut(str(one.version.reference), one.version.stage, one.policies, checks_out(one.refused))
+        for one in found
+    ]
+    return SurveyOut(to, versions, None if onward is None else str(onward))
+
+
 def seen_out(found: ShownPromotion) -> SeenOut:
     """A promotion with everything about it, as JSON."""
     one = found.promotion
     return SeenOut(
-        **msgspec.structs.asdict(promotion_out(one)),
+        **msgspec.structs.asdict(one),
         proposer_name=found.names[one.proposer],
-        said=[VoiceOut(v.principal, found.names[v.principal], v.kind, v.words, v.at) for v in one.voices],
-        reports=one.reports,
+        said=[VoiceOut(v.principal, found.names[v.principal], v.kind, v.words, v.at) for v in found.voices],
+        reports=found.reports,
         judgement=None if found.judgement is None else judgement_out(found.judgement),
-    )
-
-
-def promotion_out(found: Promotion) -> PromotionOut:
-    """A promotion as JSON."""
-    return PromotionOut(
-        id=found.id,
-        ref=found.ref,
-        registry=found.registry,
-        to=found.stage,
-        kind=found.kind,
-        state=found.state,
-        proposer=found.proposer,
-        reason=found.reason,
-        message=found.message,
-        review=found.review,
-        proposed_at=found.proposed_at,
-        expires_at=found.expires_at,
-        finished_at=found.finished_at,
-        operations=found.steps,
-        undone=found.undone,
     )
 
 
 def promotions_out(found: Sequence[Promotion], limit: int) -> PromotionsOut:
     """A page of promotions as JSON."""
     more = str(found[-1].id) if found and len(found) == limit else None
-    return PromotionsOut([promotion_out(one) for one in found], more)
+    return PromotionsOut(list(found), more)
 
 
 def policy_out(found: Standing) -> PolicyOut:

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.api import (
     access,
     audit,
+    cards,
     custody,
     events,
     graph,
@@ -37,6 +38,7 @@ HANDLERS: list[Any] = [
     *custody.HANDLERS,
     *history.HANDLERS,
     *snippets.HANDLERS,
+    *cards.HANDLERS,
     *events.HANDLERS,
     *webhooks.HANDLERS,
     *hooks.HANDLERS,

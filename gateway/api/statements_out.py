@@ -1,6 +1,5 @@
 """What the API takes and answers about statements."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -17,42 +16,7 @@ class StatementIn(msgspec.Struct, forbid_unknown_fields=True):
     """The artifact that it is about: refused where the version has another one by now."""
 
 
-class StatementOut(msgspec.Struct):
-    """A statement, and what it says by the signers of now."""
-
-    id: int
-    kind: str
-    verdict: str
-    """yes, no or unknown."""
-    summary: str
-    maker: str
-    digest: str
-    is_current: bool
-    """Whether it is about the artifact that the version has."""
-    sha256: str
-    content: bytes
-    principal: str
-    at: datetime
-
-
 class StatementsOut(msgspec.Struct):
     """What was stated of a version, newest first."""
 
-    statements: list[StatementOut]
-
-
-def statement_out(found: ArtifactStatement) -> StatementOut:
-    """A statement as JSON."""
-    return StatementOut(
-        id=found.id,
-        kind=found.kind,
-        verdict=found.verdict,
-        summary=found.summary,
-        maker=found.maker,
-        digest=found.digest,
-        is_current=found.is_current,
-        sha256=found.sha256,
-        content=found.body,
-        principal=found.principal,
-        at=found.at,
-    )
+    statements: list[ArtifactStatement]

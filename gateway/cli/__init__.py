@@ -60,6 +60,7 @@ COMMANDS = (
     Command("rollback", "promotions", "rollback", PROMOTE),
     Command("emergency", "promotions", "emergency", PROMOTE),
     Command("promotions", "promotions", "promotions", PROMOTE),
+    Command("rollouts", "promotions", "rollouts", PROMOTE),
     Command("policies", "promotions", "policies", PROMOTE),
     Command("insights", "insights", "insights", FIND),
     Command("bom", "insights", "bom", FIND),

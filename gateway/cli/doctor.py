@@ -280,7 +280,7 @@ def policies(waypost: "Waypost") -> Iterator[Finding]:
         said = f"the file says something else of {', '.join(late)}"
         yield Finding("policy", "warn", said, "waypost registries apply")
     for one in waypost.promotions.list(EVERYTHING, ChosenPromotions(review="open"), 20):
-        said = f"promotion {one.id} brought {one.ref} to {one.stage} in an emergency"
+        said = f"promotion {one.id} brought {one.ref} to {one.to} in an emergency"
         yield Finding("review", "warn", said, "somebody else looks at it: waypost promotions review")
 
 

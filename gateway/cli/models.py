@@ -30,6 +30,9 @@ def show(
     snippets: Annotated[
         bool, typer.Option("--snippets", help="only the lines that load it from its backend")
     ] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="only its model card, wherever that is written")
+    ] = False,
 ) -> int:
     """Everything known of a model or a version; a deleted one is shown as it was last known, with exit code 1."""
     invocation: Invocation = context.obj
@@ -39,6 +42,8 @@ def show(
     with connect(invocation) as gateway:
         if snippets:
             return _show_snippets(invocation, gateway.get(f"/snippets/{of_reference(ref)}"))
+        if card:
+            return _show_card(invocation, gateway.get(f"/cards/{of_reference(ref)}"))
         try:
             found = gateway.get(path, incarnation=incarnation, as_of=as_of)
         except AnsweredProblemError as error:
@@ -129,6 +134,20 @@ def _show_snippets(invocation: Invocation, found: Mapping[str, Any]) -> int:
     if found["note"]:
         say(found["note"])
     return 0 if found["snippets"] else NO
+
+
+def _show_card(invocation: Invocation, found: Mapping[str, Any]) -> int:
+    if invocation.json:
+        emit_json(found)
+        return 0 if found["card"] else NO
+    for part, said in found["card"].items():
+        emit_line(f"# {part.replace('_', ' ')} ({said['source']})")
+        for line in said["text"].split("\n"):
+            emit_line(line)
+        emit_line()
+    if not found["card"]:
+        say("nobody wrote a card: no tag card.intended_use, no such section in the description")
+    return 0 if found["card"] else NO
 
 
 def _show_model(model: Mapping[str, Any]) -> None:

@@ -17,6 +17,8 @@ from gateway.cli.operations import Wait, worked
 from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
 
 LOOK_EVERY = 0.05
+AT_ONCE = 500
+"""Versions of one answer."""
 PATIENCE = 60.0
 """Seconds a command waits for what it began; that goes on without it."""
 Ref = Annotated[str, typer.Argument(help="registry/model:version, …@alias or …@stage:staging")]
@@ -26,12 +28,29 @@ Ident = Annotated[int, typer.Argument(help="the number of the promotion", min=1)
 Words = Annotated[str, typer.Option("--words", help="what is to be said")]
 
 promotions = typer.Typer(help="What is proposed, and what became of it.", no_args_is_help=True)
+rollouts = typer.Typer(help="Traffic that comes to a version by steps.", no_args_is_help=True)
 policies = typer.Typer(help="The policies that hold, and what they ask for.", no_args_is_help=True)
 
 
-def plan(context: typer.Context, ref: Ref, to: To) -> int:
+def plan(
+    context: typer.Context,
+    to: To,
+    ref: Annotated[
+        str,
+        typer.Argument(
+            help="registry/model:version, …@alias or …@stage:staging; with --all a registry or model"
+        ),
+    ] = "",
+    whole: Annotated[
+        bool, typer.Option("--all", help="of every version that a policy on the stage is on")
+    ] = False,
+) -> int:
     """Run every check of a promotion without proposing it. Exit code 1 when a check says no."""
     invocation: Invocation = context.obj
+    if whole:
+        return _survey(invocation, ref, to)
+    if not ref:
+        raise CommandError("say which version, or --all")
     with connect(invocation) as gateway:
         found = gateway.ask("POST", "/promotions", body={"ref": ref, "to": to, "dry_run": True})
     if invocation.json:
@@ -39,6 +58,30 @@ def plan(context: typer.Context, ref: Ref, to: To) -> int:
     else:
         _print_judgement(found)
     return NO if found["says_no"] else OK
+
+
+def _survey(invocation: Invocation, under: str, to: str) -> int:
+    """Every version that policies on a stage are on, with the checks that keep it back."""
+    found: list[Any] = []
+    with connect(invocation) as gateway:
+        cursor: str | None = ""
+        while cursor is not None:
+            page = gateway.get("/plans", to=to, under=under, limit=AT_ONCE, cursor=cursor)
+            found += page["versions"]
+            cursor = page["next_cursor"]
+    refused = [one for one in found if one["refused"]]
+    if invocation.json:
+        emit_json(found)
+    else:
+        rows = [
+            (one["ref"], one["stage"], check["verdict"], check["name"], check["seen"], check["policy"])
+            for one in refused
+            for check in one["refused"]
+        ]
+        if rows:
+            emit_table(("VERSION", "STAGE", "", "CHECK", "SEEN", "POLICY"), rows)
+        say(f"{len(found)} versions under a policy on {to}, {len(refused)} of them kept back")
+    return NO if refused else OK
 
 
 def promote(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wait = True) -> int:
@@ -86,7 +129,10 @@ def attest(
     ref: Ref,
     file: Annotated[Path, typer.Argument(help="what is stated; it is kept byte for byte")],
     kind: Annotated[
-        str, typer.Option(help="signature (model-signing), scan (modelscan, SARIF), evaluation or check")
+        str,
+        typer.Option(
+            help="signature (model-signing), scan (modelscan, picklescan, SARIF), evaluation or check"
+        ),
     ] = "signature",
     digest: Annotated[str, typer.Option(help="the artifact that it is about")] = "",
 ) -> int:
@@ -158,6 +204,43 @@ def cancel(context: typer.Context, ident: Ident, words: Words = "") -> int:
 def review(context: typer.Context, ident: Ident, words: Words) -> int:
     """Close the review of what somebody else did in an emergency."""
     return _say(context.obj, ident, "review", words)
+
+
+@rollouts.command("list")
+def list_rollouts(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="so many of the newest")] = 20,
+) -> None:
+    """Rollouts, newest first."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        found = gateway.get("/rollouts", limit=limit)
+    if invocation.json:
+        emit_json(found)
+        return
+    rows = [(one["id"], one["ref"], one["state"], _rolled(one["rollout"])) for one in found["promotions"]]
+    emit_table(("PROMOTION", "OF", "STATE", "TRAFFIC"), rows)
+
+
+@rollouts.command("show")
+def show_rollout(context: typer.Context, ident: Ident) -> int:
+    """A rollout, as `promotions show`."""
+    return show(context, ident)
+
+
+@rollouts.command()
+def stop(context: typer.Context, ident: Ident, words: Words) -> int:
+    """Put the former shares of traffic back, and end the promotion."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway:
+        return _report(invocation, gateway.ask("POST", f"/rollouts/{ident}/stop", body={"words": words}))
+
+
+def _rolled(rollout: Mapping[str, Any]) -> str:
+    """How far the traffic has come, in words."""
+    steps = rollout["terms"]["steps"]
+    share = steps[rollout["done"] - 1] if rollout["done"] else 0
+    return f"{share} % at {', '.join(rollout['former'])}" + (", stopped" if rollout["stopped"] else "")
 
 
 @promotions.command()
@@ -283,6 +366,8 @@ def _print_promotion(found: Mapping[str, Any]) -> None:
         emit_line(f"  {one['name']} ({when(one['at'])}): {one['kind']} {one['words']}".rstrip())
     if found["judgement"]:
         _print_judgement(found["judgement"])
+    if found["rollout"]:
+        emit_line(f"  traffic: {_rolled(found['rollout'])}")
     if found["message"]:
         say(found["message"])
     if found["review"] == "open":

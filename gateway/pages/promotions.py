@@ -21,7 +21,7 @@ from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 NEWEST = 50
-WORDS = ("approve", "reject", "comment", "cancel", "review")
+WORDS = ("approve", "reject", "comment", "cancel", "review", "stop")
 
 
 @pages_at("/promote/{ref:path}", permission=Permission.TAG)

@@ -61,6 +61,7 @@ def version_page(
         snippets=snippets_out(found, *waypost.registries.snippets(found)) if living else None,
         spans=timeline_out(found.reference, None, waypost.catalogue.timeline(view, found.reference)).spans,
         impact=impact_of(waypost, principal, version.ref) if living else None,
+        model_card=waypost.catalogue.card(found, waypost.adapters) if living else {},
         stated=waypost.statements.of(view, found.reference) if living else [],
         needs=_needs(waypost, view, version) if living else None,
         entries=_entries(waypost, version.ref) if principal.may(Permission.AUDIT) else None,

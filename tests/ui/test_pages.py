@@ -33,6 +33,7 @@ PAGES = {
     "/change/search/encoder:3?what=alias&name=champion&value=2": "moves from version 3 to version 2",
     "/operations": "asked for through Waypost",
     "/promotions": "Nothing was proposed yet",
+    "/policies": "No policy holds",
     "/promote/search/encoder:3?to=staging": "No policy has a say",
     "/changes": "catalogue.imported",
     "/inbox": "You watch nothing yet",

@@ -218,6 +218,7 @@ def undeclared_writes_refuse(lab: Lab) -> None:
         Capability.SET_TAGS: (key, {}),
         Capability.REGISTER: (Registration(model="waypost-no-such-model", source="s3://x/y"),),
         Capability.DELETE: (key,),
+        Capability.SET_TRAFFIC: (Key("endpoint", "waypost-no-such-endpoint"), {key: 100.0}),
     }
     adapter = lab.main
     for capability in set(Capability) - adapter.capabilities:

@@ -28,7 +28,7 @@ Ident = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Query = Mapping[str, Any]
 MODULES: Mapping[str, Sequence[str]] = {
     "registries": ("registries", "syncs"),
-    "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets"),
+    "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets", "cards"),
     "graph": ("deprecations", "dependencies", "impact", "bom", "insights"),
     "search": ("search",),
     "searches": ("searches",),
@@ -36,7 +36,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
     "operations": ("operations",),
     "events": ("events", "changes", "inbox", "watches", "webhooks"),
-    "promotions": ("policies", "promotions", "rollbacks"),
+    "promotions": ("policies", "plans", "promotions", "rollbacks", "rollouts"),
     "hooks": ("hooks",),
 }
 """The areas that each module answers: the first words of paths."""

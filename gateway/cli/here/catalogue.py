@@ -7,7 +7,7 @@ import msgspec
 from federation.access import LOCAL
 from federation.database import now
 from gateway.api import history_out, out
-from gateway.api.statements_out import StatementsOut, statement_out
+from gateway.api.statements_out import StatementsOut
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up
 from gateway.parameters import read_reference
@@ -28,7 +28,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.model_out(catalogue.model(view, reference_of(ref), incarnation=life, at=time))
         case ("GET", "versions", *ref, "statements"):
             stated = waypost.statements.of(view, reference_of(ref))
-            return StatementsOut([statement_out(one) for one in stated])
+            return StatementsOut(stated)
         case ("GET", "versions", *ref, "similar"):
             catch_up(waypost, ["search"])
             waypost.reload_search()
@@ -50,6 +50,9 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
                 return "".join(history_out.held_csv(catalogue.every_held(view, stage, at, **where)))
             held = catalogue.held(view, stage, at, limit=PAGE, **where)
             return history_out.production_out(stage, at, held, 0, PAGE)
+        case ("GET", "cards", *ref):
+            carded = catalogue.version(view, reference_of(ref))
+            return out.card_out(carded, catalogue.card(carded, waypost.adapters))
         case ("GET", "snippets", *ref):
             version = catalogue.version(view, reference_of(ref))
             return out.snippets_out(version, *waypost.registries.snippets(version))

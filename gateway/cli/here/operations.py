@@ -8,7 +8,7 @@ from federation.operations.operations import Become, Chosen, RequestedChange
 from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
 from federation.references import Reference
 from gateway.api import operations_out as out
-from gateway.api.statements_out import StatementIn, statement_out
+from gateway.api.statements_out import StatementIn
 from gateway.cli.here import Ident, Query, checked, reference_of
 from gateway.intents import ask
 from gateway.parameters import read_etags
@@ -30,8 +30,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.operation_out(found_one, waypost.positions)
         case ("POST", "versions", *ref, "statements"):
             given = checked(StatementIn, body)
-            made = waypost.statements.state(LOCAL, reference_of(ref), given.kind, given.content, given.digest)
-            return statement_out(made)
+            return waypost.statements.state(LOCAL, reference_of(ref), given.kind, given.content, given.digest)
         case ("PUT", "versions", *ref, "stage"):
             return _written(waypost, query, reference_of(ref), Become(checked(out.StageIn, body).stage))
         case ("PUT", "models", *ref, "aliases", alias):

@@ -17,6 +17,7 @@ WORDS = {
     "comments": "comment",
     "cancel": "cancel",
     "review": "review",
+    "stop": "stop",
 }
 
 
@@ -34,6 +35,13 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
                 return out.judgement_out(promotions.plan(LOCAL, reference, given.to))
             made = promotions.propose(LOCAL, reference, given.to, given.reason, emergency=given.emergency)
             return out.seen_out(made)
+        case ("GET", "plans"):
+            to = checked(out.Stage, query.get("to", "production"), "to")
+            after = None if query.get("cursor") is None else read_reference(query["cursor"])
+            found_all = promotions.survey(
+                LOCAL.view, to, query.get("under", ""), after, query.get("limit", 200)
+            )
+            return out.survey_out(to, *found_all)
         case ("POST", "rollbacks"):
             back = checked(out.RollbackIn, body)
             reference = read_reference(back.model)
@@ -46,9 +54,12 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             state = checked(out.PromotionState | None, query.get("state"), "state")
             limit = query.get("limit", 50)
             return out.promotions_out(promotions.list(LOCAL.view, ChosenPromotions(state), limit), limit)
+        case ("GET", "rollouts"):
+            rolled = promotions.list(LOCAL.view, ChosenPromotions(rolled=True), query.get("limit", 50))
+            return out.promotions_out(rolled, query.get("limit", 50))
         case ("GET", "promotions", number):
             return out.seen_out(promotions.show(LOCAL.view, _number(number)))
-        case ("POST", "promotions", number, word) if word in WORDS:
+        case ("POST", "promotions" | "rollouts", number, word) if word in WORDS:
             said = checked(out.WordsIn, body)
             kind = cast("Word", WORDS[word])
             return out.seen_out(promotions.say(LOCAL, _number(number), kind, said.words, said.evidence))

@@ -96,7 +96,12 @@ def test_the_values_of_a_containers_environment_are_not_kept(boto: Any, connect:
 def test_licence_and_owner_are_what_metadata_or_the_card_say(boto: Any, connect: Connect) -> None:
     card = {
         "model_overview": {"model_owner": "bo"},
-        "additional_information": {"custom_details": {"license": "apache-2.0"}},
+        "additional_information": {
+            "custom_details": {"license": "apache-2.0"},
+            "ethical_considerations": "reviewed",
+        },
+        "intended_uses": {"purpose_of_model": "payments", "intended_uses": "in euro"},
+        "evaluation_details": [{"name": "e", "evaluation_observation": "good"}],
     }
     written = {"ModelCardStatus": "Draft", "ModelCardContent": json.dumps(card)}
     package(boto, "card", ModelCard=written)
@@ -104,6 +109,11 @@ def test_licence_and_owner_are_what_metadata_or_the_card_say(boto: Any, connect:
     found = scan(connect()).versions()
     assert (found["card:1"].license, found["card:1"].owner) == ("apache-2.0", "bo")
     assert (found["both:1"].license, found["both:1"].owner) == ("mit", "ana")
+    assert connect().card(found["card:1"]) == {
+        "intended_use": "payments\nin euro",
+        "evaluation": "good",
+        "ethics": "reviewed",
+    }
 
 
 def test_licence_and_owner_of_a_group_are_its_tags(boto: Any, connect: Connect) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters import AuthError, EndpointRecord
+from adapters import AuthError, EndpointRecord, InvalidError
 from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
 from tests.adapters.sagemaker import aws
@@ -382,3 +382,21 @@ def test_only_one_request_more_is_made_where_there_are_no_components(
     scan(connect())
     assert emulator.faults.calls["ListInferenceComponents"] == 1
     assert emulator.faults.calls["DescribeInferenceComponent"] == 0
+
+
+def test_traffic_is_shared_among_the_variants_that_hold_versions(boto: Any, connect: Connect) -> None:
+    first, second = package(boto, "ranker"), package(boto, "ranker")
+    aws.deploy(boto, "split", a=(first, 3.0), b=(second, 0.0))
+    aws.deploy(boto, "strange", a=(first, 1.0), b=("s3://b/other", 1.0))
+    adapter = connect()
+    found = scan(adapter)
+    one, two = (found.versions()[f"ranker:{number}"].key for number in (1, 2))
+    record = found.endpoints()["split"]
+    written = adapter.set_traffic(record.key, {one: 90.0, two: 10.0})
+    assert isinstance(written, EndpointRecord)
+    assert {share.version: share.percent for share in written.traffic} == {one: 90.0, two: 10.0}
+    assert adapter.set_traffic(record.key, {one: 90.0, two: 10.0}, etag="of long ago") == written
+    with pytest.raises(InvalidError, match="add up to 100"):
+        adapter.set_traffic(record.key, {one: 90.0})
+    with pytest.raises(InvalidError, match="deploy it there first"):
+        adapter.set_traffic(found.endpoints()["strange"].key, {one: 50.0, two: 50.0})

@@ -6,7 +6,7 @@ import pytest
 from google.api_core.exceptions import InvalidArgument
 from google.cloud import aiplatform_v1 as v1
 
-from adapters import EndpointRecord, VersionRecord
+from adapters import ConflictError, EndpointRecord, InvalidError, VersionRecord
 from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter
 from tests.adapters.scans import scanned
@@ -138,3 +138,24 @@ def test_the_emulator_keeps_one_model_and_no_split_on_a_private_endpoint(team: V
         team.deploy(endpoint, "clicks@2", {})
     team.undeploy(endpoint, first)
     assert team.split(endpoint) == {}
+
+
+def test_traffic_is_shared_among_the_deployments_of_an_endpoint(team: Vendor, adapter: VertexAdapter) -> None:
+    endpoint = team.endpoint("split")
+    first = team.deploy(endpoint, "clicks@1")
+    team.deploy(endpoint, "clicks@2", {first: 100, "0": 0})
+    team.deploy(team.endpoint("inside", network=NETWORK), "clicks@1", {})
+    found = served(adapter)
+    record, _ = found["split"]
+    one, two = (
+        share.version for share in sorted(record.traffic, key=lambda share: share.percent, reverse=True)
+    )
+    written = adapter.set_traffic(record.key, {one: 95.0, two: 5.0}, etag=record.etag)
+    assert isinstance(written, EndpointRecord)
+    assert {share.version: share.percent for share in written.traffic} == {one: 95.0, two: 5.0}
+    with pytest.raises(ConflictError):
+        adapter.set_traffic(record.key, {one: 5.0, two: 95.0}, etag=record.etag)
+    with pytest.raises(InvalidError, match="whole percentages"):
+        adapter.set_traffic(record.key, {one: 94.5, two: 5.5})
+    with pytest.raises(InvalidError, match="does not hold"):
+        adapter.set_traffic(found["inside"][0].key, {two: 100.0})

@@ -12,7 +12,7 @@ from federation.followers import Followers
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph
 from federation.policies.policies import Policy
-from federation.promotions.checks import CheckResult
+from federation.promotions.case import CheckResult
 from tests.federation.operations.world import hurry
 from tests.federation.promotions.world import PromotionsWorld, make_promotions_world, version
 

@@ -1,12 +1,14 @@
 """A guarded stage that is changed on the backend itself is told, once for each change, and not for what was before."""
 
 from federation.access import EVERYTHING, NOTHING
+from federation.catalogue.catalogue import Catalogue
 from federation.followers import Followers
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph
 from federation.operations.asking import RequestedChange
 from federation.operations.wanted import SetTags
 from federation.policies.policies import Policy, Quorum
+from federation.search.source import CatalogueSource
 from tests.federation.promotions.world import PromotionsWorld, version
 
 GUARD = Policy("guard", "*", approvals=(Quorum(1),))
@@ -17,6 +19,12 @@ def move(world: PromotionsWorld, to: str | None) -> None:
     model = world.operations.sync.backend.named("m")
     assert model is not None
     world.operations.sync.change(model, aliases={} if to is None else {"champion": to})
+
+
+def marked(world: PromotionsWorld) -> list[str]:
+    """The versions that stand where they do past a policy."""
+    catalogue = Catalogue(world.engine)
+    return [name for name in "123" if catalogue.version(EVERYTHING, version(name)).bypassed == ("guard",)]
 
 
 def told(world: PromotionsWorld) -> list[tuple[str | None, str | None, str | None]]:
@@ -36,7 +44,7 @@ def test_each_change_on_the_backend_is_told_once(world: PromotionsWorld) -> None
     move(world, "3")
     sync.sync()
     sync.sync(full=True)
-    assert told(world) == [("memory/m:3", "none", "production")]
+    assert (told(world), marked(world)) == ([("memory/m:3", "none", "production")], ["3"])
     move(world, None)
     sync.sync()
     assert told(world)[1:] == [("memory/m:3", "production", "none")]
@@ -45,7 +53,7 @@ def test_each_change_on_the_backend_is_told_once(world: PromotionsWorld) -> None
     world.promotions.say(bo, seen.promotion.id, "approve", "")
     world.settle()
     sync.sync(full=True)
-    assert (world.state(seen), len(told(world))) == ("done", 2)
+    assert (world.state(seen), len(told(world)), marked(world)) == ("done", 2, ["3"])
 
 
 def test_one_that_an_operation_meets_is_told_as_well(world: PromotionsWorld) -> None:
@@ -64,6 +72,9 @@ def test_it_stands_on_a_list_inside_the_view(world: PromotionsWorld, tmp_path_fa
     folder = tmp_path_factory.mktemp("graph")  # type: ignore[attr-defined]
     Followers({"graph": GraphFollower(world.engine, folder)}).catch_up()
     graph = Graph(world.engine, folder)
+    assert marked(world) == ["3"]
+    [document] = [one for one in CatalogueSource(world.engine).everything()[1] if "bypassed" in one.texts]
+    assert document.texts["bypassed"] == ("guard",)
     [found] = graph.insights(EVERYTHING, "bypasses").items
     assert (found.ref, found.detail) == ("memory/m:3", "none became production, which policy guard guards")
     assert graph.insights(NOTHING, "bypasses").total == 0

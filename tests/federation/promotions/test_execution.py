@@ -9,6 +9,7 @@ from adapters import InvalidError
 from federation.access import LOCAL
 from federation.database import reading
 from federation.operations.tables import operation
+from federation.policies.policies import Policy
 from tests.federation.operations.world import CutOffAdapter
 from tests.federation.promotions.world import PromotionsWorld, version
 
@@ -92,3 +93,22 @@ def test_a_worker_that_dies_anywhere_leaves_one_execution(world: PromotionsWorld
     with reading(world.engine) as connection:
         assert connection.execute(select(operation.c.kind)).scalars().all() == ["set_alias"]
     assert world.operations.problems() == []
+
+
+def test_the_backend_is_read_once_more_before_anything_is_carried_out(world: PromotionsWorld) -> None:
+    world.apply(Policy("guard", "*", metrics=("auc >= 0.8",)))
+    seen = world.promotions.propose(LOCAL, version("2"), "production", "better")
+    world.operations.fate.is_away = True
+    for _ in range(3):
+        world.hurry()
+        world.step()
+    assert (world.state(seen), "the backend is away" in world.rows()[0].message) == ("approved", True)
+    world.operations.fate.is_away = False
+    sync = world.operations.sync
+    sync.change(sync.version("m", "2"), metrics={"auc": 0.5})  # nobody has looked since
+    world.settle()
+    assert (world.state(seen), world.stage("2")) == ("waiting", "staging")
+    sync.change(sync.version("m", "2"), metrics={"auc": 0.9})
+    sync.sync()
+    world.settle()
+    assert (world.state(seen), world.stage("2"), world.rows()[0].message) == ("done", "production", "")

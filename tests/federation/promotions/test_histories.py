@@ -100,11 +100,14 @@ class Promoting(RuleBasedStateMachine):
         if row is not None and self.ask(lambda: self.world.promotions.report(self.who["ci"], row.id, given)):
             self.reports[row.id] = verdict
 
-    @rule(name=versions, auc=st.sampled_from(AUC))
-    def somebody_measures_again(self, name: str, auc: float) -> None:
+    @rule(name=versions, auc=st.sampled_from(AUC), seen=st.booleans())
+    def somebody_measures_again(self, name: str, auc: float, seen: bool) -> None:
         sync = self.world.operations.sync
         sync.change(sync.version("m", name), metrics={"auc": auc})
-        sync.sync()
+        if seen:
+            sync.sync()
+        else:
+            self.world.start_again()  # nothing was read since
 
     @rule(name=versions)
     def somebody_moves_the_alias_on_the_backend(self, name: str) -> None:

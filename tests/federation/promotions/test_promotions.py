@@ -118,6 +118,22 @@ def test_a_person_counts_once_whatever_they_sign_in_with(world: PromotionsWorld)
     assert world.state(seen) == "waiting"
 
 
+def test_who_made_it_does_not_count_by_whatever_says_who_that_is(world: PromotionsWorld) -> None:
+    world.apply(Policy("guard", "*", approvals=(Quorum(1),), separate=("creator",)))
+    seen = propose(world)
+    judged = seen.judgement
+    assert judged is not None
+    assert [(one.name, one.verdict) for one in judged.checks] == [("creator", "unknown")]
+    tess = world.person("t.ess", "approver", names=["tess", "tess@example.com"])
+    with pytest.raises(DeniedError, match="not the creator"):
+        world.promotions.say(tess, seen.promotion.id, "approve", "")
+    world.person("another", names=["tess"])  # then it is nobody's
+    with pytest.raises(StateError, match="creator says unknown"):
+        world.promotions.say(world.person("bo", "approver"), seen.promotion.id, "approve", "")
+    world.apply(GUARD, tess="subject:t.ess")
+    world.promotions.say(world.as_is("bo"), seen.promotion.id, "approve", "")
+
+
 def test_what_changes_after_it_was_approved_makes_it_void(world: PromotionsWorld) -> None:
     world.apply(Policy("two", "*", metrics=("auc >= 0.5",), approvals=(Quorum(2),)))
     seen = propose(world)

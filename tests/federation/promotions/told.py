@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from adapters import EndpointRecord, Key, Traffic
 from federation.database import now, writing
-from federation.policies.policies import Policy, Quorum
+from federation.policies.policies import Policy, Quorum, RolloutTerms
 from federation.promotions.promotions import reported
 from federation.promotions.tables import promotion
 from federation.statements.statements import Statements
@@ -63,3 +64,9 @@ def happen(world: PromotionsWorld, patch: pytest.MonkeyPatch) -> None:
     assert model is not None
     sync.change(model, aliases={"champion": "2"})
     sync.sync()
+    traffic = (Traffic(sync.version("m", "2").key, 100.0), Traffic(sync.version("m", "1").key, 0.0))
+    sync.backend.put(EndpointRecord(key=Key("endpoint", "e"), name="e", traffic=traffic))
+    sync.sync()
+    world.apply(Policy("guard", "*", rollout=RolloutTerms((100,), "0m")))
+    face.propose(bo, version("1"), "production", "better")
+    world.settle()

@@ -1,7 +1,9 @@
 """A writable registry under policies, people who propose and agree, and workers that can die."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select, update
@@ -20,13 +22,24 @@ from federation.journal.log import Batch
 from federation.leases import Leases
 from federation.policies.policies import Policies, Policy
 from federation.promotions.execution import PromotionRunner
+from federation.promotions.outside import OutsideAnswers
 from federation.promotions.promotions import Promotions, ShownPromotion
 from federation.promotions.tables import promotion
 from federation.references import Reference, parse
+from federation.sync.announced import read_now
 from tests.federation.operations.world import KilledError, OperationsWorld, make_operations_world
 from tests.federation.sync.world import expire_leases
 
 MODEL = Reference("memory", "m")
+
+
+class AtOnce(Executor):
+    """Does what it is given where it is given."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
 
 @dataclass
@@ -40,15 +53,27 @@ class PromotionsWorld:
     graph: Callable[[], Graph]
     secrets: dict[str, str] = field(default_factory=dict)
     die_at: str | None = None
+    gates: dict[str, str] = field(default_factory=dict)
+    """Why gates fail; those that are not named pass."""
 
-    def person(self, name: str, *roles: str, groups: Sequence[str] = ()) -> Principal:
+    def __post_init__(self) -> None:
+        self.start_again()
+
+    def start_again(self) -> None:
+        """The worker has forgotten what it had read."""
+        read = partial(read_now, self.operations.sync.context)
+        self.outside = OutsideAnswers(read, lambda gate, ref: self.gates.get(gate), AtOnce())
+
+    def person(
+        self, name: str, *roles: str, groups: Sequence[str] = (), names: Sequence[str] = ()
+    ) -> Principal:
         """Somebody who has signed in, with roles on everything."""
         with writing(self.engine) as connection:
             for role in roles:
                 grants.add(connection, GrantSpec(f"subject:{name}", role), LOCAL)
             batch = Batch()
             row = principals.ensure(connection, batch, f"subject:{name}", name)
-            say(connection, batch, row.id, Person(name, name, groups, said_at=now()))
+            say(connection, batch, row.id, Person(name, name, groups, said_at=now(), names=names))
             batch.append(connection)
         return self.as_is(name)
 
@@ -83,7 +108,7 @@ class PromotionsWorld:
         """One round of a worker over promotions; False when it died."""
         self.die_at = die_at
         adapters = self.operations.sync.adapters
-        runner = PromotionRunner(self.engine, adapters, Leases(owner), self.graph, at=self._at)
+        runner = PromotionRunner(self.engine, adapters, Leases(owner), self.graph, self.outside, at=self._at)
         try:
             runner.tick()
         except KilledError:
@@ -92,13 +117,18 @@ class PromotionsWorld:
 
     def settle(self) -> None:
         """Work, over a line that holds, until nothing moves but what waits for people or time."""
+        before: list[Any] = []
         for _ in range(40):
             expire_leases(self.engine)
             self.hurry()
             self.step()
             self.operations.settle()
-            if not self.moving():
+            now_is = [(row.state, row.rollout) for row in self.rows()]
+            if (
+                not self.moving() and now_is == before
+            ):  # what was asked of others is answered by the second look
                 return
+            before = now_is
         raise AssertionError(f"never settled: {self.moving()}")
 
     def hurry(self) -> None:

@@ -36,7 +36,7 @@ def described(registry: str, team: str, model: str, version: int | str | None, *
     ids = {
         name: said.pop(name, None) for name in ("registry_id", "model_id", "version_id", "created", "updated")
     }
-    beside = {name: said.pop(name) for name in ("stage", "aliases") if name in said}
+    beside = {name: said.pop(name) for name in ("stage", "aliases", "bypassed") if name in said}
     needs = said.pop("depends_on", ())
     of_model = {name: said.pop(name) for name in ("title", "type") if name in said}
     record = VersionRecord(key=Key("version", model), model=key, version=str(version), **said)

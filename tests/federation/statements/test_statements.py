@@ -190,7 +190,7 @@ def test_a_policy_asks_for_what_was_stated(world: PromotionsWorld) -> None:
     assert said() == {"signed": "no", "scanned": "no"}
     made = statements.state(LOCAL, version("2"), "signature", FILE)
     again = statements.state(LOCAL, version("2"), "signature", FILE)
-    assert (made.id, made.body, made.verdict) == (again.id, FILE, "yes")
+    assert (made.id, made.content, made.verdict) == (again.id, FILE, "yes")
     statements.state(LOCAL, version("2"), "scan", json.dumps(modelscan()).encode(), MODEL)
     assert said() == {"signed": "yes", "scanned": "yes", "scanned.age": "yes"}
     statements.state(LOCAL, version("2"), "scan", json.dumps(sarif({"level": "error"})).encode())
@@ -207,3 +207,26 @@ def test_a_policy_asks_for_what_was_stated(world: PromotionsWorld) -> None:
     assert [one.is_current for one in statements.of(LOCAL.view, version("2"))] == [False] * 3
     told = [entry for entry in sync.entries() if str(entry.action) == "statement.made"]
     assert [entry.details["kind"] for entry in told] == ["signature", "scan", "scan"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "beside", "expected"),
+    [
+        ((1, 0, 0, 0), "", "yes"),
+        ((1, 0, 0, 0), "All globals found:\n  * builtins.print - suspicious\n", "yes"),
+        ((0, 0, 0, 0), "", "unknown"),
+        ((1, 0, 1, 0), "", "unknown"),
+        (
+            (2, 0, 0, 0),
+            "WARNING: could not parse a.pkl as pickle: at position 2, opcode b'n' unknown\n",
+            "unknown",
+        ),
+        ((1, 1, 0, 1), "a.pkl: dangerous import 'os system' FOUND\n", "no"),
+    ],
+)
+def test_what_picklescan_prints_is_read(counts: tuple[int, ...], beside: str, expected: str) -> None:
+    names = ("Scanned files", "Infected files", "Suspicious globals", "Dangerous globals")
+    summary = "".join(f"{name}: {count}\n" for name, count in zip(names, counts, strict=True))
+    first, last = ("", beside) if beside.startswith("All") else (beside, "")
+    body = f"{first}----------- SCAN SUMMARY -----------\n{summary}{last}".encode()
+    assert verdict("scan", body) == expected

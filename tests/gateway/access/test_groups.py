@@ -94,6 +94,15 @@ def test_a_claim_may_stand_inside_another(
     assert (found.groups, found.remark) == (LEADS, "")
 
 
+def test_what_backends_call_somebody_is_in_claims_of_choice(provider: IdentityProvider) -> None:
+    provider.more = {"email": "ada@example.com", "preferred_username": "ada", "nickname": "bo"}
+    asked = ("email", "preferred_username")
+    assert sign_in(client(provider, names_claims=asked)).names == ("ada@example.com", "ada")
+    assert sign_in(client(provider)).names == ()
+    provider.more["email_verified"] = False
+    assert sign_in(client(provider, names_claims=asked)).names == ("ada",)
+
+
 def test_groups_beyond_five_hundred_are_kept(provider: IdentityProvider) -> None:
     provider.groups = (*(f"00000000-0000-0000-0000-{number:012}" for number in range(900)), "risk-leads")
     found = sign_in(client(provider))

@@ -78,7 +78,7 @@ def test_hidden_and_absent_are_asked_the_same_of_the_database(guarded: Gate, wor
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    "path", ["models", "versions", "timeline", "dependencies", "impact", "bom", "snippets"]
+    "path", ["models", "versions", "timeline", "dependencies", "impact", "bom", "snippets", "cards"]
 )
 def test_whatever_the_reference_names(guarded: Gate, work: list[str], path: str, form: str) -> None:
     token = guarded.token(f"t-{path}-{FORMS.index(form)}", ("viewer", "team:vision"))

@@ -126,7 +126,18 @@ def test_a_promotion_from_its_plan_to_its_approval(guarded: Gate) -> None:
     found = guarded.ask("GET", place, token=approver).json()
     assert [(one["kind"], one["name"]) for one in found["said"]] == [("approve", "bo")]
     assert found["judgement"]["waits_for"] == []
+    # No backend has these records: whoever carried it out would find that they are gone.
+    assert guarded.ask("POST", f"{place}/cancel", token=proposer, json={}).json()["state"] == "cancelled"
     other = guarded.token("stranger", ("viewer", "team:vision"))
+    assert guarded.ask("GET", "/api/v1/plans", token=other).json()["versions"] == []
+    shown = guarded.ask("GET", "/policies?to=production", token=approver, headers={"Accept": "text/html"})
+    assert "2 kept back" in shown.text
+    begun, seen = "/api/v1/plans?limit=1", []
+    while begun:
+        found = guarded.ask("GET", begun, token=approver).json()
+        seen += [one["ref"] for one in found["versions"]]
+        begun = found["next_cursor"] and f"/api/v1/plans?limit=1&cursor={found['next_cursor']}"
+    assert seen == [f"fraud/scorer:{name}" for name in "123"]
     assert guarded.ask("GET", place, token=other).status_code == 404
     assert guarded.ask("GET", "/api/v1/promotions", token=other).json()["promotions"] == []
     assert guarded.ask("GET", "/api/v1/policies", token=other).json()["policies"] == []
@@ -156,6 +167,11 @@ def test_the_command_line_says_what_a_stage_takes(
 
     assert said("plan", "fraud/scorer:3", "--to", "production", code=1)["says_no"]
     assert not said("plan", "fraud/scorer:2", "--to", "production")["says_no"]
+    kept = said("plan", "fraud", "--all", "--to", "production", code=1)
+    names = {one["ref"]: [check["name"] for check in one["refused"]] for one in kept}
+    lacking = ["require.license"]
+    assert names == {"fraud/scorer:1": lacking, "fraud/scorer:2": [], "fraud/scorer:3": lacking}
+    assert said("plan", "images", "--all", "--to", "production") == []
     assert [one["name"] for one in said("policies", "list")["policies"]] == ["risk-production"]
     assert "its license is known" in said("policies", "explain", "risk-production")["asks"]
     report = tmp_path / "check.json"

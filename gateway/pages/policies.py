@@ -1,0 +1,46 @@
+"""`/policies`: what guards which stage, and what would be kept back from there."""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from federation.access import Permission, Principal
+from federation.policies.policies import STAGES
+from gateway.api.promotions_out import policy_out, survey_out
+from gateway.pages.page import page, pages_at
+from gateway.parameters import read_reference
+from gateway.waypost import Waypost
+
+AT_ONCE = 200
+"""Versions that are looked at for one page."""
+
+
+@pages_at("/policies")
+def policies_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    to: FromQuery[str] = "",
+    under: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
+) -> Response[Any]:
+    """The policies in words; with a stage also every version that they keep back from it."""
+    view = principal.view
+    after = read_reference(cursor) if cursor else None
+    surveyed = survey_out(to, *waypost.promotions.survey(view, to, under, after, AT_ONCE)) if to else None
+    return page(
+        request,
+        "policies.html",
+        title="Policies",
+        policies=[policy_out(one) for one in waypost.policies.standing(view)],
+        unsatisfiable=waypost.promotions.unsatisfiable() if principal.may(Permission.GRANT) else (),
+        surveyed=surveyed,
+        to=to,
+        under=under,
+        stages=STAGES[1:],
+    )
+
+
+HANDLERS = [*policies_page]
