@@ -43,7 +43,7 @@ class SageMakerHarness(Harness):
 
     def adapter(self) -> Adapter:
         silent = self.emulator.faults.answers == "silent"
-        return SageMakerAdapter(aws.config(self.emulator.url, timeout=0.5 if silent else 30))
+        return SageMakerAdapter(aws.config(self.emulator.url, timeout=0.3 if silent else 30))
 
     def put(self, model: str) -> str:
         return aws.package(self.boto, model, self.source).rpartition("/")[2]
