@@ -3,21 +3,20 @@
 import json
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from adapters import Environment, Image, Lineage
 from federation.access import EVERYTHING, View
 from federation.graph.subject import ImpactQuestionError
 from federation.references import parse
+from tests.bills import validator
 from tests.federation.graph.chain import Chain
 
 
 def bill(chain: Chain, ref: str, view: View = EVERYTHING) -> dict[str, object]:
     text = chain.estate.graph.bill(view, parse(ref))
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert validator("1.6").validate_str(text) is None
     newer = chain.estate.graph.bill(view, parse(ref), spec="1.7")
-    assert JsonStrictValidator(SchemaVersion.V1_7).validate_str(newer) is None
+    assert validator("1.7").validate_str(newer) is None
     found: dict[str, object] = json.loads(text)
     return found
 
