@@ -31,7 +31,7 @@ from gateway.waypost import Waypost
 AUDIT: dict[str, Any] = needs(Permission.AUDIT)
 MEDIA_TYPES = {
     "jsonl": "application/jsonl",
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "cloudevents": "application/x-ndjson",
 }
 Format = Literal["jsonl", "csv", "cloudevents"]
@@ -60,7 +60,7 @@ def show_entry(seq: FromPath[Number], waypost: NamedDependency[Waypost]) -> Prov
 def show_checkpoint(waypost: NamedDependency[Waypost]) -> Response[bytes]:
     """The newest checkpoint, a C2SP signed note; waits a moment until it counts every entry there is."""
     waypost.wake.tell("worker")
-    return Response(waypost.journal.checkpoint(), media_type="text/plain; charset=utf-8")
+    return Response(waypost.journal.checkpoint(), media_type="text/plain")
 
 
 @get("/audit/proof/inclusion", opt=AUDIT, sync_to_thread=True)

@@ -8,11 +8,10 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Parameter, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
+from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from federation.access import Permission, Principal, View
 from federation.events.events import NEWEST, Events, Selected, Watched
-from federation.files import blocks
 from gateway.api import formats
 from gateway.api.events_out import ChangesOut, EventsOut, WatchesOut, WatchIn, changes_out, events_out
 from gateway.api.requests import Ident, Limit, needs
@@ -113,11 +112,10 @@ def list_changes(
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 100,
     cursor: FromQuery[Cursor] = None,
     form: Annotated[Literal["json", "csv"], QueryParameter(name="format")] = "json",
-) -> Response[Any] | Stream:
+) -> Response[Any]:
     """What changed, the newest first. CSV has everything since `since`, whatever `limit`."""
     if form == "csv":
-        lines = blocks(line.encode() for line in changes_csv(waypost.events.every(view, wanted)))
-        return Stream(lines, media_type="text/csv; charset=utf-8")
+        return formats.table(changes_csv(waypost.events.every(view, wanted)))
     found = waypost.events.latest(view, wanted, cursor, limit)
     return Response(changes_out(found, limit))
 

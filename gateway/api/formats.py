@@ -34,13 +34,12 @@ def chosen(request: Request[Any, Any, Any], asked: str | None, offered: Sequence
 
 def text(content: str, form: str) -> Response[str]:
     """DOT or SVG as a response."""
-    media = MEDIA[form] if form == "svg" else f"{MEDIA[form]}; charset=utf-8"
-    return Response(content, media_type=media, headers={**VARY, **(INERT if form == "svg" else {})})
+    return Response(content, media_type=MEDIA[form], headers={**VARY, **(INERT if form == "svg" else {})})
 
 
 def table(lines: Iterator[str]) -> Response[Any]:
     """CSV (RFC 4180, UTF-8, with a header), sent as it is read."""
-    sent: Any = Stream(lines, media_type="text/csv; charset=utf-8", headers=VARY)
+    sent: Any = Stream(lines, media_type="text/csv", headers=VARY)
     answer: Response[Any] = sent  # a stream is made into a response only when it is sent
     return answer
 

@@ -34,7 +34,7 @@ def show_production(
     if form == "csv":
         every = waypost.catalogue.every_held(view, stage, time, registry=registry, team=team)
         lines = blocks(line.encode() for line in held_csv(every))
-        return Stream(lines, media_type="text/csv; charset=utf-8")
+        return Stream(lines, media_type="text/csv")
     found = waypost.catalogue.held(view, stage, time, registry=registry, team=team, limit=limit, skip=cursor)
     return Response(production_out(stage, time, found, cursor, limit))
 

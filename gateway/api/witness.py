@@ -15,7 +15,7 @@ from gateway.api.requests import PUBLIC
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
-TEXT = "text/plain; charset=utf-8"
+TEXT = "text/plain"
 
 
 @post("/witness/add-checkpoint", opt=PUBLIC, status_code=200)

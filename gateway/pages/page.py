@@ -127,7 +127,7 @@ def comma_separated(rows: Sequence[Mapping[str, Any]], name: str) -> Response[st
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = [csv_row(columns), *(csv_row(row.get(column) for column in columns) for row in rows)]
     headers = {"Content-Disposition": f'attachment; filename="waypost-{name}.csv"', "Vary": "Accept, Cookie"}
-    return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response("".join(lines), media_type="text/csv", headers=headers)
 
 
 def local_path(target: str) -> str:

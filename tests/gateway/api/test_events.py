@@ -107,6 +107,17 @@ def test_a_stream_gives_what_the_pages_give_and_goes_on_where_it_was(gateway: Se
     assert streamed(gateway, 1, last=paged[0]["id"], type="version") == [paged[1]]
 
 
+def test_changes_as_a_table(gateway: Served) -> None:
+    register(gateway, "listed")
+    until(lambda: len(feed(gateway, on="r/listed")["events"]) == 2)
+    asked = {"on": "r/listed", "format": "csv"}
+    for path, head in (("/changes", "time,type"), (f"{gateway.url}/changes.csv", "id,time")):
+        answer = gateway.client.get(path, params=asked)
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.text.startswith(head)
+        assert answer.text.count("r/listed:1") >= 1
+
+
 def test_a_mistake_is_answered_before_a_stream_begins(gateway: Served) -> None:
     for asked, status in (({"after": "17"}, 422), ({"type": "stagge"}, 422), ({"on": "r/nothing"}, 404)):
         answer = gateway.client.get("/events", params=asked, headers={"Accept": "text/event-stream"})
