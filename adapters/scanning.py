@@ -7,6 +7,7 @@ A scan is simplest written as a generator of what it finds, one thing after anot
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -27,6 +28,8 @@ Found = Record | Deleted | BadRecordError | Listing | Mark | None
 """What a scan finds. A `Mark`: it can go on here, behind everything given so far. None: it is waited for."""
 PAGE_SECONDS = 10.0
 """A page that took longer is handed over although it is not full."""
+SOON = 0.1
+"""The same for a page of an incremental scan, where what follows has to be waited for: news are few."""
 EMPTY_PAGE_SECONDS = 45.0
 """How long a page waits for its first record before it is handed over empty."""
 MOST_EMPTY = 8
@@ -38,12 +41,15 @@ LOOK = 0.2
 """Seconds between two looks at something that is being waited for."""
 
 
-def paged(found: Generator[Found, None, Watermark | None], limit: int) -> Iterator[Page]:
+def paged(
+    found: Generator[Found, None, Watermark | None], limit: int, *, soon: bool = False
+) -> Iterator[Page]:
     """Pages of at most `limit` records of what a scan finds. A page ends at the last mark that fits into it.
+    `soon`: what is there is handed over while the rest is waited for.
 
     What was found before an error is given before the error is raised.
     """
-    page = _Filling()
+    page = _Filling(SOON if soon else PAGE_SECONDS)
     try:
         while True:
             try:
@@ -79,9 +85,11 @@ def _counts(item: Found) -> bool:
 class _Filling:
     """A page while it fills."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        """`patience`: seconds for which it waits for more once it holds something."""
         self.items: list[Any] = []
         self.count = 0
+        self._patience = patience
         self._marked: tuple[int, Mark | None] = (0, None)
         self._began = monotonic()
 
@@ -95,7 +103,9 @@ class _Filling:
     def is_late(self, *, waiting: bool) -> bool:
         """Whether to hand over what is there, be it nothing."""
         took = monotonic() - self._began
-        return took > PAGE_SECONDS if self.items else waiting and took > EMPTY_PAGE_SECONDS
+        if self.items:
+            return took > (self._patience if waiting else PAGE_SECONDS)
+        return waiting and took > EMPTY_PAGE_SECONDS
 
     def cut(self) -> Page:
         """The page up to the last mark, where there is one; what is behind it begins the next page."""
@@ -131,14 +141,27 @@ class Ahead(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        if not self._coming:
-            raise StopIteration
-        self._coming.append(self._pool.submit(next, self._source, self))
-        item = self._coming.popleft().result()
-        if item is self:
+        coming = self._next()
+        if coming is None or (item := coming.result()) is self:
             self.close()
             raise StopIteration
-        return item  # type: ignore[return-value]
+        return item  # type: ignore[no-any-return]
+
+    def awaited(self) -> Iterator[T | None]:
+        """What is read, one after the other; None while it is waited for."""
+        while (coming := self._next()) is not None:
+            item = yield from awaited(coming)
+            if item is self:
+                break
+            yield item
+        self.close()
+
+    def _next(self) -> "Future[Any] | None":
+        """What comes next; None behind the end."""
+        if not self._coming:
+            return None
+        self._coming.append(self._pool.submit(next, self._source, self))
+        return self._coming.popleft()
 
     def close(self) -> None:
         """Read nothing more."""
@@ -147,14 +170,15 @@ class Ahead(Generic[T]):
 
 
 def awaited(future: Future[T]) -> Generator[None, None, T]:
-    """The outcome of a future; says now and then that it is still being waited for."""
-    while True:
-        try:
-            return future.result(timeout=LOOK)
-        except TimeoutError:
-            yield None
-        except CancelledError:
-            raise TransientError("the scan was closed while it was being read") from None
+    """The outcome of a future; says at once and now and then that it is still being waited for."""
+    while not future.done():
+        yield None
+        with suppress(TimeoutError, CancelledError):
+            future.exception(timeout=LOOK)
+    try:
+        return future.result()
+    except CancelledError:
+        raise TransientError("the scan was closed while it was being read") from None
 
 
 @dataclass(slots=True)

@@ -99,7 +99,7 @@ class MlflowAdapter(Adapter):
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         scan = Scan(self._api, self._translate, self._origins, self._hidden, since, resume)
-        return paged(scan.found(), limit)
+        return paged(scan.found(), limit, soon=since is not None)
 
     def succeeds(self, new: Key, old: Key) -> bool:
         if new.kind != old.kind or new == old:

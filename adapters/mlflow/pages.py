@@ -39,6 +39,8 @@ class Given(NamedTuple):
 
     rows: list[Any]
     next: Spot | None
+    is_final: bool = True
+    """False: they may be given again, so nobody can go on behind them yet."""
 
 
 class _Looked(NamedTuple):
@@ -75,9 +77,15 @@ def pages(ask: Ask, size: int, most: int, stuck: Callable[[], AdapterError], pla
             yield from following(page.found, ask, size, stuck)
             return
         given = page.given()
-        yield given
-        if given.next is None and _has_held(ask, page):
-            return
+        if given.next is None and page.at:
+            yield given._replace(next=place, is_final=False)
+            if _has_held(ask, page):
+                yield Given([], None)
+                return
+        else:
+            yield given
+            if given.next is None:
+                return
         steps.take(None, is_empty=not given.rows or page.at + page.end <= offset)
         before, place = place, given.next or place
 
@@ -111,7 +119,7 @@ def _read(ask: Ask, place: Spot, size: int, most: int, seam: int, above: int) ->
 
 def _has_held(ask: Ask, last: _Looked) -> bool:
     """Whether the last page still begins as it did: any other is checked by the one behind it."""
-    return not last.at or [identity_mark(row) for row in ask(token_of(last.at), 1).rows] == last.marks[:1]
+    return [identity_mark(row) for row in ask(token_of(last.at), 1).rows] == last.marks[:1]
 
 
 def at_edge(rows: Sequence[Any]) -> Any:

@@ -43,7 +43,9 @@ HEAD = 100
 """Versions at the top of the listing whose digest tells whether anything is new. It covers all that a version
 says, so that among these a tag is seen at once."""
 FEW = 500
-"""Versions at the head of the listing with which a full scan begins: many a server has no more."""
+"""Versions at the head of the listing with which a full scan begins, unless there are more models: many a server has
+no more.
+"""
 MOST_BUMPED = 250
 """Models that have bumped: above, every version is listed instead."""
 MANY = 10
@@ -119,8 +121,8 @@ class Scan:
         prompts = Ahead(self._read_models("prompts") if self._resumed is None else iter(()))
         fetched = Ahead(self._read(prompts))
         try:
-            for page in fetched:
-                yield from self._of(page)
+            for page in fetched.awaited():
+                yield from (None,) if page is None else self._of(page)
         finally:
             fetched.close()
             prompts.close()
@@ -231,7 +233,8 @@ class Scan:
 
     def _all_versions(self, begin: ListingMark) -> Iterator[Given]:
         if begin.token is None:
-            head = self._newest_versions(min(FEW, self._api.config.version_page))
+            few = FEW if len(self._unseen) < FEW else HEAD
+            head = self._newest_versions(min(few, self._api.config.version_page))
             if head.next is None:
                 return iter([Given(head.rows, None)])
         return self._versions_by_creation(None, begin)
@@ -245,8 +248,10 @@ class Scan:
 
     def _mark(self, part: Given, *, prompts: bool) -> Mark | None:
         """Only a full scan takes so long that it is worth going on with."""
+        if self._since is not None or not part.is_final:
+            return None
         token, behind = part.next or Spot()
-        return ListingMark(prompts, token, behind[-SEAM:]).mark(self._tops) if self._since is None else None
+        return ListingMark(prompts, token, behind[-SEAM:]).mark(self._tops)
 
     def _unlisted(self, numbers: defaultdict[str, set[str]]) -> Fetched:
         """What no listing of versions gave."""

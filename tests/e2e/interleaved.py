@@ -71,11 +71,17 @@ class Later:
         except Exception as error:
             self.failed.append(error)
 
-    def result(self) -> Any:
-        if not self.found and not self.failed:
+    def done(self) -> bool:
+        return bool(self.found or self.failed)
+
+    def exception(self, timeout: float | None = None) -> Exception | None:
+        if not self.done():
             self.settle()
-        if self.failed:
-            raise self.failed[0]
+        return self.failed[0] if self.failed else None
+
+    def result(self) -> Any:
+        if error := self.exception():
+            raise error
         return self.found[0]
 
 

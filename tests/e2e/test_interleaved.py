@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters import scanning
 from adapters.mlflow import pages, scan
 from adapters.mlflow.client import NEWEST_FIRST
 from federation.catalogue import codec
@@ -81,8 +82,11 @@ RUNS = ("first", "incremental", "full")
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is held; calls are made in this thread; seams are small, and set back."""
+    """Nothing is held; calls are made in this thread; what is there is given while the rest is waited for; seams are
+    small, and set back.
+    """
     monkeypatch.setattr(pages, "SEAM", 1)
+    monkeypatch.setattr(scanning, "SOON", 0.0)
     monkeypatch.setattr("federation.sync.absence.must_hold", lambda missing, known: False)
     monkeypatch.setattr("federation.registries.connections.call_each", called_here)
 
@@ -166,7 +170,7 @@ def short_histories(folder: Path) -> Iterator[tuple[str, Callable[[], list[str]]
                     yield f"{name} at {at} of a {kind} run{end}", try_
 
 
-ALL_SHORT = 6_000
+ALL_SHORT = 7_000
 """At least as many as there are short histories: in one batch, each is tried once."""
 
 
