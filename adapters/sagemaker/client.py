@@ -17,12 +17,15 @@ from adapters.calls import proceed
 from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, TransientError, UnsupportedError
 from adapters.http import UNSTORABLE_ESCAPE, Reply, check_count
+from adapters.pacing import LARGE, rest
+from adapters.payloads import at
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import UnexplainedError, translated
 
 Answer = Mapping[str, Any]
 _READING_AHEAD = 6
 _READS = ("Search", "List", "Describe", "Query")
+SIZE = "content-length"
 CLOSED = "this adapter was closed: make a new one"
 _PATIENCE = 5.0
 """Seconds that closing waits for requests that are under way."""
@@ -127,6 +130,7 @@ class SageMakerClient:
         client = self._client(service, once)
         from botocore import xform_name
 
+        began = time.thread_time()
         try:
             answer: Answer = getattr(client, xform_name(action))(**params)
         except AdapterError:
@@ -135,6 +139,8 @@ class SageMakerClient:
             refusal = translated(error, action)
         else:
             _check_page(action, params.get("MaxResults"), answer)
+            if int(at(answer, "ResponseMetadata", "HTTPHeaders", SIZE) or 0) > LARGE:
+                rest(began)
             return answer
         raise refusal
 
@@ -260,7 +266,8 @@ class _Outgoing:
             if observer:
                 observer(request.method, f"/{action}", status, time.monotonic() - began)
         body = _checked_protocol(action, answer.body) if action and status == 200 else answer.body
-        response = AWSResponse(request.url, answer.status, answer.headers, None)
+        headers = {**answer.headers, SIZE: str(len(body))}
+        response = AWSResponse(request.url, answer.status, headers, None)
         response._content = body
         return response
 

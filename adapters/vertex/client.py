@@ -25,6 +25,7 @@ from adapters.errors import (
 )
 from adapters.http import check_count
 from adapters.outgoing import is_allowed
+from adapters.pacing import LARGE, rest
 from adapters.portions import Portion
 from adapters.quota import Quota
 from adapters.resolving import addresses as addresses_of
@@ -131,11 +132,15 @@ class VertexClient:
                 self._services.popitem()[1].transport.close()
 
     def _call(self, service: str, method: str, retry: Any, fields: dict[str, Any]) -> Any:
+        began = time.thread_time()
         with self._translated(method):
             answer = self._invoke(service, method, retry, fields)
             if hasattr(answer, "pages"):  # the library's own paging would call without our budget
                 answer = next(answer.pages)
-        return type(answer).pb(answer)
+        message = type(answer).pb(answer)
+        if message.ByteSize() > LARGE:
+            rest(began)
+        return message
 
     def _invoke(self, service: str, method: str, retry: Any, fields: dict[str, Any]) -> Any:
         client = self._service(service)

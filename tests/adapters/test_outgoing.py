@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
-from adapters import AdapterError, InvalidError, Key, TransientError
+from adapters import AdapterError, InvalidError, Key, TransientError, pacing
 from adapters.emulators.vertex import VertexEmulator
 from adapters.http import Endpoint, HttpClient
 from adapters.outgoing import Pool
@@ -61,7 +61,7 @@ def http() -> Iterator[Callable[..., Callable[[], Any]]]:
     made: list[HttpClient] = []
 
     def make(port: int, **settings: Any) -> Callable[[], Any]:
-        known: dict[str, Any] = {"timeout": 5.0, "max_bytes": 2**20, **settings}
+        known: dict[str, Any] = {"timeout": 5.0, "max_bytes": 2**24, **settings}
         made.append(HttpClient(Endpoint(url=f"http://{HOST}:{port}", **known), sleep=lambda seconds: None))
         return lambda: made[-1].get("/models")
 
@@ -168,6 +168,44 @@ def test_a_role_is_not_asked_for_outside_of_the_allowed_networks(
         with pytest.raises(AdapterError, match="outside `allowed_networks`"):
             call()
         assert (peer.received, sts.received) == ([], [])
+
+
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was rested, each time."""
+    found: list[float] = []
+    monkeypatch.setattr(pacing, "sleep", found.append)
+    monkeypatch.setattr(pacing, "SHORTEST", 0.0)
+    monkeypatch.setattr(pacing, "LOOK", 60.0)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("caller", "times"), [("http", 1), ("sagemaker", 2)], indirect=["caller"]
+)  # boto3 reads once more what was looked at
+def test_a_large_answer_is_paced(
+    caller: Callable[..., Callable[[], Any]], times: int, names: dict[str, str], rests: list[float]
+) -> None:
+    names[HOST] = "127.0.0.1"
+    for size, expected in ((pacing.LARGE // 2, 0), (pacing.LARGE, times)):
+        body = b'{"ModelPackageGroupDescription": "' + b"x" * size + b'"}'
+        with Peer(reply("200 OK", body)) as peer:
+            with suppress(AdapterError):
+                caller(peer.port)()
+            assert len(peer.received) == 1
+        assert len(rests) == expected
+
+
+def test_a_large_answer_of_vertex_is_paced(rests: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    with VertexEmulator() as emulator:
+        config = VertexConfig(project=emulator.project, location=emulator.location, endpoint=emulator.address)
+        adapter = VertexAdapter(config)
+        adapter.probe()
+        assert not rests
+        monkeypatch.setattr("adapters.vertex.client.LARGE", -1)
+        adapter.probe()
+        assert rests
+        adapter.close()
 
 
 @two_loopbacks
