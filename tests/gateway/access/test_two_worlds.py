@@ -212,6 +212,22 @@ def test_every_read_of_the_api_has_questions_of_its_own(guarded: Gate) -> None:
     assert pages(guarded)
 
 
+def sent(gateway: Gate) -> Iterator[Any]:
+    """What somebody is told of their webhook when all that ever happened is sent to it."""
+    token = gateway.token("hooked", ("operator", "registry:alpha"))
+    spec = {"name": "hook", "url": "https://receiver.example/in"}
+    made = gateway.ask("POST", "/api/v1/webhooks", token=token, json=spec)
+    path = f"/api/v1/webhooks/{made.json()['webhook']['id']}"
+    replayed = gateway.ask("POST", f"{path}/replay", token=token, json={"since": "2000-01-01T00:00:00Z"})
+    assert replayed.json()["events"] > 0
+    yield told(replayed)
+    for asked in ("/api/v1/webhooks", f"{path}/deliveries?limit=200"):
+        yield told(gateway.ask("GET", asked, token=token))
+    for on in ("registry:secret", "registry:beta", "team:hidden", "registry:nowhere"):
+        refused = gateway.ask("POST", "/api/v1/webhooks", token=token, json={**spec, "on": on})
+        yield refused.status_code, refused.is_success or told(refused)
+
+
 @soak(sample=80, full=5_000)
 def test_two_worlds(cases: int, seed: int, tmp_path: Path) -> list[str]:
     with two_worlds(tmp_path / str(seed), seed) as worlds:
@@ -221,4 +237,6 @@ def test_two_worlds(cases: int, seed: int, tmp_path: Path) -> list[str]:
             wrong = list(differing(worlds, asked))
             assert not wrong, wrong[0]
 
-        return explore(answers_alike, cases, seed)
+        one, two = (list(sent(gateway)) for gateway in worlds.gates)
+        wrong = [f"{this} | {that}" for this, that in zip(one, two, strict=True) if this != that]
+        return [*wrong, *explore(answers_alike, cases, seed)]
