@@ -127,7 +127,9 @@ def list_inbox(
     limit: FromQuery[Limit] = 50,
     cursor: FromQuery[Cursor] = None,
 ) -> ChangesOut:
-    """What changed of what you watch, and what of that which it needs was deprecated, deleted, archived or moved."""
+    """What changed of what you watch, and what of that which it needs was deprecated, deleted, archived or moved, or
+    fails a policy.
+    """
     return changes_out(waypost.events.inbox(principal, cursor, limit), limit)
 
 

@@ -59,6 +59,16 @@ def test_an_inbox_has_what_is_grave_of_what_is_needed(told: Told) -> None:
     newest, *rest = told.events.inbox(LOCAL, None, 9)
     assert (newest.type, newest.subject) == ("alias.moved", "secret/other@best")
     assert told.events.inbox(LOCAL, newest.id, 9) == rest
+    with writing(told.engine) as connection:
+        deprecations.deprecate(connection, LOCAL, Reference("secret", "other"), date(2027, 3, 31))
+    told.write("secret", model(OTHER, "moved", best="2", worst="1", retired="1"))
+    told.follow()
+    found = told.events.inbox(LOCAL, None, 9)
+    assert sorted((one.type, one.subject) for one in found[: -len(rest) - 1]) == [
+        ("model.deprecated", "secret/other"),
+        ("model.renamed", "secret/moved"),
+        ("stage.changed", "secret/moved:1"),
+    ]
     restricted = LOCAL.__class__(LOCAL.id, "local", dict.fromkeys(LOCAL.grants, View.of([told.ids["fraud"]])))
     assert told.events.inbox(restricted, None, 9) == rest
 
