@@ -9,7 +9,6 @@ import os
 import shlex
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -27,10 +26,10 @@ LARGEST = 1 << 20
 class Gates:
     """Asks a gate about a version; the answer is why it fails, None: it passes. Safe for several threads."""
 
-    def __init__(self, settings: "Settings", folder: Path = Path()) -> None:
+    def __init__(self, settings: "Settings") -> None:
         self._known = {gate for policy in settings.policies for gate in policy.rollout.gates}
         self._prometheus = settings.promotions.prometheus
-        self._folder = folder
+        self._folder = settings.promotions.folder
         self._pool = Pool(connections=8)
 
     def __call__(self, gate: str, ref: str) -> str | None:

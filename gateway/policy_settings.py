@@ -55,7 +55,7 @@ class RolloutSettings(Section):
     gates: tuple[str, ...] = Field(
         default=(),
         description="what must pass after each hold, else the former shares are put back: https://… answers 200; "
-        "prometheus:QUERY < BOUND; command:PROGRAM ARGUMENTS ends with 0 (in the folder of this file)",
+        "prometheus:QUERY < BOUND; command:PROGRAM ARGUMENTS ends with 0",
     )
 
 
@@ -138,6 +138,7 @@ class PromotionsSettings(Section):
     prometheus: str = Field(
         default="", description="address of the Prometheus that gates ask: http://prometheus:9090"
     )
+    folder: Path = Field(default=Path(), description="where commands of gates are run; relative to this file")
 
 
 class PeopleSettings(Section):

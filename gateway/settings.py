@@ -484,6 +484,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                     "witnesses": tuple(one if "://" in one else str(folder / one) for one in audit.witnesses),
                 }
             ),
+            "promotions": settings.promotions.model_copy(
+                update={"folder": folder / settings.promotions.folder}
+            ),
             "plugins": None if settings.plugins is None else folder / settings.plugins,
             "signers": tuple(
                 one.model_copy(
