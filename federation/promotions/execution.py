@@ -200,7 +200,7 @@ class _PromotionTurn:
         rollout = self._rollout(judged)
         self.opened.change(
             rollout=None if rollout is None else rollout.to_json(),
-            state="executing", message="", steps=_json(steps), replaced=_json(sorted(ids)), due_at=now() + FOLLOW_EVERY,
+            state="executing", message="", steps=_json(steps), replaced=_json(sorted(ids)), due_at=now(),
         )  # fmt: skip
         self.opened.tell(Action.PROMOTION_STARTED, details={**told(judged), "operations": steps})
         for other in self._other("waiting", "approved"):
@@ -255,7 +255,7 @@ class _PromotionTurn:
         # Each endpoint is moved for itself: one that fails must not hide what became of the others.
         ids = [id_ for intent in intents for id_ in self._ask([intent])]
         steps = [*msgspec.json.decode(self.row.steps), *ids]
-        self.opened.change(rollout=rollout.to_json(), steps=_json(steps), due_at=now() + FOLLOW_EVERY)
+        self.opened.change(rollout=rollout.to_json(), steps=_json(steps), due_at=now())
         self.opened.tell(Action.PROMOTION_ROLLED, details={"percent": rollout.percent, "operations": ids})
 
     def _moving(self, endpoint: str, shares: Mapping[str, float]) -> Intent:
@@ -282,7 +282,7 @@ class _PromotionTurn:
         made = self._operations(row.steps)
         undoing = self._operations(row.undone)
         if any(one.finished_at is None for one in (*made, *undoing)):
-            self.opened.later(now() + FOLLOW_EVERY)
+            pass  # it stays due: whoever ends an operation wakes the worker
         elif row.undone == "[]" and all(one.state == "ok" for one in made):
             stage, reason = self._stage()
             rollout = read_rollout(row.rollout)
@@ -318,7 +318,7 @@ class _PromotionTurn:
         steps = self._ask([self._undoing(one, rollout) for one in reversed(left)])
         self.opened.change(
             message=why, undone=_json(steps),
-            due_at=now() + (TRY_AGAIN if row.state == "stuck" else FOLLOW_EVERY),
+            due_at=now() + (TRY_AGAIN if row.state == "stuck" else timedelta()),
         )  # fmt: skip
 
     def _undoing(self, one: Row[Any], rollout: Rollout | None) -> Intent:
