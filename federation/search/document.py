@@ -12,8 +12,8 @@ from federation.search.fields import FIELDS, Living
 
 LONGEST_VALUE, LONGEST_TEXT = 300, 600
 """Characters of a tag's value, and of a description, that say what a model is about."""
-_NO_WORDS = re.compile(r"://|^[\W\d_]*$|^[0-9a-fA-F-]{16,}$")
-"""What a tag's value has that is an address, a number or a digest."""
+_NO_WORDS = re.compile(r"://|@|^[\W\d_]*$|^[0-9a-fA-F-]{16,}$")
+"""What a tag's value has that is an address, a mailbox, a number or a digest."""
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
