@@ -40,6 +40,11 @@ class Slot:
         return self.reading is not None and self.reading.meaning in ("filler", "sort")
 
     @property
+    def is_guessed(self) -> bool:
+        """Whether nobody asked for it in words that are known."""
+        return self.reading is not None and self.reading.meaning == "guess"
+
+    @property
     def sorts(self) -> bool:
         """Whether it says what hits are sorted by."""
         return self.reading is not None and self.reading.meaning == "sort"
@@ -284,6 +289,12 @@ def taken_apart(node: PlanNode, finds: Callable[[Slot], object]) -> PlanNode:
             one for child in children for one in (child.children if isinstance(child, AllPlan) else (child,))
         )
     )
+
+
+def with_guess(node: PlanNode, reading: Reading) -> PlanNode:
+    """The plan with something besides that was guessed, which has no words of its own."""
+    slot = Slot((("",),), reading=reading, facts=_facts(reading.query))
+    return AllPlan((*(node.children if isinstance(node, AllPlan) else (node,)), slot))
 
 
 def wanted(node: PlanNode) -> PlanNode:

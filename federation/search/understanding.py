@@ -26,11 +26,11 @@ from federation.search.words import chunks, fold, singular, spans
 
 Meaning: TypeAlias = Literal[
     "identifier", "metric", "size", "sort", "date", "origin", "dataset", "publisher", "license", "task", "language",
-    "framework", "vague", "filler",
+    "framework", "guess", "vague", "filler",
 ]  # fmt: skip
 COST: dict[Meaning, int] = {
     "identifier": 9, "publisher": 4, "task": 4, "origin": 4, "language": 3, "license": 3, "framework": 3, "dataset": 3,
-    "date": 2, "size": 2, "metric": 2, "vague": 1, "sort": 0, "filler": 0,
+    "date": 2, "size": 2, "metric": 2, "guess": 3, "vague": 1, "sort": 0, "filler": 0,
 }  # fmt: skip
 """What leaving a part of a request out costs: the least is left out first."""
 CODE = 2
@@ -125,6 +125,11 @@ def _of_lexicon(
         yield Reading(start, end, "filler")
     elif singular(words[at]) in lexicon.vague and _stands_alone(text, *tokens[at][:2]):
         yield Reading(*tokens[at][:2], "vague")
+
+
+def guessed(concept: Concept) -> Reading:
+    """What nobody said in words that are known, and a request seems to mean."""
+    return Reading(0, 0, "guess", _asked([concept]))
 
 
 def _asked(concepts: Iterable[Concept]) -> str:

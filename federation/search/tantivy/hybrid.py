@@ -5,9 +5,11 @@ A score is made of the request and one model alone, so that no other model, seen
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from federation.access import View
+from federation.search.lexicon import Concept, Lexicon
 from federation.search.vectors.files import VectorFiles
 from federation.search.words import chunks
 
@@ -21,6 +23,8 @@ EXAMINED = 400
 """Among so many of the closest, those are taken that have what the request does not do without."""
 LEAST = 0.25
 """What is less close has nothing to do with it."""
+SURE = 0.5
+"""So close to words for a task a request means it, perhaps."""
 WEIGHT = 0.4
 """What being as close as can be counts, beside having all of the words."""
 
@@ -70,6 +74,31 @@ class RequestVector:
     def nearest(self, view: View) -> "Sequence[Near]":
         """The models of a view that are closest to it."""
         return self.vectors.nearest(self.vector, view, EXAMINED, LEAST)
+
+
+@lru_cache(4)
+def _tasks(lexicon: Lexicon) -> "tuple[Sequence[Concept], Quantised] | None":
+    """The tasks of a lexicon, one for each phrase that is said for it, and the vectors of the phrases."""
+    from federation.search.vectors.embedding import embedding
+
+    words = embedding()
+    known = [(phrase, one) for phrase, held in lexicon.concepts.items() for one in held if one.kind == "task"]
+    if words is None or not known:
+        return None
+    return [concept for _, concept in known], words.vectors([" ".join(phrase) for phrase, _ in known])
+
+
+def guess(meaning: RequestVector, lexicon: Lexicon) -> Concept | None:
+    """The task that a request comes closest to; None where it is not close to any."""
+    from federation.search.vectors.embedding import SCALE
+
+    tasks = _tasks(lexicon)
+    if tasks is None:
+        return None
+    concepts, vectors = tasks
+    products = (vectors.astype("int32") @ meaning.vector.astype("int32")).tolist()
+    best = max(range(len(products)), key=products.__getitem__)
+    return concepts[best] if products[best] >= SURE * SCALE**2 else None
 
 
 def standings(

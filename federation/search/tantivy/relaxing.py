@@ -63,17 +63,18 @@ def without_words(plan: PlanNode) -> PlanNode:
 
 def left_out(plan: PlanNode, mask: int) -> tuple[str, ...]:
     """What the slots were typed as that the mask has not."""
-    return tuple(slot.typed for index, slot in enumerate(slots_of(plan)) if not mask >> index & 1)
+    slots = enumerate(slots_of(plan))
+    return tuple(slot.typed for index, slot in slots if not mask >> index & 1 and not slot.is_guessed)
 
 
 def fits(plan: PlanNode, mask: int) -> bool:
     """Whether what holds the slots of the mask nearly fits the request: it has most of it, and what was asked for by a
     known task, language, licence, framework or publisher."""
-    slots = list(slots_of(plan))
-    out = [slot for index, slot in enumerate(slots) if not mask >> index & 1]
+    slots = [(index, slot) for index, slot in enumerate(slots_of(plan)) if not slot.is_guessed]
+    out = [slot for index, slot in slots if not mask >> index & 1]
     if any(slot.reading is not None and slot.reading.meaning in NEEDED for slot in out):
         return False
-    return sum(slot.cost for slot in out) <= (1 - FITS) * sum(slot.cost for slot in slots)
+    return sum(slot.cost for slot in out) <= (1 - FITS) * sum(slot.cost for _, slot in slots)
 
 
 def _masks(slots: Sequence[Slot], alive: Sequence[int], found: dict[int, int]) -> Iterator[int]:

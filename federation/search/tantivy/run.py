@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tantivy import DocAddress, FieldType, Query
 
 from federation.access import View
-from federation.search import cursor, language, ranking
+from federation.search import cursor, language, ranking, understanding
 from federation.search import plan as plans
 from federation.search.answer import Chip, Correction, Hit, SearchError, SearchRequest, Unknown
 from federation.search.cursor import PagePosition
@@ -55,7 +55,7 @@ def find(
         sort = understood_sort(typed) or sort
     compiler = Compiler(state.reader.index, state.reader.searcher, stale, state.forms)
     with folder.engine_errors():
-        return SearchRun(state, view, request, compiler, typed, columns, sort).answer(position)
+        return SearchRun(state, view, request, compiler, typed, columns, sort, lexicon).answer(position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class SearchRun:
     typed: PlanNode
     columns: Mapping[str, str]
     sort: Sort
+    lexicon: Lexicon
 
     def answer(self, position: PagePosition | None) -> Found:
         """What is found after a position, None for the first page."""
@@ -137,7 +138,7 @@ class SearchRun:
         plan = plans.wanted(self.typed)
         if position is not None:
             if position.steps:
-                plan = plans.taken_apart(plan, lambda slot: self._finds([slot]))
+                plan = self._relaxable(plan)
             whole = plans.with_corrections(plan, position.corrected)
             demand = Demand(whole, position.corrected, position.steps)
             return demand, self._counted(demand)
@@ -148,14 +149,22 @@ class SearchRun:
         if counts.documents == 0 and not self.request.strict:
             slots = [slot for slot in _correctable(plan) if len(slot.word) >= relaxing.MIN_TYPO]
             rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
-            apart = plans.taken_apart(plan, lambda slot: self._finds([slot]))
-            whole = plans.with_corrections(apart, rare)
+            whole = plans.with_corrections(self._relaxable(plan), rare)
             relaxed = Demand(whole, rare, relaxing.steps(whole, self._finds))
             if not (relaxed.steps and relaxed.fits):
                 relaxed = replace(relaxed, near=self._close_in_meaning(whole))
             if relaxed.is_relaxed:
                 demand, counts = relaxed, self._counted(relaxed)
         return demand, counts
+
+    def _relaxable(self, plan: PlanNode) -> PlanNode:
+        """The plan in parts that may be left out, with the task that it seems to mean where it names none."""
+        apart = plans.taken_apart(plan, lambda slot: self._finds([slot]))
+        if any(slot.reading and slot.reading.meaning == "task" for slot in plans.slots_of(apart)):
+            return apart
+        meaning = self._meaning()
+        task = None if meaning is None else hybrid.guess(meaning, self.lexicon)
+        return apart if task is None else plans.with_guess(apart, understanding.guessed(task))
 
     def _page(
         self, demand: Demand, position: PagePosition | None, counts: ResultCounts

@@ -69,6 +69,15 @@ def test_hidden_models_move_nothing(world: World, tmp_path: Path) -> None:
     assert near(found(search, REQUEST))[0].startswith("whisper")
 
 
+def test_a_task_that_no_known_word_names_is_guessed_by_meaning(world: World, tmp_path: Path) -> None:
+    tags = {"pipeline_tag": "automatic-speech-recognition"}
+    world.put(document("x1", tags=tags), document("x2", registry="secret", registry_id=2, tags=tags))
+    answer = found(world.search(tmp_path), "typing up talks", View.of([1]))
+    assert near(answer)[:1] == ["x1"]
+    assert (answer.nothing_fits, answer.understood) == (True, ())
+    assert set(answer.relaxed) <= {"typing", "up", "talks"}
+
+
 def test_what_is_like_a_model_is_told_by_meaning_too(world: World, tmp_path: Path) -> None:
     murmur = document("murmur", description=REQUEST)
     world.put(murmur, document("hidden", registry="secret", registry_id=2, description=REQUEST))
