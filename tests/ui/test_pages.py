@@ -18,6 +18,7 @@ PAGES = {
     "/models/fraud/card-fraud-scorer": "is in production",
     "/versions/fraud/card-fraud-scorer:4": "Made from",
     "/versions/search/encoder@champion": "because of",
+    "/similar/fraud/card-fraud-scorer:4": "chargeback-predictor",
     "/diff": "Name two versions",
     "/diff?left=fraud/card-fraud-scorer:3&right=search/encoder:3": "Schema:",
     "/impact/search/encoder:3?action=archive": "would break",
