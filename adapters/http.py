@@ -33,6 +33,7 @@ from adapters.errors import (
     NotFoundError,
     TransientError,
 )
+from adapters.exchanges import refuse_address
 from adapters.outgoing import HttpError, Network, Pool
 from adapters.pacing import LARGE, paced
 from adapters.parsing import holds_more_values, storable
@@ -51,6 +52,8 @@ LONGEST_PAUSE = 5.0
 
 LONGEST_DETAIL = 16_000
 """Characters of an error that are passed on. It is cut for people where secrets have been taken out of it."""
+LONGEST_PART = 1 << 16
+"""Characters of a path or parameter. No server of note takes an address of so many."""
 MOST_VALUES = 500_000
 """Values of one JSON answer: each costs memory beyond its bytes, up to 60 times as much."""
 _IN_A_PATH = "/%:@!$&'()*+,;=~"
@@ -374,11 +377,16 @@ def basic(name: str, password: SecretStr) -> str:
 
 
 def _joined(url: str, path: str, params: Mapping[str, Any] | None) -> str:
-    """The address below `url`. A parameter that is None is left out, a list is given once for each of its values."""
+    """The address below `url`. A parameter that is None is left out, a list is given once for each of its values.
+
+    Errors: `HttpError`.
+    """
     given = {
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in (params or {}).items()
         if value is not None
     }
+    if any(len(part) > LONGEST_PART for part in (path, *given.values()) if isinstance(part, str)):
+        refuse_address()  # such as a page token without end; to escape it would take as long as to read it
     whole = url.rstrip("/") + quote(path, safe=_IN_A_PATH) if path else url
     return f"{whole}?{urlencode(given, doseq=True)}" if given else whole

@@ -14,8 +14,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, BadRecordError
 from adapters.mlflow.client import Listed
+from adapters.parsing import parse_json
 from adapters.payloads import excerpt
 from adapters.scanning import Steps
 
@@ -150,9 +151,9 @@ def _mark(row: Any, *fields: str) -> str:
 def offset_of(token: str | None) -> int | None:
     """The offset in a page token of MLflow's; None where it is none, as those of another server."""
     try:
-        found = json.loads(base64.b64decode(token or "", validate=True))
+        found = parse_json(base64.b64decode(token or "", validate=True), "a page token")
         offset = found["offset"] if isinstance(found, dict) and found.keys() == {"offset"} else None
-    except (ValueError, KeyError):
+    except (ValueError, BadRecordError):
         return None
     return offset if isinstance(offset, int) and offset > 0 else None
 

@@ -417,6 +417,13 @@ def test_an_environment_proxy_is_ignored(
     assert make().get("/x") == []
 
 
+def test_an_address_without_end_is_asked_of_nobody(server: Server, make: Callable[..., HttpClient]) -> None:
+    for path, params in (("/x", {"page_token": "%" * 70_000}), ("/" + "%" * 70_000, {})):
+        with pytest.raises(InvalidError, match="the address is not a valid one"):
+            make().get(path, params)
+    assert not server.requests
+
+
 def test_a_missing_ca_file_is_named(make: Callable[..., HttpClient]) -> None:
     with pytest.raises(InvalidError, match="check `ca_file`"):
         make(ca_file="/nowhere/ca.pem").get("/x")

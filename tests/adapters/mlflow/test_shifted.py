@@ -1,11 +1,13 @@
 """Rows that move between two pages of MLflow's, or between the statements of one: none is missed or comes torn."""
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from adapters.mlflow import MlflowAdapter, MlflowConfig
+from adapters.mlflow.pages import offset_of, token_of
 from tests.adapters.mlflow.emulated import Answer, EmulatedMlflow
 from tests.adapters.scans import scanned
 
@@ -71,3 +73,10 @@ def test_a_server_that_gives_fewer_rows_than_pages_overlap_is_read_to_its_end(
 
     monkeypatch.setattr(server, "request", request)
     assert listed(adapter, server, 1000, lambda: None) == WHOLE
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b"[" * 100_000, b'{"offset": -1}', b'{"offset": "5"}', b"\xff"])
+def test_what_is_no_offset_is_a_token_of_another_server(said: bytes) -> None:
+    assert offset_of(base64.b64encode(said).decode()) is None
+    assert offset_of("not base64!") is None
+    assert offset_of(token_of(5)) == 5
