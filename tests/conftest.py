@@ -98,6 +98,16 @@ def _uses_demo(item: pytest.Item) -> bool:
     return "demo" in groups or "demo" in getattr(item, "fixturenames", ())
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while tests are collected, which makes none: the collector takes a fifth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Keep what was imported and collected out of every garbage collection: it stays, and is a million objects."""
