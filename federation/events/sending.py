@@ -34,16 +34,8 @@ from federation.logs import Log
 log = Log(__name__)
 SECOND, MINUTE, HOUR = 1.0, 60.0, 3600.0
 RETRIES = (
-    5 * SECOND,
-    5 * MINUTE,
-    30 * MINUTE,
-    2 * HOUR,
-    5 * HOUR,
-    10 * HOUR,
-    14 * HOUR,
-    20 * HOUR,
-    24 * HOUR,
-)
+    5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR,
+)  # fmt: skip
 """Seconds from a try that failed to the next; after the last, three days and some hours later, an event is given up."""
 LONGEST_WAIT = 24 * HOUR
 """Seconds that a receiver may ask for."""

@@ -40,6 +40,8 @@ def test_a_page_keeps_a_search_and_its_address_opens_what_it_finds(guarded: Gate
     assert (kept.status_code, kept.headers["location"]) == (303, "/searches")
     listed = guarded.ask("GET", "/searches", headers=browser)
     assert "&lt;b&gt;live&lt;/b&gt;" in listed.text
+    assert 'action="/watches"' in listed.text
+    assert 'value="search:fraud"' in listed.text
     [one] = guarded.ask("GET", "/searches.json", headers=browser).json()["searches"]
     opened = guarded.ask("GET", one["address"], headers=browser)
     assert (opened.status_code, opened.headers["location"]) == (303, f"/?{urlencode(KEPT)}")
