@@ -7,8 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# As many as cores: each process starts servers of its own, and the pages are tested beside them.
-JOBS ?= 2
+# More than cores: tests wait for the servers that they start. Each process takes nearly 1 GB, its servers as much.
+JOBS ?= 3
 BIN := .venv/bin
 STAMP := .venv/.waypost-ready
 ONLY ?=
