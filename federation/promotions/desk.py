@@ -119,4 +119,5 @@ class PromotionDesk:
     def _say(self, kind: str, words: str, action: Action, judged: Judgement | None = None) -> None:
         evidence, details = ("", {}) if judged is None else (judged.canonical, told(judged))
         self.opened.say(self.principal.id, kind, words, self.judge.at, evidence)
-        self.opened.tell(action, self.principal.id, details=details, withheld={"words": words or None})
+        withheld = {"words": words or None, "evidence": evidence or None}
+        self.opened.tell(action, self.principal.id, details=details, withheld=withheld)

@@ -1,6 +1,7 @@
 """Promotions over HTTP, pages and command line; and that no other way leads to a guarded stage."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,3 +181,25 @@ def test_the_command_line_says_what_a_stage_takes(
     made = said("promote", "fraud/scorer:3", "--to", "production", "--reason", "again")
     assert made["state"] == "waiting"
     assert said("promotions", "cancel", str(made["id"]))["state"] == "cancelled"
+
+
+def test_who_agreed_on_which_evidence_verifies_offline(
+    guarded: Gate, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    proposer, approver = guarded.token("cy", ("contributor", "*")), guarded.token("di", ("approver", "*"))
+    asked = {"ref": "fraud/scorer:2", "to": "production", "reason": "better"}
+    made = guarded.ask("POST", "/api/v1/promotions", token=proposer, json=asked).json()
+    place = f"/api/v1/promotions/{made['id']}"
+    assert guarded.ask("POST", f"{place}/approve", token=approver, json={}).status_code == 200
+    guarded.ask("POST", f"{place}/cancel", token=proposer, json={})
+    config = ["--config", str(guarded.waypost.settings.search.path.parent / "waypost.toml")]
+    folder = tmp_path / "evidence"
+    assert run(["audit", "export", "--ref", "fraud/scorer:2", "--output", str(folder), *config]) == 0
+    assert run(["audit", "verify", str(folder), *config]) == 0
+    lines = [json.loads(line) for line in (folder / "entries.jsonl").read_text().splitlines()]
+    kept = [one["value"] for one in lines if one["type"] == "value" and one["name"] == "evidence"]
+    digests = [hashlib.sha256(text.encode()).hexdigest() for text in kept]
+    entries = [base64.b64decode(one["bytes"]).decode() for one in lines if one["type"] == "entry"]
+    [agreed] = [one for one in entries if "promotion.agreed" in one and str(made["id"]) in one]
+    assert made["judgement"]["evidence"] in digests
+    assert made["judgement"]["evidence"] in agreed
