@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from federation import tables
 from federation.access import EVERYTHING
@@ -99,24 +99,25 @@ def duplicates(case: Case) -> Iterator[CheckResult]:
     yield CheckResult.of("duplicates", not others, expected, seen, source, others, is_wide=True)
 
 
+_holder, _thing = node.alias(), node.alias()
+_versions, _models, _registries = tables.version.c, tables.model.c, tables.registry.c
+# Built once: it is asked for each version that is surveyed.
+_SHARING = (
+    select(_registries.name.label("registry"), _models.name, _versions.version)
+    .select_from(_thing)
+    .join(edge, edge.c.target == _thing.c.id)
+    .join(_holder, _holder.c.id == edge.c.source)
+    .join(tables.version, _versions.id == _holder.c.scope)
+    .join(tables.model, _models.id == _versions.model_id)
+    .join(tables.registry, _registries.id == _models.registry_id)
+    .where(_thing.c.kind == int(NodeKind.DIGEST), _thing.c.scope == 0, _thing.c.name == bindparam("digest"))
+    .where(_holder.c.kind == int(NodeKind.VERSION), edge.c.kind == int(EdgeKind.SAME_ARTIFACT), ~edge.c.gone)
+    .where(_versions.deleted_at.is_(None), _models.id != bindparam("model"))
+)
+
+
 def _sharing(connection: Connection, digest: str, model_id: int) -> Iterator[str]:
-    holder, thing = node.alias(), node.alias()
-    versions, models, registries = tables.version.c, tables.model.c, tables.registry.c
-    query = (
-        select(registries.name.label("registry"), models.name, versions.version)
-        .select_from(thing)
-        .join(edge, edge.c.target == thing.c.id)
-        .join(holder, holder.c.id == edge.c.source)
-        .join(tables.version, versions.id == holder.c.scope)
-        .join(tables.model, models.id == versions.model_id)
-        .join(tables.registry, registries.id == models.registry_id)
-        .where(thing.c.kind == int(NodeKind.DIGEST), thing.c.scope == 0, thing.c.name == digest)
-        .where(
-            holder.c.kind == int(NodeKind.VERSION), edge.c.kind == int(EdgeKind.SAME_ARTIFACT), ~edge.c.gone
-        )
-        .where(versions.deleted_at.is_(None), models.id != model_id)
-    )
-    for row in connection.execute(query):
+    for row in connection.execute(_SHARING, {"digest": digest, "model": model_id}):
         yield str(Reference(row.registry, decode_part(row.name), decode_part(row.version)))
 
 

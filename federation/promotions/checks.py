@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from adapters import ModelRecord, VersionRecord
 from federation import tables
@@ -34,16 +34,19 @@ def staged(case: Case) -> Iterator[CheckResult]:
         yield CheckResult.of("soak", holds, expected, seen, "the timeline", is_timed=True)
 
 
+_span = tables.span.c
+_SINCE = select(_span.began_by).where(
+    _span.version_id == bindparam("version"),
+    _span.kind == "stage",
+    _span.value == bindparam("stage"),
+    _span.ended_by.is_(None),
+)
+
+
 def _since(case: Case, stage: str) -> datetime | None:
     """Since when a version has certainly held a stage."""
-    spans = tables.span.c
-    query = select(spans.began_by).where(
-        spans.version_id == case.version.id,
-        spans.kind == "stage",
-        spans.value == stage,
-        spans.ended_by.is_(None),
-    )
-    found: datetime | None = case.connection.execute(query).scalar()
+    asked = {"version": case.version.id, "stage": stage}
+    found: datetime | None = case.connection.execute(_SINCE, asked).scalar()
     return found
 
 

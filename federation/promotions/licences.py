@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from federation import tables
 from federation.catalogue.codec import decode_model, decode_version
@@ -91,9 +91,14 @@ def _licensing() -> Any:
     return get_spdx_licensing()
 
 
+_NODE = select(node.c.id).where(
+    node.c.kind == int(NodeKind.VERSION), node.c.scope == bindparam("version"), node.c.name == ""
+)
+
+
 def _ancestors(connection: Connection, version_id: int) -> Iterator[Brought]:
     """What a version was derived from, all the way; what nobody knows is there without a licence."""
-    frontier = set(connection.execute(select(node.c.id).where(*_is_version(version_id))).scalars())
+    frontier = set(connection.execute(_NODE, {"version": version_id}).scalars())
     seen = set(frontier)
     for _ in range(DEEPEST):
         if not frontier or len(seen) > MOST:
@@ -109,10 +114,6 @@ def _ancestors(connection: Connection, version_id: int) -> Iterator[Brought]:
         yield from _licensed(connection, frontier)
     if frontier:
         yield Brought("more ancestors than are looked at", None)
-
-
-def _is_version(version_id: int) -> tuple[Any, ...]:
-    return node.c.kind == int(NodeKind.VERSION), node.c.scope == version_id, node.c.name == ""
 
 
 def _parents(connection: Connection, nodes: set[int]) -> Iterator[tuple[str, int | None]]:

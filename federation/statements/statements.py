@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, delete, insert, select
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select
 
 from federation.access import Permission, Principal, View
 from federation.catalogue.lookup import find_or_read_version
@@ -32,6 +32,12 @@ __all__ = [
 ]
 MOST = 1000
 """Statements of one version that are read, the newest."""
+_OF_VERSION = (
+    select(statement)
+    .where(statement.c.version_id == bindparam("version"))
+    .order_by(statement.c.id.desc())
+    .limit(MOST)
+)
 
 
 class ArtifactStatement(msgspec.Struct, frozen=True):
@@ -101,9 +107,8 @@ class Statements:
 
 def read_statements(connection: Connection, version: Version) -> list[ArtifactStatement]:
     """What was stated of a version, newest first, by the signers of now."""
-    signers = read_signers(connection)
-    query = select(statement).where(statement.c.version_id == version.id)
-    rows = connection.execute(query.order_by(statement.c.id.desc()).limit(MOST)).all()
+    rows = connection.execute(_OF_VERSION, {"version": version.id}).all()
+    signers = read_signers(connection) if rows else []
     return [_read(row, version, signers) for row in rows]
 
 
