@@ -139,19 +139,31 @@ class Promotions:
         self._tell()
         return self.show(principal.view, made)
 
+    def plan_back(self, view: View, reference: Reference, *, to: str | None = None, stage: str) -> Judgement:
+        """What a rollback would do, and whom it would ask. Errors: as `roll_back`, but for `DeniedError`."""
+        _check_stage(stage)
+        with reading(self._engine) as connection:
+            proposal = self._way_back(connection, view, reference, to, stage, "")
+            return self._judge(connection).judge(proposal).within(view)
+
     def roll_back(
         self, principal: Principal, reference: Reference, reason: str, *, to: str | None = None, stage: str
     ) -> ShownPromotion:
         """Bring back the version that held a stage before. Errors: `UnknownError`, `StateError`, `DeniedError`."""
         _check_stage(stage)
         with writing(self._engine) as connection:
-            base = Reference(reference.registry, reference.model)
-            model = read_model(connection, principal.view, base, newest=0)
-            version, _ = predecessor(connection, model, stage, to)
-            proposal = Proposal(version, stage, "rollback", principal.id)
+            proposal = self._way_back(connection, principal.view, reference, to, stage, principal.id)
             made = self._propose(connection, principal, proposal, reason)
         self._tell()
         return self.show(principal.view, made)
+
+    @staticmethod
+    def _way_back(
+        connection: Connection, view: View, reference: Reference, to: str | None, stage: str, proposer: str
+    ) -> Proposal:
+        model = read_model(connection, view, Reference(reference.registry, reference.model), newest=0)
+        version, _ = predecessor(connection, model, stage, to)
+        return Proposal(version, stage, "rollback", proposer)
 
     def say(
         self, principal: Principal, promotion_id: int, word: Word, words: str, evidence: str | None = None

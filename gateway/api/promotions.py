@@ -76,9 +76,14 @@ def survey(
 @post("/rollbacks", opt=APPROVE, sync_to_thread=True, status_code=201)
 def roll_back(
     data: JSONBody[RollbackIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> Response[SeenOut]:
-    """Bring back the version that held a stage before, by the timeline alone."""
+) -> Response[SeenOut | JudgementOut]:
+    """Bring back the version that held a stage before, by the timeline alone; with `dry_run` answer 200 with what that
+    would change, and change nothing.
+    """
     reference = read_reference(data.model)
+    if data.dry_run:
+        found = waypost.promotions.plan_back(principal.view, reference, to=data.to, stage=data.stage)
+        return Response(judgement_out(found), status_code=200)
     return _made(
         waypost.promotions.roll_back(principal, reference, data.reason, to=data.to, stage=data.stage)
     )

@@ -45,9 +45,11 @@ class RollbackIn(msgspec.Struct, forbid_unknown_fields=True):
     """Bring back who held a stage of a model before; `to` names the version."""
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
-    reason: Words
+    reason: Words = ""
     to: Text | None = None
     stage: Stage = "production"
+    dry_run: bool = False
+    """Only say which version would come back, and what that changes."""
 
 
 class WordsIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,6 +114,7 @@ class JudgementOut(msgspec.Struct):
     """What is asked of a promotion now. `says_no`: some check keeps it back."""
 
     ref: str
+    version: str
     to: str
     policies: Mapping[str, str]
     """The policies that have a say, with their digests; none: the role decides."""
@@ -180,6 +183,7 @@ def judgement_out(found: Judgement) -> JudgementOut:
     plan, proposal = found.plan, found.proposal
     return JudgementOut(
         ref=str(proposal.version.reference),
+        version=proposal.version.record.version,
         to=proposal.stage,
         policies={policy.name: policy.digest for policy, _ in found.demands},
         says_no=found.says_no,

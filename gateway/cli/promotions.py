@@ -51,8 +51,13 @@ def plan(
         return _survey(invocation, ref, to)
     if not ref:
         raise CommandError("say which version, or --all")
+    return _plan(invocation, "/promotions", {"ref": ref, "to": to})
+
+
+def _plan(invocation: Invocation, path: str, body: Mapping[str, Any]) -> int:
+    """What would be done, and what of it is there."""
     with connect(invocation) as gateway:
-        found = gateway.ask("POST", "/promotions", body={"ref": ref, "to": to, "dry_run": True})
+        found = gateway.ask("POST", path, body={**body, "dry_run": True})
     if invocation.json:
         emit_json(found)
     else:
@@ -100,13 +105,18 @@ def emergency(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wa
 def rollback(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="registry/model")],
-    reason: Reason,
+    reason: Annotated[str, typer.Option(help="why, in words")] = "",
     to: Annotated[str, typer.Option("--to", help="the version to go back to; else who held it before")] = "",
     stage: Annotated[str, typer.Option(help="the stage that is rolled back")] = "production",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only show what would come back and change")
+    ] = False,
     wait: Wait = True,
 ) -> int:
     """Bring back the version that was in production before. Exit code 1 when it is not."""
     body = {"model": model, "reason": reason, "stage": stage, **({"to": to} if to else {})}
+    if dry_run:
+        return _plan(context.obj, "/rollbacks", body)
     return _begin(context.obj, "/rollbacks", body, wait)
 
 

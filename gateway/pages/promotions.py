@@ -12,6 +12,7 @@ from federation.access import Permission, Principal, View
 from federation.errors import PreconditionError, StateError
 from federation.policies.policies import STAGES
 from federation.promotions.promotions import ChosenPromotions, Word
+from federation.references import Reference
 from gateway.api.promotions_out import judgement_out, promotions_out, seen_out
 from gateway.api.requests import Ident
 from gateway.pages.forms import form_at
@@ -62,6 +63,46 @@ async def promote(
         read_reference(ref),
         fields.get("to", ""),
         fields.get("reason", ""),
+    )
+    return Redirect(f"/promotions/{found.promotion.id}", status_code=303)
+
+
+@pages_at("/rollback/{ref:path}", permission=Permission.APPROVE)
+def rollback_page(
+    request: Request[Any, Any, Any],
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    stage: FromQuery[str] = "production",
+) -> Response[Any]:
+    """Which version would come back, what that changes, and the form that brings it back."""
+    reference, mistake, judged = read_reference(ref), None, None
+    subject = str(Reference(reference.registry, reference.model))
+    try:
+        judged = judgement_out(waypost.promotions.plan_back(view, reference, stage=stage))
+    except StateError as error:
+        mistake = error
+    return page(
+        request, "rollback.html", title=f"Roll back {subject}", subject=subject, stage=stage, judged=judged,
+        mistake=mistake,
+    )  # fmt: skip
+
+
+@form_at("/rollback/{ref:path}", Permission.APPROVE)
+async def roll_back(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Redirect:
+    """Bring back the version that was shown."""
+    found = await asyncio.to_thread(
+        waypost.promotions.roll_back,
+        principal,
+        read_reference(ref),
+        fields.get("reason", ""),
+        to=fields.get("to") or None,
+        stage=fields.get("stage", "production"),
     )
     return Redirect(f"/promotions/{found.promotion.id}", status_code=303)
 
@@ -139,4 +180,4 @@ def _shown(
     )
 
 
-HANDLERS = [*promote_page, promote, *promotions_page, *promotion_page, say]
+HANDLERS = [*promote_page, promote, *rollback_page, roll_back, *promotions_page, *promotion_page, say]

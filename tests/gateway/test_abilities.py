@@ -49,6 +49,8 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
     "see what policies say of everything": ("GET /plans", "plan --all", "GET /policies"),
     "see the policies": ("GET /policies", "policies list", "GET /policies"),
     "propose a promotion": ("POST /promotions", "promote", "POST /promote/{ref:path}"),
+    "roll back": ("POST /rollbacks", "rollback", "POST /rollback/{ref:path}"),
+    "see what a rollback does": ("POST /rollbacks", "rollback --dry-run", "GET /rollback/{ref:path}"),
     "see the promotions": ("GET /promotions", "promotions list", "GET /promotions"),
     "see the rollouts": ("GET /rollouts", "rollouts list", "GET /promotions"),
     "stop a rollout": (

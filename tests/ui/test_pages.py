@@ -35,6 +35,7 @@ PAGES = {
     "/operations": "asked for through Waypost",
     "/promotions": "Nothing was proposed yet",
     "/policies": "No policy holds",
+    "/rollback/search/encoder": "Roll back",
     "/promote/search/encoder:3?to=staging": "No policy has a say",
     "/changes": "catalogue.imported",
     "/inbox": "You watch nothing yet",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from federation.access import LOCAL
-from federation.promotions.promotions import ChosenPromotions, Word
+from federation.promotions.promotions import ChosenPromotions, Promotions, Word
 from gateway.api import promotions_out as out
 from gateway.cli.here import Ident, Query, checked
 from gateway.parameters import read_reference
@@ -43,11 +43,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             )
             return out.survey_out(to, *found_all)
         case ("POST", "rollbacks"):
-            back = checked(out.RollbackIn, body)
-            reference = read_reference(back.model)
-            return out.seen_out(
-                promotions.roll_back(LOCAL, reference, back.reason, to=back.to, stage=back.stage)
-            )
+            return _back(promotions, checked(out.RollbackIn, body))
         case ("GET", "promotions"):
             if query.get("waiting_for"):
                 return out.promotions_out(promotions.waiting_for(LOCAL), 0)
@@ -67,6 +63,13 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             report = checked(out.ReportIn, body).report("/".join(name))
             return out.seen_out(promotions.report(LOCAL, _number(number), report))
     raise LookupError(asked)
+
+
+def _back(promotions: Promotions, back: out.RollbackIn) -> object:
+    reference = read_reference(back.model)
+    if back.dry_run:
+        return out.judgement_out(promotions.plan_back(LOCAL.view, reference, to=back.to, stage=back.stage))
+    return out.seen_out(promotions.roll_back(LOCAL, reference, back.reason, to=back.to, stage=back.stage))
 
 
 def _number(text: str) -> int:

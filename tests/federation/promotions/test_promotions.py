@@ -220,6 +220,8 @@ def test_rolling_back_brings_back_who_was_there_before(world: PromotionsWorld) -
     with pytest.raises(DeniedError, match="rollback"):
         world.promotions.roll_back(world.person("ann"), MODEL, "it fails", stage="production")
     for expected in ("2", "1"):
+        plan = world.promotions.plan_back(bo.view, MODEL, stage="production")
+        assert (str(plan.proposal.version.reference), plan.says_no) == (f"memory/m:{expected}", False)
         seen = world.promotions.roll_back(bo, MODEL, "it fails", stage="production")
         world.settle()
         assert (world.state(seen), seen.promotion.ref) == ("done", f"memory/m:{expected}")

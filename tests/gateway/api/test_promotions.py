@@ -139,6 +139,11 @@ def test_a_promotion_from_its_plan_to_its_approval(guarded: Gate) -> None:
         seen += [one["ref"] for one in found["versions"]]
         begun = found["next_cursor"] and f"/api/v1/plans?limit=1&cursor={found['next_cursor']}"
     assert seen == [f"fraud/scorer:{name}" for name in "123"]
+    back = {"model": "fraud/scorer", "dry_run": True}
+    refused = guarded.ask("POST", "/api/v1/rollbacks", token=approver, json=back)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/no-way-back")
+    shown = guarded.ask("GET", "/rollback/fraud/scorer", token=approver, headers={"Accept": "text/html"})
+    assert "There is no way back" in shown.text
     assert guarded.ask("GET", place, token=other).status_code == 404
     assert guarded.ask("GET", "/api/v1/promotions", token=other).json()["promotions"] == []
     assert guarded.ask("GET", "/api/v1/policies", token=other).json()["policies"] == []
