@@ -4,7 +4,7 @@ They are told in the transaction that takes the change in, by an entry beside th
 mark until its stage changes again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from federation.policies.policy import Policy
 from federation.policies.tables import bypass, policy
 from federation.references import decode_part
 
+AT_ONCE = 500
+"""Ids in one statement."""
 TOLD = (Action.STAGE_CHANGED, Action.VERSION_CREATED, Action.VERSION_RESTORED, Action.VERSION_DELETED)
 """The entries in which a version comes to a stage or leaves one."""
 
@@ -35,15 +37,17 @@ def note(connection: Connection, registry_id: int, batch: Batch) -> None:
     changed = [one for entry, _ in batch.entries for one in _changed(entry)]
     if not changed:
         return
-    ids = {one.version for one in changed}
-    connection.execute(delete(bypass).where(bypass.c.version_id.in_(ids)))
+    marked = set(connection.execute(select(bypass.c.version_id)).scalars())
+    for some in _chunks(marked & {one.version for one in changed}):
+        connection.execute(delete(bypass).where(bypass.c.version_id.in_(some)))
     seen = [one for one in changed if one.entry.actor == SYSTEM]
     policies = [
         (msgspec.json.decode(row.body, type=Policy), row.since) for row in connection.execute(select(policy))
     ]
     if not policies or not seen:
         return
-    rows = {row.id: row for row in connection.execute(_versions([one.version for one in seen]))}
+    versions = _chunks({one.version for one in seen})
+    rows = {row.id: row for some in versions for row in connection.execute(_versions(some))}
     entered = {(rows[one.version].model_id, one.after) for one in seen if one.version in rows}
     marks: dict[int, list[str]] = {}
     for one in seen:
@@ -118,6 +122,12 @@ def _tell(batch: Batch, registry_id: int, one: _StageMove, guard: Policy) -> Non
         details={"policy": guard.name, "digest": guard.digest, "stage": guard.stage},
     )
     batch.record(entry, registry_id)
+
+
+def _chunks(ids: Collection[int]) -> Iterator[list[int]]:
+    """A model that is deleted may have more versions than one statement takes values."""
+    ordered = sorted(ids)
+    return (ordered[begin : begin + AT_ONCE] for begin in range(0, len(ordered), AT_ONCE))
 
 
 def _json(names: list[str]) -> str:
