@@ -20,6 +20,7 @@ from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.failures import explain
 from adapters.payloads import Raw, text
 from adapters.portions import MOST_FAILURES, Answers, Portion, ask_for
+from adapters.scanning import Steps
 
 T = TypeVar("T")
 ROOT = "/api/2.0/mlflow"
@@ -33,6 +34,9 @@ ONLY_PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
 RUNS_PER_CALL = 1000
 LOGGED_MODELS_PER_CALL = 200
 EXPERIMENTS_PER_CALL = 1000
+MOST_EXPERIMENTS = 200_000
+TIMES_GIVEN = 2
+"""What is asked for by id may come so often: it moves from page to page while it changes."""
 ROWS_PER_CALL = 200_000
 WEBHOOKS_PER_CALL, MOST_WEBHOOK_PAGES = 100, 100
 MOST_GONE = 100_000
@@ -209,7 +213,8 @@ class MlflowClient:
             "max_results": len(ids),
             "run_view_type": "ALL",
         }
-        return {text(run, "info", "run_id") or "": run for run in self._search("/runs/search", body, "runs")}
+        found = self._search("/runs/search", body, "runs", TIMES_GIVEN * len(ids))
+        return {text(run, "info", "run_id") or "": run for run in found}
 
     def _search_logged_models(self, ids: Sequence[str]) -> dict[str, Raw]:
         body = {
@@ -217,28 +222,29 @@ class MlflowClient:
             "filter": f"model_id IN ({quoted(ids)})",
             "max_results": len(ids),
         }
-        found = self._search("/logged-models/search", body, "models")
+        found = self._search("/logged-models/search", body, "models", TIMES_GIVEN * len(ids))
         return {text(model, "info", "model_id") or "": model for model in found}
 
     def _experiment_ids(self) -> list[str]:
         known = self._experiments
         if not known:
             body = {"max_results": EXPERIMENTS_PER_CALL, "view_type": "ALL"}
-            found = self._search("/experiments/search", body, "experiments")
+            found = self._search("/experiments/search", body, "experiments", MOST_EXPERIMENTS)
             known = self._experiments = [text(experiment, "experiment_id") or "" for experiment in found]
         return known
 
-    def _search(self, path: str, body: Raw, field: str) -> Iterator[Raw]:
-        seen: set[str] = set()
+    def _search(self, path: str, body: Raw, field: str, most: int) -> Iterator[Raw]:
+        """The rows of all pages, at most so many. Errors: any `AdapterError`."""
+        steps, came = Steps(lambda: TransientError(looping(self.http.host, path))), 0
         while True:
             answer = self.http.call("POST", ROOT + path, body=body, repeatable=True).json()
             page = self._listed(answer, field, body["max_results"])
+            came += len(page.rows)
+            check_count(self.http.host, came, most)
             yield from (row for row in page.rows if isinstance(row, dict))
             if page.next is None:
                 return
-            if page.next in seen:
-                raise TransientError(looping(self.http.host, path))
-            seen.add(page.next)
+            steps.take(page.next, is_empty=not page.rows)
             body = {**body, "page_token": page.next}
 
     def _page(self, path: str, params: Raw, field: str) -> Listed:

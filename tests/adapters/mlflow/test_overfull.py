@@ -1,12 +1,14 @@
 """A page with more rows than were asked for is not taken in."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from adapters import InvalidError
+from adapters import InvalidError, TransientError
 from adapters.mlflow import MlflowAdapter, MlflowConfig
+from adapters.portions import Answers
 from tests.adapters.mlflow.emulated import Answer, EmulatedMlflow
 from tests.adapters.scans import scanned
 
@@ -17,6 +19,7 @@ LISTINGS = {
     "runs/search": "runs",
     "logged-models/search": "models",
 }
+WANTED = "r" * 32
 
 
 class Overfull(EmulatedMlflow):
@@ -54,8 +57,47 @@ def test_a_page_with_more_records_than_were_asked_for_is_refused(listing: str) -
 def test_what_belongs_to_a_version_is_unknown_where_too_much_of_it_came(listing: str) -> None:
     server = Overfull()
     server.spoiled = listing
-    api, wanted = adapter_on(server)._api, "r" * 32
+    api = adapter_on(server)._api
     if listing != "experiments/search":
         api._experiments = ["0"]
-    found = (api.logged_models if listing.startswith("logged") else api.runs)([wanted])
-    assert "that were asked for" in found.failed[wanted]
+    found = (api.logged_models if listing.startswith("logged") else api.runs)([WANTED])
+    assert "that were asked for" in found.failed[WANTED]
+
+
+class Endless(Overfull):
+    """Gives one listing as pages of so many rows, each with a token that was never given before."""
+
+    rows = 1
+
+    def request(self, method: str, url: str, **given: Any) -> Answer:
+        answer = EmulatedMlflow.request(self, method, url, **given)
+        if not url.endswith(self.spoiled):
+            return answer
+        page = {LISTINGS[self.spoiled]: [{}] * self.rows, "next_page_token": f"t{len(self.requests)}"}
+        return Answer(200, json.dumps(page).encode())
+
+
+@pytest.fixture(params=["runs", "logged_models"])
+def endless(request: pytest.FixtureRequest) -> tuple[Endless, Callable[[], Answers[Any]]]:
+    """A server whose pages of runs or logged models do not end, and who asks it for one."""
+    server = Endless()
+    server.spoiled = f"{request.param.replace('_', '-')}/search"
+    api = adapter_on(server)._api
+    api._experiments = ["0"]
+    return server, lambda: getattr(api, request.param)([WANTED])
+
+
+def test_what_belongs_to_a_version_is_unknown_where_pages_of_it_do_not_end(
+    endless: tuple[Endless, Callable[[], Answers[Any]]],
+) -> None:
+    server, ask = endless
+    assert "that were asked for" in ask().failed[WANTED]
+    assert len(server.requests) < 5
+
+
+def test_pages_without_rows_end(endless: tuple[Endless, Callable[[], Answers[Any]]]) -> None:
+    server, ask = endless
+    server.rows = 0
+    with pytest.raises(TransientError, match="never ends"):
+        ask()
+    assert len(server.requests) < 12
