@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,7 @@ class Demand:
         return [relaxing.kept(self.whole, mask) for mask in self.steps] or [self.whole]
 
 
-@dataclass(slots=True)
+@dataclass
 class SearchRun:
     """One search over one state of the index."""
 
@@ -162,7 +162,7 @@ class SearchRun:
         apart = plans.taken_apart(plan, lambda slot: self._finds([slot]))
         if any(slot.reading and slot.reading.meaning == "task" for slot in plans.slots_of(apart)):
             return apart
-        meaning = self._meaning()
+        meaning = self._meaning
         task = None if meaning is None else hybrid.guess(meaning, self.lexicon)
         return apart if task is None else plans.with_guess(apart, understanding.guessed(task))
 
@@ -227,13 +227,14 @@ class SearchRun:
 
     def _close_in_meaning(self, plan: PlanNode) -> "Sequence[Near]":
         """The models in the view that are closest to what was typed, and have what holds whatever else is left out."""
-        meaning = self._meaning()
+        meaning = self._meaning
         if meaning is None or self.sort.field != "relevance":
             return ()
         found = meaning.nearest(self.view)
         held = self._per_model(self._bounded(self._kept_whatever(plan)), [one.model for one in found])
         return [one for one in found if one.model in held][: hybrid.MOST]
 
+    @cached_property
     def _meaning(self) -> hybrid.RequestVector | None:
         """What all that was typed in words is about."""
         words = [*(slot.typed for slot in plans.positive_slots(self.typed)), *plans.phrases(self.typed)]
@@ -328,7 +329,7 @@ class SearchRun:
         for slot in plans.slots_of(demand.whole):
             query = self._bounded(self.compiler.clause(slot, "all", reach="open"))
             parts.append((slot.cost, self._per_model(query, chosen).keys()))
-        return hybrid.standings(chosen, parts, self._meaning())
+        return hybrid.standings(chosen, parts, self._meaning)
 
     def _rows(
         self, legs: Legs, start: PagePosition | None, counts: ResultCounts
