@@ -75,9 +75,9 @@ PARTS: Mapping[str, About] = {
         "see that `search.path` can be written; what is there can be deleted and is made again",
     ),
     "events": About(
-        "tells what changed, and sends it to webhooks",
-        "what changes is not told: feed, inboxes and webhooks stand still",
-        "see that the database can be written; what is behind is told then",
+        "tells what changed, and sends it to webhooks; reads what backends announce",
+        "what changes is not told, or what backends announce is not read",
+        "see that the database can be written; what is behind is told and read then",
     ),
     "database": About(
         "holds catalogue and audit log",

@@ -53,7 +53,7 @@ ASKING = 4
 """Questions of promotions that are asked of others at the same time."""
 PAUSE = 1.0
 """Seconds after a round in which something failed."""
-ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "announced": "", "trim": ""}
+ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "announced": "events", "trim": ""}
 """What a round does, and the part of the gateway that this is told of."""
 ABANDONED_LIMIT = 20
 """So many calls may hang for ever before the worker restarts itself to get its threads back."""
@@ -167,7 +167,7 @@ class Worker:
         self._round = time.monotonic()
         heart = Loop("heart", lambda: self._beat(beat))
         heart.start()
-        guards = {name: Guard(name, self.waypost.reports, part) for name, part in ROUNDS.items()}
+        guards = {name: Guard(name, self.waypost.reports, part, by=name) for name, part in ROUNDS.items()}
         trimmed = 0.0
         try:
             while not self._stopped.is_set() and not guards["leases"](self._give_back):
