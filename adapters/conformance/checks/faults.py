@@ -11,7 +11,7 @@ from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundErr
 from adapters.records import Key, Record, VersionRecord
 
 LONGEST = 300
-HEALING_TRIES = 100
+HEALING_TRIES = 20
 
 
 def _calls(lab: Lab, adapter: Adapter, key: Key) -> Iterator[tuple[str, Callable[[], object]]]:
