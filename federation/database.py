@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from sqlalchemy import (
     URL,
@@ -271,12 +271,15 @@ def _renew_where_refused(engine: Engine) -> None:
     long as one of those stays open, every later one is refused as well. So none is opened before all others are shut.
     """
     known: WeakSet[ConnectionPoolEntry] = WeakSet()
+    ours = ref(engine)  # statements are kept by dialect, which keeps this: it must not keep the engine
 
     def held() -> bool:
         return any(record.dbapi_connection is not None for record in list(known))
 
     @event.listens_for(engine, "do_connect")
     def _wait_for_the_former(_dialect: Any, record: ConnectionPoolEntry, *_: Any) -> None:
+        engine = ours()
+        assert engine is not None, "it connects"
         record.info["pool"] = engine.pool  # noted first: it may be disposed of while this waits
         known.add(record)
         if engine in _REFUSED:
@@ -288,7 +291,8 @@ def _renew_where_refused(engine: Engine) -> None:
 
     @event.listens_for(engine, "checkin")
     def _close_what_is_left(_connection: Any, record: ConnectionPoolEntry) -> None:
-        if record.info.get("pool") is not engine.pool:  # in use when the pool was disposed of
+        engine = ours()
+        if engine is None or record.info.get("pool") is not engine.pool:  # disposed of while this was in use
             record.invalidate()
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from federation.database import UnwritableError, open_engine, writing
+from federation import changes
+from federation.database import UnwritableError, open_engine, reading, writing
+from tests.servers import blank
 
 
 def test_a_connection_in_use_when_the_pool_was_disposed_of_is_closed(tmp_path: Path) -> None:
@@ -73,3 +75,15 @@ def test_a_connection_that_waited_while_the_pool_was_disposed_of_is_closed_and_f
         assert opened(database) == 0
     finally:
         gc.enable()
+
+
+def test_an_engine_that_nobody_holds_is_closed_though_its_statements_are_kept(tmp_path: Path) -> None:
+    engine = open_engine(blank.sqlite(tmp_path / "waypost.db"))
+    with reading(engine) as connection:
+        changes.newest(connection)  # prepared once for its dialect
+    del connection
+    left = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert left() is None
+    assert opened(tmp_path / "waypost.db") == 0
