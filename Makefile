@@ -16,7 +16,7 @@ ARGS ?=
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(ARGS)
 RUNTIME := --extra serve --extra drawing --extra bom --extra hybrid --extra sagemaker --extra vertex --extra postgres --extra redis
 
-.PHONY: help setup lint audit-deps test browser test-ui soak bench demo docs lock clean
+.PHONY: help setup lint audit-deps test browser test-ui test-vendors soak bench demo docs lock lock-vendors clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r t d; do printf '  make %-11s %s\n' "$$t" "$$d"; done
@@ -56,6 +56,9 @@ browser: # Debian's Chromium, where none is here and apt can install it
 test-ui: $(STAMP) browser  ## the pages in a real browser, which this installs (Debian's Chromium)
 	$(BIN)/python -m pytest tests/ui $(ARGS)
 
+test-vendors: $(STAMP)  ## the vendors' own clients, each in an environment of its own, which this makes
+	$(BIN)/python -m pytest --vendors tests/vendors $(ARGS)
+
 soak: $(STAMP)  ## kills, soaks and fuzzes at full size: make soak [ONLY=name]
 	$(BIN)/python -m tests.soak $(ONLY)
 
@@ -73,6 +76,11 @@ lock: $(STAMP)  ## resolve the requirements anew: make lock [ARGS=--upgrade]
 	$(BIN)/uv pip compile $(LOCK) $(RUNTIME) -c requirements-dev.txt -o requirements.txt pyproject.toml >/dev/null
 	grep '^uv==' requirements-dev.txt | tr -d ' \\' | $(BIN)/uv pip compile $(LOCK) -o requirements-uv.txt - >/dev/null
 
+lock-vendors: $(STAMP)  ## resolve what the vendors' clients require anew: make lock-vendors [ONLY=name]
+	for wanted in tests/vendors/$(or $(ONLY),*).in; do \
+	  $(BIN)/uv pip compile $(LOCK) -o "$${wanted%.in}.txt" "$$wanted" >/dev/null; \
+	done
+
 clean:  ## remove the environment and every cache
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo build dist *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo .vendors build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

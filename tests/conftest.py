@@ -51,6 +51,10 @@ DEAR = ("e2e", "benchmarks", "soak", "gateway", "adapters")
 """Folders of tests that start servers or wait: they go first, so that no process ends long after the others."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--vendors", action="store_true", help="all tests of the vendors' clients, not a sample")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Send to one process all tests on the shared MLflow server, those on the demo, and those of a module that share

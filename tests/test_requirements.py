@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-uv.txt")
+VENDORS = tuple(f"tests/vendors/{path.name}" for path in sorted((ROOT / "tests/vendors").glob("*.txt")))
+LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-uv.txt", *VENDORS)
 
 
 def pins(lock: str) -> dict[str, set[str]]:
