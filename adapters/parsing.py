@@ -40,11 +40,13 @@ class Bounds:
 BOUNDS = Bounds()
 
 
-def parse_json(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> Any:
-    """What a JSON text says. `what` names it in errors: `the model card`. Errors: `BadRecordError`."""
+def parse_json(given: str | bytes, what: str, bounds: Bounds = BOUNDS, *, unique: bool = False) -> Any:
+    """What a JSON text says. `what` names it in errors: `the model card`. `unique`: a name that an object has twice is
+    an error, as it is where the text is used. Errors: `BadRecordError`.
+    """
     _check_size(given, what, bounds)
     try:
-        found = json.loads(given)
+        found = json.loads(given, object_pairs_hook=_unique if unique else None)
     except RecursionError:
         raise _too_deep(what, bounds) from None
     except ValueError:
@@ -62,6 +64,55 @@ def parse_yaml(given: str | bytes, what: str, bounds: Bounds = BOUNDS) -> Any:
         return _Composed(what, bounds).document(_events(given))
     except (_yaml().YAMLError, ValueError, LookupError, ArithmeticError):
         raise BadRecordError(f"{what} is not YAML that can be read: look at it on the backend") from None
+
+
+def with_entry(given: str, name: str, value: Any, what: str, bounds: Bounds = BOUNDS) -> str:
+    """A YAML text whose topmost mapping has `value` under `name`, or nothing there (None). Everything else stays as it
+    was written, comments too, wherever such a text says what it should; else it is written anew. Errors:
+    `BadRecordError` for a text that is no mapping, or cannot be read.
+    """
+    yaml = _yaml()
+    known = parse_yaml(given, what, bounds)
+    if not isinstance(known, dict | None):
+        raise BadRecordError(f"{what} is no mapping of names to values: look at it on the backend")
+    wanted = {**(known or {}), name: value}
+    if value is None:
+        del wanted[name]
+
+    def written(mapping: dict[str, Any]) -> str:
+        return str(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)) if mapping else ""
+
+    entry = "" if value is None else written({name: value})
+    begin, end = _place(given, name)
+    before, after = given[:begin], given[end:] if entry else given[end:].partition("\n")[2]
+    if begin == end and before and not before.endswith("\n"):
+        before += "\n"
+    ends_its_line = given[:end].endswith("\n") or not after
+    made = before + (entry if ends_its_line else entry.removesuffix("\n")) + after
+    try:
+        is_so = (parse_yaml(made, what, bounds) or {}) == wanted
+    except BadRecordError:
+        is_so = False
+    return made if is_so else written(wanted)
+
+
+def _place(given: str, name: str) -> tuple[int, int]:
+    """Where the entry of the topmost mapping with this name begins and ends; its end, twice, where it has none."""
+    yaml, depth, keys, found = _yaml(), 0, 0, (len(given), len(given))
+    begin, end, is_ours = 0, 0, False
+    for event in yaml.parse(given, Loader=yaml.SafeLoader):
+        is_end = isinstance(event, yaml.CollectionEndEvent)
+        depth -= is_end
+        if (depth == 1 and isinstance(event, yaml.NodeEvent)) or (depth == 0 and is_end):
+            keys += 1
+            if keys % 2 or is_end:
+                found = (begin, end) if is_ours else found
+                is_ours = getattr(event, "value", None) == name and not is_end
+                begin = event.start_mark.index
+        if not is_end or event.start_mark.index < event.end_mark.index:
+            end = event.end_mark.index
+        depth += isinstance(event, yaml.CollectionStartEvent)
+    return found
 
 
 def holds_more_values(body: bytes, most: int) -> bool:
@@ -83,6 +134,13 @@ def storable(value: Any) -> Any:
             return {storable(key): storable(each) for key, each in value.items()}
         case _:
             return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name that is there twice")
+    return found
 
 
 def _check_size(given: str | bytes, what: str, bounds: Bounds) -> None:

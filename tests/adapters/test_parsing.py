@@ -12,7 +12,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from adapters.errors import BadRecordError
-from adapters.parsing import Bounds, parse_json, parse_yaml
+from adapters.parsing import Bounds, parse_json, parse_yaml, with_entry
 
 SMALL = Bounds(size=4096, depth=8, nodes=50)
 PLAIN = st.recursive(
@@ -122,3 +122,71 @@ def test_every_text_and_number_can_be_stored() -> None:
     assert parse_json('{"a\\ud800b": ["\\u0000", 18446744073709551616]}', "it") == {"a�b": ["�", 2.0**64]}
     assert parse_yaml('{"a": "b\\0c", n: 18446744073709551616}', "it") == {"a": "b�c", "n": 2.0**64}
     assert parse_json(f"[{'9' * 400}]", "it") == [float("inf")]
+
+
+WRITTEN = """# of the risk team
+stage: staging   # since May
+tags:
+  tier: 1   # of the last of its lines
+# who to ask
+owner: risk
+block: |
+  one
+  two
+
+# the end
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "before", "after"),
+    [
+        ("stage", "production", "stage: staging ", "stage: production "),
+        ("stage", None, "stage: staging   # since May\n", ""),
+        ("tags", {"a": "b: c"}, "  tier: 1 ", "  a: 'b: c' "),
+        ("owner", "x\ny", "owner: risk\n", "owner: 'x\n\n  y'\n"),
+        ("block", ["q"], "block: |\n  one\n  two\n\n", "block:\n- q\n"),
+        ("added", "1", "# the end\n", "# the end\nadded: '1'\n"),
+        ("absent", None, "", ""),
+    ],
+)
+def test_one_entry_of_a_text_is_written_and_the_rest_stays(
+    name: str, value: object, before: str, after: str
+) -> None:
+    assert with_entry(WRITTEN, name, value, "it") == WRITTEN.replace(before, after, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only words\n",
+        "a: 1",
+        "  a: 1\n  stage: x\n",
+        '{"a": [1, {"stage": 2}], "stage": "x"}',
+        "---\na: 1\n...\n",
+        "a: &x [1]\nb: *x\nstage: *x\n",
+        "stage: &x [1]\nb: *x\n",
+        "stage:\nb: {stage: 1}\n",
+        "? stage\n: x\n",
+        "stage: x\r\nb: 2\r\n",
+    ],
+)
+@pytest.mark.parametrize("value", ["production", {"a": "two\nlines", "": ""}, ["\u2028", "- x"], None])
+def test_a_text_of_any_form_says_what_was_written_and_all_else(text: str, value: object) -> None:
+    known = parse_yaml(text, "it") or {}
+    wanted = {key: each for key, each in {**known, "stage": value}.items() if each is not None}
+    assert (parse_yaml(with_entry(text, "stage", value, "it"), "it") or {}) == wanted
+
+
+def test_what_is_no_mapping_has_no_entry() -> None:
+    for text in ("- a\n", "text", "a: [", "<<: {a: 1}"):
+        with pytest.raises(BadRecordError):
+            with_entry(text, "stage", "x", "it")
+
+
+def test_a_name_that_is_there_twice_is_an_error_where_it_must_be() -> None:
+    twice = '{"a": {"b": 1, "b": 2}}'
+    assert parse_json(twice, "it") == {"a": {"b": 2}}
+    with pytest.raises(BadRecordError):
+        parse_json(twice, "it", unique=True)
