@@ -11,9 +11,9 @@ from typing import BinaryIO
 from adapters.errors import BadRecordError
 from adapters.formats import gguf, onnx, pickles, safetensors
 from adapters.formats.facts import Facts
-from adapters.formats.header import CutError, Header, Source
+from adapters.formats.header import BoundedFile, CutError, Header
 
-Read = Callable[[Source], Header]
+Read = Callable[[BoundedFile], Header]
 READERS: Mapping[str, Read] = {
     ".safetensors": safetensors.read,
     ".gguf": gguf.read,
@@ -44,11 +44,11 @@ def read_header(name: str, file: BinaryIO, size: int) -> Header | None:
         if not begins.startswith((pickles.ARCHIVE, pickles.PROTOCOL)):
             return None
     try:
-        return read(Source(file, size))
+        return read(BoundedFile(file, size))
     except CutError:
         return Header(format_name, is_cut=True, problem="it is shorter than its header says")
     except BadRecordError as error:
         return Header(format_name, problem=str(error))
 
 
-__all__ = ["CutError", "Facts", "Header", "Source", "is_model", "read_header"]
+__all__ = ["BoundedFile", "CutError", "Facts", "Header", "is_model", "read_header"]

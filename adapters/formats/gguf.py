@@ -4,7 +4,7 @@ from math import prod
 from typing import Any
 
 from adapters.errors import BadRecordError
-from adapters.formats.header import CutError, Header, Source, texts
+from adapters.formats.header import BoundedFile, CutError, Header, texts
 
 PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """The types of values that are one number, as `struct` writes them."""
@@ -15,7 +15,7 @@ SHOWN = 64
 """Values of an array that are told; a longer one is a vocabulary."""
 
 
-def read(source: Source) -> Header:
+def read(source: BoundedFile) -> Header:
     """Its values as text, and the number of parameters."""
     if source.take(4, 4) != b"GGUF":
         raise BadRecordError("it does not begin as GGUF does")
@@ -30,7 +30,7 @@ def read(source: Source) -> Header:
 class _Gguf:
     """One header. `size` is how lengths are written."""
 
-    def __init__(self, source: Source, order: str, size: str) -> None:
+    def __init__(self, source: BoundedFile, order: str, size: str) -> None:
         self.source, self.order, self.size = source, order, order + size
 
     def header(self) -> Header:
@@ -74,7 +74,7 @@ class _Gguf:
         return None if inner == ARRAY else ", ".join(map(str, found))
 
     def _pass_by(self, inner: int, count: int, depth: int) -> None:
-        for _ in range(count):  # ends where the file does, or what `Source` allows
+        for _ in range(count):  # ends where the file does, or what `BoundedFile` allows
             if inner == TEXT:
                 self.source.skip(self.source.number(self.size))
             else:

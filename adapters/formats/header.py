@@ -38,7 +38,7 @@ class Header:
 
 
 @dataclass(slots=True)
-class Source:
+class BoundedFile:
     """A file that is read forwards. Errors: `CutError` behind its end, `BadRecordError` beyond bounds."""
 
     file: BinaryIO

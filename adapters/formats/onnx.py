@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from adapters.errors import BadRecordError
-from adapters.formats.header import CutError, Header, Source, texts
+from adapters.formats.header import BoundedFile, CutError, Header, texts
 from adapters.records import Column
 
 LONGEST = 1 << 20
@@ -24,9 +24,9 @@ VARINT, BYTES = 0, 2
 """How a field is written, as far as it is looked at."""
 
 
-def read(source: Source) -> Header:
+def read(source: BoundedFile) -> Header:
     """Its metadata, inputs and outputs, and the number of parameters that it holds itself."""
-    model = _Model()
+    model = _OnnxModel()
     for number, wire, value in _fields(source, source.size):
         match number, wire:
             case ((2 | 3 | 4 | 6), 2):
@@ -42,7 +42,7 @@ def read(source: Source) -> Header:
 
 
 @dataclass(slots=True)
-class _Model:
+class _OnnxModel:
     """What was read so far."""
 
     told: dict[str, str] = field(default_factory=dict)
@@ -52,11 +52,11 @@ class _Model:
     parameters: int = 0
     has_graph: bool = False
 
-    def take_property(self, source: Source, end: int) -> None:
+    def take_property(self, source: BoundedFile, end: int) -> None:
         pair = {number: _text(source, value) for number, wire, value in _fields(source, end) if wire == BYTES}
         self.told[pair.get(1, "")] = pair.get(2, "")
 
-    def take_graph(self, source: Source, end: int) -> None:
+    def take_graph(self, source: BoundedFile, end: int) -> None:
         self.has_graph = True
         for number, wire, value in _fields(source, end):
             if (number, wire) == (5, BYTES):
@@ -67,7 +67,7 @@ class _Model:
                     raise BadRecordError(f"it has more than {MOST_COLUMNS} inputs or outputs: it is not read")
                 columns.append(_column(source, source.at + value))
 
-    def _take_weight(self, source: Source, end: int) -> None:
+    def _take_weight(self, source: BoundedFile, end: int) -> None:
         shape: list[int] = []
         for number, wire, value in _fields(source, end):
             match number, wire:
@@ -82,7 +82,7 @@ class _Model:
         self.parameters += prod(n for n in shape[:MOST_DIMENSIONS] if 0 <= n < LARGEST)
 
 
-def _column(source: Source, end: int) -> Column:
+def _column(source: BoundedFile, end: int) -> Column:
     """A `ValueInfoProto`."""
     name, kind, shape = "", "any", None
     for number, wire, value in _fields(source, end):
@@ -95,7 +95,7 @@ def _column(source: Source, end: int) -> Column:
     return Column(name, kind, shape=shape)
 
 
-def _tensor(source: Source, end: int) -> tuple[str, tuple[int, ...] | None]:
+def _tensor(source: BoundedFile, end: int) -> tuple[str, tuple[int, ...] | None]:
     """A `TypeProto.Tensor`: the type of its elements, and its shape where it says one."""
     kind, shape = 0, None
     for number, wire, value in _fields(source, end):
@@ -107,17 +107,17 @@ def _tensor(source: Source, end: int) -> tuple[str, tuple[int, ...] | None]:
     return TYPES[kind] if kind < len(TYPES) else f"type {kind}", shape
 
 
-def _dimension(source: Source, end: int) -> int:
+def _dimension(source: BoundedFile, end: int) -> int:
     """A dimension's size; -1: free, or known by a name only."""
     sizes = [value for number, wire, value in _fields(source, end) if (number, wire) == (1, VARINT)]
     return sizes[0] if sizes and sizes[0] < LARGEST else -1
 
 
-def _text(source: Source, length: int) -> str:
+def _text(source: BoundedFile, length: int) -> str:
     return source.take(length, LONGEST).decode("utf-8", "replace")
 
 
-def _fields(source: Source, end: int) -> Iterator[tuple[int, int, int]]:
+def _fields(source: BoundedFile, end: int) -> Iterator[tuple[int, int, int]]:
     """The fields of a message that ends there: number, how it is written, and its value or length. Of what has a
     length, that which is not read is passed by.
     """
@@ -139,7 +139,7 @@ def _fields(source: Source, end: int) -> Iterator[tuple[int, int, int]]:
             raise BadRecordError(ODD)
 
 
-def _varint(source: Source) -> int:
+def _varint(source: BoundedFile) -> int:
     found = 0
     for place in range(0, 70, 7):
         byte = source.take(1, 1)[0]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from adapters.errors import BadRecordError
-from adapters.formats.header import Header, Source
+from adapters.formats.header import BoundedFile, Header
 from adapters.parsing import storable
 
 LONGEST, MOST_AT_ONCE = 1 << 20, 4 << 20
@@ -28,7 +28,7 @@ COMPRESSED = (b"\x1f\x8b", b"x\x01", b"x\x9c", b"x\xda", b"BZh", b"\xfd7zXZ", b'
 """How files of joblib begin that are compressed: gzip, zlib, bzip2, xz, LZ4, joblib's own."""
 
 
-def read(source: Source) -> Header:
+def read(source: BoundedFile) -> Header:
     """What it would import, in alphabetical order."""
     begins = source.take(min(source.size, LONGEST), LONGEST)
     if begins.startswith(ARCHIVE):

@@ -3,7 +3,7 @@
 from math import prod
 
 from adapters.errors import BadRecordError
-from adapters.formats.header import CutError, Header, Source, texts
+from adapters.formats.header import BoundedFile, CutError, Header, texts
 from adapters.parsing import Bounds, holds_more_values, parse_json
 from adapters.payloads import part
 
@@ -12,7 +12,7 @@ BOUNDS = Bounds(size=32 << 20, depth=8, nodes=2_000_000)
 LARGEST = 2**63
 
 
-def read(source: Source) -> Header:
+def read(source: BoundedFile) -> Header:
     """Its metadata, the number of parameters, and whether all of the numbers are there."""
     length = source.number("<Q")
     body = source.take(length, BOUNDS.size)

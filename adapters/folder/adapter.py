@@ -1,0 +1,157 @@
+"""The adapter's face: what the contract asks for, in terms of files and folders."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from adapters.calls import proceed
+from adapters.contract import Adapter, AdapterConfig, BackendInfo, Capability, Page, Snippet, StageField
+from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
+from adapters.files import translated
+from adapters.folder import snippets
+from adapters.folder.client import Share
+from adapters.folder.config import FolderConfig
+from adapters.folder.keys import Names, is_name, names_of
+from adapters.folder.reads import Reader
+from adapters.folder.records import Addresses
+from adapters.folder.scan import Scan
+from adapters.folder.writes import Writer
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.scanning import paged
+from adapters.writing import has_alias, has_stage, has_tags, settle
+
+LOOKED_AT = 20
+"""Folders whose rights `probe` looks at."""
+
+
+class FolderAdapter(Adapter):
+    """Reads a share with models, and edits its sidecars. Every scan lists everything, so no change is missed by one.
+
+    What a version is, is its files' digest; what is known of files that did not change is not read again.
+    """
+
+    kind: ClassVar[str] = "folder"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = FolderConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.SET_STAGE, Capability.SET_ALIAS, Capability.SET_TAGS}
+    )
+    stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": ("stage:production", "stage:prod", "alias:production", "alias:champion"),
+        "staging": ("stage:staging", "alias:staging", "alias:challenger"),
+        "archived": ("stage:archived",),
+    }
+
+    def __init__(self, config: FolderConfig) -> None:
+        self._config = config
+        self._share = Share(config)
+        self._reader = Reader(self._share, Addresses(config))
+        self._writes = Writer(self._share)
+
+    def __repr__(self) -> str:
+        return f"FolderAdapter({self._config.path})"
+
+    def probe(self) -> BackendInfo:
+        identity = self._share.identity()
+        looked, unreadable, locked = 0, 0, 0
+        for names in self._some():
+            looked += 1
+            try:
+                with translated(names), self._share.folder(*names) as at:
+                    self._share.names(at)
+                    locked += not os.access(".", os.W_OK | os.X_OK, dir_fd=at, effective_ids=True)
+            except (AuthError, BadRecordError):
+                unreadable += 1
+            except NotFoundError:
+                continue
+        of = f"of {looked} folders of models"
+        missing = [f"{unreadable} {of} cannot be read"] if unreadable else []
+        missing += (
+            [f"{locked} {of} cannot be written: their stages, aliases and tags stay as they are"]
+            if locked
+            else []
+        )
+        kept = self._config.digests
+        if kept is not None and not os.access(kept.parent, os.W_OK | os.X_OK, effective_ids=True):
+            missing.append(f"{kept} cannot be written: a restart reads the whole share again")
+        is_locked = locked and locked + unreadable == looked
+        return BackendInfo("files", identity, tuple(missing), self.capabilities if is_locked else frozenset())
+
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        if since not in (None, "all") or resume is not None:
+            raise InvalidError("this watermark or mark is not of the folder adapter: scan everything")
+        return paged(Scan(self._reader).found(), limit, soon=since is not None)
+
+    def get(self, key: Key) -> Record:
+        try:
+            names = names_of(key, self._config.levels)
+            found: Record = (
+                self._reader.model(names)[0]
+                if key.kind == "model"
+                else self._reader.version(names[:-1], names[-1], proceed)
+            )
+            if found.key != key:
+                raise NotFoundError(
+                    f"{key.kind} {key.native_id[:200]} does not exist: its folder has other files"
+                )
+        except NotFoundError:
+            self._share.identity()  # where nothing is mounted, nothing is proved
+            raise
+        return found
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        return snippets.snippets(self._config, model, version)
+
+    def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
+        if field != "stage":
+            raise InvalidError(f"a share has no {field}: write its `stage`")
+        return settle(
+            self._version,
+            key,
+            has_stage(field, value),
+            lambda now: self._writes.stage(self._names(key), now, value),
+            etag,
+        )
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
+        return settle(
+            self._model,
+            key,
+            has_alias(alias, version),
+            lambda now: self._writes.point(self._names(key), now, alias, version),
+            etag,
+        )
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        return settle(
+            self._tagged, key, has_tags(tags), lambda now: self._writes.tag(self._names(key), now, tags), etag
+        )
+
+    def _some(self) -> list[Names]:
+        """The first models. Errors: `AuthError` where the top cannot be read."""
+        found: list[Names] = [()]
+        for _ in range(self._config.levels):
+            inner = [
+                (*names, name) for names in found for name in self._reader.folders(*names) if is_name(name)
+            ]
+            found = inner[:LOOKED_AT]
+        return found
+
+    def _names(self, key: Key) -> Names:
+        return names_of(key, self._config.levels)
+
+    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
+        return self._model(key) if key.kind == "model" else self._version(key)
+
+    def _model(self, key: Key) -> ModelRecord:
+        found = self.get(key)
+        if not isinstance(found, ModelRecord):
+            raise NotFoundError(f"model {key.native_id} does not exist")
+        return found
+
+    def _version(self, key: Key) -> VersionRecord:
+        found = self.get(key)
+        if not isinstance(found, VersionRecord):
+            raise NotFoundError(f"version {key.native_id} does not exist")
+        return found
