@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from pydantic import SecretStr
 from pydantic_core import from_json
@@ -34,7 +34,7 @@ from adapters.errors import (
     TransientError,
 )
 from adapters.exchanges import refuse_address
-from adapters.outgoing import HttpError, Network, Pool
+from adapters.outgoing import CONNECTIONS, HttpError, Network, Pool
 from adapters.pacing import LARGE, paced
 from adapters.parsing import holds_more_values, storable
 
@@ -56,6 +56,8 @@ LONGEST_PART = 1 << 16
 """Characters of a path or parameter. No server of note takes an address of so many."""
 MOST_VALUES = 500_000
 """Values of one JSON answer: each costs memory beyond its bytes, up to 60 times as much."""
+NEXT_LINK = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+"""The next page, in the header `Link`."""
 _IN_A_PATH = "/%:@!$&'()*+,;=~"
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -195,6 +197,8 @@ class Endpoint:
     allowed_networks: tuple[Network, ...] = ()
     verify: bool = True
     ca_file: Path | None = None
+    connections: int = CONNECTIONS
+    """How many requests may be under way at once."""
 
 
 class HttpClient:
@@ -329,7 +333,10 @@ class HttpClient:
             if self._pool is None:
                 endpoint = self.endpoint
                 self._pool = Pool(
-                    networks=endpoint.allowed_networks, verify=endpoint.verify, ca_file=endpoint.ca_file
+                    networks=endpoint.allowed_networks,
+                    verify=endpoint.verify,
+                    ca_file=endpoint.ca_file,
+                    connections=endpoint.connections,
                 )
             return self._pool
 
@@ -368,6 +375,30 @@ def check_count(host: str, came: int, asked: int) -> None:
             f"{host} answered with {came:,} records, more than the {asked:,} that were asked for: check what it is, "
             "or what stands before it"
         )
+
+
+def next_page(reply: Reply, url: str, path: str) -> str | None:
+    """Path and query, below `url`, of the page that the header `Link` says follows the one at `path`; None: no more.
+
+    Errors: `InvalidError` where that is outside of `url`.
+    """
+    found = NEXT_LINK.search(reply.headers.get("link", ""))
+    return below(url, path, found[1]) if found else None
+
+
+def below(url: str, path: str, address: str) -> str:
+    """Path and query, below `url`, of an address that the answer at `path` names. Errors: `InvalidError`."""
+    base = urlsplit(url.rstrip("/"))
+    try:
+        whole = urlsplit(urljoin(f"{url.rstrip('/')}{path}", address))
+    except ValueError:
+        whole = urlsplit("")
+    if whole[:2] != base[:2] or not f"{whole.path}/".startswith(f"{base.path}/"):
+        raise InvalidError(
+            f"{base.netloc}: the next page is said to be at {whole.netloc or 'nowhere'}, outside the configured "
+            "`url`: it was not asked for"
+        )
+    return f"{whole.path.removeprefix(base.path)}?{whole.query}"
 
 
 def basic(name: str, password: SecretStr) -> str:

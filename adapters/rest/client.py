@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
 from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, BadRecordError, InvalidError, TransientError
-from adapters.http import Endpoint, HttpClient, Reply, basic, check_count
+from adapters.http import Endpoint, HttpClient, Reply, basic, below, check_count, next_page
 from adapters.portions import Portion
 from adapters.rest.config import Collection, Paging, RestConfig
 from adapters.rest.expressions import MappingError
 
-LINK = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 EARLY = 30.0
 COUNTED = ("offset", "page")
 """Styles of paging in which a record's place is a number, so that one can be passed over."""
@@ -151,7 +150,7 @@ class RestClient:
             linked: dict[str, Any] = parse_qs(parts.query, keep_blank_values=True)
             if paging.size in linked:
                 linked[paging.size] = str(size)
-            return parts.path.removeprefix(self.base), linked
+            return parts.path, linked
         if paging.style == "page":
             query[paging.param] = str(paging.first + row_of(paging, cursor) // size)
         elif paging.style == "offset" and cursor is not None:
@@ -173,26 +172,15 @@ class RestClient:
             case "next_url":
                 assert paging.next is not None
                 found = paging.next.of(body)
-                return self._own(str(found), collection) if found else None
+                return below(self.config.url, collection.path, str(found)) if found else None
             case "link":
-                match = LINK.search(reply.headers.get("link", ""))
-                return self._own(match[1], collection) if match else None
+                return next_page(reply, self.config.url, collection.path)
             case "offset":
                 return f"+{row_of(paging, cursor) + len(items)}" if full and items else None
             case "page":
                 return f"+{row_of(paging, cursor) + size}" if full and items else None
             case _:
                 return None
-
-    def _own(self, url: str, collection: Collection) -> str:
-        """Path and query of a next link, which must stay on the configured origin and below its base path."""
-        whole = urlsplit(urljoin(f"{self.origin}{self.base}{collection.path}", url))
-        if f"{whole.scheme}://{whole.netloc}" != self.origin or not whole.path.startswith(self.base):
-            raise InvalidError(
-                f"{self.host}: the next page is said to be at {whole.netloc or 'nowhere'}, outside the configured "
-                "`url`: it was not asked for"
-            )
-        return f"{whole.path}?{whole.query}"
 
     def _open(self, more: Mapping[str, str] | None = None) -> HttpClient:
         with self._opening:

@@ -198,8 +198,13 @@ def keys_differ_between_models(lab: Lab) -> None:
     """Versions of the same number in two models have different keys."""
     (first, one), (second, other) = lab.put(), lab.put()
     scan = lab.scan()
-    keys = {scan.models()[first].key, scan.models()[second].key, *_keys(scan, first), *_keys(scan, second)}
-    require(len(keys) == 4, f"versions {one} and {other} of two models, or the models, share a key")
+    models, ours, theirs = scan.models(), _keys(scan, first), _keys(scan, second)
+    keys = {models[first].key, models[second].key, *ours, *theirs}
+    each = 2 + len(scan.versions(models[first].key)) + len(scan.versions(models[second].key))
+    require(
+        ours and theirs and len(keys) == each,
+        f"versions {one} and {other} of two models, or the models, share a key",
+    )
 
 
 def _keys(scan: ScanResult, model: str) -> set[Key]:
