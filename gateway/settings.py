@@ -130,7 +130,9 @@ class RegistrySettings(Section):
     """One backend."""
 
     name: str = Field(description="first part of every reference")
-    kind: str = Field(description="the adapter: mlflow, sagemaker, vertex, rest, memory, or a plugin's")
+    kind: str = Field(
+        description="the adapter: mlflow, sagemaker, vertex, huggingface, rest, memory, or a plugin's"
+    )
     team: str = Field(description="the team that owns it")
     sync_every: float = Field(default=60.0, ge=0, description="seconds between two runs; 0: only when asked")
     full_every: float = Field(

@@ -1,0 +1,109 @@
+"""The adapter for the Hugging Face Hub.
+
+Which change is seen when, with `since` (a full scan sees everything):
+
+- A new repository, a commit with the tags that came with it, a rename, a handover, a new gate or visibility: by the
+  next scan, which lists every repository.
+- A tag or branch that moves without a commit on `main`, and a deleted repository: by the next full scan, or at once
+  by a webhook.
+
+What its listings promise while things change: repositories are listed by creation, by a cursor: none is skipped.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Observer,
+    Page,
+    Snippet,
+    StageField,
+)
+from adapters.digests import BucketDigests
+from adapters.errors import NotFoundError
+from adapters.huggingface import keys, notifications, snippets
+from adapters.huggingface.client import HubClient
+from adapters.huggingface.config import HuggingFaceConfig
+from adapters.huggingface.reads import Reader
+from adapters.huggingface.scan import Scan
+from adapters.huggingface.writes import Writer, missing
+from adapters.notifications import Notification
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.scanning import paged
+from adapters.writing import has_alias, remove, settle
+
+
+class HuggingFaceAdapter(Adapter):
+    """Speaks to the Hub about the repositories of some organisations and users, and further ones."""
+
+    kind: ClassVar[str] = "huggingface"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = HuggingFaceConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS, Capability.DELETE})
+    full_scan_only: ClassVar[frozenset[str]] = frozenset({"aliases", "deleted"})
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": ("alias:production", "alias:prod", "alias:champion"),
+        "staging": ("alias:staging", "alias:challenger"),
+        "archived": ("alias:archived",),
+    }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {}
+
+    def __init__(self, config: HuggingFaceConfig) -> None:
+        self._api = HubClient(config)
+        self._reads = Reader(self._api)
+        self._writes = Writer(self._api)
+
+    def __repr__(self) -> str:
+        return f"HuggingFaceAdapter({self._api.http.host})"
+
+    def probe(self) -> BackendInfo:
+        told, unavailable = missing(self._api)
+        return BackendInfo("Hub API", f"huggingface:{self._api.http.host}", told, unavailable)
+
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        digests = BucketDigests.of(since if resume is None else resume)
+        scan = Scan(self._reads, digests, is_full=since is None)
+        return paged(scan.found(), limit, soon=since is not None)
+
+    def succeeds(self, new: Key, old: Key) -> bool:
+        return keys.succeeds(new, old)
+
+    def get(self, key: Key) -> Record:
+        return self._reads.record(key)
+
+    def changed(self, notification: Notification) -> Sequence[Key]:
+        return notifications.changed(self._api.config, notification)
+
+    def subscribe(self, address: str) -> str:
+        return notifications.subscribe(self._api, address)
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        return snippets.snippets(self._api.config, model, version)
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
+        return settle(
+            self._reads.model,
+            key,
+            has_alias(alias, version),
+            lambda now: self._writes.point(now, alias, version),
+            etag,
+        )
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        remove(self._deletable, key, self._writes.remove, etag)
+
+    def observe(self, observer: Observer) -> None:
+        self._api.http.observe(observer)
+
+    def close(self) -> None:
+        self._api.http.close()
+
+    def _deletable(self, key: Key) -> ModelRecord | VersionRecord:
+        found = self._reads.record(key)
+        if not isinstance(found, ModelRecord | VersionRecord):
+            raise NotFoundError(f"{key.kind} {key.native_id} does not exist")
+        return found

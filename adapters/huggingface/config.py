@@ -1,0 +1,72 @@
+"""What a registry on the Hugging Face Hub can be configured with."""
+
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from adapters.contract import AdapterConfig
+
+HUB = "https://huggingface.co"
+Author = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+RepositoryName = Annotated[
+    str, StringConstraints(pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,95}$")
+]
+
+
+class HuggingFaceConfig(AdapterConfig):
+    """Some organisations, users and repositories of a Hub."""
+
+    url: str = Field(default=HUB, description="address of the Hub")
+    token: SecretStr | None = Field(
+        default=None,
+        description="access token; without one, only what is public is seen, and no deletion can be proved",
+    )
+    authors: tuple[Author, ...] = Field(
+        default=(),
+        description="organisations and users whose models are read; on a Hub of one's own, without repositories: all",
+    )
+    repositories: tuple[RepositoryName, ...] = Field(
+        default=(), description="further models, as ORGANISATION/NAME: one request each"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="certificate authority of a Hub of one's own (PEM)"
+    )
+    concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
+    quota_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="share of what the Hub lets the token ask in a window that scans spend; the rest is left to others",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="what webhooks show in X-Webhook-Secret; without it none is believed"
+    )
+    former_webhook_secret: SecretStr | None = Field(
+        default=None, description="another one that is believed too, while the secret is being replaced"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _web(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise ValueError("must be http:// or https:// and a host, without user or password")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.url == HUB and not self.authors and not self.repositories:
+            raise ValueError("name authors or repositories: nobody reads the whole Hub")
+        return self
+
+    @property
+    def is_notified(self) -> bool:
+        return self.webhook_secret is not None
+
+    def reads(self, name: str) -> bool:
+        """Whether a repository of this name belongs to the registry."""
+        if not self.authors and not self.repositories:
+            return True
+        return name in self.repositories or name.partition("/")[0] in self.authors

@@ -1,0 +1,85 @@
+"""Single repositories, as scans and `get` read them."""
+
+from collections.abc import Callable
+
+from adapters.errors import AuthError, BadRecordError, NotFoundError
+from adapters.huggingface.client import HubClient, MovedError
+from adapters.huggingface.keys import MAIN, NativeId, split
+from adapters.huggingface.records import Repository, to_main, to_model, to_tag
+from adapters.payloads import Raw
+from adapters.records import Key, ModelRecord, Record, VersionRecord
+
+
+class Reader:
+    """Reads repositories whole, or one thing of them. Errors of every method: any `AdapterError`."""
+
+    def __init__(self, api: HubClient) -> None:
+        self.api = api
+
+    def repository(self, row: Raw, afford: Callable[[], None]) -> Repository | None:
+        """A repository that was listed, with what each tag names; None where it was deleted meanwhile. `afford` is
+        called before each request but the first.
+        """
+        try:
+            try:
+                found = self._with_refs(row)
+            except MovedError:
+                afford()
+                found = self._with_refs(self.api.row(row["id"]))
+            for commit in {commit for commit in found.tags.values() if commit}:
+                if self.api.known(row, commit) is None:
+                    afford()
+                found.commits[commit] = self.api.commit(found.row, commit)
+        except NotFoundError:
+            return None
+        return found
+
+    def record(self, key: Key) -> Record:
+        """A model or version as it is now."""
+        at = split(key)
+        if not self.api.reads(at.name):
+            raise NotFoundError(
+                f"{at.name} does not belong to this registry: see `authors` and `repositories`"
+            )
+        row = self.api.row(at.name)
+        if row["_id"] != at.id:
+            raise NotFoundError(f"{at.name} does not exist: another one has its name")
+        if row["id"] != at.name:
+            raise NotFoundError(f"{at.name} is called {row['id']} now")
+        if at.tag == MAIN:
+            return to_main(self._site(row))
+        return to_model(self._with_refs(row)) if at.tag is None else self._tag(at, row)
+
+    def model(self, key: Key) -> ModelRecord:
+        """A model as it is now."""
+        found = self.record(key)
+        assert isinstance(found, ModelRecord)
+        return found
+
+    def _tag(self, at: NativeId, row: Raw) -> VersionRecord:
+        found = self._with_refs(row)
+        if found.unread is not None:
+            raise AuthError(found.unread)
+        name = at.tag or ""
+        commit = found.tags.get(name)
+        if name not in found.tags or (commit and not at.is_met_by(commit)):
+            raise NotFoundError(f"{at.name} has no tag {name}, or it names another commit now")
+        if commit is None:
+            raise BadRecordError(f"tag {name} of {at.name} names no commit", native=f"{at.name}@{name}")
+        found.commits[commit] = self.api.commit(row, commit)
+        return to_tag(found, name)
+
+    def _with_refs(self, row: Raw) -> Repository:
+        found = self._site(row)
+        try:
+            refs = self.api.refs(row["id"])
+        except AuthError as error:
+            if self.api.config.token is not None:
+                self.api.prove()
+            found.unread = f"tags and branches of {row['id']} cannot be read: {error}"
+            return found
+        found.tags, found.branches = refs["tags"], refs["branches"]
+        return found
+
+    def _site(self, row: Raw) -> Repository:
+        return Repository(self.api.config, row)

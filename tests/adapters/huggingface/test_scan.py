@@ -1,0 +1,301 @@
+"""What scans of a Hub ask for and what they notice: few requests, renames, hidden repositories, the window."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from adapters import (
+    AdapterError,
+    AuthError,
+    BadRecordError,
+    Key,
+    ModelRecord,
+    NotFoundError,
+    TransientError,
+    VersionRecord,
+)
+from adapters.emulators.huggingface.harness import SECRET, HuggingFaceHarness
+from adapters.emulators.huggingface.hub import Hub, HubToken
+from adapters.huggingface import HuggingFaceAdapter
+from adapters.quota import AnnouncedQuota
+from tests.adapters.scans import scanned
+
+MANY = 1000
+
+
+@pytest.fixture
+def harness() -> Iterator[HuggingFaceHarness]:
+    made = HuggingFaceHarness()
+    made.hub.tokens[SECRET] = HubToken("robot", ("acme", "beta"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hub(harness: HuggingFaceHarness) -> Hub:
+    return harness.hub
+
+
+def opened(harness: HuggingFaceHarness, *authors: str, **more: Any) -> HuggingFaceAdapter:
+    return HuggingFaceAdapter(harness.config(authors=authors, **more))
+
+
+def names(records: list[Any]) -> set[str]:
+    """Models by name, versions with their model's."""
+    models = {one.key: one.name for one in records if isinstance(one, ModelRecord)}
+    return {
+        one.name if isinstance(one, ModelRecord) else f"{models[one.model]}:{one.version}" for one in records
+    }
+
+
+def asked(hub: Hub, adapter: HuggingFaceAdapter, since: str | None) -> tuple[int, set[str], str]:
+    """Requests of one scan, what it gives, and its watermark."""
+    before = hub.requests
+    found = scanned(adapter, since)
+    return hub.requests - before, names(found.records), found.watermark
+
+
+def test_a_thousand_repositories_of_which_none_changed_take_two_requests(
+    harness: HuggingFaceHarness, hub: Hub
+) -> None:
+    for number in range(MANY):
+        hub.create(f"acme/m{number}")
+    adapter = opened(harness, "acme")
+    first, everything, mark = asked(hub, adapter, None)
+    assert (first, len(everything)) == (MANY + 2, 2 * MANY)
+    assert asked(hub, adapter, mark) == (2, set(), mark)
+    hub.commit("acme/m7", {"a": b"1"})
+    hub.point("acme/m7", "tags", "v1", "main")
+    requests, changed, _ = asked(hub, opened(harness, "acme"), mark)
+    assert {"acme/m7", "acme/m7:main", "acme/m7:v1"} <= changed
+    assert requests == 2 + len({name.partition(":")[0] for name in changed}) < 12
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        (lambda hub: hub.set("acme/a", gated="manual"), {"gated": "manual"}),
+        (lambda hub: hub.set("acme/a", private=True), {"private": "true"}),
+        (lambda hub: hub.set("acme/a", disabled=True), {"disabled": "true"}),
+    ],
+    ids=["gated", "private", "disabled"],
+)
+def test_what_changes_without_a_commit_is_seen_at_once(
+    harness: HuggingFaceHarness, hub: Hub, change: Any, seen: dict[str, str]
+) -> None:
+    hub.create("acme/a")
+    adapter = opened(harness, "acme")
+    mark = scanned(adapter).watermark
+    change(hub)
+    [model] = scanned(adapter, mark).models().values()
+    assert {name: model.tags.get(name) for name in seen} == seen
+
+
+def test_a_renamed_repository_is_the_same(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/old")
+    hub.point("acme/old", "tags", "v1", "main")
+    adapter = opened(harness, "acme")
+    before = scanned(adapter)
+    hub.move("acme/old", "acme/new")
+    after = scanned(adapter, before.watermark)
+    assert names(after.records) == {"acme/new", "acme/new:main", "acme/new:v1"}
+    former = {one.key for one in before.records}
+    for record in after.records:
+        [old] = [key for key in former if adapter.succeeds(record.key, key)]
+        with pytest.raises(NotFoundError, match="is called acme/new now"):
+            adapter.get(old)
+        assert adapter.get(record.key) == record
+
+
+def test_a_repository_that_is_renamed_while_it_is_read_is_read_under_its_new_name(
+    harness: HuggingFaceHarness, hub: Hub
+) -> None:
+    hub.create("acme/old")
+
+    def renamed() -> None:
+        if hub.named("acme/old"):
+            hub.move("acme/old", "acme/new")
+
+    hub.listed = renamed
+    assert names(scanned(opened(harness, "acme")).records) == {"acme/new", "acme/new:main"}
+
+
+def test_a_listed_repository_keeps_its_place_under_another_name(
+    harness: HuggingFaceHarness, hub: Hub
+) -> None:
+    hub.create("beta/old")
+    adapter = opened(harness, repositories=("beta/old",))
+    hub.move("beta/old", "other/new")
+    hub.tokens[SECRET] = HubToken("robot", ("other",))
+    [model, _] = scanned(adapter).records
+    assert isinstance(model, ModelRecord)
+    assert model.name == "other/new"
+    assert adapter.get(model.key) == model
+
+
+def test_organisations_and_lists_are_read_together(harness: HuggingFaceHarness, hub: Hub) -> None:
+    for name in ("acme/a", "acme/b", "beta/c", "beta/d", "plain"):
+        hub.create(name)
+    adapter = opened(harness, "acme", repositories=("beta/c", "plain", "acme/a", "beta/gone"))
+    found = scanned(adapter)
+    assert set(found.models()) == {"acme/a", "acme/b", "beta/c", "plain"}
+    hub.point("beta/d", "tags", "v1", "main")
+    stranger = Key("model", f"{hub.repository('beta/d').id}/beta/d")
+    with pytest.raises(NotFoundError, match="does not belong to this registry"):
+        adapter.get(stranger)
+
+
+@pytest.mark.parametrize("token", [None, "hf_expired"])
+def test_a_401_is_never_absence(harness: HuggingFaceHarness, hub: Hub, token: str | None) -> None:
+    hub.create("acme/a")
+    known = scanned(opened(harness, "acme")).records
+    hub.set("acme/a", private=True)
+    for gone in (False, True):
+        if gone:
+            hub.delete("acme/a")
+        for record in known:
+            with pytest.raises(AuthError):
+                opened(harness, "acme", token=token).get(record.key)
+
+
+def test_a_deletion_is_proved_by_a_token_that_is_good(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/a")
+    adapter = opened(harness, "acme")
+    known = scanned(adapter).records
+    hub.delete("acme/a")
+    hub.create("acme/a")
+    for record in known:
+        with pytest.raises(NotFoundError, match="another one has its name"):
+            adapter.get(record.key)
+    hub.delete("acme/a")
+    for record in known:
+        with pytest.raises(NotFoundError):
+            adapter.get(record.key)
+
+
+def test_refs_that_are_refused_are_unknown_and_hide_nothing_else(
+    harness: HuggingFaceHarness, hub: Hub
+) -> None:
+    for name in ("acme/a", "acme/b"):
+        hub.create(name)
+        hub.point(name, "tags", "v1", "main")
+    adapter = opened(harness, "acme")
+    tag = scanned(adapter).versions(Key("model", f"{hub.repository('acme/a').id}/acme/a"))["v1"]
+    hub.refs_refused.add("acme/a")
+    for since in (None, scanned(adapter).watermark):
+        hub.commit("acme/a", {"a": b"1" if since is None else b"2"})
+        found = scanned(adapter, since)
+        model = found.models()["acme/a"]
+        assert model.unread is not None
+        assert "aliases" in model.unread.fields
+        assert not [one for one in found.listed if one.of == model.key]
+        assert adapter.get(model.key) == model
+    with pytest.raises(AuthError):
+        adapter.get(tag.key)
+
+
+def test_a_row_that_says_nothing_is_one_bad_record(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/a")
+    bad = hub.create("acme/b")
+    hub.repositories["not an id"] = bad
+    bad.id = "not an id"
+    found = scanned(opened(harness, "acme"))
+    assert set(found.models()) == {"acme/a"}
+    assert [one.native for one in found.bad] == ["acme/b", "acme/b"]
+
+
+def test_what_a_tag_names_is_read_once(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/a")
+    for number in range(3):
+        hub.commit("acme/a", {"README.md": f"---\nlicense: l{number}\n---\n".encode()})
+        hub.point("acme/a", "tags", f"v{number}", "main")
+    adapter = opened(harness, "acme")
+    requests, _, mark = asked(hub, adapter, None)
+    assert requests == 2 + 2 * 2, "page, refs, and card and date of each tag that is not at the head"
+    hub.commit("acme/a", {"README.md": b"---\nlicense: l3\n---\n"})
+    found = scanned(adapter, mark)
+    [model] = found.models().values()
+    licenses = {name: one.license for name, one in found.versions(model.key).items()}
+    assert licenses == {"main": "l3", "v0": "l0", "v1": "l1", "v2": "l2"}
+    assert asked(hub, adapter, None)[0] == 2
+
+
+def test_the_window_of_requests_is_the_servers(harness: HuggingFaceHarness, hub: Hub) -> None:
+    for number in range(6):
+        hub.create(f"acme/m{number}")
+    hub.quota = 4
+    adapter = opened(harness, "acme", quota_share=1)
+    adapter._api.quota.wait = lambda stopping: None  # type: ignore[method-assign]
+    with pytest.raises(TransientError) as told:
+        scanned(adapter)
+    assert told.value.retry_after is not None
+    assert 0 < told.value.retry_after <= 300
+
+
+def test_a_share_of_the_window_is_left_to_others() -> None:
+    now = 1000.0
+    quota = AnnouncedQuota(0.8, lambda: now)
+    assert quota.seconds() == 0, "nothing is known yet"
+    quota.note({"ratelimit": '"api";r=102;t=55', "ratelimit-policy": '"fixed window";"api";q=500;w=300'})
+    assert [quota.seconds() for _ in range(3)] == [0, 0, 55]
+    now += 54.5
+    assert quota.seconds() == 0.5
+    now += 0.5
+    assert quota.seconds() == 0, "the window is over"
+    quota.note({"ratelimit": "limit=100, remaining=0, reset=55"})
+    assert quota.seconds() == 0, "another form says nothing"
+
+
+def test_a_scan_waits_for_the_next_window(harness: HuggingFaceHarness, hub: Hub) -> None:
+    for number in range(5):
+        hub.create(f"acme/m{number}")
+    waits: list[float] = []
+    adapter = opened(harness, "acme", concurrency=1)
+    real, hub.quota = adapter._api.quota.seconds, 4
+
+    def next_window() -> float:
+        """A look at the clock that, where it would wait, lets the window end."""
+        if left := real():
+            waits.append(left)
+            hub.window = adapter._api.quota._ends = 0.0
+            return 0.001
+        return 0.0
+
+    adapter._api.quota.seconds = next_window  # type: ignore[method-assign]
+    assert len(scanned(adapter).models()) == 5
+    assert waits
+
+
+def test_a_tag_that_was_moved_is_another_version(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/a")
+    hub.point("acme/a", "tags", "v1", "main")
+    adapter = opened(harness, "acme")
+    [old] = [
+        one for one in scanned(adapter).records if isinstance(one, VersionRecord) and one.version == "v1"
+    ]
+    hub.commit("acme/a", {"a": b"1"})
+    hub.point("acme/a", "tags", "v1", "main")
+    [new] = [
+        one for one in scanned(adapter).records if isinstance(one, VersionRecord) and one.version == "v1"
+    ]
+    assert old.key != new.key
+    with pytest.raises(NotFoundError):
+        adapter.get(old.key)
+
+
+def test_a_tag_called_main_is_a_bad_record(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/a")
+    hub.point("acme/a", "tags", "main", "main")
+    found = scanned(opened(harness, "acme"))
+    assert names(found.records) == {"acme/a", "acme/a:main"}
+    assert [one.native for one in found.bad] == ["acme/a@main"]
+
+
+@pytest.mark.parametrize("link", ["https://elsewhere.example/api/models?cursor=x", "http://[", "/"])
+def test_pages_never_lead_elsewhere(harness: HuggingFaceHarness, hub: Hub, link: str) -> None:
+    for name in ("acme/a", "acme/b", "acme/c"):
+        hub.create(name)
+    hub.page, hub.link = 1, link
+    with pytest.raises((AdapterError, BadRecordError)):
+        scanned(opened(harness, "acme"))
