@@ -43,7 +43,7 @@ Observer = Callable[[str, str, int | None, float], None]
 """Told of every request to the backend: method, path, status (None without an answer), seconds."""
 
 
-_FIELDS = {"deleted"}.union(
+QUIET_FIELDS = frozenset({"deleted"}).union(
     *({each.name for each in fields(kind)} for kind in (ModelRecord, VersionRecord, EndpointRecord))
 )
 """What `Adapter.full_scan_only` may name."""
@@ -188,10 +188,10 @@ class Adapter(ABC):
     """How the adapter reads, as a number that a release raises which makes other records of the same answers. What
     differs then while the native payload says the same is no change of the backend: history does not tell it as one.
     """
-    full_scan_only: ClassVar[frozenset[str]] = frozenset()
+    full_scan_only: frozenset[str] = frozenset()
     """Fields of a record whose changes only a full scan is sure to show: such a change alone may not bring the record
     into an incremental one; `deleted` where a delete may not. History then says that it happened
-    since the last full scan.
+    since the last full scan. Where that follows from the configuration, an instance says so.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -210,7 +210,7 @@ class Adapter(ABC):
                 )
         if type(cls.reading) is not int or not 0 <= cls.reading < 1 << 31:
             raise ContractError(f"{cls.__qualname__}: `reading` is a number from 0 on, not {cls.reading!r}")
-        unknown = cls.full_scan_only - _FIELDS
+        unknown = cls.full_scan_only - QUIET_FIELDS
         if unknown:
             raise ContractError(
                 f"{cls.__qualname__}: `full_scan_only` names {min(unknown)!r}, which is no field of a record"

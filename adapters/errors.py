@@ -20,9 +20,11 @@ class AdapterError(Exception):
     """The root of everything an adapter raises. `str(error)` is one line, fit to be shown to a user.
 
     `divisible`: it was too much at once, or one thing of many broke it, so asking for fewer may do.
+    `status` is that of the HTTP answer which said so, where there was one.
     """
 
     divisible: bool = False
+    status: int | None = None
 
     def __init__(self, message: str, *, divisible: bool = False) -> None:
         super().__init__(" ".join(message.split()))

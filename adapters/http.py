@@ -317,7 +317,9 @@ class HttpClient:
         reply = Reply(answer.status, answer.headers, answer.body, self.host)
         if reply.status // 100 == 2:
             return reply
-        raise self._explain(reply) or refusal(reply)
+        refused = self._explain(reply) or refusal(reply)
+        refused.status = reply.status
+        raise refused
 
     def _headers(self, body: Any, more: Mapping[str, str] | None) -> dict[str, str]:
         found = {**self.endpoint.headers, **(more or {})}

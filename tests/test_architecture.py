@@ -35,7 +35,7 @@ ANATOMY = {"config", "client", "scan", "records", "writes", "adapter"}
 """The files of a kind of backend, each the same in every kind."""
 FURTHER = {
     "keys", "reads", "failures", "snippets", "lineage", "software", "schema", "serving", "expressions", "marks",
-    "pages", "hidden", "memory", "emulator", "notifications",
+    "pages", "hidden", "memory", "emulator", "notifications", "presets",
 }  # fmt: skip
 """What one of those may be split into where it grows too long; `adapters/README.md` says what each is."""
 ROOMS = {each.name for each in (ROOT / "federation").iterdir() if (each / "__init__.py").is_file()} - {

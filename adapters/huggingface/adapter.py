@@ -44,7 +44,7 @@ class HuggingFaceAdapter(Adapter):
     contract: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = HuggingFaceConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS, Capability.DELETE})
-    full_scan_only: ClassVar[frozenset[str]] = frozenset({"aliases", "deleted"})
+    full_scan_only: frozenset[str] = frozenset({"aliases", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:production", "alias:prod", "alias:champion"),
         "staging": ("alias:staging", "alias:challenger"),

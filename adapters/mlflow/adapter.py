@@ -68,7 +68,7 @@ class MlflowAdapter(Adapter):
     config_type: ClassVar[type[AdapterConfig]] = MlflowConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SET_TRAFFIC}
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
-    full_scan_only: ClassVar[frozenset[str]] = frozenset({"description", "metrics", "params", "tags"})
+    full_scan_only: frozenset[str] = frozenset({"description", "metrics", "params", "tags"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:champion", "alias:production", "stage:Production"),
         "staging": ("alias:challenger", "alias:staging", "stage:Staging"),

@@ -12,17 +12,21 @@ from adapters.contract import (
     Observer,
     Page,
     Registration,
+    Snippet,
     StageField,
 )
-from adapters.errors import BadRecordError, InvalidError, NotFoundError, UnsupportedError
+from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, UnsupportedError
 from adapters.notifications import Notification
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.rest import notifications
 from adapters.rest.client import RestClient, fill
-from adapters.rest.config import Collection, RestConfig
+from adapters.rest.config import Collection, Info, RestConfig
 from adapters.rest.expressions import MappingError
+from adapters.rest.lineage import as_names
+from adapters.rest.reads import with_related
 from adapters.rest.records import OPEN, Translator, address, is_met_by
 from adapters.rest.scan import Scan, since_of
+from adapters.rest.snippets import snippets
 from adapters.rest.writes import Writer, missing
 from adapters.scanning import paged
 from adapters.writing import has_alias, has_stage, has_tags, remove, settle
@@ -52,47 +56,55 @@ class RestAdapter(Adapter):
         self._api = RestClient(config)
         self._translate = Translator(config)
         self._writes = Writer(self._api, config.writes)
+        self.full_scan_only = config.quiet | (
+            {"deleted"} if any(c.since for c in config.collections) else set()
+        )
         self._rehearse()
 
     def __repr__(self) -> str:
         return f"RestAdapter({self._api.host})"
 
     def probe(self) -> BackendInfo:
-        info = self._config.info
-        version, identity = "unknown", self._config.url
-        if info is not None:
-            answer = self._api.read(info.path).json()
-            try:
-                version, identity = (str(part.of(answer) or "") for part in (info.version, info.identity))
-            except MappingError as error:
-                raise InvalidError(f"{self._api.host}{info.path}: {error}: correct `info`") from None
-            if not identity:
-                raise InvalidError(f"{self._api.host}{info.path}: `info.identity` finds nothing: correct it")
+        config = self._config
+        version, identity, rights = ("unknown", config.url, None)
+        if config.info is not None:
+            version, identity, rights = self._info(config.info)
         self._try_models()
-        told, unavailable = missing(self._config.writes)
-        return BackendInfo(version or "unknown", identity, tuple(told), unavailable)
+        told, unavailable = missing(config.writes, rights)
+        if config.endpoints is not None:
+            try:
+                self._api.page(config.endpoints, config.endpoints.path, None, 1)
+            except AuthError:
+                told.append(
+                    "endpoints cannot be listed: no traffic is known, and the rule `deployed` never holds"
+                )
+        return BackendInfo(version, identity, tuple(told), unavailable)
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         at = since_of(since)
         if at is not None:
-            at -= max(
-                (c.since.overlap for c in (self._config.models, self._config.versions) if c.since), default=0
-            )
+            at -= max((c.since.overlap for c in self._config.collections if c.since), default=0)
         return paged(Scan(self._api, self._translate, at, limit, resume).found(), limit)
 
     def get(self, key: Key) -> Record:
-        if key.kind == "endpoint":
-            raise NotFoundError(f"endpoint {key.native_id} does not exist: this backend has none")
-        collection: Collection = self._config.models if key.kind == "model" else self._config.versions
-        raw = self._one(collection, address(key))
+        config = self._config
         found: Record
         if key.kind == "model":
-            found = self._translate.model(raw)
+            found = self._translate.model(self._one(config.models, address(key)))
+        elif key.kind == "version":
+            raw = self._one(config.versions, address(key))
+            [raw] = with_related(self._api, config.versions, [raw])
+            found = self._translate.version(raw, self._parent(key) if config.versions.nested else None)
+        elif config.endpoints is not None:
+            found = self._translate.endpoint(self._one(config.endpoints, address(key)))
         else:
-            found = self._translate.version(raw, self._parent(key) if self._config.versions.nested else None)
+            raise NotFoundError(f"endpoint {key.native_id} does not exist: this backend has none")
         if not is_met_by(key, found.key):
             raise NotFoundError(f"{key.kind} {key.native_id} does not exist: another one has its name")
         return found
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        return snippets(self._config, model, version)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
         if field != "stage":
@@ -166,10 +178,23 @@ class RestAdapter(Adapter):
             raise NotFoundError(f"version {key.native_id} does not exist")
         return found
 
+    def _info(self, info: Info) -> tuple[str, str, tuple[str, ...] | None]:
+        """Version, identity, and what the credential may do. Errors: any `AdapterError`."""
+        answer = self._api.read(info.path).json()
+        try:
+            version, identity = (str(part.of(answer) or "") for part in (info.version, info.identity))
+            listed = None if info.rights is None else info.rights.of(answer)
+            rights = None if listed is None else as_names(listed, "info.rights")
+        except MappingError as error:
+            raise InvalidError(f"{self._api.host}{info.path}: {error}: correct `info`") from None
+        if not identity:
+            raise InvalidError(f"{self._api.host}{info.path}: `info.identity` finds nothing: correct it")
+        return version or "unknown", identity, rights
+
     def _try_models(self) -> None:
         """The dry run against the backend: its first model must fit the mapping."""
         models = self._config.models
-        for raw in self._api.page(models, models.path, None, 1, None).items[:1]:
+        for raw in self._api.page(models, models.path, None, 1).items[:1]:
             try:
                 self._translate.model(raw)
             except BadRecordError as error:
@@ -183,5 +208,7 @@ class RestAdapter(Adapter):
                 self._translate.model(config.models.sample)
             if config.versions.sample:
                 self._translate.version(config.versions.sample, "sample" if config.versions.nested else None)
+            if config.endpoints is not None and config.endpoints.sample:
+                self._translate.endpoint(config.endpoints.sample)
         except BadRecordError as error:
             raise InvalidError(f"the mapping does not fit its own sample: {error}") from None

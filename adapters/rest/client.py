@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -17,15 +16,14 @@ from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, BadRecordError, InvalidError, TransientError
 from adapters.http import Endpoint, HttpClient, Reply, basic, below, check_count, next_page
 from adapters.portions import Portion
-from adapters.rest.config import Collection, Paging, RestConfig
+from adapters.rest.config import COUNTED, Paged, Paging, RestConfig
 from adapters.rest.expressions import MappingError
 
+NOTHING: Mapping[str, str] = {}
 EARLY = 30.0
-COUNTED = ("offset", "page")
-"""Styles of paging in which a record's place is a number, so that one can be passed over."""
+"""Seconds before its end at which an OAuth2 token is renewed."""
 MOST_BROKEN = 3
 """Records in succession that may fail by themselves: more, and it is the backend that fails."""
-"""Seconds before its end at which an OAuth2 token is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +83,19 @@ class RestClient:
                 client.close()
 
     def page(
-        self, collection: Collection, path: str, cursor: str | None, size: int, since: float | None
+        self, pages: Paged, path: str, cursor: str | None, size: int, more: Mapping[str, str] = NOTHING
     ) -> Listed:
         """One page of a listing, a smaller one where so much is too much at once. Where records are counted, one that
-        fails by itself is `bad`, and the next page begins behind it.
+        fails by itself is `bad`, and the next page begins behind it. `more` are further query parameters.
 
         Errors: any `AdapterError`; `InvalidError` when pages repeat, lead elsewhere or hold more than was asked for.
         """
-        paging, name = collection.page, collection.path
+        paging, name = pages.page, pages.path
         if not paging.size:
-            return self._ask(collection, path, cursor, paging.size_value, since)
+            return self._ask(pages, path, cursor, paging.size_value, more)
         portion = self._portions.setdefault(name, Portion(paging.size_value))
         try:
-            found = portion.read(size, lambda some: self._ask(collection, path, cursor, some, since))
+            found = portion.read(size, lambda some: self._ask(pages, path, cursor, some, more))
         except AdapterError as error:
             if not error.divisible or paging.style not in COUNTED or self._broken[name] == MOST_BROKEN:
                 raise
@@ -110,39 +108,37 @@ class RestClient:
         self._broken[name] = 0
         return found
 
-    def _ask(
-        self, collection: Collection, path: str, cursor: str | None, size: int, since: float | None
-    ) -> Listed:
-        if collection.page.size and collection.page.style == "page":
-            size = _divisor(row_of(collection.page, cursor), size)
-        target, query = self._place(collection, path, cursor, size)
-        if since is not None and collection.since is not None:
-            query[collection.since.param] = _time(since, collection.since.format)
-        reply = self.read(target, query)
+    def _ask(self, pages: Paged, path: str, cursor: str | None, size: int, more: Mapping[str, str]) -> Listed:
+        paging = pages.page
+        if paging.size and paging.style == "page":
+            size = _divisor(row_of(paging, cursor), size)
+        target, query = self._place(pages, path, cursor, size)
+        try:
+            reply = self.read(target, query | dict(more))
+        except AdapterError as error:
+            if paging.end_status and error.status == paging.end_status and row_of(paging, cursor):
+                return Listed([], None, None)
+            raise
         body = reply.json()
         try:
-            items = collection.items.of(body)
-            following = self._next(
-                collection, reply, body, cursor, items if isinstance(items, list) else [], size
-            )
+            items = pages.items.of(body)
+            if not isinstance(items, list):
+                raise InvalidError(
+                    f"{self.host}{path}: `items` ({pages.items!s}) finds no list in the answer"
+                )
+            following = self._next(pages, reply, body, cursor, len(items), size)
         except MappingError as error:
             raise InvalidError(f"{self.host}{path}: {error}: correct `items` or `page`") from None
-        if not isinstance(items, list):
-            raise InvalidError(
-                f"{self.host}{path}: `items` ({collection.items!s}) finds no list in the answer"
-            )
-        if collection.page.size:
+        if paging.size:
             check_count(f"{self.host}{path}", len(items), size)
         if following is not None and following == cursor:
             raise InvalidError(f"{self.host}{path}: the next page is this page again: correct `page.next`")
         return Listed(items, following, _date(reply))
 
-    def _place(
-        self, collection: Collection, path: str, cursor: str | None, size: int
-    ) -> tuple[str, dict[str, Any]]:
+    def _place(self, pages: Paged, path: str, cursor: str | None, size: int) -> tuple[str, dict[str, Any]]:
         """Path and query of a page."""
-        paging = collection.page
-        query: dict[str, Any] = dict(collection.query)
+        paging = pages.page
+        query: dict[str, Any] = dict(pages.query)
         if paging.size:
             query[paging.size] = str(size)
         if paging.style in ("next_url", "link") and cursor is not None:
@@ -160,10 +156,9 @@ class RestClient:
         return path, query
 
     def _next(
-        self, collection: Collection, reply: Reply, body: Any, cursor: str | None, items: list[Any], size: int
+        self, pages: Paged, reply: Reply, body: Any, cursor: str | None, came: int, size: int
     ) -> str | None:
-        paging = collection.page
-        full = len(items) >= size
+        paging = pages.page
         match paging.style:
             case "cursor":
                 assert paging.next is not None
@@ -172,15 +167,29 @@ class RestClient:
             case "next_url":
                 assert paging.next is not None
                 found = paging.next.of(body)
-                return below(self.config.url, collection.path, str(found)) if found else None
+                return below(self.config.url, pages.path, str(found)) if found else None
             case "link":
-                return next_page(reply, self.config.url, collection.path)
-            case "offset":
-                return f"+{row_of(paging, cursor) + len(items)}" if full and items else None
-            case "page":
-                return f"+{row_of(paging, cursor) + size}" if full and items else None
+                return next_page(reply, self.config.url, pages.path)
+            case "offset" | "page":
+                row = row_of(paging, cursor)
+                goes_on = came > 0 and self._goes_on(pages, body, row, came, size)
+                return f"+{row + (came if paging.style == 'offset' else size)}" if goes_on else None
             case _:
                 return None
+
+    def _goes_on(self, pages: Paged, body: Any, row: int, came: int, size: int) -> bool:
+        """Whether something stands behind a page that is counted."""
+        paging = pages.page
+        if paging.total is None:
+            return came >= size
+        total = paging.total.of(body)
+        if isinstance(total, bool) or not isinstance(total, int):
+            raise MappingError(f"`page.total` ({paging.total!s}) finds {type(total).__name__}, not a number")
+        if paging.style == "page" and came < size and row + came < total:
+            # The service gives fewer at once, or a row has gone while it counted: a smaller page tells which.
+            line = f"{self.host}{pages.path}: {came} records of {size} on a page, {total} in all"
+            raise TransientError(f"{line}: make `page.size_value` smaller", divisible=True)
+        return row + came < total
 
     def _open(self, more: Mapping[str, str] | None = None) -> HttpClient:
         with self._opening:
@@ -282,12 +291,6 @@ def fill(path: str, values: Mapping[str, Any]) -> str:
         return quote(value, safe="")
 
     return re.sub(r"\{(\w+)\}", encoded, path)
-
-
-def _time(at: float, form: str) -> str:
-    if form == "iso":
-        return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
-    return str(int(at * 1000) if form == "epoch_ms" else int(at))
 
 
 def _date(reply: Reply) -> float | None:

@@ -6,19 +6,27 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from adapters.contract import AdapterConfig
+from adapters.contract import QUIET_FIELDS, AdapterConfig
 from adapters.notifications import standard_key
 from adapters.rest.expressions import Expression
+from adapters.rest.presets import with_preset
 
 TEXTS = ("title", "type", "description", "owner", "license", "etag", "url")
 MODEL_FIELDS = frozenset({"name", "tags", "aliases", "created_at", "updated_at", *TEXTS})
+LINEAGE = ("run_id", "run_url", "commit", "repository", "pipeline", "datasets", "parents", "dependencies")
 VERSION_FIELDS = frozenset(
     {
         "version", "description", "state", "stage", "approval", "lifecycle", "tags", "metrics", "params", "framework",
-        "license", "owner", "creator", "artifact_uri", "artifact_digest", "created_at", "updated_at", "etag", "url",
-        "run_id", "commit", "repository",
+        "license", "owner", "creator", "schema", "artifact_uri", "artifact_digest", "created_at", "updated_at", "etag",
+        "url", *LINEAGE,
     }
 )  # fmt: skip
+ENDPOINT_FIELDS = frozenset({"name", "state", "live", "traffic", "created_at", "updated_at", "etag", "url"})
+COUNTED = ("offset", "page")
+"""Styles of paging in which a record's place is a number, so that one can be passed over."""
+TIMES = ("epoch_ms", "epoch_s", "iso")
+SHOWN = frozenset({"model", "version", "model_id", "id", "artifact_uri", "url"})
+"""What a snippet may name."""
 
 
 class ConfigTable(BaseModel):
@@ -32,7 +40,8 @@ class Paging(ConfigTable):
 
     `cursor`: `next` finds the cursor of the next page, sent as `param`. `next_url`: `next` finds its URL.
     `link`: it is in the header `Link`, rel="next". `offset` and `page`: `param` counts records or pages;
-    the last page is the one with fewer records than `size_value`. `single`: there is one page.
+    the last page is the one with fewer records than `size_value`, unless the answer states their `total`.
+    `single`: there is one page.
     """
 
     style: Literal["single", "cursor", "next_url", "link", "offset", "page"] = Field(
@@ -45,6 +54,16 @@ class Paging(ConfigTable):
     size: str = Field(default="", description="the query parameter that takes the number of records a page")
     size_value: int = Field(default=100, ge=1, le=1000, description="records a page")
     first: int = Field(default=1, ge=0, description="page: the number of the first page")
+    total: Expression | None = Field(
+        default=None,
+        description="offset, page: finds how many records there are in all, so a last page may be full",
+    )
+    end_status: int | None = Field(
+        default=None,
+        ge=400,
+        le=499,
+        description="offset, page: the status of a page behind the last, such as 404",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -52,6 +71,8 @@ class Paging(ConfigTable):
             raise ValueError(f"style = {self.style!r} needs `param`, the query parameter that carries it")
         if self.style in ("cursor", "next_url") and self.next is None:
             raise ValueError(f"style = {self.style!r} needs `next`, where the answer says how to go on")
+        if self.style not in COUNTED and not (self.total is None and self.end_status is None):
+            raise ValueError('only style = "offset" and "page" end by `total` or `end_status`')
         return self
 
 
@@ -59,29 +80,78 @@ class Since(ConfigTable):
     """How to ask for what changed: a query parameter that takes a time, by the backend's own clock."""
 
     param: str = Field(description="the query parameter that takes the time")
-    format: Literal["epoch_ms", "epoch_s", "iso"] = Field(default="iso", description="how it is written")
+    format: str = Field(
+        default="iso", description="how it is written: epoch_ms, epoch_s, iso, or as %Y-%m-%d %H:%M:%S (UTC)"
+    )
+    text: str = Field(default="{time}", description="what the parameter says, as gt:{time}")
     overlap: float = Field(
         default=5.0, ge=1.0, description="seconds asked for again, for what was written meanwhile"
     )
 
+    @field_validator("format")
+    @classmethod
+    def _is_format(cls, value: str) -> str:
+        if value not in TIMES and "%" not in value:
+            raise ValueError(f"{value!r} is none of {', '.join(TIMES)}, and no pattern as %Y-%m-%d %H:%M:%S")
+        return value
 
-class Collection(ConfigTable):
+    @field_validator("text")
+    @classmethod
+    def _has_time(cls, value: str) -> str:
+        if _used(value) != {"time"}:
+            raise ValueError("the text around the time holds {time} and no other name")
+        return value
+
+
+class Paged(ConfigTable):
+    """Something that is listed page by page."""
+
+    path: str = Field(description="where they are listed")
+    items: Expression = Field(default=Expression("@"), description="finds the list in a page")
+    query: dict[str, str] = Field(default={}, description="further query parameters of the listing")
+    page: Paging = Field(default=Paging(), description="how the listing is paged")
+
+    @field_validator("path", "one", check_fields=False)
+    @classmethod
+    def _rooted(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError("paths start with / and are appended to `url`")
+        return value
+
+
+class Related(Paged):
+    """A further listing whose rows belong to versions, asked for many of them at once.
+
+    What it gives for a version, the fields of versions find in `_related.NAME`, a list.
+    """
+
+    version: Expression = Field(description="finds in a row the id of the version it belongs to")
+    param: str = Field(description="the query parameter that takes the ids of versions")
+    text: str = Field(
+        default="{ids}", description="what it says: {ids} separated by commas, or {json}, a list as JSON"
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _has_ids(cls, value: str) -> str:
+        if len(_used(value) & {"ids", "json"}) != 1 or len(_used(value)) != 1:
+            raise ValueError("the text around the ids holds {ids} or {json} and no other name")
+        return value
+
+
+class Collection(Paged):
     """One kind of record: where it is listed, where one is read, and what its fields are.
 
     `id` finds what `{id}` stands for in paths. Where an id can be used again after a deletion, `incarnation`
     finds what tells the two apart, such as the time of creation.
     """
 
-    path: str = Field(description="where they are listed")
     one: str = Field(description="where one is read; holds {id}, a version's may hold {model} too")
-    items: Expression = Field(default=Expression("@"), description="finds the list in a page")
     item: Expression = Field(default=Expression("@"), description="finds the record where one is read")
     id: Expression = Field(default=Expression("id"), description="finds what {id} stands for")
     incarnation: Expression | None = Field(
         default=None, description="finds what tells an id used again from the one before, as its creation"
     )
-    query: dict[str, str] = Field(default={}, description="further query parameters of the listing")
-    page: Paging = Field(default=Paging(), description="how the listing is paged")
     since: Since | None = Field(
         default=None, description="how to ask for what changed; left out: all is listed"
     )
@@ -89,13 +159,6 @@ class Collection(ConfigTable):
     sample: dict[str, Any] = Field(
         default={}, description="a record as the backend gives it; the mapping is tried on it at the start"
     )
-
-    @field_validator("path", "one")
-    @classmethod
-    def _rooted(cls, value: str) -> str:
-        if not value.startswith("/"):
-            raise ValueError("paths start with / and are appended to `url`")
-        return value
 
 
 class Models(Collection):
@@ -112,6 +175,9 @@ class Versions(Collection):
 
     model: Expression | None = Field(
         default=None, description="finds the model's id, where versions are listed all at once"
+    )
+    related: dict[str, Related] = Field(
+        default={}, description="further listings whose rows belong to versions, such as their runs"
     )
 
     @field_validator("fields")
@@ -131,6 +197,15 @@ class Versions(Collection):
         return self
 
 
+class Endpoints(Collection):
+    """What serves. `traffic` finds a list of {model, version, percent}: the ids of a version and of its model."""
+
+    @field_validator("fields")
+    @classmethod
+    def _known(cls, value: dict[str, Expression]) -> dict[str, Expression]:
+        return _checked(value, ENDPOINT_FIELDS, "name")
+
+
 def _checked(fields: dict[str, Expression], known: frozenset[str], needed: str) -> dict[str, Expression]:
     unknown = sorted(set(fields) - known)
     if unknown:
@@ -144,20 +219,28 @@ class Write(ConfigTable):
     """One request that changes something. Path and body may hold the names listed with the operation, in braces.
 
     A string that is one name alone keeps its type: `{tags}` is an object. `if_match` sends the record's etag.
+    `added_labels` and `removed_labels` are tags as texts, NAME=VALUE or NAME: what `labels(…)` reads.
     """
 
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field(default="POST", description="the method")
     path: str = Field(description="where it goes; may hold names in braces")
     body: Any = Field(default=None, description="what is sent, as JSON; may hold names in braces")
     if_match: bool = Field(default=False, description="send the record's etag as If-Match")
+    values: tuple[str, ...] = Field(default=(), description="what {value} may be; left out: anything")
+    right: str = Field(default="", description="what `info.rights` must list for this to be allowed")
+
+    @property
+    def sends_labels(self) -> bool:
+        """Whether tags are sent as texts, those to be added and those to be removed."""
+        return not _used([self.path, self.body]).isdisjoint({"added_labels", "removed_labels"})
 
 
 NAMES: dict[str, frozenset[str]] = {
     "set_stage": frozenset({"id", "model", "version", "value"}),
     "set_alias": frozenset({"id", "alias", "version", "aliases"}),
     "remove_alias": frozenset({"id", "alias", "aliases"}),
-    "set_tags": frozenset({"id", "model", "version", "tags", "changes"}),
-    "set_model_tags": frozenset({"id", "tags", "changes"}),
+    "set_tags": frozenset({"id", "model", "version", "tags", "changes", "added_labels", "removed_labels"}),
+    "set_model_tags": frozenset({"id", "tags", "changes", "added_labels", "removed_labels"}),
     "register": frozenset({"name", "source", "description", "run_id", "tags", "token"}),
     "delete": frozenset({"id", "model", "version"}),
     "delete_model": frozenset({"id"}),
@@ -215,11 +298,34 @@ class Info(ConfigTable):
     identity: Expression = Field(
         default=Expression("id"), description="finds what stays the same for its life"
     )
+    rights: Expression | None = Field(
+        default=None,
+        description="finds the list of what this credential may do, which writes name as `right`",
+    )
+
+
+class Template(ConfigTable):
+    """How a user loads a version. Its names in braces are replaced by values, quoted for its language.
+
+    `{model}`, `{version}`, `{artifact_uri}`, `{url}` of the registry; `{model_id}` and `{id}` are those of paths. In
+    `curl`, what is no address itself is percent-encoded.
+    Left out for a version that has not all of them.
+    """
+
+    title: str = Field(description="what it does")
+    language: Literal["python", "shell", "curl"] = Field(
+        default="python", description="what it is written in"
+    )
+    code: str = Field(description="the lines, without quotes around the names")
 
 
 class RestConfig(AdapterConfig):
     """A registry with a REST API of its own."""
 
+    preset: str = Field(
+        default="",
+        description="a description that comes with Waypost; what stands beside it here comes first",
+    )
     url: str = Field(description="address of the API; every path is appended to it")
     auth: Literal["none", "bearer", "api_key", "basic", "oauth2"] = Field(
         default="none", description="how requests prove who we are"
@@ -244,7 +350,27 @@ class RestConfig(AdapterConfig):
     info: Info | None = Field(default=None, description="where the backend says who it is")
     models: Models = Field(description="how models are listed, read and mapped")
     versions: Versions = Field(description="how versions are listed, read and mapped")
+    endpoints: Endpoints | None = Field(
+        default=None, description="how what serves is listed, read and mapped"
+    )
     writes: Writes = Field(default=Writes(), description="the requests that change something")
+    snippets: tuple[Template, ...] = Field(default=(), description="how a user loads a version")
+    quiet: frozenset[str] = Field(
+        default=frozenset(),
+        description="fields of a record whose changes `since` may not tell, such as aliases",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        return with_preset(given) if isinstance(given, dict) and given.get("preset") else given
+
+    @field_validator("quiet")
+    @classmethod
+    def _are_fields(cls, value: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(value - QUIET_FIELDS):
+            raise ValueError(f"no such field: {', '.join(unknown)}")
+        return value
 
     @field_validator("webhook_secret", "former_webhook_secret")
     @classmethod
@@ -278,4 +404,11 @@ class RestConfig(AdapterConfig):
             raise ValueError(f'auth = "{self.auth}" needs {" and ".join(missing)}')
         if self.models.incarnation is not None and not self.versions.nested:
             raise ValueError("models.incarnation needs versions that are listed for each model")
+        if self.endpoints and (self.models.incarnation or self.versions.incarnation):
+            raise ValueError("endpoints name versions by ids, which must not be used again: no `incarnation`")
         return self
+
+    @property
+    def collections(self) -> tuple[Collection, ...]:
+        """Every kind of record that is listed."""
+        return (self.models, self.versions, *((self.endpoints,) if self.endpoints else ()))

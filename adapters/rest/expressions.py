@@ -20,8 +20,10 @@ class _Functions(functions.Functions):  # type: ignore[misc]
     """`epoch_ms(n)` and `epoch_s(n)`: a number, also as text, to ISO time. `iso(text)`: any ISO 8601 time in UTC (no
     zone: UTC).
 
-    `text(x)`: a number or string as text. `pairs(list, key, value)`: [{key, value}] to an object. All give null
-    for null.
+    `text(x)`: a number or string as text. `number(x)`: a number, also as text. `pairs(list, key, value)`:
+    [{key, value}] to an object, `entries(object)` the way back. `plain(object)`: without what is no plain value; of a
+    typed value, as {"int_value": "3"}, what it holds. `labels(list)`: ["a=b", "c"] to {a: b, c: ""}. All give null for
+    null.
     """
 
     @functions.signature({"types": ["number", "string", "null"]})  # type: ignore[untyped-decorator]
@@ -43,6 +45,25 @@ class _Functions(functions.Functions):  # type: ignore[misc]
     @functions.signature({"types": ["array", "null"]}, {"types": ["string"]}, {"types": ["string"]})  # type: ignore[untyped-decorator]
     def _func_pairs(self, items: list[Any] | None, key: str, value: str) -> dict[str, Any]:
         return {str(item[key]): item[value] for item in items or []}
+
+    @functions.signature({"types": ["number", "string", "null"]})  # type: ignore[untyped-decorator]
+    def _func_number(self, value: float | str | None) -> float | None:
+        return None if value is None else _number(value)
+
+    @functions.signature({"types": ["object", "null"]})  # type: ignore[untyped-decorator]
+    def _func_entries(self, value: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+        return None if value is None else [{"key": k, "value": v} for k, v in value.items()]
+
+    @functions.signature({"types": ["object", "null"]})  # type: ignore[untyped-decorator]
+    def _func_plain(self, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        held = {name: _held(one) for name, one in value.items()}
+        return {name: one for name, one in held.items() if not isinstance(one, dict | list | None)}
+
+    @functions.signature({"types": ["array", "null"]})  # type: ignore[untyped-decorator]
+    def _func_labels(self, labels: list[Any] | None) -> dict[str, str] | None:
+        return None if labels is None else dict(_label(str(one)) for one in labels)
 
 
 class _Compiled(Protocol):
@@ -81,6 +102,7 @@ class Expression(str):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
+_TYPED = re.compile(r"([a-z0-9]+_?)?value", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,4})?")
 _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
@@ -93,6 +115,27 @@ def _number(value: float | str) -> float:
         return float(value)
     except OverflowError:
         return math.inf
+
+
+def _held(value: Any) -> Any:
+    """What a typed value holds, the member whose name ends in `value`; of any other, the value."""
+    if not isinstance(value, dict):
+        return value
+    members = [one for name, one in value.items() if _TYPED.fullmatch(name)]
+    return members[0] if len(members) == 1 else value
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return (name, value) if name else (text, "")
+
+
+def labels(tags: Mapping[str, str]) -> list[str]:
+    """Tags as the texts that `labels(…)` reads. Errors: `ValueError` for a name that no such text can carry."""
+    for name in tags:
+        if not name or "=" in name:
+            raise ValueError(f"{name[:40]!r} cannot be the name of a label: it is empty or holds =")
+    return [f"{name}={value}" if value else name for name, value in tags.items()]
 
 
 def _since_epoch(seconds: float) -> str:

@@ -1,14 +1,16 @@
-"""A scan: models, then their versions, page by page as the backend gives them."""
+"""A scan: models, then their versions, then what serves them, page by page as the backend gives them."""
 
 import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from adapters.errors import BadRecordError, InvalidError, NotFoundError
+from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key, Listing, Mark, ModelRecord, Record, Watermark
 from adapters.rest.client import Listed, RestClient, fill
-from adapters.rest.config import Collection
+from adapters.rest.config import Collection, Since
+from adapters.rest.reads import with_related
 from adapters.rest.records import Translator, address
 from adapters.scanning import Found, Steps, attempt
 
@@ -41,8 +43,12 @@ class Scan:
         if listing == "models":
             yield from self._models(place)
             place = Place()
-        if not config.versions.nested:
-            yield from self._versions(config.versions.path, None, place)
+        if listing != "endpoints":
+            if not config.versions.nested:
+                yield from self._versions(config.versions.path, None, place)
+            place = Place()
+        if config.endpoints is not None:
+            yield from self._endpoints(config.endpoints, place)
         return json.dumps({"at": self.began})
 
     def _begin(self) -> tuple[str, Place]:
@@ -52,7 +58,7 @@ class Scan:
         try:
             at, listing, cursor, seam = json.loads(self.resume)
             self.began = None if at is None else float(at)
-            if listing in ("models", "versions"):
+            if listing in ("models", "versions", "endpoints"):
                 return listing, Place(cursor, seam)
         except (ValueError, TypeError):
             pass
@@ -86,12 +92,24 @@ class Scan:
     def _versions(self, path: str, model: str | None, place: Place) -> Iterator[Found]:
         config = self.api.config.versions
         for items, following in self._pages(config, path, place):
-            for raw in items:
+            for raw in with_related(self.api, config, items):
                 yield _read(self.translate.version, raw, model)
             if following is not None and model is None:
                 yield self._mark("versions", following)
         if self.since is None or config.since is None:
             yield Listing("version", None if model is None else Key("model", model))
+
+    def _endpoints(self, config: Collection, place: Place) -> Iterator[Found]:
+        try:
+            for items, following in self._pages(config, config.path, place):
+                for raw in items:
+                    yield _read(self.translate.endpoint, raw)
+                if following is not None:
+                    yield self._mark("endpoints", following)
+        except AuthError:
+            return  # `probe` says so; nothing is listed, so nothing counts as absent
+        if self.since is None or config.since is None:
+            yield Listing("endpoint")
 
     def _pages(
         self, collection: Collection, path: str, place: Place
@@ -114,7 +132,7 @@ class Scan:
     def _followed(
         self, collection: Collection, path: str, place: Place
     ) -> tuple[Listed, list[Any], Place | None]:
-        found = self.api.page(collection, path, place.cursor, self.limit, self.since)
+        found = self._page(collection, path, place.cursor, self.limit)
         return found, _items(found), None if found.next is None else Place(found.next)
 
     def _counted(
@@ -141,14 +159,14 @@ class Scan:
         """
         at = int(place.cursor or 0)
         if place.seam is None:
-            return self.api.page(collection, path, place.cursor, self.limit, self.since), at
+            return self._page(collection, path, place.cursor, self.limit), at
         while True:
-            found = self.api.page(collection, path, f"+{at}", self.limit + 1, self.since)
+            found = self._page(collection, path, f"+{at}", self.limit + 1)
             ids = [_sort_id(collection, raw) for raw in found.items]
             if found.bad is not None:
                 return found, at
             if ids == [place.seam] and found.next is not None:  # pages of one: what is new is on the next
-                return self.api.page(collection, path, found.next, self.limit, self.since), at + 1
+                return self._page(collection, path, found.next, self.limit), at + 1
             if place.seam in ids:
                 behind = ids.index(place.seam) + 1
                 return replace(found, items=found.items[behind:]), at + behind
@@ -156,8 +174,26 @@ class Scan:
                 return found, 0
             at = max(0, at - self.limit)
 
+    def _page(self, collection: Collection, path: str, cursor: str | None, size: int) -> Listed:
+        asked = None if self.since is None or collection.since is None else collection.since
+        more = {} if asked is None or self.since is None else {asked.param: _time(self.since, asked)}
+        return self.api.page(collection, path, cursor, size, more)
+
     def _stuck(self) -> InvalidError:
         return InvalidError(f"{self.api.host}: its pages go round in a circle: correct `page.next`")
+
+
+def _time(at: float, asked: Since) -> str:
+    match asked.format:
+        case "epoch_ms":
+            said = str(int(at * 1000))
+        case "epoch_s":
+            said = str(int(at))
+        case "iso":
+            said = datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+        case pattern:
+            said = datetime.fromtimestamp(at, UTC).strftime(pattern)
+    return asked.text.format(time=said)
 
 
 def _read(translate: Callable[..., Record], raw: Any, *more: Any) -> Record | BadRecordError:

@@ -1,16 +1,17 @@
 """Changing a REST registry: the requests that its configuration describes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from adapters.contract import Capability, Registration
-from adapters.errors import UnsupportedError
+from adapters.errors import InvalidError, UnsupportedError
 from adapters.http import Reply
 from adapters.records import ModelRecord, VersionRecord
 from adapters.rest.client import RestClient, fill
 from adapters.rest.config import Writes
+from adapters.rest.expressions import labels
 from adapters.rest.records import address
-from adapters.writing import with_changes
+from adapters.writing import difference, with_changes
 
 NEEDS: Mapping[Capability, tuple[str, ...]] = {
     Capability.SET_STAGE: ("set_stage",),
@@ -21,18 +22,22 @@ NEEDS: Mapping[Capability, tuple[str, ...]] = {
 }
 
 
-def missing(described: Writes) -> tuple[list[str], frozenset[Capability]]:
-    """What this configuration leaves out, in plain words, and the capabilities of which nothing is left."""
-    absent = {
-        capability: [name for name in names if described.of(name) is None]
-        for capability, names in NEEDS.items()
-    }
-    told = sorted(
-        f"writes.{name} is not configured: it cannot be done here"
-        for names in absent.values()
-        for name in names
-    )
-    return told, frozenset(each for each, names in absent.items() if len(names) == len(NEEDS[each]))
+def missing(described: Writes, rights: Collection[str] | None) -> tuple[list[str], frozenset[Capability]]:
+    """What cannot be written here, in plain words, and the capabilities of which nothing is left. `rights` are what
+    the backend says this credential may do; None: it does not say.
+    """
+    reasons = {name: _reason(name, described, rights) for names in NEEDS.values() for name in names}
+    closed = {each for each, names in NEEDS.items() if all(reasons[name] for name in names)}
+    return sorted(filter(None, reasons.values())), frozenset(closed)
+
+
+def _reason(name: str, described: Writes, rights: Collection[str] | None) -> str | None:
+    write = described.of(name)
+    if write is None:
+        return f"writes.{name} is not configured: it cannot be done here"
+    if rights is None or not write.right or write.right in rights:
+        return None
+    return f"the credential lacks the right {write.right}: {name} is refused"
 
 
 class Writer:
@@ -60,7 +65,11 @@ class Writer:
     ) -> None:
         """Set and remove tags."""
         values = {**_names(now), "tags": with_changes(now.tags, changes), "changes": dict(changes)}
-        self._send("set_model_tags" if now.key.kind == "model" else "set_tags", etag, values)
+        operation = "set_model_tags" if now.key.kind == "model" else "set_tags"
+        write = self._described.of(operation)
+        if write is not None and write.sends_labels:
+            values |= _labels(now.tags, changes)
+        self._send(operation, etag, values)
 
     def register(self, registration: Registration) -> Any:
         """Create a version, and answer what the backend says."""
@@ -84,8 +93,22 @@ class Writer:
             raise UnsupportedError(
                 f"writes.{operation} is not configured: do it in the backend itself, or describe the request"
             )
+        if write.values and values.get("value") not in write.values:
+            raise InvalidError(
+                f"{operation} takes {', '.join(write.values)}, not {str(values.get('value'))[:40]!r}"
+            )
         path, body = fill(write.path, values), _body(write.body, values)
         return self._api.write(write.method, path, body, etag if write.if_match else None)
+
+
+def _labels(now: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, list[str]]:
+    """The texts to be added and removed. Errors: `InvalidError`."""
+    added, removed = difference(now, changes)
+    former = {name: now[name] for name in (*added, *removed) if name in now}
+    try:
+        return {"added_labels": labels(added), "removed_labels": labels(former)}
+    except ValueError as error:
+        raise InvalidError(str(error)) from None
 
 
 def _names(now: ModelRecord | VersionRecord) -> dict[str, Any]:

@@ -138,9 +138,7 @@ class SageMakerAdapter(Adapter):
         }
     )
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"approval", "lifecycle"})
-    full_scan_only: ClassVar[frozenset[str]] = frozenset(
-        {"description", "lineage", "metrics", "params", "tags"}
-    )
+    full_scan_only: frozenset[str] = frozenset({"description", "lineage", "metrics", "params", "tags"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("lifecycle:Production/Approved", "lifecycle:Production/Active", "deployed"),
         "archived": ("approval:Rejected", "lifecycle:Archived/Archived"),

@@ -74,7 +74,7 @@ class VertexAdapter(Adapter):
             Capability.SET_TRAFFIC,
         }
     )
-    full_scan_only: ClassVar[frozenset[str]] = frozenset({"aliases", "tags", "metrics", "deleted"})
+    full_scan_only: frozenset[str] = frozenset({"aliases", "tags", "metrics", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": (
             "alias:production",

@@ -1,5 +1,6 @@
 """The example configuration is one that works."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "waypost.example.toml"
 
 
 def test_the_example_is_read_and_each_registry_fits_its_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRAUD_MLFLOW_TOKEN", "t0ken")
+    for name in re.findall(r'"env:(\w+)"', EXAMPLE.read_text()):
+        monkeypatch.setenv(name, "t0ken")
     settings = load_settings(EXAMPLE, {})
     adapters = Waypost(Settings()).adapters
     for registry in settings.registries:
         opening.check(registry.spec(), adapters)
-    assert {registry.kind for registry in settings.registries} >= {"mlflow", "sagemaker", "vertex"}
+    assert {registry.kind for registry in settings.registries} >= {"mlflow", "rest", "sagemaker", "vertex"}
 
 
 def test_it_shows_every_section_and_what_is_commented_out_works_as_well(tmp_path: Path) -> None:

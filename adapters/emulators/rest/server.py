@@ -287,13 +287,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a small in-house model registry")
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--token", default="shelf-token")
+    parser.add_argument("--models", type=int, default=2, help="how many it keeps")
+    parser.add_argument("--versions", type=int, default=2, help="of each model; the last is in production")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each page of a list")
     options = parser.parse_args()
     shelf = Shelf(token=options.token)
-    for name in ("churn", "uplift"):
-        shelf.put_version(name)
-        shelf.touch(shelf.put_version(name), stage="production")
+    for name in [*("churn", "uplift"), *map("model-{}".format, range(2, options.models))][: options.models]:
+        made = [shelf.put_version(name) for _ in range(options.versions)]
+        shelf.touch(made[-1], stage="production")
     server = serve(shelf, options.port)
-    print(f"shelf on http://127.0.0.1:{server.server_port}/api")  # noqa: T201 - a program of its own
+    if options.latency:
+        shelf.listed = lambda: time.sleep(options.latency)
+    print(f"shelf on http://127.0.0.1:{server.server_port}/api", flush=True)  # noqa: T201 - a program of its own
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -19,11 +19,12 @@ STATUS = {
     Fault.UNAUTHORISED: 401,
     Fault.FORBIDDEN: 403,
 }
-PASSED_ON = ("Content-Type", "X-MLFLOW-WORKSPACE")
 
 
 class Proxy:
     """Listens on 127.0.0.1 for as long as the context lasts."""
+
+    passed_on: tuple[str, ...] = ("Content-Type", "X-MLFLOW-WORKSPACE")
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
@@ -96,14 +97,14 @@ def handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             else:
                 self.misbehave(proxy.fault, proxy.over)
 
-        do_POST = do_DELETE = do_PATCH = do_GET  # noqa: N815
+        do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815
 
         def pass_on(self, body: bytes) -> None:
             connection = http.client.HTTPConnection(
                 proxy.target.hostname or "", proxy.target.port or 80, timeout=30
             )
             with contextlib.closing(connection):
-                headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
+                headers = {name: self.headers[name] for name in proxy.passed_on if name in self.headers}
                 connection.request(self.command, self.path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
