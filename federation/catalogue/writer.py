@@ -177,11 +177,8 @@ class CatalogueWriter:
         for i, encoded in zip(ids, fresh, strict=True):
             self.news.created("model", i, encoded, encoded.record.name)
             self.news.first_aliases(i, encoded.record)
-        self._rewrite(
-            tables.model,
-            ("name",),
-            [(existing, encoded, (encode_part(encoded.record.name),)) for existing, encoded in stale],
-        )
+        named = [(existing, encoded, (encode_part(encoded.record.name),)) for existing, encoded in stale]
+        self._rewrite(tables.model, ("name",), named)
         for existing, encoded in stale:
             before, model = old[existing.id], encoded.record
             self.news.changed("model", existing, before, encoded, Reference(self.origin.registry, model.name))
@@ -239,7 +236,8 @@ class CatalogueWriter:
             rows,
         )
         write_spans(self.connection, self.origin, settled, fresh=True)
-        self._rewrite(tables.version, (), [(existing, encoded, ()) for existing, encoded in stale])
+        named = [(existing, encoded, (encode_part(encoded.record.version),)) for existing, encoded in stale]
+        self._rewrite(tables.version, ("version",), named)
         self._ask_again([existing.id for existing, _ in stale])
         for existing, encoded in stale:
             record = encoded.record

@@ -145,3 +145,16 @@ def test_a_key_that_stays_tells_a_rename_by_itself(world: World) -> None:
     world.sync()
     assert (told(world, since), names(world)) == (["model.renamed"], ["scorer-v2"])
     assert world.problems() == []
+
+
+def test_a_version_whose_key_stays_is_found_by_its_new_name(world: World) -> None:
+    model = world.model("scorer", "sha256-0f0f")
+    world.sync()
+    version = world.backend.versions(model.key)[0]
+    world.change(version, version="1.0.0")
+    world.change(model, aliases={"champion": "1.0.0"})
+    world.sync()
+    with reading(world.engine) as connection:
+        rows = connection.execute(select(tables.version.c.version, tables.version.c.stage)).all()
+    assert [tuple(row) for row in rows] == [("1.0.0", "production")]
+    assert world.problems() == []
