@@ -3,7 +3,9 @@
 Every server listens on 127.0.0.1 only, on a port that nobody else is given while it is reserved.
 """
 
+import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -196,5 +198,43 @@ def mlflow_server(
             ready=lambda: answers(f"http://127.0.0.1:{number}/health"),
             environment={**inherited, **switches, **settings},
             wait=wait,
+        ) as running:
+            yield running
+
+
+def docker_registry_program() -> str | None:
+    """Where Debian's `docker-registry` is installed; None where it is not."""
+    return shutil.which("docker-registry")
+
+
+@contextmanager
+def docker_registry(folder: Path, *, port: int = 0, deletes: bool = True) -> Iterator[Server]:
+    """A real registry of OCI artifacts, which keeps them in `folder` and lets anybody in. Half a second until it
+    answers. Raises ServerStartError, also when it is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    program = docker_registry_program()
+    if program is None:
+        raise ServerStartError("docker-registry is not installed: apt-get install docker-registry")
+    with reserved_port(port) as number:
+        storage = {
+            "filesystem": {"rootdirectory": str(folder / "data")},
+            "delete": {"enabled": deletes},
+            "maintenance": {"uploadpurging": {"enabled": False}},
+        }
+        settings = {
+            "version": 0.1,
+            "log": {"level": "warn"},
+            "storage": storage,
+            "http": {"addr": f"127.0.0.1:{number}"},
+        }
+        configuration = folder / "config.yml"
+        configuration.write_text(json.dumps(settings))  # which is YAML as well
+        with server(
+            "docker-registry",
+            [program, "serve", str(configuration)],
+            port=number,
+            log=folder / "server.log",
+            ready=lambda: answers(f"http://127.0.0.1:{number}/v2/"),
         ) as running:
             yield running

@@ -4,6 +4,7 @@
 - `mlflow_server`: an MLflow server without models; `mlflow_process` the same without emptying.
 - `postgres`: a server that makes databases; `database`: the URL of a migrated one without content, on SQLite and on
   PostgreSQL; `empty_database`: of one without a schema.
+- `docker_registry`: a registry of OCI artifacts, which keeps what other tests pushed.
 - `redis_url`: an empty Redis; `moto`: an AWS that has forgotten everything.
 
 For an outage, two servers at once or a server of its own use the functions underneath, such as
@@ -101,6 +102,14 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def moto(moto_server: Server) -> Server:
     moto_process.reset(moto_server)
     return moto_server
+
+
+@pytest.fixture(scope="session")
+def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if servers.docker_registry_program() is None:
+        pytest.skip("docker-registry is not installed: apt-get install docker-registry")
+    with servers.docker_registry(tmp_path_factory.mktemp("docker-registry")) as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

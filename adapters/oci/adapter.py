@@ -1,0 +1,142 @@
+"""The adapter for a registry of OCI artifacts that holds models.
+
+A repository is a model, a manifest that a tag stands for is a version, whose identity is its digest. Tags that look
+like a version name one, others are aliases. What no tag stands for any more is gone: no registry lists it.
+
+Every scan lists everything: the catalogue, the tags of each repository, and by one HEAD each what they stand for. What
+has a digest never changes and is read once. So a change of any kind is seen by the next scan.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Observer,
+    Page,
+    Snippet,
+    StageField,
+)
+from adapters.errors import AuthError, InvalidError, NotFoundError, UnsupportedError
+from adapters.oci import snippets
+from adapters.oci.client import CATALOGUE, OciClient
+from adapters.oci.config import OciConfig
+from adapters.oci.reads import Reader, TaggedRepository
+from adapters.oci.records import split_key, to_model, to_versions
+from adapters.oci.scan import WATERMARK, Scan, begin
+from adapters.oci.writes import Writer
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.scanning import paged
+from adapters.writing import compare, has_alias, remove
+
+
+class OciAdapter(Adapter):
+    """Speaks to one registry."""
+
+    kind: ClassVar[str] = "oci"
+    contract: ClassVar[int] = 1
+    reading: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = OciConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS, Capability.DELETE})
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": ("alias:production", "alias:prod", "alias:champion", "alias:stable"),
+        "staging": ("alias:staging", "alias:challenger", "alias:candidate"),
+        "archived": ("alias:archived",),
+    }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {}
+
+    def __init__(self, config: OciConfig) -> None:
+        self.config = config
+        self._client = OciClient(config)
+        self._reader = Reader(self._client)
+        self._writes = Writer(self._reader)
+
+    def __repr__(self) -> str:
+        return f"OciAdapter({self.config.host})"
+
+    def probe(self) -> BackendInfo:
+        reply = self._client.call("GET", "/v2/", "")
+        if "json" not in reply.headers.get("content-type", "") and reply.body.strip():
+            reply.json()  # a login page, say
+        version = reply.headers.get("docker-distribution-api-version", "registry/2.0")
+        return BackendInfo(version, f"oci:{self.config.host}", tuple(self._missing()))
+
+    def _missing(self) -> Iterator[str]:
+        """What this credential may not read. Errors: where nothing is left, that of the catalogue."""
+        if self.config.needs_catalogue:
+            try:
+                next(self._client.listed("/v2/_catalog", CATALOGUE, "repositories"), None)
+            except (AuthError, NotFoundError, InvalidError, UnsupportedError) as error:
+                if not self.config.repositories:
+                    raise type(error)(
+                        f"the catalogue cannot be listed: {error}; or name `repositories`"
+                    ) from None
+                yield f"the catalogue cannot be listed, so patterns find nothing: {error}"
+        for name in self.config.repositories:
+            if "*" not in name:
+                try:
+                    self._reader.tags(name)
+                except (AuthError, NotFoundError) as error:
+                    yield f"repository {name} cannot be read: {error}"
+
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        if since not in (None, WATERMARK):
+            raise InvalidError("this watermark is not of the oci adapter: scan everything")
+        return paged(Scan(self._reader, begin(resume)).found(), limit)
+
+    def get(self, key: Key) -> Record:
+        return self._model(key) if key.kind == "model" else self._version(key)
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        return snippets.snippets(self.config, version)
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
+        found = self._repository(key)
+        now = to_model(self.config, found)
+        if has_alias(alias, version)(now):
+            return now
+        compare(now, etag)
+        self._writes.point(found, alias, version)
+        return self._model(key)
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        if key.kind == "model":
+            split_key(key)
+            raise UnsupportedError("a registry deletes no repository: delete its versions, or do it there")
+
+        def drop(now: VersionRecord) -> None:
+            self._writes.remove(self._repository(key), split_key(key)[1])
+
+        remove(self._version, key, drop, etag)
+
+    def observe(self, observer: Observer) -> None:
+        self._client.observe(observer)
+
+    def credentials(self) -> tuple[str, ...]:
+        return self._client.tokens
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _repository(self, key: Key) -> TaggedRepository:
+        return self._reader.repository(split_key(key)[0])
+
+    def _model(self, key: Key) -> ModelRecord:
+        found = self._repository(key)
+        for problem in () if found.models else found.problems():
+            raise problem
+        return to_model(self.config, found)
+
+    def _version(self, key: Key) -> VersionRecord:
+        _, digest = split_key(key)
+        found = self._repository(key)
+        for version in to_versions(self.config, found):
+            if version.key == key:
+                return version
+        for one in found.tags.values():
+            if one.problem is not None and one.digest in ("", digest):
+                raise one.problem
+        raise NotFoundError(f"no tag of {found.name} stands for {digest[:19]}")

@@ -1,0 +1,225 @@
+"""Requests to a registry: signing in when it asks for it, and an error of the contract for every refusal."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import SecretStr
+
+from adapters.contract import Observer
+from adapters.errors import (
+    AdapterError,
+    AuthError,
+    InvalidError,
+    NotFoundError,
+    RejectedError,
+    TransientError,
+    UnsupportedError,
+)
+from adapters.http import Endpoint, HttpClient, Reply, basic, next_page
+from adapters.oci.config import OciConfig, is_among
+from adapters.payloads import at, integer, parts, text
+from adapters.scanning import Steps
+
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)  # fmt: skip
+ACCEPT = {"Accept": ", ".join(MANIFESTS)}
+"""Sent with every request for a manifest: without it a registry says that one is unknown that it has."""
+UNKNOWN = ("NAME_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN")
+"""The codes that prove an absence. A 404 without one proves nothing."""
+CATALOGUE = "registry:catalog:*"
+PAGE = 1000
+SHORTEST_LIFE = 60
+"""Seconds for which a token holds that does not say it."""
+MOST_GRANTS = 10_000
+MOST_TOKENS = 200
+EARLY = 10.0
+"""Seconds before its end at which a token is renewed."""
+_FIELD = re.compile(r'([a-z]+)="([^"]*)"')
+
+
+class ChallengeError(AuthError):
+    """The registry wants credentials. `how` is its header `WWW-Authenticate`."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"{reply.host} answered 401: give the registry's credentials, or renew them")
+        self.how = reply.headers.get("www-authenticate", "")
+
+
+class ElsewhereError(InvalidError):
+    """What was asked for lies elsewhere, at the address `at`."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.at = reply.headers.get("location", "")
+        host = urlsplit(self.at).hostname or "nowhere"
+        super().__init__(f"{reply.host} keeps it at {host}: add that to `blob_hosts` if it is right")
+
+
+class UnprovedAbsenceError(InvalidError):
+    """A 404 that is not the registry's own word: something before it, or the answer to a HEAD."""
+
+
+def explain(reply: Reply) -> AdapterError | None:
+    """A refusal in the registry's own terms."""
+    if reply.status == 401:
+        return ChallengeError(reply)
+    if reply.status in (301, 302, 303, 307, 308):
+        return ElsewhereError(reply)
+    told = next(parts(reply.json(), "errors"), {}) if reply.is_json else {}
+    code, said = text(told, "code"), text(told, "message") or ""
+    if reply.status == 404:
+        if code in UNKNOWN:
+            return NotFoundError(f"{reply.host} answered {code}: {said[:200]}")
+        return UnprovedAbsenceError(f"{reply.host} answered 404, and not as a registry does: check `url`")
+    if reply.status == 405 or code == "UNSUPPORTED":
+        return UnsupportedError(
+            f"{reply.host} does not do that ({reply.status}): its configuration may allow it"
+        )
+    if code and reply.status in (400, 403):
+        kind = AuthError if reply.status == 403 else InvalidError
+        return kind(f"{reply.host} answered {code}: {said[:200]}")
+    return None
+
+
+class OciClient:
+    """One registry. Nothing is opened before the first call. Safe for several threads."""
+
+    def __init__(self, config: OciConfig) -> None:
+        self.config = config
+        self._registry = HttpClient(
+            self._endpoint(config.url, connections=config.concurrency), explain=explain
+        )
+        self._grants: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+        self.tokens: tuple[str, ...] = ()
+        """The last tokens that were given: secrets too."""
+
+    def __repr__(self) -> str:
+        return f"OciClient({self.config.host})"
+
+    def observe(self, observer: Observer) -> None:
+        """Tell of every request from now on."""
+        self._registry.observe(observer)
+
+    def close(self) -> None:
+        """Close every connection; a later call opens new ones."""
+        self._registry.close()
+
+    def call(self, method: str, path: str, scope: str, **given: Any) -> Reply:
+        """One 2xx answer, signed in for a scope where the registry asks for it. Errors: any `AdapterError`."""
+        headers = {**given.pop("headers", {})}
+        given["repeatable"] = method in ("GET", "HEAD")
+        try:
+            return self._registry.call(method, path, headers={**headers, **self._signed(scope)}, **given)
+        except ChallengeError as challenge:
+            self._sign_in(challenge, scope)
+        return self._registry.call(method, path, headers={**headers, **self._signed(scope)}, **given)
+
+    def listed(self, path: str, scope: str, name: str) -> Iterator[str]:
+        """The names in a listing, page by page. Errors: any `AdapterError`."""
+        steps = Steps(lambda: InvalidError(f"{self.config.host}{path}: its pages go round in a circle"))
+        query: Mapping[str, Any] = {"n": PAGE}
+        while True:
+            reply = self.call("GET", path, scope, params=query)
+            body = reply.json()
+            found = at(body, name)
+            if found is None and name not in (body if isinstance(body, dict) else {}):
+                raise TransientError(f"{self.config.host}{path}: there is no list `{name}` in the answer")
+            yield from (one for one in found or () if isinstance(one, str))
+            following = next_page(reply, self.config.url, path)
+            if following is None:
+                return
+            steps.take(following, is_empty=not found)
+            query = parse_qs(urlsplit(following).query, keep_blank_values=True)
+
+    def blob(self, repository: str, digest: str, most: int) -> bytes:
+        """A blob of at most so many bytes. Where the registry keeps it elsewhere, it is fetched from there without
+        credentials, if that host may be asked. Errors: any `AdapterError`.
+        """
+        path = f"/v2/{repository}/blobs/{digest}"
+        try:
+            return self.call("GET", path, pull(repository), max_bytes=most).body
+        except ElsewhereError as elsewhere:
+            self._check(elsewhere.at, self.config.blob_hosts, elsewhere)
+            return self._ask(elsewhere.at, max_bytes=most).body
+
+    def _signed(self, scope: str) -> dict[str, str]:
+        if self.config.token is not None:
+            return {"Authorization": f"Bearer {self.config.token.get_secret_value()}"}
+        with self._lock:
+            header, ends = self._grants.get(scope) or self._grants.get("") or ("", 0.0)
+        return {"Authorization": header} if time.monotonic() < ends else {}
+
+    def _sign_in(self, challenge: ChallengeError, scope: str) -> None:
+        """Get what the registry asks for. Errors: `AuthError`, `TransientError`."""
+        kind, user, password = challenge.how.lower(), self.config.username, self.config.password
+        if "bearer " in kind and self.config.token is None:
+            asked = dict(_FIELD.findall(challenge.how[kind.index("bearer ") :]))
+            grant = self._token(asked.get("realm", ""), asked.get("service", ""), asked.get("scope") or scope)
+        elif kind.startswith("basic") and password is not None:
+            scope, grant = "", (basic(user, password), float("inf"))
+        else:
+            raise challenge
+        with self._lock:
+            if len(self._grants) > MOST_GRANTS:
+                self._grants.clear()
+            self._grants[scope] = grant
+
+    def _token(self, realm: str, service: str, scope: str) -> tuple[str, float]:
+        """A token for a scope, as a header, and until when it holds. The password goes to the registry's own host, or
+        to one that is configured, and nowhere else.
+        """
+        host = urlsplit(realm).netloc.rpartition("@")[2]
+        stays = AuthError(
+            f"{self.config.host} gives its tokens at {host or 'nowhere'}: nothing was sent there; add it to "
+            "`token_hosts` if it is right"
+        )
+        if urlsplit(realm)[:2] != urlsplit(self.config.url)[:2]:
+            self._check(realm, self.config.token_hosts, stays)
+        password = self.config.password
+        auth = None if password is None else (self.config.username, password)
+        query = {"service": service or None, "scope": scope.split(" ")}
+        try:
+            body = self._ask(realm, auth=auth, params=query).json()
+            token = text(body, "token") or text(body, "access_token")
+        except RejectedError as error:
+            raise AuthError(f"no token for {scope}: {error}") from None
+        if token is None:
+            raise AuthError(f"{host} gave no token for {scope}: check what it is")
+        seconds = integer(at(body, "expires_in")) or SHORTEST_LIFE
+        with self._lock:
+            self.tokens = (token, *self.tokens[: MOST_TOKENS - 1])
+        return f"Bearer {token}", time.monotonic() + max(1.0, seconds - EARLY)
+
+    def _check(self, address: str, hosts: tuple[str, ...], refusal: AdapterError) -> None:
+        """Errors: `refusal`, for an address at none of these hosts, or that is less secure than the registry's."""
+        parts = urlsplit(address)
+        is_secure = parts.scheme in ("https", urlsplit(self.config.url).scheme) and parts.username is None
+        if not is_secure or not is_among(parts.hostname or "", hosts):
+            raise refusal
+
+    def _ask(
+        self, url: str, auth: tuple[str, SecretStr] | None = None, max_bytes: int = 1 << 20, **given: Any
+    ) -> Reply:
+        """What another host than the registry answers, which gets no more than is said here."""
+        asking = HttpClient(self._endpoint(url, auth=auth), observer=self._registry.observer)
+        try:
+            return asking.call("GET", "", repeatable=True, max_bytes=max_bytes, **given)
+        finally:
+            asking.close()
+
+    def _endpoint(self, url: str, **more: Any) -> Endpoint:
+        config = self.config
+        limits: dict[str, Any] = {"timeout": config.timeout, "max_bytes": config.max_response_mb << 20}
+        return Endpoint(url=url, allowed_networks=config.allowed_networks, **limits, **more)
+
+
+def pull(repository: str) -> str:
+    """What reading a repository is called when a token is asked for."""
+    return f"repository:{repository}:pull"

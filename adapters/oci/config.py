@@ -1,0 +1,82 @@
+"""What an OCI registry can be configured with."""
+
+from fnmatch import fnmatchcase
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from adapters.contract import AdapterConfig
+
+
+class OciConfig(AdapterConfig):
+    """One registry, or the repositories of it that are named. Only `url` has to be given."""
+
+    url: str = Field(description="address of the registry, without /v2")
+    repositories: tuple[str, ...] = Field(
+        default=(),
+        description="repositories that are read, or patterns of the catalogue's such as models/*; empty: all of them",
+    )
+    username: str = Field(default="", description="the user, with `password`; without both nobody signs in")
+    password: SecretStr | None = Field(default=None, description="the user's password or access token")
+    token: SecretStr | None = Field(default=None, description="a bearer token that is sent as it is, instead")
+    token_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="other hosts that may be asked for a token with the password; the registry's own always may",
+    )
+    blob_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="hosts that blobs may be fetched from without credentials, where the registry keeps them "
+        "elsewhere; *.example.com is all below",
+    )
+    page: str = Field(
+        default="", description="address of a version's page, with {repository}, {digest} and {version}"
+    )
+    concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once")
+
+    @field_validator("url")
+    @classmethod
+    def _web(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise ValueError("must be http:// or https:// and a host, without user or password")
+        return value.rstrip("/").removesuffix("/v2")
+
+    @field_validator("page")
+    @classmethod
+    def _filled(cls, value: str) -> str:
+        try:
+            made = value.format(repository="r", digest="d", version="v")
+        except (LookupError, ValueError):
+            raise ValueError("may hold {repository}, {digest} and {version}, and no other braces") from None
+        if made and urlsplit(made).scheme not in ("http", "https"):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if bool(self.username) != (self.password is not None) or (self.username and self.token is not None):
+            raise ValueError("give `username` and `password` together, or `token`, or none of them")
+        return self
+
+    @property
+    def host(self) -> str:
+        """What references of its users begin with: host, port where it has one, and path."""
+        parts = urlsplit(self.url)
+        return parts.netloc + parts.path
+
+    @property
+    def needs_catalogue(self) -> bool:
+        """Whether the repositories are not all named."""
+        return not self.repositories or any("*" in one for one in self.repositories)
+
+    def wants(self, repository: str) -> bool:
+        """Whether a repository of the catalogue is to be read."""
+        return not self.repositories or any(fnmatchcase(repository, one) for one in self.repositories)
+
+
+def is_among(host: str, allowed: tuple[str, ...]) -> bool:
+    """Whether a host is one of these; `*.example.com` is all below example.com."""
+    return any(
+        host == one or (one.startswith("*.") and host.endswith(one[1:])) for one in map(str.lower, allowed)
+    )
