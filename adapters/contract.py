@@ -7,6 +7,7 @@ without its method, is a `ContractError` before anything runs.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -66,6 +67,12 @@ class Capability(Enum):
     """Create a version (and its model, where that does not exist)."""
     DELETE = "delete"
     """Delete a version or a model."""
+    CREATE_MODEL = "create_model"
+    """Create a model that has no version yet."""
+    RENAME = "rename"
+    """Give a model another name."""
+    DESCRIBE = "describe"
+    """Write the description of a model or version."""
     SET_TRAFFIC = "set_traffic"
     """Share the traffic of an endpoint among the versions that are deployed there."""
 
@@ -145,6 +152,50 @@ class Registration:
     model: str
     source: str
     run_id: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFile:
+    """A file or folder among those of a version. `path` is relative to all of them; `size` in bytes, where known."""
+
+    path: str
+    size: int | None = None
+    is_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSpan:
+    """A part of a file: from a byte, to one (inclusive) or (None) to the end."""
+
+    first: int
+    last: int | None = None
+
+    @property
+    def header(self) -> str:
+        """As a value of `Range`."""
+        return f"bytes={self.first}-{'' if self.last is None else self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactStream:
+    """Bytes on their way. `length` is how many `pieces` have together, None where nobody said; `total` is the file's
+    size, None where only a whole file came. `is_part`: what was asked for is a part, and this is it.
+    """
+
+    pieces: Iterator[bytes]
+    length: int | None
+    total: int | None
+    is_part: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewModel:
+    """A model to be created; `token` makes a repeated call recognisable."""
+
+    name: str
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     token: str = ""
@@ -300,6 +351,20 @@ class Adapter(ABC):
         """How a user loads this version. No I/O."""
         return ()
 
+    def list_files(self, version: VersionRecord, path: str) -> Sequence[ArtifactFile]:
+        """What is in a folder of a version's files, the whole of them for an empty `path`. Errors: any `AdapterError`;
+        `UnsupportedError` where this adapter cannot reach them.
+        """
+        raise UnsupportedError(f"adapter {self.kind} cannot read the files of a version where these are kept")
+
+    def open_file(
+        self, version: VersionRecord, path: str, span: ByteSpan | None
+    ) -> AbstractContextManager[ArtifactStream]:
+        """A file of a version, or a part of it, piece by piece: never all of it in memory. Errors: as of `list_files`,
+        also while the pieces come; `NotFoundError` where there is no such file.
+        """
+        raise UnsupportedError(f"adapter {self.kind} cannot read the files of a version where these are kept")
+
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
         """Write a native stage of a version and return the version as read back.
 
@@ -321,6 +386,22 @@ class Adapter(ABC):
     def register(self, registration: Registration) -> VersionRecord:
         """Create a version and return it. The same `token` again returns the same version."""
         raise self._cannot(Capability.REGISTER)
+
+    def create_model(self, model: NewModel) -> ModelRecord:
+        """Create a model without versions and return it. The same `token` again returns the same model; `ConflictError`
+        where another one has the name.
+        """
+        raise self._cannot(Capability.CREATE_MODEL)
+
+    def rename(self, key: Key, name: str, *, etag: str | None = None) -> Sequence[Record]:
+        """Give a model another name; return it as read back, first, and where keys hold the name all of its versions.
+        Renaming what has the name already succeeds; `ConflictError` where another model has it.
+        """
+        raise self._cannot(Capability.RENAME)
+
+    def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
+        """Write the description of a model or version, or (None) take it away; return the record as read back."""
+        raise self._cannot(Capability.DESCRIBE)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         """Delete a version or model. Deleting what is already gone succeeds."""

@@ -22,6 +22,8 @@ BODY_PER_FRAMING = 4
 """Bytes of a body that earn one byte of what frames it: chunks of 16 bytes and more always may come."""
 STEP = 1 << 16
 """Bytes that are read, or unpacked, before limits are looked at again."""
+PIECE = 1 << 18
+"""Bytes of a piece of something large, at most."""
 MOST_IDLE = 30.0
 """Seconds after which an unused connection is closed."""
 Reason = Literal[
@@ -53,6 +55,15 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpStream:
+    """An answer whose body is still to come, as it was stored: `pieces` raise `HttpError` where it breaks off."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,36 @@ class OpenConnection:
                 return HttpAnswer(status, _headers(response), _body(response, most))
         except (HttpError, OSError, http.client.HTTPException) as error:
             raise _described(error, status) from None
+
+    def begin(self, target: str, headers: Mapping[str, str], deadline: float, idle: float) -> HttpStream:
+        """Ask for something large. The head ends at the deadline; each piece comes within `idle` seconds. Errors:
+        `HttpError`.
+        """
+        self._timed.deadline = deadline
+        try:
+            self._send("GET", target, {"Accept": "*/*", "Accept-Encoding": "identity", **headers}, None)
+            response = self._protocol.getresponse()
+            if not isinstance(_unpacking(response), _PlainBody):
+                _refuse_coding("although it was not to be")
+        except (HttpError, OSError, http.client.HTTPException) as error:
+            raise _described(error, None) from None
+        return HttpStream(response.status, _headers(response), self._pieces(response, idle))
+
+    def _pieces(self, response: http.client.HTTPResponse, idle: float) -> Iterator[bytes]:
+        try:
+            with response:
+                while True:
+                    self._timed.deadline = time.monotonic() + idle
+                    piece = response.read1(PIECE)
+                    if not piece:
+                        break
+                    if isinstance(response.fp, _Lines):
+                        response.fp.body += len(piece)
+                    yield piece
+                if response.length:
+                    raise http.client.IncompleteRead(b"", response.length)
+        except (HttpError, OSError, http.client.HTTPException) as error:
+            raise _described(error, response.status) from None
 
     def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
         try:

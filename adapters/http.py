@@ -11,8 +11,8 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -34,7 +34,7 @@ from adapters.errors import (
     TransientError,
 )
 from adapters.exchanges import refuse_address
-from adapters.outgoing import CONNECTIONS, HttpError, Network, Pool
+from adapters.outgoing import CONNECTIONS, HttpError, HttpStream, Network, Pool
 from adapters.pacing import LARGE, paced
 from adapters.parsing import holds_more_values, storable
 
@@ -50,6 +50,8 @@ LONGEST_PAUSE = 5.0
 """Seconds. A longer pause that the backend asks for is left to the caller: `TransientError.retry_after`."""
 
 
+LONGEST_REFUSAL = 1 << 16
+"""Bytes that are read of the answer to a request that was refused."""
 LONGEST_DETAIL = 16_000
 """Characters of an error that are passed on. It is cut for people where secrets have been taken out of it."""
 LONGEST_PART = 1 << 16
@@ -273,6 +275,38 @@ class HttpClient:
                     raise
             self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def stream(
+        self, path: str, headers: Mapping[str, str] | None = None, *, url: str | None = None
+    ) -> Iterator[HttpStream]:
+        """A 2xx answer to a GET of something large, piece by piece; `url` is a whole address in place of a path, which
+        is shown none of the endpoint's headers. Errors: any `AdapterError`, also while the pieces come.
+        """
+        started, status = time.monotonic(), None
+        sent = dict(headers or {}) if url is not None else self._headers(None, headers)
+        deadline = started + min(self.endpoint.timeout, proceed())
+        try:
+            whole = url if url is not None else _joined(self.endpoint.url, path, None)
+            opened = self._open().stream(whole, headers=sent, deadline=deadline, idle=self.endpoint.timeout)
+            with opened as answer:
+                status = answer.status
+                if status // 100 != 2:
+                    raise self._refused(answer)
+                yield answer
+        except HttpError as error:
+            raise self._described(error) from None
+        finally:
+            self.observer("GET", path, status, time.monotonic() - started)
+
+    def _refused(self, answer: HttpStream) -> AdapterError:
+        body = b""
+        for piece in answer.pieces:
+            body += piece
+            if len(body) > LONGEST_REFUSAL:
+                break
+        reply = Reply(answer.status, answer.headers, body[:LONGEST_REFUSAL], self.host)
+        return self._explain(reply) or refusal(reply)
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every attempt from now on."""

@@ -10,7 +10,7 @@ import bisect
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -22,17 +22,20 @@ from adapters.contract import (
     AdapterConfig,
     BackendInfo,
     Capability,
+    NewModel,
     Page,
     Registration,
     Snippet,
     StageField,
 )
-from adapters.errors import InvalidError, NotFoundError
+from adapters.errors import ConflictError, InvalidError, NotFoundError
 from adapters.records import (
+    NO_LINEAGE,
     Deleted,
     EndpointRecord,
     Key,
     Kind,
+    Lineage,
     Mark,
     ModelRecord,
     Record,
@@ -47,6 +50,7 @@ from adapters.writing import (
     has_stage,
     has_tags,
     has_traffic,
+    is_described,
     settle,
     with_changes,
 )
@@ -260,10 +264,46 @@ class MemoryAdapter(Adapter):
                 artifact_uri=registration.source,
                 description=registration.description,
                 tags=dict(registration.tags),
+                lineage=Lineage(run_id=registration.run_id) if registration.run_id else NO_LINEAGE,
             )
             if registration.token:
                 self.backend.registered[registration.token] = record.key
             return record
+
+    def create_model(self, model: NewModel) -> ModelRecord:
+        self.backend.before("create_model")
+        with self.backend.lock:
+            made = self.backend.registered.get(model.token) if model.token else None
+            if made is not None and made in self.backend.records:
+                return self._model(made)
+            if self.backend.named(model.name) is not None:
+                raise ConflictError(f"there is a model {model.name} already")
+            record = self.backend.model(model.name, description=model.description, tags=dict(model.tags))
+            if model.token:
+                self.backend.registered[model.token] = record.key
+            return record
+
+    def rename(self, key: Key, name: str, *, etag: str | None = None) -> Sequence[Record]:
+        self.backend.before("rename")
+
+        def write(now: ModelRecord) -> None:
+            if self.backend.named(name) is not None:
+                raise ConflictError(f"there is a model {name} already")
+            self._put(now, name=name)
+
+        with self.backend.lock:
+            return (settle(self._model, key, lambda now: now.name == name, write, etag),)
+
+    def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
+        self.backend.before("describe")
+        with self.backend.lock:
+            return settle(
+                self._tagged,
+                key,
+                is_described(text),
+                lambda now: self._put(now, description=text or None),
+                etag,
+            )
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         self.backend.before("delete")

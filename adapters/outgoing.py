@@ -10,7 +10,8 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from adapters.exchanges import (
     Destination,
     HttpAnswer,
     HttpError,
+    HttpStream,
     OpenConnection,
     refuse_address,
     seconds_left,
@@ -28,7 +30,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LONGEST_CONNECT = 10.0
 """Seconds of the deadline that connecting may use."""
 CONNECTIONS = 4
-__all__ = ["HttpAnswer", "HttpError", "Network", "Pool", "ask", "is_allowed"]
+__all__ = ["HttpAnswer", "HttpError", "HttpStream", "Network", "Pool", "ask", "is_allowed"]
 
 
 class Pool:
@@ -80,6 +82,20 @@ class Pool:
             return answer
         finally:
             self._free.release()
+
+    @contextmanager
+    def stream(
+        self, url: str, *, headers: Mapping[str, str], deadline: float, idle: float
+    ) -> "Iterator[HttpStream]":
+        """What a GET answers, of any status, piece by piece, over a connection of its own that is closed with the
+        block. It takes no place among the others. Errors: `HttpError`, also while the pieces come.
+        """
+        origin, target = _split(url)
+        connection = self._connect(origin, deadline)
+        try:
+            yield connection.begin(target, headers, deadline, idle)
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close every connection that is not in use. A later request opens new ones."""

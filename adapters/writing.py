@@ -58,6 +58,11 @@ def has_tags(changes: Mapping[str, str | None]) -> Callable[[ModelRecord | Versi
     return lambda now: with_changes(now.tags, changes) == now.tags
 
 
+def is_described(text: str | None) -> Callable[[ModelRecord | VersionRecord], bool]:
+    """Whether a record has this description already; an empty one is none."""
+    return lambda now: (now.description or None) == (text or None)
+
+
 def has_traffic(shares: Mapping[Key, float]) -> Callable[[EndpointRecord], bool]:
     """Whether an endpoint's traffic is shared so already, to a thousandth of a percent."""
     return lambda now: (

@@ -27,7 +27,7 @@ from gateway.descriptors import restore_descriptors
 from gateway.front import Door, Front
 from gateway.limits import check_body
 from gateway.logs import configure_logs
-from gateway.problems import ProblemError
+from gateway.problems import MLFLOW, SHAPES, ProblemError
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 
@@ -88,11 +88,15 @@ def application(max_body: int) -> Litestar:
     from gateway import docs, hooks, sign_in
     from gateway.api import health
     from gateway.api import site as api
+    from gateway.mlflow import site as mlflow
+    from gateway.mlflow.errors import mlflow_error
     from gateway.pages import errors, site
 
+    SHAPES[MLFLOW] = mlflow_error
     app = Litestar(
         [
             Router(API, route_handlers=api.HANDLERS),
+            Router("/mlflow", route_handlers=mlflow.HANDLERS),
             Router("/", route_handlers=site.HANDLERS),
             *health.HANDLERS,
             *docs.HANDLERS,

@@ -5,6 +5,7 @@ of a request that changes something when the browser says that a page of this ga
 """
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
 from federation.identity.identity import TOKEN_PREFIX, CredentialError, Identity, Known
 from gateway.groups import ProviderError
-from gateway.problems import ProblemError, explain
+from gateway.problems import MLFLOW, ProblemError, explain
 
 if TYPE_CHECKING:
     from gateway.oidc import Provider
@@ -57,7 +58,7 @@ class Authentication:
             return LOCAL
         given = headers.get(b"authorization", b"").decode("latin-1")
         if given:
-            return await self._bearer(given)
+            return await self._bearer(given, path, method, headers)
         secret = session_secret(scope)
         if secret is None:
             return ANONYMOUS
@@ -69,10 +70,15 @@ class Authentication:
                 return ANONYMOUS
             raise
 
-    async def _bearer(self, given: str) -> Principal:
+    async def _bearer(self, given: str, path: str, method: str, headers: Mapping[bytes, bytes]) -> Principal:
         scheme, _, secret = given.partition(" ")
         secret = secret.strip()
-        if scheme.lower() != "bearer" or not secret:
+        if scheme.lower() == "basic" and path.startswith(MLFLOW):
+            require_same_origin(method, headers)  # a browser would send it by itself
+            secret = _password(secret)
+        elif scheme.lower() != "bearer":
+            secret = ""
+        if not secret:
             raise unauthenticated("send `Authorization: Bearer TOKEN`")
         is_ours = self._provider is None or secret.startswith(TOKEN_PREFIX)
         return await self._known(secret, self._directory.of_token if is_ours else self._of_provider)
@@ -105,6 +111,14 @@ class Authentication:
 def unauthenticated(detail: str) -> ProblemError:
     """The answer to who shows no credentials, or none that hold."""
     return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": CHALLENGE})
+
+
+def _password(encoded: str) -> str:
+    """The password of basic credentials, which is a token; the user does not matter. Empty where there is none."""
+    try:
+        return b64decode(encoded, validate=True).decode("latin-1").partition(":")[2].strip()
+    except ValueError:
+        return ""
 
 
 def session_secret(scope: Scope) -> str | None:

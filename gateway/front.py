@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-import msgspec
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
@@ -25,7 +24,7 @@ from federation.logs import Log
 from gateway.exchange import Exchange
 from gateway.limits import RateLimit, check_headers
 from gateway.origin import ANY, Proxies, check_host, hosts_of
-from gateway.problems import MEDIA_TYPE, ProblemError, explain
+from gateway.problems import ProblemError, explain, written
 from gateway.settings import ServerSettings
 from gateway.waypost import Waypost
 
@@ -144,7 +143,7 @@ class Front:
             self._door.proxies.believe(scope, headers)
             await self._admit(scope, allowance)
         except ProblemError as error:
-            await refuse(error, note)
+            await refuse(error, note, scope["path"])
         else:
             await self._answer(scope, exchange, note)
         self._note_request(scope, method, status, time.perf_counter() - begun)
@@ -175,7 +174,7 @@ class Front:
             log.exception("the application broke", path=scope["path"][:500])
             if exchange.has_begun:
                 raise
-            await refuse(error, note)
+            await refuse(error, note, scope["path"])
 
     async def _live(
         self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -237,14 +236,13 @@ def client_of(scope: Scope) -> str:
     return client[0] if client else "unknown"
 
 
-async def refuse(error: Exception, send: Callable[[Any], Awaitable[None]]) -> None:
-    """Answer with a problem, outside of any handler."""
-    problem = explain(error)
-    body = msgspec.json.encode(problem.body())
+async def refuse(error: Exception, send: Callable[[Any], Awaitable[None]], path: str) -> None:
+    """Answer a request for a path with a problem, outside of any handler."""
+    status, media_type, body, more = written(explain(error), path)
     headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),
-        *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
+        *((name.lower().encode(), value.encode()) for name, value in more.items()),
     ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -5,7 +5,7 @@ the same ones without a server, so the framework is imported where a request is 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from litestar.exceptions import ValidationException
 
 MEDIA_TYPE = "application/problem+json"
+MLFLOW = "/mlflow/"
+"""Under this every error has MLflow's own shape."""
 log = Log(__name__)
 
 
@@ -115,6 +117,20 @@ def _problem_of(error: WaypostError) -> ProblemError:
     return ProblemError(status, error.code, str(error), headers=headers, **fields)
 
 
+Shape = Callable[[ProblemError], tuple[int, bytes, dict[str, str]]]
+SHAPES: dict[str, Shape] = {}
+"""Status, body and headers of an error in dialects with a shape of their own, by where their addresses begin."""
+
+
+def written(problem: ProblemError, path: str) -> tuple[int, str, bytes, Mapping[str, str]]:
+    """Status, media type, body and headers of a problem, in the shape of the dialect that an address speaks."""
+    for beginning, shape in SHAPES.items():
+        if path.startswith(beginning):
+            status, body, headers = shape(problem)
+            return status, "application/json", body, headers
+    return problem.status, MEDIA_TYPE, msgspec.json.encode(problem.body()), problem.headers
+
+
 def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any]":
     """Litestar's exception handler for everything."""
     from litestar import Response
@@ -129,9 +145,8 @@ def handle(request: "Request[Any, Any, Any]", error: Exception) -> "Response[Any
             problem = ProblemError(
                 500, "internal", f"{problem}: the log has it under request id {request_id}"
             )
-    return Response(
-        problem.body(), status_code=problem.status, media_type=MEDIA_TYPE, headers=problem.headers
-    )
+    status, media_type, body, headers = written(problem, request.scope["path"])
+    return Response(body, status_code=status, media_type=media_type, headers=headers)
 
 
 def _validation(error: "ValidationException") -> str:

@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
     from federation.search.answer import SimilarAnswer
+    from federation.search.freshness import FreshnessBoard
     from federation.search.lexicon import Lexicon
     from federation.search.tantivy.engine import Search
     from federation.searches.searches import Searches
     from federation.statements.statements import Statements
     from federation.sync.sync import Sync
     from gateway.board import Board
+    from gateway.handing import ArtifactClient
     from gateway.oidc import Provider
     from gateway.outbox import Outbox
     from gateway.renewal import Renewals
@@ -131,12 +133,18 @@ class Waypost:
         return Leases(owner_of(self.settings.search.path))
 
     @cached_property
+    def freshness(self) -> "FreshnessBoard":
+        """How fresh the registries of a view are, looked at once a second."""
+        from federation.search.freshness import FreshnessBoard
+
+        return FreshnessBoard(self.engine)
+
+    @cached_property
     def search(self) -> "Search":
         """The reading side of the search index."""
-        from federation.search.freshness import FreshnessBoard
         from federation.search.tantivy.engine import Search
 
-        settings, board = self.settings.search, FreshnessBoard(self.engine)
+        settings, board = self.settings.search, self.freshness
         self._lexicon_of = self._lexicon_modified()
         search = Search(settings.path / "search", board, self._load_lexicon(), board.behind)
         search.reload()
@@ -291,6 +299,13 @@ class Waypost:
         return Streams(self.wake.folder / "streams")
 
     @cached_property
+    def artifacts(self) -> "ArtifactClient":
+        """What hands out files, in a process of its own."""
+        from gateway.handing import ArtifactClient
+
+        return ArtifactClient(self.wake.folder)
+
+    @cached_property
     def metrics(self) -> "CollectorRegistry":
         """The metrics of this process."""
         from prometheus_client import CollectorRegistry
@@ -435,6 +450,8 @@ class Waypost:
             self.operations.close()
         if "connections" in self.__dict__:
             self.connections.close()
+        if "artifacts" in self.__dict__:
+            self.artifacts.close()
         if "wake" in self.__dict__:
             self.wake.close()
         if "denials" in self.__dict__:

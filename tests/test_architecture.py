@@ -35,7 +35,7 @@ ANATOMY = {"config", "client", "scan", "records", "writes", "adapter"}
 """The files of a kind of backend, each the same in every kind."""
 FURTHER = {
     "keys", "reads", "failures", "snippets", "lineage", "software", "schema", "serving", "expressions", "marks",
-    "pages", "hidden", "memory", "emulator", "notifications", "presets",
+    "pages", "hidden", "memory", "emulator", "notifications", "presets", "files",
 }  # fmt: skip
 """What one of those may be split into where it grows too long; `adapters/README.md` says what each is."""
 ROOMS = {each.name for each in (ROOT / "federation").iterdir() if (each / "__init__.py").is_file()} - {
@@ -53,7 +53,7 @@ VALUES = {
 COMPOSITION = {"gateway/waypost.py", "gateway/worker.py"}
 """What makes the faces, and the worker's own work of their rooms."""
 TRANSACTIONS = {"glancing", "reading", "writing"}
-DIALECTS = ("api", "cli", "pages")
+DIALECTS = ("api", "cli", "mlflow", "pages")
 HANDLING = {
     f"gateway.{path.parent.name}.{path.stem}"
     for dialect in DIALECTS

@@ -1,13 +1,18 @@
 """The adapter's face: what the contract asks for, in MLflow's terms."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from adapters.contract import (
     Adapter,
     AdapterConfig,
+    ArtifactFile,
+    ArtifactStream,
     BackendInfo,
+    ByteSpan,
     Capability,
+    NewModel,
     Observer,
     Page,
     Registration,
@@ -23,8 +28,9 @@ from adapters.errors import (
 from adapters.mlflow import notifications, snippets
 from adapters.mlflow.client import MlflowClient
 from adapters.mlflow.config import MlflowConfig
+from adapters.mlflow.files import VersionFiles
 from adapters.mlflow.hidden import Hidden
-from adapters.mlflow.keys import model_id, version_id
+from adapters.mlflow.keys import ModelId, model_id, version_id
 from adapters.mlflow.lineage import OriginReader
 from adapters.mlflow.reads import Reader
 from adapters.mlflow.records import Translator
@@ -42,7 +48,7 @@ from adapters.records import (
     Watermark,
 )
 from adapters.scanning import paged
-from adapters.writing import digest, has_alias, has_stage, has_tags, remove, settle
+from adapters.writing import compare, digest, has_alias, has_stage, has_tags, is_described, remove, settle
 
 
 class MlflowAdapter(Adapter):
@@ -83,6 +89,7 @@ class MlflowAdapter(Adapter):
         self._writes = Writer(self._api)
         self._hidden = Hidden(self._api)
         self._reads = Reader(self._api, self._translate, self._origins)
+        self._files = VersionFiles(self._api)
 
     def __repr__(self) -> str:
         return f"MlflowAdapter({self._api.http.host})"
@@ -124,6 +131,14 @@ class MlflowAdapter(Adapter):
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config, model, version)
 
+    def list_files(self, version: VersionRecord, path: str) -> Sequence[ArtifactFile]:
+        return self._files.listed(version, path)
+
+    def open_file(
+        self, version: VersionRecord, path: str, span: ByteSpan | None
+    ) -> AbstractContextManager[ArtifactStream]:
+        return self._files.opened(version, path, span)
+
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
         if field != "stage":
             raise InvalidError(f"MLflow has no {field}: write its `stage`")
@@ -149,6 +164,27 @@ class MlflowAdapter(Adapter):
 
     def register(self, registration: Registration) -> VersionRecord:
         return self._reads.made(registration.model, self._writes.register(registration))
+
+    def create_model(self, model: NewModel) -> ModelRecord:
+        self._writes.create(model)
+        return self._reads.named(model.name)
+
+    def rename(self, key: Key, name: str, *, etag: str | None = None) -> Sequence[Record]:
+        former = model_id(key)
+        try:
+            now = self._reads.model(key)
+        except NotFoundError:
+            now = self._reads.model(ModelId(former.created, name).key)  # it was renamed before
+        if now.name != name:
+            compare(now, etag)
+            self._writes.rename(former.name, name)
+            now = self._reads.model(ModelId(former.created, name).key)
+        return (now, *self._reads.versions(now))
+
+    def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
+        return settle(
+            self._reads.either, key, is_described(text), lambda now: self._writes.describe(key, text), etag
+        )
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self._reads.either, key, lambda now: self._writes.remove(key), etag)

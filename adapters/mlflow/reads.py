@@ -1,6 +1,7 @@
 """Single things, as `get` reads them, and what the files of one version say."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import replace
 
 from adapters.errors import BadRecordError, NotFoundError, TransientError
@@ -17,6 +18,8 @@ from adapters.records import Details, Environment, Key, ModelRecord, Unread, Ver
 
 OF_FILES = ("environment", "framework", "schema")
 """What a version's files say."""
+AT_ONCE = 200
+"""Versions of a model that are listed at once."""
 MOST_DETAILS = 512
 """Details kept, by artifact URI: an artifact never changes."""
 
@@ -45,6 +48,23 @@ class Reader:
         if not wanted.is_met_by(model_identity(raw)):
             raise NotFoundError(f"model {wanted.name} was deleted, and another created under its name")
         return self._translate.model(raw)
+
+    def named(self, name: str) -> ModelRecord:
+        """The model that has a name now. Errors: `NotFoundError`."""
+        return self._translate.model(self._api.model(name))
+
+    def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
+        """All versions of a model."""
+        identity, token = model_id(model.key), None
+        quote = '"' if "'" in model.name else "'"
+        while True:
+            found = self._api.versions(where=f"name = {quote}{model.name}{quote}", token=token, size=AT_ONCE)
+            origins = self._origins.read(found.rows)
+            for raw in found.rows:
+                yield self._translate.version(raw, version_identity(raw, identity), origins[raw])
+            if found.next is None or found.next == token:
+                return
+            token = found.next
 
     def version(self, key: Key) -> VersionRecord:
         """One version, as `either`."""

@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 
-from adapters.contract import Registration
+from adapters.contract import NewModel, Registration
 from adapters.errors import ConflictError, InvalidError, NotFoundError
 from adapters.mlflow.client import PROMPT_TAG, MlflowClient
 from adapters.mlflow.hidden import is_prompt
 from adapters.mlflow.keys import ModelId, VersionId, identity_of, model_id, version_id
 from adapters.mlflow.lineage import logged_model_id
-from adapters.payloads import Raw, text
+from adapters.payloads import Raw, pairs, text
 from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.writing import difference, kept_token
 
@@ -58,6 +58,7 @@ class Writer:
         made = self._registered(registration.model, token) if token else None
         if made is not None:
             return made
+        self._check_source(registration.source)
         self._ensure_model(registration.model, prompt=registration.tags.get(PROMPT_TAG) == "true")
         tags = {**registration.tags, **({TOKEN_TAG: token} if token else {})}
         body: Raw = {
@@ -72,9 +73,46 @@ class Writer:
         created = self._api.write("POST", "/model-versions/create", given)
         return self._api.version(registration.model, text(created.get("model_version"), "version") or "")
 
+    def create(self, model: NewModel) -> None:
+        """Create a model, unless it was with this token already. Errors: `ConflictError` for another of its name."""
+        token = kept_token(model.token, 64, PLAIN_TOKEN) if model.token else ""
+        tags = {**model.tags, **({TOKEN_TAG: token} if token else {})}
+        body: Raw = {"name": model.name, "tags": [{"key": name, "value": tags[name]} for name in tags]}
+        if model.description:
+            body["description"] = model.description
+        try:
+            self._api.write("POST", "/registered-models/create", body)
+        except ConflictError:
+            known = pairs(self._api.model(model.name).get("tags"), "key", "value")
+            if not token or known.get(TOKEN_TAG) != token:
+                raise
+
+    def rename(self, former: str, name: str) -> None:
+        """Give a model another name."""
+        self._api.write("POST", "/registered-models/rename", {"name": former, "new_name": name})
+
+    def describe(self, key: Key, text: str | None) -> None:
+        """Write a description; MLflow keeps an empty one for none."""
+        body = {**_names(identity_of(key)), "description": text or ""}
+        self._api.write("PATCH", f"{_path(key)}/update", body)
+
     def remove(self, key: Key) -> None:
         """Delete a version, or a model with all of its versions."""
         self._api.write("DELETE", f"{_path(key)}/delete", _names(identity_of(key)))
+
+    def _check_source(self, source: str) -> None:
+        """Errors: `InvalidError` for a logged model that this server does not know, of which it would say that itself
+        had failed.
+        """
+        if (logged := logged_model_id({"source": source})) is None:
+            return
+        try:
+            self._api.logged_model(logged)
+        except NotFoundError:
+            raise InvalidError(
+                f"logged model {logged} is not known to this server: log the model to the server's own tracking, or "
+                "register it by the address of its files"
+            ) from None
 
     def _registered(self, model: str, token: str) -> Raw | None:
         """The version of a model that was registered with this token."""

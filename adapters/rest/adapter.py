@@ -27,7 +27,7 @@ from adapters.rest.reads import with_related
 from adapters.rest.records import OPEN, Translator, address, is_met_by
 from adapters.rest.scan import Scan, since_of
 from adapters.rest.snippets import snippets
-from adapters.rest.writes import Writer, missing
+from adapters.rest.writes import NEEDS, Writer, missing
 from adapters.scanning import paged
 from adapters.writing import has_alias, has_stage, has_tags, remove, settle
 
@@ -43,7 +43,7 @@ class RestAdapter(Adapter):
     contract: ClassVar[int] = 1
     reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = RestConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SET_TRAFFIC}
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(NEEDS)
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("stage:production", "alias:champion", "alias:production"),

@@ -39,6 +39,7 @@ from adapters.contract import (
     AdapterConfig,
     BackendInfo,
     Capability,
+    NewModel,
     Observer,
     Page,
     Registration,
@@ -69,7 +70,7 @@ from adapters.sagemaker import lineage, reads, serving, snippets
 from adapters.sagemaker.client import SageMakerClient
 from adapters.sagemaker.config import SageMakerConfig
 from adapters.sagemaker.failures import ForbiddenError
-from adapters.sagemaker.keys import NOW, Raw, arn_of, created_in, key_of, same_incarnation
+from adapters.sagemaker.keys import NOW, Raw, arn_of, created_in, key_of, open_key, same_incarnation
 from adapters.sagemaker.memory import dependencies
 from adapters.sagemaker.notifications import Announcements
 from adapters.sagemaker.records import (
@@ -134,6 +135,7 @@ class SageMakerAdapter(Adapter):
             Capability.SET_TAGS,
             Capability.REGISTER,
             Capability.DELETE,
+            Capability.CREATE_MODEL,
             Capability.SET_TRAFFIC,
         }
     )
@@ -224,6 +226,9 @@ class SageMakerAdapter(Adapter):
         made = self._writes.register(registration)
         key = understood(lambda row: self._key("version", row["ModelPackageArn"]), made, registration.model)
         return self._version(key)
+
+    def create_model(self, model: NewModel) -> ModelRecord:
+        return self._model(open_key("model", self._writes.create(model)))
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         if key.kind == "endpoint":

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from adapters.contract import Registration, StageField
+from adapters.contract import NewModel, Registration, StageField
 from adapters.errors import ConflictError, InvalidError, NotFoundError, UnderWayError, UnsupportedError
 from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.sagemaker.client import Answer, SageMakerClient
@@ -18,6 +18,8 @@ from adapters.writing import difference, kept_token
 WEIGHED_IN = 20.0
 """Seconds that new weights are waited for; SageMaker may take minutes."""
 LOOK_EVERY = 1.0
+TOKEN_TAG = "waypost.token"
+"""The AWS tag of a group that keeps the token it was created with."""
 APPROVALS = ("Approved", "Rejected", "PendingManualApproval")
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _CLIENT_TOKEN = re.compile(r"[a-zA-Z0-9-]{1,36}")
@@ -117,10 +119,7 @@ class Writer:
 
     def register(self, registration: Registration) -> Answer:
         """Create a package, and its group where there is none; SageMaker itself knows a token again."""
-        if not _NAME.fullmatch(registration.model):
-            raise InvalidError(
-                f"{registration.model!r} cannot be a SageMaker name: up to 63 letters, digits and hyphens"
-            )
+        _check_name(registration.model)
         check_tags(registration.tags, least=1)
         run, token = registration.run_id, registration.token
         params: dict[str, Any] = {
@@ -140,6 +139,29 @@ class Writer:
                 self._client.call("CreateModelPackageGroup", ModelPackageGroupName=registration.model)
             return self._client.call("CreateModelPackage", **given)
 
+    def create(self, model: NewModel) -> str:
+        """Create a group and answer its ARN, unless it was with this token already, which one of its AWS tags keeps."""
+        _check_name(model.name)
+        check_tags(model.tags, least=0)
+        tags = {**model.tags, **({TOKEN_TAG: model.token} if model.token else {})}
+        params: dict[str, Any] = {
+            "ModelPackageGroupName": model.name,
+            "ModelPackageGroupDescription": model.description,
+            "Tags": [{"Key": name, "Value": value} for name, value in tags.items()],
+        }
+        given = {name: value for name, value in params.items() if value}
+        try:
+            return str(self._client.call("CreateModelPackageGroup", **given)["ModelPackageGroupArn"])
+        except ConflictError:
+            arn = str(self._group(model.name)["ModelPackageGroupArn"])
+            kept = self._client.call("ListTags", ResourceArn=arn).get("Tags", [])
+            if not model.token or {"Key": TOKEN_TAG, "Value": model.token} not in kept:
+                raise
+            return arn
+
+    def _group(self, name: str) -> Answer:
+        return self._client.call("DescribeModelPackageGroup", ModelPackageGroupName=name)
+
     def remove(self, key: Key) -> None:
         """Delete a package, or a group with all of its packages."""
         arn = arn_of(key)
@@ -157,6 +179,11 @@ class Writer:
 
     def _package(self, arn: str) -> None:
         self._client.call("DeleteModelPackage", ModelPackageName=arn)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidError(f"{name!r} cannot be a SageMaker name: up to 63 letters, digits and hyphens")
 
 
 def _check_text(what: str, text: str, fewest: int, most: int) -> None:

@@ -47,7 +47,16 @@ from adapters.vertex.reads import EVALUATIONS, TRAINING, Memory, Reader
 from adapters.vertex.records import TOKEN_LABEL, shared, to_endpoint, to_model, to_version
 from adapters.vertex.scan import Cursor, Scan, begin
 from adapters.vertex.writes import Writer
-from adapters.writing import check_shares, compare, has_alias, has_tags, has_traffic, remove, settle
+from adapters.writing import (
+    check_shares,
+    compare,
+    has_alias,
+    has_tags,
+    has_traffic,
+    is_described,
+    remove,
+    settle,
+)
 
 _BY_OTHERS = {
     EVALUATIONS: ("metrics", "lineage.datasets", "native.evaluations"),
@@ -71,6 +80,7 @@ class VertexAdapter(Adapter):
             Capability.SET_TAGS,
             Capability.REGISTER,
             Capability.DELETE,
+            Capability.DESCRIBE,
             Capability.SET_TRAFFIC,
         }
     )
@@ -178,6 +188,13 @@ class VertexAdapter(Adapter):
     def register(self, registration: Registration) -> VersionRecord:
         made = self._writes.register(registration)
         return to_version(self._place, made, self._reader.origins(made))
+
+    def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
+        def write(now: ModelRecord | VersionRecord) -> None:
+            seen = self._client.read("Model", "get_model", name=self._place.model(*split_key(key))).etag
+            self._writes.describe(key, text, seen)
+
+        return settle(self._writable, key, is_described(text), write, etag)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self._writable, key, lambda now: self._writes.remove(key), etag)

@@ -65,6 +65,16 @@ class Writer:
 
         replace_labels(own_labels(shown, version), changes, before, write)
 
+    def describe(self, key: Key, text: str | None, etag: str) -> None:
+        """Write a description of one level. `etag` is the service's own. Errors: `ConflictError` where it is old."""
+        resource, version = split_key(key)
+        field = "version_description" if version else "description"
+        model = self._client.sdk.v1.Model(
+            name=self._place.model(resource, version), etag=etag, **{field: text or ""}
+        )
+        mask = self._client.sdk.field_mask.FieldMask(paths=[field])
+        self._client.write("Model", "update_model", model=model, update_mask=mask)
+
     def register(self, registration: Registration) -> Any:
         """Upload a version, unless one has this token already, and answer its message.
 

@@ -3,24 +3,43 @@
 Everything is read inside the view of whoever asks: hidden and absent are the same.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from adapters import Discovered
+from federation import changes
 from federation.access import View
-from federation.catalogue import past
+from federation.catalogue import codec, past
 from federation.catalogue.cards import CardPart, card_of
 from federation.catalogue.contracts import Break, Comparison, compare
 from federation.catalogue.diff import Difference, diff
+from federation.catalogue.listing import (
+    ListedModel,
+    ListedVersion,
+    ListPage,
+    ListRequest,
+    Order,
+    list_models,
+    list_versions,
+    read_latest,
+)
 from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.models import Model, Summary, read_model
 from federation.catalogue.past import HeldStage
-from federation.catalogue.reader import Serving, Version, read_serving, read_version
+from federation.catalogue.reader import (
+    Serving,
+    Version,
+    find_registry,
+    latest_model,
+    read_serving,
+    read_version,
+)
 from federation.catalogue.timeline import Span, read_timeline
 from federation.database import is_embedded, reading
+from federation.errors import UnknownError
 from federation.references import Reference
 
 __all__ = [
@@ -31,7 +50,12 @@ __all__ = [
     "Comparison",
     "Difference",
     "HeldStage",
+    "ListPage",
+    "ListRequest",
+    "ListedModel",
+    "ListedVersion",
     "Model",
+    "Order",
     "Serving",
     "Span",
     "Summary",
@@ -109,6 +133,44 @@ class Catalogue:
             if at is not None:
                 return past.read_model_then(connection, view, reference, at)
             return read_model(connection, view, reference, incarnation=incarnation, newest=newest)
+
+    def registry_id(self, view: View, name: str) -> int:
+        """The id of a registry of a view, by its name or a former one. Errors: `UnknownError`."""
+        with reading(self._engine) as connection:
+            found = find_registry(connection, view, name)
+        if found is None:
+            raise UnknownError()
+        return found
+
+    def listed(self, view: View, reference: Reference) -> ListedModel:
+        """A living model as lists have it. Errors: `UnknownError`."""
+        with reading(self._engine) as connection:
+            row = latest_model(connection, view, reference)
+            if row.deleted_at is not None:
+                raise UnknownError()
+            latest = read_latest(connection, [row.id])
+        return ListedModel(codec.decode_model(row.body), latest.get(row.id, ()))
+
+    def models(self, view: View, request: ListRequest) -> ListPage:
+        """Models of a registry, each a `ListedModel`. Errors: `InvalidRequestError`."""
+        return self._list(view, request, list_models)
+
+    def versions(self, view: View, request: ListRequest) -> ListPage:
+        """Versions of a registry, each a `ListedVersion`. Errors: `InvalidRequestError`."""
+        return self._list(view, request, list_versions)
+
+    def _list(
+        self, view: View, request: ListRequest, read: Callable[[Connection, ListRequest], ListPage]
+    ) -> ListPage:
+        if not view.sees(request.registry_id):
+            raise UnknownError()
+        with reading(self._engine) as connection:
+            return read(connection, request)
+
+    def newest(self) -> int:
+        """The position of the newest change."""
+        with reading(self._engine) as connection:
+            return changes.newest(connection)
 
     def compare(self, view: View, left: Reference, right: Reference) -> Compared:
         """Two versions, also of different registries, side by side. Errors: `UnknownError`, `GoneError`."""

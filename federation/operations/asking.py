@@ -16,7 +16,7 @@ from federation.catalogue.lookup import find_or_read_version
 from federation.catalogue.models import read_model
 from federation.catalogue.reader import Version, is_bare
 from federation.database import now
-from federation.errors import GoneError, InvalidRequestError, UnknownError
+from federation.errors import GoneError, InvalidRequestError, StateError, UnknownError
 from federation.operations import foresight, staging
 from federation.operations.admission import WriteTarget, WriteTargets, check_match, decides_stage, place_of
 from federation.operations.guarding import require_unguarded
@@ -28,7 +28,10 @@ from federation.operations.wanted import (
     CAPABILITIES,
     PERMISSIONS,
     Delete,
+    Describe,
+    Makes,
     Register,
+    Rename,
     SetAlias,
     SetTags,
     Wanted,
@@ -40,13 +43,21 @@ from federation.references import Reference
 from federation.registries.states import read_registries
 
 
+class ExistsError(StateError):
+    """Choose another name."""
+
+    code = "exists"
+
+
 class Become(msgspec.Struct, frozen=True, tag_field="kind", tag="stage", omit_defaults=True):
     """A version is to have a normalised stage, however its registry says that. `alone`: whoever else has it is
-    archived.
+    archived. `native`: where the rules leave a choice, by the backend's own notion of a stage; and `none` by what that
+    is for a new version.
     """
 
     stage: str
     alone: bool = False
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class RequestedChange:
     match: Sequence[str] = ()
     of: Literal["model", "version", ""] = ""
     plan: str | None = None
+    joins: bool = False
+    """Whether the same asked for again by the same principal, while it is under way, is that one."""
 
     @property
     def digest(self) -> bytes:
@@ -133,7 +146,9 @@ class Asking:
         writes = [intent.wanted for intent in draft.intents]
         place = draft.state.place
         return any(
-            not isinstance(one, SetTags | Register) or decides_stage(place, one.tags) for one in writes
+            not isinstance(one, SetTags | Makes | Rename | Describe)
+            or (isinstance(one, SetTags | Register) and decides_stage(place, one.tags))
+            for one in writes
         )
 
     def _guards(self, state: ModelState) -> list[Policy]:
@@ -151,6 +166,10 @@ class Asking:
         if isinstance(wanted, Become):
             return self._staged(change, found, state, wanted)
         place.require(CAPABILITIES[type(wanted)])
+        if isinstance(wanted, Makes) and not isinstance(wanted, Register) and found.model is not None:
+            raise ExistsError(f"there is a model {found.registry}/{found.name} already")
+        if isinstance(wanted, Rename):
+            self._allow_name(state, wanted.name)
         self._allow_deciding(place, wanted)
         if isinstance(wanted, SetAlias) and wanted.version is not None:
             named = replace(state.reference, version=wanted.version)
@@ -161,7 +180,7 @@ class Asking:
     def _located(self, change: RequestedChange) -> Located:
         """Errors: `UnknownError`, `GoneError`, `InvalidRequestError` where the reference names the wrong kind."""
         reference, wanted = change.reference, change.wanted
-        if isinstance(wanted, Register):
+        if isinstance(wanted, Makes):
             return self._room_for(reference)
         _check_named(change)
         if isinstance(wanted, SetAlias):
@@ -199,6 +218,22 @@ class Asking:
             where = f"the tags of registry {place.row.name} that decide stages"
             self.principal.require(Permission.CHANGE, place.row.id, where)
 
+    def _allow_name(self, state: ModelState, name: str) -> None:
+        """Errors: `ExistsError` where another model has the name, `StateError` where the policies of the two names are
+        not the same: a model would leave some behind, or come under others that never saw it.
+        """
+        there = replace(state.reference, model=name)
+        if there != state.reference and self._room_for(there).model is not None:
+            raise ExistsError(f"there is a model {there} already")
+        mine, others = (
+            {one.name for one in self._guards(each)} for each in (state, replace(state, reference=there))
+        )
+        if mine != others:
+            names = ", ".join(sorted(mine ^ others))
+            raise StateError(
+                f"not the same policies guard {state.reference} and {there}: {names}", code="guarded"
+            )
+
     def _staged(
         self, change: RequestedChange, found: Located, state: ModelState, wanted: Become
     ) -> foresight.Draft:
@@ -209,7 +244,7 @@ class Asking:
             beside |= read_holders(self.connection, state.id, stage) - {version}
         if beside and state.id is not None:
             state = state.with_versions(read_versions(self.connection, state.id, beside))
-        steps = staging.writes(state, version, stage)
+        steps = staging.writes(state, version, stage, native=wanted.native)
         if wanted.alone:
             steps += staging.archiving(state, steps, version, stage)
         match = (

@@ -85,6 +85,18 @@ def repeated(connection: Connection, asker: Asker) -> Row[Any] | None:
     return row
 
 
+def under_way(connection: Connection, asker: Asker) -> Row[Any] | None:
+    """The first step of what the same principal asked for, while that has not ended."""
+    asked = operation.c
+    query = select(operation).where(
+        asked.finished_at.is_(None),
+        asked.actor == asker.actor,
+        asked.digest == asker.digest,
+        asked.follows.is_(None),
+    )
+    return connection.execute(query.order_by(asked.id).limit(1)).one_or_none()
+
+
 def record(
     connection: Connection, plans: Sequence[tuple[Steps, Asker]], batch: Batch
 ) -> list[list[Row[Any]]]:

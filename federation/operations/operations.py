@@ -19,7 +19,7 @@ from federation.health import Reports
 from federation.operations.admission import WriteTargets
 from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.batching import LATE, Answer, IntentBatcher
-from federation.operations.intent import Asker, Steps, repeated
+from federation.operations.intent import Asker, Steps, repeated, under_way
 from federation.operations.offers import Offer
 from federation.operations.plans import Holder, Meaning, Plan, PlanChangedError
 from federation.operations.reader import Chosen, Operation, read_operation, read_operations
@@ -109,6 +109,8 @@ class Operations:
 
         def look(connection: Connection, places: WriteTargets) -> Steps | Operation:
             known = repeated(connection, asker)
+            if known is None and change.joins:
+                known = under_way(connection, asker)
             if known is not None:
                 return read_operation(connection, principal.view, known.id)
             return Asking(connection, principal, places).intents(change)

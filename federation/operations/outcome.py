@@ -1,6 +1,6 @@
 """What became of an operation, and writing it down: catalogue, journal, feed and row change in one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -13,6 +13,7 @@ from federation import bulk
 from federation.catalogue.codec import Encoded
 from federation.catalogue.news import News
 from federation.catalogue.origin import Origin
+from federation.catalogue.rekeying import Succeeds
 from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.database import micros, now
 from federation.journal.entry import Action, Entry
@@ -43,6 +44,10 @@ class Outcome:
     """What the backend proved absent."""
     made: tuple[str, str] | None = None
     """Model and version that were registered."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The present native id of a model that was renamed, by the former one."""
+    succeeds: Succeeds | None = None
+    """Of a rename: which version of the model is which."""
     is_given_up: bool = False
     """It stays unknown: nobody asks any more."""
 
@@ -84,7 +89,11 @@ def write_outcomes(
     rules, reading = rules_of(registry, adapters), reading_of(registry, adapters)
 
     def take_in(
-        records: Sequence[Encoded[Any]], gone: Sequence[Key], actor: str | None, after: datetime | None
+        records: Sequence[Encoded[Any]],
+        gone: Sequence[Key],
+        actor: str | None,
+        after: datetime | None,
+        rename: Outcome | None = None,
     ) -> None:
         if records or gone:
             origin = Origin(
@@ -92,6 +101,8 @@ def write_outcomes(
             )
             writer = CatalogueWriter(connection, origin)
             writer.news = News(origin, batch)
+            if rename is not None:
+                writer.renamed, writer.succeeds = rename.renamed, rename.succeeds
             writer.write(records)
             _delete(writer, gone)
 
@@ -104,7 +115,11 @@ def write_outcomes(
         mine = list(group)
         began = min((one.started_at for one in mine if one.started_at is not None), default=at)
         removed = [key for one in mine for key in one.gone if _is_ours(one)]
-        take_in([record for one in mine for record in one.after], removed, actor, began)
+        renames = [one for one in mine if one.succeeds is not None]
+        for one in renames:  # each by itself: what follows may speak of what it names
+            take_in(one.after, (), actor, began, one)
+        others = [record for one in mine if one.succeeds is None for record in one.after]
+        take_in(others, removed, actor, began)
     bypasses.note(connection, registry.id, batch)
     for one in outcomes:
         _tell(batch, registry, one)

@@ -38,7 +38,10 @@ from federation.operations.outcome import write_outcomes
 from federation.operations.tables import operation
 from federation.operations.wanted import (
     Delete,
+    Makes,
     Register,
+    Rename,
+    Repeated,
     aim,
     held,
     holds,
@@ -53,6 +56,8 @@ from federation.registries.connections import Asked, Connection, Connections, Re
 
 log = Log(__name__)
 T = TypeVar("T")
+Answered = Record | Sequence[Record] | None
+"""What a write returns: the record as read back, several of a rename, none of a delete."""
 OPERATIONS = "operations"
 """The lease of whoever carries out the operations of a registry."""
 UNSENT_FOR = timedelta(seconds=30)
@@ -160,7 +165,7 @@ class Turn:
         died = self.context.in_hand.deaths(work_of(job.row))
         if not job.was_sent:
             job.outcome.fail(f"the worker died {died} times before this was sent: it is not tried again")
-        elif died > DEATHS or isinstance(job.wanted, Register):
+        elif died > DEATHS or isinstance(job.wanted, Repeated):
             job.outcome.give_up(
                 f"the worker died {died} times at this: what became of it is not known: look at the backend"
             )
@@ -176,8 +181,8 @@ class Turn:
         """Ask what is there now, and decide for each: done already, not to be done, or to be sent."""
         asking = []
         for job in jobs:
-            if isinstance(job.wanted, Register):
-                job.to_send = True  # its token makes the repeated call the question
+            if isinstance(job.wanted, Repeated):
+                job.to_send = True  # its adapter knows a repetition: the call is the question
             else:
                 asking.append(job)
         for job, answer in zip(asking, self._calls([_get(job.key) for job in asking]), strict=True):
@@ -239,7 +244,7 @@ class Turn:
         for job in jobs:
             before = None if job.seen is None else msgspec.json.encode(held(job.wanted, job.seen)).decode()
             kept = before if not job.was_sent else job.row.before
-            due = at + (FLYING_LONG if isinstance(job.wanted, Register) else FLYING)
+            due = at + (FLYING_LONG if isinstance(job.wanted, Repeated) else FLYING)
             started = micros(job.row.started_at or at)
             # What is unknown stays so while it is sent again: should this process die now, it is not news.
             state = "unknown" if job.row.state == "unknown" else "running"
@@ -258,25 +263,25 @@ class Turn:
         for job, answer in zip(jobs, self._calls([_write(job, job.etag) for job in jobs]), strict=True):
             self._answered(job, answer)
 
-    def _answered(self, job: Job, answer: Record | AdapterError | None) -> None:
+    def _answered(self, job: Job, answer: Answered | AdapterError) -> None:
         try:
             self._read_back(job, self._insisted(job, answer))
         except NotFoundError as error:
             self._missing(job, error)
         except RejectedError as error:
             job.outcome.fail(str(error))
-            if isinstance(error, ConflictError) and not isinstance(job.wanted, Register):
+            if isinstance(error, ConflictError) and not isinstance(job.wanted, Repeated):
                 self._refresh(job)
             elif len(aim(job.wanted)) > 1:
                 self._refresh(job, in_part=str(error))
         except AdapterError as error:
             self._try_later(job, error, sent=True)
 
-    def _insisted(self, job: Job, answer: Record | AdapterError | None) -> Record | None:
+    def _insisted(self, job: Job, answer: Answered | AdapterError) -> Answered:
         """The answer; where somebody else wrote meanwhile and the caller did not mind, that to sending it again, on
         top of what is there now. Errors: `AdapterError`.
         """
-        minds = job.row.etag is not None or isinstance(job.wanted, Register)
+        minds = job.row.etag is not None or isinstance(job.wanted, Repeated)
         tries = 1
         while isinstance(answer, ConflictError) and not minds and tries < RACES:
             seen = self._call(_get(job.key))
@@ -285,7 +290,7 @@ class Turn:
             raise answer
         return answer
 
-    def _read_back(self, job: Job, record: Record | None) -> None:
+    def _read_back(self, job: Job, record: Answered) -> None:
         """Hold what came back against what was wanted. Errors: `AdapterError`."""
         outcome = job.outcome
         if isinstance(job.wanted, Delete):
@@ -297,7 +302,14 @@ class Turn:
             outcome.after = [each for one in (model, record) if (each := encoded(one)) is not None]
             outcome.made = (model.name, record.version) if isinstance(model, ModelRecord) else None
             outcome.succeed()
-        elif record is None or record.key != job.key:
+        elif isinstance(job.wanted, Makes):
+            if not isinstance(record, ModelRecord):
+                raise AdapterError(f"{job.row.kind} returned {type(record).__name__}, not a model")
+            outcome.after = [each for each in (encoded(record),) if each is not None]
+            outcome.succeed()
+        elif isinstance(job.wanted, Rename):
+            self._renamed(job, record)
+        elif record is None or isinstance(record, Sequence) or record.key != job.key:
             raise AdapterError(f"{job.row.kind} did not return the record it wrote")
         else:
             outcome.after = [each for each in (encoded(record),) if each is not None]
@@ -305,6 +317,16 @@ class Turn:
                 outcome.succeed()
             else:
                 outcome.fail("the backend took the change, but reading it back shows something else")
+
+    def _renamed(self, job: Job, records: Answered) -> None:
+        """Take in a model under its new name, and what has another key with it. Errors: `AdapterError`."""
+        if not isinstance(records, Sequence) or not records or not holds(job.wanted, records[0]):
+            raise AdapterError("rename did not return the model under its new name")
+        job.outcome.after = [each for each in map(encoded, records) if each is not None]
+        job.outcome.renamed = {job.key.native_id: records[0].key.native_id}
+        with self.context.connections.to(self.registry) as connection:
+            job.outcome.succeeds = connection.adapter.succeeds
+        job.outcome.succeed()
 
     def _deleted(self, job: Job) -> None:
         try:
@@ -328,7 +350,7 @@ class Turn:
 
     def _missing(self, job: Job, error: NotFoundError) -> None:
         """A write found nothing: only asking for it proves that it is gone."""
-        if isinstance(job.wanted, Register):
+        if isinstance(job.wanted, Makes):
             job.outcome.fail(str(error))
             return
         try:
@@ -453,6 +475,6 @@ def _get(key: Key) -> Asked[Record]:
     return "get", lambda adapter: adapter.get(key)
 
 
-def _write(job: Job, etag: str | None) -> Asked[Record | None]:
+def _write(job: Job, etag: str | None) -> Asked[Answered]:
     """Send what a job wants, on top of the state that an etag stands for."""
     return job.row.kind, partial(send, key=job.key, wanted=job.wanted, etag=etag, token=job.row.token)

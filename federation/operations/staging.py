@@ -22,9 +22,9 @@ class NativeWrite(NamedTuple):
     wanted: Wanted
 
 
-def writes(state: ModelState, version: str, stage: str) -> list[NativeWrite]:
+def writes(state: ModelState, version: str, stage: str, *, native: bool = False) -> list[NativeWrite]:
     """How a version is given a stage. Errors: `InvalidRequestError`, `StateError` where it cannot be."""
-    first = through_rule(state, version, stage)
+    first = through_rule(state, version, stage, native=native)
     if not isinstance(first, SetAlias):
         return [NativeWrite(version, first)]
     holder = state.aliases.get(first.alias)
@@ -57,17 +57,24 @@ def alias_holders(state: ModelState, stage: str) -> set[str]:
     return {version for alias, version in state.aliases.items() if alias in aliases}
 
 
-def through_rule(state: ModelState, version: str, stage: str) -> Wanted:
-    """The write that gives a version a stage. Errors: `InvalidRequestError`, `StateError`."""
+def through_rule(state: ModelState, version: str, stage: str, *, native: bool = False) -> Wanted:
+    """The write that gives a version a stage; with `native` rather one of the backend's own stage. Errors:
+    `InvalidRequestError`, `StateError`.
+    """
     rules, name = state.place.rules, state.place.row.name
-    if stage == "none":
+    fresh = (state.place.adapter.fresh or {}).get("stage") if native else None
+    if stage == "none" and fresh is not None:
+        candidates = [Rule("stage", fresh)]
+    elif stage == "none":
         _, reason = state.stage(version)
         held = f": take away {reason}" if reason else ""
         raise InvalidRequestError(
             f"none is the absence of every stage, not one to write{held}", code="stage-not-writable"
         )
+    else:
+        candidates = sorted(rules[stage], key=lambda rule: native and rule.kind != "stage")
     stays: tuple[str, str] | None = None
-    for rule in rules[stage]:
+    for rule in candidates:
         wanted = writing(state.place, rule, version)
         if wanted is None:
             continue
@@ -81,7 +88,7 @@ def through_rule(state: ModelState, version: str, stage: str) -> Wanted:
             f"{state.ref(version)} would stay {found} because of {reason}: take that away first",
             code="stage-held",
         )
-    known = ", ".join(map(str, rules[stage])) or "none"
+    known = ", ".join(map(str, candidates)) or "none"
     raise InvalidRequestError(
         f"no rule for {stage} of registry {name} can be written (rules: {known}): its operator adds one that can",
         code="stage-not-writable",

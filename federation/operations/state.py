@@ -15,7 +15,20 @@ from federation import tables
 from federation.catalogue.codec import decode_version
 from federation.catalogue.order import AGE, age
 from federation.operations.admission import WriteTarget
-from federation.operations.wanted import Delete, Register, SetAlias, SetTags, Wanted, aim, held, put, writable
+from federation.operations.wanted import (
+    CreateModel,
+    Delete,
+    Makes,
+    Register,
+    Rename,
+    SetAlias,
+    SetTags,
+    Wanted,
+    aim,
+    held,
+    put,
+    writable,
+)
 from federation.references import Reference, decode_part, encode_part
 from federation.stages import decide
 
@@ -111,7 +124,7 @@ class ModelState:
         """What a write is made to: an alias is written to the model, whatever version it will name. A model that a
         registration makes has no key yet: its name stands for it.
         """
-        if isinstance(wanted, Register) or self.model is None:
+        if isinstance(wanted, Makes) or self.model is None:
             return Target(Key("model", self.reference.model), self.id, None)
         if isinstance(wanted, SetAlias) or version is None:
             return Target(self.model.key, self.id, self.model.etag)
@@ -129,6 +142,15 @@ class ModelState:
         match wanted:
             case Register():
                 changed = self._with_new(wanted)
+            case CreateModel():
+                key = Key("model", NEW)
+                made = ModelRecord(
+                    key=key, name=wanted.model, description=wanted.description, tags=dict(wanted.tags)
+                )
+                changed = replace(self, model=made)
+            case Rename():
+                named = self._written(wanted, target)
+                changed = replace(named, reference=replace(self.reference, model=wanted.name))
             case Delete() if target.kind == "model":
                 changed = replace(self, model=None, versions={})
             case Delete():
@@ -197,6 +219,8 @@ def difference(old: ModelState, new: ModelState) -> PlannedDifference:
         made.insert(0, str(new.reference))
     if new.model is None and old.model is not None:
         deleted.insert(0, str(old.reference))
+    if old.model is not None and new.model is not None and old.reference != new.reference:
+        made, deleted = [str(new.reference)], [str(old.reference)]  # whoever names it finds nothing there
     return PlannedDifference(tuple(_fields(old, new)), tuple(_stages(old, new)), tuple(made), tuple(deleted))
 
 

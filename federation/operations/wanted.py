@@ -14,6 +14,7 @@ from adapters import (
     EndpointRecord,
     Key,
     ModelRecord,
+    NewModel,
     Record,
     Registration,
     StageField,
@@ -54,6 +55,26 @@ class Register(msgspec.Struct, frozen=True, tag_field="kind", tag="register"):
     tags: Mapping[str, str] = {}
 
 
+class CreateModel(msgspec.Struct, frozen=True, tag_field="kind", tag="create_model"):
+    """Create a model that has no version yet."""
+
+    model: str
+    description: str | None = None
+    tags: Mapping[str, str] = {}
+
+
+class Rename(msgspec.Struct, frozen=True, tag_field="kind", tag="rename"):
+    """Give a model another name."""
+
+    name: str
+
+
+class Describe(msgspec.Struct, frozen=True, tag_field="kind", tag="describe"):
+    """Write the description of a model or version; None takes it away."""
+
+    text: str | None
+
+
 class Delete(msgspec.Struct, frozen=True, tag_field="kind", tag="delete"):
     """Delete a version or a model."""
 
@@ -64,12 +85,19 @@ class SetTraffic(msgspec.Struct, frozen=True, tag_field="kind", tag="set_traffic
     shares: Mapping[str, float]
 
 
-Wanted = SetStage | SetAlias | SetTags | Register | Delete | SetTraffic
+Wanted = SetStage | SetAlias | SetTags | Register | CreateModel | Rename | Describe | Delete | SetTraffic
+Makes = Register | CreateModel
+"""What makes something that is not there yet."""
+Repeated = Register | CreateModel | Rename
+"""What a backend is asked for again to learn what became of it: its adapter knows a repetition."""
 CAPABILITIES: Mapping[type, Capability] = {
     SetStage: Capability.SET_STAGE,
     SetAlias: Capability.SET_ALIAS,
     SetTags: Capability.SET_TAGS,
     Register: Capability.REGISTER,
+    CreateModel: Capability.CREATE_MODEL,
+    Rename: Capability.RENAME,
+    Describe: Capability.DESCRIBE,
     Delete: Capability.DELETE,
     SetTraffic: Capability.SET_TRAFFIC,
 }
@@ -78,6 +106,9 @@ PERMISSIONS: Mapping[type, Permission] = {
     SetAlias: Permission.CHANGE,
     SetTags: Permission.TAG,
     Register: Permission.REGISTER,
+    CreateModel: Permission.REGISTER,
+    Rename: Permission.CHANGE,
+    Describe: Permission.TAG,
     Delete: Permission.DELETE,
     SetTraffic: Permission.CHANGE,
 }
@@ -99,7 +130,7 @@ def from_json(text: str) -> Wanted:
 
 
 def kind_of(wanted: Wanted) -> str:
-    """The word for it: set_stage, set_alias, set_tags, register, delete or set_traffic."""
+    """The word for it: the name of the capability that it takes."""
     return CAPABILITIES[type(wanted)].value
 
 
@@ -114,6 +145,12 @@ def told(wanted: Wanted) -> tuple[dict[str, Any], dict[str, str]]:
             return {"tags": sorted(wanted.tags)}, {"values": _encoder.encode(wanted.tags).decode()}
         case Register():
             return {"model": wanted.model}, {"registration": to_json(wanted)}
+        case CreateModel():
+            return {"model": wanted.model}, {"model": to_json(wanted)}
+        case Rename():
+            return {"name": wanted.name}, {}
+        case Describe():
+            return {}, {"text": wanted.text} if wanted.text else {}
         case SetTraffic():
             return {"shares": aim(wanted)}, {}
         case Delete():
@@ -131,7 +168,11 @@ def aim(wanted: Wanted) -> dict[str, str | None]:
             return dict(wanted.tags)
         case SetTraffic():
             return {native: _percent(share) for native, share in wanted.shares.items()}
-        case Register() | Delete():
+        case Rename():
+            return {"name": wanted.name}
+        case Describe():
+            return {"description": wanted.text or None}
+        case Register() | CreateModel() | Delete():
             return {}
 
 
@@ -148,7 +189,9 @@ def held(wanted: Wanted, record: Record) -> dict[str, str | None]:
         case SetTraffic():
             there = {one.version.native_id: one.percent for one in getattr(record, "traffic", ())}
             return {native: _percent(there.get(native, 0.0)) for native in wanted.shares}
-        case Register() | Delete():
+        case Rename() | Describe():
+            return {name: getattr(record, name, None) or None for name in aim(wanted)}
+        case Register() | CreateModel() | Delete():
             return {}
 
 
@@ -159,7 +202,7 @@ def _percent(share: float) -> str:
 
 def holds(wanted: Wanted, record: Record) -> bool:
     """Whether a record is as wanted. For what creates or deletes, no record that is there can be."""
-    return not isinstance(wanted, Register | Delete) and held(wanted, record) == aim(wanted)
+    return not isinstance(wanted, Makes | Delete) and held(wanted, record) == aim(wanted)
 
 
 def overwritten(wanted: Wanted, before: Mapping[str, str | None], record: Record) -> bool:
@@ -172,7 +215,7 @@ def writable(record: Record) -> dict[str, str]:
     """Everything of a record that some kind of write changes, as a plan calls it."""
     found = {f"tag:{name}": value for name, value in getattr(record, "tags", {}).items()}
     found |= {f"alias:{name}": value for name, value in getattr(record, "aliases", {}).items()}
-    native = {name: getattr(record, name, None) for name in NATIVE}
+    native = {name: getattr(record, name, None) or None for name in (*NATIVE, "description")}
     return found | {name: value for name, value in native.items() if value is not None}
 
 
@@ -186,6 +229,9 @@ def put(wanted: Wanted, record: Record, values: Mapping[str, str | None]) -> Rec
             return replace(record, aliases=merged(record.aliases, values))
         case SetTags() if isinstance(record, ModelRecord | VersionRecord):
             return replace(record, tags=merged(record.tags, values))
+        case Rename() | Describe() if isinstance(record, ModelRecord | VersionRecord):
+            said: Any = values
+            return replace(record, **said)
         case SetTraffic() if isinstance(record, EndpointRecord):
             shares = {native: float(share or 0) for native, share in values.items()}
             traffic = (
@@ -216,7 +262,11 @@ def reverse(wanted: Wanted, before: Mapping[str, str | None]) -> Wanted | None:
             return SetTags({name: before.get(name) for name in wanted.tags})
         case SetTraffic() if before:
             return SetTraffic({native: float(share or 0) for native, share in before.items()})
-        case Register():
+        case Rename() if name := before.get("name"):
+            return Rename(name)
+        case Describe():
+            return Describe(before.get("description"))
+        case Register() | CreateModel():
             return Delete()
         case _:
             return None
@@ -235,6 +285,12 @@ def check(wanted: Wanted) -> None:
                 raise InvalidRequestError("give at least one tag, and each a name")
         case Register():
             check_text({wanted.model: wanted.source, wanted.run_id or "": wanted.description, **wanted.tags})
+        case CreateModel():
+            check_text({wanted.model: wanted.description, **wanted.tags})
+        case Rename():
+            check_text({wanted.name: None})
+        case Describe():
+            check_text({"description": wanted.text})
         case SetStage() | Delete() | SetTraffic():
             pass
 
@@ -265,8 +321,12 @@ def shown(names: Sequence[str]) -> str:
     return first if len(names) <= MOST_SHOWN else f"{first} and {len(names) - MOST_SHOWN} more"
 
 
-def send(adapter: Adapter, key: Key, wanted: Wanted, etag: str | None, token: str) -> Record | None:
-    """Ask the backend for it; the record as read back, None after a delete. Errors: `AdapterError`."""
+def send(
+    adapter: Adapter, key: Key, wanted: Wanted, etag: str | None, token: str
+) -> Record | Sequence[Record] | None:
+    """Ask the backend for it; the record as read back, of a rename all that have new keys, None after a delete. Errors:
+    `AdapterError`.
+    """
     match wanted:
         case SetStage():
             return adapter.set_stage(key, wanted.field, wanted.value, etag=etag)
@@ -288,6 +348,14 @@ def send(adapter: Adapter, key: Key, wanted: Wanted, etag: str | None, token: st
                     token=token,
                 )
             )
+        case CreateModel():
+            return adapter.create_model(
+                NewModel(name=wanted.model, description=wanted.description, tags=wanted.tags, token=token)
+            )
+        case Rename():
+            return adapter.rename(key, wanted.name, etag=etag)
+        case Describe():
+            return adapter.describe(key, wanted.text, etag=etag)
         case Delete():
             adapter.delete(key, etag=etag)
             return None

@@ -67,7 +67,7 @@ class OperationOut(msgspec.Struct):
     id: int
     registry: str
     kind: str
-    """set_stage, set_alias, set_tags, register or delete."""
+    """set_stage, set_alias, set_tags, register, create_model, rename, describe, delete or set_traffic."""
     ref: str
     """What it was asked of; once registered, the new version."""
     state: str

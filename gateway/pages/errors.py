@@ -29,7 +29,9 @@ HEADS = {
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:
     """Whether a browser asks, for a page."""
-    api = request.scope["path"].startswith(("/api/", "/health/", "/metrics", "/static/", "/openapi"))
+    api = request.scope["path"].startswith(
+        ("/api/", "/mlflow/", "/health/", "/metrics", "/static/", "/openapi")
+    )
     return not api and "text/html" in request.headers.get("accept", "")
 
 

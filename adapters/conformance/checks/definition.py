@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from adapters.conformance.check import check
 from adapters.conformance.harness import Fault
 from adapters.conformance.lab import CheckFailed, Lab, refused, require
-from adapters.contract import CONTRACT_VERSION, Adapter, AdapterConfig, Capability, Registration
+from adapters.contract import CONTRACT_VERSION, Adapter, AdapterConfig, Capability, NewModel, Registration
 from adapters.errors import UnsupportedError
 from adapters.records import Key
 
@@ -218,6 +218,9 @@ def undeclared_writes_refuse(lab: Lab) -> None:
         Capability.SET_TAGS: (key, {}),
         Capability.REGISTER: (Registration(model="waypost-no-such-model", source="s3://x/y"),),
         Capability.DELETE: (key,),
+        Capability.CREATE_MODEL: (NewModel(name="waypost-no-such-model"),),
+        Capability.RENAME: (Key("model", "waypost-no-such-model"), "x"),
+        Capability.DESCRIBE: (key, "x"),
         Capability.SET_TRAFFIC: (Key("endpoint", "waypost-no-such-endpoint"), {key: 100.0}),
     }
     adapter = lab.main

@@ -1,12 +1,13 @@
 """Writes: what is declared works, compares, repeats, and is read back."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
 from adapters.conformance.check import check
 from adapters.conformance.lab import Lab, refused, require
-from adapters.contract import Capability, Registration, StageField
+from adapters.contract import Capability, NewModel, Registration, StageField
 from adapters.errors import ConflictError, InvalidError, NotFoundError, RejectedError
 from adapters.records import Key, ModelRecord, Record, VersionRecord
 
@@ -213,6 +214,58 @@ def delete_respects_the_incarnation(lab: Lab) -> None:
             continue
     require(not lab.absent(new.key), "deleting an old incarnation deleted the new version")
     require(not lab.absent(new.model), "deleting an old incarnation deleted the new model")
+
+
+@check("put", any_of=[Capability.CREATE_MODEL])
+def a_model_is_created(lab: Lab) -> None:
+    """A model without versions is created and scanned; its token creates it once, another one is refused."""
+    model = NewModel(name=lab.name(), description="for a check", tags={TAG: "risk"}, token=lab.name())
+    first = lab.main.create_model(model)
+    again = lab.adapter().create_model(model)
+    require(first.key == again.key, "the same token created another model")
+    found = lab.scan().models().get(model.name)
+    require(found is not None and found.key == first.key, "a scan does not give the model that was created")
+    assert found is not None
+    require(found.tags.get(TAG) == "risk", "its tags are missing")
+    require(found.description == model.description, f"its description is {found.description!r}")
+    refused(
+        lambda: lab.main.create_model(replace(model, token=lab.name())),
+        ConflictError,
+        doing="creating a model under a name that is taken",
+    )
+
+
+@check("put", any_of=[Capability.RENAME])
+def a_model_is_renamed(lab: Lab) -> None:
+    """A model has its new name, with all of its versions; repeated it succeeds; a name that is taken is refused."""
+    former = _version(lab)
+    other = lab.put()[0]
+    name = lab.name()
+    renamed = lab.main.rename(former.model, name)[0]
+    again = lab.adapter().rename(former.model, name)[0]
+    require(renamed.key == again.key, "renamed again, the model has another key")
+    scan = lab.scan()
+    found = scan.models().get(name)
+    require(
+        found is not None and found.key == renamed.key, "a scan does not give the model under its new name"
+    )
+    versions = list(scan.versions(renamed.key))
+    require(versions == [former.version], f"under its new name the model has the versions {versions}")
+    refused(lambda: lab.main.rename(renamed.key, other), ConflictError, doing="a name that is taken")
+
+
+@check("put", any_of=[Capability.DESCRIBE])
+def descriptions_are_written(lab: Lab) -> None:
+    """The description of a version and of a model is written, and taken away; tags stay."""
+    version = _version(lab)
+    for key in (version.key, version.model):
+        before = _tags(lab.main.get(key))
+        for text in ("what it is", None):
+            lab.main.describe(key, text)
+            found = lab.adapter().get(key)
+            said = getattr(found, "description", None) or None
+            require(said == text, f"the description of a {key.kind} is {said!r}, written was {text!r}")
+            require(_tags(found) == before, f"describing a {key.kind} changed its tags")
 
 
 def _setters(lab: Lab, version: VersionRecord) -> Iterator[tuple[str, Key, Callable[..., object]]]:

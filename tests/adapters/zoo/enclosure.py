@@ -1,7 +1,7 @@
 """The enclosure: a sound adapter over the memory backend, with hooks where the broken ones of the zoo break it."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from adapters import (
     Key,
     Mark,
     ModelRecord,
+    NewModel,
     Page,
     Record,
     Registration,
@@ -119,6 +120,18 @@ class Sound(MemoryAdapter):
     def register(self, registration: Registration) -> VersionRecord:
         with self.errors():
             return self.record(super().register(registration))  # type: ignore[no-any-return]
+
+    def create_model(self, model: NewModel) -> ModelRecord:
+        with self.errors():
+            return self.record(super().create_model(model))  # type: ignore[no-any-return]
+
+    def rename(self, key: Key, name: str, *, etag: str | None = None) -> Sequence[Record]:
+        with self.errors():
+            return [self.record(one) for one in super().rename(key, name, etag=etag)]
+
+    def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
+        with self.errors():
+            return self.record(super().describe(key, text, etag=etag))  # type: ignore[no-any-return]
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         with self.errors():

@@ -79,7 +79,10 @@ class Forgetful(Sound):
         return self.backend.versions(record.model)[-1].key == record.key
 
 
-@breaks("a_model_may_have_no_versions")
+@breaks(
+    "a_model_may_have_no_versions",
+    "a_model_is_created",
+)
 class Demanding(Sound):
     def page(self, page: Page, since: Watermark | None, limit: int) -> Page:
         kept = (r for r in page.records if not isinstance(r, ModelRecord) or self.backend.versions(r.key))
@@ -136,6 +139,7 @@ class Confused(Sound):
     "a_lost_race_is_a_conflict",
     "what_comes_again_is_as_it_was",
     "get_is_whole_where_a_listing_is_torn",
+    "descriptions_are_written",
 )
 class Numbering(Sound):
     """Keys a version by its number alone."""
@@ -159,6 +163,9 @@ class Numbering(Sound):
     "a_disturbed_scan_leaves_nothing_wrong",
     "a_torn_row_is_given",
     "a_torn_row_is_not_remembered",
+    "a_model_is_renamed",
+    "descriptions_are_written",
+    "a_model_is_created",
 )
 class Restless(Sound):
     """Numbers its keys by instance."""

@@ -1,6 +1,6 @@
 """Animals that write wrongly."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from adapters import (
@@ -8,6 +8,7 @@ from adapters import (
     InvalidError,
     Key,
     ModelRecord,
+    NewModel,
     NotFoundError,
     Record,
     Registration,
@@ -135,6 +136,30 @@ class Once(Sound):
 
     def register(self, registration: Registration) -> VersionRecord:
         return super().register(replace(registration, token=registration.model))
+
+
+@breaks("a_model_is_created")
+class Nameless(Sound):
+    """Creates a model whenever it is asked, also under a name that is taken."""
+
+    def create_model(self, model: NewModel) -> ModelRecord:
+        return self.backend.model(model.name, description=model.description, tags=dict(model.tags))
+
+
+@breaks("a_model_is_renamed")
+class Squatting(Sound):
+    """Takes a name that another model has."""
+
+    def rename(self, key: Key, name: str, *, etag: str | None = None) -> Sequence[Record]:
+        return (self.backend.put(replace(self._model(key), name=name)),)
+
+
+@breaks("descriptions_are_written")
+class Wordy(Sound):
+    """Never takes a description away."""
+
+    def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
+        return self.get(key) if text is None else super().describe(key, text, etag=etag)
 
 
 @breaks("a_version_is_deleted")
