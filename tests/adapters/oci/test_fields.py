@@ -8,6 +8,7 @@ from adapters import BadRecordError, Dataset, Key, ModelRecord, NotFoundError, P
 from adapters.emulators.oci.pushing import IMAGE, MODELPACK, Layer
 from adapters.oci import records
 from tests.adapters.oci.conftest import Emulate, Site
+from tests.adapters.pasting import arguments
 from tests.adapters.scans import scanned
 
 OCI = "org.opencontainers.image."
@@ -195,3 +196,26 @@ def test_an_image_with_layers_of_a_model_is_none(emulator: Site) -> None:
     layer: Layer = ("application/vnd.cncf.model.weight.v1.raw", b"w", {})
     emulator.pusher.artifact(emulator.repository, "1.0.0", {}, IMAGE, [layer])
     assert scanned(emulator.adapter()).records == []
+
+
+def test_snippets_name_the_digest_and_the_tool(emulator: Site) -> None:
+    emulator.pusher.modelpack(emulator.repository, "1.0.0")
+    emulator.pusher.kitops(emulator.repository, "2.0.0")
+    emulator.pusher.docker(emulator.repository, "3.0.0")
+    emulator.pusher.ollama(emulator.repository, "4.0.0")
+    adapter = emulator.adapter()
+    records = [one for one in scanned(adapter).records if isinstance(one, VersionRecord)]
+    told = {one.version: adapter.snippets(emulator.repository, one) for one in records}
+    titles = {version: [each.title for each in found] for version, found in told.items()}
+    oras = ["ORAS for Python", "ORAS"]
+    assert titles == {
+        "1.0.0": ["ModelPack for Python", *oras], "2.0.0": ["Kit", *oras],
+        "3.0.0": ["Docker Model Runner", *oras], "4.0.0": ["Ollama", *oras],
+    }  # fmt: skip
+    for one in records:
+        place = str(one.artifact_uri).removeprefix("oci://")
+        for snippet in told[one.version]:
+            assert place in snippet.code
+            if snippet.language == "shell":
+                words = arguments(snippet.code.partition(" ")[0], snippet.code)
+                assert place in words
