@@ -188,8 +188,10 @@ def _subject(entry: Entry) -> str:
 def _untold(before: Mapping[str, Known], after: Mapping[str, Known], entries: list[Entry]) -> list[str]:
     """What differs and is told by no entry."""
     told = {_subject(entry) for entry in entries}
+    renamed = {str(entry.ref) for entry in entries if entry.action == "versions.renamed"}
     moved = {one for one in {*before, *after} if _told_of(before, one) != _told_of(after, one)}
-    return [f"{one} differs and is not told" for one in sorted(moved - told)]
+    silent = {one for one in moved - told if one.rpartition(":")[0] not in renamed}
+    return [f"{one} differs and is not told" for one in sorted(silent)]
 
 
 def _told_of(known: Mapping[str, Known], one: str) -> object:

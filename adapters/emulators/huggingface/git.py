@@ -78,7 +78,8 @@ class Git:
         return made
 
     def at(self, revision: str) -> Commit | None:
-        """The commit that a branch, a tag or an id names."""
+        """The commit that a branch, a tag or an id names; `HEAD` is `main` (@huggingface/hub, model-info)."""
+        revision = "main" if revision == "HEAD" else revision
         ident = self.branches.get(revision) or self.tags.get(revision) or revision
         return self.commits.get(ident)
 
