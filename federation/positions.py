@@ -42,6 +42,16 @@ class Positions:
         with reading(self.engine) as connection:
             return changes.newest(connection)
 
+    def behind(self, position: int) -> str:
+        """How far a position is behind the newest change, in words. Errors: `DatabaseError`."""
+        with reading(self.engine) as connection:
+            try:
+                next_ones = changes.after(connection, position, 1)
+            except changes.FeedTrimmedError:
+                return "to be built anew: the changes that it lacks are no longer kept"
+            count = changes.newest(connection) - position
+        return f"{count:,} changes behind" if next_ones else "up to date"
+
     def trim(self, older_than: datetime) -> None:
         """Forget changes older than a time; the newest one always stays. Errors: `DatabaseError`."""
         with writing(self.engine, bound=LONG) as connection:

@@ -75,17 +75,14 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
         before = current(connection)
         if before == LATEST:
             return before, LATEST
-        from alembic import command  # deferred: a third of a second
-
         from federation.journal import log
         from federation.journal.entry import FORMAT, Action, Entry
 
-        config = alembic_config(connection)
         if before is not None and before > LATEST:
             raise DatabaseError(
                 f"the database has schema {before}, newer than {LATEST}: install a newer Waypost"
             )
-        command.upgrade(config, "head")
+        upgrade(connection, "head")
         batch = log.Batch()
         if before is None:
             log.start(connection)
@@ -97,6 +94,13 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
             )
         batch.append(connection)
         return before, LATEST
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Run the migrations up to a revision, in the transaction at hand."""
+    from alembic import command  # deferred: a third of a second
+
+    command.upgrade(alembic_config(connection), revision)
 
 
 def alembic_config(connection: Connection) -> Any:

@@ -1,4 +1,4 @@
-"""The README's commands are run, or said not to be.
+"""The commands of the README and of the pages in config/docs are run, or said not to be.
 
 An HTML comment before a bash block says how it is kept true:
 
@@ -22,6 +22,8 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
+
+from tests.servers import blank
 
 SHARED = {"demo_gateway": "demo", "mlflow_address": "mlflow"}
 """Which fixtures lead to a server that other tests have started."""
@@ -82,15 +84,26 @@ def unprinted(shown: str, printed: str) -> list[str]:
 
 
 def parameters() -> Iterator[ParameterSet]:
-    """The README's blocks; those that share a server run in one process."""
-    for block in blocks((ROOT / "README.md").read_text()):
+    """The blocks of every page; those that share a server run in one process."""
+    pages = (ROOT / "README.md", *sorted((ROOT / "config" / "docs").glob("*.md")))
+    for block in [block for page in pages for block in blocks(page.read_text())]:
         server = SHARED.get(block.mark.rpartition(" ")[2])
         marks = [pytest.mark.xdist_group(server)] if server else []
         yield pytest.param(block, id=str(block), marks=marks)
 
 
+@pytest.fixture
+def configured(tmp_path: Path) -> dict[str, str]:
+    """A configuration of one registry, in a folder of its own."""
+    file = tmp_path / "gateway" / "waypost.toml"
+    file.parent.mkdir()
+    blank.sqlite(file.parent / "waypost.db")
+    file.write_text('[[registries]]\nname = "mem"\nkind = "memory"\nteam = "risk"\n')
+    return {"WAYPOST_CONFIG": str(file)}
+
+
 @pytest.mark.parametrize("block", list(parameters()))
-def test_the_readme_holds(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_page_holds(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     how, _, detail = block.mark.partition(":")
     words = detail.split()
     if how == "not run":

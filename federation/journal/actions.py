@@ -38,6 +38,10 @@ class Action(StrEnum):
     WITNESS_AHEAD = "witness.ahead", "A witness knew a longer log than ours, so signing stopped."
     SUBJECT_ERASED = "subject.erased", "The values beside the log that name one person were deleted."
     SCHEMA_MIGRATED = "schema.migrated", "The database was brought to a newer schema."
+    DATABASE_RESTORED = (
+        "database.restored",
+        "A backup was put back; what was done between it and this entry is not in the log.",
+    )
 
     # Registries, as configured
     REGISTRY_APPLIED = "registry.applied", "A registry was added from the configuration."

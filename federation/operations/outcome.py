@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select
 
 from adapters import Discovered, Key, Kind
-from federation import bulk
+from federation import bulk, tables
 from federation.catalogue.codec import Encoded
 from federation.catalogue.news import News
 from federation.catalogue.origin import Origin
@@ -125,6 +125,18 @@ def write_outcomes(
         _tell(batch, registry, one)
     position = batch.append(connection) if batch.entries or batch.changes else 0
     _store(connection, registry, outcomes, position, at)
+
+
+def abandon(connection: Connection, batch: Batch, reason: str) -> int:
+    """Give up every operation that has not ended. `batch` is appended by the caller. Returns how many there were."""
+    known = {row.id: row for row in connection.execute(select(tables.registry))}
+    query = select(operation).where(operation.c.finished_at.is_(None)).order_by(operation.c.id)
+    outcomes = [Outcome(row) for row in connection.execute(query)]
+    for one in outcomes:
+        one.give_up(reason)
+        _tell(batch, known[one.row.registry_id], one)
+        _store(connection, known[one.row.registry_id], [one], 0, now())
+    return len(outcomes)
 
 
 def _is_ours(outcome: Outcome) -> bool:

@@ -69,6 +69,8 @@ COMMANDS = (
     Command("init", "setup", "init", RUN),
     Command("serve", "setup", "serve", RUN),
     Command("migrate", "setup", "migrate", RUN),
+    Command("backup", "backup", "backup", RUN),
+    Command("restore", "backup", "restore", RUN),
     Command("doctor", "doctor", "doctor", RUN),
     Command("whoami", "access", "whoami", RUN),
     Command("dependencies", "insights", "dependencies", CHANGE),

@@ -186,8 +186,7 @@ def _known(waypost: "Waypost") -> dict[str, str]:
         found["database"] = f"{kind}, schema {version or 'none'}"
         if version == schema.LATEST:
             found["signing"] = f"{waypost.journal.signed().size:,} entries are signed"
-            behind = waypost.positions.newest() - waypost.served
-            found["index"] = f"{behind:,} changes behind" if behind > 0 else "up to date"
+            found["index"] = waypost.positions.behind(waypost.served)
     return found
 
 

@@ -287,6 +287,19 @@ def migrated(story: Story, _: pytest.MonkeyPatch) -> None:
     engine.dispose()
 
 
+def backed_up(story: Story, _: pytest.MonkeyPatch) -> None:
+    """What was backed up is put back somewhere else, through the commands."""
+    copy = story.folder / "copy.backup"
+    made = story.done("backup", str(copy))
+    text = story.file.read_text()
+    with story.file.open("a") as file:
+        file.write(f'[database]\nurl = "sqlite:///{story.folder / "back.db"}"\n')
+    assert story.done("restore", "--dry-run", str(copy)) == made
+    assert story.done("restore", str(copy))["entries"] == made["entries"]
+    assert story.run("restore", str(copy)) != 0
+    story.file.write_text(text)
+
+
 def promoted(story: Story, patch: pytest.MonkeyPatch) -> None:
     """Policies come and go, and promotions end in every way."""
     world = make_promotions_world(f"sqlite:///{story.folder / 'promotions.db'}")
@@ -320,7 +333,7 @@ def sent(story: Story, _: pytest.MonkeyPatch) -> None:
 
 CHAPTERS = (
     observed, renamed, held, set_aside, replaced, asked, kept, sent, promoted, let_in, proven, configured, migrated,
-    sealed,
+    backed_up, sealed,
 )  # fmt: skip
 
 
