@@ -1,0 +1,72 @@
+"""What config/deploy starts is this version: its settings load, its images are of it, its unit is read."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.settings import load_settings
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "config" / "deploy"
+
+
+def documents(name: str) -> list[Any]:
+    return list(yaml.safe_load_all((DEPLOY / name).read_text()))
+
+
+def test_the_settings_load_and_take_their_secrets_from_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(DEPLOY / "waypost.toml")
+    text = (DEPLOY / "waypost.toml").read_text()
+    [compose] = documents("compose.yaml")
+    given = set(compose["services"]["waypost"]["environment"])
+    assert set(re.findall(r"env:(\w+)", text)) == given == {"WAYPOST_DATABASE", "WAYPOST_REDIS"}
+    home = Path("/var/lib/waypost")
+    assert {path.parent for path in (settings.search.path, settings.audit.key, settings.audit.archive)} == {
+        home
+    }
+
+
+def test_every_image_is_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    for path in sorted(DEPLOY.rglob("*")):
+        if path.is_file():
+            assert set(re.findall(r"\bwaypost:(\d[\w.]*)", path.read_text())) <= {version}, path
+
+
+def test_what_is_copied_into_the_image_is_there_and_is_all_that_the_wheel_needs() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+    names = {name for line in copied for name in line.split()}
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    needed = {*build["targets"]["wheel"]["packages"], build["targets"]["wheel"]["hooks"]["custom"]["path"]}
+    assert needed <= names
+    assert all((ROOT / name).exists() for name in names)
+
+
+def test_probes_ask_what_answers_everybody() -> None:
+    [gateways] = [one for one in documents("kubernetes/waypost.yaml") if one["kind"] == "StatefulSet"]
+    [container] = gateways["spec"]["template"]["spec"]["containers"]
+    asked = {
+        container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    assert asked == {"/api/v1/health/live", "/api/v1/health/ready"}
+
+
+def test_systemd_reads_the_unit_and_finds_it_contained(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed")
+    unit = tmp_path / "waypost.service"
+    here = str(Path(sys.executable).with_name("waypost"))
+    unit.write_text((DEPLOY / "waypost.service").read_text().replace("/opt/waypost/bin/waypost", here))
+    for command in (("verify",), ("security", "--offline=true", "--threshold=20")):
+        done = subprocess.run(
+            ["systemd-analyze", *command, str(unit)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert str(unit.name) not in done.stderr, done.stderr
