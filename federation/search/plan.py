@@ -60,6 +60,11 @@ class Slot:
         return self.reading is not None and self.reading.meaning == "publisher" and self.reading.is_sure
 
     @property
+    def may_name(self) -> bool:
+        """Whether it may be a publisher and may be a word: `von Gesichtern`, `from scratch`."""
+        return self.reading is not None and self.reading.meaning == "publisher" and not self.reading.is_sure
+
+    @property
     def apart(self) -> Words:
         """The words that were typed, where they may stand apart: in a name, or in text to speech, they may not."""
         named = self.reading is not None and self.reading.meaning not in LISTED
@@ -277,8 +282,11 @@ def may_be_corrected(slot: Slot) -> bool:
     return len(slot.ways[0]) == 1 and len(slot.word) >= MIN_TYPO and not slot.word.isdigit() and not known
 
 
-def taken_apart(node: PlanNode, finds: Callable[[Slot], object]) -> PlanNode:
-    """The plan in which phrases that find nothing are as many words."""
+def taken_apart(node: PlanNode, finds: Callable[[PlanNode], object]) -> PlanNode:
+    """The plan in which phrases that find nothing are as many words, and a publisher that may be meant, of whom there
+    is nothing, is a word."""
+    if isinstance(node, Slot) and node.may_name and node.facts is not None and not finds(node.facts):
+        node = replace(node, reading=None, facts=None)
     if isinstance(node, Slot) and node.apart and not finds(node):
         return AllPlan(tuple(Slot(tuple((variant,) for variant in variants(word))) for word in node.apart))
     if not isinstance(node, AllPlan):

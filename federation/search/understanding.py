@@ -35,12 +35,27 @@ COST: dict[Meaning, int] = {
 """What leaving a part of a request out costs: the least is left out first."""
 CODE = 2
 """A word of so many letters is the code of a language where it is written small."""
+FRENCH = frozenset({"modele", "modeles", "pour", "par", "les", "des", "un", "une", "du", "avec", "qui", "sur", "et"})
+"""Among such words `de` is no German."""
 GUESSES: frozenset[Meaning] = frozenset({"publisher", "dataset", "origin", "identifier"})
 """Worth telling only where something is found by them."""
 LISTED: frozenset[Meaning] = frozenset({"task", "language", "framework"})
 """What the lexicon lists: words for it are words like others."""
-MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-          "december")  # fmt: skip
+BITS = {"4": ("fp4", "nf4", "nvfp4", "mxfp4", "w4a16"), "8": ("fp8", "w8a8", "w8a16"), "16": ("fp16", "bf16")}
+"""What weights of so many bits are called besides `4bit`, `int4` and `q4`."""
+OR_EQUAL = ("at ", "=", "up to", "≥", "≤", "mindestens", "höchstens", "au moins", "au plus")
+MONTHS = tuple(zip(
+    ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+     "december"),
+    ("januar", "februar", "märz", "april", "mai", "juni", "juli", "august", "september", "oktober", "november",
+     "dezember"),
+    ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
+     "décembre"),
+    strict=True,
+))  # fmt: skip
+"""What each month is called."""
+SHORT = 3
+"""Letters of a month's name that are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +121,8 @@ def _at(
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether a stretch is no part of a longer name, as `mlx` is of `mlx-community`."""
-    return not re.search(r"[\w/_.+-]\Z", text[:start]) and not re.match(r"[/_+-]|\.\w", text[end:])
+    after = re.match(rf"(?!{_OF_LICENCE})[/_+-]|\.\w", text[end:], re.IGNORECASE)
+    return not re.search(r"[\w/_.+-]\Z", text[:start]) and after is None
 
 
 def _of_lexicon(
@@ -114,7 +130,7 @@ def _of_lexicon(
 ) -> Iterator[Reading]:
     taken, concepts = lexicon.meant(words, at)
     start, end = tokens[at][0], tokens[at + taken - 1][1]
-    is_filler = taken == 1 and words[at] in lexicon.filler
+    is_filler = taken == 1 and (words[at] in lexicon.filler or (words[at] == "de" and FRENCH & set(words)))
     if is_filler or not _stands_alone(text, start, end):
         concepts = tuple(one for one in concepts if is_filler and one.kind == "license")
     if taken == 1 and len(words[at]) == CODE and not tokens[at][2].islower():
@@ -162,19 +178,21 @@ def _words(concepts: Iterable[Concept]) -> tuple[Phrase, ...]:
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _MORE = (
     r"above|over|more than|greater than|larger than|bigger than|higher than|better than|at least|exceeding"
-    r"|min(?:imum)?|>=?|≥"
+    r"|min(?:imum)?|>=?|≥|über|mehr als|größer als|mindestens|plus de|au moins|supérieure? à"
 )
 _LESS = (
     r"(?:no|not|nothing|none|never)\s+(?:bigger|larger|more|greater|higher)\s+than|below|under|less than|smaller than"
-    r"|fewer than|lower than|at most|up to|max(?:imum)?|<=?|≤"
+    r"|fewer than|lower than|at most|up to|max(?:imum)?|<=?|≤|unter|weniger als|kleiner als|höchstens|moins de|au plus"
+    r"|inférieure? à"
 )
 _SCALED = r"\s*(k|m|b|bn|t|million|billion|thousand|trillion)"
-_PARAMETERS = r"(?:[\s-]*(?:param(?:eter)?s?|weights))"
+_PARAMETERS = r"(?:[\s-]*(?:de\s+)?(?:param(?:eter|ètre)?[sn]?|weights))"
 _ABOUT = r"(?:(?:around|about|roughly|approximately|circa|ca\.?)\s+|~\s*)?"
 _SIZED = r"(?:(?:(?:total|model)\s+)?size\s+(?:of\s+)?)?"
 _NAMED = r"([^\s,]+(?:\s+(?=[^\s]*\d)(?!\d+-?bits?\b)[\w./-]+){0,2})"
 _END = r"(?=[\s,;?!)]|\.?$|\.\s)"
 _ARTICLE = r"(?:(?:the|a|an)\s+)?"
+_OF_LICENCE = r"-(?:lizenz|licen[sc]ed?)\b"
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -208,6 +226,11 @@ def _size(context: _Context, found: re.Match[str]) -> Found:
     return [Reading(*found.span(), "size", f"parameters:{count * 0.9:.0f}..{count * 1.13:.0f}", words=(own,))]
 
 
+def _bits(context: _Context, found: re.Match[str]) -> Found:
+    names = [f"{found[1]}bit", f"int{found[1]}", f"q{found[1]}", *BITS.get(found[1], ())]
+    return [Reading(*found.span(), "size", " OR ".join(names))]
+
+
 def _metric_bound(context: _Context, found: re.Match[str]) -> Found:
     value = float(found[4]) / (100 if found[5] else 1)
     name = _metric_name(
@@ -216,9 +239,7 @@ def _metric_bound(context: _Context, found: re.Match[str]) -> Found:
     if name is None:
         return None
     shift, metric = name
-    sign = (">" if found[2] else "<") + "=" * any(
-        word in found[0].lower() for word in ("at ", "=", "up to", "≥", "≤")
-    )
+    sign = (">" if found[2] else "<") + "=" * any(word in found[0].lower() for word in OR_EQUAL)
     bounds = [f"metric.{_key(one)}:{sign}{value:g}" for one in _spelled(metric)]
     if found[5]:
         bounds += [f"metric.{_key(one)}:{sign}{value * 100:g}" for one in _spelled(metric)]
@@ -279,12 +300,14 @@ def _date(context: _Context, found: re.Match[str]) -> Found:
 
 
 _SINCE = {"since": ">=", "after": ">", "newer than": ">", "later than": ">", "before": "<", "older than": "<",
-          "until": "<=", "till": "<=", "starting": ">=", "from": ""}  # fmt: skip
+          "until": "<=", "till": "<=", "starting": ">=", "from": "", "seit": ">=", "ab": ">=", "nach": ">", "vor": "<",
+          "bis": "<=", "depuis": ">=", "après": ">", "avant": "<"}  # fmt: skip
 
 
 def _month(text: str | None) -> int | None:
     name = (text or "").lower().rstrip(".")
-    return next((index for index, month in enumerate(MONTHS, 1) if name and month.startswith(name)), None)
+    called = (index for index, names in enumerate(MONTHS, 1) for month in names if month.startswith(name))
+    return next(called, None) if name else None
 
 
 def _lately(context: _Context, found: re.Match[str]) -> Found:
@@ -372,9 +395,13 @@ def _licensed(context: _Context, found: re.Match[str]) -> Found:
 
 
 _YEAR = r"((?:19|20)\d\d)(-\d\d(?:-\d\d)?)?"
-_MONTH = rf"({'|'.join(sorted([*MONTHS, *(m[:3] for m in MONTHS), 'sept'], key=len, reverse=True))})\.?"
-_CAME = r"(?:(?:released|published|created|made|launched|came out|new)\s+)?"
-_HOW = r"(?:(since|after|newer than|later than|before|older than|until|till|starting|from|in|of)(?:\s+(?:in|the))?\s+)?"
+_MONTHS = {short for names in MONTHS for month in names for short in (month, month[:SHORT])} | {"sept"}
+_MONTH = rf"({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
+_CAME = (
+    r"(?:(?:released|published|created|made|launched|came out|new|veröffentlicht|erschienen|publiée?s?|sortie?s?)"
+    r"\s+)?"
+)
+_HOW = rf"(?:({'|'.join([*_SINCE, 'in', 'of', 'im', 'en'])})(?:\s+(?:in|the))?\s+)?"
 RULES: tuple[Rule, ...] = (
     (_pattern(r"[0-9a-f]{7,}"), _identifier),
     (_pattern(rf"between\s+{_NUMBER}{_SCALED}?\s+and\s+{_NUMBER}{_SCALED}{_PARAMETERS}?"), _size_between),
@@ -387,6 +414,7 @@ RULES: tuple[Rule, ...] = (
         _metric_bound,
     ),
     (_pattern(rf"{_ABOUT}{_SIZED}{_NUMBER}\s?(k|m|b|bn|t|million|billion){_PARAMETERS}?"), _size),
+    (_pattern(r"(\d{1,2})[\s-]?bits?"), _bits),
     (
         _pattern(
             r"(best|highest|top|lowest|smallest|least|minimal|maximal|fastest)\s+([\w@-]+(?:\s+[\w@-]+){0,3}?)"
@@ -406,14 +434,16 @@ RULES: tuple[Rule, ...] = (
         _pattern(
             r"((?:fine[\s-]?tun(?:ed?|ing)|finetunes?|derived|distilled|adapted|merged|quanti[sz]ed|converted)\s+"
             r"(?:versions?\s+|cop(?:y|ies)\s+|variants?\s+)?(?:from|on|of)|(?:based|built)\s+(?:up)?on|"
-            rf"(?:versions?|variants?|adapters?|derivatives?)\s+(?:of|for))\s+{_ARTICLE}{_NAMED}"
+            r"(?:versions?|variants?|adapters?|derivatives?)\s+(?:of|for)|basier(?:t|end)\s+auf|basée?s?\s+sur|"
+            rf"dérivée?s?\s+de)\s+{_ARTICLE}{_NAMED}"
         ),
         _origin,
     ),
     (_pattern(rf"(quanti[sz]ed)\s+(?=\S*[\d/])(?!\d-?bit){_NAMED}"), _quantized),
     (
         _pattern(
-            r"((?:pre-?)?(?:trained|evaluated|tested|learn(?:ed|t)|benchmarked)\s+(?:on|with|from|using)(?:\s+the)?|saw|seen)\s+"
+            r"((?:pre-?)?(?:trained|evaluated|tested|learn(?:ed|t)|benchmarked)\s+(?:on|with|from|using)(?:\s+the)?|saw|seen|"
+            r"trainiert\s+(?:auf|mit)|entraînée?s?\s+(?:sur|avec))\s+"
             r"((?-i:[A-Z][\w./+-]*(?:\s+[A-Z][\w./+-]*)+)|[A-Za-z_./+-]+\s+(?=\S*\d)[\w.-]+|[\w./+-]+)"
         ),
         _dataset,
@@ -425,5 +455,6 @@ RULES: tuple[Rule, ...] = (
         _pattern(rf"(by|from|made by|published by|released by|publisher|of)\s+{_ARTICLE}([A-Za-z][\w.-]+)"),
         _publisher,
     ),
+    (_pattern(r"(von|vom|par|de|du)\s+((?-i:[A-Z])[\w.-]+)"), _publisher),
 )
 """Where a word begins, the first that matches and means something counts."""

@@ -22,6 +22,7 @@ ROWS = 100
 MOST = 10_000
 """Rows of a table for spreadsheets here; the API gives all of them."""
 NOUNS = sorted({name.partition(".")[0] for name in TYPES})
+TEAM = "team:"
 Kind = Annotated[str, QueryParameter(name="type")]
 
 
@@ -29,7 +30,7 @@ Kind = Annotated[str, QueryParameter(name="type")]
 def changes_page(
     request: Request[Any, Any, Any],
     waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
+    principal: NamedDependency[Principal],
     on: FromQuery[str] = "",
     kind: Kind = "",
     since: FromQuery[str] = "",
@@ -39,15 +40,15 @@ def changes_page(
     types = (kind,) if kind else ()
     most = MOST if form_of(request) == "csv" else ROWS
     try:
-        wanted = waypost.events.selected(view, types, on.strip(), read_since(since or None))
-        found, mistake = changes_out(waypost.events.latest(view, wanted, cursor, most), most), ""
+        wanted = waypost.events.selected(principal.view, types, on.strip(), read_since(since or None))
+        found, mistake = changes_out(waypost.events.latest(principal.view, wanted, cursor, most), most), ""
     except WaypostError as error:
         if form_of(request) != "html":
             raise
         found, mistake = changes_out([], ROWS), str(error)
     return listed(
         request, "changes.html", found, found.changes, title="Changes", found=found, on=on, kind=kind, since=since,
-        nouns=NOUNS, mistake=mistake,
+        nouns=NOUNS, mistake=mistake, teams=sorted({scope for _, scope in principal.roles if scope.startswith(TEAM)}),
     )  # fmt: skip
 
 

@@ -109,6 +109,7 @@ def test_an_error_of_ours_says_how_to_see_more(
 
 ALIKE = (
     "/registries", "/registries/texts", "/models/texts/encoder", "/versions/texts/encoder:3",
+    "/versions/texts/encoder:3/similar",
     "/diff?left=texts/encoder:3&right=texts/encoder:4", "/timeline/texts/encoder", "/snippets/texts/encoder:3",
     "/search?q=encoder", "/dependencies", "/dependencies/search/search-blend:7", "/impact/texts/encoder:3",
     "/impact?commit=0123456", "/insights", "/insights/orphans", "/operations", "/audit?limit=5", "/audit/keys",

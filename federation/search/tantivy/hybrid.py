@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from federation.access import View
 from federation.search.lexicon import Concept, Lexicon
 from federation.search.vectors.files import VectorFiles
-from federation.search.words import chunks
 
 if TYPE_CHECKING:
     from federation.search.vectors.embedding import Quantised
@@ -58,7 +57,7 @@ class RequestVector:
             return None
         if words is None:
             return None
-        [vector] = words.vectors([" ".join(chunks(text))])
+        [vector] = words.vectors([text])
         return cls(vectors, vector) if vector.any() else None
 
     @classmethod

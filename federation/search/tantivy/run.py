@@ -241,8 +241,10 @@ class SearchRun:
         return hybrid.RequestVector.of(" ".join(words), self.state.vectors)
 
     def _counted(self, demand: Demand) -> ResultCounts:
+        """What is found; of what only comes near no values are counted."""
         query = self._bounded(self._matching(demand))
-        return facets.count(self.state.reader.searcher, query, self.columns, self.state.registries)
+        columns = self.columns if demand.fits else {}
+        return facets.count(self.state.reader.searcher, query, columns, self.state.registries)
 
     def _finds(self, nodes: Sequence[PlanNode]) -> int:
         """How many documents in the view one of these finds, `relaxing.ENOUGH` for more."""

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.logs import Log
+from federation.search.vectors.pieces import Pieces
+from federation.search.words import chunks
 
 log = Log(__name__)
 PACKAGE, WEIGHTS = "wordllama", "weights/l2_supercat_256.safetensors"
@@ -31,18 +34,17 @@ Quantised: TypeAlias = NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """The words, and how a text becomes pieces of words. Used by many threads."""
+    """The pieces of words, and what each means. Used by many threads."""
 
     weights: NDArray[np.float16]
-    tokenizer: Any
+    pieces: Pieces
 
     def vectors(self, texts: Sequence[str]) -> Quantised:
         """One row of `DIMENSIONS` for each text, of whole numbers, so that what is counted with them is the same
         wherever it is counted. All zeros for a text without a word."""
         found = np.zeros((len(texts), DIMENSIONS), np.float32)
-        pieces = self.tokenizer.encode_batch([text[:LONGEST] for text in texts], add_special_tokens=False)
-        for row, one in enumerate(pieces):
-            if ids := [id_ for id_ in one.ids if id_ < len(self.weights)]:
+        for row, text in enumerate(texts):
+            if ids := [id_ for word in chunks(text[:LONGEST]) for id_ in self.pieces.of(word)]:
                 found[row] = self.weights[ids].astype(np.float32).sum(0)
         length = np.linalg.norm(found, axis=1, keepdims=True)
         unit = np.divide(found, length, out=np.zeros_like(found), where=length > 0)
@@ -56,29 +58,27 @@ def embedding() -> Embedding | None:
 
     It is loaded once for each process.
     """
-    folder = _folder()
+    folder = package_folder()
     if folder is None:
         return None
     try:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return Embedding(_weights(folder / WEIGHTS), tokenizer)
+        return Embedding(_weights(folder / WEIGHTS), Pieces.read(folder / TOKENIZER))
     except (
-        Exception
-    ) as error:  # whatever a damaged or another version of the package raises: search works without
+        OSError,
+        ValueError,
+        LookupError,
+        msgspec.MsgspecError,
+    ) as error:  # damaged, or of another version
         log.error("the word embeddings cannot be used", package=PACKAGE, error=str(error)[:200])
         return None
 
 
 def is_installed() -> bool:
     """Whether the extra is there; nothing of it is loaded."""
-    return _folder() is not None
+    return package_folder() is not None
 
 
-def _folder() -> Path | None:
+def package_folder() -> Path | None:
     """Where the package lies, which is not imported."""
     spec = find_spec(PACKAGE)
     places = spec.submodule_search_locations if spec is not None else None

@@ -9,7 +9,6 @@ from federation.search.document import Document, about
 from federation.search.vectors.embedding import Embedding
 from federation.search.vectors.layout import is_complete
 from federation.search.vectors.store import VectorWriter
-from federation.search.words import chunks
 
 AT_ONCE = 256
 
@@ -45,7 +44,7 @@ class VectorFilling:
     def _put(self, waiting: dict[int, Document]) -> None:
         if waiting:
             texts = ["\n".join(about(document)) for document in waiting.values()]
-            vectors = self.embedding.vectors([" ".join(chunks(text)) for text in texts])
+            vectors = self.embedding.vectors(texts)
             registries = [document.registry_id for document in waiting.values()]
             self._writer.put(list(waiting), registries, vectors)
             self._is_dirty = True

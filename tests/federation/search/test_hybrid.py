@@ -13,6 +13,7 @@ from federation.search.tantivy.follower import IndexFollower
 from federation.search.vectors import embedding, store
 from federation.search.vectors.embedding import Embedding
 from federation.search.vectors.store import Vectors, VectorWriter
+from federation.search.words import chunks
 from tests.federation.search.world import World, document
 
 DESCRIBED = {
@@ -191,6 +192,15 @@ def test_many_models_are_told_apart_by_signs_first(
     assert vectors.nearest(wanted[1], View.of([3]), 1, 0.5)[0].model == 5_001
     writer.drop([5_000])
     assert vectors.nearest(wanted[0], EVERYTHING, 1, 0.5) == []
+
+
+def test_words_have_the_pieces_that_the_embeddings_were_trained_with(words: Embedding) -> None:
+    folder = embedding.package_folder()
+    assert folder is not None
+    theirs = pytest.importorskip("tokenizers").Tokenizer.from_file(str(folder / embedding.TOKENIZER))
+    said = "transcription of churn qwen3moe übersetzung 日本語 ￿ a aaaaaaa 2026 donaudampfschifffahrt"
+    for word in chunks(said):
+        assert list(words.pieces.of(word)) == theirs.encode(word, add_special_tokens=False).ids, word
 
 
 def test_texts_without_words_have_no_vector(words: Embedding, tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def look(consumer: As) -> None:
         assert consumer.ask("GET", path).headers["content-type"].startswith("text/csv")
     page = consumer.ask("GET", "/changes", params={"on": "nowhere/x"}, headers={"Accept": "text/html"}).text
     assert 'role="alert"' in page
+    assert "on=team%3Arisk&amp;since=week" in page
 
     for path in ("/changes.atom?on=team:nlp", "/inbox.atom"):
         answer = consumer.ask("GET", path)
