@@ -35,7 +35,9 @@ COST: dict[Meaning, int] = {
 """What leaving a part of a request out costs: the least is left out first."""
 CODE = 2
 """A word of so many letters is the code of a language where it is written small."""
-FRENCH = frozenset({"modele", "modeles", "pour", "par", "les", "des", "un", "une", "du", "avec", "qui", "sur", "et"})
+FRENCH = frozenset(
+    {"modele", "modeles", "pour", "par", "les", "des", "un", "une", "du", "avec", "qui", "sur", "et"}
+)
 """Among such words `de` is no German."""
 GUESSES: frozenset[Meaning] = frozenset({"publisher", "dataset", "origin", "identifier"})
 """Worth telling only where something is found by them."""

@@ -17,12 +17,12 @@ KEPT = 16_384
 """The pieces of so many words are kept."""
 
 
-class _Model(msgspec.Struct):
+class _TokenizerModel(msgspec.Struct):
     vocab: dict[str, int]
 
 
-class _File(msgspec.Struct):
-    model: _Model
+class _TokenizerFile(msgspec.Struct):
+    model: _TokenizerModel
 
 
 class Pieces:
@@ -37,7 +37,7 @@ class Pieces:
     @classmethod
     def read(cls, path: Path) -> "Pieces":
         """From a file of a tokenizer, in JSON. Errors: `OSError`, `msgspec.MsgspecError`."""
-        return cls(msgspec.json.decode(path.read_bytes(), type=_File).model.vocab)
+        return cls(msgspec.json.decode(path.read_bytes(), type=_TokenizerFile).model.vocab)
 
     def _of(self, word: str) -> tuple[int, ...]:
         held, none = self._vocabulary, len(self._vocabulary)
