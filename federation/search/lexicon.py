@@ -6,8 +6,8 @@ of the one, an operator's `search.lexicon` is added to the other.
 
 import itertools
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,6 +17,8 @@ from federation.search.words import chunks, singular
 
 Phrase: TypeAlias = tuple[str, ...]
 Kind: TypeAlias = Literal["task", "language", "license", "framework"]
+CODE = 2
+"""Letters of the code of a language."""
 MIN_NAME = 4
 """Names of languages are understood from so many letters on, and codes of two: `cat` is no language."""
 
@@ -128,11 +130,34 @@ def collect(groups: Iterable[Sequence[str]], tables: Iterable[Mapping[str, Any]]
             metrics |= {tuple(chunks(text)): name == "more" for text in held}
         filler |= {word for text in _texts(table.get("filler", []), "filler") for word in chunks(text)}
         vague |= {singular(word) for text in _texts(table.get("vague", []), "vague") for word in chunks(text)}
+    codes = {
+        (phrase[0],) for phrase, held in concepts.items() if len(phrase[0]) == CODE and _is_language(held)
+    }
+    others = {
+        phrase: names
+        if _is_language(concepts.get(phrase, ()))
+        else tuple(one for one in names if one not in codes)
+        for phrase, names in others.items()
+    }
     return Lexicon(
-        others, {phrase: tuple(found) for phrase, found in concepts.items()}, metrics, frozenset(filler),
+        others,
+        {phrase: tuple(_without(codes, one) for one in found) for phrase, found in concepts.items()},
+        metrics,
+        frozenset(filler),
         frozenset(vague),
         max(map(len, [*others, *concepts, *metrics]), default=0),
-    )  # fmt: skip
+    )
+
+
+def _is_language(concepts: Iterable[Concept]) -> bool:
+    return any(one.kind == "language" for one in concepts)
+
+
+def _without(codes: Collection[Phrase], concept: Concept) -> Concept:
+    """What is no language is not found by the code of one: `pt` in a list of languages says nothing of PyTorch."""
+    if concept.kind == "language":
+        return concept
+    return replace(concept, words=tuple(words for words in concept.words if words not in codes))
 
 
 def _others(groups: Iterable[Sequence[str]]) -> dict[Phrase, tuple[Phrase, ...]]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, TypeAlias
 
-from federation.search.lexicon import Concept, Lexicon, Phrase
+from federation.search.lexicon import CODE, Concept, Lexicon, Phrase
 from federation.search.told import SCALE
 from federation.search.words import chunks, fold, singular, spans
 
@@ -33,8 +33,6 @@ COST: dict[Meaning, int] = {
     "date": 2, "size": 2, "metric": 2, "guess": 3, "vague": 1, "sort": 0, "filler": 0,
 }  # fmt: skip
 """What leaving a part of a request out costs: the least is left out first."""
-CODE = 2
-"""A word of so many letters is the code of a language where it is written small."""
 FRENCH = frozenset(
     {"modele", "modeles", "pour", "par", "les", "des", "un", "une", "du", "avec", "qui", "sur", "et"}
 )

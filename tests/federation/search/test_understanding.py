@@ -79,6 +79,12 @@ def test_what_is_taken_back_is_words_again() -> None:
     assert read("by BAAI", "by", "baai") == []
 
 
+def test_what_is_no_language_is_not_found_by_the_code_of_one() -> None:
+    assert ("pt",) not in LEXICON.others[("pytorch",)]
+    assert ("pt",) in LEXICON.others[("portuguese",)]
+    assert [("mt",) in one.words for one in read("machine translation", "x")] == [False]
+
+
 @given(st.lists(st.sampled_from(["best", "auc", "7b", "above", "0.9", "by", "licensed", "under", "mit", "a", "since",
                                  "march", "2026", "trained on", "based on", "Ünïted", "quantized", "%", "between", "to",
                                  "german", "data set", "(x)", "9f1c2abd", "-", "metric", ".", "…"]), max_size=8)
