@@ -16,7 +16,7 @@ from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, BadRecordError, InvalidError, TransientError
 from adapters.http import Endpoint, HttpClient, Reply, basic, below, check_count, next_page
 from adapters.portions import Portion
-from adapters.rest.config import COUNTED, Paged, Paging, RestConfig
+from adapters.rest.config import COUNTED, CREDENTIALS, Paged, Paging, RestConfig
 from adapters.rest.expressions import MappingError
 
 NOTHING: Mapping[str, str] = {}
@@ -225,28 +225,32 @@ class RestClient:
         return client
 
     def _token(self) -> SecretStr:
-        """A new token by OAuth2 client credentials. Errors: any `AdapterError`."""
+        """A new token by OAuth2 client credentials, or by the service's own form. Errors: any `AdapterError`."""
         config = self.config
-        assert config.client_secret is not None
-        form = {"grant_type": "client_credentials", "scope": config.scope}
+        form, auth = {"grant_type": "client_credentials", "scope": config.scope}, None
+        if config.token_form:
+            form = {name: text.format_map(_credentials(config)) for name, text in config.token_form.items()}
+        elif config.client_secret is not None:
+            auth = (config.client_id, config.client_secret)
+        path = config.token_url if config.token_url.startswith("/") else ""
         asking = HttpClient(
             Endpoint(
-                url=config.token_url,
+                url=config.url if path else config.token_url,
                 timeout=config.timeout,
                 max_bytes=config.max_response_mb << 20,
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
-                auth=(config.client_id, config.client_secret),
+                auth=auth,
             ),
             explain=_no_token,
         )
         try:
             given = urlencode({name: value for name, value in form.items() if value}).encode()
-            reply = asking.call("POST", "", body=given, repeatable=True)
+            reply = asking.call("POST", path, body=given, repeatable=True)
         finally:
             asking.close()
         try:
             found = reply.json()
-            token, seconds = str(found["access_token"]), float(found.get("expires_in", 300))
+            token, seconds = str(found["access_token"]), float(found.get("expires_in") or 300)
         except (AdapterError, ValueError, KeyError, TypeError, AttributeError):
             raise _no_token(reply) from None
         self._ends = time.monotonic() + max(1.0, seconds - EARLY)
@@ -267,6 +271,12 @@ def row_of(paging: Paging, cursor: str | None) -> int:
 def _divisor(row: int, most: int) -> int:
     """The largest size of numbered pages, up to `most`, with which one begins at a row."""
     return next(size for size in range(most, 0, -1) if row % size == 0)
+
+
+def _credentials(config: RestConfig) -> dict[str, str]:
+    """What a form that asks for a token may name."""
+    found = {name: getattr(config, name) or "" for name in CREDENTIALS}
+    return {n: v.get_secret_value() if isinstance(v, SecretStr) else v for n, v in found.items()}
 
 
 def _no_token(reply: Reply) -> AdapterError:

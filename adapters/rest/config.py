@@ -4,7 +4,7 @@ from string import Formatter
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from adapters.contract import QUIET_FIELDS, AdapterConfig
 from adapters.notifications import standard_key
@@ -25,6 +25,8 @@ ENDPOINT_FIELDS = frozenset({"name", "state", "live", "traffic", "created_at", "
 COUNTED = ("offset", "page")
 """Styles of paging in which a record's place is a number, so that one can be passed over."""
 TIMES = ("epoch_ms", "epoch_s", "iso")
+CREDENTIALS = frozenset({"api_key", "client_id", "client_secret", "password", "scope", "username"})
+"""What a form that asks for a token may name."""
 SHOWN = frozenset({"model", "version", "model_id", "id", "artifact_uri", "url"})
 """What a snippet may name."""
 
@@ -335,7 +337,14 @@ class RestConfig(AdapterConfig):
     api_key_header: str = Field(default="X-API-Key", description="api_key: the header that carries it")
     username: str = Field(default="", description="basic: the user")
     password: SecretStr | None = Field(default=None, description="basic: the password")
-    token_url: str = Field(default="", description="oauth2: where a token is asked for (client credentials)")
+    token_url: str = Field(
+        default="",
+        description="oauth2: where a token is asked for (client credentials); / for a path below `url`",
+    )
+    token_form: dict[str, str] = Field(
+        default={},
+        description="oauth2: another form to ask with; may hold {api_key}, {username}, {password} …",
+    )
     client_id: str = Field(default="", description="oauth2: the client's id")
     client_secret: SecretStr | None = Field(default=None, description="oauth2: the client's secret")
     scope: str = Field(default="", description="oauth2: the scope that is asked for")
@@ -383,9 +392,18 @@ class RestConfig(AdapterConfig):
     def is_notified(self) -> bool:
         return self.webhook_secret is not None
 
+    @field_validator("token_form")
+    @classmethod
+    def _is_form(cls, form: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(_used(form) - CREDENTIALS):
+            raise ValueError(f"there is no {{{unknown[0]}}}: there are {', '.join(sorted(CREDENTIALS))}")
+        return form
+
     @field_validator("url", "token_url")
     @classmethod
-    def _web(cls, value: str) -> str:
+    def _web(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "token_url" and value.startswith("/"):
+            return value
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username):
             raise ValueError("must be http:// or https:// and a host, without user or password")
@@ -393,11 +411,12 @@ class RestConfig(AdapterConfig):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        asked = sorted(_used(self.token_form)) if self.token_form else ("client_id", "client_secret")
         needed = {
             "bearer": ("token",),
             "api_key": ("api_key",),
             "basic": ("username", "password"),
-            "oauth2": ("token_url", "client_id", "client_secret"),
+            "oauth2": ("token_url", *asked),
         }.get(self.auth, ())
         missing = [name for name in needed if not getattr(self, name)]
         if missing:

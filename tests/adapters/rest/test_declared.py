@@ -117,6 +117,25 @@ def test_oauth2_asks_for_a_token_and_again_when_it_ends(
     assert asked.calls.last.request.headers["authorization"] == "Bearer second-token"
 
 
+def test_a_token_may_be_asked_for_by_a_form_of_the_services_own(web: respx.MockRouter) -> None:
+    given = httpx.Response(200, json={"access_token": "given-token", "expires_in": None})
+    door = web.post(f"{URL}/login").mock(given)
+    asked = web.get(f"{URL}/models").mock(httpx.Response(200, json=[]))
+    form = {"grant_type": "house-key", "password": "{api_key}"}
+    opened = adapter(auth="oauth2", token_url="/login", token_form=form, api_key=SECRET)
+    opened.probe()
+    assert parse_qs(door.calls.last.request.content.decode()) == {
+        "grant_type": ["house-key"],
+        "password": [SECRET],
+    }
+    assert "authorization" not in door.calls.last.request.headers
+    assert asked.calls.last.request.headers["authorization"] == "Bearer given-token"
+    with pytest.raises(ValidationError, match=r'auth = "oauth2" needs api_key'):
+        adapter(auth="oauth2", token_url="/login", token_form=form)
+    with pytest.raises(ValidationError, match=r"there is no \{key\}"):
+        adapter(auth="oauth2", token_url="/login", token_form={"password": "{key}"})
+
+
 def test_a_refused_client_is_told_without_its_secret(web: respx.MockRouter) -> None:
     web.post("https://login.example/token").mock(httpx.Response(401, json={"error": SECRET}))
     opened = adapter(
