@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, ClassVar, Literal
+from typing import Any, BinaryIO, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -97,6 +97,12 @@ class AdapterConfig(BaseModel):
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         default=(),
         description="networks the backend may be in (CIDR); empty: wherever its host name points",
+    )
+
+    artifacts: tuple[str, ...] = Field(
+        default=(),
+        description="addresses (s3://, gs://, az://, file://) below which artifacts may be read for other registries; "
+        "those of versions that come from other registries are put below the first",
     )
 
     @property
@@ -189,6 +195,21 @@ class ArtifactStream:
     length: int | None
     total: int | None
     is_part: bool = False
+
+
+class ArtifactRoom(ABC):
+    """Where the files of a version are put before it is registered, with this `source` and `run_id` then."""
+
+    source: str
+    run_id: str | None = None
+
+    @abstractmethod
+    def put(self, path: str, content: BinaryIO, size: int) -> None:
+        """Write a file of `size` bytes; what has that path already is replaced. Errors: any `AdapterError`."""
+
+    @abstractmethod
+    def read(self, path: str) -> AbstractContextManager[Iterator[bytes]]:
+        """A file that was put, piece by piece. Errors: any `AdapterError`, also while the pieces come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,6 +385,12 @@ class Adapter(ABC):
         also while the pieces come; `NotFoundError` where there is no such file.
         """
         raise UnsupportedError(f"adapter {self.kind} cannot read the files of a version where these are kept")
+
+    def room(self, model: str, token: str) -> ArtifactRoom:
+        """Where the files of a version that is to be registered are put, where the backend itself takes them: for the
+        same `token` the same place. Errors: any `AdapterError`.
+        """
+        raise UnsupportedError(f"adapter {self.kind} takes no artifacts")
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
         """Write a native stage of a version and return the version as read back.

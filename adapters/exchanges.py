@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, BinaryIO, Literal, NoReturn
 
 MOST_HEAD = 1 << 16
 """Bytes of status line and headers; also of trailers, and of the sizes of chunks, beyond what a body earns."""
@@ -24,6 +24,8 @@ STEP = 1 << 16
 """Bytes that are read, or unpacked, before limits are looked at again."""
 PIECE = 1 << 18
 """Bytes of a piece of something large, at most."""
+MOST_HELD = 1 << 22
+"""Bytes of a request that are held back until its end: a longer one goes out in parts."""
 MOST_IDLE = 30.0
 """Seconds after which an unused connection is closed."""
 Reason = Literal[
@@ -119,7 +121,7 @@ class OpenConnection:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | BinaryIO | None,
         deadline: float,
         most: int,
     ) -> HttpAnswer:
@@ -164,7 +166,9 @@ class OpenConnection:
         except (HttpError, OSError, http.client.HTTPException) as error:
             raise _described(error, response.status) from None
 
-    def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    def _send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | BinaryIO | None
+    ) -> None:
         try:
             self._protocol.request(method, target, body, {"User-Agent": "waypost", **headers})
         except (http.client.InvalidURL, ValueError):
@@ -203,12 +207,17 @@ class _Timed:
     def sendall(self, data: bytes) -> None:
         """Head and body go out together, once the answer is asked for: the other side is woken once."""
         self._request += data
+        if len(self._request) > MOST_HELD:
+            self._flush()
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
+        self._flush()
+        return _Lines(_Incoming(self), STEP)
+
+    def _flush(self) -> None:
         request, self._request = self._request, bytearray()
         self._socket.settimeout(seconds_left(self.deadline))
         self._socket.sendall(request)
-        return _Lines(_Incoming(self), STEP)
 
     def receive(self, buffer: Any) -> int:
         self._socket.settimeout(seconds_left(self.deadline))

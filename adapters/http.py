@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from io import IOBase
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -247,8 +248,8 @@ class HttpClient:
         repeatable: bool = False,
         max_bytes: int | None = None,
     ) -> Reply:
-        """One 2xx answer. `path` is appended to the endpoint's URL; `body` is sent as JSON, bytes as they are;
-        `headers` take the place of the endpoint's.
+        """One 2xx answer. `path` is appended to the endpoint's URL; `body` is sent as JSON, bytes and open files as
+        they are; `headers` take the place of the endpoint's.
 
         Only a `repeatable` call is retried. Errors: any `AdapterError`; without `repeatable`, a
         `TransientError` means that the call may have been applied.
@@ -336,7 +337,7 @@ class HttpClient:
                 method,
                 _joined(self.endpoint.url, path, params),
                 headers=headers,
-                body=body if body is None or isinstance(body, bytes) else _compact(body).encode(),
+                body=body if _is_raw(body) else _compact(body).encode(),
                 deadline=deadline,
                 most=limit,
             )
@@ -360,7 +361,7 @@ class HttpClient:
         if self.endpoint.auth:
             name, password = self.endpoint.auth
             found["Authorization"] = basic(name, password)
-        if body is not None and not isinstance(body, bytes):
+        if not _is_raw(body):
             found["Content-Type"] = "application/json"
         return found
 
@@ -402,6 +403,11 @@ class HttpClient:
                 return TooLargeError(f"{line}: raise `max_response_mb`, or make its pages smaller")
             case "broken":
                 return TransientError(f"{line}: it is tried again later")
+
+
+def _is_raw(body: object) -> bool:
+    """Whether it is sent as it is: nothing, bytes or an open file."""
+    return body is None or isinstance(body, bytes | IOBase)
 
 
 def check_count(host: str, came: int, asked: int) -> None:

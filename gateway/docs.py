@@ -5,13 +5,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from litestar import MediaType, Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 
+from federation.catalogue.catalogue import SampleRequest
 from gateway.api.requests import PUBLIC
+from gateway.api.statements_out import StatementIn
 
 STATIC = Path(__file__).parent / "static"
 PAGE = """<!doctype html>
@@ -86,6 +89,13 @@ def as_written(schema: dict[str, Any]) -> dict[str, Any]:
         if method == "delete":
             found["operationId"], moved["operationId"] = "delete_model", "remove_alias"
         paths.setdefault(path + ending, {})[method] = moved
+    stated = paths["/api/v1/versions/{ref}"].pop("post")
+    for ending, shape in POSTED.items():
+        said, told = msgspec.json.schema_components([shape], ref_template="#/components/schemas/{name}")
+        body = {"required": True, "content": {"application/json": {"schema": said[0]}}}
+        operation = {"operationId": f"post_{ending[1:]}", "requestBody": body}
+        paths[f"/api/v1/versions/{{ref}}{ending}"] = {"post": {**stated, **operation}}
+        schema["components"]["schemas"] |= told
     for path, methods in paths.items():
         for found in methods.values():
             if path.startswith("/api/") and isinstance(found, dict) and "responses" in found:
@@ -145,6 +155,9 @@ ENDINGS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("/api/v1/models/{ref}", "delete"): ("/aliases/{alias}", ("alias",)),
 }
 """What follows the reference in the path of a handler, with the parameters in it."""
+
+POSTED: Mapping[str, type] = {"/statements": StatementIn, "/validate": SampleRequest}
+"""What is sent to a version, by what follows its reference."""
 
 
 HANDLERS: list[Any] = [

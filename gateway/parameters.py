@@ -1,7 +1,9 @@
 """What is asked for, read strictly: references and times as they are written in an address or on a command line."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from federation.references import Reference, parse
 from gateway.problems import ProblemError
@@ -10,6 +12,15 @@ if TYPE_CHECKING:
     from federation.journal.journal import JournalFilter
 
 LONGEST_REFERENCE = 8192
+
+
+def checked(kind: Any, value: object, name: str = "body") -> Any:
+    """What was given as what it must be. Errors: `ProblemError` 400."""
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        raise ProblemError(400, "invalid-request", f"{place.removesuffix('`') or name}: {text}") from None
 
 
 def read_reference(text: str) -> Reference:

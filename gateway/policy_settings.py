@@ -1,6 +1,6 @@
 """The tables `[[policies]]` and `[[people]]` of the configuration."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +10,7 @@ from gateway.sections import Section
 
 if TYPE_CHECKING:
     from federation.policies.policies import Policy
+    from federation.retention.retention import RetentionRule
     from federation.statements.statements import ArtifactSigner
 
 
@@ -132,11 +133,39 @@ class PolicySettings(Section):
         return msgspec.convert(self.model_dump(by_alias=True), Policy)
 
 
+class RetentionSettings(Section):
+    """When versions are archived and deleted by `waypost retention apply`."""
+
+    on: str = Field(description="*, team:NAME, registry:NAME, a model (registry/model), or tag:KEY=VALUE")
+    archive: str = Field(
+        default="",
+        description="when, in words joined by and, with not before what must not hold: stage:NAME, tag:KEY=VALUE, "
+        "promoted, and with < or > and a time age (in its stage), created, replaced (in production), stable (another "
+        "is in production): stage:staging and age > 30d and not promoted",
+    )
+    delete: str = Field(default="", description="when: stage:archived and age > 7y")
+    hold: tuple[str, ...] = Field(
+        default=(),
+        description="what keeps a version whatever a rule says: tag:legal_hold=true, replaced < 30d",
+    )
+
+    def spec(self) -> "RetentionRule":
+        """The same for the federation; checked by `mistakes`."""
+        from federation.retention.retention import RetentionRule
+
+        return RetentionRule(**self.model_dump())
+
+
 class PromotionsSettings(Section):
     """What promotions need of the world around."""
 
     prometheus: str = Field(
         default="", description="address of the Prometheus that gates ask: http://prometheus:9090"
+    )
+    tags: tuple[str, ...] = Field(
+        default=("*",),
+        description="which tags go along to another registry, with wildcards; those of the backend itself and those "
+        "that decide a stage there never do",
     )
     folder: Path = Field(default=Path(), description="where commands of gates are run; relative to this file")
 
@@ -176,8 +205,31 @@ class SignerSettings(Section):
         return ArtifactSigner(self.name, key, roots, self.identity, self.issuer)
 
 
-def mistakes(policies: Sequence[PolicySettings], people: Sequence[PeopleSettings]) -> Iterator[str]:
+class PromotingSettings(Section):
+    """What of the configuration is about promotions."""
+
+    promotions: PromotionsSettings = PromotionsSettings()
+    policies: tuple[PolicySettings, ...] = ()
+    people: tuple[PeopleSettings, ...] = ()
+    signers: tuple[SignerSettings, ...] = ()
+    retention: tuple[RetentionSettings, ...] = ()
+
+    def known_names(self) -> dict[str, str]:
+        """Names that backends report to principals."""
+        return {name: one.who for one in self.people for name in one.names}
+
+
+def mistakes(settings: PromotingSettings) -> Iterator[str]:
     """What is wrong with them, one line each."""
+    policies, people, retention = settings.policies, settings.people, settings.retention
+    for rule in retention:
+        from federation.policies.policies import PolicyError
+        from federation.retention.retention import check as check_rule
+
+        try:
+            check_rule(rule.spec())
+        except PolicyError as error:
+            yield f"retention on {rule.on!a}: {error}"
     names = [policy.name for policy in policies]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         yield f"two policies are called {name!a}: give each a name of its own"

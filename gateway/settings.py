@@ -14,13 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from federation.errors import SetupError
 from federation.secrets import SCHEMES
-from gateway.policy_settings import (
-    PeopleSettings,
-    PolicySettings,
-    PromotionsSettings,
-    SignerSettings,
-    mistakes,
-)
+from gateway.policy_settings import PromotingSettings, mistakes
 from gateway.sections import Section
 
 if TYPE_CHECKING:
@@ -281,7 +275,7 @@ class EventsSettings(Section):
     webhooks: tuple[WebhookSettings, ...] = ()
 
 
-class Settings(Section):
+class Settings(PromotingSettings):
     """The whole configuration."""
 
     server: ServerSettings = ServerSettings()
@@ -294,14 +288,6 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     plugins: Path | None = Field(default=None, description="folder of single-file adapters")
     registries: tuple[RegistrySettings, ...] = ()
-    promotions: PromotionsSettings = PromotionsSettings()
-    policies: tuple[PolicySettings, ...] = ()
-    people: tuple[PeopleSettings, ...] = ()
-    signers: tuple[SignerSettings, ...] = ()
-
-    def known_names(self) -> dict[str, str]:
-        """Names that backends report to principals."""
-        return {name: one.who for one in self.people for name in one.names}
 
 
 def settings_file(given: Path | None) -> Path:
@@ -416,7 +402,7 @@ def _check(settings: Settings, path: Path) -> None:
     _check_events(settings.events, path)
     if settings.auth.grants:
         _check_grants(settings.auth.grants, path)
-    mistake = next(mistakes(settings.policies, settings.people), None)
+    mistake = next(mistakes(settings), None)
     if mistake is not None:
         raise SettingsError(f"{path}: {mistake}")
     if settings.plugins is not None and not (path.resolve().parent / settings.plugins).is_dir():

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from federation.references import Reference
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
+    from federation.retention.retention import Retention
     from federation.search.answer import SimilarAnswer
     from federation.search.freshness import FreshnessBoard
     from federation.search.lexicon import Lexicon
@@ -277,7 +278,16 @@ class Waypost:
         """Proposing, agreeing, and the way back."""
         from federation.promotions.promotions import Promotions
 
-        return Promotions(self.engine, self.adapters, lambda: self.graph, self._wrote)
+        carried = self.settings.promotions.tags
+        return Promotions(self.engine, self.adapters, lambda: self.graph, self._wrote, carried)
+
+    @cached_property
+    def retention(self) -> "Retention":
+        """What is to be archived and deleted by rule."""
+        from federation.retention.retention import Retention
+
+        rules = [one.spec() for one in self.settings.retention]
+        return Retention(self.engine, rules, self.promotions, self.operations)
 
     @cached_property
     def hooks(self) -> "Hooks":

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from federation.artifacts.artifacts import ArtifactCopier
 from federation.database import DatabaseError, now
 from federation.followers import Followers
 from federation.logs import Log
@@ -26,6 +27,7 @@ from federation.loops import Guard, Loop
 from federation.operations.dispatch import Dispatcher
 from federation.operations.run import OperationContext
 from federation.poison import InHand
+from federation.promotions.crossing import Crossings
 from federation.promotions.execution import PromotionRunner
 from federation.promotions.outside import OutsideAnswers
 from federation.sync.announced import AnnouncedReader, read_now
@@ -141,7 +143,12 @@ class Worker:
             waypost.adapters,
             waypost.leases,
             lambda: waypost.graph,
-            OutsideAnswers(partial(read_now, context), Gates(waypost.settings), self.asking),
+            OutsideAnswers(
+                partial(read_now, context),
+                Gates(waypost.settings),
+                self.asking,
+                Crossings(waypost.engine, waypost.adapters, ArtifactCopier(waypost.settings.plugins)),
+            ),
             wrote=self._wrote,
         )
         self.promotions = Loop(

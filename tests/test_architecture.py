@@ -36,6 +36,7 @@ ANATOMY = {"config", "client", "scan", "records", "writes", "adapter"}
 FURTHER = {
     "keys", "reads", "failures", "snippets", "lineage", "software", "schema", "serving", "expressions", "marks",
     "pages", "hidden", "memory", "emulator", "notifications", "presets", "files",
+    "room",
 }  # fmt: skip
 """What one of those may be split into where it grows too long; `adapters/README.md` says what each is."""
 ROOMS = {each.name for each in (ROOT / "federation").iterdir() if (each / "__init__.py").is_file()} - {

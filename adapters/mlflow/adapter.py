@@ -8,6 +8,7 @@ from adapters.contract import (
     Adapter,
     AdapterConfig,
     ArtifactFile,
+    ArtifactRoom,
     ArtifactStream,
     BackendInfo,
     ByteSpan,
@@ -25,7 +26,7 @@ from adapters.errors import (
     NotFoundError,
     RejectedError,
 )
-from adapters.mlflow import notifications, snippets
+from adapters.mlflow import notifications, room, snippets
 from adapters.mlflow.client import MlflowClient
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.files import VersionFiles
@@ -138,6 +139,9 @@ class MlflowAdapter(Adapter):
         self, version: VersionRecord, path: str, span: ByteSpan | None
     ) -> AbstractContextManager[ArtifactStream]:
         return self._files.opened(version, path, span)
+
+    def room(self, model: str, token: str) -> ArtifactRoom:
+        return room.room(self._api, model, token)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> VersionRecord:
         if field != "stage":

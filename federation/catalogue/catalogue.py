@@ -37,6 +37,7 @@ from federation.catalogue.reader import (
     read_serving,
     read_version,
 )
+from federation.catalogue.requests import SampleRequest, Validation, validate
 from federation.catalogue.timeline import Span, read_timeline
 from federation.database import is_embedded, reading
 from federation.errors import UnknownError
@@ -56,9 +57,11 @@ __all__ = [
     "ListedVersion",
     "Model",
     "Order",
+    "SampleRequest",
     "Serving",
     "Span",
     "Summary",
+    "Validation",
     "Version",
 ]
 
@@ -177,6 +180,11 @@ class Catalogue:
         with reading(self._engine) as connection:
             one, other = (read_version(connection, view, reference) for reference in (left, right))
         return Compared(one, other, diff(one, other), compare(one.schema, other.schema))
+
+    def validate(self, view: View, reference: Reference, sent: SampleRequest) -> Validation:
+        """Whether a version would take a request. Errors: `UnknownError`, `GoneError`, `InvalidRequestError`."""
+        found = self.version(view, reference)
+        return validate(str(found.reference), found.schema, sent)
 
     def timeline(
         self, view: View, reference: Reference, *, at: datetime | None = None, most: int | None = None

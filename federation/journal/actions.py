@@ -183,6 +183,10 @@ class Action(StrEnum):
     )
     PROMOTION_CHECKED = "promotion.checked", "An outside system said how its check of a promotion ended."
     PROMOTION_REVIEWED = "promotion.reviewed", "Somebody else looked at what was done in an emergency."
+    RETENTION_APPLIED = (
+        "retention.applied",
+        "Somebody had a rule of retention carried out: `details.rule` says when, `details.does` what.",
+    )
     DEPENDENCY_DECLARED = "dependency.declared", "Somebody declared that one thing depends on another."
     MODEL_DEPRECATED = (
         "model.deprecated",

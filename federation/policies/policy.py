@@ -19,7 +19,8 @@ from federation.errors import InvalidRequestError
 from federation.references import ReferenceSyntaxError, is_registry_name, parse
 
 STAGES = ("none", "staging", "production", "archived")
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "y": timedelta(days=366)}
+"""A year is never shorter than one of the calendar."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIELDS = (
     "owner", "license", "description", "schema", "commit", "dataset", "framework", "artifact_digest", "run", "creator",
@@ -34,7 +35,7 @@ _BOUND = re.compile(
 )
 PROMETHEUS = re.compile(rf"(?P<query>.*\S)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>{_NUMBER})\s*", re.DOTALL)
 """A query of Prometheus, and what each of its values must be."""
-_DURATION = re.compile(r"(\d{1,6})([mhd])")
+_DURATION = re.compile(r"(\d{1,6})([mhdy])")
 _WINDOW = re.compile(r"([a-z]{3})(?:-([a-z]{3}))? (\d\d:\d\d)-(\d\d:\d\d) (\S+)")
 
 
@@ -122,19 +123,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
 
     def covers(self, registry: str, team: str, model: str, tags: Mapping[str, str] | None) -> bool:
         """Whether it is on a version with these tags; None: whatever they are."""
-        kind, _, value = self.on.partition(":")
-        match kind:
-            case "*":
-                return True
-            case "team":
-                return value == team
-            case "registry":
-                return value == registry
-            case "tag":
-                key, _, expected = value.partition("=")
-                return tags is None or tags.get(key) == expected
-        named = parse(self.on)
-        return (named.registry, named.model) == (registry, model)
+        return is_on(self.on, registry, team, model, tags)
 
     def bounds(self) -> list["Bound"]:
         """What `metrics` asks for."""
@@ -182,11 +171,11 @@ class Window(NamedTuple):
 
 
 def read_duration(text: str) -> timedelta:
-    """A length of time: `90m`, `24h` or `30d`. Errors: `PolicyError`."""
+    """A length of time: `90m`, `24h`, `30d` or `7y`. Errors: `PolicyError`."""
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise PolicyError(f"{text!a} is no length of time: write 90m, 24h or 30d")
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
+        raise PolicyError(f"{text!a} is no length of time: write 90m, 24h, 30d or 7y")
+    return int(found[1]) * UNITS[found[2]]
 
 
 @lru_cache(256)
@@ -226,7 +215,7 @@ def check(policy: Policy) -> None:
         raise PolicyError("stage is staging, production or archived")
     if policy.from_stage not in ("", *STAGES) or (policy.soak and not policy.from_stage):
         raise PolicyError(f"from_stage is one of {', '.join(STAGES)}, and soak goes with it")
-    _check_on(policy.on)
+    check_on(policy.on)
     _check_required(policy.require)
     _check_agreement(policy)
     word, _, age = policy.scanned.partition(" ")
@@ -280,7 +269,25 @@ def _check_agreement(policy: Policy) -> None:
         raise PolicyError("rollback: approvals is 0 or more, and it is from somebody")
 
 
-def _check_on(on: str) -> None:
+def is_on(on: str, registry: str, team: str, model: str, tags: Mapping[str, str] | None) -> bool:
+    """Whether what is `on` something is on a version with these tags; None: whatever they are."""
+    kind, _, value = on.partition(":")
+    match kind:
+        case "*":
+            return True
+        case "team":
+            return value == team
+        case "registry":
+            return value == registry
+        case "tag":
+            key, _, expected = value.partition("=")
+            return tags is None or tags.get(key) == expected
+    named = parse(on)
+    return (named.registry, named.model) == (registry, model)
+
+
+def check_on(on: str) -> None:
+    """Errors: `PolicyError` where it is on nothing."""
     kind, _, value = on.partition(":")
     if on == "*" or (kind == "team" and value) or (kind == "registry" and is_registry_name(value)):
         return

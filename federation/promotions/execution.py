@@ -16,8 +16,11 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from adapters import Discovered, Key
 from federation import tables
+from federation.catalogue.reader import Version
 from federation.catalogue.writer import DECODERS
 from federation.database import now, reading, writing
+from federation.errors import UnknownError
+from federation.graph.declared import declare
 from federation.journal.entry import Action
 from federation.journal.log import Batch
 from federation.leases import Leases
@@ -26,9 +29,11 @@ from federation.operations.state import read_holders
 from federation.operations.tables import operation
 from federation.operations.wanted import SetTraffic, Wanted, aim, from_json, held, reverse
 from federation.policies.policy import read_duration
-from federation.promotions.judgement import Judgement, judge_of
+from federation.promotions.crossing import Crossing, acting, read_crossing, state_there, there
+from federation.promotions.judgement import SYSTEM, Judgement, Proposal, judge_of
 from federation.promotions.opened import OpenedPromotion, told
 from federation.promotions.outside import OutsideAnswers, OutsideQuestion
+from federation.promotions.proposing import write_proposal
 from federation.promotions.reader import proposal_of, read_voices
 from federation.promotions.rollout import Rollout, begin, read_rollout, shared
 from federation.promotions.tables import promotion
@@ -48,6 +53,8 @@ MOST_READ = 20
 """Of those that hold the stage, so many are read before they make room."""
 MOST = 100
 """Promotions of one round."""
+EDGE_WITHIN = timedelta(seconds=60)
+"""How long it is waited for the graph to know a version that was made elsewhere."""
 
 
 @dataclass(slots=True)
@@ -127,7 +134,7 @@ class _PromotionTurn:
         if proposal is None:
             self.opened.end("void", f"{row.ref} was deleted", details={"changed": ["version"]})
             return
-        judged = judge_of(self.connection, self.adapters, self.graph).judge(proposal)
+        judged = self._judged(proposal)
         if judged.is_so_already:
             message = f"{row.ref} is {proposal.version.stage} already: somebody else brought it there"
             self.opened.end("void", message, details={"changed": ["stage"]})
@@ -196,7 +203,7 @@ class _PromotionTurn:
                 versions.version.in_(sorted(map(encode_part, replaced))),
             )
         ).scalars()
-        steps = self._ask(intents)
+        steps = [] if row.crossing else self._ask(intents)
         rollout = self._rollout(judged)
         self.opened.change(
             rollout=None if rollout is None else rollout.to_json(),
@@ -281,8 +288,11 @@ class _PromotionTurn:
         row = self.row
         made = self._operations(row.steps)
         undoing = self._operations(row.undone)
+        crossing = read_crossing(row.crossing)
         if any(one.finished_at is None for one in (*made, *undoing)):
             pass  # it stays due: whoever ends an operation wakes the worker
+        elif crossing is not None and all(one.state == "ok" for one in made):
+            self._cross(crossing, made)
         elif row.undone == "[]" and all(one.state == "ok" for one in made):
             stage, reason = self._stage()
             rollout = read_rollout(row.rollout)
@@ -297,6 +307,63 @@ class _PromotionTurn:
             wrong = [one for one in made if one.state != "ok"]
             why = row.message or "; ".join(one.error or one.state for one in wrong)
             self._undo(made, why)
+
+    def _cross(self, crossing: Crossing, made: Sequence[Row[Any]]) -> None:
+        """One step on into another registry: copy the files, register, and tell what it is and comes from."""
+        if crossing.refused:
+            self.opened.end("failed", f"{crossing.refused}: nothing of it was made")
+        elif not crossing.source:
+            self._copy()
+        elif not made:
+            proposal = proposal_of(self.connection, self.row)
+            judged = None if proposal is None else self._judged(proposal)
+            if judged is None or judged.plan is None:
+                why = "it was deleted" if judged is None else judged.refused[0].seen
+                self.opened.end("failed", f"{why}: nothing of it was made")
+                return
+            steps = self._ask([step.bound for step in judged.plan.steps])
+            self.opened.change(steps=_json(steps), due_at=now())
+        else:
+            self._arrive(crossing, made[0])
+
+    def _copy(self) -> None:
+        why = self._asked("copy", lambda: self.outside.copy(self.row.id))
+        if why and now() >= self.row.expires_at:
+            self.opened.end("failed", f"{why}: nothing was registered")
+        else:
+            self.opened.change(message=why or "", due_at=now() + (TRY_AGAIN if why else FOLLOW_EVERY))
+
+    def _arrive(self, crossing: Crossing, made: Row[Any]) -> None:
+        """The version is there: what was stated of it, what it comes from, and the stage that it is to have."""
+        version = there(self.connection, made.made or "")
+        try:
+            if version is None:
+                raise UnknownError()
+            who = acting(SYSTEM, self.row.proposer)
+            note = f"registered by promotion {self.row.id}"
+            declare(self.connection, who, version.reference, parse(self.row.ref), "derived_from", note)
+        except UnknownError:  # the graph does not know it yet
+            if now() < made.finished_at + EDGE_WITHIN:
+                self.opened.later(now() + FOLLOW_EVERY)
+                return
+        crossing.made, message = made.made or "", "what was made is not there any more"
+        if version is not None:
+            state_there(self.connection, self.row.version_id, version.id, version.registry_id)
+            crossing.then, message = self._onward(version)
+        self.opened.change(crossing=crossing.to_json())
+        self.opened.end("done", message)
+
+    def _onward(self, version: Version) -> tuple[int | None, str]:
+        """Propose the stage that it is to have there; why that cannot be, else."""
+        if self.row.to_stage == "none":
+            return None, ""
+        judged = self._judged(Proposal(version, self.row.to_stage, "promotion", self.row.proposer))
+        if judged.plan is None:
+            return None, judged.refused[0].seen
+        return write_proposal(self.connection, self.opened.batch, judged, self.row.reason), ""
+
+    def _judged(self, proposal: Proposal) -> Judgement:
+        return judge_of(self.connection, self.adapters, self.graph).judge(proposal)
 
     def _undo(self, made: Sequence[Row[Any]], why: str) -> None:
         """Put back what still stands as we wrote it, last step first; tried again as long as something does."""

@@ -26,6 +26,7 @@ from federation.policies.policy import Policy
 from federation.promotions import attested, beyond, checks
 from federation.promotions.agreement import Need, met
 from federation.promotions.case import Case, Check, CheckReport, CheckResult, run
+from federation.promotions.crossing import Crossing, artifacts
 from federation.promotions.holders import StageHolders
 from federation.promotions.licences import licences
 from federation.promotions.people import People
@@ -78,6 +79,7 @@ class Proposal:
     proposer: str
     voices: Sequence[Voice] = ()
     reports: Sequence[CheckReport] = ()
+    crossing: Crossing | None = None
 
 
 class PolicyDemand(NamedTuple):
@@ -127,7 +129,8 @@ class Judgement:
     @property
     def is_so_already(self) -> bool:
         """Whether nothing comes to a stage or leaves one."""
-        return self.plan is not None and not any(one.before != one.after for one in self.plan.stages)
+        is_here = self.plan is not None and self.proposal.crossing is None
+        return is_here and not any(one.before != one.after for one in self.plan.stages)  # type: ignore[union-attr]
 
     @property
     def says_no(self) -> bool:
@@ -204,11 +207,13 @@ class Judge:
 
     def judge(self, proposal: Proposal) -> Judgement:
         """What is asked of a promotion, and what of it is there."""
+        if proposal.crossing is not None:
+            return self._crossing(proposal, proposal.crossing)
         version, policies = proposal.version, self._policies(proposal.version)
         ours = [one for one in policies if one.stage == proposal.stage]
         alone = proposal.kind == "rollback" or any(one.archive_previous for one in ours)
         found: list[CheckResult] = []
-        plan = self._plan(version, Become(proposal.stage, alone), found)
+        plan = self._plan(RequestedChange(version.reference, Become(proposal.stage, alone)), found)
         demands = [PolicyDemand(one, True) for one in ours]
         demands += [
             PolicyDemand(one, False) for one in policies if one not in ours and self._touches(one, plan)
@@ -231,7 +236,7 @@ class Judge:
 
         @cache
         def planned() -> Plan | None:
-            return self._plan(version, Become(stage), [])
+            return self._plan(RequestedChange(version.reference, Become(stage)), [])
 
         found = [
             one
@@ -286,10 +291,18 @@ class Judge:
             if one.covers(version.registry, version.team, version.model, tags)
         ]
 
-    def _plan(self, version: Version, wanted: Become, checks: list[CheckResult]) -> Plan | None:
-        change = RequestedChange(version.reference, wanted)
+    def _crossing(self, proposal: Proposal, crossing: Crossing) -> Judgement:
+        """The role decides who registers a version; policies guard the stages that it comes to afterwards."""
+        version = proposal.version
+        found = [artifacts(self.connection, self.places.adapters, version, crossing.into)]
+        change = RequestedChange(crossing.target, crossing.registration(version))
+        return Judgement(proposal, [], found, [], self._plan(change, found, promoting=False))
+
+    def _plan(
+        self, change: RequestedChange, checks: list[CheckResult], *, promoting: bool = True
+    ) -> Plan | None:
         try:
-            return Asking(self.connection, SYSTEM, self.places, promoting=True).plan(change)
+            return Asking(self.connection, SYSTEM, self.places, promoting=promoting).plan(change)
         except (InvalidRequestError, StateError) as error:
             checks.append(
                 CheckResult.of("plan", False, "it can be written", str(error), "the plan", error.code)

@@ -20,6 +20,9 @@ ReadNow = Callable[[int, Sequence[Key]], str | None]
 AskGate = Callable[[str, str], str | None]
 """Asks a gate, as the policy has it, about a version. Returns why it fails; None: it passes."""
 
+CopyFor = Callable[[int], str | None]
+"""Copies the artifact of a promotion into another registry. Returns why it is not there yet."""
+
 
 class OutsideQuestion(NamedTuple):
     """Something that a promotion asks, and what is called for it; the answer is why not, None: all is well."""
@@ -36,6 +39,7 @@ class OutsideAnswers:
     read: ReadNow
     gate: AskGate
     pool: Executor
+    copy: CopyFor = lambda promotion: "nothing is copied here"
     _asked: dict[int, dict[Hashable, tuple[float, Future[str | None]]]] = field(default_factory=dict)
     """By promotion."""
 

@@ -4,8 +4,8 @@ What is written here are proposals and what people say to them; the worker carri
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,17 +20,18 @@ from federation.database import now, reading, writing
 from federation.errors import DeniedError, InvalidRequestError, StateError
 from federation.journal.entry import Action
 from federation.journal.log import Batch
-from federation.numbering import insert_dated
-from federation.operations.admission import WriteTargets
+from federation.operations.admission import WriteTarget, WriteTargets, place_of
 from federation.operations.wanted import check_text
-from federation.policies.policy import STAGES, read_duration
+from federation.policies.policy import STAGES
 from federation.promotions.agreement import Need
 from federation.promotions.case import CheckReport, CheckResult
+from federation.promotions.crossing import Crossing, arrived, carried
 from federation.promotions.desk import PromotionDesk, VoidError, Word
 from federation.promotions.history import predecessor
 from federation.promotions.judgement import Judge, Judgement, Proposal, SurveyedVersion, Voice, judge_of
-from federation.promotions.opened import OpenedPromotion, told
+from federation.promotions.opened import OpenedPromotion
 from federation.promotions.people import People
+from federation.promotions.proposing import write_proposal
 from federation.promotions.reader import (
     ChosenPromotions,
     Promotion,
@@ -42,7 +43,8 @@ from federation.promotions.reader import (
     read_voices,
 )
 from federation.promotions.tables import promotion, report
-from federation.references import Reference
+from federation.references import Reference, parse
+from federation.registries.states import read_registries
 
 if TYPE_CHECKING:
     from federation.graph.graph import Graph
@@ -64,8 +66,6 @@ LONGEST = 4000
 """Characters of a reason or comment."""
 MOST_WAITING = 200
 """Of so many of the newest it is looked whom they wait for."""
-PROPOSED_FOR = timedelta(hours=72)
-"""How long a proposal waits that no policy is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ class ShownPromotion:
 
 
 class Promotions:
-    """The face of this room. Safe to share between threads. `wrote` is called after each commit, for the worker."""
+    """The face of this room. Safe to share between threads. `wrote` is called after each commit, for the worker;
+    `carried` are the tags, with wildcards, that go along to another registry.
+    """
 
     def __init__(
         self,
@@ -90,21 +92,27 @@ class Promotions:
         adapters: Discovered,
         graph: "Callable[[], Graph]",
         wrote: Callable[[], None] = lambda: None,
+        carried: Sequence[str] = ("*",),
     ) -> None:
         self._engine = engine
+        self._carried = carried
         self._graph = graph
         self._adapters = adapters
         self._tell = wrote
 
-    def plan(self, principal: Principal, reference: Reference, stage: str) -> Judgement:
-        """Every check of a promotion that nobody has proposed. Errors: `UnknownError`, `GoneError`,
-        `InvalidRequestError`.
+    def plan(
+        self, principal: Principal, reference: Reference, stage: str, *, into: str | None = None
+    ) -> Judgement:
+        """Every check of a promotion that nobody has proposed; `into`: what registering it there would do. Errors:
+        `UnknownError`, `GoneError`, `InvalidRequestError`.
         """
         _check_stage(stage)
         with reading(self._engine) as connection:
-            version = _version(connection, principal.view, reference)
-            judged = self._judge(connection).judge(Proposal(version, stage, "promotion", principal.id))
-            return judged.within(principal.view)
+            version, judge = _version(connection, principal.view, reference), self._judge(connection)
+            proposal = Proposal(version, stage, "promotion", principal.id)
+            if into is not None:
+                proposal, _ = self._crossing(judge, principal, proposal, into)
+            return judge.judge(proposal).within(principal.view)
 
     def survey(
         self, view: View, stage: str, under: str, after: Reference | None, limit: int
@@ -138,6 +146,43 @@ class Promotions:
             made = self._propose(connection, principal, proposal, reason)
         self._tell()
         return self.show(principal.view, made)
+
+    def propose_into(
+        self, principal: Principal, reference: Reference, into: str, stage: str, reason: str
+    ) -> ShownPromotion:
+        """Register a version in another registry (`into`, or a model there), and propose it for a stage there. Asked
+        again it is the same version, as long as that lives. Errors: as `propose`.
+        """
+        _check_stage(stage)
+        with writing(self._engine) as connection:
+            version = _version(connection, principal.view, reference)
+            proposal = Proposal(version, stage, "promotion", principal.id)
+            proposal, place = self._crossing(self._judge(connection), principal, proposal, into)
+            assert proposal.crossing is not None
+            name = f"registry {place.row.name}"
+            principal.require(Permission.REGISTER, place.row.id, name)
+            if stage != "none":
+                principal.require(Permission.CHANGE, place.row.id, name)
+            made = arrived(connection, version, place.row.id, proposal.crossing.model)
+            if made is None:
+                made = self._propose(connection, principal, proposal, reason, place.row.id)
+        self._tell()
+        return self.show(principal.view, made)
+
+    def _crossing(
+        self, judge: Judge, principal: Principal, proposal: Proposal, into: str
+    ) -> tuple[Proposal, WriteTarget]:
+        """What registers a version elsewhere. Errors: `UnknownError`, `StateError`, `InvalidRequestError`."""
+        name, _, model = into.partition("/")
+        version = proposal.version
+        registry = read_registries(judge.connection, principal.view, now(), name=name)[0]
+        if registry.id == version.registry_id:
+            raise InvalidRequestError(f"{version.reference} is in registry {registry.name} already")
+        place = place_of(judge.connection, registry.id, judge.places)
+        target = parse(into).model if model else version.model
+        tags = carried(version, place, self._carried)
+        crossing = Crossing(into=registry.name, model=target, tags=tags)
+        return replace(proposal, kind="crossing", crossing=crossing), place
 
     def plan_back(self, view: View, reference: Reference, *, to: str | None = None, stage: str) -> Judgement:
         """What a rollback would do, and whom it would ask. Errors: as `roll_back`, but for `DeniedError`."""
@@ -252,7 +297,14 @@ class Promotions:
     def _judge(self, connection: Connection) -> Judge:
         return judge_of(connection, self._adapters, self._graph)
 
-    def _propose(self, connection: Connection, principal: Principal, proposal: Proposal, reason: str) -> int:
+    def _propose(
+        self,
+        connection: Connection,
+        principal: Principal,
+        proposal: Proposal,
+        reason: str,
+        into_id: int | None = None,
+    ) -> int:
         """Write a proposal down; its id. Errors: `StateError`, `DeniedError`, `InvalidRequestError`."""
         _check_words(reason, needed=True)
         version = proposal.version
@@ -264,41 +316,16 @@ class Promotions:
             select(promotion.c.id).where(
                 promotion.c.version_id == version.id,
                 promotion.c.to_stage == proposal.stage,
+                promotion.c.into_id.is_not_distinct_from(into_id),
                 promotion.c.finished_at.is_(None),
             )
         ).scalar()
-        if open_one is not None and proposal.kind == "promotion":
+        if open_one is not None and proposal.kind in ("promotion", "crossing"):
             raise StateError(f"promotion {open_one} proposes the same already", code="already-proposed")
-        at = now()
-        whole = [policy for policy, is_whole in judged.demands if is_whole]
-        expires = min((read_duration(policy.expires) for policy in whole), default=PROPOSED_FOR)
-        values = {
-            "registry_id": version.registry_id,
-            "model_id": version.model_id,
-            "version_id": version.id,
-            "ref": str(version.reference),
-            "to_stage": proposal.stage,
-            "kind": proposal.kind,
-            "state": "waiting",
-            "proposer": principal.id,
-            "reason": reason,
-            "message": "",
-            "review": "",
-            "proposed_at": at,
-            "expires_at": at + expires,
-            "due_at": at,
-            "steps": "[]",
-            "replaced": "[]",
-            "undone": "[]",
-        }
-        row = insert_dated(connection, promotion, values, registry_id=version.registry_id)
-        opened = OpenedPromotion.of(connection, Batch(), row.id)
-        assert opened is not None
-        opened.tell(
-            Action.PROMOTION_PROPOSED, principal.id, details=told(judged), withheld={"reason": reason}
-        )
-        opened.batch.append(connection)
-        return int(row.id)
+        batch = Batch()
+        made = write_proposal(connection, batch, judged, reason, into_id)
+        batch.append(connection)
+        return made
 
     @staticmethod
     def _opened(
@@ -342,6 +369,8 @@ def _require_way(judged: Judgement) -> None:
     if judged.plan is None:
         wrong = next(one for one in judged.checks if one.name == "plan")
         raise StateError(wrong.seen, code=str(wrong.facts))
+    if judged.proposal.crossing is not None and judged.refused:
+        raise StateError(judged.refused[0].seen, code="no-artifact")
     if judged.is_so_already:
         version = judged.proposal.version
         raise StateError(f"{version.reference} is {version.stage} already", code="nothing-to-do")
@@ -353,7 +382,7 @@ def _require_may(judge: Judge, principal: Principal, judged: Judgement) -> None:
     Errors: `DeniedError`.
     """
     version, kind = judged.proposal.version, judged.proposal.kind
-    if kind == "emergency":
+    if kind in ("emergency", "crossing"):  # each takes a right of its own
         return
     if not judged.demands:
         principal.require(Permission.CHANGE, version.registry_id, f"registry {version.registry}")

@@ -12,6 +12,7 @@ from federation.access import View
 from federation.catalogue.reader import VERSION, Version, as_version
 from federation.errors import UnknownError
 from federation.promotions.case import CheckReport
+from federation.promotions.crossing import Crossing, read_crossing
 from federation.promotions.judgement import Proposal, Voice
 from federation.promotions.rollout import Rollout, read_rollout
 from federation.promotions.tables import promotion, report, voice
@@ -41,7 +42,7 @@ class Promotion(msgspec.Struct, kw_only=True):
     registry: str
     to: str
     kind: str
-    """promotion, rollback or emergency."""
+    """promotion, crossing (to another registry), rollback or emergency."""
     state: str
     proposer: str
     reason: str
@@ -57,10 +58,14 @@ class Promotion(msgspec.Struct, kw_only=True):
     """The operations that took back what was made."""
     rollout: Rollout | None
     """How far the traffic has come, where it is moved."""
+    crossing: Crossing | None
+    """How far the registration in another registry has come, for those who may see that one."""
 
 
 COPIED = tuple(
-    name for name in Promotion.__struct_fields__ if name not in ("to", "operations", "undone", "rollout")
+    name
+    for name in Promotion.__struct_fields__
+    if name not in ("to", "operations", "undone", "rollout", "crossing")
 )
 """What stands in a row as it is told."""
 
@@ -70,7 +75,7 @@ def read_promotion(connection: Connection, view: View, promotion_id: int) -> tup
     row = connection.execute(_visible(view).where(_one.id == promotion_id)).one_or_none()
     if row is None:
         raise UnknownError()
-    return row, _promotion(row)
+    return row, _promotion(row, view)
 
 
 def read_promotions(
@@ -89,7 +94,7 @@ def read_promotions(
         query = query.where(_one.rollout.is_not(None))
     if chosen.before is not None:
         query = query.where(_one.id < chosen.before)
-    return [_promotion(row) for row in connection.execute(query)]
+    return [_promotion(row, view) for row in connection.execute(query)]
 
 
 def read_voices(connection: Connection, promotion_id: int) -> list[Voice]:
@@ -153,7 +158,8 @@ def proposal_of(connection: Connection, row: Row[Any]) -> Proposal | None:
     if found is None:
         return None
     voices, reports = read_voices(connection, row.id), read_reports(connection, row.id)
-    return Proposal(as_version(found), row.to_stage, row.kind, row.proposer, voices, reports)
+    crossing = read_crossing(row.crossing)
+    return Proposal(as_version(found), row.to_stage, row.kind, row.proposer, voices, reports, crossing)
 
 
 def _visible(view: View) -> Select[Any]:
@@ -164,9 +170,15 @@ def _visible(view: View) -> Select[Any]:
     )
 
 
-def _promotion(row: Row[Any]) -> Promotion:
+def _promotion(row: Row[Any], view: View) -> Promotion:
     operations, undone = (msgspec.json.decode(ids) for ids in (row.steps, row.undone))
     copied = {name: getattr(row, name) for name in COPIED}
+    crossing = read_crossing(row.crossing) if row.into_id is not None and view.sees(row.into_id) else None
     return Promotion(
-        to=row.to_stage, operations=operations, undone=undone, rollout=read_rollout(row.rollout), **copied
+        to=row.to_stage,
+        operations=operations,
+        undone=undone,
+        rollout=read_rollout(row.rollout),
+        crossing=crossing,
+        **copied,
     )

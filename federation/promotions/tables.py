@@ -19,7 +19,7 @@ promotion = Table(
     Column("ref", Text, nullable=False),
     # The normalised stage that it is to have.
     Column("to_stage", String, nullable=False),
-    # promotion, rollback or emergency.
+    # promotion, crossing (to another registry), rollback or emergency.
     Column("kind", String, nullable=False),
     # waiting, approved, executing, stuck; done, failed, void, rejected, expired or cancelled.
     Column("state", String, nullable=False),
@@ -43,6 +43,9 @@ promotion = Table(
     Column("undone", Text, nullable=False),
     # How far the traffic has come that a policy moves, as JSON; None where none does.
     Column("rollout", Text),
+    # The registry that it is registered in, and how far that has come, as JSON; None where it stays in its own.
+    Column("into_id", BigInteger),
+    Column("crossing", Text),
     partial_index("promotion_open", "registry_id", "id", where="finished_at IS NULL"),
     Index("promotion_of_model", "model_id", "id"),
     Index("promotion_of_registry", "registry_id", "id"),

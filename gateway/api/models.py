@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from federation.access import Permission, Principal, View
+from federation.catalogue.catalogue import SampleRequest, Validation
 from federation.errors import UnknownError
 from federation.search.answer import SimilarAnswer
 from federation.statements.statements import ArtifactStatement
@@ -22,10 +23,10 @@ from gateway.api.out import (
 )
 from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
 from gateway.api.statements_out import StatementIn, StatementsOut
-from gateway.parameters import read_reference, read_time
+from gateway.parameters import checked, read_reference, read_time
 from gateway.waypost import Waypost
 
-STATEMENTS, SIMILAR = "/statements", "/similar"
+STATEMENTS, SIMILAR, VALIDATE = "/statements", "/similar", "/validate"
 READ: dict[str, Any] = needs(Permission.READ)
 
 
@@ -84,20 +85,25 @@ def _similar(request: Request[Any, Any, Any], ref: str, limit: int) -> SimilarAn
     return provide_waypost(request).similar(request.scope["user"].view, reference, limit)
 
 
-@post("/versions/{ref:path}", opt=needs(Permission.ATTEST), sync_to_thread=True, status_code=201)
+@post("/versions/{ref:path}", opt=READ, sync_to_thread=True)
 def make_statement(
     ref: FromPath[str],
-    data: JSONBody[StatementIn],
+    data: JSONBody[dict[str, Any]],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-) -> ArtifactStatement:
+) -> Response[ArtifactStatement | Validation]:
     """State something about the artifact of a version (`…/statements`): a signature, a scan, an evaluation, or the
-    verdict of a check. It is kept byte for byte; said again it is the same statement.
+    verdict of a check. It is kept byte for byte; said again it is the same statement. With `/validate` behind the
+    reference: whether the version would take a request, by MLflow's rules, column by column.
     """
+    if ref.endswith(VALIDATE):
+        reference, sent = read_reference(ref.removesuffix(VALIDATE)), checked(SampleRequest, data)
+        return Response(waypost.catalogue.validate(principal.view, reference, sent), status_code=200)
     if not ref.endswith(STATEMENTS):
         raise UnknownError()
-    reference = read_reference(ref.removesuffix(STATEMENTS))
-    return waypost.statements.state(principal, reference, data.kind, data.content, data.digest)
+    reference, said = read_reference(ref.removesuffix(STATEMENTS)), checked(StatementIn, data)
+    made = waypost.statements.state(principal, reference, said.kind, said.content, said.digest)
+    return Response(made, status_code=201)
 
 
 @get("/diff", opt=READ, sync_to_thread=True)

@@ -50,9 +50,11 @@ def propose(
     """Propose to bring a version to a stage; with `dry_run` answer 200 with every check and change nothing."""
     reference = read_reference(data.ref)
     if data.dry_run:
-        return Response(
-            judgement_out(waypost.promotions.plan(principal, reference, data.to)), status_code=200
-        )
+        planned = waypost.promotions.plan(principal, reference, data.to, into=data.into)
+        return Response(judgement_out(planned), status_code=200)
+    if data.into is not None:
+        crossing = waypost.promotions.propose_into(principal, reference, data.into, data.to, data.reason)
+        return _made(crossing)
     found = waypost.promotions.propose(principal, reference, data.to, data.reason, emergency=data.emergency)
     return _made(found)
 

@@ -35,6 +35,8 @@ class PromotionIn(msgspec.Struct, forbid_unknown_fields=True):
 
     ref: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
     to: Stage
+    into: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)] | None = None
+    """Another registry, or a model there, that it is registered in; the stage is proposed for it there then."""
     reason: Words = ""
     dry_run: bool = False
     emergency: bool = False

@@ -16,6 +16,7 @@ from gateway.api import (
     principals,
     promotions,
     registries,
+    retention,
     search,
     searches,
     snippets,
@@ -25,6 +26,7 @@ from gateway.api import (
 
 HANDLERS: list[Any] = [
     *registries.HANDLERS,
+    *retention.HANDLERS,
     *models.HANDLERS,
     *search.HANDLERS,
     *searches.HANDLERS,

@@ -200,7 +200,7 @@ def _carry_out(
             if terms.dry_run:
                 found.append(answer)
                 continue
-            found += _outcomes(gateway, answer, terms.wait)
+            found += outcomes(gateway, answer, terms.wait)
             if found[-1]["state"] in NOT_MADE:
                 break
     if terms.dry_run:
@@ -208,7 +208,7 @@ def _carry_out(
     return _report(invocation, found, {together: found} if together else found[0])
 
 
-def _outcomes(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Iterator[Mapping[str, Any]]:
+def outcomes(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Iterator[Mapping[str, Any]]:
     """The operation and those that follow it in its plan: ended, or as they are when that takes too long."""
     end = time.monotonic() + PATIENCE
     current = asked

@@ -41,6 +41,7 @@ def plan(
             help="registry/model:version, …@alias or …@stage:staging; with --all a registry or model"
         ),
     ] = "",
+    into: Annotated[str, typer.Option(help="another registry that it would be registered in")] = "",
     whole: Annotated[
         bool, typer.Option("--all", help="of every version that a policy on the stage is on")
     ] = False,
@@ -51,7 +52,7 @@ def plan(
         return _survey(invocation, ref, to)
     if not ref:
         raise CommandError("say which version, or --all")
-    return _plan(invocation, "/promotions", {"ref": ref, "to": to})
+    return _plan(invocation, "/promotions", {"ref": ref, "to": to, **({"into": into} if into else {})})
 
 
 def _plan(invocation: Invocation, path: str, body: Mapping[str, Any]) -> int:
@@ -89,11 +90,21 @@ def _survey(invocation: Invocation, under: str, to: str) -> int:
     return NO if refused else OK
 
 
-def promote(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wait = True) -> int:
+def promote(
+    context: typer.Context,
+    ref: Ref,
+    reason: Reason,
+    to: Annotated[str, typer.Option("--to", help="the stage; with --into it may be left out")] = "",
+    into: Annotated[str, typer.Option(help="register it in another registry, or as a model there")] = "",
+    wait: Wait = True,
+) -> int:
     """Propose to bring a version to a stage; it is carried out once everything is there that policies ask for. Exit
     code 1 when it ended otherwise.
     """
-    return _begin(context.obj, "/promotions", {"ref": ref, "to": to, "reason": reason}, wait)
+    if not (to or into):
+        raise CommandError("say where: --to STAGE, or --into REGISTRY")
+    body = {"ref": ref, "to": to or "none", "reason": reason, **({"into": into} if into else {})}
+    return _begin(context.obj, "/promotions", body, wait)
 
 
 def emergency(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wait = True) -> int:
@@ -332,10 +343,10 @@ def _begin(
     """Ask for something, and wait while it is carried out."""
     with connect(invocation) as gateway, worked(gateway, wait=wait):
         found = gateway.ask(method, path, body=body)
-        return _report(invocation, _settled(gateway, found) if wait else found)
+        return _report(invocation, settled(gateway, found) if wait else found)
 
 
-def _settled(gateway: Gateway, found: Any) -> Any:
+def settled(gateway: Gateway, found: Any) -> Any:
     """As it stands once it has ended, is stuck, or waits for somebody."""
     end = time.monotonic() + PATIENCE
     while not _rests(found) and time.monotonic() < end:
@@ -378,10 +389,22 @@ def _print_promotion(found: Mapping[str, Any]) -> None:
         _print_judgement(found["judgement"])
     if found["rollout"]:
         emit_line(f"  traffic: {_rolled(found['rollout'])}")
+    if found["crossing"]:
+        _print_crossing(found["crossing"])
     if found["message"]:
         say(found["message"])
     if found["review"] == "open":
         say(f"somebody else reviews this: waypost promotions review {found['id']} --words …")
+
+
+def _print_crossing(found: Mapping[str, Any]) -> None:
+    emit_line(f"  into {found['made'] or found['into']}")
+    if found["reference"]:
+        say(f"only the address of its artifact is registered there: {found['reference']}")
+    elif found["digest"]:
+        emit_line(f"  {len(found['files'])} files were copied, {found['digest']} at both ends")
+    if found["then"]:
+        say(f"its stage there: waypost promotions show {found['then']}")
 
 
 def _print_judgement(found: Mapping[str, Any]) -> None:

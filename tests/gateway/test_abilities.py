@@ -52,6 +52,8 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
     "roll back": ("POST /rollbacks", "rollback", "POST /rollback/{ref:path}"),
     "see what a rollback does": ("POST /rollbacks", "rollback --dry-run", "GET /rollback/{ref:path}"),
     "see the promotions": ("GET /promotions", "promotions list", "GET /promotions"),
+    "see what retention would do": ("GET /retention", "retention plan", "GET /retention"),
+    "archive and delete by rule": ("POST /retention", "retention apply", "POST /retention"),
     "see the rollouts": ("GET /rollouts", "rollouts list", "GET /promotions"),
     "stop a rollout": (
         "POST /rollouts/{promotion_id:int}/stop",

@@ -35,6 +35,7 @@ PAGES = {
     "/operations": "asked for through Waypost",
     "/promotions": "Nothing was proposed yet",
     "/policies": "No policy holds",
+    "/retention": "No rule of retention is on anything here",
     "/rollback/search/encoder": "Roll back",
     "/promote/search/encoder:3?to=staging": "No policy has a say",
     "/changes": "catalogue.imported",

@@ -13,10 +13,11 @@ import msgspec
 
 from federation.errors import WaypostError
 from gateway.cli.asked import AnsweredProblemError, Gateway, given
-from gateway.parameters import read_reference, read_time
+from gateway.parameters import checked, read_reference, read_time
 from gateway.problems import ProblemError, explain
 from gateway.start import starting
 
+__all__ = ["Here", "Ident", "Query", "checked", "reference_of", "time_of"]
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -37,6 +38,7 @@ MODULES: Mapping[str, Sequence[str]] = {
     "operations": ("operations",),
     "events": ("events", "changes", "inbox", "watches", "webhooks"),
     "promotions": ("policies", "plans", "promotions", "rollbacks", "rollouts"),
+    "retention": ("retention",),
     "hooks": ("hooks",),
 }
 """The areas that each module answers: the first words of paths."""
@@ -85,15 +87,6 @@ def _module(method: str, area: str, rest: Sequence[str]) -> str:
     if (method != "GET" and area in ("models", "versions")) or tuple(rest[1:]) == ("versions",):
         return "operations"
     return next(name for name, areas in MODULES.items() if area in areas)
-
-
-def checked(kind: Any, value: object, name: str = "body") -> Any:
-    """What was given as what it must be. Errors: `ProblemError` 400."""
-    try:
-        return msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `$.")
-        raise ProblemError(400, "invalid-request", f"{place.removesuffix('`') or name}: {text}") from None
 
 
 def reference_of(words: Sequence[str]) -> "Reference":

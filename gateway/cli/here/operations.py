@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from federation.access import LOCAL
+from federation.catalogue.catalogue import SampleRequest
 from federation.operations.operations import Become, Chosen, RequestedChange
 from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
 from federation.references import Reference
@@ -31,6 +32,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("POST", "versions", *ref, "statements"):
             given = checked(StatementIn, body)
             return waypost.statements.state(LOCAL, reference_of(ref), given.kind, given.content, given.digest)
+        case ("POST", "versions", *ref, "validate"):
+            return waypost.catalogue.validate(LOCAL.view, reference_of(ref), checked(SampleRequest, body))
         case ("PUT", "versions", *ref, "stage"):
             return _written(waypost, query, reference_of(ref), Become(checked(out.StageIn, body).stage))
         case ("PUT", "models", *ref, "aliases", alias):

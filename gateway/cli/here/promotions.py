@@ -29,12 +29,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             found = [out.policy_out(one) for one in waypost.policies.standing()]
             return out.PoliciesOut(found, promotions.unsatisfiable())
         case ("POST", "promotions"):
-            given = checked(out.PromotionIn, body)
-            reference = read_reference(given.ref)
-            if given.dry_run:
-                return out.judgement_out(promotions.plan(LOCAL, reference, given.to))
-            made = promotions.propose(LOCAL, reference, given.to, given.reason, emergency=given.emergency)
-            return out.seen_out(made)
+            return _proposed(promotions, checked(out.PromotionIn, body))
         case ("GET", "plans"):
             to = checked(out.Stage, query.get("to", "production"), "to")
             after = None if query.get("cursor") is None else read_reference(query["cursor"])
@@ -63,6 +58,16 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             report = checked(out.ReportIn, body).report("/".join(name))
             return out.seen_out(promotions.report(LOCAL, _number(number), report))
     raise LookupError(asked)
+
+
+def _proposed(promotions: Promotions, given: out.PromotionIn) -> object:
+    reference = read_reference(given.ref)
+    if given.dry_run:
+        return out.judgement_out(promotions.plan(LOCAL, reference, given.to, into=given.into))
+    if given.into is not None:
+        return out.seen_out(promotions.propose_into(LOCAL, reference, given.into, given.to, given.reason))
+    made = promotions.propose(LOCAL, reference, given.to, given.reason, emergency=given.emergency)
+    return out.seen_out(made)
 
 
 def _back(promotions: Promotions, back: out.RollbackIn) -> object:

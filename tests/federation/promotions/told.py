@@ -7,12 +7,14 @@ from sqlalchemy import update
 
 from adapters import EndpointRecord, Key, Traffic
 from federation.database import now, writing
+from federation.operations.operations import Operations
 from federation.policies.policies import Policy, Quorum, RolloutTerms
 from federation.promotions.promotions import reported
 from federation.promotions.tables import promotion
+from federation.retention.retention import Retention, RetentionRule
 from federation.statements.statements import Statements
 from tests.federation.promotions.test_execution import held_twice, refuse
-from tests.federation.promotions.world import PromotionsWorld, version
+from tests.federation.promotions.world import PromotionsWorld, no_graph, version
 
 
 def happen(world: PromotionsWorld, patch: pytest.MonkeyPatch) -> None:
@@ -57,6 +59,12 @@ def happen(world: PromotionsWorld, patch: pytest.MonkeyPatch) -> None:
             world.hurry()
             world.step()
             world.operations.settle()
+    world.settle()
+    asking = Operations(world.engine, world.operations.sync.adapters, no_graph)
+    rules = [RetentionRule("*", archive="created > 0m")]
+    (tidied,) = Retention(world.engine, rules, face, asking).apply(bo, [(version("2"), "archive")])
+    assert not tidied.refused
+    asking.close()
     world.settle()
     world.apply(Policy("guard", "*", approvals=(Quorum(1),)))
     sync = world.operations.sync

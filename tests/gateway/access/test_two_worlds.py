@@ -120,6 +120,7 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     "/api/v1/operations/{operation_id:int}": asking("/api/v1/operations/{number}", number=ids),
     "/api/v1/policies": asking("/api/v1/policies"),
     "/api/v1/plans": asking("/api/v1/plans", under=st.one_of(st.just(""), registries), limit=limits),
+    "/api/v1/retention": asking("/api/v1/retention", under=st.one_of(st.just(""), registries), limit=limits),
     "/api/v1/rollouts": asking("/api/v1/rollouts", limit=limits),
     "/api/v1/promotions": asking("/api/v1/promotions", ref=st.one_of(st.none(), versions), limit=limits),
     "/api/v1/promotions/{promotion_id:int}": asking("/api/v1/promotions/{number}", number=ids),

@@ -1,0 +1,40 @@
+"""Retention: what is to be archived and deleted by rule, why all else is kept, and doing it."""
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody, Parameter
+
+from federation.access import Permission, Principal, View
+from gateway.api.requests import needs
+from gateway.api.retention_out import AppliedOut, RetentionIn, RetentionOut, retention_out
+from gateway.parameters import read_reference
+from gateway.waypost import Waypost
+
+
+@get("/retention", opt=needs(Permission.READ), sync_to_thread=True)
+def plan_retention(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    under: FromQuery[Annotated[str, Parameter(max_length=8192)]] = "",
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 200,
+    cursor: FromQuery[Annotated[str | None, Parameter(max_length=8192)]] = None,
+) -> RetentionOut:
+    """What is to become of each version that a rule of retention is on, and why: of a registry or a model (`under`), or
+    of all. A page is made of `limit` versions that were looked at.
+    """
+    after = None if cursor is None else read_reference(cursor)
+    return retention_out(*waypost.retention.plan(view, under, after, limit))
+
+
+@post("/retention", opt=needs(Permission.TAG), sync_to_thread=True, status_code=200)
+def apply_retention(
+    data: JSONBody[RetentionIn], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
+) -> AppliedOut:
+    """Archive (by promotions) and delete (by operations) what a plan has shown; what is no longer due is left."""
+    shown = [(read_reference(one.ref), one.does) for one in data.versions]
+    return AppliedOut(waypost.retention.apply(principal, shown))
+
+
+HANDLERS = [plan_retention, apply_retention]

@@ -1,0 +1,65 @@
+"""`/retention`: what is to be archived and deleted by rule, and why all else is kept."""
+
+import asyncio
+from typing import Any
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from federation.access import Permission, Principal, View
+from federation.references import Reference
+from federation.retention.retention import Applied, Doing
+from gateway.api.retention_out import retention_out
+from gateway.pages.forms import form_at
+from gateway.pages.page import form_of, list_at, listed, page
+from gateway.parameters import read_reference
+from gateway.waypost import Waypost
+
+AT_ONCE, OF_A_FILE = 200, 10_000
+"""Versions that are looked at for one page, and for one file."""
+
+
+@list_at("/retention")
+def retention_page(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    under: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
+) -> Response[Any]:
+    """What becomes of each version that a rule is on."""
+    form = form_of(request)
+    limit = AT_ONCE if form == "html" else OF_A_FILE
+    found = retention_out(
+        *waypost.retention.plan(view, under, read_reference(cursor) if cursor else None, limit)
+    )
+    due = [one for one in found.versions if one.does != "keep"]
+    return listed(
+        request, "retention.html", found, found.versions, form=form, title="Retention", due=due, under=under,
+        kept=[one for one in found.versions if one.does == "keep"], onward=found.next_cursor, applied=(),
+    )  # fmt: skip
+
+
+@form_at("/retention", Permission.TAG)
+async def apply_retention(
+    request: Request[Any, Any, Any],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Response[Any]:
+    """Do what was shown, and say what was made of each."""
+    shown = [_shown(name) for name in fields if name.startswith(("archive ", "delete "))]
+    applied: list[Applied] = await asyncio.to_thread(waypost.retention.apply, principal, shown)
+    return page(
+        request, "retention.html", title="Retention", due=(), kept=(), onward=None, applied=applied, under=""
+    )
+
+
+def _shown(name: str) -> tuple[Reference, Doing]:
+    """A ticked box is called as what is to become of which version."""
+    does, _, ref = name.partition(" ")
+    return read_reference(ref), "archive" if does == "archive" else "delete"
+
+
+HANDLERS = [*retention_page, apply_retention]
