@@ -1,0 +1,396 @@
+"""The repository: its refs by one request, its objects by a partial clone, its changes by one push.
+
+Git runs in an environment that holds nothing of the machine's or of ours: no configuration, no hooks, no prompts, one
+protocol, bounded time, output and disk. A secret is handed on in the environment, never as an argument.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from adapters.calls import proceed
+from adapters.contract import Observer
+from adapters.errors import (
+    AdapterError,
+    AuthError,
+    ConflictError,
+    InvalidError,
+    RejectedError,
+    TransientError,
+    UnsupportedError,
+)
+from adapters.git.config import GitConfig
+from adapters.http import Endpoint, HttpClient, basic
+from adapters.outgoing import is_allowed
+from adapters.resolving import addresses
+from adapters.writing import digest
+
+OLDEST = (2, 37)
+"""The first release of git that can be held to an address (`http.curloptResolve`)."""
+MOST_PACKS = 50
+"""Fetches after which the clone is made anew: each leaves a pack."""
+OURS = "[core]\n\tbare = true\n"
+_LIMITED = 'ulimit -f "$0" && exec git "$@"'
+"""`ulimit -f` counts 512 bytes; it bounds every file that git writes, its output among them."""
+_FAILURES: tuple[tuple[type[AdapterError], str, str], ...] = (
+    (ConflictError, r"stale info|cannot lock ref|already exists|fetch first", "read it again"),
+    (InvalidError, r"not appear to be a git|does not exist|not found|dubious", "check the registry's `url`"),
+    (
+        AuthError,
+        r"authentication failed|prompts disabled|could not read|permission denied|denied to|error: 40[13]",
+        "check the registry's credentials and what they may do",
+    ),
+    (InvalidError, r"signal 25|file too large", "raise `max_repository_mb`"),
+    (InvalidError, r"not our ref|unadvertised object", "name a commit that the repository has"),
+    (InvalidError, r"hook declined|protected|remote rejected", "the repository's own rules forbid it"),
+)
+
+
+class Ref(NamedTuple):
+    """What a tag points at: an object, and the commit (or what else) that an annotated tag leads to."""
+
+    oid: str
+    peeled: str | None = None
+
+
+class Refs(NamedTuple):
+    """What the repository says that it has. `head` is None while there is no commit."""
+
+    head: str | None
+    tags: Mapping[str, Ref]
+    agent: str
+
+    @property
+    def watermark(self) -> str:
+        """The same for as long as nothing changed."""
+        return digest([self.head, sorted(self.tags.items())], 40)
+
+
+class Objects:
+    """Reads what was fetched, through one process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._asks, self._answers = process.stdin, process.stdout
+
+    def read(self, oid: str, most: int) -> tuple[str, bytes] | None:
+        """An object's type and content; None where it was not fetched or is larger than so many bytes."""
+        said = self._ask(f"info {oid}")
+        if len(said) != 3 or int(said[2]) > most:
+            return None
+        size = int(self._ask(f"contents {oid}")[2])
+        return said[1].decode(), self._answers.read(size + 1)[:size]
+
+    def _ask(self, line: str) -> list[bytes]:
+        self._asks.write(f"{line}\n".encode())
+        self._asks.flush()
+        return self._answers.readline().split()
+
+
+class GitClient:
+    """One repository. Nothing is opened, started or written before the first call."""
+
+    def __init__(self, config: GitConfig) -> None:
+        self.config = config
+        self.observer: Observer = lambda method, path, status, seconds: None
+        self.http = HttpClient(
+            Endpoint(
+                url=config.url,
+                timeout=config.timeout,
+                max_bytes=config.max_response_mb << 20,
+                auth=(config.username, config.token) if config.token else None,
+                allowed_networks=config.allowed_networks,
+                verify=config.verify,
+                ca_file=config.ca_file,
+            ),
+            observer=lambda *told: self.observer(*told),
+        )
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._have: dict[Path, set[str]] = {}
+        self._making = threading.Lock()
+
+    @property
+    def host(self) -> str:
+        """What the repository is called in messages."""
+        return self.http.host if self.config.is_web else self.config.url
+
+    def refs(self, service: str = "upload-pack") -> Refs:
+        """HEAD and every tag, by one request; `receive-pack` asks as one who is about to push. Errors: any
+        `AdapterError`; what is not git's own answer is none, however well it came.
+        """
+        if not self.config.is_web:
+            said = self._git("ls-remote", f"--upload-pack=git-{service}", self.config.remote, remote=True)
+            return _refs(line.split("\t", 1) for line in said.decode("utf-8", "replace").splitlines())
+        path, params = "/info/refs", {"service": f"git-{service}"}
+        reply = self.http.call("GET", path, params=params, repeatable=True)
+        if (
+            reply.headers.get("content-type", "").partition(";")[0]
+            != f"application/x-git-{service}-advertisement"
+        ):
+            raise TransientError(
+                f"{self.host} answered {reply.status} with something that is not git's: check that `url` is the "
+                "repository itself, and no login page or proxy stands before it"
+            )
+        try:
+            return _advertised(reply.body)
+        except ValueError:
+            raise TransientError(
+                f"{self.host} gave a list of refs that breaks off: it is asked again"
+            ) from None
+
+    def may_push(self) -> str | None:
+        """None, or why not, as the server says it to one who is about to."""
+        folder = Path(self.config.url)
+        if (
+            self.config.protocol == "file"
+            and not os.access(folder / "objects", os.W_OK)
+            and not os.access(folder / ".git" / "objects", os.W_OK)
+        ):
+            return "its files may not be written"
+        try:
+            self.refs("receive-pack")
+        except RejectedError as error:
+            return str(error)
+        return None
+
+    def fetch(self, oids: Iterable[str]) -> None:
+        """Get these objects and what they lead to, but no history and no large file, unless they are here."""
+        limit = f"blob:limit={self.config.max_file_kb}k"
+        self._fetch(self._folder("objects"), oids, "--depth=1", f"--filter={limit}")
+
+    def root(self, head: str) -> str | None:
+        """The commit that the history of HEAD began with."""
+        folder = self._folder("history")
+        self._fetch(folder, [head], "--filter=tree:0")
+        found = self._git("rev-list", "--first-parent", "--max-parents=0", head, folder=folder)
+        return found.decode().strip() or None
+
+    @contextmanager
+    def objects(self) -> Iterator[Objects]:
+        """What was fetched, to be read."""
+        command = ("git", "cat-file", "--batch-command")
+        folder = self._folder("objects")
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=self._environment(folder),
+        ) as process:
+            try:
+                yield Objects(process)
+            finally:
+                process.kill()
+
+    def files(self, tree: str) -> list[str]:
+        """The paths of all files of a tree that was fetched."""
+        said = self._git("ls-tree", "-r", "-z", "--name-only", tree)
+        return said.decode("utf-8", "replace").split("\0")[:-1]
+
+    def store(self, tag: str) -> str:
+        """Keep the text of a tag object until it is pushed; its id."""
+        return self._git("hash-object", "-t", "tag", "-w", "--stdin", given=tag).decode().strip()
+
+    def push(self, changes: Mapping[str, tuple[str | None, str | None]]) -> None:
+        """Make tags point at objects, by name: from what they point at now (None: they are not there) to (None:
+        nothing). All of it or nothing. Errors: `ConflictError` where one is something else by now.
+        """
+        leases = [f"--force-with-lease=refs/tags/{tag}:{old or ''}" for tag, (old, _) in changes.items()]
+        moves = [f"{new or ''}:refs/tags/{tag}" for tag, (_, new) in changes.items()]
+        atomic = ["--atomic"] if len(changes) > 1 else []
+        self._git("push", "--quiet", *atomic, *leases, self.config.remote, *moves, remote=True)
+
+    def close(self) -> None:
+        """Give connections and disk back."""
+        self.http.close()
+        scratch, self._scratch, self._have = self._scratch, None, {}
+        if scratch is not None:
+            scratch.cleanup()
+
+    def _fetch(self, folder: Path, oids: Iterable[str], *how: str) -> None:
+        packs = list(folder.glob("objects/pack/*.pack"))
+        if len(packs) > MOST_PACKS or sum(each.stat().st_size for each in packs) > self._most:
+            shutil.rmtree(folder)
+            folder = self._folder(folder.name)
+        have = self._have.setdefault(folder, set())
+        if not (wanted := set(oids) - have):
+            return
+        local = self.config.protocol == "file"
+        serving = ["--upload-pack=git -c uploadpack.allowFilter=true upload-pack"] if local else []
+        quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules")
+        command = ("fetch", *quietly, *how, *serving, "--stdin", self.config.remote)
+        try:
+            self._git(*command, given="\n".join(sorted(wanted)), folder=folder, remote=True)
+        finally:
+            # Git notes that what is missing can be had from the repository: reading would ask for it, one by one.
+            (folder / "config").write_text(OURS)
+        have |= wanted
+        # What is here, for git to tell at the next fetch.
+        (folder / "packed-refs").write_text("".join(f"{oid} refs/here/{oid}\n" for oid in sorted(have)))
+
+    @property
+    def _most(self) -> int:
+        return self.config.max_repository_mb << 20
+
+    def _folder(self, name: str) -> Path:
+        """A bare repository in our own scratch space, made at the first use."""
+        with self._making:
+            return self._made(name)
+
+    def _made(self, name: str) -> Path:
+        if self._scratch is None:
+            found = shutil.which("git")
+            said = (
+                subprocess.run(["git", "version"], capture_output=True, check=False).stdout if found else b""
+            )
+            numbers = [int(each) for each in re.findall(rb"\d+", said)[:2]]
+            if tuple(numbers) < OLDEST:
+                raise UnsupportedError(
+                    "the git adapter needs git 2.37 or newer: install it where the worker runs"
+                )
+            self._scratch = tempfile.TemporaryDirectory(prefix="waypost-git-")
+        folder = Path(self._scratch.name) / name
+        if not (folder / "HEAD").exists():
+            for each in ("objects", "refs"):
+                (folder / each).mkdir(parents=True)
+            (folder / "config").write_text(OURS)
+            (folder / "safe").write_text("[safe]\n\tdirectory = *\n")
+            (folder / "HEAD").write_text("ref: refs/heads/none\n")
+            self._have.pop(folder, None)
+        return folder
+
+    def _git(
+        self, *arguments: str, given: str = "", folder: Path | None = None, remote: bool = False
+    ) -> bytes:
+        """What a command prints. Errors: any `AdapterError`."""
+        folder = folder or self._folder("objects")
+        seconds = min(self.config.call_timeout, proceed())
+        began, code = time.monotonic(), -1
+        with (
+            tempfile.TemporaryFile() as asked,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as said,
+        ):
+            asked.write(given.encode())
+            asked.seek(0)
+            process = subprocess.Popen(
+                ("sh", "-c", _LIMITED, str(self._most // 512), *arguments),
+                stdin=asked, stdout=out, stderr=said, cwd=folder, env=self._environment(folder, remote=remote),
+                start_new_session=True,
+            )  # fmt: skip
+            try:
+                code = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                slow = (
+                    f"{self.host} did not answer `git {arguments[0]}` within {seconds:.0f} s: raise `timeout`"
+                )
+                raise TransientError(slow) from None
+            finally:
+                if code < 0:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                if remote:
+                    self.observer("GIT", arguments[0], None if code else 200, time.monotonic() - began)
+            out.seek(0)
+            said.seek(0)
+            if code:
+                raise self._failure(arguments[0], said.read(1 << 16).decode("utf-8", "replace"))
+            printed = out.read((most := self.config.max_response_mb << 20) + 1)
+            if len(printed) > most:
+                raise InvalidError(
+                    f"git {arguments[0]} of {self.host} prints more than `max_response_mb`: raise it"
+                )
+            return printed
+
+    def _failure(self, command: str, said: str) -> AdapterError:
+        lines = [line for line in said.splitlines() if re.match(r"fatal:|error:|remote:|.*\[", line)]
+        line = f"{self.host}, git {command}: {' '.join((lines or said.splitlines() or ['it failed'])[0].split())[:160]}"
+        for kind, pattern, remedy in _FAILURES:
+            if re.search(pattern, said, re.IGNORECASE):
+                return kind(f"{line}: {remedy}")
+        return TransientError(f"{line}: it is tried again later")
+
+    def _environment(self, folder: Path, *, remote: bool = False) -> dict[str, str]:
+        config = self.config
+        settings = {
+            "core.hooksPath": os.devnull, "core.fsmonitor": "false", "gc.auto": "0", "maintenance.auto": "false",
+            "protocol.version": "2", "credential.helper": "", "submodule.recurse": "false",
+        }  # fmt: skip
+        if remote and config.is_web:
+            settings |= {"http.followRedirects": "false", "http.proxy": "", "http.postBuffer": str(1 << 24)}
+            settings |= {"http.lowSpeedLimit": "1", "http.lowSpeedTime": f"{max(1, config.timeout):.0f}"}
+            settings |= {"http.sslVerify": str(config.verify).lower(), **self._address()}
+            if config.ca_file:
+                settings["http.sslCAInfo"] = str(config.ca_file)
+            if config.token:
+                settings["http.extraHeader"] = f"Authorization: {basic(config.username, config.token)}"
+        given = {f"GIT_CONFIG_KEY_{place}": name for place, name in enumerate(settings)}
+        given |= {f"GIT_CONFIG_VALUE_{place}": value for place, value in enumerate(settings.values())}
+        key = f" -o IdentitiesOnly=yes -i {shlex.quote(str(config.ssh_key))}" if config.ssh_key else ""
+        kept = {name: os.environ[name] for name in ("PATH", "SSH_AUTH_SOCK") if name in os.environ}
+        return {
+            **kept, **given, "GIT_CONFIG_COUNT": str(len(settings)), "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(folder / "safe"), "GIT_ATTR_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "false", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes{key}", "LC_ALL": "C",
+            "GIT_ALLOW_PROTOCOL": config.protocol if remote else "", "GIT_DIR": str(folder), "HOME": str(folder),
+        }  # fmt: skip
+
+    def _address(self) -> dict[str, str]:
+        """Holds git to an address that is allowed, wherever the name points by the time it looks."""
+        if not self.config.allowed_networks:
+            return {}
+        parts = urlsplit(self.config.url)
+        host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
+        try:
+            found = [str(each[4][0]) for each in addresses(host, port, self.config.timeout)]
+        except (OSError, UnicodeError):
+            raise TransientError(f"{host} cannot be found: its name leads nowhere") from None
+        allowed = [each for each in found if is_allowed(each, self.config.allowed_networks)]
+        if not allowed:
+            raise InvalidError(f"{host} is at {found[0]}, outside `allowed_networks`: nothing was sent")
+        return {"http.curloptResolve": f"{host}:{port}:{allowed[0]}"}
+
+
+def _advertised(body: bytes) -> Refs:
+    """The refs in an answer of the smart protocol. Errors: `ValueError` for one that does not end as it should."""
+    parts: list[list[bytes]] = [[]]  # what stands between one flush and the next
+    at = 0
+    while at < len(body):
+        size = int(body[at : at + 4], 16)
+        parts += [] if size else [[]]
+        parts[-1] += [body[at + 4 : at + size]] if size else []
+        at += max(size, 4)
+    if at != len(body) or len(parts) != 3 or parts[2]:
+        raise ValueError("it breaks off")
+    lines = parts[1] or [b""]
+    first, _, abilities = lines[0].partition(b"\0")
+    agent = re.search(rb"agent=([!-~]{1,80})", abilities)
+    rows = (line.decode("utf-8", "replace").rstrip("\n").split(" ", 1) for line in (first, *lines[1:]))
+    return _refs(rows, agent[1].decode() if agent else "unknown")
+
+
+def _refs(rows: Iterable[list[str]], agent: str = "unknown") -> Refs:
+    found = {row[1]: row[0] for row in rows if len(row) == 2}
+    if any(len(oid) != 40 for oid in found.values()):
+        raise UnsupportedError("the repository names its objects by SHA-256, which is not read")
+    tags = {
+        name.removeprefix("refs/tags/"): Ref(oid, found.get(f"{name}^{{}}"))
+        for name, oid in found.items()
+        if name.startswith("refs/tags/") and not name.endswith("^{}")
+    }
+    return Refs(found.get("HEAD"), tags, agent)
