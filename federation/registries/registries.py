@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, select
 
-from adapters import AdapterError, NotFoundError, RejectedError, UnsupportedError
 from federation import tables
 from federation.access import Permission, Principal, View
 from federation.database import LONG, now, reading, writing
@@ -201,6 +200,8 @@ class Registries:
     @contextmanager
     def _to_backend(self, version: "Version") -> "Iterator[Open]":
         """The connection to a version's registry, if it is still that one which answers."""
+        from adapters import AdapterError, NotFoundError, RejectedError, UnsupportedError
+
         query = select(tables.registry).where(tables.registry.c.id == version.registry_id)
         with reading(self._engine) as connection:
             registry = connection.execute(query).one()

@@ -27,9 +27,7 @@ def show(
         int | None, typer.Option(help="one particular life of a name that was deleted and made again")
     ] = None,
     native: Annotated[bool, typer.Option("--native", help="also what the backend itself says")] = False,
-    snippets: Annotated[
-        bool, typer.Option("--snippets", help="only the lines that load it from its backend")
-    ] = False,
+    snippets: Annotated[bool, typer.Option("--snippets", help="only the lines that load it")] = False,
     card: Annotated[
         bool, typer.Option("--card", help="only its model card, wherever that is written")
     ] = False,

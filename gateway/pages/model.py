@@ -14,8 +14,9 @@ from federation.errors import UnknownError
 from federation.graph.graph import Action, DamagedError, ImpactAnswer, ImpactQuestionError, Question
 from federation.references import Reference, parse
 from gateway.api.history_out import SpanOut, timeline_out
-from gateway.api.out import ModelOut, SnippetsOut, VersionSummaryOut, model_out, snippets_out
+from gateway.api.out import ModelOut, SnippetsOut, VersionSummaryOut, model_out
 from gateway.api.requests import OptionalIdent
+from gateway.loading import how_to_load
 from gateway.pages.markdown import card
 from gateway.pages.page import Form, listed, named, pages_at
 from gateway.parameters import read_reference, read_time
@@ -68,7 +69,9 @@ def model_page(
         chosen=chosen,
         shown=shown,
         folded=folded,
-        snippets=snippets_of(waypost, view, chosen.ref) if living and chosen and form == "html" else None,
+        snippets=snippets_of(waypost, view, chosen.ref, str(request.base_url).rstrip("/"))
+        if living and chosen and form == "html"
+        else None,
         production=held(timeline.spans, "stage", "production"),
         spans=timeline.spans,
         then=None if then is None else timeline_out(reference, time, then),
@@ -135,10 +138,9 @@ def charts(model: ModelOut) -> list[Mapping[str, str]]:
     return found[:CHARTS]
 
 
-def snippets_of(waypost: Waypost, view: View, ref: str) -> SnippetsOut:
+def snippets_of(waypost: Waypost, view: View, ref: str, origin: str) -> SnippetsOut:
     """How to load a version, by its reference."""
-    version = waypost.catalogue.version(view, parse(ref))
-    return snippets_out(version, *waypost.registries.snippets(version))
+    return how_to_load(waypost, waypost.catalogue.version(view, parse(ref)), origin)
 
 
 def impact_of(

@@ -14,8 +14,9 @@ from federation.graph.graph import DamagedError, DependenciesAnswer
 from federation.journal.journal import JournalFilter
 from federation.references import ReferenceSyntaxError, parse
 from gateway.api.history_out import timeline_out
-from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, snippets_out, version_out
+from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
 from gateway.api.requests import Limit, OptionalIdent
+from gateway.loading import how_to_load
 from gateway.pages.markdown import card
 from gateway.pages.model import impact_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
@@ -58,7 +59,7 @@ def version_page(
         asked=ref.removeprefix("/"),
         as_of=as_of,
         card=card(version.description) if version.description else None,
-        snippets=snippets_out(found, *waypost.registries.snippets(found)) if living else None,
+        snippets=how_to_load(waypost, found, str(request.base_url).rstrip("/")) if living else None,
         spans=timeline_out(found.reference, None, waypost.catalogue.timeline(view, found.reference)).spans,
         impact=impact_of(waypost, principal, version.ref) if living else None,
         model_card=waypost.catalogue.card(found, waypost.adapters) if living else {},

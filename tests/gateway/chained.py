@@ -32,7 +32,8 @@ def configured(folder: Path) -> tuple[Path, Chain]:
     """The configuration file of a gateway in `folder`, and what its database holds."""
     chain = build(Estate(folder, files="waypost-index/graph"))
     file = folder / "waypost.toml"
-    file.write_text("".join(REGISTRY.format(name, team) for name, team in TEAMS.items()))
+    registries = "".join(REGISTRY.format(name, team) for name, team in TEAMS.items())
+    file.write_text('[server]\npublic_url = "http://localhost"\n' + registries)
     return file, chain
 
 

@@ -10,6 +10,7 @@ from gateway.api import history_out, out
 from gateway.api.statements_out import StatementsOut
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up
+from gateway.loading import how_to_load
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.card_out(carded, catalogue.card(carded, waypost.adapters))
         case ("GET", "snippets", *ref):
             version = catalogue.version(view, reference_of(ref))
-            return out.snippets_out(version, *waypost.registries.snippets(version))
+            return how_to_load(waypost, version)
     raise LookupError(asked)
 
 

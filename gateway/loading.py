@@ -1,0 +1,32 @@
+"""How to load a version: from its own backend, and with MLflow's client through this gateway."""
+
+from typing import TYPE_CHECKING
+
+from adapters import Snippet
+from gateway.api.out import SnippetsOut, snippets_out
+from gateway.mlflow.names import shown_name
+
+if TYPE_CHECKING:
+    from federation.catalogue.catalogue import Version
+    from gateway.waypost import Waypost
+
+ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
+CODE = """\
+import mlflow
+
+mlflow.set_registry_uri({registry!r})  # MLFLOW_TRACKING_TOKEN: a token of Waypost
+model = mlflow.pyfunc.load_model({uri!r})"""
+
+
+def how_to_load(waypost: "Waypost", version: "Version", origin: str = "") -> SnippetsOut:
+    """The lines to copy. `origin` is the address at which whoever asks reached this gateway, where that is known."""
+    made, note = waypost.registries.snippets(version)
+    server = waypost.settings.server
+    host = (
+        "localhost" if server.host in ANYWHERE else f"[{server.host}]" if ":" in server.host else server.host
+    )
+    base = server.public_url or origin or f"http://{host}:{server.port}"
+    registry = f"{base}/mlflow/{version.registry}"
+    uri = f"models:/{shown_name(version.model)}/{version.record.version}"
+    ours = Snippet("Through Waypost, with MLflow's client", "python", CODE.format(registry=registry, uri=uri))
+    return snippets_out(version, (*made, ours), note)
