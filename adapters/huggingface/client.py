@@ -24,6 +24,7 @@ from adapters.http import Endpoint, HttpClient, Reply, below, check_count, next_
 from adapters.huggingface.config import HuggingFaceConfig
 from adapters.huggingface.keys import is_id
 from adapters.payloads import Raw, excerpt, parts, text
+from adapters.portions import Portion
 from adapters.quota import AnnouncedQuota
 
 PAGE = 500
@@ -78,16 +79,23 @@ class HubClient:
             connections=config.concurrency + 1,
         )
         self.http = HttpClient(endpoint, explain=self._explain)
+        self._portion = Portion(PAGE)
         self._commits: dict[tuple[str, str], Raw] = {}
         self._proved = float("-inf")
 
     def page(
-        self, author: str | None, following: str | None, size: int = PAGE
+        self, author: str | None, following: str | None, most: int = PAGE
     ) -> tuple[list[Any], str | None]:
-        """A page of an author's repositories (None: of all), oldest last, and where the next one is."""
+        """A page of an author's repositories (None: of all), oldest last, and where the next one is; a smaller one
+        where so much is too much at once.
+        """
+        return self._portion.read(most, lambda size: self._page(author, following, size))
+
+    def _page(self, author: str | None, following: str | None, size: int) -> tuple[list[Any], str | None]:
         path, _, query = (following or "/api/models").partition("?")
-        first = {"author": author, "sort": "createdAt", "limit": size, "expand": FIELDS[2:]}
-        reply = self.call("GET", path, parse_qs(query, keep_blank_values=True) if following else first)
+        first = {"author": author, "sort": "createdAt", "expand": FIELDS[2:]}
+        asked = parse_qs(query, keep_blank_values=True) if following else first
+        reply = self.call("GET", path, {**asked, "limit": size})
         rows = reply.json()
         if not isinstance(rows, list):
             raise InvalidError(f"{self.http.host} answered with no list of models: check `url`")

@@ -66,7 +66,8 @@ class HuggingFaceConfig(AdapterConfig):
         return self.webhook_secret is not None
 
     def reads(self, name: str) -> bool:
-        """Whether a repository of this name belongs to the registry."""
+        """Whether a repository of this name belongs to the registry. The Hub does not tell cases apart."""
         if not self.authors and not self.repositories:
             return True
-        return name in self.repositories or name.partition("/")[0] in self.authors
+        named = {one.casefold() for one in (*self.authors, *self.repositories)}
+        return not named.isdisjoint((name.casefold(), name.casefold().partition("/")[0]))

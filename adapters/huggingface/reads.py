@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from adapters.errors import AuthError, BadRecordError, NotFoundError
-from adapters.huggingface.client import HubClient, MovedError
+from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundError, RejectedError
+from adapters.huggingface.client import HubClient, MovedError, UnseenError
 from adapters.huggingface.keys import MAIN, NativeId, split
 from adapters.huggingface.records import Repository, to_main, to_model, to_tag
 from adapters.payloads import Raw
+from adapters.portions import MOST_FAILURES
 from adapters.records import Key, ModelRecord, Record, VersionRecord
 
 
@@ -15,24 +16,46 @@ class Reader:
 
     def __init__(self, api: HubClient) -> None:
         self.api = api
+        self._failures = 0
+        """Things in succession that could not be read."""
 
     def repository(self, row: Raw, afford: Callable[[], None]) -> Repository | None:
         """A repository that was listed, with what each tag names; None where it was deleted meanwhile. `afford` is
-        called before each request but the first.
+        called before each request but the first. What cannot be read of it is unknown, and hides nothing else.
         """
         try:
-            try:
-                found = self._with_refs(row)
-            except MovedError:
-                afford()
-                found = self._with_refs(self.api.row(row["id"]))
+            found = self._renamed(row, afford)
             for commit in {commit for commit in found.tags.values() if commit}:
-                if self.api.known(row, commit) is None:
+                if self.api.known(found.row, commit) is None:
                     afford()
-                found.commits[commit] = self.api.commit(found.row, commit)
-        except NotFoundError:
+                try:
+                    found.commits[commit] = self.api.commit(found.row, commit)
+                except AdapterError as error:
+                    found.failed[commit] = self._passed_over(error)
+        except UnseenError:
             return None
         return found
+
+    def _renamed(self, row: Raw, afford: Callable[[], None]) -> Repository:
+        try:
+            return self._with_refs(row, is_one_of_many=True)
+        except MovedError:
+            afford()
+            return self._with_refs(self.api.row(row["id"]), is_one_of_many=True)
+
+    def _passed_over(self, error: AdapterError) -> str:
+        """Why something could not be read. Errors: this one, where it is the Hub or the token that fails."""
+        self._failures += 1
+        fails_by_itself = error.divisible or isinstance(error, RejectedError)
+        if (
+            isinstance(error, UnseenError | MovedError)
+            or not fails_by_itself
+            or self._failures > MOST_FAILURES
+        ):
+            raise error
+        if isinstance(error, AuthError) and self.api.config.token is not None:
+            self.api.prove()
+        return str(error)
 
     def record(self, key: Key) -> Record:
         """A model or version as it is now."""
@@ -69,15 +92,16 @@ class Reader:
         found.commits[commit] = self.api.commit(row, commit)
         return to_tag(found, name)
 
-    def _with_refs(self, row: Raw) -> Repository:
+    def _with_refs(self, row: Raw, *, is_one_of_many: bool = False) -> Repository:
         found = self._site(row)
         try:
             refs = self.api.refs(row["id"])
-        except AuthError as error:
-            if self.api.config.token is not None:
-                self.api.prove()
-            found.unread = f"tags and branches of {row['id']} cannot be read: {error}"
+        except AdapterError as error:
+            if not is_one_of_many and not isinstance(error, AuthError):
+                raise
+            found.unread = f"tags and branches of {row['id']} cannot be read: {self._passed_over(error)}"
             return found
+        self._failures = 0
         found.tags, found.branches = refs["tags"], refs["branches"]
         return found
 

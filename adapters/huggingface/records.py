@@ -36,6 +36,8 @@ class Repository:
     tags: dict[str, str | None] = field(default_factory=dict)
     branches: dict[str, str | None] = field(default_factory=dict)
     commits: dict[str, Raw] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why a commit could not be read."""
     unread: str | None = None
 
     @property
@@ -104,7 +106,8 @@ def to_tag(found: Repository, tag: str) -> VersionRecord:
     """What a tag names. Errors: `BadRecordError`."""
     raw = found.commits.get(found.tags[tag] or "")
     if raw is None or not tag or tag == MAIN:
-        why = "has the name of the main branch" if tag == MAIN else "names no commit"
+        why = "has the name of the main branch" if tag == MAIN else found.failed.get(found.tags[tag] or "")
+        why = why or "names no commit"
         raise BadRecordError(f"tag {tag} of {found.name} {why}", native=f"{found.name}@{tag}")
     address = found.address._replace(tag=tag, commit=found.tags[tag] or "")
     return _version(found, address, raw, _time(raw, "lastModified"))

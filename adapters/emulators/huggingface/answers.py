@@ -43,6 +43,8 @@ class HubRequest:
 
     def answer(self) -> Any:
         """What the Hub answers. Errors: `HubRefusalError`."""
+        if self.path in self.hub.broken:
+            raise HubRefusalError(500, "Internal Error")
         parts = [unquote(part) for part in self.path.strip("/").split("/")]
         match self.method, parts:
             case "GET", ["api", "whoami-v2"]:

@@ -93,6 +93,8 @@ class Hub:
     latency: float = 0.0
     link: str = ""
     """Where each next page is said to be, instead of where it is."""
+    broken: set[str] = field(default_factory=set)
+    """Paths that are answered by 500."""
     refs_refused: set[str] = field(default_factory=set)
     """Names of repositories whose refs are refused."""
     listed: Callable[[], None] = lambda: None

@@ -195,6 +195,57 @@ def test_refs_that_are_refused_are_unknown_and_hide_nothing_else(
         adapter.get(tag.key)
 
 
+def test_one_thing_that_breaks_hides_no_other(
+    harness: HuggingFaceHarness, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("acme/a", "acme/b"):
+        hub.create(name)
+        hub.point(name, "tags", "v1", "main")
+        hub.commit(name, {"a": b"1"})
+        hub.point(name, "tags", "v2", "main")
+    adapter = opened(harness, "acme")
+    monkeypatch.setattr(adapter._api.http, "_sleep", lambda seconds: None)
+    whole = scanned(adapter)
+    broken = hub.repository("acme/a")
+    hub.broken = {"/api/models/acme/b/refs", f"/api/models/acme/a/revision/{broken.git.tags['v1']}"}
+    adapter = opened(harness, "acme")
+    monkeypatch.setattr(adapter._api.http, "_sleep", lambda seconds: None)
+    found = scanned(adapter)
+    assert names(found.records) == names(whole.records) - {"acme/a:v1", "acme/b:v1", "acme/b:v2"}
+    assert [one.native for one in found.bad] == ["acme/a@v1"]
+    assert "answered 500" in str(found.bad[0])
+    for record in whole.records:
+        if record not in found.records:
+            with pytest.raises(TransientError):
+                adapter.get(record.key)
+
+
+def test_a_hub_that_breaks_is_not_asked_on_and_on(
+    harness: HuggingFaceHarness, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        hub.create(f"acme/m{number}")
+    hub.broken = {f"/api/models/acme/m{number}/refs" for number in range(40)}
+    adapter = opened(harness, "acme")
+    monkeypatch.setattr(adapter._api.http, "_sleep", lambda seconds: None)
+    with pytest.raises(TransientError):
+        scanned(adapter)
+
+
+def test_less_is_asked_for_where_a_page_is_too_much(harness: HuggingFaceHarness, hub: Hub) -> None:
+    card = f"---\ntext: {'x' * 30_000}\n---\n".encode()
+    for number in range(60):
+        hub.create(f"acme/m{number}")
+        hub.commit(f"acme/m{number}", {"README.md": card})
+    assert len(scanned(opened(harness, "acme", max_response_mb=1)).models()) == 60
+
+
+def test_the_case_of_a_name_does_not_matter(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/A")
+    [model, _] = scanned(opened(harness, "acme")).records
+    assert opened(harness, "Acme").get(model.key) == model
+
+
 def test_a_row_that_says_nothing_is_one_bad_record(harness: HuggingFaceHarness, hub: Hub) -> None:
     hub.create("acme/a")
     bad = hub.create("acme/b")
