@@ -166,11 +166,13 @@ def test_what_is_pasted_loads_the_version(written: Path, tmp_path: Path) -> None
             kind = str(record.framework).replace("numpy", "safetensors")
             load, copy, check = adapter.snippets(f"the {kind}", record)
             printed[kind] = python("-c", f"{load.code}\nprint({shown[kind]})").strip()
-            for snippet in (copy, check):
-                done = subprocess.run(
+            said = [
+                subprocess.run(
                     ["sh", "-euc", snippet.code], cwd=tmp_path, capture_output=True, text=True, check=True
-                )
-            checked += done.stdout.count(": OK")
+                ).stdout
+                for snippet in (copy, check)
+            ]
+            checked += said[1].count(": OK")
             assert (tmp_path / record.version).is_dir()
     assert printed == {"safetensors": "3", "gguf": "2", "onnx": "1"}
     assert checked == 3

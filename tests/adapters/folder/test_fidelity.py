@@ -180,11 +180,12 @@ def told(record: ModelRecord | VersionRecord) -> object:
 
 
 @soak(sample=60, full=1_000, batch=250)
-def test_a_share_is_followed(cases: int, seed: int, database: str, tmp_path: Path) -> list[str]:
+def test_a_share_is_followed(cases: int, seed: int, tmp_path: Path) -> list[str]:
     rng = random.Random(seed)
     shelves = Shelves(tmp_path / f"share-{seed}")
     user = Colleague(shelves, rng)
     for _ in range(2 * MODELS):
         user.act()
+    database = f"sqlite:///{tmp_path / str(seed)}.db"
     with watching(database, "folder", {"path": str(shelves.path), "settle": 0}) as watch:
         return follow(watch, user, told, cases, rng)
