@@ -27,7 +27,9 @@ MOST_ENTRIES, MOST_FILES, DEEPEST = 100_000, 5000, 16
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 COPYING = "it is just being copied: it is read once nothing in it has changed for a while"
-REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EKEYEXPIRED}
+EXPIRED = getattr(errno, "EKEYEXPIRED", errno.EACCES)
+"""What Linux says of a ticket that has run out."""
+REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, EXPIRED}
 Sign = tuple[int, int, int]
 """What changes with a file's content: inode, time of its last change in nanoseconds, size."""
 
@@ -94,15 +96,17 @@ class Tree:
                 at = opened.enter_context(_inner(at, name, device))
             yield at
 
-    def names(self, at: int) -> tuple[list[str], dict[str, str]]:
-        """The folders in a folder by name, and where its links lead."""
-        folders, links = [], {}
+    def names(self, at: int) -> tuple[list[str], dict[str, str], list[str]]:
+        """The folders in a folder by name, where its links lead, and what else is there."""
+        folders, links, others = [], {}, []
         for entry in _entries(at, MOST_ENTRIES):
             if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
             elif entry.is_symlink():
                 links[entry.name] = os.readlink(entry.name, dir_fd=at)
-        return folders, links
+            else:
+                others.append(entry.name)
+        return folders, links, others
 
     def files(self, at: int, folder: str = "", depth: int = 0) -> Iterator[tuple[int, File]]:
         """All files in a folder, each with the descriptor of its own folder; folders too, whose names end in `/`."""
@@ -195,7 +199,7 @@ def _inner(at: int, name: str, device: int) -> Iterator[int]:
     except NotADirectoryError:
         if stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
             raise BadRecordError(f"{name} is a link: links are not followed, put the files there") from None
-        raise NotFoundError(f"{name} is no folder") from None
+        raise BadRecordError(f"{name} is no folder: put it into one of its own") from None
     try:
         if os.fstat(found).st_dev != device:
             raise BadRecordError(f"{name} is another file system: it is not read")

@@ -38,7 +38,7 @@ class FolderAdapter(Adapter):
     )
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "production": ("stage:production", "stage:prod", "alias:production", "alias:champion"),
+        "production": ("stage:production", "stage:prod", "alias:production", "alias:prod", "alias:champion"),
         "staging": ("stage:staging", "alias:staging", "alias:challenger"),
         "archived": ("stage:archived",),
     }

@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import BinaryIO
 
 from adapters.errors import BadRecordError, NotFoundError
@@ -13,7 +12,7 @@ from adapters.folder.client import Share
 from adapters.folder.keys import Names
 from adapters.folder.memory import Content, KnownFiles
 from adapters.folder.records import Addresses, Sidecar, to_model, to_version
-from adapters.formats import Header, read_header
+from adapters.formats import Header, is_model, read_header
 from adapters.records import ModelRecord, VersionRecord
 
 CHUNK = 1 << 20
@@ -29,23 +28,24 @@ class Reader:
         self._addresses = addresses
 
     def folders(self, *names: str) -> list[str]:
-        """The folders in one of the share, and links, which are told when they are read."""
+        """The folders in one of the share; links too, and stray weights, which are told when they are read."""
         with translated(names), self.share.folder(*names) as at:
-            folders, links = self.share.names(at)
-            return [*folders, *links]
+            folders, links, others = self.share.names(at)
+            return [*folders, *links, *filter(is_model, others)]
 
     def model(self, names: Names) -> tuple[ModelRecord, list[str]]:
-        """A model, and the names of its versions and of links to none of them."""
+        """A model, and the names of its versions, of links to none of them, and of weights that lie beside them."""
         with translated(names), self.share.folder(*names) as at:
-            versions, links = self.share.names(at)
+            versions, links, others = self.share.names(at)
             found = to_model(self._addresses, names, self._sidecar(at), versions, links)
-            return found, [*versions, *(links.keys() - found.native["links"].keys())]
+            strays = (*(links.keys() - found.native["links"].keys()), *filter(is_model, others))
+            return found, [*versions, *strays]
 
     def version(self, model: Names, version: str, going: Going) -> VersionRecord:
         """A version. Errors: `BadRecordError` while it is being copied."""
         names = (*model, version)
         with translated(names), self.share.folder(*names) as at:
-            found = self._listed(at)
+            found = self._listed(at, going)
             files = tuple(filter(self._is_content, found))
             if not files:
                 raise NotFoundError(f"{'/'.join(names)} holds no file")
@@ -60,11 +60,16 @@ class Reader:
     def _is_content(self, file: File) -> bool:
         return not file.name.endswith("/") and file.name != self.share.config.sidecar
 
-    def _listed(self, at: int) -> list[File]:
+    def _listed(self, at: int, going: Going) -> list[File]:
+        found: list[File] = []
         with _whole():
-            found = list(islice((file for _, file in self.share.files(at)), MOST_FILES + 1))
-        if len(found) > MOST_FILES:
-            raise BadRecordError(f"it holds more than {MOST_FILES:,} files and folders: it is not read")
+            for _, file in self.share.files(at):
+                going()
+                found.append(file)
+                if len(found) > MOST_FILES:
+                    raise BadRecordError(
+                        f"it holds more than {MOST_FILES:,} files and folders: it is not read"
+                    )
         return found
 
     def _content(

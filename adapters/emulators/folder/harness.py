@@ -20,7 +20,7 @@ FAILURES = {
     Fault.BROKEN: errno.EIO,
     Fault.SILENT: errno.ETIMEDOUT,
     Fault.FORBIDDEN: errno.EACCES,
-    Fault.UNAUTHORISED: errno.EKEYEXPIRED,
+    Fault.UNAUTHORISED: files.EXPIRED,
 }
 """What the system says of a share whose server is broken or silent, or which this user may not read."""
 INCARNATIONS = (

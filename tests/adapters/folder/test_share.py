@@ -213,10 +213,12 @@ def test_odd_names_come_through_or_are_told(shelves: Shelves) -> None:
     shelves.put("a b\n'\"$(id)", "v 1;")
     (shelves.path / ".hidden" / "1").mkdir(parents=True)
     (shelves.path / "empty" / "1").mkdir(parents=True)
+    (shelves.path / "empty" / "README.md").write_text("# Soon")
+    (shelves.path / "empty" / "model.onnx").write_bytes(b"")
     (shelves.path / os.fsdecode(b"\xff\xfe")).mkdir()
     found = scanned(opened(shelves))
     assert set(found.models()) == {"a b\n'\"$(id)", "empty"}
-    assert [error.native for error in found.bad] == ["'\\udcff\\udcfe'"]
+    assert [error.native for error in found.bad] == ["'\\udcff\\udcfe'", "empty/model.onnx"]
     assert version(found, "a b\n'\"$(id)", "v 1;").version == "v 1;"
 
 
