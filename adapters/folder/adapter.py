@@ -1,16 +1,29 @@
 """The adapter's face: what the contract asks for, in terms of files and folders."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from adapters.calls import proceed
-from adapters.contract import Adapter, AdapterConfig, BackendInfo, Capability, Page, Snippet, StageField
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    ArtifactFile,
+    ArtifactStream,
+    BackendInfo,
+    ByteSpan,
+    Capability,
+    Page,
+    Snippet,
+    StageField,
+)
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.files import translated
 from adapters.folder import snippets
 from adapters.folder.client import Share
 from adapters.folder.config import FolderConfig
+from adapters.folder.files import VersionFiles
 from adapters.folder.keys import Names, is_name, names_of
 from adapters.folder.reads import Reader
 from adapters.folder.records import Addresses
@@ -48,6 +61,7 @@ class FolderAdapter(Adapter):
         self._share = Share(config)
         self._reader = Reader(self._share, Addresses(config))
         self._writes = Writer(self._share)
+        self._files = VersionFiles(self._reader)
 
     def __repr__(self) -> str:
         return f"FolderAdapter({self._config.path})"
@@ -102,6 +116,14 @@ class FolderAdapter(Adapter):
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._config, model, version)
+
+    def list_files(self, version: VersionRecord, path: str) -> Sequence[ArtifactFile]:
+        return self._files.listed(version, path)
+
+    def open_file(
+        self, version: VersionRecord, path: str, span: ByteSpan | None
+    ) -> AbstractContextManager[ArtifactStream]:
+        return self._files.opened(version, path, span)
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
         if field != "stage":

@@ -44,6 +44,12 @@ class Reader:
     def version(self, model: Names, version: str, going: Going) -> VersionRecord:
         """A version. Errors: `BadRecordError` while it is being copied."""
         names = (*model, version)
+        content = self.content(names, going)
+        with translated(names), self.share.folder(*names) as at:
+            return to_version(self._addresses, model, version, self._sidecar(at), content)
+
+    def content(self, names: Names, going: Going) -> Content:
+        """What the files of a version are. Errors: as of `version`."""
         with translated(names), self.share.folder(*names) as at:
             found = self._listed(at, going)
             files = tuple(filter(self._is_content, found))
@@ -55,7 +61,7 @@ class Reader:
                     raise BadRecordError(COPYING)
                 content = self._content(at, files, self.memory.digests(names, files), going)
                 self.memory.take(names, content)
-            return to_version(self._addresses, model, version, self._sidecar(at), content)
+            return content
 
     def _is_content(self, file: File) -> bool:
         return not file.name.endswith("/") and file.name != self.share.config.sidecar

@@ -10,7 +10,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from adapters import (
+    ArtifactFile,
     BadRecordError,
+    ByteSpan,
     ConflictError,
     InvalidError,
     Key,
@@ -380,3 +382,31 @@ def test_rights_that_are_missing_are_named(tmp_path: Path) -> None:
     assert info.unavailable == adapter.capabilities
     assert [error.native for error in bad] == ["uplift"]
     assert opened(shelves).probe().missing == () or not was_root
+
+
+def test_the_files_of_a_version_are_handed_out_and_no_others(shelves: Shelves, tmp_path: Path) -> None:
+    files = {"model.bin": b"0123456789", "deep/a/notes.txt": b"x", "deep/b.txt": b"yy"}
+    shelves.put("churn", files=files, stage="production")
+    (tmp_path / "private").write_text("private")
+    (shelves.path / "churn" / "1" / "link").symlink_to(tmp_path / "private")
+    adapter = opened(shelves)
+    one = version(scanned(adapter), "churn")
+    assert adapter.list_files(one, "") == [ArtifactFile("deep", None, True), ArtifactFile("model.bin", 10)]
+    assert adapter.list_files(one, "deep") == [
+        ArtifactFile("deep/a", None, True),
+        ArtifactFile("deep/b.txt", 2),
+    ]
+    with adapter.open_file(one, "model.bin", None) as stream:
+        assert b"".join(stream.pieces) == files["model.bin"]
+        assert (stream.length, stream.total, stream.is_part) == (10, 10, False)
+    for span, piece in ((ByteSpan(2, 4), b"234"), (ByteSpan(8), b"89"), (ByteSpan(8, 99), b"89")):
+        with adapter.open_file(one, "model.bin", span) as stream:
+            assert (b"".join(stream.pieces), stream.length, stream.is_part) == (piece, len(piece), True)
+    for path in ("link", "waypost.yaml", "../1/model.bin", "/etc/passwd", "deep", "", "none"):
+        with pytest.raises(NotFoundError), adapter.open_file(one, path, None):
+            pass
+    with pytest.raises(InvalidError), adapter.open_file(one, "model.bin", ByteSpan(10)):
+        pass
+    (shelves.path / "churn" / "1" / "model.bin").write_bytes(b"others")
+    with pytest.raises(NotFoundError, match="other files"), adapter.open_file(one, "model.bin", None):
+        pass
