@@ -122,7 +122,10 @@ class OciAdapter(Adapter):
         self._client.close()
 
     def _repository(self, key: Key) -> TaggedRepository:
-        return self._reader.repository(split_key(key)[0])
+        name = split_key(key)[0]
+        if not self.config.wants(name):
+            raise NotFoundError(f"repository {name} is none of this registry's `repositories`")
+        return self._reader.repository(name)
 
     def _model(self, key: Key) -> ModelRecord:
         found = self._repository(key)

@@ -165,6 +165,14 @@ def test_the_catalogue_is_read_page_by_page_and_filtered(emulate: Emulate) -> No
     assert [*scanned(site.adapter(repositories=("models/m3",))).models()] == ["models/m3"]
 
 
+def test_a_repository_that_is_no_longer_configured_is_absent(site: Site) -> None:
+    site.pusher.modelpack(site.repository, "1.0.0")
+    model, version = site.only()
+    for key in (model.key, version.key):
+        with pytest.raises(NotFoundError, match="none of this registry's `repositories`"):
+            site.adapter(repositories=("others/*",)).get(key)
+
+
 def test_a_page_of_the_catalogue_elsewhere_is_not_asked_for(
     emulate: Emulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
