@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.errors import BadRecordError, UnsupportedError
 from adapters.notifications import Notification
 from adapters.records import (
+    Attached,
     Deleted,
     Details,
     EndpointRecord,
@@ -141,7 +142,8 @@ class Page:
     `bad` are records that could not be understood. `listed` names what an incremental scan has listed whole once this
     page is through, so that what is absent from it can be noticed; a full scan lists everything. A `mark` is where a
     scan that is cut off may go on: behind this page. The last page, and no other, carries the `watermark`, which never
-    passes the time at which the scan began; without one every scan lists everything.
+    passes the time at which the scan began; without one every scan lists everything. `attached` is what lies beside
+    versions of this page, or of an earlier one.
     """
 
     records: tuple[Record | Deleted, ...]
@@ -149,6 +151,7 @@ class Page:
     listed: tuple[Listing, ...] = ()
     mark: Mark | None = None
     watermark: Watermark | None = None
+    attached: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

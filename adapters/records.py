@@ -303,6 +303,17 @@ class Deleted:
     key: Key
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What somebody stated of a version's artifact, kept beside it in the backend: a `signature` (a bundle of
+    Sigstore's) or the report of a `scan`. `content` is as it came; the same again is the same statement.
+    """
+
+    key: Key
+    kind: Literal["signature", "scan"]
+    content: bytes
+
+
 Record = ModelRecord | VersionRecord | EndpointRecord
 
 

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from adapters.contract import Page
 from adapters.errors import AdapterError, BadRecordError, TransientError
 from adapters.records import (
+    Attached,
     Deleted,
     Listing,
     Mark,
@@ -24,7 +25,7 @@ from adapters.records import (
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
-Found = Record | Deleted | BadRecordError | Listing | Mark | None
+Found = Record | Deleted | BadRecordError | Attached | Listing | Mark | None
 """What a scan finds. A `Mark`: it can go on here, behind everything given so far. None: it is waited for."""
 PAGE_SECONDS = 10.0
 """A page that took longer is handed over although it is not full."""
@@ -36,7 +37,7 @@ MOST_EMPTY = 8
 """Pages of a listing without anything, one after the other, before it is taken for one that does not end."""
 MOST_SAME = 8
 """So often a page with the same records may come in one scan: what moves meanwhile is given again."""
-_SIGNS, _REMARKS = (Listing, Mark), (Listing, BadRecordError)
+_SIGNS, _REMARKS = (Listing, Mark), (Listing, BadRecordError, Attached)
 LOOK = 0.2
 """Seconds between two looks at something that is being waited for."""
 
@@ -124,8 +125,9 @@ class _Filling:
 def _page(items: list[Any], **more: Any) -> Page:
     listed = tuple(item for item in items if isinstance(item, Listing))
     bad = tuple(item for item in items if isinstance(item, BadRecordError))
+    attached = tuple(item for item in items if isinstance(item, Attached))
     records = tuple(item for item in items if not isinstance(item, _REMARKS))
-    return Page(records, bad, listed, **more)
+    return Page(records, bad, listed, attached=attached, **more)
 
 
 class Ahead(Generic[T]):

@@ -3,6 +3,9 @@
 A repository is a model, a manifest that a tag stands for is a version, whose identity is its digest. Tags that look
 like a version name one, others are aliases. What no tag stands for any more is gone: no registry lists it.
 
+Signatures and reports of scans that are attached to a version come with it, as Sigstore bundles and SARIF: by tags such
+as `sha256-DIGEST.sig` with every scan, by the registry's list of referrers with each full scan.
+
 Every scan lists everything: the catalogue, the tags of each repository, and by one HEAD each what they stand for. What
 has a digest never changes and is read once. So a change of any kind is seen by the next scan.
 """
@@ -58,6 +61,7 @@ class OciAdapter(Adapter):
         return f"OciAdapter({self.config.host})"
 
     def probe(self) -> BackendInfo:
+        self._reader.tells_referrers = True
         reply = self._client.call("GET", "/v2/", "")
         if "json" not in reply.headers.get("content-type", "") and reply.body.strip():
             reply.json()  # a login page, say
@@ -85,7 +89,7 @@ class OciAdapter(Adapter):
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         if since not in (None, WATERMARK):
             raise InvalidError("this watermark is not of the oci adapter: scan everything")
-        return paged(Scan(self._reader, begin(resume)).found(), limit)
+        return paged(Scan(self._reader, begin(resume), asks=since is None).found(), limit)
 
     def get(self, key: Key) -> Record:
         return self._model(key) if key.kind == "model" else self._version(key)

@@ -7,13 +7,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import islice
+from typing import Any, Literal
 
-from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, TransientError
+from adapters.errors import (
+    AuthError,
+    BadRecordError,
+    InvalidError,
+    NotFoundError,
+    RejectedError,
+    TransientError,
+)
 from adapters.http import TooLargeError
 from adapters.oci.client import ACCEPT, CATALOGUE, OciClient, UnprovedAbsenceError, pull
 from adapters.parsing import Bounds, parse_json
 from adapters.payloads import Raw, parts, text
+from adapters.records import Attached, Key
 
 MOST_MANIFEST = 4 << 20
 """Bytes of a manifest: what registries take at least, and most at most."""
@@ -34,6 +43,14 @@ DIALECTS = (
     ("kitops", re.compile(r"application/vnd\.kitops\.modelkit\.config\.v1\+json")),
     ("docker", re.compile(r"application/vnd\.docker\.ai\.model\.config\.v[0-9.]{1,9}\+json")),
 )
+StatedKind = Literal["signature", "scan"]
+STATED: tuple[tuple[StatedKind, re.Pattern[str]], ...] = (
+    ("signature", re.compile(r"application/vnd\.dev\.sigstore\.bundle")),
+    ("scan", re.compile(r"application/sarif\+json")),
+)
+"""Layers that state something of what a manifest refers to, by their types."""
+MOST_ATTACHED = 20
+MOST_STATED = 1000
 OLLAMA = "application/vnd.ollama.image.model"
 """The type of a layer; the configuration's is that of any image."""
 _BOUNDS = Bounds(size=MOST_MANIFEST)
@@ -89,6 +106,9 @@ class Reader:
     def __init__(self, client: OciClient) -> None:
         self.client = client
         self.memory = Memory()
+        self.tells_referrers = True
+        """Whether the registry answers who refers to a manifest, as far as is known."""
+        self._stated_by: dict[str, tuple[tuple[StatedKind, bytes], ...]] = {}
 
     def repositories(self) -> list[str]:
         """The repositories to be read, in order."""
@@ -166,6 +186,49 @@ class Reader:
         if told and told != digest:
             raise BadRecordError(f"it has other bytes than {told[:80]} stands for")
         return digest, reply.body
+
+    def attached(self, repository: str, digest: str, tags: Mapping[str, str], *, ask: bool) -> list[Attached]:
+        """What is stated of a digest by what these tags stand for, and, with `ask`, by what the registry says refers to
+        it. What cannot be read is left out this time.
+        """
+        names = dict.fromkeys(one for one in tags.values() if one)
+        names |= dict.fromkeys(self._referring(repository, digest) if ask and self.tells_referrers else ())
+        key = Key("version", f"{repository}@{digest}")
+        stated = (self._stated(repository, name, is_deep=True) for name in islice(names, MOST_ATTACHED))
+        return [Attached(key, kind, body) for found in stated for kind, body in found]
+
+    def _referring(self, repository: str, digest: str) -> list[str]:
+        path = f"/v2/{repository}/referrers/{digest}"
+        try:
+            body = self.client.call("GET", path, pull(repository), headers=ACCEPT).json()
+        except RejectedError:
+            self.tells_referrers = False
+            return []
+        return [
+            one["digest"] for one in parts(body, "manifests") if DIGEST.fullmatch(text(one, "digest") or "")
+        ]
+
+    def _stated(self, repository: str, name: str, *, is_deep: bool) -> tuple[tuple[StatedKind, bytes], ...]:
+        """The statements in a manifest, or in those of an index: read once, since a digest never changes."""
+        if name in self._stated_by:
+            return self._stated_by[name]
+        found: list[tuple[StatedKind, bytes]] = []
+        try:
+            manifest = parse_json(self.manifest(repository, name)[1], f"manifest {name}", _BOUNDS)
+            for child in islice(parts(manifest, "manifests") if is_deep else (), MOST_ATTACHED):
+                if DIGEST.fullmatch(text(child, "digest") or ""):
+                    found += self._stated(repository, child["digest"], is_deep=False)
+            for layer in islice(parts(manifest, "layers"), MOST_ATTACHED):
+                for kind, shape in STATED:
+                    at = text(layer, "digest") or ""
+                    if shape.match(text(layer, "mediaType") or "") and DIGEST.fullmatch(at):
+                        found.append((kind, self.client.blob(repository, at, MOST_CONFIG)))
+        except (BadRecordError, RejectedError):
+            return ()
+        if len(self._stated_by) >= MOST_STATED:
+            self._stated_by.clear()
+        self._stated_by[name] = tuple(found)
+        return tuple(found)
 
     def _digest(self, repository: str, tag: str) -> str | None:
         """The digest of a tag; None where a registry does not say it. Errors: `NotFoundError`."""

@@ -17,10 +17,10 @@ WATERMARK = "all"
 
 
 class Scan:
-    """A scan of what comes behind a repository."""
+    """A scan of what comes behind a repository. `asks`: the registry is asked what refers to each version."""
 
-    def __init__(self, reader: Reader, behind: str) -> None:
-        self.reader, self.behind = reader, behind
+    def __init__(self, reader: Reader, behind: str, *, asks: bool) -> None:
+        self.reader, self.behind, self.asks = reader, behind, asks
         self._denied: AuthError | None = None
 
     def found(self) -> Generator[Found, None, Watermark]:
@@ -32,7 +32,7 @@ class Scan:
             for name, future in self._ahead(pool, [one for one in names if one > self.behind], 2 * most):
                 try:
                     tags = yield from self._tags(future)
-                    yield from self._one(TaggedRepository(name, tags))
+                    yield from self._one(TaggedRepository(name, tags), pool)
                     read += 1
                 except NotFoundError:
                     continue  # emptied, or deleted meanwhile
@@ -66,12 +66,20 @@ class Scan:
             found |= {} if artifact is None else {tag: artifact}
         return found
 
-    def _one(self, found: TaggedRepository) -> Iterator[Found]:
+    def _one(self, found: TaggedRepository, pool: ThreadPoolExecutor) -> Iterator[Found]:
         config = self.reader.client.config
         yield from found.problems()
         model = to_model(config, found)
         yield model
         yield from to_versions(config, found)
+        read, asks = self.reader.attached, self.asks and self.reader.tells_referrers
+        signed = {one.digest: found.referrers(one.digest) for one in found.models.values()}
+        for future in [
+            pool.submit(read, found.name, digest, tags, ask=asks)
+            for digest, tags in sorted(signed.items())
+            if tags or asks
+        ]:
+            yield from (yield from awaited(future))
         yield Listing("version", of=model.key)
 
 

@@ -1,4 +1,5 @@
-"""Signatures by the OpenSSF model-signing format: a Sigstore bundle with a DSSE envelope around an in-toto statement.
+"""Signatures by the OpenSSF model-signing format, and by cosign: a Sigstore bundle with a DSSE envelope around an
+in-toto statement.
 
 Everything is checked offline: the signature against a key of the operator's, or against a certificate whose chain leads
 to a root of the operator's and that names the identity that the operator expects.
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PAYLOAD = "application/vnd.in-toto+json"
 PREDICATE = "https://model_signing/signature/v1.0"
+OF_DIGEST = "https://sigstore.dev/cosign/sign/v1"
+"""cosign's: its subject is the digest of the artifact in a registry."""
 FULCIO_ISSUER = "1.3.6.1.4.1.57264.1.8"
 LONGEST_CHAIN = 5
 
@@ -60,14 +63,15 @@ def read_signature(body: bytes) -> ArtifactSignature:
         signatures = [_bytes(one["sig"]) for one in envelope["signatures"]]
         chain = list(_certificates(bundle["verificationMaterial"]))
         stated = parse_json(payload, "its statement")
-        if envelope["payloadType"] != PAYLOAD or stated["predicateType"] != PREDICATE or not signatures:
+        is_one = stated["predicateType"] in (PREDICATE, OF_DIGEST)
+        if envelope["payloadType"] != PAYLOAD or not is_one or not signatures:
             raise StatementError(f"a signature states {PREDICATE}, which this one does not")
         digests = frozenset(_digests(stated))
     except StatementError:
         raise
     except (BadRecordError, KeyError, TypeError, AttributeError, ValueError):
         raise StatementError(
-            "this is no Sigstore bundle of model-signing: hand in the file that `model_signing sign` wrote"
+            "this is no Sigstore bundle of model-signing or cosign: hand in the file that `model_signing sign` wrote"
         ) from None
     kind = PAYLOAD.encode()
     signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
@@ -102,7 +106,7 @@ def check_signer(signer: ArtifactSigner) -> None:
 
 
 def _digests(stated: Mapping[str, Any]) -> Iterator[str]:
-    for one in stated["predicate"]["resources"]:
+    for one in stated["predicate"]["resources"] if stated["predicateType"] == PREDICATE else ():
         yield str(one["digest"]).lower()
         if one["name"] == ".":  # a model of one file: its subject is the digest of this digest
             yield hashlib.sha256(bytes.fromhex(one["digest"])).hexdigest()

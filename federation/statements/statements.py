@@ -80,9 +80,11 @@ class Statements:
             at = now()
             say(kind, body, known, (), at)  # it can be read, or is refused
             sha256 = hashlib.sha256(body).hexdigest()
-            row = _known(connection, version.id, kind, sha256) or _keep(
-                connection, principal, version, kind, body, digest or known, sha256
-            )
+            row = find_statement(connection, version.id, kind, sha256)
+            if row is None:
+                batch = Batch()
+                row = keep(connection, batch, principal.id, version, kind, body, digest or known, sha256)
+                batch.append(connection)
             return _read(row, version, read_signers(connection))
 
     def of(self, view: View, reference: Reference) -> list[ArtifactStatement]:
@@ -119,21 +121,24 @@ def read_signers(connection: Connection) -> list[ArtifactSigner]:
     ]
 
 
-def _known(connection: Connection, version_id: int, kind: str, sha256: str) -> Row[Any] | None:
+def find_statement(connection: Connection, version_id: int, kind: str, sha256: str) -> Row[Any] | None:
+    """The statement of this kind about a version whose bytes have this SHA-256, where it is kept already."""
     said = statement.c
     query = select(statement).where(said.version_id == version_id, said.kind == kind, said.sha256 == sha256)
     return connection.execute(query.limit(1)).one_or_none()
 
 
-def _keep(
+def keep(
     connection: Connection,
-    principal: Principal,
+    batch: Batch,
+    principal: str,
     version: Version,
     kind: str,
     body: bytes,
     digest: str,
     sha256: str,
 ) -> Row[Any]:
+    """Keep a statement that a principal (an id) handed in, and tell it in the batch."""
     values: Mapping[str, Any] = {
         "registry_id": version.registry_id,
         "version_id": version.id,
@@ -141,21 +146,19 @@ def _keep(
         "digest": digest,
         "body": body,
         "sha256": sha256,
-        "principal": principal.id,
+        "principal": principal,
         "at": now(),
     }
     row = insert_dated(connection, statement, values, registry_id=version.registry_id)
-    batch = Batch()
     entry = Entry(
         action=Action.STATEMENT_MADE,
-        actor=principal.id,
+        actor=principal,
         ref=str(version.reference),
         registry=version.registry,
         targets={"version": version.id, "model": version.model_id},
         details={"statement": row.id, "kind": kind, "digest": digest, "sha256": sha256},
     )
     batch.record(entry, version.registry_id)
-    batch.append(connection)
     return row
 
 

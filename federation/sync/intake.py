@@ -11,6 +11,7 @@ from federation.catalogue import codec, unread
 from federation.catalogue.codec import Encoded
 from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.database import reading
+from federation.statements.attached import keep_attached
 from federation.sync import quarantine, renames
 from federation.sync.context import CurrentRun
 from federation.sync.doubts import Doubts, ask
@@ -62,7 +63,7 @@ def _believe(this: CurrentRun, part: _PagePart) -> None:
                 )
                 writer.delete(kind, writer.connection.execute(query).scalars())
         if part.page is not None and not doubts:
-            this.go_on(part.page)
+            _end(this, writer, part.page)
     if doubts:
         answers = ask(this, doubts)
         answered = Page(tuple(answers.records), bad=tuple(answers.bad))
@@ -70,7 +71,13 @@ def _believe(this: CurrentRun, part: _PagePart) -> None:
         with this.chunk(missed_since=part.missed_since) as writer:
             _write(this, writer, part._replace(encoded=[*encoded, *answers.orphans], bad=bad))
             if part.page is not None:
-                this.go_on(part.page)
+                _end(this, writer, part.page)
+
+
+def _end(this: CurrentRun, writer: CatalogueWriter, page: Page) -> None:
+    """The records of a page are written: what is attached to versions is kept, and the run goes on behind the page."""
+    keep_attached(writer.connection, writer.batch, this.registry.id, page.attached)
+    this.go_on(page)
 
 
 def _natives(record: Record) -> list[str]:

@@ -150,6 +150,16 @@ class Pusher:
         layer: Layer = ("application/vnd.oci.image.layer.v1.tar+gzip", b"layer", {})
         return self.artifact(repository, tag, {"architecture": "amd64", "os": "linux"}, IMAGE, [layer])
 
+    def attach(
+        self, repository: str, digest: str, kind: str, body: bytes, *, suffix: str | None = None
+    ) -> str:
+        """Push a statement about a manifest: as one that refers to it, or (with `suffix`) under its tag."""
+        tag = None if suffix is None else digest.replace(":", "-") + suffix
+        subject = {"mediaType": MANIFEST, "digest": digest, "size": 1} if suffix is None else None
+        more: dict[str, Any] = {"artifactType": kind, **({"subject": subject} if subject else {})}
+        empty = "application/vnd.oci.empty.v1+json"
+        return self.artifact(repository, tag, {}, empty, [(kind, body, {})], **more)
+
     def index(self, repository: str, tag: str, digests: Sequence[str], **more: Any) -> str:
         """An index of manifests that are there already."""
         listed = [{"mediaType": MANIFEST, "digest": one, "size": 1} for one in digests]

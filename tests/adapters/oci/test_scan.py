@@ -50,7 +50,9 @@ def test_what_has_a_digest_is_read_once(emulator: Site) -> None:
     emulator.pusher.modelpack(emulator.repository, "1.0.0")
     methods(emulator.registry)
     scanned(adapter)
-    assert methods(emulator.registry) == {"GET": 3}, "tags, manifest, configuration"
+    assert methods(emulator.registry) == {"GET": 4}, (
+        "tags, manifest, configuration, and whether it tells referrers"
+    )
     digest = emulator.pusher.modelpack(emulator.repository, "1.1.0", seed="other")
     emulator.pusher.tag(emulator.repository, "production", digest)
     emulator.pusher.image(emulator.repository, "web")
