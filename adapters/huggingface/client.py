@@ -34,6 +34,7 @@ OF_COMMIT = (
     "cardData",
     "lastModified",
     "library_name",
+    "model-index",
     "pipeline_tag",
     "safetensors",
     "sha",

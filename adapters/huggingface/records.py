@@ -115,7 +115,7 @@ def to_tag(found: Repository, tag: str) -> VersionRecord:
 
 def _version(found: Repository, address: NativeId, raw: Raw, created: datetime | None) -> VersionRecord:
     commit, version, card = text(raw, "sha"), address.tag or "", part(raw, "cardData")
-    results = own_results(card, found.name)
+    results = own_results({"model-index": raw.get("model-index"), **card}, found.name)
     named = found.link(found.name)
     return VersionRecord(
         key=address.version,

@@ -1,4 +1,9 @@
-"""What the Hub answers to one request, by path and method."""
+"""What the Hub answers to one request, by path and method.
+
+Where nothing else is said, path, method and body are those that huggingface_hub 2.4.0 sends and parses (client,
+hf_api.py);
+`hub.py` says what the marks mean.
+"""
 
 import base64
 import json
@@ -58,7 +63,10 @@ class HubRequest:
             case "GET", ["api", "organizations", name, "overview"]:
                 if name in self.hub.users:
                     raise HubRefusalError(404, "Organization not found", "OrganizationNotFound")
-                return {"name": name, "fullname": name}
+                return {
+                    "name": name,
+                    "fullname": name,
+                }  # a user is none: 404 (client, get_organization_overview)
             case _, ["api", "repos", verb]:
                 return self._repos(verb)
             case _, ["api", "settings", "webhooks", *rest]:
@@ -70,6 +78,7 @@ class HubRequest:
 
     def _whoami(self) -> Row:
         who = self._somebody()
+        # The permissions of a fine-grained token by what they are for (recorded).
         scoped = [
             {"entity": {"_id": "0" * 24, "type": "org", "name": name}, "permissions": list(permissions)}
             for name, permissions in who.scoped.items()
@@ -124,6 +133,7 @@ class HubRequest:
         return self._written(found, verb)
 
     def _told(self, found: StoredRepository, verb: list[str]) -> Any:
+        """What is read of one repository. `converts` are always there (client, list_repo_refs needs them)."""
         hub, git, expand = self.hub, found.git, self.query.get("expand", [])
         match verb:
             case []:
@@ -142,6 +152,7 @@ class HubRequest:
         raise HubRefusalError(404, NO_PAGE)
 
     def _written(self, found: StoredRepository, verb: list[str]) -> Row:
+        """Commits, tags, branches, settings. What is deleted and is not there: 404 RevisionNotFound (?)."""
         match self.method, verb:
             case "POST", ["commit", branch]:
                 return self._commit(found, branch)
@@ -185,6 +196,7 @@ class HubRequest:
         ]
 
     def _tree(self, found: StoredRepository, revision: str) -> list[Row]:
+        """All files, of folders too (client, list_repo_tree with `recursive`; it leaves folders out of downloads)."""
         commit = self.hub.revision(found, revision)
         return [
             {"type": "file", "path": path, "size": len(content), "oid": object_id("blob", content)}
@@ -218,6 +230,7 @@ class HubRequest:
         }
 
     def _repos(self, verb: str) -> Row:
+        """Creating, deleting, moving. A name that is taken: 409; no right to write: 403 (client, create_repo)."""
         said, hub = self.json(), self.hub
         who = self._somebody()
         owner = said.get("organization") or ("" if verb != "create" else who.name)
@@ -306,10 +319,12 @@ class HubRequest:
         return not found.private or (self.who is not None and self.who.may("repo.content.read", found.owner))
 
     def _may_write(self, found: StoredRepository) -> None:
+        """403 without `X-Error-Code` (client, create_repo and create_branch with `exist_ok`)."""
         if not self._somebody().may("repo.write", found.owner):
             raise HubRefusalError(403, "Forbidden: you need write access to this repository")
 
     def _somebody(self) -> HubToken:
+        """401 for nobody (client, whoami)."""
         if self.who is None:
             raise HubRefusalError(401, "Invalid username or password.")
         return self.who

@@ -232,7 +232,9 @@ class Hub:
             "library_name": card.get("library_name"),
             "pipeline_tag": card.get("pipeline_tag"),
             "tags": tags_of(card),
-            "cardData": card or None,
+            # Beside the card, not in it (recorded; client, ModelInfo).
+            "model-index": card.get("model-index"),
+            "cardData": {name: value for name, value in card.items() if name != "model-index"} or None,
             "baseModels": {"relation": card.get("base_model_relation", "finetune"), "models": bases}
             if bases
             else None,
