@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundError, RejectedError
+from adapters.errors import (
+    AdapterError,
+    AuthError,
+    BadRecordError,
+    NotFoundError,
+    RejectedError,
+    TransientError,
+)
 from adapters.huggingface.client import HubClient, MovedError, UnseenError
 from adapters.huggingface.keys import MAIN, NativeId, split
 from adapters.huggingface.records import Repository, to_main, to_model, to_tag
@@ -31,7 +38,7 @@ class Reader:
                 try:
                     found.commits[commit] = self.api.commit(found.row, commit)
                 except AdapterError as error:
-                    found.failed[commit] = self._passed_over(error)
+                    found.failed[commit] = self._passed_over(error, found)
         except UnseenError:
             return None
         return found
@@ -43,7 +50,7 @@ class Reader:
             afford()
             return self._with_refs(self.api.row(row["id"]), is_one_of_many=True)
 
-    def _passed_over(self, error: AdapterError) -> str:
+    def _passed_over(self, error: AdapterError, found: Repository) -> str:
         """Why something could not be read. Errors: this one, where it is the Hub or the token that fails."""
         self._failures += 1
         fails_by_itself = error.divisible or isinstance(error, RejectedError)
@@ -55,6 +62,7 @@ class Reader:
             raise error
         if isinstance(error, AuthError) and self.api.config.token is not None:
             self.api.prove()
+        found.is_partial |= isinstance(error, TransientError)
         return str(error)
 
     def record(self, key: Key) -> Record:
@@ -99,7 +107,9 @@ class Reader:
         except AdapterError as error:
             if not is_one_of_many and not isinstance(error, AuthError):
                 raise
-            found.unread = f"tags and branches of {row['id']} cannot be read: {self._passed_over(error)}"
+            found.unread = (
+                f"tags and branches of {row['id']} cannot be read: {self._passed_over(error, found)}"
+            )
             return found
         self._failures = 0
         found.tags, found.branches = refs["tags"], refs["branches"]

@@ -39,6 +39,8 @@ class Repository:
     failed: dict[str, str] = field(default_factory=dict)
     """Why a commit could not be read."""
     unread: str | None = None
+    is_partial: bool = False
+    """Something failed that may not fail the next time."""
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
-from adapters.digests import BUCKETS, BucketDigests, bucket, digest_of
+from adapters.digests import BUCKETS, UNKNOWN, BucketDigests, bucket, digest_of
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.huggingface.client import sound
 from adapters.huggingface.reads import Reader
@@ -35,6 +35,8 @@ class Scan:
     def __init__(self, reader: Reader, digests: BucketDigests, *, is_full: bool) -> None:
         self._reader, self._api, self._digests, self._is_full = reader, reader.api, digests, is_full
         self._pool = ThreadPoolExecutor(self._api.config.concurrency, thread_name_prefix="hub-scan")
+        self._again: set[int] = set()
+        """Buckets of which the next scan reads everything again."""
         self._is_closed = False
 
     def found(self) -> Generator[Found, None, Watermark]:
@@ -109,8 +111,9 @@ class Scan:
         repository = yield from awaited(step.future)
         if repository is not None:
             yield from self._given(repository)
+            self._again |= {step.bucket} if repository.is_partial else set()
         if step.digest is not None:
-            self._digests[step.bucket] = step.digest
+            self._digests[step.bucket] = UNKNOWN if step.bucket in self._again else step.digest
             yield Mark(str(self._digests))
 
     def _given(self, repository: Repository) -> Iterator[Found]:

@@ -218,6 +218,9 @@ def test_one_thing_that_breaks_hides_no_other(
         if record not in found.records:
             with pytest.raises(TransientError):
                 adapter.get(record.key)
+    hub.broken = set()
+    healed = names(scanned(adapter, found.watermark).records)
+    assert healed >= {"acme/a:v1", "acme/b:v1", "acme/b:v2"}
 
 
 def test_a_hub_that_breaks_is_not_asked_on_and_on(
