@@ -16,7 +16,7 @@ from gateway.cli.invocation import Invocation
 from gateway.cli.operations import Wait, worked
 from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
 
-LOOK_EVERY = 0.05
+LOOK_EVERY, WAITING_EVERY = 0.05, 1.0
 AT_ONCE = 500
 """Versions of one answer."""
 PATIENCE = 60.0
@@ -207,6 +207,23 @@ def show(context: typer.Context, ident: Ident) -> int:
     invocation: Invocation = context.obj
     with connect(invocation) as gateway:
         return _report(invocation, gateway.get(f"/promotions/{ident}"))
+
+
+@promotions.command()
+def wait(
+    context: typer.Context,
+    ident: Ident,
+    patience: Annotated[float, typer.Option(help="so many seconds at most", min=0)] = 3600.0,
+) -> int:
+    """Wait for the end of a promotion, also for people. Exit code 0: it is done; 1: it ended otherwise, or has not."""
+    invocation: Invocation = context.obj
+    with connect(invocation) as gateway, worked(gateway, wait=True):
+        end, found = time.monotonic() + patience, gateway.get(f"/promotions/{ident}")
+        while not found["finished_at"] and time.monotonic() < end:
+            time.sleep(WAITING_EVERY)
+            found = gateway.get(f"/promotions/{ident}")
+        code = _report(invocation, found)
+    return code if found["finished_at"] else NO
 
 
 @promotions.command()
