@@ -18,6 +18,8 @@ class Need:
     given: tuple[str, ...] = ()
     label: str = ""
     """What is said in place of who it is from."""
+    could: tuple[str, ...] = ()
+    """What those are called who could still agree, as far as people are known."""
 
     @property
     def whom(self) -> str:

@@ -317,18 +317,11 @@ class Judge:
 
     def _met(self, judged: Judgement, voices: Sequence[Voice]) -> list[Need]:
         """The needs, each with those of these voices that count."""
-        proposal, version, people = judged.proposal, judged.proposal.version, self.people
+        version, people = judged.proposal.version, self.people
         said = [voice.principal for voice in voices if voice.kind == "approve"]
         counting: dict[str, list[set[str]]] = {}
         for policy, _ in judged.demands:
-            out = {
-                who
-                for one in judged.checks
-                if (one.name, one.policy) == ("creator", policy.name)
-                for who in one.facts
-            }
-            if "proposer" in policy.separate and proposal.kind == "promotion":
-                out.add(people.person(proposal.proposer))
+            out = self._apart(judged, policy)
             counting[policy.name] = [
                 {
                     people.person(one)
@@ -340,6 +333,26 @@ class Judge:
                 if need.policy == policy.name
             ]
         return list(met(judged.needs, counting))
+
+    def _apart(self, judged: Judgement, policy: Policy) -> set[str]:
+        """The people who do not count for a policy."""
+        proposal = judged.proposal
+        of_it = (one for one in judged.checks if (one.name, one.policy) == ("creator", policy.name))
+        out = {who for one in of_it for who in one.facts}
+        if "proposer" in policy.separate and proposal.kind == "promotion":
+            out.add(self.people.person(proposal.proposer))
+        return out
+
+    def who_could(self, judged: Judgement) -> Judgement:
+        """The same, each need with who could still agree. It takes a look at everybody: for one that is shown."""
+        version, people = judged.proposal.version, self.people
+        apart = {policy.name: self._apart(judged, policy) for policy, _ in judged.demands}
+        needs = []
+        for need in judged.needs:
+            found = people.eligible(need.among, version.registry, version.team)
+            left = found - apart[need.policy] - set(need.given)
+            needs.append(replace(need, could=tuple(sorted(map(people.called, left)))))
+        return replace(judged, needs=needs)
 
 
 def judge_of(connection: Connection, adapters: Discovered, graph: "Callable[[], Graph]") -> Judge:

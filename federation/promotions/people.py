@@ -57,6 +57,11 @@ class People:
         roles = known.roles({row.who, *(groups if person == row.who else ())}, registry, team)
         return not {row.who, person, *groups, *roles}.isdisjoint(among)
 
+    def called(self, who: str) -> str:
+        """What a person or token is called that grants name so."""
+        row = self._known.by_who.get(who)
+        return who if row is None else str(row.name)
+
     def eligible(self, among: Sequence[str], registry: str, team: str) -> set[str]:
         """Every person that could be one of these, as far as is known: whoever has signed in, has a token or is named
         by a grant.

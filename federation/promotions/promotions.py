@@ -112,7 +112,7 @@ class Promotions:
             proposal = Proposal(version, stage, "promotion", principal.id)
             if into is not None:
                 proposal, _ = self._crossing(judge, principal, proposal, into)
-            return judge.judge(proposal).within(principal.view)
+            return judge.who_could(judge.judge(proposal)).within(principal.view)
 
     def survey(
         self, view: View, stage: str, under: str, after: Reference | None, limit: int
@@ -259,7 +259,9 @@ class Promotions:
             row, found = read_promotion(connection, view, promotion_id)
             proposal = proposal_of(connection, row) if row.state in ("waiting", "approved") else None
             judge = self._judge(connection)
-            judged = None if proposal is None else judge.judge(proposal).within(view)
+            judged = None
+            if proposal is not None:
+                judged = judge.who_could(judge.judge(proposal)).within(view)
             voices, reports = read_voices(connection, row.id), read_reports(connection, row.id)
             principals = sorted({found.proposer, *(one.principal for one in voices)})
             names = {one: judge.people.display(one) for one in principals}

@@ -64,9 +64,9 @@ def survey(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
     to: FromQuery[Stage] = "production",
-    under: FromQuery[Annotated[str, Parameter(max_length=8192)]] = "",
+    under: FromQuery[Annotated[str, Parameter(max_length=4096)]] = "",
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 200,
-    cursor: FromQuery[Annotated[str | None, Parameter(max_length=8192)]] = None,
+    cursor: FromQuery[Annotated[str | None, Parameter(max_length=4096)]] = None,
 ) -> SurveyOut:
     """What policies would say of each version that they are on, were it proposed for a stage: of a registry or a model
     (`under`), or of all. A page is made of `limit` versions that were looked at.

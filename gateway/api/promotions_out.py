@@ -110,6 +110,8 @@ class NeedOut(msgspec.Struct, rename={"among": "from"}):
     count: int
     among: Sequence[str]
     given: int
+    could: Sequence[str]
+    """What those are called who could still agree, as far as people are known."""
 
 
 class JudgementOut(msgspec.Struct):
@@ -191,7 +193,7 @@ def judgement_out(found: Judgement) -> JudgementOut:
         says_no=found.says_no,
         checks=checks_out(found.checks),
         needs=[
-            NeedOut(one.policy, one.count, [one.label] if one.label else one.among, len(one.given))
+            NeedOut(one.policy, one.count, [one.label] if one.label else one.among, len(one.given), one.could)
             for one in found.needs
         ],
         waits_for=found.waits_for,

@@ -17,9 +17,9 @@ from gateway.waypost import Waypost
 def plan_retention(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
-    under: FromQuery[Annotated[str, Parameter(max_length=8192)]] = "",
+    under: FromQuery[Annotated[str, Parameter(max_length=4096)]] = "",
     limit: FromQuery[Annotated[int, Parameter(ge=1, le=1000)]] = 200,
-    cursor: FromQuery[Annotated[str | None, Parameter(max_length=8192)]] = None,
+    cursor: FromQuery[Annotated[str | None, Parameter(max_length=4096)]] = None,
 ) -> RetentionOut:
     """What is to become of each version that a rule of retention is on, and why: of a registry or a model (`under`), or
     of all. A page is made of `limit` versions that were looked at.

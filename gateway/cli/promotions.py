@@ -436,6 +436,8 @@ def _print_judgement(found: Mapping[str, Any]) -> None:
         emit_line(
             f"{need['given']} of {need['count']} agreed, from {', '.join(need['from'])} ({need['policy']})"
         )
+        if need["given"] < need["count"]:
+            emit_line(f"  could: {', '.join(need['could']) or 'nobody who is known here'}")
     for one in found["stages"]:
         emit_line(f"{one['ref']}: {one['before']} -> {one['after']}")
     for line in found["waits_for"]:
