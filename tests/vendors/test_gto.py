@@ -8,14 +8,17 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters import ModelRecord, VersionRecord
+from adapters import Key, ModelRecord, Registration, VersionRecord
+from adapters.conformance.lab import ScanResult
 from adapters.emulators.git.repository import GitRepository
 from adapters.git import GitAdapter, GitConfig
+from tests.fidelity import follow, ref, watching
 from tests.soak import soak
 from tests.vendors import environment
 
@@ -179,3 +182,78 @@ def test_gto_and_the_adapter_read_alike(cases: int, seed: int) -> list[str]:
     for left in range(cases, 0, -STEPS):
         wrong += one_repository(python, min(left, STEPS), rng)
     return wrong
+
+
+@dataclass
+class GtoUser:
+    """Works on a repository with GTO's functions and git's commands, and reads it as GTO does."""
+
+    repository: GitRepository
+    gto: Gto
+    rng: random.Random
+    gone: set[str] = field(default_factory=set)
+
+    def act(self) -> None:
+        """One thing that GTO does not refuse and that changes what it shows, where one of a few does."""
+        before = after = self.truth()
+        for _ in range(5):
+            if after == before:
+                step(self.repository, self.gto, self.rng)
+                after = self.truth()
+        self.gone |= before.keys() - after.keys()
+
+    def truth(self) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for name, one in shown(self.gto).items():
+            found[ref(name)] = one["stages"]
+            found |= {ref(name, version): active for version, active in one["versions"].items()}
+            found |= {ref(name, commit): True for commit in one["commits"]}
+        return found
+
+
+def told(record: ModelRecord | VersionRecord) -> object:
+    return dict(record.aliases) if isinstance(record, ModelRecord) else record.lifecycle != "deregistered"
+
+
+@soak(sample=30, full=600, batch=100)
+def test_the_catalogue_is_what_gto_shows(cases: int, seed: int, tmp_path: Path) -> list[str]:
+    python, rng = environment("gto"), random.Random(seed)
+    wrong = []
+    for left in range(cases, 0, -STEPS):
+        database = f"sqlite:///{tmp_path / f'{seed}-{left}.db'}"
+        with worked_on(python) as (repository, gto, _):
+            repository.commit({"artifacts.yaml": '{"steady": {"type": "model"}}'}, at=moment(repository))
+            with watching(database, "git", {"url": str(repository.path)}) as watch:
+                wrong += follow(watch, GtoUser(repository, gto, rng), told, min(left, STEPS), rng)
+    return wrong
+
+
+@pytest.mark.sample
+def test_gto_reads_what_the_adapter_writes_as_meant() -> None:
+    with worked_on(environment("gto")) as (repository, gto, adapter):
+        key = Key("model", "models:churn")
+
+        def version(number: str) -> VersionRecord:
+            found = ScanResult(list(adapter.scan(since=None, limit=100))).versions(key)[number]
+            assert found.version == number
+            return found
+
+        for commit in repository.git("rev-list", "main").split()[:2]:
+            source = f"git+file://{repository.path}@{commit}"
+            adapter.register(Registration(model="models:churn", source=source, token=commit))
+        adapter.set_alias(key, "prod", "v0.0.1")
+        adapter.set_alias(key, "prod", "v0.0.2")
+        adapter.set_alias(key, "dev", "v0.0.1")
+        held = {"prod": "v0.0.2", "dev": "v0.0.1"}
+        both = {"v0.0.1": True, "v0.0.2": True}
+        assert shown(gto)["models:churn"] == {"active": True, "stages": held, "versions": both, "commits": []}
+        adapter.set_alias(key, "prod", None)
+        adapter.set_stage(version("v0.0.1").key, "lifecycle", "deregistered")
+        assert shown(gto)["models:churn"]["stages"] == {}
+        assert shown(gto)["models:churn"]["versions"] == {"v0.0.1": False, "v0.0.2": True}
+        adapter.set_stage(version("v0.0.1").key, "lifecycle", "registered")
+        adapter.delete(version("v0.0.2").key)
+        assert shown(gto) == read(adapter)
+        assert shown(gto)["models:churn"]["versions"] == {"v0.0.1": True}
+        adapter.delete(key)
+        assert shown(gto) == {}

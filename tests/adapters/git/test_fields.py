@@ -1,6 +1,7 @@
 """What tags and files say of artifacts, versions and entry points."""
 
 import json
+import subprocess
 
 from adapters import BadRecordError, Dataset, Key, ModelRecord, NotFoundError, Record, VersionRecord
 from adapters.conformance.lab import ScanResult
@@ -193,6 +194,12 @@ def test_entry_points_are_models_and_tags_their_versions(repository: GitReposito
     assert version.environment.libraries == {"torch": "", "numpy": ""}
     assert (version.framework, version.url) == ("pytorch", "https://git.example.com/vision/v0.3")
     assert found.versions(Key("model", "hub resnet"))["v0.3"].schema is None
+    clone, load = opened().snippets("encoder", version)
+    subprocess.run(["sh", "-euc", clone.code], cwd=repository.path.parent, check=True, capture_output=True)
+    assert (repository.path.parent / "model" / "hubconf.py").read_text() == HUBCONF
+    assert load.code.endswith("torch.hub.load('model', 'encoder', source='local')")
+    hosted = opened(url="git@github.com:acme/vision.git").snippets("encoder", version)[1]
+    assert hosted.code.endswith("torch.hub.load('acme/vision:v0.3', 'encoder')")
 
 
 def test_a_hubconf_that_cannot_be_read_is_one_bad_record(repository: GitRepository, opened: Open) -> None:
