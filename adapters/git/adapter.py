@@ -69,11 +69,16 @@ class GitAdapter(Adapter):
         refs = self._client.refs()
         missing, identity = list[str](), None
         try:
-            root = self._client.root(refs.head) if refs.head else None
+            root = self._client.root(refs.head) if refs.head and refs.filters else None
             identity = f"git:{root}" if root else None
         except RejectedError as error:
             missing.append(
-                f"its first commit cannot be read, so another repository would go unnoticed ({error})"
+                f"its first commit cannot be read: another repository would go unnoticed ({error})"
+            )
+        if not refs.filters:
+            missing.append(
+                "its server sends whole commits (uploadpack.allowFilter is off): large files are fetched with every "
+                "tag, and its history is not, so another repository at the same address would go unnoticed"
             )
         may_push = self._client.may_push()
         if may_push is not None:

@@ -69,7 +69,9 @@ class Refs(NamedTuple):
 
     head: str | None
     tags: Mapping[str, Ref]
-    agent: str
+    agent: str = "unknown"
+    filters: bool = True
+    """Whether it is known to leave out what is not asked for; else all that a commit holds has to be fetched."""
 
     @property
     def watermark(self) -> str:
@@ -119,7 +121,7 @@ class GitClient:
         )
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._have: dict[Path, set[str]] = {}
-        self._making = threading.Lock()
+        self._making, self._fetching = threading.Lock(), threading.Lock()
 
     @property
     def host(self) -> str:
@@ -221,11 +223,18 @@ class GitClient:
         if scratch is not None:
             scratch.cleanup()
 
-    def _fetch(self, folder: Path, oids: Iterable[str], *how: str) -> None:
+    def tidy(self) -> None:
+        """Begin the clone anew where it has become large. Not while it is read."""
+        folder = self._folder("objects")
         packs = list(folder.glob("objects/pack/*.pack"))
         if len(packs) > MOST_PACKS or sum(each.stat().st_size for each in packs) > self._most:
             shutil.rmtree(folder)
-            folder = self._folder(folder.name)
+
+    def _fetch(self, folder: Path, oids: Iterable[str], *how: str) -> None:
+        with self._fetching:
+            self._fetch_missing(folder, oids, *how)
+
+    def _fetch_missing(self, folder: Path, oids: Iterable[str], *how: str) -> None:
         have = self._have.setdefault(folder, set())
         if not (wanted := set(oids) - have):
             return
@@ -289,8 +298,8 @@ class GitClient:
             asked.seek(0)
             process = subprocess.Popen(
                 ("sh", "-c", _LIMITED, str(self._most // 512), *arguments),
-                stdin=asked, stdout=out, stderr=said, cwd=folder, env=self._environment(folder, remote=remote),
-                start_new_session=True,
+                stdin=asked, stdout=out, stderr=said, cwd=folder, start_new_session=True,
+                env=self._environment(folder, remote=remote, pushes=arguments[0] == "push"),
             )  # fmt: skip
             try:
                 code = process.wait(seconds)
@@ -325,7 +334,7 @@ class GitClient:
                 return kind(f"{line}: {remedy}")
         return TransientError(f"{line}: it is tried again later")
 
-    def _environment(self, folder: Path, *, remote: bool = False) -> dict[str, str]:
+    def _environment(self, folder: Path, *, remote: bool = False, pushes: bool = False) -> dict[str, str]:
         config = self.config
         settings = {
             "core.hooksPath": os.devnull, "core.fsmonitor": "false", "gc.auto": "0", "maintenance.auto": "false",
@@ -345,9 +354,11 @@ class GitClient:
         kept = {name: os.environ[name] for name in ("PATH", "SSH_AUTH_SOCK") if name in os.environ}
         return {
             **kept, **given, "GIT_CONFIG_COUNT": str(len(settings)), "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": str(folder / "safe"), "GIT_ATTR_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "false", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes{key}", "LC_ALL": "C",
+            # Whoever owns a repository on a path: reading it runs nothing of theirs. Pushing to it may, and is refused.
+            "GIT_CONFIG_GLOBAL": os.devnull if pushes else str(folder / "safe"), "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "false", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes{key}",
             "GIT_ALLOW_PROTOCOL": config.protocol if remote else "", "GIT_DIR": str(folder), "HOME": str(folder),
+            "LC_ALL": "C",
         }  # fmt: skip
 
     def _address(self) -> dict[str, str]:
@@ -381,10 +392,11 @@ def _advertised(body: bytes) -> Refs:
     first, _, abilities = lines[0].partition(b"\0")
     agent = re.search(rb"agent=([!-~]{1,80})", abilities)
     rows = (line.decode("utf-8", "replace").rstrip("\n").split(" ", 1) for line in (first, *lines[1:]))
-    return _refs(rows, agent[1].decode() if agent else "unknown")
+    said = agent[1].decode() if agent else "unknown"
+    return _refs(rows)._replace(agent=said, filters=not lines[0] or b"filter" in abilities.split())
 
 
-def _refs(rows: Iterable[list[str]], agent: str = "unknown") -> Refs:
+def _refs(rows: Iterable[list[str]]) -> Refs:
     found = {row[1]: row[0] for row in rows if len(row) == 2}
     if any(len(oid) != 40 for oid in found.values()):
         raise UnsupportedError("the repository names its objects by SHA-256, which is not read")
@@ -393,4 +405,4 @@ def _refs(rows: Iterable[list[str]], agent: str = "unknown") -> Refs:
         for name, oid in found.items()
         if name.startswith("refs/tags/") and not name.endswith("^{}")
     }
-    return Refs(found.get("HEAD"), tags, agent)
+    return Refs(found.get("HEAD"), tags)

@@ -82,8 +82,12 @@ class CommitFiles:
         """The artifacts that the files of a commit name, in whichever folder."""
         tree = self.commit(head).tree
         paths = [each for each in list_files(tree) if each == INDEX or basename(each) == DVC]
+        if len(paths) > MOST_FILES:
+            raise BadRecordError(
+                f"HEAD names artifacts in {len(paths):,} files: only {MOST_FILES:,} are read"
+            )
         found: dict[str, Described] = {}
-        for path in sorted(paths, key=lambda each: each != INDEX)[:MOST_FILES]:
+        for path in sorted(paths, key=lambda each: each != INDEX):
             for name in artifacts_of(self.yaml(tree, path), path):
                 found.setdefault(name, replace(self.described(head, name), is_indexed=path == INDEX))
         return found

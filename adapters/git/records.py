@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from adapters.errors import BadRecordError
 from adapters.git.config import GitConfig
@@ -307,7 +308,7 @@ class Translator:
             if "://" in self.config.remote
             else f"ssh://{self.config.url.replace(':', '/', 1)}"
         )
-        return f"git+{remote}@{commit}" + (f"#subdirectory={path}" if path else "")
+        return f"git+{remote}@{commit}" + (f"#subdirectory={quote(path)}" if path else "")
 
 
 def _time(at: int) -> datetime:

@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from adapters.errors import BadRecordError, NotFoundError, TransientError
 from adapters.git.client import GitClient, Ref, Refs
@@ -18,6 +19,8 @@ from adapters.records import Key, Listing, Record, Watermark
 from adapters.scanning import Found
 
 HUB = "hubconf.py"
+MOST_ENTRIES = 100_000
+"""Models and versions of entry points that are told."""
 
 
 @dataclass(slots=True)
@@ -97,6 +100,8 @@ class StateReader:
         refs, steps = now.refs, {name: parse_name(name) for name in now.refs.tags}
         # GTO makes annotated tags, and takes no other for its own.
         ours = {name: step for name, step in steps.items() if step and refs.tags[name].peeled}
+        self._client.tidy()
+        self._client.tidy()
         self._client.fetch([*(refs.tags[name].oid for name in ours), *([refs.head] if refs.head else [])])
         with self._client.objects() as objects:
             files = CommitFiles(objects, self._client.config.max_file_kb << 10)
@@ -184,7 +189,13 @@ class StateReader:
         except BadRecordError as error:
             now.blind, head = error, None
             now.odd.append(error)
-        now.records |= {record.key: record for record in self._translate.hub(head, tagged)}
+        told = self._translate.hub(head, tagged)
+        now.records |= {record.key: record for record in islice(told, MOST_ENTRIES)}
+        if next(told, None) is not None:
+            now.blind = BadRecordError(
+                f"{HUB} has more than {MOST_ENTRIES:,} entry points, those of all tags counted"
+            )
+            now.odd.append(now.blind)
 
     @staticmethod
     def _hubconf(files: CommitFiles, commit: str) -> Hubconf | None:

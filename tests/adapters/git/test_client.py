@@ -16,9 +16,10 @@ from adapters.conformance.harness import Fault
 from adapters.conformance.lab import ScanResult
 from adapters.emulators.git.repository import GitRepository
 from adapters.emulators.git.server import GitServer
-from adapters.git import GitConfig
+from adapters.git import GitConfig, client
 from tests.adapters.git.conftest import Open
 from tests.adapters.pasting import arguments
+from tests.patience import until
 
 TOKEN = "s3cret-token"
 
@@ -54,6 +55,29 @@ def test_a_login_page_is_no_empty_repository(
         for call in (lambda: scan(adapter, mark), lambda: adapter.get(Key("model", "churn")), adapter.probe):
             with pytest.raises(TransientError, match="not git's"):
                 call()
+
+
+def test_a_server_that_does_not_filter_is_not_asked_for_its_history(
+    repository: GitRepository, opened: Open, server: GitServer
+) -> None:
+    repository.commit({"large.bin": "x" * 200_000}, tags={"churn@v1.0.0": "1"})
+    repository.git("config", "uploadpack.allowFilter", "false")
+    adapter = opened(url=f"{server.url}/models.git")
+    assert scan(adapter).models().keys() == {"churn"}
+    info = adapter.probe()
+    assert info.identity is None
+    assert "allowFilter" in info.missing[0]
+
+
+def test_a_clone_that_has_become_large_is_begun_anew(
+    repository: GitRepository, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MOST_PACKS", 2)
+    adapter = opened()
+    for number in range(5):
+        repository.commit(tags={f"churn@v{number}.0.0": "1"})
+        assert len(scan(adapter).records) == number + 2
+    assert len(list(adapter._client._folder("objects").glob("objects/pack/*.pack"))) <= 3
 
 
 def test_nothing_there_yet_is_nothing(repository: GitRepository, opened: Open, server: GitServer) -> None:
@@ -123,8 +147,8 @@ def test_a_git_that_hangs_is_ended(
     monkeypatch.setattr(GitConfig, "call_timeout", 1.0)
     with pytest.raises(TransientError, match="raise `timeout`"):
         scan(opened())
-    child = int((tmp_path / "child").read_text())
-    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]
+    child = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
+    until(lambda: not child.exists() or child.read_text().split()[2] in "ZX", "what git had started is ended")
     (folder / "git").write_text("#!/bin/sh\necho git version 2.20.1\n")
     with pytest.raises(UnsupportedError, match=r"2\.37"):
         scan(opened())
