@@ -25,6 +25,7 @@ from granian.server.mp import MPServer
 from federation.health import Reports
 from federation.logs import Log
 from federation.loops import Loop
+from gateway import ending
 from gateway.board import Board, meeting_place
 from gateway.descriptors import note_descriptors
 from gateway.settings import Settings
@@ -153,9 +154,16 @@ class _ForkedServer(MPServer):
     """A server on a socket that is bound already. Its own way lets any other process of this user bind beside it,
     and the kernel deals the requests out to both."""
 
-    def __init__(self, listening: socket.socket, **chosen: Any) -> None:
+    def __init__(self, listening: socket.socket, drain: float, **chosen: Any) -> None:
         super().__init__(**chosen)
         self._listening = listening
+        self._drain = drain
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Have proxies send nobody here any more, then stop: what is being answered is answered, streams end."""
+        ending.begin()
+        time.sleep(self._drain)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
 
     def _init_shared_socket(self) -> None:
         self._sso = self._listening
@@ -180,6 +188,7 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     server = _ForkedServer(
         listening,
+        settings.server.drain_seconds,
         target="gateway.app:create",
         address=host,
         port=port,

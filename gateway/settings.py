@@ -56,6 +56,13 @@ class ServerSettings(Section):
         description="address at which people reach this gateway, for signing in behind a proxy, without a path; "
         "empty: as asked",
     )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=300,
+        description="seconds for which a gateway that is told to stop goes on answering while /health/ready says 503, "
+        "so that a proxy sends nobody here any more",
+    )
     max_body_kb: int = Field(default=1024, ge=1, description="largest request body that is read, in KiB")
     rate_limit: int = Field(
         default=6000,

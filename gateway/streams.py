@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway import ending
 from gateway.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -88,10 +89,12 @@ def kept_open(
 
 
 async def rounds(request: "Request[Any, Any, Any]", every: float, longest: float) -> AsyncIterator[None]:
-    """Come round every so many seconds, for the longest, while whoever asked may still see what they could see."""
+    """Come round every so many seconds, for the longest, while whoever asked may still see what they could see and the
+    gateway goes on. Who reads on after that asks again, where they left off.
+    """
     clock = asyncio.get_running_loop().time
     end, look = clock() + longest, clock() + STILL_EVERY
-    while clock() < end:
+    while clock() < end and not ending.has_begun():
         if clock() >= look:
             if not await request.scope["state"]["still"]():
                 return

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.api.health import HANDLERS
+from gateway.api.requests import PUBLIC
 from gateway.settings import load_settings
 
 ROOT = Path(__file__).parent.parent
@@ -49,13 +51,14 @@ def test_what_is_copied_into_the_image_is_there_and_is_all_that_the_wheel_needs(
     assert all((ROOT / name).exists() for name in names)
 
 
-def test_probes_ask_what_answers_everybody() -> None:
+def test_probes_ask_what_a_gateway_answers_everybody() -> None:
     [gateways] = [one for one in documents("kubernetes/waypost.yaml") if one["kind"] == "StatefulSet"]
     [container] = gateways["spec"]["template"]["spec"]["containers"]
-    asked = {
-        container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
-    }
-    assert asked == {"/api/v1/health/live", "/api/v1/health/ready"}
+    probes = ("startupProbe", "livenessProbe", "readinessProbe")
+    asked = {container[probe]["httpGet"]["path"] for probe in probes}
+    asked |= set(re.findall(r"127\.0\.0\.1:8080(/[\w/]+)", (DEPLOY / "Containerfile").read_text()))
+    public = {path for handler in HANDLERS for path in handler.paths if handler.opt.items() >= PUBLIC.items()}
+    assert asked == public == {"/health/live", "/health/ready"}
 
 
 def test_systemd_reads_the_unit_and_finds_it_contained(tmp_path: Path) -> None:

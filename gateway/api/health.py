@@ -15,6 +15,7 @@ from federation.database import DatabaseError, now
 from federation.events.events import Webhook
 from federation.health import Part
 from federation.registries.registries import RegistryState
+from gateway import ending
 from gateway.api.requests import PUBLIC, needs
 from gateway.outlook import table
 from gateway.waypost import Waypost
@@ -61,6 +62,8 @@ def ready(waypost: NamedDependency[Waypost]) -> Response[ReadyOut]:
     """Whether requests can be answered: 200, else 503 and why; and how each part of the gateway stands."""
     parts = table(waypost)
     problems = [part.people for part in parts if part.blocks]
+    if ending.has_begun():
+        problems.append("this gateway is about to stop: ask another one")
     found = ReadyOut(
         status="unready" if problems else OK,
         problems=problems,

@@ -60,8 +60,12 @@ def served(
     database: str = IN_FOLDER,
     plugins: Path | None = None,
     head_within: float | None = None,
+    drain: float = 0.0,
 ) -> Iterator[Served]:
-    """Serve the configuration `config` (TOML) from a folder until the block ends; `head_within` is `HEAD_WITHIN`."""
+    """Serve the configuration `config` (TOML) from a folder until the block ends.
+
+    `head_within` is `HEAD_WITHIN`, `drain` is `server.drain_seconds`.
+    """
     folder.mkdir(exist_ok=True)
     program, file = folder / "serve.py", folder / "waypost.toml"
     program.write_text(
@@ -73,7 +77,8 @@ def served(
         url = f"http://127.0.0.1:{port}"
         file.write_text(
             ("" if plugins is None else f'plugins = "{plugins}"\n')
-            + f'[server]\nport = {port}\nworkers = {workers}\nrate_limit = 0\n[database]\nurl = "{database}"\n{config}'
+            + f"[server]\nport = {port}\nworkers = {workers}\ndrain_seconds = {drain}\nrate_limit = 0\n"
+            + f'[database]\nurl = "{database}"\n{config}'
         )
         client = httpx.Client(base_url=f"{url}/api/v1", timeout=60.0, trust_env=False, verify=False)
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from federation.health import failure, merge, success
@@ -19,7 +21,8 @@ from gateway.board import Board, meeting_place, read_boards
 from gateway.demo.servers import Server
 from gateway.processes import ListenError, WorkerProcess, listen
 from gateway.wake import Wake
-from tests.patience import until
+from tests.gateway.served import Served, served
+from tests.patience import PATIENCE, until
 from tests.servers.cable import Cable
 
 HEART = "import os, sys; os.write(int(sys.argv[-1]), b'.'); sys.stdin.read()"
@@ -185,3 +188,33 @@ def test_a_redis_that_has_fallen_silent_is_given_up_and_heard_again(
             loop.join(60)
         said.close()
         cable.close()
+
+
+def supervisor_of(gateway: Served) -> psutil.Process:
+    """The first process of the gateway itself, whose parent sees that it ends."""
+    found = psutil.Process(gateway.process.process.pid)
+    while not found.cmdline()[1].endswith("serve.py"):
+        found = found.children()[0]
+    return found
+
+
+def unready(gateway: Served) -> httpx.Response | None:
+    answer = gateway.client.get(f"{gateway.url}/health/ready")
+    return None if answer.is_success else answer
+
+
+def test_a_gateway_that_is_told_to_stop_sends_people_elsewhere_and_ends_its_streams(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path / "gateway", drain=1.5) as gateway:
+        supervisor = supervisor_of(gateway)
+        wanted = {"Accept": "text/event-stream"}
+        with httpx.Client(timeout=60, trust_env=False) as client:
+            with client.stream("GET", f"{gateway.url}/api/v1/events", headers=wanted) as stream:
+                assert stream.status_code == 200
+                supervisor.terminate()
+                said = until(lambda: unready(gateway))
+                assert said.json()["problems"] == ["this gateway is about to stop: ask another one"]
+                assert "".join(stream.iter_text()) is not None  # to its end, which is one
+        supervisor.wait(PATIENCE)
+        assert "Killing" not in gateway.process.log.read_text()
