@@ -140,7 +140,7 @@ class Scheduler:
         began = time.monotonic()
         try:
             state = run(self.context, sync_id)
-            log.info("sync ended", sync=sync_id, state=state or "left to another worker")
+            self._tell(sync_id, state)
             if state in ("ok", "partial"):
                 self._let_read(sync_id, time.monotonic() - began)
         except DatabaseError as error:
@@ -149,6 +149,24 @@ class Scheduler:
             log.exception("sync broke", sync=sync_id)
         finally:
             self.on_end()
+
+    def _tell(self, sync_id: int, state: str | None) -> None:
+        """Log how a run of a registry ended; what it could not read, and why it failed, as a warning."""
+        if state is None:
+            log.info("sync left to another worker", sync=sync_id)
+            return
+        with reading(self.context.engine) as connection:
+            query = select(tables.registry.c.name, _runs.errors, _runs.counts).where(_runs.id == sync_id)
+            name, errors, counts = connection.execute(
+                query.join(tables.registry, tables.registry.c.id == _runs.registry_id)
+            ).one()
+        if state == "ok":
+            log.info("sync ended", registry=name, sync=sync_id, state=state, counts=counts)
+        else:
+            reason = errors[0] if errors else "no reason is known"
+            log.warning(
+                "sync ended", registry=name, sync=sync_id, state=state, reason=reason, more=len(errors) - 1
+            )
 
     def _let_read(self, sync_id: int, seconds: float) -> None:
         """Have details read after a run that took so long, unless that is being done."""

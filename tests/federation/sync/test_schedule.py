@@ -4,11 +4,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from adapters import Details, VersionRecord
+from adapters import AuthError, Details, VersionRecord
 from adapters.memory import MemoryAdapter
 from federation import leases, tables
 from federation.access import EVERYTHING
@@ -203,3 +204,31 @@ def test_where_one_run_follows_another_files_are_read_all_the_same(
     until(lambda: all(beside.known()))
     beside.end()
     beside.scheduler.close()
+
+
+def test_the_log_names_the_registry_and_why_a_run_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str, dict[str, Any]]] = []
+
+    class Lines:
+        def __getattr__(self, level: str) -> Callable[..., None]:
+            return lambda event, **values: told.append((level, event, values))
+
+    monkeypatch.setattr(schedule, "log", Lines())
+    world.model("m", "1")
+    scheduler = Scheduler(world.context, by_schedule=False)
+    for break_off in (False, True):
+        if break_off:
+            world.backend.before = lambda _call: (_ for _ in ()).throw(AuthError("the token has expired"))
+        with writing(world.engine) as connection:
+            schedule.request(connection, world.registry_id, full=True)
+        scheduler.tick()
+        until(lambda wanted=break_off + 1: len(told) == wanted)  # type: ignore[misc]
+    scheduler.close()
+    assert [(level, event, values["registry"]) for level, event, values in told] == [
+        ("info", "sync ended", "memory"),
+        ("warning", "sync ended", "memory"),
+    ]
+    assert told[0][2]["counts"]["created"] == 2
+    assert told[1][2]["reason"] == "memory: the token has expired"
