@@ -79,6 +79,11 @@ PARTS: Mapping[str, About] = {
         "what changes is not told, or what backends announce is not read",
         "see that the database can be written; what is behind is told and read then",
     ),
+    "redis": About(
+        "wakes other machines, and counts requests for all of them",
+        "Redis cannot be heard: other machines look by themselves, every second",
+        "see that it runs, and that `redis.url` is right; nothing is lost meanwhile",
+    ),
     "database": About(
         "holds catalogue and audit log",
         "the database cannot be used now",
@@ -96,6 +101,8 @@ PARTS: Mapping[str, About] = {
     ),
 }
 """In the order in which they are shown."""
+OPTIONAL = frozenset({"redis"})
+"""Parts that a gateway need not have: where nobody speaks of one, there is none."""
 BUILDING = {
     "index": "the search index is being built",
     "graph": "the dependency graph is being built",
@@ -202,12 +209,14 @@ class Reports:
 
 
 def merge(reports: Iterable[PartReport]) -> list[Part]:
-    """One row for each part: the worst that is said of it. What nobody speaks of is unknown."""
+    """One row for each part: the worst that is said of it. What nobody speaks of is unknown, or not there."""
     at, present = time.monotonic(), now()
     found: dict[str, list[PartReport]] = {name: [] for name in PARTS}
     for report in reports:
         found[report.part].append(report.aged(at))
-    return [_row(name, said_of, at, present) for name, said_of in found.items()]
+    return [
+        _row(name, said_of, at, present) for name, said_of in found.items() if said_of or name not in OPTIONAL
+    ]
 
 
 def _row(name: str, reports: list[PartReport], at: float, present: datetime) -> Part:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from federation.health import Reports
 from federation.logs import Log
 from federation.loops import Guard, Loop
 from gateway.board import meeting_place
@@ -33,9 +34,10 @@ HEARD_WITHIN = 3.0
 class Wake:
     """The wake-up calls of one gateway on this machine. `role` is `worker` or `api`."""
 
-    def __init__(self, index_folder: Path, redis_url: str = "") -> None:
+    def __init__(self, index_folder: Path, redis_url: str = "", reports: Reports | None = None) -> None:
         self._index = index_folder
         self.redis_url = redis_url
+        self._reports = Reports() if reports is None else reports
         self._loops: list[Loop] = []
         self._mailbox: _Mailbox | None = None
         self._redis: Any = None
@@ -52,7 +54,7 @@ class Wake:
         mailbox = self._mailbox = _Mailbox(self, role)
         self._begin("wake", lambda: mailbox.hear(look), at_end=mailbox.close)
         if self.redis_url and role == "worker":
-            self._begin("wake-redis", self._subscribe, pause=SUBSCRIBE_EVERY)
+            self._begin("wake-redis", self._subscribe, pause=SUBSCRIBE_EVERY, part="redis")
 
     def tell(self, role: str, *, everywhere: bool = False) -> None:
         """Wake every process of a role on this machine, and with `everywhere` the workers of the other machines.
@@ -76,8 +78,9 @@ class Wake:
         step: Callable[[], None],
         pause: float = LOOK_EVERY,
         at_end: Callable[[], None] = lambda: None,
+        part: str = "",
     ) -> None:
-        loop = Loop(name, step, pause=pause, at_end=at_end)
+        loop = Loop(name, step, reports=self._reports, part=part, pause=pause, at_end=at_end)
         loop.start()
         self._loops.append(loop)
 
@@ -126,6 +129,7 @@ class Wake:
             message = channel.get_message(timeout=LOOK_EVERY)
             if message is not None:
                 heard = time.monotonic()
+                self._reports.well("redis")
                 if message["type"] == "message":
                     self._send("worker")
             elif time.monotonic() - heard > HEARD_WITHIN:

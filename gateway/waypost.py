@@ -101,7 +101,7 @@ class Waypost:
         """How processes of this gateway wake each other."""
         from gateway.wake import Wake
 
-        return Wake(self.settings.search.path, self.redis_url)
+        return Wake(self.settings.search.path, self.redis_url, self.reports)
 
     @cached_property
     def reports(self) -> Reports:

@@ -32,6 +32,7 @@ FAULTS = (
     Fault("index", "a file stands in the place of its folder", "File exists"),
     Fault("graph", "a file stands in the place of its folder", "File exists"),
     Fault("events", "the table of deliveries is gone", "no such table: delivery"),
+    Fault("redis", "it is held still", "nothing came for"),
     Fault("database", "its schema is of no version", "this Waypost needs", status=503),
     Fault("disk", "no file may grow", "File too large"),
     Fault("clock", "what is written already is an hour ahead", "behind the newest entry"),

@@ -31,7 +31,7 @@ LIBRARIES = (
 )
 LEAST_PYTHON = (3, 11)
 OF_A_GATEWAY = frozenset(
-    {"supervisor", "worker", "intents", "sync", "disk", "clock", "index", "graph", "events"}
+    {"supervisor", "worker", "intents", "sync", "disk", "clock", "index", "graph", "events", "redis"}
 )
 """Parts that only a running gateway keeps well."""
 MADE_BY = "waypost sync or waypost serve"

