@@ -65,7 +65,7 @@ soak: $(STAMP)  ## kills, soaks and fuzzes at full size: make soak [ONLY=name]
 bench: $(STAMP)  ## measure against the goals: make bench [ONLY=name]
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
-demo: $(STAMP)  ## teams on MLflow, SageMaker and Vertex AI, one gateway, one search
+demo: $(STAMP)  ## teams on MLflow, SageMaker, Vertex AI, a share, git and images, one gateway
 	@$(BIN)/waypost demo
 
 docs: $(STAMP)  ## write config/REFERENCE.md from the code

@@ -163,7 +163,7 @@ def migrate(context: typer.Context) -> None:
 
 
 def demo() -> int:
-    """Real MLflow servers with the models of two teams and a gateway in front of them, until Ctrl-C."""
+    """A gateway before a shop's registries, until Ctrl-C: MLflow, two clouds' emulators, a share, git, images."""
     from gateway.demo.run import run_demo
 
     return run_demo()

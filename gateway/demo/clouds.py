@@ -20,10 +20,15 @@ class DemoCloud:
 
     def table(self, port: int, sync_every: int) -> str:
         """Its part of `waypost.toml`."""
-        return (
-            f'[[registries]]\nname = "{self.name}"\nkind = "{self.kind}"\nteam = "{self.team}"\n'
-            f"sync_every = {sync_every}\nwritable = true\nconfig = {{ {self.config.format(port=port)} }}\n"
-        )
+        return table(self.name, self.kind, self.team, self.config.format(port=port), sync_every)
+
+
+def table(name: str, kind: str, team: str, config: str, sync_every: int) -> str:
+    """The part of `waypost.toml` with a registry that may be written to."""
+    return (
+        f'[[registries]]\nname = "{name}"\nkind = "{kind}"\nteam = "{team}"\n'
+        f"sync_every = {sync_every}\nwritable = true\nconfig = {{ {config} }}\n"
+    )
 
 
 CLOUDS = (

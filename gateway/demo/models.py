@@ -467,6 +467,7 @@ SEARCH = DemoRegistry(
             params={"dimension": "384", "pooling": "mean", "batch_size": "512"},
             tags={"task": "sentence-similarity", "language": "multilingual", "tier": "0"},
             aliases={"champion": 3, "stable": 2},
+            made_from={3: {"base_model": "library/multilingual-base:2"}},
             notes={2: "Kept in production for those who have not moved to version 3."},
         ),
         DemoModel(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.progress import (
     BarColumn,
@@ -29,6 +30,7 @@ from gateway.demo.clouds import CLOUDS, CREDENTIALS, DECLARED, cloud_server
 from gateway.demo.fill import fill
 from gateway.demo.models import REGISTRIES
 from gateway.demo.servers import Server, ServerStartError, answers, mlflow_server, reserved_port, server
+from gateway.demo.stores import STORES
 from gateway.demo.tamper import emit, tamper
 
 SYNC_EVERY = 5
@@ -36,7 +38,7 @@ TRY = (
     ("what is in production against fraud, in any team", "search fraud stage:production"),
     ("one version, whatever its alias means today", "show search/product-ranker@champion"),
     ("what breaks if the search team archives its encoder", "impact search/encoder:3 --action archive"),
-    ("what a page in Vertex AI rests on: SageMaker, then MLflow", "deps storefront/search-blend:7"),
+    ("what a page in Vertex AI rests on: SageMaker, MLflow, a share, git", "deps storefront/search-blend:7"),
     ("what was in production, everywhere", "production"),
     ("what happened", "audit list --limit 10"),
 )
@@ -67,11 +69,13 @@ def start(folder: Path, running: ExitStack) -> str:
 
     What was started ends with `running`. Errors: `ServerStartError`, `CommandError`.
     """
+    told = ", ".join(one.title for one in STORES)
     with steps() as step:
-        finish = step(f"starting {len(REGISTRIES)} MLflow servers, a SageMaker and a Vertex AI emulator")
+        finish = step(f"starting {len(REGISTRIES)} MLflow servers, two clouds' emulators, {told}")
         teams = {one.name: mlflow_server(folder / one.name, wait=False) for one in REGISTRIES}
         clouds = {one.name: cloud_server(one, folder) for one in CLOUDS}
         servers = {name: running.enter_context(context) for name, context in (teams | clouds).items()}
+        stores = {one.name: running.enter_context(one.open(folder / one.name)) for one in STORES}
         for one in servers.values():
             one.wait()
         finish()
@@ -82,13 +86,13 @@ def start(folder: Path, running: ExitStack) -> str:
         finish()
         finish = step("starting the gateway")
         gateway = running.enter_context(
-            gateway_server(folder, urls, {name: servers[name].port for name in clouds})
+            gateway_server(folder, urls, {name: servers[name].port for name in clouds}, stores)
         )
         finish()
     with remote(gateway.url) as api:
         runs = {name: api.ask("POST", f"/registries/{name}/sync") for name in attached(api)}
         follow(api, runs)
-        for edge in DECLARED:
+        for edge in (*DECLARED, *(edge for one in STORES for edge in one.declared)):
             api.ask("POST", "/dependencies", body=dict(edge))
         known = api.get("/registries")["registries"]
     models, versions = (sum(one[what] for one in known) for what in ("models", "versions"))
@@ -99,11 +103,15 @@ def start(folder: Path, running: ExitStack) -> str:
 
 
 @contextmanager
-def gateway_server(folder: Path, urls: Mapping[str, str], ports: Mapping[str, int]) -> Iterator[Server]:
-    """The gateway on a free port, in front of MLflow at these addresses and clouds at these ports."""
+def gateway_server(
+    folder: Path, urls: Mapping[str, str], ports: Mapping[str, int], stores: Mapping[str, str]
+) -> Iterator[Server]:
+    """The gateway on a free port, in front of MLflow at these addresses, clouds at these ports, and stores with
+    these tables `config`.
+    """
     with reserved_port() as port:
         file = folder / "waypost.toml"
-        file.write_text(configuration(port, urls, ports))
+        file.write_text(configuration(port, urls, ports, stores))
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYPOST_")}
         with server(
             "Waypost",
@@ -117,7 +125,12 @@ def gateway_server(folder: Path, urls: Mapping[str, str], ports: Mapping[str, in
             yield running
 
 
-def configuration(port: int, urls: Mapping[str, str], ports: Mapping[str, int]) -> str:
+def configuration(
+    port: int,
+    urls: Mapping[str, str],
+    ports: Mapping[str, int],
+    stores: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The demo's `waypost.toml`."""
     parts = [f'[server]\nport = {port}\n\n[database]\nurl = "sqlite:///waypost.db"\n']
     parts += [
@@ -127,6 +140,7 @@ def configuration(port: int, urls: Mapping[str, str], ports: Mapping[str, int]) 
         if one.name in urls
     ]
     parts += [one.table(ports[one.name], SYNC_EVERY) for one in CLOUDS if one.name in ports]
+    parts += [one.table(stores[one.name], SYNC_EVERY) for one in STORES if one.name in stores]
     return "\n".join(parts)
 
 

@@ -18,6 +18,8 @@ from mlflow import MlflowClient
 from gateway.cli import run
 from gateway.cli.failure import NO, OK
 from gateway.demo.run import TRY
+from gateway.demo.servers import docker_registry_program
+from gateway.demo.stores import BASE, TOKENIZER
 from tests.patience import until
 from tests.servers.demo import Demo, interrupt, launched
 
@@ -80,17 +82,34 @@ def test_the_demo_prints_an_address_and_commands_that_work(demo: Demo) -> None:
 
 def test_one_search_finds_the_models_of_every_team(demo: Demo) -> None:
     found = asked(demo, "search", "stage:production", "--limit", "100")
-    assert {"risk", "discovery", "ranking", "storefront"} <= {hit["team"] for hit in found["hits"]}
+    assert {"risk", "discovery", "ranking", "storefront", "research"} <= {
+        hit["team"] for hit in found["hits"]
+    }
     assert found["partial"] is False
 
 
-def test_one_chain_leads_from_vertex_over_sagemaker_to_mlflow(demo: Demo) -> None:
+def test_it_has_a_registry_of_each_kind_that_can_be_started_here(demo: Demo) -> None:
+    found = asked(demo, "registries", "list")["registries"]
+    assert {one["state"] for one in found} == {"ok"}
+    expected = {
+        "mlflow",
+        "sagemaker",
+        "vertex",
+        "folder",
+        "git",
+        *(["oci"] if docker_registry_program() else []),
+    }
+    assert {one["kind"] for one in found} == expected
+
+
+def test_one_chain_leads_from_vertex_over_sagemaker_mlflow_and_a_share_to_git(demo: Demo) -> None:
     def edges(answer: Any) -> dict[str, int]:
         return {one["ref"]: one["distance"] for one in answer["dependencies"] if one.get("ref")}
 
     words = ("deps", "storefront/search-blend:7")
-    found = eventually(demo, words, holds=lambda answer: "search/encoder:3" in edges(answer))
-    assert edges(found) | {"ranking/ranker:5": 1, "search/encoder:3": 2} == edges(found)
+    found = eventually(demo, words, holds=lambda answer: TOKENIZER in edges(answer))
+    chain = {"ranking/ranker:5": 1, "search/encoder:3": 2, BASE: 3, TOKENIZER: 4}
+    assert edges(found) | chain == edges(found)
     impact = asked(demo, "impact", "search/encoder:3", "--action", "archive", "--limit", "200")
     affected = {one["ref"]: one for one in impact["affected"]}
     assert affected["ranking/ranker:5"]["breaks"]
