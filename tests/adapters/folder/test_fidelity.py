@@ -189,3 +189,24 @@ def test_a_share_is_followed(cases: int, seed: int, tmp_path: Path) -> list[str]
     database = f"sqlite:///{tmp_path / str(seed)}.db"
     with watching(database, "folder", {"path": str(shelves.path), "settle": 0}) as watch:
         return follow(watch, user, told, cases, rng)
+
+
+def test_a_share_that_is_not_mounted_takes_nothing_from_the_catalogue(tmp_path: Path) -> None:
+    shelves = Shelves(tmp_path / "share")
+    for number in range(3):
+        shelves.put(f"model {number}")
+    config = {"path": str(shelves.path), "settle": 0}
+    with watching(f"sqlite:///{tmp_path / 'waypost.db'}", "folder", config) as watch:
+        watch.sync()
+        before = watch.known(told)
+        shelves.path.rename(tmp_path / "away")
+        shelves.path.mkdir()
+        watch.settle(full=True)
+        assert any("failed" in line and "not mounted" in line for line in watch.wrong)
+        assert watch.known(told) == before
+        shelves.path.rmdir()
+        (tmp_path / "away").rename(shelves.path)
+        watch.settle(full=True)
+        assert watch.known(told) == before
+        assert not [entry for entry in watch.entries() if entry.action.endswith(".deleted")]
+    assert len(before) == 6
