@@ -22,7 +22,7 @@ from adapters.errors import (
 )
 from adapters.http import Endpoint, HttpClient, Reply, below, check_count, next_page
 from adapters.huggingface.config import HuggingFaceConfig
-from adapters.huggingface.keys import is_id
+from adapters.huggingface.keys import NativeId, is_readable
 from adapters.payloads import Raw, excerpt, parts, text
 from adapters.portions import Portion
 from adapters.quota import AnnouncedQuota
@@ -206,9 +206,10 @@ class HubClient:
 
 def sound(raw: Any) -> Raw:
     """What is known of a repository, where it says who it is. Errors: `BadRecordError`."""
-    if not isinstance(raw, dict) or not is_id(raw.get("_id")) or not text(raw, "id"):
+    at = NativeId(text(raw, "_id") or "", text(raw, "id") or "")
+    if not is_readable(at.model):
         raise BadRecordError(
-            f"a repository has no `_id` or `id`: {excerpt(raw)}", native=text(raw, "id") or ""
+            f"a repository has no `_id` or `id` of the Hub's: {excerpt(raw)}", native=at.name
         )
     return {name: raw[name] for name in FIELDS if name in raw}
 

@@ -41,10 +41,14 @@ class HuggingFaceConfig(AdapterConfig):
         description="share of what the Hub lets the token ask in a window that scans spend; the rest is left to others",
     )
     webhook_secret: SecretStr | None = Field(
-        default=None, description="what webhooks show in X-Webhook-Secret; without it none is believed"
+        default=None,
+        min_length=8,
+        description="what webhooks show in X-Webhook-Secret; without it none is believed",
     )
     former_webhook_secret: SecretStr | None = Field(
-        default=None, description="another one that is believed too, while the secret is being replaced"
+        default=None,
+        min_length=8,
+        description="another one that is believed too, while the secret is being replaced",
     )
 
     @field_validator("url")

@@ -14,9 +14,10 @@ MAIN = "main"
 """The branch that every repository of the Hub has."""
 NOW = "-"
 """The commit of whatever a tag names now."""
-_ID = re.compile(r"[0-9a-f]{24}")
+_NAME = r"(?!\.)[\w.-]{1,96}"
 _NATIVE = re.compile(
-    r"([0-9a-f]{24})/([\w.-]{1,96}(?:/[\w.-]{1,96})?)(?:@(main)|@(.{1,255})#(-|[0-9a-f]{40}))?"
+    rf"([0-9a-f]{{24}})/((?:{_NAME}/)?{_NAME})(?:@(main)|@(.{{1,1000}})#(-|[0-9a-f]{{40}}))?",
+    re.ASCII | re.DOTALL,
 )
 
 
@@ -44,17 +45,17 @@ class NativeId(NamedTuple):
         return commit is not None and self.commit in (NOW, commit)
 
 
-def is_id(value: object) -> bool:
-    """Whether this is an id of the Hub's own."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
 def split(key: Key) -> NativeId:
     """What a key holds. Errors: `NotFoundError` for one that nobody made."""
     found = _NATIVE.fullmatch(key.native_id)
     if found is None or key.kind != ("version" if found[3] or found[4] else "model"):
         raise NotFoundError(f"{key.kind} {ascii(key.native_id)[:80]} does not exist")
     return NativeId(found[1], found[2], found[3] or found[4], found[5] or "")
+
+
+def is_readable(key: Key) -> bool:
+    """Whether a key that was made of what the Hub says is one that `split` reads."""
+    return _NATIVE.fullmatch(key.native_id) is not None
 
 
 def succeeds(new: Key, old: Key) -> bool:

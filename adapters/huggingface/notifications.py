@@ -10,7 +10,7 @@ from typing import Any
 from adapters.errors import AuthError, InvalidError, NotFoundError, UnsupportedError
 from adapters.huggingface.client import HubClient
 from adapters.huggingface.config import HuggingFaceConfig
-from adapters.huggingface.keys import MAIN, NOW, NativeId, is_id
+from adapters.huggingface.keys import MAIN, NOW, NativeId, is_readable
 from adapters.notifications import Notification, check_secret
 from adapters.payloads import Raw, parts, text
 from adapters.records import Key
@@ -27,17 +27,11 @@ def changed(config: HuggingFaceConfig, notification: Notification) -> Sequence[K
     secrets = [one for one in (config.webhook_secret, config.former_webhook_secret) if one is not None]
     check_secret(notification.headers.get(SECRET, ""), [one.get_secret_value() for one in secrets])
     said = notification.json()
-    name, ident = text(said, "movedTo", "name") or text(said, "repo", "name"), text(said, "repo", "id")
+    name = text(said, "movedTo", "name") or text(said, "repo", "name")
     scope, action = text(said, "event", "scope") or "", text(said, "event", "action")
-    if (
-        text(said, "repo", "type") != "model"
-        or scope.partition(".")[0] != "repo"
-        or name is None
-        or not is_id(ident)
-    ):
-        return ()
-    at = NativeId(ident or "", name)
-    if not config.reads(at.name):
+    at = NativeId(text(said, "repo", "id") or "", name or "")
+    is_ours = is_readable(at.model) and config.reads(at.name)
+    if text(said, "repo", "type") != "model" or scope.partition(".")[0] != "repo" or not is_ours:
         return ()
     if action == "delete":
         return (at.model,)

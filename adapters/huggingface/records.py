@@ -13,7 +13,7 @@ from adapters.cards import RELATIONS, datasets_of, license_of, metrics_of, own_r
 from adapters.errors import BadRecordError
 from adapters.huggingface.client import of_commit
 from adapters.huggingface.config import HUB, HuggingFaceConfig
-from adapters.huggingface.keys import MAIN, NativeId
+from adapters.huggingface.keys import MAIN, NativeId, is_readable
 from adapters.naming import reference
 from adapters.payloads import Raw, at, part, parts, text
 from adapters.records import Lineage, ModelRecord, Parent, Unread, VersionRecord
@@ -117,6 +117,10 @@ def to_tag(found: Repository, tag: str) -> VersionRecord:
 
 def _version(found: Repository, address: NativeId, raw: Raw, created: datetime | None) -> VersionRecord:
     commit, version, card = text(raw, "sha"), address.tag or "", part(raw, "cardData")
+    if not is_readable(address.version):
+        raise BadRecordError(
+            f"tag {version[:80]} of {found.name} is too long, or names no commit of git's", native=found.name
+        )
     results = own_results({"model-index": raw.get("model-index"), **card}, found.name)
     named = found.link(found.name)
     return VersionRecord(

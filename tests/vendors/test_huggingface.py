@@ -220,13 +220,13 @@ def test_an_expired_token_is_no_deletion(either: Running) -> None:
 def test_webhooks_that_we_make_are_what_the_client_reads(either: Running) -> None:
     either.hub.users.add("someone")
     config = HuggingFaceConfig(
-        **{**either.config(), "authors": ("acme", "someone"), "webhook_secret": "shared"}
+        **{**either.config(), "authors": ("acme", "someone"), "webhook_secret": "shared with it"}
     )
     HuggingFaceAdapter(config).subscribe("https://waypost.example/hooks/hub")
     with client(either) as vendor:
         [webhook] = vendor("list_webhooks")
         assert (webhook["url"], webhook["domains"], webhook["secret"], webhook["disabled"]) == (
-            "https://waypost.example/hooks/hub", ["repo"], "shared", False,
+            "https://waypost.example/hooks/hub", ["repo"], "shared with it", False,
         )  # fmt: skip
         vendor("disable_webhook", webhook["id"])
         HuggingFaceAdapter(config).subscribe("https://waypost.example/hooks/hub")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from adapters import AuthError, InvalidError, Key, NotFoundError, Notification, UnsupportedError
 from adapters.emulators.huggingface.harness import SECRET, HuggingFaceHarness
@@ -92,6 +93,8 @@ def test_only_who_knows_the_secret_is_believed(harness: HuggingFaceHarness, hub:
     adapter, told = opened(harness, "acme"), Told(hub)
     hub.create("acme/a")
     assert adapter.changed(told.last()) == adapter.changed(told.last(FORMER)) != ()
+    with pytest.raises(ValidationError):
+        opened(harness, "acme", webhook_secret="")
     for secret in (None, "", "shared", SHARED + "\udcff"):
         with pytest.raises(AuthError):
             adapter.changed(told.last(secret))

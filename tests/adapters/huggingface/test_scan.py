@@ -346,6 +346,23 @@ def test_a_tag_called_main_is_a_bad_record(harness: HuggingFaceHarness, hub: Hub
     assert [one.native for one in found.bad] == ["acme/a@main"]
 
 
+def test_what_no_key_can_hold_is_a_bad_record(harness: HuggingFaceHarness, hub: Hub) -> None:
+    for name in ("acme/a", "acme/b"):
+        hub.create(name)
+    hub.repository("acme/a").name = "acme/.."
+    hub.repository("acme/b").git.tags |= {
+        "t" * 1001: hub.repository("acme/b").git.branches["main"],
+        "v#1@x": "f" * 64,
+    }
+    hub.point("acme/b", "tags", "v#2@x:y", "main")
+    adapter = opened(harness, "acme")
+    found = scanned(adapter)
+    assert names(found.records) == {"acme/b", "acme/b:main", "acme/b:v#2@x:y"}
+    assert len(found.bad) == 3
+    for record in found.records:
+        assert adapter.get(record.key) == record
+
+
 @pytest.mark.parametrize("link", ["https://elsewhere.example/api/models?cursor=x", "http://[", "/"])
 def test_pages_never_lead_elsewhere(harness: HuggingFaceHarness, hub: Hub, link: str) -> None:
     for name in ("acme/a", "acme/b", "acme/c"):
