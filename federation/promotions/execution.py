@@ -35,7 +35,7 @@ from federation.promotions.opened import OpenedPromotion, told
 from federation.promotions.outside import OutsideAnswers, OutsideQuestion
 from federation.promotions.proposing import write_proposal
 from federation.promotions.reader import proposal_of, read_voices
-from federation.promotions.rollout import Rollout, begin, read_rollout, shared
+from federation.promotions.rollout import Rollout, begin, begin_back, read_rollout
 from federation.promotions.tables import promotion
 from federation.references import encode_part, parse
 
@@ -195,19 +195,18 @@ class _PromotionTurn:
         intents = [step.bound for step in plan.steps]
         replaced = read_holders(self.connection, row.model_id, row.to_stage)
         versions = tables.version.c
-        ids = self.connection.execute(
-            select(versions.id).where(
-                versions.model_id == row.model_id,
-                versions.deleted_at.is_(None),
-                versions.id != row.version_id,
-                versions.version.in_(sorted(map(encode_part, replaced))),
-            )
-        ).scalars()
+        query = select(versions.id).where(
+            versions.model_id == row.model_id,
+            versions.deleted_at.is_(None),
+            versions.id != row.version_id,
+            versions.version.in_(sorted(map(encode_part, replaced))),
+        )
+        ids = sorted(self.connection.execute(query).scalars())
         steps = [] if row.crossing else self._ask(intents)
-        rollout = self._rollout(judged)
+        rollout = self._rollout(judged, ids)
         self.opened.change(
             rollout=None if rollout is None else rollout.to_json(),
-            state="executing", message="", steps=_json(steps), replaced=_json(sorted(ids)), due_at=now(),
+            state="executing", message="", steps=_json(steps), replaced=_json(ids), due_at=now(),
         )  # fmt: skip
         self.opened.tell(Action.PROMOTION_STARTED, details={**told(judged), "operations": steps})
         for other in self._other("waiting", "approved"):
@@ -218,8 +217,10 @@ class _PromotionTurn:
             assert locked is not None
             locked.end("void", message, details={"changed": ["production"]})
 
-    def _rollout(self, judged: Judgement) -> Rollout | None:
-        """How traffic comes to the version; None where no policy says so, or it has all of it."""
+    def _rollout(self, judged: Judgement, replaced: Sequence[int]) -> Rollout | None:
+        """How traffic comes to the version, or back; None where no policy says so, or it has all of it."""
+        if self.row.kind == "rollback":
+            return begin_back(self.connection, self.row.registry_id, replaced)
         asking = [policy for policy, whole in judged.demands if whole and policy.rollout.steps]
         if not asking or self.row.kind != "promotion":
             return None
@@ -255,10 +256,7 @@ class _PromotionTurn:
     def _step(self, rollout: Rollout) -> None:
         rollout.done, rollout.since = rollout.done + 1, None
         version = self._version_key()
-        intents = [
-            self._moving(endpoint, shared(former, version, rollout.percent))
-            for endpoint, former in rollout.former.items()
-        ]
+        intents = [self._moving(endpoint, rollout.shares(endpoint, version)) for endpoint in rollout.former]
         # Each endpoint is moved for itself: one that fails must not hide what became of the others.
         ids = [id_ for intent in intents for id_ in self._ask([intent])]
         steps = [*msgspec.json.decode(self.row.steps), *ids]

@@ -4,7 +4,7 @@ The steps are operations of the promotion, as everything else that it writes. Wh
 the shares before the first step: they are put back when a gate fails or somebody stops it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,6 +16,7 @@ from federation.catalogue.codec import decode_endpoint
 from federation.catalogue.reader import Version
 from federation.policies.policy import RolloutTerms
 from federation.promotions.case import Case, CheckResult
+from federation.promotions.tables import promotion
 
 Shares = Mapping[str, float]
 """Percent of an endpoint's traffic, by the native ids of versions."""
@@ -28,6 +29,8 @@ class Rollout(msgspec.Struct, kw_only=True):
     terms: RolloutTerms
     former: Mapping[str, Shares]
     """By endpoint, by native ids: the shares before it began."""
+    back: Mapping[str, Shares] = {}
+    """By endpoint: the shares that a way back restores, those from before the rollout that is rolled back."""
     done: int = 0
     since: datetime | None = None
     stopped: str = ""
@@ -37,6 +40,10 @@ class Rollout(msgspec.Struct, kw_only=True):
     def percent(self) -> int:
         """What the version has by now, or is being given."""
         return self.terms.steps[self.done - 1] if self.done else 0
+
+    def shares(self, endpoint: str, version: str) -> Shares:
+        """What an endpoint's traffic becomes by the step that is being made."""
+        return self.back.get(endpoint) or shared(self.former[endpoint], version, self.percent)
 
     def to_json(self) -> str:
         """As it is stored."""
@@ -89,6 +96,33 @@ def begin(connection: Connection, version: Version, policy: str, terms: RolloutT
         for one in endpoints(connection, version)
     }
     return Rollout(policy=policy, terms=terms, former=former) if former else None
+
+
+def begin_back(connection: Connection, registry_id: int, replaced: Sequence[int]) -> Rollout | None:
+    """What gives traffic back that the last promotion of a version had moved to it: the former shares, at once, at the
+    endpoints that still hold all those versions. None where none had.
+    """
+    one = promotion.c
+    query = select(one.rollout).where(
+        one.version_id.in_(replaced), one.state == "done", one.rollout.is_not(None), one.kind == "promotion"
+    )
+    moved = read_rollout(connection.execute(query.order_by(one.finished_at.desc()).limit(1)).scalar())
+    if moved is None:
+        return None
+    known = tables.endpoint.c
+    held = select(known.body).where(
+        known.registry_id == registry_id,
+        known.native_id.in_(sorted(moved.former)),
+        known.deleted_at.is_(None),
+    )
+    now = {}
+    for record in map(decode_endpoint, connection.execute(held).scalars()):
+        shares = {part.version.native_id: part.percent for part in record.traffic}
+        if record.unread is None and moved.former[record.key.native_id].keys() <= shares.keys():
+            now[record.key.native_id] = shares
+    terms = RolloutTerms((100,), "0m")
+    back = {endpoint: moved.former[endpoint] for endpoint in now}
+    return Rollout(policy=moved.policy, terms=terms, former=now, back=back) if now else None
 
 
 def deployed(case: Case) -> Iterator[CheckResult]:

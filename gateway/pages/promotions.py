@@ -1,6 +1,8 @@
 """`/promote/{ref}`, `/promotions`: what a stage would take, what waits, and agreeing with the evidence in view."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from litestar import Request, Response
@@ -11,7 +13,7 @@ from litestar.response import Redirect
 from federation.access import Permission, Principal, View
 from federation.errors import PreconditionError, StateError
 from federation.policies.policies import STAGES
-from federation.promotions.promotions import ChosenPromotions, Word
+from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
 from federation.references import Reference
 from gateway.api.promotions_out import judgement_out, promotions_out, seen_out
 from gateway.api.requests import Ident
@@ -57,14 +59,8 @@ async def promote(
     fields: NamedDependency[dict[str, str]],
 ) -> Redirect:
     """Propose what was shown."""
-    found = await asyncio.to_thread(
-        waypost.promotions.propose,
-        principal,
-        read_reference(ref),
-        fields.get("to", ""),
-        fields.get("reason", ""),
-    )
-    return Redirect(f"/promotions/{found.promotion.id}", status_code=303)
+    to, reason = fields.get("to", ""), fields.get("reason", "")
+    return await _led(waypost.promotions.propose, principal, read_reference(ref), to, reason)
 
 
 @pages_at("/rollback/{ref:path}", permission=Permission.APPROVE)
@@ -96,15 +92,9 @@ async def roll_back(
     fields: NamedDependency[dict[str, str]],
 ) -> Redirect:
     """Bring back the version that was shown."""
-    found = await asyncio.to_thread(
-        waypost.promotions.roll_back,
-        principal,
-        read_reference(ref),
-        fields.get("reason", ""),
-        to=fields.get("to") or None,
-        stage=fields.get("stage", "production"),
-    )
-    return Redirect(f"/promotions/{found.promotion.id}", status_code=303)
+    to, stage = fields.get("to") or None, fields.get("stage", "production")
+    back = partial(waypost.promotions.roll_back, to=to, stage=stage)
+    return await _led(back, principal, read_reference(ref), fields.get("reason", ""))
 
 
 @list_at("/promotions")
@@ -159,6 +149,12 @@ async def say(
     except (StateError, PreconditionError) as refusal:
         return await asyncio.to_thread(_shown, request, waypost, principal.view, promotion_id, refusal)
     return Redirect(f"/promotions/{promotion_id}", status_code=303)
+
+
+async def _led(propose: Callable[..., ShownPromotion], *given: object) -> Redirect:
+    """Propose, and lead to what was proposed."""
+    found = await asyncio.to_thread(propose, *given)
+    return Redirect(f"/promotions/{found.promotion.id}", status_code=303)
 
 
 def _shown(

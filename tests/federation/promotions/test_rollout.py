@@ -7,7 +7,7 @@ from federation.access import LOCAL
 from federation.errors import StateError
 from federation.policies.policies import Policy, PolicyError, RolloutTerms, check
 from federation.promotions.rollout import shared
-from tests.federation.promotions.world import PromotionsWorld, version
+from tests.federation.promotions.world import MODEL, PromotionsWorld, version
 
 GATE = "command:./probe"
 ROLLING = Policy("roll", "*", rollout=RolloutTerms((10, 100), "0m", (GATE,)))
@@ -44,6 +44,16 @@ def test_traffic_comes_by_steps(serving: PromotionsWorld) -> None:
         "set_traffic",
     ]
     assert serving.operations.sync.actions().count("promotion.rolled") == 2
+    assert serving.operations.problems() == []
+
+
+def test_a_way_back_gives_the_traffic_back_at_once(serving: PromotionsWorld) -> None:
+    serving.promotions.propose(LOCAL, version("2"), "production", "better")
+    serving.settle()
+    assert shares(serving) == [0.0, 100.0]
+    back = serving.promotions.roll_back(LOCAL, MODEL, "it fails", stage="production")
+    serving.settle()
+    assert (serving.state(back), serving.stage("1"), shares(serving)) == ("done", "production", [100.0, 0.0])
     assert serving.operations.problems() == []
 
 
