@@ -109,14 +109,17 @@ class RestClient:
         return found
 
     def _ask(self, pages: Paged, path: str, cursor: str | None, size: int, more: Mapping[str, str]) -> Listed:
-        paging = pages.page
+        paging, row, before = pages.page, 0, 0
+        if paging.style in COUNTED:
+            row = row_of(paging, cursor)
         if paging.size and paging.style == "page":
-            size = _divisor(row_of(paging, cursor), size)
+            size = _fitting(row, size)
+            before = row % size
         target, query = self._place(pages, path, cursor, size)
         try:
             reply = self.read(target, query | dict(more))
         except AdapterError as error:
-            if paging.end_status and error.status == paging.end_status and row_of(paging, cursor):
+            if paging.end_status and error.status == paging.end_status and row:
                 return Listed([], None, None)
             raise
         body = reply.json()
@@ -126,14 +129,16 @@ class RestClient:
                 raise InvalidError(
                     f"{self.host}{path}: `items` ({pages.items!s}) finds no list in the answer"
                 )
-            following = self._next(pages, reply, body, cursor, len(items), size)
+            following = self._next(pages, reply, body, row - before, len(items), size)
         except MappingError as error:
             raise InvalidError(f"{self.host}{path}: {error}: correct `items` or `page`") from None
         if paging.size:
             check_count(f"{self.host}{path}", len(items), size)
         if following is not None and following == cursor:
             raise InvalidError(f"{self.host}{path}: the next page is this page again: correct `page.next`")
-        return Listed(items, following, _date(reply))
+        if len(items) <= before and before:  # the list has shrunk: nothing stands behind the row
+            return Listed([], None, _date(reply))
+        return Listed(items[before:], following, _date(reply))
 
     def _place(self, pages: Paged, path: str, cursor: str | None, size: int) -> tuple[str, dict[str, Any]]:
         """Path and query of a page."""
@@ -155,9 +160,8 @@ class RestClient:
             query[paging.param] = cursor
         return path, query
 
-    def _next(
-        self, pages: Paged, reply: Reply, body: Any, cursor: str | None, came: int, size: int
-    ) -> str | None:
+    def _next(self, pages: Paged, reply: Reply, body: Any, row: int, came: int, size: int) -> str | None:
+        """The cursor of the page behind one that begins at a row, where rows are counted."""
         paging = pages.page
         match paging.style:
             case "cursor":
@@ -171,7 +175,6 @@ class RestClient:
             case "link":
                 return next_page(reply, self.config.url, pages.path)
             case "offset" | "page":
-                row = row_of(paging, cursor)
                 goes_on = came > 0 and self._goes_on(pages, body, row, came, size)
                 return f"+{row + (came if paging.style == 'offset' else size)}" if goes_on else None
             case _:
@@ -268,9 +271,9 @@ def row_of(paging: Paging, cursor: str | None) -> int:
     return (int(cursor) - paging.first) * paging.size_value if is_page else int(cursor)
 
 
-def _divisor(row: int, most: int) -> int:
-    """The largest size of numbered pages, up to `most`, with which one begins at a row."""
-    return next(size for size in range(most, 0, -1) if row % size == 0)
+def _fitting(row: int, most: int) -> int:
+    """The size of numbered pages, up to `most`, of which one has the most rows from a row on."""
+    return max(range(1, most + 1), key=lambda size: (size - row % size, size))
 
 
 def _credentials(config: RestConfig) -> dict[str, str]:

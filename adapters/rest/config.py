@@ -77,6 +77,11 @@ class Paging(ConfigTable):
             raise ValueError('only style = "offset" and "page" end by `total` or `end_status`')
         return self
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether a page can begin at any row, and so with the last one of the page before."""
+        return self.style == "offset" or (self.style == "page" and bool(self.size))
+
 
 class Since(ConfigTable):
     """How to ask for what changed: a query parameter that takes a time, by the backend's own clock."""

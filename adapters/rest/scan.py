@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key, Listing, Mark, ModelRecord, Record, Watermark
-from adapters.rest.client import Listed, RestClient, fill
+from adapters.rest.client import Listed, RestClient, fill, row_of
 from adapters.rest.config import Collection, Since
 from adapters.rest.reads import with_related
 from adapters.rest.records import Translator, address
@@ -118,7 +118,7 @@ class Scan:
         be read even by itself is a `BadRecordError` among them.
         """
         steps = Steps(self._stuck)
-        ask = self._counted if collection.page.style == "offset" else self._followed
+        ask = self._counted if collection.page.overlaps else self._followed
         following: Place | None = place
         while following is not None:
             found, items, following = ask(collection, path, following)
@@ -138,7 +138,7 @@ class Scan:
     def _counted(
         self, collection: Collection, path: str, place: Place
     ) -> tuple[Listed, list[Any], Place | None]:
-        """By offset: what follows begins with the last item that was given, wherever it stands by then."""
+        """By place: what follows begins with the last item that was given, wherever it stands by then."""
         found, start = self._overlapping(collection, path, place)
         items = _items(found)
         if found.bad is not None or found.next is None:
@@ -148,31 +148,35 @@ class Scan:
         end = start + len(items)
         seam = _sort_id(collection, items[-1])
         holds_two = len(found.items) > 1 or bool(
-            self.limit == 1 < collection.page.size_value and collection.page.size
+            self._most(collection) == 1 < collection.page.size_value and collection.page.size
         )
         overlaps = seam and (place.seam or holds_two)
         return found, items, Place(f"+{end - 1}", seam) if overlaps else Place(f"+{end}")
 
     def _overlapping(self, collection: Collection, path: str, place: Place) -> tuple[Listed, int]:
-        """A page by offset, and where it begins. It is read from further up until it has the last item that was given:
+        """A page by place, and where it begins. It is read from further up until it has the last item that was given:
         what stands behind that has been on no page yet.
         """
-        at = int(place.cursor or 0)
+        at, most = row_of(collection.page, place.cursor), self._most(collection)
         if place.seam is None:
-            return self._page(collection, path, place.cursor, self.limit), at
+            return self._page(collection, path, place.cursor, most), at
         while True:
-            found = self._page(collection, path, f"+{at}", self.limit + 1)
+            found = self._page(collection, path, f"+{at}", most + 1)
             ids = [_sort_id(collection, raw) for raw in found.items]
             if found.bad is not None:
                 return found, at
             if ids == [place.seam] and found.next is not None:  # pages of one: what is new is on the next
-                return self._page(collection, path, found.next, self.limit), at + 1
+                return self._page(collection, path, found.next, most), at + 1
             if place.seam in ids:
                 behind = ids.index(place.seam) + 1
                 return replace(found, items=found.items[behind:]), at + behind
             if at == 0:
                 return found, 0
-            at = max(0, at - self.limit)
+            at = max(0, at - most)
+
+    def _most(self, collection: Collection) -> int:
+        """Items asked for at once. The larger numbered pages are, the nearer to any row one of them begins."""
+        return collection.page.size_value if collection.page.style == "page" else self.limit
 
     def _page(self, collection: Collection, path: str, cursor: str | None, size: int) -> Listed:
         asked = None if self.since is None or collection.since is None else collection.since

@@ -77,13 +77,49 @@ def listed(web: respx.MockRouter, answer: Counted, style: str, limit: int = 100,
 def test_a_last_page_may_be_full(web: respx.MockRouter, style: str, rows: int, page: dict[str, Any]) -> None:
     answer = Counted(rows, past=404)
     assert listed(web, answer, style, size_value=4, **page) == [f"model-{n}" for n in range(rows)]
-    if "total" in page and style == "page":
-        assert len(answer.asked) == max(1, -(-rows // 4)), "no page is asked for in vain"
+    if "total" in page:
+        assert all(start < max(1, rows) for start, _ in answer.asked), "no page is asked for in vain"
 
 
-def test_another_refusal_is_no_end(web: respx.MockRouter) -> None:
-    with pytest.raises(InvalidError, match="answered 400"):
-        listed(web, Counted(8, past=400), "page", size_value=4, end_status=404)
+@pytest.mark.parametrize(("status", "says"), [(404, None), (400, "answered 400")])
+def test_pages_of_a_fixed_size_end_by_their_status(
+    web: respx.MockRouter, status: int, says: str | None
+) -> None:
+    web["models"].mock(side_effect=Counted(8, past=status))
+    page = {"style": "page", "param": "page", "size_value": 4, "end_status": 404}
+    opened = adapter(models={**MODELS, "items": "items", "page": page, "query": {"size": "4"}})
+    if says is None:
+        assert len(scanned(opened).records) == 8
+    else:
+        with pytest.raises(InvalidError, match=says):
+            scanned(opened)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_most_of_a_page_is_new(web: respx.MockRouter, style: str) -> None:
+    answer = Counted(1000)
+    assert len(listed(web, answer, style, size_value=100)) == 1000
+    assert len(answer.asked) <= 13
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("size", [5, 8, 20])
+@pytest.mark.parametrize("deleted", [1, 2])
+def test_a_delete_between_pages_hides_nothing(
+    web: respx.MockRouter, style: str, size: int, deleted: int
+) -> None:
+    answer = Counted(60)
+
+    def deleting(request: httpx.Request) -> httpx.Response:
+        if len(answer.asked) in (1, 4):
+            del answer.rows[:deleted]
+        return answer(request)
+
+    web["models"].mock(side_effect=deleting)
+    page = {**STYLES[style], "size_value": size, "total": "total"}
+    opened = adapter(models={**MODELS, "items": "items", "page": page})
+    names = [one.name for one in scanned(opened, None, 100).records if isinstance(one, ModelRecord)]
+    assert set(names) == {f"model-{n}" for n in range(60)}
 
 
 def test_a_status_on_the_first_page_is_no_end(web: respx.MockRouter) -> None:

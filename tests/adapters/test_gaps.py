@@ -1,0 +1,43 @@
+"""The guide names every check that a kind is known to fail, and no other."""
+
+import importlib
+import re
+from pathlib import Path
+
+from adapters.conformance import CHECKS
+from adapters.conformance.harness import Harness
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "adapters" / "README.md"
+WHERE = (
+    "adapters/emulators/*/harness.py", "tests/adapters/*/harness.py", "tests/adapters/*/test_conformance.py",
+    "tests/adapters/rest/test_fastapi.py", "tests/vendors/test_*.py",
+)  # fmt: skip
+ROW = re.compile(r"^\| (\w+)[^|]*\|[^|]*\| ([^|]*) \|$", re.MULTILINE)
+NO_WRITES = "this configuration describes no writes"
+"""A gap of what is configured, and not of a kind."""
+
+
+def subclasses(of: type[Harness]) -> set[type[Harness]]:
+    return {one for each in of.__subclasses__() for one in {each, *subclasses(each)}}
+
+
+def test_the_guide_tells_every_gap() -> None:
+    for path in sorted(path for pattern in WHERE for path in ROOT.glob(pattern)):
+        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    known = {
+        (one.adapter_type.kind, check)
+        for one in subclasses(Harness)  # type: ignore[type-abstract]
+        if not one.__module__.startswith("tests.adapters.zoo")
+        for check, gap in one.gaps.items()
+        if gap.reason != NO_WRITES
+    }
+    section = GUIDE.read_text().partition("## 9. What each kind passes")[2].partition("\n## ")[0]
+    checks = {check.name for check in CHECKS}
+    told = {
+        (kind, name)
+        for kind, gaps in ROW.findall(section)
+        for name in re.findall(r"`(\w+)`", gaps)
+        if name in checks
+    }
+    assert told == known
