@@ -107,7 +107,7 @@ class GitAdapter(Adapter):
             self._model,
             key,
             has_alias(alias, version),
-            lambda now: self._writes.point(now.name, alias, version),
+            lambda now: self._writes.point(now.key.native_id, alias, version),
             etag,
         )
 

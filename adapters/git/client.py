@@ -137,10 +137,8 @@ class GitClient:
             return _refs(line.split("\t", 1) for line in said.decode("utf-8", "replace").splitlines())
         path, params = "/info/refs", {"service": f"git-{service}"}
         reply = self.http.call("GET", path, params=params, repeatable=True)
-        if (
-            reply.headers.get("content-type", "").partition(";")[0]
-            != f"application/x-git-{service}-advertisement"
-        ):
+        kind = reply.headers.get("content-type", "").partition(";")[0]
+        if kind != f"application/x-git-{service}-advertisement":
             raise TransientError(
                 f"{self.host} answered {reply.status} with something that is not git's: check that `url` is the "
                 "repository itself, and no login page or proxy stands before it"
@@ -154,12 +152,8 @@ class GitClient:
 
     def may_push(self) -> str | None:
         """None, or why not, as the server says it to one who is about to."""
-        folder = Path(self.config.url)
-        if (
-            self.config.protocol == "file"
-            and not os.access(folder / "objects", os.W_OK)
-            and not os.access(folder / ".git" / "objects", os.W_OK)
-        ):
+        places = [Path(self.config.url, within, "objects") for within in ("", ".git")]
+        if self.config.protocol == "file" and not any(os.access(place, os.W_OK) for place in places):
             return "its files may not be written"
         try:
             self.refs("receive-pack")
@@ -211,6 +205,10 @@ class GitClient:
         """Make tags point at objects, by name: from what they point at now (None: they are not there) to (None:
         nothing). All of it or nothing. Errors: `ConflictError` where one is something else by now.
         """
+        if not changes:
+            raise InvalidError(
+                "only what GTO's tags say is changed here: do the rest in the repository itself"
+            )
         leases = [f"--force-with-lease=refs/tags/{tag}:{old or ''}" for tag, (old, _) in changes.items()]
         moves = [f"{new or ''}:refs/tags/{tag}" for tag, (_, new) in changes.items()]
         atomic = ["--atomic"] if len(changes) > 1 else []

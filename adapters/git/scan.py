@@ -19,6 +19,8 @@ from adapters.records import Key, Listing, Record, Watermark
 from adapters.scanning import Found
 
 HUB = "hubconf.py"
+ATTEMPTS = 3
+"""So often the refs may change while what they name is fetched."""
 MOST_ENTRIES = 100_000
 """Models and versions of entry points that are told."""
 
@@ -66,16 +68,23 @@ class StateReader:
     def _at(self, refs: Refs) -> RepositoryState:
         """At these refs; where what they name is gone by now, at those that came after."""
         with self._lock:
-            while True:
+            for left in reversed(range(ATTEMPTS)):
                 watermark = refs.watermark
-                if self._last is not None and self._last.watermark == watermark:
-                    return self._last
                 try:
-                    self._last = self._read(RepositoryState(refs, watermark))
+                    if self._last is None or self._last.watermark != watermark:
+                        self._last = self._read(RepositoryState(refs, watermark))
+                    break
                 except TransientError:
                     refs = self._client.refs()
-                    if refs.watermark == watermark:
+                    if not left or refs.watermark == watermark:
                         raise
+            assert self._last is not None
+            return self._last
+
+    @property
+    def last(self) -> RepositoryState:
+        """What was read last: a push from it fails where it is not so any more."""
+        return self._last or self.state()
 
     def record(self, key: Key) -> Record:
         """One record as it is now. Errors: `NotFoundError` where the list of refs proves that it is gone."""
@@ -100,7 +109,6 @@ class StateReader:
         refs, steps = now.refs, {name: parse_name(name) for name in now.refs.tags}
         # GTO makes annotated tags, and takes no other for its own.
         ours = {name: step for name, step in steps.items() if step and refs.tags[name].peeled}
-        self._client.tidy()
         self._client.tidy()
         self._client.fetch([*(refs.tags[name].oid for name in ours), *([refs.head] if refs.head else [])])
         with self._client.objects() as objects:

@@ -86,10 +86,12 @@ class Writer:
                 f"model {name[:80]!r}: GTO takes letters, digits, -, _ and / inside; FOLDER: before it"
             )
         token = kept_token(registration.token, 40) if registration.token else ""
+        self._reader.state()
         now, artifact = self._artifact(name)
         try:
             tag = _with_token(artifact, token) or self._register(now, artifact, registration, token)
         except ConflictError:
+            self._reader.state()
             made = _with_token(self._artifact(name)[1], token)
             if made is None:
                 raise
@@ -99,9 +101,8 @@ class Writer:
 
     def remove(self, record: ModelRecord | VersionRecord) -> None:
         """Delete the tags of a version, or all of an artifact that no file names."""
-        now, artifact = self._artifact(
-            record.model.native_id if isinstance(record, VersionRecord) else record.name
-        )
+        key = record.model if isinstance(record, VersionRecord) else record.key
+        now, artifact = self._artifact(key.native_id)
         if isinstance(record, VersionRecord):
             version = self._named(artifact, record.version)
             chosen = [*version.registrations, *version.assignments]
@@ -114,7 +115,7 @@ class Writer:
         self._client.push({tag.name: (tag.oid, None) for tag in chosen})
 
     def _artifact(self, name: str) -> tuple[RepositoryState, TaggedArtifact]:
-        now = self._reader.state()
+        now = self._reader.last
         return now, now.artifacts.get(name) or TaggedArtifact(name)
 
     def _named(self, artifact: TaggedArtifact, version: str) -> TaggedVersion:

@@ -77,6 +77,31 @@ def test_a_stage_on_a_bare_commit_is_refused_not_lost(repository: GitRepository,
         opened().set_alias(MODEL, "prod", None)
 
 
+def test_an_entry_point_is_no_artifact_of_the_same_name(repository: GitRepository, opened: Open) -> None:
+    repository.commit({"hubconf.py": "def churn(): ..."}, tags={"churn@v1.0.0": "1", "v1": "2"})
+    adapter, hub = opened(), Key("model", "hub churn")
+    for call in (lambda: adapter.delete(hub), lambda: adapter.set_alias(hub, "prod", "v1")):
+        with pytest.raises(InvalidError):
+            call()
+    assert repository.tags().keys() == {"churn@v1.0.0", "v1"}
+
+
+def test_what_came_between_reading_and_writing_is_a_conflict(
+    repository: GitRepository, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository.commit(tags={"churn@v1.0.0": "1"})
+    adapter, push = opened(), GitClient.push
+
+    def late(self: GitClient, changes: Mapping[str, tuple[str | None, str | None]]) -> None:
+        repository.tag("churn#prod#1", commit)
+        push(self, changes)
+
+    monkeypatch.setattr(GitClient, "push", late)
+    with pytest.raises(ConflictError):
+        adapter.set_alias(MODEL, "prod", "v1.0.0")
+    assert [tag for tag in repository.tags() if "#" in tag] == ["churn#prod#1"]
+
+
 def test_of_two_at_once_one_wins(
     repository: GitRepository, opened: Open, server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
