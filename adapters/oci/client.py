@@ -35,6 +35,8 @@ UNKNOWN = ("NAME_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN")
 """The codes that prove an absence. A 404 without one proves nothing."""
 CATALOGUE = "registry:catalog:*"
 PAGE = 1000
+MOST_NAMES = 100_000
+"""Repositories of a catalogue, or tags of a repository."""
 SHORTEST_LIFE = 60
 """Seconds for which a token holds that does not say it."""
 MOST_GRANTS = 10_000
@@ -122,16 +124,23 @@ class OciClient:
         return self._registry.call(method, path, headers={**headers, **self._signed(scope)}, **given)
 
     def listed(self, path: str, scope: str, name: str) -> Iterator[str]:
-        """The names in a listing, page by page. Errors: any `AdapterError`."""
+        """The names in a listing, page by page. Errors: any `AdapterError`; `InvalidError` beyond `MOST_NAMES`."""
         steps = Steps(lambda: InvalidError(f"{self.config.host}{path}: its pages go round in a circle"))
         query: Mapping[str, Any] = {"n": PAGE}
+        left = MOST_NAMES
         while True:
             reply = self.call("GET", path, scope, params=query)
             body = reply.json()
             found = at(body, name)
             if found is None and name not in (body if isinstance(body, dict) else {}):
                 raise TransientError(f"{self.config.host}{path}: there is no list `{name}` in the answer")
-            yield from (one for one in found or () if isinstance(one, str))
+            names = [one for one in found or () if isinstance(one, str)]
+            left -= len(names)
+            if left < 0:
+                raise InvalidError(
+                    f"{self.config.host}{path} holds more than {MOST_NAMES:,} names: it is not read"
+                )
+            yield from names
             following = next_page(reply, self.config.url, path)
             if following is None:
                 return

@@ -8,6 +8,15 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from adapters.contract import AdapterConfig
 
+_CALLED = {"registry-1.docker.io": "docker.io", "index.docker.io": "docker.io"}
+"""What users call a host, where it is not its address."""
+_PAGES = {
+    "docker.io": "https://hub.docker.com/r/{repository}/tags?name={version}",
+    "quay.io": "https://quay.io/repository/{repository}/manifest/{digest}",
+    "ghcr.io": "https://ghcr.io/{repository}@{digest}",
+}
+"""Where those hosts show a version."""
+
 
 class OciConfig(AdapterConfig):
     """One registry, or the repositories of it that are named. Only `url` has to be given."""
@@ -30,7 +39,9 @@ class OciConfig(AdapterConfig):
         "elsewhere; *.example.com is all below",
     )
     page: str = Field(
-        default="", description="address of a version's page, with {repository}, {digest} and {version}"
+        default="",
+        description="address of a version's page, with {repository}, {digest} and {version}; of Docker Hub, Quay and "
+        "GitHub it is known",
     )
     concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once")
 
@@ -63,7 +74,11 @@ class OciConfig(AdapterConfig):
     def host(self) -> str:
         """What references of its users begin with: host, port where it has one, and path."""
         parts = urlsplit(self.url)
-        return parts.netloc + parts.path
+        return _CALLED.get(parts.netloc, parts.netloc) + parts.path
+
+    def page_of(self, **named: str) -> str | None:
+        """Where a version is shown to people, where that is known."""
+        return (self.page or _PAGES.get(self.host, "")).format(**named) or None
 
     @property
     def needs_catalogue(self) -> bool:

@@ -27,7 +27,6 @@ from adapters.records import Attached, Key
 MOST_MANIFEST = 4 << 20
 """Bytes of a manifest: what registries take at least, and most at most."""
 MOST_CONFIG = 1 << 20
-MOST_REPOSITORIES = 100_000
 MOST_KEPT = 64 << 20
 """Bytes of manifests and configurations that are kept between scans."""
 MOST_TAGS = 200_000
@@ -117,10 +116,6 @@ class Reader:
         if config.needs_catalogue:
             for one in self.client.listed("/v2/_catalog", CATALOGUE, "repositories"):
                 names |= {one} if config.wants(one) else set()
-                if len(names) > MOST_REPOSITORIES:
-                    raise InvalidError(
-                        f"{config.host} has more than {MOST_REPOSITORIES:,} repositories: name them"
-                    )
         return sorted(names)
 
     def tags(self, repository: str) -> list[str]:

@@ -113,7 +113,6 @@ def _version(config: OciConfig, found: TaggedRepository, name: str, artifact: Ar
     place, digest = f"oci://{config.host}/{found.name}", artifact.digest
     by_name = (f"{place}:{name}",) if NUMBERED.fullmatch(name) else ()
     native = {"manifest": artifact.manifest, "config": artifact.config, "referrers": found.referrers(digest)}
-    page = config.page.format(repository=found.name, digest=digest, version=name)
     return VersionRecord(
         key=version_key(found.name, digest),
         model=Key("model", found.name),
@@ -137,7 +136,7 @@ def _version(config: OciConfig, found: TaggedRepository, name: str, artifact: Ar
         ),
         created_at=_time(facts.created or notes.get(f"{OCI}created")),
         etag=digest,
-        url=page or None,
+        url=config.page_of(repository=found.name, digest=digest, version=name),
         native={key: one for key, one in native.items() if one},
         unread=Unread(CONFIGURED, artifact.unread) if artifact.unread else None,
     )

@@ -53,7 +53,7 @@ def bare_requests(url: str, asked: list[str]) -> None:
     with httpx.Client(base_url=url, trust_env=False, timeout=60.0, headers=ACCEPT) as client:
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             answers = pool.map(lambda one: client.request(*one.split(" ")), asked)
-            assert all(answer.status_code == 200 for answer in answers)
+            assert all(one.status_code == 200 or "/referrers/" in str(one.url) for one in answers)
 
 
 def scan(url: str, adapter: OciAdapter | None = None) -> OciAdapter:

@@ -4,9 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters import BadRecordError, Dataset, Key, ModelRecord, NotFoundError, Parent, VersionRecord
+from adapters import (
+    BadRecordError,
+    Dataset,
+    InvalidError,
+    Key,
+    ModelRecord,
+    NotFoundError,
+    Parent,
+    VersionRecord,
+)
 from adapters.emulators.oci.pushing import IMAGE, MODELPACK, Layer
-from adapters.oci import records
+from adapters.oci import OciConfig, client, records
 from tests.adapters.oci.conftest import Emulate, Site
 from tests.adapters.pasting import arguments
 from tests.adapters.scans import scanned
@@ -198,6 +207,29 @@ def test_the_native_page_is_the_configured_one(emulator: Site) -> None:
     page = "https://hub.example/r/{repository}/{version}/{digest}"
     _, version = emulator.only(emulator.adapter(page=page))
     assert version.url == f"https://hub.example/r/models/churn/1.0.0/{digest}"
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "page"),
+    [
+        ("https://registry-1.docker.io", "docker.io", "https://hub.docker.com/r/ai/x/tags?name=1.0"),
+        ("https://quay.io/v2/", "quay.io", "https://quay.io/repository/ai/x/manifest/sha256:0f"),
+        ("https://registry.example:5000/team", "registry.example:5000/team", None),
+    ],
+)
+def test_hosts_are_called_as_their_users_call_them(url: str, host: str, page: str | None) -> None:
+    config = OciConfig(url=url)
+    assert config.host == host
+    assert config.page_of(repository="ai/x", digest="sha256:0f", version="1.0") == page
+
+
+def test_a_listing_without_end_is_not_read(emulate: Emulate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MOST_NAMES", 4)
+    site = emulate(largest_page=2)
+    for number in range(5):
+        site.pusher.image(f"r{number}", "1")
+    with pytest.raises(InvalidError, match="more than 4 names"):
+        scanned(site.adapter(repositories=()))
 
 
 def test_an_image_with_layers_of_a_model_is_none(emulator: Site) -> None:
