@@ -93,12 +93,12 @@ class Compiler:
         matches everything that the query finds and the others do not. `typed` is the plan with filler words, which may
         stand in names."""
         if not any(True for _ in positive_slots(node)):
-            yield Tier(1.0, "matches", self.matching(node, text), words=False, whole=self._is_of_models(node))
+            yield Tier(1.0, "matches", self.matching(node, text), words=False, whole=self.is_of_models(node))
             return
         named: Iterable[tuple[tuple[str, Query], bool]]
-        named = zip(self._name_tiers(node, text), repeat(self._is_of_models(node)))
+        named = zip(self._name_tiers(node, text), repeat(self.is_of_models(node)))
         if typed is not None and typed != node:
-            named = chain(zip(self._name_tiers(typed, text), repeat(self._is_of_models(typed))), named)
+            named = chain(zip(self._name_tiers(typed, text), repeat(self.is_of_models(typed))), named)
         others = zip(self._other_tiers(node, text), repeat(False))
         for index, ((why, query), whole) in enumerate(chain(named, others)):
             yield Tier(round(2.0**-index, 9), why, query, whole=whole)
@@ -111,7 +111,7 @@ class Compiler:
         yield Tier(0.125, "some of it, as understood", facts)
         yield Tier(0.0625, "some of it", self.matching(node, ""))
 
-    def _is_of_models(self, node: PlanNode) -> bool:
+    def is_of_models(self, node: PlanNode) -> bool:
         """Whether all versions of a model answer it alike, if its words are looked for in names."""
         match node:
             case Everything() | Slot():
@@ -119,7 +119,7 @@ class Compiler:
             case Qualifier(name=name):
                 return BY_NAME[name].of_model
             case AllPlan(children) | AnyPlan(children):
-                return all(map(self._is_of_models, children))
+                return all(map(self.is_of_models, children))
             case NotPlan(child):
                 return self.clause(child, "all", reach="same") is NOTHING
             case _:

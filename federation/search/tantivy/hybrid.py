@@ -89,13 +89,13 @@ def _tasks(lexicon: Lexicon) -> "tuple[Sequence[Concept], Quantised] | None":
 
 def guess(meaning: RequestVector, lexicon: Lexicon) -> Concept | None:
     """The task that a request comes closest to; None where it is not close to any."""
-    from federation.search.vectors.embedding import SCALE
+    from federation.search.vectors.embedding import SCALE, dots
 
     tasks = _tasks(lexicon)
     if tasks is None:
         return None
     concepts, vectors = tasks
-    products = (vectors.astype("int32") @ meaning.vector.astype("int32")).tolist()
+    products = dots(vectors, meaning.vector).tolist()
     best = max(range(len(products)), key=products.__getitem__)
     return concepts[best] if products[best] >= SURE * SCALE**2 else None
 

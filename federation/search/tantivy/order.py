@@ -52,13 +52,14 @@ BROWSE = (SortKey("browse", FieldType.Unsigned), TIE)
 @dataclass(frozen=True, slots=True)
 class Leg:
     """Documents in an order: the best ones of a search, or those that have what it is sorted by. `firsts` says that it
-    has of each model only the version that stands before the others."""
+    has of each model only the version that stands before the others; `found` are all of them, where they were read."""
 
     query: Query
     keys: tuple[SortKey, ...]
     weight: float = 1.0
     why: str = "matches"
     firsts: bool = False
+    found: "Sequence[Ranked] | None" = None
 
     def takes(self, values: Values) -> bool:
         """Whether these could be the values of a place in it."""
@@ -106,6 +107,8 @@ class IndexReader:
 
     def rows(self, leg: Leg, after: Values | None, limit: int) -> list[Ranked]:
         """At most `limit` matches of a leg, in order, those after a position."""
+        if leg.found is not None:
+            return [row for row in leg.found if after is None or row.values < after][:limit]
         if leg.query is queries.NOTHING:
             return []
         if leg.keys[0].kind == FieldType.Json:

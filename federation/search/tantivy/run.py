@@ -148,7 +148,9 @@ class SearchRun:
             demand, counts = self._forgiving(demand, counts)
         if counts.documents == 0 and not self.request.strict:
             slots = [slot for slot in _correctable(plan) if len(slot.word) >= relaxing.MIN_TYPO]
-            rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
+            rare = frozenset(
+                slot.word for slot in slots if self._finds_little(slot) and not self._is_unheard(slot)
+            )
             whole = plans.with_corrections(self._relaxable(plan), rare)
             relaxed = Demand(whole, rare, relaxing.steps(whole, self._finds))
             if not (relaxed.steps and relaxed.fits):
@@ -241,10 +243,15 @@ class SearchRun:
         return hybrid.RequestVector.of(" ".join(words), self.state.vectors)
 
     def _counted(self, demand: Demand) -> ResultCounts:
-        """What is found; of what only comes near no values are counted."""
+        """What is found; what only comes near is not counted, because nobody is told how much that is."""
+        if not demand.fits:
+            return facets.uncounted(whole=self._is_of_models(demand))
         query = self._bounded(self._matching(demand))
-        columns = self.columns if demand.fits else {}
-        return facets.count(self.state.reader.searcher, query, columns, self.state.registries)
+        return facets.count(self.state.reader.searcher, query, self.columns, self.state.registries)
+
+    def _is_of_models(self, demand: Demand) -> bool:
+        """Whether all versions of a model answer it alike."""
+        return all(map(self.compiler.is_of_models, [demand.whole, *demand.plans]))
 
     def _finds(self, nodes: Sequence[PlanNode]) -> int:
         """How many documents in the view one of these finds, `relaxing.ENOUGH` for more."""
@@ -256,6 +263,8 @@ class SearchRun:
         """The words that find little in the view may have a typo; if nothing is found, all of them may."""
         slots = _correctable(demand.whole)
         rare = frozenset(slot.word for slot in slots if self._finds_little(slot))
+        if any(slot.word in rare and self._is_unheard(slot) for slot in plans.slots_of(demand.whole)):
+            return demand, counts  # whatever typos others have
         for words in (rare, frozenset(slot.word for slot in slots)):
             if words and (words == rare or counts.documents == 0):
                 forgiving = Demand(plans.with_corrections(demand.whole, words), words)
@@ -267,6 +276,10 @@ class SearchRun:
     def _finds_little(self, slot: Slot) -> bool:
         query = self._bounded(self.compiler.clause(slot, "all", reach="open"))
         return len(self.state.reader.searcher.search(query, limit=LITTLE, count=False).hits) < LITTLE
+
+    def _is_unheard(self, slot: Slot) -> bool:
+        """Whether nothing in the view has the word, and the index has none that is one slip away."""
+        return not self._finds([slot]) and self.compiler.alike(slot.word) == []
 
     # --- in which order -----------------------------------------------------------------------------
 
@@ -302,10 +315,11 @@ class SearchRun:
         grouped = self.request.group == "model"
         if demand.is_relaxed:
             ranked = self._ranked(demand)
-            matching = self._matching(demand)
+            rows = self._firsts(demand, ranked) if grouped and self._is_of_models(demand) else None
             for one in ranked:
-                query = queries.all_of([matching, queries.term_set("model", one.models)])
-                yield Leg(self._bounded(query), RANK, one.score, one.why)
+                query = queries.all_of([self._matching(demand), queries.term_set("model", one.models)])
+                found = None if rows is None else [row for row in rows if row.model in one.models]
+                yield Leg(self._bounded(query), RANK, one.score, one.why, found=found)
             earlier.append(queries.term_set("model", [model for one in ranked for model in one.models]))
         for tier in self._tiers(demand):
             again = any(tier.query is query for query in earlier)
@@ -317,6 +331,13 @@ class SearchRun:
             yield Leg(self._bounded(query), keys, tier.weight, tier.why, firsts)
             if not again and tier.query is not queries.NOTHING:
                 earlier.append(tier.query)
+
+    def _firsts(self, demand: Demand, ranked: Sequence[hybrid.Placed]) -> Sequence[Ranked]:
+        """Of each of these models the version that stands first, all read at once."""
+        models = [model for one in ranked for model in one.models]
+        firsts = queries.term("meta", schema.FIRST_BY["rank"])
+        query = queries.all_of([self._matching(demand), firsts, queries.term_set("model", models)])
+        return self.state.reader.rows(Leg(self._bounded(query), RANK), None, len(models))
 
     def _ranked(self, demand: Demand) -> Sequence[hybrid.Placed]:
         """Those that stand first: by how much of the request they have in words, and by how close they are to it."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.access import View
-from federation.search.vectors.embedding import DIMENSIONS, SCALE, Quantised
+from federation.search.vectors.embedding import DIMENSIONS, SCALE, Quantised, dots
 from federation.search.vectors.layout import ABOUT, NAME, PREFIX
 
 COLUMNS: dict[str, tuple[type[np.generic], int]] = {
@@ -95,9 +95,7 @@ class Vectors:
         )
 
     def _thousandths(self, rows: NDArray[np.int64], vector: Quantised) -> NDArray[np.int32]:
-        products = self.columns["values"][rows].astype(np.int32) @ vector.astype(np.int32)
-        near: NDArray[np.int32] = products * 1_000 // SCALE**2
-        return near
+        return dots(self.columns["values"][rows], vector) * 1_000 // SCALE**2
 
     def of(self, model: int) -> Quantised | None:
         """The vector of a model, None where it has none."""
