@@ -27,6 +27,7 @@ TOKENIZER, TENSOR = "tokenizers/l2_supercat_tokenizer_config.json", "embedding.w
 DIMENSIONS = 256
 SCALE = 256
 """A vector has length 1 before it is quantised: 1 becomes this."""
+LEAST_LENGTH = 1e-9
 LONGEST = 2_000
 """Characters of a text that count."""
 Quantised: TypeAlias = NDArray[np.int8]
@@ -48,14 +49,13 @@ class Embedding:
     def vectors(self, texts: Sequence[str]) -> Quantised:
         """One row of `DIMENSIONS` for each text, of whole numbers, so that what is counted with them is the same
         wherever it is counted. All zeros for a text without a word."""
-        found = np.zeros((len(texts), DIMENSIONS), np.float32)
+        found = np.zeros((len(texts), DIMENSIONS), np.int8)
         for row, text in enumerate(texts):
             if ids := [id_ for word in chunks(text[:LONGEST]) for id_ in self.pieces.of(word)]:
-                found[row] = self.weights[ids].astype(np.float32).sum(0)
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        unit = np.divide(found, length, out=np.zeros_like(found), where=length > 0)
-        quantised: Quantised = np.clip(np.rint(unit * SCALE), -127, 127).astype(np.int8)
-        return quantised
+                total = self.weights[ids].astype(np.float32).sum(0)
+                unit = total / max(float(np.sqrt(total @ total)), LEAST_LENGTH)
+                found[row] = np.clip(np.rint(unit * SCALE), -127, 127)
+        return found
 
 
 @cache
