@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from federation import tables
 from federation.catalogue.codec import decode_model, decode_version
@@ -116,36 +116,40 @@ def _ancestors(connection: Connection, version_id: int) -> Iterator[Brought]:
         yield Brought("more ancestors than are looked at", None)
 
 
+_NODES: BindParameter[Any] = bindparam("nodes", expanding=True)
+_target = node.alias()
+# Built once, as the other: they are asked for each version that is surveyed.
+_PARENTS = (
+    select(edge.c.wanted, _target.c.id, _target.c.kind, _target.c.means, _target.c.gone)
+    .outerjoin(_target, _target.c.id == edge.c.target)
+    .where(edge.c.source.in_(_NODES), edge.c.kind == int(EdgeKind.DERIVED_FROM), ~edge.c.gone)
+)
+_versions, _models, _registries = tables.version.c, tables.model.c, tables.registry.c
+_LICENSED = (
+    select(
+        _versions.version,
+        _versions.body,
+        _models.name,
+        _models.body.label("model_body"),
+        _registries.name.label("registry"),
+    )
+    .select_from(node)
+    .join(tables.version, _versions.id == node.c.scope)
+    .join(tables.model, _models.id == _versions.model_id)
+    .join(tables.registry, _registries.id == _models.registry_id)
+    .where(node.c.id.in_(_NODES))
+)
+
+
 def _parents(connection: Connection, nodes: set[int]) -> Iterator[tuple[str, int | None]]:
     """What these nodes say that they were derived from, and which version that is."""
-    target = node.alias()
-    query = (
-        select(edge.c.wanted, target.c.id, target.c.kind, target.c.means, target.c.gone)
-        .outerjoin(target, target.c.id == edge.c.target)
-        .where(edge.c.source.in_(sorted(nodes)), edge.c.kind == int(EdgeKind.DERIVED_FROM), ~edge.c.gone)
-    )
-    for row in connection.execute(query):
+    for row in connection.execute(_PARENTS, {"nodes": sorted(nodes)}):
         found = row.id if row.kind == int(NodeKind.VERSION) else row.means
         yield row.wanted, None if row.gone else found
 
 
 def _licensed(connection: Connection, nodes: set[int]) -> Iterator[Brought]:
-    versions, models, registries = tables.version.c, tables.model.c, tables.registry.c
-    query = (
-        select(
-            versions.version,
-            versions.body,
-            models.name,
-            models.body.label("model_body"),
-            registries.name.label("registry"),
-        )
-        .select_from(node)
-        .join(tables.version, versions.id == node.c.scope)
-        .join(tables.model, models.id == versions.model_id)
-        .join(tables.registry, registries.id == models.registry_id)
-        .where(node.c.id.in_(sorted(nodes)))
-    )
-    for row in connection.execute(query):
+    for row in connection.execute(_LICENSED, {"nodes": sorted(nodes)}) if nodes else ():
         ref = Reference(row.registry, decode_part(row.name), decode_part(row.version))
         own = decode_version(row.body).license or decode_model(row.model_body).license
         yield Brought(str(ref), own)
