@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import pytest
 
-from adapters import Adapter, Capability, ModelRecord, StageField, VersionRecord
+from adapters import Adapter, Capability, InvalidError, Key, ModelRecord, StageField, VersionRecord
 from adapters.conformance import Conformance, Gap
 from adapters.conformance.harness import HOSTILE_NAMES, HOSTILE_VALUES, RETRIED, Fault, Harness
 from adapters.rest import RestAdapter, RestConfig
@@ -256,6 +256,20 @@ def test_probe_says_who_it_is(adapter: RestAdapter) -> None:
     info = adapter.probe()
     assert info.version == "0.98.0"
     assert info.unavailable == {Capability.SET_ALIAS, Capability.REGISTER}
+
+
+def test_who_held_a_stage_is_archived_and_told(zenml: ZenmlServer, adapter: RestAdapter) -> None:
+    model = zenml.ask("POST", "/models", {"name": "held", "project": zenml.project})
+    body = {"model": model["id"], "project": zenml.project}
+    first, second = (zenml.ask("POST", "/model_versions", body)["id"] for _ in range(2))
+    keys = [Key("version", f"{model['id']}/{version}") for version in (first, second)]
+    adapter.set_stage(keys[0], "stage", "production")
+    mark = scanned(adapter).watermark
+    adapter.set_stage(keys[1], "stage", "production")
+    news = scanned(adapter, mark).by_key()
+    assert [getattr(news[key], "stage", None) for key in keys] == ["archived", "production"]
+    with pytest.raises(InvalidError, match="set_stage takes staging, production, archived"):
+        adapter.set_stage(keys[1], "stage", "none")
 
 
 class Team:
