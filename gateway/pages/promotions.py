@@ -60,6 +60,8 @@ async def promote(
 ) -> Redirect:
     """Propose what was shown."""
     to, reason = fields.get("to", ""), fields.get("reason", "")
+    if into := fields.get("into", "").strip():
+        return await _led(waypost.promotions.propose_into, principal, read_reference(ref), into, to, reason)
     return await _led(waypost.promotions.propose, principal, read_reference(ref), to, reason)
 
 

@@ -214,3 +214,22 @@ def test_who_agreed_on_which_evidence_verifies_offline(
     [agreed] = [one for one in entries if "promotion.agreed" in one and str(made["id"]) in one]
     assert made["judgement"]["evidence"] in digests
     assert made["judgement"]["evidence"] in agreed
+
+
+def test_another_registry_is_asked_for_over_http_and_on_the_page(guarded: Gate) -> None:
+    token = guarded.token("carrier", ("approver", "*"))
+    asked = {"ref": "fraud/scorer:3", "to": "none", "reason": "better", "into": "images"}
+    plan = guarded.ask("POST", "/api/v1/promotions", token=token, json={**asked, "dry_run": True}).json()
+    assert [(one["name"], one["verdict"]) for one in plan["checks"]] == [("artifacts", "no")]
+    refused = guarded.ask("POST", "/api/v1/promotions", token=token, json=asked)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/no-artifact")
+    form = urlencode({"to": "none", "reason": "better", "into": "images"})
+    page = guarded.ask("POST", "/promote/fraud/scorer:3", token=token, headers=FORM, content=form)
+    assert page.status_code == 409
+    reader = guarded.token("reader-of-one", ("approver", "team:risk"))
+    hidden, absent = (
+        guarded.ask("POST", "/api/v1/promotions", token=reader, json={**asked, "into": name})
+        for name in ("images", "nowhere")
+    )
+    assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
+    assert hidden.status_code == 404
