@@ -7,7 +7,6 @@ from adapters.errors import (
     AuthError,
     BadRecordError,
     NotFoundError,
-    RejectedError,
     TransientError,
 )
 from adapters.huggingface.client import HubClient, MovedError, UnseenError
@@ -31,38 +30,36 @@ class Reader:
         called before each request but the first. What cannot be read of it is unknown, and hides nothing else.
         """
         try:
-            found = self._renamed(row, afford)
-            for commit in {commit for commit in found.tags.values() if commit}:
-                if self.api.known(found.row, commit) is None:
-                    afford()
-                try:
-                    found.commits[commit] = self.api.commit(found.row, commit)
-                except AdapterError as error:
-                    found.failed[commit] = self._passed_over(error, found)
+            try:
+                return self._whole(row, afford)
+            except MovedError:
+                afford()
+                return self._whole(self.api.row(row["id"]), afford)
         except UnseenError:
             return None
-        return found
 
-    def _renamed(self, row: Raw, afford: Callable[[], None]) -> Repository:
-        try:
-            return self._with_refs(row, is_one_of_many=True)
-        except MovedError:
-            afford()
-            return self._with_refs(self.api.row(row["id"]), is_one_of_many=True)
+    def _whole(self, row: Raw, afford: Callable[[], None]) -> Repository:
+        found = self._with_refs(row, is_one_of_many=True)
+        for commit in {commit for commit in found.tags.values() if commit}:
+            if self.api.known(row, commit) is None:
+                afford()
+            try:
+                found.commits[commit] = self.api.commit(row, commit)
+            except AdapterError as error:
+                found.failed[commit] = self._passed_over(error, found)
+        return found
 
     def _passed_over(self, error: AdapterError, found: Repository) -> str:
         """Why something could not be read. Errors: this one, where it is the Hub or the token that fails."""
-        self._failures += 1
-        fails_by_itself = error.divisible or isinstance(error, RejectedError)
-        if (
-            isinstance(error, UnseenError | MovedError)
-            or not fails_by_itself
-            or self._failures > MOST_FAILURES
-        ):
+        if isinstance(error, UnseenError | MovedError):
             raise error
+        if isinstance(error, TransientError):
+            self._failures += 1
+            found.is_partial = True
+            if not error.divisible or self._failures > MOST_FAILURES:
+                raise error
         if isinstance(error, AuthError) and self.api.config.token is not None:
             self.api.prove()
-        found.is_partial |= isinstance(error, TransientError)
         return str(error)
 
     def record(self, key: Key) -> Record:

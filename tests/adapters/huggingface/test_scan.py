@@ -119,6 +119,19 @@ def test_a_repository_that_is_renamed_while_it_is_read_is_read_under_its_new_nam
 
     hub.listed = renamed
     assert names(scanned(opened(harness, "acme")).records) == {"acme/new", "acme/new:main"}
+    hub.point("acme/new", "tags", "v1", "main")
+    hub.commit("acme/new", {"a": b"1"})
+    adapter = opened(harness, "acme")
+    read, hub.listed = adapter._api.refs, lambda: None
+
+    def then_renamed(name: str) -> Any:
+        found = read(name)
+        if name == "acme/new":
+            hub.move("acme/new", "acme/newer")
+        return found
+
+    adapter._api.refs = then_renamed  # type: ignore[method-assign]
+    assert names(scanned(adapter).records) == {"acme/newer", "acme/newer:main", "acme/newer:v1"}
 
 
 def test_a_listed_repository_keeps_its_place_under_another_name(
@@ -193,6 +206,14 @@ def test_refs_that_are_refused_are_unknown_and_hide_nothing_else(
         assert adapter.get(model.key) == model
     with pytest.raises(AuthError):
         adapter.get(tag.key)
+
+
+def test_many_repositories_may_refuse_their_refs(harness: HuggingFaceHarness, hub: Hub) -> None:
+    for number in range(40):
+        hub.create(f"acme/m{number}")
+        hub.refs_refused.add(f"acme/m{number}")
+    found = scanned(opened(harness, "acme"))
+    assert len(found.models()) == len([one for one in found.models().values() if one.unread]) == 40
 
 
 def test_one_thing_that_breaks_hides_no_other(
