@@ -129,6 +129,14 @@ class Reply:
             return None
         return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
+    @property
+    def date(self) -> float | None:
+        """The backend's own clock, in seconds since 1970, or None."""
+        try:
+            return parsedate_to_datetime(self.headers["date"]).timestamp()
+        except (KeyError, ValueError):
+            return None
+
     def _looks_like(self) -> str:
         start = self.body.lstrip()[:1]
         return "a web page" if start == b"<" else "an empty body" if not start else "something"

@@ -4,7 +4,8 @@ Which change is seen when, with `since` (a full scan sees everything):
 
 - A new repository, a commit with the tags that came with it, a rename, a handover, a new gate or visibility: by the
   next scan, which lists every repository.
-- A tag or branch that moves without a commit on `main`, and a deleted repository: by the next full scan, or at once
+- A tag or branch that moves within `settle` seconds of the last commit on `main`: by the next scan, too.
+- One that moves later, and a deleted repository: by the next full scan, or at once
   by a webhook.
 
 What its listings promise while things change: repositories are listed by creation, by a cursor: none is skipped.

@@ -83,6 +83,8 @@ class HubClient:
         self._portion = Portion(PAGE)
         self._commits: dict[tuple[str, str], Raw] = {}
         self._proved = float("-inf")
+        self._ahead = 0.0
+        """Seconds that the Hub's clock is before ours."""
 
     def page(
         self, author: str | None, following: str | None, most: int = PAGE
@@ -148,6 +150,10 @@ class HubClient:
         self._proved = time.monotonic()
         return said if isinstance(said, dict) else {}
 
+    def now(self) -> float:
+        """The time by the Hub's clock, in seconds since 1970."""
+        return time.time() + self._ahead
+
     def prove(self) -> None:
         """See that the token is good. Errors: `AuthError` where it is not, or there is none."""
         if self.config.token is None:
@@ -167,6 +173,7 @@ class HubClient:
             self.prove()
             raise
         self.quota.note(reply.headers)
+        self._ahead = 0.0 if reply.date is None else reply.date - time.time()
         return reply
 
     @cached_property

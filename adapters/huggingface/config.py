@@ -40,6 +40,11 @@ class HuggingFaceConfig(AdapterConfig):
         le=1,
         description="share of what the Hub lets the token ask in a window that scans spend; the rest is left to others",
     )
+    settle: float = Field(
+        default=900.0,
+        ge=0,
+        description="seconds after its last commit for which each scan reads a repository's tags: they follow it",
+    )
     webhook_secret: SecretStr | None = Field(
         default=None,
         min_length=8,

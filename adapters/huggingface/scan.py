@@ -7,6 +7,8 @@ over are noticed as well as a commit.
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from adapters.digests import BUCKETS, UNKNOWN, BucketDigests, bucket, digest_of
@@ -50,6 +52,8 @@ class Scan:
                     yield from self._through(ahead.popleft())
             while ahead:
                 yield from self._through(ahead.popleft())
+            for place in self._again:
+                self._digests[place] = UNKNOWN
             return str(self._digests)
         finally:
             self._is_closed = True
@@ -99,6 +103,7 @@ class Scan:
         """What has to be read, bucket by bucket."""
         for place, rows in enumerate(buckets):
             digest = digest_of(rows)
+            self._again |= {place} if any(map(self._is_young, rows)) else set()
             if digest == self._digests[place]:
                 continue
             if not rows:
@@ -107,13 +112,20 @@ class Scan:
                 future = self._submit(self._reader.repository, row, self._afford)
                 yield _ReadAhead(future, place, digest if row is rows[-1] else None)
 
+    def _is_young(self, row: Raw) -> bool:
+        """Whether its last commit is so new that a tag may still follow, which moves nothing that is listed."""
+        with suppress(ValueError):
+            made = datetime.fromisoformat(str(row.get("lastModified"))).timestamp()
+            return self._api.now() - made < self._api.config.settle
+        return False
+
     def _through(self, step: _ReadAhead) -> Iterator[Found]:
         repository = yield from awaited(step.future)
         if repository is not None:
             yield from self._given(repository)
             self._again |= {step.bucket} if repository.is_partial else set()
         if step.digest is not None:
-            self._digests[step.bucket] = UNKNOWN if step.bucket in self._again else step.digest
+            self._digests[step.bucket] = step.digest
             yield Mark(str(self._digests))
 
     def _given(self, repository: Repository) -> Iterator[Found]:

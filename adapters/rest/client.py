@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -137,8 +136,8 @@ class RestClient:
         if following is not None and following == cursor:
             raise InvalidError(f"{self.host}{path}: the next page is this page again: correct `page.next`")
         if len(items) <= before and before:  # the list has shrunk: nothing stands behind the row
-            return Listed([], None, _date(reply))
-        return Listed(items[before:], following, _date(reply))
+            return Listed([], None, reply.date)
+        return Listed(items[before:], following, reply.date)
 
     def _place(self, pages: Paged, path: str, cursor: str | None, size: int) -> tuple[str, dict[str, Any]]:
         """Path and query of a page."""
@@ -304,10 +303,3 @@ def fill(path: str, values: Mapping[str, Any]) -> str:
         return quote(value, safe="")
 
     return re.sub(r"\{(\w+)\}", encoded, path)
-
-
-def _date(reply: Reply) -> float | None:
-    try:
-        return parsedate_to_datetime(reply.headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        return None

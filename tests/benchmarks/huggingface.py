@@ -47,7 +47,7 @@ def emulator(size: int) -> Iterator[str]:
 
 def opened(url: str) -> HuggingFaceAdapter:
     """A new adapter: it remembers nothing."""
-    config = HuggingFaceConfig(url=url, token=TOKEN, authors=("acme",), concurrency=CONCURRENCY)
+    config = HuggingFaceConfig(url=url, token=TOKEN, authors=("acme",), concurrency=CONCURRENCY, settle=0)
     return HuggingFaceAdapter(config)
 
 

@@ -314,8 +314,8 @@ class HubUser:
         self.client("commit", name, {"README.md": card})
 
     def _release(self, name: str) -> None:
-        self._commit(name)
         self._tag(name)
+        self._commit(name)  # else a run in between leaves the tag to the next full one
 
     def _tag(self, name: str) -> None:
         self.made += 1
@@ -379,7 +379,7 @@ def followed(cases: int, seed: int, folder: Path, *, quiet: bool, **more: Any) -
     folder.mkdir()
     (folder / "token").write_text(TOKEN)
     with running(folder) as on, client(on) as vendor:
-        config = {"url": on.url, "token": f"file:{folder / 'token'}", "authors": ["acme"]}
+        config = {"url": on.url, "token": f"file:{folder / 'token'}", "authors": ["acme"], "settle": 0}
         with watching(blank.sqlite(folder / "waypost.db"), "huggingface", config, **more) as watch:
             return follow(watch, HubUser(vendor, rng, quiet), told, cases, rng)
 

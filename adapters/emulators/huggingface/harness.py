@@ -47,7 +47,7 @@ class HuggingFaceHarness(Harness):
     def config(self, **more: Any) -> HuggingFaceConfig:
         """The configuration of a registry on this Hub."""
         url = f"http://127.0.0.1:{self.server.server_port}"
-        return HuggingFaceConfig(**{"url": url, "token": SECRET, **more})
+        return HuggingFaceConfig(**{"url": url, "token": SECRET, "settle": 0, **more})
 
     def put(self, model: str) -> str:
         if self.hub.named(model) is None:

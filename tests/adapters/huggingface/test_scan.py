@@ -280,6 +280,21 @@ def test_a_row_that_says_nothing_is_one_bad_record(harness: HuggingFaceHarness, 
     assert [one.native for one in found.bad] == ["acme/b", "acme/b"]
 
 
+def test_a_tag_that_comes_after_its_commit_is_seen(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/a")
+    adapter = opened(harness, "acme", settle=900)
+    mark = scanned(adapter).watermark
+    hub.point("acme/a", "tags", "v1", "main")
+    with harness.skew(890):
+        found = scanned(adapter, mark)
+    assert "acme/a:v1" in names(found.records)
+    with harness.skew(910):
+        assert asked(hub, adapter, found.watermark)[:2] == (2, {"acme/a", "acme/a:main", "acme/a:v1"})
+        hub.point("acme/a", "tags", "v2", "main")
+        mark = scanned(adapter, found.watermark).watermark
+        assert asked(hub, adapter, mark)[:2] == (1, set())
+
+
 def test_what_a_tag_names_is_read_once(harness: HuggingFaceHarness, hub: Hub) -> None:
     hub.create("acme/a")
     for number in range(3):
