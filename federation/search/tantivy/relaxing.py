@@ -19,7 +19,7 @@ MOST_LEFT_OUT = 3
 FEW = 7
 MIN_TYPO = 7
 """A shorter word is too like others to be taken for one where little else fits."""
-FITS = 0.6
+FITS = 0.62
 """What holds so much of a request, by what leaving out its parts costs, fits it nearly."""
 NEEDED: frozenset[Meaning] = frozenset({"task", "language", "license", "framework", "publisher"})
 Counter = Callable[[Sequence[PlanNode]], int]
