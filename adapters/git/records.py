@@ -124,10 +124,14 @@ class TaggedVersion:
         by_stage: defaultdict[str, list[Tag]] = defaultdict(list)
         for tag in self.assignments:
             by_stage[tag.step.stage if tag.step and tag.step.stage else ""].append(tag)
+        given = {
+            stage: [tag for tag in tags if tag.step and not tag.step.off] for stage, tags in by_stage.items()
+        }
         return {
-            stage: max((tag for tag in tags if tag.step and not tag.step.off), key=lambda tag: tag.at)
-            for stage, tags in by_stage.items()
-            if not _newest(tags).off
+            stage: max(tags, key=lambda tag: tag.at)
+            for stage, tags in given.items()
+            # GTO takes no stage back from a commit that is no version.
+            if tags and (not self.registrations or not _newest(by_stage[stage]).off)
         }
 
 
@@ -163,7 +167,7 @@ class TaggedArtifact:
                 made.deprecated = tag.at
         for tag, step in made.steps():
             if step.stage:
-                made._assign(tag, step, on[tag.commit])
+                made._assign(tag, on[tag.commit])
         made._rank()
         return made
 
@@ -174,14 +178,13 @@ class TaggedArtifact:
     def _at(self, name: str, commit: str) -> TaggedVersion:
         return self.versions.setdefault((name, commit), TaggedVersion(name, commit))
 
-    def _assign(self, tag: Tag, step: TagStep, there: Sequence[TaggedVersion]) -> None:
+    def _assign(self, tag: Tag, there: Sequence[TaggedVersion]) -> None:
         if len(there) > 1:
             names = " and ".join(one.name for one in there)
             self.odd.append(BadRecordError(f"tag {tag.name} is for {names} at once", native=tag.name))
-        elif there:
-            there[0].assignments.append(tag)
-        elif not step.off:  # GTO takes no stage back from a commit that is no version
-            self._at(tag.commit, tag.commit).assignments.append(tag)
+        else:
+            version = there[0] if there else self._at(tag.commit, tag.commit)
+            version.assignments.append(tag)
 
     def _rank(self) -> None:
         """Who was given each stage, the one that has it now first: the last that was, and the older of two in the same

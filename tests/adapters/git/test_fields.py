@@ -122,6 +122,17 @@ def test_stages_are_a_stack_and_what_is_taken_back_is_archived(
     assert scan(adapter).models()["churn"].tags == {"deprecated": "true"}
 
 
+def test_a_commit_with_a_stage_is_a_version_and_keeps_it(repository: GitRepository, opened: Open) -> None:
+    commit = repository.commit()
+    repository.tag("churn#prod!#1", commit)
+    adapter = opened()
+    assert versions(adapter, "churn")[commit].lifecycle == "unregistered"
+    assert scan(adapter).models()["churn"].aliases == {}
+    repository.tag("churn#prod#2", commit)
+    repository.tag("churn#prod!#3", commit)
+    assert scan(adapter).models()["churn"].aliases == {"prod": commit}, "as GTO has it"
+
+
 def test_one_odd_tag_is_one_bad_record(repository: GitRepository, opened: Open) -> None:
     commit = repository.commit(
         {"artifacts.yaml": "{}"}, tags={"good@v1.0.0": "1", "twice@v1.0.0": "1", "twice@v1.1.0": "2"}
