@@ -34,6 +34,8 @@ ACCEPT = {"Accept": ", ".join(MANIFESTS)}
 UNKNOWN = ("NAME_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN")
 """The codes that prove an absence. A 404 without one proves nothing."""
 CATALOGUE = "registry:catalog:*"
+EVERYWHERE = "*"
+"""Under what Basic credentials are kept, which hold for every scope. A token is sent for its own alone."""
 PAGE = 1000
 MOST_NAMES = 100_000
 """Repositories of a catalogue, or tags of a repository."""
@@ -162,7 +164,7 @@ class OciClient:
         if self.config.token is not None:
             return {"Authorization": f"Bearer {self.config.token.get_secret_value()}"}
         with self._lock:
-            header, ends = self._grants.get(scope) or self._grants.get("") or ("", 0.0)
+            header, ends = self._grants.get(scope) or self._grants.get(EVERYWHERE) or ("", 0.0)
         return {"Authorization": header} if time.monotonic() < ends else {}
 
     def _sign_in(self, challenge: ChallengeError, scope: str) -> None:
@@ -172,7 +174,7 @@ class OciClient:
             asked = dict(_FIELD.findall(challenge.how[kind.index("bearer ") :]))
             grant = self._token(asked.get("realm", ""), asked.get("service", ""), asked.get("scope") or scope)
         elif kind.startswith("basic") and password is not None:
-            scope, grant = "", (basic(user, password), float("inf"))
+            scope, grant = EVERYWHERE, (basic(user, password), float("inf"))
         else:
             raise challenge
         with self._lock:

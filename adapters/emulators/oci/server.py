@@ -66,6 +66,8 @@ class OciRegistry:
     auth: str = "bearer"
     key: str = ""
     """A token that may do everything, for who fills the registry."""
+    is_strict: bool = False
+    """Who comes with a token of another scope is refused, and not asked to sign in for this one."""
     realm: str = ""
     """Where tokens are given; empty: here."""
     blobs_at: str = ""
@@ -213,6 +215,8 @@ class OciRegistry:
             return None
         if self.auth == "bearer" and scope in self.tokens.get(given.removeprefix("Bearer "), ()):
             return None
+        if self.is_strict and given.removeprefix("Bearer ") in self.tokens:
+            return _error(403, "DENIED")
         realm = self.realm or f"http://{headers.get('Host')}/token"
         how = 'Basic realm="registry"'
         if self.auth == "bearer":

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from pydantic import ValidationError
 
-from adapters import AuthError, InvalidError, ModelRecord, NotFoundError
+from adapters import AuthError, InvalidError, Key, ModelRecord, NotFoundError
 from adapters.oci import OciConfig
 from tests.adapters.oci.conftest import Emulate, Site
 from tests.adapters.scans import scanned
@@ -39,6 +39,14 @@ def test_who_is_asked_signs_in(emulate: Emulate, auth: str) -> None:
     assert not any(one.startswith("GET /token") for one in site.registry.asked), (
         "a token serves many requests"
     )
+
+
+def test_a_token_is_sent_for_its_own_scope_alone(emulate: Emulate) -> None:
+    site = filled(emulate(password=PASSWORD, is_strict=True))
+    adapter = site.adapter(repositories=(), **SIGNED)
+    adapter.probe()
+    assert len(scanned(adapter).records) == 4
+    adapter.set_alias(Key("model", "models/churn"), "production", "1.0.0")
 
 
 def test_a_token_that_is_over_is_renewed(emulate: Emulate, monkeypatch: pytest.MonkeyPatch) -> None:
