@@ -82,12 +82,13 @@ class ArtifactServer:
             version = self.waypost.catalogue.version(
                 EVERYTHING, Reference(question.registry, question.model, question.version)
             )
+            reader = self.waypost.files
             if question.listing:
-                files = list(self.waypost.registries.list_files(version, question.path))
+                files = list(reader.list(version, question.path))
                 _say(connection, Told(files=files))
                 return
             span = None if question.first is None else ByteSpan(question.first, question.last)
-            with self.waypost.registries.open_file(version, question.path, span) as stream:
+            with reader.open(version, question.path, span) as stream:
                 has_begun = True
                 _say(connection, Told(length=stream.length, total=stream.total, is_part=stream.is_part))
                 for piece in stream.pieces:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from adapters import Discovered
+    from federation.artifacts.artifacts import ArtifactReader
     from federation.catalogue.catalogue import Catalogue
     from federation.events.events import Events
     from federation.followers import Follower, Projection
@@ -307,6 +308,13 @@ class Waypost:
         from gateway.streams import Streams
 
         return Streams(self.wake.folder / "streams")
+
+    @cached_property
+    def files(self) -> "ArtifactReader":
+        """The files of versions, as far as this gateway reaches them."""
+        from federation.artifacts.artifacts import ArtifactReader
+
+        return ArtifactReader(self.engine, lambda: self.connections)
 
     @cached_property
     def artifacts(self) -> "ArtifactClient":

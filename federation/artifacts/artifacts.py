@@ -11,9 +11,19 @@ from typing import Any
 import msgspec
 
 from adapters import Adapter
+from federation.artifacts.reading import ArtifactReader
 from federation.artifacts.words import Copied, CopyOrder, CopySide, CopyWord, digest_of
 
-__all__ = ["ArtifactCopier", "Copied", "CopyOrder", "CopySide", "CopyWord", "digest_of", "unable"]
+__all__ = [
+    "ArtifactCopier",
+    "ArtifactReader",
+    "Copied",
+    "CopyOrder",
+    "CopySide",
+    "CopyWord",
+    "digest_of",
+    "unable",
+]
 PATIENCE = 6 * 3600.0
 """Seconds after which a copy is ended; what is there by then is not copied again."""
 CopyArtifacts = Callable[[CopyOrder, Callable[[CopyWord], None]], CopyWord]

@@ -3,7 +3,7 @@
 Whose address it is was said by strangers: only what lies below an address of the configuration is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,6 +15,8 @@ from adapters import (
     AdapterError,
     ArtifactFile,
     ArtifactRoom,
+    ArtifactStream,
+    ByteSpan,
     NotFoundError,
     TransientError,
     UnsupportedError,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 LACKING = "object stores are read by obstore: pip install 'waypost[artifacts]'"
 PIECE = 8 << 20
 """Bytes that are handed on at once."""
+HANDED_ON = 1 << 20
+"""The same for whoever takes them one by one."""
 NO_LONGER: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 DEEPEST = 32
 """Folders inside each other."""
@@ -56,6 +60,31 @@ class StoredRoom(ArtifactRoom):
 
         with _translated(self.source):
             yield (bytes(piece) for piece in obstore.get(self._store, path).stream(min_chunk_size=PIECE))
+
+    def folder(self, path: str) -> Sequence[ArtifactFile]:
+        """What is in one folder."""
+        import obstore
+
+        with _translated(self.source):
+            found = obstore.list_with_delimiter(self._store, _inside(path) or None)
+        folders = [ArtifactFile(str(name).rstrip("/"), is_folder=True) for name in found["common_prefixes"]]
+        return [*folders, *(ArtifactFile(str(one["path"]), int(one["size"])) for one in found["objects"])]
+
+    @contextmanager
+    def part(self, path: str, span: ByteSpan | None) -> Iterator[ArtifactStream]:
+        """A file, or a part of it."""
+        import obstore
+
+        with _translated(self.source):
+            size = int(obstore.head(self._store, _inside(path))["size"])
+            first, last = (0, None) if span is None else (span.first, span.last)
+            end = size if last is None else min(size, last + 1)
+            if span is not None and first >= size:
+                raise UnsupportedError(f"the file has {size} bytes: a part of it begins before that")
+            whole = span is None or not size
+            found = obstore.get(self._store, _inside(path), options={} if whole else {"range": (first, end)})
+            pieces = (bytes(piece) for piece in found.stream(min_chunk_size=HANDED_ON))
+            yield ArtifactStream(pieces, end - first, size, is_part=span is not None)
 
     def put(self, path: str, content: BinaryIO, size: int) -> None:
         import obstore
@@ -114,6 +143,13 @@ def is_below(address: str, allowed: str) -> bool:
     if any(step in STRANGE for step in unquote(one.path).strip("/").split("/")):
         return False
     return len(steps) > len(base) and steps[: len(base)] == base
+
+
+def _inside(path: str) -> str:
+    """A path that stays below the store's address. Errors: `NotFoundError` for any other."""
+    if path and any(step in STRANGE for step in path.split("/")):
+        raise NotFoundError(f"there is no object {path[:200]!a}")
+    return path
 
 
 def _opened(address: str) -> Any:

@@ -1,8 +1,7 @@
 """Registries as the gateway asks for them: how they stand, what the configuration says of them, and their adapters."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,24 +11,13 @@ from sqlalchemy import Connection, Engine, select
 from federation import tables
 from federation.access import Permission, Principal, View
 from federation.database import LONG, now, reading, writing
-from federation.errors import InvalidRequestError, StateError, UnavailableError, UnknownError
 from federation.registries import configured
 from federation.registries.configured import RegistryError, RegistrySpec
 from federation.registries.states import RegistryState, read_registries
 
 if TYPE_CHECKING:
-    from adapters import (
-        Adapter,
-        AdapterConfig,
-        ArtifactFile,
-        ArtifactStream,
-        BackendInfo,
-        ByteSpan,
-        Discovered,
-        Snippet,
-    )
+    from adapters import Adapter, AdapterConfig, BackendInfo, Discovered, Snippet
     from federation.catalogue.reader import Version
-    from federation.registries.connections import Connection as Open
     from federation.registries.connections import Connections
 
 __all__ = [
@@ -180,44 +168,6 @@ class Registries:
         except Exception as error:  # a plugin's mistake must not take the page with it
             return (), f"the adapter {version.kind} cannot say: {type(error).__name__}"
         return made, "" if made else f"the adapter {version.kind} has none"
-
-    def list_files(self, version: "Version", path: str) -> "Sequence[ArtifactFile]":
-        """What is in a folder of a version's files, by its backend. Errors: every branch of `WaypostError`."""
-        with self._to_backend(version) as connected:
-            return connected.call("list_files", lambda adapter: adapter.list_files(version.record, path))
-
-    @contextmanager
-    def open_file(self, version: "Version", path: str, span: "ByteSpan | None") -> "Iterator[ArtifactStream]":
-        """A file of a version, or a part of it, piece by piece. Errors: every branch of `WaypostError`, also while the
-        pieces come.
-        """
-        with (
-            self._to_backend(version) as connected,
-            connected.adapter.open_file(version.record, path, span) as stream,
-        ):
-            yield stream
-
-    @contextmanager
-    def _to_backend(self, version: "Version") -> "Iterator[Open]":
-        """The connection to a version's registry, if it is still that one which answers."""
-        from adapters import AdapterError, NotFoundError, RejectedError, UnsupportedError
-
-        query = select(tables.registry).where(tables.registry.c.id == version.registry_id)
-        with reading(self._engine) as connection:
-            registry = connection.execute(query).one()
-        try:
-            with self._connections().to(registry) as connected:
-                if registry.identity is not None:
-                    connected.identify(registry)
-                yield connected
-        except NotFoundError as error:
-            raise UnknownError(str(error)) from None
-        except UnsupportedError as error:
-            raise InvalidRequestError(str(error), code="unsupported") from None
-        except RejectedError as error:
-            raise StateError(str(error)) from None
-        except AdapterError as error:
-            raise UnavailableError(str(error)) from None
 
 
 def opened(spec: RegistrySpec, adapters: "Discovered") -> "tuple[Adapter, AdapterConfig]":

@@ -84,7 +84,8 @@ def reachable(facade: Facade, version: ListedVersion, uri: str) -> str:
             f"the files of this version are one archive, {uri}, which MLflow cannot load: download it with the tools "
             "of its object store, or register the unpacked folder"
         )
-    return uri
+    can_reach = facade.waypost.files.reaches(facade.known[0], uri)
+    return proxied(version, facade.base) if can_reach else uri
 
 
 def _among(facade: Facade, clauses: Sequence[Clause]) -> Sequence[tuple[str, str]] | None:

@@ -2,10 +2,11 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 from sqlalchemy import Engine
@@ -61,10 +62,11 @@ def served(
     plugins: Path | None = None,
     head_within: float | None = None,
     drain: float = 0.0,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Served]:
     """Serve the configuration `config` (TOML) from a folder until the block ends.
 
-    `head_within` is `HEAD_WITHIN`, `drain` is `server.drain_seconds`.
+    `head_within` is `HEAD_WITHIN`, `drain` is `server.drain_seconds`, `environment` has further variables.
     """
     folder.mkdir(exist_ok=True)
     program, file = folder / "serve.py", folder / "waypost.toml"
@@ -89,7 +91,8 @@ def served(
                 return False
 
         command = [sys.executable, str(program), str(file)]
-        environment = {
+        variables = {
+            **environment,
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "PATH": "/usr/bin:/bin",
             "TMPDIR": tempfile.gettempdir(),  # where commands of this process look for it
@@ -102,7 +105,7 @@ def served(
                 port=port,
                 log=folder / "gateway.log",
                 ready=ready,
-                environment=environment,
+                environment=variables,
             ) as it,
         ):
             engine = open_engine(database.replace(IN_FOLDER, f"sqlite:///{folder / 'waypost.db'}"))

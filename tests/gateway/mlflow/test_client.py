@@ -63,6 +63,13 @@ def test_a_model_lives_from_its_creation_to_its_delete(client: Client) -> None:
     refused("RESOURCE_DOES_NOT_EXIST", client, "get_registered_model", "renamed")
 
 
+def test_an_archive_is_no_address_to_load_from(client: Client) -> None:
+    client("create_registered_model", "packed")
+    client("create_model_version", "packed", "s3://bucket/model.tar.gz")
+    said = refused("INVALID_PARAMETER_VALUE", client, "get_model_version_download_uri", "packed", "1")
+    assert "archive" in said and "unpacked" in said
+
+
 def test_stages_are_moved_and_asked_for_in_mlflows_words(client: Client) -> None:
     client("create_registered_model", "staged")
     for _ in range(2):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.demo.servers import Server
-from tests.gateway.mlflow.client import Client, ClientError, mlflow_client
+from tests.gateway.mlflow.client import Client, ClientError
 from tests.gateway.served import Served, served
 
 CONFIG = """
@@ -41,12 +41,12 @@ with mlflow.start_run():
 
 @pytest.fixture(scope="module")
 def world(
-    mlflow_process: Server, tmp_path_factory: pytest.TempPathFactory
+    mlflow_process: Server, mlflow_process_of_ours: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Served, Client]]:
     folder = tmp_path_factory.mktemp("real")
     config = CONFIG.format(url=mlflow_process.url)
-    with served(folder, config=config) as gateway, mlflow_client(str(folder)) as client:
-        yield gateway, client
+    with served(folder, config=config) as gateway:
+        yield gateway, mlflow_process_of_ours
 
 
 def synced(gateway: Served) -> None:

@@ -1,0 +1,153 @@
+"""A model of MLflow's that stands in an object store behind SageMaker or Vertex AI, loaded by MLflow's own client."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from adapters.emulators.vertex import VertexEmulator
+from gateway.demo.servers import Server
+from tests.adapters.sagemaker.aws import REGION, inference
+from tests.adapters.sagemaker.aws import client as aws
+from tests.adapters.vertex.vendor import Vendor
+from tests.gateway.mlflow.client import Client
+from tests.gateway.served import Served, served
+
+SAVE = """
+import sys
+import mlflow
+from sklearn.linear_model import LinearRegression
+
+class Doubling(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return [2 * value for value in model_input]
+
+model = LinearRegression().fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+mlflow.sklearn.save_model(model, sys.argv[1] + "/line")
+mlflow.pyfunc.save_model(sys.argv[1] + "/doubling", python_model=Doubling())
+"""
+CONFIG = """
+[[registries]]
+name = "direct"
+kind = "sagemaker"
+team = "t"
+sync_every = 0
+[registries.config]
+region = "{region}"
+endpoint_url = "{moto}"
+access_key_id = "file:{key}"
+secret_access_key = "file:{key}"
+[[registries]]
+name = "proxied"
+kind = "sagemaker"
+team = "t"
+sync_every = 0
+[registries.config]
+region = "{region}"
+endpoint_url = "{moto}"
+access_key_id = "file:{key}"
+secret_access_key = "file:{key}"
+artifacts = ["s3://models"]
+[[registries]]
+name = "vertex"
+kind = "vertex"
+team = "t"
+sync_every = 0
+config = {{ project = "{project}", location = "{location}", endpoint = "{vertex}", artifacts = ["file://{bucket}"] }}
+"""
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with real models, as their owner saved them."""
+    folder = tmp_path_factory.mktemp("bucket")
+    subprocess.run([sys.executable, "-c", SAVE, str(folder)], check=True, capture_output=True, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def world(
+    moto_server: Server,
+    bucket: Path,
+    mlflow_process_of_ours: Client,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Served, Client]]:
+    folder, key = tmp_path_factory.mktemp("clouds"), tmp_path_factory.mktemp("key") / "key"
+    key.write_text("waypost")
+    s3, sagemaker = aws(moto_server.url, "s3"), aws(moto_server.url)
+    s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for file in (one for one in bucket.rglob("*") if one.is_file()):
+        s3.upload_file(str(file), "models", str(file.relative_to(bucket)))
+    sagemaker.create_model_package_group(ModelPackageGroupName="line")
+    package = inference("s3://models/line/")
+    sagemaker.create_model_package(
+        ModelPackageGroupName="line", ModelPackageDescription="x", InferenceSpecification=package
+    )
+    with VertexEmulator() as vertex:
+        vendor = Vendor(vertex.address, vertex.parent)
+        vendor.upload("doubling", artifact_uri=f"file://{bucket}/doubling")
+        vendor.close()
+        config = CONFIG.format(
+            region=REGION, moto=moto_server.url, key=key, bucket=bucket, vertex=vertex.address,
+            project=vertex.project, location=vertex.location,
+        )  # fmt: skip
+        stores = {
+            "AWS_ENDPOINT_URL": moto_server.url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "waypost", "AWS_SECRET_ACCESS_KEY": "waypost",
+        }  # fmt: skip
+        with served(folder, config=config, environment=stores) as gateway:
+            for name in ("direct", "proxied", "vertex"):
+                run = gateway.client.post(f"/registries/{name}/sync", json={}).raise_for_status().json()["id"]
+                while (found := gateway.client.get(f"/syncs/{run}").json())["finished_at"] is None:
+                    pass
+                assert found["state"] == "ok", found["errors"]
+            yield gateway, mlflow_process_of_ours
+
+
+def test_a_package_of_sagemaker_is_loaded_from_the_store_or_through_the_gateway(
+    world: tuple[Served, Client], moto_server: Server
+) -> None:
+    gateway, client = world
+    store = {
+        "MLFLOW_S3_ENDPOINT_URL": moto_server.url, "AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "mine",
+        "AWS_DEFAULT_REGION": REGION,
+    }  # fmt: skip
+    direct = client.at(f"{gateway.url}/mlflow/direct", **store)
+    assert direct("get_model_version_download_uri", "line", "1") == "s3://models/line/"
+    assert direct("predict", "models:/line/1", [[3.0]]) == pytest.approx([7.0])
+    nothing = dict.fromkeys(store, "")
+    proxied = client.at(f"{gateway.url}/mlflow/proxied", **nothing)
+    assert proxied("get_model_version_download_uri", "line", "1").startswith(
+        f"{gateway.url}/mlflow/proxied/api/2.0/"
+    )
+    assert proxied("predict", "models:/line/1", [[3.0]]) == pytest.approx([7.0])
+
+
+def test_a_version_of_vertex_is_loaded_through_the_gateway(world: tuple[Served, Client]) -> None:
+    gateway, client = world
+    here = client.at(f"{gateway.url}/mlflow/vertex")
+    assert here("predict", "models:/doubling/1", [1, 2]) == [2, 4]
+
+
+def test_a_part_of_a_file_is_handed_out(world: tuple[Served, Client], bucket: Path) -> None:
+    gateway, _ = world
+    content = (bucket / "line" / "MLmodel").read_bytes()
+    for registry, model in (("proxied", "line"), ("vertex", "doubling")):
+        whole = (bucket / model / "MLmodel").read_bytes()
+        address = f"{gateway.url}/mlflow/{registry}/api/2.0/mlflow-artifacts/artifacts/{model}/1/MLmodel"
+        for asked, expected in (
+            ("bytes=0-9", whole[:10]),
+            ("bytes=10-", whole[10:]),
+            ("bytes=5-99999999", whole[5:]),
+        ):
+            part = httpx.get(address, headers={"Range": asked})
+            assert (part.status_code, part.content) == (206, expected), part.text
+            first = whole.index(expected) if expected != whole[10:] else 10
+            assert part.headers["content-range"] == f"bytes {first}-{first + len(expected) - 1}/{len(whole)}"
+        assert httpx.get(address, headers={"Range": "bytes=0-1,4-5"}).content == whole
+        assert httpx.get(address, headers={"Range": f"bytes={len(whole)}-"}).status_code in (400, 416)
+        assert httpx.get(address, headers={"Range": "bytes=9-1"}).status_code == 416
+    assert content
