@@ -464,14 +464,9 @@ class Waypost:
 
     def close(self) -> None:
         """Give connections back, and let go of the files that are mapped into memory."""
-        if "operations" in self.__dict__:
-            self.operations.close()
-        if "connections" in self.__dict__:
-            self.connections.close()
-        if "artifacts" in self.__dict__:
-            self.artifacts.close()
-        if "wake" in self.__dict__:
-            self.wake.close()
+        for name in ("operations", "connections", "artifacts", "wake"):
+            if name in self.__dict__:
+                getattr(self, name).close()
         if "denials" in self.__dict__:
             self.denials.flush(now=True)
         if "identity" in self.__dict__:

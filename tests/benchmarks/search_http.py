@@ -219,18 +219,18 @@ def renewed(request: str) -> Iterator[str]:
     return (request.replace(BLANKS, blanks) for blanks in written)
 
 
-def rate(url: str, path: str, lasting: float, *, token: str = "") -> float:
-    """Requests a second of `CLIENTS` connections that ask again as soon as they are answered; `token`: who asks."""
+def rate(url: str, path: str, lasting: float, *, token: str = "", clients: int = CLIENTS) -> float:
+    """Requests a second of so many connections that ask again as soon as they are answered; `token`: who asks."""
     with ProcessPoolExecutor(1) as pool:
-        pool.submit(partial(_load, url, path, min(lasting, 2.0), token)).result()
-        return pool.submit(partial(_load, url, path, lasting, token)).result()
+        pool.submit(partial(_load, url, path, min(lasting, 2.0), token, clients)).result()
+        return pool.submit(partial(_load, url, path, lasting, token, clients)).result()
 
 
-def _load(url: str, path: str, lasting: float, token: str) -> float:
+def _load(url: str, path: str, lasting: float, token: str, clients: int) -> float:
     host, port = url.removeprefix("http://").split(":")
     shown = f"Authorization: Bearer {token}\r\n" if token else ""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: application/json\r\n{shown}\r\n"
-    return asyncio.run(_all(host, int(port), request, lasting))
+    return asyncio.run(_all(host, int(port), request, lasting, clients))
 
 
 @dataclass
@@ -238,9 +238,9 @@ class _Answered:
     count: int = 0
 
 
-async def _all(host: str, port: int, request: str, lasting: float) -> float:
+async def _all(host: str, port: int, request: str, lasting: float, clients: int) -> float:
     answered, began, requests = _Answered(), time.perf_counter(), renewed(request)
-    await asyncio.gather(*(_client(host, port, requests, began + lasting, answered) for _ in range(CLIENTS)))
+    await asyncio.gather(*(_client(host, port, requests, began + lasting, answered) for _ in range(clients)))
     return answered.count / (time.perf_counter() - began)
 
 
