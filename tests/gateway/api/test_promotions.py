@@ -233,3 +233,24 @@ def test_another_registry_is_asked_for_over_http_and_on_the_page(guarded: Gate) 
     )
     assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
     assert hidden.status_code == 404
+
+
+def test_retention_and_validation_over_http(guarded: Gate) -> None:
+    token = guarded.token("tidy", ("approver", "team:risk"))
+    assert guarded.ask("GET", "/api/v1/retention", token=token).json() == {
+        "versions": [],
+        "next_cursor": None,
+    }
+    shown = {"versions": [{"ref": "fraud/scorer:2", "does": "archive"}]}
+    (done,) = guarded.ask("POST", "/api/v1/retention", token=token, json=shown).json()["versions"]
+    assert done["refused"] == "the plan is another one by now: no rule is on it"
+    page = guarded.ask("GET", "/retention", token=token, headers={"Accept": "text/html"})
+    assert "No rule of retention is on anything here" in page.text
+    place = "/api/v1/versions/{}/scorer:2/validate"
+    found = guarded.ask("POST", place.format("fraud"), token=token, json={"csv": "a\n1\n"})
+    assert (found.status_code, found.json()["verdict"], found.json()["rows"]) == (200, "unknown", 1)
+    for body in ({"csv": "a", "inputs": 1}, {"odd": 1}):
+        assert guarded.ask("POST", place.format("fraud"), token=token, json=body).status_code in (400, 422)
+    assert guarded.ask("POST", place.format("images"), token=token, json={"csv": "a\n1\n"}).status_code == 404
+    paths = guarded.ask("GET", "/openapi.json").json()["paths"]
+    assert {"/api/v1/versions/{ref}/validate", "/api/v1/versions/{ref}/statements"} <= paths.keys()
