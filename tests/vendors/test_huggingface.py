@@ -349,6 +349,9 @@ class HubUser:
         self.made += 1
         to = f"acme/n{self.made}"
         self.gone.add(ref(name))
+        tags = {one.rpartition(":")[2] for one in self.gone if one.startswith(f"{ref(name)}:")}
+        # What went is told under the name that its model has when the next run finds it.
+        self.gone |= {ref(to, tag) for tag in tags}
         self.models[to] = self.models.pop(name)
         self.client("move_repo", name, to)
 
