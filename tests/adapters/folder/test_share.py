@@ -410,3 +410,21 @@ def test_the_files_of_a_version_are_handed_out_and_no_others(shelves: Shelves, t
     (shelves.path / "churn" / "1" / "model.bin").write_bytes(b"others")
     with pytest.raises(NotFoundError, match="other files"), adapter.open_file(one, "model.bin", None):
         pass
+
+
+def test_a_share_that_hangs_is_waited_for_no_longer_than_configured(
+    shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelves.put("churn")
+    answers = threading.Event()
+
+    def hang(body: BinaryIO, going: reads.Going) -> str:
+        answers.wait(PATIENCE)
+        return "0" * 64
+
+    monkeypatch.setattr(reads, "_digest", hang)
+    try:
+        with pytest.raises(TransientError, match="has not answered"):
+            scanned(opened(shelves, timeout=0.1))
+    finally:
+        answers.set()
