@@ -12,7 +12,18 @@ from weakref import WeakSet
 
 import pytest
 
-from adapters import Adapter, Capability, InvalidError, Key, ModelRecord, StageField, VersionRecord
+from adapters import (
+    Adapter,
+    Capability,
+    EndpointRecord,
+    InvalidError,
+    Key,
+    ModelRecord,
+    NotFoundError,
+    StageField,
+    Traffic,
+    VersionRecord,
+)
 from adapters.conformance import Conformance, Gap
 from adapters.conformance.harness import HOSTILE_NAMES, HOSTILE_VALUES, RETRIED, Fault, Harness
 from adapters.rest import RestAdapter, RestConfig
@@ -270,6 +281,28 @@ def test_who_held_a_stage_is_archived_and_told(zenml: ZenmlServer, adapter: Rest
     assert [getattr(news[key], "stage", None) for key in keys] == ["archived", "production"]
     with pytest.raises(InvalidError, match="set_stage takes staging, production, archived"):
         adapter.set_stage(keys[1], "stage", "none")
+
+
+def test_a_service_is_an_endpoint(zenml: ZenmlServer, adapter: RestAdapter) -> None:
+    model = zenml.ask("POST", "/models", {"name": "served", "project": zenml.project})
+    version = zenml.ask("POST", "/model_versions", {"model": model["id"], "project": zenml.project})
+    service = {
+        "name": "scoring", "service_type": {"type": "model-serving", "flavor": "mlflow"}, "config": {},
+        "status": {"state": "active"}, "model_version_id": version["id"], "project": zenml.project,
+    }  # fmt: skip
+    made = zenml.ask("POST", "/services", service)
+    [found] = [one for one in scanned(adapter).records if isinstance(one, EndpointRecord)]
+    assert (found.key.native_id, found.name, found.state, found.live) == (
+        made["id"],
+        "scoring",
+        "active",
+        True,
+    )
+    assert found.traffic == (Traffic(Key("version", f"{model['id']}/{version['id']}"), 100.0),)
+    assert adapter.get(found.key) == found
+    zenml.ask("DELETE", f"/services/{made['id']}")
+    with pytest.raises(NotFoundError):
+        adapter.get(found.key)
 
 
 class Team:
