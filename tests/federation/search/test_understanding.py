@@ -101,7 +101,7 @@ def test_readings_stand_in_order_and_are_queries(text: str) -> None:
 def test_an_operator_adds_words(tmp_path: Path) -> None:
     file = tmp_path / "lexicon.toml"
     file.write_text(
-        'filler = ["pls"]\n[tasks]\nclick-prediction = { names = ["ctr"], said = ["who clicks"] }\n'
+        'filler = ["pls"]\n[tasks]\nclick-prediction = { names = ["ctr"], said = "clicks, who clicks" }\n'
     )
     found = lexicon.load(lexicon=file)
     readings = understand("who clicks pls tts", found, TODAY)
@@ -111,7 +111,7 @@ def test_an_operator_adds_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["tasks = 3", "[languages]\nde = 3", "filler = [3]", "[", "[metrics]\nmore = 'x'"]
+    "text", ["tasks = 3", "[languages]\nde = 3", "filler = [3]", "[", "[metrics]\nmore = 1"]
 )
 def test_a_file_that_is_no_lexicon_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "lexicon.toml").write_text(text)
