@@ -18,12 +18,12 @@ from federation import errors
 from federation.errors import UnavailableError, WaypostError
 
 CONFIG = "WAYPOST_CONFIG"
-PIECE = 1 << 18
+PIECE = 1 << 20
 """Bytes that are handed on at once."""
 ANSWERED_WITHIN = 60.0
 """Seconds in which a backend has begun to answer, or goes on."""
-LONGEST = 16 << 20
-"""Bytes of a list of files, at most."""
+LONGEST = 2 << 20
+"""Bytes of a list of files, at most; of a file, half of what waits to be handed on."""
 
 
 class FileQuestion(msgspec.Struct, frozen=True):
@@ -143,10 +143,22 @@ async def _pieces(
 ) -> AsyncIterator[bytes]:
     came = 0
     try:
-        while piece := await asyncio.wait_for(reader.read(PIECE), ANSWERED_WITHIN):
+        while length is None or came < length:
+            wanted = PIECE if length is None else min(PIECE, length - came)
+            piece = await asyncio.wait_for(_read(reader, wanted), ANSWERED_WITHIN)
+            if not piece:
+                break
             came += len(piece)
             yield piece
         if length is not None and came < length:
             raise UnavailableError("the backend broke the file off")
     finally:
         writer.close()
+
+
+async def _read(reader: asyncio.StreamReader, wanted: int) -> bytes:
+    """So many bytes, fewer only at the end: each piece that is handed on costs as much as it does itself."""
+    try:
+        return await reader.readexactly(wanted)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
