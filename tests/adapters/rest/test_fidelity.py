@@ -24,8 +24,8 @@ PAGE = {
 class Team:
     """Works on the service itself."""
 
-    def __init__(self, registry: Registry, rng: random.Random) -> None:
-        self.registry, self.rng = registry, rng
+    def __init__(self, registry: Registry, rng: random.Random, *, deletes: bool) -> None:
+        self.registry, self.rng, self.deletes = registry, rng, deletes
         self.gone: set[str] = set()
 
     def act(self) -> None:
@@ -35,10 +35,10 @@ class Team:
             versions = [] if model is None else self.registry.of(model)
             if model is None or not versions or doing < 0.4:
                 self.registry.version(name, uri=f"s3://team/{self.rng.randrange(10**6)}")
-            elif doing < 0.44:
+            elif doing < 0.44 and self.deletes:
                 self.gone.add(ref(name))
                 self.registry.drop("models", model["id"])
-            elif doing < 0.6:
+            elif doing < 0.6 and self.deletes:
                 self._drop(name, self.rng.choice(versions))
             elif doing < 0.75:
                 aliases = {**model["aliases"], "live": str(self.rng.choice(versions)["version"])}
@@ -76,14 +76,26 @@ def told(record: ModelRecord | VersionRecord) -> object:
 
 @soak(sample=40, full=1_000, batch=250)
 def test_a_teams_service_is_followed(cases: int, seed: int, tmp_path: Path) -> list[str]:
+    """By scans that list everything, as those of a small registry do."""
+    return followed(cases, seed, tmp_path, deletes=True, sync_every=86_400)
+
+
+@soak(sample=40, full=1_000, batch=250)
+def test_what_changed_on_a_teams_service_is_followed(cases: int, seed: int, tmp_path: Path) -> list[str]:
+    """By scans that ask for what changed since, which tell no deletes."""
+    return followed(cases, seed, tmp_path, deletes=False, sync_every=0.001)
+
+
+def followed(cases: int, seed: int, folder: Path, *, deletes: bool, sync_every: float) -> list[str]:
+    """A registry on a service that a team works on."""
     rng, registry = random.Random(seed), Registry(TOKEN)
-    team = Team(registry, rng)
+    team = Team(registry, rng, deletes=deletes)
     for _ in range(20):
         team.act()
-    key = tmp_path / "key"
-    key.write_text(TOKEN)
+    (folder / "key").write_text(TOKEN)
     lists = {name: {"page": PAGE} for name in ("models", "versions", "endpoints")}
     with served(registry) as url:
-        config = {"preset": "fastapi", "url": url, "token": f"file:{key}", **lists}
-        with watching(f"sqlite:///{tmp_path / str(seed)}.db", "rest", config) as watch:
+        config = {"preset": "fastapi", "url": url, "token": f"file:{folder / 'key'}", **lists}
+        database = f"sqlite:///{folder / str(seed)}.db"
+        with watching(database, "rest", config, sync_every=sync_every) as watch:
             return follow(watch, team, told, cases, rng)
