@@ -175,7 +175,7 @@ def one_repository(python: Path, steps: int, rng: random.Random) -> list[str]:
 
 
 @pytest.mark.sample
-@soak(sample=15, full=2_500, batch=100)
+@soak(sample=10, full=2_500, batch=100)
 def test_gto_and_the_adapter_read_alike(cases: int, seed: int) -> list[str]:
     python, rng = environment("gto"), random.Random(seed)
     wrong = []
@@ -228,7 +228,6 @@ def test_the_catalogue_is_what_gto_shows(cases: int, seed: int, tmp_path: Path) 
     return wrong
 
 
-@pytest.mark.sample
 def test_gto_reads_what_the_adapter_writes_as_meant() -> None:
     with worked_on(environment("gto")) as (repository, gto, adapter):
         key = Key("model", "models:churn")

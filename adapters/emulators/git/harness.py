@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -39,6 +40,7 @@ class GitHarness(Harness):
         self.folder = Path(tempfile.mkdtemp(prefix="waypost-git-harness-"))
         self.repository = GitRepository(self.folder / "models.git")
         self.repository.commit({"artifacts.yaml": "{}"})
+        self.made: Counter[str] = Counter()
         self.server = GitServer(self.folder, TOKEN)
         self.url = f"{self.server.url}/models.git"
         self.source = f"git+{self.url}@{self.repository.head}"  # type: ignore[misc]
@@ -48,8 +50,8 @@ class GitHarness(Harness):
         return GitAdapter(GitConfig(url=self.url, token=SecretStr(TOKEN), timeout=timeout))
 
     def put(self, model: str) -> str:
-        number = 1 + sum(tag.startswith(f"{model}@v") for tag in self.repository.tags())
-        version = f"v{number}.0.0"
+        self.made[model] += 1
+        version = f"v{self.made[model]}.0.0"
         self.repository.commit(tags={f"{model}@{version}": f"Registering {model} {version}"})
         return version
 
