@@ -190,13 +190,13 @@ class TaggedArtifact:
         """Who was given each stage, the one that has it now first: the last that was, and the older of two in the same
         second.
         """
-        found: defaultdict[str, list[tuple[int, int, str, TaggedVersion]]] = defaultdict(list)
+        found: defaultdict[str, list[tuple[int, int, bool, str, TaggedVersion]]] = defaultdict(list)
         for version in self.versions.values():
             for stage, tag in version.stages().items() if version.is_active else ():
                 born = version.born if version.made else tag
-                found[stage].append((-tag.at, born.at, born.name, version))
+                found[stage].append((-tag.at, born.at, not version.made, born.name, version))
         for stage, rows in found.items():
-            self.holders[stage] = [row[-1] for row in sorted(rows, key=lambda row: row[:3])]
+            self.holders[stage] = [row[-1] for row in sorted(rows, key=lambda row: row[:4])]
 
     def is_deprecated(self, commits: Iterable[int]) -> bool:
         """Whether nothing came after it was: no other tag, and no commit of its versions or that names it."""

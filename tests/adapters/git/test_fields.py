@@ -133,6 +133,20 @@ def test_a_commit_with_a_stage_is_a_version_and_keeps_it(repository: GitReposito
     assert scan(adapter).models()["churn"].aliases == {"prod": commit}, "as GTO has it"
 
 
+def test_of_one_second_the_older_version_has_the_stage_as_gto_shows_it(
+    repository: GitRepository, opened: Open
+) -> None:
+    first, second, bare = (repository.commit(at=at) for at in (1_000_000_000, 1_000_000_001, 1_000_000_002))
+    repository.tag("churn@v2.0.0", first, at=1_000_000_010)
+    repository.tag("churn@v1.0.0", second, at=1_000_000_020)
+    repository.tag("churn#prod#1", second, at=1_000_000_020)
+    repository.tag("churn#prod#0", bare, at=1_000_000_020)
+    adapter = opened()
+    assert scan(adapter).models()["churn"].aliases == {"prod": "v1.0.0"}
+    repository.tag("churn#prod#2", first, at=1_000_000_020)
+    assert scan(adapter).models()["churn"].aliases == {"prod": "v2.0.0"}
+
+
 def test_one_odd_tag_is_one_bad_record(repository: GitRepository, opened: Open) -> None:
     commit = repository.commit(
         {"artifacts.yaml": "{}"}, tags={"good@v1.0.0": "1", "twice@v1.0.0": "1", "twice@v1.1.0": "2"}
