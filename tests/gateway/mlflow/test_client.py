@@ -1,7 +1,9 @@
 """MLflow's client, as it is, over a registry that is no MLflow: lives of models, and what it is told of mistakes."""
 
+import time
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.gateway.mlflow.client import Client, ClientError
@@ -150,3 +152,16 @@ def test_a_registry_that_is_read_only_says_so(client: Client, facade: Served) ->
     nowhere = client.at(f"{facade.url}/mlflow/nowhere")
     assert "registry" in refused("RESOURCE_DOES_NOT_EXIST", nowhere, "search_registered_models")
     refused("ENDPOINT_NOT_FOUND", client, "list_webhooks")
+
+
+def test_an_answer_says_how_fresh_it_is_and_asks_the_backend_first_where_that_is_wanted(
+    facade: Served,
+) -> None:
+    address = f"{facade.url}/mlflow/closed/api/2.0/mlflow/registered-models/search"
+    fresh = httpx.get(address, headers={"Waypost-Fresh": "1"}, timeout=60)
+    assert (fresh.status_code, fresh.json()) == (200, {})
+    runs = facade.client.get("/registries/closed").json()
+    assert runs["state"] == "ok", "the backend was asked for it"
+    end = time.monotonic() + 60
+    while not httpx.get(address).headers["waypost-freshness"].startswith("ok; synced_at=20"):
+        assert time.monotonic() < end
