@@ -73,10 +73,8 @@ def test_statements_under_tags_are_read(site: Site) -> None:
     assert sorted(attached(site), key=lambda one: one.kind) == wanted
     adapter = site.adapter()
     found = scanned(adapter)
-    assert [one.version for one in found.versions(Key("model", site.repository)).values()] == [
-        "1.0.0",
-        "2.0.0",
-    ]
+    versions = found.versions(Key("model", site.repository)).values()
+    assert {one.version for one in versions} == {"1.0.0", "2.0.0"}
     again = [one for page in adapter.scan(since=found.watermark, limit=2) for one in page.attached]
     assert sorted(again, key=lambda one: one.kind) == wanted, "tags are looked at by every scan"
 

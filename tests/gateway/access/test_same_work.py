@@ -48,6 +48,7 @@ def work(guarded: Gate) -> Iterator[list[str]]:
         # The tests look by themselves: on a busy machine a request would come late enough to look as well.
         patch.setattr("federation.identity.directory.LOOK_EVERY", 3600.0)
         patch.setattr("federation.search.freshness.FRESH_SECONDS", 3600.0)
+        patch.setattr("federation.graph.names.FRESH", 3600.0)
         patch.setattr("federation.identity.directory.USED_EVERY", 3600.0)
         patch.setattr("federation.identity.denials.MINUTE", 3600.0)
         yield seen
