@@ -47,13 +47,15 @@ class InHand:
             return []
         found: list[str] = []
         with suppress(OSError), self._lock:
-            for file in sorted(self._folder.glob("*.held")):
+            files = sorted(self._folder.glob("*.held"))
+            for file in files:
                 found += file.read_text().splitlines()
-                file.unlink()
             for work in set(found):
                 self._deaths[work] = (self.deaths(work) + 1, now())
             if found:
                 self._write()
+            for file in files:  # only now: who dies before this counts them again rather than not at all
+                file.unlink()
         return found
 
     def let_go(self) -> None:
