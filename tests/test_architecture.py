@@ -10,11 +10,13 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("architecture")  # the files are read once, not in each process
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("adapters", "federation", "gateway")
 MAY_IMPORT = {"adapters": (), "federation": ("adapters",), "gateway": ("adapters", "federation")}
@@ -96,36 +98,53 @@ class Source:
         """The conformance suite runs under pytest and is tried on the in-memory adapter."""
         return self.kind == "conformance"
 
-    def imports(self) -> Iterator[tuple[str, bool]]:
-        """Every imported module, and whether that happens when this one is imported."""
-        tree = ast.parse(self.text, str(self.path))
-        typing_only = {
-            inner
-            for node in ast.walk(tree)
-            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-            for statement in node.body
-            for inner in ast.walk(statement)
-        }
-        lazy = {
-            inner
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            for inner in ast.walk(node)
-        }
-        for node in ast.walk(tree):
-            at_import = node not in lazy and node not in typing_only
-            if isinstance(node, ast.Import):
-                yield from ((alias.name, at_import) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                yield "." * node.level + (node.module or ""), at_import
+    @cached_property
+    def code(self) -> "Code":
+        """What it says, read once for all rules; the tree is not kept."""
+        return Code(ast.parse(self.text, str(self.path)))
 
-    def names(self) -> Iterator[str]:
+    def imports(self) -> Iterable[tuple[str, bool]]:
+        """Every imported module, and whether that happens when this one is imported."""
+        return self.code.imports
+
+    def names(self) -> Iterable[str]:
         """Everything that is imported, whenever that happens: modules, and names with the module they come from."""
-        for node in ast.walk(ast.parse(self.text, str(self.path))):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        return self.code.names
+
+
+class Code:
+    """Of one file: what it imports, its classes with their bases, and every identifier and one-word text in it."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.imports: list[tuple[str, bool]] = []
+        self.names: list[str] = []
+        self.classes: list[tuple[str, list[str]]] = []
+        self.words: set[str] = set()
+        self._walk(tree, at_import=True)
+
+    def _walk(self, node: ast.AST, *, at_import: bool) -> None:
+        self._note(node, at_import=at_import)
+        at_import = at_import and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        typing_only: list[ast.stmt] = []
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            typing_only = node.body
+        for child in ast.iter_child_nodes(node):
+            self._walk(child, at_import=at_import and child not in typing_only)
+
+    def _note(self, node: ast.AST, *, at_import: bool) -> None:
+        if isinstance(node, ast.Import):
+            self.imports += ((alias.name, at_import) for alias in node.names)
+            self.names += (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            self.imports.append(("." * node.level + (node.module or ""), at_import))
+            self.names += (f"{node.module}.{alias.name}" for alias in node.names if node.module)
+        elif isinstance(node, ast.ClassDef):
+            self.classes.append((node.name, [ast.unparse(base).split(".")[-1] for base in node.bases]))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
+            self.words.add(node.value.lower())
+        for field in ("id", "attr", "name", "arg"):
+            if isinstance(word := getattr(node, field, None), str):
+                self.words.add(word.lower())
 
 
 Rule = Callable[[Source], Iterator[str]]
@@ -195,13 +214,9 @@ def kinds_have_one_anatomy(source: Source) -> Iterator[str]:
 def federation_names_no_backend(source: Source) -> Iterator[str]:
     if source.package != "federation":
         return
-    for node in ast.walk(ast.parse(source.text)):
-        words = [getattr(node, field, None) for field in ("id", "attr", "name", "arg")]
-        named = " ".join(word for word in words if isinstance(word, str)).lower()
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
-            named = node.value.lower()
+    for word in sorted(source.code.words):
         for kind in ("mlflow", "sagemaker", "vertex"):
-            if kind in named:
+            if kind in word:
                 yield f"names the backend kind {kind}"
 
 
@@ -251,12 +266,11 @@ def files_are_short(source: Source) -> Iterator[str]:
 
 
 def errors_say_so(source: Source) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source.text)):
-        bases = [ast.unparse(base).split(".")[-1] for base in getattr(node, "bases", ())]
+    for name, bases in source.code.classes:
         # A check that failed is a verdict, not an error of ours.
         is_error = any(base.endswith(("Error", "Exception")) and base != "AssertionError" for base in bases)
-        if isinstance(node, ast.ClassDef) and is_error and not node.name.endswith("Error"):
-            yield f"calls an exception {node.name}: its name ends in Error"
+        if is_error and not name.endswith("Error"):
+            yield f"calls an exception {name}: its name ends in Error"
 
 
 BREACHES: list[tuple[Rule, str, str]] = [
@@ -320,10 +334,13 @@ ALLOWED = [
 RULES = list(dict.fromkeys(rule for rule, _, _ in BREACHES))
 
 
-def sources() -> Iterator[Source]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            yield Source(PurePosixPath(path.relative_to(ROOT).as_posix()), path.read_text())
+@cache
+def sources() -> list[Source]:
+    return [
+        Source(PurePosixPath(path.relative_to(ROOT).as_posix()), path.read_text())
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -420,9 +437,8 @@ def names_of_two_things(given: Iterable[Source]) -> list[str]:
     for source in given:
         parts = source.path.parts
         place = f"KIND/{parts[-1]}" if parts[0] == "adapters" and len(parts) > 2 else str(source.path)
-        for node in ast.walk(ast.parse(source.text)):
-            if isinstance(node, ast.ClassDef):
-                found[node.name.lstrip("_")].add(place)
+        for name, _ in source.code.classes:
+            found[name.lstrip("_")].add(place)
     return [
         f"{name}: {', '.join(sorted(places))}" for name, places in sorted(found.items()) if len(places) > 1
     ]
