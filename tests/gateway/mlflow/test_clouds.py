@@ -14,7 +14,9 @@ from tests.adapters.sagemaker.aws import REGION, inference
 from tests.adapters.sagemaker.aws import client as aws
 from tests.adapters.vertex.vendor import Vendor
 from tests.gateway.mlflow.client import Client
+from tests.gateway.mlflow.test_real import ended
 from tests.gateway.served import Served, served
+from tests.patience import until
 
 SAVE = """
 import sys
@@ -26,8 +28,9 @@ class Doubling(mlflow.pyfunc.PythonModel):
         return [2 * value for value in model_input]
 
 model = LinearRegression().fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
-mlflow.sklearn.save_model(model, sys.argv[1] + "/line")
-mlflow.pyfunc.save_model(sys.argv[1] + "/doubling", python_model=Doubling())
+# What they need is said: else MLflow loads each in a process of its own to find out.
+mlflow.sklearn.save_model(model, sys.argv[1] + "/line", pip_requirements=["scikit-learn"])
+mlflow.pyfunc.save_model(sys.argv[1] + "/doubling", python_model=Doubling(), pip_requirements=["mlflow"])
 """
 CONFIG = """
 [[registries]]
@@ -101,8 +104,7 @@ def world(
         with served(folder, config=config, environment=stores) as gateway:
             for name in ("direct", "proxied", "vertex"):
                 run = gateway.client.post(f"/registries/{name}/sync", json={}).raise_for_status().json()["id"]
-                while (found := gateway.client.get(f"/syncs/{run}").json())["finished_at"] is None:
-                    pass
+                found = until(lambda run=run: ended(gateway, run), "the run ends")  # type: ignore[misc]
                 assert found["state"] == "ok", found["errors"]
             yield gateway, mlflow_process_of_ours
 

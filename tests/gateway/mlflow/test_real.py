@@ -12,6 +12,7 @@ import pytest
 from gateway.demo.servers import Server
 from tests.gateway.mlflow.client import Client, ClientError
 from tests.gateway.served import Served, served
+from tests.patience import until
 
 CONFIG = """
 [[registries]]
@@ -32,10 +33,12 @@ class Doubling(mlflow.pyfunc.PythonModel):
         return [2 * value for value in model_input]
 
 mlflow.set_tracking_uri(sys.argv[1])
+# What they need is said: else MLflow loads each in a process of its own to find out.
+said = {"pip_requirements": ["mlflow", "scikit-learn"]}
 with mlflow.start_run():
     model = LinearRegression().fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
-    mlflow.sklearn.log_model(model, name="line", registered_model_name="line")
-    mlflow.pyfunc.log_model(name="doubling", python_model=Doubling(), registered_model_name="doubling")
+    mlflow.sklearn.log_model(model, name="line", registered_model_name="line", **said)
+    mlflow.pyfunc.log_model(name="doubling", python_model=Doubling(), registered_model_name="doubling", **said)
 """
 
 
@@ -52,8 +55,13 @@ def world(
 def synced(gateway: Served) -> None:
     """The catalogue has what the server has."""
     run = gateway.client.post("/registries/real/sync", json={}).raise_for_status().json()["id"]
-    while gateway.client.get(f"/syncs/{run}").json()["finished_at"] is None:
-        pass
+    until(lambda: ended(gateway, run), "the run ends")
+
+
+def ended(gateway: Served, run: int) -> dict[str, Any]:
+    """How a run ended, once it has and what it found is followed; empty until then."""
+    found: dict[str, Any] = gateway.client.get(f"/syncs/{run}").json()
+    return {} if found["finished_at"] is None else found
 
 
 def story(client: Client) -> Iterator[Any]:
