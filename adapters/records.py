@@ -109,8 +109,9 @@ ParentKind = Literal["base", "parent", "copy", "fine_tuned", "distilled", "quant
 @dataclass(frozen=True, slots=True)
 class Parent:
     """A model this version was derived from. `reference` is one reference: `naming.reference` makes one of the same
-    registry, `REGISTRY/` in front means another one; or it is an address, as in `VersionRecord.addresses`; or plain
-    text, which is the name of a model. The source of a `copy` is never younger than the version.
+    registry, `REGISTRY/` in front means another one where the same has no model of that name; or it is an address, as
+    in `VersionRecord.addresses`; or plain text, which is the name of a model. The source of a `copy` is never younger
+    than the version.
     """
 
     reference: str

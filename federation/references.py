@@ -12,8 +12,9 @@ This is the one module that parses and prints them; nobody else splits such stri
 
 import json
 import re
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
@@ -174,20 +175,25 @@ def parse_depends_on(text: str, registry: str) -> DependsOn:
     return DependsOn(tuple(references), tuple(errors))
 
 
-def parse_stated(text: str, registry: str, known: Container[str]) -> Target:
+def parse_stated(text: str, registry: str) -> tuple[Target, ...]:
     """Read one reference as a record of a version in `registry` states it: never a list, whatever signs it holds.
 
-    `known` are the names of registries: `meta-llama/Llama` is a model of `registry` unless there is one called
-    `meta-llama`. What is neither a reference nor an address is the name of a model. Raises ReferenceSyntaxError for
-    what no name can be.
+    `nlp/base:3` has two readings, of which the first that is there is meant: `nlp/base` of `registry`, `base` of the
+    registry `nlp`. Which names are registries is not asked: an answer would tell it to whoever sees only `registry`.
+    The last reading as text has the same readings. What is neither a reference nor an address is the name of a model.
+    Raises ReferenceSyntaxError for what no name can be.
     """
     try:
         found = _parse_item(text, registry)
-        if isinstance(found, Address) or found.registry == registry or found.registry in known:
-            return found
-        return parse(f"{registry}/{text}")
+        if isinstance(found, Address) or found.registry == registry:
+            return (found,)
+        if not text.startswith(f"{found.registry}/"):  # in capitals, which no registry has
+            return (parse(f"{registry}/{text}"),)
     except ReferenceSyntaxError:
-        return Reference(registry, text)
+        return (Reference(registry, text),)
+    with suppress(ReferenceSyntaxError):  # where it is too long for the name of a model
+        return replace(found, registry=registry, model=f"{found.registry}/{found.model}"), found
+    return (found,)
 
 
 def is_address(text: str) -> bool:

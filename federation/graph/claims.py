@@ -1,7 +1,7 @@
 """What a record says about its origin and needs, before anybody knows whether the other end exists. Pure."""
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from adapters import Dataset, VersionRecord
@@ -58,27 +58,31 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One edge as its source states it."""
+    """One edge as its source states it. A reference or address is given by its readings: the first that is there is
+    meant.
+    """
 
     kind: EdgeKind
-    target: Target | Unreadable | Thing
+    target: tuple[Target, ...] | Unreadable | Thing
     origin: str
     relation: str = ""
 
     @property
     def wanted(self) -> tuple[str, str, str]:
-        """The target as text, and the registry and model by which it can be found once it is there: a reference in
-        canonical form, an address, what cannot be read, or a thing's name.
+        """The target as text, and the registry and model by which its first reading is found once it is there: a
+        reference as it was said, an address, what cannot be read, or a thing's name.
         """
         match self.target:
-            case Reference() as named:
-                return str(named), named.registry, encode_part(named.model)
-            case Address(text):
+            case (Reference() as first, *_) as readings:
+                return str(readings[-1]), first.registry, encode_part(first.model)
+            case (Address(text),):
                 return text, "", text
             case Unreadable(text):
                 return text, "", UNREADABLE
-            case thing:
-                return thing.name, "", ""
+            case Thing(name=name):
+                return name, "", ""
+            case _:
+                raise AssertionError("nothing is stated")
 
 
 def claims(
@@ -86,13 +90,11 @@ def claims(
     model_tags: Mapping[str, str],
     registry: str,
     registry_id: int,
-    known: Container[str],
 ) -> list[Claim]:
-    """Everything a version's record says, and its model's tags for it, each edge once.
-
-    `registry` is what unqualified references mean, `known` are the names of all registries.
+    """Everything a version's record says, and its model's tags for it, each edge once; `registry` is what unqualified
+    references mean.
     """
-    said = [*_tagged(record, model_tags, registry), *_stated(record, registry, known)]
+    said = [*_tagged(record, model_tags, registry), *_stated(record, registry)]
     return list(dict.fromkeys([*said, *_things(record, registry_id)]))
 
 
@@ -100,24 +102,23 @@ def _tagged(record: VersionRecord, model_tags: Mapping[str, str], registry: str)
     for text in (record.tags.get(DEPENDS_ON, ""), model_tags.get(DEPENDS_ON, "")):
         found = parse_depends_on(text, registry)
         for target in found.references:
-            yield Claim(EdgeKind.DEPENDS_ON, target, "tag")
+            yield Claim(EdgeKind.DEPENDS_ON, (target,), "tag")
         for error in found.errors:
             yield Claim(EdgeKind.DEPENDS_ON, _unreadable(error.text), "tag")
 
 
-def _stated(record: VersionRecord, registry: str, known: Container[str]) -> Iterator[Claim]:
+def _stated(record: VersionRecord, registry: str) -> Iterator[Claim]:
     lineage = record.lineage
     for text in filter(str.strip, lineage.dependencies):
-        yield Claim(EdgeKind.DEPENDS_ON, _one(text, registry, known), "backend")
+        yield Claim(EdgeKind.DEPENDS_ON, _one(text, registry), "backend")
     for parent in lineage.parents:
         if parent.reference.strip():
-            target = _one(parent.reference, registry, known)
-            yield Claim(EdgeKind.DERIVED_FROM, target, "backend", parent.kind)
+            yield Claim(EdgeKind.DERIVED_FROM, _one(parent.reference, registry), "backend", parent.kind)
 
 
-def _one(text: str, registry: str, known: Container[str]) -> Target | Unreadable:
+def _one(text: str, registry: str) -> tuple[Target, ...] | Unreadable:
     try:
-        return parse_stated(text, registry, known)
+        return parse_stated(text, registry)
     except ReferenceSyntaxError:
         return _unreadable(text)
 

@@ -7,10 +7,10 @@ a batch: versions before endpoints and selectors, and both before references tha
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, select
+from sqlalchemy import ColumnElement, and_, case, or_, select
 
 from federation import tables as spine
 from federation.catalogue.codec import aliases_of, decode_model, decode_version, resolved_files
@@ -19,7 +19,14 @@ from federation.changes import Change
 from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import COPY, Claim, Thing, claims
-from federation.graph.resolve import WAITING, StatedReference, chunks, contradicts, stated_in
+from federation.graph.resolve import (
+    WAITING,
+    StatedReference,
+    by_second_reading,
+    chunks,
+    contradicts,
+    stated_in,
+)
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
 from federation.references import DEPENDS_ON, Address, ReferenceSyntaxError, encode_part, parse
@@ -57,7 +64,6 @@ class Touched:
 
 def derive(store: Store, touched: Touched) -> None:
     """Bring nodes, selectors and edges up to what the catalogue says now."""
-    touched.versions |= _misread(store, touched.registries)
     rows = _version_rows(store, touched.versions | touched.nodes)
     _forget(store, NodeKind.VERSION, touched.versions - {row.id for row in rows})
     nodes, fresh = store.nodes({_key(row): _version_state(row) for row in rows})
@@ -65,7 +71,7 @@ def derive(store: Store, touched: Touched) -> None:
     store.addressed(addresses)
     _endpoints(store, touched.endpoints)
     # Selectors before statements, so that a statement meets every incarnation that it could mean.
-    names = _models(store, touched.models | {row.model_id for row in rows})
+    models = _models(store, touched.models | {row.model_id for row in rows})
     spoken = [row for row in rows if row.id in touched.versions]
     _statements(store, spoken, nodes, {row.id for row in spoken if nodes[_key(row)] in fresh})
     touched.statements |= _copies_of(
@@ -76,7 +82,10 @@ def derive(store: Store, touched: Touched) -> None:
         store, again, store.nodes({_key(row): _version_state(row) for row in again})[0], touched.statements
     )
     _forget_registries(store, touched.registries)
-    _resolve_waiting(store, names.union(*addresses.values()), touched.registries)
+    names = {row.name for row in models}
+    wanted = names.union(_second_names(store, models), *addresses.values())
+    _resolve_waiting(store, wanted, touched.registries)
+    _turn_home(store, names)
     _declared(store, touched.declared, names)
 
 
@@ -111,24 +120,6 @@ def _version_rows(store: Store, ids: Collection[int]) -> list[Any]:
         .join(spine.model, model.id == version.model_id)
     )
     return _read(store, query, version.id, ids)
-
-
-def _misread(store: Store, registries: Collection[int]) -> set[int]:
-    """Versions that named a model of one of these registries before it was there: its name was read as part of the
-    model's, as in `meta-llama/Llama`.
-    """
-    edge, node, registry = tables.edge.c, tables.node.c, spine.registry.c
-    found: set[int] = set()
-    for row in _read(store, select(registry.name, registry.former_names), registry.id, registries):
-        for name in (row.name, *row.former_names):
-            query = (
-                select(node.scope)
-                .join(tables.edge, edge.source == node.id)
-                .where(edge.target.is_(None), ~edge.gone, edge.origin == "backend")
-                .where(edge.wanted_model > f"{name}/", edge.wanted_model < f"{name}0")  # 0 comes after /
-            )
-            found |= set(store.connection.execute(query).scalars())
-    return found
 
 
 def _addresses(row: Any) -> frozenset[str]:
@@ -171,7 +162,7 @@ def _statements(
 def _claims(store: Store, row: Any) -> list[Claim]:
     tags = {} if row.model_body is None else decode_model(row.model_body).tags
     record = decode_version(row.body)
-    return claims(record, tags, row.registry_name, row.registry_id, store.registries)
+    return claims(record, tags, row.registry_name, row.registry_id)
 
 
 def _version_state(row: Any) -> NodeState:
@@ -188,15 +179,19 @@ def _state(store: Store, said: Mapping[int, Sequence[Stated]]) -> None:
         return
     held = store.held(said)
 
-    def same(wanted: str) -> tuple[str | int, str]:
+    def same(wanted: str, wanted_registry: str) -> tuple[str | int, str, str | int]:
         """A reference whose registry was renamed meanwhile is still the same statement."""
         registry, _, rest = wanted.partition("/")
-        return store.registries.get(registry, registry), rest
+        known = store.registries
+        return known.get(registry, registry), rest, known.get(wanted_registry, wanted_registry)
 
     fresh: list[Stated] = []
     lost: list[int] = []
     for source, stated in said.items():
-        rows = {(row.kind, row.relation, row.origin, same(row.wanted)): row.id for row in held[source]}
+        rows = {
+            (row.kind, row.relation, row.origin, same(row.wanted, row.wanted_registry)): row.id
+            for row in held[source]
+        }
         wanted = {_same(one.claim, same): one for one in stated}
         lost += [rows.pop(key) for key in _mistaken(store, held[source], wanted, same)]
         fresh += [one for key, one in wanted.items() if key not in rows]
@@ -209,11 +204,11 @@ def _mistaken(
     store: Store,
     rows: Collection[Any],
     wanted: Mapping[tuple[object, ...], Stated],
-    same: Callable[[str], tuple[str | int, str]],
+    same: Callable[[str, str], tuple[str | int, str, str | int]],
 ) -> list[tuple[Any, ...]]:
     """The copies that stand as made from something of which other files are known by now."""
     aimed = {
-        (row.kind, row.relation, row.origin, same(row.wanted)): row.target
+        (row.kind, row.relation, row.origin, same(row.wanted, row.wanted_registry)): row.target
         for row in rows
         if row.relation == COPY and row.target is not None
     }
@@ -222,8 +217,8 @@ def _mistaken(
     return [key for key in said if contradicts(said[key], files.get(aimed[key]))]
 
 
-def _same(claim: Claim, same: Callable[[str], tuple[str | int, str]]) -> tuple[object, ...]:
-    return int(claim.kind), claim.relation, claim.origin, same(claim.wanted[0])
+def _same(claim: Claim, same: Callable[[str, str], tuple[str | int, str, str | int]]) -> tuple[object, ...]:
+    return int(claim.kind), claim.relation, claim.origin, same(*claim.wanted[:2])
 
 
 def _endpoints(store: Store, ids: Collection[int]) -> None:
@@ -253,8 +248,8 @@ def _endpoint_state(row: Any) -> NodeState:
     return NodeState(row.registry_id, 0, row.live and not gone, 0, gone)
 
 
-def _models(store: Store, ids: Collection[int]) -> set[str]:
-    """Selectors of these models and what they mean now. Returns the models' names."""
+def _models(store: Store, ids: Collection[int]) -> list[Any]:
+    """Selectors of these models and what they mean now. Returns the models' rows."""
     model, node = spine.model.c, tables.node.c
     rows = _read(
         store, select(model.id, model.registry_id, model.name, model.body, model.deleted_at), model.id, ids
@@ -273,7 +268,15 @@ def _models(store: Store, ids: Collection[int]) -> set[str]:
     for (kind, scope, name), selector in nodes.items():
         after[selector] = meanings[scope][kind, name]
     store.means(after, before)
-    return {row.name for row in rows}
+    return rows
+
+
+def _second_names(store: Store, models: Collection[Any]) -> set[str]:
+    """How other registries may name these models: with their registry in front."""
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, registry in store.registries.items():
+        names[registry].append(name)
+    return {f"{registry}/{row.name}" for row in models for registry in names[row.registry_id]}
 
 
 def _meanings(store: Store, models: Collection[Any]) -> dict[int, dict[tuple[int, str], int | None]]:
@@ -317,12 +320,31 @@ def _resolve_waiting(store: Store, names: Collection[str], registries: Collectio
     for found in _read(
         store, select(registry.name, registry.former_names, registry.id), registry.id, registries
     ):
-        known = waiting.where(edge.wanted_registry.in_([found.name, *found.former_names]))
+        names_of = [found.name, *found.former_names]
+        second = [(edge.wanted_model > f"{name}/") & (edge.wanted_model < f"{name}0") for name in names_of]
+        known = waiting.where(or_(edge.wanted_registry.in_(names_of), *second))  # 0 comes after /
         rows |= {row.id: row for row in store.connection.execute(known)}
     stated = {key: statement for key, row in rows.items() if (statement := stated_in(row)) is not None}
+    _aim(store, stated)
+
+
+def _turn_home(store: Store, names: Collection[str]) -> None:
+    """Edges that lead to another registry because the model of their first reading was not there until now."""
+    taken = [name for name in sorted(names) if name.partition("/")[0] in store.registries]
+    for part in chunks(taken):
+        rows = store.connection.execute(WAITING.where(by_second_reading(part, store.registries)))
+        stated = {row.id: one for row in rows if (one := stated_in(row)) is not None}
+        first = {
+            key: replace(one, readings=one.readings[:1]) for key, one in stated.items() if one.readings[1:]
+        }
+        _aim(store, first, turned=True)
+
+
+def _aim(store: Store, stated: Mapping[int, StatedReference], *, turned: bool = False) -> None:
     if stated:
         resolved = store.resolver().resolve(list(stated.values()))
-        store.aim({edge: node for edge, node in zip(stated, resolved, strict=True) if node is not None})
+        found = {edge: node for edge, node in zip(stated, resolved, strict=True) if node is not None}
+        store.aim(found, turned=turned)
 
 
 def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> None:
@@ -334,7 +356,7 @@ def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> Non
     if not rows:
         return
     standing = [row for row in rows.values() if row.withdrawn_at is None]
-    consumers = [StatedReference(parse(row.consumer), row.created_at) for row in standing]
+    consumers = [StatedReference((parse(row.consumer),), row.created_at) for row in standing]
     found = dict(zip([row.id for row in standing], store.resolver().resolve(consumers), strict=True))
     known = _read(store, select(node.id, node.kind, node.means), node.id, {n for n in found.values() if n})
     source = {row.id: row.id if row.kind == NodeKind.VERSION else row.means for row in known}
@@ -346,7 +368,7 @@ def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> Non
         [
             Stated(
                 consumer,
-                Claim(EdgeKind[rows[key].kind.upper()], parse(rows[key].provider), "api"),
+                Claim(EdgeKind[rows[key].kind.upper()], (parse(rows[key].provider),), "api"),
                 rows[key].created_at,
                 said_by=rows[key].said_by,
                 declared_id=key,

@@ -27,7 +27,7 @@ from federation.logs import Log
 from federation.whole import PASS, Stamp, Suspicion, stamp
 
 log = Log(__name__)
-FORMAT = 2
+FORMAT = 3
 """Of the tables: raised where the same catalogue makes other nodes or edges than before."""
 BATCH = 1000
 """Changes per transaction."""

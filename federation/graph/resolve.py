@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Text, and_, case, cast, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, cast, func, or_, select, tuple_
 
 from adapters import VersionRecord
 from federation import tables as spine
 from federation.catalogue.codec import decode_version, resolved_files
 from federation.graph import tables
 from federation.graph.claims import COPY, UNREADABLE, place_of
-from federation.graph.words import NodeKind
-from federation.references import Address, Reference, Target, encode_part, parse
+from federation.graph.words import SELECTORS, NodeKind
+from federation.references import Address, Reference, Target, encode_part, parse_stated
 
 CHUNK = 500
 T = TypeVar("T")
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class StatedReference:
-    """A reference or address, and when it was stated. `home` is the registry that it was stated in: of several that
-    have the address, its own is meant. `older` says that nothing younger than the statement can be meant, `files` that
-    nothing can of which other files are known.
+    """The readings of a reference or address, and when it was stated. `home` is the registry that it was stated in: of
+    several that have the address, its own is meant. `older` says that nothing younger than the statement can be meant,
+    `files` that nothing can of which other files are known.
     """
 
-    target: Target
+    readings: tuple[Target, ...]
     meant_at: datetime
     home: int = 0
     older: bool = False
@@ -104,9 +104,32 @@ def stated_in(row: Any) -> StatedReference | None:
     """The statement that a row of `WAITING` was made of; None where nobody can read what is wanted."""
     if not row.wanted_registry and row.wanted_model == UNREADABLE:
         return None
-    target = parse(row.wanted) if row.wanted_registry else Address(row.wanted)
-    is_copy = row.relation == COPY
-    return StatedReference(target, row.meant_at, row.registry_id, is_copy, resolved_files(row.details))
+    is_copy, files = row.relation == COPY, resolved_files(row.details)
+    return StatedReference(readings_of(row), row.meant_at, row.registry_id, is_copy, files)
+
+
+def readings_of(row: Any) -> tuple[Target, ...]:
+    """What an edge wants, by its columns; it must be readable."""
+    return parse_stated(row.wanted, row.wanted_registry) if row.wanted_registry else (Address(row.wanted),)
+
+
+def by_second_reading(names: Collection[str], registries: Mapping[str, int]) -> ColumnElement[bool]:
+    """Edges that lead to another registry's model though their first reading is a model of one of these names;
+    `registries` as of `registry_names`.
+    """
+    split = [name.partition("/") for name in names]
+    elsewhere = [(registries[head], rest) for head, slash, rest in split if slash and head in registries]
+    node, model, version = tables.node.alias().c, spine.model.c, spine.version.c
+    models = select(model.id).where(tuple_(model.registry_id, model.name).in_(elsewhere))
+    versions = select(version.id).where(version.model_id.in_(models))
+    nodes = select(node.id).where(
+        or_(
+            and_(node.kind == NodeKind.VERSION, node.scope.in_(versions)),
+            and_(node.kind.in_(SELECTORS), node.scope.in_(models)),
+        )
+    )
+    edge = tables.edge.c
+    return and_(edge.target.in_(nodes), ~edge.gone, edge.wanted_model.in_(names), edge.origin == "backend")
 
 
 def unreadable_in(connection: Connection, registry_id: int) -> int:
@@ -131,25 +154,26 @@ class Resolver:
 
     def resolve(self, statements: Sequence[StatedReference]) -> list[int | None]:
         """A node for each statement, None where nothing answers to it yet."""
-        addresses = self._addressed({one.target for one in statements if isinstance(one.target, Address)})
-        references = self._referred([one.target for one in statements if isinstance(one.target, Reference)])
-        possible: list[Sequence[Incarnation]] = []
-        for one in statements:
-            if isinstance(one.target, Address):
-                known = addresses[one.target]
-                possible.append([each for each in known if each.registry_id == one.home] or known)
-            else:
-                possible.append(references[one.target])
-        pairs = list(zip(statements, possible, strict=True))
-        files = self.files({each.node for one, known in pairs if one.files for each in known})
-        return [
-            choose(
-                [each for each in known if not contradicts(one.files, files.get(each.node))],
-                one.meant_at,
-                older=one.older,
-            )
-            for one, known in pairs
-        ]
+        wanted = [target for one in statements for target in one.readings]
+        addresses = self._addressed({target for target in wanted if isinstance(target, Address)})
+        references = self._referred([target for target in wanted if isinstance(target, Reference)])
+
+        def possible(one: StatedReference) -> Iterator[Sequence[Incarnation]]:
+            """Of each reading, all that it could mean."""
+            for target in one.readings:
+                known = addresses[target] if isinstance(target, Address) else references[target]
+                yield [each for each in known if each.registry_id == one.home] or known
+
+        copies = [one for one in statements if one.files]
+        files = self.files({each.node for one in copies for known in possible(one) for each in known})
+
+        def meant(one: StatedReference) -> Iterator[int]:
+            for known in possible(one):
+                fitting = [each for each in known if not contradicts(one.files, files.get(each.node))]
+                if (node := choose(fitting, one.meant_at, older=one.older)) is not None:
+                    yield node
+
+        return [next(meant(one), None) for one in statements]
 
     def files(self, nodes: Collection[int]) -> dict[int, str | None]:
         """Where the files of these versions are, as far as that is known for sure."""

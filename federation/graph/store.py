@@ -123,7 +123,19 @@ class Store:
         mine = edge.declared_id.is_not(None) if declared else edge.declared_id.is_(None)
         for part in chunks(sources):
             query = select(
-                edge.id, edge.source, edge.target, edge.kind, edge.relation, edge.origin, edge.wanted
+                *(
+                    edge[name]
+                    for name in (
+                        "id",
+                        "source",
+                        "target",
+                        "kind",
+                        "relation",
+                        "origin",
+                        "wanted",
+                        "wanted_registry",
+                    )
+                )
             )
             for row in self.connection.execute(query.where(edge.source.in_(part), ~edge.gone, mine)).all():
                 found[row.source].append(row)
@@ -190,8 +202,9 @@ class Store:
             self.connection.execute(update(tables.edge).where(*named).values(values))
         self.files_void = self.files_void or bool(nodes)
 
-    def aim(self, edges: Mapping[int, int]) -> None:
-        """Edges that were unresolved have found their target."""
+    def aim(self, edges: Mapping[int, int], *, turned: bool = False) -> None:
+        """Edges have found their target; with `turned`, another one than they had."""
+        self.files_void = self.files_void or (turned and bool(edges))
         found = [(node, self._position, edge) for edge, node in edges.items()]
         bulk.update(self.connection, tables.edge, ("target", "touched"), found)
 

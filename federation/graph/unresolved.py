@@ -4,19 +4,26 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Select, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, and_, bindparam, or_, select
 
 from federation.access import View
 from federation.graph import tables
 from federation.graph.answers import Unresolved
 from federation.graph.claims import COPY, UNREADABLE
 from federation.graph.names import Registry, named
-from federation.graph.resolve import Resolver, StatedReference, chunks, registry_names
+from federation.graph.resolve import (
+    Resolver,
+    StatedReference,
+    by_second_reading,
+    chunks,
+    readings_of,
+    registry_names,
+)
 from federation.graph.subject import Subject
 from federation.graph.words import kind_word
 from federation.prepared import COMPILED, cursor_of, prepare
 from federation.prepared import Statement as Prepared
-from federation.references import encode_part, parse, parse_depends_on
+from federation.references import encode_part, parse_depends_on
 
 SHOWN = 100
 
@@ -33,32 +40,47 @@ def naming(
     """
     if subject.reference is None:
         return []
-    wanted = {"model": encode_part(subject.reference.model), "registry": subject.reference.registry}
+    registry, model = subject.reference.registry, encode_part(subject.reference.model)
+    wanted = {"model": model, "registry": registry, "second": f"{registry}/{model}"}
     cursor, shown, any_at_all = cursor_of(connection), *_naming(connection.dialect, view)
     # Mostly nobody does, and to be told so takes a tenth of the time that the list does.
     rows = shown.rows(cursor, wanted) if any_at_all.rows(cursor, wanted) else []
+    if "/" in model and view.registry_ids is not None:
+        rows = sorted([*rows, *_led_out_of_sight(connection, view, model)], key=_by_id)[:SHOWN]
+    rows = [row for row in rows if registry in {getattr(one, "registry", "") for one in readings_of(row)}]
     return unresolved(connection, view, [*mentioning[:SHOWN], *rows], known)
 
 
 @lru_cache(COMPILED)
 def _naming(dialect: Dialect, view: View) -> tuple[Prepared, Prepared]:
     edge = tables.edge.c
-    found = _waiting(view, bindparam("model", ""), bindparam("registry", ""))
+    first = and_(
+        edge.wanted_model == bindparam("model", ""), edge.wanted_registry == bindparam("registry", "")
+    )
+    second = and_(edge.wanted_model == bindparam("second", ""), edge.origin == "backend")
+    found = _stated_by(view).where(edge.target.is_(None), ~edge.gone, or_(first, second))
     return (
         prepare(dialect, found.order_by(edge.id).limit(SHOWN)),
         prepare(dialect, found.with_only_columns(edge.id).limit(1)),
     )
 
 
-def _waiting(view: View, model: Any, registry: Any) -> Select[Any]:
-    node, edge = tables.node.c, tables.edge.c
-    return (
-        select(tables.edge)
-        .join(tables.node, node.id == edge.source)
-        .where(edge.target.is_(None), ~edge.gone)
-        .where(edge.wanted_model == model, edge.wanted_registry == registry)
-        .where(view.clause(node.registry_id))
-    )
+def _stated_by(view: View) -> Select[Any]:
+    source = tables.node.alias()
+    query = select(tables.edge).join(source, source.c.id == tables.edge.c.source)
+    return query.where(view.clause(source.c.registry_id))
+
+
+def _by_id(row: Any) -> int:
+    return int(row.id)
+
+
+def _led_out_of_sight(connection: Connection, view: View, model: str) -> Sequence[Any]:
+    """Edges that name this model first and lead to what is hidden, which is the same as what is not there."""
+    led = by_second_reading([model], registry_names(connection))
+    target = tables.node.c
+    query = _stated_by(view).outerjoin(tables.node, target.id == tables.edge.c.target)
+    return connection.execute(query.where(led, ~view.clause(target.registry_id))).all()
 
 
 def unreadable(connection: Connection, view: View) -> list[Any]:
@@ -68,8 +90,11 @@ def unreadable(connection: Connection, view: View) -> list[Any]:
 
 @lru_cache(COMPILED)
 def _unreadable(dialect: Dialect, view: View) -> Prepared:
-    found = _waiting(view, bindparam("model", UNREADABLE), bindparam("registry", ""))
-    return prepare(dialect, found.order_by(tables.edge.c.id))
+    edge = tables.edge.c
+    vague = and_(
+        edge.wanted_model == UNREADABLE, edge.wanted_registry == "", edge.target.is_(None), ~edge.gone
+    )
+    return prepare(dialect, _stated_by(view).where(vague).order_by(edge.id))
 
 
 def unreadable_line(number: int) -> str:
@@ -147,7 +172,7 @@ def reasons_of(connection: Connection, view: View, rows: Sequence[Any]) -> dict[
         for row in rows
         if not row.wanted_registry and _is_readable(row)
     }
-    copies = [row for row in rows if row.target is None and row.relation == COPY and row.wanted_registry]
+    copies = [row for row in rows if row.relation == COPY and row.wanted_registry]
     return {**found, **_namesakes(connection, view, copies)} if copies else found
 
 
@@ -160,7 +185,7 @@ def _namesakes(connection: Connection, view: View, copies: Sequence[Any]) -> dic
         (True, "what is called so now has other files than the copy"),
     ):
         named = resolver.resolve(
-            [StatedReference(parse(row.wanted), row.meant_at, older=older) for row in copies]
+            [StatedReference(readings_of(row), row.meant_at, older=older) for row in copies]
         )
         shown = select(node.id).where(node.id.in_({n for n in named if n}), view.clause(node.registry_id))
         seen = set(connection.execute(shown).scalars())

@@ -1,6 +1,6 @@
 """The catalogue as the index reads it: documents, and what has changed."""
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
@@ -14,12 +14,9 @@ from federation.catalogue import codec
 from federation.database import LONG, reading
 from federation.graph import tables as declared
 from federation.graph.claims import claims
-from federation.graph.resolve import registry_names
 from federation.policies.tables import bypass
 from federation.references import (
     DEPENDS_ON,
-    Address,
-    Reference,
     ReferenceSyntaxError,
     Target,
     encode_part,
@@ -132,15 +129,15 @@ class CatalogueSource:
 
     def _read(self, *conditions: ColumnElement[bool]) -> Iterator[Document]:
         with reading(self.engine, bound=LONG) as connection:
-            said, known = _declared(connection), registry_names(connection)
+            said = _declared(connection)
             query = _LIVING.where(*conditions).execution_options(yield_per=2_000)
             for _, rows in groupby(connection.execute(query), key=lambda row: int(row.model_id)):
                 versions = list(rows)
                 model = codec.decode_model(versions[0].model_body)
-                yield from (_document(row, model, said, known) for row in versions)
+                yield from (_document(row, model, said) for row in versions)
 
 
-def _document(row: Any, model: ModelRecord, said: Declared, known: Container[str]) -> Document:
+def _document(row: Any, model: ModelRecord, said: Declared) -> Document:
     if row.version_id is None:
         of = Living(row.registry, row.team, model, NO_VERSION, empty=True)
         times = {"created": row.model_created_at, "updated": row.model_updated_at}
@@ -149,7 +146,7 @@ def _document(row: Any, model: ModelRecord, said: Declared, known: Container[str
         aliases = tuple(
             sorted(alias for alias, version in model.aliases.items() if version == record.version)
         )
-        needs = _needs(record, row, said, model, known)
+        needs = _needs(record, row, said, model)
         bypassed = () if row.policies is None else msgspec.json.decode(row.policies)
         of = Living(
             row.registry,
@@ -166,25 +163,21 @@ def _document(row: Any, model: ModelRecord, said: Declared, known: Container[str
     return document_of(of, **ids, **times)
 
 
-def _needs(
-    record: VersionRecord, row: Any, said: Declared, model: ModelRecord, known: Container[str]
-) -> tuple[str, ...]:
+def _needs(record: VersionRecord, row: Any, said: Declared, model: ModelRecord) -> tuple[str, ...]:
     """References and addresses of what a version needs, from its record, its model's tags and from people."""
-    found = [str(target) for target in _targets(record, row, model.tags, known)]
+    found = [str(target) for target in _targets(record, row, model.tags)]
     for version in (record.version, None):
         found.extend(said.get((row.registry, model.name, version), ()))
     return tuple(dict.fromkeys(found))
 
 
-def _targets(
-    record: VersionRecord, row: Any, model_tags: Mapping[str, str], known: Container[str]
-) -> list[Target]:
+def _targets(record: VersionRecord, row: Any, model_tags: Mapping[str, str]) -> list[Target]:
     lineage = record.lineage
     tagged = DEPENDS_ON in record.tags or DEPENDS_ON in model_tags
     if not tagged and not lineage.dependencies and not lineage.parents:
         return []  # what else a record says is no reference
-    stated = claims(record, model_tags, row.registry, row.registry_id, known)
-    return [claim.target for claim in stated if isinstance(claim.target, Reference | Address)]
+    stated = claims(record, model_tags, row.registry, row.registry_id)
+    return [target for claim in stated if isinstance(claim.target, tuple) for target in claim.target]
 
 
 def _declared(connection: Connection) -> Declared:

@@ -118,7 +118,7 @@ def test_origin_and_needs_are_what_mlflow_means(synced: Synced) -> None:
         copy = str(Reference("ml", f"{name} prod", "1"))
         assert synced.needs(copy) == [original]
     assert synced.affected("ml/fraud:1") == [listed]
-    assert synced.unresolved(merged) == ["ml/Qwen/Qwen2.5-7B", "ml/meta-llama/Llama-3.1-8B"]
+    assert synced.unresolved(merged) == ["meta-llama/Llama-3.1-8B", "ml/Qwen/Qwen2.5-7B"]
     assert synced.unresolved(spaced) == ["ml/Llama 3 8B"]
     assert synced.needs(listed) == ["ml/fraud:1", "ml/plain:1"]
     assert synced.unresolved(vague) == ['{"model": "enc"}']

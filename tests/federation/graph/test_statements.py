@@ -143,16 +143,59 @@ def test_a_source_is_one_model_whatever_signs_its_name_holds(estate: Estate, nam
     assert impact(estate, "ml/fraud:1").counts.affected == 0
 
 
+def seen_by(estate: Estate, *registries: str) -> View:
+    return View(frozenset(estate.ids[name] for name in registries))
+
+
+def open_ends(estate: Estate, ref: str, view: View = EVERYTHING) -> list[str]:
+    return [one.wanted for one in estate.graph.dependencies(view, parse(ref)).unresolved]
+
+
+@pytest.mark.parametrize("hidden", [(), ("nlp",)])
+@pytest.mark.parametrize("own", ["before", "after", "never"])
+@pytest.mark.parametrize("kind", ["base", "copy"])
+def test_what_a_name_means_tells_nobody_of_a_registry_that_he_does_not_see(
+    estate: Estate, own: str, hidden: tuple[str, ...], kind: ParentKind
+) -> None:
+    if own == "before":
+        add(estate, "nlp/base", "3")
+    for name in hidden:
+        estate.join(name, "b")
+        add(estate, "base", "3", registry=name)
+    add(estate, "tuned", lineage=parent("nlp/base:3", kind))
+    estate.settle()
+    if own == "after":
+        add(estate, "nlp/base", "3")
+        estate.settle()
+    view, stated = seen_by(estate, "ml"), own == "never" or (own, kind) == ("after", "copy")
+    found = estate.graph.dependencies(view, parse("ml/tuned:1"))
+    assert [one.ref for one in found.dependencies] == ([] if stated else ["ml/nlp/base:3"])
+    assert open_ends(estate, "ml/tuned:1", view) == (["nlp/base:3"] if stated else [])
+    reason = "what is called so now is younger than the copy" if own == "after" else ""
+    assert [one.reason for one in found.unresolved] == ([reason] if stated else [])
+    assert estate.graph.insights(view, "unresolved").total == len(found.unresolved)
+
+
+def test_a_statement_is_told_of_whom_its_first_reading_names_though_it_leads_out_of_sight(
+    estate: Estate,
+) -> None:
+    add(estate, "nlp/base", "1")
+    estate.join("nlp", "b")
+    add(estate, "base", "3", registry="nlp")
+    add(estate, "tuned", lineage=parent("nlp/base:3", "base"))
+    estate.settle()
+    assert needs(estate, "ml/tuned:1") == ["nlp/base:3"]
+    restricted = impact(estate, "ml/nlp/base:1", seen_by(estate, "ml")).unresolved
+    assert [(one.consumer, one.wanted) for one in restricted] == [("ml/tuned:1", "nlp/base:3")]
+    assert impact(estate, "ml/nlp/base:1").unresolved == []
+
+
 def test_a_base_model_is_no_registry_until_there_is_one_of_its_name(estate: Estate) -> None:
     add(estate, "tuned", lineage=parent("meta-llama/llama:3", "base"))
     add(estate, "spaced", lineage=parent("Llama 3 8B", "base"))
     estate.settle()
-    unresolved = [
-        one.wanted
-        for ref in ("ml/tuned:1", "ml/spaced:1")
-        for one in estate.graph.dependencies(EVERYTHING, parse(ref)).unresolved
-    ]
-    assert unresolved == ["ml/meta-llama/llama:3", "ml/Llama 3 8B"]
+    assert open_ends(estate, "ml/tuned:1") == ["meta-llama/llama:3"]
+    assert open_ends(estate, "ml/spaced:1") == ["ml/Llama 3 8B"]
     estate.join("meta-llama", "b")
     add(estate, "llama", "3", registry="meta-llama")
     estate.settle()

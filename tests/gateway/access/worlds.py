@@ -12,7 +12,17 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from adapters import Dataset, EndpointRecord, Key, Lineage, ModelRecord, Parent, Traffic, VersionRecord
+from adapters import (
+    Dataset,
+    EndpointRecord,
+    Key,
+    Lineage,
+    ModelRecord,
+    Parent,
+    ParentKind,
+    Traffic,
+    VersionRecord,
+)
 from federation import tables
 from federation.access import LOCAL
 from federation.catalogue import codec
@@ -28,6 +38,8 @@ from tests.gateway.access.gate import Gate, gate
 SEEN = (("alpha", "risk"), ("beta", "vision"))
 HIDDEN = (("secret", "risk"), ("vault", "hidden"))
 WORDS = ("fraud", "score", "image", "encoder", "click", "churn")
+NAMES = (*WORDS, "secret/score", "vault/image", "beta/churn")
+"""Models may be called as if a registry stood in front."""
 THEN = datetime(2026, 5, 3, 12, tzinfo=UTC)
 RULES = {"production": ["alias:champion"], "staging": ["alias:challenger"], "archived": ["tag:old=yes"]}
 MAY_DIFFER = {"x-request-id", "date", "server-timing", "ratelimit", "content-length"}
@@ -52,7 +64,7 @@ class Draft:
 def draft(rng: random.Random, registry: str) -> Draft:
     """Random models whose names, tags, datasets and dependencies meet those of other registries."""
     records: list[Any] = []
-    for number, name in enumerate(rng.sample(WORDS, rng.randint(2, 5))):
+    for number, name in enumerate(rng.sample(NAMES, rng.randint(2, 5))):
         model = Key("model", f"{registry}-{number}")
         versions = [str(version) for version in range(1, rng.randint(1, 3) + 1)]
         alias = rng.choice(("champion", "challenger", "best"))
@@ -79,7 +91,8 @@ def draft(rng: random.Random, registry: str) -> Draft:
 def _version(rng: random.Random, key: Key, model: Key, version: str) -> VersionRecord:
     target = f"{rng.choice(WORDS)}:{rng.randint(1, 2)}"
     registry = rng.choice(("alpha/", "beta/", "secret/", "vault/", ""))
-    parents = (Parent(f"{registry}{target}", "base"),) if rng.random() < 0.3 else ()
+    kind: ParentKind = rng.choice(("base", "copy"))
+    parents = (Parent(f"{registry}{target}", kind),) if rng.random() < 0.3 else ()
     datasets = (Dataset(rng.choice(("clicks", "payments")), "d1"),) if rng.random() < 0.5 else ()
     return VersionRecord(
         key=key,
