@@ -8,20 +8,19 @@ migrated at start; PostgreSQL is migrated by `waypost migrate`. The system's SQL
 
 import gc
 import importlib
-import math
 import sqlite3
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from sqlalchemy import (
-    URL,
     BigInteger,
     Connection,
     Dialect,
@@ -31,15 +30,16 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from federation.errors import SetupError, UnavailableError
 
 if TYPE_CHECKING:
-    from federation.postgresql import Watch
+    from federation.servers import Servers
 
+T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 SKEW = timedelta(minutes=1)
@@ -51,8 +51,6 @@ PATIENCE = 10.0
 LOCK_LOOK_EVERY = 0.002
 ANEW_WITHIN = 2.0
 """Seconds for which a first connection to a SQLite file that was refused waits for those before it to be shut."""
-TRUSTED_FOR = 0.5
-"""Seconds for which a connection to PostgreSQL that was used is used again without asking whether it still holds."""
 ANSWERED_WITHIN, WORKED_WITHIN, LONG = 4.0, 60.0, 900.0
 """Seconds one statement may take on PostgreSQL: in a process that answers requests, elsewhere, and where it goes over
 everything there is."""
@@ -63,9 +61,11 @@ WAL_BUG = ((3, 7, 0), (3, 51, 2))
 
 UNWRITABLE = ("readonly database", "unable to open database file")
 FULL = ("disk is full", "disk I/O", "No space left", "could not extend file")
+OUTAGES = frozenset({"OperationalError", "IdleInTransactionSessionTimeout"})
+"""Errors of drivers that say that the connection is no more, or will not do."""
 UNANSWERED = "the database does not answer: see that it runs and has space"
-_WATCHES: "WeakKeyDictionary[Engine, Watch]" = WeakKeyDictionary()
-"""Of each engine on PostgreSQL, whether its server answers."""
+_SERVERS: "WeakKeyDictionary[Engine, Servers]" = WeakKeyDictionary()
+"""Of each engine on PostgreSQL, what leads to its servers."""
 _REFUSED: "WeakSet[Engine]" = WeakSet()
 """Engines whose last attempt to write found that they may not."""
 
@@ -136,81 +136,56 @@ def sqlite_module() -> ModuleType:
         return sqlite3
 
 
-def open_engine(url: str, *, pool_size: int = 8, bound: float = WORKED_WITHIN) -> Engine:
-    """An engine for a database URL. `bound`: seconds for which an answer of PostgreSQL is waited for.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one process takes of PostgreSQL: how many connections at most, the schema that holds the tables where it is
+    not the role's own, and how many seconds a statement waits for another writer.
+    """
+
+    connections: int = 16
+    schema: str = ""
+    lock_timeout: float = 10.0
+
+
+USUAL = Limits()
+
+
+def open_engine(url: str, limits: Limits = USUAL, *, bound: float = WORKED_WITHIN) -> Engine:
+    """An engine for a database URL. `bound`: seconds for which an answer of PostgreSQL is waited for, `limits` what
+    this process takes of it.
 
     Errors: `DatabaseError` for a URL that cannot be used.
     """
+    kind = url.partition(":")[0].partition("+")[0]
     try:
+        if kind == "postgresql":
+            return _postgresql_engine(url, limits, bound)
         parsed = make_url(url)
-    except ArgumentError:
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(url, parsed.database)
+    except (ArgumentError, ValueError):
         raise DatabaseError(
             "database.url is not a database URL: use sqlite:///FILE or postgresql+psycopg://…"
         ) from None
-    backend = parsed.get_backend_name()
-    try:
-        if backend == "sqlite":
-            return _sqlite_engine(url, parsed.database, pool_size)
-        if backend == "postgresql":
-            return _postgresql_engine(parsed, pool_size, bound)
     except (ImportError, NoSuchModuleError):
-        raise DatabaseError(f"{backend} needs its driver: pip install 'waypost[postgres]'") from None
-    raise DatabaseError(f"database.url names {backend}: Waypost keeps its data in sqlite or postgresql")
+        raise DatabaseError(f"{kind} needs its driver: pip install 'waypost[postgres]'") from None
+    raise DatabaseError(f"database.url names {kind}: Waypost keeps its data in sqlite or postgresql")
 
 
-def _postgresql_engine(url: URL, pool_size: int, bound: float) -> Engine:
-    from federation import postgresql  # deferred: only where the driver is installed
+def _postgresql_engine(url: str, limits: Limits, bound: float) -> Engine:
+    from federation import servers  # deferred: only where the driver is installed
 
-    engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_timeout=2,
-        connect_args={
-            "connect_timeout": postgresql.CONNECT_WITHIN,
-            "options": "-c lock_timeout=10s",
-            **postgresql.KEEPALIVE,
-        },
-    )
-    given: tuple[Any, Any] = engine.dialect.create_connect_args(engine.url)
-    known = {**given[1], "connect_timeout": postgresql.CONNECT_WITHIN}
-    watch = postgresql.Watch(
-        lambda: postgresql.connect(None, postgresql.ASKED_WITHIN, *given[0], autocommit=True, **known)
-    )
-    _WATCHES[engine] = watch
-
-    @event.listens_for(engine, "do_connect")
-    def _connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> Any:
-        return postgresql.connect(watch, bound, *args, **kwargs)
-
-    @event.listens_for(engine, "checkin")
-    def _note(connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info["used"] = time.monotonic()
-        if connection is not None:
-            connection.bound = bound
-
-    @event.listens_for(engine, "checkout")
-    def _ask(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        # Asking at every use, as SQLAlchemy's own way is, costs a busy process a fifth of its work.
-        if time.monotonic() - record.info.get("used", math.inf) < TRUSTED_FOR:
-            return
-        connection.bound = postgresql.ASKED_WITHIN
-        try:
-            engine.dialect.do_ping(connection)
-        except postgresql.SilentError:
-            watch.suspect()
-            raise InvalidatePoolError from None
-        except Exception:
-            raise InvalidatePoolError from None
-        connection.bound = bound
-
+    try:
+        engine, _SERVERS[engine] = servers.open_servers(url, bound, **asdict(limits))
+    except servers.AddressError as error:
+        raise DatabaseError(str(error)) from None
     return engine
 
 
 def require_answers(engine: Engine) -> None:
     """Wait for no database that is known to be silent. Errors: `DatabaseBusyError`."""
-    watch = _WATCHES.get(engine)
-    if watch is not None and watch.silent:
+    servers = _SERVERS.get(engine)
+    if servers is not None and servers.watch.silent:
         raise DatabaseBusyError(UNANSWERED, "it has fallen silent")
 
 
@@ -219,7 +194,7 @@ def is_embedded(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
+def _sqlite_engine(url: str, path: str | None) -> Engine:
     if not path or path == ":memory:":
         raise DatabaseError(
             "database.url must name a file, as in sqlite:///waypost.db: several processes share it"
@@ -231,8 +206,8 @@ def _sqlite_engine(url: str, path: str | None, pool_size: int) -> Engine:
     engine = create_engine(
         url,
         module=sqlite_module(),
-        pool_size=pool_size,
-        max_overflow=pool_size,
+        pool_size=8,
+        max_overflow=8,
         pool_timeout=2,
         connect_args={"timeout": PATIENCE},
     )
@@ -320,14 +295,10 @@ def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -
 
     `bound`: as in `reading`. Errors: `DatabaseBusyError`, `DatabaseError`.
     """
-    options = {"writes": True, "patience": patience}
+    options = {"writes": True, "bound": bound, **({} if patience == PATIENCE else {"patience": patience})}
     require_answers(engine)
     try:
         with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
-            if connection.dialect.name == "postgresql":
-                _wait_for(connection, bound)
-                if patience != PATIENCE:
-                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
             yield connection
     except UnwritableError as error:
         _let_go(error)
@@ -360,33 +331,25 @@ def reading(engine: Engine, *, bound: float = 0.0) -> Iterator[Connection]:
     Errors: `DatabaseBusyError`, `DatabaseError`.
     """
     require_answers(engine)
-    with translated(), engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            _wait_for(connection, bound)
-            connection = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-        with connection.begin():
-            yield connection
+    options = {"writes": False, "bound": bound}
+    with translated(), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
 
 
-def _wait_for(connection: Connection, bound: float) -> None:
-    if bound:
-        driver: Any = connection.connection.driver_connection
-        driver.bound = bound
-
-
-@contextmanager
-def glancing(engine: Engine) -> Iterator[Any]:
-    """A cursor of the driver for a single statement that reads: it sees one state without a transaction around it.
+def glance(engine: Engine, ask: Callable[[Any], T]) -> T:
+    """What `ask` reads by a single statement, with a cursor of the driver: it sees one state without a transaction
+    around it. It is asked again where the connection was cut.
 
     Nothing converts what goes in and comes out. Errors: `DatabaseBusyError`, `DatabaseError`.
     """
     require_answers(engine)
+    servers = _SERVERS.get(engine)
     with translated():
+        if servers is not None:
+            return servers.glance(engine, ask)
         connection = engine.raw_connection()
         try:
-            yield connection.cursor()
+            return ask(connection.cursor())
         finally:
             connection.close()
 
@@ -421,4 +384,4 @@ def translated() -> Iterator[None]:
 def _is_outage(error: BaseException | None, text: str) -> bool:
     names = {cls.__name__ for cls in type(error).__mro__}
     marks = ("locked", "read-only", *FULL)
-    return "OperationalError" in names or any(mark in text for mark in marks)
+    return bool(names & OUTAGES) or any(mark in text for mark in marks)

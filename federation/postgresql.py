@@ -20,8 +20,6 @@ from federation.logs import Log
 log = Log(__name__)
 CONNECT_WITHIN = 2
 """Seconds for each host of the address; libpq takes no less."""
-CONNECT_ALL_WITHIN = 3.5
-"""Seconds for all hosts, finding their addresses included, which libpq does without looking at the clock."""
 ASKED_WITHIN = 1.0
 """Seconds within which a server answers that is asked whether it does."""
 SUSPECT = 1.0
@@ -40,9 +38,15 @@ class Watch:
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self.silent = False
+        self._answered: tuple[float, str] = (-math.inf, "")
         self._connect = connect
         self._lock = threading.Lock()
         self._asking = False
+
+    def is_elsewhere(self, place: str, since: float) -> bool:
+        """Whether since then another server has answered than the one at `place`."""
+        at, answered = self._answered
+        return at > since and answered != place
 
     def suspect(self) -> None:
         """Somebody waits longer than usual: ask, in a thread, until there is an answer."""
@@ -74,6 +78,7 @@ class Watch:
             return False
         except Exception:
             return True
+        place = _place(connection)
         try:
             connection.execute("SELECT 1")
         except SilentError:
@@ -82,6 +87,7 @@ class Watch:
             return True
         finally:
             connection.close()
+        self._answered = time.monotonic(), place
         return True
 
 
@@ -91,12 +97,17 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     watch: Watch | None = None
     bound: float = math.inf
+    place: str = ""
+    pooled: bool = False
+    """Whether a pooler stands in between, which gives each transaction another connection to the server."""
+    was_silent: bool = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """As psycopg's. Errors: `SilentError`, after which the connection is closed."""
         try:
             return super().wait(_watched(gen, self), interval, timeout)
         except SilentError:
+            self.was_silent = True
             self.pgconn.finish()
             raise
 
@@ -112,6 +123,8 @@ def _watched(gen: Any, connection: BoundedConnection) -> Generator[Any, Any, Any
                 at, watch = time.monotonic(), connection.watch
                 if at - begun > connection.bound or (watch is not None and watch.silent):
                     raise SilentError(f"the server did not answer within {at - begun:.0f} s")
+                if watch is not None and watch.is_elsewhere(connection.place, begun):
+                    raise SilentError("another server has taken over")
                 if watch is not None and at - suspected > SUSPECT:
                     suspected = at
                     watch.suspect()
@@ -120,8 +133,10 @@ def _watched(gen: Any, connection: BoundedConnection) -> Generator[Any, Any, Any
         return end.value
 
 
-def connect(watch: Watch | None, bound: float, *args: Any, **kwargs: Any) -> BoundedConnection:
-    """A new connection. Errors: `SilentError`, and what psycopg raises."""
+def connect(watch: Watch | None, bound: float, within: float, *args: Any, **kwargs: Any) -> BoundedConnection:
+    """A new connection. `within`: seconds for all servers, finding their addresses included, which libpq does without
+    looking at the clock. Errors: `SilentError`, and what psycopg raises.
+    """
     if watch is not None and watch.silent:
         raise SilentError("the server does not answer")
     made: Future[BoundedConnection] = Future()
@@ -134,7 +149,7 @@ def connect(watch: Watch | None, bound: float, *args: Any, **kwargs: Any) -> Bou
 
     threading.Thread(target=run, name="postgresql-connect", daemon=True).start()
     try:
-        connection = made.result(timeout=CONNECT_ALL_WITHIN)
+        connection = made.result(timeout=within)
     except TimeoutError:
         made.add_done_callback(_let_go)
         connection = None
@@ -145,9 +160,14 @@ def connect(watch: Watch | None, bound: float, *args: Any, **kwargs: Any) -> Bou
     if connection is None:
         if watch is not None:
             watch.suspect()
-        raise SilentError(f"the server was not reached within {CONNECT_ALL_WITHIN:g} s")
-    connection.watch, connection.bound = watch, bound
+        raise SilentError(f"the server was not reached within {within:g} s")
+    connection.watch, connection.bound, connection.place = watch, bound, _place(connection)
     return connection
+
+
+def _place(connection: psycopg.Connection[Any]) -> str:
+    """The server as the URL names it: behind one name may stand several that are all well."""
+    return f"{connection.info.host}:{connection.info.port}"
 
 
 def _let_go(made: "Future[BoundedConnection]") -> None:

@@ -72,6 +72,7 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     with writing(engine, bound=LONG) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(8772001)"))
+            _require_place(connection)
         before = current(connection)
         if before == LATEST:
             return before, LATEST
@@ -94,6 +95,16 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
             )
         batch.append(connection)
         return before, LATEST
+
+
+def _require_place(connection: Connection) -> None:
+    """See that tables can be made where they are to be. Errors: `DatabaseError`."""
+    may = text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
+    if not connection.execute(may).scalar_one():
+        raise DatabaseError(
+            "this role may not make tables there: CREATE SCHEMA NAME AUTHORIZATION ROLE, and name it in "
+            "database.schema"
+        )
 
 
 def upgrade(connection: Connection, revision: str) -> None:

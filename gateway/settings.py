@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from federation.errors import SetupError
 from federation.secrets import SCHEMES
+from gateway.database_settings import DatabaseSettings, RedisSettings
 from gateway.policy_settings import PromotingSettings, mistakes
 from gateway.sections import Section
 
@@ -86,21 +87,6 @@ class ServerSettings(Section):
                 "must have no path: pages, redirects and cookies begin at /, so give it a host name of its own"
             )
         return url.rstrip("/")
-
-
-class DatabaseSettings(Section):
-    """Where the catalogue and the journal are kept."""
-
-    url: str = Field(
-        default="sqlite:///waypost.db",
-        description="sqlite:///FILE, or postgresql+psycopg://…, or a reference env:NAME",
-    )
-
-
-class RedisSettings(Section):
-    """Wakes followers across machines and shares rate limits; losing it costs speed only."""
-
-    url: str = Field(default="", description="redis://…, or env:NAME; empty: not used")
 
 
 class SearchSettings(Section):

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from federation import schema
 from federation.access import LOCAL, NOTHING, Permission, View
-from federation.database import ANSWERED_WITHIN, WORKED_WITHIN, DatabaseError, open_engine
+from federation.database import ANSWERED_WITHIN, DatabaseError, open_engine
 from federation.errors import UnknownError
 from federation.health import Reports
 from federation.logs import Log
@@ -80,8 +80,11 @@ class Waypost:
     @cached_property
     def engine(self) -> Engine:
         """The database, connected lazily. Errors: `DatabaseError`, `SettingsError`."""
-        url = _dereferenced(self.settings.database.url, "database.url")
-        return open_engine(url, bound=ANSWERED_WITHIN if self.answering else WORKED_WITHIN)
+        database = self.settings.database
+        url, bound = _dereferenced(database.url, "database.url"), database.statement_timeout
+        return open_engine(
+            url, database.limits(), bound=min(ANSWERED_WITHIN, bound) if self.answering else bound
+        )
 
     @cached_property
     def adapters(self) -> "Discovered":

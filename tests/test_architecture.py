@@ -55,7 +55,7 @@ VALUES = {
 """What stands beside a face: how a search is asked and answered, the verifier that runs alone, the kinds of writes."""
 COMPOSITION = {"gateway/waypost.py", "gateway/worker.py"}
 """What makes the faces, and the worker's own work of their rooms."""
-TRANSACTIONS = {"glancing", "reading", "writing"}
+TRANSACTIONS = {"glance", "reading", "writing"}
 DIALECTS = ("api", "cli", "mlflow", "pages")
 HANDLING = {
     f"gateway.{path.parent.name}.{path.stem}"

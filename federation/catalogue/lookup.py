@@ -13,7 +13,7 @@ from federation import tables
 from federation.access import View
 from federation.catalogue.order import age
 from federation.catalogue.reader import VERSION, Version, as_version, read_version
-from federation.database import glancing
+from federation.database import glance
 from federation.prepared import COMPILED, Statement, cursor_of, prepare
 from federation.references import Reference, encode_part
 
@@ -25,8 +25,7 @@ def find_version(engine: Engine, view: View, reference: Reference) -> Version | 
     if reference.version is None:
         return None
     statement = _statement(engine.dialect, view)
-    with glancing(engine) as cursor:
-        return _newest(statement.rows(cursor, _given(reference)))
+    return _newest(glance(engine, lambda cursor: statement.rows(cursor, _given(reference))))
 
 
 def find_or_read_version(connection: Connection, view: View, reference: Reference) -> Version:

