@@ -132,7 +132,11 @@ _ALL = (
     _type(Action.PROMOTION_ROLLED, _OfPromotion),
     _type(Action.PROMOTION_DONE, _OfPromotion),
     _type(Action.PROMOTION_FAILED, _OfPromotion),
-    _type(Action.PROMOTION_STUCK, _OfPromotion, "A promotion was made in part, which cannot be undone now."),
+    _type(
+        Action.PROMOTION_STUCK,
+        _OfPromotion,
+        "A promotion was made in part, which cannot be undone now, or nobody knows whether it was.",
+    ),
     _type(
         Action.CATALOGUE_IMPORTED,
         _Imported,

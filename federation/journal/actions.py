@@ -179,7 +179,7 @@ class Action(StrEnum):
     PROMOTION_FAILED = "promotion.failed", "A promotion was not made, and what was made of it was undone."
     PROMOTION_STUCK = (
         "promotion.stuck",
-        "A part of a promotion was made and cannot be undone now; it is tried again.",
+        "A part of a promotion was made and cannot be undone now, or nobody knows whether it was; it is tried again.",
     )
     PROMOTION_CHECKED = "promotion.checked", "An outside system said how its check of a promotion ended."
     PROMOTION_REVIEWED = "promotion.reviewed", "Somebody else looked at what was done in an emergency."

@@ -50,13 +50,14 @@ class ExistsError(StateError):
 
 
 class Become(msgspec.Struct, frozen=True, tag_field="kind", tag="stage", omit_defaults=True):
-    """A version is to have a normalised stage, however its registry says that. `alone`: whoever else has it is
-    archived. `native`: where the rules leave a choice, by the backend's own notion of a stage; and `none` by what that
-    is for a new version.
+    """A version is to have a normalised stage, however its registry says that. `alone`: nobody else keeps it;
+    `archives`: whoever had it is archived, where the registry can say so. `native`: where the rules leave a choice, by
+    the backend's own notion of a stage; and `none` by what that is for a new version.
     """
 
     stage: str
     alone: bool = False
+    archives: bool = False
     native: bool = False
 
 
@@ -240,13 +241,13 @@ class Asking:
         assert found.version is not None
         stage, version = wanted.stage, found.version.record.version
         beside = staging.alias_holders(state, stage) - {version}
-        if wanted.alone and state.id is not None:
+        if (wanted.alone or wanted.archives) and state.id is not None:
             beside |= read_holders(self.connection, state.id, stage) - {version}
         if beside and state.id is not None:
             state = state.with_versions(read_versions(self.connection, state.id, beside))
         steps = staging.writes(state, version, stage, native=wanted.native)
-        if wanted.alone:
-            steps += staging.archiving(state, steps, version, stage)
+        if wanted.alone or wanted.archives:
+            steps += staging.archiving(state, steps, version, stage, replaced=wanted.archives)
         match = (
             _of_model(change.match, state, version) if isinstance(steps[0].wanted, SetAlias) else change.match
         )

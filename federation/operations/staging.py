@@ -34,18 +34,28 @@ def writes(state: ModelState, version: str, stage: str, *, native: bool = False)
     return [NativeWrite(version, first), *_parting(left, holder, version, stage)]
 
 
-def archiving(state: ModelState, steps: Sequence[NativeWrite], version: str, stage: str) -> list[NativeWrite]:
+def archiving(
+    state: ModelState, steps: Sequence[NativeWrite], version: str, stage: str, *, replaced: bool
+) -> list[NativeWrite]:
     """What archives every other version that keeps a stage once the steps were made; nothing is left in it but the one.
+    With `replaced` those as well that lose it by the steps, where their registry can say archived.
 
     Errors: `StateError`, `InvalidRequestError` where one of them cannot be archived.
     """
+    holders = sorted(name for name in state.versions if name != version and state.stage(name)[0] == stage)
     for made in steps:
         state = state.after(made.wanted, state.target(made.wanted, made.version).key)
     found = []
-    for other in sorted(name for name in state.versions if name != version):
-        if state.stage(other)[0] != stage:
+    for other in holders:
+        now = state.stage(other)[0]
+        if now == "archived" or not (replaced or now == stage):
             continue
-        wanted = through_rule(state, other, "archived")
+        try:
+            wanted = through_rule(state, other, "archived")
+        except (InvalidRequestError, StateError):
+            if now == stage:
+                raise
+            continue
         state = state.after(wanted, state.target(wanted, other).key)
         found.append(NativeWrite(other, wanted))
     return found

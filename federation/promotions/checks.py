@@ -23,14 +23,14 @@ def staged(case: Case) -> Iterator[CheckResult]:
     policy, stage = case.policy, case.version.stage
     if not policy.from_stage:
         return
-    expected = policy.from_stage
-    yield CheckResult.of("from_stage", stage == expected, expected, stage, "the catalogue", stage)
+    wanted = policy.from_stage
+    yield CheckResult.of("from_stage", stage == wanted, wanted, stage, "the catalogue", stage)
     if policy.soak:
-        since = _since(case, expected)
+        since = _since(case, wanted)
         held = None if since is None else case.at - since
         seen = "it is not there" if held is None else f"{held.total_seconds() / 3600:.1f} h"
         holds = held is not None and held >= read_duration(policy.soak)
-        expected = f"{policy.soak} in {expected}"
+        expected = f"{policy.soak} in {wanted}"
         yield CheckResult.of("soak", holds, expected, seen, "the timeline", is_timed=True)
 
 

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, Row, select
 from adapters import Discovered, Key
 from federation import tables
 from federation.catalogue.reader import Version
-from federation.catalogue.writer import DECODERS
 from federation.database import now, reading, writing
 from federation.errors import UnknownError
 from federation.graph.declared import declare
@@ -26,8 +25,7 @@ from federation.journal.log import Batch
 from federation.leases import Leases
 from federation.operations.intent import Asker, Intent, digest_of, record
 from federation.operations.state import read_holders
-from federation.operations.tables import operation
-from federation.operations.wanted import SetTraffic, Wanted, aim, from_json, held, reverse
+from federation.operations.wanted import SetTraffic, aim, from_json
 from federation.policies.policy import read_duration
 from federation.promotions.crossing import Crossing, acting, read_crossing, state_there, there
 from federation.promotions.judgement import SYSTEM, Judgement, Proposal, judge_of
@@ -36,6 +34,7 @@ from federation.promotions.outside import OutsideAnswers, OutsideQuestion
 from federation.promotions.proposing import write_proposal
 from federation.promotions.reader import proposal_of, read_voices
 from federation.promotions.rollout import Rollout, begin, begin_back, read_rollout
+from federation.promotions.standing import operations, shown, standing, told_stuck, way_back
 from federation.promotions.tables import promotion
 from federation.references import encode_part, parse
 
@@ -49,6 +48,8 @@ LOOK_EVERY = timedelta(seconds=5)
 FOLLOW_EVERY = timedelta(seconds=0.2)
 TRY_AGAIN = timedelta(seconds=10)
 """How long a promotion that is stuck waits before it is tried to undo it again."""
+STUCK_AFTER = timedelta(seconds=30)
+"""How long nobody may know what became of an operation before the promotion is stuck."""
 MOST_READ = 20
 """Of those that hold the stage, so many are read before they make room."""
 MOST = 100
@@ -156,8 +157,9 @@ class _PromotionTurn:
             self.opened.tell(Action.PROMOTION_APPROVED, details=told(judged))
         if judged.early:
             self.opened.later(at + LOOK_EVERY)
-        elif self._other("executing", "stuck"):
-            self.opened.later(at + FOLLOW_EVERY)
+        elif first := self._other("executing", "stuck"):
+            message = f"promotion {first[0].id} brings {first[0].ref} to {row.to_stage} first"
+            self.opened.change(message=message, due_at=at + FOLLOW_EVERY)
         elif (why := self._stale(judged)) is not None:
             self.opened.change(message=why, due_at=at + (LOOK_EVERY if why else FOLLOW_EVERY))
         else:
@@ -284,12 +286,16 @@ class _PromotionTurn:
     def _follow(self) -> None:
         """Look at the operations: all of the last list have ended, or wait."""
         row = self.row
-        made = self._operations(row.steps)
-        undoing = self._operations(row.undone)
+        made = operations(self.connection, row.steps)
+        undoing = operations(self.connection, row.undone)
         crossing = read_crossing(row.crossing)
-        if any(one.finished_at is None for one in (*made, *undoing)):
-            pass  # it stays due: whoever ends an operation wakes the worker
-        elif crossing is not None and all(one.state == "ok" for one in made):
+        lasting = [one for one in (*made, *undoing) if one.finished_at is None]
+        if lasting:
+            self._await(lasting)
+            return
+        if row.state == "stuck" and row.undone == "[]":
+            self.opened.change(state="executing")  # what nobody knew is known
+        if crossing is not None and all(one.state == "ok" for one in made):
             self._cross(crossing, made)
         elif row.undone == "[]" and all(one.state == "ok" for one in made):
             stage, reason = self._stage()
@@ -305,6 +311,19 @@ class _PromotionTurn:
             wrong = [one for one in made if one.state != "ok"]
             why = row.message or "; ".join(one.error or one.state for one in wrong)
             self._undo(made, why)
+
+    def _await(self, lasting: Sequence[Row[Any]]) -> None:
+        """It stays due: whoever ends an operation wakes the worker. What nobody has known of for long is said."""
+        late = now() - STUCK_AFTER
+        if self.row.state == "executing" and any(
+            one.state == "unknown" and one.started_at < late for one in lasting
+        ):
+            self._stick(self.row.message)
+
+    def _stick(self, why: str, **more: Any) -> None:
+        self.opened.change(state="stuck", message=why, **more)
+        message = told_stuck(self.connection, self.row, why)
+        self.opened.tell(Action.PROMOTION_STUCK, withheld={"message": message})
 
     def _cross(self, crossing: Crossing, made: Sequence[Row[Any]]) -> None:
         """One step on into another registry: copy the files, register, and tell what it is and comes from."""
@@ -367,28 +386,25 @@ class _PromotionTurn:
         """Put back what still stands as we wrote it, last step first; tried again as long as something does."""
         row = self.row
         rollout = read_rollout(row.rollout)
-        standing = [one for one in _last_of_each_endpoint(made) if self._stands(one)]
-        left = [one for one in standing if _reverse(one, rollout) is not None]
+        there = standing(self.connection, made)
+        left = [one for one in there if way_back(one, rollout) is not None]
         if not left:
-            kept = "".join(f"; {one.ref} keeps {_shown(one)}: put it back by hand" for one in standing)
+            kept = "".join(f"; {one.ref} keeps {shown(one)}: put it back by hand" for one in there)
             done = "what was made of it was undone" if row.undone != "[]" else "nothing of it was made"
-            self.opened.end("failed", f"{why}: {done if not standing else 'it was made in part'}{kept}")
+            self.opened.end("failed", f"{why}: {done if not there else 'it was made in part'}{kept}")
             return
         if row.undone != "[]" and row.state == "executing":
-            text = "; ".join(f"{one.ref} still has {_shown(one)}" for one in left)
-            message = f"{why}: it cannot be undone now ({text}); it is tried again until the backend answers"
-            self.opened.change(state="stuck", message=why, due_at=now() + TRY_AGAIN)
-            self.opened.tell(Action.PROMOTION_STUCK, withheld={"message": message})
+            self._stick(why, due_at=now() + TRY_AGAIN)
             return
         steps = self._ask([self._undoing(one, rollout) for one in reversed(left)])
         self.opened.change(
             message=why, undone=_json(steps),
-            due_at=now() + (TRY_AGAIN if row.state == "stuck" else timedelta()),
+            due_at=now() + (TRY_AGAIN if row.undone != "[]" else timedelta()),
         )  # fmt: skip
 
     def _undoing(self, one: Row[Any], rollout: Rollout | None) -> Intent:
         wanted = from_json(one.wanted)
-        back = _reverse(one, rollout)
+        back = way_back(one, rollout)
         assert back is not None
         return Intent(
             registry_id=one.registry_id,
@@ -403,29 +419,6 @@ class _PromotionTurn:
     def _ask(self, intents: Sequence[Intent]) -> list[int]:
         asker = Asker(self.row.proposer, None, digest_of(self.row.id))
         return [int(one.id) for one in record(self.connection, [(intents, asker)], self.opened.batch)[0]]
-
-    def _operations(self, ids: str) -> list[Row[Any]]:
-        numbers = msgspec.json.decode(ids)
-        query = select(operation).where(operation.c.id.in_(numbers)).order_by(operation.c.id)
-        return list(self.connection.execute(query)) if numbers else []
-
-    def _stands(self, one: Row[Any]) -> bool:
-        """Whether what an operation wrote is still there, and was not there before."""
-        if one.state not in ("ok", "partial", "unknown"):
-            return False
-        target = tables.RECORDS[one.target_kind].c
-        query = select(target.body).where(
-            target.registry_id == one.registry_id,
-            target.native_id == one.native_id,
-            target.deleted_at.is_(None),
-        )
-        body = self.connection.execute(query).scalar()
-        if body is None:
-            return False
-        wanted = from_json(one.wanted)
-        there, goal = held(wanted, DECODERS[one.target_kind](body)), aim(wanted)
-        before = msgspec.json.decode(one.before or "{}")
-        return any(there[name] == goal[name] != before.get(name) for name in goal)
 
     def _stage(self) -> tuple[str, str]:
         versions = tables.version.c
@@ -442,22 +435,6 @@ class _PromotionTurn:
             one.state.in_(states),
         )
         return list(self.connection.execute(query))
-
-
-def _last_of_each_endpoint(made: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """The operations of which something may stand: of those that moved one endpoint's traffic, the last."""
-    last = {one.native_id: one.id for one in made if one.target_kind == "endpoint"}
-    return [one for one in made if one.target_kind != "endpoint" or last[one.native_id] == one.id]
-
-
-def _reverse(one: Row[Any], rollout: Rollout | None) -> Wanted | None:
-    if rollout is not None and one.target_kind == "endpoint":
-        return SetTraffic(rollout.former[one.native_id])
-    return reverse(from_json(one.wanted), msgspec.json.decode(one.before or "{}"))
-
-
-def _shown(one: Row[Any]) -> str:
-    return ", ".join(f"{name} {value!r}" for name, value in aim(from_json(one.wanted)).items())
 
 
 def _json(values: Sequence[int]) -> str:

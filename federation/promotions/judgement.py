@@ -211,9 +211,10 @@ class Judge:
             return self._crossing(proposal, proposal.crossing)
         version, policies = proposal.version, self._policies(proposal.version)
         ours = [one for one in policies if one.stage == proposal.stage]
-        alone = proposal.kind == "rollback" or any(one.archive_previous for one in ours)
+        back, archives = proposal.kind == "rollback", any(one.archive_previous for one in ours)
+        become = Become(proposal.stage, alone=back, archives=archives and not back)
         found: list[CheckResult] = []
-        plan = self._plan(RequestedChange(version.reference, Become(proposal.stage, alone)), found)
+        plan = self._plan(RequestedChange(version.reference, become), found)
         demands = [PolicyDemand(one, True) for one in ours]
         demands += [
             PolicyDemand(one, False) for one in policies if one not in ours and self._touches(one, plan)

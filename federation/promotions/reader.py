@@ -15,6 +15,7 @@ from federation.promotions.case import CheckReport
 from federation.promotions.crossing import Crossing, read_crossing
 from federation.promotions.judgement import Proposal, Voice
 from federation.promotions.rollout import Rollout, read_rollout
+from federation.promotions.standing import told_stuck
 from federation.promotions.tables import promotion, report, voice
 from federation.references import Reference, encode_part, parse
 
@@ -33,8 +34,9 @@ class ChosenPromotions(NamedTuple):
 
 
 class Promotion(msgspec.Struct, kw_only=True):
-    """A promotion. `state` is `waiting`, `approved` (only time is missing), `executing`, `stuck` (a part was made and
-    cannot be undone now), and at its end `done`, `failed`, `void`, `rejected`, `expired` or `cancelled`.
+    """A promotion. `state` is `waiting`, `approved` (only time is missing), `executing`, `stuck` (the backend does not
+    answer: a part was made and cannot be undone now, or nobody knows whether it was), and at its end `done`, `failed`,
+    `void`, `rejected`, `expired` or `cancelled`.
     """
 
     id: int
@@ -47,7 +49,7 @@ class Promotion(msgspec.Struct, kw_only=True):
     proposer: str
     reason: str
     message: str
-    """What became of it."""
+    """What became of it; what stands where while it is stuck. Of another registry those are told who may see that."""
     review: str
     """Of an emergency: `open` until somebody else closes it."""
     proposed_at: datetime
@@ -75,7 +77,7 @@ def read_promotion(connection: Connection, view: View, promotion_id: int) -> tup
     row = connection.execute(_visible(view).where(_one.id == promotion_id)).one_or_none()
     if row is None:
         raise UnknownError()
-    return row, _promotion(row, view)
+    return row, _promotion(connection, row, view)
 
 
 def read_promotions(
@@ -94,7 +96,7 @@ def read_promotions(
         query = query.where(_one.rollout.is_not(None))
     if chosen.before is not None:
         query = query.where(_one.id < chosen.before)
-    return [_promotion(row, view) for row in connection.execute(query)]
+    return [_promotion(connection, row, view) for row in connection.execute(query).all()]
 
 
 def read_voices(connection: Connection, promotion_id: int) -> list[Voice]:
@@ -170,15 +172,19 @@ def _visible(view: View) -> Select[Any]:
     )
 
 
-def _promotion(row: Row[Any], view: View) -> Promotion:
+def _promotion(connection: Connection, row: Row[Any], view: View) -> Promotion:
     operations, undone = (msgspec.json.decode(ids) for ids in (row.steps, row.undone))
     copied = {name: getattr(row, name) for name in COPIED}
-    crossing = read_crossing(row.crossing) if row.into_id is not None and view.sees(row.into_id) else None
+    sees_all = row.into_id is None or view.sees(row.into_id)
+    if not sees_all:
+        copied["message"] = ""
+    elif row.state == "stuck":
+        copied["message"] = told_stuck(connection, row, row.message)
     return Promotion(
         to=row.to_stage,
         operations=operations,
         undone=undone,
         rollout=read_rollout(row.rollout),
-        crossing=crossing,
+        crossing=read_crossing(row.crossing) if sees_all else None,
         **copied,
     )

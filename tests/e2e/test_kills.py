@@ -3,11 +3,12 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import select
@@ -30,6 +31,7 @@ from federation.references import Reference
 from federation.registries.connections import Connections
 from federation.registries.opening import open_adapter
 from gateway.demo.servers import Server
+from tests.adapters.vertex.line import Line
 from tests.federation.operations.victims import POINTS, WRITING, Death, carry_out, intend, killed
 from tests.federation.sync.world import World, make_world
 from tests.soak import soak
@@ -49,12 +51,13 @@ SECRETS = {
 
 @dataclass
 class Bench:
-    """One registry of a kind over its backend, and everything that is asked of it."""
+    """One registry of a kind over its backend, and everything that is asked of it. The line to it can be cut."""
 
     world: World
     url: str
     kind: str
     adapter: Adapter
+    line: Line
 
     def asks(self, name: str) -> dict[str, RequestedChange]:
         """What can be asked of a model with versions 1 and 2, where the adapter can do it."""
@@ -134,16 +137,19 @@ class Bench:
 
 
 @contextmanager
-def bench(url: str, kind: str, config: dict[str, Any]) -> Iterator[Bench]:
-    """A registry called `memory`, whatever its kind, in a new database."""
-    world = make_world(url, kind=kind, config=config, writable=True, stages={})
-    adapter, _ = open_adapter("memory", kind, config, discover())
-    try:
-        yield Bench(world, url, kind, adapter)
-    finally:
-        adapter.close()
-        world.context.connections.close()
-        world.close()
+def bench(folder: Path, kind: str, target: str, config: Callable[[str], dict[str, Any]]) -> Iterator[Bench]:
+    """A registry called `memory`, whatever its kind, in a new database; `config` is made of an address for `target`."""
+    url = f"sqlite:///{folder}/waypost.db"
+    with Line(target) as line:
+        settings = config(line.address)
+        world = make_world(url, kind=kind, config=settings, writable=True, stages={})
+        adapter, _ = open_adapter("memory", kind, settings, discover())
+        try:
+            yield Bench(world, url, kind, adapter, line)
+        finally:
+            adapter.close()
+            world.context.connections.close()
+            world.close()
 
 
 @pytest.fixture
@@ -154,16 +160,20 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def mlflow(mlflow_server: Server, tmp_path: Path) -> Iterator[Bench]:
-    with bench(f"sqlite:///{tmp_path}/waypost.db", "mlflow", {"url": mlflow_server.url}) as made:
+    target = f"127.0.0.1:{mlflow_server.port}"
+    with bench(tmp_path, "mlflow", target, lambda address: {"url": f"http://{address}"}) as made:
         yield made
 
 
 @pytest.fixture
 def rest(tmp_path: Path, secrets: None) -> Iterator[Bench]:
     server = serve(Shelf(token=SECRET))
-    config = {**SHELF, "url": f"http://127.0.0.1:{server.server_port}/api", "token": "env:WAYPOST_TEST_TOKEN"}
+
+    def config(address: str) -> dict[str, Any]:
+        return {**SHELF, "url": f"http://{address}/api", "token": "env:WAYPOST_TEST_TOKEN"}
+
     try:
-        with bench(f"sqlite:///{tmp_path}/waypost.db", "rest", config) as made:
+        with bench(tmp_path, "rest", f"127.0.0.1:{server.server_port}", config) as made:
             yield made
     finally:
         server.shutdown()
@@ -172,20 +182,24 @@ def rest(tmp_path: Path, secrets: None) -> Iterator[Bench]:
 
 @pytest.fixture
 def sagemaker(tmp_path: Path, secrets: None) -> Iterator[Bench]:
-    with Emulator() as emulator:
-        config = {
-            "region": "eu-west-1", "endpoint_url": emulator.url, "attempts": 1, "timeout": 10, "overlap": 0,
+    def config(address: str) -> dict[str, Any]:
+        return {
+            "region": "eu-west-1", "endpoint_url": f"http://{address}", "attempts": 1, "timeout": 10, "overlap": 0,
             "access_key_id": "env:WAYPOST_TEST_KEY", "secret_access_key": "env:WAYPOST_TEST_SECRET",
         }  # fmt: skip
-        with bench(f"sqlite:///{tmp_path}/waypost.db", "sagemaker", config) as made:
-            yield made
+
+    with Emulator() as emulator, bench(tmp_path, "sagemaker", urlsplit(emulator.url).netloc, config) as made:
+        yield made
 
 
 @pytest.fixture
 def vertex(tmp_path: Path) -> Iterator[Bench]:
     with VertexEmulator() as emulator:
-        config = {"project": emulator.project, "location": emulator.location, "endpoint": emulator.address}
-        with bench(f"sqlite:///{tmp_path}/waypost.db", "vertex", config) as made:
+
+        def config(address: str) -> dict[str, Any]:
+            return {"project": emulator.project, "location": emulator.location, "endpoint": address}
+
+        with bench(tmp_path, "vertex", emulator.address, config) as made:
             yield made
 
 

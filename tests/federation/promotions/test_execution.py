@@ -1,15 +1,18 @@
 """What fails half-way is undone; what cannot be undone now is stuck, and settles once the backend answers."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from adapters import InvalidError
-from federation.access import LOCAL
-from federation.database import reading
+from federation.access import EVERYTHING, LOCAL
+from federation.database import now, reading, writing
+from federation.operations import run
 from federation.operations.tables import operation
 from federation.policies.policies import Policy
+from federation.promotions import execution
 from tests.federation.operations.world import CutOffAdapter
 from tests.federation.promotions.world import PromotionsWorld, version
 
@@ -62,8 +65,42 @@ def test_what_cannot_be_undone_is_stuck_and_settles_once_the_backend_lets_it(
             world.step()
             world.operations.settle()
         assert (world.state(seen), aliases(world)) == ("stuck", {"champion": "3"})
+        told = world.promotions.show(EVERYTHING, seen.promotion.id).promotion.message
+        assert (
+            "memory/m:3 still has champion '3', which could not be taken back yet; it goes on by itself"
+            in told
+        )
     world.settle()
     assert (world.state(seen), aliases(world)) == ("failed", {"champion": "1"})
+    assert world.operations.sync.actions().count("promotion.stuck") == 1
+
+
+def test_what_nobody_knows_of_is_stuck_and_goes_on_once_the_backend_answers(
+    world: PromotionsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "STUCK_AFTER", timedelta(0))
+    seen = world.promotions.propose(LOCAL, version("2"), "production", "better")
+    world.step()
+    world.operations.work(die_at="answered")  # it was written, and whoever knows is dead
+    world.operations.fate.is_away = True
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "PAUSES", (60.0,))
+        world.operations.work()
+    waits = world.promotions.propose(LOCAL, version("3"), "production", "better still")
+    for _ in range(2):
+        world.hurry()
+        world.step()
+    told = world.promotions.show(EVERYTHING, seen.promotion.id).promotion
+    assert told.state == "stuck"
+    assert told.message.startswith(
+        "whether memory/m:2 has champion '2' is not known: the backend is away; it goes"
+    )
+    first = world.promotions.show(EVERYTHING, waits.promotion.id).promotion.message
+    assert first == f"promotion {told.id} brings memory/m:2 to production first"
+    with writing(world.engine) as connection:
+        connection.execute(update(operation).values(due_at=now()))
+    world.settle()
+    assert (world.state(seen), world.state(waits)) == ("done", "done")
     assert world.operations.sync.actions().count("promotion.stuck") == 1
 
 

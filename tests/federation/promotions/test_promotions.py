@@ -41,11 +41,11 @@ def test_what_everybody_agreed_to_is_carried_out_and_read_back(world: Promotions
     assert (world.state(seen), world.stage("1")) == ("waiting", "production")
     world.promotions.say(cy, seen.promotion.id, "approve", "fine with legal", evidence)
     world.settle()
-    assert (world.state(seen), world.stage("2"), world.stage("1")) == ("done", "production", "none")
+    assert (world.state(seen), world.stage("2"), world.stage("1")) == ("done", "production", "archived")
     told = [one for one in world.operations.sync.actions() if one.startswith(("promotion.", "operation."))]
     assert told == [
         "promotion.proposed", "promotion.agreed", "promotion.agreed", "promotion.approved", "operation.requested",
-        "promotion.started", "operation.succeeded", "promotion.done",
+        "operation.requested", "promotion.started", "operation.succeeded", "operation.succeeded", "promotion.done",
     ]  # fmt: skip
     assert world.operations.problems() == []
 
@@ -211,7 +211,7 @@ def test_evidence_that_was_not_looked_at_is_not_approved(world: PromotionsWorld)
 
 
 def test_rolling_back_brings_back_who_was_there_before(world: PromotionsWorld) -> None:
-    world.apply(Policy("guard", "*", approvals=(Quorum(1),)))
+    world.apply(Policy("guard", "*", approvals=(Quorum(1),), archive_previous=True))
     bo = world.person("bo", "approver")
     for name in ("2", "3"):
         seen = propose(world, name)
