@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, or_, select, update
 
 from adapters import Discovered
 from federation import tables
@@ -102,16 +102,22 @@ def artifacts(connection: Connection, adapters: Discovered, version: Version, in
     return CheckResult.of("artifacts", holds, expected, seen if holds else f"it is not known; {why}", source)
 
 
-def arrived(connection: Connection, version: Version, into_id: int, model: str) -> int | None:
-    """The promotion that registered a version as a model of a registry before, as long as what it made lives."""
+def arrived(
+    connection: Connection, version: Version, into_id: int, model: str
+) -> Row[Any, Any, Any, Any] | None:
+    """The promotion that registers a version as a model of a registry: it is under way, or what it made lives."""
     one = promotion.c
-    query = select(one.id, one.crossing).where(
-        one.version_id == version.id, one.into_id == into_id, one.state == "done"
+    query = select(one.id, one.to_stage, one.finished_at, one.crossing).where(
+        one.version_id == version.id,
+        one.into_id == into_id,
+        or_(one.finished_at.is_(None), one.state == "done"),
     )
     for row in connection.execute(query.order_by(one.id.desc())):
         crossing = read_crossing(row.crossing)
-        if crossing is not None and crossing.model == model and there(connection, crossing.made) is not None:
-            return int(row.id)
+        if crossing is None or crossing.model != model:
+            continue
+        if row.finished_at is None or there(connection, crossing.made) is not None:
+            return row
     return None
 
 

@@ -44,6 +44,7 @@ from federation.promotions.reader import (
 )
 from federation.promotions.tables import promotion, report
 from federation.references import Reference, parse
+from federation.registries.configured import lock
 from federation.registries.states import read_registries
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Promotions:
         self, principal: Principal, reference: Reference, into: str, stage: str, reason: str
     ) -> ShownPromotion:
         """Register a version in another registry (`into`, or a model there), and propose it for a stage there. Asked
-        again it is the same version, as long as that lives. Errors: as `propose`.
+        again it is the same promotion, and the same version as long as that lives. Errors: as `propose`.
         """
         _check_stage(stage)
         with writing(self._engine) as connection:
@@ -163,9 +164,17 @@ class Promotions:
             principal.require(Permission.REGISTER, place.row.id, name)
             if stage != "none":
                 principal.require(Permission.CHANGE, place.row.id, name)
-            made = arrived(connection, version, place.row.id, proposal.crossing.model)
-            if made is None:
+            lock(connection, place.row.id)  # asked twice at once, it is one promotion all the same
+            before = arrived(connection, version, place.row.id, proposal.crossing.model)
+            if before is None:
                 made = self._propose(connection, principal, proposal, reason, place.row.id)
+            elif stage in ("none", before.to_stage):
+                made = before.id
+            else:
+                raise StateError(
+                    f"promotion {before.id} registers it there already: promote what it makes to {stage}",
+                    code="already-proposed",
+                )
         self._tell()
         return self.show(principal.view, made)
 
@@ -322,7 +331,7 @@ class Promotions:
                 promotion.c.finished_at.is_(None),
             )
         ).scalar()
-        if open_one is not None and proposal.kind in ("promotion", "crossing"):
+        if open_one is not None and proposal.kind == "promotion":
             raise StateError(f"promotion {open_one} proposes the same already", code="already-proposed")
         batch = Batch()
         made = write_proposal(connection, batch, judged, reason, into_id)
