@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -16,7 +16,7 @@ from federation.errors import SetupError
 from federation.secrets import SCHEMES
 from gateway.database_settings import DatabaseSettings, RedisSettings
 from gateway.policy_settings import PromotingSettings, mistakes
-from gateway.sections import Section
+from gateway.sections import Section, table_in
 
 if TYPE_CHECKING:
     from federation.events.events import WebhookSpec
@@ -360,14 +360,12 @@ def _known(location: list[str]) -> list[str]:
     for part in location:
         if part.isdigit():
             continue
-        annotation = model.model_fields[part].annotation
-        found = [
-            a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)
-        ]
-        if not found:
+        by_key = {field.alias or name: field for name, field in model.model_fields.items()}
+        found = table_in(by_key[part].annotation) if part in by_key else None
+        if found is None:
             return []
-        model = found[0]
-    return list(model.model_fields)
+        model = found
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _check(settings: Settings, path: Path) -> None:

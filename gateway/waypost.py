@@ -458,7 +458,7 @@ class Waypost:
         except (OSError, UnicodeError) as error:
             raise SettingsError(f"signers: a key or its roots cannot be read: {error}") from None
         self.statements.apply_signers(signers)
-        specs = [policy.spec() for policy in self.settings.policies]
+        specs = self.settings.policies
         return self.policies.apply(specs, self.settings.known_names())
 
     def apply_webhooks(self) -> Sequence[str]:

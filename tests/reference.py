@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from adapters import Capability
 from federation.events.events import TYPES, example
 from federation.journal.actions import Action
 from federation.search.fields import FIELDS
+from gateway.sections import table_in
 from tests.parts import lines as health_lines
 
 PAGE = Path(__file__).parent.parent / "config" / "REFERENCE.md"
@@ -129,10 +130,9 @@ def page() -> str:
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[Entry]:
     for name, field in model.model_fields.items():
-        candidates = (field.annotation, *get_args(field.annotation))
-        inner = [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
-        if inner:
-            yield from _fields(inner[0], f"{prefix}{field.alias or name}.")
+        inner = table_in(field.annotation)
+        if inner is not None:
+            yield from _fields(inner, f"{prefix}{field.alias or name}.")
         else:
             yield Entry(f"{prefix}{field.alias or name}", field.description or "")
 

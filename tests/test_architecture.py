@@ -51,8 +51,10 @@ VALUES = {
     "federation.search.syntax",
     "federation.journal.verify",
     "federation.operations.wanted",
+    "federation.policies.policy",
 }
-"""What stands beside a face: how a search is asked and answered, the verifier that runs alone, the kinds of writes."""
+"""What stands beside a face: how a search is asked and answered, the verifier that runs alone, the kinds of writes,
+what a policy says."""
 COMPOSITION = {"gateway/waypost.py", "gateway/worker.py"}
 """What makes the faces, and the worker's own work of their rooms."""
 TRANSACTIONS = {"glance", "reading", "writing"}

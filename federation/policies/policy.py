@@ -1,4 +1,5 @@
-"""What a policy says, read strictly: which stage it guards, of what, and what it asks for.
+"""What a policy says, read strictly: which stage it guards, of what, and what it asks for. Its keys are those of the
+configuration: what each means stands here.
 
 A policy is a value. Its digest is that of its canonical JSON, where what was not written is left out: so a key that a
 later release brings changes no digest.
@@ -9,12 +10,12 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec import Meta
 
-from adapters import CARD_PARTS
 from federation.errors import InvalidRequestError
 from federation.references import ReferenceSyntaxError, is_registry_name, parse
 
@@ -45,61 +46,131 @@ class PolicyError(InvalidRequestError):
     code = "invalid-policy"
 
 
-class Quorum(msgspec.Struct, frozen=True, rename={"among": "from"}):
-    """So many different people out of these."""
+Names = tuple[str, ...]
 
-    count: int = 1
-    among: tuple[str, ...] = ("role:approver",)
+
+class Quorum(msgspec.Struct, frozen=True, rename={"among": "from"}):
+    """People who must agree."""
+
+    count: Annotated[int, Meta(ge=1, description="so many different people")] = 1
+    among: Annotated[
+        Names,
+        Meta(min_length=1, description="out of these: role:NAME, group:NAME, subject:SUBJECT or token:NAME"),
+    ] = ("role:approver",)
 
 
 class RollbackTerms(msgspec.Struct, frozen=True, rename={"among": "from"}):
-    """Who may roll back, and how many must agree. Whoever asks must be among them."""
+    """Who may roll back. Whoever asks must be among them."""
 
-    approvals: int = 0
-    among: tuple[str, ...] = ("role:approver",)
+    approvals: Annotated[int, Meta(ge=0, description="how many must agree, beside whoever asks")] = 0
+    among: Annotated[Names, Meta(min_length=1, description="who may ask and agree, as in approvals")] = (
+        "role:approver",
+    )
 
 
 class LicenseTerms(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Licences that may not be: names with wildcards; `along` the lineage, or of the version alone."""
+    """Licences that may not be."""
 
-    deny: tuple[str, ...] = ()
-    along: Literal["", "lineage"] = ""
+    deny: Annotated[
+        Names,
+        Meta(description="SPDX licences, or names as a registry says them, with wildcards: cc-by-nc-*"),
+    ] = ()
+    along: Annotated[
+        Literal["", "lineage"],
+        Meta(description="lineage: also of everything that the version was derived from"),
+    ] = ""
 
 
 class RolloutTerms(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How traffic comes to a version that endpoints hold already: shares in percent, how long each is held, and what
-    must pass before the next (`https://…`, `prometheus:QUERY < BOUND`, `command:…`).
-    """
+    """How traffic comes to the version where endpoints hold it already."""
 
-    steps: tuple[int, ...] = ()
-    hold: str = "1h"
-    gates: tuple[str, ...] = ()
+    steps: Annotated[
+        tuple[int, ...],
+        Meta(
+            description="growing shares in percent, the last is 100: [1, 5, 25, 100]; none: traffic is left alone"
+        ),
+    ] = ()
+    hold: Annotated[str, Meta(description="how long each share is held")] = "1h"
+    gates: Annotated[
+        Names,
+        Meta(
+            description="what must pass after each hold, else the former shares are put back: https://… answers 200; "
+            "prometheus:QUERY < BOUND; command:PROGRAM ARGUMENTS ends with 0"
+        ),
+    ] = ()
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
-    """One policy, as the configuration says it."""
+    """What must hold before a version comes to a stage. All that match hold together."""
 
-    name: str
-    on: str
-    stage: str = "production"
-    from_stage: str = ""
-    soak: str = ""
-    require: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
+    name: Annotated[str, Meta(min_length=1, max_length=100, description="its name")]
+    on: Annotated[
+        str, Meta(description="*, team:NAME, registry:NAME, a model (registry/model), or tag:KEY=VALUE")
+    ]
+    stage: Annotated[
+        Literal["staging", "production", "archived"],
+        Meta(description="the stage that it guards: only a promotion changes who holds it"),
+    ] = "production"
+    from_stage: Annotated[
+        Literal["", "none", "staging", "production", "archived"],
+        Meta(description="the stage that the version must have"),
+    ] = ""
+    soak: Annotated[str, Meta(description="how long it must have had from_stage: 90m, 24h or 7d")] = ""
+    require: Annotated[
+        Names,
+        Meta(
+            description="fields that must be there: owner, license, description, schema, commit, dataset, framework, "
+            "artifact_digest, run, creator, tag.NAME, metric.NAME, param.NAME, and of the model card "
+            "card.intended_use, card.limitations, card.data, card.evaluation, card.ethics"
+        ),
+    ] = ()
+    metrics: Annotated[Names, Meta(description='bounds: "auc >= 0.8", "auc >= production.auc - 0.01"')] = ()
     approvals: tuple[Quorum, ...] = ()
-    separate: tuple[str, ...] = ("proposer",)
-    expires: str = "72h"
-    windows: tuple[str, ...] = ()
-    schema: Literal["", "backward"] = ""
-    semver: bool = False
+    separate: Annotated[
+        tuple[Literal["proposer", "creator"], ...],
+        Meta(description="who does not count among those who agree"),
+    ] = ("proposer",)
+    expires: Annotated[str, Meta(description="how long a proposal waits to be approved")] = "72h"
+    windows: Annotated[
+        Names, Meta(description='when it may be carried out: "mon-thu 09:00-16:00 Europe/Berlin"')
+    ] = ()
+    schema: Annotated[
+        Literal["", "backward"],
+        Meta(
+            description="backward: whoever calls what is in production now must be able to call the version"
+        ),
+    ] = ""
+    semver: Annotated[bool, Meta(description="a schema that breaks wants a greater major version")] = False
     licenses: LicenseTerms = LicenseTerms()
-    signed: Literal["", "verified"] = ""
-    scanned: str = ""
-    impact: Literal["", "none", "no-breaking", "acknowledged"] = ""
-    duplicates: Literal["", "deny"] = ""
-    require_checks: tuple[str, ...] = ()
-    unknown: Literal["refuse", "allow"] = "refuse"
-    archive_previous: bool = False
+    signed: Annotated[
+        Literal["", "verified"],
+        Meta(description="verified: a statement holds a signature of one of [[signers]] over the artifact"),
+    ] = ""
+    scanned: Annotated[
+        str,
+        Meta(
+            description="clean: the newest scan of each scanner found nothing; clean 30d: and is not older than that"
+        ),
+    ] = ""
+    impact: Annotated[
+        Literal["", "none", "no-breaking", "acknowledged"],
+        Meta(
+            description="of what depends on it: none is affected, none breaks, or the owners of what breaks in "
+            "production agree"
+        ),
+    ] = ""
+    duplicates: Annotated[
+        Literal["", "deny"], Meta(description="deny: no other model may have the same artifact")
+    ] = ""
+    require_checks: Annotated[
+        Names, Meta(description="checks of outside systems that must say yes, such as ci/validation")
+    ] = ()
+    unknown: Annotated[
+        Literal["refuse", "allow"], Meta(description="what a check means that cannot know")
+    ] = "refuse"
+    archive_previous: Annotated[
+        bool, Meta(description="whoever else holds the stage is archived with the promotion")
+    ] = False
     rollback: RollbackTerms = RollbackTerms()
     rollout: RolloutTerms = RolloutTerms()
 
@@ -211,10 +282,8 @@ def read_window(text: str) -> Window:
 
 def check(policy: Policy) -> None:
     """Errors: `PolicyError` for what can be said of a policy without the database."""
-    if policy.stage not in STAGES[1:]:
-        raise PolicyError("stage is staging, production or archived")
-    if policy.from_stage not in ("", *STAGES) or (policy.soak and not policy.from_stage):
-        raise PolicyError(f"from_stage is one of {', '.join(STAGES)}, and soak goes with it")
+    if policy.soak and not policy.from_stage:
+        raise PolicyError("soak says how long it must have had from_stage, and there is none")
     check_on(policy.on)
     _check_required(policy.require)
     _check_agreement(policy)
@@ -245,6 +314,8 @@ def _check_rollout(terms: RolloutTerms) -> None:
 
 
 def _check_required(names: tuple[str, ...]) -> None:
+    from adapters import CARD_PARTS  # deferred: policies are read with every configuration
+
     for text in names:
         kind, dot, name = text.partition(".")
         is_named = dot and kind in NAMED and name and (kind != "card" or name in CARD_PARTS)
@@ -255,18 +326,11 @@ def _check_required(names: tuple[str, ...]) -> None:
 
 
 def _check_agreement(policy: Policy) -> None:
-    for word in policy.separate:
-        if word not in ("proposer", "creator"):
-            raise PolicyError(f"separate: {word!a} is neither proposer nor creator")
     groups = [*(quorum.among for quorum in policy.approvals), policy.rollback.among]
     for who in (one for among in groups for one in among):
         kind, colon, name = who.partition(":")
         if kind not in GROUPS or not colon or not name:
             raise PolicyError(f"from: {who!a} is none of role:NAME, group:NAME, subject:SUBJECT, token:NAME")
-    if any(not quorum.among or quorum.count < 1 for quorum in policy.approvals):
-        raise PolicyError("approvals: each has a count of at least 1 and somebody it is from")
-    if policy.rollback.approvals < 0 or not policy.rollback.among:
-        raise PolicyError("rollback: approvals is 0 or more, and it is from somebody")
 
 
 def is_on(on: str, registry: str, team: str, model: str, tags: Mapping[str, str] | None) -> bool:

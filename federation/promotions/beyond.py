@@ -38,10 +38,9 @@ def impact(case: Case) -> Iterator[CheckResult]:
     if not causes:
         yield _impact(case, True, "every reference means what it meant", [])
         return
+    named = LOOKED_AT if case.policy.impact == "acknowledged" else SHOWN
     try:
-        found = case.graph().impact_of_causes(
-            EVERYTHING, str(case.version.reference), causes, limit=LOOKED_AT
-        )
+        found = case.graph().impact_of_causes(EVERYTHING, str(case.version.reference), causes, limit=named)
     except (DamagedError, OSError):
         seen, expected = "the dependency graph is being built", EXPECTED[case.policy.impact]
         yield CheckResult.of("impact", None, expected, seen, "the graph", is_timed=True)
@@ -59,13 +58,13 @@ def _affected(case: Case, found: "ImpactAnswer") -> CheckResult:
         return _impact(case, not counts.affected, seen, [counts.affected])
     if asked == "no-breaking" or not counts.breaking:
         return _impact(case, not counts.breaking, seen, facts)
+    if len(breaking) < counts.breaking:
+        return _impact(case, None, f"{seen}; there are too many", facts)
     hit = [one.ref for one in found.affected if one.breaks and one.severity in ("live", "production")]
     owners = {ref: _owner(case, ref) for ref in hit}
     unknown = sorted(ref for ref, owner in owners.items() if owner is None)
     if unknown:
         return _impact(case, None, f"{seen}; nobody is known who owns {few(unknown, ', ')}", facts)
-    if len(breaking) < counts.breaking:
-        return _impact(case, None, f"{seen}; there are too many", facts)
     return _impact(case, True, seen, facts, tuple(sorted(map(str, set(owners.values())))))
 
 

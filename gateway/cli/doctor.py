@@ -330,7 +330,7 @@ def policies(waypost: "Waypost") -> Iterator[Finding]:
             "give more people the role or group, or change the policy; groups are known once people sign in"
         )
         yield Finding("policy", "warn", line, remedy)
-    late = waypost.policies.unapplied([one.spec() for one in waypost.settings.policies])
+    late = waypost.policies.unapplied(waypost.settings.policies)
     if late:
         said = f"the file says something else of {', '.join(late)}"
         yield Finding("policy", "warn", said, "waypost registries apply")

@@ -88,6 +88,6 @@ def _begin(waypost: Waypost) -> None:
             waypost.apply_policies()
         return
     if waypost.settings.policies:
-        late = [*late, *waypost.policies.unapplied([one.spec() for one in waypost.settings.policies])]
+        late = [*late, *waypost.policies.unapplied(waypost.settings.policies)]
     if late:
         say(f"the file says something new of {', '.join(late)}: it counts from `waypost registries apply` on")
