@@ -5,15 +5,15 @@ A scan is simplest written as a generator of what it finds, one thing after anot
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from adapters.contract import Page
-from adapters.errors import AdapterError, BadRecordError, TransientError
+from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundError, TransientError
 from adapters.records import (
     Attached,
     Deleted,
@@ -24,6 +24,7 @@ from adapters.records import (
 )
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 R = TypeVar("R", bound=Record)
 Found = Record | Deleted | BadRecordError | Attached | Listing | Mark | None
 """What a scan finds. A `Mark`: it can go on here, behind everything given so far. None: it is waited for."""
@@ -171,9 +172,66 @@ class Ahead(Generic[T]):
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def awaited(future: Future[T]) -> Generator[None, None, T]:
-    """The outcome of a future; says at once and now and then that it is still being waited for."""
+class Readers:
+    """The threads of one scan, as a context: what is still to be read when it ends is left."""
+
+    def __init__(self, threads: int, before: Callable[[], object] = bool) -> None:
+        """`before` is called in the thread before each thing that is read."""
+        self._threads, self._before = threads, before
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scan")
+        self.is_closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def submit(self, read: Callable[..., T], *given: Any) -> "Future[T]":
+        """What is read by one of the threads. Errors: those of `before` and `read`, by the future."""
+
+        def work() -> T:
+            self._before()
+            return read(*given)
+
+        return self._pool.submit(work)
+
+    def ahead(
+        self, items: Iterable[Item], read: Callable[[Item], T], depth: int | None = None
+    ) -> "Iterator[tuple[Item, Future[T]]]":
+        """What is being read of each, in order; never more than `depth` before its turn (twice as many as threads)."""
+        window: deque[tuple[Item, Future[T]]] = deque()
+        for item in items:
+            window.append((item, self.submit(read, item)))
+            if len(window) > (2 * self._threads if depth is None else depth):
+                yield window.popleft()
+        while window:
+            yield window.popleft()
+
+
+def one_of_many(
+    outcome: Generator[None, None, T], native: str
+) -> Generator[None, None, T | BadRecordError | None]:
+    """One thing of a scan, whose failure does not end the scan: the error of what cannot be understood or may not be
+    read, None for what is gone by now.
+    """
+    try:
+        return (yield from outcome)
+    except NotFoundError:
+        return None
+    except BadRecordError as error:
+        return error
+    except AuthError as error:
+        return BadRecordError(f"{native}: {error}", native=native)
+
+
+def awaited(future: Future[T], look: Callable[[], object] = bool) -> Generator[None, None, T]:
+    """The outcome of a future; says at once and now and then that it is still being waited for, unless `look` ends that
+    by an error.
+    """
     while not future.done():
+        look()
         yield None
         with suppress(TimeoutError, CancelledError):
             future.exception(timeout=LOOK)

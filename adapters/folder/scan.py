@@ -4,17 +4,16 @@ Every scan lists everything. What costs is only what changed: the rest is known 
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
-from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, TransientError
+from adapters.errors import BadRecordError, InvalidError, TransientError
 from adapters.folder.keys import Names, is_name
 from adapters.folder.reads import Reader
 from adapters.records import Listing, VersionRecord, Watermark
-from adapters.scanning import Found, awaited
+from adapters.scanning import Found, Readers, awaited, one_of_many
 
 T = TypeVar("T")
 
@@ -24,38 +23,34 @@ class Scan:
 
     def __init__(self, reader: Reader) -> None:
         self._reader, self._config = reader, reader.share.config
-        self._pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="folder-scan")
+        self._readers = Readers(self._config.concurrency)
         self._moved = time.monotonic()
-        self._is_closed = False
 
     def found(self) -> Generator[Found, None, Watermark]:
         """What is there, one thing after another. Errors: any `AdapterError` that concerns the whole share."""
-        try:
-            identity = yield from self._waited(self._pool.submit(self._reader.share.identity))
+        with self._readers as readers:
+            identity = yield from self._waited(readers.submit(self._reader.share.identity))
             versions = yield from self._models()
-            for names, future in self._ahead(versions, self._version):
+            for names, future in readers.ahead(versions, self._version):
                 yield (yield from self._outcome(names, future))
-            if (yield from self._waited(self._pool.submit(self._reader.share.identity))) != identity:
+            if (yield from self._waited(readers.submit(self._reader.share.identity))) != identity:
                 raise TransientError("another share was mounted while it was read: it is read again")
             with suppress(OSError):  # `probe` says where it cannot be written
                 self._reader.memory.keep(versions)
             yield from (Listing("model"), Listing("version"))
             return "all"
-        finally:
-            self._is_closed = True
-            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _models(self) -> Generator[Found, None, list[Names]]:
         """The models; returns where their versions lie."""
         folders: list[Names] = [()]
         for _ in range(self._config.levels):
             inner: list[Names] = []
-            for names, future in self._ahead(folders, lambda names: self._reader.folders(*names)):
+            for names, future in self._readers.ahead(folders, lambda names: self._reader.folders(*names)):
                 listed = yield from self._outcome(names, future)
                 inner += yield from self._named(names, listed)
             folders = inner
         versions: list[Names] = []
-        for names, reading in self._ahead(folders, self._reader.model):
+        for names, reading in self._readers.ahead(folders, self._reader.model):
             found = yield from self._outcome(names, reading)
             if isinstance(found, tuple):
                 yield found[0]
@@ -82,49 +77,26 @@ class Scan:
     def _version(self, names: Names) -> VersionRecord:
         return self._reader.version(names[:-1], names[-1], self._going)
 
-    def _ahead(self, items: Iterable[Names], read: Callable[[Names], T]) -> Iterator[tuple[Names, Future[T]]]:
-        """What is being read of each, in order; never more than twice as many as are read at once."""
-        window: deque[tuple[Names, Future[T]]] = deque()
-        for names in items:
-            window.append((names, self._pool.submit(read, names)))
-            if len(window) > 2 * self._config.concurrency:
-                yield window.popleft()
-        while window:
-            yield window.popleft()
-
     def _outcome(self, names: Names, future: Future[T]) -> Generator[None, None, T | BadRecordError | None]:
-        """What was read; the error of something that cannot be understood; None for what is gone by now. The top of the
-        share has to be read, whatever it takes.
-        """
+        """As of `one_of_many`. The top of the share has to be read, whatever it takes."""
+        if names:
+            return (yield from one_of_many(self._waited(future), "/".join(names)))
         try:
             return (yield from self._waited(future))
-        except NotFoundError:
-            return None
-        except (AuthError, BadRecordError) as error:
-            if names:
-                return (
-                    error
-                    if isinstance(error, BadRecordError)
-                    else BadRecordError(str(error), native="/".join(names))
-                )
-            raise error if isinstance(error, AuthError) else InvalidError(str(error)) from None
+        except BadRecordError as error:
+            raise InvalidError(str(error)) from None
 
     def _waited(self, future: Future[T]) -> Generator[None, None, T]:
         """Errors: `TransientError` when nothing moves."""
         self._moved = time.monotonic()
-        waiting = awaited(future)
-        while True:
-            try:
-                next(waiting)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            if time.monotonic() - self._moved > self._config.timeout:
-                raise TransientError(f"the share has not answered for {self._config.timeout:g} s")
-            yield None
+        return awaited(future, self._look)
+
+    def _look(self) -> None:
+        if time.monotonic() - self._moved > self._config.timeout:
+            raise TransientError(f"the share has not answered for {self._config.timeout:g} s")
 
     def _going(self) -> None:
         """Something large is being read. Errors: `TransientError` where nobody waits for it any more."""
         self._moved = time.monotonic()
-        if self._is_closed:
+        if self._readers.is_closed:
             raise TransientError("the scan was closed while it was being read")

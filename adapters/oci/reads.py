@@ -4,7 +4,7 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -182,12 +182,12 @@ class Reader:
             raise BadRecordError(f"it has other bytes than {told[:80]} stands for")
         return digest, reply.body
 
-    def attached(self, repository: str, digest: str, tags: Mapping[str, str], *, ask: bool) -> list[Attached]:
-        """What is stated of a digest by what these tags stand for, and, with `ask`, by what the registry says refers to
-        it. What cannot be read is left out this time.
+    def attached(self, repository: str, digest: str, known: Iterable[str], asks: bool) -> list[Attached]:
+        """What is stated of a digest by these others, and, with `asks`, by what the registry says refers to it. What
+        cannot be read is left out this time.
         """
-        names = dict.fromkeys(one for one in tags.values() if one)
-        names |= dict.fromkeys(self._referring(repository, digest) if ask and self.tells_referrers else ())
+        names = dict.fromkeys(one for one in known if one)
+        names |= dict.fromkeys(self._referring(repository, digest) if asks and self.tells_referrers else ())
         key = Key("version", f"{repository}@{digest}")
         stated = (self._stated(repository, name, is_deep=True) for name in islice(names, MOST_ATTACHED))
         return [Attached(key, kind, body) for found in stated for kind, body in found]
@@ -298,19 +298,15 @@ class TaggedRepository:
         return {tag: one for tag, one in self.tags.items() if one.dialect is not None and one.problem is None}
 
     def referrers(self, digest: str) -> dict[str, str]:
-        """The tags that stand for what refers to a digest, and what they stand for now."""
-        return {tag: one.digest for tag, one in sorted(self.tags.items()) if refers_to(tag, digest)}
+        """The tags that stand for what refers to a digest (`sha256-DIGEST.sig`), and what they stand for now."""
+        at = digest.replace(":", "-")
+        shapes = {tag: one.digest for tag, one in sorted(self.tags.items()) if REFERRERS.fullmatch(tag)}
+        return {tag: other for tag, other in shapes.items() if tag.partition(".")[0] == at}
 
     def problems(self) -> Iterator[BadRecordError]:
         """What cannot be understood, each once."""
         found = {one.digest or tag: one.problem for tag, one in self.tags.items() if one.problem is not None}
         yield from found.values()
-
-
-def refers_to(tag: str, digest: str) -> bool:
-    """Whether a tag stands for what refers to a digest."""
-    shape = REFERRERS.fullmatch(tag)
-    return shape is not None and f"{shape[1]}:{shape[2]}" == digest
 
 
 def dialect_of(manifest: Raw) -> str | None:

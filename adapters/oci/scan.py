@@ -1,16 +1,14 @@
 """A scan: one repository after another, each with what its tags stand for, read ahead by several threads."""
 
 import json
-from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future
 
-from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
-from adapters.oci.reads import Reader, TaggedRepository
+from adapters.errors import AuthError, BadRecordError, InvalidError
+from adapters.oci.reads import Artifact, Reader, TaggedRepository
 from adapters.oci.records import to_model, to_versions
 from adapters.records import Listing, Mark, Watermark
-from adapters.scanning import Found, awaited
+from adapters.scanning import Found, Readers, awaited, one_of_many
 
 WATERMARK = "all"
 """Nothing tells what changed: every scan lists everything."""
@@ -25,59 +23,53 @@ class Scan:
 
     def found(self) -> Generator[Found, None, Watermark]:
         """What is there, one thing after another. Errors: any `AdapterError`."""
-        most = self.reader.client.config.concurrency
-        pool, read = ThreadPoolExecutor(most, thread_name_prefix="oci-scan"), 0
-        try:
-            names = yield from awaited(pool.submit(self.reader.repositories))
-            for name, future in self._ahead(pool, [one for one in names if one > self.behind], 2 * most):
-                try:
-                    tags = yield from self._tags(future)
-                    yield from self._one(TaggedRepository(name, tags), pool)
-                    read += 1
-                except NotFoundError:
+        read = 0
+        with Readers(self.reader.client.config.concurrency) as readers:
+            listed = yield from awaited(readers.submit(self.reader.repositories))
+            names = (name for name in listed if name > self.behind)
+            for name, future in readers.ahead(names, lambda name: self.reader.begin(name, readers.submit)):
+                repository = yield from one_of_many(self._whole(name, future), name)
+                if repository is None:
                     continue  # emptied, or deleted meanwhile
-                except AuthError as error:
-                    self._denied = error
-                    yield BadRecordError(f"repository {name}: {error}", native=name)
+                if isinstance(repository, BadRecordError):
+                    yield repository
+                else:
+                    yield from self._given(repository, readers)
+                    read += 1
                 yield Mark(json.dumps(["oci", name]))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
         if self._denied is not None and not read and not self.behind:
             raise self._denied
         if self._denied is None:
             yield Listing("model")
         return WATERMARK
 
-    def _ahead(
-        self, pool: ThreadPoolExecutor, names: list[str], depth: int
-    ) -> Iterator[tuple[str, Future[dict[str, Future[Any]]]]]:
-        window: deque[tuple[str, Future[dict[str, Future[Any]]]]] = deque()
-        for name in names:
-            window.append((name, pool.submit(self.reader.begin, name, pool.submit)))
-            if len(window) > depth:
-                yield window.popleft()
-        yield from window
+    def _whole(
+        self, name: str, future: Future[dict[str, Future[Artifact | None]]]
+    ) -> Generator[None, None, TaggedRepository]:
+        found: dict[str, Artifact] = {}
+        try:
+            for tag, each in (yield from awaited(future)).items():
+                artifact = yield from awaited(each)
+                found |= {} if artifact is None else {tag: artifact}
+        except AuthError as error:
+            self._denied = error
+            raise
+        return TaggedRepository(name, found)
 
-    def _tags(self, future: Future[dict[str, Future[Any]]]) -> Generator[None, None, dict[str, Any]]:
-        begun = yield from awaited(future)
-        found: dict[str, Any] = {}
-        for tag, each in begun.items():
-            artifact = yield from awaited(each)
-            found |= {} if artifact is None else {tag: artifact}
-        return found
-
-    def _one(self, found: TaggedRepository, pool: ThreadPoolExecutor) -> Iterator[Found]:
+    def _given(self, found: TaggedRepository, readers: Readers) -> Iterator[Found]:
         config = self.reader.client.config
         yield from found.problems()
+        if not found.models:
+            return
         model = to_model(config, found)
         yield model
         yield from to_versions(config, found)
-        read, asks = self.reader.attached, self.asks and self.reader.tells_referrers
-        signed = {one.digest: found.referrers(one.digest) for one in found.models.values()}
+        asks = self.asks and self.reader.tells_referrers
+        known = {one.digest: found.referrers(one.digest).values() for one in found.models.values()}
         for future in [
-            pool.submit(read, found.name, digest, tags, ask=asks)
-            for digest, tags in sorted(signed.items())
-            if tags or asks
+            readers.submit(self.reader.attached, found.name, digest, others, asks)
+            for digest, others in sorted(known.items())
+            if others or asks
         ]:
             yield from (yield from awaited(future))
         yield Listing("version", of=model.key)

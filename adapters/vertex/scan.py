@@ -5,16 +5,16 @@ state, so another process can go on behind any model; the reading ahead that mak
 """
 
 import json
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.quota import BudgetSpentError
 from adapters.records import Listing, Mark, Watermark
-from adapters.scanning import Found, attempt, awaited
+from adapters.scanning import Found, Readers, attempt, awaited
 from adapters.vertex.keys import model_id_of, model_key
 from adapters.vertex.reads import Reader
 from adapters.vertex.records import RelatedMessages, to_endpoint, to_model, to_version
@@ -74,26 +74,22 @@ class Scan:
     def __init__(self, reader: Reader, cursor: Cursor, read_ahead: int) -> None:
         self.reader, self.cursor = reader, cursor
         self._depth = min(read_ahead, 2 * reader.client.config.concurrency)
-        self._pool = ThreadPoolExecutor(reader.client.config.concurrency, thread_name_prefix="vertex-scan")
-        self._is_closed = False
+        self._readers = Readers(reader.client.config.concurrency)
 
     def found(self) -> Generator[Found, None, Watermark]:
         """What is there, one thing after another. Errors: any `AdapterError`."""
-        try:
+        with self._readers:
             if self.cursor.at.stage < 1:
                 yield from self._models()
             yield from self._endpoints()
             return self.cursor.to_watermark()
-        finally:
-            self._is_closed = True
-            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _behind(self, position: Position) -> Found:
         self.cursor = replace(self.cursor, at=position)
         return self.cursor.to_mark()
 
     def _models(self) -> Iterator[Found]:
-        for place, future in self._read_ahead(self._heads()):
+        for place, future in self._readers.ahead(self._heads(), self._read_model, self._depth):
             try:
                 versions, origins = yield from awaited(future)
             except NotFoundError:
@@ -123,31 +119,22 @@ class Scan:
         }
         return sorted(head for head in heads if head > at)
 
-    def _read_ahead(self, heads: list[Position]) -> Iterator[tuple[Position, Future[Any]]]:
-        window: deque[tuple[Position, Future[Any]]] = deque()
-        for head in heads:
-            window.append((head, self._submit(self._read_model, head.id)))
-            if len(window) > self._depth:
-                yield window.popleft()
-        yield from window
-
-    def _read_model(self, model_id: str) -> tuple[list[Any], list[Future[RelatedMessages]]]:
+    def _read_model(self, head: Position) -> tuple[list[Any], list[Future[RelatedMessages]]]:
         """The versions of a model, and what other messages say of them, which other threads read."""
         config = self.reader.client.config
-        versions = self.reader.versions(model_id)
+        versions = self._patient(self.reader.versions, head.id)
         max_age = 0.0 if self.cursor.mode == "full" else config.evaluations_every
-        return versions, [self._submit(self.reader.origins, each, max_age) for each in versions]
+        read = partial(self._patient, self.reader.origins)
+        return versions, [self._readers.submit(read, each, max_age) for each in versions]
 
-    def _submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        def work() -> T:
-            while True:
-                try:
-                    return function(*arguments)
-                except BudgetSpentError:
-                    if self._is_closed:
-                        raise
-
-        return self._pool.submit(work)
+    def _patient(self, read: Callable[..., T], *given: Any) -> T:
+        """A scan waits for the registry's budget for as long as somebody waits for the scan."""
+        while True:
+            try:
+                return read(*given)
+            except BudgetSpentError:
+                if self._readers.is_closed:
+                    raise
 
     def _one_model(self, versions: list[Any], origins: list[Future[RelatedMessages]]) -> Iterator[Found]:
         yield (model := attempt(to_model, self.reader.place, versions))
