@@ -44,6 +44,9 @@ from adapters.records import (
     Watermark,
 )
 from adapters.writing import (
+    Goal,
+    a_model,
+    a_version,
     check_shares,
     compare,
     has_alias,
@@ -195,10 +198,7 @@ class MemoryAdapter(Adapter):
 
     def get(self, key: Key) -> Record:
         self.backend.before("get")
-        try:
-            return self.backend.records[key]
-        except KeyError:
-            raise NotFoundError(f"{key.kind} {key.native_id} does not exist") from None
+        return self._now(key)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return (
@@ -212,7 +212,7 @@ class MemoryAdapter(Adapter):
         with self.backend.lock:
             written: dict[str, Any] = {field: value}
             return settle(
-                self._version, key, has_stage(field, value), lambda now: self._put(now, **written), etag
+                self._now, key, has_stage(field, value), lambda now: self._put(now, **written), etag
             )
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
@@ -224,13 +224,13 @@ class MemoryAdapter(Adapter):
             self._put(now, aliases=with_changes(now.aliases, {alias: version}))
 
         with self.backend.lock:
-            return settle(self._model, key, has_alias(alias, version), write, etag)
+            return settle(self._now, key, has_alias(alias, version), write, etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         self.backend.before("set_tags")
         with self.backend.lock:
             return settle(
-                self._tagged,
+                self._now,
                 key,
                 has_tags(tags),
                 lambda now: self._put(now, tags=with_changes(now.tags, tags)),
@@ -246,14 +246,14 @@ class MemoryAdapter(Adapter):
             self._put(now, traffic=traffic)
 
         with self.backend.lock:
-            return settle(self._endpoint, key, has_traffic(shares), write, etag)
+            return settle(self._now, key, has_traffic(shares), write, etag)
 
     def register(self, registration: Registration) -> VersionRecord:
         self.backend.before("register")
         with self.backend.lock:
             made = self.backend.registered.get(registration.token) if registration.token else None
             if made is not None and made in self.backend.records:
-                return self._version(made)
+                return a_version(self._now(made))
             model = self.backend.named(registration.model) or self.backend.model(registration.model)
             number = 1 + max(
                 (int(v.version) for v in self.backend.versions(model.key) if v.version.isdigit()), default=0
@@ -275,7 +275,7 @@ class MemoryAdapter(Adapter):
         with self.backend.lock:
             made = self.backend.registered.get(model.token) if model.token else None
             if made is not None and made in self.backend.records:
-                return self._model(made)
+                return a_model(self._now(made))
             if self.backend.named(model.name) is not None:
                 raise ConflictError(f"there is a model {model.name} already")
             record = self.backend.model(model.name, description=model.description, tags=dict(model.tags))
@@ -292,13 +292,13 @@ class MemoryAdapter(Adapter):
             self._put(now, name=name)
 
         with self.backend.lock:
-            return (settle(self._model, key, lambda now: now.name == name, write, etag),)
+            return (settle(self._now, key, Goal(a_model, lambda now: now.name == name), write, etag),)
 
     def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
         self.backend.before("describe")
         with self.backend.lock:
             return settle(
-                self._tagged,
+                self._now,
                 key,
                 is_described(text),
                 lambda now: self._put(now, description=text or None),
@@ -333,29 +333,14 @@ class MemoryAdapter(Adapter):
             last = done if rank == len(KINDS) else 0
             yield from ((len(KINDS), number, Deleted(key)) for number, key in markers if number > last)
 
+    def _now(self, key: Key) -> Record:
+        try:
+            return self.backend.records[key]
+        except KeyError:
+            raise NotFoundError(f"{key.kind} {key.native_id} does not exist") from None
+
     def _put(self, record: ModelRecord | VersionRecord | EndpointRecord, **fields: Any) -> None:
         self.backend.put(replace(record, **fields, updated_at=self.backend.now()))
-
-    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
-        return self._model(key) if key.kind == "model" else self._version(key)
-
-    def _version(self, key: Key) -> VersionRecord:
-        record = self.backend.records.get(key)
-        if not isinstance(record, VersionRecord):
-            raise NotFoundError(f"version {key.native_id} does not exist")
-        return record
-
-    def _endpoint(self, key: Key) -> EndpointRecord:
-        record = self.backend.records.get(key)
-        if not isinstance(record, EndpointRecord):
-            raise NotFoundError(f"endpoint {key.native_id} does not exist")
-        return record
-
-    def _model(self, key: Key) -> ModelRecord:
-        record = self.backend.records.get(key)
-        if not isinstance(record, ModelRecord):
-            raise NotFoundError(f"model {key.native_id} does not exist")
-        return record
 
 
 def _watermark(since: Watermark | None) -> int | None:

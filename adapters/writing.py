@@ -8,8 +8,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import thread_time
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from adapters.contract import StageField
 from adapters.errors import ConflictError, InvalidError, NotFoundError
@@ -17,6 +18,46 @@ from adapters.pacing import LARGE, rest
 from adapters.records import EndpointRecord, Key, ModelRecord, Record, VersionRecord
 
 R = TypeVar("R", ModelRecord, VersionRecord, EndpointRecord, ModelRecord | VersionRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal(Generic[R]):
+    """How a record shall be: `of` takes a record as one of the kind that is meant."""
+
+    of: Callable[[Record], R]
+    is_met: Callable[[R], bool]
+
+
+def a_model(found: Record) -> ModelRecord:
+    """A record that has to be a model. Errors: `NotFoundError`."""
+    if not isinstance(found, ModelRecord):
+        raise _other(found, "model")
+    return found
+
+
+def a_version(found: Record) -> VersionRecord:
+    """A record that has to be a version. Errors: `NotFoundError`."""
+    if not isinstance(found, VersionRecord):
+        raise _other(found, "version")
+    return found
+
+
+def an_endpoint(found: Record) -> EndpointRecord:
+    """A record that has to be an endpoint. Errors: `NotFoundError`."""
+    if not isinstance(found, EndpointRecord):
+        raise _other(found, "endpoint")
+    return found
+
+
+def a_model_or_version(found: Record) -> ModelRecord | VersionRecord:
+    """A record that has to be one of these. Errors: `NotFoundError`."""
+    if not isinstance(found, ModelRecord | VersionRecord):
+        raise _other(found, "model or version")
+    return found
+
+
+def _other(found: Record, what: str) -> NotFoundError:
+    return NotFoundError(f"{found.key.kind} {found.key.native_id[:200]} is no {what}")
 
 
 def compare(record: Record, etag: str | None) -> None:
@@ -28,46 +69,45 @@ def compare(record: Record, etag: str | None) -> None:
 
 
 def settle(
-    read: Callable[[Key], R],
-    key: Key,
-    is_so: Callable[[R], bool],
-    write: Callable[[R], object],
-    etag: str | None,
+    read: Callable[[Key], Record], key: Key, goal: Goal[R], write: Callable[[R], object], etag: str | None
 ) -> R:
-    """Write unless it is so already, and read back. Errors: `ConflictError` for an etag that is old."""
-    now = read(key)
-    if is_so(now):
+    """Write unless it is so already, and read back. Errors: `NotFoundError` for what is of another kind,
+    `ConflictError` for an etag that is old.
+    """
+    now = goal.of(read(key))
+    if goal.is_met(now):
         return now
     compare(now, etag)
     write(now)
-    return read(key)
+    return goal.of(read(key))
 
 
-def has_stage(field: StageField, value: str) -> Callable[[VersionRecord], bool]:
-    """Whether a version has this native stage already."""
-    return lambda now: getattr(now, field) == value
+def has_stage(field: StageField, value: str) -> Goal[VersionRecord]:
+    """A version has this native stage."""
+    return Goal(a_version, lambda now: getattr(now, field) == value)
 
 
-def has_alias(alias: str, version: str | None) -> Callable[[ModelRecord], bool]:
-    """Whether a model's alias points there already."""
-    return lambda now: now.aliases.get(alias) == version
+def has_alias(alias: str, version: str | None) -> Goal[ModelRecord]:
+    """A model's alias points there."""
+    return Goal(a_model, lambda now: now.aliases.get(alias) == version)
 
 
-def has_tags(changes: Mapping[str, str | None]) -> Callable[[ModelRecord | VersionRecord], bool]:
-    """Whether a record has these tags already."""
-    return lambda now: with_changes(now.tags, changes) == now.tags
+def has_tags(changes: Mapping[str, str | None]) -> Goal[ModelRecord | VersionRecord]:
+    """A model or version has these tags."""
+    return Goal(a_model_or_version, lambda now: with_changes(now.tags, changes) == now.tags)
 
 
-def is_described(text: str | None) -> Callable[[ModelRecord | VersionRecord], bool]:
-    """Whether a record has this description already; an empty one is none."""
-    return lambda now: (now.description or None) == (text or None)
+def is_described(text: str | None) -> Goal[ModelRecord | VersionRecord]:
+    """A model or version has this description; an empty one is none."""
+    return Goal(a_model_or_version, lambda now: (now.description or None) == (text or None))
 
 
-def has_traffic(shares: Mapping[Key, float]) -> Callable[[EndpointRecord], bool]:
-    """Whether an endpoint's traffic is shared so already, to a thousandth of a percent."""
-    return lambda now: (
-        {one.version: round(one.percent, 3) for one in now.traffic if one.percent}
-        == {key: round(percent, 3) for key, percent in shares.items() if percent}
+def has_traffic(shares: Mapping[Key, float]) -> Goal[EndpointRecord]:
+    """An endpoint's traffic is shared so, to a thousandth of a percent."""
+    wanted = {key: round(percent, 3) for key, percent in shares.items() if percent}
+    return Goal(
+        an_endpoint,
+        lambda now: {one.version: round(one.percent, 3) for one in now.traffic if one.percent} == wanted,
     )
 
 
@@ -80,13 +120,18 @@ def check_shares(now: EndpointRecord, shares: Mapping[Key, float]) -> None:
         raise InvalidError("the shares of an endpoint's traffic are percentages that add up to 100")
 
 
-def remove(read: Callable[[Key], R], key: Key, delete: Callable[[R], object], etag: str | None) -> None:
+def remove(
+    read: Callable[[Key], Record],
+    key: Key,
+    delete: Callable[[ModelRecord | VersionRecord], object],
+    etag: str | None,
+) -> None:
     """Delete what is there. That it is gone already is as good, where `read` says so and not `delete` alone.
 
     Errors: `ConflictError` for an etag that is old.
     """
     try:
-        compare(now := read(key), etag)
+        compare(now := a_model_or_version(read(key)), etag)
     except NotFoundError:
         return
     try:
@@ -96,7 +141,7 @@ def remove(read: Callable[[Key], R], key: Key, delete: Callable[[R], object], et
             raise
 
 
-def _exists(read: Callable[[Key], R], key: Key) -> bool:
+def _exists(read: Callable[[Key], Record], key: Key) -> bool:
     try:
         read(key)
     except NotFoundError:

@@ -29,7 +29,7 @@ from adapters.folder.reads import Reader
 from adapters.folder.records import Addresses
 from adapters.folder.scan import Scan
 from adapters.folder.writes import Writer
-from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, Record, VersionRecord, Watermark
 from adapters.scanning import paged
 from adapters.writing import has_alias, has_stage, has_tags, settle
 
@@ -129,7 +129,7 @@ class FolderAdapter(Adapter):
         if field != "stage":
             raise InvalidError(f"a share has no {field}: write its `stage`")
         return settle(
-            self._version,
+            self.get,
             key,
             has_stage(field, value),
             lambda now: self._writes.stage(self._names(key), now, value),
@@ -138,7 +138,7 @@ class FolderAdapter(Adapter):
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         return settle(
-            self._model,
+            self.get,
             key,
             has_alias(alias, version),
             lambda now: self._writes.point(self._names(key), now, alias, version),
@@ -147,7 +147,7 @@ class FolderAdapter(Adapter):
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         return settle(
-            self._tagged, key, has_tags(tags), lambda now: self._writes.tag(self._names(key), now, tags), etag
+            self.get, key, has_tags(tags), lambda now: self._writes.tag(self._names(key), now, tags), etag
         )
 
     def _some(self) -> list[Names]:
@@ -162,18 +162,3 @@ class FolderAdapter(Adapter):
 
     def _names(self, key: Key) -> Names:
         return names_of(key, self._config.levels)
-
-    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
-        return self._model(key) if key.kind == "model" else self._version(key)
-
-    def _model(self, key: Key) -> ModelRecord:
-        found = self.get(key)
-        if not isinstance(found, ModelRecord):
-            raise NotFoundError(f"model {key.native_id} does not exist")
-        return found
-
-    def _version(self, key: Key) -> VersionRecord:
-        found = self.get(key)
-        if not isinstance(found, VersionRecord):
-            raise NotFoundError(f"version {key.native_id} does not exist")
-        return found

@@ -37,7 +37,7 @@ from adapters.git.snippets import snippets
 from adapters.git.writes import Writer
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.scanning import paged
-from adapters.writing import has_alias, has_stage, remove, settle
+from adapters.writing import a_version, has_alias, has_stage, remove, settle
 
 
 class GitAdapter(Adapter):
@@ -99,12 +99,12 @@ class GitAdapter(Adapter):
         if field != "lifecycle":
             raise InvalidError("a stage of GTO's is an alias of the model: set that; else write `lifecycle`")
         return settle(
-            self._version, key, has_stage(field, value), lambda now: self._writes.lifecycle(now, value), etag
+            self.get, key, has_stage(field, value), lambda now: self._writes.lifecycle(now, value), etag
         )
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
         return settle(
-            self._model,
+            self.get,
             key,
             has_alias(alias, version),
             lambda now: self._writes.point(now.key.native_id, alias, version),
@@ -112,28 +112,13 @@ class GitAdapter(Adapter):
         )
 
     def register(self, registration: Registration) -> VersionRecord:
-        return self._version(self._writes.register(registration))
+        return a_version(self.get(self._writes.register(registration)))
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
-        remove(self._either, key, self._writes.remove, etag)
+        remove(self.get, key, self._writes.remove, etag)
 
     def observe(self, observer: Observer) -> None:
         self._client.observer = observer
 
     def close(self) -> None:
         self._client.close()
-
-    def _model(self, key: Key) -> ModelRecord:
-        found = self.get(key)
-        if not isinstance(found, ModelRecord):
-            raise InvalidError(f"{key.kind} {key.native_id} is no model")
-        return found
-
-    def _version(self, key: Key) -> VersionRecord:
-        found = self.get(key)
-        if not isinstance(found, VersionRecord):
-            raise InvalidError(f"{key.kind} {key.native_id} is no version")
-        return found
-
-    def _either(self, key: Key) -> ModelRecord | VersionRecord:
-        return self._model(key) if key.kind == "model" else self._version(key)

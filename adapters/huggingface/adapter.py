@@ -25,7 +25,6 @@ from adapters.contract import (
     StageField,
 )
 from adapters.digests import BucketDigests
-from adapters.errors import NotFoundError
 from adapters.huggingface import keys, notifications, snippets
 from adapters.huggingface.client import HubClient
 from adapters.huggingface.config import HuggingFaceConfig
@@ -87,7 +86,7 @@ class HuggingFaceAdapter(Adapter):
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
         return settle(
-            self._reads.model,
+            self.get,
             key,
             has_alias(alias, version),
             lambda now: self._writes.point(now, alias, version),
@@ -95,16 +94,10 @@ class HuggingFaceAdapter(Adapter):
         )
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
-        remove(self._deletable, key, self._writes.remove, etag)
+        remove(self.get, key, self._writes.remove, etag)
 
     def observe(self, observer: Observer) -> None:
         self._api.http.observe(observer)
 
     def close(self) -> None:
         self._api.http.close()
-
-    def _deletable(self, key: Key) -> ModelRecord | VersionRecord:
-        found = self._reads.record(key)
-        if not isinstance(found, ModelRecord | VersionRecord):
-            raise NotFoundError(f"{key.kind} {key.native_id} does not exist")
-        return found

@@ -14,7 +14,7 @@ from adapters.huggingface.keys import MAIN, NativeId, split
 from adapters.huggingface.records import Repository, to_main, to_model, to_tag
 from adapters.payloads import Raw
 from adapters.portions import MOST_FAILURES
-from adapters.records import Key, ModelRecord, Record, VersionRecord
+from adapters.records import Key, Record, VersionRecord
 
 
 class Reader:
@@ -77,12 +77,6 @@ class Reader:
         if at.tag == MAIN:
             return to_main(self._site(row))
         return to_model(self._with_refs(row)) if at.tag is None else self._tag(at, row)
-
-    def model(self, key: Key) -> ModelRecord:
-        """A model as it is now."""
-        found = self.record(key)
-        assert isinstance(found, ModelRecord)
-        return found
 
     def _tag(self, at: NativeId, row: Raw) -> VersionRecord:
         found = self._with_refs(row)

@@ -100,7 +100,7 @@ class OciAdapter(Adapter):
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         found = self._repository(key)
         now = to_model(self.config, found)
-        if has_alias(alias, version)(now):
+        if has_alias(alias, version).is_met(now):
             return now
         compare(now, etag)
         self._writes.point(found, alias, version)
@@ -108,13 +108,8 @@ class OciAdapter(Adapter):
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         if key.kind == "model":
-            split_key(key)
             raise UnsupportedError("a registry deletes no repository: delete its versions, or do it there")
-
-        def drop(now: VersionRecord) -> None:
-            self._writes.remove(self._repository(key), split_key(key)[1])
-
-        remove(self._version, key, drop, etag)
+        remove(self.get, key, lambda now: self._writes.remove(self._repository(key), split_key(key)[1]), etag)
 
     def observe(self, observer: Observer) -> None:
         self._client.observe(observer)

@@ -17,7 +17,7 @@ from adapters.contract import (
 )
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, UnsupportedError
 from adapters.notifications import Notification
-from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, Record, VersionRecord, Watermark
 from adapters.rest import notifications
 from adapters.rest.client import RestClient, fill
 from adapters.rest.config import Collection, Info, RestConfig
@@ -29,7 +29,7 @@ from adapters.rest.scan import Scan, since_of
 from adapters.rest.snippets import snippets
 from adapters.rest.writes import NEEDS, Writer, missing
 from adapters.scanning import paged
-from adapters.writing import has_alias, has_stage, has_tags, remove, settle
+from adapters.writing import a_version, has_alias, has_stage, has_tags, remove, settle
 
 
 class RestAdapter(Adapter):
@@ -110,7 +110,7 @@ class RestAdapter(Adapter):
         if field != "stage":
             raise InvalidError(f"the rest adapter writes no {field}: write `stage`")
         return settle(
-            self._version,
+            self.get,
             key,
             has_stage(field, value),
             lambda now: self._writes.stage(now, value, etag),
@@ -119,7 +119,7 @@ class RestAdapter(Adapter):
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         return settle(
-            self._model,
+            self.get,
             key,
             has_alias(alias, version),
             lambda now: self._writes.point(now, alias, version, etag),
@@ -127,7 +127,7 @@ class RestAdapter(Adapter):
         )
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
-        return settle(self._tagged, key, has_tags(tags), lambda now: self._writes.tag(now, tags, etag), etag)
+        return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags, etag), etag)
 
     def register(self, registration: Registration) -> VersionRecord:
         raw = self._config.versions.item.of(self._writes.register(registration))
@@ -135,10 +135,10 @@ class RestAdapter(Adapter):
             raise UnsupportedError(
                 "a version registered below a model cannot be read back: list versions all at once"
             )
-        return self._version(self._translate.version(raw, None).key)
+        return a_version(self.get(self._translate.version(raw, None).key))
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
-        remove(self._tagged, key, lambda now: self._writes.remove(now, etag), etag)
+        remove(self.get, key, lambda now: self._writes.remove(now, etag), etag)
 
     def observe(self, observer: Observer) -> None:
         self._api.observe(observer)
@@ -162,21 +162,6 @@ class RestAdapter(Adapter):
         """The native id of a version's model, which only the model can tell where a notification left it open."""
         parent = unquote(key.native_id.partition("/")[0])
         return self.get(Key("model", parent)).key.native_id if parent.endswith(OPEN) else parent
-
-    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
-        return self._model(key) if key.kind == "model" else self._version(key)
-
-    def _model(self, key: Key) -> ModelRecord:
-        found = self.get(key) if key.kind == "model" else None
-        if not isinstance(found, ModelRecord):
-            raise NotFoundError(f"model {key.native_id} does not exist")
-        return found
-
-    def _version(self, key: Key) -> VersionRecord:
-        found = self.get(key) if key.kind == "version" else None
-        if not isinstance(found, VersionRecord):
-            raise NotFoundError(f"version {key.native_id} does not exist")
-        return found
 
     def _info(self, info: Info) -> tuple[str, str, tuple[str, ...] | None]:
         """Version, identity, and what the credential may do. Errors: any `AdapterError`."""

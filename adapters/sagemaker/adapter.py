@@ -198,7 +198,7 @@ class SageMakerAdapter(Adapter):
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
         change = stage_change(field, value)
         return settle(
-            self._version, key, has_stage(field, value), lambda now: self._writes.update(key, change), etag
+            self.get, key, has_stage(field, value), lambda now: self._writes.update(key, change), etag
         )
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
@@ -206,7 +206,7 @@ class SageMakerAdapter(Adapter):
             raise UnsupportedError("Waypost does not tag endpoints: do it in AWS")
         # An AWS tag may be empty, customer metadata may not.
         check_tags(tags, least=0 if key.kind == "model" else 1)
-        return settle(self._tagged, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
+        return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
 
     def set_traffic(self, key: Key, shares: Mapping[Key, float], *, etag: str | None = None) -> Record:
         def write(now: EndpointRecord) -> None:
@@ -220,7 +220,7 @@ class SageMakerAdapter(Adapter):
             }
             self._writes.weigh(row.endpoint, weights(row.endpoint, holding, shares))
 
-        return settle(self._endpoint, key, has_traffic(shares), write, etag)
+        return settle(self.get, key, has_traffic(shares), write, etag)
 
     def register(self, registration: Registration) -> VersionRecord:
         made = self._writes.register(registration)
@@ -233,7 +233,7 @@ class SageMakerAdapter(Adapter):
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         if key.kind == "endpoint":
             raise UnsupportedError("Waypost does not delete endpoints: do it in AWS")
-        remove(self._tagged, key, lambda now: self._writes.remove(key), etag)
+        remove(self.get, key, lambda now: self._writes.remove(key), etag)
 
     def observe(self, observer: Observer) -> None:
         self._client.observer = observer
@@ -243,9 +243,6 @@ class SageMakerAdapter(Adapter):
 
     def close(self) -> None:
         self._client.close()
-
-    def _tagged(self, key: Key) -> ModelRecord | VersionRecord:
-        return self._version(key) if key.kind == "version" else self._model(key)
 
     @_understanding
     def _model(self, key: Key) -> ModelRecord:

@@ -154,7 +154,7 @@ class VertexAdapter(Adapter):
         """
         versions = self._versions(key)
         record = to_model(self._place, versions)
-        if has_alias(alias, version)(record):
+        if has_alias(alias, version).is_met(record):
             return record
         compare(record, etag)
         self._writes.point(record.name, versions, alias, version)
@@ -167,7 +167,7 @@ class VertexAdapter(Adapter):
         for left in reversed(range(_ATTEMPTS)):
             seen = self._client.read("Model", "get_model", name=name).etag
             record = self._writable(key)
-            if has_tags(tags)(record):
+            if has_tags(tags).is_met(record):
                 return record
             compare(record, etag)
             try:
