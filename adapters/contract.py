@@ -11,9 +11,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, BinaryIO, ClassVar, Literal
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from adapters.errors import BadRecordError, UnsupportedError
 from adapters.notifications import Notification
@@ -76,6 +77,21 @@ class Capability(Enum):
     """Write the description of a model or version."""
     SET_TRAFFIC = "set_traffic"
     """Share the traffic of an endpoint among the versions that are deployed there."""
+
+
+def _plain_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address, for example https://models.example")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold credentials: they have settings of their own")
+    if parts.query or parts.fragment:
+        raise ValueError("must end with the path: no ? and no #")
+    return value.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(_plain_address)]
+"""A setting that is an address, without a slash at its end."""
 
 
 class AdapterConfig(BaseModel):

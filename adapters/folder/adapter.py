@@ -29,7 +29,7 @@ from adapters.folder.reads import Reader
 from adapters.folder.records import Addresses
 from adapters.folder.scan import Scan
 from adapters.folder.writes import Writer
-from adapters.records import Key, Mark, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.scanning import paged
 from adapters.writing import has_alias, has_stage, has_tags, settle
 
@@ -129,26 +129,17 @@ class FolderAdapter(Adapter):
         if field != "stage":
             raise InvalidError(f"a share has no {field}: write its `stage`")
         return settle(
-            self.get,
-            key,
-            has_stage(field, value),
-            lambda now: self._writes.stage(self._names(key), now, value),
-            etag,
+            self.get, key, has_stage(field, value), lambda now: self._writes.stage(now, value), etag
         )
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
-        return settle(
-            self.get,
-            key,
-            has_alias(alias, version),
-            lambda now: self._writes.point(self._names(key), now, alias, version),
-            etag,
-        )
+        def write(now: ModelRecord) -> None:
+            self._writes.point(now, alias, version)
+
+        return settle(self.get, key, has_alias(alias, version), write, etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
-        return settle(
-            self.get, key, has_tags(tags), lambda now: self._writes.tag(self._names(key), now, tags), etag
-        )
+        return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
 
     def _some(self) -> list[Names]:
         """The first models. Errors: `AuthError` where the top cannot be read."""
@@ -159,6 +150,3 @@ class FolderAdapter(Adapter):
             ]
             found = inner[:LOOKED_AT]
         return found
-
-    def _names(self, key: Key) -> Names:
-        return names_of(key, self._config.levels)

@@ -1,11 +1,10 @@
 """How a share with models is configured."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from adapters.contract import AdapterConfig
+from adapters.contract import AdapterConfig, WebAddress
 
 NAME = r"^[^/\x00-\x1f]{1,100}$"
 
@@ -38,7 +37,7 @@ class FolderConfig(AdapterConfig):
         default=None,
         description="file elsewhere that keeps digests, so that a restart need not read the whole share again",
     )
-    base_url: str | None = Field(
+    base_url: WebAddress | None = Field(
         default=None,
         description="address under which people find the same folders, for links: https://files.example/models",
     )
@@ -56,11 +55,3 @@ class FolderConfig(AdapterConfig):
         if name in (".", ".."):
             raise ValueError("must be the name of a file")
         return name
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_plain_address(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "https://none")
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
-            raise ValueError("must be an http:// or https:// address without credentials and query")
-        return url and url.rstrip("/")

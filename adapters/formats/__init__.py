@@ -1,4 +1,5 @@
-"""What the headers of model files say: safetensors, GGUF, ONNX, and what a pickle would import.
+"""What files say of models: the headers of safetensors, GGUF and ONNX, what a pickle would import, `hubconf.py`, and
+the files by which GTO and DVC describe artifacts.
 
 The files are strangers' and nothing in them is run: each reader is our own, takes bounded parts of a file by ordinary
 reads (never mapped into memory, where a file that shrinks ends the process), and stops at the first thing that is odd.

@@ -103,13 +103,10 @@ class GitAdapter(Adapter):
         )
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
-        return settle(
-            self.get,
-            key,
-            has_alias(alias, version),
-            lambda now: self._writes.point(now.key.native_id, alias, version),
-            etag,
-        )
+        def write(now: ModelRecord) -> None:
+            self._writes.point(now.key.native_id, alias, version)
+
+        return settle(self.get, key, has_alias(alias, version), write, etag)
 
     def register(self, registration: Registration) -> VersionRecord:
         return a_version(self.get(self._writes.register(registration)))

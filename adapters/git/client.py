@@ -8,18 +8,16 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from adapters.calls import proceed
 from adapters.contract import Observer
 from adapters.errors import (
     AdapterError,
@@ -33,6 +31,7 @@ from adapters.errors import (
 from adapters.git.config import GitConfig
 from adapters.http import Endpoint, HttpClient, basic
 from adapters.outgoing import is_allowed
+from adapters.programs import Program
 from adapters.resolving import addresses
 from adapters.writing import digest
 
@@ -41,8 +40,6 @@ OLDEST = (2, 37)
 MOST_PACKS = 50
 """Fetches after which the clone is made anew: each leaves a pack."""
 OURS = "[core]\n\tbare = true\n"
-_LIMITED = 'ulimit -f "$0" && exec git "$@"'
-"""`ulimit -f` counts 512 bytes; it bounds every file that git writes, its output among them."""
 _FAILURES: tuple[tuple[type[AdapterError], str, str], ...] = (
     (ConflictError, r"stale info|cannot lock ref|already exists|fetch first", "read it again"),
     (InvalidError, r"not appear to be a git|does not exist|not found|dubious", "check the registry's `url`"),
@@ -118,6 +115,9 @@ class GitClient:
                 ca_file=config.ca_file,
             ),
             observer=lambda *told: self.observer(*told),
+        )
+        self._program = Program(
+            "git", config.call_timeout, config.max_response_mb << 20, config.max_repository_mb << 20
         )
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._have: dict[Path, set[str]] = {}
@@ -225,7 +225,7 @@ class GitClient:
         """Begin the clone anew where it has become large. Not while it is read."""
         folder = self._folder("objects")
         packs = list(folder.glob("objects/pack/*.pack"))
-        if len(packs) > MOST_PACKS or sum(each.stat().st_size for each in packs) > self._most:
+        if len(packs) > MOST_PACKS or sum(each.stat().st_size for each in packs) > self._program.most_written:
             shutil.rmtree(folder)
 
     def _fetch(self, folder: Path, oids: Iterable[str], *how: str) -> None:
@@ -248,10 +248,6 @@ class GitClient:
         have |= wanted
         # What is here, for git to tell at the next fetch.
         (folder / "packed-refs").write_text("".join(f"{oid} refs/here/{oid}\n" for oid in sorted(have)))
-
-    @property
-    def _most(self) -> int:
-        return self.config.max_repository_mb << 20
 
     def _folder(self, name: str) -> Path:
         """A bare repository in our own scratch space, made at the first use."""
@@ -284,45 +280,21 @@ class GitClient:
         self, *arguments: str, given: str = "", folder: Path | None = None, remote: bool = False
     ) -> bytes:
         """What a command prints. Errors: any `AdapterError`."""
-        folder = folder or self._folder("objects")
-        seconds = min(self.config.call_timeout, proceed())
+        folder, command = folder or self._folder("objects"), arguments[0]
+        environment = self._environment(folder, remote=remote, pushes=command == "push")
         began, code = time.monotonic(), -1
-        with (
-            tempfile.TemporaryFile() as asked,
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as said,
-        ):
-            asked.write(given.encode())
-            asked.seek(0)
-            process = subprocess.Popen(
-                ("sh", "-c", _LIMITED, str(self._most // 512), *arguments),
-                stdin=asked, stdout=out, stderr=said, cwd=folder, start_new_session=True,
-                env=self._environment(folder, remote=remote, pushes=arguments[0] == "push"),
-            )  # fmt: skip
-            try:
-                code = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                slow = (
-                    f"{self.host} did not answer `git {arguments[0]}` within {seconds:.0f} s: raise `timeout`"
-                )
-                raise TransientError(slow) from None
-            finally:
-                if code < 0:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-                if remote:
-                    self.observer("GIT", arguments[0], None if code else 200, time.monotonic() - began)
-            out.seek(0)
-            said.seek(0)
-            if code:
-                raise self._failure(arguments[0], said.read(1 << 16).decode("utf-8", "replace"))
-            printed = out.read((most := self.config.max_response_mb << 20) + 1)
-            if len(printed) > most:
-                raise InvalidError(
-                    f"git {arguments[0]} of {self.host} prints more than `max_response_mb`: raise it"
-                )
-            return printed
+        try:
+            code, printed, said = self._program.run(
+                arguments, given=given, folder=folder, environment=environment
+            )
+        except (InvalidError, TransientError) as error:
+            raise type(error)(f"{self.host}, git {command}: {error}") from None
+        finally:
+            if remote:
+                self.observer("GIT", command, None if code else 200, time.monotonic() - began)
+        if code:
+            raise self._failure(command, said)
+        return printed
 
     def _failure(self, command: str, said: str) -> AdapterError:
         lines = [line for line in said.splitlines() if re.match(r"fatal:|error:|remote:|.*\[", line)]

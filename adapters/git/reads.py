@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from posixpath import basename
 from typing import Any, NamedTuple
 
 from adapters.errors import BadRecordError
+from adapters.formats.dvc import DVC, FIELDS, INDEX, Described, artifacts_of, describe, split
 from adapters.git.client import Objects
-from adapters.git.lineage import FIELDS, Described, artifacts_of, described, metric_files, read_metrics, split
 from adapters.parsing import parse_yaml
-from adapters.payloads import Raw, text
 from adapters.records import Unread
 
 LARGEST = 8 << 20
 """Bytes of a tag, commit or folder that are looked at."""
-INDEX, DVC, LOCK = "artifacts.yaml", "dvc.yaml", "dvc.lock"
 MOST_FILES = 2_000
 """CommitFiles with artifacts in one commit."""
 
@@ -107,27 +106,7 @@ class CommitFiles:
         here = self.place(tree, folder)
         if here is None:
             return Described()
-        row = None
-        for path in (INDEX, DVC) if not folder else (DVC,):
-            row = row or artifacts_of(self.yaml(here, path), path).get(name)
-        if row is None:
-            return Described()
-        dvc, lock = self.yaml(here, DVC), self._lock(here, row)
-        given = {
-            path: read_metrics(self._blob(oid, path), path)
-            for path in metric_files(dvc, lock, row)
-            if (oid := self.place(here, path))
-        }
-        return described(row, folder, dvc, lock, given)
-
-    def _lock(self, here: str, row: Raw) -> Any:
-        """What DVC noted of the stages; of a file that no stage makes, what `dvc add` noted."""
-        path = text(row, "path")
-        added = self.yaml(here, f"{path}.dvc") if path else None
-        if not isinstance(added, dict):
-            return self.yaml(here, LOCK)
-        outs = [{**out, "path": path} for out in added.get("outs") or () if isinstance(out, dict)][:1]
-        return {"stages": {"": {"outs": outs}}}
+        return describe(folder, name, partial(self.file, here), partial(self.yaml, here))
 
     def _blob(self, oid: str, path: str) -> bytes:
         try:

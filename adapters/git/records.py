@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from adapters.errors import BadRecordError
+from adapters.formats.dvc import Described
+from adapters.formats.hubconf import Hubconf
 from adapters.git.config import GitConfig
-from adapters.git.lineage import Described
-from adapters.git.schema import Hubconf
 from adapters.parsing import parse_json, storable
 from adapters.records import Key, Lineage, ModelRecord, Record, VersionRecord
 from adapters.writing import digest

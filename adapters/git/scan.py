@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from adapters.errors import BadRecordError, NotFoundError, TransientError
+from adapters.formats.dvc import Described
+from adapters.formats.hubconf import Hubconf, read_hubconf
 from adapters.git.client import GitClient, Ref, Refs
-from adapters.git.lineage import Described
 from adapters.git.reads import CommitFiles
 from adapters.git.records import Tag, TaggedArtifact, TaggedVersion, TagStep, Translator, parse_name
-from adapters.git.schema import Hubconf, read_hubconf
 from adapters.records import Key, Listing, Record, Watermark
 from adapters.scanning import Found
 

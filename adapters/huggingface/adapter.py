@@ -85,13 +85,10 @@ class HuggingFaceAdapter(Adapter):
         return snippets.snippets(self._api.config, model, version)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
-        return settle(
-            self.get,
-            key,
-            has_alias(alias, version),
-            lambda now: self._writes.point(now, alias, version),
-            etag,
-        )
+        def write(now: ModelRecord) -> None:
+            self._writes.point(now, alias, version)
+
+        return settle(self.get, key, has_alias(alias, version), write, etag)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self.get, key, self._writes.remove, etag)

@@ -23,6 +23,7 @@ from adapters.errors import (
 from adapters.http import Endpoint, HttpClient, Reply, below, check_count, next_page
 from adapters.huggingface.config import HuggingFaceConfig
 from adapters.huggingface.keys import NativeId, is_readable
+from adapters.kept import Kept
 from adapters.payloads import Raw, excerpt, parts, text
 from adapters.portions import Portion
 from adapters.quota import AnnouncedQuota
@@ -81,7 +82,7 @@ class HubClient:
         )
         self.http = HttpClient(endpoint, explain=self._explain)
         self._portion = Portion(PAGE)
-        self._commits: dict[tuple[str, str], Raw] = {}
+        self._commits: Kept[tuple[str, str], Raw] = Kept(MOST_COMMITS)
         self._proved = float("-inf")
         self._ahead = 0.0
         """Seconds that the Hub's clock is before ours."""
@@ -135,9 +136,7 @@ class HubClient:
             log = self.call("GET", f"{at}/commits/{commit}", {"limit": 1}).json()
             newest = log[0] if isinstance(log, list) and log else None
             found = {**of_commit(raw), "sha": commit, "lastModified": text(newest, "date")}
-            if len(self._commits) >= MOST_COMMITS:
-                self._commits.clear()
-            self._commits[row["_id"], commit] = found
+            self._commits.keep((row["_id"], commit), found)
         return found
 
     def reads(self, name: str) -> bool:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from adapters.contract import AdapterConfig
+from adapters.contract import AdapterConfig, WebAddress
 
 HUB = "https://huggingface.co"
 Author = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
@@ -18,7 +17,7 @@ RepositoryName = Annotated[
 class HuggingFaceConfig(AdapterConfig):
     """Some organisations, users and repositories of a Hub."""
 
-    url: str = Field(default=HUB, description="address of the Hub")
+    url: WebAddress = Field(default=HUB, description="address of the Hub")
     token: SecretStr | None = Field(
         default=None,
         description="access token; without one, only what is public is seen, and no deletion can be proved",
@@ -55,14 +54,6 @@ class HuggingFaceConfig(AdapterConfig):
         min_length=8,
         description="another one that is believed too, while the secret is being replaced",
     )
-
-    @field_validator("url")
-    @classmethod
-    def _web(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise ValueError("must be http:// or https:// and a host, without user or password")
-        return value.rstrip("/")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

@@ -15,7 +15,7 @@ from adapters.huggingface.client import of_commit
 from adapters.huggingface.config import HUB, HuggingFaceConfig
 from adapters.huggingface.keys import MAIN, NativeId, is_readable
 from adapters.naming import reference
-from adapters.payloads import Raw, at, part, parts, text
+from adapters.payloads import Raw, at, moment, part, parts, text
 from adapters.records import Lineage, ModelRecord, Parent, Unread, VersionRecord
 from adapters.scanning import attempt
 from adapters.writing import digest
@@ -186,16 +186,10 @@ def _tags(raw: Raw) -> dict[str, str]:
 
 def _time(raw: Raw, name: str) -> datetime | None:
     """Errors: `BadRecordError` for what is no time."""
-    value = raw.get(name)
-    if value is None:
-        return None
-    try:
-        found = datetime.fromisoformat(str(value))
-        if found.tzinfo is None:
-            raise ValueError
-    except ValueError:
+    found = moment(value := raw.get(name))
+    if value is not None and found is None:
         whose = text(raw, "id") or text(raw, "sha") or ""
-        raise BadRecordError(f"{name} of {whose} is no time", native=whose) from None
+        raise BadRecordError(f"{name} of {whose} is no time", native=whose)
     return found
 
 

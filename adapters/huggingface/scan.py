@@ -5,8 +5,6 @@ over are noticed as well as a commit.
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import suppress
-from datetime import datetime
 from typing import NamedTuple
 
 from adapters.digests import BUCKETS, UNKNOWN, BucketDigests, bucket, digest_of
@@ -14,7 +12,7 @@ from adapters.errors import AuthError, BadRecordError, InvalidError
 from adapters.huggingface.client import sound
 from adapters.huggingface.reads import Reader
 from adapters.huggingface.records import Repository, to_model, to_versions
-from adapters.payloads import Raw
+from adapters.payloads import Raw, moment
 from adapters.records import Listing, Mark, Watermark
 from adapters.scanning import Found, Readers, Steps, attempt, awaited, one_of_many
 
@@ -104,10 +102,8 @@ class Scan:
 
     def _is_young(self, row: Raw) -> bool:
         """Whether its last commit is so new that a tag may still follow, which moves nothing that is listed."""
-        with suppress(ValueError):
-            made = datetime.fromisoformat(str(row.get("lastModified"))).timestamp()
-            return self._api.now() - made < self._api.config.settle
-        return False
+        made = moment(row.get("lastModified"))
+        return made is not None and self._api.now() - made.timestamp() < self._api.config.settle
 
     def _given(self, repository: Repository) -> Iterator[Found]:
         yield (model := attempt(to_model, repository))

@@ -1,11 +1,10 @@
 """How an MLflow registry is configured."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from adapters.contract import AdapterConfig
+from adapters.contract import AdapterConfig, WebAddress
 
 
 class MlflowConfig(AdapterConfig):
@@ -14,7 +13,7 @@ class MlflowConfig(AdapterConfig):
     Credentials are none, `username` and `password` (basic), or `token` (bearer).
     """
 
-    url: str = Field(description="address of the MLflow server, for example http://127.0.0.1:5000")
+    url: WebAddress = Field(description="address of the MLflow server, for example http://127.0.0.1:5000")
     username: str | None = Field(
         default=None, description="for basic authentication, together with `password`"
     )
@@ -39,18 +38,6 @@ class MlflowConfig(AdapterConfig):
         le=3600,
         description="seconds before the newest change seen that an incremental scan looks at again",
     )
-
-    @field_validator("url")
-    @classmethod
-    def _is_plain_address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http:// or https:// address, for example http://127.0.0.1:5000")
-        if "@" in parts.netloc:
-            raise ValueError("must not hold credentials: use `username` and `password`, or `token`")
-        if parts.query or parts.fragment:
-            raise ValueError("must end with the path: no ? and no #")
-        return url.rstrip("/")
 
     @model_validator(mode="after")
     def _has_one_kind_of_credential(self) -> "MlflowConfig":

@@ -1,11 +1,11 @@
 """Single things, as `get` reads them, and what the files of one version say."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 
 from adapters.errors import BadRecordError, NotFoundError, TransientError
 from adapters.http import TooLargeError
+from adapters.kept import Kept
 from adapters.mlflow.client import PROMPT_TAG, MlflowClient
 from adapters.mlflow.keys import NOW, model_id, version_id
 from adapters.mlflow.lineage import OriginReader
@@ -29,7 +29,7 @@ class Reader:
 
     def __init__(self, api: MlflowClient, translate: Translator, origins: OriginReader) -> None:
         self._api, self._translate, self._origins = api, translate, origins
-        self._kept: OrderedDict[str, Details] = OrderedDict()
+        self._kept: Kept[str, Details] = Kept(MOST_DETAILS)
 
     def either(self, key: Key) -> ModelRecord | VersionRecord:
         """One model or version. Errors: `NotFoundError`, for another incarnation too."""
@@ -102,9 +102,7 @@ class Reader:
                 raise
             return Details(artifact_uri=resolved, unread=Unread(OF_FILES, str(error)))
         if uri is not None and found != Details():
-            self._kept[uri] = found
-            if len(self._kept) > MOST_DETAILS:
-                self._kept.popitem(last=False)
+            self._kept.keep(uri, found)
         return replace(found, artifact_uri=resolved)
 
     def _resolved(self, version: VersionRecord) -> str | None:

@@ -115,7 +115,7 @@ class OciAdapter(Adapter):
         self._client.observe(observer)
 
     def credentials(self) -> tuple[str, ...]:
-        return self._client.tokens
+        return self._client.tokens.secrets
 
     def close(self) -> None:
         self._client.close()

@@ -1,8 +1,5 @@
 """Requests to a registry: signing in when it asks for it, and an error of the contract for every refusal."""
 
-import re
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +20,7 @@ from adapters.http import Endpoint, HttpClient, Reply, basic, next_page
 from adapters.oci.config import OciConfig, is_among
 from adapters.payloads import at, integer, parts, text
 from adapters.scanning import Steps
+from adapters.tokens import Tokens, bearer_challenge
 
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
@@ -34,18 +32,11 @@ ACCEPT = {"Accept": ", ".join(MANIFESTS)}
 UNKNOWN = ("NAME_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN")
 """The codes that prove an absence. A 404 without one proves nothing."""
 CATALOGUE = "registry:catalog:*"
-EVERYWHERE = "*"
-"""Under what Basic credentials are kept, which hold for every scope. A token is sent for its own alone."""
 PAGE = 1000
 MOST_NAMES = 100_000
 """Repositories of a catalogue, or tags of a repository."""
 SHORTEST_LIFE = 60
 """Seconds for which a token holds that does not say it."""
-MOST_GRANTS = 10_000
-MOST_TOKENS = 200
-EARLY = 10.0
-"""Seconds before its end at which a token is renewed."""
-_FIELD = re.compile(r'([a-z]+)="([^"]*)"')
 
 
 class ChallengeError(AuthError):
@@ -99,10 +90,9 @@ class OciClient:
         self._registry = HttpClient(
             self._endpoint(config.url, connections=config.concurrency), explain=explain
         )
-        self._grants: dict[str, tuple[str, float]] = {}
-        self._lock = threading.Lock()
-        self.tokens: tuple[str, ...] = ()
-        """The last tokens that were given: secrets too."""
+        self.tokens = Tokens()
+        self._basic = ""
+        """What is sent with every request, once the registry asked for it."""
 
     def __repr__(self) -> str:
         return f"OciClient({self.config.host})"
@@ -161,31 +151,27 @@ class OciClient:
             return self._ask(elsewhere.at, max_bytes=most).body
 
     def _signed(self, scope: str) -> dict[str, str]:
-        if self.config.token is not None:
-            return {"Authorization": f"Bearer {self.config.token.get_secret_value()}"}
-        with self._lock:
-            header, ends = self._grants.get(scope) or self._grants.get(EVERYWHERE) or ("", 0.0)
-        return {"Authorization": header} if time.monotonic() < ends else {}
+        own = self.config.token
+        token = self.tokens.get(scope) if own is None else own.get_secret_value()
+        header = f"Bearer {token}" if token else self._basic
+        return {"Authorization": header} if header else {}
 
     def _sign_in(self, challenge: ChallengeError, scope: str) -> None:
         """Get what the registry asks for. Errors: `AuthError`, `TransientError`."""
-        kind, user, password = challenge.how.lower(), self.config.username, self.config.password
-        if "bearer " in kind and self.config.token is None:
-            asked = dict(_FIELD.findall(challenge.how[kind.index("bearer ") :]))
-            grant = self._token(asked.get("realm", ""), asked.get("service", ""), asked.get("scope") or scope)
-        elif kind.startswith("basic") and password is not None:
-            scope, grant = EVERYWHERE, (basic(user, password), float("inf"))
+        user, password = self.config.username, self.config.password
+        asked = bearer_challenge(challenge.how)
+        if asked is not None and self.config.token is None:
+            self.tokens.keep(*self._token(asked, scope), scope)
+        elif challenge.how.lower().startswith("basic") and password is not None:
+            self._basic = basic(user, password)
         else:
             raise challenge
-        with self._lock:
-            if len(self._grants) > MOST_GRANTS:
-                self._grants.clear()
-            self._grants[scope] = grant
 
-    def _token(self, realm: str, service: str, scope: str) -> tuple[str, float]:
-        """A token for a scope, as a header, and until when it holds. The password goes to the registry's own host, or
-        to one that is configured, and nowhere else.
+    def _token(self, asked: Mapping[str, str], scope: str) -> tuple[str, float]:
+        """A token for a scope, and how many seconds it holds. The password goes to the registry's own host, or to one
+        that is configured, and nowhere else.
         """
+        realm, service, scope = asked.get("realm", ""), asked.get("service"), asked.get("scope") or scope
         host = urlsplit(realm).netloc.rpartition("@")[2]
         stays = AuthError(
             f"{self.config.host} gives its tokens at {host or 'nowhere'}: nothing was sent there; add it to "
@@ -195,7 +181,7 @@ class OciClient:
             self._check(realm, self.config.token_hosts, stays)
         password = self.config.password
         auth = None if password is None else (self.config.username, password)
-        query = {"service": service or None, "scope": scope.split(" ")}
+        query = {"service": service, "scope": scope.split(" ")}
         try:
             body = self._ask(realm, auth=auth, params=query).json()
             token = text(body, "token") or text(body, "access_token")
@@ -203,10 +189,7 @@ class OciClient:
             raise AuthError(f"no token for {scope}: {error}") from None
         if token is None:
             raise AuthError(f"{host} gave no token for {scope}: check what it is")
-        seconds = integer(at(body, "expires_in")) or SHORTEST_LIFE
-        with self._lock:
-            self.tokens = (token, *self.tokens[: MOST_TOKENS - 1])
-        return f"Bearer {token}", time.monotonic() + max(1.0, seconds - EARLY)
+        return token, integer(at(body, "expires_in")) or SHORTEST_LIFE
 
     def _check(self, address: str, hosts: tuple[str, ...], refusal: AdapterError) -> None:
         """Errors: `refusal`, for an address at none of these hosts, or that is less secure than the registry's."""

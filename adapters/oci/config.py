@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from adapters.contract import AdapterConfig
+from adapters.contract import AdapterConfig, WebAddress
 
 _CALLED = {"registry-1.docker.io": "docker.io", "index.docker.io": "docker.io"}
 """What users call a host, where it is not its address."""
@@ -21,7 +21,7 @@ _PAGES = {
 class OciConfig(AdapterConfig):
     """One registry, or the repositories of it that are named. Only `url` has to be given."""
 
-    url: str = Field(description="address of the registry, without /v2")
+    url: WebAddress = Field(description="address of the registry, without /v2")
     repositories: tuple[str, ...] = Field(
         default=(),
         description="repositories that are read, or patterns of the catalogue's such as models/*; empty: all of them",
@@ -47,11 +47,8 @@ class OciConfig(AdapterConfig):
 
     @field_validator("url")
     @classmethod
-    def _web(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise ValueError("must be http:// or https:// and a host, without user or password")
-        return value.rstrip("/").removesuffix("/v2")
+    def _without_v2(cls, value: str) -> str:
+        return value.removesuffix("/v2")
 
     @field_validator("page")
     @classmethod

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ from adapters.errors import (
     TransientError,
 )
 from adapters.http import TooLargeError
+from adapters.kept import Kept
 from adapters.oci.client import ACCEPT, CATALOGUE, OciClient, UnprovedAbsenceError, pull
 from adapters.parsing import Bounds, parse_json
 from adapters.payloads import Raw, parts, text
@@ -71,43 +70,17 @@ class Artifact:
     size: int = 200
 
 
-class Memory:
-    """What an adapter keeps between scans, only to save requests: bounded, what was used last stays."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, Artifact] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-        self.tags: dict[tuple[str, str], str] = {}
-        """The digest that a tag of a repository had when it was last seen."""
-
-    def get(self, digest: str) -> Artifact | None:
-        """What was kept of a digest."""
-        with self._lock:
-            if digest in self._kept:
-                self._kept.move_to_end(digest)
-            return self._kept.get(digest)
-
-    def keep(self, artifact: Artifact) -> Artifact:
-        """Keep this, and forget what was not used for longest where that is too much."""
-        with self._lock:
-            former = self._kept.pop(artifact.digest, None)
-            self._kept[artifact.digest] = artifact
-            self._bytes += artifact.size - (former.size if former else 0)
-            while self._bytes > MOST_KEPT and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].size
-        return artifact
-
-
 class Reader:
     """Reads a registry. Errors of every method: any `AdapterError`."""
 
     def __init__(self, client: OciClient) -> None:
         self.client = client
-        self.memory = Memory()
+        self._artifacts: Kept[str, Artifact] = Kept(MOST_KEPT, lambda artifact: artifact.size)
+        self._digests: Kept[tuple[str, str], str] = Kept(MOST_TAGS)
+        """What a tag of a repository stood for when it was last seen."""
         self.tells_referrers = True
         """Whether the registry answers who refers to a manifest, as far as is known."""
-        self._stated_by: dict[str, tuple[tuple[StatedKind, bytes], ...]] = {}
+        self._statements: Kept[str, tuple[tuple[StatedKind, bytes], ...]] = Kept(MOST_STATED)
 
     def repositories(self) -> list[str]:
         """The repositories to be read, in order."""
@@ -146,26 +119,23 @@ class Reader:
         if REFERRERS.fullmatch(tag):
             return Artifact(self._digest(repository, tag) or "")
         try:
-            digest = self._digest(repository, tag) if place in self.memory.tags else None
+            digest = self._digest(repository, tag) if self._digests.get(place) else None
             artifact = self.artifact(repository, digest or tag)
         except NotFoundError:
-            self.memory.tags.pop(place, None)
+            self._digests.forget(place)
             return None
         except (BadRecordError, TooLargeError) as error:
             native = f"{repository}:{tag}"
             return Artifact(digest or "", problem=BadRecordError(f"{native}: {error}", native=native))
-        if len(self.memory.tags) > MOST_TAGS:
-            self.memory.tags.clear()
-        self.memory.tags[place] = artifact.digest
+        self._digests.keep(place, artifact.digest)
         return artifact
 
     def artifact(self, repository: str, name: str) -> Artifact:
         """What a digest, or a tag, stands for."""
-        known = self.memory.get(name)
-        if known is not None:
+        if (known := self._artifacts.get(name)) is not None:
             return known
         digest, body = self.manifest(repository, name)
-        return self.memory.get(digest) or self._understood(repository, digest, body)
+        return self._artifacts.get(digest) or self._understood(repository, digest, body)
 
     def manifest(self, repository: str, name: str) -> tuple[str, bytes]:
         """The digest and the bytes of a manifest, which fit each other."""
@@ -205,8 +175,8 @@ class Reader:
 
     def _stated(self, repository: str, name: str, *, is_deep: bool) -> tuple[tuple[StatedKind, bytes], ...]:
         """The statements in a manifest, or in those of an index: read once, since a digest never changes."""
-        if name in self._stated_by:
-            return self._stated_by[name]
+        if (known := self._statements.get(name)) is not None:
+            return known
         found: list[tuple[StatedKind, bytes]] = []
         try:
             manifest = parse_json(self.manifest(repository, name)[1], f"manifest {name}", _BOUNDS)
@@ -220,10 +190,7 @@ class Reader:
                         found.append((kind, self.client.blob(repository, at, MOST_CONFIG)))
         except (BadRecordError, RejectedError):
             return ()
-        if len(self._stated_by) >= MOST_STATED:
-            self._stated_by.clear()
-        self._stated_by[name] = tuple(found)
-        return tuple(found)
+        return self._statements.keep(name, tuple(found))
 
     def _digest(self, repository: str, tag: str) -> str | None:
         """The digest of a tag; None where a registry does not say it. Errors: `NotFoundError`."""
@@ -235,6 +202,9 @@ class Reader:
         told = reply.headers.get("docker-content-digest", "")
         return told if DIGEST.fullmatch(told) else None
 
+    def _keep(self, artifact: Artifact) -> Artifact:
+        return self._artifacts.keep(artifact.digest, artifact)
+
     def _understood(self, repository: str, digest: str, body: bytes) -> Artifact:
         """What a manifest says, kept where that can never be otherwise."""
         native = f"{repository}@{digest}"
@@ -243,13 +213,13 @@ class Reader:
             if not isinstance(manifest, dict):
                 raise BadRecordError(f"the manifest of {native} is no object")
         except BadRecordError as error:
-            return self.memory.keep(Artifact(digest, problem=BadRecordError(str(error), native=native)))
+            return self._keep(Artifact(digest, problem=BadRecordError(str(error), native=native)))
         listed = [one for one in parts(manifest, "manifests") if DIGEST.fullmatch(text(one, "digest") or "")]
         if listed:
             return self._indexed(repository, digest, manifest, [one["digest"] for one in listed])
         dialect = dialect_of(manifest)
         if dialect is None:
-            return self.memory.keep(Artifact(digest))
+            return self._keep(Artifact(digest))
         return self._configured(repository, Artifact(digest, dialect, manifest, size=len(body)))
 
     def _indexed(self, repository: str, digest: str, manifest: Raw, children: list[str]) -> Artifact:
@@ -260,9 +230,9 @@ class Reader:
         except NotFoundError:
             return found
         if first.dialect is None or first.children:
-            return self.memory.keep(replace(found, problem=first.problem))
+            return self._keep(replace(found, problem=first.problem))
         found = replace(found, dialect=first.dialect, config=first.config, unread=first.unread)
-        return found if found.unread else self.memory.keep(found)
+        return found if found.unread else self._keep(found)
 
     def _configured(self, repository: str, artifact: Artifact) -> Artifact:
         digest = text(artifact.manifest, "config", "digest") or ""
@@ -279,10 +249,10 @@ class Reader:
             if not isinstance(config, dict):
                 raise BadRecordError(f"the configuration of {native} is no object")
         except BadRecordError as error:
-            return self.memory.keep(replace(artifact, problem=BadRecordError(str(error), native=native)))
+            return self._keep(replace(artifact, problem=BadRecordError(str(error), native=native)))
         except (NotFoundError, AuthError, InvalidError) as error:
             return replace(artifact, unread=f"the configuration of {native}: {error}")
-        return self.memory.keep(replace(artifact, config=config, size=size + len(body)))
+        return self._keep(replace(artifact, config=config, size=size + len(body)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,13 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from adapters.errors import NotFoundError
 from adapters.naming import reference
 from adapters.oci.config import OciConfig
 from adapters.oci.reads import DIGEST, REPOSITORY, Artifact, TaggedRepository
-from adapters.payloads import Raw, at, part, parts, text
+from adapters.payloads import Raw, at, moment, part, parts, text
 from adapters.records import Dataset, Key, Lineage, ModelRecord, Parent, Unread, VersionRecord, dataset_role
 from adapters.writing import digest as etag_of
 
@@ -134,7 +133,7 @@ def _version(config: OciConfig, found: TaggedRepository, name: str, artifact: Ar
             datasets=facts.datasets,
             parents=tuple(_parents(config, facts, notes)),
         ),
-        created_at=_time(facts.created or notes.get(f"{OCI}created")),
+        created_at=moment(facts.created or notes.get(f"{OCI}created")),
         etag=digest,
         url=config.page_of(repository=found.name, digest=digest, version=name),
         native={key: one for key, one in native.items() if one},
@@ -235,12 +234,3 @@ def _joined(found: Any, by: str) -> str | None:
         if isinstance(found, list)
         else None
     )
-
-
-def _time(told: str | None) -> datetime | None:
-    """A time of RFC 3339; None for none, or another text."""
-    try:
-        found = datetime.fromisoformat(told or "")
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

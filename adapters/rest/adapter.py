@@ -17,7 +17,7 @@ from adapters.contract import (
 )
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError, UnsupportedError
 from adapters.notifications import Notification
-from adapters.records import Key, Mark, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.rest import notifications
 from adapters.rest.client import RestClient, fill
 from adapters.rest.config import Collection, Info, RestConfig
@@ -109,22 +109,17 @@ class RestAdapter(Adapter):
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
         if field != "stage":
             raise InvalidError(f"the rest adapter writes no {field}: write `stage`")
-        return settle(
-            self.get,
-            key,
-            has_stage(field, value),
-            lambda now: self._writes.stage(now, value, etag),
-            etag,
-        )
+
+        def write(now: VersionRecord) -> None:
+            self._writes.stage(now, value, etag)
+
+        return settle(self.get, key, has_stage(field, value), write, etag)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
-        return settle(
-            self.get,
-            key,
-            has_alias(alias, version),
-            lambda now: self._writes.point(now, alias, version, etag),
-            etag,
-        )
+        def write(now: ModelRecord) -> None:
+            self._writes.point(now, alias, version, etag)
+
+        return settle(self.get, key, has_alias(alias, version), write, etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags, etag), etag)
@@ -144,7 +139,7 @@ class RestAdapter(Adapter):
         self._api.observe(observer)
 
     def credentials(self) -> tuple[str, ...]:
-        return self._api.tokens
+        return self._api.tokens.secrets
 
     def close(self) -> None:
         self._api.close()

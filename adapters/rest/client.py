@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from adapters.http import Endpoint, HttpClient, Reply, basic, below, check_count
 from adapters.portions import Portion
 from adapters.rest.config import COUNTED, CREDENTIALS, Paged, Paging, RestConfig
 from adapters.rest.expressions import MappingError
+from adapters.tokens import Tokens
 
 NOTHING: Mapping[str, str] = {}
-EARLY = 30.0
-"""Seconds before its end at which an OAuth2 token is renewed."""
 MOST_BROKEN = 3
 """Records in succession that may fail by themselves: more, and it is the backend that fails."""
 
@@ -49,9 +47,7 @@ class RestClient:
         self._observer: Observer | None = None
         self._client: HttpClient | None = None
         self._opening = threading.Lock()
-        self._ends = float("inf")
-        self.tokens: tuple[str, ...] = ()
-        """The last OAuth2 tokens that were given: secrets too."""
+        self.tokens = Tokens()
         self._portions: dict[str, Portion] = {}
         self._broken: Counter[str] = Counter()
         """Records in succession that failed by themselves, by listing."""
@@ -195,7 +191,7 @@ class RestClient:
 
     def _open(self, more: Mapping[str, str] | None = None) -> HttpClient:
         with self._opening:
-            if self._client is not None and time.monotonic() > self._ends:
+            if self.config.auth == "oauth2" and self.tokens.get() is None:
                 self.close()
             if self._client is None:
                 self._client = self._make({})
@@ -212,8 +208,7 @@ class RestClient:
         elif config.auth == "basic" and config.password is not None:
             headers["Authorization"] = basic(config.username, config.password)
         elif config.auth == "oauth2":
-            token = self._token()
-            headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+            headers["Authorization"] = f"Bearer {self.tokens.get() or self._token()}"
         endpoint = Endpoint(
             url=self.origin,
             timeout=config.timeout,
@@ -226,7 +221,7 @@ class RestClient:
             client.observer = self._observer
         return client
 
-    def _token(self) -> SecretStr:
+    def _token(self) -> str:
         """A new token by OAuth2 client credentials, or by the service's own form. Errors: any `AdapterError`."""
         config = self.config
         form, auth = {"grant_type": "client_credentials", "scope": config.scope}, None
@@ -255,9 +250,7 @@ class RestClient:
             token, seconds = str(found["access_token"]), float(found.get("expires_in") or 300)
         except (AdapterError, ValueError, KeyError, TypeError, AttributeError):
             raise _no_token(reply) from None
-        self._ends = time.monotonic() + max(1.0, seconds - EARLY)
-        self.tokens = (token, *self.tokens[:1])
-        return SecretStr(token)
+        return self.tokens.keep(token, seconds)
 
 
 def row_of(paging: Paging, cursor: str | None) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from adapters import outgoing
 from adapters.errors import AuthError, TransientError, UnsupportedError
 from adapters.notifications import Notification, json_object
+from adapters.payloads import moment
 from adapters.quota import Quota
 from adapters.records import Key
 from adapters.sagemaker.client import SageMakerClient
@@ -153,11 +154,9 @@ def _public_key(pem: bytes) -> Any:
 
 def _time(text: Any) -> datetime:
     """When a message was signed. Errors: `AuthError`."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        raise AuthError("the message does not say when it was signed") from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    if (found := moment(text)) is None:
+        raise AuthError("the message does not say when it was signed")
+    return found
 
 
 def _named(event: Mapping[str, Any]) -> Sequence[Key]:

@@ -1,8 +1,10 @@
-"""What the files of a commit say of an artifact: `artifacts.yaml`, `dvc.yaml`, and of what it was made, `dvc.lock`."""
+"""What the files of a project say of an artifact: GTO's `artifacts.yaml`, DVC's `dvc.yaml`, and of what it was made,
+`dvc.lock`.
+"""
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from posixpath import join, normpath
 from typing import Any
@@ -12,6 +14,7 @@ from adapters.parsing import parse_json, parse_yaml
 from adapters.payloads import Raw, at, part, parts, text
 from adapters.records import Dataset, Unread
 
+INDEX, DVC, LOCK = "artifacts.yaml", "dvc.yaml", "dvc.lock"
 CODE = (".py", ".ipynb", ".sh", ".r", ".jl", ".c", ".cpp", ".rs", ".scala", ".java")
 """What a dependency that is no data ends with."""
 MOST_PARAMS = 1_000
@@ -56,19 +59,41 @@ def artifacts_of(file: Any, path: str) -> dict[str, Raw]:
     }
 
 
-def described(row: Raw, folder: str, dvc: Any, lock: Any, metrics: Mapping[str, Any]) -> Described:
-    """An artifact by its row, and by what DVC says of the stage that makes its file. `metrics`: the files of that."""
+def describe(
+    folder: str, name: str, read: Callable[[str], bytes | None], parsed: Callable[[str], Any]
+) -> Described:
+    """An artifact of a folder. `read` gives a file of it, `parsed` what one of YAML says; None: there is none.
+
+    Errors: those of `read` and `parsed`.
+    """
+    row = None
+    for path in (INDEX, DVC) if not folder else (DVC,):
+        row = row or artifacts_of(parsed(path), path).get(name)
+    if row is None:
+        return Described()
+    dvc, lock = parsed(DVC), _lock(row, parsed)
+    stage = _stage(lock, text(row, "path"))[0] or ""
+    figures = {path: _metrics(read(path), path) for path in _named(at(dvc, "stages", stage, "metrics"))}
+    return _described(row, folder, lock, figures)
+
+
+def _lock(row: Raw, parsed: Callable[[str], Any]) -> Any:
+    """What DVC noted of the stages; of a file that no stage makes, what `dvc add` noted."""
+    path = text(row, "path")
+    added = parsed(f"{path}.dvc") if path else None
+    if not isinstance(added, dict):
+        return parsed(LOCK)
+    outs = [{**out, "path": path} for out in parts(added, "outs")][:1]
+    return {"stages": {"": {"outs": outs}}}
+
+
+def _described(row: Raw, folder: str, lock: Any, figures: Mapping[str, Any]) -> Described:
     given = text(row, "path")
     meta = {**part(row, "custom"), **part(row, "meta")}
     flat = dict(_flat(meta))
     labels = row.get("labels")
-    made_by, stage = _stage(lock, given)
+    stage = _stage(lock, given)[1]
     outs = [each for each in parts(stage, "outs") if text(each, "path") == given]
-    figures = {
-        name: float(value)
-        for file in _named(at(dvc, "stages", made_by or "", "metrics"))
-        for name, value in _flat(metrics.get(file), numbers=True)
-    }
     return Described(
         type=text(row, "type"),
         path=join(folder, given) if given else None,
@@ -80,20 +105,18 @@ def described(row: Raw, folder: str, dvc: Any, lock: Any, metrics: Mapping[str, 
         digest=next((f"md5:{md5}" for each in outs if (md5 := text(each, "md5"))), None),
         datasets=tuple(_data(stage, folder)),
         params=dict(pair for file in part(stage, "params").values() for pair in _flat(file)),
-        metrics=figures,
+        metrics={
+            name: float(value) for file in figures.values() for name, value in _flat(file, numbers=True)
+        },
         native={"described": _storable(row), **({"stage": _storable(stage)} if stage else {})},
     )
 
 
-def metric_files(dvc: Any, lock: Any, row: Raw) -> list[str]:
-    """The files with the metrics of the stage that makes an artifact's file."""
-    return _named(at(dvc, "stages", _stage(lock, text(row, "path"))[0] or "", "metrics"))
-
-
-def read_metrics(content: bytes, path: str) -> Any:
+def _metrics(content: bytes | None, path: str) -> Any:
     """A file of metrics: JSON, or YAML; None where it cannot be read."""
     try:
-        return parse_json(content, path) if path.endswith(".json") else parse_yaml(content, path)
+        parse = parse_json if path.endswith(".json") else parse_yaml
+        return None if content is None else parse(content, path)
     except BadRecordError:
         return None
 
