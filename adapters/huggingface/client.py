@@ -7,8 +7,8 @@
 """
 
 import time
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -83,6 +83,7 @@ class HubClient:
         self.http = HttpClient(endpoint, explain=self._explain)
         self._portion = Portion(PAGE)
         self._commits: Kept[tuple[str, str], Raw] = Kept(MOST_COMMITS)
+        self._renamed = set[str]()
         self._proved = float("-inf")
         self._ahead = 0.0
         """Seconds that the Hub's clock is before ours."""
@@ -141,7 +142,15 @@ class HubClient:
 
     def reads(self, name: str) -> bool:
         """Whether a repository belongs to the registry, under the name that it has now."""
+        if not self.config.reads(name) and name not in self._renamed:
+            self._renamed = set(self._names_now())
         return self.config.reads(name) or name in self._renamed
+
+    def _names_now(self) -> Iterator[str]:
+        """What configured repositories are called now."""
+        for name in self.config.repositories:
+            with suppress(AuthError, NotFoundError, BadRecordError):
+                yield str(self.row(name)["id"])
 
     def whoami(self) -> Raw:
         """Whose token it is, and what it may do."""
@@ -174,17 +183,6 @@ class HubClient:
         self.quota.note(reply.headers)
         self._ahead = 0.0 if reply.date is None else reply.date - time.time()
         return reply
-
-    @cached_property
-    def _renamed(self) -> set[str]:
-        """What configured repositories are called now."""
-        found = set()
-        for name in self.config.repositories:
-            try:
-                found.add(str(self.row(name)["id"]))
-            except (AuthError, NotFoundError, BadRecordError):
-                continue
-        return found
 
     def _explain(self, reply: Reply) -> AdapterError | None:
         """What a refusal means."""

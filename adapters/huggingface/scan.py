@@ -17,7 +17,7 @@ from adapters.records import Listing, Mark, Watermark
 from adapters.scanning import Found, Readers, Steps, attempt, awaited, one_of_many
 
 
-class _Due(NamedTuple):
+class _ToRead(NamedTuple):
     """A repository that has to be read; the last one of its bucket brings the bucket's new digest."""
 
     row: Raw
@@ -86,7 +86,7 @@ class Scan:
                 self._api.prove()
             raise
 
-    def _due(self, buckets: list[list[Raw]]) -> Iterator[_Due]:
+    def _due(self, buckets: list[list[Raw]]) -> Iterator[_ToRead]:
         """What has to be read, bucket by bucket."""
         for place, rows in enumerate(buckets):
             digest = digest_of(rows)
@@ -95,9 +95,9 @@ class Scan:
                 continue
             if not rows:
                 self._digests[place] = digest
-            yield from (_Due(row, place, digest if row is rows[-1] else None) for row in rows)
+            yield from (_ToRead(row, place, digest if row is rows[-1] else None) for row in rows)
 
-    def _read(self, due: _Due) -> Repository | None:
+    def _read(self, due: _ToRead) -> Repository | None:
         return self._reader.repository(due.row, self._afford)
 
     def _is_young(self, row: Raw) -> bool:

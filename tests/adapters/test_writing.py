@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from adapters import ConflictError, Key, ModelRecord, NotFoundError
-from adapters.writing import difference, digest, has_tags, kept_token, remove, settle, with_changes
+from adapters import ConflictError, Key, ModelRecord, NotFoundError, VersionRecord
+from adapters.writing import difference, digest, has_stage, has_tags, kept_token, remove, settle, with_changes
 
 KEY = Key("model", "m1")
 
@@ -22,11 +22,11 @@ class Shelf:
             raise NotFoundError(f"{key.native_id} does not exist")
         return self.model
 
-    def tag(self, now: ModelRecord) -> None:
+    def tag(self, now: ModelRecord | VersionRecord) -> None:
         self.sent += 1
-        self.model = ModelRecord(key=KEY, name=now.name, tags={"team": "growth"}, etag="2")
+        self.model = ModelRecord(key=KEY, name="churn", tags={"team": "growth"}, etag="2")
 
-    def delete(self, now: ModelRecord) -> None:
+    def delete(self, now: ModelRecord | VersionRecord) -> None:
         self.sent += 1
         self.model = None
 
@@ -45,10 +45,17 @@ def test_a_write_compares_and_is_read_back() -> None:
     assert settle(shelf.read, KEY, has_tags({"team": "growth"}), shelf.tag, "1").etag == "2"
 
 
+def test_what_is_of_another_kind_is_not_written() -> None:
+    shelf = Shelf()
+    with pytest.raises(NotFoundError, match="model m1 is no version"):
+        settle(shelf.read, KEY, has_stage("stage", "prod"), shelf.tag, None)
+    assert shelf.sent == 0
+
+
 def test_what_is_gone_needs_no_delete_and_what_goes_meanwhile_no_error() -> None:
     shelf = Shelf()
 
-    def somebody_else_was_first(now: ModelRecord) -> None:
+    def somebody_else_was_first(now: ModelRecord | VersionRecord) -> None:
         shelf.delete(now)
         raise NotFoundError("m1 does not exist")
 
@@ -60,7 +67,7 @@ def test_what_is_gone_needs_no_delete_and_what_goes_meanwhile_no_error() -> None
 def test_a_delete_that_finds_nothing_is_no_proof_while_the_record_can_be_read() -> None:
     shelf = Shelf()
 
-    def wrong_address(now: ModelRecord) -> None:
+    def wrong_address(now: ModelRecord | VersionRecord) -> None:
         raise NotFoundError("there is no such page")
 
     with pytest.raises(NotFoundError, match="no such page"):

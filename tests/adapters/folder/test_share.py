@@ -340,7 +340,7 @@ def test_a_sidecar_that_changed_under_our_hands_is_not_overwritten(
     now = version(scanned(adapter), "churn")
     shelves.say("churn", "1", tags={"theirs": "1"})
     with pytest.raises(ConflictError, match="changed meanwhile"):
-        adapter._writes.tag(("churn", "1"), now, {"ours": "1"})
+        adapter._writes.tag(now, {"ours": "1"})
     with pytest.raises(ConflictError):
         adapter.set_tags(now.key, {"ours": "1"}, etag=now.etag)
     assert shelves.said("churn", "1") == {"tags": {"theirs": "1"}}

@@ -108,6 +108,19 @@ def test_a_renamed_repository_is_the_same(harness: HuggingFaceHarness, hub: Hub)
         assert adapter.get(record.key) == record
 
 
+def test_a_named_repository_is_known_by_each_name_that_it_gets(harness: HuggingFaceHarness, hub: Hub) -> None:
+    hub.create("acme/one")
+    hub.create("beta/other")
+    adapter = HuggingFaceAdapter(harness.config(repositories=["acme/one"]))
+    [foreign] = scanned(opened(harness, "beta")).models().values()
+    with pytest.raises(NotFoundError, match="does not belong to this registry"):
+        adapter.get(foreign.key)
+    for former, name in (("acme/one", "acme/two"), ("acme/two", "beta/three")):
+        hub.move(former, name)
+        [now] = scanned(adapter).models().values()
+        assert adapter.get(now.key) == now and now.name == name
+
+
 def test_a_repository_that_is_renamed_while_it_is_read_is_read_under_its_new_name(
     harness: HuggingFaceHarness, hub: Hub
 ) -> None:

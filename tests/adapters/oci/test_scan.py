@@ -4,10 +4,8 @@ from collections import Counter
 
 import pytest
 
-from adapters import BadRecordError, Key, VersionRecord
+from adapters import Key, VersionRecord
 from adapters.emulators.oci import OciRegistry
-from adapters.oci import reads
-from adapters.oci.reads import Artifact, Memory
 from tests.adapters.oci.conftest import Emulate, Site
 from tests.adapters.scans import scanned
 
@@ -80,17 +78,6 @@ def test_a_registry_that_does_not_tell_digests_is_read_all_the_same(
     monkeypatch.setattr(emulator.registry, "answer", untold)
     adapter = emulator.adapter()
     assert scanned(adapter).records == scanned(adapter).records != []
-
-
-def test_memory_is_bounded_and_keeps_what_was_used_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads, "MOST_KEPT", 3000)
-    memory = Memory()
-    for number in range(10):
-        memory.keep(Artifact(f"sha256:{number}", size=1000))
-        memory.get("sha256:0")
-    assert [one for one in range(10) if memory.get(f"sha256:{one}")] == [0, 8, 9]
-    memory.keep(Artifact("sha256:0", problem=BadRecordError("odd"), size=1))
-    assert memory._bytes == 2001
 
 
 def test_a_tag_that_is_deleted_while_it_is_read_is_left_out(

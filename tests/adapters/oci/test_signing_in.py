@@ -54,7 +54,7 @@ def test_a_token_that_is_over_is_renewed(emulate: Emulate, monkeypatch: pytest.M
     adapter = site.adapter(**SIGNED)
     adapter.probe()
     later = time.monotonic() + 3600
-    monkeypatch.setattr("adapters.oci.client.time.monotonic", lambda: later)
+    monkeypatch.setattr("adapters.tokens.time.monotonic", lambda: later)
     assert site.registry is not None
     site.registry.tokens.clear()
     assert len(scanned(adapter).records) == 2

@@ -112,7 +112,7 @@ def test_oauth2_asks_for_a_token_and_again_when_it_ends(
     form = parse_qs(door.calls.last.request.content.decode())
     assert form == {"grant_type": ["client_credentials"], "scope": ["models.read"]}
     now = time.monotonic() + 3600
-    monkeypatch.setattr("adapters.rest.client.time.monotonic", lambda: now)
+    monkeypatch.setattr("adapters.tokens.time.monotonic", lambda: now)
     opened.probe()
     assert asked.calls.last.request.headers["authorization"] == "Bearer second-token"
 

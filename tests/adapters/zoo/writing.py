@@ -16,6 +16,7 @@ from adapters import (
     VersionRecord,
 )
 from adapters.memory import MemoryBackend
+from adapters.writing import a_model, a_version
 from tests.adapters.zoo.enclosure import Sound, breaks
 
 Tags = Mapping[str, str | None]
@@ -77,7 +78,7 @@ class Monogamous(Sound):
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
         with self.errors():
-            record = self._model(key)
+            record = a_model(self._now(key))
             for other in set(record.aliases) - {alias}:
                 super().set_alias(key, other, None)
         return super().set_alias(key, alias, version, etag=etag)
@@ -91,7 +92,7 @@ class Promising(Sound):
         try:
             return super().set_alias(key, alias, version, etag=etag)
         except InvalidError:
-            record = self._model(key)
+            record = a_model(self._now(key))
             return self.backend.put(replace(record, aliases={**record.aliases, alias: str(version)}))
 
 
@@ -100,7 +101,7 @@ class Deaf(Sound):
     """Accepts an approval and writes nothing."""
 
     def set_stage(self, key: Key, field: StageField, value: str, *, etag: str | None = None) -> Record:
-        found = super().set_stage(key, "stage", self._version(key).stage or "None", etag=etag)
+        found = super().set_stage(key, "stage", a_version(self._now(key)).stage or "None", etag=etag)
         return found if field == "approval" else super().set_stage(key, field, value, etag=etag)
 
 
@@ -151,7 +152,7 @@ class Squatting(Sound):
     """Takes a name that another model has."""
 
     def rename(self, key: Key, name: str, *, etag: str | None = None) -> Sequence[Record]:
-        return (self.backend.put(replace(self._model(key), name=name)),)
+        return (self.backend.put(replace(a_model(self._now(key)), name=name)),)
 
 
 @breaks("descriptions_are_written")
