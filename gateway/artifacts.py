@@ -5,6 +5,7 @@ backend does to a connection, worker and API stay quick; what passes here is nev
 It ends with the process that started it, and when nobody has asked for anything for a while.
 """
 
+import os
 import socket
 import sys
 import threading
@@ -27,6 +28,8 @@ from gateway.waypost import Waypost
 log = Log(__name__)
 MOST_AT_ONCE = 16
 """Files that are on their way at the same time; who asks for one more is told to try again."""
+NICE = 10
+"""How far it stands back behind worker and API where all want the processor."""
 IDLE = 120.0
 """Seconds without a question after which the process ends."""
 LONGEST_QUESTION = 1 << 16
@@ -109,6 +112,7 @@ def _say(connection: socket.socket, told: Told) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve the configuration in a file at the listening socket of this number."""
+    os.nice(NICE)
     config, number = Path(arguments[0]), int(arguments[1])
     settings = load_settings(config)
     configure_logs(settings.log)
@@ -122,8 +126,6 @@ def main(arguments: list[str]) -> int:
 
 def _end_with_parent() -> None:
     """The end of standard input is the end of whoever started this."""
-    import os
-
     sys.stdin.buffer.read()
     os._exit(0)
 
