@@ -95,9 +95,11 @@ def load(plugin: Plugin) -> type[Adapter]:
 
 
 def _entry_points() -> Iterable[Plugin]:
+    owners: dict[object, str] = {}
     for point in entry_points(group=GROUP):
-        owner = point.dist.name if point.dist else "unknown distribution"
-        yield Plugin(point.name, f"{owner}, {point.value}", point.load)
+        if point.dist not in owners:  # its name stands in a file with the whole description of the package
+            owners[point.dist] = point.dist.name if point.dist else "unknown distribution"
+        yield Plugin(point.name, f"{owners[point.dist]}, {point.value}", point.load)
 
 
 def _files(folder: Path | None) -> Iterable[Plugin]:

@@ -8,6 +8,7 @@ import itertools
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -106,6 +107,16 @@ def _length(found: tuple[int, tuple[Concept, ...]]) -> tuple[int, bool]:
 
 def load(synonyms: Path | None = None, lexicon: Path | None = None) -> Lexicon:
     """The lexicon of the files that come along and those of the operator. Errors: `LexiconError`."""
+    return _ours() if synonyms is None and lexicon is None else _loaded(synonyms, lexicon)
+
+
+@cache
+def _ours() -> Lexicon:
+    """What comes along, made once in a process."""
+    return _loaded(None, None)
+
+
+def _loaded(synonyms: Path | None, lexicon: Path | None) -> Lexicon:
     groups = _read(synonyms or "synonyms.toml").get("groups")
     if not isinstance(groups, list) or not all(_is_texts(group) for group in groups):
         raise LexiconError(
