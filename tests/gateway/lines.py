@@ -24,6 +24,8 @@ class Line:
     fault: str
     broken: bool = False
     over: threading.Event = field(default_factory=threading.Event)
+    heard: dict[tuple[str, str, bytes], tuple[int, bytes]] = field(default_factory=dict)
+    """What the target answered to whom: it is asked once by all lines of a test, for each state that it has."""
     port: int = 0
     server: ThreadingHTTPServer | None = None
 
@@ -44,14 +46,16 @@ class Line:
             self.server = None
 
     def cut(self) -> None:
-        """Begin to misbehave."""
+        """Begin to misbehave. From now on the target may have changed."""
         self.broken = True
+        self.heard.clear()
         if self.fault == "refuses":
             self.close()
 
     def mend(self) -> None:
         """Be good again."""
         self.broken = False
+        self.heard.clear()
         self.over.set()
         if self.server is None:
             self.open()
@@ -60,7 +64,8 @@ class Line:
 @contextlib.contextmanager
 def lines(target: str, faults: list[str]) -> Iterator[dict[str, Line]]:
     """A line for each fault, for as long as the context lasts."""
-    made = {fault: Line(target, fault) for fault in faults}
+    heard: dict[tuple[str, str, bytes], tuple[int, bytes]] = {}
+    made = {fault: Line(target, fault, heard=heard) for fault in faults}
     for line in made.values():
         line.open()
     try:
@@ -93,6 +98,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def ask(self, path: str, body: bytes) -> tuple[int, bytes]:
         """What the real server answers."""
+        asked = (self.command, path, body)
+        answer = self.line.heard.get(asked) or self.ask_now(path, body)
+        self.line.heard[asked] = answer
+        return answer
+
+    def ask_now(self, path: str, body: bytes) -> tuple[int, bytes]:
         to = urlsplit(self.line.target)
         connection = http.client.HTTPConnection(to.hostname or "", to.port or 80, timeout=60)
         with contextlib.closing(connection):
