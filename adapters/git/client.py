@@ -12,8 +12,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -39,6 +40,10 @@ OLDEST = (2, 37)
 """The first release of git that can be held to an address (`http.curloptResolve`)."""
 MOST_PACKS = 50
 """Fetches after which the clone is made anew: each leaves a pack."""
+AT_ONCE = 500
+"""Objects that are asked for before the first answer is read: what asks for them has to fit into a pipe."""
+SMALL = 1 << 14
+"""Bytes of an object that is read ahead."""
 OURS = "[core]\n\tbare = true\n"
 _FAILURES: tuple[tuple[type[AdapterError], str, str], ...] = (
     (ConflictError, r"stale info|cannot lock ref|already exists|fetch first", "read it again"),
@@ -83,19 +88,38 @@ class Objects:
         assert process.stdin is not None
         assert process.stdout is not None
         self._asks, self._answers = process.stdin, process.stdout
+        self._ahead: dict[str, tuple[str, bytes]] = {}
 
     def read(self, oid: str, most: int) -> tuple[str, bytes] | None:
         """An object's type and content; None where it was not fetched or is larger than so many bytes."""
-        said = self._ask(f"info {oid}")
-        if len(said) != 3 or int(said[2]) > most:
-            return None
-        size = int(self._ask(f"contents {oid}")[2])
-        return said[1].decode(), self._answers.read(size + 1)[:size]
+        if oid in self._ahead:
+            found = self._ahead.pop(oid)
+            return found if len(found[1]) <= most else None
+        (size,) = self._sizes([oid])
+        return None if size is None or size > most else next(self._contents([oid]))
 
-    def _ask(self, line: str) -> list[bytes]:
-        self._asks.write(f"{line}\n".encode())
+    def ahead(self, oids: Iterable[str]) -> None:
+        """Read these before they are asked for, many at once, as far as they are there and small."""
+        left = iter(dict.fromkeys(oids))
+        while some := list(islice(left, AT_ONCE)):
+            sizes = zip(some, self._sizes(some), strict=True)
+            small = [oid for oid, size in sizes if size is not None and size <= SMALL]
+            self._ahead.update(zip(small, self._contents(small), strict=True))
+
+    def _sizes(self, oids: Sequence[str]) -> list[int | None]:
+        self._ask("info", oids)
+        said = [self._answers.readline().split() for _ in oids]
+        return [int(words[2]) if len(words) == 3 else None for words in said]
+
+    def _contents(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        self._ask("contents", oids)
+        for _ in oids:
+            _, kind, size = self._answers.readline().split()
+            yield kind.decode(), self._answers.read(int(size) + 1)[:-1]
+
+    def _ask(self, what: str, oids: Sequence[str]) -> None:
+        self._asks.write("".join(f"{what} {oid}\n" for oid in oids).encode())
         self._asks.flush()
-        return self._answers.readline().split()
 
 
 class GitClient:

@@ -1,17 +1,19 @@
 """The folders and files of commits that were fetched, each read once, and what they say of an artifact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from posixpath import basename
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from adapters.errors import BadRecordError
-from adapters.formats.dvc import DVC, FIELDS, INDEX, Described, artifacts_of, describe, split
+from adapters.formats.dvc import DVC, FIELDS, INDEX, LOCK, Described, artifacts_of, describe, split
 from adapters.git.client import Objects
 from adapters.parsing import parse_yaml
 from adapters.records import Unread
 
+T = TypeVar("T")
 LARGEST = 8 << 20
 """Bytes of a tag, commit or folder that are looked at."""
 MOST_FILES = 2_000
@@ -25,6 +27,12 @@ class FetchedCommit(NamedTuple):
     at: int
 
 
+def _readable(read: Callable[[str], T], oids: Iterable[str]) -> Iterator[T]:
+    for oid in oids:
+        with suppress(BadRecordError):
+            yield read(oid)
+
+
 class CommitFiles:
     """Reads through one process. Errors: `BadRecordError` for what is not there or not what it should be."""
 
@@ -34,6 +42,14 @@ class CommitFiles:
         self._folders: dict[str, dict[str, str]] = {}
         self._parsed: dict[str, Any] = {}
         self._described: dict[tuple[str, str], Described] = {}
+
+    def ahead(self, commits: Sequence[str]) -> None:
+        """Read in a few goes what will be asked for of these commits, as far as it can be read."""
+        self._objects.ahead(commits)
+        trees = [found.tree for found in _readable(self.commit, commits)]
+        self._objects.ahead(tree for tree in trees if tree not in self._folders)
+        held = [folder.get(name) for folder in _readable(self.folder, trees) for name in (INDEX, DVC, LOCK)]
+        self._objects.ahead(oid for oid in held if oid and oid not in self._parsed)
 
     def content(self, oid: str, kind: str) -> bytes:
         """An object of this kind."""

@@ -12,7 +12,7 @@ from itertools import islice
 from adapters.errors import BadRecordError, NotFoundError, TransientError
 from adapters.formats.dvc import Described
 from adapters.formats.hubconf import Hubconf, read_hubconf
-from adapters.git.client import GitClient, Ref, Refs
+from adapters.git.client import AT_ONCE, GitClient, Ref, Refs
 from adapters.git.reads import CommitFiles
 from adapters.git.records import Tag, TaggedArtifact, TaggedVersion, TagStep, Translator, parse_name
 from adapters.records import Key, Listing, Record, Watermark
@@ -114,8 +114,12 @@ class StateReader:
         with self._client.objects() as objects:
             files = CommitFiles(objects, self._client.config.max_file_kb << 10)
             tags: defaultdict[str, list[Tag]] = defaultdict(list)
-            for name, step in ours.items():
-                tags[step.artifact] += self._annotated(now, files, name, step)
+            steps_left = iter(ours.items())
+            while some := list(islice(steps_left, AT_ONCE)):
+                fresh = [ref for name, _ in some if (name, (ref := refs.tags[name]).oid) not in self._tags]
+                objects.ahead(oid for ref in fresh for oid in ref if oid)
+                for name, step in some:
+                    tags[step.artifact] += self._annotated(now, files, name, step)
             if refs.head:
                 self._look_at_head(now, files, refs.head)
             now.artifacts = {
@@ -166,6 +170,7 @@ class StateReader:
         by_name: defaultdict[str, list[TaggedVersion]] = defaultdict(list)
         for version in shown:
             by_name[version.name].append(version)
+        files.ahead([version.commit for version in shown])
         said = {version.commit: files.described(version.commit, artifact.name) for version in shown}
         newest = max(shown, key=lambda version: version.born.at, default=None)
         about = at_head or (said[newest.commit] if newest else Described())

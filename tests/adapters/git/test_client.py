@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,16 @@ def test_records_are_read_while_a_scan_fetches(repository: GitRepository, opened
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_what_is_read_ahead_is_what_would_have_been_read(repository: GitRepository) -> None:
+    files = {f"f{number}": "x" * number for number in range(client.AT_ONCE + 10)} | {"large": "y" * 20_000}
+    head = repository.commit(files)
+    oids = [line.split()[2] for line in repository.git("ls-tree", head).splitlines()]
+    asked = [*oids, head, "0" * 40, oids[0]]
+    reading = client.GitClient(GitConfig(url=str(repository.path)))
+    reading.fetch([head])
+    with closing(reading), reading.objects() as objects, reading.objects() as others:
+        objects.ahead(asked)
+        for most in (100, 1 << 20):
+            assert [objects.read(oid, most) for oid in asked] == [others.read(oid, most) for oid in asked]
