@@ -290,12 +290,16 @@ def _begin_writing(connection: Connection, until: float) -> None:
 
 
 @contextmanager
-def writing(engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0) -> Iterator[Connection]:
-    """A transaction that writes: all of it or nothing. `patience` is how many seconds it waits for other writers.
+def writing(
+    engine: Engine, *, patience: float = PATIENCE, bound: float = 0.0, alone: bool = False
+) -> Iterator[Connection]:
+    """A transaction that writes: all of it or nothing. `patience` is how many seconds it waits for other writers;
+    `alone`: no other gateway is in such a one meanwhile, so that what it finds absent stays so.
 
     `bound`: as in `reading`. Errors: `DatabaseBusyError`, `DatabaseError`.
     """
-    options = {"writes": True, "bound": bound, **({} if patience == PATIENCE else {"patience": patience})}
+    chosen = {} if patience == PATIENCE else {"patience": patience}
+    options = {"writes": True, "bound": bound, "alone": alone, **chosen}
     require_answers(engine)
     try:
         with translated(), engine.connect().execution_options(**options) as connection, connection.begin():

@@ -30,6 +30,8 @@ IDLE_WITHIN = 60.0
 """Seconds after which a server ends a transaction in which nothing is asked: its process hangs, and others wait."""
 GONE = {"tcp_keepalives_idle": "5s", "tcp_keepalives_interval": "2s", "tcp_keepalives_count": "3"}
 """What has the server notice that a machine of ours has gone, so that what it had locked is free after 11 s."""
+ALONE = 8772002
+"""The number of the lock of transactions that are alone."""
 REFUSED = "unsupported startup parameter"
 _URL = re.compile(r"([\w+]+://(?:[^:/@]*(?::[^@]*)?@)?)([^/?]*)(.*)", re.DOTALL)
 _SERVER = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>\d+))?")
@@ -164,7 +166,8 @@ class Servers:
     def begin(self, connection: Connection) -> None:
         """Begin a transaction, on another connection where this one does not hold. Errors: psycopg's.
 
-        Options of the connection: `writes` (False: read one state), `patience`, `bound` as in `federation.database`.
+        Options of the connection, as in `federation.database`: `writes` (False: read one state), `patience`, `bound`,
+        `alone`.
         """
         options = connection.get_execution_options()
         for is_last in (False, True):
@@ -218,7 +221,13 @@ class Servers:
         return True
 
     def _beginning(
-        self, pooled: bool, *, writes: bool | None = None, patience: float = 0.0, bound: float = 0.0
+        self,
+        pooled: bool,
+        *,
+        writes: bool | None = None,
+        patience: float = 0.0,
+        bound: float = 0.0,
+        alone: bool = False,
     ) -> str:
         """What begins a transaction, and sets for it alone what is otherwise than usual."""
         chosen = dict(self._session) if pooled else {}
@@ -229,11 +238,12 @@ class Servers:
                 ("statement_timeout", "idle_in_transaction_session_timeout"), _milliseconds(bound)
             )
         head = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if writes is False else "BEGIN"
-        return "; ".join([head, *(f"SET LOCAL {name} = {value}" for name, value in chosen.items())])
+        lock = [f"SELECT pg_advisory_xact_lock({ALONE})"] if alone else []
+        return "; ".join([head, *(f"SET LOCAL {name} = {value}" for name, value in chosen.items()), *lock])
 
 
 def _of_ours(options: Any) -> dict[str, Any]:
-    return {name: options[name] for name in ("writes", "patience", "bound") if name in options}
+    return {name: options[name] for name in ("writes", "patience", "bound", "alone") if name in options}
 
 
 def _milliseconds(seconds: float) -> str:

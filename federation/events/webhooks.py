@@ -93,7 +93,7 @@ class Webhooks:
         """Bring those of the configuration in line with the file; a line for each that changed. Errors: `WebhookError`,
         and those of types.
         """
-        with writing(self.engine) as connection:
+        with writing(self.engine, alone=True) as connection:
             return subscriptions.apply(connection, specs)
 
     def test(self, actor: Principal, ident: int) -> PostAnswer:

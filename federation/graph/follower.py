@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from federation import tables as spine
+from federation.bulk import upserting
 from federation.changes import FeedTrimmedError, after, newest
 from federation.database import LONG, now, reading, writing
 from federation.graph import overlay as overlays
@@ -288,7 +289,8 @@ def _head(connection: Connection) -> Any:
     """The head row, locked for this transaction; made at the first call."""
     query = select(tables.graph_head).with_for_update()
     if (row := connection.execute(query).first()) is None:
-        connection.execute(insert(tables.graph_head).values(id=1, **GraphHead()._asdict()))
+        made = upserting(connection.dialect.name, tables.graph_head).values(id=1, **GraphHead()._asdict())
+        connection.execute(made.on_conflict_do_nothing())  # another gateway may be the first as well
         row = connection.execute(query).one()
     return row
 

@@ -124,7 +124,7 @@ class Identity:
 
     def apply_grants(self, specs: Sequence[GrantSpec]) -> list[str]:
         """Bring the grants of the configuration in line with the file; a line for each that changed."""
-        with writing(self._engine) as connection:
+        with writing(self._engine, alone=True) as connection:
             return grants.apply(connection, specs)
 
     def members(self, actor: Principal) -> list[Member]:

@@ -68,7 +68,7 @@ class Policies:
         """
         for one in policies:
             check(one)
-        with writing(self._engine) as connection:
+        with writing(self._engine, alone=True) as connection:
             batch = Batch()
             lines = _apply(connection, batch, policies)
             _know(connection, people)

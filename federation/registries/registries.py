@@ -121,7 +121,7 @@ class Registries:
         """Bring the table in line with the configuration; a line for each change. Errors: `RegistryError`."""
         for spec in specs:
             self.check(spec)
-        with writing(self._engine) as connection:
+        with writing(self._engine, alone=True) as connection:
             return configured.apply(connection, specs, actor=actor)
 
     def unapplied(self, specs: Sequence[RegistrySpec]) -> Sequence[str] | None:

@@ -96,7 +96,7 @@ class Statements:
         """Let these signers count, and no others. Errors: `StatementError`."""
         for one in signers:
             check_signer(one)
-        with writing(self._engine) as connection:
+        with writing(self._engine, alone=True) as connection:
             # Only what changed is written: a gateway whose database can only be read starts as well.
             if read_signers(connection) == sorted(signers, key=lambda one: one.name):
                 return

@@ -1,4 +1,4 @@
-"""Several gateways on one PostgreSQL, woken through Redis and without it; a worker that dies or falls silent."""
+"""Several gateways on one PostgreSQL without Redis (`test_cluster` has one); a worker that dies or falls silent."""
 
 import os
 import shutil
@@ -46,18 +46,14 @@ class Estate:
     papers: dict[str, Paper]
 
 
-@pytest.fixture(scope="module", params=["redis", "no redis"])
-def estate(
-    request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Estate]:
+@pytest.fixture(scope="module")
+def estate(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     folder = tmp_path_factory.mktemp("estate")
     papers = {f"r{number}": Paper(folder / f"r{number}") for number in range(REGISTRIES)}
     for paper in papers.values():
         for number in range(3):
             paper.add(f"model-{number}", 2)
     config = "".join(paper.config(name, page=3, pause=0.01) for name, paper in papers.items())
-    if request.param == "redis":
-        config = f'[redis]\nurl = "{request.getfixturevalue("redis_server").url.replace("http", "redis")}"\n{config}'
     name = blank.postgresql(postgres)
     url = postgres.url(name)
     with ExitStack() as stack:

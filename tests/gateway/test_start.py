@@ -1,10 +1,20 @@
-"""A gateway's start: its processes are forked while threads of the first one are at work."""
+"""A gateway's start: its processes are forked while threads of the first one work, and it is not the only one."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sqlalchemy import text
+
+from federation.database import reading, writing
+from federation.registries import configured
 from gateway.demo.servers import answers, reserved_port, server
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
 from tests.gateway.served import SERVE
+from tests.patience import until
+from tests.servers import blank
+from tests.servers.postgres import Postgres
 
 WATCHED = """
 import os, sys, threading, time
@@ -38,3 +48,28 @@ def test_no_process_is_forked_in_the_middle_of_an_import_which_it_would_await_fo
         environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
         with server("gateway", command, port=port, log=log, ready=ready, environment=environment):
             assert "imported in a thread" not in log.read_text()
+
+
+def test_two_gateways_that_start_at_once_make_each_registry_once(postgres: Postgres, tmp_path: Path) -> None:
+    name, file = blank.postgresql(postgres), tmp_path / "waypost.toml"
+    file.write_text(
+        f'[database]\nurl = "{postgres.url(name)}"\n[[registries]]\nname = "r"\nkind = "memory"\nteam = "t"\n'
+    )
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+    )
+    one, other = (Waypost(load_settings(file)) for _ in range(2))
+
+    def waits() -> int:
+        with reading(one.engine) as connection:  # each time anew: it is read once in a transaction
+            return int(connection.execute(text(waiting)).scalar_one())
+
+    with ThreadPoolExecutor(1) as thread:
+        with writing(one.engine, alone=True) as connection:
+            configured.apply(connection, [one.settings.registries[0].spec()])
+            prepared = thread.submit(other.prepare)
+            until(waits, "the other one waits")
+        assert prepared.result(timeout=60) == []
+    for waypost in (one, other):
+        waypost.close()
+    postgres.drop(name)

@@ -21,7 +21,8 @@ from gateway.demo.servers import Server, reserved_port, server
 _UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 _FAST = ("fsync=off", "full_page_writes=off")
 _UNSAFE = "synchronous_commit=off"
-_SETTINGS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", "timezone=UTC")
+LOOPBACK = ("127.0.0.1",)
+_SETTINGS = ("unix_socket_directories=", "max_connections=200", "timezone=UTC")
 STANDBY = "standby"
 """What a standby calls itself, where a primary waits for one."""
 
@@ -70,8 +71,11 @@ class Postgres:
         self.execute(sql.SQL("SELECT pg_reload_conf()"))
 
     def promote(self) -> None:
-        """Make a primary of a standby; returns once it takes writes."""
+        """Make a primary of a standby; returns once it takes writes. It waits for no standby of its own yet."""
+        # That its primary did was copied with the data.
+        (self.place.data / "postgresql.auto.conf").write_text("")
         self.place.run("pg_ctl", "promote", "-w", "-D", str(self.place.data))
+        self.place.run("pg_ctl", "reload", "-D", str(self.place.data))
 
     def template(self, name: str, fill: Callable[[str], None]) -> str:
         """A database that `fill(url)` prepares once per server, such as a migrated one, for `create`."""
@@ -102,30 +106,33 @@ class Place:
 
 @contextmanager
 def postgres_server(
-    *, durable: bool = False, unsafe: bool = True, settings: Sequence[str] = (), port: int = 0
+    *, durable: bool = False, unsafe: bool = True, listen: Sequence[str] = LOOPBACK, port: int = 0
 ) -> Iterator[Postgres]:
     """0.6 s until it answers. Without `durable` no fsync: it survives all kills but the machine's, and with `unsafe`
-    may then have lost what it acknowledged last.
+    may then have lost what it acknowledged last. Whoever reaches an address of `listen` gets in.
     """
     with _place() as place:
         initdb = ("--no-sync", "-A", "trust", "-U", "waypost", "-D", str(place.data))
         place.run("initdb", *initdb, "--encoding=UTF8", "--no-locale")
         chosen = () if durable else (*_FAST, _UNSAFE) if unsafe else _FAST
-        with _running(place, (*_SETTINGS, *chosen, *settings), port) as postgres:
+        with (place.data / "pg_hba.conf").open("a") as rules:
+            rules.writelines(
+                f"host all all {address}/30 trust\n" for address in listen if address not in LOOPBACK
+            )
+        with _running(place, (*_SETTINGS, *chosen), listen, port) as postgres:
             yield postgres
 
 
 @contextmanager
-def standby_of(primary: Postgres, *, settings: Sequence[str] = (), port: int = 0) -> Iterator[Postgres]:
+def standby_of(primary: Postgres, *, listen: Sequence[str] = LOOPBACK, port: int = 0) -> Iterator[Postgres]:
     """A server that streams from a primary and can be promoted; about 1 s until it answers reads."""
     with _place() as place:
         source = ("-h", "127.0.0.1", "-p", str(primary.server.port), "-U", "waypost")
         place.run(
             "pg_basebackup", *source, "-D", str(place.data), "-R", "-X", "stream", "-c", "fast", "--no-sync"
         )
-        # What a primary waits for is copied with its data: a standby that is promoted waits for nobody yet.
-        names = ("synchronous_standby_names=", f"cluster_name={STANDBY}")
-        with _running(place, (*_SETTINGS, *_FAST, *names, *settings), port) as postgres:
+        named = f"cluster_name={STANDBY}"
+        with _running(place, (*_SETTINGS, *_FAST, named), listen, port) as postgres:
             yield postgres
 
 
@@ -145,10 +152,10 @@ def _place() -> Iterator[Place]:
 
 
 @contextmanager
-def _running(place: Place, settings: Sequence[str], port: int) -> Iterator[Postgres]:
+def _running(place: Place, settings: Sequence[str], listen: Sequence[str], port: int) -> Iterator[Postgres]:
     with reserved_port(port) as number:
         command = [str(place.programs / "postgres"), "-D", str(place.data), "-p", str(number)]
-        for setting in settings:
+        for setting in (f"listen_addresses={','.join(listen)}", *settings):
             command += ["-c", setting]
         with server(
             "PostgreSQL",

