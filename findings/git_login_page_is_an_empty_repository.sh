@@ -3,11 +3,11 @@
 #
 # Versions: git 2.39.5; Python 3.11 serves the page.
 # Behaviour: where something before a git server (a captive portal, single sign-on, a proxy that says it is sorry) answers
-#   `GET /info/refs?service=git-upload-pack` with an HTML page and 200, git takes the server for one of its old "dumb" protocol,
-#   whose list of refs is plain text, and finds no ref in the page. `git ls-remote` ends with 0 and prints nothing, exactly as for a
-#   repository that is empty; so does `git fetch --prune`, which then deletes every tag that it had. Whoever mirrors a
-#   repository, or reads "deleted" from what is no longer listed, has lost it all. The content type tells:
-#   application/x-git-upload-pack-advertisement.
+#   `GET /info/refs?service=git-upload-pack` with an HTML page of one line and 200, git takes the server for one of its old
+#   "dumb" protocol, whose list of refs is plain text, and finds no ref in the page; only a page with a line feed is found to be
+#   no list. `git ls-remote` ends with 0 and prints nothing, exactly as for a repository that is empty; so does
+#   `git fetch --prune`, which then deletes every tag that it had. Whoever mirrors a repository, or takes for deleted what is no
+#   longer listed, has lost it all. The content type tells: application/x-git-upload-pack-advertisement.
 # Output seen:
 #   ls-remote of a login page: exit 0, 0 lines
 #   tags before and after `git fetch --prune`: 2, 0
@@ -26,7 +26,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class LoginPage(BaseHTTPRequestHandler):
     def do_GET(self):
-        body = b"<html><form>Please sign in</form></html>\n"
+        body = b"<html><form>Please sign in</form></html>"
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
