@@ -50,6 +50,7 @@ def run_demo() -> int:
         raise CommandError(
             "the demo starts MLflow servers and two clouds' emulators: pip install 'waypost[demo]'"
         )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # while it starts, too, its folder goes with it
     try:
         with tempfile.TemporaryDirectory(prefix="waypost-demo-") as name, ExitStack() as running:
             url = start(Path(name), running)
@@ -89,6 +90,7 @@ def start(folder: Path, running: ExitStack) -> str:
             gateway_server(folder, urls, {name: servers[name].port for name in clouds}, stores)
         )
         finish()
+    running.callback(end_all, gateway, *servers.values())
     with remote(gateway.url) as api:
         runs = {name: api.ask("POST", f"/registries/{name}/sync") for name in attached(api)}
         follow(api, runs)
@@ -100,6 +102,12 @@ def start(folder: Path, running: ExitStack) -> str:
         f"read {counted(models, 'model')} and {counted(versions, 'version')} of {counted(len(known), 'team')}"
     )
     return gateway.url
+
+
+def end_all(*servers: Server) -> None:
+    """Tell all of them to end, so that none waits for another."""
+    for one in servers:
+        one.end()
 
 
 @contextmanager

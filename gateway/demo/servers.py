@@ -78,17 +78,18 @@ class Server:
         """End it at once, without a chance to tidy up."""
         if self.running:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self._reap()
+        self.stop()
 
-    def stop(self) -> None:
-        """End it in its own way, then the rest of its group; returns when nothing of it is left."""
+    def end(self) -> None:
+        """Tell it to end in its own way, and then the rest of its group."""
         if self.running:
             self.resume()
-        self._reap()
-
-    def _reap(self) -> None:
         if self.process.stdin is not None:
             self.process.stdin.close()
+
+    def stop(self) -> None:
+        """End it; returns when nothing of it is left."""
+        self.end()
         self.process.wait()
 
 

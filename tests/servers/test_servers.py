@@ -164,3 +164,11 @@ def test_moto_answers_as_aws_and_forgets(moto: Server) -> None:
 
 
 test_moto_has_forgotten = test_moto_answers_as_aws_and_forgets
+
+
+def test_a_server_that_is_told_to_end_needs_nobody_who_waits(tmp_path: Path) -> None:
+    sleeping = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+    log = tmp_path / "log"
+    with server("sleeper", sleeping, port=1, log=log, ready=lambda: "up" in log.read_text()) as running:
+        running.end()
+        assert eventually(lambda: not running.running)

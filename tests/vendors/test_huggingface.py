@@ -365,8 +365,8 @@ class HubUser:
 @pytest.mark.sample
 @soak(sample=12, full=800, batch=200)
 def test_fidelity_of_a_hub(cases: int, seed: int, tmp_path: Path) -> list[str]:
-    """Every change, also those that only a full scan shows: each run is one, the registry being small."""
-    return followed(cases, seed, tmp_path, quiet=True)
+    """Every change, also those that only a full scan shows: each run is one, as those of a small registry are."""
+    return followed(cases, seed, tmp_path, quiet=True, sync_every=86_400)
 
 
 @soak(sample=20, full=800, batch=200)
