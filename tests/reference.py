@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from adapters import Capability
+from adapters import Adapter, Capability
 from federation.events.events import TYPES, example
 from federation.journal.actions import Action
 from federation.search.fields import FIELDS
@@ -44,14 +44,16 @@ def settings() -> list[Entry]:
     return list(_fields(importlib.import_module("gateway.settings").Settings, ""))
 
 
+def kinds() -> list[Entry]:
+    """What each kind of registry takes for a stage by default, may write, and shows to full scans only."""
+    return [Entry(name, _of_kind(adapter)) for name, adapter in _adapters().items()]
+
+
 def registry_settings() -> list[Entry]:
     """Every key of `config`, by kind of registry."""
-    found: list[Entry] = []
-    for one in sorted(entry_points(group="waypost.adapters"), key=lambda one: one.name):
-        module = importlib.import_module(one.module) if find_spec(one.module) else None
-        if hasattr(module, one.attr):
-            found += _fields(one.load().config_type, f"{one.name}.")
-    return found
+    return [
+        entry for name, adapter in _adapters().items() for entry in _fields(adapter.config_type, f"{name}.")
+    ]
 
 
 def commands() -> list[Entry]:
@@ -106,6 +108,7 @@ def events() -> list[Entry]:
 
 SECTIONS = {
     "Settings": settings,
+    "Kinds of registry": kinds,
     "Settings of a registry": registry_settings,
     "Commands": commands,
     "Fields of the search language": search_fields,
@@ -126,6 +129,24 @@ def page() -> str:
     told = "Each part is broken by a test, which looks at all four places; strangers read what `/health/ready` says."
     parts += ["", "## Health: what is told when a part fails", "", told, "", *health_lines()]
     return "\n".join(parts) + "\n"
+
+
+def _adapters() -> dict[str, type[Adapter]]:
+    found = {}
+    for one in sorted(entry_points(group="waypost.adapters"), key=lambda one: one.name):
+        module = importlib.import_module(one.module) if find_spec(one.module) else None
+        if hasattr(module, one.attr):
+            found[one.name] = one.load()
+    return found
+
+
+def _of_kind(adapter: type[Adapter]) -> str:
+    stages = (f"{stage} by {', '.join(rules)}" for stage, rules in adapter.stage_rules.items())
+    told = [f"{'; '.join(stages)}"] if adapter.stage_rules else ["no stages by default"]
+    told += [f"writes {', '.join(sorted(one.value for one in adapter.capabilities)) or 'nothing'}"]
+    quiet: frozenset[str] = getattr(adapter, "full_scan_only", frozenset())
+    told += [f"full scans alone see changes of {', '.join(sorted(quiet))}"] if quiet else []
+    return ". ".join(f"{one[0].upper()}{one[1:]}" for one in told) + "."
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[Entry]:

@@ -11,6 +11,8 @@ has a digest never changes and is read once. So a change of any kind is seen by 
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import chain, islice
 from typing import ClassVar
 
 from adapters.contract import (
@@ -23,7 +25,7 @@ from adapters.contract import (
     Snippet,
     StageField,
 )
-from adapters.errors import AuthError, InvalidError, NotFoundError, UnsupportedError
+from adapters.errors import AuthError, InvalidError, NotFoundError, RejectedError, UnsupportedError
 from adapters.oci import snippets
 from adapters.oci.client import CATALOGUE, OciClient
 from adapters.oci.config import OciConfig
@@ -34,6 +36,11 @@ from adapters.oci.writes import Writer
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.scanning import paged
 from adapters.writing import compare, has_alias, remove
+
+LOOKED_AT = 5
+"""Repositories for which `probe` looks at what the token is for."""
+NEEDS = {Capability.SET_ALIAS: "push", Capability.DELETE: "delete"}
+"""The right that each write takes."""
 
 
 class OciAdapter(Adapter):
@@ -66,7 +73,15 @@ class OciAdapter(Adapter):
         if "json" not in reply.headers.get("content-type", "") and reply.body.strip():
             reply.json()  # a login page, say
         version = reply.headers.get("docker-distribution-api-version", "registry/2.0")
-        return BackendInfo(version, f"oci:{self.config.host}", tuple(self._missing()))
+        missing, lacking = [*self._missing()], dict(self._lacking())
+        missing += [
+            f"repository {name}: the token is not for {' and '.join(sorted(rights))}"
+            for name, rights in lacking.items()
+            if rights
+        ]
+        nowhere = frozenset.intersection(*lacking.values()) if lacking else frozenset()
+        unavailable = frozenset(capability for capability, right in NEEDS.items() if right in nowhere)
+        return BackendInfo(version, f"oci:{self.config.host}", tuple(missing), unavailable)
 
     def _missing(self) -> Iterator[str]:
         """What this credential may not read. Errors: where nothing is left, that of the catalogue."""
@@ -85,6 +100,17 @@ class OciAdapter(Adapter):
                     self._reader.tags(name)
                 except (AuthError, NotFoundError) as error:
                     yield f"repository {name} cannot be read: {error}"
+
+    def _lacking(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """The first repositories whose tokens say what they are for, each with the rights that are not among it."""
+        with suppress(RejectedError):
+            listed = self._client.listed("/v2/_catalog", CATALOGUE, "repositories")
+            named = (one for one in self.config.repositories if "*" not in one)
+            names = chain(named, filter(self.config.wants, listed if self.config.needs_catalogue else ()))
+            for name in islice(names, LOOKED_AT):
+                granted = self._client.granted(name)
+                if granted is not None:
+                    yield name, frozenset(NEEDS.values()) - granted
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         if since not in (None, WATERMARK):

@@ -1,5 +1,6 @@
 """Requests to a registry: signing in when it asks for it, and an error of the contract for every refusal."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +11,7 @@ from adapters.contract import Observer
 from adapters.errors import (
     AdapterError,
     AuthError,
+    BadRecordError,
     InvalidError,
     NotFoundError,
     RejectedError,
@@ -18,6 +20,7 @@ from adapters.errors import (
 )
 from adapters.http import Endpoint, HttpClient, Reply, basic, next_page
 from adapters.oci.config import OciConfig, is_among
+from adapters.parsing import parse_json
 from adapters.payloads import at, integer, parts, text
 from adapters.scanning import Steps
 from adapters.tokens import Tokens, bearer_challenge
@@ -150,6 +153,21 @@ class OciClient:
             self._check(elsewhere.at, self.config.blob_hosts, elsewhere)
             return self._ask(elsewhere.at, max_bytes=most).body
 
+    def granted(self, repository: str) -> frozenset[str] | None:
+        """What of pull, push and delete a token for this repository is for, as it says itself; None where nothing
+        tells. Errors: any `AdapterError`.
+        """
+        token, scope = self.config.token, f"repository:{repository}:pull,push,delete"
+        if token is not None:
+            return _allowed(token.get_secret_value(), repository)
+        try:
+            self._registry.call("GET", "/v2/", repeatable=True)
+        except ChallengeError as challenge:
+            asked = bearer_challenge(challenge.how)
+            if asked is not None:
+                return _allowed(self._token({**asked, "scope": scope}, scope)[0], repository)
+        return None
+
     def _signed(self, scope: str) -> dict[str, str]:
         own = self.config.token
         token = self.tokens.get(scope) if own is None else own.get_secret_value()
@@ -212,6 +230,18 @@ class OciClient:
         config = self.config
         limits: dict[str, Any] = {"timeout": config.timeout, "max_bytes": config.max_response_mb << 20}
         return Endpoint(url=url, allowed_networks=config.allowed_networks, **limits, **more)
+
+
+def _allowed(token: str, repository: str) -> frozenset[str] | None:
+    """What a token says that it allows; None for one that says nothing (it need be no JSON web token)."""
+    body = "".join(token.split(".")[1:2])
+    try:
+        said = parse_json(urlsafe_b64decode(body + "=" * (-len(body) % 4)), "a token")
+    except (BadRecordError, ValueError):
+        return None
+    rows = [row for row in parts(said, "access") if row.get("name") == repository]
+    listed = [at(row, "actions") for row in rows]
+    return frozenset(one for each in listed if isinstance(each, list) for one in each) if rows else None
 
 
 def pull(repository: str) -> str:

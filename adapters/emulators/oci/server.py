@@ -7,7 +7,7 @@ import re
 import secrets
 import threading
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,6 +68,8 @@ class OciRegistry:
     """A token that may do everything, for who fills the registry."""
     is_strict: bool = False
     """Who comes with a token of another scope is refused, and not asked to sign in for this one."""
+    grants: frozenset[str] = frozenset({"*", "pull", "push", "delete"})
+    """What a token may be for: more is not refused, but left out, as the specification has it."""
     realm: str = ""
     """Where tokens are given; empty: here."""
     blobs_at: str = ""
@@ -226,8 +228,21 @@ class OciRegistry:
     def _token(self, scopes: list[str], headers: Any) -> RegistryAnswer:
         if headers.get("Authorization") != self._basic():
             return _json({"details": "incorrect username or password"}, status=401)
-        token = secrets.token_urlsafe(24)
-        self.tokens[token] = set(scopes)
+        asked = [one.rpartition(":") for one in scopes]
+        access = [
+            {
+                "type": what.partition(":")[0], "name": what.partition(":")[2],
+                "actions": [one for one in actions.split(",") if one in self.grants],
+            }
+            for what, _, actions in asked
+        ]  # fmt: skip
+        told = urlsafe_b64encode(json.dumps({"access": access}).encode()).decode().rstrip("=")
+        token = f"e30.{told}.{secrets.token_urlsafe(24)}"
+        self.tokens[token] = {
+            scope
+            for scope, (*_, actions) in zip(scopes, asked, strict=True)
+            if set(actions.split(",")) <= self.grants
+        }
         return _json({"token": token, "expires_in": 300})
 
     def _basic(self) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from pydantic import ValidationError
 
-from adapters import AuthError, InvalidError, Key, ModelRecord, NotFoundError
+from adapters import AuthError, Capability, InvalidError, Key, ModelRecord, NotFoundError
 from adapters.oci import OciConfig
 from tests.adapters.oci.conftest import Emulate, Site
 from tests.adapters.scans import scanned
@@ -152,6 +152,23 @@ def test_probe_names_missing_rights(emulate: Emulate) -> None:
         "repository models/churn cannot be read",
         "repository models/none cannot be read",
     ]
+
+
+@pytest.mark.parametrize("repositories", [(), ("models/churn",)])
+def test_probe_names_what_the_token_is_not_for(emulate: Emulate, repositories: tuple[str, ...]) -> None:
+    site = filled(emulate(password=PASSWORD))
+    assert site.registry is not None
+    info = site.adapter(repositories=repositories, **SIGNED).probe()
+    assert (info.missing, info.unavailable) == ((), frozenset())
+    site.registry.grants = frozenset({"*", "pull", "push"})
+    info = site.adapter(repositories=repositories, **SIGNED).probe()
+    assert info.missing[0] == "repository models/churn: the token is not for delete"
+    assert info.unavailable == {Capability.DELETE}
+    site.registry.grants = frozenset({"*", "pull"})
+    info = site.adapter(repositories=repositories, **SIGNED).probe()
+    assert info.missing[0] == "repository models/churn: the token is not for delete and push"
+    assert info.unavailable == {Capability.DELETE, Capability.SET_ALIAS}
+    assert site.adapter(repositories=repositories, token=site.registry.key).probe().missing == ()
 
 
 def test_a_404_without_the_registrys_word_proves_nothing(emulator: Site) -> None:
