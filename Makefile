@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More than cores: tests wait for the servers that they start. Each process takes nearly 1 GB, its servers as much.
-JOBS ?= 3
+JOBS ?= 4
 BIN := .venv/bin
 STAMP := .venv/.waypost-ready
 ONLY ?=

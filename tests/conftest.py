@@ -49,6 +49,13 @@ __all__ = [
 ]
 
 
+TOGETHER = {
+    "mlflow_process": "mlflow",
+    "facade": "mlflow",
+    "mlflow_process_of_ours": "mlflow",
+    "moto_server": "moto",
+}
+"""What is started once in a process, and takes seconds of it, with the group of tests that go to the same process."""
 DEAR = ("e2e", "benchmarks", "soak", "gateway", "adapters")
 """Folders of tests that start servers or wait: they go first, so that no process ends long after the others."""
 
@@ -64,8 +71,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """
     for item in items:
         names = getattr(item, "fixturenames", ())
-        if "mlflow_process" in names:
-            item.add_marker(pytest.mark.xdist_group("mlflow"))
+        if group := next((group for name, group in TOGETHER.items() if name in names), ""):
+            item.add_marker(pytest.mark.xdist_group(group))
         elif _uses_demo(item):
             item.add_marker(pytest.mark.xdist_group("demo"))
         elif _shares_within_its_module(item):

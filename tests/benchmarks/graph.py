@@ -172,7 +172,7 @@ print("megabytes", resident() - before)
 """
 
 
-@benchmark(sample=SAMPLE, full=1_000_000)
+@benchmark(sample=SAMPLE, full=1_000_000, servers=True)
 def graph_answers(size: int, folder: Path) -> Iterator[Figure]:
     """Whole answers with names from the catalogue; how soon an edge shows; memory; a cold process."""
     estate = catalogue(size, folder)
