@@ -90,6 +90,17 @@ class Visit:
         ):
             self.wrong.append(f"a request to {url}")
 
+    def begin(self) -> None:
+        """Be as a new page is."""
+        self.wrong.clear()
+        self.expected = ()
+        self.look(1440, "light")
+
+    def leave(self) -> None:
+        """Let go of what is shown; what it does in its last moment is noted still."""
+        self.page.unroute_all()
+        self.page.goto("about:blank")
+
     def go(self, path: str) -> int:
         """Open a page and wait until all that it shows by itself is there; its status."""
         answer = self.page.goto(self.url + path)

@@ -72,12 +72,20 @@ def screen(chrome: Browser) -> Iterator[BrowserContext]:
         yield opened
 
 
-@pytest.fixture
-def seen(screen: BrowserContext, shop: Served) -> Iterator[Visit]:
-    """A page of its own in that window. In the end nothing went wrong there."""
+@pytest.fixture(scope="session")
+def tab(screen: BrowserContext, shop: Served) -> Iterator[Visit]:
+    """One page in that window: another takes half a second of processor time."""
     with visit(screen, shop.url) as made:
         yield made
-        assert made.wrong == []
+
+
+@pytest.fixture
+def seen(tab: Visit) -> Iterator[Visit]:
+    """That page as a new one is: 1440 pixels wide, light, empty. In the end nothing went wrong there."""
+    tab.begin()
+    yield tab
+    tab.leave()
+    assert tab.wrong == []
 
 
 @pytest.fixture(scope="session")
