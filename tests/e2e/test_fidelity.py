@@ -268,7 +268,7 @@ def servers(
         yield found
 
 
-@soak(sample=25, full=2_000, batch=200)
+@soak(sample=12, full=2_000, batch=200)
 def test_what_is_done_to_mlflow_is_what_the_catalogue_and_the_history_say(
     cases: int, seed: int, database: str, servers: list[Server], tmp_path: Path
 ) -> list[str]:

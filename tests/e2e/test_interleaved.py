@@ -174,7 +174,7 @@ ALL_SHORT = 7_000
 """At least as many as there are short histories: in one batch, each is tried once."""
 
 
-@soak(sample=25, full=ALL_SHORT, batch=ALL_SHORT)
+@soak(sample=12, full=ALL_SHORT, batch=ALL_SHORT)
 def test_short_histories_one_by_one(cases: int, seed: int, tmp_path: Path) -> list[str]:
     every = list(short_histories(tmp_path))
     chosen = random.Random(seed).sample(every, min(cases, len(every)))
@@ -182,7 +182,7 @@ def test_short_histories_one_by_one(cases: int, seed: int, tmp_path: Path) -> li
     return left_out + [f"{name}: {line}" for name, try_ in chosen for line in try_()]
 
 
-@soak(sample=8, full=5_000, batch=250)
+@soak(sample=4, full=5_000, batch=250)
 def test_long_histories_at_random(cases: int, seed: int, tmp_path: Path) -> list[str]:
     found = []
     for number in range(cases):

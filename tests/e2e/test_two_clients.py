@@ -146,7 +146,7 @@ def told(engine: Engine) -> list[Entry]:
         return [entry for row in rows if (entry := decode(row).entry).ref is not None]
 
 
-@soak(sample=3, full=1_800, batch=1_800)
+@soak(sample=2, full=1_800, batch=1_800)
 def test_two_clients_and_a_worker_that_dies(
     cases: int, seed: int, mlflow_server: Server, tmp_path: Path
 ) -> list[str]:

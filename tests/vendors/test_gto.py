@@ -215,7 +215,7 @@ def told(record: ModelRecord | VersionRecord) -> object:
     return dict(record.aliases) if isinstance(record, ModelRecord) else record.lifecycle != "deregistered"
 
 
-@soak(sample=30, full=600, batch=100)
+@soak(sample=15, full=600, batch=100)
 def test_the_catalogue_is_what_gto_shows(cases: int, seed: int, tmp_path: Path) -> list[str]:
     python, rng = environment("gto"), random.Random(seed)
     wrong = []

@@ -363,13 +363,13 @@ class HubUser:
 
 
 @pytest.mark.sample
-@soak(sample=12, full=800, batch=200)
+@soak(sample=8, full=800, batch=200)
 def test_fidelity_of_a_hub(cases: int, seed: int, tmp_path: Path) -> list[str]:
     """Every change, also those that only a full scan shows: each run is one, as those of a small registry are."""
     return followed(cases, seed, tmp_path, quiet=True, sync_every=86_400)
 
 
-@soak(sample=20, full=800, batch=200)
+@soak(sample=10, full=800, batch=200)
 def test_fidelity_of_incremental_scans_of_a_hub(cases: int, seed: int, tmp_path: Path) -> list[str]:
     """Changes that an incremental scan shows, and few runs that list everything."""
     return followed(cases, seed, tmp_path, quiet=False, sync_every=0.001)

@@ -179,7 +179,7 @@ def told(record: ModelRecord | VersionRecord) -> object:
     return record.artifact_digest, record.stage, dict(record.tags)
 
 
-@soak(sample=60, full=1_000, batch=250)
+@soak(sample=30, full=1_000, batch=250)
 def test_a_share_is_followed(cases: int, seed: int, tmp_path: Path) -> list[str]:
     rng = random.Random(seed)
     shelves = Shelves(tmp_path / f"share-{seed}")

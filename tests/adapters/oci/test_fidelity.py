@@ -86,7 +86,7 @@ def _short(digest: str) -> str:
     return digest[:19].replace(":", "-")
 
 
-@soak(sample=24, full=1000, batch=1000)
+@soak(sample=12, full=1000, batch=1000)
 def test_the_catalogue_is_what_a_real_registry_has(
     cases: int, seed: int, database: str, docker_registry: Server
 ) -> list[str]:

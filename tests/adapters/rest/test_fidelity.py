@@ -74,13 +74,13 @@ def told(record: ModelRecord | VersionRecord) -> object:
     return dict(record.tags), record.stage, record.artifact_uri
 
 
-@soak(sample=40, full=1_000, batch=250)
+@soak(sample=20, full=1_000, batch=250)
 def test_a_teams_service_is_followed(cases: int, seed: int, tmp_path: Path) -> list[str]:
     """By scans that list everything, as those of a small registry do."""
     return followed(cases, seed, tmp_path, deletes=True, sync_every=86_400)
 
 
-@soak(sample=40, full=1_000, batch=250)
+@soak(sample=20, full=1_000, batch=250)
 def test_what_changed_on_a_teams_service_is_followed(cases: int, seed: int, tmp_path: Path) -> list[str]:
     """By scans that ask for what changed since, which tell no deletes."""
     return followed(cases, seed, tmp_path, deletes=False, sync_every=0.001)

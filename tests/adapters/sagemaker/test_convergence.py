@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters import Adapter, Key, Listing, NotFoundError, Record, Watermark
@@ -10,6 +10,7 @@ from adapters.emulators.sagemaker import Emulator
 from adapters.sagemaker import SageMakerAdapter
 from tests.adapters.sagemaker import aws
 from tests.adapters.sagemaker.aws import inference, package, scan
+from tests.soak import explore, soak
 
 ACTIONS = ("register", "compose", "approve", "tag", "delete", "delete group", "solo", "deploy", "undeploy")
 STEPS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 5)), max_size=6)
@@ -41,17 +42,27 @@ class Follower:
         return False
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    rounds=st.lists(STEPS, min_size=1, max_size=3),
-    limit=st.sampled_from([1, 2, 1000]),
-    searches=st.booleans(),
-    restarts=st.sets(st.integers(0, 2)),
-)
-@example(rounds=[[("register", 0), ("deploy", 0)], [("deploy", 1)]], limit=1, searches=False, restarts=set())
-def test_incremental_scans_converge_to_a_full_one(
-    rounds: list[list[tuple[str, int]]], limit: int, searches: bool, restarts: set[int]
-) -> None:
+@soak(sample=8, full=500)
+def test_incremental_scans_converge_to_a_full_one(cases: int, seed: int) -> list[str]:
+    @given(
+        rounds=st.lists(STEPS, min_size=1, max_size=3),
+        limit=st.sampled_from([1, 2, 1000]),
+        searches=st.booleans(),
+        restarts=st.sets(st.integers(0, 2)),
+    )
+    @example(
+        rounds=[[("register", 0), ("deploy", 0)], [("deploy", 1)]], limit=1, searches=False, restarts=set()
+    )
+    def converges(
+        rounds: list[list[tuple[str, int]]], limit: int, searches: bool, restarts: set[int]
+    ) -> None:
+        followed(rounds, limit, searches, restarts)
+
+    return explore(converges, cases, seed)
+
+
+def followed(rounds: list[list[tuple[str, int]]], limit: int, searches: bool, restarts: set[int]) -> None:
+    """A team does all that, and whoever follows has it in the end."""
     with Emulator() as emulator:
         emulator.faults.deny = set() if searches else {"Search"}
         boto = aws.client(emulator.url)

@@ -309,7 +309,7 @@ def serve(url: str, owner: str, point: str, ident: int, file: str) -> None:
     engine.dispose()
 
 
-@soak(sample=4, full=500, batch=10)
+@soak(sample=2, full=500, batch=10)
 def test_two_senders_that_are_killed(cases: int, seed: int, database: str, tmp_path: Path) -> list[str]:
     """Each is killed again and again: every event arrives, and of one model in order, seen by when it first came."""
     engine = open_engine(database)

@@ -14,7 +14,7 @@ from tests.federation.graph.histories import History
 from tests.soak import soak
 
 
-@soak(sample=12, full=5_000)
+@soak(sample=6, full=5_000)
 def test_graph_histories_equal_networkx(cases: int, seed: int) -> list[str]:
     return [line for case in range(cases) for line in one_history(seed, case)]
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 GATEWAYS = {"sqlite": 1, "postgresql": 3}
 
 
-@soak(sample=6, full=500)
+@soak(sample=4, full=500)
 def test_kills_lose_and_double_nothing(cases: int, seed: int, database: str, tmp_path: Path) -> list[str]:
     gateways = GATEWAYS[database.partition(":")[0].partition("+")[0]]
     command = [sys.executable, "-m", "tests.federation.journal.kills", database, str(tmp_path)]

@@ -18,7 +18,7 @@ from tests.federation.journal.tampering import ALONE, WITNESSED, checked, honest
 from tests.soak import soak
 
 
-@soak(sample=20 * len(ALONE + WITNESSED), full=10_000)
+@soak(sample=8 * len(ALONE + WITNESSED), full=10_000)
 def test_every_tampering_is_found_and_the_first_bad_entry_named(
     cases: int, seed: int, tmp_path: Path
 ) -> list[str]:

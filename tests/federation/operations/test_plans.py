@@ -240,7 +240,7 @@ def test_the_steps_of_a_plan_can_be_taken_back(world: OperationsWorld) -> None:
     assert facts(world.sync.engine, MODEL) == before
 
 
-@soak(sample=60, full=3_000)
+@soak(sample=25, full=3_000)
 def test_a_plan_is_what_it_does(cases: int, seed: int, world: OperationsWorld) -> list[str]:
     """Random catalogues, rules and changes: what the plan says is exactly what differs afterwards."""
     rng = random.Random(seed)

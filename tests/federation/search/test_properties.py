@@ -185,7 +185,7 @@ def pages_stay_whole(
         assert {hit.ref for hit in whole.hits if hit.model in still} <= set(seen)
 
 
-@soak(sample=40, full=2_000)
+@soak(sample=15, full=2_000)
 def test_worlds_that_differ_in_what_is_hidden_answer_alike(cases: int, seed: int) -> list[str]:
     requests = st.lists(REQUESTS, min_size=1, max_size=4)
     typed = st.sampled_from(["fr", "tag.", "owner:"])
@@ -193,14 +193,14 @@ def test_worlds_that_differ_in_what_is_hidden_answer_alike(cases: int, seed: int
     return explore(worlds(hidden_registries_change_nothing), cases, seed)
 
 
-@soak(sample=40, full=2_000)
+@soak(sample=15, full=2_000)
 def test_a_group_is_led_by_its_best_version_and_counts_the_others(cases: int, seed: int) -> list[str]:
     few = st.sampled_from([0, facets.FEW])
     searches = given(models(VISIBLE, 1), st.lists(REQUESTS, min_size=3, max_size=8), few)
     return explore(searches(groups_lead_with_the_best), cases, seed)
 
 
-@soak(sample=25, full=2_000)
+@soak(sample=10, full=2_000)
 def test_pages_neither_repeat_nor_skip_what_did_not_change(cases: int, seed: int) -> list[str]:
     changes = given(models(VISIBLE, 1), models(HIDDEN, 100), REQUESTS, st.data())
     return explore(changes(pages_stay_whole), cases, seed)

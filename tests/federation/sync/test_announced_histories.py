@@ -96,7 +96,7 @@ def one_history(rng: random.Random, url: str, patched: pytest.MonkeyPatch) -> li
         world.close()
 
 
-@soak(sample=3, full=2_000)
+@soak(sample=2, full=2_000)
 def test_however_it_is_announced_the_catalogue_is_what_the_backend_is(
     cases: int, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> list[str]:

@@ -175,7 +175,7 @@ def stumble(world: World, rng: random.Random) -> None:
     world.backend.before = before
 
 
-@soak(sample=40, full=2_000, batch=100)
+@soak(sample=20, full=2_000, batch=100)
 def test_histories_survive_workers_that_lose_their_power(
     cases: int, seed: int, database: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:

@@ -44,7 +44,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-@soak(sample=30, full=20_000)
+@soak(sample=15, full=20_000)
 def test_schemathesis(cases: int, seed: int, gateway: Served) -> list[str]:
     schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json", timeout=30)
     kinds = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
@@ -59,7 +59,7 @@ def test_schemathesis(cases: int, seed: int, gateway: Served) -> list[str]:
     return explore(answers_as_described, cases, seed)
 
 
-@soak(sample=5, full=2_000)
+@soak(sample=3, full=2_000)
 def test_schemathesis_walks(cases: int, seed: int, gateway: Served) -> list[str]:
     """Sequences of requests, each made of what an earlier one answered: what was found is changed and deleted."""
     schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json", timeout=30)

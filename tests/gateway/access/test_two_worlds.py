@@ -229,7 +229,7 @@ def sent(gateway: Gate) -> Iterator[Any]:
         yield refused.status_code, refused.is_success or told(refused)
 
 
-@soak(sample=80, full=5_000)
+@soak(sample=50, full=5_000)
 def test_two_worlds(cases: int, seed: int, tmp_path: Path) -> list[str]:
     with two_worlds(tmp_path / str(seed), seed) as worlds:
 

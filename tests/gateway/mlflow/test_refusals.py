@@ -15,7 +15,7 @@ from tests.gateway.access.worlds import draft, write
 from tests.soak import soak
 
 API = "/mlflow/{}/api/2.0/mlflow"
-SAMPLE, FULL = 300, 5_000
+SAMPLE, FULL = 120, 5_000
 
 
 @pytest.fixture(scope="module")
