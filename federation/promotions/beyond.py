@@ -1,23 +1,26 @@
 """Checks that look beyond the version: who depends on it, who else has its artifact, and who made it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, bindparam, select
 
 from federation import tables
 from federation.access import EVERYTHING
-from federation.catalogue.reader import read_version
+from federation.catalogue.reader import Version, read_version
 from federation.errors import GoneError, UnknownError
 from federation.graph.tables import edge, node
 from federation.graph.words import EdgeKind, NodeKind
 from federation.operations.operations import causes_of
+from federation.operations.plans import Plan
 from federation.operations.tables import operation
+from federation.policies.policy import Policy
 from federation.promotions.case import SHOWN, Case, CheckResult, few
 from federation.references import Reference, decode_part, parse
 
 if TYPE_CHECKING:
     from federation.graph.answers import ImpactAnswer
+    from federation.graph.graph import Graph
 
 LOOKED_AT = 200
 """Dependants whose owners are looked for; of more the check says that it does not know."""
@@ -28,20 +31,29 @@ EXPECTED = {
 }
 
 
+def affected(
+    graph: "Callable[[], Graph]", version: Version, plan: Plan | None, policies: Sequence[Policy]
+) -> "ImpactAnswer | None":
+    """Whom a plan hits, with as many names as these policies ask for; None where nobody knows: the graph is being
+    built. A walk over everything downstream, so one is made for all policies.
+    """
+    from federation.graph.rows import DamagedError  # deferred: most promotions ask nothing of the graph
+
+    named = LOOKED_AT if any(one.impact == "acknowledged" for one in policies) else SHOWN
+    causes = [] if plan is None else list(causes_of(plan))
+    try:
+        return graph().impact_of_causes(EVERYTHING, str(version.reference), causes, limit=named)
+    except (DamagedError, OSError):
+        return None
+
+
 def impact(case: Case) -> Iterator[CheckResult]:
     """What the plan does to dependants; where owners are asked, they must agree to it."""
     if not case.policy.impact or (plan := case.planned()) is None:
         return
-    from federation.graph.rows import DamagedError  # deferred: most promotions ask nothing of the graph
-
-    causes = list(causes_of(plan))
-    if not causes:
+    if not any(causes_of(plan)):
         yield _impact(case, True, "every reference means what it meant", [])
-        return
-    named = LOOKED_AT if case.policy.impact == "acknowledged" else SHOWN
-    try:
-        found = case.graph().impact_of_causes(EVERYTHING, str(case.version.reference), causes, limit=named)
-    except (DamagedError, OSError):
+    elif (found := case.affected()) is None:
         seen, expected = "the dependency graph is being built", EXPECTED[case.policy.impact]
         yield CheckResult.of("impact", None, expected, seen, "the graph", is_timed=True)
     else:

@@ -22,7 +22,7 @@ from federation.promotions.people import People
 from federation.statements.statements import ArtifactStatement, read_statements
 
 if TYPE_CHECKING:
-    from federation.graph.graph import Graph
+    from federation.graph.answers import ImpactAnswer
 
 Verdict = Literal["yes", "no", "unknown"]
 SHOWN = 3
@@ -77,19 +77,19 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class Case:
-    """What the checks of one policy look at. `planned` gives the plan, None where the stage cannot be written; `holder`
-    the version that has a stage now beside this one.
+    """What the checks of one policy look at. `planned` gives the plan, None where the stage cannot be written;
+    `affected` whom that hits, None where nobody knows; `holder` the version that has a stage now beside this one.
     """
 
     connection: Connection
     policy: Policy
     version: Version
     planned: Callable[[], Plan | None]
+    affected: "Callable[[], ImpactAnswer | None]"
     holder: Callable[[Version, str], Version | None]
     reports: Sequence[CheckReport]
     people: People
     adapters: Discovered
-    graph: "Callable[[], Graph]"
     at: datetime
 
     @property

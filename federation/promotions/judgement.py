@@ -33,6 +33,7 @@ from federation.promotions.people import People
 from federation.promotions.rollout import deployed
 
 if TYPE_CHECKING:
+    from federation.graph.answers import ImpactAnswer
     from federation.graph.graph import Graph
 
 OF_THE_VERSION: tuple[Check, ...] = (
@@ -222,8 +223,9 @@ class Judge:
         if proposal.kind == "emergency":
             demands = []
         if proposal.kind == "promotion":
+            affected = self._affected(version, lambda: plan, ours)
             for policy, whole in demands:
-                case = self._case(policy, version, lambda: plan, proposal.reports)
+                case = self._case(policy, version, lambda: plan, affected, proposal.reports)
                 found += run(CHECKS if whole else OF_PEOPLE, case)
         needs = list(_needs(proposal.kind, demands, found))
         judged = Judgement(proposal, demands, found, needs, plan)
@@ -239,19 +241,26 @@ class Judge:
         def planned() -> Plan | None:
             return self._plan(RequestedChange(version.reference, Become(stage)), [])
 
+        affected = self._affected(version, planned, ours)
         found = [
             one
             for policy in ours
-            for one in run(OF_THE_VERSION, self._case(policy, version, planned, ()))
+            for one in run(OF_THE_VERSION, self._case(policy, version, planned, affected, ()))
             if not _passes(one, policy)
         ]
         return SurveyedVersion(version, [policy.name for policy in ours], found)
+
+    def _affected(
+        self, version: Version, planned: Callable[[], Plan | None], policies: Sequence[Policy]
+    ) -> "Callable[[], ImpactAnswer | None]":
+        return cache(lambda: beyond.affected(self.graph, version, planned(), policies))
 
     def _case(
         self,
         policy: Policy,
         version: Version,
         planned: Callable[[], Plan | None],
+        affected: "Callable[[], ImpactAnswer | None]",
         reports: Sequence[CheckReport],
     ) -> Case:
         return Case(
@@ -259,11 +268,11 @@ class Judge:
             policy,
             version,
             planned,
+            affected,
             self.holders.beside,
             reports,
             self.people,
             self.places.adapters,
-            self.graph,
             self.at,
         )
 
