@@ -36,6 +36,7 @@ from federation.operations.wanted import (
     SetTags,
     Wanted,
     check,
+    merged,
 )
 from federation.policies.guard import guards
 from federation.policies.policy import Policy
@@ -172,6 +173,8 @@ class Asking:
         if isinstance(wanted, Rename):
             self._allow_name(state, wanted.name)
         self._allow_deciding(place, wanted)
+        if isinstance(wanted, SetTags):
+            self._allow_leaving(found, state, wanted)
         if isinstance(wanted, SetAlias) and wanted.version is not None:
             named = replace(state.reference, version=wanted.version)
             find_or_read_version(self.connection, self.principal.view, named)
@@ -218,6 +221,25 @@ class Asking:
         if isinstance(wanted, SetTags | Register) and decides_stage(place, wanted.tags):
             where = f"the tags of registry {place.row.name} that decide stages"
             self.principal.require(Permission.CHANGE, place.row.id, where)
+
+    def _allow_leaving(self, found: Located, state: ModelState, wanted: SetTags) -> None:
+        """Errors: `StateError` where what is changed would leave a policy that is on a tag: as by another name, nobody
+        would have agreed to what follows.
+        """
+        of_model = {} if state.model is None else state.model.tags
+        before = {**of_model, **({} if found.version is None else found.version.record.tags)}
+        after, row = merged(before, wanted.tags), state.place.row
+        left = [
+            one.name
+            for one in self._guards(state)
+            if one.covers(row.name, row.team, found.name, before)
+            and not one.covers(row.name, row.team, found.name, after)
+        ]
+        if left:
+            where = "that is decided in the configuration, or on the backend"
+            raise StateError(
+                f"policy {', '.join(left)} is on a tag that this takes away: {where}", code="guarded"
+            )
 
     def _allow_name(self, state: ModelState, name: str) -> None:
         """Errors: `ExistsError` where another model has the name, `StateError` where the policies of the two names are

@@ -87,6 +87,18 @@ def test_a_guarded_stage_has_one_door(world: PromotionsWorld, change: RequestedC
     world.operations.ask(change)
 
 
+def test_nothing_leaves_a_policy_by_the_tag_that_it_is_on(world: PromotionsWorld) -> None:
+    sync = world.operations.sync
+    sync.change(sync.version("m", "2"), tags={"tier": "high"})
+    sync.sync()
+    world.apply(Policy("high", "tag:tier=high", approvals=(Quorum(1),)))
+    for tags in ({"tier": None}, {"tier": "low", "color": "blue"}):
+        with pytest.raises(StateError, match="policy high is on a tag that this takes away"):
+            world.operations.ask(RequestedChange(version("2"), SetTags(tags)))
+    world.operations.ask(RequestedChange(version("2"), SetTags({"color": "blue", "tier": "high"})))
+    world.operations.ask(RequestedChange(version("3"), SetTags({"tier": "high"})))
+
+
 def test_what_changes_nothing_by_the_catalogue_changes_nothing_on_the_backend(world: PromotionsWorld) -> None:
     world.apply(GUARD)
     sync = world.operations.sync

@@ -16,6 +16,7 @@ from adapters import Key, ModelRecord, VersionRecord
 from federation import tables
 from federation.database import writing
 from gateway.cli import run
+from gateway.mlflow import site
 from gateway.worker import worker_lock
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.worlds import Draft, write
@@ -71,6 +72,20 @@ WRITES: dict[str, tuple[str, Any]] = {
 """What every route that writes to a backend is sent, so that it would change who is in production."""
 HARMLESS = {"set_model_tags"}
 """Tags of a model decide no stage of this registry's."""
+OF_MLFLOW: dict[str, dict[str, Any]] = {
+    "delete_model": {},
+    "set_alias": {"alias": "champion", "version": "2"},
+    "create_version": {"source": "s3://x", "tags": [{"key": "live", "value": "yes"}]},
+    "delete_version": {"version": "1"},
+    "transition_stage": {"version": "2", "stage": "Production", "archive_existing_versions": True},
+    "tag_version": {"version": "3", "key": "live", "value": "yes"},
+}
+"""The same for every call of MLflow's dialect that writes."""
+OF_NO_STAGE = {
+    "create_model", "rename_model", "update_model", "tag_model", "untag_model", "update_version", "untag_version",
+    "delete_alias",
+}  # fmt: skip
+"""Version 1 is in production by alias and by tag: it stays so without one of them."""
 
 
 def test_no_other_way_leads_to_a_guarded_stage(guarded: Gate) -> None:
@@ -94,6 +109,13 @@ def test_no_other_way_leads_to_a_guarded_stage(guarded: Gate) -> None:
             assert answer.json()["plan"].endswith("?to=production")
         free = guarded.ask(method, f"/api/v1{path.format('images')}?dry_run=true", token=token, **sent)
         assert free.status_code == 200, free.text
+    assert {change.__name__ for change, _ in site.WRITES.values()} == OF_MLFLOW.keys() | OF_NO_STAGE
+    for address, (change, _) in site.WRITES.items():
+        if (sent := OF_MLFLOW.get(change.__name__)) is not None:
+            method, path = address.split(" ")
+            answer = guarded.ask(method, f"/mlflow/fraud{path}", token=token, json={"name": "scorer", **sent})
+            assert answer.status_code == 403, (change.__name__, answer.text)
+            assert "propose it (waypost promote" in answer.json()["message"], change.__name__
     form = urlencode({"what": "stage", "value": "production", "name": ""})
     answer = guarded.ask("POST", "/change/fraud/scorer:2", token=token, headers=FORM, content=form)
     assert answer.status_code == 409
