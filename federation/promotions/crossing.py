@@ -25,7 +25,7 @@ from federation.operations.admission import WriteTarget, decides_stage
 from federation.operations.wanted import Register
 from federation.promotions.case import CheckResult
 from federation.promotions.tables import promotion
-from federation.references import Reference, ReferenceSyntaxError, parse
+from federation.references import DEPENDS_ON, Reference, ReferenceSyntaxError, parse, parse_depends_on
 from federation.registries.opening import adapter_class
 from federation.statements.tables import statement
 
@@ -77,15 +77,22 @@ def read_crossing(text: str | None) -> Crossing | None:
 
 
 def carried(version: Version, place: WriteTarget, allowed: Sequence[str]) -> dict[str, str]:
-    """The tags that go along: those that are allowed, decide no stage there, and are not their backend's own."""
+    """The tags that go along: those that are allowed, decide no stage there, and are not their backend's own. What is
+    needed is named with its registry, for a bare name means another model there.
+    """
     own = (f"{version.kind}.", "waypost.")
-    return {
+    found = {
         name: value
         for name, value in version.record.tags.items()
         if any(fnmatchcase(name, pattern) for pattern in allowed)
         and not name.startswith(own)
         and not decides_stage(place, [name])
     }
+    if DEPENDS_ON in found:
+        needed = parse_depends_on(found[DEPENDS_ON], version.registry)
+        unread = (error.text for error in needed.errors)
+        found[DEPENDS_ON] = ", ".join([*map(str, needed.references), *unread])
+    return found
 
 
 def artifacts(connection: Connection, adapters: Discovered, version: Version, into: str) -> CheckResult:

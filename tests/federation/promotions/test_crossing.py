@@ -113,7 +113,12 @@ class Border:
             (where / path).parent.mkdir(parents=True, exist_ok=True)
             (where / path).write_bytes(content)
         sync = self.world.operations.sync
-        tags = {"task": "scoring", "env": "staging", "memory.own": "1"}
+        tags = {
+            "task": "scoring",
+            "env": "staging",
+            "memory.own": "1",
+            "depends_on": "m:1 prod/base@best",
+        }
         sync.change(sync.version("m", "2"), artifact_uri=f"file://{where}", tags=tags, description="better")
         sync.sync()
 
@@ -152,7 +157,8 @@ def test_a_version_comes_with_all_that_belongs_to_it(border: Border) -> None:
     folder = Path(str(made.record.artifact_uri).removeprefix("file://"))
     assert {path: (folder / path).read_bytes() for path in FILES} == FILES
     assert made.record.tags == {
-        "task": "scoring", "waypost.from": "memory/m:2", "waypost.artifact": found.crossing.digest,
+        "task": "scoring", "depends_on": "memory/m:1, prod/base@best",
+        "waypost.from": "memory/m:2", "waypost.artifact": found.crossing.digest,
     }  # fmt: skip
     assert [tuple(one) for one in edges] == [("prod/scorer:1", "memory/m:2", "derived_from")]
     assert [one.kind for one in Statements(world.engine).of(EVERYTHING, parse("prod/scorer:1"))] == ["check"]
