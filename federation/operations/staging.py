@@ -6,6 +6,7 @@ how. So whoever asks for the stage gets the version that was asked for, and not 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from federation.errors import InvalidRequestError, StateError
@@ -37,14 +38,17 @@ def writes(state: ModelState, version: str, stage: str, *, native: bool = False)
 def archiving(
     state: ModelState, steps: Sequence[NativeWrite], version: str, stage: str, *, replaced: bool
 ) -> list[NativeWrite]:
-    """What archives every other version that keeps a stage once the steps were made; nothing is left in it but the one.
-    With `replaced` those as well that lose it by the steps, where their registry can say archived.
+    """What archives every other version that keeps a stage once the steps were made. With `replaced` those as well that
+    lose it by the steps, where their registry can say archived. That requests go to one is no write: it is archived as
+    if none did, and stays where it is until they go elsewhere.
 
     Errors: `StateError`, `InvalidRequestError` where one of them cannot be archived.
     """
     holders = sorted(name for name in state.versions if name != version and state.stage(name)[0] == stage)
     for made in steps:
         state = state.after(made.wanted, state.target(made.wanted, made.version).key)
+    unserved = {name: state.versions[name]._replace(deployed=False) for name in holders}
+    state = replace(state, versions={**state.versions, **unserved})
     found = []
     for other in holders:
         now = state.stage(other)[0]

@@ -247,7 +247,7 @@ class _PromotionTurn:
         elif "" in gates:
             self.opened.change(rollout=rollout.to_json(), due_at=at + FOLLOW_EVERY)
         elif rollout.done == len(rollout.terms.steps):
-            self.opened.end("done")
+            self.opened.end("done", self._left_behind())
         else:
             self._step(rollout)
 
@@ -304,7 +304,7 @@ class _PromotionTurn:
                 self._roll(rollout, made)
             elif stage == row.to_stage:
                 review = "open" if row.kind == "emergency" else ""
-                self.opened.end("done", review=review)
+                self.opened.end("done", self._left_behind(), review=review)
             else:
                 self._undo(made, f"everything was written, and {row.ref} is {stage} by {reason or 'no rule'}")
         else:
@@ -419,6 +419,17 @@ class _PromotionTurn:
     def _ask(self, intents: Sequence[Intent]) -> list[int]:
         asker = Asker(self.row.proposer, None, digest_of(self.row.id))
         return [int(one.id) for one in record(self.connection, [(intents, asker)], self.opened.batch)[0]]
+
+    def _left_behind(self) -> str:
+        """That what was rolled away from still has the stage: no write ends that requests go to it."""
+        row = self.row
+        if row.kind != "rollback":
+            return ""
+        others = read_holders(self.connection, row.model_id, row.to_stage) - {parse(row.ref).version}
+        names = ", ".join(sorted(str(one) for one in others))
+        return (
+            f"requests still go to {names}, which stays {row.to_stage} as long as they do" if others else ""
+        )
 
     def _stage(self) -> tuple[str, str]:
         versions = tables.version.c

@@ -30,7 +30,7 @@ from federation.promotions.crossing import Crossing, artifacts
 from federation.promotions.holders import StageHolders
 from federation.promotions.licences import licences
 from federation.promotions.people import People
-from federation.promotions.rollout import deployed
+from federation.promotions.rollout import deployed, endpoints
 
 if TYPE_CHECKING:
     from federation.graph.answers import ImpactAnswer
@@ -111,6 +111,8 @@ class Judgement:
     checks: Sequence[CheckResult]
     needs: Sequence[Need]
     plan: Plan | None
+    rolls: bool = False
+    """Whether traffic comes to it: it may be in the stage by a part of that already."""
 
     @property
     def refused(self) -> list[CheckResult]:
@@ -129,8 +131,8 @@ class Judgement:
 
     @property
     def is_so_already(self) -> bool:
-        """Whether nothing comes to a stage or leaves one."""
-        is_here = self.plan is not None and self.proposal.crossing is None
+        """Whether nothing comes to a stage or leaves one, and no traffic is moved."""
+        is_here = self.plan is not None and self.proposal.crossing is None and not self.rolls
         return is_here and not any(one.before != one.after for one in self.plan.stages)  # type: ignore[union-attr]
 
     @property
@@ -228,7 +230,9 @@ class Judge:
                 case = self._case(policy, version, lambda: plan, affected, proposal.reports)
                 found += run(CHECKS if whole else OF_PEOPLE, case)
         needs = list(_needs(proposal.kind, demands, found))
-        judged = Judgement(proposal, demands, found, needs, plan)
+        rolls = proposal.kind == "promotion" and any(one.rollout.steps for one in ours)
+        rolls = rolls and any(endpoints(self.connection, version))
+        judged = Judgement(proposal, demands, found, needs, plan, rolls)
         return replace(judged, needs=self._met(judged, proposal.voices))
 
     def survey(self, version: Version, stage: str) -> SurveyedVersion | None:

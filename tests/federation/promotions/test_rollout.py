@@ -1,9 +1,12 @@
 """Traffic comes to a version by steps, goes on after a crash, and goes back when a gate fails or somebody says so."""
 
 import pytest
+from sqlalchemy import update
 
 from adapters import EndpointRecord, Key, Traffic
-from federation.access import LOCAL
+from federation import tables
+from federation.access import EVERYTHING, LOCAL
+from federation.database import writing
 from federation.errors import StateError
 from federation.policies.policies import Policy, PolicyError, RolloutTerms, check
 from federation.promotions.rollout import shared
@@ -55,6 +58,27 @@ def test_a_way_back_gives_the_traffic_back_at_once(serving: PromotionsWorld) -> 
     serving.settle()
     assert (serving.state(back), serving.stage("1"), shares(serving)) == ("done", "production", [100.0, 0.0])
     assert serving.operations.problems() == []
+
+
+def test_traffic_comes_also_to_what_is_in_production_by_a_part_of_it(serving: PromotionsWorld) -> None:
+    with writing(serving.engine) as connection:
+        rules = {"production": ["alias:champion", "deployed"]}
+        connection.execute(update(tables.registry).values(stages=rules))
+    sync = serving.operations.sync
+    traffic = (Traffic(sync.version("m", "1").key, 90.0), Traffic(sync.version("m", "2").key, 10.0))
+    sync.backend.put(EndpointRecord(key=ENDPOINT, name="e", traffic=traffic))
+    sync.sync()
+    assert (serving.stage("1"), serving.stage("2")) == ("production", "production")
+    seen = serving.promotions.propose(LOCAL, version("2"), "production", "better")
+    serving.settle()
+    assert (serving.state(seen), serving.stage("1"), shares(serving)) == ("done", "none", [0.0, 100.0])
+    with pytest.raises(StateError, match="is production already"):
+        serving.promotions.propose(LOCAL, version("2"), "production", "better")
+    back = serving.promotions.roll_back(LOCAL, MODEL, "it fails", stage="production")
+    serving.settle()
+    assert (serving.state(back), serving.stage("1"), shares(serving)) == ("done", "production", [90.0, 10.0])
+    told = serving.promotions.show(EVERYTHING, back.promotion.id).promotion.message
+    assert told == "requests still go to 2, which stays production as long as they do"
 
 
 def test_a_gate_that_fails_puts_the_former_shares_back(serving: PromotionsWorld) -> None:
