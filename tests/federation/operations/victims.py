@@ -28,7 +28,8 @@ WRITING = ("intending", "intended")
 """In the process that writes the intent: before its commit, and after."""
 POINTS = (*WRITING, *IN_THE_CALL, *IN_THE_WORKER)
 PRELOADED = ["adapters.mlflow", "adapters.rest", "adapters.sagemaker", "boto3", "federation.operations.run"]
-LIFE = 100.0
+LIFE = 300.0
+"""Seconds after which a victim hangs, also on a machine that is busy with other things."""
 
 
 @dataclass(frozen=True)
