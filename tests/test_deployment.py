@@ -1,5 +1,8 @@
-"""What config/deploy starts is this version: its settings load, its images are of it, its unit is read."""
+"""What config/deploy starts is this version: its settings load, its images are of it, its unit is read; and what it
+watches is there: alerts and dashboard name metrics that a gateway has.
+"""
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +17,7 @@ import yaml
 from gateway.api.health import HANDLERS
 from gateway.api.requests import PUBLIC
 from gateway.settings import load_settings
+from tests.gateway.access.gate import gate
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "config" / "deploy"
@@ -73,3 +77,47 @@ def test_systemd_reads_the_unit_and_finds_it_contained(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert str(unit.name) not in done.stderr, done.stderr
+
+
+def expressions() -> dict[str, str]:
+    """What alerts and dashboard ask, by their names; a dashboard's variables have a value."""
+    [rules] = documents("prometheus/alerts.yaml")
+    found = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    board = json.loads((DEPLOY / "grafana" / "waypost.json").read_text())
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            asked = target["expr"].replace("$__rate_interval", "5m").replace("$instance", ".*")
+            found[f"panel_{panel['id']}_{target['refId']}"] = asked
+    return found
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_a_gateway_has(tmp_path: Path) -> None:
+    with gate(tmp_path, config="", teams=[("fraud", "risk")]) as gateway:
+        gateway.ask("GET", "/api/v1/registries")
+        told = gateway.ask("GET", "/metrics").text
+    there = set(re.findall(r"^# TYPE (\w+)", told, re.MULTILINE)) | set(
+        re.findall(r"^(\w+)", told, re.MULTILINE)
+    )
+    asked = {name for text in expressions().values() for name in re.findall(r"\bwaypost_\w+", text)}
+    assert len(asked) > 10
+    assert asked - there == set()
+
+
+def test_every_alert_is_explained() -> None:
+    page = (ROOT / "config" / "docs" / "alerts.md").read_text()
+    alerts = {name for name in expressions() if not name.startswith("panel")}
+    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == alerts
+
+
+def test_prometheus_reads_what_is_asked_and_each_alert_comes(tmp_path: Path) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    asked = [{"record": name.lower(), "expr": text} for name, text in expressions().items()]
+    (tmp_path / "asked.yaml").write_text(json.dumps({"groups": [{"name": "asked", "rules": asked}]}))
+    tried = DEPLOY / "prometheus" / "alerts.test.yaml"
+    for command in (("check", "rules", str(tmp_path / "asked.yaml")), ("test", "rules", str(tried))):
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    [tests] = documents("prometheus/alerts.test.yaml")[0:1]
+    coming = {one["alertname"] for test in tests["tests"] for one in test["alert_rule_test"]}
+    assert coming == {name for name in expressions() if not name.startswith("panel")}

@@ -1,5 +1,6 @@
 """The graph as the gateway asks it: one object per process over the database and this machine's files."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from federation.graph.deprecations import Deprecation
 from federation.graph.drawing import DrawingError, svg
 from federation.graph.impact import AffectedPage, impact, impact_of_causes
 from federation.graph.insights import INSIGHTS, InsightAnswer, InsightItem, explained, insights
-from federation.graph.names import Registry, RegistryNames, registries
+from federation.graph.names import FRESH, Registry, RegistryNames, registries
 from federation.graph.rows import Array, DamagedError
 from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.subject import (
@@ -113,6 +114,7 @@ class _Answered:
     snapshot: Snapshot
     known: dict[int, Registry]
     position: int
+    until: float = 0.0
     answers: dict[tuple[object, ...], bytes] = field(default_factory=dict)
     room: int = REMEMBERED
 
@@ -181,14 +183,32 @@ class Graph:
             action,
             *sorted((name, asked) for name, asked in options.items() if name != "large"),
         )
-        with self._open() as (connection, snapshot):
-            known = self._board.known(connection, snapshot.position)
-            # Read before all that the answer is made of: that is of this position, or of a later one.
-            told = self._told_at(snapshot, known, changes.newest(connection))
+        told = self._lately_told()
         if (answer := told.answers.get(key)) is None:
             answer = msgspec.json.encode(self.impact(view, question, action, **options))
             told.remember(key, answer)
         return answer
+
+    def _lately_told(self) -> _Answered:
+        """What was answered of the graph and the catalogue as they are. A database that is shared with other machines
+        is asked at most once a second whether the catalogue is as it was: what it has newer shows in the graph then.
+        """
+        told = self._told
+        if told is not None and time.monotonic() < told.until and self._stands_at(told.snapshot):
+            return told
+        with self._open() as (connection, snapshot):
+            known = self._board.known(connection, snapshot.position)
+            # Read before all that the answer is made of: that is of this position, or of a later one.
+            told = self._told_at(snapshot, known, changes.newest(connection))
+        if not is_embedded(self._engine):
+            told.until = time.monotonic() + FRESH
+        return told
+
+    def _stands_at(self, snapshot: Snapshot) -> bool:
+        try:
+            return self._reader.snapshot() is snapshot
+        except DamagedError:
+            return False  # whoever opens it says so
 
     def _told_at(self, snapshot: Snapshot, known: dict[int, Registry], position: int) -> _Answered:
         told = self._told
