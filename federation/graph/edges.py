@@ -68,7 +68,7 @@ def derive(store: Store, touched: Touched) -> None:
     _forget(store, NodeKind.VERSION, touched.versions - {row.id for row in rows})
     nodes, fresh = store.nodes({_key(row): _version_state(row) for row in rows})
     addresses = {nodes[_key(row)]: _addresses(row) for row in rows}
-    store.addressed(addresses)
+    gained = store.addressed(addresses)
     _endpoints(store, touched.endpoints)
     # Selectors before statements, so that a statement meets every incarnation that it could mean.
     models = _models(store, touched.models | {row.model_id for row in rows})
@@ -81,11 +81,12 @@ def derive(store: Store, touched: Touched) -> None:
     _statements(
         store, again, store.nodes({_key(row): _version_state(row) for row in again})[0], touched.statements
     )
-    _forget_registries(store, touched.registries)
+    freed = _forget_registries(store, touched.registries)
     names = {row.name for row in models}
     wanted = names.union(_second_names(store, models), *addresses.values())
     _resolve_waiting(store, wanted, touched.registries)
     _turn_home(store, names)
+    _lead_to_holders(store, freed | gained.union(*addresses.values() if touched.nodes else ()))
     _declared(store, touched.declared, names)
 
 
@@ -188,33 +189,35 @@ def _state(store: Store, said: Mapping[int, Sequence[Stated]]) -> None:
     fresh: list[Stated] = []
     lost: list[int] = []
     for source, stated in said.items():
-        rows = {
-            (row.kind, row.relation, row.origin, same(row.wanted, row.wanted_registry)): row.id
-            for row in held[source]
-        }
+        rows: dict[tuple[object, ...], list[Any]] = defaultdict(list)
+        for row in held[source]:
+            key = (row.kind, row.relation, row.origin, same(row.wanted, row.wanted_registry))
+            rows[key].append(row)
         wanted = {_same(one.claim, same): one for one in stated}
-        lost += [rows.pop(key) for key in _mistaken(store, held[source], wanted, same)]
-        fresh += [one for key, one in wanted.items() if key not in rows]
-        lost += [row for key, row in rows.items() if key not in wanted]
+        gone = {*_mistaken(store, rows, wanted), *(rows.keys() - wanted.keys())}
+        fresh += [one for key, one in wanted.items() if key not in rows or key in gone]
+        lost += [row.id for key in gone for row in rows[key]]
     store.drop(lost)
     store.insert(fresh)
 
 
 def _mistaken(
     store: Store,
-    rows: Collection[Any],
+    rows: Mapping[tuple[object, ...], Sequence[Any]],
     wanted: Mapping[tuple[object, ...], Stated],
-    same: Callable[[str, str], tuple[str | int, str, str | int]],
-) -> list[tuple[Any, ...]]:
+) -> list[tuple[object, ...]]:
     """The copies that stand as made from something of which other files are known by now."""
+    copies = {key: one.files for key, one in wanted.items() if one.files and one.claim.relation == COPY}
     aimed = {
-        (row.kind, row.relation, row.origin, same(row.wanted, row.wanted_registry)): row.target
-        for row in rows
-        if row.relation == COPY and row.target is not None
+        key: [row.target for row in rows[key] if row.target is not None] for key in copies if key in rows
     }
-    said = {key: one.files for key, one in wanted.items() if key in aimed and one.files}
-    files = store.resolver().files({aimed[key] for key in said}) if said else {}
-    return [key for key in said if contradicts(said[key], files.get(aimed[key]))]
+    nodes = {node for those in aimed.values() for node in those}
+    files = store.resolver().files(nodes) if nodes else {}
+    return [
+        key
+        for key, those in aimed.items()
+        if any(contradicts(copies[key], files.get(node)) for node in those)
+    ]
 
 
 def _same(claim: Claim, same: Callable[[str, str], tuple[str | int, str, str | int]]) -> tuple[object, ...]:
@@ -303,13 +306,17 @@ def _meanings(store: Store, models: Collection[Any]) -> dict[int, dict[tuple[int
     return found
 
 
-def _forget_registries(store: Store, ids: Collection[int]) -> None:
+def _forget_registries(store: Store, ids: Collection[int]) -> set[str]:
+    """Bury what those of these registries had that are no more. Returns the addresses that it had."""
     registry, node = spine.registry.c, tables.node.c
     kept = {row.id for row in _read(store, select(registry.id), registry.id, ids)}
     query = select(node.id).where(~node.gone)
     nodes = [row.id for row in _read(store, query, node.registry_id, set(ids) - kept)]
+    address = tables.address.c
+    freed = {row.address for row in _read(store, select(address.address), address.node, nodes)}
     store.bury(nodes)
     store.unaim(nodes)
+    return freed
 
 
 def _resolve_waiting(store: Store, names: Collection[str], registries: Collection[int]) -> None:
@@ -338,6 +345,29 @@ def _turn_home(store: Store, names: Collection[str]) -> None:
             key: replace(one, readings=one.readings[:1]) for key, one in stated.items() if one.readings[1:]
         }
         _aim(store, first, turned=True)
+
+
+def _lead_to_holders(store: Store, addresses: Collection[str]) -> None:
+    """What is stated by one of these addresses leads to each registry that has it, or to its own alone: so whoever
+    sees one of them is told of it, whichever others there are.
+    """
+    edge, address = tables.edge.c, tables.address.c
+    for part in chunks(sorted(addresses)):
+        holders = select(address.node).where(address.address.in_(part))
+        named = WAITING.where(~edge.gone, edge.wanted_model.in_(part), edge.wanted_registry == "")
+        rows: dict[tuple[object, ...], list[Any]] = defaultdict(list)
+        for row in store.connection.execute(
+            named.where(or_(edge.target.is_(None), edge.target.in_(holders))).order_by(edge.id)
+        ).all():
+            rows[row.source, row.kind, row.relation, row.origin, row.wanted].append(row)
+        stated = {key: one for key, those in rows.items() if (one := stated_in(those[0])) is not None}
+        for key, nodes in zip(stated, store.resolver().meant(list(stated.values())), strict=True):
+            led_to: dict[int | None, int] = {}
+            for row in rows[key]:
+                led_to.setdefault(row.target, row.id)
+            kept = {edge for node, edge in led_to.items() if node in nodes or not nodes}
+            store.drop(row.id for row in rows[key] if row.id not in kept)
+            store.also((rows[key][0], node) for node in nodes if node not in led_to)
 
 
 def _aim(store: Store, stated: Mapping[int, StatedReference], *, turned: bool = False) -> None:

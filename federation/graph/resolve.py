@@ -28,8 +28,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class StatedReference:
     """The readings of a reference or address, and when it was stated. `home` is the registry that it was stated in: of
-    several that have the address, its own is meant. `older` says that nothing younger than the statement can be meant,
-    `files` that nothing can of which other files are known.
+    several that have the address, its own is meant, else each. `older` says that nothing younger than the statement can
+    be meant, `files` that nothing can of which other files are known.
     """
 
     readings: tuple[Target, ...]
@@ -53,7 +53,6 @@ class Incarnation:
     born: datetime
     died: datetime | None
     node: int
-    registry_id: int = 0
 
 
 def choose(candidates: Sequence[Incarnation], meant_at: datetime, *, older: bool = False) -> int | None:
@@ -85,10 +84,7 @@ def registry_names(connection: Connection) -> dict[str, int]:
 
 
 WAITING: Select[Any] = select(
-    *(
-        tables.edge.c[name]
-        for name in ("id", "wanted", "wanted_registry", "wanted_model", "relation", "meant_at")
-    ),
+    tables.edge,
     tables.node.c.registry_id,
     case((tables.edge.c.relation == COPY, spine.version.c.details)).label("details"),
 ).select_from(
@@ -97,7 +93,7 @@ WAITING: Select[Any] = select(
         and_(tables.node.c.kind == NodeKind.VERSION, spine.version.c.id == tables.node.c.scope),
     )
 )
-"""What edges want, the registry that says so and, of copies, what their files say."""
+"""Edges, the registry that says so and, of copies, what their files say."""
 
 
 def stated_in(row: Any) -> StatedReference | None:
@@ -153,27 +149,40 @@ class Resolver:
         self._registries = registries
 
     def resolve(self, statements: Sequence[StatedReference]) -> list[int | None]:
-        """A node for each statement, None where nothing answers to it yet."""
+        """A node for each statement, None where nothing answers to it yet; the first where several do."""
+        return [next(iter(nodes), None) for nodes in self.meant(statements)]
+
+    def meant(self, statements: Sequence[StatedReference]) -> list[list[int]]:
+        """The nodes that each statement means: of an address one in each registry that has it, else one at most."""
         wanted = [target for one in statements for target in one.readings]
         addresses = self._addressed({target for target in wanted if isinstance(target, Address)})
         references = self._referred([target for target in wanted if isinstance(target, Reference)])
 
-        def possible(one: StatedReference) -> Iterator[Sequence[Incarnation]]:
-            """Of each reading, all that it could mean."""
+        def possible(one: StatedReference) -> Iterator[Sequence[Sequence[Incarnation]]]:
+            """Of each reading, all that it could mean, by registry where several are meant."""
             for target in one.readings:
-                known = addresses[target] if isinstance(target, Address) else references[target]
-                yield [each for each in known if each.registry_id == one.home] or known
+                if isinstance(target, Address):
+                    held = addresses[target]
+                    yield [held[one.home]] if one.home in held else list(held.values())
+                else:
+                    yield [references[target]]
 
         copies = [one for one in statements if one.files]
-        files = self.files({each.node for one in copies for known in possible(one) for each in known})
+        files = self.files(
+            {each.node for one in copies for groups in possible(one) for known in groups for each in known}
+        )
 
-        def meant(one: StatedReference) -> Iterator[int]:
-            for known in possible(one):
-                fitting = [each for each in known if not contradicts(one.files, files.get(each.node))]
-                if (node := choose(fitting, one.meant_at, older=one.older)) is not None:
-                    yield node
+        def meant(one: StatedReference) -> Iterator[list[int]]:
+            for groups in possible(one):
+                fitting = (
+                    [each for each in known if not contradicts(one.files, files.get(each.node))]
+                    for known in groups
+                )
+                nodes = [choose(known, one.meant_at, older=one.older) for known in fitting]
+                if found := [node for node in nodes if node is not None]:
+                    yield found
 
-        return [next(meant(one), None) for one in statements]
+        return [next(meant(one), []) for one in statements]
 
     def files(self, nodes: Collection[int]) -> dict[int, str | None]:
         """Where the files of these versions are, as far as that is known for sure."""
@@ -213,9 +222,9 @@ class Resolver:
             for ref, name in names.items()
         }
 
-    def _addressed(self, wanted: Collection[Address]) -> dict[Address, list[Incarnation]]:
-        """Every version that ever had each address."""
-        found: dict[Address, list[Incarnation]] = {address: [] for address in wanted}
+    def _addressed(self, wanted: Collection[Address]) -> dict[Address, dict[int, list[Incarnation]]]:
+        """Every version that ever had each address, by registry."""
+        found: dict[Address, dict[int, list[Incarnation]]] = {address: {} for address in wanted}
         version, node, address = spine.version.c, tables.node.c, tables.address.c
         born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
         query = (
@@ -225,8 +234,8 @@ class Resolver:
         )
         for part in chunks([each.text for each in wanted]):
             for row in self._connection.execute(query.where(address.address.in_(part))):
-                one = Incarnation(row.born, row.deleted_at, row.id, row.registry_id)
-                found[Address(row.address)].append(one)
+                one = Incarnation(row.born, row.deleted_at, row.id)
+                found[Address(row.address)].setdefault(row.registry_id, []).append(one)
         return found
 
     def _models(self, wanted: Collection[tuple[int | None, str]]) -> dict[tuple[int | None, str], list[Any]]:

@@ -158,18 +158,18 @@ class Store:
         }
         ids, _ = self.nodes(dict(sorted(things.items())))
         named = [statement for edge in edges if (statement := _statement(edge)) is not None]
-        resolved = iter(self.resolver().resolve(named) if named else ())
+        resolved = iter(self.resolver().meant(named) if named else ())
         rows = []
         for edge in edges:
-            target: int | None
+            targets: Sequence[int | None]
             match edge.claim.target:
                 case Thing() as thing:
-                    target = edge.target or ids[int(thing.kind), thing.scope, thing.name]
+                    targets = [edge.target or ids[int(thing.kind), thing.scope, thing.name]]
                 case Unreadable():
-                    target = None
+                    targets = [None]
                 case _:
-                    target = next(resolved)
-            rows.append(self._row(edge, target))
+                    targets = next(resolved) or [None]
+            rows += [self._row(edge, target) for target in targets]
         bulk.insert(self.connection, tables.edge, _EDGE, rows)
 
     def _row(self, edge: Stated, target: int | None) -> tuple[Any, ...]:
@@ -179,8 +179,18 @@ class Store:
         times = (micros(edge.meant_at), seen, seen)
         return (*stated, edge.said_by, edge.declared_id, *times, False, self._position)
 
-    def addressed(self, wanted: Mapping[int, Collection[str]]) -> None:
-        """Have these versions, by node, answer to these addresses and to no others."""
+    def also(self, edges: Iterable[tuple[Any, int]]) -> None:
+        """What these rows of edges state leads to these nodes as well."""
+        seen = micros(self.time)
+        rows = []
+        for row, node in edges:
+            kept = dict(row._mapping) | {"target": node, "first_seen_at": seen, "last_seen_at": seen}
+            kept |= {"meant_at": micros(row.meant_at), "touched": self._position}
+            rows.append(tuple(kept[name] for name in _EDGE))
+        bulk.insert(self.connection, tables.edge, _EDGE, rows)
+
+    def addressed(self, wanted: Mapping[int, Collection[str]]) -> set[str]:
+        """Have these versions, by node, answer to these addresses and to no others. Which are new of one."""
         address = tables.address.c
         known: set[tuple[str, int]] = set()
         for part in chunks(wanted):
@@ -192,6 +202,7 @@ class Store:
                 delete(tables.address).where(address.address == text, address.node == node)
             )
         bulk.insert(self.connection, tables.address, ("address", "node"), sorted(stated - known))
+        return {text for text, _ in stated - known}
 
     def unaim(self, nodes: Collection[int]) -> None:
         """Nothing is known of these any more: what points at them waits again, should they come back."""

@@ -131,9 +131,27 @@ def waiting(
 
 
 def unknown_to(view: View) -> ColumnElement[bool]:
-    """Edges (joined with the node of their target) that lead nowhere: what is hidden is the same as what is unknown."""
-    nowhere = tables.edge.c.target.is_(None)
-    return nowhere if view.registry_ids is None else or_(nowhere, ~view.clause(tables.node.c.registry_id))
+    """Edges (joined with the node of their target) that lead nowhere: what is hidden is the same as what is unknown.
+    Of the edges of an address that all lead out of sight it is the first.
+    """
+    edge, same, other = tables.edge.c, tables.edge.alias(), tables.node.alias()
+    nowhere = edge.target.is_(None)
+    if view.registry_ids is None:
+        return nowhere
+    told = (
+        select(same.c.id)
+        .join(other, other.c.id == same.c.target)
+        .where(
+            same.c.source == edge.source,
+            same.c.wanted == edge.wanted,
+            same.c.wanted_registry == "",
+            ~same.c.gone,
+        )
+        .where(*(same.c[name] == edge[name] for name in ("kind", "relation", "origin")))
+        .where(or_(same.c.id < edge.id, view.clause(other.c.registry_id)))
+        .exists()
+    )
+    return or_(nowhere, and_(~view.clause(tables.node.c.registry_id), ~told))
 
 
 def unresolved(

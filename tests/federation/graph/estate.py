@@ -17,6 +17,7 @@ from federation.database import now, open_engine, writing
 from federation.graph.follower import GraphFollower
 from federation.graph.graph import Graph
 from federation.journal.log import Batch
+from federation.registries import configured
 from federation.registries.configured import EMPTY
 from federation.stages import parse_rule
 from tests.servers import blank
@@ -61,6 +62,14 @@ class Estate:
             connection.execute(change.values(name=new, former_names=[old]))
             self._tell(connection, Change("registry", registry, registry))
         self.ids[new] = registry
+
+    def forget(self, name: str) -> None:
+        """A registry that left the configuration is forgotten."""
+        with writing(self.engine) as connection:
+            values = {"detached_at": now()}
+            connection.execute(update(tables.registry).where(tables.registry.c.name == name).values(values))
+            configured.forget(connection, name)
+        del self.ids[name]
 
     def _tell(self, connection: Any, change: Change) -> None:
         batch = Batch()

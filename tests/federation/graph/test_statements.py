@@ -50,6 +50,14 @@ def needs(estate: Estate, ref: str) -> list[str]:
     return [one.ref for one in found if one.kind == "version"]
 
 
+def seen_by(estate: Estate, *registries: str) -> View:
+    return View(frozenset(estate.ids[name] for name in registries))
+
+
+def open_ends(estate: Estate, ref: str, view: View = EVERYTHING) -> list[str]:
+    return [one.wanted for one in estate.graph.dependencies(view, parse(ref)).unresolved]
+
+
 def impact(estate: Estate, ref: str, view: View = EVERYTHING, **more: Any) -> ImpactAnswer:
     return estate.graph.impact(view, Question(parse(ref)), "delete", **more)
 
@@ -122,6 +130,57 @@ def test_an_address_resolves_by_itself_and_within_its_own_registry_first(estate:
     assert needs(estate, "ml/app:1") == ["ml/trained:1"]
 
 
+@pytest.mark.parametrize("seen", ["ml", "twin"])
+@pytest.mark.parametrize("hidden", [(), ("secret", "vault")])
+@pytest.mark.parametrize("order", ["together", "hidden first", "statement first"])
+def test_an_address_leads_to_what_is_seen_of_those_that_have_it(
+    estate: Estate, seen: str, hidden: tuple[str, ...], order: str
+) -> None:
+    estate.join("twin", "b")
+    for name in hidden:
+        estate.join(name, "c")
+
+    def have(*registries: str) -> None:
+        for registry in registries:
+            add(estate, "trained", registry=registry, addresses=(LOGGED,))
+        if order != "together":
+            estate.settle()
+
+    if order != "statement first":
+        have(*hidden)
+    add(estate, "app", tags={"depends_on": LOGGED})
+    if order != "together":
+        estate.settle()
+    if order == "statement first":
+        have(*hidden)
+    have(seen)
+    estate.settle()
+    found = estate.graph.dependencies(seen_by(estate, "ml", "twin"), parse("ml/app:1"))
+    assert [one.ref for one in found.dependencies] == [f"{seen}/trained:1"]
+    assert found.unresolved == []
+    assert impact(estate, f"{seen}/trained:1", seen_by(estate, "ml", "twin")).counts.affected == 1
+    blind = seen_by(estate, "ml") if seen == "twin" else seen_by(estate, "ml", "twin")
+    assert estate.graph.insights(blind, "unresolved").total == len(open_ends(estate, "ml/app:1", blind))
+    assert len(open_ends(estate, "ml/app:1", blind)) == (1 if seen == "twin" else 0)
+    everything = [f"{seen}/trained:1"] if seen == "ml" else [f"{name}/trained:1" for name in (*hidden, seen)]
+    assert sorted(needs(estate, "ml/app:1")) == sorted(everything)
+
+
+def test_of_those_that_have_an_address_one_may_be_forgotten(estate: Estate) -> None:
+    add(estate, "app", tags={"depends_on": LOGGED})
+    for registry in ("twin", "other"):
+        estate.join(registry, "b")
+        add(estate, "trained", registry=registry, addresses=(LOGGED,))
+    estate.settle()
+    assert sorted(needs(estate, "ml/app:1")) == ["other/trained:1", "twin/trained:1"]
+    estate.forget("twin")
+    estate.settle()
+    assert (needs(estate, "ml/app:1"), open_ends(estate, "ml/app:1")) == (["other/trained:1"], [])
+    estate.forget("other")
+    estate.settle()
+    assert (needs(estate, "ml/app:1"), open_ends(estate, "ml/app:1")) == ([], [LOGGED])
+
+
 def test_a_version_that_lost_an_address_is_not_meant_by_it(estate: Estate) -> None:
     trained = add(estate, "trained", addresses=(LOGGED, "bad\x00address"))
     estate.put("ml", replace(trained, addresses=()))
@@ -141,14 +200,6 @@ def test_a_source_is_one_model_whatever_signs_its_name_holds(estate: Estate, nam
     estate.settle()
     assert needs(estate, "ml/copy:1") == [source]
     assert impact(estate, "ml/fraud:1").counts.affected == 0
-
-
-def seen_by(estate: Estate, *registries: str) -> View:
-    return View(frozenset(estate.ids[name] for name in registries))
-
-
-def open_ends(estate: Estate, ref: str, view: View = EVERYTHING) -> list[str]:
-    return [one.wanted for one in estate.graph.dependencies(view, parse(ref)).unresolved]
 
 
 @pytest.mark.parametrize("hidden", [(), ("nlp",)])

@@ -89,8 +89,9 @@ def draft(rng: random.Random, registry: str) -> Draft:
 
 
 def _version(rng: random.Random, key: Key, model: Key, version: str) -> VersionRecord:
-    target = f"{rng.choice(WORDS)}:{rng.randint(1, 2)}"
-    registry = rng.choice(("alpha/", "beta/", "secret/", "vault/", ""))
+    place = f"arn:aws:models/{rng.randint(1, 6)}"
+    target = place if rng.random() < 0.2 else f"{rng.choice(WORDS)}:{rng.randint(1, 2)}"
+    registry = "" if target == place else rng.choice(("alpha/", "beta/", "secret/", "vault/", ""))
     kind: ParentKind = rng.choice(("base", "copy"))
     parents = (Parent(f"{registry}{target}", kind),) if rng.random() < 0.3 else ()
     datasets = (Dataset(rng.choice(("clicks", "payments")), "d1"),) if rng.random() < 0.5 else ()
@@ -105,6 +106,7 @@ def _version(rng: random.Random, key: Key, model: Key, version: str) -> VersionR
         metrics={"auc": round(rng.random(), 3)},
         framework=rng.choice(("sklearn", "torch", None)),
         license=rng.choice(("MIT", None)),
+        addresses=(f"arn:aws:models/{rng.randint(1, 6)}",) if rng.random() < 0.5 else (),
         artifact_digest=rng.choice(("sha256:aa", "sha256:bb", None)),
         lineage=Lineage(commit=rng.choice(("c0ffee", None)), datasets=datasets, parents=parents),
         created_at=THEN,
