@@ -29,6 +29,7 @@ from gateway.limits import check_body
 from gateway.logs import configure_logs
 from gateway.problems import MLFLOW, SHAPES, ProblemError
 from gateway.settings import load_settings
+from gateway.start import starting
 from gateway.waypost import Waypost
 
 API = "/api/v1"
@@ -55,7 +56,8 @@ def create() -> Front:
         waypost.operations.start()
         waypost.wake.listen("api", waypost.reload)
 
-    return create_app(waypost, on_start=start)
+    with starting():
+        return create_app(waypost, on_start=start)
 
 
 def end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""How a short process starts and ends without looking for garbage where there is none."""
+"""How a process starts, and a short one ends, without looking for garbage where there is none."""
 
 import gc
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ def starting() -> Iterator[None]:
     """While modules are imported and the application is built, collect no garbage.
 
     That makes a quarter of a million objects, all of which stay: looking through them each time there are more, and
-    once again when the interpreter ends, takes a third of a command's time.
+    once again when the interpreter ends, takes a third of a command's time, and a seventh of a server's start.
     """
     was_on = gc.isenabled()
     gc.disable()

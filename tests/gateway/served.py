@@ -21,10 +21,12 @@ from tests.servers import blank
 SERVE = """
 import sys
 from pathlib import Path
-from gateway.logs import configure_logs
-from gateway.processes import serve
-from gateway.settings import load_settings
-from gateway.waypost import Waypost
+from gateway.start import starting
+with starting():
+    from gateway.logs import configure_logs
+    from gateway.processes import serve
+    from gateway.settings import load_settings
+    from gateway.waypost import Waypost
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
@@ -37,9 +39,9 @@ if __name__ == "__main__":
 """
 
 
-IMPORTED = "from gateway.processes import serve"
+IMPORTED = "    from gateway.processes import serve"
 IN_FOLDER = "sqlite:///waypost.db"
-SHORT = "import gateway.processes; gateway.processes.HEAD_WITHIN = "
+SHORT = "    import gateway.processes; gateway.processes.HEAD_WITHIN = "
 
 
 @dataclass(frozen=True)
