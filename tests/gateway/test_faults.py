@@ -18,6 +18,9 @@ from tests.gateway.lines import TOKEN, Line, lines
 from tests.gateway.paper import finished, problems
 from tests.gateway.served import Served, served
 from tests.patience import until
+from tests.servers.mlflow import empty
+from tests.servers.postgres import Postgres
+from tests.soak import soak
 
 MODELS = 12
 FAULTS = {
@@ -82,9 +85,20 @@ def registries(gateway: Served) -> dict[str, Any]:
     return {one["name"]: one for one in found}
 
 
+@soak(sample=1, full=2, batch=2)
 def test_one_backend_that_fails_hurts_nobody_else_and_says_what_is_wrong(
-    mlflow_server: Server, database: str, tmp_path: Path
-) -> None:
+    cases: int, seed: int, mlflow_server: Server, postgres: Postgres, tmp_path: Path
+) -> list[str]:
+    """On either database, which has no say in it: in `make test` on SQLite, in `make soak` on PostgreSQL as well."""
+    databases = (postgres.url(postgres.create()), f"sqlite:///{tmp_path / 'waypost.db'}")
+    for number in range(seed, seed + cases):
+        empty(mlflow_server)
+        (folder := tmp_path / str(number)).mkdir()
+        one_fails(mlflow_server, databases[number % 2], folder)
+    return []
+
+
+def one_fails(mlflow_server: Server, database: str, tmp_path: Path) -> None:
     mlflow = mlflow_client(mlflow_server.url)
     made = mlflow.create_run("0").info  # the server can say of its files that there are none
     for number in range(MODELS):
