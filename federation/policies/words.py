@@ -60,5 +60,5 @@ def _of_people(policy: Policy) -> Iterator[str]:
         shares = ", ".join(f"{step} %" for step in policy.rollout.steps)
         gates = f"; then {' and '.join(policy.rollout.gates)} must pass" if policy.rollout.gates else ""
         yield f"traffic comes to it by {shares}, each held for {policy.rollout.hold}{gates}"
-    more = f", and {policy.rollback.approvals} more agree" if policy.rollback.approvals else ""
-    yield f"{', '.join(policy.rollback.among)} may roll back{more}"
+    more = f", if {policy.rollback.approvals} more agree" if policy.rollback.approvals else ""
+    yield f"it may be rolled back by {', '.join(policy.rollback.among)}{more}"

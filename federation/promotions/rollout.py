@@ -29,6 +29,8 @@ class Rollout(msgspec.Struct, kw_only=True):
     terms: RolloutTerms
     former: Mapping[str, Shares]
     """By endpoint, by native ids: the shares before it began."""
+    names: Mapping[str, str] = {}
+    """What the endpoints are called."""
     back: Mapping[str, Shares] = {}
     """By endpoint: the shares that a way back restores, those from before the rollout that is rolled back."""
     done: int = 0
@@ -91,11 +93,12 @@ def endpoints(connection: Connection, version: Version) -> Iterator[EndpointReco
 
 def begin(connection: Connection, version: Version, policy: str, terms: RolloutTerms) -> Rollout | None:
     """The rollout of a version; None where no endpoint holds it beside others."""
+    found = list(endpoints(connection, version))
     former = {
-        one.key.native_id: {part.version.native_id: part.percent for part in one.traffic}
-        for one in endpoints(connection, version)
+        one.key.native_id: {part.version.native_id: part.percent for part in one.traffic} for one in found
     }
-    return Rollout(policy=policy, terms=terms, former=former) if former else None
+    names = {one.key.native_id: one.name for one in found}
+    return Rollout(policy=policy, terms=terms, former=former, names=names) if former else None
 
 
 def begin_back(connection: Connection, registry_id: int, replaced: Sequence[int]) -> Rollout | None:
@@ -122,7 +125,8 @@ def begin_back(connection: Connection, registry_id: int, replaced: Sequence[int]
             now[record.key.native_id] = shares
     terms = RolloutTerms((100,), "0m")
     back = {endpoint: moved.former[endpoint] for endpoint in now}
-    return Rollout(policy=moved.policy, terms=terms, former=now, back=back) if now else None
+    names = {endpoint: moved.names[endpoint] for endpoint in now if endpoint in moved.names}
+    return Rollout(policy=moved.policy, terms=terms, former=now, names=names, back=back) if now else None
 
 
 def deployed(case: Case) -> Iterator[CheckResult]:

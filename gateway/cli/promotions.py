@@ -276,9 +276,14 @@ def stop(context: typer.Context, ident: Ident, words: Words) -> int:
 
 def _rolled(rollout: Mapping[str, Any]) -> str:
     """How far the traffic has come, in words."""
-    steps = rollout["terms"]["steps"]
-    share = steps[rollout["done"] - 1] if rollout["done"] else 0
-    return f"{share} % at {', '.join(rollout['former'])}" + (", stopped" if rollout["stopped"] else "")
+    steps, where = (
+        rollout["terms"]["steps"],
+        ", ".join(rollout["names"].get(one, one) for one in rollout["former"]),
+    )
+    share = f"{steps[rollout['done'] - 1] if rollout['done'] else 0} %"
+    if rollout["back"]:
+        share = "the former shares" if rollout["done"] else "not yet the former shares"
+    return f"{share} at {where}" + (", stopped" if rollout["stopped"] else "")
 
 
 @promotions.command()
@@ -432,7 +437,7 @@ def _print_judgement(found: Mapping[str, Any]) -> None:
     ]
     if rows:
         emit_table(("", "CHECK", "EXPECTED", "SEEN", "POLICY"), rows)
-    for need in found["needs"]:
+    for need in (one for one in found["needs"] if one["count"]):
         emit_line(
             f"{need['given']} of {need['count']} agreed, from {', '.join(need['from'])} ({need['policy']})"
         )
