@@ -172,7 +172,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A version to be created. `source` is the artifact URI; `token` makes a repeated call recognisable."""
+    """A version to be created. `source` is the artifact URI; `token` makes a repeated call recognisable; `run_link` is
+    an address for people, kept where the backend has a place for one.
+    """
 
     model: str
     source: str
@@ -180,6 +182,7 @@ class Registration:
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     token: str = ""
+    run_link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +393,12 @@ class Adapter(ABC):
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         """How a user loads this version. No I/O."""
         return ()
+
+    def files_address(self, version: VersionRecord) -> str | None:
+        """Where the files of a version are, for an `artifact_uri` that the backend alone can follow. Errors: any
+        `AdapterError`.
+        """
+        return version.artifact_uri
 
     def list_files(self, version: VersionRecord, path: str) -> Sequence[ArtifactFile]:
         """What is in a folder of a version's files, the whole of them for an empty `path`. Errors: any `AdapterError`;

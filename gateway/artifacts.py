@@ -86,9 +86,11 @@ class ArtifactServer:
                 EVERYTHING, Reference(question.registry, question.model, question.version)
             )
             reader = self.waypost.files
-            if question.listing:
-                files = list(reader.list(version, question.path))
-                _say(connection, Told(files=files))
+            if question.wants == "folder":
+                _say(connection, Told(files=list(reader.list(version, question.path))))
+                return
+            if question.wants == "address":
+                _say(connection, Told(address=reader.address(version)))
                 return
             span = None if question.first is None else ByteSpan(question.first, question.last)
             with reader.open(version, question.path, span) as stream:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,13 +27,15 @@ LONGEST = 2 << 20
 
 
 class FileQuestion(msgspec.Struct, frozen=True):
-    """What is wanted: a file of a version, or a part of it, or (`listing`) what is in a folder. Who asks may see it."""
+    """What is wanted of a version: a file or a part of it, what is in a folder, or the address of all. Who asks may see
+    it.
+    """
 
     registry: str
     model: str
     version: str
-    path: str
-    listing: bool = False
+    path: str = ""
+    wants: Literal["file", "folder", "address"] = "file"
     first: int | None = None
     last: int | None = None
 
@@ -45,6 +47,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str = ""
     branch: str = ""
     files: list[ArtifactFile] = []
+    address: str = ""
     length: int | None = None
     total: int | None = None
     is_part: bool = False
@@ -58,8 +61,8 @@ class ArtifactClient:
     _process: "subprocess.Popen[bytes] | None" = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def listed(self, question: FileQuestion) -> Told:
-        """What is in a folder. Errors: every branch of `WaypostError`."""
+    async def told(self, question: FileQuestion) -> Told:
+        """What is in a folder, or where it is. Errors: every branch of `WaypostError`."""
         told, _, writer = await self._asked(question)
         writer.close()
         return told

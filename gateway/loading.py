@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from adapters import Snippet
 from gateway.api.out import SnippetsOut, snippets_out
-from gateway.mlflow.names import shown_name
+from gateway.mlflow.names import alias_of, shown_name
 
 if TYPE_CHECKING:
     from federation.catalogue.catalogue import Version
@@ -27,6 +27,7 @@ def how_to_load(waypost: "Waypost", version: "Version", origin: str = "") -> Sni
     )
     base = server.public_url or origin or f"http://{host}:{server.port}"
     registry = f"{base}/mlflow/{version.registry}"
-    uri = f"models:/{shown_name(version.model)}/{version.record.version}"
+    of, number = shown_name(version.model), version.record.version
+    uri = f"models:/{of}/{number}" if number.isdecimal() else f"models:/{of}@{alias_of(number)}"
     ours = Snippet("Through Waypost, with MLflow's client", "python", CODE.format(registry=registry, uri=uri))
     return snippets_out(version, (*made, ours), note)

@@ -132,6 +132,9 @@ class MlflowAdapter(Adapter):
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config, model, version)
 
+    def files_address(self, version: VersionRecord) -> str | None:
+        return self._files.address(version)
+
     def list_files(self, version: VersionRecord, path: str) -> Sequence[ArtifactFile]:
         return self._files.listed(version, path)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from adapters.artifacts import checked, streamed
 from adapters.contract import ArtifactFile, ArtifactStream, ByteSpan
 from adapters.errors import UnsupportedError
-from adapters.mlflow.client import ROOT, MlflowClient
+from adapters.mlflow.client import MlflowClient
 from adapters.mlflow.keys import version_id
 from adapters.payloads import integer, parts, text
 from adapters.records import VersionRecord
@@ -20,6 +20,11 @@ class VersionFiles:
 
     def __init__(self, api: MlflowClient) -> None:
         self._api = api
+
+    def address(self, version: VersionRecord) -> str:
+        """Where the files are, as the server says now; empty where it does not."""
+        wanted = version_id(version.key)
+        return self._api.download_uri(wanted.model.name, wanted.version) or ""
 
     def listed(self, version: VersionRecord, path: str) -> Sequence[ArtifactFile]:
         """What is in a folder of a version's files."""
@@ -39,10 +44,8 @@ class VersionFiles:
         return streamed(self._api.http, f"{PROXY}/{place}", span)
 
     def _root(self, version: VersionRecord) -> str:
-        """Where the files are below the proxy's root, as the server says now."""
-        wanted = version_id(version.key)
-        names = {"name": wanted.model.name, "version": wanted.version}
-        uri = text(self._api.http.get(f"{ROOT}/model-versions/get-download-uri", names), "artifact_uri") or ""
+        """Where the files are below the proxy's root."""
+        uri = self.address(version)
         found = urlsplit(uri)
         if found.scheme == "mlflow-artifacts":
             return found.path.strip("/")
@@ -50,7 +53,7 @@ class VersionFiles:
         if found.scheme in ("http", "https") and proxied:
             return place.strip("/")
         raise UnsupportedError(
-            f"the files of version {wanted.version} are at {uri or 'no address'}, which its server does not hand out: "
+            f"the files of version {version.version} are at {uri or 'no address'}, which its server does not hand out: "
             "read them there"
         )
 

@@ -65,6 +65,7 @@ class Writer:
             "name": registration.model,
             "source": registration.source,
             "run_id": registration.run_id,
+            "run_link": registration.run_link,
             "model_id": logged_model_id({"source": registration.source}),
             "description": registration.description,
             "tags": [{"key": name, "value": value} for name, value in tags.items()],

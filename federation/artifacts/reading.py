@@ -16,6 +16,7 @@ from adapters import (
     UnsupportedError,
 )
 from federation import tables
+from federation.artifacts.archives import ArchivedRoom, is_archive
 from federation.artifacts.stores import StoredRoom, is_below
 from federation.database import reading
 from federation.errors import InvalidRequestError, StateError, UnavailableError, UnknownError
@@ -38,12 +39,19 @@ class ArtifactReader:
         """Whether an address lies below one from which the configuration lets files be read."""
         return _reaches(self._registry(registry_id), address)
 
+    def address(self, version: "Version") -> str:
+        """Where the files of a version are, as its backend says now; empty where it does not."""
+        registry = self._registry(version.registry_id)
+        with _translated(), self._asked(registry) as connected:
+            found = connected.call("files_address", lambda one: one.files_address(version.record))
+        return found or ""
+
     def list(self, version: "Version", folder: str) -> Sequence[ArtifactFile]:
         """What is in a folder of a version's files."""
         registry, address = self._registry(version.registry_id), version.record.artifact_uri or ""
         with _translated():
             if _reaches(registry, address):
-                return StoredRoom(address).folder(folder)
+                return _room(address).folder(folder)
             with self._asked(registry) as connected:
                 return connected.call("list_files", lambda one: one.list_files(version.record, folder))
 
@@ -53,7 +61,7 @@ class ArtifactReader:
         registry, address = self._registry(version.registry_id), version.record.artifact_uri or ""
         with _translated():
             if _reaches(registry, address):
-                with StoredRoom(address).part(path, span) as stream:
+                with _room(address).part(path, span) as stream:
                     yield stream
                 return
             with (
@@ -74,6 +82,10 @@ class ArtifactReader:
             if registry.identity is not None:
                 connected.identify(registry)
             yield connected
+
+
+def _room(address: str) -> StoredRoom | ArchivedRoom:
+    return ArchivedRoom(address) if is_archive(address) else StoredRoom(address)
 
 
 def _reaches(registry: Row[Any], address: str) -> bool:

@@ -53,6 +53,7 @@ class Register(msgspec.Struct, frozen=True, tag_field="kind", tag="register"):
     run_id: str | None = None
     description: str | None = None
     tags: Mapping[str, str] = {}
+    run_link: str | None = None
 
 
 class CreateModel(msgspec.Struct, frozen=True, tag_field="kind", tag="create_model"):
@@ -346,6 +347,7 @@ def send(
                     description=wanted.description,
                     tags=wanted.tags,
                     token=token,
+                    run_link=wanted.run_link,
                 )
             )
         case CreateModel():

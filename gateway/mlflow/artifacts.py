@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from mimetypes import guess_type
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from litestar import Request, Response, get
@@ -32,8 +32,8 @@ _NOT_HERE = "no file of a version that you may see is at this address"
 async def list_files(request: Request[Any, Any, Any], path: FromQuery[str] = "") -> dict[str, Any]:
     """What is in a folder of a version's files, each by its name in it."""
     facade = facade_of(request)
-    question = await _question(facade, path, listing=True)
-    told = await facade.waypost.artifacts.listed(question)
+    question = await _question(facade, path, wants="folder")
+    told = await facade.waypost.artifacts.told(question)
     files = []
     for one in told.files:
         row = {"path": one.path.rpartition("/")[2], "is_dir": one.is_folder}
@@ -59,7 +59,7 @@ async def download_file(request: Request[Any, Any, Any], path: FromPath[str]) ->
 
 
 async def _question(
-    facade: Facade, path: str, *, listing: bool = False, span: ByteSpan | None = None
+    facade: Facade, path: str, *, wants: Literal["file", "folder"] = "file", span: ByteSpan | None = None
 ) -> FileQuestion:
     """What is asked of the process that hands out files, about a version that the caller may see. Errors: 404."""
     _ = facade.known
@@ -70,7 +70,7 @@ async def _question(
     except (UnknownError, GoneError, ReferenceSyntaxError):
         raise missing(_NOT_HERE) from None
     first, last = (None, None) if span is None else (span.first, span.last)
-    return FileQuestion(facade.registry, model, version, inside, listing, first, last)
+    return FileQuestion(facade.registry, model, version, inside, wants, first, last)
 
 
 def _span(header: str | None) -> ByteSpan | None:

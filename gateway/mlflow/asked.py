@@ -73,11 +73,13 @@ class CallFields:
             return {}
         if not isinstance(value, list) or not all(isinstance(one, dict) and one.get("key") for one in value):
             raise _wrong(name, value)
-        return {self._text(name, one["key"]): self._text(name, one.get("value", "")) for one in value}
+        return {self._text("key", one["key"]): self._text("value", one.get("value", "")) for one in value}
 
     def _text(self, name: str, value: object) -> str:
-        if not isinstance(value, str) or len(value) > LONGEST:
+        if not isinstance(value, str):
             raise _wrong(name, value)
+        if len(value) > LONGEST:
+            raise invalid(f"'{name}' exceeds the maximum length of {LONGEST} characters")
         try:
             value.encode()
         except UnicodeEncodeError:

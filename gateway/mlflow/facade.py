@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ from federation.references import Reference, ReferenceSyntaxError
 from federation.search.answer import Freshness, SearchError, SearchRequest
 from federation.search.syntax import QuerySyntaxError
 from gateway.mlflow.errors import invalid, missing, missing_model, missing_version
-from gateway.mlflow.names import model_of, version_of
+from gateway.mlflow.names import meant_name, model_of, version_of
 from gateway.mlflow.shapes import listed, newest_in
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
@@ -94,7 +95,9 @@ class Facade:
             raise missing_version(name, version) from None
 
     def by_alias(self, name: str, alias: str) -> ListedVersion:
-        """The version that an alias names; `latest` is the newest. Errors: 404, and 400 for no such alias."""
+        """The version that an alias names, or in a registry whose versions are no numbers the version of that name;
+        `latest` is the newest. Errors: 404, and 400 for no such alias.
+        """
         model = self.model(name)
         if alias.lower() == "latest":
             newest = newest_in(model.latest)
@@ -109,7 +112,16 @@ class Facade:
             held = [one for one in model.latest if one.stage == stage]
             if held:
                 return held[0]
+        found = self.named(name, meant_name(alias))
+        if found is not None:
+            return found
         raise invalid(f"Registered model alias {alias} not found.")
+
+    def named(self, name: str, version: str) -> ListedVersion | None:
+        """A version that is no whole number: what stands where clients have stages or aliases may name one."""
+        with suppress(UnknownError, GoneError, ReferenceSyntaxError):
+            return None if version.isdecimal() else self.read(version_of(self.registry, name, version))
+        return None
 
     def among(self, query: str) -> Sequence[tuple[str, str]] | None:
         """The versions that an exact query of the index finds; None where it cannot say, or they are many."""

@@ -22,8 +22,11 @@ _CLAUSE = re.compile(
     \s*(?P<right>{_STRING}|\((?:{_STRING}|[^()'"])*\)|[^\s'"()]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_KEYWORDS = ("true", "false", "null")
 _AND = re.compile(r"\s+and\b", re.IGNORECASE)
 _ITEM = re.compile(rf"\s*({_STRING})\s*(?:,|\Z)")
+_FOREIGN = re.compile(rf"(?:{_STRING}|[\s,])*+[^\s,'\"]")
+_LIST = "While parsing a list in the query, expected"
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMERIC = ("=", "!=", ">", ">=", "<", "<=")
 _TEXTS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
@@ -86,7 +89,7 @@ def read_filter(text: str, searched: Searched) -> list[Clause]:
         joined = _AND.match(text, place) if found else None
         if joined is not None:
             clause = _CLAUSE.match(text, joined.end())
-        if clause is None or (found and joined is None):
+        if clause is None or (found and joined is None) or clause["right"].lower() in _KEYWORDS:
             raise invalid(f"Invalid clause(s) in filter string: {_shown(text[place:].strip())}")
         found.append(_clause(clause, searched))
         place = clause.end()
@@ -297,6 +300,10 @@ def _value(given: str, key: str, is_tag: bool, searched: Searched) -> Any:
 def _items(text: str) -> tuple[str, ...]:
     found: list[str] = []
     place = 0
+    if not text.strip():
+        raise invalid(f"{_LIST} a non-empty list of string values, but got empty list")
+    if _FOREIGN.match(text):
+        raise invalid(f"{_LIST} string value, punctuation, or whitespace, but got different type in list")
     while place < len(text.rstrip()):
         item = _ITEM.match(text, place)
         if item is None:
@@ -304,9 +311,7 @@ def _items(text: str) -> tuple[str, ...]:
         found.append(item[1][1:-1])
         place = item.end()
     if not found or place < len(text.rstrip()):
-        raise invalid(
-            "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list."
-        )
+        raise invalid(f"{_LIST} a non-empty list of string values, but got ill-formed list.")
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from gateway.mlflow.asked import CallFields
 from gateway.mlflow.errors import invalid
 from gateway.mlflow.facade import Facade
 from gateway.mlflow.grammar import MODELS, Clause, model_holds, read_filter, read_order, read_token, token_of
-from gateway.mlflow.names import STAGES, meant_name
+from gateway.mlflow.names import STAGES, alias_of, meant_name
 from gateway.mlflow.shapes import model_shape, stage_of, version_shape
 
 DEFAULT_RESULTS, MOST_RESULTS = 100, 1_000
@@ -49,8 +49,12 @@ def search_models(facade: Facade, asked: CallFields) -> dict[str, Any]:
 
 def get_latest_versions(facade: Facade, asked: CallFields) -> dict[str, Any]:
     """The newest version of each stage, of those that are asked for."""
-    stages = [_canonical(stage) for stage in asked.texts("stages")]
-    latest = facade.model(asked.text("name")).latest
+    name, stages = asked.text("name"), asked.texts("stages")
+    latest = facade.model(name).latest
+    for stage in stages:  # what stands behind a `/` and is no number a client takes for a stage
+        if stage.lower() not in STAGES and facade.named(name, stage):
+            raise invalid(f"Version {stage} is no whole number: name it models:/{name}@{alias_of(stage)}.")
+    stages = [canonical_stage(stage) for stage in stages]
     found = [version_shape(one, facade.base) for one in latest if not stages or stage_of(one) in stages]
     return {"model_versions": found} if found else {}
 
@@ -92,13 +96,11 @@ def _must_have(clause: Clause) -> bool:
     return clause.key != "mlflow.prompt.is_prompt"
 
 
-def _canonical(stage: str) -> str:
+def canonical_stage(stage: str) -> str:
+    """A stage in MLflow's own spelling. Errors: 400."""
     found = STAGES.get(stage.lower())
     if found is None:
         raise invalid(
             f"Invalid Model Version stage: {stage[:200]}. Value must be one of {', '.join(STAGES.values())}."
         )
     return found
-
-
-canonical_stage = _canonical

@@ -13,9 +13,9 @@ from federation.references import Reference
 
 STAGES = {"none": "None", "staging": "Staging", "production": "Production", "archived": "Archived"}
 """The normalised stages in MLflow's words."""
-_MUST_ENCODE = re.compile(r"[/:]|%(?=2F|3A|25)")
-_ENCODED = re.compile("%(2F|3A|25)")
-_SIGNS = {"/": "%2F", ":": "%3A", "%": "%25"}
+_MUST_ENCODE = re.compile(r"[/:]|%(?=2F|3A|25|40)")
+_ENCODED = re.compile("%(2F|3A|25|40)")
+_SIGNS = {"/": "%2F", ":": "%3A", "%": "%25", "@": "%40"}
 _LETTERS = {code[1:]: sign for sign, code in _SIGNS.items()}
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -28,6 +28,13 @@ def shown_name(model: str) -> str:
 def meant_name(name: str) -> str:
     """The model that a client means by a name."""
     return _ENCODED.sub(lambda found: _LETTERS[found[1]], name)
+
+
+def alias_of(version: str) -> str:
+    """What stands behind `@` in `models:/NAME@…` for a version that is no whole number; MLflow takes those alone behind
+    a `/`.
+    """
+    return shown_name(version).replace("@", "%40")
 
 
 def model_of(registry: str, name: str) -> Reference:

@@ -1,6 +1,7 @@
 """Every route of MLflow's dialect. One base for each registry, since a name with `/` in `models:/…` is misread."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any
 
 import anyio
@@ -11,13 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from federation.access import Permission
 from gateway.api.requests import needs
 from gateway.mlflow import artifacts, beside, models, versions, writes
-from gateway.mlflow.asked import CallFields, read_asked
-from gateway.mlflow.facade import FRESH, Facade, facade_of
+from gateway.mlflow.asked import read_asked
+from gateway.mlflow.facade import FRESH, facade_of
 
 API = "/api/2.0/mlflow"
-Shape = Mapping[str, Any]
-Answer = Callable[..., Shape]
-Change = Callable[[Facade, CallFields], Awaitable[Shape]]
+Answer = Callable[..., Any]
+"""What is asked of a façade: a JSON object, or a coroutine that gives one."""
 READS: Mapping[str, Answer] = {
     f"GET {API}/registered-models/get": models.get_model,
     f"GET {API}/registered-models/search": models.search_models,
@@ -38,7 +38,7 @@ READS: Mapping[str, Answer] = {
 """What is answered from the catalogue."""
 
 
-WRITES: Mapping[str, tuple[Change, Permission]] = {
+WRITES: Mapping[str, tuple[Answer, Permission]] = {
     f"POST {API}/registered-models/create": (writes.create_model, Permission.REGISTER),
     f"POST {API}/registered-models/rename": (writes.rename_model, Permission.CHANGE),
     f"PATCH {API}/registered-models/update": (writes.update_model, Permission.TAG),
@@ -57,30 +57,7 @@ WRITES: Mapping[str, tuple[Change, Permission]] = {
 """What is an operation on the registry's backend."""
 
 
-def read_at(address: str, answer: Answer) -> HTTPRouteHandler:
-    """The route of a call that reads."""
-
-    async def answered(facade: Facade, asked: CallFields, places: Mapping[str, Any]) -> Shape:
-        return await anyio.to_thread.run_sync(lambda: answer(facade, asked, **places))
-
-    return _route(address, answer.__name__, Permission.READ, answered)
-
-
-def change_at(address: str, change: Change, permission: Permission) -> HTTPRouteHandler:
-    """The route of a call that changes something."""
-
-    async def answered(facade: Facade, asked: CallFields, places: Mapping[str, Any]) -> Shape:
-        return await change(facade, asked)
-
-    return _route(address, change.__name__, permission, answered)
-
-
-def _route(
-    address: str,
-    name: str,
-    permission: Permission,
-    answered: Callable[[Facade, CallFields, Mapping[str, Any]], Awaitable[Shape]],
-) -> HTTPRouteHandler:
+def route(address: str, answer: Answer, permission: Permission) -> HTTPRouteHandler:
     """The route of one call of MLflow's API, under each registry."""
     method, path = address.split(" ")
 
@@ -91,10 +68,13 @@ def _route(
             await facade.refresh()
         places = {name: value for name, value in request.path_params.items() if name != "registry"}
         headers = facade.headers
-        body = msgspec.json.encode(await answered(facade, asked, places))
-        return Response(body, media_type="application/json", headers=headers)
+        if iscoroutinefunction(answer):
+            found = await answer(facade, asked, **places)
+        else:
+            found = await anyio.to_thread.run_sync(lambda: answer(facade, asked, **places))
+        return Response(msgspec.json.encode(found), media_type="application/json", headers=headers)
 
-    handle.__name__ = f"mlflow_{name}"
+    handle.__name__ = f"mlflow_{answer.__name__}"
     made = HTTPRouteHandler(
         f"/{{registry:str}}{path}",
         http_method=method,  # type: ignore[arg-type]
@@ -107,6 +87,6 @@ def _route(
 
 HANDLERS: list[Any] = [
     *artifacts.HANDLERS,
-    *(read_at(address, answer) for address, answer in READS.items()),
-    *(change_at(address, change, permission) for address, (change, permission) in WRITES.items()),
+    *(route(address, answer, Permission.READ) for address, answer in READS.items()),
+    *(route(address, change, permission) for address, (change, permission) in WRITES.items()),
 ]

@@ -1,10 +1,15 @@
 """`model-versions/`: reading versions, finding them, and where their files are."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
+
 from federation.catalogue.catalogue import ListedVersion, ListRequest
+from federation.errors import WaypostError
+from gateway.handing import FileQuestion
 from gateway.mlflow.asked import CallFields
 from gateway.mlflow.errors import invalid, missing
 from gateway.mlflow.facade import Facade
@@ -24,7 +29,8 @@ from gateway.mlflow.shapes import PROXIED, proxied, version_shape
 DEFAULT_RESULTS, MOST_RESULTS = 10_000, 200_000
 LARGEST_PAGE = 10_000
 """Versions of one answer; a client that asks for more is given a token for the rest."""
-ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".tar.bz2", ".tar.xz")
+UNPACKED = (".tar.gz", ".tgz", ".tar")
+ARCHIVES = (".zip", ".tar.bz2", ".tar.xz")
 INDIRECT = ("models", "runs")
 """Schemes of addresses that only the registry's backend can follow."""
 
@@ -62,16 +68,20 @@ def search_versions(facade: Facade, asked: CallFields) -> dict[str, Any]:
     return answer
 
 
-def get_download_uri(facade: Facade, asked: CallFields) -> dict[str, Any]:
+async def get_download_uri(facade: Facade, asked: CallFields) -> dict[str, Any]:
     """Where the files of a version are, for a client that may show its token there."""
     name, version = asked.text("name"), asked.text("version")
-    found = facade.version(name, version)
+    found = await anyio.to_thread.run_sync(facade.version, name, version)
     uri = found.record.artifact_uri
     if not uri:
         raise missing(
             f"Model Version (name={name}, version={version}) has no files that its registry knows of"
         )
-    return {"artifact_uri": reachable(facade, found, uri)}
+    if urlsplit(uri).scheme in INDIRECT:
+        question = FileQuestion(facade.registry, found.model, found.record.version, wants="address")
+        with suppress(WaypostError):  # then it is asked again for each file
+            uri = (await facade.waypost.artifacts.told(question)).address or uri
+    return {"artifact_uri": await anyio.to_thread.run_sync(reachable, facade, found, uri)}
 
 
 def reachable(facade: Facade, version: ListedVersion, uri: str) -> str:
@@ -79,12 +89,13 @@ def reachable(facade: Facade, version: ListedVersion, uri: str) -> str:
     scheme = urlsplit(uri).scheme
     if scheme in PROXIED or scheme in INDIRECT:
         return proxied(version, facade.base)
-    if uri.lower().rstrip("/").endswith(ARCHIVES):
-        raise invalid(
-            f"the files of this version are one archive, {uri}, which MLflow cannot load: download it with the tools "
-            "of its object store, or register the unpacked folder"
-        )
     can_reach = facade.waypost.files.reaches(facade.known[0], uri)
+    if uri.lower().endswith(ARCHIVES if can_reach else (*ARCHIVES, *UNPACKED)):
+        raise invalid(
+            f"the files of this version are one archive, {uri}, which MLflow cannot load. Waypost unpacks "
+            f"{', '.join(UNPACKED)} where config.artifacts of the registry names an address above it; otherwise "
+            "register the unpacked folder"
+        )
     return proxied(version, facade.base) if can_reach else uri
 
 

@@ -1,12 +1,14 @@
 """`registered-models/` and `model-versions/`: what changes something, each an operation that is waited for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
 
 from adapters import Capability
+from federation.errors import StateError, WaypostError
 from federation.operations.operations import Become
 from federation.operations.wanted import (
     CreateModel,
@@ -23,6 +25,7 @@ from gateway.mlflow.asked import CallFields
 from gateway.mlflow.changing import change
 from gateway.mlflow.errors import invalid, missing_model
 from gateway.mlflow.facade import Facade
+from gateway.mlflow.grammar import PROMPT
 from gateway.mlflow.models import canonical_stage
 from gateway.mlflow.names import STAGES, meant_name, model_of, version_at, version_of
 from gateway.mlflow.shapes import ARTIFACTS, model_shape, version_shape
@@ -32,6 +35,7 @@ Shape = Mapping[str, Any]
 MOST_TAGS = 100
 _ALIAS = re.compile(r"[\w\-]{1,255}", re.ASCII)
 _RESERVED = re.compile(r"v[0-9]+", re.IGNORECASE)
+_NOUNS = ("registered model", "prompt")
 _OF_VERSION = re.compile(r"models:/+([^/@]+)/([^/@]+)")
 
 
@@ -41,7 +45,8 @@ async def create_model(facade: Facade, asked: CallFields) -> Shape:
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name[:200]}'. Names cannot contain '/' or ':'.")
     wanted = CreateModel(meant_name(name), asked.optional("description"), _tags(asked))
-    await change(facade, _model(facade, name), wanted)
+    with _unless_taken(facade, name, PROMPT in wanted.tags):
+        await change(facade, _model(facade, name), wanted)
     return await _model_shape(facade, name)
 
 
@@ -50,7 +55,8 @@ async def rename_model(facade: Facade, asked: CallFields) -> Shape:
     name, new_name = asked.text("name"), asked.text("new_name")
     if "/" in new_name or ":" in new_name:
         raise invalid(f"Invalid model name '{new_name[:200]}'. Names cannot contain '/' or ':'.")
-    await _of_model(facade, name, Rename(meant_name(new_name)))
+    with _unless_taken(facade, new_name):
+        await _of_model(facade, name, Rename(meant_name(new_name)))
     return await _model_shape(facade, new_name)
 
 
@@ -109,6 +115,7 @@ async def create_version(facade: Facade, asked: CallFields) -> Shape:
         asked.optional("run_id") or None,
         asked.optional("description"),
         _tags(asked),
+        asked.optional("run_link") or None,
     )
     made = (await change(facade, _model(facade, name), wanted)).made
     assert made is not None
@@ -151,6 +158,23 @@ async def untag_version(facade: Facade, asked: CallFields) -> Shape:
     """A tag of a version goes."""
     await _of_version(facade, asked, SetTags({asked.text("key"): None}), shown=False)
     return {}
+
+
+@contextmanager
+def _unless_taken(facade: Facade, name: str, for_prompt: bool = False) -> Iterator[None]:
+    """Errors: 400 where a model or prompt has the name already, in MLflow's words."""
+    try:
+        yield
+    except WaypostError as error:
+        if error.code != "exists":
+            raise
+        wanted = _NOUNS[for_prompt]
+        has = _NOUNS[facade.model(name).record.type == "prompt"]
+        if has == wanted:
+            said = f"{has.title()} (name={name}) already exists: {error}"
+        else:
+            said = f"Tried to create a {wanted} with name '{name}', but the name is already taken by a {has}."
+        raise StateError(said, code="exists") from None
 
 
 async def _of_model(facade: Facade, name: str, wanted: Wanted) -> None:

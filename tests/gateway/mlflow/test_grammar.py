@@ -60,7 +60,10 @@ def test_a_filter_is_read(text: str, found: list[Clause]) -> None:
         ("name > 'b'", "Invalid comparator for attribute: >"),
         ("tags.a > 'b'", "Invalid comparator for tag: >"),
         ("tags.a = 3", "Expected a quoted string value for tag (e.g. 'my-value'). Got value 3"),
-        ("name IN ()", "expected a non-empty list of string values, but got ill-formed list."),
+        ("name IN ()", "expected a non-empty list of string values, but got empty list"),
+        ("name IN (,)", "expected a non-empty list of string values, but got ill-formed list."),
+        ("name IN ('a', 2)", "but got different type in list"),
+        ("name = true", "Invalid clause(s) in filter string: name = true"),
     ],
 )
 def test_a_mistake_is_told_in_mlflows_words(text: str, said: str) -> None:
