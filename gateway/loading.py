@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gateway.waypost import Waypost
 
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
+TITLE = "Through Waypost, with MLflow's client"
 CODE = """\
 import mlflow
 
@@ -29,5 +30,5 @@ def how_to_load(waypost: "Waypost", version: "Version", origin: str = "") -> Sni
     registry = f"{base}/mlflow/{version.registry}"
     of, number = shown_name(version.model), version.record.version
     uri = f"models:/{of}/{number}" if number.isdecimal() else f"models:/{of}@{alias_of(number)}"
-    ours = Snippet("Through Waypost, with MLflow's client", "python", CODE.format(registry=registry, uri=uri))
+    ours = Snippet(TITLE, "python", CODE.format(registry=registry, uri=uri))
     return snippets_out(version, (*made, ours), note)

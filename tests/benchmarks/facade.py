@@ -15,11 +15,14 @@ from pathlib import Path
 import httpx
 
 from gateway.demo.servers import mlflow_server
+from tests.adapters.sagemaker.aws import REGION
+from tests.adapters.sagemaker.aws import client as aws
 from tests.benchmarks import Figure, benchmark, spread
 from tests.benchmarks.search_http import memory, rate
 from tests.gateway.paper import ask, finished
 from tests.gateway.served import Served, served
 from tests.servers import mlflow as mlflow_database
+from tests.servers.moto import moto_server
 
 CONNECTIONS = 8
 SMALL = 1_000
@@ -29,13 +32,14 @@ name = "ml"
 kind = "mlflow"
 team = "t"
 sync_every = 0
-config = {{ url = "{url}", artifacts = ["file://{files}"] }}
+config = {{ url = "{url}", artifacts = ["{artifacts}"] }}
 """
 CALLS = """
 import sys
+import time
 from mlflow import MlflowClient
 
-client = MlflowClient(sys.argv[1], sys.argv[1])
+client, lasting = MlflowClient(sys.argv[1], sys.argv[1]), float(sys.argv[2])
 for call in (
     lambda: client.search_registered_models("name LIKE '%ranker-0001%'"),
     lambda: client.search_model_versions("tags.batch = 'b7'"),
@@ -44,11 +48,19 @@ for call in (
     try:
         call()
     except Exception:
-        pass
+        if lasting:
+            raise
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < lasting:
+        call()
+        count += 1
+    print(count / (time.perf_counter() - began))
 """
+"""What the real client does, each for so many seconds: how often it did in one; of a recorder it asks once."""
 QUESTIONS = ("search_registered_models by a part of the name", "search_model_versions by a tag", "by alias")
 BATCHES = 1_000
 """Of so many models one has the tag that is asked for."""
+TO_STORE = ("--artifacts-destination", "s3://models")
 PATH = "/api/2.0/mlflow-artifacts/artifacts"
 
 
@@ -59,7 +71,9 @@ def mlflow_facade(size: int, folder: Path) -> Iterator[Figure]:
     paths = recorded(folder)
     with mlflow_server(folder / "mlflow") as server:
         fill(mlflow_database.database(server), size)
-        with served(folder / "gateway", config=CONFIG.format(url=server.url, files=folder)) as gateway:
+        with served(
+            folder / "gateway", config=CONFIG.format(url=server.url, artifacts="s3://none")
+        ) as gateway:
             finished(gateway.engine, ask(gateway.engine, "ml"))
             for question, path in zip(QUESTIONS, paths, strict=True):
                 ours = f"/mlflow/ml{path}"
@@ -77,24 +91,34 @@ def mlflow_facade(size: int, folder: Path) -> Iterator[Figure]:
                     f"{CONNECTIONS} connections, {question}", mine, "req/s", goal=3 * theirs,
                     comparison=("the MLflow server itself", theirs), higher_is_better=True,
                 )  # fmt: skip
+            clients = (
+                asked_by_client(url, lasting, folder) for url in (f"{gateway.url}/mlflow/ml", server.url)
+            )
+            for question, mine, theirs in zip(QUESTIONS, *clients, strict=True):
+                yield Figure(
+                    f"one Python client, {question}", mine, "req/s",
+                    comparison=("of the MLflow server itself", theirs), higher_is_better=True,
+                )  # fmt: skip
 
 
 @benchmark(sample=1, full=500, servers=True)
 def mlflow_artifacts(size: int, folder: Path) -> Iterator[Figure]:
-    """A file of `size` MB through the proxy from a store, through the one of MLflow, and through both; what searches
-    take meanwhile, and memory."""
-    files = folder / "mlflow" / "artifacts"
-    (files / "big").mkdir(parents=True)
-    block = os.urandom(1 << 20)
-    with (files / "big" / "file.bin").open("wb") as file:
-        for _ in range(size):
-            file.write(block)
-    with mlflow_server(folder / "mlflow") as server:
-        sources = {"stored": f"file://{files}/big", "chained": "mlflow-artifacts:/big"}
+    """A file of `size` MB through the proxy from an object store, through the one of MLflow, and through both; what
+    searches take meanwhile, and memory.
+    """
+    with (
+        moto_server(folder / "moto") as moto,
+        mlflow_server(folder / "mlflow", options=TO_STORE, settings=store(moto.url)) as server,
+    ):
+        bucket = aws(moto.url, "s3")
+        bucket.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
+        bucket.put_object(Bucket="models", Key="big/file.bin", Body=os.urandom(1 << 20) * size)
+        sources = {"stored": "s3://models/big", "chained": "mlflow-artifacts:/big"}
         with closing(sqlite3.connect(mlflow_database.database(server), timeout=30)) as connection, connection:
             for name, source in sources.items():
                 add(connection, name, source)
-        with served(folder / "gateway", config=CONFIG.format(url=server.url, files=files)) as gateway:
+        config = CONFIG.format(url=server.url, artifacts="s3://models")
+        with served(folder / "gateway", config=config, environment=store(moto.url)) as gateway:
             finished(gateway.engine, ask(gateway.engine, "ml"))
             ours = {name: f"{gateway.url}/mlflow/ml{PATH}/{name}/1/file.bin" for name in sources}
             download(ours["stored"], 0)  # the process that hands files out is there
@@ -110,7 +134,7 @@ def mlflow_artifacts(size: int, folder: Path) -> Iterator[Figure]:
             rates, theirs = map(max, zip(*both, strict=True))
             chained = size / download(ours["chained"], size)
     yield Figure(
-        f"a file of {size} MB from a store", rates, "MB/s", goal=0.7 * theirs,
+        f"a file of {size} MB from S3 (moto)", rates, "MB/s", goal=0.7 * theirs,
         comparison=("MLflow's own proxy", theirs), higher_is_better=True,
     )  # fmt: skip
     yield Figure("the same through MLflow's proxy as well", chained, "MB/s", higher_is_better=True)
@@ -122,6 +146,14 @@ def mlflow_artifacts(size: int, folder: Path) -> Iterator[Figure]:
         goal=1.5 * quiet * 1e3,
         comparison=("before", quiet * 1e3),
     )
+
+
+def store(url: str) -> dict[str, str]:
+    """The variables by which MLflow's server and ours find the object store."""
+    return {
+        "MLFLOW_S3_ENDPOINT_URL": url, "AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench",
+    }  # fmt: skip
 
 
 def beside(gateway: Served, url: str, size: int) -> tuple[float, int]:
@@ -164,6 +196,13 @@ def download(url: str, size: int, look: Callable[[int], None] | None = None) -> 
     return time.perf_counter() - began
 
 
+def asked_by_client(url: str, lasting: float, folder: Path) -> list[float]:
+    """How often in a second one process with the real client does each of its calls, for so long each."""
+    command = [sys.executable, "-c", CALLS, url, str(lasting)]
+    done = subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True)
+    return [float(line) for line in done.stdout.split()]
+
+
 def recorded(folder: Path) -> list[str]:
     """The addresses that the real client asks for."""
     asked: list[str] = []
@@ -182,7 +221,7 @@ def recorded(folder: Path) -> list[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as recorder:
         threading.Thread(target=recorder.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{recorder.server_address[1]}"
-        subprocess.run([sys.executable, "-c", CALLS, url], check=True, cwd=folder, capture_output=True)
+        asked_by_client(url, 0.0, folder)
         recorder.shutdown()
     found = [path for path in asked if "/mlflow/" in path and "server-info" not in path]
     assert len(found) == len(QUESTIONS), asked

@@ -16,8 +16,10 @@ import httpx
 import pytest
 
 from gateway.demo.servers import Server, mlflow_server
+from tests.gateway.mlflow.client import mlflow_client
+from tests.gateway.mlflow.test_real import LOG, story
 from tests.gateway.served import Served, served
-from tests.vendors import ENVIRONMENTS
+from tests.vendors import ENVIRONMENTS, environment
 
 COMMIT = "a89bed67689f916c79a8e1c1ad6cfb5cd7649c77"
 """Of github.com/mlflow/mlflow: the tests of April 2026, between 3.11.1 and 3.12."""
@@ -130,3 +132,24 @@ def test_mlflows_own_tests_pass_over_the_facade_as_over_the_server(
     assert not unnamed, "\n".join(f"{test}: {why}" for test, why in unnamed.items())
     idle = [name for name in named() if not any(fnmatch(test, name) for test in different)]
     assert not idle, f"named as different, and are not: {idle}"
+
+
+def test_the_newest_client_is_told_what_ours_is_and_loads_models(
+    world: tuple[Served, Server], tmp_path: Path
+) -> None:
+    """The newest that installs is what `make lock-vendors ONLY=mlflow ARGS=--upgrade` finds, without a server."""
+    gateway, server = world
+    with (
+        mlflow_client(str(tmp_path), str(environment("mlflow"))) as newest,
+        mlflow_client(str(tmp_path)) as ours,
+    ):
+        here = f"{gateway.url}/mlflow/real"
+        told = list(story(newest.at(here)))
+        assert told == list(story(ours.at(here)))
+        subprocess.run([sys.executable, "-c", LOG, server.url], check=True, cwd=tmp_path, capture_output=True)
+        run = gateway.client.post("/registries/real/sync", json={}).raise_for_status().json()["id"]
+        while gateway.client.get(f"/syncs/{run}").json()["finished_at"] is None:
+            pass
+        newest.at(here)("set_registered_model_alias", "line", "champion", "1")
+        for uri in ("models:/line/1", "models:/line@champion", "models:/line/latest"):
+            assert newest.at(here)("predict", uri, [[3.0]]) == pytest.approx([7.0])

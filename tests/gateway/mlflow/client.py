@@ -45,6 +45,12 @@ def answered(asked):
     call, args, named = asked["call"], asked["args"], asked["named"]
     if call == "predict":
         return mlflow.pyfunc.load_model(args[0]).predict(args[1])
+    if call == "paste":
+        pasted = {}
+        exec(args[0], pasted)
+        return pasted["model"].predict(args[1])
+    if call == "download":
+        return mlflow.artifacts.download_artifacts(args[0])
     if call == "register_model":
         return mlflow.register_model(*args, **named)
     found = getattr(client, call)(*args, **named)
@@ -63,7 +69,7 @@ for line in sys.stdin:
     print(json.dumps(told), file=out, flush=True)
 """
 QUIET = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     "MLFLOW_ENABLE_DB_SDK": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }

@@ -1,6 +1,9 @@
 """MLflow's client, as it is, over a registry that is no MLflow: lives of models, and what it is told of mistakes."""
 
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -69,7 +72,39 @@ def test_an_archive_is_no_address_to_load_from(client: Client) -> None:
     client("create_registered_model", "packed")
     client("create_model_version", "packed", "s3://bucket/model.tar.gz")
     said = refused("INVALID_PARAMETER_VALUE", client, "get_model_version_download_uri", "packed", "1")
-    assert "archive" in said and "unpacked" in said
+    assert "archive" in said and "unpacks" in said
+
+
+def test_a_token_is_never_shown_to_the_host_that_a_source_names(
+    client: Client, facade: Served, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    class Listening(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers}")
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    shown = client.at(client.registry, MLFLOW_TRACKING_TOKEN="wpt-secret")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listening) as host:
+        threading.Thread(target=host.serve_forever, args=(0.05,), daemon=True).start()
+        there = f"127.0.0.1:{host.server_port}"
+        sources = [f"{scheme}//{there}/m" for scheme in ("http:", "HTTP:", " http:", "mlflow-artifacts:")]
+        shown("create_registered_model", "elsewhere")
+        for number, source in enumerate((*sources, "mlflow-artifacts:/m", "runs:/1/m", "models:/m/1"), 1):
+            made = shown("create_model_version", "elsewhere", source)
+            for address in (
+                made["source"],
+                shown("get_model_version_download_uri", "elsewhere", str(number)),
+            ):
+                assert there not in address or facade.url in address, address
+            with pytest.raises(ClientError):
+                shown("download", f"models:/elsewhere/{number}")
+        host.shutdown()
+    assert not asked
 
 
 def test_stages_are_moved_and_asked_for_in_mlflows_words(client: Client) -> None:

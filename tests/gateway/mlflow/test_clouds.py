@@ -1,19 +1,21 @@
-"""A model of MLflow's that stands in an object store behind SageMaker or Vertex AI, loaded by MLflow's own client."""
+"""A model of MLflow's in S3 (moto) or in a folder, behind SageMaker or Vertex AI, loaded by MLflow's own client."""
 
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from adapters.emulators.sagemaker import Emulator
 from adapters.emulators.vertex import VertexEmulator
 from gateway.demo.servers import Server
-from tests.adapters.sagemaker.aws import REGION, inference
+from tests.adapters.sagemaker.aws import REGION, package
 from tests.adapters.sagemaker.aws import client as aws
 from tests.adapters.vertex.vendor import Vendor
-from tests.gateway.mlflow.client import Client
+from tests.gateway.mlflow.client import Client, ClientError
 from tests.gateway.mlflow.test_real import ended
 from tests.gateway.served import Served, served
 from tests.patience import until
@@ -40,7 +42,7 @@ team = "t"
 sync_every = 0
 [registries.config]
 region = "{region}"
-endpoint_url = "{moto}"
+endpoint_url = "{sagemaker}"
 access_key_id = "file:{key}"
 secret_access_key = "file:{key}"
 [[registries]]
@@ -48,9 +50,10 @@ name = "proxied"
 kind = "sagemaker"
 team = "t"
 sync_every = 0
+stages = {{ production = ["approval:Approved"] }}
 [registries.config]
 region = "{region}"
-endpoint_url = "{moto}"
+endpoint_url = "{sagemaker}"
 access_key_id = "file:{key}"
 secret_access_key = "file:{key}"
 artifacts = ["s3://models"]
@@ -80,21 +83,27 @@ def world(
 ) -> Iterator[tuple[Served, Client]]:
     folder, key = tmp_path_factory.mktemp("clouds"), tmp_path_factory.mktemp("key") / "key"
     key.write_text("waypost")
-    s3, sagemaker = aws(moto_server.url, "s3"), aws(moto_server.url)
+    s3 = aws(moto_server.url, "s3")
     s3.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})
     for file in (one for one in bucket.rglob("*") if one.is_file()):
         s3.upload_file(str(file), "models", str(file.relative_to(bucket)))
-    sagemaker.create_model_package_group(ModelPackageGroupName="line")
-    package = inference("s3://models/line/")
-    sagemaker.create_model_package(
-        ModelPackageGroupName="line", ModelPackageDescription="x", InferenceSpecification=package
-    )
-    with VertexEmulator() as vertex:
+    archive = bucket.parent / "model.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:  # as SageMaker wants it: MLmodel is at the top
+        packed.add(bucket / "line", arcname=".")
+    s3.upload_file(str(archive), "models", "packed/model.tar.gz")
+    with VertexEmulator() as vertex, Emulator() as sagemaker:
+        boto = aws(sagemaker.url)
+        for group, address, approval in (
+            ("line", "s3://models/line/", "Approved"),
+            ("line", "s3://models/nothing/", "PendingManualApproval"),
+            ("packed", "s3://models/packed/model.tar.gz", "Approved"),
+        ):
+            package(boto, group, address, ModelApprovalStatus=approval)
         vendor = Vendor(vertex.address, vertex.parent)
         vendor.upload("doubling", artifact_uri=f"file://{bucket}/doubling")
         vendor.close()
         config = CONFIG.format(
-            region=REGION, moto=moto_server.url, key=key, bucket=bucket, vertex=vertex.address,
+            region=REGION, sagemaker=sagemaker.url, key=key, bucket=bucket, vertex=vertex.address,
             project=vertex.project, location=vertex.location,
         )  # fmt: skip
         stores = {
@@ -126,6 +135,29 @@ def test_a_package_of_sagemaker_is_loaded_from_the_store_or_through_the_gateway(
         f"{gateway.url}/mlflow/proxied/api/2.0/"
     )
     assert proxied("predict", "models:/line/1", [[3.0]]) == pytest.approx([7.0])
+
+
+def test_production_and_champion_are_what_the_rules_of_a_registry_say(world: tuple[Served, Client]) -> None:
+    gateway, client = world
+    ruled = client.at(f"{gateway.url}/mlflow/proxied")
+    assert [one["version"] for one in ruled("get_latest_versions", "line", ["Production"])] == ["1"]
+    assert ruled("get_model_version_by_alias", "line", "champion")["version"] == "1"
+    assert ruled("predict", "models:/line/Production", [[3.0]]) == pytest.approx([7.0])
+    assert ruled("get_model_version_by_alias", "line", "latest")["version"] == "2"
+    by_default = client.at(f"{gateway.url}/mlflow/direct")
+    assert by_default("get_latest_versions", "line", ["Production"]) == []
+    assert by_default("get_model_version_by_alias", "line", "challenger")["current_stage"] == "Staging"
+    with pytest.raises(ClientError, match="alias champion not found"):
+        by_default("get_model_version_by_alias", "line", "champion")
+
+
+def test_an_archive_of_sagemaker_is_unpacked_on_its_way(world: tuple[Served, Client]) -> None:
+    gateway, client = world
+    assert client.at(f"{gateway.url}/mlflow/proxied")(
+        "predict", "models:/packed@production", [[3.0]]
+    ) == pytest.approx([7.0])
+    with pytest.raises(ClientError, match=r"one archive.*config\.artifacts"):
+        client.at(f"{gateway.url}/mlflow/direct")("get_model_version_download_uri", "packed", "1")
 
 
 def test_a_version_of_vertex_is_loaded_through_the_gateway(world: tuple[Served, Client]) -> None:

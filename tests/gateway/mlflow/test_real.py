@@ -3,13 +3,17 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.cli import run
 from gateway.demo.servers import Server
+from gateway.loading import TITLE
+from tests.gateway.lines import Handler, lines
 from tests.gateway.mlflow.client import Client, ClientError
 from tests.gateway.served import Served, served
 from tests.patience import until
@@ -42,14 +46,34 @@ with mlflow.start_run():
 """
 
 
+TOKEN = "wpt-shown-to-waypost-alone"
+
+
+@pytest.fixture(scope="module")
+def overheard() -> set[str]:
+    """What the server was sent as credentials."""
+    return set()
+
+
 @pytest.fixture(scope="module")
 def world(
-    mlflow_process: Server, mlflow_process_of_ours: Client, tmp_path_factory: pytest.TempPathFactory
+    mlflow_process: Server,
+    mlflow_process_of_ours: Client,
+    overheard: set[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Served, Client]]:
+    class Overhearing(Handler):
+        def ask(self, path: str, body: bytes) -> tuple[int, bytes]:
+            overheard.update(value for _, value in self.headers.items())
+            return self.ask_now(path, body)
+
+        do_PATCH = do_DELETE = Handler.do_GET  # noqa: N815
+
     folder = tmp_path_factory.mktemp("real")
-    config = CONFIG.format(url=mlflow_process.url)
-    with served(folder, config=config) as gateway:
-        yield gateway, mlflow_process_of_ours
+    with lines(mlflow_process.url, ["none"], Overhearing) as between:
+        config = CONFIG.format(url=f"http://127.0.0.1:{between['none'].port}")
+        with served(folder, config=config) as gateway:
+            yield gateway, mlflow_process_of_ours
 
 
 def synced(gateway: Served) -> None:
@@ -133,25 +157,42 @@ def test_a_life_is_told_as_the_server_itself_tells_it(
 ) -> None:
     gateway, client = world
     synced(gateway)
-    ours = list(story(client.at(f"{gateway.url}/mlflow/real")))
+    ours = list(story(client.at(f"{gateway.url}/mlflow/real", MLFLOW_TRACKING_TOKEN=TOKEN)))
     theirs = list(story(client.at(mlflow_server.url)))
     wrong = [f"{us}\n{them}" for us, them in zip(ours, theirs, strict=True) if us != them]
     assert not wrong, "\n\n".join(wrong)
 
 
 def test_models_are_loaded_through_the_proxy_and_no_token_reaches_the_server(
-    mlflow_server: Server, world: tuple[Served, Client], tmp_path: Path
+    mlflow_server: Server,
+    world: tuple[Served, Client],
+    overheard: set[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway, client = world
     subprocess.run(
         [sys.executable, "-c", LOG, mlflow_server.url], check=True, cwd=tmp_path, capture_output=True
     )
     synced(gateway)
-    here = client.at(f"{gateway.url}/mlflow/real")
+    here = client.at(f"{gateway.url}/mlflow/real", MLFLOW_TRACKING_TOKEN=TOKEN)
     uri = here("get_model_version_download_uri", "line", "1")
     assert uri == f"{gateway.url}/mlflow/real/api/2.0/mlflow-artifacts/artifacts/line/1"
     assert here("predict", "models:/line/1", [[3.0]]) == pytest.approx([7.0])
     assert here("predict", "models:/doubling/latest", [1, 2]) == [2, 4]
+    here("copy_model_version", "models:/line/1", "copied")
+    assert here("predict", "models:/copied/1", [[3.0]]) == pytest.approx([7.0])
+    assert overheard
+    assert not [value for value in overheard if TOKEN in value], "no token of Waypost reaches a backend"
+
+    monkeypatch.setenv("WAYPOST_URL", gateway.url)
+    assert run(["show", "real/line:1", "--snippets"]) == 0
+    shown = capsys.readouterr().out.partition(f"# {TITLE}\n")[2].strip()
+    page = httpx.get(f"{gateway.url}/versions/real/line:1").raise_for_status().text
+    pasted = unescape(page.partition(unescape(TITLE))[2].partition("<code>")[2].partition("</code>")[0])
+    for code in {shown, pasted}:
+        assert here("paste", code, [[3.0]]) == pytest.approx([7.0]), code
 
     listed = httpx.get(uri.rpartition("/line/1")[0], params={"path": "line/1"}).json()["files"]
     names = {one["path"]: one for one in listed}

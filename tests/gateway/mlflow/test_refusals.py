@@ -3,12 +3,14 @@
 import base64
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.mlflow import changing
 from gateway.mlflow.site import READS, WRITES
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.worlds import draft, write
@@ -16,11 +18,22 @@ from tests.soak import soak
 
 API = "/mlflow/{}/api/2.0/mlflow"
 SAMPLE, FULL = 120, 5_000
+CONFIG = """
+[auth]
+mode = "token"
+[[registries]]
+name = "open"
+kind = "memory"
+team = "risk"
+sync_every = 0
+writable = true
+"""
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    with gate(tmp_path_factory.mktemp("façade"), teams=[("alpha", "risk"), ("secret", "hidden")]) as made:
+    folder, teams = tmp_path_factory.mktemp("façade"), [("alpha", "risk"), ("secret", "hidden")]
+    with gate(folder, config=CONFIG, teams=teams) as made:
         for name in ("alpha", "secret"):
             write(made, draft(random.Random(7), name))
         made.follow()
@@ -48,6 +61,24 @@ def test_a_token_is_shown_as_bearer_or_as_the_password(filled: Gate) -> None:
     assert (made.status_code, made.json()["error_code"]) == (403, "PERMISSION_DENIED")
     fresh = filled.ask("GET", path, token=token, headers={"Waypost-Fresh": "1"})
     assert (fresh.status_code, fresh.json()["error_code"]) == (403, "PERMISSION_DENIED")
+
+
+def test_what_has_not_ended_is_said_with_its_number_and_joined_by_who_asks_again(
+    filled: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "ASKED_WITHIN", 0.0)  # nobody carries an operation out here
+    path = f"{API.format('open')}/registered-models/create"
+    one, other = (filled.token(name, ("approver", "registry:open")) for name in ("one", "another"))
+    numbers = []
+    for token, name in ((one, "new"), (one, "new"), (one, "newer"), (other, "new")):
+        told = filled.ask("POST", path, token=token, json={"name": name})
+        assert (told.status_code, told.json()["error_code"]) == (409, "RESOURCE_CONFLICT"), told.text
+        said = re.fullmatch(
+            r"operation (\d+) has not ended after 0 s .+ \(http://.+/operations/\1\)", told.json()["message"]
+        )
+        assert said, told.text
+        numbers.append(said[1])
+    assert numbers[0] == numbers[1] and len(set(numbers)) == 3
 
 
 def test_what_is_hidden_is_as_if_it_were_not_there(filled: Gate) -> None:
