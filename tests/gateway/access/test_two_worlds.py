@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from federation.access import Permission
 from federation.graph.insights import INSIGHTS
+from gateway.mlflow.site import API
 from tests.gateway.access.gate import Gate
 from tests.gateway.access.worlds import WORDS, Worlds, told, two_worlds
 from tests.soak import explore, soak
@@ -150,6 +151,47 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     "/api/v1/sessions": asking("/api/v1/sessions"),
     "/api/v1/production": asking("/api/v1/production"),
 }
+
+
+def mlflow(path: str, **params: st.SearchStrategy[Any]) -> st.SearchStrategy[Asked]:
+    """A request of MLflow's dialect to any registry; None leaves a parameter out."""
+    return st.tuples(registries, st.fixed_dictionaries(dict(params))).map(
+        lambda drawn: (
+            f"/mlflow/{drawn[0]}{API}{path}",
+            {key: value for key, value in drawn[1].items() if value is not None},
+        )
+    )
+
+
+names = st.sampled_from(NAMES)
+numbers = st.sampled_from(["1", "2", "3", "x"])
+filters = st.sampled_from(
+    [
+        None,
+        "name LIKE '%a%'",
+        "name = 'fraud'",
+        "tags.env = 'prod'",
+        "tags.env != 'prod' AND name ILIKE 'F%'",
+        "a = 1",
+    ]
+)
+sizes = st.sampled_from([None, 1, 2])
+DIALECT = (
+    mlflow("/registered-models/get", name=names),
+    mlflow("/registered-models/alias", name=names, alias=st.sampled_from(["champion", "best", "latest"])),
+    mlflow(
+        "/registered-models/get-latest-versions", name=names, stages=st.sampled_from([None, "Production"])
+    ),
+    mlflow("/registered-models/search", filter=filters, max_results=sizes),
+    mlflow(
+        "/model-versions/search",
+        filter=st.one_of(filters, st.sampled_from(["run_id = 'run-1'", "version_number > 1"])),
+        max_results=sizes,
+        order_by=st.sampled_from([None, "name DESC", "version_number"]),
+    ),
+    mlflow("/model-versions/get", name=names, version=numbers),
+    mlflow("/model-versions/get-download-uri", name=names, version=numbers),
+)
 PLACES = {"path": "{ref}", "int": "{number}", "str": "{name}"}
 QUESTIONS = {
     "q": queries,
@@ -175,7 +217,7 @@ def differing(worlds: Worlds, asked: Asked) -> Iterator[str]:
         assert one.status_code < 500, one.text
         found = one.json() if "json" in one.headers.get("content-type", "") and one.is_success else None
         more = found if isinstance(found, dict) else {}
-        name = next((name for name in ("cursor", "after") if more.get(f"next_{name}")), "")
+        name = next((name for name in ("cursor", "after", "page_token") if more.get(f"next_{name}")), "")
         if name and more.get("events") != []:  # ids of events are each gateway's own
             params, others = ({**params, name: each.json()[f"next_{name}"]} for each in (one, two))
         else:
@@ -233,7 +275,7 @@ def sent(gateway: Gate) -> Iterator[Any]:
 def test_two_worlds(cases: int, seed: int, tmp_path: Path) -> list[str]:
     with two_worlds(tmp_path / str(seed), seed) as worlds:
 
-        @given(st.one_of(*READS.values(), *pages(worlds.gates[0])))
+        @given(st.one_of(*READS.values(), *DIALECT, *pages(worlds.gates[0])))
         def answers_alike(asked: Asked) -> None:
             wrong = list(differing(worlds, asked))
             assert not wrong, wrong[0]
