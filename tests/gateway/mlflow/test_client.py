@@ -94,7 +94,9 @@ def test_a_token_is_never_shown_to_the_host_that_a_source_names(
         there = f"127.0.0.1:{host.server_port}"
         sources = [f"{scheme}//{there}/m" for scheme in ("http:", "HTTP:", " http:", "mlflow-artifacts:")]
         shown("create_registered_model", "elsewhere")
-        for number, source in enumerate((*sources, "mlflow-artifacts:/m", "runs:/1/m", "models:/m/1"), 1):
+        for number, source in enumerate(
+            (*sources, "mlflow-artifacts:/m", "runs:/1/m", "models:/elsewhere/1"), 1
+        ):
             made = shown("create_model_version", "elsewhere", source)
             for address in (
                 made["source"],
