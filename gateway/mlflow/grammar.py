@@ -63,10 +63,18 @@ class Searched:
     always: tuple[Order, ...]
     """Appended to every order, where it lacks them."""
     natural: tuple[Order, ...]
+    calls_order: str
+    """What MLflow calls a key of an order where it refuses one."""
 
 
 MODELS = Searched(
-    ("name",), (), ("name",), ("name", "timestamp", "last_updated_timestamp"), (Order("name"),), ()
+    ("name",),
+    (),
+    ("name",),
+    ("name", "timestamp", "last_updated_timestamp"),
+    (Order("name"),),
+    (),
+    "order by",
 )
 VERSIONS = Searched(
     ("name", "run_id", "source_path", "version_number"),
@@ -75,6 +83,7 @@ VERSIONS = Searched(
     ("creation_timestamp", "last_updated_timestamp", "name", "version_number"),
     (Order("name"), Order("version", False)),
     (Order("updated", False), Order("name"), Order("version", False)),
+    "attribute",
 )
 
 
@@ -109,8 +118,9 @@ def read_order(given: Sequence[str], searched: Searched) -> tuple[Order, ...]:
             raise invalid(f"Invalid ordering key in order_by clause '{_shown(text)}'.")
         key = words[0].removeprefix("attributes.").removeprefix("attribute.")
         if key not in searched.orders:
+            known = set_of(searched.orders)
             raise invalid(
-                f"Invalid order by key '{_shown(key)}' specified. Valid keys are '{set_of(searched.orders)}'"
+                f"Invalid {searched.calls_order} key '{_shown(key)}' specified. Valid keys are '{known}'"
             )
         by: Any = _BY[key]
         if by in found:

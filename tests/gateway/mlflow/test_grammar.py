@@ -77,6 +77,8 @@ def test_an_order_is_total() -> None:
     assert read_order(["timestamp desc"], MODELS) == (Order("updated", False), Order("name"))
     assert read_order((), VERSIONS) == (Order("updated", False), Order("name"), Order("version", False))
     assert read_order(["version_number"], VERSIONS) == (Order("version"), Order("name"))
+    with pytest.raises(ProblemError, match="Invalid attribute key 'run_id' specified"):
+        read_order(["name", "run_id DESC"], VERSIONS)
     for wrong in (["owner"], ["name UP"], ["name", "name DESC"], [""], ["a b c"]):
         with pytest.raises(ProblemError):
             read_order(wrong, MODELS)
