@@ -74,7 +74,7 @@ class Unpacked:
     """Reads an archive from its first byte on, gzipped or not. Errors: `UnsupportedError` where that cannot be."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        packed = io.BufferedReader(_Pieces(pieces), HANDED_ON)
+        packed = io.BufferedReader(_PackedBytes(pieces), HANDED_ON)
         is_zipped = packed.peek(len(GZIP)).startswith(GZIP)
         self._file: io.BufferedIOBase = gzip.GzipFile(fileobj=packed) if is_zipped else packed
         self.place, self._start = 0, 0
@@ -168,7 +168,7 @@ def _checked(path: str, header: tarfile.TarInfo) -> str:
     return "/".join(steps)
 
 
-class _Pieces(io.RawIOBase):
+class _PackedBytes(io.RawIOBase):
     """What comes in pieces, as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
