@@ -20,7 +20,7 @@ CODE = (".py", ".ipynb", ".sh", ".r", ".jl", ".c", ".cpp", ".rs", ".scala", ".ja
 MOST_PARAMS = 1_000
 FIELDS = (
     "description", "license", "framework", "tags", "metrics", "params", "artifact_digest", "artifact_uri",
-    "lineage.datasets", "type",
+    "lineage.datasets", "lineage.parents", "type",
 )  # fmt: skip
 """What files say of a version or a model."""
 
@@ -36,6 +36,8 @@ class Described:
     meta: Mapping[str, str] = field(default_factory=dict)
     digest: str | None = None
     datasets: tuple[Dataset, ...] = ()
+    bases: tuple[str, ...] = ()
+    """The artifacts whose files it was made of."""
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     native: Mapping[str, Any] = field(default_factory=dict)
@@ -66,15 +68,20 @@ def describe(
 
     Errors: those of `read` and `parsed`.
     """
-    row = None
-    for path in (INDEX, DVC) if not folder else (DVC,):
-        row = row or artifacts_of(parsed(path), path).get(name)
+    files = (DVC,) if folder else (DVC, INDEX)
+    rows = {named: row for path in files for named, row in artifacts_of(parsed(path), path).items()}
+    row = rows.get(name)
     if row is None:
         return Described()
+    others = {
+        text(each, "path"): named
+        for named, each in rows.items()
+        if named != name and (text(each, "type") or "model") == "model"
+    }
     dvc, lock = parsed(DVC), _lock(row, parsed)
     stage = _stage(lock, text(row, "path"))[0] or ""
     figures = {path: _metrics(read(path), path) for path in _named(at(dvc, "stages", stage, "metrics"))}
-    return _described(row, folder, lock, figures)
+    return _described(row, folder, lock, figures, others)
 
 
 def _lock(row: Raw, parsed: Callable[[str], Any]) -> Any:
@@ -87,7 +94,9 @@ def _lock(row: Raw, parsed: Callable[[str], Any]) -> Any:
     return {"stages": {"": {"outs": outs}}}
 
 
-def _described(row: Raw, folder: str, lock: Any, figures: Mapping[str, Any]) -> Described:
+def _described(
+    row: Raw, folder: str, lock: Any, figures: Mapping[str, Any], others: Mapping[str | None, str]
+) -> Described:
     given = text(row, "path")
     meta = {**part(row, "custom"), **part(row, "meta")}
     flat = dict(_flat(meta))
@@ -103,7 +112,12 @@ def _described(row: Raw, folder: str, lock: Any, figures: Mapping[str, Any]) -> 
         else flat,
         meta=flat,
         digest=next((f"md5:{md5}" for each in outs if (md5 := text(each, "md5"))), None),
-        datasets=tuple(_data(stage, folder)),
+        datasets=tuple(_data(stage, folder, others)),
+        bases=tuple(
+            f"{folder}:{others[path]}" if folder else others[path]
+            for each in parts(stage, "deps")
+            if (path := text(each, "path")) in others
+        ),
         params=dict(pair for file in part(stage, "params").values() for pair in _flat(file)),
         metrics={
             name: float(value) for file in figures.values() for name, value in _flat(file, numbers=True)
@@ -137,10 +151,10 @@ def _stage(lock: Any, path: str | None) -> tuple[str | None, Raw]:
     return None, {}
 
 
-def _data(stage: Raw, folder: str) -> Iterator[Dataset]:
+def _data(stage: Raw, folder: str, others: Mapping[str | None, str]) -> Iterator[Dataset]:
     for row in parts(stage, "deps"):
         path, md5 = text(row, "path"), text(row, "md5")
-        if path and not path.lower().endswith(CODE):
+        if path and path not in others and not path.lower().endswith(CODE):
             yield Dataset(normpath(join(folder, path)), digest=f"md5:{md5}" if md5 else None)
 
 

@@ -15,8 +15,9 @@ from adapters.errors import BadRecordError
 from adapters.formats.dvc import Described
 from adapters.formats.hubconf import Hubconf
 from adapters.git.config import GitConfig
+from adapters.naming import reference
 from adapters.parsing import parse_json, storable
-from adapters.records import Key, Lineage, ModelRecord, Record, VersionRecord
+from adapters.records import Key, Lineage, ModelRecord, Parent, Record, VersionRecord
 from adapters.writing import digest
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9/_-]*[A-Za-z0-9])?"
@@ -266,6 +267,7 @@ class Translator:
                 commit=version.commit,
                 repository=self.config.web or self.config.remote,
                 datasets=described.datasets,
+                parents=tuple(Parent(reference(base), "base") for base in described.bases),
             ),
             created_at=_time((first or tag).at),
             updated_at=_time(max(each.at for each in (*version.registrations, *version.assignments))),

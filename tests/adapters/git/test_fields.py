@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from adapters import BadRecordError, Dataset, Key, ModelRecord, NotFoundError, Record, VersionRecord
+from adapters import BadRecordError, Dataset, Key, ModelRecord, NotFoundError, Parent, Record, VersionRecord
 from adapters.conformance.lab import ScanResult
 from adapters.emulators.git.repository import GitRepository
 from adapters.git import GitAdapter
@@ -76,6 +76,25 @@ def test_a_version_says_what_dvc_noted(repository: GitRepository, opened: Open) 
     assert version.metrics == {"auc": 0.91, "by.country.de": 0.9}
     assert version.creator == "Ada <ada@example.com>"
     assert version.native["message"] == "First that ranks"
+
+
+def test_what_a_stage_makes_of_another_artifact_has_that_for_its_base(
+    repository: GitRepository, opened: Open
+) -> None:
+    artifacts = """artifacts:
+  "base: one": {path: base.pt, type: model}
+  tuned: {path: tuned.pt, type: model}
+  clicks: {path: clicks.csv, type: dataset}
+"""
+    lock = """stages:
+  tune:
+    deps: [{path: base.pt, md5: aaaa8cd98f00b204e9800998ecf8427e}, {path: clicks.csv}]
+    outs: [{path: tuned.pt, md5: d41d8cd98f00b204e9800998ecf8427e}]
+"""
+    repository.commit({"s/dvc.yaml": artifacts, "s/dvc.lock": lock}, tags={"s=tuned@v1.0.0": "1"})
+    lineage = versions(opened(), "s:tuned")["v1.0.0"].lineage
+    assert lineage.parents == (Parent("s%3Abase%3A one", "base"),)
+    assert lineage.datasets == (Dataset("s/clicks.csv"),)
 
 
 def test_several_files_name_artifacts_and_one_needs_no_tag(repository: GitRepository, opened: Open) -> None:
