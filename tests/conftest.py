@@ -124,7 +124,6 @@ def pytest_collection() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Keep what was imported and collected out of every garbage collection: it stays, and is a million objects."""
-    gc.collect()
     gc.freeze()
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,14 +23,20 @@ from tests.adapters.sagemaker import aws
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:models"
 ADDRESS = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.pem"
-KEY = rsa.generate_private_key(65537, 2048)
+
+
+@cache
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
 Connect = Callable[..., SageMakerAdapter]
 
 
 def certificate(until: datetime) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
-    built = x509.CertificateBuilder(name, name, KEY.public_key(), 1, until - timedelta(days=30), until)
-    return built.sign(KEY, SHA256()).public_bytes(Encoding.PEM)
+    built = x509.CertificateBuilder(name, name, key().public_key(), 1, until - timedelta(days=30), until)
+    return built.sign(key(), SHA256()).public_bytes(Encoding.PEM)
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def signed(fields: dict[str, Any]) -> Notification:
     """A message as SNS sends it, signed as AWS documents it."""
     names = SIGNED.get(fields["Type"], SIGNED["Notification"])
     text = "".join(f"{name}\n{fields[name]}\n" for name in names if name in fields)
-    signature = base64.b64encode(KEY.sign(text.encode(), PKCS1v15(), SHA256())).decode()
+    signature = base64.b64encode(key().sign(text.encode(), PKCS1v15(), SHA256())).decode()
     message = {**fields, "Signature": signature}
     return Notification({"content-type": "text/plain"}, json.dumps(message).encode())
 

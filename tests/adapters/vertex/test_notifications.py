@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -25,15 +26,20 @@ from tests.adapters.vertex.vendor import Vendor
 
 AUDIENCE, ACCOUNT = "https://waypost.example/hooks/vertex", "push@project.iam.gserviceaccount.com"
 PUSHED = {"push_audience": AUDIENCE, "push_account": ACCOUNT}
-KEY = rsa.generate_private_key(65537, 2048)
-STRANGER = rsa.generate_private_key(65537, 2048)
+
+
+@cache
+def key_of(signer: str) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
 
 
 def certificate() -> str:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "federated-signon.system.gserviceaccount.com")])
     at = datetime.now(UTC)
-    built = x509.CertificateBuilder(name, name, KEY.public_key(), 1, at - timedelta(1), at + timedelta(1))
-    return built.sign(KEY, SHA256()).public_bytes(Encoding.PEM).decode()
+    built = x509.CertificateBuilder(
+        name, name, key_of("Google").public_key(), 1, at - timedelta(1), at + timedelta(1)
+    )
+    return built.sign(key_of("Google"), SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 @pytest.fixture
@@ -50,8 +56,8 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def token(key: Any = KEY, kid: str = "one", **claims: Any) -> str:
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def token(signer: str = "Google", kid: str = "one", **claims: Any) -> str:
+    pem = key_of(signer).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     now = int(time.time())
     known = {
         "iss": "https://accounts.google.com", "aud": AUDIENCE, "email": ACCOUNT, "email_verified": True,
@@ -102,7 +108,7 @@ def test_entries_about_other_things_name_nothing(make_adapter: MakeAdapter, fetc
 @pytest.mark.parametrize(
     "forged",
     [
-        lambda: token(STRANGER),
+        lambda: token("a stranger"),
         lambda: token(kid="two"),
         lambda: token(aud="https://another.example"),
         lambda: token(email="stranger@project.iam.gserviceaccount.com"),
