@@ -1,8 +1,12 @@
-"""How long policies take: over a version that a million need, and over ten thousand versions."""
+"""How long policies take: over a version that a million need, and over ten thousand versions; and a way back."""
 
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import update
 
@@ -14,8 +18,11 @@ from federation.graph.graph import Question
 from federation.policies.policies import LicenseTerms, Policies, Policy
 from federation.promotions.promotions import Promotions
 from federation.references import Reference, parse
+from gateway.demo.servers import mlflow_server
+from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.benchmarks import Figure, benchmark, spread
 from tests.benchmarks.graph import SAMPLE, catalogue
+from tests.e2e.test_rollback import CONFIG
 
 SURVEYED = 10_000
 AT_ONCE = 500
@@ -60,3 +67,35 @@ def checks(size: int, folder: Path) -> Iterator[Figure]:
             break
     yield Figure(f"plan --all over {seen:,} versions", time.perf_counter() - began, "s", goal=10)
     estate.engine.dispose()
+
+
+@benchmark(sample=1, full=50, servers=True)
+def rollback(size: int, folder: Path) -> Iterator[Figure]:
+    """`waypost rollback` as a whole process over a real MLflow server, to what is read back there; index and graph are
+    deleted before each.
+    """
+    with mlflow_server(folder / "mlflow") as server:
+        client: Any = mlflow_client(server.url)
+        client.create_registered_model("scorer")
+        for _ in range(2):
+            client.create_model_version("scorer", "s3://bucket/model", await_creation_for=None)
+        client.set_registered_model_alias("scorer", "champion", "1")
+        config = folder / "waypost.toml"
+        config.write_text(CONFIG.format(url=server.url))
+
+        def done(*words: str) -> float:
+            command = [sys.executable, "-m", "gateway", "--config", str(config), *words]
+            began = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            return time.perf_counter() - began
+
+        done("sync")
+        taken = []
+        for _ in range(size):
+            done("promote", "ml/scorer:2", "--to", "production", "--reason", "better")
+            shutil.rmtree(folder / "waypost-index")
+            taken.append(done("rollback", "ml/scorer", "--reason", "it fails"))
+            assert str(client.get_model_version_by_alias("scorer", "champion").version) == "1"
+    what = "waypost rollback, whole process over MLflow, index and graph deleted"
+    yield Figure(f"{what}, p50", spread(taken).p50, "s")
+    yield Figure(f"{what}, p95", spread(taken).p95, "s", goal=3)
