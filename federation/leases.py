@@ -2,7 +2,8 @@
 
 A lease is a row: what is done, of which registry, by whom and until when. The epoch grows with every new holder, and
 whoever writes holds the lease in the transaction that writes. So one that was paused and wakes late writes nothing,
-whatever the clocks say.
+whatever the clocks say. Where machines share a database it is that one's clock which says when a lease has run out: a
+machine whose clock is ahead takes nothing from others.
 """
 
 import time
@@ -16,21 +17,26 @@ from typing import Any
 from uuid import getnode
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
     Engine,
     Update,
     bindparam,
+    cast,
+    extract,
+    func,
     or_,
     select,
     tuple_,
+    type_coerce,
     update,
 )
 
 from federation import tables
 from federation.bulk import upserting
-from federation.database import SKEW, UTCTime, now, writing
+from federation.database import MICROSECOND, SKEW, UTCTime, now, writing
 
 LEASE = timedelta(seconds=15)
 """How long a lease lasts without being renewed. Whoever writes under it renews it, and so does the worker while it
@@ -39,7 +45,10 @@ FURTHEST = LEASE + SKEW
 """One that ends later than so was taken before the clock was set back."""
 RENEW_EVERY = 4.0
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-Moment = datetime | BindParameter[Any]
+Moment = datetime | ColumnElement[Any]
+SHARED = "postgresql"
+"""The database that several machines may share."""
+_TIMES = {"at": timedelta(), "until": LEASE, "furthest": FURTHEST}
 _lease = tables.lease.c
 _KEY = (_lease.name, _lease.registry_id)
 
@@ -77,11 +86,12 @@ class Lease:
     name: str
     registry_id: int
     epoch: int
-    clock: Callable[[], datetime] = field(default=now, compare=False, repr=False)
+    clock: Callable[[], datetime] | None = field(default=None, compare=False, repr=False)
 
     def hold(self, connection: Connection) -> None:
         """Renew it and lock it for this transaction, which it begins. Errors: `FencedError` where it is not ours."""
-        if connection.execute(self._update(until=self.clock() + LEASE)).rowcount != 1:
+        until = after(connection.dialect.name, self.clock, LEASE)
+        if connection.execute(self._update(until=until)).rowcount != 1:
             of = f" of registry {self.registry_id}" if self.registry_id else ""
             raise FencedError(f"{self.name}{of} went to another worker")
 
@@ -101,22 +111,19 @@ class Leases:
     """The leases of one worker. Safe for several threads."""
 
     owner: str
-    clock: Callable[[], datetime] = now
+    clock: Callable[[], datetime] | None = None
+    """Instead of the database's, or of this machine's where the database is a file of it."""
     _kept: set[Lease] = field(default_factory=set)
     _renewed: float = field(default_factory=time.monotonic)
 
     def take(self, connection: Connection, name: str, registry_id: int = 0) -> Lease | None:
         """Take a lease that is free, has run out, or is ours already; None where another worker has it."""
-        at = self.clock()
-        given = {
-            "name": name,
-            "registry_id": registry_id,
-            "owner": self.owner,
-            "until": at + LEASE,
-            "at": at,
-            "furthest": at + FURTHEST,
-        }
-        epoch = connection.execute(_take(connection.dialect.name), given).scalar_one_or_none()
+        given = {"name": name, "registry_id": registry_id, "owner": self.owner}
+        dialect = connection.dialect.name
+        if not (is_shared := self.clock is None and dialect == SHARED):
+            at = (self.clock or now)()
+            given |= {"until": at + LEASE, "at": at, "furthest": at + FURTHEST}
+        epoch = connection.execute(_take(dialect, is_shared), given).scalar_one_or_none()
         return None if epoch is None else Lease(name, registry_id, int(epoch), self.clock)
 
     @contextmanager
@@ -138,7 +145,8 @@ class Leases:
         idle = select(*_KEY, _lease.epoch).where(tuple_(*_KEY, _lease.epoch).in_(held))
         ours = tuple_(*_KEY, _lease.epoch).in_(idle.with_for_update(skip_locked=True))
         with writing(engine) as connection:
-            connection.execute(update(tables.lease).where(ours).values(until=self.clock() + LEASE))
+            until = after(connection.dialect.name, self.clock, LEASE)
+            connection.execute(update(tables.lease).where(ours).values(until=until))
         self._renewed = time.monotonic()
 
     def reclaim(self, engine: Engine) -> None:
@@ -148,13 +156,26 @@ class Leases:
             connection.execute(mine.values(owner=None, until=None))
 
 
+def after(dialect: str, clock: Callable[[], datetime] | None, span: timedelta) -> Moment:
+    """So long from now, by the clock given, else by the database's where machines share it."""
+    return _shared(span) if clock is None and dialect == SHARED else (clock or now)() + span
+
+
 @cache
-def _take(dialect: str) -> Any:
+def _shared(span: timedelta) -> ColumnElement[Any]:
+    microseconds = extract("epoch", func.clock_timestamp()) * 1_000_000
+    return type_coerce(cast(microseconds, BigInteger) + span // MICROSECOND, UTCTime)
+
+
+@cache
+def _take(dialect: str, is_shared: bool) -> Any:
     """Makes the row of a lease, or takes it where it is free; returns the epoch, or nothing."""
-    at, furthest = (bindparam(name, type_=UTCTime) for name in ("at", "furthest"))
-    columns = ("name", "registry_id", "owner", "until")
+    at, until, furthest = (
+        _shared(span) if is_shared else bindparam(name, type_=UTCTime) for name, span in _TIMES.items()
+    )
+    columns = ("name", "registry_id", "owner")
     made = upserting(dialect, tables.lease).values(
-        epoch=1, **{name: bindparam(name, type_=_lease[name].type) for name in columns}
+        epoch=1, until=until, **{name: bindparam(name, type_=_lease[name].type) for name in columns}
     )
     taken = {"owner": made.excluded.owner, "until": made.excluded.until, "epoch": _lease.epoch + 1}
     where = is_free(bindparam("owner"), at, furthest)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import Connection, Engine, delete, select
 
 from federation import leases, tables
-from federation.database import EPOCH, SKEW, open_engine, reading, writing
+from federation.database import EPOCH, SKEW, now, open_engine, reading, writing
 from federation.leases import FURTHEST, LEASE, FencedError, Lease, Leases, owner_of
 from tests.servers import blank
 from tests.servers.postgres import Postgres
@@ -237,3 +237,21 @@ def test_where_no_boot_is_told_a_folder_still_has_its_own_name(
 ) -> None:
     monkeypatch.setattr(leases, "BOOT", tmp_path / "nowhere")
     assert owner_of(tmp_path / "one") == owner_of(tmp_path / "one") != owner_of(tmp_path / "other")
+
+
+def test_a_machine_whose_clock_is_wrong_takes_nothing_from_others(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = blank.postgresql(postgres)
+    engine = open_engine(postgres.url(name))
+    one, other = Leases("one"), Leases("other")
+    with writing(engine) as connection:
+        held = one.take(connection, "work")
+        assert held is not None
+        for off in (-3600, 3600):
+            monkeypatch.setattr(leases, "now", lambda off=off: now() + off * SECOND)
+            assert other.take(connection, "work") is None
+            held.hold(connection)
+            assert other.take(connection, "work") is None
+    engine.dispose()
+    postgres.drop(name)
