@@ -1,5 +1,6 @@
 """A model of MLflow's in S3 (moto) or in a folder, behind SageMaker or Vertex AI, loaded by MLflow's own client."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -63,6 +64,12 @@ kind = "vertex"
 team = "t"
 sync_every = 0
 config = {{ project = "{project}", location = "{location}", endpoint = "{vertex}", artifacts = ["file://{bucket}"] }}
+[[registries]]
+name = "share"
+kind = "folder"
+team = "t"
+sync_every = 0
+config = {{ path = "{share}", settle = 0 }}
 """
 
 
@@ -91,6 +98,9 @@ def world(
     with tarfile.open(archive, "w:gz") as packed:  # as SageMaker wants it: MLmodel is at the top
         packed.add(bucket / "line", arcname=".")
     s3.upload_file(str(archive), "models", "packed/model.tar.gz")
+    share = tmp_path_factory.mktemp("share")
+    (share / ".waypost").write_text("share")
+    shutil.copytree(bucket / "line", share / "line" / "v1.2.0")
     with VertexEmulator() as vertex, Emulator() as sagemaker:
         boto = aws(sagemaker.url)
         for group, address, approval in (
@@ -103,7 +113,7 @@ def world(
         vendor.upload("doubling", artifact_uri=f"file://{bucket}/doubling")
         vendor.close()
         config = CONFIG.format(
-            region=REGION, sagemaker=sagemaker.url, key=key, bucket=bucket, vertex=vertex.address,
+            region=REGION, sagemaker=sagemaker.url, key=key, bucket=bucket, share=share, vertex=vertex.address,
             project=vertex.project, location=vertex.location,
         )  # fmt: skip
         stores = {
@@ -111,7 +121,7 @@ def world(
             "AWS_ACCESS_KEY_ID": "waypost", "AWS_SECRET_ACCESS_KEY": "waypost",
         }  # fmt: skip
         with served(folder, config=config, environment=stores) as gateway:
-            for name in ("direct", "proxied", "vertex"):
+            for name in ("direct", "proxied", "vertex", "share"):
                 run = gateway.client.post(f"/registries/{name}/sync", json={}).raise_for_status().json()["id"]
                 found = until(lambda run=run: ended(gateway, run), "the run ends")  # type: ignore[misc]
                 assert found["state"] == "ok", found["errors"]
@@ -158,6 +168,18 @@ def test_an_archive_of_sagemaker_is_unpacked_on_its_way(world: tuple[Served, Cli
     ) == pytest.approx([7.0])
     with pytest.raises(ClientError, match=r"one archive.*config\.artifacts"):
         client.at(f"{gateway.url}/mlflow/direct")("get_model_version_download_uri", "packed", "1")
+
+
+def test_a_version_that_is_no_number_is_named_like_an_alias(world: tuple[Served, Client]) -> None:
+    gateway, client = world
+    here = client.at(f"{gateway.url}/mlflow/share")
+    *_, ours = gateway.client.get("/snippets/share/line:v1.2.0").json()["snippets"]
+    assert "'models:/line@v1.2.0'" in ours["code"]
+    assert here("paste", ours["code"], [[3.0]]) == pytest.approx([7.0])
+    with pytest.raises(ClientError, match=r"name it models:/line@v1\.2\.0"):
+        here("predict", "models:/line/v1.2.0", [[3.0]])
+    with pytest.raises(ClientError, match=r"alias v1\.2\.1 not found"):
+        here("predict", "models:/line@v1.2.1", [[3.0]])
 
 
 def test_a_version_of_vertex_is_loaded_through_the_gateway(world: tuple[Served, Client]) -> None:
