@@ -186,7 +186,7 @@ FAULTS = [
 ]
 
 
-@soak(sample=4, full=500, batch=25)
+@soak(sample=2, full=500, batch=25)
 def test_whatever_fails_while_people_work_nothing_is_lost_doubled_or_told_wrongly(
     cases: int, seed: int, estate: Estate
 ) -> list[str]:
@@ -289,7 +289,8 @@ def test_a_primary_that_is_killed_under_writes_is_soon_written_to_again(
     cases: int, seed: int, estate: Estate
 ) -> list[str]:
     whole, waited = estate.whole, []
-    with People(estate, writers=12 if estate.is_full else 2, pause=0.02) as people:
+    writers, pause = (12, 0.02) if estate.is_full else (2, 0.2)
+    with People(estate, writers=writers, pause=pause) as people:
         for _ in range(cases):
             for name in READ:
                 estate.papers[name].change(random.Random(seed), 5)
