@@ -168,6 +168,14 @@ class Gateway:
         """The process ids of its workers."""
         return workers_of(self.config)
 
+    def is_back(self) -> bool:
+        """Whether it is ready; one that has ended, because it could not start, is started again as systemd would."""
+        if self.process is not None and not self.process.running:
+            print(f"{self.machine.name} had ended:\n{self.process.log_tail()}", file=sys.stderr)
+            self.stop()
+            self.start(wait=False)
+        return self.is_ready()
+
     def is_ready(self) -> bool:
         """Whether it says that it can be asked."""
         try:

@@ -205,7 +205,7 @@ def wrong_of(estate: Estate, people: People) -> Iterator[str]:
     """What does not hold once all is well again."""
     whole = estate.whole
     for gateway in whole.gateways:
-        until(gateway.is_ready, f"{gateway.machine.name} is ready", patience=3 * PATIENCE)
+        until(gateway.is_back, f"{gateway.machine.name} is ready", patience=3 * PATIENCE)
     until(lambda: not left_open(whole), "every operation ends", patience=3 * PATIENCE)
     for name, paper in estate.papers.items():
         yield from settled(whole, name, paper)
