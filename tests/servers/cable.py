@@ -27,11 +27,17 @@ class Cable:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                client, _ = self._listening.accept()
-                server = socket.create_connection(("127.0.0.1", self._behind))
-                self._ends += [client, server]
-                for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                self._join(self._listening.accept()[0])
+
+    def _join(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self._behind))
+        except OSError:  # nobody is there now
+            client.close()
+            return
+        self._ends += [client, server]
+        for one, other in ((client, server), (server, client)):
+            threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
     def _pass(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):

@@ -24,6 +24,8 @@ DISK = 192
 """Megabytes of a machine's disk."""
 CLOCK = "clock"
 """The file in a machine's folder that says by how many seconds its clock is wrong."""
+_TRIED = f"wt{os.getpid()}"
+"""A link that is made to see whether one can be."""
 _TOOLS = ("ip", "unshare", "nsenter", "mount")
 _KINDS = {"net": "net", "uts": "uts", "mount": "mnt"}
 _SITE = """
@@ -82,6 +84,8 @@ def has_namespaces() -> bool:
         os.geteuid() == 0
         and all(shutil.which(tool) for tool in _TOOLS)
         and _run("unshare", "--net", "--uts", "--mount", "ip", "link", "set", "lo", "up")
+        and _run("ip", "link", "add", _TRIED, "type", "veth", "peer", "name", f"{_TRIED}b")
+        and _run("ip", "link", "del", _TRIED)
     )
 
 
