@@ -165,14 +165,24 @@ def test_a_process_takes_no_more_connections_than_it_may(postgres: Postgres, eng
 
 
 @pytest.fixture(scope="module")
-def plain(postgres: Postgres) -> str:
-    """A role that may do nothing but use a schema of its own."""
-    database = postgres.create()
+def role(postgres: Postgres) -> str:
+    """A role that may do nothing."""
     postgres.execute(sql.SQL("CREATE ROLE plain LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE"))
+    return "plain"
+
+
+def homed(postgres: Postgres, role: str) -> str:
+    """A database in which a role may use a schema of its own, and nothing else."""
+    database = postgres.create()
     with psycopg.connect(postgres.address(database), autocommit=True) as connection:
         connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        connection.execute("CREATE SCHEMA registry AUTHORIZATION plain")
-    return postgres.url(database).replace("waypost@", "plain@")
+        connection.execute(sql.SQL("CREATE SCHEMA registry AUTHORIZATION {}").format(sql.Identifier(role)))
+    return postgres.url(database).replace("waypost@", f"{role}@")
+
+
+@pytest.fixture(scope="module")
+def plain(postgres: Postgres, role: str) -> str:
+    return homed(postgres, role)
 
 
 def tables_of(engine: Engine) -> set[str]:
@@ -182,7 +192,8 @@ def tables_of(engine: Engine) -> set[str]:
         return set(connection.execute(query).scalars())
 
 
-def test_a_role_without_rights_works_in_a_schema_of_its_own(plain: str) -> None:
+def test_a_role_without_rights_works_in_a_schema_of_its_own(postgres: Postgres, role: str) -> None:
+    plain = homed(postgres, role)
     engine = open_engine(plain, Limits(schema="registry"))
     assert schema.migrate(engine) == (None, schema.LATEST)
     assert schema.migrate(engine) == (schema.LATEST, schema.LATEST)
