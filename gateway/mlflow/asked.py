@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 
+from gateway.limits import check_body
 from gateway.mlflow.errors import invalid
 
 DOCS = " See the API docs for more information about request parameters."
@@ -95,6 +96,8 @@ async def read_asked(request: Request[Any, Any, Any]) -> CallFields:
     body = await request.body()
     if not body.strip():
         return CallFields({})
+    if request.method == "GET":  # in other methods every body is looked at before anybody reads it
+        check_body(body)
     try:
         found = msgspec.json.decode(body)
     except msgspec.DecodeError as error:

@@ -118,6 +118,16 @@ def test_every_refusal_has_mlflows_shape(filled: Gate) -> None:
         )
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "get"), ("POST", "get-latest-versions")])
+def test_what_is_nested_too_deeply_is_refused_before_it_is_parsed(
+    filled: Gate, method: str, path: str
+) -> None:
+    token, at = filled.token(path, ("viewer", "*")), f"{API.format('alpha')}/registered-models/{path}"
+    found = filled.ask(method, at, token=token, content=b"[" * 2_000)
+    assert (found.status_code, found.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert "levels of nesting" in found.json()["message"]
+
+
 ODD: tuple[Any, ...] = (
     None, True, 0, -1, 10**30, 1.5, "", " ", "a", "fraud", "x" * 300, "%", "\u2028", "'", "`", "a/b", "m:1", "../..",
     "name = 'a'", "name LIKE '%a%' AND tags.`x` != 'y'", "version_number > 1", "name IN ('a','b')", "tags.env = 'prod'",
