@@ -12,22 +12,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from federation.database import open_engine, reading
 from federation.promotions.crossing import read_crossing
 from federation.promotions.tables import promotion
 from gateway.cli import run
-from gateway.demo.servers import Server, mlflow_server
+from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
-from tests.soak import PLUGIN, soak
+from tests.soak import soak
 
 FILES = 4
 PATIENCE = 120.0
@@ -44,18 +41,6 @@ team = "t"
 writable = true
 config = {{ url = "{prod}" }}
 """
-
-
-@pytest.fixture(scope="module")
-def servers(
-    request: pytest.FixtureRequest, mlflow_process: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Server]]:
-    """One server in the sample, two in full size."""
-    with ExitStack() as stack:
-        found = [mlflow_process]
-        if request.config.pluginmanager.get_plugin(PLUGIN) is not None:
-            found.append(stack.enter_context(mlflow_server(tmp_path_factory.mktemp("second"))))
-        yield found
 
 
 @dataclass

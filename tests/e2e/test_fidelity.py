@@ -8,14 +8,12 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine, select
 
 from adapters import discover
@@ -31,11 +29,11 @@ from federation.registries.connections import Connections
 from federation.sync import absence, schedule
 from federation.sync.context import SyncContext
 from federation.sync.run import run
-from gateway.demo.servers import Server, mlflow_server
+from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.gateway.paper import problems
 from tests.servers.mlflow import empty
-from tests.soak import PLUGIN, soak
+from tests.soak import soak
 
 SYNC_EVERY = 1.0
 MODELS = 8
@@ -254,18 +252,6 @@ class Watch:
         with writing(self.engine) as connection:
             absence.confirm(connection, self.registry_id)
         self.sync(full=True)
-
-
-@pytest.fixture(scope="module")
-def servers(
-    request: pytest.FixtureRequest, mlflow_process: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Server]]:
-    """One server in the sample, two in full size."""
-    with ExitStack() as stack:
-        found = [mlflow_process]
-        if request.config.pluginmanager.get_plugin(PLUGIN) is not None:
-            found.append(stack.enter_context(mlflow_server(tmp_path_factory.mktemp("second"))))
-        yield found
 
 
 @soak(sample=12, full=2_000, batch=200)
