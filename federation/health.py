@@ -9,7 +9,7 @@ is so, with paths and hosts, is a text of its own for operators.
 import errno
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -101,8 +101,6 @@ PARTS: Mapping[str, About] = {
     ),
 }
 """In the order in which they are shown."""
-OPTIONAL = frozenset({"redis"})
-"""Parts that a gateway need not have: where nobody speaks of one, there is none."""
 BUILDING = {
     "index": "the search index is being built",
     "graph": "the dependency graph is being built",
@@ -208,15 +206,16 @@ class Reports:
             self.changed(self._last.values())
 
 
-def merge(reports: Iterable[PartReport]) -> list[Part]:
-    """One row for each part: the worst that is said of it. What nobody speaks of is unknown, or not there."""
+def merge(reports: Iterable[PartReport], *, without: Set[str] = frozenset()) -> list[Part]:
+    """One row for each part: the worst that is said of it. What nobody speaks of is unknown.
+
+    `without` are parts that this gateway does not have.
+    """
     at, present = time.monotonic(), now()
     found: dict[str, list[PartReport]] = {name: [] for name in PARTS}
     for report in reports:
         found[report.part].append(report.aged(at))
-    return [
-        _row(name, said_of, at, present) for name, said_of in found.items() if said_of or name not in OPTIONAL
-    ]
+    return [_row(name, said_of, at, present) for name, said_of in found.items() if name not in without]
 
 
 def _row(name: str, reports: list[PartReport], at: float, present: datetime) -> Part:

@@ -28,7 +28,8 @@ SET_BACK = 2.0
 def table(waypost: "Waypost") -> list[Part]:
     """A row for each part of the gateway. Raises nothing."""
     others = read_boards(waypost.settings.search.path)
-    return merge([*others, *waypost.reports.all(), *look(waypost, signs=bool(others))])
+    without = frozenset[str]() if waypost.settings.redis.url else {"redis"}
+    return merge([*others, *waypost.reports.all(), *look(waypost, signs=bool(others))], without=without)
 
 
 def look(waypost: "Waypost", *, signs: bool) -> Iterator[PartReport]:

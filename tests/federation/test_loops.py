@@ -96,6 +96,11 @@ def test_the_worst_that_is_said_of_a_part_counts_and_every_reason_is_told_to_ope
     assert signing.reason == "3 entries are not signed; no key is here"
 
 
+def test_a_part_that_a_gateway_has_is_unknown_until_it_is_heard_and_one_that_it_has_not_is_left_out() -> None:
+    assert {one.name: one.state for one in merge([])}["redis"] == "unknown"
+    assert "redis" not in {one.name for one in merge([], without={"redis"})}
+
+
 def test_what_has_said_nothing_for_long_is_not_believed_to_be_well() -> None:
     silent = success("worker")
     assert silent.aged(silent.at + SILENT_AFTER).state == "ok"
