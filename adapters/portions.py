@@ -53,6 +53,25 @@ class Portion:
 
 
 @dataclass(slots=True)
+class Failures:
+    """Things of many that could not be read, in a row: each is passed over, until it is the backend itself."""
+
+    in_a_row: int = 0
+
+    def passed_over(self, error: AdapterError) -> str:
+        """Why something could not be read. Errors: this one, where what is left would not fare better."""
+        if isinstance(error, TransientError):
+            self.in_a_row += 1
+            if not error.divisible or self.in_a_row > MOST_FAILURES:
+                raise error
+        return str(error)
+
+    def succeeded(self) -> None:
+        """Something was read."""
+        self.in_a_row = 0
+
+
+@dataclass(slots=True)
 class Answers(Generic[T]):
     """What was found, by id, and why the others could not be read. An id in neither is not there, or not shown."""
 

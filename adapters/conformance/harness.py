@@ -112,6 +112,8 @@ class Harness(ABC):
     """Two words of the backend for each field in `stage_fields`."""
     source: ClassVar[str] = "s3://waypost-check/model.tar.gz"
     """An artifact URI that the backend accepts when a version is registered."""
+    prefix: ClassVar[str] = ""
+    """What every name of a model begins with, where a backend keeps them in places (`main.default.`)."""
     recreates: ClassVar[bool] = True
     """Whether a model's name can be used again after it was deleted."""
     secrets: tuple[str, ...] = ()

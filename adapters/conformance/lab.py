@@ -171,8 +171,8 @@ class Lab:
         return adapter
 
     def name(self) -> str:
-        """A model name nobody has used: lower-case letters, digits and a hyphen, 14 characters."""
-        return self.own(f"check-{secrets.token_hex(4)}")
+        """A model name nobody has used: lower-case letters, digits and a hyphen, 14 characters behind the prefix."""
+        return self.own(f"{self.harness.prefix}check-{secrets.token_hex(4)}")
 
     def own(self, name: str) -> str:
         """A model name that is dropped at the end of the check."""

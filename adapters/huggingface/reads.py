@@ -13,7 +13,7 @@ from adapters.huggingface.client import HubClient, MovedError, UnseenError
 from adapters.huggingface.keys import MAIN, NativeId, split
 from adapters.huggingface.records import Repository, to_main, to_model, to_tag
 from adapters.payloads import Raw
-from adapters.portions import MOST_FAILURES
+from adapters.portions import Failures
 from adapters.records import Key, Record, VersionRecord
 
 
@@ -22,8 +22,7 @@ class Reader:
 
     def __init__(self, api: HubClient) -> None:
         self.api = api
-        self._failures = 0
-        """Things in succession that could not be read."""
+        self._failures = Failures()
 
     def repository(self, row: Raw, afford: Callable[[], None]) -> Repository | None:
         """A repository that was listed, with what each tag names; None where it was deleted meanwhile. `afford` is
@@ -53,14 +52,11 @@ class Reader:
         """Why something could not be read. Errors: this one, where it is the Hub or the token that fails."""
         if isinstance(error, UnseenError | MovedError):
             raise error
-        if isinstance(error, TransientError):
-            self._failures += 1
-            found.is_partial = True
-            if not error.divisible or self._failures > MOST_FAILURES:
-                raise error
+        why = self._failures.passed_over(error)
+        found.is_partial |= isinstance(error, TransientError)
         if isinstance(error, AuthError) and self.api.config.token is not None:
             self.api.prove()
-        return str(error)
+        return why
 
     def record(self, key: Key) -> Record:
         """A model or version as it is now."""
@@ -102,7 +98,7 @@ class Reader:
                 f"tags and branches of {row['id']} cannot be read: {self._passed_over(error, found)}"
             )
             return found
-        self._failures = 0
+        self._failures.succeeded()
         found.tags, found.branches = refs["tags"], refs["branches"]
         return found
 
