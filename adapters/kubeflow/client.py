@@ -1,0 +1,167 @@
+"""Requests to Kubeflow's model registry: under which path it answers, its listings, and what a 404 of it proves.
+
+- Its API moved from `/v1alpha3` to `/v1`; which of them is served is found out. A listing that is not found is a wrong
+  path, and never an empty one.
+- A single version is "not found" also where the server's database fails: so what its listing has is not gone.
+- A page without anything may have a page behind it; only a missing token is the end.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError, TransientError
+from adapters.http import Endpoint, HttpClient, Reply, check_count
+from adapters.kubeflow.config import KubeflowConfig
+from adapters.payloads import Raw, parts, text
+from adapters.portions import Portion
+from adapters.scanning import Steps
+
+PREFIXES = ("/api/model_registry/v1", "/api/model_registry/v1alpha3")
+MODELS, VERSIONS, SERVICES = "registered_models", "model_versions", "inference_services"
+ENVIRONMENTS = "serving_environments"
+PAGE = 500
+NOWHERE = (404, 405)
+"""What is answered where there is no such path."""
+
+
+class ListedPage(NamedTuple):
+    """A page of a listing, the token of the next one, and the server's clock, in seconds since 1970."""
+
+    rows: list[Raw]
+    next: str | None
+    at: float | None
+
+
+class KubeflowClient:
+    """One server. Nothing is opened before the first call. Safe for several threads."""
+
+    def __init__(self, config: KubeflowConfig) -> None:
+        self.config = config
+        endpoint = Endpoint(
+            url=config.url,
+            timeout=config.timeout,
+            max_bytes=config.max_response_mb << 20,
+            allowed_networks=config.allowed_networks,
+            ca_file=config.ca_file,
+            connections=config.concurrency + 1,
+        )
+        self.http = HttpClient(endpoint)
+        self.secrets: tuple[str, ...] = ()
+        """The token that was read last."""
+        self._portion = Portion(PAGE)
+        self._lock = threading.Lock()
+        self._prefix: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The path before every other one. Errors: any `AdapterError`."""
+        with self._lock:
+            for prefix in PREFIXES if self._prefix is None else ():
+                try:
+                    self._send("GET", f"{prefix}/{MODELS}", {"pageSize": 1}).json()
+                except AdapterError as error:
+                    if error.status not in NOWHERE:
+                        raise
+                else:
+                    self._prefix = prefix
+                    break
+            if self._prefix is None:
+                raise InvalidError(f"{self.http.host} serves none of {', '.join(PREFIXES)}: check `url`")
+            return self._prefix
+
+    def page(
+        self, listing: str, token: str | None, filtered: str | None = None, most: int = PAGE
+    ) -> ListedPage:
+        """A page of a listing, by the server's ids, which never change; a smaller one where that is too much.
+
+        Errors: any `AdapterError`.
+        """
+        return self._portion.read(most, lambda size: self._page(listing, token, filtered, size))
+
+    def _page(self, listing: str, token: str | None, filtered: str | None, size: int) -> ListedPage:
+        asked = {"pageSize": size, "orderBy": "ID", "sortOrder": "ASC"}
+        more = {"nextPageToken": token or None, "filterQuery": filtered}
+        try:
+            reply = self.call("GET", f"/{listing}", asked | more)
+        except AdapterError as error:
+            if error.status not in NOWHERE or "/" in listing:
+                raise
+            self._prefix = None  # the server is another release by now
+            reply = self.call("GET", f"/{listing}", asked | more)
+        said = reply.json()
+        if not isinstance(said, dict) or not isinstance(said.get("items") or [], list):
+            raise InvalidError(f"{self.http.host} answered with no list of {listing}: check `url`")
+        rows = list(parts(said, "items"))
+        check_count(self.http.host, len(rows), size)
+        return ListedPage(rows, text(said, "nextPageToken"), reply.date)
+
+    def rows(self, listing: str, filtered: str | None = None) -> Iterator[Raw]:
+        """Everything of a listing. Errors: any `AdapterError`."""
+        steps, token = Steps(self.stuck), None
+        while True:
+            page = self.page(listing, token, filtered)
+            yield from page.rows
+            token = page.next
+            if token is None:
+                return
+            steps.take(token, is_empty=not page.rows)
+
+    def one(self, listing: str, ident: str) -> Raw:
+        """One thing by its id. Errors: any `AdapterError`; `NotFoundError` is a proof."""
+        try:
+            return _object(self.call("GET", f"/{listing}/{ident}"))
+        except AdapterError as error:
+            if error.status not in NOWHERE:
+                raise
+        if any(text(row, "id") == ident for row in self.rows(listing, f"id = {ident}")):
+            raise TransientError(
+                f"{self.http.host} lists {listing} {ident} and does not read it: it is tried again"
+            )
+        raise NotFoundError(f"{self.http.host} has no {listing} {ident}")
+
+    def find(self, what: str, **by: str) -> Raw | None:
+        """The only thing that a search (`registered_model`, `model_version`) finds. Errors: any `AdapterError`."""
+        try:
+            return _object(self.call("GET", f"/{what}", by))
+        except NotFoundError:
+            return None
+
+    def call(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> Reply:
+        """One answer. Errors: any `AdapterError`."""
+        return self._send(method, f"{self.prefix}{path}", params, body)
+
+    def send(self, method: str, path: str, body: Raw) -> Raw:
+        """What a write answers. Errors: any `AdapterError`."""
+        return _object(self.call(method, path, body=body))
+
+    def stuck(self) -> InvalidError:
+        """Its listing does not end."""
+        return InvalidError(f"{self.http.host}: its pages go round in a circle, or give nothing: check `url`")
+
+    def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any = None) -> Reply:
+        headers = self._signed()
+        return self.http.call(
+            method, path, params=params, headers=headers, body=body, repeatable=method == "GET"
+        )
+
+    def _signed(self) -> dict[str, str]:
+        config, token = self.config, None
+        if config.token_file is not None:
+            try:
+                token = config.token_file.read_text().strip()
+            except (OSError, UnicodeDecodeError):
+                raise AuthError("`token_file` cannot be read: check its path and who may read it") from None
+            self.secrets = (token,)
+        elif config.token is not None:
+            token = config.token.get_secret_value()
+        return {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+
+
+def _object(reply: Reply) -> Raw:
+    said = reply.json()
+    if not isinstance(said, dict):
+        raise InvalidError(f"{reply.host} answered with something else than was asked for: check `url`")
+    return said
