@@ -85,7 +85,6 @@ def truth(client: Driven) -> dict[str, object]:
     return found
 
 
-@pytest.mark.sample
 def test_what_the_client_makes_is_what_we_read(client: Driven) -> None:
     with running(client) as on:
         on.client("register", "churn", "v1", "s3://m/1", team="risk", folds=5, auc=0.5, live=True)
@@ -192,7 +191,7 @@ class KubeflowUser:
 
 
 @pytest.mark.sample
-@soak(sample=6, full=1000, batch=250)
+@soak(sample=4, full=1000, batch=250)
 def test_fidelity_of_a_kubeflow_registry(cases: int, seed: int, tmp_path: Path, client: Driven) -> list[str]:
     rng = random.Random(seed)
     folder = tmp_path / str(seed)
