@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ServiceRequest:
     """One request. `path` is as it came, `query` decoded; names of `headers` are in lower case."""
 
     method: str
@@ -36,7 +36,7 @@ class Asked:
         return found if isinstance(found, dict) else {}
 
 
-class Answered(NamedTuple):
+class ServiceAnswer(NamedTuple):
     """One answer: JSON, or bytes as they are."""
 
     content: Any
@@ -44,7 +44,7 @@ class Answered(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
-class RefusedError(Exception):
+class ServiceRefusalError(Exception):
     """An answer that is not 2xx. `code` is the service's own word for it."""
 
     def __init__(self, status: int, message: str, code: str = "") -> None:
@@ -53,7 +53,7 @@ class RefusedError(Exception):
 
 
 @dataclass
-class Service:
+class EmulatedService:
     """What answers. Kinds add what they keep, `answer`, and what an error of theirs looks like."""
 
     clock: Callable[[], float] = time.time
@@ -65,14 +65,14 @@ class Service:
     """Rows of a page, whatever is asked for."""
     latency: float = 0.0
     """Seconds before each answer."""
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ServiceRequest] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def answer(self, asked: Asked) -> Answered:
-        """What a request is answered; one at a time. Errors: `RefusedError`."""
+    def answer(self, asked: ServiceRequest) -> ServiceAnswer:
+        """What a request is answered; one at a time. Errors: `ServiceRefusalError`."""
         raise NotImplementedError
 
-    def error(self, refused: RefusedError) -> Any:
+    def error(self, refused: ServiceRefusalError) -> Any:
         """The body of a refusal."""
         return {"code": refused.code or str(refused.status), "message": str(refused)}
 
@@ -82,17 +82,14 @@ class Service:
 
 
 def serve(
-    service: Service, port: int = 0, certificate: tuple[Path, Path] | None = None
+    service: EmulatedService, port: int = 0, certificate: tuple[Path, Path] | None = None
 ) -> ThreadingHTTPServer:
     """A server on 127.0.0.1, running in a thread; `server_port` is its port. With a certificate and its key it speaks
     TLS.
     """
 
-    class Handler(_Handler):
-        pass
-
-    Handler.service = service
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    handler = type("EmulatedHandler", (_ServiceHandler,), {"service": service})
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -102,7 +99,7 @@ def serve(
     return server
 
 
-def run(service: Service, port: int) -> None:
+def run(service: EmulatedService, port: int) -> None:
     """Serve until interrupted; the address stands on the first line."""
     server = serve(service, port)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - a program of its own
@@ -112,8 +109,8 @@ def run(service: Service, port: int) -> None:
         server.shutdown()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    service: Service
+class _ServiceHandler(BaseHTTPRequestHandler):
+    service: EmulatedService
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet
     disable_nagle_algorithm = True
@@ -122,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         service, url = self.service, urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = parse_qs(url.query, keep_blank_values=True)
-        asked = Asked(self.command, url.path, query, headers, self._body())
+        asked = ServiceRequest(self.command, url.path, query, headers, self._body())
         service.asked.append(asked)
         if service.latency:
             time.sleep(service.latency)
@@ -131,8 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with service.lock:
                 found = service.answer(asked)
-        except RefusedError as refused:
-            found = Answered(service.error(refused), refused.status)
+        except ServiceRefusalError as refused:
+            found = ServiceAnswer(service.error(refused), refused.status)
         self._send(found)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - the standard library's names
@@ -165,15 +162,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case "garbage":
                 page = b"<html><body>Please sign in</body></html>"
-                self._send(Answered(page, headers={"Content-Type": "text/html"}))
+                self._send(ServiceAnswer(page, headers={"Content-Type": "text/html"}))
             case fault:
                 status = {"broken": 500, "throttled": 429, "throttled_until": 429, "unauthorised": 401}
-                refused = RefusedError(status.get(fault, 403), f"the service is {fault}")
+                refused = ServiceRefusalError(status.get(fault, 403), f"the service is {fault}")
                 later = {"Retry-After": "7"} if fault == "throttled_until" else {}
-                self._send(Answered(self.service.error(refused), refused.status, later))
+                self._send(ServiceAnswer(self.service.error(refused), refused.status, later))
         return True
 
-    def _send(self, found: Answered) -> None:
+    def _send(self, found: ServiceAnswer) -> None:
         data = found.content if isinstance(found.content, bytes) else json.dumps(found.content).encode()
         self.send_response(found.status)
         kind = "application/octet-stream" if isinstance(found.content, bytes) else "application/json"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from adapters.conformance.harness import RETRIED, Fault, Harness
 from adapters.contract import Adapter
-from adapters.emulators.services import Service, serve
+from adapters.emulators.services import EmulatedService, serve
 
 SMALL, LARGE = 2, 1_000_000
 """Rows of a page."""
@@ -15,7 +15,7 @@ SMALL, LARGE = 2, 1_000_000
 class ServedHarness(Harness):
     """One emulated service on a socket of its own."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: EmulatedService) -> None:
         self.service = service
         self.server = serve(service)
         self.url = f"http://127.0.0.1:{self.server.server_port}"

@@ -2,7 +2,7 @@
 
 from adapters.errors import AdapterError, NotFoundError, TransientError
 from adapters.kubeflow.client import ENVIRONMENTS, MODELS, SERVICES, VERSIONS, KubeflowClient
-from adapters.kubeflow.records import Artifacts, to_endpoint, to_model, to_version
+from adapters.kubeflow.records import VersionArtifacts, to_endpoint, to_model, to_version
 from adapters.payloads import Raw, text
 from adapters.portions import Failures
 from adapters.records import EndpointRecord, Key, Record
@@ -32,11 +32,11 @@ class Reader:
                 environment = self.api.one(ENVIRONMENTS, named) if named else {}
                 return self.endpoint(raw, text(environment, "name"))
 
-    def artifacts(self, version: str) -> Artifacts:
+    def artifacts(self, version: str) -> VersionArtifacts:
         """What lies with a version."""
-        return Artifacts(tuple(self.api.rows(f"{VERSIONS}/{version}/artifacts")))
+        return VersionArtifacts(tuple(self.api.rows(f"{VERSIONS}/{version}/artifacts")))
 
-    def artifacts_of_many(self, row: Raw) -> Artifacts:
+    def artifacts_of_many(self, row: Raw) -> VersionArtifacts:
         """The same for one version of a listing, which hides no other: what cannot be read of it is unknown."""
         ident = text(row, "id") or ""
         try:
@@ -44,7 +44,7 @@ class Reader:
         except AdapterError as error:
             why = self.failures.passed_over(error)
             unread = f"artifacts of version {ident} cannot be read: {why}"
-            return Artifacts(unread=unread, may_pass=isinstance(error, TransientError))
+            return VersionArtifacts(unread=unread, may_pass=isinstance(error, TransientError))
         self.failures.succeeded()
         return found
 

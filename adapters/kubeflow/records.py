@@ -51,7 +51,7 @@ _INT = re.compile(r"-?(?:[1-9][0-9]{0,8}|0)")
 
 
 @dataclass(frozen=True, slots=True)
-class Artifacts:
+class VersionArtifacts:
     """What lies with a version; `unread` says why that is not known, which may pass by itself."""
 
     rows: Sequence[Raw] = ()
@@ -81,7 +81,7 @@ def to_model(raw: Raw) -> ModelRecord:
     )
 
 
-def to_version(raw: Raw, found: Artifacts) -> VersionRecord:
+def to_version(raw: Raw, found: VersionArtifacts) -> VersionRecord:
     """A version with its artifacts. Errors: `BadRecordError`."""
     file = next(found.of("model-artifact"), {})
     state = text(file, "state")
@@ -175,12 +175,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _metrics(found: Artifacts) -> dict[str, float]:
+def _metrics(found: VersionArtifacts) -> dict[str, float]:
     values: dict[str, Any] = {_name(one): one.get("value") for one in found.of("metric")}
     return {name: float(value) for name, value in values.items() if _is_number(value)}
 
 
-def _lineage(file: Raw, found: Artifacts) -> Lineage:
+def _lineage(file: Raw, found: VersionArtifacts) -> Lineage:
     kind, source = text(file, "modelSourceKind"), text(file, "modelSourceName")
     is_catalogue = kind == "catalog"
     group = text(file, "modelSourceGroup")

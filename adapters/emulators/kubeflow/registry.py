@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.emulators.services import Answered, Asked, RefusedError, Row, Service
+from adapters.emulators.services import (
+    EmulatedService,
+    Row,
+    ServiceAnswer,
+    ServiceRefusalError,
+    ServiceRequest,
+)
 
 PREFIX = "/api/model_registry/v1"
 SINGULAR = {
@@ -44,7 +50,7 @@ _ASCII = re.compile(r"[\x20-\x7e]+")
 
 
 @dataclass
-class KubeflowRegistry(Service):
+class KubeflowRegistry(EmulatedService):
     """One server, with its tables by listing and id."""
 
     token: str = ""
@@ -91,21 +97,21 @@ class KubeflowRegistry(Service):
         return [row for row in self.tables[child].values() if _parent(child, row) == ident]
 
     def make(self, listing: str, given: Row, of: str | None = None) -> Row:
-        """A new row. Errors: `RefusedError`."""
+        """A new row. Errors: `ServiceRefusalError`."""
         listing = "artifacts" if listing == "model_artifacts" else listing
         row = {name: value for name, value in given.items() if value is not None}
         if of is not None:
             row[PARENT.get(listing, OF)] = of
         if not row.get("name") and listing != "serves":
-            raise RefusedError(422, "required field 'name' is missing")
+            raise ServiceRefusalError(422, "required field 'name' is missing")
         if PARENT.get(listing, "name") not in row:
-            raise RefusedError(422, f"required field '{PARENT[listing]}' is missing")
+            raise ServiceRefusalError(422, f"required field '{PARENT[listing]}' is missing")
         taken = self.named(listing, row.get("name", ""), _parent(listing, row)) is not None
         external = row.get("externalId")
         if taken or (
             external and any(r.get("externalId") == external for r in self.tables[listing].values())
         ):
-            raise RefusedError(409, f"{SINGULAR[listing]} with name {row.get('name')} already exists")
+            raise ServiceRefusalError(409, f"{SINGULAR[listing]} with name {row.get('name')} already exists")
         now = str(self.epoch_ms())
         row |= {"id": str(next(self.numbers)), "createTimeSinceEpoch": now, "lastUpdateTimeSinceEpoch": now}
         if listing in ("registered_models", "model_versions"):
@@ -134,34 +140,34 @@ class KubeflowRegistry(Service):
                     for row in self.below(listing, ident, what):
                         self.drop(child, row["id"])
 
-    def answer(self, asked: Asked) -> Answered:
+    def answer(self, asked: ServiceRequest) -> ServiceAnswer:
         if self.token and asked.headers.get("authorization") != f"Bearer {self.token}":
-            raise RefusedError(401, "Unauthorized")
+            raise ServiceRefusalError(401, "Unauthorized")
         if not asked.path.startswith(f"{self.prefix}/"):
-            return Answered(b"404 page not found\n", 404, {"Content-Type": "text/plain"})
+            return ServiceAnswer(b"404 page not found\n", 404, {"Content-Type": "text/plain"})
         if status := self.refused.get(asked.path.removeprefix(self.prefix)):
-            raise RefusedError(status, "it is refused")
+            raise ServiceRefusalError(status, "it is refused")
         parts = asked.path.removeprefix(f"{self.prefix}/").split("/")
         match asked.method, parts:
             case "GET", [listing] if listing in SINGULAR:
                 return self._list(asked, listing, [*self._table(listing).values()])
             case "POST", [listing] if listing in SINGULAR:
-                return Answered(_shown(self.make(listing, asked.json())), 201)
+                return ServiceAnswer(_shown(self.make(listing, asked.json())), 201)
             case "GET", [what] if what in SINGULAR.values():
                 return self._find(asked, next(name for name, one in SINGULAR.items() if one == what))
             case "GET", [listing, ident] if listing in SINGULAR:
-                return Answered(_shown(self._row(listing, ident)))
+                return ServiceAnswer(_shown(self._row(listing, ident)))
             case "PATCH", [listing, ident] if listing in SINGULAR:
-                return Answered(_shown(self.touch(self._row(listing, ident), **asked.json())))
+                return ServiceAnswer(_shown(self.touch(self._row(listing, ident), **asked.json())))
             case "GET", ["inference_services", ident, "version"]:
-                return Answered(_shown(self._served(ident)))
+                return ServiceAnswer(_shown(self._served(ident)))
             case "GET", [listing, ident, what] if (listing, what) in BELOW:
                 self._row(listing, ident)
                 return self._list(asked, BELOW[listing, what], self.below(listing, ident, what))
             case "POST", [listing, ident, what] if (listing, what) in BELOW:
                 self._row(listing, ident)
-                return Answered(_shown(self.make(BELOW[listing, what], asked.json(), ident)), 201)
-        return Answered(b"404 page not found\n", 404, {"Content-Type": "text/plain"})
+                return ServiceAnswer(_shown(self.make(BELOW[listing, what], asked.json(), ident)), 201)
+        return ServiceAnswer(b"404 page not found\n", 404, {"Content-Type": "text/plain"})
 
     def _table(self, listing: str) -> Mapping[str, Row]:
         if listing != "model_artifacts":
@@ -171,7 +177,7 @@ class KubeflowRegistry(Service):
     def _row(self, listing: str, ident: str) -> Row:
         found = self._table(listing).get(ident)
         if found is None or ident in self.unreadable:
-            raise RefusedError(404, f"no {SINGULAR[listing]} found for id {ident}: not found")
+            raise ServiceRefusalError(404, f"no {SINGULAR[listing]} found for id {ident}: not found")
         return found
 
     def _served(self, ident: str) -> Row:
@@ -181,16 +187,18 @@ class KubeflowRegistry(Service):
             return self._row("model_versions", service["modelVersionId"])
         versions = self.below("registered_models", service["registeredModelId"], "versions")
         if not versions:
-            raise RefusedError(404, f"no model versions found for id {ident}: not found")
+            raise ServiceRefusalError(404, f"no model versions found for id {ident}: not found")
         return max(versions, key=lambda row: (int(row["createTimeSinceEpoch"]), int(row["id"])))
 
-    def _find(self, asked: Asked, listing: str) -> Answered:
+    def _find(self, asked: ServiceRequest, listing: str) -> ServiceAnswer:
         """The only row with a name (below its parent) or external id; more than one is none (src)."""
         by = {name: asked.one(name) for name in ("name", "externalId", "parentResourceId") if asked.one(name)}
         if any(not _ASCII.fullmatch(value) for value in by.values()):
-            raise RefusedError(422, "a parameter does not match the pattern")  # (src, of newer releases)
+            raise ServiceRefusalError(
+                422, "a parameter does not match the pattern"
+            )  # (src, of newer releases)
         if not by.keys() & {"name", "externalId"}:
-            raise RefusedError(400, "invalid parameters call, supply either name or externalId")
+            raise ServiceRefusalError(400, "invalid parameters call, supply either name or externalId")
         found = [
             row
             for row in self._table(listing).values()
@@ -199,10 +207,10 @@ class KubeflowRegistry(Service):
             and by.get("parentResourceId", _parent(listing, row)) == _parent(listing, row)
         ]
         if len(found) != 1:
-            raise RefusedError(404, f"no {SINGULAR[listing]} found: not found")
-        return Answered(_shown(found[0]))
+            raise ServiceRefusalError(404, f"no {SINGULAR[listing]} found: not found")
+        return ServiceAnswer(_shown(found[0]))
 
-    def _list(self, asked: Asked, listing: str, rows: list[Row]) -> Answered:
+    def _list(self, asked: ServiceRequest, listing: str, rows: list[Row]) -> ServiceAnswer:
         """A page behind the one whose last row the token names; without `pageSize` as much as there is (src)."""
         # Inference services are not filtered (src).
         if not self.ignores_filters and listing != "inference_services":
@@ -227,10 +235,10 @@ class KubeflowRegistry(Service):
         following = f"{rows[-1]['id']}:{rows[-1][field_]}".encode() if more else b""
         return self._page(rows, base64.b64encode(following).decode(), size)
 
-    def _page(self, rows: list[Row], following: str, size: int) -> Answered:
+    def _page(self, rows: list[Row], following: str, size: int) -> ServiceAnswer:
         page = {"items": [_shown(row) for row in rows], "nextPageToken": following, "pageSize": size}
         self.listed()
-        return Answered({**page, "size": len(rows)})
+        return ServiceAnswer({**page, "size": len(rows)})
 
 
 def _shown(row: Row) -> Row:
@@ -247,7 +255,7 @@ def _place(token: str) -> tuple[int, int]:
         ident, _, value = base64.b64decode(token, validate=True).decode().partition(":")
         return int(value), int(ident)
     except (binascii.Error, ValueError):
-        raise RefusedError(400, "invalid nextPageToken") from None
+        raise ServiceRefusalError(400, "invalid nextPageToken") from None
 
 
 def _is_met(query: str, row: Row) -> bool:
@@ -256,7 +264,7 @@ def _is_met(query: str, row: Row) -> bool:
         return True
     found = _FILTER.fullmatch(query.strip())
     if found is None:
-        raise RefusedError(400, f"invalid filterQuery {query}")
+        raise ServiceRefusalError(400, f"invalid filterQuery {query}")
     value, number = row.get(found[1]), found[5]
     if number is None:
         return found[2] == "=" and value == (found[3] if found[3] is not None else found[4])
