@@ -1,0 +1,112 @@
+"""The adapter for Unity Catalog, on Databricks and on open-source servers.
+
+Which change is seen when, with `since` (a full scan sees everything):
+
+- A new model, and what moves a model's row (its comment, owner, name): by the next scan, which lists every model.
+- New versions, aliases that move, and what changes of a version: by the next scan of a registry with up to
+  `reads_per_scan` models; of a larger one by one of the next, as models are read again in turn.
+- A deleted model: by the next full scan.
+
+What its listings promise while things change: nothing is said of their order; what was known and is missing is asked
+for before it counts as gone.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Observer,
+    Page,
+    Snippet,
+    StageField,
+)
+from adapters.payloads import text
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.scanning import paged
+from adapters.unity import keys, snippets
+from adapters.unity.client import UnityClient
+from adapters.unity.config import UnityConfig
+from adapters.unity.reads import Reader
+from adapters.unity.scan import Scan
+from adapters.unity.writes import Writer
+from adapters.writing import has_alias, is_described, remove, settle
+
+
+class UnityAdapter(Adapter):
+    """Speaks to one metastore."""
+
+    kind: ClassVar[str] = "unity"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = UnityConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.SET_ALIAS, Capability.DESCRIBE, Capability.DELETE}
+    )
+    full_scan_only: frozenset[str] = frozenset({"aliases", "state", "description", "deleted"})
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": ("alias:champion", "alias:production", "alias:prod"),
+        "staging": ("alias:challenger", "alias:staging"),
+        "archived": ("alias:archived",),
+    }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {}
+
+    def __init__(self, config: UnityConfig) -> None:
+        self._api = UnityClient(config)
+        self._reads = Reader(self._api)
+        self._writes = Writer(self._api)
+
+    def __repr__(self) -> str:
+        return f"UnityAdapter({self._api.http.host})"
+
+    def probe(self) -> BackendInfo:
+        said = self._api.metastore()
+        for _ in self._api.models():
+            break
+        ident = text(said, "metastore_id")
+        told, unavailable = [], set()
+        if not self._api.has_aliases:
+            told.append("this server has no aliases: none is read, and none is set")
+            unavailable.add(Capability.SET_ALIAS)
+        version = "Databricks" if self._api.has_aliases else "open source"
+        identity = f"unity:{ident}" if ident else None
+        return BackendInfo(version, identity, tuple(told), frozenset(unavailable))
+
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        budget = self._api.config.reads_per_scan if resume is None else 0
+        state = since if resume is None else resume
+        scan = Scan(self._reads, state, is_full=since is None, budget=budget)
+        return paged(scan.found(), limit, soon=since is not None)
+
+    def succeeds(self, new: Key, old: Key) -> bool:
+        return keys.succeeds(new, old)
+
+    def get(self, key: Key) -> Record:
+        return self._reads.record(key)
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        is_databricks = version.url is not None
+        return snippets.snippets(self._api.config.url, model, version, is_databricks=is_databricks)
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
+        def write(now: ModelRecord) -> None:
+            self._writes.point(now, alias, version)
+
+        return settle(self.get, key, has_alias(alias, version), write, etag)
+
+    def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
+        return settle(self.get, key, is_described(text), lambda now: self._writes.describe(now, text), etag)
+
+    def delete(self, key: Key, *, etag: str | None = None) -> None:
+        remove(self.get, key, self._writes.remove, etag)
+
+    def observe(self, observer: Observer) -> None:
+        self._api.http.observe(observer)
+
+    def credentials(self) -> tuple[str, ...]:
+        return self._api.tokens.secrets
+
+    def close(self) -> None:
+        self._api.http.close()

@@ -1,0 +1,48 @@
+"""What a Unity Catalog can be configured with."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, StringConstraints, model_validator
+
+from adapters.contract import AdapterConfig, WebAddress
+
+Place = Annotated[
+    str, StringConstraints(pattern=r"^[^./\x00-\x20\x7f]{1,255}(?:\.[^./\x00-\x20\x7f]{1,255})?$")
+]
+
+
+class UnityConfig(AdapterConfig):
+    """A metastore, by the address of a workspace or of an open-source server."""
+
+    url: WebAddress = Field(
+        description="address of a Databricks workspace, or of an open-source Unity Catalog"
+    )
+    token: SecretStr | None = Field(default=None, description="access token")
+    client_id: str = Field(default="", description="id of a Databricks service principal, instead of a token")
+    client_secret: SecretStr | None = Field(default=None, description="its OAuth secret")
+    places: tuple[Place, ...] = Field(
+        default=(), description="catalogs, or schemas as CATALOG.SCHEMA, whose models are read; empty: all"
+    )
+    ca_file: Path | None = Field(default=None, description="certificate authority of the server (PEM)")
+    concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
+    reads_per_scan: int = Field(
+        default=200,
+        ge=0,
+        description="models that an incremental scan reads again in turn although nothing listed of them has changed: "
+        "new versions and aliases show nowhere else; two requests each",
+    )
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        if bool(self.client_id) != (self.client_secret is not None):
+            raise ValueError("client_id and client_secret belong together")
+        if self.client_id and self.token is not None:
+            raise ValueError("give a token, or client_id and client_secret, not both")
+        return self
+
+    def reads(self, name: str) -> bool:
+        """Whether a model of this full name belongs to the registry. Names are told apart by no case."""
+        parts = name.casefold().split(".")
+        named = {one.casefold() for one in self.places}
+        return not named or not named.isdisjoint((parts[0], ".".join(parts[:2])))
