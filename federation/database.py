@@ -341,8 +341,8 @@ def reading(engine: Engine, *, bound: float = 0.0) -> Iterator[Connection]:
 
 
 def glance(engine: Engine, ask: Callable[[Any], T]) -> T:
-    """What `ask` reads by a single statement, with a cursor of the driver: it sees one state without a transaction
-    around it. It is asked again where the connection was cut.
+    """What `ask` reads with a cursor of the driver, without a transaction around it: each of its statements sees one
+    state. It is asked again where the connection was cut.
 
     Nothing converts what goes in and comes out. Errors: `DatabaseBusyError`, `DatabaseError`.
     """

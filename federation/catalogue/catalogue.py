@@ -90,8 +90,8 @@ class Catalogue:
         return card_of(version, adapters)
 
     def find(self, view: View, reference: Reference) -> Version | None:
-        """What nearly everybody asks for, with one statement: the living version with this name that no endpoint
-        holds. None where that does not tell all.
+        """What nearly everybody asks for, by a statement or two: the living version with this name or alias that no
+        endpoint holds. None where that does not tell all.
         """
         found = find_version(self._engine, view, reference)
         return None if found is None or found.placed else found

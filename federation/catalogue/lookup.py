@@ -1,16 +1,16 @@
-"""The commonest read made cheap: the living version that a plain `registry/model:version` names.
+"""The commonest reads made cheap: the living version that a plain `registry/model:version` or `…@alias` names.
 
 It is the reader's own statement, compiled once for each database and view and given to the driver itself.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, bindparam
+from sqlalchemy import Connection, Dialect, Engine, bindparam, select
 
 from federation import tables
 from federation.access import View
+from federation.catalogue import codec
 from federation.catalogue.order import age
 from federation.catalogue.reader import VERSION, Version, as_version, read_version
 from federation.database import glance
@@ -19,13 +19,12 @@ from federation.references import Reference, encode_part
 
 
 def find_version(engine: Engine, view: View, reference: Reference) -> Version | None:
-    """The living version with this name; None where it takes `read_version` to tell: for an alias, a stage, a former
-    name of the registry, what is gone, hidden or absent. Errors: `DatabaseError`.
+    """The living version with this name; None where it takes `read_version` to tell: for a stage, a former name of
+    the registry, what is gone, hidden or absent. Errors: `DatabaseError`.
     """
-    if reference.version is None:
-        return None
-    statement = _statement(engine.dialect, view)
-    return _newest(glance(engine, lambda cursor: statement.rows(cursor, _given(reference))))
+    if _is_common(reference):
+        return glance(engine, lambda cursor: _find(cursor, engine.dialect, view, reference))
+    return None
 
 
 def find_or_read_version(connection: Connection, view: View, reference: Reference) -> Version:
@@ -33,24 +32,45 @@ def find_or_read_version(connection: Connection, view: View, reference: Referenc
     `GoneError`.
     """
     found = None
-    if reference.version is not None:
-        statement = _statement(connection.dialect, view)
-        found = _newest(statement.rows(cursor_of(connection), _given(reference)))
+    if _is_common(reference):
+        found = _find(cursor_of(connection), connection.dialect, view, reference)
     return read_version(connection, view, reference) if found is None else found
 
 
-def _given(reference: Reference) -> dict[str, str]:
-    return {
-        "of_registry": reference.registry,
-        "of_model": encode_part(reference.model),
-        "of_version": encode_part(reference.version or ""),
-    }
+def _is_common(reference: Reference) -> bool:
+    return reference.version is not None or reference.alias is not None
 
 
-def _newest(rows: Iterable[Any]) -> Version | None:
-    """Of several with one name, the one created last."""
+def _find(cursor: Any, dialect: Dialect, view: View, reference: Reference) -> Version | None:
+    """Of several with one name, the one created last. An alias is looked up first: should it move on meanwhile, the
+    version that is found was named by it a moment ago.
+    """
+    named = {"of_registry": reference.registry, "of_model": encode_part(reference.model)}
+    version = reference.version
+    if reference.alias is not None:
+        rows = _aliased(dialect, view).rows(cursor, named)
+        version = codec.aliases_of(rows[0].body).get(reference.alias) if len(rows) == 1 else None
+    if version is None:
+        return None
+    rows = _statement(dialect, view).rows(cursor, {**named, "of_version": encode_part(version)})
     row = max(rows, key=age, default=None)
     return None if row is None else as_version(row)
+
+
+@lru_cache(COMPILED)
+def _aliased(dialect: Dialect, view: View) -> Statement:
+    registries, models = tables.registry.c, tables.model.c
+    query = (
+        select(models.body)
+        .join(tables.registry, registries.id == models.registry_id)
+        .where(
+            registries.name == bindparam("of_registry", ""),
+            models.name == bindparam("of_model", ""),
+            models.deleted_at.is_(None),
+            view.clause(registries.id),
+        )
+    )
+    return prepare(dialect, query)
 
 
 @lru_cache(COMPILED)

@@ -98,6 +98,10 @@ class Facade:
         """The version that an alias names, or in a registry whose versions are no numbers the version of that name;
         `latest` is the newest. Errors: 404, and 400 for no such alias.
         """
+        _ = self.known
+        with suppress(UnknownError, GoneError, ReferenceSyntaxError):
+            if alias.lower() != "latest":
+                return self.read(Reference(self.registry, meant_name(name), alias=alias))
         model = self.model(name)
         if alias.lower() == "latest":
             newest = newest_in(model.latest)

@@ -36,7 +36,7 @@ def engine(database: str) -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize("view", [EVERYTHING, View.of([1]), View.of([1, 2, 3])])
-@pytest.mark.parametrize("ref", ["fraud/scorer:1", "fraud/scorer:2"])
+@pytest.mark.parametrize("ref", ["fraud/scorer:1", "fraud/scorer:2", "fraud/scorer@champion"])
 def test_it_finds_what_the_reader_finds(engine: Engine, view: View, ref: str) -> None:
     with reading(engine) as connection:
         expected = read_version(connection, view, parse(ref))
@@ -45,13 +45,20 @@ def test_it_finds_what_the_reader_finds(engine: Engine, view: View, ref: str) ->
 
 
 @pytest.mark.parametrize("view", [NOTHING, View.of([2])])
-def test_what_is_hidden_is_not_found(engine: Engine, view: View) -> None:
-    assert find_version(engine, view, parse("fraud/scorer:1")) is None
+@pytest.mark.parametrize("ref", ["fraud/scorer:1", "fraud/scorer@champion"])
+def test_what_is_hidden_is_not_found(engine: Engine, view: View, ref: str) -> None:
+    assert find_version(engine, view, parse(ref)) is None
 
 
 @pytest.mark.parametrize(
     "ref",
-    ["fraud/scorer", "fraud/scorer@champion", "fraud/scorer@stage:production", "fraud/scorer:3", "fraud/x:1"],
+    [
+        "fraud/scorer",
+        "fraud/scorer@rival",
+        "fraud/scorer@stage:production",
+        "fraud/scorer:3",
+        "fraud/x@champion",
+    ],
 )
 def test_what_takes_more_than_a_name_is_left_to_the_reader(engine: Engine, ref: str) -> None:
     assert find_version(engine, EVERYTHING, parse(ref)) is None
@@ -73,11 +80,13 @@ def test_the_deleted_and_former_names_are_left_to_the_reader(engine: Engine) -> 
         )
     assert find_version(engine, EVERYTHING, parse("fraud/scorer:1")) is None
     assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is not None
+    assert find_version(engine, EVERYTHING, parse("fraud/scorer@champion")) is None
     with writing(engine) as connection:
         writer = CatalogueWriter(connection, Origin(1, "scams", parse_rules({}, {}), MAY))
-        writer.delete("version", [1])
+        writer.delete("version", [1, 2])
         writer.batch.append(connection)
     assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is None
+    assert find_version(engine, EVERYTHING, parse("scams/scorer@champion")) is None
 
 
 @pytest.mark.parametrize("name", ["fraud", "unknown"])
