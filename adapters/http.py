@@ -47,6 +47,10 @@ class TooLargeError(InvalidError):
 
 
 ATTEMPTS = 3
+LARGE_WITHIN = 110.0
+"""Seconds in which something large begins to come, and goes on: MLflow's proxy fetches a file whole before it answers,
+and its client waits for 120 s.
+"""
 LONGEST_PAUSE = 5.0
 """Seconds. A longer pause that the backend asks for is left to the caller: `TransientError.retry_after`."""
 
@@ -289,22 +293,24 @@ class HttpClient:
     def stream(
         self, path: str, headers: Mapping[str, str] | None = None, *, url: str | None = None
     ) -> Iterator[HttpStream]:
-        """A 2xx answer to a GET of something large, piece by piece; `url` is a whole address in place of a path, which
-        is shown none of the endpoint's headers. Errors: any `AdapterError`, also while the pieces come.
+        """A 2xx answer to a GET of something large, piece by piece, the first within `LARGE_WITHIN`; `url` is a whole
+        address in place of a path, which is shown none of the endpoint's headers. Errors: any `AdapterError`, also
+        while the pieces come.
         """
         started, status = time.monotonic(), None
         sent = dict(headers or {}) if url is not None else self._headers(None, headers)
-        deadline = started + min(self.endpoint.timeout, proceed())
+        patience = max(LARGE_WITHIN, self.endpoint.timeout)
+        deadline = started + min(patience, proceed())
         try:
             whole = url if url is not None else _joined(self.endpoint.url, path, None)
-            opened = self._open().stream(whole, headers=sent, deadline=deadline, idle=self.endpoint.timeout)
+            opened = self._open().stream(whole, headers=sent, deadline=deadline, idle=patience)
             with opened as answer:
                 status = answer.status
                 if status // 100 != 2:
                     raise self._refused(answer)
                 yield answer
         except HttpError as error:
-            raise self._described(error) from None
+            raise self._described(error, patience) from None
         finally:
             self.observer("GET", path, status, time.monotonic() - started)
 
@@ -352,7 +358,7 @@ class HttpClient:
             status = answer.status
         except HttpError as error:
             status = error.status
-            raise self._described(error) from None
+            raise self._described(error, self.endpoint.timeout) from None
         except UnicodeError:
             raise InvalidError(f"{self.host} cannot be asked this: the address is not a valid one") from None
         finally:
@@ -385,8 +391,8 @@ class HttpClient:
                 )
             return self._pool
 
-    def _described(self, error: HttpError) -> AdapterError:
-        seconds = f"{self.endpoint.timeout:g} s"
+    def _described(self, error: HttpError, patience: float) -> AdapterError:
+        seconds = f"{patience:g} s"
         line = f"{self.host} {error}"
         match error.reason:
             case "address" | "authority":
