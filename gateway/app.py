@@ -15,6 +15,7 @@ from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
+from gateway import precedence
 from gateway.api.requests import (
     check_address,
     check_permission,
@@ -127,6 +128,8 @@ async def before(request: Request[Any, Any, Any]) -> None:
     """
     check_permission(request)
     check_address(request)
+    if not request.route_handler.opt.get("files"):
+        precedence.note()
     if request.method not in SAFE:
         check_body(await request.body())
     asked = next((value for name, value in request.scope["headers"] if name == POSITION), None)

@@ -1,15 +1,13 @@
-"""Whether this gateway is about to stop: one byte that its supervisor and the API processes that it forks share."""
+"""Whether this gateway is about to stop."""
 
-import mmap
-
-_FLAG = mmap.mmap(-1, 1)
+from gateway.shared import ENDING
 
 
 def begin() -> None:
     """From here on nobody is sent here any more, and streams end."""
-    _FLAG[0] = 1
+    ENDING[0] = 1
 
 
 def has_begun() -> bool:
     """Whether it is about to stop."""
-    return bool(_FLAG[0])
+    return bool(ENDING[0])

@@ -16,14 +16,15 @@ import msgspec
 from adapters import ArtifactFile
 from federation import errors
 from federation.errors import UnavailableError, WaypostError
+from gateway.precedence import Pace
 
 CONFIG = "WAYPOST_CONFIG"
-PIECE = 1 << 20
-"""Bytes that are handed on at once."""
-ANSWERED_WITHIN = 60.0
-"""Seconds in which a backend has begun to answer, or goes on."""
+ANSWERED_WITHIN = 120.0
+"""Seconds in which a backend has begun to answer, or goes on: so long MLflow's client waits, and the proxy of its
+server fetches a file whole before it answers.
+"""
 LONGEST = 2 << 20
-"""Bytes of a list of files, at most; of a file, half of what waits to be handed on."""
+"""Bytes of a list of files, at most."""
 
 
 class FileQuestion(msgspec.Struct, frozen=True):
@@ -60,19 +61,20 @@ class ArtifactClient:
     folder: Path
     _process: "subprocess.Popen[bytes] | None" = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _pace: Pace = field(default_factory=Pace)
 
     async def told(self, question: FileQuestion) -> Told:
         """What is in a folder, or where it is. Errors: every branch of `WaypostError`."""
-        told, _, writer = await self._asked(question)
-        writer.close()
+        told, connection = await self._asked(question)
+        connection.close()
         return told
 
     async def opened(self, question: FileQuestion) -> tuple[Told, AsyncIterator[bytes]]:
         """A file on its way. Errors: every branch of `WaypostError`; while the pieces come `UnavailableError` where it
         breaks off.
         """
-        told, reader, writer = await self._asked(question)
-        return told, _pieces(reader, writer, told.length)
+        told, connection = await self._asked(question)
+        return told, connection.pieces(told.length, self._pace)
 
     def close(self) -> None:
         """End the process."""
@@ -83,30 +85,31 @@ class ArtifactClient:
             self._process.wait()
             self._process = None
 
-    async def _asked(self, question: FileQuestion) -> tuple[Told, asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await self._connected()
+    async def _asked(self, question: FileQuestion) -> "tuple[Told, _FileConnection]":
+        connection = await self._connected()
         try:
-            writer.write(msgspec.json.encode(question) + b"\n")
-            line = await asyncio.wait_for(reader.readline(), ANSWERED_WITHIN)
-            told = msgspec.json.decode(line, type=Told)
-        except (OSError, TimeoutError, msgspec.DecodeError, ValueError):
-            writer.close()
+            told = await connection.ask(question)
+        except (OSError, msgspec.DecodeError):
+            connection.close()
             raise UnavailableError("the backend did not answer in time: try again") from None
+        except BaseException:
+            connection.close()
+            raise
         if told.error:
-            writer.close()
+            connection.close()
             kind: Any = getattr(errors, told.branch, UnavailableError)
             raise kind(told.error) if kind is errors.UnknownError else _again(kind, told)
-        return told, reader, writer
+        return told, connection
 
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connected(self) -> "_FileConnection":
         async with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._start()
         with suppress(OSError):
-            return await asyncio.open_unix_connection(self._address, limit=LONGEST)
+            return await _FileConnection.to(self._address)
         async with self._lock:  # it ended between the two
             self._start()
-        return await asyncio.open_unix_connection(self._address, limit=LONGEST)
+        return await _FileConnection.to(self._address)
 
     @property
     def _address(self) -> str:
@@ -141,27 +144,69 @@ def _again(kind: type[WaypostError], told: Told) -> WaypostError:
     return kind(told.error, code=told.code)
 
 
-async def _pieces(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int | None
-) -> AsyncIterator[bytes]:
-    came = 0
-    try:
-        while length is None or came < length:
-            wanted = PIECE if length is None else min(PIECE, length - came)
-            piece = await asyncio.wait_for(_read(reader, wanted), ANSWERED_WITHIN)
-            if not piece:
-                break
-            came += len(piece)
-            yield piece
-        if length is not None and came < length:
-            raise UnavailableError("the backend broke the file off")
-    finally:
-        writer.close()
+@dataclass(slots=True)
+class _FileConnection:
+    """A connection to the process. What is not read from it yet waits there, and not here as well."""
 
+    _socket: socket.socket
+    _early: bytes = b""
+    """What came behind the answer in one piece with it."""
 
-async def _read(reader: asyncio.StreamReader, wanted: int) -> bytes:
-    """So many bytes, fewer only at the end: each piece that is handed on costs as much as it does itself."""
-    try:
-        return await reader.readexactly(wanted)
-    except asyncio.IncompleteReadError as error:
-        return error.partial
+    @classmethod
+    async def to(cls, address: str) -> "_FileConnection":
+        """One to the socket at an address. Errors: `OSError`."""
+        connection = cls(socket.socket(socket.AF_UNIX))
+        try:
+            connection._socket.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connection._socket, address)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def ask(self, question: FileQuestion) -> Told:
+        """What is told of the file before it comes. Errors: `OSError`, `msgspec.DecodeError`."""
+        loop, came = asyncio.get_running_loop(), bytearray()
+        await loop.sock_sendall(self._socket, msgspec.json.encode(question) + b"\n")
+        async with asyncio.timeout(ANSWERED_WITHIN):
+            more = b"?"
+            while more and b"\n" not in more and len(came) < LONGEST:
+                more = await loop.sock_recv(self._socket, 1 << 16)
+                came += more
+        answer, _, self._early = bytes(came).partition(b"\n")
+        return msgspec.json.decode(answer, type=Told)
+
+    async def pieces(self, length: int | None, pace: Pace) -> AsyncIterator[bytes]:
+        """What comes, until so many bytes have. Errors: `UnavailableError` where it breaks off."""
+        came = 0
+        try:
+            while length is None or came < length:
+                most = pace.piece()
+                piece = await self._read(most if length is None else min(most, length - came))
+                if not piece:
+                    break
+                came += len(piece)
+                yield piece
+                await pace.stand_back(len(piece))
+            if length is not None and came < length:
+                raise UnavailableError("the backend broke the file off")
+        except OSError:
+            raise UnavailableError("the backend broke the file off") from None
+        finally:
+            self.close()
+
+    async def _read(self, wanted: int) -> bytes:
+        """So many bytes, fewer only at the end: each piece that is handed on costs as much as it does itself."""
+        piece, came = bytearray(wanted), len(self._early[:wanted])
+        piece[:came], self._early = self._early[:wanted], self._early[wanted:]
+        loop, view = asyncio.get_running_loop(), memoryview(piece)
+        async with asyncio.timeout(ANSWERED_WITHIN):
+            while came < wanted:
+                more = await loop.sock_recv_into(self._socket, view[came:])
+                if not more:
+                    break
+                came += more
+        return bytes(view[:came])

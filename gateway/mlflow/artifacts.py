@@ -22,7 +22,8 @@ from gateway.mlflow.names import version_at
 from gateway.mlflow.shapes import ARTIFACTS
 from gateway.problems import ProblemError
 
-READ: Mapping[str, Any] = needs(Permission.READ)
+READ: Mapping[str, Any] = {**needs(Permission.READ), "files": True}
+"""For who may read; and what is asked for so does not make other files stand back."""
 PLACE = "/{registry:str}" + ARTIFACTS
 _RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
 _NOT_HERE = "no file of a version that you may see is at this address"
