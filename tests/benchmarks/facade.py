@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -57,6 +56,19 @@ for call in (
     print(count / (time.perf_counter() - began))
 """
 """What the real client does, each for so many seconds: how often it did in one; of a recorder it asks once."""
+FETCHER = """
+import sys
+from urllib.request import urlopen
+
+while True:
+    with urlopen(sys.argv[1]) as answer:
+        print("begun", flush=True)
+        while answer.read(1 << 20):
+            pass
+"""
+"""Downloads a file again and again, and says each time when it begins to come."""
+TIMES = 400
+"""Of searches, at most."""
 QUESTIONS = ("search_registered_models by a part of the name", "search_model_versions by a tag", "by alias")
 BATCHES = 1_000
 """Of so many models one has the tag that is asked for."""
@@ -122,8 +134,9 @@ def mlflow_artifacts(size: int, folder: Path) -> Iterator[Figure]:
             finished(gateway.engine, ask(gateway.engine, "ml"))
             ours = {name: f"{gateway.url}/mlflow/ml{PATH}/{name}/1/file.bin" for name in sources}
             download(ours["stored"], 0)  # the process that hands files out is there
-            quiet, held = searches(gateway, threading.Event(), 50), memory(gateway.process.process.pid)
-            busy, most = beside(gateway, ours["stored"], size)
+            held = memory(gateway.process.process.pid)
+            most = most_memory(gateway, ours["stored"], size)
+            quiet, busy = beside(gateway, ours["stored"], 20 * size if size < TIMES else TIMES)
             both = [
                 (
                     size / download(ours["stored"], size),
@@ -156,28 +169,36 @@ def store(url: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def beside(gateway: Served, url: str, size: int) -> tuple[float, int]:
-    """The p95 of searches beside downloads, and the most memory of all processes."""
-    done, most = threading.Event(), 0
-    with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(searches, gateway, done, 1_000_000)
+def most_memory(gateway: Served, url: str, size: int) -> int:
+    """The most that all processes hold while a file is on its way."""
+    most = 0
 
-        def look(_: int) -> None:
-            nonlocal most
-            most = max(most, memory(gateway.process.process.pid))
+    def look(_: int) -> None:
+        nonlocal most
+        most = max(most, memory(gateway.process.process.pid))
 
-        for _ in range(2):
-            download(url, size, look)
-        done.set()
-        return asking.result(), most
+    download(url, size, look)
+    return most
 
 
-def searches(gateway: Served, done: threading.Event, most: int) -> float:
+def beside(gateway: Served, url: str, times: int) -> tuple[float, float]:
+    """The p95 of so many searches, in seconds: alone, and while another process downloads a file again and again."""
+    quiet = searches(gateway, times)
+    with subprocess.Popen([sys.executable, "-c", FETCHER, url], stdout=subprocess.PIPE) as fetching:
+        try:
+            assert fetching.stdout is not None
+            assert fetching.stdout.readline() == b"begun\n"
+            return quiet, searches(gateway, times)
+        finally:
+            fetching.kill()
+
+
+def searches(gateway: Served, times: int) -> float:
     """The p95 of searches, one after the other, in seconds."""
     taken: list[float] = []
-    while not done.is_set() and len(taken) < most:
+    for number in range(times):
         began = time.perf_counter()
-        gateway.client.get("/search", params={"q": f"stored {len(taken)}"}).raise_for_status()
+        gateway.client.get("/search", params={"q": f"stored {number}"}).raise_for_status()
         taken.append(time.perf_counter() - began)
     return spread(taken).p95
 
