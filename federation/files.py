@@ -1,6 +1,7 @@
 """What the standard library lacks for files: that must outlast a loss of power, and that are sent as they are made."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,19 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def link(path: Path, into: Path) -> None:
+    """Have a file that nobody writes any more in another folder, without its bytes where the disk can do that.
+
+    Errors: `OSError`.
+    """
+    try:
+        os.link(path, into / path.name)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(path, into / path.name)
 
 
 def blocks(lines: Iterable[bytes]) -> Iterator[bytes]:

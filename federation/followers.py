@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -25,6 +26,8 @@ from federation.logs import Log
 from federation.loops import Loop
 
 log = Log(__name__)
+Fetch = Callable[[str, int, Path], bool]
+"""Have files in a folder that another machine wrote in a format and of a generation; False where there are none."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 PART_OF = {"search": "index", "graph": "graph", "events": "events", "webhooks": "events"}
@@ -36,11 +39,24 @@ PACE = 0.1
 """Seconds from one step to the next at least: a step costs much the same for one change and for a hundred."""
 
 
+def nothing(_written_as: str, _generation: int, _into: Path) -> bool:
+    """Where no other machine has anything to give."""
+    return False
+
+
 class Follower(Protocol):
     """Whatever follows."""
 
     def step(self) -> bool:
         """Take in one batch; False when there was nothing to do."""
+
+
+class Linked(NamedTuple):
+    """Files of a projection as of one moment: how they are written, of which generation, at which position."""
+
+    written_as: str
+    generation: int
+    position: int
 
 
 class Projection(Follower, Protocol):
@@ -51,6 +67,15 @@ class Projection(Follower, Protocol):
 
     def rebuild(self) -> None:
         """Build everything again from the catalogue."""
+
+    def stands(self) -> Linked:
+        """How its files are now."""
+
+    def link(self, into: Path) -> Linked:
+        """Have them in an empty folder on the same disk, without stopping anything: another machine goes on with them.
+
+        Errors: `UnavailableError` where there are none, `OSError`.
+        """
 
 
 class NewsSource(Protocol[T_co]):

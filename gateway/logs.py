@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from gateway.cli.screen import inert
-from gateway.settings import LogSettings
+from gateway.telling_settings import LogSettings
 
 SECRET_NAMES = re.compile(
     r"pass(word|wd)?$|secret|token$|authorization|cookie|api_?key|credential", re.IGNORECASE

@@ -17,6 +17,7 @@ from federation.secrets import SCHEMES
 from gateway.database_settings import DatabaseSettings, RedisSettings
 from gateway.policy_settings import PromotingSettings, mistakes
 from gateway.sections import Section, table_in
+from gateway.telling_settings import LogSettings, TracingSettings
 
 if TYPE_CHECKING:
     from federation.events.events import WebhookSpec
@@ -100,17 +101,19 @@ class SearchSettings(Section):
         default=None,
         description="file of what words of a request mean (tasks, languages, …), added to the one that comes along",
     )
-
-
-class LogSettings(Section):
-    """What is logged, to standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="least level that is logged"
+    snapshots: str = Field(
+        default="",
+        description="folder, or s3://, gs:// or az:// address, where the gateways of one database keep index and graph "
+        "for each other, so that a new one need not build its own; credentials as the store's own tools find them; "
+        "empty: nowhere",
     )
-    format: Literal["auto", "json", "text"] = Field(
-        default="auto", description="auto: text on a terminal, else JSON lines"
-    )
+
+    @field_validator("snapshots")
+    @classmethod
+    def _holds_no_secret(cls, address: str) -> str:
+        if "://" in address and ("@" in urlsplit(address).netloc or urlsplit(address).query):
+            raise ValueError("must hold no credentials and no ?")
+        return address
 
 
 class RegistrySettings(Section):
@@ -280,6 +283,7 @@ class Settings(PromotingSettings):
     audit: AuditSettings = AuditSettings()
     events: EventsSettings = EventsSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     plugins: Path | None = Field(default=None, description="folder of single-file adapters")
     registries: tuple[RegistrySettings, ...] = ()
 
@@ -441,6 +445,11 @@ def _check_oidc(oidc: OidcSettings, path: Path) -> None:
         )
 
 
+def _address(folder: Path, place: str) -> str:
+    """A place as an address: a folder is one of this machine's."""
+    return place if not place or "://" in place else (folder / place).absolute().as_uri()
+
+
 def _anchored(settings: Settings, folder: Path) -> Settings:
     search, audit, url = settings.search, settings.audit, settings.database.url
     prefix = "sqlite:///"
@@ -454,6 +463,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                     "path": folder / search.path,
                     "synonyms": None if search.synonyms is None else folder / search.synonyms,
                     "lexicon": None if search.lexicon is None else folder / search.lexicon,
+                    "snapshots": _address(folder, search.snapshots),
                 }
             ),
             "audit": audit.model_copy(

@@ -4,6 +4,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+UNUSABLE = 78
+"""The exit code of a worker that found what only whoever runs the gateway can mend: as in sysexits.h."""
+
 
 @contextmanager
 def starting() -> Iterator[None]:

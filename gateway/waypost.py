@@ -7,8 +7,7 @@ signatures and identity provider, which would take longer than its answer.
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -16,7 +15,7 @@ from sqlalchemy import Engine
 from federation import schema
 from federation.access import LOCAL, NOTHING, Permission, View
 from federation.database import ANSWERED_WITHIN, DatabaseError, open_engine
-from federation.errors import UnknownError
+from federation.errors import SetupError, UnknownError
 from federation.health import Reports
 from federation.logs import Log
 from federation.positions import Positions
@@ -46,9 +45,10 @@ if TYPE_CHECKING:
     from federation.retention.retention import Retention
     from federation.search.answer import SimilarAnswer
     from federation.search.freshness import FreshnessBoard
-    from federation.search.lexicon import Lexicon
+    from federation.search.lexicon import LexiconFiles
     from federation.search.tantivy.engine import Search
     from federation.searches.searches import Searches
+    from federation.snapshots.snapshots import Snapshots
     from federation.statements.statements import Statements
     from federation.sync.sync import Sync
     from gateway.board import Board
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gateway.outbox import Outbox
     from gateway.renewal import Renewals
     from gateway.streams import Streams
+    from gateway.tracing import Tracing
     from gateway.wake import Wake
 
 FOLLOWERS = ("search", "graph")
@@ -74,8 +75,8 @@ class Waypost:
     def __init__(self, settings: Settings, answering: bool = False) -> None:
         self.settings = settings
         self.answering = answering
-        self._lexicon_of: Sequence[int] = ()
         self._board: Board | None = None
+        self.tracing: Tracing | None = None
 
     @cached_property
     def engine(self) -> Engine:
@@ -113,10 +114,7 @@ class Waypost:
         return Reports()
 
     def report_as(self, role: str, *, anew: bool = True) -> None:
-        """Show the other processes of this gateway how the parts of this one stand, where there is room for that.
-
-        Without `anew` only where that has not succeeded yet.
-        """
+        """Show the gateway's other processes how this one's parts stand, if there is room; not `anew`: if not yet."""
         if self._board is not None and not anew:
             return
         from gateway.board import Board, meeting_place
@@ -124,6 +122,13 @@ class Waypost:
         with suppress(OSError):
             self._board = Board(meeting_place(self.settings.search.path), role)
             self.reports.changed = self._board.show
+
+    def trace_as(self, role: str) -> None:
+        """Send spans of this process to a collector, where one is configured."""
+        if self.settings.tracing.endpoint:
+            from gateway.tracing import start_tracing
+
+            self.tracing = start_tracing(self.settings.tracing, role)
 
     @cached_property
     def redis_url(self) -> str:
@@ -145,13 +150,18 @@ class Waypost:
         return FreshnessBoard(self.engine)
 
     @cached_property
+    def _lexicon(self) -> "LexiconFiles":
+        from federation.search.lexicon import LexiconFiles
+
+        return LexiconFiles(self.settings.search.synonyms, self.settings.search.lexicon)
+
+    @cached_property
     def search(self) -> "Search":
         """The reading side of the search index."""
         from federation.search.tantivy.engine import Search
 
         settings, board = self.settings.search, self.freshness
-        self._lexicon_of = self._lexicon_modified()
-        search = Search(settings.path / "search", board, self._load_lexicon(), board.behind)
+        search = Search(settings.path / "search", board, self._lexicon.load(), board.behind)
         search.reload()
         return search
 
@@ -379,11 +389,19 @@ class Waypost:
         from federation.search.source import CatalogueSource
         from federation.search.tantivy.follower import IndexFollower
 
-        folder = self.settings.search.path
+        folder, source = self.settings.search.path, CatalogueSource(self.engine)
         return {
-            "search": IndexFollower(folder / "search", CatalogueSource(self.engine)),
-            "graph": GraphFollower(self.engine, folder / "graph"),
+            "search": IndexFollower(folder / "search", source, fetch=partial(self.snapshots.fetch, "search")),
+            "graph": GraphFollower(self.engine, folder / "graph", partial(self.snapshots.fetch, "graph")),
         }
+
+    @cached_property
+    def snapshots(self) -> "Snapshots":
+        """Index and graph where the gateways of this database find them, if a place is configured."""
+        from federation.snapshots.snapshots import Snapshots
+
+        settings = self.settings.search
+        return Snapshots(self.engine, self.leases, settings.snapshots, settings.path)
 
     def reload(self) -> None:
         """Look at what the worker has written, what has changed in access, and the lexicon, where it is edited."""
@@ -399,24 +417,11 @@ class Waypost:
     def reload_search(self) -> None:
         """Look at what the worker has written into the index, and at the lexicon, where it is edited."""
         self.search.reload()
-        modified = self._lexicon_modified()
-        if modified != self._lexicon_of:
-            self._lexicon_of = modified
+        if self._lexicon.are_edited():
             try:
-                self.search.lexicon = self._load_lexicon()
-            except SettingsError as error:
+                self.search.lexicon = self._lexicon.load()
+            except SetupError as error:
                 log.warning("the lexicon stays as it was", error=str(error))
-
-    def _lexicon_modified(self) -> Sequence[int]:
-        return _modified(self.settings.search.synonyms), _modified(self.settings.search.lexicon)
-
-    def _load_lexicon(self) -> "Lexicon":
-        from federation.search import lexicon
-
-        try:
-            return lexicon.load(self.settings.search.synonyms, self.settings.search.lexicon)
-        except lexicon.LexiconError as error:
-            raise SettingsError(f"search: {error}") from None
 
     @property
     def served(self) -> int:
@@ -439,7 +444,8 @@ class Waypost:
 
         Errors: `DatabaseError`, `RegistryError`, `SettingsError`, one line each.
         """
-        self._load_lexicon()
+        self._lexicon.load()
+        self.settings.tracing.require_library()
         schema.require(self.engine)
         lines = [*self.apply_registries(), *self.apply_policies(), *self.apply_webhooks()]
         return [*lines, *self.identity.apply_grants([one.spec() for one in self.settings.auth.grants])]
@@ -477,18 +483,12 @@ class Waypost:
                 self.identity.directory.note_used()
         if self._board is not None:
             self._board.close()
+        if self.tracing is not None:
+            self.tracing.close()
         for name in ("lists", "graph", "search"):
             self.__dict__.pop(name, None)  # as long as it is held, files stay open
         if "engine" in self.__dict__:
             self.engine.dispose()
-
-
-def _modified(path: Path | None) -> int:
-    """When a file was written last, 0 for none."""
-    try:
-        return 0 if path is None else path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _dereferenced(value: str, name: str) -> str:

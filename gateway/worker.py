@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +21,8 @@ from typing import IO
 
 from federation.artifacts.artifacts import ArtifactCopier
 from federation.database import DatabaseError, now
-from federation.followers import Followers
+from federation.errors import UnavailableError, WaypostError
+from federation.followers import Followers, Projection
 from federation.logs import Log
 from federation.loops import Guard, Loop
 from federation.operations.dispatch import Dispatcher
@@ -40,6 +41,7 @@ from gateway.logs import configure_logs
 from gateway.outlook import Outlook
 from gateway.settings import load_settings
 from gateway.signing import Signing
+from gateway.start import UNUSABLE
 from gateway.waypost import Waypost
 
 log = Log(__name__)
@@ -53,6 +55,8 @@ TRIM_EVERY = 3600.0
 FEED_KEPT = timedelta(days=7)
 ASKING = 4
 """Questions of promotions that are asked of others at the same time."""
+SNAPSHOTS_EVERY = 60.0
+"""Seconds after which it is looked whether a snapshot of index or graph is due."""
 PAUSE = 1.0
 """Seconds after a round in which something failed."""
 ROUNDS = {"leases": "", "operations": "intents", "schedule": "sync", "announced": "events", "trim": ""}
@@ -96,6 +100,7 @@ class Worker:
     operations: Dispatcher = field(init=False)
     signing: Signing = field(init=False)
     promotions: Loop = field(init=False)
+    snapshots: Loop = field(init=False)
     asking: ThreadPoolExecutor = field(init=False)
     """Asks what promotions want to know of others."""
     outlook: Outlook = field(init=False)
@@ -108,10 +113,16 @@ class Worker:
     def __post_init__(self) -> None:
         waypost = self.waypost
         self.signing = Signing(waypost, waypost.reports)
+        derived = waypost.followers()
         self.followers = Followers(
-            {**waypost.followers(), **waypost.shared_followers()},
+            {**derived, **waypost.shared_followers()},
             moved=self._moved,
             reports=waypost.reports,
+        )
+        self.snapshots = Loop(
+            "snapshots",
+            lambda: self._keep_snapshots(derived),
+            pause=SNAPSHOTS_EVERY,
         )
         self.outlook = Outlook(waypost)
         in_hand = InHand(waypost.settings.search.path)
@@ -170,6 +181,8 @@ class Worker:
         self.signing.start()
         self.outlook.start()
         self.promotions.start()
+        if self.waypost.snapshots.place:
+            self.snapshots.start()
         self.waypost.wake.listen("worker", self._look)
         self._round = time.monotonic()
         heart = Loop("heart", lambda: self._beat(beat))
@@ -201,6 +214,7 @@ class Worker:
             self.stop()
             heart.stop()
             self.promotions.stop()
+            self.snapshots.stop()
             self._asked.set()
             self.promotions.join(LONGEST_ROUND)
             self.asking.shutdown(wait=True, cancel_futures=True)
@@ -243,6 +257,13 @@ class Worker:
         self._asked.clear()
         runner.tick()
 
+    def _keep_snapshots(self, derived: Mapping[str, Projection]) -> None:
+        if any(one.position <= 0 for one in derived.values()):
+            self.snapshots.stopped.wait(PAUSE)  # there is nothing yet
+            return
+        self.waypost.snapshots.keep(derived)
+        self.snapshots.stopped.wait(SNAPSHOTS_EVERY)
+
     def _wrote(self) -> None:
         self.followers.look()
         self.signing.look()
@@ -260,9 +281,37 @@ class Worker:
         self.waypost.events.webhooks.trim()
 
 
-def main(config: str, beats: int) -> int:
+def prepared(waypost: Waypost, beat: Callable[[], None]) -> bool:
+    """Prepare as soon as the database is there; False where only whoever runs the gateway can mend what is wrong."""
+    waiting = Guard("database", waypost.reports, "database")
+
+    def live() -> None:
+        beat()
+        heart.stopped.wait(BEAT_EVERY)
+
+    heart = Loop("heart", live)
+    heart.start()
+    try:
+        while True:
+            try:
+                for line in waypost.prepare():
+                    log.info(line)
+            except UnavailableError as error:
+                waiting.failed(error)
+                time.sleep(PAUSE)
+            except WaypostError as error:
+                log.error("the gateway cannot run so and ends", error=error.whole)
+                return False
+            else:
+                waiting.well()
+                return True
+    finally:
+        heart.stop()
+
+
+def main(config: str, beats: int, prepares: bool) -> int:
     """Run as a process of its own: heartbeats go to the file descriptor `beats`; the end of standard input
-    means stop.
+    means stop. `prepares`: nobody has done so yet.
     """
     restore_descriptors()
     sys.setswitchinterval(HAND_OVER)
@@ -287,6 +336,9 @@ def main(config: str, beats: int) -> int:
     for path in exposed(settings):
         log.warning("others on this machine can read a secret: chmod 600", file=str(path))
     waypost.report_as("worker")
+    waypost.trace_as("worker")
+    if prepares and not prepared(waypost, beat):
+        return UNUSABLE
     locking = Guard("worker's lock", waypost.reports, "worker")
     while True:
         try:
@@ -294,7 +346,11 @@ def main(config: str, beats: int) -> int:
                 worker = Worker(waypost)
                 # The modules stay for good: looking through them for garbage took a fifth of a sync's time.
                 gc.freeze()
-                return worker.run(beat)
+                try:
+                    return worker.run(beat)
+                finally:
+                    if waypost.tracing is not None:
+                        waypost.tracing.close()
         except (WorkerLockedError, DatabaseError, OSError) as error:
             locking.failed(error)
             beat()
@@ -302,4 +358,4 @@ def main(config: str, beats: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), "prepare" in sys.argv[3:]))

@@ -4,7 +4,7 @@ Whose address it is was said by strangers: only what lies below an address of th
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
@@ -91,6 +91,21 @@ class StoredRoom(ArtifactRoom):
 
         with _translated(self.source):
             obstore.put(self._store, path, content)
+
+    def rename(self, path: str, other: str) -> None:
+        """Call a file otherwise. Errors: `NotFoundError` and every other `AdapterError`, as of all methods."""
+        import obstore
+
+        with _translated(self.source):
+            obstore.rename(self._store, path, other)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove files, in this order; those that are gone already are passed over."""
+        import obstore
+
+        for path in paths:
+            with suppress(NotFoundError), _translated(self.source):
+                obstore.delete(self._store, path)
 
 
 class GivenFiles:

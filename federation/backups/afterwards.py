@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 
 from federation import tables
+from federation.graph.tables import graph_head
 from federation.identity.tables import secret
 from federation.journal.log import Batch
 from federation.operations.outcome import abandon
@@ -14,8 +15,8 @@ from federation.promotions.opened import OpenedPromotion
 from federation.promotions.tables import promotion
 
 APART = 1 << 32
-"""Positions that are left out. Whoever followed the database that was lost stands before them, however far that came,
-and begins anew."""
+"""Positions, and generations of the graph, that are left out. Whoever followed the database that was lost stands before
+them, however far that came, and begins anew."""
 
 
 def settle(connection: Connection, batch: Batch, made_at: datetime) -> tuple[int, int]:
@@ -35,5 +36,6 @@ def settle(connection: Connection, batch: Batch, made_at: datetime) -> tuple[int
     connection.execute(update(tables.registry).values(last_full_at=None))
     connection.execute(delete(tables.change))
     connection.execute(update(tables.head).values(position=tables.head.c.position + APART))
+    connection.execute(update(graph_head).values(generation=graph_head.c.generation + APART))
     connection.execute(update(secret).where(secret.c.name == NAME).values(value=secrets.token_bytes(32)))
     return operations, len(promotions)

@@ -4,8 +4,10 @@ The tables are derived once for all machines, under the lock of the head row. Th
 tables by the position at which each row last changed. Whatever is damaged, trimmed or missing is built anew.
 """
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from federation import tables as spine
 from federation.bulk import upserting
 from federation.changes import FeedTrimmedError, after, newest
 from federation.database import LONG, now, reading, writing
+from federation.followers import Fetch, Linked, nothing
 from federation.graph import overlay as overlays
 from federation.graph import rows as files
 from federation.graph import tables
@@ -30,8 +33,12 @@ from federation.whole import PASS, Stamp, Suspicion, stamp
 log = Log(__name__)
 FORMAT = 3
 """Of the tables: raised where the same catalogue makes other nodes or edges than before."""
+WRITTEN_AS = f"{FORMAT}-{files.FORMAT}"
+"""Which tables the files are made of, and in which form."""
 BATCH = 1000
 """Changes per transaction."""
+INCOMING, TRIES = "incoming", 5
+"""The folder of what comes from another machine; how often what changes meanwhile is tried."""
 CHECK_EVERY = 5.0
 """Seconds after which the files are looked at: what is mapped here outlives what is on the disk."""
 
@@ -52,9 +59,10 @@ class GraphHead(NamedTuple):
 class GraphFollower:
     """Keeps tables and files up to the feed. One per machine, in its worker."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, fetch: Fetch = nothing) -> None:
         self._engine = engine
         self._folder = folder
+        self._fetch = fetch
         self._rows: Rows | None = None
         self._overlay = Overlay("", 0)
         self._generation = -1
@@ -141,6 +149,9 @@ class GraphFollower:
         anew = self._is_void()
         if not anew and (self._rows is None or files.current(self._folder) != self._rows.name):
             self._open()
+        if (anew or self._rows is None) and self._obtain():
+            anew = False
+            self._open()
         with reading(self._engine, bound=LONG) as connection:
             head = connection.execute(select(tables.graph_head)).first() or GraphHead()
             if anew or self._rows is None or self._generation != head.generation:
@@ -150,6 +161,46 @@ class GraphFollower:
             else:
                 return False
         return True
+
+    def _obtain(self) -> bool:
+        """Have what another machine made of the same tables, to go on from there; False where there is nothing."""
+        with reading(self._engine) as connection:
+            head = connection.execute(select(tables.graph_head)).first()
+        made = self._folder / INCOMING
+        shutil.rmtree(made, ignore_errors=True)
+        if head is None or not self._fetch(WRITTEN_AS, head.generation, made):
+            return False
+        try:
+            files.adopt(self._folder, made)
+            (self._folder / overlays.FILE).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                (made / overlays.FILE).rename(self._folder / overlays.FILE)
+        except DamagedError as error:
+            return not self._said(error)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return True
+
+    def stands(self) -> Linked:
+        """How the files are now."""
+        return Linked(WRITTEN_AS, self._generation, self.position)
+
+    def link(self, into: Path) -> Linked:
+        """Have them, as of one position, in an empty folder. Errors: `DamagedError` where there are none, `OSError`."""
+        for _ in range(TRIES):
+            try:
+                name, position, generation = files.link(self._folder, into)
+            except FileNotFoundError:
+                shutil.rmtree(into)
+                into.mkdir()
+                continue
+            with suppress(FileNotFoundError):
+                overlay = overlays.load(self._folder)
+                if str(overlay["rows"]) == name:
+                    overlays.save(into, overlays.restore(overlay))
+                    position = int(overlay["position"])
+            return Linked(WRITTEN_AS, generation, position)
+        raise DamagedError("the graph is being written faster than it can be linked")
 
     def _open(self) -> None:
         """Go on with what is on disk, if it is whole."""

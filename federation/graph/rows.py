@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federation import files
 from federation.errors import UnavailableError
 from federation.whole import Stamp, digest, replace, stamp
 
 FORMAT = 3
+CURRENT = "current"
 SLACK = 65_536
 """Empty rows at the end: that many new nodes fit before the rows have to be written again."""
 
@@ -144,11 +146,15 @@ def write(
         "generation": generation,
     }
     _store(folder / name, arrays, meta)
-    replace(folder / "current", name.encode())
+    replace(folder / CURRENT, name.encode())
+    _remove_others(folder, name)
+    return open_rows(folder, verify=False)
+
+
+def _remove_others(folder: Path, name: str) -> None:
     for old in folder.glob("rows-*"):
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
-    return open_rows(folder, verify=False)
 
 
 def _store(place: Path, arrays: Mapping[str, Array], meta: dict[str, Any]) -> None:
@@ -164,7 +170,7 @@ def _store(place: Path, arrays: Mapping[str, Array], meta: dict[str, Any]) -> No
 def current(folder: Path) -> str:
     """The name of the rows in use, or '' when there are none."""
     try:
-        return (folder / "current").read_text()
+        return (folder / CURRENT).read_text()
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -200,6 +206,31 @@ def open_rows(folder: Path, *, verify: bool) -> Rows:
     if len(rows.down.ptr) != rows.capacity + 1 or len(rows.nodes["kind"]) != rows.capacity:
         raise DamagedError("graph rows do not fit together")
     return rows
+
+
+def link(folder: Path, into: Path) -> tuple[str, int, int]:
+    """Link the current rows into an empty folder. Returns their name, position and generation.
+
+    Errors: `DamagedError` where there are none that can be read, `FileNotFoundError` where they are being replaced.
+    """
+    name = current(folder)
+    rows = open_rows(folder, verify=False)
+    (into / rows.name).mkdir()
+    for one in (folder / rows.name).iterdir():
+        files.link(one, into / rows.name)
+    if not name == rows.name == current(folder):
+        raise FileNotFoundError(name)
+    (into / CURRENT).write_text(name)
+    return name, rows.position, rows.generation
+
+
+def adopt(folder: Path, made: Path) -> None:
+    """Make the rows in another folder of the same disk the current ones. Errors: `DamagedError`, `OSError`."""
+    name = open_rows(made, verify=True).name
+    shutil.rmtree(folder / name, ignore_errors=True)
+    (made / name).rename(folder / name)
+    replace(folder / CURRENT, name.encode())
+    _remove_others(folder, name)
 
 
 def _read_meta(place: Path) -> dict[str, Any]:

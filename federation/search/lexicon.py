@@ -110,6 +110,34 @@ def load(synonyms: Path | None = None, lexicon: Path | None = None) -> Lexicon:
     return _ours() if synonyms is None and lexicon is None else _loaded(synonyms, lexicon)
 
 
+class LexiconFiles:
+    """An operator's files of the lexicon, read again when they are edited."""
+
+    def __init__(self, synonyms: Path | None, lexicon: Path | None) -> None:
+        self._paths = synonyms, lexicon
+        self._seen: Sequence[int] = ()
+
+    def load(self) -> Lexicon:
+        """The lexicon of the files that come along and these. Errors: `LexiconError`."""
+        self._seen = self._modified()
+        return load(*self._paths)
+
+    def are_edited(self) -> bool:
+        """Whether one of them is not what was loaded last."""
+        return self._modified() != self._seen
+
+    def _modified(self) -> Sequence[int]:
+        return [_modified(path) for path in self._paths]
+
+
+def _modified(path: Path | None) -> int:
+    """When a file was written last, 0 for none."""
+    try:
+        return 0 if path is None else path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 @cache
 def _ours() -> Lexicon:
     """What comes along, made once in a process."""

@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 
 from gateway.logs import configure_logs
 from gateway.problems import handle
-from gateway.settings import LogSettings
+from gateway.telling_settings import LogSettings
 
 
 @get("/api/v1/broken")

@@ -16,8 +16,9 @@ import tantivy
 
 from federation.errors import UnavailableError
 from federation.files import sync_folder
+from federation.followers import Fetch
 from federation.search.answer import SearchError
-from federation.search.tantivy.proof import Proof
+from federation.search.tantivy.proof import TRIES, Proof
 from federation.search.tantivy.queries import term
 from federation.search.tantivy.schema import SCHEMA, schema
 from federation.whole import Suspicion
@@ -63,22 +64,31 @@ def open_current(path: Path) -> Generation:
     if (damage := proof.damage(opening=True)) is not None:
         Suspicion(path).mark(name)  # whoever may not write tells the writer
         raise DamagedIndexError(f"{name}/{damage} is not what was written")
+    index, _ = _opened(path / name)
+    return Generation(name, index, proof)
+
+
+def _opened(generation: Path) -> tuple[tantivy.Index, int]:
+    """The index in a folder, and its position. Errors: `IndexMissingError`."""
     with engine_errors():
-        index = tantivy.Index.open(str(path / name))
+        index = tantivy.Index.open(str(generation))
         index.config_reader("manual")
         index.reload()
-        position(index.searcher())
-        return Generation(name, index, proof)
+        return index, position(index.searcher())
 
 
 def create(path: Path) -> Generation:
     """A new, empty generation, not yet in use."""
-    name = f"generation-{uuid4().hex[:12]}"
+    name = _new_name()
     (path / name).mkdir(parents=True)
     with engine_errors():
         index = tantivy.Index(schema(), str(path / name), reuse=False)
         index.config_reader("manual")
         return Generation(name, index, Proof(path / name))
+
+
+def _new_name() -> str:
+    return f"generation-{uuid4().hex[:12]}"
 
 
 def publish(path: Path, generation: Generation) -> None:
@@ -115,6 +125,41 @@ def remove_others(path: Path, keep: str) -> None:
     for draft in path.glob(f"{CURRENT}.*"):
         if draft.name != f"{CURRENT}.{keep}":
             draft.unlink(missing_ok=True)
+
+
+def link(path: Path, into: Path) -> int:
+    """Link the files of the generation in use into an empty folder, as of one commit. Returns its position.
+
+    Errors: `IndexMissingError`, `OSError`.
+    """
+    for _ in range(TRIES):
+        generation = open_current(path)
+        try:
+            generation.proof.link(into)
+            return _opened(into)[1]
+        except (FileNotFoundError, IndexMissingError):  # files went while we looked, after a merge
+            for one in into.iterdir():
+                one.unlink()
+    raise IndexMissingError("the index is being written faster than it can be linked")
+
+
+def adopt(path: Path, fetch: Fetch) -> bool:
+    """Make what another machine made the generation in use; False where there is nothing to be had.
+
+    Errors: `OSError`.
+    """
+    generation = path / _new_name()
+    if not fetch(SCHEMA, 0, generation):
+        return False
+    try:
+        index, _ = _opened(generation)
+    except IndexMissingError:
+        shutil.rmtree(generation)
+        return False
+    proof = Proof(generation)
+    proof.record()
+    publish(path, Generation(generation.name, index, proof))
+    return True
 
 
 def position(searcher: tantivy.Searcher) -> int:

@@ -16,11 +16,13 @@ from pathlib import Path
 import tantivy
 
 from federation.changes import FeedTrimmedError
+from federation.followers import Fetch, Linked, nothing
 from federation.logs import Log
 from federation.search.document import Document
 from federation.search.source import ChangeSet, DocumentSource
 from federation.search.tantivy import encoding, folder, queries
 from federation.search.tantivy.folder import DamagedIndexError, Generation, IndexMissingError
+from federation.search.tantivy.schema import SCHEMA
 from federation.search.vectors.embedding import embedding
 from federation.search.vectors.filling import VectorFilling
 from federation.whole import Suspicion
@@ -38,11 +40,13 @@ CHECK_EVERY = 5.0
 
 @dataclass(slots=True)
 class IndexFollower:
-    """The writer of the index in `path`. `committed` is called with the position after every commit."""
+    """The writer of the index in `path`. `committed` is called with the position after every commit; `fetch` gets what
+    another machine made, where there is none here."""
 
     path: Path
     source: DocumentSource
     committed: Callable[[int], None] = lambda _position: None
+    fetch: Fetch = nothing
     position: int = field(default=0, init=False)
     _suspicion: Suspicion = field(init=False)
     _failures: int = field(default=0, init=False)
@@ -73,7 +77,7 @@ class IndexFollower:
             if not found:
                 self._prove()
         except FeedTrimmedError:
-            self.rebuild()
+            self._obtain()
             return True
         except DamagedIndexError as error:
             self._build_anew(error)
@@ -91,7 +95,22 @@ class IndexFollower:
         if name is not None:
             log.error("the search index cannot be used and is built anew", reason=str(error))
             folder.set_aside(self.path, name)
-        self.rebuild()
+        self._obtain()
+
+    def _obtain(self) -> None:
+        """What another machine made, to go on from there; else all of it from the catalogue."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        folder.remove_others(self.path, folder.current(self.path) or "")
+        if not folder.adopt(self.path, self.fetch):
+            self.rebuild()
+
+    def stands(self) -> Linked:
+        """How the index is now; an index has no generations of the tables."""
+        return Linked(SCHEMA, 0, self.position)
+
+    def link(self, into: Path) -> Linked:
+        """Have its files, as of one commit, in an empty folder. Errors: `IndexMissingError`, `OSError`."""
+        return Linked(SCHEMA, 0, folder.link(self.path, into))
 
     def _examine(self) -> None:
         """A reader could not use the index: read all of it again. Errors: `DamagedIndexError`."""

@@ -6,13 +6,16 @@ another one where it names something that is not recorded yet.
 """
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from federation.files import link
+from federation.search.vectors.layout import PREFIX
 from federation.whole import Digests, Leisure
 
-META = "meta.json"
+META, MANAGED = "meta.json", ".managed.json"
 TRIES = 5
 
 
@@ -41,6 +44,23 @@ class Proof:
         is_news = set(names) != self.digests.known.keys() - {META} or not self._knows_meta()
         if is_news:
             self.digests.record([*names, META], anew=[META])
+
+    def link(self, into: Path) -> None:
+        """Link the files of one commit into an empty folder, and copy the vectors, which are written in place: what
+        is half written of them is of a later commit. Errors: `OSError`; `FileNotFoundError` where a merge came between.
+        """
+        link(self.folder / META, into)
+        try:
+            segments, deletions = Proof(into)._in_use()
+        except _NoMetaError as error:
+            raise FileNotFoundError(META) from error
+        for one in self.folder.iterdir():
+            if _is_used(one.name, segments, deletions):
+                link(one, into)
+        if missing := deletions - {one.name for one in into.iterdir()}:
+            raise FileNotFoundError(min(missing))
+        for one in (self.folder / MANAGED, *self.folder.glob(f"{PREFIX}*")):
+            shutil.copyfile(one, into / one.name)
 
     def damage(self, *, thorough: bool = False, opening: bool = False) -> str | None:
         """The name of a file that is not whole; None where all are. `opening`: nobody writes, so that `meta.json`
