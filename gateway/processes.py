@@ -22,6 +22,7 @@ from granian.http import HTTP1Settings
 from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.mp import MPServer
 
+from federation.errors import UnavailableError
 from federation.health import Reports
 from federation.logs import Log
 from federation.loops import Loop
@@ -29,6 +30,8 @@ from gateway import ending
 from gateway.board import Board, meeting_place
 from gateway.descriptors import note_descriptors
 from gateway.settings import Settings
+from gateway.start import UNUSABLE
+from gateway.waypost import Waypost
 
 log = Log(__name__)
 SILENT_FOR = 3.5
@@ -60,7 +63,11 @@ class WorkerProcess:
 
     config: Path
     reports: Reports = field(default_factory=Reports)
+    prepares: bool = False
+    """Whether it has to bring database and configuration in line first, as soon as the database is there."""
     restarts: int = 0
+    is_unusable: bool = False
+    """It has ended because whoever runs the gateway must mend something; so does the gateway."""
     process: subprocess.Popen[bytes] | None = None
     forking: threading.Lock = field(default_factory=threading.Lock)
     """Held while a thread does what no fork may cut in two. Whoever forks while a process is started would keep the
@@ -94,6 +101,10 @@ class WorkerProcess:
         finally:
             _end(process)
             os.close(beats)
+        if process.returncode == UNUSABLE:
+            self.is_unusable = True
+            self._loop.stop()
+            os.kill(os.getpid(), signal.SIGTERM)
         if not self._loop.stopped.is_set():
             self.reports.failed("worker", "it has ended and is started again")
             if time.monotonic() - started < 5:
@@ -122,6 +133,7 @@ class WorkerProcess:
         with self.forking:
             beats, theirs = os.pipe()
             command = [sys.executable, "-m", "gateway.worker", str(self.config), str(theirs)]
+            command += ["prepare"] * self.prepares
             try:
                 process = subprocess.Popen(
                     command,
@@ -172,18 +184,23 @@ class _ForkedServer(MPServer):
         self._ssp = None
 
 
-def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> int:
-    """Run the gateway until SIGINT or SIGTERM. `announce` gets the address once it answers. Returns the exit code.
+def serve(
+    settings: Settings, config: Path, announce: Callable[[str], None], say: Callable[[str], None]
+) -> int:
+    """Run the gateway until SIGINT or SIGTERM. Returns the exit code.
 
-    Errors: `ListenError`.
+    `announce` gets the address once it answers, `say` a line for each thing that was brought in line with code and
+    configuration. A database that is away is waited for, and brought in line by the worker. Errors: `ListenError`,
+    those of `Waypost.prepare`.
     """
+    is_away = not _prepare(settings, say)
     host = settings.server.host
     _answers(_client(host, settings.server.port))  # finds imported, before any fork, what a thread needs
     listening = listen(host, settings.server.port)
     port: int = listening.getsockname()[1]
     os.environ[CONFIG] = str(config.resolve())
     note_descriptors()
-    worker = WorkerProcess(config.resolve(), _shown(settings))
+    worker = WorkerProcess(config.resolve(), _shown(settings), is_away)
     lock = worker.forking  # the server forks its processes
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     server = _ForkedServer(
@@ -216,7 +233,21 @@ def serve(settings: Settings, config: Path, announce: Callable[[str], None]) -> 
         pass
     finally:
         worker.stop()
-    return 0
+    return 2 if worker.is_unusable else 0
+
+
+def _prepare(settings: Settings, say: Callable[[str], None]) -> bool:
+    """False where the database is away. Errors: those of `Waypost.prepare`."""
+    waypost = Waypost(settings)
+    try:
+        for line in waypost.prepare():
+            say(line)
+    except UnavailableError as error:
+        say(f"{error.whole}: the gateway starts and waits for it")
+        return False
+    finally:
+        waypost.close()
+    return True
 
 
 def most_connections() -> int:

@@ -120,25 +120,17 @@ def serve(context: typer.Context) -> int:
         needed = str(error.name).partition(".")[0]
         raise CommandError(f"serving needs {needed}: pip install 'waypost[serve]'") from None
     from gateway.settings import load_settings, settings_file
-    from gateway.waypost import Waypost
 
     file = settings_file(invocation.config)
     settings = load_settings(file)
     configure_logs(settings.log)
-    waypost = Waypost(settings)
-    try:
-        lines = waypost.prepare()
-    finally:
-        waypost.close()
-    for line in lines:
-        say(line)
 
     def announce(address: str) -> None:
         sys.stdout.write(f"Waypost answers at {inert(address)}\n")
         sys.stdout.flush()
 
     try:
-        return run(settings, file, announce)
+        return run(settings, file, announce, say)
     except ListenError as error:
         raise CommandError(str(error)) from None
 

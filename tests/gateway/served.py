@@ -26,16 +26,12 @@ with starting():
     from gateway.logs import configure_logs
     from gateway.processes import serve
     from gateway.settings import load_settings
-    from gateway.waypost import Waypost
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
     settings = load_settings(path)
     configure_logs(settings.log)
-    waypost = Waypost(settings)
-    waypost.prepare()
-    waypost.close()
-    sys.exit(serve(settings, path, lambda address: None))
+    sys.exit(serve(settings, path, lambda address: None, lambda line: None))
 """
 
 
@@ -65,10 +61,12 @@ def served(
     head_within: float | None = None,
     drain: float = 0.0,
     environment: Mapping[str, str] = MappingProxyType({}),
+    patience: float = 180.0,
 ) -> Iterator[Served]:
     """Serve the configuration `config` (TOML) from a folder until the block ends.
 
-    `head_within` is `HEAD_WITHIN`, `drain` is `server.drain_seconds`, `environment` has further variables.
+    `head_within` is `HEAD_WITHIN`, `drain` is `server.drain_seconds`, `environment` has further variables; it may
+    take `patience` seconds to be ready.
     """
     folder.mkdir(exist_ok=True)
     program, file = folder / "serve.py", folder / "waypost.toml"
@@ -107,6 +105,7 @@ def served(
                 port=port,
                 log=folder / "gateway.log",
                 ready=ready,
+                patience=patience,
                 environment=variables,
             ) as it,
         ):

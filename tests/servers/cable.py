@@ -6,13 +6,13 @@ from contextlib import suppress
 
 
 class Cable:
-    """Passes on what both ends say, while it is `whole`."""
+    """Passes on what both ends say, while it is `whole`. It begins at port `at`, or any."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, at: int = 0) -> None:
         self.whole = threading.Event()
         self.whole.set()
         self._behind = port
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(("127.0.0.1", at))
         self.port: int = self._listening.getsockname()[1]
         self._ends: list[socket.socket] = [self._listening]
         threading.Thread(target=self._accept, daemon=True).start()
