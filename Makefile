@@ -14,7 +14,7 @@ STAMP := .venv/.waypost-ready
 ONLY ?=
 ARGS ?=
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(ARGS)
-RUNTIME := --extra serve --extra drawing --extra bom --extra hybrid --extra sagemaker --extra vertex --extra postgres --extra redis --extra artifacts
+RUNTIME := --extra serve --extra drawing --extra bom --extra hybrid --extra sagemaker --extra vertex --extra postgres --extra redis --extra artifacts --extra otel
 
 .PHONY: help setup lint audit-deps test browser test-ui test-vendors soak bench demo docs lock lock-vendors clean
 

@@ -52,6 +52,7 @@ def create() -> Front:
     configure_logs(settings.log)
     waypost = Waypost(settings, answering=True)
     waypost.report_as("api")
+    waypost.trace_as("api")
 
     def start() -> None:
         waypost.operations.start()

@@ -105,7 +105,12 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
-            await self._respond(scope, receive, send)
+            if self._waypost.tracing is None:
+                await self._respond(scope, receive, send)
+            else:
+                method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+                respond = partial(self._respond, scope, receive)
+                await self._waypost.tracing.answering(scope, method, send, respond)
         elif str(scope["type"]) == "lifespan":
             await self._live(receive, send)
         else:

@@ -1,7 +1,8 @@
 """One operation while it is carried out: what it wants, what was there before it wrote, and what of it was made."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from sqlalchemy import Row
 
 from adapters import BadRecordError, Call, Key, Record
+from federation import spans
 from federation.catalogue import codec
 from federation.logs import Log
 from federation.operations.outcome import Outcome
@@ -104,3 +106,20 @@ def encoded(record: Record) -> Any:
     except BadRecordError as error:
         log.warning("a record that was read back cannot be understood", error=str(error)[:200])
         return None
+
+
+@contextmanager
+def traced(registry: str, jobs: Sequence[Job]) -> Iterator[None]:
+    """A span for each operation, for as long as the block takes it further."""
+    begun = [
+        spans.begin("operation", registry=registry, kind=job.row.kind, operation=str(job.row.id))
+        for job in jobs
+    ]
+    try:
+        yield
+    finally:
+        for span, job in zip(begun, jobs, strict=True):
+            span.note(state=job.outcome.state)
+            if job.outcome.state in ("failed", "partial"):
+                span.fail(job.outcome.state)
+            span.end()

@@ -28,12 +28,12 @@ from adapters import (
     UnderWayError,
     VersionRecord,
 )
-from federation import bulk, tables
+from federation import bulk, spans, tables
 from federation.database import micros, now, reading, writing
 from federation.leases import FencedError, Lease, Leases
 from federation.logs import Log
 from federation.operations.due import FLYING, FLYING_LONG, PAUSES, apart, due, work_of
-from federation.operations.job import Job, UnderWay, encoded
+from federation.operations.job import Job, UnderWay, encoded, traced
 from federation.operations.outcome import write_outcomes
 from federation.operations.tables import operation
 from federation.operations.wanted import (
@@ -116,6 +116,10 @@ class Turn:
     def carry_out(self, rows: Sequence[Row[Any]]) -> None:
         """Take operations to an outcome, or to the next try. Errors: `FencedError`, `DatabaseError`."""
         jobs = [Job.of(row) for row in rows]
+        with spans.span("operations", registry=self.registry.name), traced(self.registry.name, jobs):
+            self._carry_out(jobs)
+
+    def _carry_out(self, jobs: Sequence[Job]) -> None:
         refusal = self._refusal()
         began = time.monotonic()
         asking = []

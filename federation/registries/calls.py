@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from adapters import AdapterError, Call, TransientError, UnderWayError, making
+from federation import spans
 
 T = TypeVar("T")
 REST = 10.0
@@ -116,6 +117,7 @@ class _CallsUnderWay(Generic[T]):
     ended: SimpleQueue[None] = field(default_factory=SimpleQueue)
     call: Call = field(init=False)
     """The one that is being made."""
+    parent: spans.Parent = field(default_factory=spans.here)
     _is_over: bool = False
     _is_late: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -140,8 +142,14 @@ class _CallsUnderWay(Generic[T]):
         """Make them. False when the answer comes too late."""
         for what, function in self.calls:
             threading.current_thread().name = f"adapter-{what}"
-            with making(self.call):
+            registry, _, name = what.partition(": ")
+            with (
+                making(self.call),
+                spans.span("adapter call", self.parent, registry=registry, call=name) as span,
+            ):
                 answer = _made(what, function)
+                if isinstance(answer, AdapterError):
+                    span.fail(answer)
             with self._lock:
                 if self._is_late:
                     return False

@@ -16,7 +16,7 @@ from adapters import (
     Page,
     TransientError,
 )
-from federation import tables
+from federation import spans, tables
 from federation.catalogue import codec
 from federation.catalogue.codec import Encoded
 from federation.catalogue.origin import Origin
@@ -185,7 +185,10 @@ class CurrentRun:
         run goes on. What nobody could see since `missed_since`, or was held, may have happened before that.
         """
         mark = self.mark
-        with writing(self.context.engine) as connection:
+        with (
+            spans.span("chunk", registry=self.registry.name) as span,
+            writing(self.context.engine) as connection,
+        ):
             self.lease.hold(connection)
             lock(connection, self.registry.id)  # no outcome of an operation is written meanwhile
             origin = self.origin()
@@ -194,6 +197,7 @@ class CurrentRun:
                 origin = replace(origin, after=after, full=full)
             writer = CatalogueWriter(connection, origin, succeeds=self.succeeds)
             yield writer
+            span.note(records=sum(map(len, writer.seen.values())))
             self.met.add(writer.seen)
             self.counts.update(writer.counts)
             self.keep(writer, is_page=self.mark != mark)

@@ -17,7 +17,7 @@ from adapters import (
     Mark,
     Page,
 )
-from federation import tables
+from federation import spans, tables
 from federation.catalogue import unread
 from federation.catalogue.writer import TABLES, CatalogueWriter
 from federation.changes import newest
@@ -75,7 +75,10 @@ def run(context: SyncContext, sync_id: int) -> str | None:
         with context.leases.keeping(lease), context.connections.to(registry) as connection:
             mark = None if row.page is None else Mark(row.page)
             this = CurrentRun(context, registry, sync_id, lease, full, since, mark, started, connection)
-            return _carry_out(this, row)
+            with spans.span("sync", registry=registry.name, full=full) as span:
+                state = _carry_out(this, row)
+                span.note(state=state or "left")
+                return state
     except RegistryError as error:
         return fail(context, registry, sync_id, lease, str(error))
     finally:

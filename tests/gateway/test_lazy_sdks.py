@@ -43,6 +43,7 @@ schema.migrate(waypost.engine)
 print(len(waypost.apply_registries()))
 app = create_app(waypost)
 SDKS = ("boto3", "botocore", "google.api_core", "google.auth", "google.cloud", "grpc", "mlflow")
+SDKS += ("opentelemetry.sdk", "opentelemetry.exporter")
 real = (name for name, module in sys.modules.items() if getattr(module, "__file__", None))  # no namespaces
 print(*sorted(name for name in real if name.startswith(SDKS)))
 waypost.close()
