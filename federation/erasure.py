@@ -112,9 +112,18 @@ def blanked(connection: Connection, records: Sequence[Encoded[Any]]) -> Sequence
 
 
 def erase(
-    engine: Engine, subject: str, *, actor: str, reason: str | None = None, request: str | None = None
+    engine: Engine,
+    subject: str,
+    *,
+    actor: str,
+    reason: str | None = None,
+    request: str | None = None,
+    dry_run: bool = False,
 ) -> Erased:
-    """Erase a person, in one transaction with its entry. Errors: `ErasureError`, `DatabaseError`."""
+    """Erase a person, in one transaction with its entry; as a dry run it is rolled back, and only counted.
+
+    Errors: `ErasureError`, `DatabaseError`.
+    """
     words = WORD.findall(subject)
     if len("".join(words)) < SHORTEST:
         raise ErasureError(f"a subject has at least {SHORTEST} letters or digits")
@@ -139,9 +148,13 @@ def erase(
             details=counts,
             commitments=batch.withhold({"reason": reason and everybody.text(reason)}, subject=actor),
         )
-        batch.record(entry)
-        batch.append(connection)
-    _forget_pages(engine)
+        if dry_run:
+            connection.rollback()
+        else:
+            batch.record(entry)
+            batch.append(connection)
+    if not dry_run:
+        _forget_pages(engine)
     return Erased(values, records, others)
 
 

@@ -25,7 +25,7 @@ from federation.graph.deprecations import Deprecation
 from federation.graph.drawing import DrawingError, svg
 from federation.graph.impact import AffectedPage, impact, impact_of_causes
 from federation.graph.insights import INSIGHTS, InsightAnswer, InsightItem, explained, insights
-from federation.graph.names import FRESH, Registry, RegistryNames, registries
+from federation.graph.names import FRESH, Registry, RegistryNames, needed_elsewhere, registries
 from federation.graph.rows import Array, DamagedError
 from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.subject import (
@@ -373,6 +373,11 @@ class Graph:
             gone = declared.withdraw(connection, actor, dependency_id)
         self._tell()
         return gone
+
+    def needed_elsewhere(self, view: View, registry_id: int) -> dict[str, int]:
+        """How many versions of each other registry of the view need something of this one."""
+        with reading(self._engine) as connection:
+            return needed_elsewhere(connection, view, registry_id)
 
     def deprecations(self, view: View) -> list[Deprecation]:
         """Every model that is to go, the next one first."""

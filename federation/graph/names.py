@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, and_, bindparam, case, select
+from sqlalchemy import Connection, Dialect, and_, bindparam, case, func, select
 
 from federation import tables as spine
 from federation.access import View
@@ -50,6 +50,26 @@ class Named(NamedTuple):
     stage: str = ""
     deleted: bool = False
     version_id: int = 0
+
+
+def needed_elsewhere(connection: Connection, view: View, registry_id: int) -> dict[str, int]:
+    """How many versions of each other registry of the view need something of this one, by the registries' names."""
+    source, target, edge = tables.node.alias("source"), tables.node.alias("target"), tables.edge.c
+    query = (
+        select(spine.registry.c.id, spine.registry.c.name, func.count(source.c.id.distinct()))
+        .join(source, source.c.registry_id == spine.registry.c.id)
+        .join(tables.edge, edge.source == source.c.id)
+        .join(target, target.c.id == edge.target)
+        .where(
+            target.c.registry_id == registry_id,
+            source.c.registry_id != registry_id,
+            source.c.kind == int(NodeKind.VERSION),
+            ~edge.gone & ~source.c.gone & ~target.c.gone,
+        )
+        .group_by(spine.registry.c.id, spine.registry.c.name)
+        .order_by(spine.registry.c.name)
+    )
+    return {name: count for id_, name, count in connection.execute(query) if view.sees(id_)}
 
 
 def registries(connection: Connection) -> dict[int, Registry]:

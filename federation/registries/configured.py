@@ -139,8 +139,8 @@ class _Changes:
         self.batch.change(Change("registry", registry_id, registry_id))
 
 
-def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
-    """Remove a detached registry and everything known of it but its journal entries. Errors: `RegistryError`."""
+def require_detached(connection: Connection, name: str) -> Row[Any]:
+    """The row of a registry that is gone from the file. Errors: `RegistryError`."""
     row = connection.execute(select(tables.registry).where(tables.registry.c.name == name)).one_or_none()
     if row is None:
         raise RegistryError(f"there is no registry {name}: `waypost registries list` names them")
@@ -148,6 +148,12 @@ def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
         raise RegistryError(
             f"registry {name} is still configured: take it out of the file and apply that first"
         )
+    return row
+
+
+def forget(connection: Connection, name: str, *, actor: str = SYSTEM) -> None:
+    """Remove a detached registry and everything known of it but its journal entries. Errors: `RegistryError`."""
+    row = require_detached(connection, name)
     # First: whoever is at work there writes nothing from here on.
     connection.execute(delete(tables.lease).where(tables.lease.c.registry_id == row.id))
     versions = select(tables.version.c.id).where(tables.version.c.registry_id == row.id)

@@ -111,6 +111,14 @@ class Registries:
             configured.forget(connection, state.name, actor=actor.id)
         self._tell()
 
+    def forgettable(self, actor: Principal, name: str) -> RegistryState:
+        """What would be forgotten. Errors: as `forget`; nothing is removed."""
+        with reading(self._engine) as connection:
+            state = read_registries(connection, actor.view, now(), name=name)[0]
+            actor.require(Permission.GRANT, state.id, f"registry {state.name}")
+            configured.require_detached(connection, state.name)
+            return state
+
     def check(self, spec: RegistrySpec) -> None:
         """Everything that can be said of a registry without asking its backend. Errors: `RegistryError`."""
         from federation.registries import opening

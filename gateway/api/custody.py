@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody
 
 from federation.access import Permission, Principal
 from federation.erasure import erase
@@ -23,9 +23,10 @@ def erase_subject(
     data: JSONBody[ErasureIn],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
+    dry_run: FromQuery[bool] = False,
 ) -> ErasureOut:
     """Remove a person's values beside the log, in the catalogue, native payloads and the index. Proofs still hold;
-    the act itself is an entry.
+    the act itself is an entry. With `dry_run` nothing is removed, and it is told how much would be.
     """
     principal.require(Permission.GRANT, None, "everything")
     found = erase(
@@ -34,8 +35,10 @@ def erase_subject(
         actor=principal.id,
         reason=data.reason,
         request=request.scope["state"].get("request_id"),
+        dry_run=dry_run,
     )
-    waypost.wake.tell("worker", everywhere=True)
+    if not dry_run:
+        waypost.wake.tell("worker", everywhere=True)
     return ErasureOut(*found)
 
 

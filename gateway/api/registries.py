@@ -4,11 +4,13 @@ from typing import Any
 
 from litestar import Response, get, post, put
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from federation.access import Permission, Principal, View
 from gateway.api.registries_out import (
     ConfirmedOut,
+    ForgottenOut,
     IdentityIn,
     QueuedOut,
     RegistriesOut,
@@ -16,6 +18,7 @@ from gateway.api.registries_out import (
     SyncIn,
     SyncOut,
     detail_out,
+    forgotten_out,
     registries_out,
     sync_out,
 )
@@ -70,12 +73,26 @@ def confirm_identity(
     return QueuedOut(waypost.sync.confirm_identity(principal, name, data.identity))
 
 
-@post("/registries/{name:str}/forget", opt=needs(Permission.GRANT), status_code=204, sync_to_thread=True)
+@post(
+    "/registries/{name:str}/forget",
+    opt=needs(Permission.GRANT),
+    status_code=200,
+    responses={204: ResponseSpec(None, description="it is forgotten")},
+    sync_to_thread=True,
+)
 def forget_registry(
-    name: FromPath[str], waypost: NamedDependency[Waypost], principal: NamedDependency[Principal]
-) -> None:
-    """Remove a detached registry and everything known of it but its journal entries."""
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    dry_run: FromQuery[bool] = False,
+) -> Response[ForgottenOut | None]:
+    """Remove a detached registry and everything known of it but its journal entries. Answers 204; with `dry_run`
+    nothing is removed, and 200 says what would go.
+    """
+    if dry_run:
+        return Response(forgotten_out(waypost, principal, name))
     waypost.registries.forget(principal, name)
+    return Response(None, status_code=204)
 
 
 @get("/syncs/{sync_id:int}", opt=READ, sync_to_thread=True)

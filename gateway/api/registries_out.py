@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from federation.access import Principal
     from federation.registries.registries import RegistryDetail, RegistryState
     from federation.sync.sync import Run
+    from gateway.waypost import Waypost
 
 
 class RegistryOut(msgspec.Struct):
@@ -67,6 +69,17 @@ class SyncIn(msgspec.Struct, forbid_unknown_fields=True):
     full: bool = False
 
 
+class ForgottenOut(msgspec.Struct):
+    """What would be forgotten with a registry."""
+
+    name: str
+    models: int
+    versions: int
+    endpoints: int
+    needed_by: Mapping[str, int]
+    """Other registries that you may see, each with how many of its versions need something of this one."""
+
+
 class RegistriesOut(msgspec.Struct):
     """The registries of the caller's view, by name."""
 
@@ -122,6 +135,13 @@ class RegistryDetailOut(RegistryOut):
 def registry_out(state: "RegistryState") -> RegistryOut:
     """A registry's state as JSON."""
     return RegistryOut(**{name: getattr(state, name) for name in RegistryOut.__struct_fields__})
+
+
+def forgotten_out(waypost: "Waypost", principal: "Principal", name: str) -> ForgottenOut:
+    """What would be forgotten. Errors: `UnknownError`, `DeniedError`, `RegistryError`."""
+    state = waypost.registries.forgettable(principal, name)
+    needed = waypost.graph.needed_elsewhere(principal.view, state.id)
+    return ForgottenOut(state.name, state.models, state.versions, state.endpoints, needed)
 
 
 def registries_out(states: "Sequence[RegistryState]") -> RegistriesOut:

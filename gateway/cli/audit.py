@@ -1,13 +1,14 @@
 """`waypost audit`: what happened, and the proof of it."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
+from gateway.cli.consent import Yes, consent
 from gateway.cli.export import export, signing
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
@@ -22,7 +23,7 @@ def list_entries(
     ref: Annotated[str, typer.Option(help="of this model or version only")] = "",
     registry: Annotated[str, typer.Option(help="of this registry only")] = "",
     team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
-    actor: Annotated[str, typer.Option(help="by this principal only")] = "",
+    actor: Annotated[str, typer.Option(help="by this person or token only: a name or an id")] = "",
     action: Annotated[str, typer.Option(help="of this kind only, such as stage.changed")] = "",
     since: Annotated[str, typer.Option(help="not before: 2026-05-03 or 2026-05-03T12:00:00Z")] = "",
     until: Annotated[str, typer.Option(help="before this time")] = "",
@@ -48,7 +49,7 @@ def list_entries(
 
 def _row(entry: Mapping[str, Any]) -> tuple[object, ...]:
     what = entry["summary"].removeprefix(entry["action"]).strip()
-    return entry["seq"], when(entry["time"]), entry["actor"], entry["action"], what
+    return entry["seq"], when(entry["time"]), entry["actor_name"], entry["action"], what
 
 
 @app.command()
@@ -164,20 +165,34 @@ def erase(
     context: typer.Context,
     subject: Annotated[str, typer.Argument(help="a name, an address, or a principal's id, as it is written")],
     reason: Annotated[str, typer.Option(help="why; erased itself when you are")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="erase nothing: show how much would go")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a person's values beside the log, in the catalogue and the index. Proofs still hold; cannot be undone."""
     invocation: Invocation = context.obj
-    if not yes and sys.stdin.isatty() and not typer.confirm(f"Erase {subject} for good?", err=True):
-        raise CommandError("nothing was erased")
     body = {"subject": subject, **({"reason": reason} if reason else {})}
     with connect(invocation) as gateway:
-        found = gateway.ask("POST", "/audit/erasures", body=body)
+        consent(
+            f"erase {subject} for good?",
+            yes=yes or dry_run,
+            show=lambda: say(f"would go: {_gone(_erase(gateway, body, dry_run=True))}"),
+        )
+        found = _erase(gateway, body, dry_run=dry_run)
     if invocation.json:
         emit_json(found)
         return
+    say(f"{'would be erased' if dry_run else 'erased'}: {_gone(found)}")
+
+
+def _erase(gateway: Gateway, body: Mapping[str, Any], *, dry_run: bool) -> Mapping[str, Any]:
+    query = {"dry_run": True} if dry_run else {}
+    found: Mapping[str, Any] = gateway.ask("POST", "/audit/erasures", query=query, body=body)
+    return found
+
+
+def _gone(found: Mapping[str, Any]) -> str:
     others = counted(found["others"], "other row")
-    say(f"erased: {counted(found['values'], 'value')}, {counted(found['records'], 'record')}, {others}")
+    return f"{counted(found['values'], 'value')}, {counted(found['records'], 'record')}, {others}"
 
 
 @app.command()

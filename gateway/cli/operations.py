@@ -4,18 +4,20 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from federation.references import Reference, parse
+from federation.references import DEPENDS_ON, Reference, parse
 from gateway.cli.asked import Gateway
-from gateway.cli.client import connect, of_reference
+from gateway.cli.client import connect, has_registry, of_reference, whole
+from gateway.cli.completion import references, registries
+from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.plans import show_plans
+from gateway.cli.plans import notes, show_plans, told
 from gateway.cli.screen import emit_json, emit_table, say, when
 
 NOT_MADE = ("partial", "failed")
@@ -23,7 +25,11 @@ LOOK_EVERY = 0.05
 PATIENCE = 60.0
 """Seconds a command waits for the outcome; the operation goes on without it."""
 Ref = Annotated[
-    str, typer.Argument(help="registry/model:version, …@alias, …@stage:production or registry/model")
+    str,
+    typer.Argument(
+        help="registry/model:version, …@alias, …@stage:production or registry/model",
+        autocompletion=references,
+    ),
 ]
 Match = Annotated[str, typer.Option(help="only if its etag is still this one, as `show --json` gives it")]
 Key = Annotated[str, typer.Option(help="makes a repetition the same request; else a new one for each call")]
@@ -47,6 +53,8 @@ class WriteOptions:
     key: str
     dry_run: bool
     wait: bool
+    yes: bool = False
+    deletes: bool = False
 
     def headers(self, number: int | None) -> dict[str, str]:
         """Every command sends a key, so that one whose answer was lost can be sent again; `number` of several."""
@@ -72,13 +80,14 @@ def set_(
     dry_run: DryRun = False,
     key: Key = "",
     wait: Wait = True,
+    yes: Yes = False,
 ) -> int:
     """Change stage, aliases or tags of a version on its backend. Exit code 1 when a change was not made."""
     invocation: Invocation = context.obj
-    reference = parse(ref)
+    reference = _whole(invocation, ref)
     changes = [
         *_tag_changes(reference, tag or [], untag or []),
-        *([("PUT", f"/versions/{of_reference(ref)}/stage", {"stage": stage})] if stage else []),
+        *([("PUT", f"/versions/{of_reference(str(reference))}/stage", {"stage": stage})] if stage else []),
         *(_alias_change(reference, name) for name in alias or []),
         *(("DELETE", _alias_path(reference, name), None) for name in unalias or []),
     ]
@@ -88,12 +97,14 @@ def set_(
         raise CommandError(
             "--if-match and --plan go with one change: after the first, things are not as they were"
         )
-    return _carry_out(invocation, changes, WriteOptions(if_match, plan, key, dry_run, wait), "operations")
+    return _carry_out(
+        invocation, changes, WriteOptions(if_match, plan, key, dry_run, wait, yes), "operations"
+    )
 
 
 def register(
     context: typer.Context,
-    registry: Annotated[str, typer.Argument(help="name of the registry")],
+    registry: Annotated[str, typer.Argument(help="name of the registry", autocompletion=registries)],
     model: Annotated[str, typer.Argument(help="name of the model; it is created where there is none")],
     source: Annotated[str, typer.Option(help="where the version's files are: s3://…, runs:/…, models:/…")],
     run_id: Annotated[str, typer.Option(help="run it came from")] = "",
@@ -124,17 +135,20 @@ def delete(
     dry_run: DryRun = False,
     key: Key = "",
     wait: Wait = True,
+    yes: Yes = False,
 ) -> int:
     """Delete a version (registry/model:version), or with --model a model, on its backend. Exit code 1 when refused."""
     invocation: Invocation = context.obj
-    reference = parse(ref)
+    reference = _whole(invocation, ref)
     if (reference.version is None) != model:
         wanted = (
             "registry/model with --model" if model else "registry/model:version; a whole model takes --model"
         )
         raise CommandError(f"delete names what is to go: {wanted}")
-    path = f"/{'models' if model else 'versions'}/{of_reference(ref)}"
-    return _carry_out(invocation, [("DELETE", path, None)], WriteOptions(if_match, plan, key, dry_run, wait))
+    path = f"/{'models' if model else 'versions'}/{of_reference(str(reference))}"
+    return _carry_out(
+        invocation, [("DELETE", path, None)], WriteOptions(if_match, plan, key, dry_run, wait, yes, True)
+    )
 
 
 def operations(
@@ -194,7 +208,8 @@ def _carry_out(
         for number, (method, path, body) in enumerate(changes):
             if isinstance(body, Reference):
                 body = {"version": _version_of(gateway, body)}
-            headers = terms.headers(number if len(changes) > 1 else None)
+            agreed = _agreed(gateway, (method, path, body), terms)
+            headers = agreed.headers(number if len(changes) > 1 else None)
             query = {"dry_run": True} if terms.dry_run else {}
             answer = gateway.ask(method, path, query=query, body=body, headers=headers)
             if terms.dry_run:
@@ -206,6 +221,37 @@ def _carry_out(
     if terms.dry_run:
         return show_plans(invocation, found, {"plans": found} if together else found[0])
     return _report(invocation, found, {together: found} if together else found[0])
+
+
+def _whole(invocation: Invocation, ref: str) -> Reference:
+    """A reference with its registry, for which a gateway is asked only where it has none."""
+    if has_registry(ref):
+        return parse(ref)
+    with connect(invocation) as gateway:
+        return whole(gateway, ref)
+
+
+def _agreed(gateway: Gateway, change: Request, terms: WriteOptions) -> WriteOptions:
+    """The terms of a change; of one that does harm, which is asked about, those of the plan that was shown.
+
+    A plan that is named was shown before. Errors: `CommandError`.
+    """
+    method, path, body = change
+    tags = body.get("tags", {}) if isinstance(body, Mapping) else {}
+    gone = [key for key, value in tags.items() if value is None] if method == "PATCH" else []
+    if terms.dry_run or terms.yes or terms.plan or not (terms.deletes or gone):
+        return terms
+    plan = gateway.ask(method, path, query={"dry_run": True}, body=body, headers=terms.headers(None))
+    if gone and DEPENDS_ON not in gone and not plan["stages"]:
+        return terms
+    what = f"take {', '.join(gone)} from" if gone else "delete"
+
+    def show() -> None:
+        for line in (*told(plan), *notes(plan)):
+            say(line)
+
+    consent(f"{what} {plan['ref']}?", yes=False, show=show)
+    return replace(terms, plan=plan["token"])
 
 
 def outcomes(gateway: Gateway, asked: Mapping[str, Any], wait: bool) -> Iterator[Mapping[str, Any]]:

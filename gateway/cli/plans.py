@@ -1,6 +1,6 @@
 """A plan on the terminal: what a change would do, before it is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.cli.failure import OK
@@ -17,33 +17,38 @@ def show_plans(invocation: Invocation, plans: Sequence[Mapping[str, Any]], data:
         emit_json(data)
         return OK
     for plan in plans:
-        _show(plan)
+        for line in told(plan):
+            emit_line(line)
+        for note in notes(plan):
+            say(note)
+        say(f"to make exactly this: the same command with --plan {plan['token']} in place of --dry-run")
     if len(plans) > 1:
         say("each of these is a plan of its own, made from how things stand now")
     return OK
 
 
-def _show(plan: Mapping[str, Any]) -> None:
+def told(plan: Mapping[str, Any]) -> Iterator[str]:
     """Its steps with what each writes, then the stages, references and dependants that it moves."""
     for number, step in enumerate(plan["steps"], 1):
-        emit_line(f"{number}. {step['kind'].replace('_', ' ')} of {step['ref']}")
+        yield f"{number}. {step['kind'].replace('_', ' ')} of {step['ref']}"
         for line in _written(step) or ["nothing: it is so already"]:
-            emit_line(f"   {line}")
+            yield f"   {line}"
     for one in plan["stages"]:
-        emit_line(f"{one['ref']}: {_stage(one, 'before')} -> {_stage(one, 'after')}")
+        yield f"{one['ref']}: {_stage(one, 'before')} -> {_stage(one, 'after')}"
     for one in plan["keeps"]:
-        emit_line(f"{one['ref']} stays {one['stage']} by {one['reason']}")
+        yield f"{one['ref']} stays {one['stage']} by {one['reason']}"
     for one in plan["meanings"]:
-        emit_line(f"{one['ref']} means {one['after'] or 'nothing'}, not {one['before'] or 'nothing'}")
+        yield f"{one['ref']} means {one['after'] or 'nothing'}, not {one['before'] or 'nothing'}"
     if plan["impact"]:
         counts = plan["impact"]["counts"]
-        emit_line(f"hit by it: {counts['breaking']} break, {counts['affected']} affected in all")
+        yield f"hit by it: {counts['breaking']} break, {counts['affected']} affected in all"
         for one in plan["impact"]["affected"]:
-            emit_line(f"   {'breaks  ' if one['breaks'] else ''}{one['ref']}: {one['reason']}")
-    for note in (*plan["notes"], plan["impact_note"]):
-        if note:
-            say(note)
-    say(f"to make exactly this: the same command with --plan {plan['token']} in place of --dry-run")
+            yield f"   {'breaks  ' if one['breaks'] else ''}{one['ref']}: {one['reason']}"
+
+
+def notes(plan: Mapping[str, Any]) -> list[str]:
+    """What is not known of it, and what may come between."""
+    return [note for note in (*plan["notes"], plan["impact_note"]) if note]
 
 
 def _written(step: Mapping[str, Any]) -> list[str]:

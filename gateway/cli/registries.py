@@ -8,12 +8,14 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
+from gateway.cli.completion import registries
+from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import OK, CommandError, explain
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ago, confirmed, counted, emit_fields, emit_json, emit_line, emit_table, say
+from gateway.cli.screen import ago, counted, emit_fields, emit_json, emit_line, emit_table, say
 
 app = typer.Typer(help="The registries: how they stand, whether they answer.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="the registry's name")]
+Name = Annotated[str, typer.Argument(help="the registry's name", autocompletion=registries)]
 
 
 @app.command("list")
@@ -144,15 +146,33 @@ def confirm_identity(gateway: Gateway, name: str, *, json: bool) -> None:
 def forget(
     context: typer.Context,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="forget nothing: show what would go")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a detached registry and everything known of it but its journal entries."""
     invocation: Invocation = context.obj
-    if not yes and not confirmed(f"Forget {name} and everything known of it?"):
-        raise CommandError("nothing was changed")
+    path = f"/registries/{quote(name, safe='')}/forget"
     with connect(invocation) as gateway:
-        gateway.ask("POST", f"/registries/{quote(name, safe='')}/forget")
+        if dry_run:
+            found = gateway.ask("POST", path, query={"dry_run": True})
+            if invocation.json:
+                emit_json(found)
+            else:
+                emit_line(_forgotten(found))
+            return
+        consent(
+            f"forget {name} and everything known of it?",
+            yes=yes,
+            show=lambda: say(_forgotten(gateway.ask("POST", path, query={"dry_run": True}))),
+        )
+        gateway.ask("POST", path)
     say(f"{name} is forgotten")
+
+
+def _forgotten(found: Mapping[str, Any]) -> str:
+    gone = (counted(found[one], one[:-1]) for one in ("models", "versions", "endpoints"))
+    needing = [f"{counted(number, 'version')} of {name}" for name, number in found["needed_by"].items()]
+    return f"would go: {', '.join(gone)}; needed by {', '.join(needing) or 'nothing else'}"
 
 
 def probe(invocation: Invocation, name: str) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
+from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK
 from gateway.cli.invocation import Invocation
 from gateway.cli.operations import Wait, outcomes, worked
 from gateway.cli.promotions import settled
-from gateway.cli.screen import emit_json, emit_table, say
+from gateway.cli.screen import counted, emit_json, emit_table, say
 
 AT_ONCE = 500
 """Versions of one request."""
@@ -46,12 +47,18 @@ def plan(
 
 
 @app.command()
-def apply(context: typer.Context, under: Under = "", wait: Wait = True) -> int:
+def apply(context: typer.Context, under: Under = "", wait: Wait = True, yes: Yes = False) -> int:
     """Archive and delete what is due: archiving is a promotion, under its policies. Exit code 1 when one is refused."""
     invocation: Invocation = context.obj
     done: list[Any] = []
     with connect(invocation) as gateway, worked(gateway, wait=wait):
         due = [one for one in _planned(gateway, under) if one["does"] != "keep"]
+        gone = [one["ref"] for one in due if one["does"] == "delete"]
+        consent(
+            f"delete {counted(len(gone), 'version')}?",
+            yes=yes or not gone,
+            show=lambda: say(f"would be deleted: {', '.join(gone)}"),
+        )
         for begin in range(0, len(due), AT_ONCE):
             chosen = [{"ref": one["ref"], "does": one["does"]} for one in due[begin : begin + AT_ONCE]]
             done += gateway.ask("POST", "/retention", body={"versions": chosen})["versions"]

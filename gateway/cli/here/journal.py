@@ -7,6 +7,7 @@ from federation.erasure import erase
 from gateway.api import journal_out as out
 from gateway.api.out import journal_out
 from gateway.cli.here import Query, checked
+from gateway.names import names_in, with_actor
 from gateway.parameters import read_filter, read_time
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     journal = waypost.journal
     match asked:
         case ("GET", "audit"):
-            wanted = read_filter(**{name: query.get(name) for name in FILTERS})
+            wanted = with_actor(waypost.identity, read_filter(**{name: query.get(name) for name in FILTERS}))
             limit, newest = query.get("limit", 100), query.get("newest_first", False)
             after = checked(out.After, query.get("after", -1), "after")
-            return journal_out(journal.entries(wanted, after=after, limit=limit, newest_first=newest), limit)
+            lines = journal.entries(wanted, after=after, limit=limit, newest_first=newest)
+            return journal_out(lines, limit, names_in(waypost.identity, lines))
         case ("GET", "audit", "checkpoint"):
             return journal.checkpoint().decode()
         case ("GET", "audit", "keys"):
@@ -36,7 +38,10 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return out.resumed_out(journal.signer.resume(LOCAL.id, query.get("reason")))
         case ("POST", "audit", "erasures"):
             given = checked(out.ErasureIn, body)
-            return out.ErasureOut(*erase(waypost.engine, given.subject, actor=LOCAL.id, reason=given.reason))
+            is_dry = bool(query.get("dry_run"))
+            return out.ErasureOut(
+                *erase(waypost.engine, given.subject, actor=LOCAL.id, reason=given.reason, dry_run=is_dry)
+            )
         case ("POST", "audit", "seals"):
             before = read_time(checked(out.SealIn, body).before, "before")
             assert before is not None

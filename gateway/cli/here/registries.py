@@ -27,6 +27,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             identity = checked(out.IdentityIn, body).identity
             return out.QueuedOut(waypost.sync.confirm_identity(LOCAL, name, identity))
         case ("POST", "registries", name, "forget"):
+            if query.get("dry_run"):
+                return out.forgotten_out(waypost, LOCAL, name)
             waypost.registries.forget(LOCAL, name)
             return None
         case ("GET", "syncs", number):
