@@ -28,6 +28,7 @@ from gateway.descriptors import restore_descriptors
 from gateway.front import Door, Front
 from gateway.limits import check_body
 from gateway.logs import configure_logs
+from gateway.meant import completed, is_short
 from gateway.problems import MLFLOW, SHAPES, ProblemError
 from gateway.settings import load_settings
 from gateway.start import starting
@@ -133,6 +134,10 @@ async def before(request: Request[Any, Any, Any]) -> None:
         precedence.note()
     if request.method not in SAFE:
         check_body(await request.body())
+    ref = str(request.scope["path_params"].get("ref", "/")).removeprefix("/")
+    if is_short(ref) and ref and not ref.isdigit():  # a number is the id of a declared edge
+        here, view = request.scope["state"]["waypost"], request.scope["user"].view
+        request.scope["path_params"]["ref"] = await asyncio.to_thread(completed, here, view, ref)
     asked = next((value for name, value in request.scope["headers"] if name == POSITION), None)
     if asked is None:
         return

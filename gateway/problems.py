@@ -5,7 +5,7 @@ the same ones without a server, so the framework is imported where a request is 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -49,6 +49,8 @@ class Problem(msgspec.Struct, omit_defaults=True):
     parameter: str | None = None
     plan: str | None = None
     """The page that shows what a promotion would need, where only that may make the change."""
+    candidates: Sequence[str] = ()
+    """References that were perhaps meant."""
     known: Any = None
     """What was known last of something deleted."""
 

@@ -28,6 +28,7 @@ from federation.catalogue.listing import (
 )
 from federation.catalogue.lookup import find_or_read_version, find_version
 from federation.catalogue.models import Model, Summary, read_model
+from federation.catalogue.naming import continued, namesakes
 from federation.catalogue.past import HeldStage
 from federation.catalogue.reader import (
     Serving,
@@ -136,6 +137,16 @@ class Catalogue:
             if at is not None:
                 return past.read_model_then(connection, view, reference, at)
             return read_model(connection, view, reference, incarnation=incarnation, newest=newest)
+
+    def namesakes(self, view: View, wanted: Reference) -> list[Reference]:
+        """What says the same of a model of the same name, in whichever registry of the view."""
+        with reading(self._engine) as connection:
+            return namesakes(connection, view, wanted)
+
+    def continued(self, view: View, typed: str) -> list[str]:
+        """How a reference that is being typed may go on."""
+        with reading(self._engine) as connection:
+            return continued(connection, view, typed)
 
     def registry_id(self, view: View, name: str) -> int:
         """The id of a registry of a view, by its name or a former one. Errors: `UnknownError`."""

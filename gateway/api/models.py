@@ -23,6 +23,7 @@ from gateway.api.out import (
 )
 from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
 from gateway.api.statements_out import StatementIn, StatementsOut
+from gateway.meant import completed
 from gateway.parameters import checked, read_reference, read_time
 from gateway.waypost import Waypost
 
@@ -42,7 +43,8 @@ def show_model(
     `incarnation`; `as_of` asks for the versions, stages and aliases of then.
     """
     reference, time = read_reference(ref), read_time(as_of, "as_of")
-    return model_out(waypost.catalogue.model(view, reference, incarnation=incarnation, at=time))
+    found = waypost.catalogue.model(view, reference, incarnation=incarnation, at=time)
+    return model_out(found, waypost.freshness.of(view, found.reference.registry))
 
 
 @get("/versions/{ref:path}", opt=READ)
@@ -68,10 +70,9 @@ async def show_version(
     if incarnation is None and time is None and catalogue.is_quick:
         found = catalogue.find(view, reference)
         if found is not None:
-            return version_out(found)
-    return version_out(
-        await sync_to_thread(catalogue.version, view, reference, incarnation=incarnation, at=time)
-    )
+            return version_out(found, waypost.freshness.of(view, found.registry))
+    found = await sync_to_thread(catalogue.version, view, reference, incarnation=incarnation, at=time)
+    return version_out(found, waypost.freshness.of(view, found.registry))
 
 
 def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
@@ -114,7 +115,8 @@ def show_diff(
     view: NamedDependency[View],
 ) -> DiffOut:
     """What differs between two versions, also of different registries, and whether one can stand in for the other."""
-    return diff_out(waypost.catalogue.compare(view, read_reference(left), read_reference(right)))
+    pair = [read_reference(completed(waypost, view, text)) for text in (left, right)]
+    return diff_out(waypost.catalogue.compare(view, *pair))
 
 
 @get("/timeline/{ref:path}", opt=READ, sync_to_thread=True)
@@ -126,7 +128,9 @@ def show_timeline(
 ) -> TimelineOut:
     """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that time."""
     reference, time = read_reference(ref), read_time(as_of, "as_of")
-    return timeline_out(reference, time, waypost.catalogue.timeline(view, reference, at=time))
+    return timeline_out(
+        waypost.identity, reference, time, waypost.catalogue.timeline(view, reference, at=time)
+    )
 
 
 HANDLERS = [show_model, show_version, make_statement, show_diff, show_timeline]

@@ -14,6 +14,8 @@ from gateway.api.requests import Limit, needs
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
+LONGEST = 2000
+"""Characters of a reference that are looked at while it is typed."""
 Query = Annotated[
     str, Parameter(description=f"Words, phrases and qualifiers: {' '.join(f.written for f in FIELDS)}")
 ]
@@ -62,6 +64,22 @@ def search(
     return Response(found, media_type=MediaType.JSON)
 
 
+class ReferencesOut(msgspec.Struct):
+    """How a reference that is being typed may go on."""
+
+    query: str
+    references: list[str]
+    """Registries (with the `/` behind them), models, or versions, aliases and stages: whatever comes next."""
+
+
+@get("/references", opt=READ, sync_to_thread=True)
+def list_references(
+    waypost: NamedDependency[Waypost], view: NamedDependency[View], q: FromQuery[str] = ""
+) -> ReferencesOut:
+    """How a reference that is being typed may go on: registries, models of one, then versions, aliases and stages."""
+    return ReferencesOut(q, waypost.catalogue.continued(view, q[:LONGEST]))
+
+
 @get("/suggest", opt=READ, sync_to_thread=True)
 def suggest(
     waypost: NamedDependency[Waypost], view: NamedDependency[View], q: FromQuery[str] = ""
@@ -70,4 +88,4 @@ def suggest(
     return SuggestOut(q, waypost.search.suggest(view, q))
 
 
-HANDLERS = [search, suggest]
+HANDLERS = [search, suggest, list_references]

@@ -1,5 +1,6 @@
 """`waypost`, the command line. Every data command asks the gateway by the seam in `gateway.cli.client`."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -8,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from gateway.cli.completion import ASKED, prepare
 from gateway.cli.failure import INTERRUPTED, OK, USAGE, report, silence_broken_pipe
 from gateway.cli.invocation import Invocation, command_of, hoist
 from gateway.start import starting
@@ -144,6 +146,8 @@ def root(
 def run(words: Sequence[str]) -> int:
     """Run one command; returns the exit code. No stack trace reaches the user."""
     try:
+        if ASKED in os.environ:
+            prepare(os.environ)
         hoisted = hoist(words)
         with starting():
             app = application(command_of(hoisted))

@@ -15,6 +15,8 @@ class AnsweredProblemError(CommandError):
 
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
         detail = str(body.get("detail") or body.get("title") or f"the gateway answered {status}")
+        if body.get("candidates"):
+            detail += f"; did you mean {' or '.join(body['candidates'])}?"
         if status == 401:
             detail += f" (the token is taken from {TOKEN})"
         super().__init__(detail, UNREACHABLE if status >= 500 else USAGE)

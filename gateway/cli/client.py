@@ -6,13 +6,15 @@ and the adapters, and one without starts without HTTP.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from federation.references import Reference, parse
 from gateway.cli.asked import AnsweredProblemError, Gateway, given
 from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.invocation import TOKEN, URL, Invocation
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 API = "/api/v1"
 PATIENCE, CONNECT_PATIENCE = 120.0, 5.0
 POSITION = "Waypost-Position"
+PARTS = re.compile("[:@]")
 
 
 @dataclass(slots=True)
@@ -99,6 +102,24 @@ class Remote(Gateway):
 def of_reference(reference: str) -> str:
     """A reference as part of a path: one string, encoded once more."""
     return quote(reference, safe="/:@")
+
+
+def whole(gateway: Gateway, reference: str) -> Reference:
+    """A reference without a registry with that of the only model that is called so. Errors: `ReferenceSyntaxError`,
+    `CommandError`.
+    """
+    found = gateway.get(f"/models/{of_reference(PARTS.split(reference, maxsplit=1)[0])}")
+    return replace(parse(reference, default_registry="-"), registry=found["registry"])
+
+
+def has_registry(reference: str) -> bool:
+    """Whether a registry stands before the model."""
+    return "/" in PARTS.split(reference, maxsplit=1)[0]
+
+
+def is_model(reference: str) -> bool:
+    """Whether it names a model and nothing of it."""
+    return PARTS.search(reference) is None
 
 
 @contextmanager

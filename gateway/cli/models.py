@@ -5,15 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from federation.references import parse
 from gateway.cli.asked import AnsweredProblemError
-from gateway.cli.client import connect, of_reference
+from gateway.cli.client import connect, is_model, of_reference
+from gateway.cli.completion import references
 from gateway.cli.failure import NO
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import emit_fields, emit_json, emit_line, emit_table, say, when
 
 Ref = Annotated[
-    str, typer.Argument(help="registry/model, registry/model:version, …@alias or …@stage:production")
+    str,
+    typer.Argument(
+        help="registry/model, registry/model:version, …@alias or …@stage:production",
+        autocompletion=references,
+    ),
 ]
 AsOf = Annotated[str, typer.Option(help="as it was then: 2026-05-03 or 2026-05-03T12:00:00Z")]
 GONE = 410
@@ -34,9 +38,7 @@ def show(
 ) -> int:
     """Everything known of a model or a version; a deleted one is shown as it was last known, with exit code 1."""
     invocation: Invocation = context.obj
-    reference = parse(ref)
-    is_model = reference.version is reference.alias is reference.stage is None
-    path = f"/{'models' if is_model else 'versions'}/{of_reference(ref)}"
+    path = f"/{'models' if is_model(ref) else 'versions'}/{of_reference(ref)}"
     with connect(invocation) as gateway:
         if snippets:
             return _show_snippets(invocation, gateway.get(f"/snippets/{of_reference(ref)}"))
@@ -101,7 +103,7 @@ def timeline(context: typer.Context, ref: Ref, as_of: AsOf = "") -> None:
     rows = [
         (
             span["ref"], f"{span['kind']} {span['value']}", moment(span["began_after"], span["began_by"]),
-            moment(span["ended_after"], span["ended_by"]) or "now", span["began_actor"], span["source"],
+            moment(span["ended_after"], span["ended_by"]) or "now", span["began_actor_name"], span["source"],
         )
         for span in found["spans"]
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect, of_reference
+from gateway.cli.completion import references
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.operations import Wait, worked
@@ -21,7 +22,10 @@ AT_ONCE = 500
 """Versions of one answer."""
 PATIENCE = 60.0
 """Seconds a command waits for what it began; that goes on without it."""
-Ref = Annotated[str, typer.Argument(help="registry/model:version, …@alias or …@stage:staging")]
+Ref = Annotated[
+    str,
+    typer.Argument(help="registry/model:version, …@alias or …@stage:staging", autocompletion=references),
+]
 To = Annotated[str, typer.Option("--to", help="the stage: none, staging, production or archived")]
 Reason = Annotated[str, typer.Option(help="why, in words")]
 Ident = Annotated[int, typer.Argument(help="the number of the promotion", min=1)]

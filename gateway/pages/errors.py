@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
+from gateway.meant import of_request
 from gateway.pages.page import page
 from gateway.problems import ProblemError, explain, handle
 
@@ -37,6 +38,7 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
 
 def handle_page(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Litestar's exception handler for everything: a page for a browser, a problem for everybody else."""
+    error = of_request(request, error)
     answer = handle(request, error)
     if not wants_page(request):
         return answer
@@ -59,6 +61,7 @@ def error_page(request: Request[Any, Any, Any], problem: ProblemError) -> Respon
         title=HEADS.get(problem.status, "This did not work"),
         problem=problem,
         known=problem.more.get("known"),
+        candidates=problem.more.get("candidates", ()),
         request_id=request.scope.get("state", {}).get("request_id", ""),
     )
     made.headers.update(problem.headers)

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from federation.access import LOCAL
 from federation.errors import WaypostError
 from gateway.cli.asked import AnsweredProblemError, Gateway, given
 from gateway.parameters import checked, read_reference, read_time
@@ -29,7 +30,7 @@ Ident = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Query = Mapping[str, Any]
 MODULES: Mapping[str, Sequence[str]] = {
     "registries": ("registries", "syncs"),
-    "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets", "cards"),
+    "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets", "cards", "references"),
     "graph": ("deprecations", "dependencies", "impact", "bom", "insights"),
     "search": ("search",),
     "searches": ("searches",),
@@ -42,6 +43,8 @@ MODULES: Mapping[str, Sequence[str]] = {
     "hooks": ("hooks",),
 }
 """The areas that each module answers: the first words of paths."""
+NAMING = frozenset({"models", "versions", "timeline", "cards", "snippets", "dependencies", "impact", "bom"})
+"""The areas whose paths go on with a reference."""
 
 
 class Here(Gateway):
@@ -71,13 +74,33 @@ class Here(Gateway):
         area, *rest = map(unquote, path.removeprefix("/").split("/"))
         with starting():
             module = import_module(f"{__name__}.{_module(method, area, rest)}")
+        names = area in NAMING and (method == "GET" or area in ("models", "versions"))
         try:
+            if names:
+                rest = self._completed(rest)
             found: object = module.answer(self.waypost, (method, area, *rest), query, body)
         except (WaypostError, ProblemError) as error:
-            problem = explain(error)
+            problem = explain(self._with_candidates(rest, error) if names else error)
             said = msgspec.json.decode(msgspec.json.encode(problem.body()))
             raise AnsweredProblemError(problem.status, said) from error
         return found
+
+    def _completed(self, words: Sequence[str]) -> list[str]:
+        """The words of a path with the registry that its reference leaves out."""
+        if not words or (len(words) > 1 and not {":", "@"} & set(words[0])):
+            return list(words)
+        from gateway.meant import completed
+
+        return [*completed(self.waypost, LOCAL.view, words[0]).split("/"), *words[1:]]
+
+    def _with_candidates(self, words: Sequence[str], error: Exception) -> Exception:
+        """An error about a reference, with what was perhaps meant."""
+        from gateway.cli.local import catch_up
+        from gateway.meant import with_candidates
+
+        catch_up(self.waypost, ["search"])
+        self.waypost.reload_search()
+        return with_candidates(self.waypost, LOCAL.view, "/".join(words), error)
 
 
 def _module(method: str, area: str, rest: Sequence[str]) -> str:

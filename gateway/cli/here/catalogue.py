@@ -11,6 +11,7 @@ from gateway.api.statements_out import StatementsOut
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up
 from gateway.loading import how_to_load
+from gateway.meant import completed
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     match asked:
         case ("GET", "models", *ref):
             life = _incarnation(query)
-            return out.model_out(catalogue.model(view, reference_of(ref), incarnation=life, at=time))
+            model = catalogue.model(view, reference_of(ref), incarnation=life, at=time)
+            return out.model_out(model, waypost.freshness.of(view, model.reference.registry))
         case ("GET", "versions", *ref, "statements"):
             stated = waypost.statements.of(view, reference_of(ref))
             return StatementsOut(stated)
@@ -36,21 +38,27 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             return waypost.similar(view, reference_of(ref), checked(Few, query.get("limit", 10), "limit"))
         case ("GET", "versions", *ref):
             life = _incarnation(query)
-            return out.version_out(catalogue.version(view, reference_of(ref), incarnation=life, at=time))
+            found = catalogue.version(view, reference_of(ref), incarnation=life, at=time)
+            return out.version_out(found, waypost.freshness.of(view, found.registry))
         case ("GET", "diff"):
-            pair = read_reference(query["left"]), read_reference(query["right"])
+            pair = [read_reference(completed(waypost, view, query[side])) for side in ("left", "right")]
             return out.diff_out(catalogue.compare(view, *pair))
+        case ("GET", "references"):
+            typed = query.get("q", "")
+            return {"query": typed, "references": catalogue.continued(view, typed)}
         case ("GET", "timeline", *ref):
             reference = reference_of(ref)
             spans = catalogue.timeline(view, reference, at=time)
-            return history_out.timeline_out(reference, time, spans)
+            return history_out.timeline_out(waypost.identity, reference, time, spans)
         case ("GET", "production"):
             stage, at = query.get("stage", "production"), time or now()
             where = {name: query[name] for name in ("registry", "team") if name in query}
             if query.get("format") == "csv":
-                return "".join(history_out.held_csv(catalogue.every_held(view, stage, at, **where)))
+                return "".join(
+                    history_out.held_csv(waypost.identity, catalogue.every_held(view, stage, at, **where))
+                )
             held = catalogue.held(view, stage, at, limit=PAGE, **where)
-            return history_out.production_out(stage, at, held, 0, PAGE)
+            return history_out.production_out(waypost.identity, stage, at, held, 0, PAGE)
         case ("GET", "cards", *ref):
             carded = catalogue.version(view, reference_of(ref))
             return out.card_out(carded, catalogue.card(carded, waypost.adapters))

@@ -25,10 +25,10 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             state = checked(out.State | None, query.get("state"), "in_state")
             chosen = Chosen(query.get("registry"), state, None, None)
             found = waypost.operations.list(LOCAL.view, chosen, query.get("limit", 50))
-            return out.operations_out(found, query.get("limit", 50), waypost.positions)
+            return out.operations_out(waypost, found, query.get("limit", 50))
         case ("GET", "operations", number):
             found_one = waypost.operations.show(LOCAL.view, checked(Ident, number, "operation_id"))
-            return out.operation_out(found_one, waypost.positions)
+            return out.operation_out(waypost, found_one)
         case ("POST", "versions", *ref, "statements"):
             given = checked(StatementIn, body)
             return waypost.statements.state(LOCAL, reference_of(ref), given.kind, given.content, given.digest)
@@ -68,4 +68,4 @@ def _written(
     if query.get("dry_run"):
         return out.plan_out(waypost.operations.plan(LOCAL, change))
     answer = asyncio.run(ask(waypost.operations, LOCAL, change, query.get("Idempotency-Key")))
-    return out.asked_out(answer, waypost.positions)
+    return out.asked_out(waypost, answer)

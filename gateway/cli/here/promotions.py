@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from federation.access import LOCAL
-from federation.promotions.promotions import ChosenPromotions, Promotions, Word
+from federation.promotions.promotions import ChosenPromotions, Word
 from gateway.api import promotions_out as out
 from gateway.cli.here import Ident, Query, checked
+from gateway.meant import completed
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             found = [out.policy_out(one) for one in waypost.policies.standing()]
             return out.PoliciesOut(found, promotions.unsatisfiable())
         case ("POST", "promotions"):
-            return _proposed(promotions, checked(out.PromotionIn, body))
+            return _proposed(waypost, checked(out.PromotionIn, body))
         case ("GET", "plans"):
             to = checked(out.Stage, query.get("to", "production"), "to")
             after = None if query.get("cursor") is None else read_reference(query["cursor"])
@@ -38,7 +39,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             )
             return out.survey_out(to, *found_all)
         case ("POST", "rollbacks"):
-            return _back(promotions, checked(out.RollbackIn, body))
+            return _back(waypost, checked(out.RollbackIn, body))
         case ("GET", "promotions"):
             if query.get("waiting_for"):
                 return out.promotions_out(promotions.waiting_for(LOCAL), 0)
@@ -60,8 +61,9 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     raise LookupError(asked)
 
 
-def _proposed(promotions: Promotions, given: out.PromotionIn) -> object:
-    reference = read_reference(given.ref)
+def _proposed(waypost: "Waypost", given: out.PromotionIn) -> object:
+    promotions = waypost.promotions
+    reference = read_reference(completed(waypost, LOCAL.view, given.ref))
     if given.dry_run:
         return out.judgement_out(promotions.plan(LOCAL, reference, given.to, into=given.into))
     if given.into is not None:
@@ -70,8 +72,9 @@ def _proposed(promotions: Promotions, given: out.PromotionIn) -> object:
     return out.seen_out(made)
 
 
-def _back(promotions: Promotions, back: out.RollbackIn) -> object:
-    reference = read_reference(back.model)
+def _back(waypost: "Waypost", back: out.RollbackIn) -> object:
+    promotions = waypost.promotions
+    reference = read_reference(completed(waypost, LOCAL.view, back.model))
     if back.dry_run:
         return out.judgement_out(promotions.plan_back(LOCAL.view, reference, to=back.to, stage=back.stage))
     return out.seen_out(promotions.roll_back(LOCAL, reference, back.reason, to=back.to, stage=back.stage))

@@ -48,6 +48,17 @@
     return true;
   }
 
+  let typed = 0;
+  document.addEventListener("input", async (event) => {
+    const box = event.target.closest("input[data-references]"), mine = ++typed;
+    if (!box) return;
+    await new Promise((done) => { setTimeout(done, 90); });
+    if (mine !== typed) return;
+    const answer = await fetch(`/api/v1/references?q=${encodeURIComponent(box.value)}`).catch(() => null);
+    if (mine !== typed || !answer?.ok) return;
+    box.list.replaceChildren(...(await answer.json()).references.map((text) => new Option(text, text)));
+  });
+
   document.addEventListener("change", (event) => { event.target.closest("form[data-submit]")?.requestSubmit(); });
 
   function begin(root) {

@@ -125,7 +125,7 @@ def test_a_token_given_to_init_stays_out_of_the_file(tmp_path: Path) -> None:
         (("search", "x"), 2, "waypost init"),
         (("search", "x", "--url", "http://127.0.0.1:9"), 3, "cannot be reached"),
         (("search", "x", "--url", "gopher://there"), 2, "--url"),
-        (("show", "no-slash"), 2, "registry/model"),
+        (("set", "a/b:", "--stage", "staging"), 2, "expected a version"),
         (("serve", "--url", "http://127.0.0.1:9"), 2, "--url"),
     ],
 )

@@ -1,0 +1,119 @@
+"""What was meant by a reference: one without a registry, and one that names nothing. All within the caller's view."""
+
+import re
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any
+
+from federation.errors import UnknownError
+from federation.references import Reference, ReferenceSyntaxError, parse
+from gateway.problems import MLFLOW, ProblemError, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from litestar import Request
+
+    from federation.access import View
+    from gateway.waypost import Waypost
+
+NOWHERE = "nowhere"
+"""The registry of a reference without one, while it is looked for."""
+FEW = 5
+"""References that are named to whoever may have meant one of them."""
+ALIKE = 0.6
+FORMS = (".json", ".csv")
+"""With what a page's address may end."""
+_PART = re.compile(r"[:@]")
+_WORD = re.compile(r"\w+")
+
+
+def is_short(text: str) -> bool:
+    """Whether it has no registry: no `/` before the first `:` or `@`."""
+    return "/" not in _PART.split(text, 1)[0]
+
+
+def completed(waypost: "Waypost", view: "View", text: str) -> str:
+    """A reference with its registry: itself, or the only one that is called so. Errors: `ProblemError` 404 where
+    several are.
+    """
+    if not is_short(text):
+        return text
+    text, form, _ = text.partition(next(filter(text.endswith, FORMS), "\0"))
+    text, slash, more = text.partition("/")
+    try:
+        found = waypost.catalogue.namesakes(view, parse(text, default_registry=NOWHERE))
+    except ReferenceSyntaxError:
+        found = []
+    if len(found) > 1:
+        raise ProblemError(
+            404,
+            "not-found",
+            "several registries have a model of this name: say which",
+            candidates=[str(one) for one in found[:FEW]],
+        )
+    return f"{found[0] if found else text}{slash}{more}{form}"
+
+
+def with_candidates(waypost: "Waypost", view: "View", text: str, error: Exception) -> Exception:
+    """An error about a reference, with what was perhaps meant where it names nothing or has no registry."""
+    is_unnamed = isinstance(error, ReferenceSyntaxError) and is_short(text)
+    if type(error) is not UnknownError and not is_unnamed:
+        return error
+    near = candidates(waypost, view, text)
+    if not near:
+        return error
+    problem = explain(error)
+    return ProblemError(
+        problem.status, problem.name, str(problem), headers=problem.headers, **problem.more, candidates=near
+    )
+
+
+def of_request(request: "Request[Any, Any, Any]", error: Exception) -> Exception:
+    """An error about the reference in the address of a request, with what was perhaps meant."""
+    text = request.scope.get("path_params", {}).get("ref")
+    if not isinstance(text, str) or request.scope["path"].startswith(MLFLOW):
+        return error
+    waypost = request.scope["state"]["waypost"]
+    return with_candidates(waypost, request.scope["user"].view, text.removeprefix("/"), error)
+
+
+def candidates(waypost: "Waypost", view: "View", text: str) -> list[str]:
+    """The few references that may have been meant; the first is the very one where it names something."""
+    return list(dict.fromkeys(_near(waypost, view, text)))[:FEW]
+
+
+def _near(waypost: "Waypost", view: "View", text: str) -> "Iterator[str]":
+    """The same in another registry, other versions of the model, then models with a name like it."""
+    try:
+        wanted = parse(text, default_registry=NOWHERE)
+    except ReferenceSyntaxError:
+        return
+    yield from map(str, waypost.catalogue.namesakes(view, wanted))
+    model = Reference(wanted.registry, wanted.model)
+    sign = "@" if wanted.alias or wanted.stage else ":"
+    if wanted != model:
+        others = waypost.catalogue.continued(view, f"{model}{sign}")
+        yield from (one for one in others if "@stage:" not in one)
+    yield from _alike(waypost, view, wanted)
+
+
+def _alike(waypost: "Waypost", view: "View", wanted: Reference) -> "Iterator[str]":
+    """Models whose names are like the one that was asked for, the most like it first."""
+    from federation.search.answer import SearchRequest
+
+    words = " ".join(_WORD.findall(wanted.model))
+    hits = waypost.search.query(view, SearchRequest(q=words, limit=20)).hits if words else []
+    asked = str(Reference(wanted.registry, wanted.model))
+    likeness = {
+        str(Reference(hit.registry, hit.model)): max(
+            _likeness(wanted.model, hit.model), _likeness(asked, f"{hit.registry}/{hit.model}")
+        )
+        for hit in hits
+    }
+    yield from sorted(
+        (ref for ref, like in likeness.items() if like >= ALIKE), key=lambda ref: -likeness[ref]
+    )
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one.casefold()[:200], other.casefold()[:200]).ratio()

@@ -1,0 +1,83 @@
+"""A reference without its registry, and one that names nothing: what was meant, within what the caller may see."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.cli.asked import AnsweredProblemError
+from gateway.cli.completion import prepare
+from gateway.cli.local import catch_up
+from tests.gateway.chained import Chained, chained
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
+    with chained(tmp_path_factory.mktemp("meant")) as made:
+        catch_up(made.waypost, ["search"])
+        made.waypost.reload_search()
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("path", "ref"),
+    [
+        ("/api/v1/versions/encoder:3", "texts/encoder:3"),
+        ("/api/v1/models/encoder", "texts/encoder"),
+        ("/api/v1/impact/encoder:3", "texts/encoder:3"),
+        ("/versions/encoder:3.json", "texts/encoder:3"),
+    ],
+)
+def test_a_bare_reference_is_found_where_it_is_unique(gateway: Chained, path: str, ref: str) -> None:
+    assert gateway.send("GET", path).json()["ref"] == ref
+    assert gateway.get("/versions/encoder:3")["ref"] == "texts/encoder:3"
+    assert gateway.send("HEAD", path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("encodr:3", "texts/encoder"),
+        ("texts/encodr:3", "texts/encoder"),
+        ("tests/encoder:3", "texts/encoder:3"),
+    ],
+)
+def test_what_names_nothing_is_answered_with_what_was_meant(gateway: Chained, asked: str, meant: str) -> None:
+    problem = gateway.send("GET", f"/api/v1/versions/{asked}").json()
+    assert problem["candidates"][0] == meant
+    with pytest.raises(AnsweredProblemError, match=f"did you mean {meant}"):
+        gateway.get(f"/versions/{asked}")
+    page = gateway.send("GET", f"/versions/{asked}", headers={"Accept": "text/html"})
+    assert page.status_code in (400, 404)
+    assert "Did you mean" in page.text
+    assert f">{meant}<" in page.text
+    compared = gateway.send("GET", f"/diff?left={asked}&right=texts/encoder:3")
+    assert "Did you mean" in compared.text
+
+
+def test_a_version_that_is_not_there_is_answered_with_those_that_are(gateway: Chained) -> None:
+    problem = gateway.send("GET", "/api/v1/versions/texts/encoder:99").json()
+    assert "texts/encoder:3" in problem["candidates"]
+
+
+def test_a_reference_is_completed_part_by_part(gateway: Chained) -> None:
+    def told(typed: str) -> list[str]:
+        found: list[str] = gateway.get("/references", q=typed)["references"]
+        assert gateway.send("GET", "/api/v1/references", params={"q": typed}).json()["references"] == found
+        return found
+
+    assert "texts/" in told("te")
+    assert told("texts/enc") == ["texts/encoder"]
+    assert "texts/encoder:3" in told("texts/encoder:")
+    assert told("texts/encoder@stage:pro") == ["texts/encoder@stage:production"]
+    assert told("nobody/x") == []
+
+
+def test_bash_takes_a_reference_apart_and_gets_the_rest_of_it() -> None:
+    environment = {
+        "_WAYPOST_COMPLETE": "complete_bash",
+        "COMP_WORDS": "waypost show texts/encoder : 3",
+        "COMP_CWORD": "4",
+    }
+    prepare(environment)
+    assert environment["COMP_WORDS"] == "waypost show texts/encoder:3"
+    assert environment["COMP_CWORD"] == "2"
