@@ -5,7 +5,7 @@ with its journal entry, and is told to the other processes.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -133,6 +133,17 @@ class Identity:
         with reading(self._engine) as connection:
             standing = Counter(one.principal for one in sessions.listed(connection))
             return [replace(one, sessions=standing[one.id]) for one in principals.listed(connection)]
+
+    def names(self, ids: Iterable[str | None]) -> dict[str, str]:
+        """What principals with these ids are called; whoever is not known by a name is not in it."""
+        asked = {one for one in ids if one is not None}
+        with reading(self._engine) as connection:
+            return principals.names(connection, asked)
+
+    def called(self, name: str) -> list[str]:
+        """The ids of those who are called so: by a name, `token:NAME` or `subject:SUBJECT`."""
+        with reading(self._engine) as connection:
+            return principals.called(connection, name)
 
     def disable(self, actor: Principal, named: str) -> int:
         """Lock somebody out, by id or as grants name them; returns how many of their sessions ended.

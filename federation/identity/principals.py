@@ -1,6 +1,6 @@
 """Principals: people and services, each with an opaque id that is given once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,6 +69,20 @@ def listed(connection: Connection) -> list[Member]:
         .order_by(principal.created_at, principal.id)
     )
     return [Member(**{**row._mapping, "remark": row.remark or ""}) for row in connection.execute(query)]
+
+
+def names(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """What principals are called, by their ids."""
+    known = tables.principal.c
+    query = select(known.id, known.name).where(known.id.in_(sorted(ids)))
+    return {row.id: row.name for row in connection.execute(query)} if ids else {}
+
+
+def called(connection: Connection, name: str) -> list[str]:
+    """The ids of those who are called so, by a name or as grants call them."""
+    known = tables.principal.c
+    query = select(known.id).where((known.name == name) | known.who.in_([name, f"token:{name}"]))
+    return list(connection.execute(query.order_by(known.id)).scalars())
 
 
 def find(connection: Connection, named: str) -> Row[Any]:

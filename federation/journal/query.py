@@ -10,12 +10,15 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 from federation import tables
 from federation.journal import entry as format_1
 
+_NOTHING: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalFilter:
     """Which entries are asked for; None asks for any. `ref` finds a model's versions and aliases as well."""
 
     actor: str | None = None
+    """Their id, or several ids with commas between."""
     action: str | None = None
     ref: str | None = None
     registry: str | None = None
@@ -36,7 +39,11 @@ class Line:
     @property
     def summary(self) -> str:
         """The entry in a few words."""
-        return summarise(self.recorded.entry)
+        return self.told({})
+
+    def told(self, names: Mapping[str, str]) -> str:
+        """The same with what people and tokens are called, by their ids, and with what is withheld and still stands."""
+        return summarise(self.recorded.entry, self.values, names)
 
 
 def read_journal(
@@ -83,12 +90,14 @@ def read_rows(
     return connection.execute(query.order_by(order).limit(limit)).all()
 
 
-def summarise(entry: format_1.Entry) -> str:
-    """An entry in a few words, for people."""
+def summarise(
+    entry: format_1.Entry, values: Mapping[str, str] = _NOTHING, names: Mapping[str, str] = _NOTHING
+) -> str:
+    """An entry in a few words, for people; of access, with the withheld `values` and the `names` of principals."""
     what = entry.ref or entry.registry or ""
     before, after = _plain(entry.before), _plain(entry.after)
     change = f": {before or 'nothing'} → {after or 'nothing'}" if before or after else ""
-    told = "" if change else _told(entry.action, entry.details)
+    told = "" if change else _told(entry.action, entry.details) or _of_access(entry, values, names)
     words = [str(entry.action), f"{what}{change}" if what else change.removeprefix(": ")]
     return " ".join(word for word in [*words, f"({told})" if told else ""] if word)
 
@@ -110,6 +119,21 @@ def _told(action: format_1.Action, details: Mapping[str, Any]) -> str:
     )
 
 
+def _of_access(entry: format_1.Entry, values: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """What was given, made, ended or refused, and whose it is."""
+    if str(entry.action).partition(".")[0] not in _ACCESS:
+        return ""
+    details = entry.details
+    about = str(details.get("principal") or "")
+    words = [_plain(details[name]) for name in _SAYING if isinstance(details.get(name), str | int)]
+    scopes = details.get("scopes")
+    limits = [f"limited to {', '.join(map(str, scopes))}"] if isinstance(scopes, list) else []
+    whose = values.get("who") or values.get("name") or names.get(about) or about or values.get("address", "")
+    return ", ".join([*words, *limits, *([f"of {whose}"] if whose else [])])
+
+
+_ACCESS = frozenset({"principal", "grant", "token", "session", "access", "sign_in", "groups"})
+_SAYING = ("role", "on", "permission", "wanted", "reason", "groups", "by", "expires", "count")
 _COUNTING = frozenset(
     {format_1.Action.SYNC_FINISHED, format_1.Action.DELETES_HELD, format_1.Action.DELETES_CONFIRMED}
 )
@@ -140,7 +164,7 @@ def _conditions(wanted: JournalFilter) -> list[ColumnElement[bool]]:
     entries = tables.journal.c
     found: list[ColumnElement[bool]] = []
     if wanted.actor is not None:
-        found.append(entries.actor == wanted.actor)
+        found.append(entries.actor.in_(wanted.actor.split(",")))
     if wanted.action is not None:
         found.append(entries.action == wanted.action)
     if wanted.ref is not None:

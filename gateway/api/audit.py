@@ -26,6 +26,7 @@ from gateway.api.journal_out import (
 )
 from gateway.api.out import JournalOut, journal_out
 from gateway.api.requests import WANTED, Number, needs
+from gateway.names import names_in
 from gateway.waypost import Waypost
 
 AUDIT: dict[str, Any] = needs(Permission.AUDIT)
@@ -47,13 +48,14 @@ def list_entries(
 ) -> JournalOut:
     """Entries after a number, in order. `ref` also finds what was said of a model's versions and aliases."""
     lines = waypost.journal.entries(wanted, after=after, limit=limit, newest_first=newest_first)
-    return journal_out(lines, limit)
+    return journal_out(lines, limit, names_in(waypost.identity, lines))
 
 
 @get("/audit/entries/{seq:int}", opt=AUDIT, sync_to_thread=True)
 def show_entry(seq: FromPath[Number], waypost: NamedDependency[Waypost]) -> ProvenEntryOut:
     """One entry with its exact bytes and the proof that it is in the newest checkpoint."""
-    return proven_out(*waypost.journal.entry(seq))
+    line, proven = waypost.journal.entry(seq)
+    return proven_out(line, proven, names_in(waypost.identity, [line]))
 
 
 @get("/audit/checkpoint", opt=AUDIT, sync_to_thread=True)

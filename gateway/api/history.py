@@ -33,10 +33,10 @@ def show_production(
     time = read_time(as_of, "as_of") or now()
     if form == "csv":
         every = waypost.catalogue.every_held(view, stage, time, registry=registry, team=team)
-        lines = blocks(line.encode() for line in held_csv(every))
+        lines = blocks(line.encode() for line in held_csv(waypost.identity, every))
         return Stream(lines, media_type="text/csv")
     found = waypost.catalogue.held(view, stage, time, registry=registry, team=team, limit=limit, skip=cursor)
-    return Response(production_out(stage, time, found, cursor, limit))
+    return Response(production_out(waypost.identity, stage, time, found, cursor, limit))
 
 
 HANDLERS = [show_production]

@@ -3,19 +3,24 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 import msgspec
 
 from federation.catalogue.catalogue import HeldStage, Span
+from federation.identity.identity import Identity
 from federation.references import Reference
 from federation.spreadsheet import csv_row
+from gateway.names import with_names
 
 Stage = Literal["production", "staging", "archived"]
 COLUMNS = (
     "ref", "registry", "team", "model", "version", "stage", "certain", "began_after", "began_by", "ended_after",
-    "ended_by", "source", "began_actor", "ended_actor", "incarnation",
+    "ended_by", "source", "began_actor", "ended_actor", "incarnation", "began_actor_name", "ended_actor_name",
 )  # fmt: skip
+AT_ONCE = 500
+"""Rows of a table whose names are looked up together."""
 
 
 class SpanOut(msgspec.Struct):
@@ -36,6 +41,9 @@ class SpanOut(msgspec.Struct):
     source: str
     began_actor: str | None
     ended_actor: str | None
+    began_actor_name: str | None = None
+    """What the actor is called, until that is erased."""
+    ended_actor_name: str | None = None
 
 
 class TimelineOut(msgspec.Struct):
@@ -67,6 +75,9 @@ class HeldOut(msgspec.Struct):
     began_actor: str | None
     ended_actor: str | None
     incarnation: int
+    began_actor_name: str | None = None
+    """What the actor is called, until that is erased."""
+    ended_actor_name: str | None = None
 
 
 class ProductionOut(msgspec.Struct):
@@ -78,15 +89,18 @@ class ProductionOut(msgspec.Struct):
     next_cursor: str | None
 
 
-def timeline_out(reference: Reference, at: datetime | None, spans: Sequence[Span]) -> TimelineOut:
+def timeline_out(
+    identity: Identity, reference: Reference, at: datetime | None, spans: Sequence[Span]
+) -> TimelineOut:
     """The spans of what a reference names as JSON."""
     refs = (str(Reference(reference.registry, reference.model, span.version)) for span in spans)
-    return TimelineOut(str(reference), at, [span_out(*one) for one in zip(spans, refs, strict=True)])
+    shown = with_names(identity, (span_out(*one) for one in zip(spans, refs, strict=True)))
+    return TimelineOut(str(reference), at, shown)
 
 
 def span_out(span: Span, ref: str) -> SpanOut:
     """A span as JSON; `ref` is the version's."""
-    fields = {name: getattr(span, name) for name in SpanOut.__struct_fields__ if name != "ref"}
+    fields = {name: getattr(span, name) for name in SpanOut.__struct_fields__ if hasattr(span, name)}
     return SpanOut(ref=ref, **fields)
 
 
@@ -104,16 +118,17 @@ def held_out(held: HeldStage) -> HeldOut:
 
 
 def production_out(
-    stage: str, time: datetime, found: Sequence[HeldStage], skipped: int, limit: int
+    identity: Identity, stage: str, time: datetime, found: Sequence[HeldStage], skipped: int, limit: int
 ) -> ProductionOut:
     """A page of what held a stage as JSON."""
     more = str(skipped + limit) if len(found) == limit else None
-    return ProductionOut(stage, time, [held_out(one) for one in found], more)
+    return ProductionOut(stage, time, with_names(identity, map(held_out, found)), more)
 
 
-def held_csv(every: Iterable[HeldStage]) -> Iterator[str]:
+def held_csv(identity: Identity, every: Iterable[HeldStage]) -> Iterator[str]:
     """What held a stage, as lines of CSV."""
     yield csv_row(COLUMNS)
-    for held in every:
-        out = held_out(held)
-        yield csv_row(getattr(out, name) for name in COLUMNS)
+    rows = iter(every)
+    while some := list(islice(rows, AT_ONCE)):
+        for out in with_names(identity, map(held_out, some)):
+            yield csv_row(getattr(out, name) for name in COLUMNS)

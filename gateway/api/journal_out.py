@@ -1,7 +1,7 @@
 """What the API answers about the journal's proofs. Hashes are in hexadecimal, keys in C2SP's `name+id+key`."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -126,10 +126,10 @@ def consistency_out(found: Consistency) -> ConsistencyOut:
     )
 
 
-def proven_out(line: Line, proven: Inclusion | None) -> ProvenEntryOut:
+def proven_out(line: Line, proven: Inclusion | None, names: Mapping[str, str]) -> ProvenEntryOut:
     """An entry with its proof as JSON."""
     data = base64.b64encode(line.entry).decode()
-    return ProvenEntryOut(entry_out(line), data, None if proven is None else inclusion_out(proven))
+    return ProvenEntryOut(entry_out(line, names), data, None if proven is None else inclusion_out(proven))
 
 
 def keys_out(found: Keys) -> KeysOut:

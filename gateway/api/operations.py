@@ -18,7 +18,6 @@ from federation.access import Permission, Principal, View
 from federation.errors import UnknownError
 from federation.operations.operations import Answer, Become, Chosen, RequestedChange
 from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
-from federation.positions import Positions
 from federation.references import Reference
 from gateway.api.operations_out import (
     AliasIn,
@@ -179,7 +178,7 @@ def show_operation(
     operation_id: FromPath[Ident], waypost: NamedDependency[Waypost], view: NamedDependency[View]
 ) -> Response[OperationOut]:
     """What became of an operation; once it has ended, with the position of its outcome."""
-    out = operation_out(waypost.operations.show(view, operation_id), waypost.positions)
+    out = operation_out(waypost, waypost.operations.show(view, operation_id))
     headers = {} if out.position is None else {"Waypost-Position": out.position}
     return Response(out, headers=headers)
 
@@ -197,14 +196,14 @@ def list_operations(
     """What was asked for, newest first; `ref` is what it was asked of."""
     wanted = None if ref is None else str(read_reference(ref))
     found = waypost.operations.list(view, Chosen(registry, in_state, wanted, cursor), limit)
-    return operations_out(found, limit, waypost.positions)
+    return operations_out(waypost, found, limit)
 
 
-def _first_answer(positions: Positions, answer: Answer) -> Response[OperationOut]:
+def _first_answer(waypost: Waypost, answer: Answer) -> Response[OperationOut]:
     """What is said when an operation is asked for, and again at every repetition with its key."""
-    position = positions.seal(answer.position)
+    position = waypost.positions.seal(answer.position)
     headers = {"Location": f"/api/v1/operations/{answer.operation.id}", "Waypost-Position": position}
-    return Response(asked_out(answer, positions), status_code=202, headers=headers)
+    return Response(asked_out(waypost, answer), status_code=202, headers=headers)
 
 
 async def _written(
@@ -220,7 +219,7 @@ async def _written(
         found = await asyncio.to_thread(waypost.operations.plan, terms.principal, change)
         return Response(plan_out(found), status_code=200)
     answer = await ask(waypost.operations, terms.principal, change, terms.key)
-    return await asyncio.to_thread(_first_answer, waypost.positions, answer)
+    return await asyncio.to_thread(_first_answer, waypost, answer)
 
 
 def _of(ref: str, ending: str) -> Reference:

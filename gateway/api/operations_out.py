@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -19,6 +19,10 @@ from federation.operations.operations import (
 )
 from federation.operations.wanted import Register, Wanted
 from federation.positions import Positions
+from gateway.names import with_names
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
 
 State = Literal["queued", "running", "unknown", "ok", "partial", "failed"]
 MOST_TAGS = 100
@@ -84,6 +88,8 @@ class OperationOut(msgspec.Struct):
     """The operation before it, where both are steps of one plan: it is made only after that one."""
     then: int | None = None
     """The operation after it."""
+    actor_name: str = ""
+    """What the actor is called, until that is erased."""
 
 
 class OperationsOut(msgspec.Struct):
@@ -132,8 +138,12 @@ class PlanOut(msgspec.Struct):
     impact_note: str
 
 
-def operation_out(found: Operation, positions: Positions) -> OperationOut:
+def operation_out(waypost: "Waypost", found: Operation) -> OperationOut:
     """An operation as JSON."""
+    return operations_out(waypost, [found], 0).operations[0]
+
+
+def _operation_out(found: Operation, positions: Positions) -> OperationOut:
     return OperationOut(
         id=found.id,
         registry=found.registry,
@@ -178,15 +188,16 @@ def steps_out(plan: Plan) -> list[StepOut]:
     ]
 
 
-def operations_out(found: Sequence[Operation], limit: int, positions: Positions) -> OperationsOut:
+def operations_out(waypost: "Waypost", found: Sequence[Operation], limit: int) -> OperationsOut:
     """A page of operations as JSON."""
     more = str(found[-1].id) if len(found) == limit else None
-    return OperationsOut([operation_out(one, positions) for one in found], more)
+    shown = (_operation_out(one, waypost.positions) for one in found)
+    return OperationsOut(with_names(waypost.identity, shown), more)
 
 
-def asked_out(answer: Answer, positions: Positions) -> OperationOut:
+def asked_out(waypost: "Waypost", answer: Answer) -> OperationOut:
     """What is said when an operation is asked for, and again at every repetition with its key."""
-    out = operation_out(answer.operation, positions)
+    out = operation_out(waypost, answer.operation)
     out.ref, out.state, out.error = answer.operation.ref, "queued", None
     out.started_at = out.finished_at = out.position = None
     return out

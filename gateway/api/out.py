@@ -12,6 +12,7 @@ from federation.references import encode_part
 
 if TYPE_CHECKING:
     from federation.journal.journal import Line
+    from federation.search.answer import Freshness
 
 
 class ServingOut(msgspec.Struct):
@@ -102,6 +103,8 @@ class VersionOut(msgspec.Struct):
     etag: str | None
     url: str | None
     native: Mapping[str, Any]
+    registry_state: str = ""
+    """How its registry stands: what is not `ok` may be old or not whole."""
 
 
 class VersionSummaryOut(msgspec.Struct):
@@ -146,6 +149,8 @@ class ModelOut(msgspec.Struct):
     etag: str | None
     url: str | None
     native: Mapping[str, Any]
+    registry_state: str = ""
+    """How its registry stands: what is not `ok` may be old or not whole."""
 
 
 class DifferenceOut(msgspec.Struct):
@@ -176,8 +181,8 @@ class DiffOut(msgspec.Struct):
     contract: ContractOut
 
 
-def version_out(version: Version) -> VersionOut:
-    """A version as JSON."""
+def version_out(version: Version, stands: "Freshness | None" = None) -> VersionOut:
+    """A version as JSON; `stands`: how its registry does."""
     record, model = version.record, version.model_record
     return VersionOut(
         ref=str(version.reference),
@@ -219,6 +224,7 @@ def version_out(version: Version) -> VersionOut:
         etag=record.etag,
         url=record.url,
         native=record.native,
+        registry_state="" if stands is None else stands.state,
     )
 
 
@@ -233,8 +239,8 @@ def summary_out(model: str, version: Summary) -> VersionSummaryOut:
     return VersionSummaryOut(ref=f"{model}:{encode_part(version.version)}", **version._asdict())
 
 
-def model_out(model: Model) -> ModelOut:
-    """A model as JSON."""
+def model_out(model: Model, stands: "Freshness | None" = None) -> ModelOut:
+    """A model as JSON; `stands`: how its registry does."""
     record, ref = model.record, str(model.reference)
     return ModelOut(
         ref=ref,
@@ -258,6 +264,7 @@ def model_out(model: Model) -> ModelOut:
         etag=record.etag,
         url=record.url,
         native=record.native,
+        registry_state="" if stands is None else stands.state,
     )
 
 
@@ -307,6 +314,8 @@ class EntryOut(msgspec.Struct):
     summary: str
     details: Mapping[str, Any]
     leaf_hash: str
+    actor_name: str = ""
+    """What the actor is called, until that is erased."""
 
 
 class JournalOut(msgspec.Struct):
@@ -316,8 +325,11 @@ class JournalOut(msgspec.Struct):
     next_after: int | None
 
 
-def entry_out(line: "Line") -> EntryOut:
-    """An entry as JSON; `details` has everything the entry says besides, and the withheld values that still stand."""
+def entry_out(line: "Line", names: Mapping[str, str]) -> EntryOut:
+    """An entry as JSON; `details` has everything the entry says besides, and the withheld values that still stand.
+
+    `names`: what principals are called, by their ids.
+    """
     recorded = line.recorded
     entry = recorded.entry
     details: dict[str, Any] = dict(entry.details)
@@ -337,13 +349,14 @@ def entry_out(line: "Line") -> EntryOut:
         action=str(entry.action),
         ref=entry.ref,
         registry=entry.registry,
-        summary=line.summary,
+        summary=line.told(names),
         details=details,
         leaf_hash=line.leaf_hash.hex(),
+        actor_name=names.get(entry.actor, entry.actor),
     )
 
 
-def journal_out(lines: "Sequence[Line]", limit: int) -> JournalOut:
+def journal_out(lines: "Sequence[Line]", limit: int, names: Mapping[str, str]) -> JournalOut:
     """A page of the journal as JSON."""
     more = lines[-1].recorded.seq if len(lines) == limit else None
-    return JournalOut([entry_out(line) for line in lines], more)
+    return JournalOut([entry_out(line, names) for line in lines], more)

@@ -12,6 +12,7 @@ from federation.access import ANONYMOUS, Permission, Principal, View
 from federation.errors import DeniedError
 from federation.journal.journal import JournalFilter
 from gateway.authentication import unauthenticated
+from gateway.names import with_actor
 from gateway.parameters import read_filter
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
@@ -108,6 +109,7 @@ def check_address(request: Request[Any, Any, Any]) -> None:
 
 
 def provide_filter(
+    waypost: NamedDependency[Waypost],
     actor: FromQuery[str | None] = None,
     action: FromQuery[str | None] = None,
     ref: FromQuery[str | None] = None,
@@ -117,10 +119,11 @@ def provide_filter(
     until: FromQuery[str | None] = None,
 ) -> JournalFilter:
     """Which entries of the journal the parameters of a query ask for. Errors: 400."""
-    return read_filter(
+    wanted = read_filter(
         actor=actor, action=action, ref=ref, registry=registry, team=team, since=since, until=until
     )
+    return with_actor(waypost.identity, wanted)
 
 
-WANTED = {"wanted": Provide(provide_filter, sync_to_thread=False)}
+WANTED = {"wanted": Provide(provide_filter, sync_to_thread=True)}
 """For routes that take a filter of the journal."""

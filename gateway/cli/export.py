@@ -32,7 +32,7 @@ def export(
     ref: Annotated[str, typer.Option(help="evidence for this model or version")] = "",
     registry: Annotated[str, typer.Option(help="of this registry only")] = "",
     team: Annotated[str, typer.Option(help="of this team's registries only")] = "",
-    actor: Annotated[str, typer.Option(help="by this principal only")] = "",
+    actor: Annotated[str, typer.Option(help="by this person or token only: a name or an id")] = "",
     action: Annotated[str, typer.Option(help="of this kind only, such as stage.changed")] = "",
     since: Annotated[str, typer.Option(help="not before: 2026-05-03 or 2026-05-03T12:00:00Z")] = "",
     until: Annotated[str, typer.Option(help="before this time")] = "",
@@ -109,7 +109,9 @@ def write(path: Path, pieces: Iterable[bytes]) -> int:
 
 def _from_database(waypost: "Waypost", query: Mapping[str, Any]) -> Iterator[bytes]:
     from federation.access import LOCAL
+    from gateway.names import with_actor
     from gateway.parameters import read_filter
 
-    wanted = read_filter(**{name: value for name, value in query.items() if name != "format"})
+    asked = read_filter(**{name: value for name, value in query.items() if name != "format"})
+    wanted = with_actor(waypost.identity, asked)
     return waypost.journal.export(query["format"], wanted, actor=LOCAL.id)

@@ -35,7 +35,7 @@ def production(
     rows = [
         (
             one["ref"], one["team"], moment(one["began_after"], one["began_by"]),
-            moment(one["ended_after"], one["ended_by"]) or "now", one["began_actor"],
+            moment(one["ended_after"], one["ended_by"]) or "now", one["began_actor_name"],
             "" if one["certain"] else "perhaps",
         )
         for one in found["versions"]

@@ -12,6 +12,7 @@ from federation.journal.journal import Action, JournalFilter
 from gateway.api.journal_out import proven_out
 from gateway.api.out import journal_out
 from gateway.api.requests import WANTED, Number
+from gateway.names import names_in
 from gateway.pages.page import form_of, list_at, listed, page, pages_at
 from gateway.waypost import Waypost
 
@@ -31,7 +32,8 @@ def audit_page(
     """Entries of the journal, newest first; filters are in the address."""
     form = form_of(request)
     if form != "html":
-        found = journal_out(waypost.journal.entries(wanted, limit=MOST, newest_first=True), MOST)
+        every = waypost.journal.entries(wanted, limit=MOST, newest_first=True)
+        found = journal_out(every, MOST, names_in(waypost.identity, every))
         return listed(request, "", found, found.entries, form=form, title="Audit")
     chosen = {name: request.query_params.get(name, "") for name in FILTERS}
     lines = waypost.journal.entries(wanted, before=before, limit=PAGE, newest_first=True)
@@ -40,7 +42,7 @@ def audit_page(
         request,
         "audit.html",
         title="Audit",
-        entries=journal_out(lines, PAGE).entries,
+        entries=journal_out(lines, PAGE, names_in(waypost.identity, lines)).entries,
         older=lines[-1].recorded.seq if len(lines) == PAGE else None,
         before=before,
         chosen=chosen,
@@ -58,7 +60,8 @@ def entry_page(
     request: Request[Any, Any, Any], seq: FromPath[Number], waypost: NamedDependency[Waypost]
 ) -> Response[Any]:
     """One entry: before and after, and its proof, which the page checks by itself."""
-    found = proven_out(*waypost.journal.entry(seq))
+    line, proven = waypost.journal.entry(seq)
+    found = proven_out(line, proven, names_in(waypost.identity, [line]))
     note, keys = waypost.journal.signed().note, waypost.journal.keys()
     return page(
         request,

@@ -15,7 +15,7 @@ from federation.errors import InvalidRequestError, StateError
 from federation.operations.operations import Become, Chosen, Offer, PlanChangedError, Preview, RequestedChange
 from federation.operations.wanted import SetAlias, SetTags
 from federation.references import Reference
-from gateway.api.operations_out import OperationsOut, operation_out
+from gateway.api.operations_out import operation_out, operations_out
 from gateway.api.out import model_out, version_out
 from gateway.api.requests import Ident
 from gateway.intents import ask
@@ -168,8 +168,7 @@ def operations_page(
     """What was asked for, newest first."""
     wanted = str(read_reference(ref)) if ref else None
     rows = waypost.operations.list(view, Chosen(ref=wanted), NEWEST)
-    more = str(rows[-1].id) if len(rows) == NEWEST else None
-    found = OperationsOut([operation_out(one, waypost.positions) for one in rows], more)
+    found = operations_out(waypost, rows, NEWEST)
     form: Form = form_of(request)
     return listed(
         request,
@@ -190,7 +189,7 @@ def operation_page(
     view: NamedDependency[View],
 ) -> Response[Any]:
     """What became of one change; looks again by itself until it has ended."""
-    found = operation_out(waypost.operations.show(view, operation_id), waypost.positions)
+    found = operation_out(waypost, waypost.operations.show(view, operation_id))
     done = found.finished_at is not None
     return page(request, "operation.html", title="Change", operation=found, done=done)
 

@@ -34,7 +34,7 @@ def production_page(
     held = waypost.catalogue.held(
         view, stage, time, registry=registry or None, team=team or None, limit=limit, skip=skipped
     )
-    found = production_out(stage, time, held, skipped, limit)
+    found = production_out(waypost.identity, stage, time, held, skipped, limit)
     return listed(
         request,
         "production.html",

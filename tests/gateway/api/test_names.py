@@ -1,0 +1,67 @@
+"""Who did something is told by name until the name is erased; what is exported is whole."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from federation.access import LOCAL
+from federation.identity.identity import TokenSpec
+from federation.references import parse
+from gateway.cli.local import catch_up
+from gateway.pages import search
+from tests.gateway.chained import Chained, chained
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chained]:
+    with chained(tmp_path_factory.mktemp("names")) as made:
+        catch_up(made.waypost, ["search"])
+        made.waypost.reload_search()
+        yield made
+
+
+def test_a_name_is_told_found_and_erased(gateway: Chained) -> None:
+    token, _ = gateway.waypost.identity.create_token(LOCAL, TokenSpec("deployer", roles=[("viewer", "*")]))
+    actor = replace(LOCAL, id=token.principal, name="deployer")
+    gateway.waypost.graph.declare(actor, parse("ranking/ranker:5"), parse("texts/encoder:3"), note="why")
+
+    (entry,) = gateway.get("/audit", actor="deployer")["entries"]
+    assert (entry["action"], entry["actor"], entry["actor_name"]) == (
+        "dependency.declared", token.principal, "deployer",
+    )  # fmt: skip
+    assert gateway.send("GET", "/api/v1/audit", params={"actor": "deployer"}).json()["entries"] == [entry]
+    told = [one["summary"] for one in gateway.get("/audit", action="grant.added")["entries"]]
+    assert told == ["grant.added (viewer, *, of token:deployer)"]
+    page = gateway.send("GET", "/audit", headers={"Accept": "text/html"}).text
+    assert "<bdi>deployer</bdi>" in page
+
+    gateway.ask("POST", "/audit/erasures", body={"subject": "deployer"})
+    assert gateway.get("/audit", actor="deployer")["entries"] == []
+    (entry,) = gateway.get("/audit", action="dependency.declared")["entries"]
+    assert entry["actor_name"] == "[erased]"
+    assert "deployer" not in gateway.send("GET", "/audit.json").text
+
+
+def test_a_search_is_exported_whole(gateway: Chained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "EXPORTED", 2)
+    found = gateway.get("/search", limit=200, group="version")
+    answer = gateway.send("GET", "/search.csv?group=version")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["ref"] for row in rows] == [hit["ref"] for hit in found["hits"]]
+    assert len(rows) > 4
+    told = gateway.send("GET", "/search.json?group=version").json()
+    assert told["hits"] == found["hits"]
+    assert told["next_cursor"] is None
+    assert len(gateway.send("GET", "/search.json?group=version&limit=2").json()["hits"]) == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["/search.csv?q=nobodyhasthis", "/tokens.csv", "/operations.csv", "/searches.csv"]
+)
+def test_a_table_without_rows_has_its_header(gateway: Chained, path: str) -> None:
+    (head,) = gateway.send("GET", path).text.splitlines()[:1]
+    assert len(head.split(",")) > 3
