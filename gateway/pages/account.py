@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from federation.access import ROLES, Permission, Principal
 from federation.identity.identity import GrantError, GrantSpec, TokenError, TokenSpec
+from gateway.api.access_out import GrantsOut, TokensOut
 from gateway.api.requests import Ident
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed, local_path, page, pages_at
@@ -48,7 +49,7 @@ def tokens_page(
     return listed(
         request,
         "tokens.html",
-        {"tokens": found},
+        TokensOut(found),
         found,
         title="Tokens",
         tokens=found,
@@ -108,7 +109,7 @@ def grants_page(
     """Who may do what, and where."""
     found = waypost.identity.grants(principal)
     return listed(
-        request, "grants.html", {"grants": found}, found, title="Who may do what", grants=found, roles=ROLES
+        request, "grants.html", GrantsOut(found), found, title="Who may do what", grants=found, roles=ROLES
     )
 
 

@@ -5,8 +5,9 @@ another host, and none has a script or a style of its own: the content security 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -86,7 +87,7 @@ def listed(
         return Response(answer, media_type=MediaType.JSON, headers={"Vary": "Accept, Cookie"})
     if form == "csv":
         name = title.lower().replace(" ", "-").encode("ascii", "ignore").decode() or "list"
-        return comma_separated([msgspec.to_builtins(row) for row in rows], name)
+        return comma_separated([msgspec.to_builtins(row) for row in rows], name, columns_of(answer))
     return page(request, template, title=title, **context)
 
 
@@ -122,12 +123,27 @@ def named(request: Request[Any, Any, Any], ref: str, read: Callable[[str, Form],
         raise
 
 
-def comma_separated(rows: Sequence[Mapping[str, Any]], name: str) -> Response[str]:
-    """Rows as CSV with a head line."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def columns_of(answer: object) -> Sequence[str]:
+    """The columns of the rows that an answer lists: what its first list is made of."""
+    hints = get_type_hints(type(answer)) if isinstance(answer, msgspec.Struct) else {}
+    for row in (one for hint in hints.values() for one in get_args(hint) if isinstance(one, type)):
+        if issubclass(row, msgspec.Struct):
+            return [field.encode_name for field in msgspec.structs.fields(row)]
+        if is_dataclass(row):
+            return [field.name for field in fields(row)]
+    return []
+
+
+def comma_separated(rows: Sequence[Mapping[str, Any]], name: str, columns: Sequence[str]) -> Response[str]:
+    """Rows as CSV with a head line: of the rows' columns, or where there is no row, those that it would have."""
+    columns = list(dict.fromkeys(key for row in rows for key in row)) or columns
     lines = [csv_row(columns), *(csv_row(row.get(column) for column in columns) for row in rows)]
-    headers = {"Content-Disposition": f'attachment; filename="waypost-{name}.csv"', "Vary": "Accept, Cookie"}
-    return Response("".join(lines), media_type="text/csv", headers=headers)
+    return Response("".join(lines), media_type="text/csv", headers=as_file(name))
+
+
+def as_file(name: str) -> dict[str, str]:
+    """The headers of a table that is kept as a file."""
+    return {"Content-Disposition": f'attachment; filename="waypost-{name}.csv"', "Vary": "Accept, Cookie"}
 
 
 def local_path(target: str) -> str:

@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from federation.access import Permission, Principal
+from gateway.api.access_out import PrincipalsOut, SessionsOut
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed
 from gateway.waypost import Waypost
@@ -20,7 +21,7 @@ def principals_page(
     """People and services, with the groups that the identity provider named last."""
     found = waypost.identity.members(principal)
     title = "People and services"
-    return listed(request, "principals.html", {"principals": found}, found, title=title, principals=found)
+    return listed(request, "principals.html", PrincipalsOut(found), found, title=title, principals=found)
 
 
 @form_at("/principals/{name:str}/disable", Permission.GRANT)
@@ -57,7 +58,7 @@ def sessions_page(
     """Who is signed in where."""
     found = waypost.identity.sessions(principal)
     title = "Signed-in browsers"
-    return listed(request, "sessions.html", {"sessions": found}, found, title=title, sessions=found)
+    return listed(request, "sessions.html", SessionsOut(found), found, title=title, sessions=found)
 
 
 @form_at("/sessions/{session_id:str}/end", Permission.READ)

@@ -1,21 +1,24 @@
 """`/`: one box over every registry; the whole state is in the address."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-from litestar import Request, Response
+import msgspec
+from litestar import MediaType, Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
+from litestar.response import Stream
 
 from federation.access import View
 from federation.promotions.promotions import ChosenPromotions
-from federation.search.answer import Freshness, SearchAnswer, SearchError, SearchRequest
+from federation.search.answer import Freshness, Hit, SearchAnswer, SearchError, SearchRequest
 from federation.search.fields import FACETS
 from federation.search.syntax import QuerySyntaxError
+from federation.spreadsheet import csv_row
 from gateway.api.requests import Limit
-from gateway.pages.page import form_of, listed, page, pages_at
+from gateway.pages.page import Form, as_file, form_of, page, pages_at
 from gateway.waypost import Waypost
 
 FIRST = ("stage", "team")
@@ -37,6 +40,13 @@ EXAMPLES = (
 )
 TO_REVIEW, MOST_REVIEWS = ChosenPromotions(review="open"), 5
 """What was done in an emergency and nobody else has looked at: the front page says so."""
+EXPORTED = 200
+"""Hits of a whole search that are read at once."""
+COLUMNS = (
+    "ref", "registry", "model", "version", "title", "stage", "team", "aliases", "framework", "owner", "license",
+    "type", "created", "updated", "score", "others",
+)  # fmt: skip
+"""What a table of hits holds: one plain value in a cell."""
 KEPT = frozenset({"ok"})
 """The states of a registry of which nothing is said."""
 
@@ -83,7 +93,8 @@ def search_page(
             raise
         answer, mistake = SearchAnswer(query=q), error
     if form != "html":
-        return listed(request, "search.html", answer, answer.hits, title="Search", form=form)
+        is_page = not {"limit", "cursor"}.isdisjoint(request.query_params)
+        return exported(waypost, view, wanted, answer, form, whole=not is_page)
     return page(
         request,
         "search.html",
@@ -104,6 +115,52 @@ def search_page(
         reviews=() if q else waypost.promotions.list(view, TO_REVIEW, MOST_REVIEWS),
         fresh={one.name: one for one in answer.registries},
     )
+
+
+def exported(
+    waypost: Waypost, view: View, wanted: SearchRequest, answer: SearchAnswer, form: Form, *, whole: bool
+) -> Response[Any]:
+    """What a search finds as CSV or JSON, sent as it is read: `whole`, or the page that was asked for."""
+    pages = _pages(waypost, view, wanted) if whole else iter([answer.hits])
+    if form == "csv":
+        lines: Any = Stream(_lines(pages), media_type="text/csv", headers=as_file("search"))
+        return cast("Response[Any]", lines)
+    if not whole:
+        return Response(answer, media_type=MediaType.JSON, headers={"Vary": "Accept, Cookie"})
+    around = msgspec.json.encode(msgspec.structs.replace(answer, hits=(), next_cursor=None))
+    before, hits, after = around.partition(b'"hits":[')
+    body: Any = Stream(
+        _joined(before + hits, pages, after),
+        media_type="application/json",
+        headers={"Vary": "Accept, Cookie"},
+    )
+    return cast("Response[Any]", body)
+
+
+def _pages(waypost: Waypost, view: View, wanted: SearchRequest) -> Iterator[Sequence[Hit]]:
+    """Everything that a search finds. What changes meanwhile may be missed, or come twice, as between pages."""
+    following: str | None = ""
+    while following is not None:
+        request = replace(wanted, limit=EXPORTED, cursor=following or None, facets=())
+        found = waypost.search.query(view, request)
+        yield found.hits
+        following = found.next_cursor
+
+
+def _lines(pages: Iterator[Sequence[Hit]]) -> Iterator[str]:
+    yield csv_row(COLUMNS)
+    for hits in pages:
+        yield "".join(csv_row(getattr(hit, name) for name in COLUMNS) for hit in hits)
+
+
+def _joined(before: bytes, pages: Iterator[Sequence[Hit]], after: bytes) -> Iterator[bytes]:
+    yield before
+    comma = b""
+    for hits in pages:
+        if hits:
+            yield comma + b",".join(map(msgspec.json.encode, hits))
+            comma = b","
+    yield after
 
 
 def choices(answer: SearchAnswer, q: str) -> Mapping[str, Sequence[Choice]]:

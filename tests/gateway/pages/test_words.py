@@ -71,7 +71,7 @@ def test_choosing_a_facet_twice_is_choosing_nothing(q: str, value: str) -> None:
     st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text() | st.none() | st.lists(st.text())))
 )
 def test_csv_reads_back(rows: list[dict[str, object]]) -> None:
-    text = str(comma_separated(rows, "x").content)
+    text = str(comma_separated(rows, "x", ["a"]).content)
     read = list(csv.reader(io.StringIO(text, newline="")))
     assert len(read) == 1 + len(rows) or not any(rows)
 
