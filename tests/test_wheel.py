@@ -14,7 +14,17 @@ from sbom import LOCK, NAME, bill, locked
 from tests.bills import validator
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("adapters", "federation", "gateway", "LICENSE", "README.md", "pyproject.toml", LOCK, "sbom.py")
+PARTS = (
+    "adapters",
+    "federation",
+    "gateway",
+    "waypost",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    LOCK,
+    "sbom.py",
+)
 
 
 def copy(into: Path, *, mtime: int) -> Path:

@@ -7,16 +7,21 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.demo.models import REGISTRIES, DemoModel, DemoPrompt, DemoRegistry
+
+if TYPE_CHECKING:
+    from gateway.demo.training import Trained
 
 THREADS_PER_SERVER = 4
 LOGGED_MODEL_FRAMEWORK = "sentence_transformers"
 """Versions of this one come from logged models, the others from files of a run: MLflow has both."""
+STAND_IN = "(In this demo its files are a stand-in: to load it takes {} and the team's own weights.)"
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 """Settings of MLflow's client; the second saves two requests a run."""
 
@@ -24,20 +29,33 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_ST
 def fill(urls: Mapping[str, str], progress: Callable[[int, int], None] = lambda done, total: None) -> None:
     """Create every model of the demo. `urls` gives the address of each registry's server, by its name.
 
-    `progress` is told how many versions are done, of how many. Takes about 10 s on two cores. Errors: MLflow's own.
+    `progress` is told how many versions are done, of how many. Takes about 25 s on two cores. Errors: MLflow's own.
     """
     chosen = [registry for registry in REGISTRIES if registry.name in urls]
     total, done = sum(registry.versions for registry in chosen), 0
     with warnings.catch_warnings(), ThreadPoolExecutor(THREADS_PER_SERVER * max(1, len(chosen))) as pool:
         warnings.simplefilter("ignore", FutureWarning)  # MLflow's, about stages: teams still use them
-        work = []
-        for registry in chosen:
-            filler = Filler(registry, urls[registry.name])
-            work += [pool.submit(filler.add_model, model) for model in registry.models]
-            work += [pool.submit(filler.add_prompt, prompt) for prompt in registry.prompts]
-        for future in work:
-            done += future.result()
-            progress(done, total)
+        fillers = [Filler(registry, urls[registry.name]) for registry in chosen]
+        work = [pool.submit(one.add_prompt, prompt) for one in fillers for prompt in one.registry.prompts]
+        work += [
+            pool.submit(one.add_model, model)
+            for one in fillers
+            for model in one.registry.models
+            if not model.recipe
+        ]
+        done = _count(work, done, total, progress)
+        for one in fillers:  # MLflow logs to one server at a time
+            one.take_over()
+            work = [pool.submit(one.add_model, model) for model in one.registry.models if model.recipe]
+            done = _count(work, done, total, progress)
+
+
+def _count(work: "Sequence[Future[int]]", done: int, total: int, progress: Callable[[int, int], None]) -> int:
+    """Wait for work, and tell how far it is; how many versions are done then."""
+    for future in work:
+        done += future.result()
+        progress(done, total)
+    return done
 
 
 class Filler:
@@ -57,10 +75,17 @@ class Filler:
         names = sorted({model.experiment for model in registry.models})
         self.experiments = {name: self.client.create_experiment(name) for name in names}
 
+    def take_over(self) -> None:
+        """Have MLflow log models to this server from here on, whoever asks."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self.url)
+
     def add_model(self, model: DemoModel) -> int:
         """Create a model with all of its versions; returns how many."""
         tags = {"owner": model.owner, "license": model.license, **model.tags}
-        self.client.create_registered_model(model.name, tags=tags, description=model.about)
+        about = model.about if model.recipe else f"{model.about} {STAND_IN.format(model.framework)}"
+        self.client.create_registered_model(model.name, tags=tags, description=about)
         for number, stage in enumerate(model.stages, start=1):
             run_id, source, logged_model = self._train(model, number)
             self.client.create_model_version(
@@ -100,7 +125,11 @@ class Filler:
         }
         name = f"{model.name}-{number}"
         run = self.client.create_run(self.experiments[model.experiment], tags=tags, run_name=name)
-        metrics = [Metric(key, values[number - 1], 0, 0) for key, values in model.metrics.items()]
+        trained = self._training.train(model, number) if model.recipe else None
+        figures = (
+            trained.metrics if trained else {key: each[number - 1] for key, each in model.metrics.items()}
+        )
+        metrics = [Metric(key, value, 0, 0) for key, value in figures.items()]
         params = [Param(key, value) for key, value in model.params.items()]
         self.client.log_batch(run.info.run_id, metrics, params)
         inputs = [
@@ -112,11 +141,36 @@ class Filler:
         ]
         with self._datasets:
             self.client.log_inputs(run.info.run_id, inputs)
-        logged_model = self._log(model, run)
+        logged_model = self._log(model, run) if trained is None else self._log_trained(trained, run)
         self.client.set_terminated(run.info.run_id)
         if logged_model is not None:
             return run.info.run_id, f"models:/{logged_model}", logged_model
         return run.info.run_id, f"{run.info.artifact_uri}/model", None
+
+    @cached_property
+    def _training(self) -> Any:
+        """How models are trained: with scikit-learn, which takes a second to import."""
+        from gateway.demo import training
+
+        return training
+
+    def _log_trained(self, trained: "Trained", run: Any) -> str:
+        """Log a model that was trained, as anybody does with MLflow 3; the id of the logged model."""
+        import mlflow
+
+        signature = mlflow.models.infer_signature(trained.shown, trained.said)
+        told: dict[str, Any] = {
+            "name": "model",
+            "signature": signature,
+            "input_example": None,
+            "pip_requirements": self._training.REQUIREMENTS,
+        }
+        with mlflow.start_run(run_id=run.info.run_id):
+            if trained.estimator is None:
+                made = mlflow.pyfunc.log_model(python_model=str(self._training.CODE), **told)
+            else:
+                made = mlflow.sklearn.log_model(trained.estimator, **told)
+        return str(made.model_id)
 
     def _log(self, model: DemoModel, run: Any) -> str | None:
         """Put the `MLmodel` file where this kind of model has it; the id of the logged model, if it is one."""

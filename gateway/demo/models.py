@@ -21,7 +21,8 @@ class DemoModel:
     """One registered model. Tuples and numbers that speak of versions start at version 1.
 
     `metrics` gives each version's value; `stages` each version's stage; `aliases` the version an alias names;
-    `depends_on` the tag of that name by version; `made_from` further tags by version, such as `base_model`.
+    `depends_on` the tag of that name by version; `made_from` further tags by version, such as `base_model`; `recipe`
+    how a small real one is trained (`gateway.demo.training`), for which the metrics come from the training.
     """
 
     name: str
@@ -41,6 +42,7 @@ class DemoModel:
     depends_on: Mapping[int, str] = field(default_factory=dict)
     made_from: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     notes: Mapping[int, str] = field(default_factory=dict)
+    recipe: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ FRAUD = DemoRegistry(
             name="card-fraud-scorer",
             about="Scores a card payment for fraud while the customer waits. The number decides on 3-D Secure.",
             experiment="payments",
-            framework="xgboost",
+            framework="sklearn",
+            recipe="classifier",
             metrics={"auc": (0.934, 0.947, 0.958, 0.961), "latency_ms": (6.1, 6.4, 5.2, 5.3)},
             stages=(A, A, P, S),
             inputs=PAYMENT,
@@ -133,6 +136,7 @@ FRAUD = DemoRegistry(
             about="Turns raw payments into the features that every payment model reads.",
             experiment="payments",
             framework="sklearn",
+            recipe="regressor",
             metrics={"coverage": (0.981, 0.993, 0.995)},
             stages=(A, P, S),
             inputs=PAYMENT,
@@ -199,7 +203,8 @@ FRAUD = DemoRegistry(
             name="chargeback-predictor",
             about="Predicts whether a settled payment will be charged back within 90 days.",
             experiment="payments",
-            framework="xgboost",
+            framework="sklearn",
+            recipe="classifier",
             metrics={"auc": (0.861, 0.873, 0.879), "brier": (0.081, 0.077, 0.074)},
             stages=(A, P, N),
             inputs=PAYMENT,
@@ -233,7 +238,8 @@ FRAUD = DemoRegistry(
             name="aml-entity-resolution",
             about="Joins records of the same company under different spellings.",
             experiment="aml",
-            framework="sklearn",
+            framework="python_function",
+            recipe="alike",
             metrics={"f1": (0.884, 0.907)},
             stages=(A, P),
             inputs={"left": "string", "right": "string"},
@@ -309,7 +315,8 @@ FRAUD = DemoRegistry(
             name="credit-default-risk",
             about="Probability of default within twelve months for instalment purchases.",
             experiment="credit",
-            framework="xgboost",
+            framework="sklearn",
+            recipe="classifier",
             metrics={"auc": (0.744, 0.758, 0.771, 0.773), "ks": (0.36, 0.38, 0.41, 0.41)},
             stages=(A, A, P, N),
             inputs={"income": "double", "orders": "long", "late_payments": "long", "age_of_account": "long"},
@@ -326,6 +333,7 @@ FRAUD = DemoRegistry(
             about="Suggests a limit for instalment purchases from default risk and spending.",
             experiment="credit",
             framework="sklearn",
+            recipe="regressor",
             metrics={"expected_loss": (0.021, 0.018)},
             stages=(A, P),
             inputs={"probability": "double", "monthly_spend": "double"},
@@ -340,7 +348,8 @@ FRAUD = DemoRegistry(
             name="seller-trust",
             about="How far a seller can be trusted, from deliveries, refunds and complaints.",
             experiment="marketplace",
-            framework="lightgbm",
+            framework="sklearn",
+            recipe="regressor",
             metrics={"spearman": (0.58, 0.63, 0.66)},
             stages=(A, P, S),
             inputs={"seller_id": "string", "orders": "long", "refund_rate": "double"},
@@ -355,7 +364,8 @@ FRAUD = DemoRegistry(
             name="refund-abuse",
             about="Finds customers who send back what they have used, or never send it.",
             experiment="marketplace",
-            framework="xgboost",
+            framework="sklearn",
+            recipe="classifier",
             metrics={"auc": (0.801, 0.823, 0.829)},
             stages=(A, P, N),
             inputs={"customer_id": "string", "refunds": "long", "basket": "double"},
@@ -506,7 +516,8 @@ SEARCH = DemoRegistry(
             name="query-language-detector",
             about="Detects the language of a query of two words.",
             experiment="queries",
-            framework="fasttext",
+            framework="sklearn",
+            recipe="words",
             metrics={"accuracy": (0.936, 0.957)},
             stages=(A, P),
             inputs=TEXT,
@@ -536,6 +547,7 @@ SEARCH = DemoRegistry(
             about="Tells a search for a product from a question about an order.",
             experiment="queries",
             framework="sklearn",
+            recipe="words",
             metrics={"f1": (0.874, 0.896, 0.913)},
             stages=(A, P, N),
             inputs=TEXT,
@@ -550,7 +562,8 @@ SEARCH = DemoRegistry(
             name="query-category-predictor",
             about="Maps a query to categories of the catalogue.",
             experiment="queries",
-            framework="fasttext",
+            framework="sklearn",
+            recipe="words",
             metrics={"precision_at_3": (0.81, 0.84)},
             stages=(A, P),
             inputs=TEXT,
@@ -664,7 +677,8 @@ SEARCH = DemoRegistry(
             name="catalogue-deduplicator",
             about="Finds listings of the same product.",
             experiment="catalogue",
-            framework="sklearn",
+            framework="python_function",
+            recipe="alike",
             metrics={"f1": (0.901, 0.927)},
             stages=(A, P),
             inputs={"left": "string", "right": "string"},
@@ -711,7 +725,8 @@ SEARCH = DemoRegistry(
             name="review-sentiment",
             about="Sentiment of product reviews by aspect: delivery, quality, price.",
             experiment="catalogue",
-            framework="transformers",
+            framework="sklearn",
+            recipe="words",
             metrics={"f1": (0.866, 0.889)},
             stages=(A, P),
             inputs=TEXT,

@@ -1,0 +1,1 @@
+"""Waypost for programs: `waypost.client` asks a running gateway."""
