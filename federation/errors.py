@@ -74,7 +74,7 @@ class GoneError(WaypostError):
     code = "deleted"
 
     def __init__(self, ref: object, known: object) -> None:
-        super().__init__(f"{ref} was deleted: `known` is what was known of it last")
+        super().__init__(f"{ref} was deleted: what was known of it last stands in this answer")
         self.known = known
 
 

@@ -22,6 +22,7 @@ PAGE = """<!doctype html>
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
     <title>Waypost API</title>
     <link rel="icon" href="data:,">
     <link rel="stylesheet" href="/static/swagger/swagger-ui.css">

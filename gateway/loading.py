@@ -1,5 +1,6 @@
 """How to load a version: from its own backend, and with MLflow's client through this gateway."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 from adapters import Snippet
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
 TITLE = "Through Waypost, with MLflow's client"
+ON_THE_LINE = "On the command line"
 CODE = """\
 import mlflow
 
@@ -30,5 +32,9 @@ def how_to_load(waypost: "Waypost", version: "Version", origin: str = "") -> Sni
     registry = f"{base}/mlflow/{version.registry}"
     of, number = shown_name(version.model), version.record.version
     uri = f"models:/{of}/{number}" if number.isdecimal() else f"models:/{of}@{alias_of(number)}"
-    ours = Snippet(TITLE, "python", CODE.format(registry=registry, uri=uri))
-    return snippets_out(version, (*made, ours), note)
+    ours = [Snippet(TITLE, "python", CODE.format(registry=registry, uri=uri))]
+    for alias in version.aliases[:1]:
+        code = CODE.format(registry=registry, uri=f"models:/{of}@{alias}")
+        ours.append(Snippet(f"Whichever version {alias} names", "python", code))
+    ours.append(Snippet(ON_THE_LINE, "bash", f"waypost show {shlex.quote(str(version.reference))}"))
+    return snippets_out(version, (*made, *ours), note)

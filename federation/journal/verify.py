@@ -186,8 +186,11 @@ class VerifierKey:
 
     def accepts(self, signature: bytes, message: bytes) -> bool:
         """Whether this is an Ed25519 signature of the message by this key."""
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        try:
+            from cryptography.exceptions import InvalidSignature
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        except ImportError as error:
+            raise NotAnExportError("signatures are checked by a package: pip install cryptography") from error
 
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine
 from adapters import Discovered
 from federation.access import EVERYTHING, Permission, Principal, View
 from federation.database import reading
-from federation.errors import InvalidRequestError, StateError
+from federation.errors import InvalidRequestError, StateError, UnknownError
 from federation.health import Reports
-from federation.operations.admission import WriteTargets
+from federation.operations.admission import WriteTargets, place_of
 from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.batching import LATE, Answer, IntentBatcher
 from federation.operations.intent import Asker, Steps, repeated, under_way
@@ -125,6 +125,17 @@ class Operations:
                 return asking.offer(reference)
             except (InvalidRequestError, StateError) as refusal:
                 return Offer(refusals=(str(refusal),))
+
+    def takes(self, principal: Principal, registry_id: int) -> bool:
+        """Whether a registry takes any change at all, and the principal may tag there."""
+        if not principal.may(Permission.TAG, registry_id):
+            return False
+        with reading(self._engine) as connection:
+            try:
+                place_of(connection, registry_id, WriteTargets(self._adapters))
+            except (UnknownError, StateError, InvalidRequestError):
+                return False
+        return True
 
     def show(self, view: View, operation_id: int) -> Operation:
         """One operation as it stands. Errors: `UnknownError`."""

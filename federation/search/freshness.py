@@ -87,6 +87,10 @@ class FreshnessBoard:
                 states[view] = found
         return found
 
+    def of(self, view: View, name: str) -> Freshness | None:
+        """How one registry of a view stands."""
+        return next((one.freshness for one in self(view) if one.freshness.name == name), None)
+
     def behind(self, view: View, position: int) -> bool:
         """Whether an index at this position lacks changes of a view's registries that are older than a second."""
         due = self._due

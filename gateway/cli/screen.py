@@ -21,6 +21,8 @@ HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that show nothing of themselves or steer what is around them."""
 WIDE = 1000
 """Columns where no terminal limits a line."""
+GAP, FOLDED = 2, 10
+"""Columns between two cells, and those that a cell has at least in which words may be broken."""
 STYLES = {
     **dict.fromkeys(("production", "ok"), "green"),
     **dict.fromkeys(("staging", "partial", "stale", "warn"), "yellow"),
@@ -135,15 +137,43 @@ def listed(value: object) -> str:
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence["Text | str"]]) -> None:
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    lines = [[str(cell).split("\n") for cell in column] for column in zip(*rows, strict=True)]
+    widths = [
+        max(cell_len(name), *(cell_len(line) for cell in column for line in cell))
+        for name, column in zip(columns, lines, strict=True)
+    ]
+    whole = [any("/" in cell[0] and " " not in cell[0] for cell in column) for column in lines]
+    least = [width if kept else min(width, FOLDED) for width, kept in zip(widths, whole, strict=True)]
+    there = console().width
+    if sum(least) + GAP * (len(columns) - 1) > there:
+        _list(columns, rows, there)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold dim")
+    for name, width, kept in zip(columns, widths, whole, strict=True):
+        table.add_column(name, overflow="fold", no_wrap=kept, min_width=width if kept else None)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell, STYLES.get(cell, "")) for cell in row))
     console().print(table)
+
+
+def _list(columns: Sequence[str], rows: Sequence[Sequence["Text | str"]], width: int) -> None:
+    """Rows below each other, where beside each other would break references: its first cell, then what it has."""
+    import textwrap
+
+    for row in rows:
+        first, *rest = (str(cell) for cell in row)
+        named = (
+            f"{name.lower()} {cell}".strip() for name, cell in zip(columns[1:], rest, strict=True) if cell
+        )
+        sys.stdout.write(first + "\n")
+        for line in textwrap.wrap(
+            "; ".join(named), max(width - 2, 20), break_long_words=False, break_on_hyphens=False
+        ):
+            sys.stdout.write(f"  {line}\n")
 
 
 def _align(rows: Sequence[Sequence[str]]) -> None:

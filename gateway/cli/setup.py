@@ -155,7 +155,12 @@ def migrate(context: typer.Context) -> None:
 
 
 def demo() -> int:
-    """A gateway before a shop's registries, until Ctrl-C: MLflow, two clouds' emulators, a share, git, images."""
+    """A gateway before a shop's registries, until Ctrl-C: MLflow, two clouds' emulators, a share, git, images.
+
+    It starts two MLflow servers with the models of two teams, emulators of SageMaker and Vertex AI, a share with files,
+    a git repository and, where Debian's docker-registry is installed, a registry of images, all on this machine and in
+    a folder that goes with them; then one gateway in front of them, whose address it prints.
+    """
     from gateway.demo.run import run_demo
 
     return run_demo()

@@ -13,6 +13,7 @@ from federation.catalogue.catalogue import Model
 from federation.errors import UnknownError
 from federation.graph.graph import Action, DamagedError, ImpactAnswer, ImpactQuestionError, Question
 from federation.references import Reference, parse
+from federation.search.answer import Freshness
 from gateway.api.history_out import SpanOut, timeline_out
 from gateway.api.out import ModelOut, SnippetsOut, VersionSummaryOut, model_out
 from gateway.api.requests import OptionalIdent
@@ -49,9 +50,11 @@ def model_page(
     """Everything about one model. As data: its versions."""
     view = principal.view
     found, form = named(request, ref, lambda text, form: _read(text, form, waypost, view, incarnation))
-    model = model_out(found)
+    model = model_out(found, waypost.freshness.of(view, found.reference.registry))
     reference, time = found.reference, read_time(as_of or None, "as_of")
-    timeline = timeline_out(reference, None, waypost.catalogue.timeline(view, reference, most=SPANS))
+    timeline = timeline_out(
+        waypost.identity, reference, None, waypost.catalogue.timeline(view, reference, most=SPANS)
+    )
     then = waypost.catalogue.timeline(view, reference, at=time) if time is not None else None
     chosen = best(model)
     shown, folded = unfolded(model.versions)
@@ -65,6 +68,8 @@ def model_page(
         title=model.title or model.model,
         model=model,
         total=found.total,
+        trouble=trouble_of(waypost, view, model.registry),
+        is_open=form == "html" and waypost.operations.takes(principal, found.registry_id),
         card=card(model.description) if model.description else None,
         chosen=chosen,
         shown=shown,
@@ -74,7 +79,7 @@ def model_page(
         else None,
         production=held(timeline.spans, "stage", "production"),
         spans=timeline.spans,
-        then=None if then is None else timeline_out(reference, time, then),
+        then=None if then is None else timeline_out(waypost.identity, reference, time, then),
         as_of=as_of or "",
         metrics=metrics_of(model),
         charts=charts(model),
@@ -88,6 +93,12 @@ def _read(text: str, form: Form, waypost: Waypost, view: View, incarnation: int 
     """The model, as a page with the versions that are drawn, as data with all of them."""
     newest = MOST if form == "html" else None
     return waypost.catalogue.model(view, read_reference(text), incarnation=incarnation, newest=newest)
+
+
+def trouble_of(waypost: Waypost, view: View, registry: str) -> Freshness | None:
+    """How a registry stands, where that is to be said with what comes from it."""
+    found = waypost.freshness.of(view, registry)
+    return None if found is None or found.state == "ok" else found
 
 
 def best(model: ModelOut) -> VersionSummaryOut | None:

@@ -17,11 +17,14 @@ from gateway.api.history_out import timeline_out
 from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
 from gateway.api.requests import Limit, OptionalIdent
 from gateway.loading import how_to_load
+from gateway.meant import candidates, completed
+from gateway.names import names_in
 from gateway.pages.markdown import card
-from gateway.pages.model import impact_of
+from gateway.pages.model import impact_of, trouble_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
 from gateway.pages.words import number
 from gateway.parameters import read_reference, read_time
+from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
 SMALLER_IS_BETTER = (
@@ -47,7 +50,7 @@ def version_page(
             view, read_reference(text), incarnation=incarnation, at=time
         ),
     )
-    version = version_out(found)
+    version = version_out(found, waypost.freshness.of(view, found.registry))
     if form != "html":
         return listed(request, "", version, [version], form=form, title=version.ref)
     living = version.deleted_at is None
@@ -56,11 +59,15 @@ def version_page(
         "version.html",
         title=f"{version.title or version.model} {version.version}",
         version=version,
+        trouble=trouble_of(waypost, view, version.registry),
+        is_open=waypost.operations.takes(principal, found.registry_id),
         asked=ref.removeprefix("/"),
         as_of=as_of,
         card=card(version.description) if version.description else None,
         snippets=how_to_load(waypost, found, str(request.base_url).rstrip("/")) if living else None,
-        spans=timeline_out(found.reference, None, waypost.catalogue.timeline(view, found.reference)).spans,
+        spans=timeline_out(
+            waypost.identity, found.reference, None, waypost.catalogue.timeline(view, found.reference)
+        ).spans,
         impact=impact_of(waypost, principal, version.ref) if living else None,
         model_card=waypost.catalogue.card(found, waypost.adapters) if living else {},
         stated=waypost.statements.of(view, found.reference) if living else [],
@@ -78,7 +85,8 @@ def _needs(waypost: Waypost, view: View, version: VersionOut) -> DependenciesAns
 
 def _entries(waypost: Waypost, ref: str) -> list[EntryOut]:
     lines = waypost.journal.entries(JournalFilter(ref=ref), limit=10, newest_first=True)
-    return [entry_out(line) for line in lines]
+    names = names_in(waypost.identity, lines)
+    return [entry_out(line, names) for line in lines]
 
 
 @pages_at("/similar/{ref:path}")
@@ -118,14 +126,18 @@ def diff_page(
     """Two versions, also of different registries: what differs."""
     mistake = None
     found: DiffOut | None = None
+    meant: list[str] = []
     if left and right:
         try:
-            pair = read_reference(left), read_reference(right)
+            pair = [read_reference(completed(waypost, view, text)) for text in (left, right)]
             found = diff_out(waypost.catalogue.compare(view, *pair))
-        except (ReferenceSyntaxError, UnknownError) as error:
+        except (ReferenceSyntaxError, UnknownError, ProblemError) as error:
             if form_of(request) != "html":
                 raise
             mistake = f"{error}: write registry/model:version, or an alias or stage of a model"
+            for text in (left, right):
+                near = candidates(waypost, view, text)
+                meant += [] if text in near else near
     rows = rows_of(found.differences) if found else {}
     return listed(
         request,
@@ -138,6 +150,7 @@ def diff_page(
         found=found,
         groups=rows,
         mistake=mistake,
+        candidates=meant,
     )
 
 

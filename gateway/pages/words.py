@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.api.events_out import ChangeOut
 
 _TURNING = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_MAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+")
 STEPS = ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h"))
 DAY = 86400
 
@@ -97,10 +98,21 @@ def count(value: int, one: str, many: str = "") -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
-def sentence(problem: object) -> str:
+def said(message: object) -> Markup:
+    """A message of ours: what stands in it between backticks is code, as it is on a terminal."""
+    parts = str(inert(str(message))).split("`")
+    if len(parts) % 2 == 0:  # one backtick is without its other
+        return Markup(escape("`".join(parts)))  # noqa: S704  escaped here
+    coded = (
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
+    )
+    return Markup("").join(coded)
+
+
+def sentence(problem: object) -> Markup:
     """A message as a sentence of its own: with a capital and, where it ends in a word, a full stop."""
     text = str(problem)
-    return text[:1].upper() + text[1:] + ("." if text[-1:].isalnum() else "")
+    return said(text[:1].upper() + text[1:] + ("." if text[-1:].isalnum() else ""))
 
 
 def path(ref: str, area: str = "versions") -> str:
@@ -140,6 +152,11 @@ def outside(url: str | None) -> str:
     return url if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
+def mail(name: str | None) -> str:
+    """The address at which a browser writes to somebody whose name is one of mail; else nothing."""
+    return f"mailto:{quote(name, safe='@')}" if name and _MAIL.fullmatch(name) else ""
+
+
 def with_query(query: Mapping[str, str], **changes: Any) -> str:
     """A query string with some parameters changed; None takes one out. Nothing for no parameters."""
     merged = {**query, **changes}
@@ -164,11 +181,13 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "duration": duration,
     "exact": exact,
     "indented": indented,
+    "mail": mail,
     "model_of": model_of,
     "number": number,
     "outside": outside,
     "path": path,
     "place": place,
+    "said": said,
     "sentence": sentence,
     "short": short,
     "when": when,

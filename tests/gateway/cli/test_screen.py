@@ -43,3 +43,18 @@ def test_a_table_that_goes_elsewhere_is_whole_and_aligned(capsys: pytest.Capture
     assert first == "NAME" + " " * 198 + "STAGE"
     assert second == "a" * 200 + "  none"
     assert third == "模型" + " " * 198 + "\\u202e"
+
+
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_references_stay_whole_on_a_narrow_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    ref, other = "fraud/card-fraud-scorer-of-payments:12", "search/encoder:3"
+    words = "pinned to another version, which would be archived"
+    screen.emit_table(("VERSION", "STAGE", "WITH", "WHY"), [(ref, "production", other, words)])
+    printed = capsys.readouterr().out
+    assert ref in printed
+    assert other in printed
+    assert max(map(len, printed.splitlines())) <= max(width, len(ref))
