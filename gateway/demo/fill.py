@@ -84,7 +84,8 @@ class Filler:
     def add_model(self, model: DemoModel) -> int:
         """Create a model with all of its versions; returns how many."""
         tags = {"owner": model.owner, "license": model.license, **model.tags}
-        about = model.about if model.recipe else f"{model.about} {STAND_IN.format(model.framework)}"
+        stand_in = STAND_IN.format(model.framework)
+        about = model.about if model.recipe else f"{model.about} {stand_in}"
         self.client.create_registered_model(model.name, tags=tags, description=about)
         for number, stage in enumerate(model.stages, start=1):
             run_id, source, logged_model = self._train(model, number)
@@ -93,7 +94,9 @@ class Filler:
                 source,
                 run_id=run_id,
                 tags=version_tags(model, number),
-                description=model.notes.get(number),
+                description=model.notes.get(
+                    number, stand_in if model.recipe and not model.is_real(number) else None
+                ),
                 await_creation_for=0,
                 model_id=logged_model,
             )
@@ -125,7 +128,7 @@ class Filler:
         }
         name = f"{model.name}-{number}"
         run = self.client.create_run(self.experiments[model.experiment], tags=tags, run_name=name)
-        trained = self._training.train(model, number) if model.recipe else None
+        trained = self._training.train(model, number) if model.is_real(number) else None
         figures = (
             trained.metrics if trained else {key: each[number - 1] for key, each in model.metrics.items()}
         )
@@ -163,11 +166,14 @@ class Filler:
             "name": "model",
             "signature": signature,
             "input_example": None,
-            "pip_requirements": self._training.REQUIREMENTS,
+            "pip_requirements": self._training.requirements(),
         }
         with mlflow.start_run(run_id=run.info.run_id):
             if trained.estimator is None:
-                made = mlflow.pyfunc.log_model(python_model=str(self._training.CODE), **told)
+                with tempfile.TemporaryDirectory() as folder:
+                    file = Path(folder, "alike.py")
+                    file.write_text(self._training.CODE)
+                    made = mlflow.pyfunc.log_model(python_model=str(file), **told)
             else:
                 made = mlflow.sklearn.log_model(trained.estimator, **told)
         return str(made.model_id)

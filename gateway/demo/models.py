@@ -44,6 +44,11 @@ class DemoModel:
     notes: Mapping[int, str] = field(default_factory=dict)
     recipe: str = ""
 
+    def is_real(self, number: int) -> bool:
+        """Whether a version is trained: the one that the model's page offers, of those with a recipe."""
+        offered = max((at for at, stage in enumerate(self.stages, 1) if stage == P), default=len(self.stages))
+        return bool(self.recipe) and number == offered
+
 
 @dataclass(frozen=True, slots=True)
 class DemoPrompt:

@@ -7,24 +7,36 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from sklearn.compose import make_column_transformer
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import f1_score, mean_absolute_error, r2_score, roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from gateway.demo.models import DemoModel
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROWS = 240
 """For version 1; later versions learn from more."""
-CODE = Path(__file__).with_name("alike.py")
-REQUIREMENTS = [f"{name}=={version(name)}" for name in ("scikit-learn", "numpy", "pandas")]
+CODE = """\
+'''How alike two texts are, from 0 to 1.'''
+
+from difflib import SequenceMatcher
+
+import mlflow
+import pandas as pd
+
+
+class Alike(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: pd.DataFrame, params: dict[str, str] | None = None) -> pd.DataFrame:
+        pairs = zip(model_input["left"], model_input["right"], strict=True)
+        return pd.DataFrame({"score": [SequenceMatcher(None, left, right).ratio() for left, right in pairs]})
+
+
+mlflow.models.set_model(Alike())
+"""
+"""A model as MLflow logs it from code."""
+NEEDED = ("scikit-learn", "numpy", "pandas")
 LANGUAGES: Mapping[str, tuple[str, ...]] = {
     "en": ("red shoes", "cheap phone case", "wedding dress", "garden chair", "running jacket"),
     "de": ("rote schuhe", "handyhülle günstig", "brautkleid", "gartenstuhl", "laufjacke"),
@@ -61,9 +73,14 @@ class Trained:
     """A model with what it was shown, what it says to that, and how well it did on what was held out."""
 
     estimator: Any
-    shown: pd.DataFrame
-    said: pd.DataFrame
+    shown: "pd.DataFrame"
+    said: "pd.DataFrame"
     metrics: Mapping[str, float]
+
+
+def requirements() -> list[str]:
+    """What a model needs to be loaded, as it is here."""
+    return [f"{name}=={version(name)}" for name in NEEDED]
 
 
 def train(model: DemoModel, number: int) -> Trained:
@@ -72,8 +89,10 @@ def train(model: DemoModel, number: int) -> Trained:
     return RECIPES[model.recipe](model, generator, ROWS * number)
 
 
-def _columns(model: DemoModel, generator: np.random.Generator, rows: int) -> pd.DataFrame:
+def _columns(model: DemoModel, generator: np.random.Generator, rows: int) -> "pd.DataFrame":
     """Made-up values for what a model takes."""
+    import pandas as pd
+
     made: dict[str, Any] = {}
     for name, kind in model.inputs.items():
         if kind == "string":
@@ -85,13 +104,16 @@ def _columns(model: DemoModel, generator: np.random.Generator, rows: int) -> pd.
     return pd.DataFrame(made)
 
 
-def _signal(shown: pd.DataFrame, generator: np.random.Generator) -> Any:
+def _signal(shown: "pd.DataFrame", generator: np.random.Generator) -> Any:
     """What the numbers and words of a row add up to, with some noise."""
     ranks = sum(shown[name].rank(pct=True) * (at + 1) for at, name in enumerate(shown.columns))
     return np.asarray(ranks) / len(shown.columns) + generator.normal(0, 0.2, len(shown))
 
 
-def _features(shown: pd.DataFrame) -> Any:
+def _features(shown: "pd.DataFrame") -> Any:
+    from sklearn.compose import make_column_transformer
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     numbers = list(shown.select_dtypes("number").columns)
     words = [name for name in shown.columns if name not in numbers]
     return make_column_transformer(
@@ -101,6 +123,11 @@ def _features(shown: pd.DataFrame) -> Any:
 
 def classifier(model: DemoModel, generator: np.random.Generator, rows: int) -> Trained:
     """Yes or no of a row of a table."""
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.pipeline import make_pipeline
+
     shown = _columns(model, generator, rows)
     signal = _signal(shown, generator)
     wanted, half = (signal > np.quantile(signal, 0.7)).astype(int), rows // 2
@@ -113,6 +140,11 @@ def classifier(model: DemoModel, generator: np.random.Generator, rows: int) -> T
 
 def regressor(model: DemoModel, generator: np.random.Generator, rows: int) -> Trained:
     """A number for a row of a table."""
+    import pandas as pd
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import mean_absolute_error, r2_score
+    from sklearn.pipeline import make_pipeline
+
     shown = _columns(model, generator, rows)
     wanted, half = _signal(shown, generator), rows // 2
     made = make_pipeline(_features(shown), Ridge())
@@ -127,6 +159,13 @@ def regressor(model: DemoModel, generator: np.random.Generator, rows: int) -> Tr
 
 def words(model: DemoModel, generator: np.random.Generator, rows: int) -> Trained:
     """A label for a text, by its letters."""
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score
+    from sklearn.pipeline import make_pipeline
+
     known = TEXTS[model.name]
     labels = generator.choice(sorted(known), rows)
     (column,) = model.inputs
@@ -142,13 +181,16 @@ def words(model: DemoModel, generator: np.random.Generator, rows: int) -> Traine
 
 def alike(model: DemoModel, generator: np.random.Generator, rows: int) -> Trained:
     """How alike two texts are: code that was not trained, tried on pairs that are known to be the same or not."""
+    from difflib import SequenceMatcher
+
+    import pandas as pd
+    from sklearn.metrics import f1_score
+
     texts = [text for some in LANGUAGES.values() for text in some]
     left = generator.choice(texts, rows)
     same = generator.integers(0, 2, rows)
     others = generator.choice(texts, rows)
     right = [f"{one} " if is_same else other for one, is_same, other in zip(left, same, others, strict=True)]
-    from difflib import SequenceMatcher
-
     score = [SequenceMatcher(None, a, b).ratio() for a, b in zip(left, right, strict=True)]
     shown, said = pd.DataFrame({"left": left, "right": right}), pd.DataFrame({"score": score})
     found = [int(one > 0.9) for one in score]
