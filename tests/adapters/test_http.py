@@ -59,7 +59,7 @@ class Server:
         with socket.create_connection(self.listener.getsockname()):
             pass
         for thread in self.threads:
-            thread.join(5)
+            thread.join(60)
         self.listener.close()
 
     def _start(self, target: Callable[..., None], *args: object) -> None:

@@ -134,7 +134,7 @@ def test_one_thing_is_read_ahead_and_no_more() -> None:
 
     ahead = Ahead(source())
     assert next(ahead) == 0
-    assert read[1].wait(30)
+    assert read[1].wait(60)
     ahead._pool.submit(lambda: None).result()
     assert not read[2].is_set()
     assert [*ahead] == [1, 2, 3, 4]

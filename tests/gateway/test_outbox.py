@@ -35,9 +35,9 @@ class Receiver(BaseHTTPRequestHandler):
         self.got.append(self.path)
         if self.path == "/slow":
             self.bodies.append(body)
-            self.slow.wait(10)
+            self.slow.wait(60)
         if self.path == "/hang":
-            self.hung.wait(10)
+            self.hung.wait(60)
             return
         status = {"/moved": 307, "/full": 503}.get(self.path, 200)
         body = b"x" * (1 << 20) if self.path == "/large" else b"a secret of the receiver's"

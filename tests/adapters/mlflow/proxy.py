@@ -57,7 +57,7 @@ class Proxy:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
-        self.thread.join(5)
+        self.thread.join(60)
 
     def spoil(self, body: bytes) -> bytes:
         """The answer with the number of every spoiled version taken out."""
@@ -114,7 +114,7 @@ def handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
         def misbehave(self, fault: Fault, over: threading.Event) -> None:
             self.close_connection = True
             if fault is Fault.SILENT:
-                over.wait(30)
+                over.wait(60)
             elif fault is Fault.UNREACHABLE:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01" + b"\x00" * 7)
             elif fault is Fault.GARBAGE:

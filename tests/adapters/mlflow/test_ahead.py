@@ -33,7 +33,7 @@ class Listing:
         is_prompts = "prompt" in request.url.params.get("filter", "")
         self.models_asked.append("prompts" if is_prompts else "models")
         if self.is_together:
-            self._both.wait(30)
+            self._both.wait(60)
         rows = [] if is_prompts else [{"name": "m", **TIMES}]
         return httpx.Response(200, json={"registered_models": rows})
 

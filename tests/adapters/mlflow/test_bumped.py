@@ -84,5 +84,5 @@ def test_the_next_listing_is_read_while_a_page_is_used(
     while not isinstance(next(found), Listing):
         assert not asked.is_set()
     next(found)
-    assert asked.wait(30)
+    assert asked.wait(60)
     found.close()

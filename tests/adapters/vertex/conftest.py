@@ -33,7 +33,7 @@ def make_adapter(emulator: VertexEmulator) -> Iterator[MakeAdapter]:
 
     def make(**options: Any) -> VertexAdapter:
         place = {"project": emulator.project, "location": emulator.location, "endpoint": emulator.address}
-        made.append(VertexAdapter(VertexConfig(**{**place, "timeout": 5.0, **options})))
+        made.append(VertexAdapter(VertexConfig(**{**place, "timeout": 60.0, **options})))
         return made[-1]
 
     yield make

@@ -23,24 +23,26 @@ from adapters.emulators.vertex.faults import RpcError
 from adapters.emulators.vertex.server import HANDLERS
 from adapters.emulators.vertex.state import ProjectState
 from adapters.emulators.vertex.wire import request_parsers
-from tests.adapters.vertex.vendor import TIMEOUT, Vendor
+from tests.adapters.vertex.vendor import TIMEOUT, UNTIL_TOLD, Vendor, finish
 
 
 def test_an_upload_is_an_operation_that_takes_its_time(vendor: Vendor, emulator: VertexEmulator) -> None:
-    emulator.state.operation_seconds = 0.3
+    emulator.state.operation_seconds = UNTIL_TOLD
     request = v1.UploadModelRequest(parent=vendor.parent, model_id="slow", model=v1.Model(display_name="s"))
     operation = vendor.models.upload_model(request, timeout=TIMEOUT)
     assert not operation.done()
     assert not vendor.exists("slow")
+    finish(emulator)
     assert operation.result(timeout=TIMEOUT).model_version_id == "1"
     assert vendor.exists("slow")
     assert operation.metadata.generic_metadata.create_time
 
 
 def test_an_operation_that_comes_too_late_carries_its_error(vendor: Vendor, emulator: VertexEmulator) -> None:
-    emulator.state.operation_seconds = 0.2
+    emulator.state.operation_seconds = UNTIL_TOLD
     request = v1.UploadModelRequest(parent=vendor.parent, model_id="twice", model=v1.Model(display_name="t"))
     first, second = (vendor.models.upload_model(request, timeout=TIMEOUT) for _ in range(2))
+    finish(emulator)
     first.result(timeout=TIMEOUT)
     with pytest.raises(exceptions.AlreadyExists):
         second.result(timeout=TIMEOUT)

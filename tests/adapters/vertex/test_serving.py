@@ -93,7 +93,7 @@ def test_a_deployment_on_shared_resources_serves_like_any_other(team: Vendor, ad
     deployed = v1.DeployedModel(model=team.name("clicks@3"), shared_resources=pool)
     team.endpoints.deploy_model(
         endpoint=team.endpoint("pooled"), deployed_model=deployed, traffic_split={"0": 100}
-    ).result(timeout=10)
+    ).result(timeout=60)
     assert served(adapter)["pooled"][1] == {"3": 100.0}
 
 

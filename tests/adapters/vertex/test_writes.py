@@ -25,7 +25,7 @@ from adapters.vertex import VertexAdapter
 from adapters.vertex.writes import own_labels, replace_labels
 from tests.adapters.scans import scanned
 from tests.adapters.vertex.conftest import MakeAdapter
-from tests.adapters.vertex.vendor import Vendor
+from tests.adapters.vertex.vendor import UNTIL_TOLD, Vendor, finish
 from tests.patience import until
 
 
@@ -194,11 +194,11 @@ def test_a_repeated_token_makes_one_version(
 
     if existing:
         vendor.upload("fraud")
-    emulator.state.operation_seconds = 0.4
+    emulator.state.operation_seconds = UNTIL_TOLD
     asked = Registration(model="fraud", source="gs://b/1", tags={"team": "risk"}, token="t/1 ü")
     with pytest.raises(TransientError, match="outcome is unknown"):
         make_adapter(operation_timeout=0.1).register(asked)
-    emulator.state.operation_seconds = 0.0
+    finish(emulator)
     until(is_uploaded, "what was given up is uploaded")  # until then nothing in Vertex AI tells of it
     made = [make_adapter().register(asked) for _ in range(2)]
     assert made[0] == made[1]

@@ -58,7 +58,7 @@ class ByOneAdapter(MemoryAdapter):
             if name == self.line.refuses:
                 raise InvalidError(f"the tag {name} is not allowed here")
             if name == self.line.hangs_at:
-                assert self.line.goes_on.wait(30)
+                assert self.line.goes_on.wait(60)
             record = super().set_tags(key, {name: tags[name]})
         return record
 

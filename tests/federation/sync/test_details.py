@@ -105,7 +105,7 @@ def test_a_worker_that_stops_waits_for_no_file_and_suspects_none(
 
     def hang(adapter: MemoryAdapter, version: VersionRecord) -> Details:
         asked.set()
-        over.wait(30)
+        over.wait(60)
         return DETAILS
 
     world.context.connections.close()  # what is open already keeps its methods

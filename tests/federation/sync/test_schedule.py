@@ -56,12 +56,12 @@ def test_a_slow_backend_loses_its_lease_to_nobody(world: World, monkeypatch: pyt
     def think(call: str) -> None:
         if call == "scan":
             called.set()
-            assert over.wait(30)
+            assert over.wait(60)
 
     world.backend.before = think
     scheduler = Scheduler(world.context)
     scheduler.tick()
-    assert called.wait(30)
+    assert called.wait(60)
     expire_leases(world.engine)
     world.context.leases.renew(world.engine)
     with writing(world.engine) as connection:
@@ -113,7 +113,7 @@ def test_the_worker_knows_when_the_next_run_is_due(world: World) -> None:
     scheduler = Scheduler(world.context, on_end=ended.set)
     scheduler.tick()
     assert scheduler.next_due is None  # it is under way
-    assert ended.wait(30)
+    assert ended.wait(60)
     until(lambda: world.holder() is None)
     scheduler.tick()
     assert scheduler.next_due is not None
@@ -134,13 +134,13 @@ class Beside:
 
     def read(self, version: VersionRecord) -> Details:
         self.asked.append(version.version)
-        assert self.over.wait(30)
+        assert self.over.wait(60)
         return Details()
 
     def wait(self, call: str) -> None:
         if call == "scan":
             self.under_way.set()
-            assert self.go_on.wait(30)
+            assert self.go_on.wait(60)
 
     def run(self, ended: Callable[[], bool]) -> None:
         """Let a run begin, until `ended`."""

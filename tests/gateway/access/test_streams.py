@@ -205,7 +205,7 @@ def test_processes_count_together_and_the_dead_give_back(tmp_path: Path) -> None
         assert other.stdout.readline() == "one\n"
         with pytest.raises(ProblemError):
             mine.take("p-1")
-        _, said = other.communicate("\n", timeout=20)
+        _, said = other.communicate("\n", timeout=60)
         assert "streams open" in said
     mine.take("p-1")
 
