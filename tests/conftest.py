@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.compiling import compile_part
 from tests.descriptors import held_too_many
 from tests.servers.demo import Held
 from tests.servers.fixtures import (
@@ -109,6 +110,13 @@ def _uses_demo(item: pytest.Item) -> bool:
         value for mark in item.iter_markers("xdist_group") for value in (*mark.args, *mark.kwargs.values())
     }
     return "demo" in groups or "demo" in getattr(item, "fixturenames", ())
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Share the work of compiling with the other processes of a parallel run."""
+    if name := os.environ.get("PYTEST_XDIST_WORKER"):
+        count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        compile_part(session.config, int(name.removeprefix("gw")), count)
 
 
 @pytest.hookimpl(wrapper=True)
