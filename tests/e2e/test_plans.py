@@ -1,11 +1,12 @@
-"""What a plan says is what differs afterwards, on every kind of backend and by every kind of stage rule."""
+"""What a plan says is what differs afterwards, on every kind of backend and by every kind of stage rule:
+in `make test` by those of a kind that look at most fields, in `make soak` by all of them.
+"""
 
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from sqlalchemy import update
 
 from federation import tables
@@ -24,6 +25,7 @@ from federation.references import Reference
 from tests.e2e.test_kills import Bench, mlflow, rest, sagemaker, secrets, vertex
 from tests.federation.operations.effects import differing, facts, mistakes
 from tests.federation.operations.victims import write
+from tests.soak import soak
 
 __all__ = ["mlflow", "rest", "sagemaker", "secrets", "vertex"]  # fixtures
 BY_TAG = {"production": ["tag:env=prod"], "staging": ["tag:env=test"], "archived": ["tag:env=old"]}
@@ -55,7 +57,6 @@ RULES: dict[str, list[dict[str, list[str]]]] = {
     ],
 }  # fmt: skip
 SOURCES = {"vertex": "gs://bucket/model"}
-CASES = [(kind, place) for kind, several in RULES.items() for place in range(len(several))]
 
 
 def changes(kind: str, name: str) -> Iterator[RequestedChange]:
@@ -80,14 +81,20 @@ def changes(kind: str, name: str) -> Iterator[RequestedChange]:
     yield RequestedChange(model, Delete(), of="model")
 
 
-@pytest.mark.parametrize(("kind", "rules"), CASES)
-def test_a_plan_is_what_it_does(kind: str, rules: int, request: pytest.FixtureRequest) -> None:
-    on: Bench = request.getfixturevalue(kind)
-    with writing(on.world.engine) as connection:
-        connection.execute(update(tables.registry).values(stages=RULES[kind][rules]))
+def planned(on: Bench, cases: int) -> list[str]:
+    """What differs from its plan by the last so many of a kind's rules."""
+    several = RULES[on.kind]
     context = OperationContext(on.world.engine, on.world.context.connections, Leases("worker"))
-    name, wrong, made, synced = f"planned-{rules}", list[str](), 0, False
-    for change in changes(kind, name):
+    return [
+        line for place in range(len(several) - cases, len(several)) for line in by_rules(on, context, place)
+    ]
+
+
+def by_rules(on: Bench, context: OperationContext, place: int) -> list[str]:
+    with writing(on.world.engine) as connection:
+        connection.execute(update(tables.registry).values(stages=RULES[on.kind][place]))
+    name, wrong, made, synced = f"planned-{place}", list[str](), 0, False
+    for change in changes(on.kind, name):
         if isinstance(change.wanted, Delete) and not synced:
             seen, synced = facts(on.world.engine, Reference("memory", name)), True
             on.world.sync(full=True)
@@ -109,8 +116,7 @@ def test_a_plan_is_what_it_does(kind: str, rules: int, request: pytest.FixtureRe
             wrong.append(
                 f"{change}: {[(row.state, row.error) for row in rows]}, but {differing(before, after)}"
             )
-    assert not wrong, "\n".join(wrong)
-    assert made >= 10, "so many of these every kind can do"
+    return wrong if made >= 10 else [*wrong, f"only {made} changes were made: every kind can do ten of these"]
 
 
 def carried_out(on: Bench, context: OperationContext, change: RequestedChange) -> tuple[Plan, list[Any]]:
@@ -128,3 +134,23 @@ def carried_out(on: Bench, context: OperationContext, change: RequestedChange) -
     if on.kind != "mlflow":  # whose server takes a second for it, and which is looked at once in the end
         on.world.sync(full=True)
     return plan, [row for row in on.world.rows(operation) if row.id >= asked]
+
+
+@soak(sample=1, full=len(RULES["mlflow"]), batch=len(RULES["mlflow"]))
+def test_plans_over_mlflow(cases: int, seed: int, mlflow: Bench) -> list[str]:
+    return planned(mlflow, cases)
+
+
+@soak(sample=1, full=len(RULES["rest"]), batch=len(RULES["rest"]))
+def test_plans_over_rest(cases: int, seed: int, rest: Bench) -> list[str]:
+    return planned(rest, cases)
+
+
+@soak(sample=2, full=len(RULES["sagemaker"]), batch=len(RULES["sagemaker"]))
+def test_plans_over_sagemaker(cases: int, seed: int, sagemaker: Bench) -> list[str]:
+    return planned(sagemaker, cases)
+
+
+@soak(sample=2, full=len(RULES["vertex"]), batch=len(RULES["vertex"]))
+def test_plans_over_vertex(cases: int, seed: int, vertex: Bench) -> list[str]:
+    return planned(vertex, cases)
