@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 from litestar import MediaType, Request, get
@@ -13,8 +13,14 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 
 from federation.catalogue.catalogue import SampleRequest
-from gateway.api.requests import PUBLIC
+from federation.search.answer import SearchAnswer
+from gateway.api.events_out import ChangesOut, EventsOut
+from gateway.api.health import LiveOut, ReadyOut
+from gateway.api.history_out import ProductionOut
+from gateway.api.requests import PUBLIC, provide_waypost
 from gateway.api.statements_out import StatementIn
+from gateway.authentication import COOKIE
+from gateway.described import classes_in, describe
 
 STATIC = Path(__file__).parent / "static"
 PAGE = """<!doctype html>
@@ -67,15 +73,40 @@ def docs_page() -> str:
 @get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The API's description."""
-    return as_written(request.app.openapi_schema.to_schema())
+    waypost = provide_waypost(request)
+    asks = waypost.settings.auth.mode != "local"
+    return as_written(request.app.openapi_schema.to_schema(), asks=asks)
 
 
-def as_written(schema: dict[str, Any]) -> dict[str, Any]:
-    """The description with what follows a reference in a path, and with problems for whatever goes wrong.
+def as_written(schema: dict[str, Any], *, asks: bool = True) -> dict[str, Any]:
+    """The description with what follows a reference in a path, with problems for whatever goes wrong, and with a text
+    for each thing in it. `asks`: whether the gateway asks who somebody is.
+    """
+    paths: dict[str, dict[str, Any]] = schema["paths"]
+    shapes: dict[str, Any] = schema["components"]["schemas"]
+    _end(paths)
+    _post(paths, shapes)
+    _answer(paths, shapes)
+    for name, one in shapes.items():
+        if name.endswith("In"):
+            one["additionalProperties"] = False
+    shapes["Problem"] = PROBLEM_SHAPE
+    schema["components"]["securitySchemes"] = SECURITY
+    schema["security"] = [{name: []} for name in SECURITY] if asks else []
+    tag(schema)
+    describe(schema, classes_in(iter(answered())))
+    for path, example in EXAMPLES.items():
+        for parameter in paths[path]["get"]["parameters"]:
+            if parameter["name"] in example:
+                parameter["example"] = example[parameter["name"]]
+    return schema
+
+
+def _end(paths: dict[str, dict[str, Any]]) -> None:
+    """Put what follows a reference behind it.
 
     Litestar lets nothing follow a path parameter that may hold `/`, so its own description ends there.
     """
-    paths: dict[str, dict[str, Any]] = schema["paths"]
     for (path, method), (ending, parts) in ENDINGS.items():
         found = paths[path].get(method)
         if found is None:
@@ -90,13 +121,21 @@ def as_written(schema: dict[str, Any]) -> dict[str, Any]:
         if method == "delete":
             found["operationId"], moved["operationId"] = "delete_model", "remove_alias"
         paths.setdefault(path + ending, {})[method] = moved
+
+
+def _post(paths: dict[str, dict[str, Any]], shapes: dict[str, Any]) -> None:
+    """What is sent to a version, by what follows its reference."""
     stated = paths["/api/v1/versions/{ref}"].pop("post")
     for ending, shape in POSTED.items():
-        said, told = msgspec.json.schema_components([shape], ref_template="#/components/schemas/{name}")
+        said, told = msgspec.json.schema_components([shape], ref_template=TEMPLATE)
         body = {"required": True, "content": {"application/json": {"schema": said[0]}}}
         operation = {"operationId": f"post_{ending[1:]}", "requestBody": body}
         paths[f"/api/v1/versions/{{ref}}{ending}"] = {"post": {**stated, **operation}}
-        schema["components"]["schemas"] |= told
+        shapes |= told
+
+
+def _answer(paths: dict[str, dict[str, Any]], shapes: dict[str, Any]) -> None:
+    """What is answered: a problem where something goes wrong, and what handlers do not say themselves."""
     for path, methods in paths.items():
         for found in methods.values():
             if path.startswith("/api/") and isinstance(found, dict) and "responses" in found:
@@ -106,33 +145,83 @@ def as_written(schema: dict[str, Any]) -> dict[str, Any]:
         paths[path]["get"]["responses"]["200"]["content"] = {
             form: {"schema": {"type": "object" if form.endswith("+json") else "string"}} for form in forms
         }
+    for path, shape in LISTED.items():
+        said, told = msgspec.json.schema_components([shape], ref_template=TEMPLATE)
+        paths[path]["get"]["responses"]["200"]["content"]["application/json"] = {"schema": said[0]}
+        shapes |= told
     paths["/api/v1/search"]["get"]["responses"]["200"]["links"] = {
         target: {"operationId": target, "parameters": {"path.ref": "$response.body#/hits/0/ref"}}
         for target in FROM_A_HIT
     }
-    for name, one in schema["components"]["schemas"].items():
-        if name.endswith("In"):
-            one["additionalProperties"] = False
-    return schema
 
 
+def tag(schema: dict[str, Any]) -> None:
+    """Say of each operation which area of the API it is in: the first word of its path."""
+    areas = dict[str, None]()
+    for path, methods in schema["paths"].items():
+        area = path.removeprefix("/api/v1/").split("/")[0] if path.startswith("/api/") else "operators"
+        areas[area] = None
+        for found in methods.values():
+            if isinstance(found, dict):
+                found["tags"] = [area]
+                if area == "operators":
+                    found["security"] = []
+    schema["tags"] = [{"name": area} for area in sorted(areas)]
+
+
+def answered() -> list[Any]:
+    """Every type that a handler of the API takes or answers."""
+    from gateway.api import site
+
+    handlers = [one for one in site.HANDLERS if isinstance(one, HTTPRouteHandler)]
+    hints = [hint for one in handlers for hint in get_type_hints(one.fn).values()]
+    return [*hints, *POSTED.values(), *LISTED.values(), *ALSO_ANSWERED]
+
+
+TEMPLATE = "#/components/schemas/{name}"
 PROBLEM = {
     "description": "What went wrong, and the remedy (RFC 9457).",
-    "content": {
-        "application/problem+json": {
-            "schema": {
-                "type": "object",
-                "required": ["type", "title", "status", "detail"],
-                "properties": {
-                    "type": {"type": "string"},
-                    "title": {"type": "string"},
-                    "status": {"type": "integer"},
-                    "detail": {"type": "string"},
-                },
-            }
-        }
-    },
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+PROBLEM_SHAPE = {
+    "title": "Problem",
+    "description": "What went wrong, and the remedy (RFC 9457).",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "description": "A stable name, under /problems/."},
+        "title": {"type": "string", "description": "The same in words."},
+        "status": {"type": "integer", "description": "The status of HTTP."},
+        "detail": {"type": "string", "description": "Cause and remedy in one line."},
+        "position": {"type": "integer", "description": "The character, from 0, at which a text could not be read."},
+        "expected": {"type": "string", "description": "What would have been right there."},
+        "parameter": {"type": "string", "description": "The parameter that it is about."},
+        "plan": {"type": "string", "description": "The page that shows what a promotion would need."},
+        "candidates": {
+            "type": "array", "items": {"type": "string"}, "description": "References that were perhaps meant.",
+        },
+        "known": {"description": "What was known last of something deleted."},
+    },
+}  # fmt: skip
+SECURITY = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of this gateway: `waypost token create`."},
+    "session": {
+        "type": "apiKey", "in": "cookie", "name": COOKIE, "description": "A browser that is signed in.",
+    },
+}  # fmt: skip
+EXAMPLES: Mapping[str, Mapping[str, str]] = {
+    "/api/v1/search": {"q": "fraud stage:production", "sort": "metric.auc"},
+    "/api/v1/versions/{ref}": {"ref": "fraud/card-fraud-scorer@champion"},
+    "/api/v1/models/{ref}": {"ref": "fraud/card-fraud-scorer"},
+    "/api/v1/impact/{ref}": {"ref": "search/encoder:3", "action": "archive"},
+    "/api/v1/dependencies/{ref}": {"ref": "search/product-ranker:4"},
+    "/api/v1/timeline/{ref}": {"ref": "search/encoder"},
+    "/api/v1/diff": {"left": "search/product-ranker:3", "right": "search/product-ranker:4"},
+    "/api/v1/production": {"as_of": "2026-05-03", "team": "risk"},
+    "/api/v1/references": {"q": "search/enc"},
+}
+"""Values of parameters that work in the demo."""
+ALSO_ANSWERED: tuple[type, ...] = (ReadyOut, LiveOut, SearchAnswer)
 FORMS: Mapping[str, tuple[str, ...]] = {
     "/api/v1/bom/{ref}": ("application/vnd.cyclonedx+json",),
     "/api/v1/audit/checkpoint": ("text/plain",),
@@ -157,6 +246,12 @@ ENDINGS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 }
 """What follows the reference in the path of a handler, with the parameters in it."""
 
+LISTED: Mapping[str, Any] = {
+    "/api/v1/production": ProductionOut,
+    "/api/v1/changes": ChangesOut,
+    "/api/v1/events": EventsOut,
+}
+"""What is answered where it may come as a table or stream instead."""
 POSTED: Mapping[str, type] = {"/statements": StatementIn, "/validate": SampleRequest}
 """What is sent to a version, by what follows its reference."""
 

@@ -1,0 +1,48 @@
+"""The API describes itself: every parameter, property and answer, with one shape for whatever goes wrong."""
+
+from gateway import app, docs
+
+
+def test_everything_is_described() -> None:
+    schema = docs.as_written(app.application(1024).openapi_schema.to_schema())
+    shapes = schema["components"]["schemas"]
+    operations = [
+        (f"{method} {path}", one)
+        for path, methods in schema["paths"].items()
+        for method, one in methods.items()
+        if isinstance(one, dict)
+    ]
+    bare = [
+        f"{name}: {parameter['name']}"
+        for name, one in operations
+        for parameter in one.get("parameters", [])
+        if not parameter.get("description")
+    ]
+    bare += [
+        f"{name}.{field}"
+        for name, shape in shapes.items()
+        for field, one in shape.get("properties", {}).items()
+        if not one.get("description") and "$ref" not in one
+    ]
+    assert bare == []
+    assert [name for name, one in operations if not one.get("tags") or not one.get("description")] == []
+    answers = [
+        (name, code, answer)
+        for name, one in operations
+        if "/api/" in name
+        for code, answer in one["responses"].items()
+    ]
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    assert all(
+        answer["content"] == {"application/problem+json": problem}
+        for _, code, answer in answers
+        if code == "default" or code >= "400"
+    )
+    assert [
+        (name, code)
+        for name, code, answer in answers
+        if any("schema" not in one for one in answer.get("content", {}).values())
+    ] == []
+    assert set(schema["components"]["securitySchemes"]) == {"token", "session"}
+    asked = schema["paths"]["/api/v1/search"]["get"]["parameters"]
+    assert {"fraud stage:production"} <= {one.get("example") for one in asked}
