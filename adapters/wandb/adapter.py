@@ -1,0 +1,92 @@
+"""The adapter for Weights & Biases Registry.
+
+A collection of a registry is a model, an artifact that is linked to it is a version, numbered by the collection and not
+by where it was logged. The run that logged it and what that run used are its lineage, by the addresses of artifacts.
+
+Every scan lists everything, a hundred in a request, so a change of any kind is seen by the next one. What its listings
+promise while things change: they go by a cursor; what was known and is missing is asked for before it counts as gone.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from adapters.contract import (
+    Adapter,
+    AdapterConfig,
+    BackendInfo,
+    Capability,
+    Observer,
+    Page,
+    Snippet,
+    StageField,
+)
+from adapters.errors import InvalidError
+from adapters.payloads import text
+from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.scanning import paged
+from adapters.wandb import keys, scan, snippets
+from adapters.wandb.client import REGISTRIES, WandbClient
+from adapters.wandb.config import WandbConfig
+from adapters.wandb.keys import PREFIX
+from adapters.wandb.reads import Reader
+from adapters.wandb.writes import Writer
+from adapters.writing import has_alias, settle
+
+
+class WandbAdapter(Adapter):
+    """Speaks to Weights & Biases about the registries of one organisation."""
+
+    kind: ClassVar[str] = "wandb"
+    contract: ClassVar[int] = 1
+    config_type: ClassVar[type[AdapterConfig]] = WandbConfig
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS})
+    stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "production": ("alias:production", "alias:prod", "alias:champion"),
+        "staging": ("alias:staging", "alias:challenger"),
+        "archived": ("alias:archived",),
+    }
+    fresh: ClassVar[Mapping[StageField, str] | None] = {}
+    first_aliases: ClassVar[frozenset[str]] = frozenset({"latest"})
+
+    def __init__(self, config: WandbConfig) -> None:
+        self._api = WandbClient(config)
+        self._reads = Reader(self._api)
+        self._writes = Writer(self._api, self._reads)
+
+    def __repr__(self) -> str:
+        return f"WandbAdapter({self._api.http.host})"
+
+    def probe(self) -> BackendInfo:
+        ident = text(self._api.organization(), "id")
+        shown = {text(row, "name") for page in self._api.listed(REGISTRIES) for row in page}
+        missing = [one for one in self._api.config.registries if f"{PREFIX}{one}" not in shown]
+        told = [f"registry {one} is not shown: check its name, and what the key may see" for one in missing]
+        if not shown:
+            told.append("no registry is shown: nothing is read")
+        return BackendInfo("GraphQL", f"wandb:{ident}" if ident else None, tuple(told))
+
+    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
+        if since not in (None, scan.WATERMARK) or resume is not None:
+            raise InvalidError("this watermark is not of the wandb adapter: scan everything")
+        return paged(scan.found(self._api), limit)
+
+    def succeeds(self, new: Key, old: Key) -> bool:
+        return keys.succeeds(new, old)
+
+    def get(self, key: Key) -> Record:
+        return self._reads.record(key)
+
+    def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
+        return snippets.snippets(self._api.config, version)
+
+    def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
+        def write(now: ModelRecord) -> None:
+            self._writes.point(now, alias, version)
+
+        return settle(self.get, key, has_alias(alias, version), write, etag)
+
+    def observe(self, observer: Observer) -> None:
+        self._api.http.observe(observer)
+
+    def close(self) -> None:
+        self._api.http.close()

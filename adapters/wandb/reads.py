@@ -1,0 +1,46 @@
+"""Single collections and what is linked to them, as `get` reads them."""
+
+from adapters.errors import AuthError, NotFoundError
+from adapters.payloads import Raw, text
+from adapters.records import Key, ModelRecord, VersionRecord
+from adapters.wandb.client import COLLECTIONS, LINKS, REGISTRIES, WandbClient
+from adapters.wandb.keys import NativeId, of_collection, of_link, split
+from adapters.wandb.records import aliases_of, to_model, to_version
+
+
+class Reader:
+    """Reads one thing. Errors of every method: any `AdapterError`."""
+
+    def __init__(self, api: WandbClient) -> None:
+        self.api = api
+
+    def record(self, key: Key) -> ModelRecord | VersionRecord:
+        """A model or version as it is now."""
+        at = split(key)
+        return self._model(at) if at.number is None else to_version(self.api.config, self.link(at))
+
+    def link(self, at: NativeId) -> Raw:
+        """The link that a version is."""
+        for raw in self.links(at):
+            if text(raw, "id") == at.link and of_link(raw) == at:
+                return raw
+        raise self._absent(at)
+
+    def links(self, at: NativeId) -> list[Raw]:
+        """Everything that is linked to a collection."""
+        pages = self.api.listed(LINKS, at.registry, at.collection)
+        return [raw for page in pages for raw in page if text(raw, "artifactCollection", "id") == at.id]
+
+    def _model(self, at: NativeId) -> ModelRecord:
+        for page in self.api.listed(COLLECTIONS, at.registry, at.collection):
+            for raw in page:
+                if text(raw, "id") == at.id and of_collection(raw) == at:
+                    return to_model(raw, aliases_of(self.links(at)).get(at.id, {}))
+        raise self._absent(at)
+
+    def _absent(self, at: NativeId) -> NotFoundError | AuthError:
+        """That its registry is shown, and it is not in it, is the proof."""
+        is_ours = not self.api.config.registries or at.registry in self.api.config.registries
+        if is_ours and not any(page for page in self.api.listed(REGISTRIES, at.registry)):
+            return AuthError(f"registry {at.registry} is not shown: it is gone, or this key may not see it")
+        return NotFoundError(f"{at.name} does not exist")
