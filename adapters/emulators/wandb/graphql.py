@@ -20,14 +20,14 @@ class QueryError(Exception):
     """What a server of GraphQL says of a query that it does not answer."""
 
 
-class Selected(NamedTuple):
+class SelectedField(NamedTuple):
     """A field, or (without `name`) a fragment: of a type where that is in its place, or by its name."""
 
     name: str
     alias: str
     args: Mapping[str, Any]
     only_if: Any
-    inside: "list[Selected] | None"
+    inside: "list[SelectedField] | None"
     on: str = ""
     spread: str = ""
 
@@ -38,8 +38,8 @@ class QueryDocument:
     def __init__(self, text: str) -> None:
         self._tokens = _TOKEN.findall(text)
         self._at = 0
-        self.fragments: dict[str, list[Selected]] = {}
-        self.operation, self.name, self.defaults, self.root = "", "", dict[str, Any](), list[Selected]()
+        self.fragments: dict[str, list[SelectedField]] = {}
+        self.operation, self.name, self.defaults, self.root = "", "", dict[str, Any](), list[SelectedField]()
         while self._at < len(self._tokens):
             kind = self._next()
             if kind == "fragment":
@@ -55,7 +55,7 @@ class QueryDocument:
         """The data. Errors: `QueryError`."""
         return self._object(root, self.root, {**self.defaults, **variables})
 
-    def _object(self, value: Any, selection: list[Selected], variables: Variables) -> dict[str, Any]:
+    def _object(self, value: Any, selection: list[SelectedField], variables: Variables) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for one in selection:
             if one.only_if is not None and not _given(one.only_if, variables):
@@ -70,7 +70,7 @@ class QueryDocument:
                 )
         return found
 
-    def _field(self, value: Any, one: Selected, variables: Variables) -> Any:
+    def _field(self, value: Any, one: SelectedField, variables: Variables) -> Any:
         if one.name not in value:
             raise QueryError(f'Cannot query field "{one.name}" on type "{value.get("__typename", "Query")}".')
         found = value[one.name]
@@ -78,12 +78,12 @@ class QueryDocument:
             found = found(**{name: _given(given, variables) for name, given in one.args.items()})
         return self._shaped(found, one.inside, variables)
 
-    def _shaped(self, found: Any, inside: list[Selected] | None, variables: Variables) -> Any:
+    def _shaped(self, found: Any, inside: list[SelectedField] | None, variables: Variables) -> Any:
         if isinstance(found, list):
             return [self._shaped(each, inside, variables) for each in found]
         return found if found is None or inside is None else self._object(found, inside, variables)
 
-    def _selection(self) -> list[Selected]:
+    def _selection(self) -> list[SelectedField]:
         self._next()  # {
         found = []
         while self._peek() != "}":
@@ -91,18 +91,18 @@ class QueryDocument:
         self._next()
         return found
 
-    def _selected(self) -> Selected:
+    def _selected(self) -> SelectedField:
         name = self._next()
         if name == "...":
             if self._peek() in ("on", "{", "@"):
                 on = self._after("on") or ""
-                return Selected("", "", {}, self._directive(), self._selection(), on)
+                return SelectedField("", "", {}, self._directive(), self._selection(), on)
             spread = self._next()
-            return Selected("", "", {}, self._directive(), None, "", spread)
+            return SelectedField("", "", {}, self._directive(), None, "", spread)
         alias, name = (name, self._next()) if self._after(":", keep=True) else (name, name)
         args = self._arguments() if self._peek() == "(" else {}
         only_if = self._directive()
-        return Selected(name, alias, args, only_if, self._selection() if self._peek() == "{" else None)
+        return SelectedField(name, alias, args, only_if, self._selection() if self._peek() == "{" else None)
 
     def _directive(self) -> Any:
         if self._peek() != "@":
