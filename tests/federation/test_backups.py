@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, insert, select, text, update
 
 from federation import changes, schema, tables
 from federation.backups import archive, backups
 from federation.backups.archive import BackupError, BackupHeader, EndFrame, RowsFrame, TableFrame
 from federation.backups.rows import names
 from federation.database import now, open_engine, reading, writing
+from federation.graph.tables import graph_head
 from federation.identity.tables import session
 from federation.journal import log
 from federation.journal.entry import FORMAT, Action, Entry
@@ -28,6 +29,7 @@ from tests.federation.promotions.world import PromotionsWorld, make_promotions_w
 
 CHANGED = {
     "change",
+    "graph_head",
     "head",
     "journal",
     "journal_tile",
@@ -47,6 +49,8 @@ def filled(url: str) -> PromotionsWorld:
     ann = world.person("ann", "contributor")
     world.promotions.propose(ann, version("2"), "production", "it is better")
     world.operations.ask(RequestedChange(version("3"), SetTags({"color": "blue"})))
+    with writing(world.engine) as connection:
+        connection.execute(insert(graph_head).values(id=1, position=1, nodes=0, generation=4, format=1))
     return world
 
 
@@ -137,6 +141,7 @@ def test_whoever_followed_the_database_that_was_lost_begins_anew(
         first = batch.append(connection)
     with reading(elsewhere) as connection:
         assert [one.position for one in changes.after(connection, first - 1, 10)] == [first]
+        assert connection.execute(select(graph_head.c.generation)).scalar_one() > 4 + 5000
         with pytest.raises(changes.FeedTrimmedError):
             changes.after(connection, newest, 10)
 
