@@ -49,6 +49,7 @@ url = "{database}"
 url = "{redis}"
 [search]
 path = "{folder}/index"
+snapshots = "{snapshots}"
 [audit]
 key = "{folder}/audit.key"
 archive = "{folder}/archive"
@@ -265,6 +266,7 @@ def _configure(machine: Machine, whole: Cluster, registries: str, workers: int) 
         database=whole.database.url(",".join(machine.at(port) for port in whole.database.ports)),
         redis=f"redis://{machine.at(whole.redis_port)}/0",
         folder=machine.folder,
+        snapshots=whole.folder / "snapshots",
         token=TOKEN,
         registries=registries,
     )

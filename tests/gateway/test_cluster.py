@@ -259,6 +259,7 @@ def wrong_of(estate: Estate, people: People) -> Iterator[str]:
         yield from at_once(paper, name)
     yield from problems(whole.engine)
     yield from kept(whole, people)
+    until(lambda: handed_over(whole) == {"search", "graph"}, "index and graph are there for a new gateway")
 
 
 def settled(whole: Cluster, name: str, paper: Paper) -> Iterator[str]:
@@ -295,6 +296,12 @@ def kept(whole: Cluster, people: People) -> Iterator[str]:
         yield f"{phantoms} versions were told to be deleted that never were"
     if not people.accepted or not people.checkpoints:
         yield "nobody could work"
+
+
+def handed_over(whole: Cluster) -> set[str]:
+    """Of what there are snapshots for a new gateway."""
+    made = (whole.folder / "snapshots").glob("*/*/manifest")
+    return {path.parent.name.partition("-")[0] for path in made}
 
 
 def left_open(whole: Cluster) -> int:
