@@ -66,6 +66,20 @@ def read_time(text: str | None, parameter: str) -> datetime | None:
     return found
 
 
+def read_as_of(text: str | None) -> datetime | None:
+    """The time that is asked about: a day means its end, or now for today. Errors: 400, also for the future."""
+    found = read_time(text, "as_of")
+    if found is None or text is None:
+        return None
+    now = datetime.now(UTC)
+    if len(text) <= len("2026-05-03") and found <= now:
+        found = min(found + timedelta(days=1) - timedelta(microseconds=1), now)
+    if found > now:
+        detail = f"as_of {text} lies in the future: nobody knows yet what will be then"
+        raise ProblemError(400, "invalid-request", detail, parameter="as_of")
+    return found
+
+
 def read_since(text: str | None) -> datetime | None:
     """A time of the query, or a word for one: the beginning of today, of yesterday, or of the day a week ago, in UTC.
 

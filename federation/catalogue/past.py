@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from federation import tables
 from federation.access import View
+from federation.catalogue import codec
 from federation.catalogue.models import Model, with_versions_then
 from federation.catalogue.reader import find_model, incarnation_of
 from federation.database import reading
@@ -39,6 +40,7 @@ class HeldStage:
     source: str
     began_actor: str | None
     ended_actor: str | None
+    owner: str | None
 
 
 def read_model_then(connection: Connection, view: View, reference: Reference, at: datetime) -> Model:
@@ -64,7 +66,7 @@ def read_held(
     limit: int = 1000,
     skip: int = 0,
 ) -> list[HeldStage]:
-    """What held a stage at a time, certainly or possibly, by registry and model."""
+    """What held a stage at a time, certainly or possibly, by team, registry and model."""
     spans, versions = tables.span.c, tables.version.c
     models, registries = tables.model.c, tables.registry.c
     begun = or_(spans.began_by <= at, and_(spans.began_after.is_not(None), spans.began_after < at))
@@ -76,6 +78,8 @@ def read_held(
             models.name,
             registries.name.label("registry"),
             registries.team,
+            versions.body,
+            models.body.label("model_body"),
         )
         .join(tables.version, versions.id == spans.version_id)
         .join(tables.model, models.id == spans.model_id)
@@ -103,9 +107,9 @@ def read_held(
 
 
 def _chosen(view: View, registry: str | None, team: str | None) -> Select[int]:
-    """The ids of the registries of a view with this name or team, by name."""
+    """The ids of the registries of a view with this name or team, by team and name."""
     registries = tables.registry.c
-    query = select(registries.id).where(view.clause(registries.id)).order_by(registries.name)
+    query = select(registries.id).where(view.clause(registries.id)).order_by(registries.team, registries.name)
     if registry is not None:
         query = query.where(registries.name == registry)
     return query if team is None else query.where(registries.team == team)
@@ -138,4 +142,5 @@ def _held(row: Any, at: datetime) -> HeldStage:
         row.source,
         row.began_actor,
         row.ended_actor,
+        codec.decode_version(row.body).owner or codec.decode_model(row.model_body).owner,
     )

@@ -13,7 +13,7 @@ from federation.files import blocks
 from gateway.api import formats
 from gateway.api.history_out import Stage, held_csv, production_out
 from gateway.api.requests import needs
-from gateway.parameters import read_time
+from gateway.parameters import read_as_of
 from gateway.waypost import Waypost
 
 
@@ -30,7 +30,7 @@ def show_production(
     form: Annotated[Literal["json", "csv"], QueryParameter(name="format")] = "json",
 ) -> Response[Any] | Stream:
     """Everything that was in production (or held another `stage`) at a time, as a list or, whole, as CSV."""
-    time = read_time(as_of, "as_of") or now()
+    time = read_as_of(as_of) or now()
     if form == "csv":
         every = waypost.catalogue.every_held(view, stage, time, registry=registry, team=team)
         lines = blocks(line.encode() for line in held_csv(waypost.identity, every))

@@ -17,7 +17,8 @@ from gateway.names import with_names
 Stage = Literal["production", "staging", "archived"]
 COLUMNS = (
     "ref", "registry", "team", "model", "version", "stage", "certain", "began_after", "began_by", "ended_after",
-    "ended_by", "source", "began_actor", "ended_actor", "incarnation", "began_actor_name", "ended_actor_name",
+    "ended_by", "source", "began_actor", "ended_actor", "incarnation", "began_actor_name",
+    "ended_actor_name", "owner",
 )  # fmt: skip
 AT_ONCE = 500
 """Rows of a table whose names are looked up together."""
@@ -75,6 +76,8 @@ class HeldOut(msgspec.Struct):
     began_actor: str | None
     ended_actor: str | None
     incarnation: int
+    owner: str | None
+    """Whoever owns the version, or else its model."""
     began_actor_name: str | None = None
     """What the actor is called, until that is erased."""
     ended_actor_name: str | None = None

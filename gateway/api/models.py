@@ -24,7 +24,7 @@ from gateway.api.out import (
 from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
 from gateway.api.statements_out import StatementIn, StatementsOut
 from gateway.meant import completed
-from gateway.parameters import checked, read_reference, read_time
+from gateway.parameters import checked, read_as_of, read_reference
 from gateway.waypost import Waypost
 
 STATEMENTS, SIMILAR, VALIDATE = "/statements", "/similar", "/validate"
@@ -42,7 +42,7 @@ def show_model(
     """One model with its versions, newest first. A deleted one answers 410 with what was known, or by
     `incarnation`; `as_of` asks for the versions, stages and aliases of then.
     """
-    reference, time = read_reference(ref), read_time(as_of, "as_of")
+    reference, time = read_reference(ref), read_as_of(as_of)
     found = waypost.catalogue.model(view, reference, incarnation=incarnation, at=time)
     return model_out(found, waypost.freshness.of(view, found.reference.registry))
 
@@ -65,7 +65,7 @@ async def show_version(
         return await sync_to_thread(_similar, request, ref, limit)
     # Taken from the request itself: as dependencies they would cost as much as the look into the database.
     waypost, view = provide_waypost(request), request.scope["user"].view
-    reference, time = read_reference(ref), read_time(as_of, "as_of")
+    reference, time = read_reference(ref), read_as_of(as_of)
     catalogue = waypost.catalogue
     if incarnation is None and time is None and catalogue.is_quick:
         found = catalogue.find(view, reference)
@@ -127,7 +127,7 @@ def show_timeline(
     as_of: FromQuery[str | None] = None,
 ) -> TimelineOut:
     """Which version held which stage and alias, since when, by whom; with `as_of` only what held at that time."""
-    reference, time = read_reference(ref), read_time(as_of, "as_of")
+    reference, time = read_reference(ref), read_as_of(as_of)
     return timeline_out(
         waypost.identity, reference, time, waypost.catalogue.timeline(view, reference, at=time)
     )

@@ -34,13 +34,13 @@ def production(
         return
     rows = [
         (
-            one["ref"], one["team"], moment(one["began_after"], one["began_by"]),
+            one["ref"], one["team"], one["owner"], moment(one["began_after"], one["began_by"]),
             moment(one["ended_after"], one["ended_by"]) or "now", one["began_actor_name"],
             "" if one["certain"] else "perhaps",
         )
         for one in found["versions"]
     ]  # fmt: skip
-    emit_table(("VERSION", "TEAM", "SINCE", "UNTIL", "BY", ""), rows)
+    emit_table(("VERSION", "TEAM", "OWNER", "SINCE", "UNTIL", "BY", ""), rows)
     if not rows:
         say(f"nothing is known to have been in {stage}" + (" then" if as_of else ""))
     if found["next_cursor"]:

@@ -20,7 +20,7 @@ from gateway.api.requests import OptionalIdent
 from gateway.loading import how_to_load
 from gateway.pages.markdown import card
 from gateway.pages.page import Form, listed, named, pages_at
-from gateway.parameters import read_reference, read_time
+from gateway.parameters import read_as_of, read_reference
 from gateway.waypost import Waypost
 
 CHARTS = 6
@@ -51,7 +51,7 @@ def model_page(
     view = principal.view
     found, form = named(request, ref, lambda text, form: _read(text, form, waypost, view, incarnation))
     model = model_out(found, waypost.freshness.of(view, found.reference.registry))
-    reference, time = found.reference, read_time(as_of or None, "as_of")
+    reference, time = found.reference, read_as_of(as_of or None)
     timeline = timeline_out(
         waypost.identity, reference, None, waypost.catalogue.timeline(view, reference, most=SPANS)
     )

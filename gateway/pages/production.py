@@ -1,5 +1,6 @@
 """`/production`: everything that is, or on a day was, in production."""
 
+from itertools import groupby
 from typing import Any
 
 from litestar import Request, Response
@@ -10,7 +11,7 @@ from federation.access import View
 from federation.database import now
 from gateway.api.history_out import Stage, production_out
 from gateway.pages.page import form_of, list_at, listed
-from gateway.parameters import read_time
+from gateway.parameters import read_as_of
 from gateway.waypost import Waypost
 
 PAGE = 200
@@ -22,6 +23,7 @@ def production_page(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
     as_of: FromQuery[str | None] = None,
+    hour: FromQuery[str] = "",
     stage: FromQuery[Stage] = "production",
     registry: FromQuery[str | None] = None,
     team: FromQuery[str | None] = None,
@@ -30,7 +32,8 @@ def production_page(
     """What held a stage at a time, as far as Waypost had seen by then."""
     form = form_of(request)
     limit = PAGE if form == "html" else 5000
-    time, skipped = read_time(as_of or None, "as_of") or now(), max(0, cursor)
+    asked = f"{as_of}T{hour}" if as_of and hour else as_of
+    time, skipped = read_as_of(asked or None) or now(), max(0, cursor)
     held = waypost.catalogue.held(
         view, stage, time, registry=registry or None, team=team or None, limit=limit, skip=skipped
     )
@@ -43,7 +46,9 @@ def production_page(
         form=form,
         title="In production",
         found=found,
+        groups=[(name, list(some)) for name, some in groupby(found.versions, key=lambda one: one.registry)],
         as_of=as_of or "",
+        hour=hour,
         stage=stage,
         registry=registry or "",
         team=team or "",

@@ -23,7 +23,7 @@ from gateway.pages.markdown import card
 from gateway.pages.model import impact_of, trouble_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
 from gateway.pages.words import number
-from gateway.parameters import read_reference, read_time
+from gateway.parameters import read_as_of, read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -42,7 +42,7 @@ def version_page(
     as_of: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """Everything about one version, by version, alias or stage."""
-    view, time = principal.view, read_time(as_of, "as_of")
+    view, time = principal.view, read_as_of(as_of)
     found, form = named(
         request,
         ref,

@@ -173,7 +173,7 @@ PAGES: dict[str, Callable[[str], str]] = {
     "/registries": lambda ref: "/registries",
     "/registries/{name}": lambda ref: f"/registries/{ref.partition('/')[0]}",
     "/production": lambda ref: "/production",
-    "/production as of": lambda ref: f"/production?as_of={(now() + timedelta(days=1)).date()}",
+    "/production as of": lambda ref: f"/production?as_of={now().date()}",
     "/audit": lambda ref: "/audit",
     "/audit?ref=": lambda ref: f"/audit?ref={quote(ref)}:3",
     "/audit?action=": lambda ref: "/audit?action=imported",

@@ -14,7 +14,7 @@ import msgspec
 from federation.access import LOCAL
 from federation.errors import WaypostError
 from gateway.cli.asked import AnsweredProblemError, Gateway, given
-from gateway.parameters import checked, read_reference, read_time
+from gateway.parameters import checked, read_as_of, read_reference
 from gateway.problems import ProblemError, explain
 from gateway.start import starting
 
@@ -119,4 +119,4 @@ def reference_of(words: Sequence[str]) -> "Reference":
 
 def time_of(query: Query) -> "datetime | None":
     """The time that is asked about. Errors: `ProblemError` 400."""
-    return read_time(query.get("as_of"), "as_of")
+    return read_as_of(query.get("as_of"))

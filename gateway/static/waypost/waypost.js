@@ -63,6 +63,9 @@
 
   function begin(root) {
     for (const el of root.querySelectorAll("button[data-copy]")) el.hidden = false;
+    for (const el of root.querySelectorAll(".scroll")) {
+      if (el.toggleAttribute("data-scrolls", el.scrollWidth > el.clientWidth + 1)) el.setAttribute("aria-description", "scrolls sideways");
+    }
     for (const el of root.querySelectorAll("[data-progress]:not([data-on])")) {
       el.dataset.on = "";
       const source = new EventSource(el.dataset.progress);

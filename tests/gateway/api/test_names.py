@@ -4,10 +4,12 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from federation.access import LOCAL
+from federation.database import now
 from federation.identity.identity import TokenSpec
 from federation.references import parse
 from gateway.cli.local import catch_up
@@ -65,3 +67,20 @@ def test_a_search_is_exported_whole(gateway: Chained, monkeypatch: pytest.Monkey
 def test_a_table_without_rows_has_its_header(gateway: Chained, path: str) -> None:
     (head,) = gateway.send("GET", path).text.splitlines()[:1]
     assert len(head.split(",")) > 3
+
+
+def test_a_day_means_that_day_and_the_future_is_refused(gateway: Chained) -> None:
+    today = now().date()
+    then = gateway.get("/production", as_of=today.isoformat())
+    assert [one["ref"] for one in then["versions"]] == [
+        one["ref"] for one in gateway.get("/production")["versions"]
+    ]
+    assert then["versions"]
+    assert "owner" in then["versions"][0]
+    assert gateway.get("/production", as_of="2020-01-01")["as_of"].startswith("2020-01-01T23:59:59")
+    assert gateway.get("/production", as_of="2020-01-01T05:00")["as_of"].startswith("2020-01-01T05:00:00")
+    tomorrow = (today + timedelta(days=1)).isoformat()
+    for path in ("/api/v1/production", "/api/v1/timeline/texts/encoder", "/production"):
+        refused = gateway.send("GET", path, params={"as_of": tomorrow})
+        assert refused.status_code == 400
+        assert "future" in refused.text
