@@ -121,8 +121,8 @@ class RegistrySettings(Section):
 
     name: str = Field(description="first part of every reference")
     kind: str = Field(
-        description="the adapter: mlflow, sagemaker, vertex, huggingface, git, oci, kubeflow, unity, wandb, folder, "
-        "rest, memory, or a plugin's"
+        description="the adapter: mlflow, sagemaker, vertex, huggingface, git, oci, kubeflow, unity, wandb, azureml, "
+        "folder, rest, memory, or a plugin's"
     )
     team: str = Field(description="the team that owns it")
     sync_every: float = Field(default=60.0, ge=0, description="seconds between two runs; 0: only when asked")

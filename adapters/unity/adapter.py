@@ -31,7 +31,7 @@ from adapters.unity import keys, snippets
 from adapters.unity.client import UnityClient
 from adapters.unity.config import UnityConfig
 from adapters.unity.reads import Reader
-from adapters.unity.scan import Scan
+from adapters.unity.scan import scan
 from adapters.unity.writes import Writer
 from adapters.writing import has_alias, is_described, remove, settle
 
@@ -77,8 +77,8 @@ class UnityAdapter(Adapter):
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         budget = self._api.config.reads_per_scan if resume is None else 0
         state = since if resume is None else resume
-        scan = Scan(self._reads, state, is_full=since is None, budget=budget)
-        return paged(scan.found(), limit, soon=since is not None)
+        found = scan(self._reads, state, is_full=since is None, budget=budget).found()
+        return paged(found, limit, soon=since is not None)
 
     def succeeds(self, new: Key, old: Key) -> bool:
         return keys.succeeds(new, old)
