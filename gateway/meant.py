@@ -21,7 +21,7 @@ NOWHERE = "nowhere"
 FEW = 5
 """References that are named to whoever may have meant one of them."""
 ALIKE = 0.6
-FORMS = (".json", ".csv")
+FORMS = (".json", ".csv", ".svg")
 """With what a page's address may end."""
 _PART = re.compile(r"[:@]")
 _WORD = re.compile(r"\w+")

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.pages import (
     account,
     audit,
+    badge,
     change,
     changes,
     health,
@@ -19,6 +20,7 @@ from gateway.pages import (
     retention,
     search,
     searches,
+    team,
     version,
     webhooks,
 )
@@ -34,6 +36,8 @@ HANDLERS: list[Any] = [
     *insights.HANDLERS,
     *production.HANDLERS,
     *audit.HANDLERS,
+    *badge.HANDLERS,
+    *team.HANDLERS,
     *change.HANDLERS,
     *promotions.HANDLERS,
     *policies.HANDLERS,

@@ -166,7 +166,7 @@ FRAME = {
     "POST /sign-in", "GET /docs", "GET /search", "GET /insights", "GET /registries/{name:str}",
     "GET /change/{ref:path}", "GET /drawing/{ref:path}", "GET /syncs/{sync_id:int}/progress", "GET /openapi.json",
     "GET /docs/openapi", "GET /metrics", "GET /health", "GET /changes.atom", "GET /inbox.atom",
-    "POST /hooks/{registry:str}",
+    "POST /hooks/{registry:str}", "GET /badge/{ref:path}", "GET /team",
 }  # fmt: skip
 """What is around the pages, or another view of the same."""
 

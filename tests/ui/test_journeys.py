@@ -146,3 +146,20 @@ def test_make_a_token_see_its_secret_once_and_end_it(seen: Visit) -> None:
     assert secret not in seen.page.content()
     seen.page.get_by_role("button", name="Revoke pipeline").click()
     seen.page.wait_for_selector("td .badge:has-text('revoked')")
+
+
+def test_what_changed_in_my_team_since_yesterday_in_one_click(seen: Visit) -> None:
+    seen.go("/")
+    seen.page.get_by_role("link", name="Team", exact=True).click()
+    seen.page.wait_for_url("**/team")
+    seen.settle()
+    assert seen.page.get_by_role("heading", name="Changed since yesterday").is_visible()
+    assert seen.page.get_by_role("group", name="Changes").locator("tbody tr").count() > 0
+
+
+def test_may_this_encoder_be_archived_in_two_clicks(seen: Visit) -> None:
+    seen.go("/versions/encoder:3")  # a bare name is enough where only one model has it
+    seen.page.get_by_role("link", name="Impact", exact=True).click()
+    seen.page.get_by_role("link", name="what if I archive it").click()
+    seen.page.wait_for_url("**/impact/search/encoder:3**action=archive**")
+    assert "would break" in seen.page.inner_text("main")

@@ -25,6 +25,7 @@ PAGES = {
     "/impact/search/encoder@champion?action=move-alias&to=2": "affected in all",
     "/impact?dataset=payments-2026q2": "affected in all",
     "/registries": "Last success",
+    "/team?team=risk": "Without an owner",
     "/registries/fraud": "Last runs",
     "/insights": "Most depended on",
     "/insights/most-depended-on": "search/encoder:3",

@@ -84,3 +84,13 @@ def test_a_day_means_that_day_and_the_future_is_refused(gateway: Chained) -> Non
         refused = gateway.send("GET", path, params={"as_of": tomorrow})
         assert refused.status_code == 400
         assert "future" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("ref", "label"), [("texts/encoder", "encoder: production 3"), ("encoder:3", "encoder 3: production")]
+)
+def test_a_badge_says_how_something_stands(gateway: Chained, ref: str, label: str) -> None:
+    answer = gateway.send("GET", f"/badge/{ref}.svg")
+    assert answer.headers["content-type"].startswith("image/svg+xml")
+    assert f'aria-label="{label}"' in answer.text
+    assert gateway.send("GET", "/badge/texts/nobody.svg").status_code == 404
