@@ -11,7 +11,6 @@ from litestar.params import FromQuery
 from federation.access import Principal
 from federation.promotions.promotions import ChosenPromotions
 from federation.search.answer import Hit, SearchRequest
-from federation.search.suggest import quoted
 from gateway.api.events_out import ChangesOut, changes_out
 from gateway.pages.page import page, pages_at
 from gateway.parameters import read_since
@@ -76,7 +75,8 @@ def team_page(
 
 
 def _found(waypost: Waypost, principal: Principal, title: str, query: str, team: str) -> TeamList:
-    asked = f"{query} team:{quoted(team)}" if team else query
+    escaped = team.replace("\\", "\\\\").replace('"', '\\"')
+    asked = f'{query} team:"{escaped}"' if team else query
     wanted = SearchRequest(q=asked, limit=SHOWN, strict=True)
     found = waypost.search.query(principal.view, wanted)
     return TeamList(title, asked, found.total, found.hits)
