@@ -167,10 +167,10 @@ class GraphFollower:
         with reading(self._engine) as connection:
             head = connection.execute(select(tables.graph_head)).first()
         made = self._folder / INCOMING
-        shutil.rmtree(made, ignore_errors=True)
-        if head is None or not self._fetch(WRITTEN_AS, head.generation, made):
-            return False
+        shutil.rmtree(made, ignore_errors=True)  # what a killed worker left
         try:
+            if head is None or not self._fetch(WRITTEN_AS, head.generation, made):
+                return False
             files.adopt(self._folder, made)
             (self._folder / overlays.FILE).unlink(missing_ok=True)
             with suppress(FileNotFoundError):
