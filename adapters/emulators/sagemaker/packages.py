@@ -141,9 +141,8 @@ def create_package(account: Account, call: ApiCall) -> Value:
 
 
 def describe_package(account: Account, call: ApiCall) -> Value:
-    """`DescribeModelPackage`."""
-    row = _package(account, call.params["ModelPackageName"])
-    return {"ModelPackageName": _entity_name(row), **row}
+    """`DescribeModelPackage`: of a version in a group it tells no `ModelPackageName`, although its shape has one."""
+    return dict(_package(account, call.params["ModelPackageName"]))
 
 
 def list_packages(account: Account, call: ApiCall) -> Value:
