@@ -37,6 +37,7 @@ from adapters.errors import (
     TransientError,
     UnderWayError,
     UnsupportedError,
+    line_of,
 )
 from adapters.naming import reference
 from adapters.notifications import Notification, check_signature, signature, standard_key
@@ -144,6 +145,7 @@ __all__ = [
     "check_signature",
     "dataset_role",
     "discover",
+    "line_of",
     "making",
     "paced",
     "paged",

@@ -15,6 +15,12 @@ No vendor exception leaves an adapter. A message is one line: what happened, and
 secret into it; what a backend says back is cleaned of them where it enters the federation, for all adapters alike.
 """
 
+import sys
+from pathlib import Path
+
+SHARED = frozenset({"federation", "gateway"})
+"""Code that calls adapters, and is none of theirs."""
+
 
 class AdapterError(Exception):
     """The root of everything an adapter raises. `str(error)` is one line, fit to be shown to a user.
@@ -77,3 +83,25 @@ class InvalidError(RejectedError):
 
 class UnsupportedError(RejectedError):
     """This adapter, or this backend in its present version, cannot do it."""
+
+
+def line_of(error: BaseException) -> str:
+    """Where an adapter's own code broke, as `FILE, line N, in FUNCTION`; empty where none of it was at work.
+
+    Nothing of the error's text is in it, which may hold a secret.
+    """
+    whose, found, trace = "", "", error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        root, *inside = module.split(".")
+        is_shared = (
+            root in SHARED
+            or (root == "adapters" and (len(inside) < 2 or inside[0] == "conformance"))
+            or root in sys.stdlib_module_names
+        )
+        mine = f"{root}.{inside[0]}" if root == "adapters" and inside else root
+        if not is_shared and whose in ("", mine):
+            code = trace.tb_frame.f_code
+            whose, found = mine, f"{Path(code.co_filename).name}, line {trace.tb_lineno}, in {code.co_name}"
+        trace = trace.tb_next
+    return found

@@ -1,5 +1,7 @@
 """The suite against a backend that is really there: only what looks, nothing is written, nothing is provoked."""
 
+import itertools
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import ClassVar
@@ -7,7 +9,12 @@ from typing import ClassVar
 from pydantic import BaseModel, SecretStr
 
 from adapters.conformance.harness import Fault, Harness
+from adapters.conformance.run import Result
+from adapters.conformance.trace import MOST_PAGES
 from adapters.contract import Adapter
+
+UNDERSTOOD = "versions_are_understood"
+PROVES = "Not every version that the backend lists is rejected."
 
 
 class LiveHarness(Harness):
@@ -43,6 +50,20 @@ def live(open_adapter: Callable[[], Adapter], config: BaseModel | None = None) -
     made = type("Live", (LiveHarness,), {"adapter_type": type(adapter)})(open_adapter, config)
     assert isinstance(made, LiveHarness)
     return made
+
+
+def understood(adapter: Adapter) -> Result:
+    """Whether what the backend lists becomes records: an adapter that rejects every version passes all else."""
+    begin = time.perf_counter()
+    versions, bad, reason = 0, 0, ""
+    for page in itertools.islice(adapter.scan(since=None, limit=1000), MOST_PAGES):
+        versions += sum(one.key.kind == "version" for one in page.records)
+        bad += len(page.bad)
+        reason = reason or next((str(one) for one in page.bad), "")
+    failed = bad > 0 and not versions
+    detail = f"no version was understood, {bad} records were rejected: {reason}" if failed else ""
+    seconds = time.perf_counter() - begin
+    return Result(UNDERSTOOD, PROVES, "failed" if failed else "passed", detail[:300], seconds)
 
 
 def secrets_of(config: BaseModel) -> tuple[str, ...]:

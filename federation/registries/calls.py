@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from adapters import AdapterError, Call, TransientError, UnderWayError, making
+from adapters import AdapterError, Call, TransientError, UnderWayError, line_of, making
 from federation import spans
 
 T = TypeVar("T")
@@ -194,7 +194,8 @@ def _made(what: str, function: Callable[[], T]) -> T | AdapterError:
     except AdapterError as error:
         return error
     except BaseException as error:
-        name = type(error).__name__
+        where = line_of(error)
+        name = f"{type(error).__name__}, {where}" if where else type(error).__name__
         broken = AdapterError(f"{what} failed in the adapter itself ({name}): report this to its author")
         broken.__cause__ = error
         return broken

@@ -126,7 +126,7 @@ def check(
     opened = _live(invocation, name) if live else _harnessed(invocation, name, plugins)
     results = []
     with opened as harness:
-        for result in run(harness, only or ()):
+        for result in (*run(harness, only or ()), *_understood(harness, live=live and not only)):
             results.append(result)
             if not invocation.json:
                 _show(result)
@@ -137,7 +137,29 @@ def check(
         f"{name}: {counted(counts['ok'], 'check')} passed, {counts['FAIL']} failed, "
         f"{counted(counts['gap'], 'known gap')}, {counts['-']} not applicable"
     )
+    applied = len(results) - counts["-"]
+    if counts["-"]:
+        more = "without --live more of them run, against the adapter's own test backend" if live else ""
+        say(
+            f"{applied} of {len(results)} checks applied ({applied * 100 // len(results)} %): each other says behind "
+            f"`because` what it needs{'; ' + more if more else ''}"
+        )
     return OK if all(result.ok for result in results) else NO
+
+
+def _understood(harness: "Harness", *, live: bool) -> "Iterator[Result]":
+    """Of a backend that is really there: whether anything of it is understood at all."""
+    if live:
+        from adapters import AdapterError
+        from adapters.conformance.live import understood
+
+        adapter = harness.adapter()
+        try:
+            yield understood(adapter)
+        except AdapterError as error:
+            raise CommandError(str(error)) from None
+        finally:
+            adapter.close()
 
 
 def _show(result: "Result") -> None:
@@ -167,11 +189,21 @@ def trace(
 
     A configured registry of that name or kind is scanned; where there is none, the adapter's own test backend.
     """
+    from adapters import AdapterError, line_of
     from adapters.conformance.trace import trace as traced
 
     invocation: Invocation = context.obj
     with _scanned(invocation, name, plugins) as (adapter, secrets):
-        found = traced(adapter, secrets, limit)
+        try:
+            found = traced(adapter, secrets, limit)
+        except AdapterError:
+            raise
+        except Exception as error:
+            where = line_of(error)
+            if not where:
+                raise
+            kind = type(error).__name__
+            raise CommandError(f"the scan failed in the adapter itself ({kind}, {where})", NO) from error
     if invocation.json:
         emit_json(asdict(found))
         return

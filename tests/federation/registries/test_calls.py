@@ -64,7 +64,9 @@ def test_what_an_adapter_raises_arrives_and_what_is_broken_tells_no_secret() -> 
         call("r: get", absent, deadline=PATIENCE, abandoned=Abandoned())
     with pytest.raises(AdapterError) as raised:
         call("r: get", broken, deadline=PATIENCE, abandoned=Abandoned())
-    assert str(raised.value) == "r: get failed in the adapter itself (ValueError): report this to its author"
+    where = f"test_calls.py, line {broken.__code__.co_firstlineno + 1}, in broken"
+    said = f"r: get failed in the adapter itself (ValueError, {where}): report this to its author"
+    assert str(raised.value) == said
 
 
 def test_calls_are_made_in_turn_until_one_fails_for_now(hanging: Callable[[], str]) -> None:

@@ -1,6 +1,7 @@
 """The kit from the command line: list, generate, check, trace; and what a broken plugin makes it say."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,3 +168,27 @@ def test_a_name_that_is_none_is_refused(folder: Path, capsys: pytest.CaptureFixt
     assert run(["adapters", "new", name]) == 2
     assert "is no name for a kind" in capsys.readouterr().err
     assert list(folder.iterdir()) == []
+
+
+def test_a_live_check_fails_where_no_version_is_understood(
+    toy: Path, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy.write_text(toy.read_text().replace('raw["number"]', 'raw["numbre"]'))
+    assert run(["adapters", "check", "toy", "--live", "--config", "waypost.toml"]) == 1
+    said = capsys.readouterr()
+    assert "FAIL  versions_are_understood" in said.out
+    assert "no version was understood" in said.out
+    assert re.search(r"\d+ of \d+ checks applied \(\d+ %\)", said.err)
+    assert "without --live more of them run" in said.err
+
+
+def test_the_line_of_an_author_s_error_is_named(
+    toy: Path, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy.write_text(toy.read_text().replace('answer["items"]', 'answer["itmes"]'))
+    number = next(at for at, line in enumerate(toy.read_text().splitlines(), 1) if "itmes" in line)
+    where = f"failed in the adapter itself (KeyError, toy.py, line {number}, in _found)"
+    assert run(["adapters", "trace", "toy", "--config", "waypost.toml"]) == 1
+    assert where in capsys.readouterr().err
+    assert run(["--config", "waypost.toml", "sync"]) == 3
+    assert f"house: scan {where}: report this to its author" in capsys.readouterr().err
