@@ -68,9 +68,8 @@ class PaperAdapter(Adapter):
             yield Page(some, mark=None if is_last else Mark(str(begin)))
 
     def get(self, key: Key) -> Record:
-        for record in records(read(self.config.folder), tags(self.config.folder)):
-            if record.key == key:
-                return record
+        for record in records(read(self.config.folder), tags(self.config.folder), key):
+            return record
         raise NotFoundError(f"{key.kind} {key.native_id} is not on this paper")
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
@@ -122,15 +121,23 @@ def tags(folder: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def records(backend: dict[str, Any], tags: Mapping[str, Mapping[str, str]]) -> list[Record]:
-    """Every model and, after all models, every version: {model: {"id", "aliases", "versions": {version: stage}}}."""
+def records(
+    backend: dict[str, Any], tags: Mapping[str, Mapping[str, str]], only: Key | None = None
+) -> list[Record]:
+    """Every model and, after all models, every version: {model: {"id", "aliases", "versions": {version: stage}}}; with
+    `only` the one that has this key, if there is one."""
     models: list[Record] = []
     versions: list[Record] = []
     for name, model in sorted(backend.items()):
-        key = Key("model", model["id"])
-        models.append(ModelRecord(key=key, name=name, aliases=model["aliases"]))
+        of, asked = model["id"], "" if only is None else only.native_id
+        if asked and asked.rpartition(":")[0] != of and asked != of:
+            continue
+        key = Key("model", of)
+        if only is None or key == only:
+            models.append(ModelRecord(key=key, name=name, aliases=model["aliases"]))
         for version, stage in model["versions"].items():
-            own = Key("version", f"{key.native_id}:{version}")
-            said = tags.get(own.native_id, {})
-            versions.append(VersionRecord(key=own, model=key, version=version, stage=stage, tags=said))
+            own = Key("version", f"{of}:{version}")
+            if only is None or own == only:
+                said = tags.get(own.native_id, {})
+                versions.append(VersionRecord(key=own, model=key, version=version, stage=stage, tags=said))
     return models + versions
