@@ -4,6 +4,7 @@ import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from federation.access import EVERYTHING
 from federation.errors import UnknownError
 from federation.references import Reference, ReferenceSyntaxError, parse
 from gateway.problems import MLFLOW, ProblemError, explain
@@ -52,6 +53,11 @@ def completed(waypost: "Waypost", view: "View", text: str) -> str:
             candidates=[str(one) for one in found[:FEW]],
         )
     return f"{found[0] if found else text}{slash}{more}{form}"
+
+
+def whole(waypost: "Waypost", text: str | None) -> str | None:
+    """A reference that is asked of the journal, whose readers see everything. Errors: as `completed`."""
+    return completed(waypost, EVERYTHING, text) if text else text
 
 
 def with_candidates(waypost: "Waypost", view: "View", text: str, error: Exception) -> Exception:

@@ -206,7 +206,10 @@ def _choice(field: SearchField, operator: str, text: str, start: int) -> Is:
     value = text.lower()
     if operator or value not in field.choices:
         expected = tuple(f"{field.name}:{choice}" for choice in field.choices)
-        raise QuerySyntaxError(f"{field.name}: does not know {operator}{text}.", start, expected)
+        known = ", ".join(field.choices)
+        raise QuerySyntaxError(
+            f"{field.name}: does not know {operator}{text}. It knows {known}.", start, expected
+        )
     return Is(value, False)
 
 

@@ -36,9 +36,11 @@ def suggest(vocabulary: Vocabulary, text: str) -> list[Suggestion]:
     if typed.startswith("-"):
         before, typed = before + "-", typed[1:]
     suggestions: dict[str, Suggestion] = {}
+    choices = BY_NAME[name].choices if (name := typed.partition(":")[0].lower()) in BY_NAME else ()
+    most = max(MOST, len(choices))  # of a few choices none is left out
     for kind, label, completed, count in _completions(vocabulary, typed):
         suggestions.setdefault(completed, Suggestion(before + completed, kind, label, count))
-        if len(suggestions) == MOST:
+        if len(suggestions) == most:
             break
     return list(suggestions.values())
 

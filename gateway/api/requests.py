@@ -12,6 +12,7 @@ from federation.access import ANONYMOUS, Permission, Principal, View
 from federation.errors import DeniedError
 from federation.journal.journal import JournalFilter
 from gateway.authentication import unauthenticated
+from gateway.meant import whole
 from gateway.names import with_actor
 from gateway.parameters import read_filter
 from gateway.problems import ProblemError
@@ -120,7 +121,13 @@ def provide_filter(
 ) -> JournalFilter:
     """Which entries of the journal the parameters of a query ask for. Errors: 400."""
     wanted = read_filter(
-        actor=actor, action=action, ref=ref, registry=registry, team=team, since=since, until=until
+        actor=actor,
+        action=action,
+        ref=whole(waypost, ref),
+        registry=registry,
+        team=team,
+        since=since,
+        until=until,
     )
     return with_actor(waypost.identity, wanted)
 

@@ -159,6 +159,11 @@ def run(words: Sequence[str]) -> int:
     except BrokenPipeError:
         silence_broken_pipe()
         return OK
+    except SystemExit as error:  # how Click ends where the reader of our output has gone
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        silence_broken_pipe()
+        return OK
     except typer.TyperException as error:
         return _usage(error)
     except Exception as error:

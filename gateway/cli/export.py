@@ -109,9 +109,11 @@ def write(path: Path, pieces: Iterable[bytes]) -> int:
 
 def _from_database(waypost: "Waypost", query: Mapping[str, Any]) -> Iterator[bytes]:
     from federation.access import LOCAL
+    from gateway.meant import whole
     from gateway.names import with_actor
     from gateway.parameters import read_filter
 
-    asked = read_filter(**{name: value for name, value in query.items() if name != "format"})
+    given = {name: value for name, value in query.items() if name != "format"}
+    asked = read_filter(**{**given, "ref": whole(waypost, given["ref"])})
     wanted = with_actor(waypost.identity, asked)
     return waypost.journal.export(query["format"], wanted, actor=LOCAL.id)

@@ -7,6 +7,7 @@ from federation.erasure import erase
 from gateway.api import journal_out as out
 from gateway.api.out import journal_out
 from gateway.cli.here import Query, checked
+from gateway.meant import whole
 from gateway.names import names_in, with_actor
 from gateway.parameters import read_filter, read_time
 
@@ -21,7 +22,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     journal = waypost.journal
     match asked:
         case ("GET", "audit"):
-            wanted = with_actor(waypost.identity, read_filter(**{name: query.get(name) for name in FILTERS}))
+            given = {name: query.get(name) for name in FILTERS} | {"ref": whole(waypost, query.get("ref"))}
+            wanted = with_actor(waypost.identity, read_filter(**given))
             limit, newest = query.get("limit", 100), query.get("newest_first", False)
             after = checked(out.After, query.get("after", -1), "after")
             lines = journal.entries(wanted, after=after, limit=limit, newest_first=newest)

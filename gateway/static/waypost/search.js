@@ -24,7 +24,7 @@
       if (!text.trim() || text.endsWith(" ")) return close();
       const answer = await fetch(`/api/v1/suggest?q=${encodeURIComponent(text)}`).catch(() => null);
       if (mine !== asked || !answer?.ok || document.activeElement !== box) return;
-      const found = (await answer.json()).suggestions.filter((one) => one.text !== text).slice(0, 8);
+      const found = (await answer.json()).suggestions.filter((one) => one.text !== text).slice(0, /:$/.test(text) ? 14 : 8);
       if (mine !== asked) return;
       list.replaceChildren(...found.map((one, index) => {
         const el = document.createElement("li"), label = document.createElement("bdi"), side = document.createElement("span");

@@ -147,6 +147,18 @@ def test_the_verifier_runs_alone_and_tells_people_and_scripts(book: Book, tmp_pa
         assert err.count("\n") == 1
 
 
+def test_the_verifier_says_what_it_lacks(book: Book, tmp_path: Path) -> None:
+    path = book.export(tmp_path / "export.jsonl")
+    code = (
+        "import runpy, sys; sys.modules['cryptography'] = None; _, file, *sys.argv[1:] = sys.argv; "
+        "runpy.run_path(file, run_name='__main__')"
+    )
+    command = [sys.executable, "-I", "-c", code, verify.__file__, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "signatures are checked by a package: pip install cryptography\n"
+
+
 def test_the_verifier_imports_nothing_of_ours() -> None:
     source = Path(verify.__file__).read_text()
     assert not re.search(r"^\s*(from|import) (federation|gateway|adapters|msgspec)", source, re.MULTILINE)

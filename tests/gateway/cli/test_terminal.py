@@ -3,6 +3,7 @@
 import os
 import pty
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -118,6 +119,17 @@ def test_watching_outlives_a_gateway_that_goes_away(tmp_path: Path) -> None:
             screen.type("\x03")
             assert screen.ended() == INTERRUPTED
             assert screen.shown.count("cannot be reached") == 1
+
+
+def test_a_reader_that_has_enough_is_no_failure(tmp_path: Path) -> None:
+    config, _ = configured(tmp_path)
+    command = (
+        f"set -o pipefail; {sys.executable} -m gateway --config {config} search --group version | head -1"
+    )
+    known = {**os.environ, "PYTHONPATH": str(ROOT), "WAYPOST__SEARCH__PATH": str(tmp_path / "waypost-index")}
+    known["WAYPOST__DATABASE__URL"] = f"sqlite:///{tmp_path / 'waypost.db'}"
+    done = subprocess.run(["bash", "-c", command], env=known, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout[:7]) == (0, "VERSION"), done.stderr
 
 
 @pytest.fixture
