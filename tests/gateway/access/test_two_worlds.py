@@ -75,6 +75,9 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     "/api/v1/suggest": asking(
         "/api/v1/suggest", q=st.one_of(queries, words, st.sampled_from(["registry:", "team:h", "model:f"]))
     ),
+    "/api/v1/references": asking(
+        "/api/v1/references", q=st.one_of(words, models, versions, registries.map(lambda name: f"{name}/"))
+    ),
     "/api/v1/registries": asking("/api/v1/registries"),
     "/api/v1/registries/{name:str}": asking("/api/v1/registries/{name}", name=registries),
     "/api/v1/syncs": asking("/api/v1/syncs", registry=registries),
@@ -85,7 +88,10 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     "/api/v1/versions/{ref:path}": asking(
         "/api/v1/versions/{ref}", ref=versions, incarnation=maybe_incarnation, as_of=maybe_time
     )
-    | asking("/api/v1/versions/{ref}/similar", ref=versions, limit=limits),
+    | asking("/api/v1/versions/{ref}/similar", ref=versions, limit=limits)
+    | asking(  # without a registry: what is meant is found within the view
+        "/api/v1/versions/{ref}", ref=versions.map(lambda ref: ref.partition("/")[2] or ref)
+    ),
     "/api/v1/diff": asking("/api/v1/diff", left=versions, right=versions),
     "/api/v1/timeline/{ref:path}": asking("/api/v1/timeline/{ref}", ref=versions, as_of=maybe_time),
     "/api/v1/searches": asking("/api/v1/searches"),
