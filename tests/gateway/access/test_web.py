@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway import limits
+from gateway.docs import PACKED
 from gateway.limits import DEEPEST, MOST_HEADERS, WINDOW, check_nesting
 from gateway.problems import ProblemError
 from tests.gateway.access.gate import Gate, gate
@@ -40,6 +41,21 @@ def test_no_page_runs_what_stands_in_it(guarded: Gate, path: str) -> None:
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
     assert not re.search(r"<script(?![^>]*\ssrc=)|\son\w+=|style=", answer.text)
+
+
+def test_the_files_of_the_page_of_the_api_come_packed_to_whoever_takes_that(local: Gate) -> None:
+    for name, media_type in PACKED.items():
+        path = f"/static/swagger/{name}"
+        packed, plain = (
+            local.ask("GET", path, headers={"Accept-Encoding": one}) for one in ("gzip", "identity")
+        )
+        assert (packed.headers["content-encoding"], plain.headers.get("content-encoding")) == ("gzip", None)
+        assert (
+            packed.headers["content-type"] == plain.headers["content-type"] == f"{media_type}; charset=utf-8"
+        )
+        assert packed.content == plain.content
+        assert len(plain.content) > 100_000
+        assert path in local.ask("GET", "/docs").text
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "192.0.2.1", "localhost:x:y"])
