@@ -19,13 +19,14 @@ REPOSITORY = ("azureml.git.repository_uri", "mlflow.source.git.repoURL")
 
 
 def to_model(raw: Raw) -> ModelRecord:
-    """A model. Errors: `BadRecordError`."""
+    """A model. That it is archived is a tag of it. Errors: `BadRecordError`."""
     at, said = of_model(raw), part(raw, "properties")
+    flags = {"archived": "true"} if said.get("isArchived") is True else {}
     return ModelRecord(
         key=at.model,
         name=at.name,
         description=text(said, "description"),
-        tags=tags_of(raw),
+        tags={**tags_of(raw), **flags},
         created_at=_time(raw, "createdAt"),
         updated_at=_time(raw, "lastModifiedAt"),
         etag=digest(raw),

@@ -66,14 +66,15 @@ class VersionArtifacts:
 
 
 def to_model(raw: Raw) -> ModelRecord:
-    """A registered model. Errors: `BadRecordError`."""
+    """A registered model. That it is archived is a tag of it. Errors: `BadRecordError`."""
+    flags = {"archived": "true"} if text(raw, "state") == STATES[1] else {}
     return ModelRecord(
         key=Key("model", _id(raw)),
         name=_name(raw),
         description=text(raw, "description"),
         owner=text(raw, "owner"),
         license=text(raw, "license"),
-        tags=tags_of(raw),
+        tags={**tags_of(raw), **flags},
         created_at=_time(raw, "createTimeSinceEpoch"),
         updated_at=_time(raw, "lastUpdateTimeSinceEpoch"),
         etag=digest(raw),

@@ -66,8 +66,10 @@ def running(client: Driven) -> Iterator[RunningRegistry]:
 
 def told(record: ModelRecord | VersionRecord) -> object:
     """What is compared of a record."""
-    stage = record.lifecycle if isinstance(record, VersionRecord) else record.native["state"]
-    return stage, record.description, dict(record.tags)
+    tags = dict(record.tags)
+    if isinstance(record, VersionRecord):
+        return record.lifecycle, record.description, tags
+    return "ARCHIVED" if tags.pop("archived", "") else "LIVE", record.description, tags
 
 
 def truth(client: Driven) -> dict[str, object]:
@@ -198,6 +200,7 @@ def test_fidelity_of_a_kubeflow_registry(cases: int, seed: int, tmp_path: Path, 
     folder.mkdir()
     (folder / "token").write_text(TOKEN)
     with running(client) as on:
+        on.registry.make("registered_models", {"name": "oldest"})  # by which the server is known
         config = {**on.config(), "token": f"file:{folder / 'token'}"}
         # Each run is a full one: what is taken out of the database shows in no other.
         with watching(blank.sqlite(folder / "waypost.db"), "kubeflow", config, sync_every=86_400) as watch:

@@ -56,7 +56,9 @@ def test_what_is_archived_stays(workspace: AzureWorkspace, opened: Opens) -> Non
     before = scanned(adapter)
     workspace.touch(workspace.models["fraud"], isArchived=True)
     workspace.touch(workspace.models["fraud"]["versions"]["1"], isArchived=True)
-    assert scanned(adapter).by_key().keys() == before.by_key().keys()
+    found = scanned(adapter)
+    assert found.by_key().keys() == before.by_key().keys()
+    assert found.models()["fraud"].tags == {"archived": "true"}
     assert scanned(adapter, since=before.watermark).by_key().keys() == before.by_key().keys()
 
 

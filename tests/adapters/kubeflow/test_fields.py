@@ -86,6 +86,8 @@ def test_a_version_loses_nothing(registry: KubeflowRegistry, opened: Opens) -> N
     assert record.created_at == datetime(2023, 11, 14, 22, 13, 20, 123000, tzinfo=UTC)
     assert len(record.native["artifacts"]) == 5
     [told] = found.models().values()
+    registry.touch(model, state="ARCHIVED")
+    assert adapter.get(told.key).tags == {"archived": "true"}  # type: ignore[union-attr]
     assert (told.owner, told.license, told.description) == ("risk", "mit", "Who leaves")
 
 
