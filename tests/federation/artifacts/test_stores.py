@@ -31,3 +31,9 @@ def test_files_are_put_listed_and_read_back(moto: Server, monkeypatch: pytest.Mo
             assert b"".join(pieces) == content
     with pytest.raises(NotFoundError), room.read("nothing") as pieces:
         b"".join(pieces)
+    room.rename("MLmodel", "set/aside")
+    assert {one.path for one in room.list()} == {*FILES, "set/aside"} - {"MLmodel"}
+    with pytest.raises(NotFoundError):
+        room.rename("MLmodel", "elsewhere")
+    room.remove(["nothing", "set/aside", "data/ä model.bin"])
+    assert list(room.list()) == []

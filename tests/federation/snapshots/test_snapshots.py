@@ -29,7 +29,6 @@ from federation.search.tantivy.engine import Search
 from federation.search.tantivy.follower import IndexFollower
 from federation.snapshots import snapshots
 from federation.snapshots.snapshots import Snapshots
-from gateway.demo.servers import Server
 from tests.federation.graph.estate import Estate
 from tests.federation.test_whole import House, cut, turn
 
@@ -235,18 +234,3 @@ def test_the_files_of_one_commit_are_linked_while_others_are_written(town: Town)
         writer.join()
     with reading(town.house.estate.engine) as connection:
         assert first.settle().followers["search"].position == newest(connection)
-
-
-def test_a_place_may_be_an_object_store(town: Town, moto: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    boto3 = pytest.importorskip("boto3")
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": moto.url,
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    boto3.client("s3", endpoint_url=moto.url).create_bucket(Bucket="snapshots")
-    town.place = "s3://snapshots/waypost"
-    first = town.machine("first").settle()
-    first.keep()
-    second = town.machine("second").settle()
-    assert (second.built, second.answers()) == ([], (1, 1))
