@@ -223,17 +223,15 @@ def _arrow(column: TypedColumn, of: DataType) -> _Wrong | None:
         return None
     if not isinstance(of, Scalar):
         return _Wrong(f"whether {column.type} is taken as {of} is not known: send JSON")
+    if column.nulls and "int" in column.type and of.name in (*WHOLE, "float"):
+        return _Wrong(f"a missing value makes {column.type} a double, which is not taken as {of}")
     small = of.name in ("float", "double") and (column.minimum, column.maximum) in ((0, 0), (0, 1), (1, 1))
     is_taken = column.type in ARROW.get(of.name, ()) or (column.type == "int64" and small)
     if column.nulls and of.name == "double" and column.type in ("int64", "uint64"):
         is_taken = max(abs(column.minimum or 0), abs(column.maximum or 0)) <= 2**53  # a double by then
-    if column.type.startswith("decimal128") and of.name == "double":
+    if is_taken or (column.type.startswith("decimal128") and of.name == "double"):
         return None
-    if not is_taken:
-        return _Wrong(f"{column.type} is not taken as {of}")
-    if column.nulls and of.name in WHOLE:
-        return _Wrong(f"a missing value makes {column.type} a double, which is not taken as {of}")
-    return None
+    return _Wrong(f"{column.type} is not taken as {of}")
 
 
 def _tensor(value: Any, column: Column) -> _Wrong | None:

@@ -201,7 +201,7 @@ def test_a_column_of_parquet_is_taken_where_mlflow_takes_it(of: str) -> None:
     differing = []
     for name in ARROWS:
         kind = types.get(name) or getattr(arrow, name)()
-        for values in ([2, 3], [0, 1], [2, None]):
+        for values in ([2, 3], [0, 1], [2, None], [0, 1, None]):
             frame = arrow.table(
                 {"a": arrow.array([_value(name, one) for one in values]).cast(kind)}
             ).to_pandas()
