@@ -16,9 +16,15 @@ from tests.servers.mlflow import empty
 
 @pytest.fixture(scope="module")
 def harness(mlflow_process: Server) -> Iterator[MlflowHarness]:
-    empty(mlflow_process)
     with running(mlflow_process.url) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def emptied(harness: MlflowHarness, mlflow_process: Server) -> None:
+    """Nothing is there of the checks before: reading all of it again and again is what would cost."""
+    empty(mlflow_process)
+    harness.begin()
 
 
 class TestMlflow(Conformance, harness=MlflowHarness):
