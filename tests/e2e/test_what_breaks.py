@@ -5,12 +5,12 @@ them in processes of its own: archiving, moving an alias and changing the schema
 over the API, on the command line and in the exit code.
 """
 
+import io
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from adapters.emulators.sagemaker import Emulator
 from adapters.emulators.vertex import VertexEmulator
+from gateway.cli import run
 from gateway.demo.servers import Server
 from tests.adapters.sagemaker.aws import REGION, client, package
 from tests.adapters.vertex.vendor import Vendor
@@ -156,15 +157,11 @@ def impact(gateway: Served, ref: str, **query: str) -> dict[str, Any]:
 
 
 def command(gateway: Served, *words: str) -> tuple[int, str, str]:
-    """Exit code and output of `waypost` in a process of its own, against the running gateway."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *words, "--url", gateway.url],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
-    return done.returncode, done.stdout, done.stderr
+    """Exit code and output of `waypost` against the running gateway."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run([*words, "--url", gateway.url])
+    return code, out.getvalue(), err.getvalue()
 
 
 def hits(found: dict[str, Any]) -> list[tuple[str, int, bool, str, str]]:

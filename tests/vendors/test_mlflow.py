@@ -146,7 +146,7 @@ def test_the_newest_client_is_told_what_ours_is_and_loads_models(
         here = f"{gateway.url}/mlflow/real"
         told = list(story(newest.at(here)))
         assert told == list(story(ours.at(here)))
-        subprocess.run([sys.executable, "-c", LOG, server.url], check=True, cwd=tmp_path, capture_output=True)
+        ours.at(server.url)("execute", LOG, "")
         run = gateway.client.post("/registries/real/sync", json={}).raise_for_status().json()["id"]
         while gateway.client.get(f"/syncs/{run}").json()["finished_at"] is None:
             pass

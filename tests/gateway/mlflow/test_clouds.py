@@ -1,8 +1,6 @@
 """A model of MLflow's in S3 (moto) or in a folder, behind SageMaker or Vertex AI, loaded by MLflow's own client."""
 
 import shutil
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,6 @@ from tests.gateway.served import Served, served
 from tests.patience import until
 
 SAVE = """
-import sys
 import mlflow
 from sklearn.linear_model import LinearRegression
 
@@ -32,8 +29,8 @@ class Doubling(mlflow.pyfunc.PythonModel):
 
 model = LinearRegression().fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
 # What they need is said: else MLflow loads each in a process of its own to find out.
-mlflow.sklearn.save_model(model, sys.argv[1] + "/line", pip_requirements=["scikit-learn"])
-mlflow.pyfunc.save_model(sys.argv[1] + "/doubling", python_model=Doubling(), pip_requirements=["mlflow"])
+mlflow.sklearn.save_model(model, given + "/line", pip_requirements=["scikit-learn"])
+mlflow.pyfunc.save_model(given + "/doubling", python_model=Doubling(), pip_requirements=["mlflow"])
 """
 CONFIG = """
 [[registries]]
@@ -74,10 +71,10 @@ config = {{ path = "{share}", settle = 0 }}
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bucket(mlflow_process_of_ours: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with real models, as their owner saved them."""
     folder = tmp_path_factory.mktemp("bucket")
-    subprocess.run([sys.executable, "-c", SAVE, str(folder)], check=True, capture_output=True, cwd=folder)
+    mlflow_process_of_ours("execute", SAVE, str(folder))
     return folder
 
 

@@ -1,10 +1,7 @@
 """The façade over a real MLflow server: the same calls of the same client as against the server itself."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,7 +25,6 @@ writable = true
 config = {{ url = "{url}" }}
 """
 LOG = """
-import sys
 import mlflow
 from sklearn.linear_model import LinearRegression
 
@@ -36,7 +32,6 @@ class Doubling(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         return [2 * value for value in model_input]
 
-mlflow.set_tracking_uri(sys.argv[1])
 # What they need is said: else MLflow loads each in a process of its own to find out.
 said = {"pip_requirements": ["mlflow", "scikit-learn"]}
 with mlflow.start_run():
@@ -167,14 +162,11 @@ def test_models_are_loaded_through_the_proxy_and_no_token_reaches_the_server(
     mlflow_server: Server,
     world: tuple[Served, Client],
     overheard: set[str],
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway, client = world
-    subprocess.run(
-        [sys.executable, "-c", LOG, mlflow_server.url], check=True, cwd=tmp_path, capture_output=True
-    )
+    client.at(mlflow_server.url)("execute", LOG, "")
     synced(gateway)
     here = client.at(f"{gateway.url}/mlflow/real", MLFLOW_TRACKING_TOKEN=TOKEN)
     uri = here("get_model_version_download_uri", "line", "1")
