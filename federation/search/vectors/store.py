@@ -6,6 +6,8 @@ same pages. A row that is older or newer than the index finds nothing wrong: wha
 """
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +135,16 @@ def _reach(folder: Path, columns: dict[str, NDArray[Any]]) -> bool:
     )
 
 
+def _reserve(file: int, size: int) -> None:
+    """Make a file so long, with its room on the disk: on one that is full, the system ends who touches a hole.
+
+    Errors: `OSError`.
+    """
+    if sys.platform == "linux":
+        os.posix_fallocate(file, 0, size)
+    os.ftruncate(file, size)
+
+
 @dataclass(slots=True)
 class VectorWriter:
     """The writing side, of one process, in the folder of a generation. Errors of every method: `OSError`."""
@@ -205,5 +217,5 @@ class VectorWriter:
     def _grow(self, rows: int) -> None:
         for name, (kind, width) in COLUMNS.items():
             with (self.folder / f"{PREFIX}{name}").open("ab") as file:
-                file.truncate(rows * np.dtype(kind).itemsize * width)
+                _reserve(file.fileno(), rows * np.dtype(kind).itemsize * width)
         self.columns = _mapped(self.folder, "r+")

@@ -1,5 +1,6 @@
 """Close in meaning: what no word says is found, in the view alone, page by page, and as the index changes."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,15 @@ def test_texts_without_words_have_no_vector(words: Embedding, tmp_path: Path) ->
     writer.complete()
     vectors = Vectors.open(tmp_path)
     assert vectors.nearest(words.vectors([""])[0], EVERYTHING, 5, -1) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file is given its room as it is written")
+def test_its_files_have_their_room_so_that_nobody_is_ended_who_reads_them_on_a_full_disk(
+    tmp_path: Path,
+) -> None:
+    writer = VectorWriter(tmp_path)
+    rows = len(writer.columns["models"]) + 1
+    writer.put(range(1, rows + 1), [1] * rows, np.ones((rows, embedding.DIMENSIONS), np.int8))
+    sizes = {file.name: file.stat() for file in tmp_path.iterdir()}
+    assert len(sizes) == len(store.COLUMNS)
+    assert [name for name, found in sizes.items() if found.st_blocks * 512 < found.st_size] == []
