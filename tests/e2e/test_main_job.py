@@ -23,7 +23,8 @@ from gateway.demo.stores import BASE, TOKENIZER
 from tests.patience import until
 from tests.servers.demo import Demo, interrupt, launched
 
-PATIENCE = 60.0
+PATIENCE = 300.0
+"""Seconds after which a command hangs, also on a machine that is busy with other things."""
 
 
 def waypost(demo: Demo, *words: str) -> subprocess.CompletedProcess[str]:

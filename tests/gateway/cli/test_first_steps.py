@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from gateway.cli import run
 from gateway.demo.servers import Server
 
-PATIENCE = 60.0
+PATIENCE = 300.0
+"""Seconds after which a command hangs, also on a machine that is busy with other things."""
 
 
 def waypost(
