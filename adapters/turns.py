@@ -15,6 +15,7 @@ from adapters.records import Mark, Watermark
 from adapters.scanning import Found, Readers, awaited, one_of_many
 
 T = TypeVar("T")
+EMPTY = digest_of(())
 
 
 class _DueRow(NamedTuple):
@@ -93,7 +94,7 @@ class TurningScan(Generic[T]):
         for step in range(BUCKETS):
             place = (begin + step) % BUCKETS
             rows = buckets[place]
-            digest, is_turn = digest_of([row for _, row in rows]), left > 0
+            digest, is_turn = digest_of([row for _, row in rows]) if rows else EMPTY, left > 0
             if not rows:
                 self._digests[place] = digest
             if digest == self._digests[place]:
