@@ -10,14 +10,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from federation.artifacts.artifacts import ArtifactCopier
 from federation.database import DatabaseError, now
@@ -114,6 +114,7 @@ class Worker:
         waypost = self.waypost
         self.signing = Signing(waypost, waypost.reports)
         derived = waypost.followers()
+        names = tuple(derived)  # what a worker has ended with is not held by its loops
         self.followers = Followers(
             {**derived, **waypost.shared_followers()},
             moved=self._moved,
@@ -121,7 +122,7 @@ class Worker:
         )
         self.snapshots = Loop(
             "snapshots",
-            lambda: self._keep_snapshots(derived),
+            lambda: self._keep_snapshots(names),
             pause=SNAPSHOTS_EVERY,
         )
         self.outlook = Outlook(waypost)
@@ -257,7 +258,9 @@ class Worker:
         self._asked.clear()
         runner.tick()
 
-    def _keep_snapshots(self, derived: Mapping[str, Projection]) -> None:
+    def _keep_snapshots(self, names: Sequence[str]) -> None:
+        known = cast("Mapping[str, Projection]", self.followers.followers)
+        derived = {name: known[name] for name in names if name in known}
         if any(one.position <= 0 for one in derived.values()):
             self.snapshots.stopped.wait(PAUSE)  # there is nothing yet
             return

@@ -204,12 +204,11 @@ def _carry_out(
     stand `together` under a name, or the only one alone.
     """
     found: list[Any] = []
-    with connect(invocation) as gateway, _ready(gateway, terms):
+    with connect(invocation) as gateway, _asked_first(gateway, changes, terms) as agreed:
         for number, (method, path, body) in enumerate(changes):
             if isinstance(body, Reference):
                 body = {"version": _version_of(gateway, body)}
-            agreed = _agreed(gateway, (method, path, body), terms)
-            headers = agreed.headers(number if len(changes) > 1 else None)
+            headers = agreed[number].headers(number if len(changes) > 1 else None)
             query = {"dry_run": True} if terms.dry_run else {}
             answer = gateway.ask(method, path, query=query, body=body, headers=headers)
             if terms.dry_run:
@@ -231,6 +230,16 @@ def _whole(invocation: Invocation, ref: str) -> Reference:
         return whole(gateway, ref)
 
 
+@contextmanager
+def _asked_first(
+    gateway: Gateway, changes: Sequence[Request], terms: WriteOptions
+) -> Iterator[list[WriteOptions]]:
+    """The terms of each change: what is asked about is answered before any work begins."""
+    agreed = [_agreed(gateway, one, terms) for one in changes]
+    with _ready(gateway, terms):
+        yield agreed
+
+
 def _agreed(gateway: Gateway, change: Request, terms: WriteOptions) -> WriteOptions:
     """The terms of a change; of one that does harm, which is asked about, those of the plan that was shown.
 
@@ -241,7 +250,8 @@ def _agreed(gateway: Gateway, change: Request, terms: WriteOptions) -> WriteOpti
     gone = [key for key, value in tags.items() if value is None] if method == "PATCH" else []
     if terms.dry_run or terms.yes or terms.plan or not (terms.deletes or gone):
         return terms
-    plan = gateway.ask(method, path, query={"dry_run": True}, body=body, headers=terms.headers(None))
+    with _ready(gateway, replace(terms, dry_run=True)):
+        plan = gateway.ask(method, path, query={"dry_run": True}, body=body, headers=terms.headers(None))
     if gone and DEPENDS_ON not in gone and not plan["stages"]:
         return terms
     what = f"take {', '.join(gone)} from" if gone else "delete"

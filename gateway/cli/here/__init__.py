@@ -4,6 +4,7 @@ A command asks by method and path wherever the gateway is. Whoever holds the dat
 answers some areas, and is imported when one of them is asked for: most answers take less time than their imports.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,8 +73,7 @@ class Here(Gateway):
 
     def _answer(self, method: str, path: str, query: Query, body: Any) -> object:
         area, *rest = map(unquote, path.removeprefix("/").split("/"))
-        with starting():
-            module = import_module(f"{__name__}.{_module(method, area, rest)}")
+        module = _imported(f"{__name__}.{_module(method, area, rest)}")
         names = area in NAMING and (method == "GET" or area in ("models", "versions"))
         try:
             if names:
@@ -101,6 +101,14 @@ class Here(Gateway):
         catch_up(self.waypost, ["search"])
         self.waypost.reload_search()
         return with_candidates(self.waypost, LOCAL.view, "/".join(words), error)
+
+
+def _imported(name: str) -> Any:
+    """A module. What is there is not imported again: that would keep everything made so far from being collected."""
+    if name not in sys.modules:
+        with starting():
+            return import_module(name)
+    return sys.modules[name]
 
 
 def _module(method: str, area: str, rest: Sequence[str]) -> str:

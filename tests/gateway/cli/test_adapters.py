@@ -1,5 +1,6 @@
 """The kit from the command line: list, generate, check, trace; and what a broken plugin makes it say."""
 
+import gc
 import json
 import re
 from collections.abc import Iterator
@@ -190,5 +191,6 @@ def test_the_line_of_an_author_s_error_is_named(
     where = f"failed in the adapter itself (KeyError, toy.py, line {number}, in _found)"
     assert run(["adapters", "trace", "toy", "--config", "waypost.toml"]) == 1
     assert where in capsys.readouterr().err
+    gc.collect()  # what a command leaves goes with its process
     assert run(["--config", "waypost.toml", "sync"]) == 3
     assert f"house: scan {where}: report this to its author" in capsys.readouterr().err

@@ -1,13 +1,14 @@
 """What cannot be taken back asks at a terminal, wants `--yes` without one, and shows what it does first."""
 
+import gc
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from gateway.cli import run
+from gateway import cli
 from gateway.cli.failure import OK, USAGE
 from tests.federation.operations.world import hurry
 from tests.federation.sync.world import World, make_world
@@ -20,6 +21,12 @@ team = "risk"
 writable = true
 config = {{ backend = "{backend}" }}
 """
+
+
+def run(words: Sequence[str]) -> int:
+    """The exit code of a command. What the one before it left goes first, as it does with a process."""
+    gc.collect()
+    return cli.run(words)
 
 
 class Typed(io.StringIO):
