@@ -1,10 +1,12 @@
 """The CI examples that promote: each runs as it stands, against a real gateway over a real MLflow server."""
 
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from gateway.cli import run
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.gateway.served import Served, served
+from tests.servers.mlflow import empty
 
 ROOT = Path(__file__).parents[3]
 CONFIG = """
@@ -46,6 +49,7 @@ class Runner:
 
     folder: Path
     client: Any
+    model: str
     variables: dict[str, str]
 
     def run(self, script: str, more: Mapping[str, str]) -> int:
@@ -60,34 +64,51 @@ class Runner:
 
     def champion(self) -> str:
         """The version in production, as MLflow has it."""
-        return str(self.client.get_model_version_by_alias("scorer", "champion").version)
+        return str(self.client.get_model_version_by_alias(self.model, "champion").version)
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    mlflow_process: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Served, dict[str, str]]]:
+    """A gateway over an empty server, and the tokens of who acts."""
+    empty(mlflow_process)
+    folder = tmp_path_factory.mktemp("gateway")
+    with served(folder, config=CONFIG.format(url=mlflow_process.url)) as running:
+        yield running, {name: token(folder, name, role) for name, role in ROLES.items()}
 
 
 @pytest.fixture
-def runner(mlflow_server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Runner]:
-    client: Any = mlflow_client(mlflow_server.url)
-    client.create_registered_model("scorer")
-    client.create_model_version("scorer", "s3://bucket/model", await_creation_for=None)
-    client.set_registered_model_alias("scorer", "champion", "1")
+def runner(
+    gateway: tuple[Served, dict[str, str]],
+    mlflow_process: Server,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Runner:
+    """A job with a model of its own, which is in production."""
+    running, tokens = gateway
+    client: Any = mlflow_client(mlflow_process.url)
+    model = f"scorer-{request.node.callspec.id}"
+    client.create_registered_model(model)
+    client.create_model_version(model, "s3://bucket/model", await_creation_for=None)
+    client.set_registered_model_alias(model, "champion", "1")
     for name, text in {**SCRIPTS, "waypost": f'exec "{sys.executable}" -m gateway "$@"'}.items():
         (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    with served(tmp_path / "gateway", config=CONFIG.format(url=mlflow_server.url)) as gateway:
-        tokens = {name: token(gateway, name, role, tmp_path, capsys) for name, role in ROLES.items()}
-        variables = {"WAYPOST_URL": gateway.url, "WAYPOST_PACKAGE": "x", "REGISTRY": "ml", "MODEL": "scorer"}
-        made = Runner(tmp_path, client, {**variables, **tokens})
-        assert made.run("waypost sync", {"WAYPOST_TOKEN": tokens["OPERATOR_TOKEN"]}) == 0
-        yield made
+    variables = {"WAYPOST_URL": running.url, "WAYPOST_PACKAGE": "x", "REGISTRY": "ml", "MODEL": model}
+    made = Runner(tmp_path, client, model, {**variables, **tokens})
+    assert made.run("waypost sync", {"WAYPOST_TOKEN": tokens["OPERATOR_TOKEN"]}) == 0
+    return made
 
 
 ROLES = {"PROMOTER_TOKEN": "approver", "CHECKER_TOKEN": "attester", "OPERATOR_TOKEN": "operator"}
 
 
-def token(gateway: Served, name: str, role: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    capsys.readouterr()
-    config = ["--config", str(folder / "gateway" / "waypost.toml")]
-    assert run([*config, "token", "create", name.lower(), "--role", role, "--on", "*"]) == 0
-    found = re.search(r"wp_\w+", capsys.readouterr().out)
+def token(folder: Path, name: str, role: str) -> str:
+    config, printed = ["--config", str(folder / "waypost.toml")], io.StringIO()
+    with redirect_stdout(printed):
+        assert run([*config, "token", "create", name.lower(), "--role", role, "--on", "*"]) == 0
+    found = re.search(r"wp_\w+", printed.getvalue())
     assert found is not None
     return found[0]
 
@@ -139,7 +160,7 @@ def said(text: str, outputs: Mapping[str, str], runner: Runner, secrets: Mapping
 def gitlab(runner: Runner, more: Mapping[str, str]) -> int:
     """Run the jobs of the pipeline: each is one script, and `promotion.env` goes on to the next."""
     jobs = yaml.safe_load((ROOT / "config/gitlab-ci-promote.yml").read_text())
-    known = {"CI_PIPELINE_URL": "https://ci.example/1", "CI_COMMIT_SHA": "c0ffee"}
+    known = {"CI_PIPELINE_URL": "https://gitlab.example/1", "CI_COMMIT_SHA": "c0ffee"}
     for name in ("train", "propose", "deploy"):
         if code := runner.run("\n".join(jobs[name]["script"]), {**known, **more}):
             return code
@@ -151,11 +172,12 @@ def gitlab(runner: Runner, more: Mapping[str, str]) -> int:
 
 @pytest.mark.parametrize("pipeline", [github, gitlab])
 def test_a_pipeline_promotes_deploys_and_goes_back(pipeline: Any, runner: Runner) -> None:
+    where = f"https://{pipeline.__name__}.example"
     assert (pipeline(runner, {}), runner.champion()) == (0, "2")
-    assert (runner.folder / "deployed.txt").read_text() == "ml/scorer:2\n"
-    again = {"CI_PIPELINE_URL": "https://ci.example/2", "RESULT": "https://ci.example/2"}
+    assert (runner.folder / "deployed.txt").read_text() == f"ml/{runner.model}:2\n"
+    again = {"CI_PIPELINE_URL": f"{where}/2", "RESULT": f"{where}/2"}
     assert (pipeline(runner, {**again, "BROKEN": "1"}), runner.champion()) == (1, "2")
-    assert (runner.folder / "deployed.txt").read_text() == "ml/scorer:2\nml/scorer:3\n"
-    again = {"CI_PIPELINE_URL": "https://ci.example/3", "RESULT": "https://ci.example/3"}
+    assert (runner.folder / "deployed.txt").read_text() == f"ml/{runner.model}:2\nml/{runner.model}:3\n"
+    again = {"CI_PIPELINE_URL": f"{where}/3", "RESULT": f"{where}/3"}
     assert (pipeline(runner, {**again, "BAD": "1"}), runner.champion()) == (1, "2")
     assert (runner.folder / "deployed.txt").read_text().count("\n") == 2
