@@ -67,6 +67,8 @@ class User:
     """When what a reference led to was deleted or renamed away, measured before the call."""
     holds: dict[tuple[str, str, str], list[Hold]] = field(default_factory=lambda: defaultdict(list))
     """By reference, kind and value."""
+    renamed: list[tuple[str, str, datetime]] = field(default_factory=list)
+    """Former name, new one, and when, measured after the call."""
     names: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
@@ -164,7 +166,8 @@ class User:
 
     def rename(self, name: str) -> None:
         new = f"model {next(self.names)}"
-        moment, _ = self.timed(lambda: self.client.rename_registered_model(name, new))
+        moment, after = self.timed(lambda: self.client.rename_registered_model(name, new))
+        self.renamed.append((name, new, after))
         for version in (None, *self.models[name]):
             self.vanished[str(Reference("r", name, version))].append(moment)
         self.models[new] = self.models.pop(name)
@@ -281,7 +284,7 @@ def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) 
         ids = {row.name: row.id for row in connection.execute(select(known.name, known.id))}
     for server in servers:
         empty(server)
-    users = [User(server.url, random.Random(f"{seed} {server.port}")) for server in servers]
+    users = [User(server.url, random.Random(f"{seed} {place}")) for place, server in enumerate(servers)]
     watches = [Watch(engine, ids[name], context) for name in names]
     threads = [threading.Thread(target=watch.follow) for watch in watches]
     for watch, thread in zip(watches, threads, strict=True):
@@ -375,8 +378,13 @@ def spans_of(engine: Engine, registry_id: int) -> dict[tuple[str, str, str], lis
 def unjustified(engine: Engine, registry_id: int, user: User, watch: Watch) -> list[str]:
     """Spans of the history that are not what was done, or not when."""
     wrong = []
+    under_former: dict[tuple[str, str, str], list[Hold]] = defaultdict(list)
+    for new, former in former_names(user, watch).items():
+        for ref, kind, value in list(user.holds):
+            if ref == new:
+                under_former[former, kind, value] += user.holds[ref, kind, value]
     for held, spans in spans_of(engine, registry_id).items():
-        stretches = as_seen(user.holds[held], watch)
+        stretches = as_seen(user.holds[held] or under_former[held], watch)
         for span in spans:
             after, by = span.began_after or BEGINNING, span.began_by
             real = [one for one in stretches if one[0].began[0] <= by and one[-1].ended[1] >= after]
@@ -395,6 +403,18 @@ def unjustified(engine: Engine, registry_id: int, user: User, watch: Watch) -> l
     return wrong
 
 
+def former_names(user: User, watch: Watch) -> dict[str, str]:
+    """Of names that were gone again before any whole run saw them, the references under which they are told of."""
+    former: dict[str, str] = {}
+    for old, new, since in user.renamed:
+        gone = min((time for time in user.vanished[str(Reference("r", new))] if time > since), default=NEVER)
+        if not any(since < began and ended < gone for began, ended in watch.runs):
+            for ref in {ref for ref, _, _ in user.holds if parse(ref).model == new}:
+                known = str(Reference("r", old, parse(ref).version))
+                former[ref] = former.get(known, known)
+    return former
+
+
 def as_seen(holds: list[Hold], watch: Watch) -> list[list[Hold]]:
     """Stretches with no whole run between them look like one."""
     found: list[list[Hold]] = []
@@ -411,12 +431,13 @@ def as_seen(holds: list[Hold], watch: Watch) -> list[list[Hold]]:
 
 def untold(engine: Engine, registry_id: int, user: User, watch: Watch) -> list[str]:
     """What lasted through a whole run and is not in the history."""
-    told = spans_of(engine, registry_id)
+    told, former = spans_of(engine, registry_id), former_names(user, watch)
     wrong = []
     for held, holds in user.holds.items():
         for hold in holds:
             seen = any(hold.began[1] < began and ended < hold.ended[0] for began, ended in watch.runs)
-            spans = told.get(held, [])
+            ref, kind, value = held
+            spans = [*told.get(held, []), *told.get((former.get(ref, ref), kind, value), [])]
             latest = hold.ended[1] if hold.ended[1] is NEVER else hold.ended[1] + timedelta(minutes=5)
             if seen and not any(
                 (span.began_after or BEGINNING) <= hold.ended[1]
