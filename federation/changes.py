@@ -6,7 +6,7 @@ after days; a follower whose position is older than what is kept rebuilds from t
 
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Dialect, delete, func, select
 
@@ -38,7 +38,12 @@ class FeedTrimmedError(Exception):
 
 def newest(connection: Connection) -> int:
     """The position of the newest change, 0 when there is none."""
-    [(position,)] = _newest(connection.dialect).bare(cursor_of(connection), {})
+    return newest_of(connection.dialect, cursor_of(connection))
+
+
+def newest_of(dialect: Dialect, cursor: Any) -> int:
+    """The same with a cursor of the driver."""
+    [(position,)] = _newest(dialect).bare(cursor, {})
     return int(position)
 
 

@@ -150,16 +150,18 @@ class Limits:
 USUAL = Limits()
 
 
-def open_engine(url: str, limits: Limits = USUAL, *, bound: float = WORKED_WITHIN) -> Engine:
+def open_engine(
+    url: str, limits: Limits = USUAL, *, bound: float = WORKED_WITHIN, follows: bool = False
+) -> Engine:
     """An engine for a database URL. `bound`: seconds for which an answer of PostgreSQL is waited for, `limits` what
-    this process takes of it.
+    this process takes of it; `follows`: of several servers one that only follows is taken, if there is any.
 
     Errors: `DatabaseError` for a URL that cannot be used.
     """
     kind = url.partition(":")[0].partition("+")[0]
     try:
         if kind == "postgresql":
-            return _postgresql_engine(url, limits, bound)
+            return _postgresql_engine(url, limits, bound, "prefer-standby" if follows else "read-write")
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(url, parsed.database)
@@ -172,11 +174,11 @@ def open_engine(url: str, limits: Limits = USUAL, *, bound: float = WORKED_WITHI
     raise DatabaseError(f"database.url names {kind}: Waypost keeps its data in sqlite or postgresql")
 
 
-def _postgresql_engine(url: str, limits: Limits, bound: float) -> Engine:
+def _postgresql_engine(url: str, limits: Limits, bound: float, wanted: str) -> Engine:
     from federation import servers  # deferred: only where the driver is installed
 
     try:
-        engine, _SERVERS[engine] = servers.open_servers(url, bound, **asdict(limits))
+        engine, _SERVERS[engine] = servers.open_servers(url, bound, wanted, **asdict(limits))
     except servers.AddressError as error:
         raise DatabaseError(str(error)) from None
     return engine
@@ -366,10 +368,9 @@ def translated() -> Iterator[None]:
     except PoolTimeoutError:
         raise DatabaseBusyError(UNANSWERED, "every connection to it is in use") from None
     except Exception as error:
-        # Some statements go to the driver itself, so its errors also come without SQLAlchemy's around them.
-        origin = error.orig if isinstance(error, DBAPIError) else error
-        if not any(kind.__module__.partition(".")[0] in DRIVERS for kind in type(origin).__mro__):
+        if not is_of_driver(error):
             raise
+        origin = error.orig if isinstance(error, DBAPIError) else error
         text = " ".join(str(origin).split())
         if any(mark in text for mark in UNWRITABLE):
             raise UnwritableError(
@@ -383,6 +384,14 @@ def translated() -> Iterator[None]:
                 "the database cannot be used now: see that it runs and has space", text[:160]
             ) from error
         raise
+
+
+def is_of_driver(error: BaseException) -> bool:
+    """Whether a database said so. Some statements go to the driver itself, so its errors also come without
+    SQLAlchemy's around them.
+    """
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return any(kind.__module__.partition(".")[0] in DRIVERS for kind in type(origin).__mro__)
 
 
 def _is_outage(error: BaseException | None, text: str) -> bool:

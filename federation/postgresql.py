@@ -101,6 +101,8 @@ class BoundedConnection(psycopg.Connection[Any]):
     pooled: bool = False
     """Whether a pooler stands in between, which gives each transaction another connection to the server."""
     was_silent: bool = False
+    replayed: int = -1
+    """Of a connection to a standby: the newest change that was seen there."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """As psycopg's. Errors: `SilentError`, after which the connection is closed."""

@@ -41,8 +41,9 @@ class AddressError(ValueError):
     """A URL names its servers in a way that would not be understood. One line with the remedy."""
 
 
-def servers_of(url: str) -> tuple[str, dict[str, str]]:
+def servers_of(url: str, wanted: str = "read-write") -> tuple[str, dict[str, str]]:
     """A URL without its servers, and those as libpq takes them; as it is, and nothing, where it names fewer than two.
+    `wanted`: which of them, in libpq's words, where the URL does not say.
 
     Errors: `AddressError`.
     """
@@ -65,7 +66,7 @@ def servers_of(url: str) -> tuple[str, dict[str, str]]:
     places = [(each["six"] or each["name"], each["port"] or "") for each in matches if each is not None]
     if len(places) < len(matches):
         raise AddressError("database.url: write servers as HOST:PORT,HOST:PORT, and IPv6 as [ADDRESS]:PORT")
-    attributes = asked.get("target_session_attrs", "read-write")
+    attributes = asked.get("target_session_attrs", wanted)
     return f"{head}{tail}", {
         "host": ",".join(host for host, _ in places),
         "port": ",".join(port for _, port in places),
@@ -74,12 +75,12 @@ def servers_of(url: str) -> tuple[str, dict[str, str]]:
 
 
 def open_servers(
-    url: str, bound: float, connections: int, schema: str, lock_timeout: float
+    url: str, bound: float, wanted: str, connections: int, schema: str, lock_timeout: float
 ) -> tuple[Engine, "Servers"]:
-    """An engine over the servers of a URL, with what begins its transactions. `bound`: seconds for one answer; the
-    others as in `federation.database.Limits`. Errors: `AddressError`.
+    """An engine over the servers of a URL, with what begins its transactions. `bound`: seconds for one answer;
+    `wanted` as in `servers_of`, the others as in `federation.database.Limits`. Errors: `AddressError`.
     """
-    plain, several = servers_of(url)
+    plain, several = servers_of(url, wanted)
     pool_size = connections // 2
     engine = create_engine(
         make_url(plain).set(drivername="postgresql+psycopg"),

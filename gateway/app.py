@@ -15,6 +15,7 @@ from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
+from federation.standby import promised
 from gateway import precedence
 from gateway.api.requests import (
     check_address,
@@ -139,6 +140,7 @@ async def before(request: Request[Any, Any, Any]) -> None:
         here, view = request.scope["state"]["waypost"], request.scope["user"].view
         request.scope["path_params"]["ref"] = await asyncio.to_thread(completed, here, view, ref)
     asked = next((value for name, value in request.scope["headers"] if name == POSITION), None)
+    promised.set(0)
     if asked is None:
         return
     waypost: Waypost = request.scope["state"]["waypost"]
@@ -146,6 +148,7 @@ async def before(request: Request[Any, Any, Any]) -> None:
     if position is None:  # made up, and to wait for it would tell how much happens elsewhere
         detail = "Waypost-Position is sent back as it was received, or left out"
         raise ProblemError(400, "invalid-request", detail, parameter="Waypost-Position")
+    promised.set(position)
     end = time.monotonic() + WAIT
     while waypost.served < position and time.monotonic() < end:  # noqa: ASYNC110  another process moves it
         await asyncio.sleep(0.005)

@@ -18,6 +18,11 @@ class DatabaseSettings(Section):
         description="sqlite:///FILE, or postgresql+psycopg://…, or a reference env:NAME; of several servers, as in "
         "//USER@HOST:PORT,HOST:PORT/NAME, the one that takes writes is used",
     )
+    standby: str = Field(
+        default="",
+        description="address of a server that follows the one in url, or of several, or a reference env:NAME: what "
+        "requests read of the catalogue is read there while it has all that they have seen; empty: not used",
+    )
     named_schema: str = Field(
         default="",
         alias="schema",

@@ -15,11 +15,11 @@ from sqlalchemy import Engine
 from federation import schema
 from federation.access import LOCAL, NOTHING, Permission, View
 from federation.database import ANSWERED_WITHIN, DatabaseError, open_engine
-from federation.errors import SetupError, UnknownError
+from federation.errors import SetupError
 from federation.health import Reports
 from federation.logs import Log
 from federation.positions import Positions
-from federation.secrets import SCHEMES, SecretError, read_secret
+from gateway.dereferencing import dereferenced
 from gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -39,11 +39,9 @@ if TYPE_CHECKING:
     from federation.operations.operations import Operations
     from federation.policies.policies import Policies
     from federation.promotions.promotions import Promotions
-    from federation.references import Reference
     from federation.registries.connections import Connections
     from federation.registries.registries import Registries
     from federation.retention.retention import Retention
-    from federation.search.answer import SimilarAnswer
     from federation.search.freshness import FreshnessBoard
     from federation.search.lexicon import LexiconFiles
     from federation.search.tantivy.engine import Search
@@ -81,11 +79,22 @@ class Waypost:
     @cached_property
     def engine(self) -> Engine:
         """The database, connected lazily. Errors: `DatabaseError`, `SettingsError`."""
-        database = self.settings.database
-        url, bound = _dereferenced(database.url, "database.url"), database.statement_timeout
-        return open_engine(
-            url, database.limits(), bound=min(ANSWERED_WITHIN, bound) if self.answering else bound
-        )
+        return self._opened(self.settings.database.url, "database.url", bounded=self.answering)
+
+    @cached_property
+    def standby(self) -> Engine | None:
+        """What follows the database, where that is configured, connected lazily. Errors: as `engine`."""
+        if not (url := self.settings.database.standby):
+            return None
+        if self.engine.dialect.name != "postgresql":
+            raise SettingsError("database.standby: only PostgreSQL has one, and database.url names another")
+        return self._opened(url, "database.standby", bounded=True, follows=True)
+
+    def _opened(self, url: str, name: str, *, bounded: bool, follows: bool = False) -> Engine:
+        """`bounded`: whoever waits for it waits for nothing for long."""
+        settings = self.settings.database
+        bound = min(ANSWERED_WITHIN, settings.statement_timeout) if bounded else settings.statement_timeout
+        return open_engine(dereferenced(url, name), settings.limits(), bound=bound, follows=follows)
 
     @cached_property
     def adapters(self) -> "Discovered":
@@ -133,7 +142,7 @@ class Waypost:
     @cached_property
     def redis_url(self) -> str:
         """Where Redis is; empty where it is not used. Errors: `SettingsError`."""
-        return _dereferenced(self.settings.redis.url, "redis.url")
+        return dereferenced(self.settings.redis.url, "redis.url")
 
     @cached_property
     def leases(self) -> "Leases":
@@ -165,16 +174,6 @@ class Waypost:
         search.reload()
         return search
 
-    def similar(self, view: View, reference: "Reference", limit: int) -> "SimilarAnswer":
-        """Other models that are like a version. Errors: `UnknownError`, `GoneError`, `SearchError`."""
-        from federation.search.source import CatalogueSource
-
-        found = self.catalogue.version(view, reference)
-        document = CatalogueSource(self.engine).version(found.id)
-        if document is None:  # deleted a moment ago
-            raise UnknownError()
-        return self.search.similar(view, document, limit)
-
     @cached_property
     def searches(self) -> "Searches":
         """The searches that people keep."""
@@ -186,8 +185,10 @@ class Waypost:
     def catalogue(self) -> "Catalogue":
         """Models and versions, as they are and as they were."""
         from federation.catalogue.catalogue import Catalogue
+        from federation.standby import Reads
 
-        return Catalogue(self.engine)
+        standby = self.standby if self.answering else None
+        return Catalogue(Reads(self.engine, standby, lambda: self.served))
 
     @cached_property
     def registries(self) -> "Registries":
@@ -358,7 +359,7 @@ class Waypost:
         from gateway.oidc import Provider
 
         oidc = self.settings.auth.oidc
-        return Provider(oidc, _dereferenced(oidc.client_secret, "auth.oidc.client_secret"))
+        return Provider(oidc, dereferenced(oidc.client_secret, "auth.oidc.client_secret"))
 
     @cached_property
     def renewals(self) -> "Renewals | None":
@@ -446,6 +447,7 @@ class Waypost:
         """
         self._lexicon.load()
         self.settings.tracing.require_library()
+        _ = self.standby  # whether its address is one
         schema.require(self.engine)
         lines = [*self.apply_registries(), *self.apply_policies(), *self.apply_webhooks()]
         return [*lines, *self.identity.apply_grants([one.spec() for one in self.settings.auth.grants])]
@@ -487,14 +489,6 @@ class Waypost:
             self.tracing.close()
         for name in ("lists", "graph", "search"):
             self.__dict__.pop(name, None)  # as long as it is held, files stay open
-        if "engine" in self.__dict__:
-            self.engine.dispose()
-
-
-def _dereferenced(value: str, name: str) -> str:
-    if not value.startswith(SCHEMES):
-        return value
-    try:
-        return read_secret(value, name)
-    except SecretError as error:
-        raise SettingsError(str(error)) from None
+        for engine in (self.__dict__.get("engine"), self.__dict__.get("standby")):
+            if engine is not None:
+                engine.dispose()

@@ -45,6 +45,7 @@ rate_limit = 0
 allowed_hosts = ["{host}", "127.0.0.1", "localhost"]
 [database]
 url = "{database}"
+standby = "{database}"
 [redis]
 url = "{redis}"
 [search]

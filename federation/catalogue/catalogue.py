@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from adapters import Discovered
 from federation import changes
@@ -40,9 +40,10 @@ from federation.catalogue.reader import (
 )
 from federation.catalogue.requests import SampleRequest, Validation, validate
 from federation.catalogue.timeline import Span, read_timeline
-from federation.database import is_embedded, reading
+from federation.database import is_embedded
 from federation.errors import UnknownError
 from federation.references import Reference
+from federation.standby import Reads
 
 __all__ = [
     "Break",
@@ -80,9 +81,9 @@ class Compared:
 class Catalogue:
     """Reads only; safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.is_quick = is_embedded(engine)
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self.is_quick = is_embedded(reads.engine)
         """Whether `find` takes some microseconds in a file of this machine: a tenth of what a thread would cost."""
 
     @staticmethod
@@ -94,7 +95,7 @@ class Catalogue:
         """What nearly everybody asks for, by a statement or two: the living version with this name or alias that no
         endpoint holds. None where that does not tell all.
         """
-        found = find_version(self._engine, view, reference)
+        found = find_version(self._reads, view, reference)
         return None if found is None or found.placed else found
 
     def version(
@@ -112,7 +113,7 @@ class Catalogue:
         is_plain = incarnation is None and at is None
         if is_plain and (known := self.find(view, reference)) is not None:
             return known
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             if is_plain:
                 found = find_or_read_version(connection, view, reference)
             else:
@@ -133,24 +134,24 @@ class Catalogue:
 
         Errors: `UnknownError`, `GoneError`.
         """
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             if at is not None:
                 return past.read_model_then(connection, view, reference, at)
             return read_model(connection, view, reference, incarnation=incarnation, newest=newest)
 
     def namesakes(self, view: View, wanted: Reference) -> list[Reference]:
         """What says the same of a model of the same name, in whichever registry of the view."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             return namesakes(connection, view, wanted)
 
     def continued(self, view: View, typed: str) -> list[str]:
         """How a reference that is being typed may go on."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             return continued(connection, view, typed)
 
     def registry_id(self, view: View, name: str) -> int:
         """The id of a registry of a view, by its name or a former one. Errors: `UnknownError`."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             found = find_registry(connection, view, name)
         if found is None:
             raise UnknownError()
@@ -158,7 +159,7 @@ class Catalogue:
 
     def listed(self, view: View, reference: Reference) -> ListedModel:
         """A living model as lists have it. Errors: `UnknownError`."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             row = latest_model(connection, view, reference)
             if row.deleted_at is not None:
                 raise UnknownError()
@@ -178,17 +179,17 @@ class Catalogue:
     ) -> ListPage:
         if not view.sees(request.registry_id):
             raise UnknownError()
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             return read(connection, request)
 
     def newest(self) -> int:
         """The position of the newest change."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             return changes.newest(connection)
 
     def compare(self, view: View, left: Reference, right: Reference) -> Compared:
         """Two versions, also of different registries, side by side. Errors: `UnknownError`, `GoneError`."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             one, other = (read_version(connection, view, reference) for reference in (left, right))
         return Compared(one, other, diff(one, other), compare(one.schema, other.schema))
 
@@ -204,7 +205,7 @@ class Catalogue:
 
         Errors: `UnknownError`.
         """
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             spans = read_timeline(connection, view, reference, most=most)
         return [span for span in spans if at is None or span.holds_at(at)]
 
@@ -220,7 +221,7 @@ class Catalogue:
         skip: int = 0,
     ) -> list[HeldStage]:
         """What held a stage at a time, certainly or possibly, by registry and model."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             return past.read_held(
                 connection, view, stage, at, registry=registry, team=team, limit=limit, skip=skip
             )
@@ -235,4 +236,4 @@ class Catalogue:
         team: str | None = None,
     ) -> Iterator[HeldStage]:
         """The same without a limit."""
-        return past.every_held(self._engine, view, stage, at, registry=registry, team=team)
+        return past.every_held(self._reads, view, stage, at, registry=registry, team=team)

@@ -6,24 +6,25 @@ It is the reader's own statement, compiled once for each database and view and g
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, bindparam, select
+from sqlalchemy import Connection, Dialect, bindparam, select
 
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import age
 from federation.catalogue.reader import VERSION, Version, as_version, read_version
-from federation.database import glance
 from federation.prepared import COMPILED, Statement, cursor_of, prepare
 from federation.references import Reference, encode_part
+from federation.standby import Reads
 
 
-def find_version(engine: Engine, view: View, reference: Reference) -> Version | None:
+def find_version(reads: Reads, view: View, reference: Reference) -> Version | None:
     """The living version with this name; None where it takes `read_version` to tell: for a stage, a former name of
     the registry, what is gone, hidden or absent. Errors: `DatabaseError`.
     """
     if _is_common(reference):
-        return glance(engine, lambda cursor: _find(cursor, engine.dialect, view, reference))
+        dialect = reads.engine.dialect
+        return reads.glance(lambda cursor: _find(cursor, dialect, view, reference))
     return None
 
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.models import Model, with_versions_then
 from federation.catalogue.reader import find_model, incarnation_of
-from federation.database import reading
 from federation.errors import UnknownError
 from federation.references import Reference, decode_part
+from federation.standby import Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,11 @@ def _chosen(view: View, registry: str | None, team: str | None) -> Select[int]:
     return query if team is None else query.where(registries.team == team)
 
 
-def every_held(engine: Engine, view: View, stage: str, at: datetime, **chosen: Any) -> Iterator[HeldStage]:
+def every_held(reads: Reads, view: View, stage: str, at: datetime, **chosen: Any) -> Iterator[HeldStage]:
     """The same without a limit; each page in a transaction of its own, so that a slow reader holds none open."""
     page, skip = 5000, 0
     while True:
-        with reading(engine) as connection:
+        with reads.reading() as connection:
             found = read_held(connection, view, stage, at, limit=page, skip=skip, **chosen)
         yield from found
         if len(found) < page:

@@ -23,6 +23,7 @@ from gateway.api.out import (
 )
 from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
 from gateway.api.statements_out import StatementIn, StatementsOut
+from gateway.likeness import similar
 from gateway.meant import completed
 from gateway.parameters import checked, read_as_of, read_reference
 from gateway.waypost import Waypost
@@ -83,7 +84,7 @@ def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
 
 def _similar(request: Request[Any, Any, Any], ref: str, limit: int) -> SimilarAnswer:
     reference = read_reference(ref.removesuffix(SIMILAR))
-    return provide_waypost(request).similar(request.scope["user"].view, reference, limit)
+    return similar(provide_waypost(request), request.scope["user"].view, reference, limit)
 
 
 @post("/versions/{ref:path}", opt=READ, sync_to_thread=True)

@@ -209,6 +209,8 @@ def postgresql(waypost: "Waypost") -> Iterator[Finding]:
     if found is None:
         return
     yield replication(found)
+    if waypost.standby is not None:
+        yield standby(waypost)
     settings = waypost.settings
     most = (settings.server.workers + 2) * settings.database.connections
     said = f"this gateway may hold {most}, all of them together {found.connections}"
@@ -218,6 +220,22 @@ def postgresql(waypost: "Waypost") -> Iterator[Finding]:
         )
     else:
         yield Finding("connections", "ok", said)
+
+
+def standby(waypost: "Waypost") -> Finding:
+    """Whether the configured standby can be read."""
+    from federation.standby import distance
+
+    remedy = "until it does, everything is read from the server in database.url"
+    try:
+        behind = distance(waypost.engine, waypost.standby)
+    except Exception as error:
+        found, _, what = explain(error)[0].partition(": ")
+        return Finding("standby", "fail", found, f"{what}; {remedy}" if what else remedy)
+    said = (
+        "up to date" if not behind else f"{behind:,} changes behind: reads that have to see them go elsewhere"
+    )
+    return Finding("standby", "ok", said)
 
 
 def replication(found: "ServerReport") -> Finding:

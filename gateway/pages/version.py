@@ -16,6 +16,7 @@ from federation.references import ReferenceSyntaxError, parse
 from gateway.api.history_out import timeline_out
 from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
 from gateway.api.requests import Limit, OptionalIdent
+from gateway.likeness import similar
 from gateway.loading import how_to_load
 from gateway.meant import candidates, completed
 from gateway.names import names_in
@@ -98,7 +99,7 @@ def similar_page(
     limit: FromQuery[Limit] = 20,
 ) -> Response[Any]:
     """Other models that are like a version, and what they have in common."""
-    found, form = named(request, ref, lambda text, _: waypost.similar(view, read_reference(text), limit))
+    found, form = named(request, ref, lambda text, _: similar(waypost, view, read_reference(text), limit))
     return listed(
         request, "similar.html", found, found.similar, form=form, title=f"More like {found.ref}", found=found
     )

@@ -10,6 +10,7 @@ from gateway.api import history_out, out
 from gateway.api.statements_out import StatementsOut
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up
+from gateway.likeness import similar
 from gateway.loading import how_to_load
 from gateway.meant import completed
 from gateway.parameters import read_reference
@@ -35,7 +36,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("GET", "versions", *ref, "similar"):
             catch_up(waypost, ["search"])
             waypost.reload_search()
-            return waypost.similar(view, reference_of(ref), checked(Few, query.get("limit", 10), "limit"))
+            return similar(waypost, view, reference_of(ref), checked(Few, query.get("limit", 10), "limit"))
         case ("GET", "versions", *ref):
             life = _incarnation(query)
             found = catalogue.version(view, reference_of(ref), incarnation=life, at=time)

@@ -20,6 +20,7 @@ from federation.references import parse
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.stages import parse_rules
+from federation.standby import Reads
 from tests.federation.takings import model, registered, take, version
 from tests.servers import blank
 
@@ -40,14 +41,14 @@ def engine(database: str) -> Iterator[Engine]:
 def test_it_finds_what_the_reader_finds(engine: Engine, view: View, ref: str) -> None:
     with reading(engine) as connection:
         expected = read_version(connection, view, parse(ref))
-        assert find_version(engine, view, parse(ref)) == expected
+        assert find_version(Reads(engine), view, parse(ref)) == expected
         assert find_or_read_version(connection, view, parse(ref)) == expected
 
 
 @pytest.mark.parametrize("view", [NOTHING, View.of([2])])
 @pytest.mark.parametrize("ref", ["fraud/scorer:1", "fraud/scorer@champion"])
 def test_what_is_hidden_is_not_found(engine: Engine, view: View, ref: str) -> None:
-    assert find_version(engine, view, parse(ref)) is None
+    assert find_version(Reads(engine), view, parse(ref)) is None
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_what_is_hidden_is_not_found(engine: Engine, view: View, ref: str) -> No
     ],
 )
 def test_what_takes_more_than_a_name_is_left_to_the_reader(engine: Engine, ref: str) -> None:
-    assert find_version(engine, EVERYTHING, parse(ref)) is None
+    assert find_version(Reads(engine), EVERYTHING, parse(ref)) is None
     with reading(engine) as connection:
         try:
             expected = read_version(connection, EVERYTHING, parse(ref))
@@ -78,15 +79,15 @@ def test_the_deleted_and_former_names_are_left_to_the_reader(engine: Engine) -> 
             connection,
             [RegistrySpec(name="scams", kind="memory", team="risk", former_names=("fraud",))],
         )
-    assert find_version(engine, EVERYTHING, parse("fraud/scorer:1")) is None
-    assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is not None
-    assert find_version(engine, EVERYTHING, parse("fraud/scorer@champion")) is None
+    assert find_version(Reads(engine), EVERYTHING, parse("fraud/scorer:1")) is None
+    assert find_version(Reads(engine), EVERYTHING, parse("scams/scorer:1")) is not None
+    assert find_version(Reads(engine), EVERYTHING, parse("fraud/scorer@champion")) is None
     with writing(engine) as connection:
         writer = CatalogueWriter(connection, Origin(1, "scams", parse_rules({}, {}), MAY))
         writer.delete("version", [1, 2])
         writer.batch.append(connection)
-    assert find_version(engine, EVERYTHING, parse("scams/scorer:1")) is None
-    assert find_version(engine, EVERYTHING, parse("scams/scorer@champion")) is None
+    assert find_version(Reads(engine), EVERYTHING, parse("scams/scorer:1")) is None
+    assert find_version(Reads(engine), EVERYTHING, parse("scams/scorer@champion")) is None
 
 
 @pytest.mark.parametrize("name", ["fraud", "unknown"])

@@ -13,6 +13,7 @@ from federation.catalogue.timeline import read_timeline
 from federation.database import now, reading
 from federation.errors import UnknownError
 from federation.references import parse
+from federation.standby import Reads
 from tests.federation.graph.estate import Estate
 from tests.federation.takings import model, registered, take, version
 from tests.servers import blank
@@ -46,7 +47,7 @@ def test_what_was_in_production(engine: Engine, hours: float, expected: list[tup
         found = read_held(connection, EVERYTHING, "production", MAY + hours * HOUR)
         assert read_held(connection, NOTHING, "production", MAY + hours * HOUR) == []
     assert sorted((str(one.reference), one.certain) for one in found) == expected
-    assert list(every_held(engine, EVERYTHING, "production", MAY + hours * HOUR)) == found
+    assert list(every_held(Reads(engine), EVERYTHING, "production", MAY + hours * HOUR)) == found
 
 
 def test_each_change_has_its_interval(engine: Engine) -> None:

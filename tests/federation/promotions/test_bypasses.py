@@ -9,6 +9,7 @@ from federation.operations.asking import RequestedChange
 from federation.operations.wanted import SetTags
 from federation.policies.policies import Policy, Quorum
 from federation.search.source import CatalogueSource
+from federation.standby import Reads
 from tests.federation.promotions.world import PromotionsWorld, version
 
 GUARD = Policy("guard", "*", approvals=(Quorum(1),))
@@ -23,7 +24,7 @@ def move(world: PromotionsWorld, to: str | None) -> None:
 
 def marked(world: PromotionsWorld) -> list[str]:
     """The versions that stand where they do past a policy."""
-    catalogue = Catalogue(world.engine)
+    catalogue = Catalogue(Reads(world.engine))
     return [name for name in "123" if catalogue.version(EVERYTHING, version(name)).bypassed == ("guard",)]
 
 

@@ -1,0 +1,64 @@
+"""A gateway that reads from a standby: what somebody has seen already, they see again."""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from federation.database import open_engine
+from gateway.cli.doctor import postgresql
+from tests.federation.graph.chain import build
+from tests.federation.graph.estate import Estate
+from tests.gateway.access.gate import gate
+from tests.patience import until
+from tests.servers import blank
+from tests.servers.postgres import postgres_server, standby_of
+
+
+def test_who_sends_a_position_sees_it_however_far_the_standby_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_at: list[str] = []
+    execute: Any = psycopg.Cursor.execute
+
+    def noted(self: Any, query: Any, *args: Any, **more: Any) -> Any:
+        if "model.name = " in str(query):
+            asked_at.append(
+                {"on": "standby", "off": "primary"}[self.connection.info.parameter_status("in_hot_standby")]
+            )
+        return execute(self, query, *args, **more)
+
+    with postgres_server() as primary, standby_of(primary) as follower:
+        name = blank.postgresql(primary)
+        engine = open_engine(primary.url(name))
+        estate = Estate(tmp_path, engine)
+        build(estate)
+        (tmp_path / "gateway").mkdir()
+        config = f'[database]\nurl = "{primary.url(name)}"\nstandby = "{follower.url(name)}"\n'
+        with gate(tmp_path / "gateway", config=config) as asked:
+            asked.waypost.answering = True
+
+            def said() -> str:
+                return {one.what: one for one in postgresql(asked.waypost)}["standby"].found
+
+            until(lambda: said() == "up to date", "the standby has come so far")
+            monkeypatch.setattr(psycopg.Cursor, "execute", noted)
+            assert asked.ask("GET", "/api/v1/versions/texts/encoder:3").status_code == 200
+            assert set(asked_at) == {"standby"}
+            with psycopg.connect(follower.address(name), autocommit=True) as connection:
+                connection.execute("SELECT pg_wal_replay_pause()")
+            estate.rename("texts", "words")
+            positions = asked.waypost.positions
+            headers = {"Waypost-Position": positions.seal(positions.newest())}
+            asked_at.clear()
+            assert asked.ask("GET", "/api/v1/versions/words/encoder:3", headers=headers).status_code == 200
+            assert asked_at[-1] == "primary"
+            assert asked.ask("GET", "/api/v1/versions/texts/encoder:3").json()["registry"] == "texts"
+            assert asked_at[-1] == "standby"
+            assert said().startswith("1 changes behind")
+            follower.server.kill()
+            for _ in range(2):
+                assert asked.ask("GET", "/api/v1/versions/words/encoder:3").status_code == 200
+            assert [one.state for one in postgresql(asked.waypost) if one.what == "standby"] == ["fail"]
+        engine.dispose()
