@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from federation.errors import UnknownError
-from federation.search.source import CatalogueSource
 
 if TYPE_CHECKING:
     from federation.access import View
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 def similar(waypost: "Waypost", view: "View", reference: "Reference", limit: int) -> "SimilarAnswer":
     """At most `limit` of them, the likest first. Errors: `UnknownError`, `GoneError`, `SearchError`."""
     found = waypost.catalogue.version(view, reference)
-    document = CatalogueSource(waypost.engine).version(found.id)
+    document = waypost.documents.version(found.id)
     if document is None:  # deleted a moment ago
         raise UnknownError()
     return waypost.search.similar(view, document, limit)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from federation.retention.retention import Retention
     from federation.search.freshness import FreshnessBoard
     from federation.search.lexicon import LexiconFiles
+    from federation.search.source import CatalogueSource
     from federation.search.tantivy.engine import Search
     from federation.searches.searches import Searches
     from federation.snapshots.snapshots import Snapshots
@@ -59,8 +60,6 @@ if TYPE_CHECKING:
     from gateway.wake import Wake
 
 FOLLOWERS = ("search", "graph")
-MOST_FOUND = 200
-"""Models that a search stands for where their changes are asked for."""
 log = Log(__name__)
 
 
@@ -175,6 +174,13 @@ class Waypost:
         return search
 
     @cached_property
+    def documents(self) -> "CatalogueSource":
+        """What the index is made of."""
+        from federation.search.source import CatalogueSource
+
+        return CatalogueSource(self.engine)
+
+    @cached_property
     def searches(self) -> "Searches":
         """The searches that people keep."""
         from federation.searches.searches import Searches
@@ -187,8 +193,7 @@ class Waypost:
         from federation.catalogue.catalogue import Catalogue
         from federation.standby import Reads
 
-        standby = self.standby if self.answering else None
-        return Catalogue(Reads(self.engine, standby, lambda: self.served))
+        return Catalogue(Reads(self.engine, self.standby if self.answering else None, lambda: self.served))
 
     @cached_property
     def registries(self) -> "Registries":
@@ -258,10 +263,10 @@ class Waypost:
 
     def _found(self, view: View, q: str) -> Sequence[str]:
         """The models that a search finds, those that changed last, by reference."""
-        from federation.search.answer import SearchRequest
+        from federation.search.answer import MAX_LIMIT, SearchRequest
 
-        answer = self.search.query(view, SearchRequest(q=q, limit=MOST_FOUND, sort="updated"))
-        return [hit.ref for hit in answer.hits]
+        wanted = SearchRequest(q=q, limit=MAX_LIMIT, sort="updated")
+        return [hit.ref for hit in self.search.query(view, wanted).hits]
 
     def _seen_by(self, owner: str) -> View:
         """What somebody may have sent to an address of theirs."""
@@ -387,12 +392,13 @@ class Waypost:
     def followers(self) -> "dict[str, Projection]":
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""
         from federation.graph.follower import GraphFollower
-        from federation.search.source import CatalogueSource
         from federation.search.tantivy.follower import IndexFollower
 
-        folder, source = self.settings.search.path, CatalogueSource(self.engine)
+        folder = self.settings.search.path
         return {
-            "search": IndexFollower(folder / "search", source, fetch=partial(self.snapshots.fetch, "search")),
+            "search": IndexFollower(
+                folder / "search", self.documents, fetch=partial(self.snapshots.fetch, "search")
+            ),
             "graph": GraphFollower(self.engine, folder / "graph", partial(self.snapshots.fetch, "graph")),
         }
 
