@@ -49,7 +49,7 @@ class Permission(StrEnum):
     DELETE = "delete"
     """Delete versions and models."""
     APPROVE = "approve"
-    """Approve and reject promotions where a policy names one as approver, and comment on them."""
+    """Approve and reject promotions where a policy names one as approver; comment on them and on versions."""
     ATTEST = "attest"
     """Hand in statements about artifacts, and report how outside checks ended."""
     EMERGENCY = "emergency"

@@ -32,7 +32,8 @@ from federation.journal.tables import erased
 from federation.operations.tables import operation
 from federation.promotions.tables import promotion, voice
 from federation.searches import searches
-from federation.statements.tables import statement
+from federation.statements.comments import kept_words
+from federation.statements.tables import COMMENT, statement
 
 BLANK = "[erased]"
 _EVERYBODY = select(erased)
@@ -277,12 +278,19 @@ def _promotions(connection: Connection, blanker: Blanker, words: Sequence[str]) 
 
 
 def _statements(connection: Connection, blanker: Blanker) -> int:
-    """Forget statements that name them: one that is kept whole cannot be blanked in part."""
-    rows = connection.execute(select(statement.c.id, statement.c.body)).all()
-    texts = ((row.id, bytes(row.body).decode("utf-8", "replace")) for row in rows)
-    gone = [id_ for id_, text in texts if blanker.text(text) != text]
-    connection.execute(delete(statement).where(statement.c.id.in_(gone)))
-    return len(gone)
+    """Blank comments that name them, and forget such statements: what is kept whole cannot be blanked in part."""
+    stated, changed = statement.c, 0
+    for row in connection.execute(select(stated.id, stated.kind, stated.body)).all():
+        text = bytes(row.body).decode("utf-8", "replace")
+        blank = blanker.text(text)
+        if blank == text:
+            continue
+        changed += 1
+        if row.kind == COMMENT:
+            connection.execute(update(statement).where(stated.id == row.id).values(kept_words(blank)))
+        else:
+            connection.execute(delete(statement).where(stated.id == row.id))
+    return changed
 
 
 def _json(blanker: Blanker, text: str | None) -> str | None:

@@ -19,7 +19,7 @@ from gateway.api.events_out import ChangesOut, EventsOut
 from gateway.api.health import LiveOut, ReadyOut
 from gateway.api.history_out import ProductionOut
 from gateway.api.requests import PUBLIC, provide_waypost
-from gateway.api.statements_out import StatementIn
+from gateway.api.statements_out import CommentIn, StatementIn
 from gateway.authentication import COOKIE
 from gateway.described import classes_in, describe
 
@@ -272,7 +272,7 @@ LISTED: Mapping[str, Any] = {
     "/api/v1/events": EventsOut,
 }
 """What is answered where it may come as a table or stream instead."""
-POSTED: Mapping[str, type] = {"/statements": StatementIn, "/validate": SampleRequest}
+POSTED: Mapping[str, type] = {"/statements": StatementIn, "/comments": CommentIn, "/validate": SampleRequest}
 """What is sent to a version, by what follows its reference."""
 
 

@@ -150,6 +150,7 @@ class Action(StrEnum):
         "statement.made",
         "Somebody stated something about a version's artifact; `details.sha256` is that of what was handed in.",
     )
+    VERSION_COMMENTED = "version.commented", "Somebody said something of a version; it is committed to."
     PROMOTION_PROPOSED = (
         "promotion.proposed",
         "Somebody proposed to bring a version to a stage, or to roll back; the reason is committed to.",

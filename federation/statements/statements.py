@@ -17,9 +17,10 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.numbering import insert_dated
 from federation.references import Reference
+from federation.statements.comments import VersionComment, add_comment, read_comments
 from federation.statements.kinds import Kind, say
 from federation.statements.signatures import ArtifactSigner, StatementError, check_signer
-from federation.statements.tables import signer, statement
+from federation.statements.tables import COMMENT, signer, statement
 
 __all__ = [
     "ArtifactSigner",
@@ -27,6 +28,7 @@ __all__ = [
     "Kind",
     "StatementError",
     "Statements",
+    "VersionComment",
     "check_signer",
     "read_statements",
 ]
@@ -34,7 +36,7 @@ MOST = 1000
 """Statements of one version that are read, the newest."""
 _OF_VERSION = (
     select(statement)
-    .where(statement.c.version_id == bindparam("version"))
+    .where(statement.c.version_id == bindparam("version"), statement.c.kind != COMMENT)
     .order_by(statement.c.id.desc())
     .limit(MOST)
 )
@@ -91,6 +93,23 @@ class Statements:
         """What was stated of a version, newest first. Errors: `UnknownError`, `GoneError`."""
         with reading(self._engine) as connection:
             return read_statements(connection, find_or_read_version(connection, view, reference))
+
+    def comment(self, principal: Principal, reference: Reference, words: str) -> VersionComment:
+        """Say something of a version that one may see. Errors: `UnknownError`, `GoneError`, `DeniedError`,
+        `InvalidRequestError`.
+        """
+        with writing(self._engine) as connection:
+            version = find_or_read_version(connection, principal.view, reference)
+            principal.require(Permission.APPROVE, version.registry_id, f"registry {version.registry}")
+            batch = Batch()
+            made = add_comment(connection, batch, principal, version, words)
+            batch.append(connection)
+            return made
+
+    def comments(self, view: View, reference: Reference) -> list[VersionComment]:
+        """What people said of a version, newest first. Errors: `UnknownError`, `GoneError`."""
+        with reading(self._engine) as connection:
+            return read_comments(connection, find_or_read_version(connection, view, reference))
 
     def apply_signers(self, signers: Sequence[ArtifactSigner]) -> None:
         """Let these signers count, and no others. Errors: `StatementError`."""

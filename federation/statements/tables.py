@@ -5,17 +5,20 @@ from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Te
 from federation.database import UTCTime
 from federation.tables import METADATA, surrogate_id
 
+COMMENT = "comment"
+"""The kind of what somebody says of the version itself, and not of its artifact: no policy reads it."""
+
 statement = Table(
     "statement",
     METADATA,
     surrogate_id(),
     Column("registry_id", BigInteger, nullable=False),
     Column("version_id", BigInteger, nullable=False),
-    # signature, scan, evaluation or check.
+    # signature, scan, evaluation, check or comment.
     Column("kind", String, nullable=False),
     # The digest of the artifact that it is about; empty where nobody knows one.
     Column("digest", Text, nullable=False),
-    # As it came, byte for byte.
+    # As it came, byte for byte; the words of a comment in UTF-8.
     Column("body", LargeBinary, nullable=False),
     # SHA-256 of the body, in hexadecimal.
     Column("sha256", String(64), nullable=False),

@@ -22,13 +22,20 @@ from gateway.api.out import (
     version_out,
 )
 from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
-from gateway.api.statements_out import StatementIn, StatementsOut
 from gateway.likeness import similar
+from gateway.api.statements_out import (
+    CommentIn,
+    CommentOut,
+    CommentsOut,
+    StatementIn,
+    StatementsOut,
+    comments_out,
+)
 from gateway.meant import completed
 from gateway.parameters import checked, read_as_of, read_reference
 from gateway.waypost import Waypost
 
-STATEMENTS, SIMILAR, VALIDATE = "/statements", "/similar", "/validate"
+STATEMENTS, COMMENTS, SIMILAR, VALIDATE = "/statements", "/comments", "/similar", "/validate"
 READ: dict[str, Any] = needs(Permission.READ)
 
 
@@ -55,13 +62,16 @@ async def show_version(
     incarnation: FromQuery[OptionalIdent] = None,
     as_of: FromQuery[str | None] = None,
     limit: FromQuery[Limit] = 10,
-) -> VersionOut | StatementsOut | SimilarAnswer:
+) -> VersionOut | StatementsOut | CommentsOut | SimilarAnswer:
     """One version, named by version, alias, stage, or (a bare model) the newest. `as_of` asks what it meant then.
-    With `/statements` behind it: what was stated about its artifact. With `/similar`: at most `limit` other models that
+    With `/statements` behind it: what was stated about its artifact. With `/comments`: what people said of it. With
+    `/similar`: at most `limit` other models that
     are like it, by text, lineage, schema and metrics, and what they have in common.
     """
     if ref.endswith(STATEMENTS):
         return await sync_to_thread(_stated, request, ref)
+    if ref.endswith(COMMENTS):
+        return await sync_to_thread(_commented, request, ref)
     if ref.endswith(SIMILAR):
         return await sync_to_thread(_similar, request, ref, limit)
     # Taken from the request itself: as dependencies they would cost as much as the look into the database.
@@ -82,6 +92,12 @@ def _stated(request: Request[Any, Any, Any], ref: str) -> StatementsOut:
     return StatementsOut(found)
 
 
+def _commented(request: Request[Any, Any, Any], ref: str) -> CommentsOut:
+    reference, waypost = read_reference(ref.removesuffix(COMMENTS)), provide_waypost(request)
+    found = waypost.statements.comments(request.scope["user"].view, reference)
+    return CommentsOut(comments_out(waypost.identity, found))
+
+
 def _similar(request: Request[Any, Any, Any], ref: str, limit: int) -> SimilarAnswer:
     reference = read_reference(ref.removesuffix(SIMILAR))
     return similar(provide_waypost(request), request.scope["user"].view, reference, limit)
@@ -93,14 +109,19 @@ def make_statement(
     data: JSONBody[dict[str, Any]],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
-) -> Response[ArtifactStatement | Validation]:
+) -> Response[ArtifactStatement | CommentOut | Validation]:
     """State something about the artifact of a version (`…/statements`): a signature, a scan, an evaluation, or the
-    verdict of a check. It is kept byte for byte; said again it is the same statement. With `/validate` behind the
-    reference: whether the version would take a request, by MLflow's rules, column by column.
+    verdict of a check. It is kept byte for byte; said again it is the same statement. With `/comments` behind the
+    reference: say something of the version itself, in words. With `/validate`: whether the version would take a
+    request, by MLflow's rules, column by column.
     """
     if ref.endswith(VALIDATE):
         reference, sent = read_reference(ref.removesuffix(VALIDATE)), checked(SampleRequest, data)
         return Response(waypost.catalogue.validate(principal.view, reference, sent), status_code=200)
+    if ref.endswith(COMMENTS):
+        words = checked(CommentIn, data).words
+        said_of = waypost.statements.comment(principal, read_reference(ref.removesuffix(COMMENTS)), words)
+        return Response(comments_out(waypost.identity, [said_of])[0], status_code=201)
     if not ref.endswith(STATEMENTS):
         raise UnknownError()
     reference, said = read_reference(ref.removesuffix(STATEMENTS)), checked(StatementIn, data)

@@ -1,10 +1,17 @@
 """What the API takes and answers about statements."""
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from federation.statements.statements import ArtifactStatement
+from federation.statements.statements import ArtifactStatement, VersionComment
+from gateway.names import with_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from federation.identity.identity import Identity
 
 
 class StatementIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -20,3 +27,34 @@ class StatementsOut(msgspec.Struct):
     """What was stated of a version, newest first."""
 
     statements: list[ArtifactStatement]
+
+
+class CommentIn(msgspec.Struct, forbid_unknown_fields=True):
+    """What somebody says of a version, in at most 4000 characters."""
+
+    words: str
+
+
+class CommentOut(msgspec.Struct):
+    """What somebody said of a version."""
+
+    id: int
+    words: str
+    is_current: bool
+    """Whether it is about the artifact that the version has."""
+    principal: str
+    at: datetime
+    principal_name: str = ""
+    """What the principal is called, until that is erased."""
+
+
+class CommentsOut(msgspec.Struct):
+    """What people said of a version, newest first."""
+
+    comments: list[CommentOut]
+
+
+def comments_out(identity: "Identity", found: "Iterable[VersionComment]") -> list[CommentOut]:
+    """Comments with the names of who said them."""
+    rows = (CommentOut(one.id, one.words, one.is_current, one.principal, one.at) for one in found)
+    return with_names(identity, rows)

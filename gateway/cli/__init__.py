@@ -43,6 +43,7 @@ COMMANDS = (
     Command("show", "models", "show", FIND),
     Command("validate", "validation", "validate", FIND),
     Command("diff", "models", "diff", FIND),
+    Command("comments", "comments", "comments", FIND),
     Command("timeline", "models", "timeline", FIND),
     Command("production", "history", "production", FIND),
     Command("watch", "events", "watch", FIND),

@@ -7,8 +7,10 @@ from typing import Any
 from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect
 
 from federation.access import Permission, Principal, View
+from federation.catalogue.catalogue import Version
 from federation.errors import UnknownError
 from federation.graph.graph import DamagedError, DependenciesAnswer
 from federation.journal.journal import JournalFilter
@@ -17,13 +19,15 @@ from gateway.api.history_out import timeline_out
 from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
 from gateway.api.requests import Limit, OptionalIdent
 from gateway.likeness import similar
+from gateway.api.statements_out import CommentOut, comments_out
 from gateway.loading import how_to_load
 from gateway.meant import candidates, completed
 from gateway.names import names_in
+from gateway.pages.forms import form_at
 from gateway.pages.markdown import card
 from gateway.pages.model import impact_of, trouble_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
-from gateway.pages.words import number
+from gateway.pages.words import number, path
 from gateway.parameters import read_as_of, read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
@@ -72,9 +76,27 @@ def version_page(
         impact=impact_of(waypost, principal, version.ref) if living else None,
         model_card=waypost.catalogue.card(found, waypost.adapters) if living else {},
         stated=waypost.statements.of(view, found.reference) if living else [],
+        comments=_comments(waypost, view, found) if living else None,
         needs=_needs(waypost, view, version) if living else None,
         entries=_entries(waypost, version.ref) if principal.may(Permission.AUDIT) else None,
     )
+
+
+def _comments(waypost: Waypost, view: View, found: Version) -> list[CommentOut]:
+    return comments_out(waypost.identity, waypost.statements.comments(view, found.reference))
+
+
+@form_at("/comment/{ref:path}", Permission.APPROVE)
+def comment(
+    ref: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    fields: NamedDependency[dict[str, str]],
+) -> Redirect:
+    """Say something of a version, for everybody who sees it."""
+    reference = read_reference(ref)
+    waypost.statements.comment(principal, reference, fields.get("words", ""))
+    return Redirect(f"{path(str(reference))}#h-comments", status_code=303)
 
 
 def _needs(waypost: Waypost, view: View, version: VersionOut) -> DependenciesAnswer | None:
@@ -240,4 +262,4 @@ def _is_better(metric: str, delta: float) -> bool:
     return delta < 0 if falling else delta > 0
 
 
-HANDLERS = [*version_page, *similar_page, *diff_page]
+HANDLERS = [*version_page, comment, *similar_page, *diff_page]

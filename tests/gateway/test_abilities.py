@@ -20,6 +20,8 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
     "read its model card": ("GET /cards/{ref:path}", "show --card", "GET /versions/{ref:path}"),
     "copy how to load one": ("GET /snippets/{ref:path}", "show --snippets", "GET /versions/{ref:path}"),
     "compare two": ("GET /diff", "diff", "GET /diff"),
+    "read what people say of one": ("GET /versions/{ref:path}", "comments", "GET /versions/{ref:path}"),
+    "say something of one": ("POST /versions/{ref:path}", "comments --add", "POST /comment/{ref:path}"),
     "see what held a stage or alias when": ("GET /timeline/{ref:path}", "timeline", "GET /models/{ref:path}"),
     "see what was in production": ("GET /production", "production", "GET /production"),
     "see what one is made from": ("GET /dependencies/{ref:path}", "deps", "GET /versions/{ref:path}"),

@@ -7,7 +7,7 @@ import msgspec
 from federation.access import LOCAL
 from federation.database import now
 from gateway.api import history_out, out
-from gateway.api.statements_out import StatementsOut
+from gateway.api.statements_out import CommentsOut, StatementsOut, comments_out
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up
 from gateway.likeness import similar
@@ -16,6 +16,7 @@ from gateway.meant import completed
 from gateway.parameters import read_reference
 
 if TYPE_CHECKING:
+    from federation.references import Reference
     from gateway.waypost import Waypost
 
 PAGE = 1000
@@ -30,9 +31,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             life = _incarnation(query)
             model = catalogue.model(view, reference_of(ref), incarnation=life, at=time)
             return out.model_out(model, waypost.freshness.of(view, model.reference.registry))
-        case ("GET", "versions", *ref, "statements"):
-            stated = waypost.statements.of(view, reference_of(ref))
-            return StatementsOut(stated)
+        case ("GET", "versions", *ref, "statements" | "comments" as what):
+            return _said(waypost, reference_of(ref), what)
         case ("GET", "versions", *ref, "similar"):
             catch_up(waypost, ["search"])
             waypost.reload_search()
@@ -67,6 +67,13 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             version = catalogue.version(view, reference_of(ref))
             return how_to_load(waypost, version)
     raise LookupError(asked)
+
+
+def _said(waypost: "Waypost", reference: "Reference", what: str) -> object:
+    if what == "comments":
+        found = waypost.statements.comments(LOCAL.view, reference)
+        return CommentsOut(comments_out(waypost.identity, found))
+    return StatementsOut(waypost.statements.of(LOCAL.view, reference))
 
 
 def _incarnation(query: Query) -> int | None:

@@ -9,7 +9,7 @@ from federation.operations.operations import Become, Chosen, RequestedChange
 from federation.operations.wanted import Delete, SetAlias, SetTags, Wanted
 from federation.references import Reference
 from gateway.api import operations_out as out
-from gateway.api.statements_out import StatementIn
+from gateway.api.statements_out import CommentIn, StatementIn, comments_out
 from gateway.cli.here import Ident, Query, checked, reference_of
 from gateway.intents import ask
 from gateway.parameters import read_etags
@@ -32,6 +32,10 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
         case ("POST", "versions", *ref, "statements"):
             given = checked(StatementIn, body)
             return waypost.statements.state(LOCAL, reference_of(ref), given.kind, given.content, given.digest)
+        case ("POST", "versions", *ref, "comments"):
+            words = checked(CommentIn, body).words
+            made = waypost.statements.comment(LOCAL, reference_of(ref), words)
+            return comments_out(waypost.identity, [made])[0]
         case ("POST", "versions", *ref, "validate"):
             return waypost.catalogue.validate(LOCAL.view, reference_of(ref), checked(SampleRequest, body))
         case ("PUT", "versions", *ref, "stage"):

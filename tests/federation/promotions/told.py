@@ -31,6 +31,7 @@ def happen(world: PromotionsWorld, patch: pytest.MonkeyPatch) -> None:
     face.report(bo, one, reported("ci", "yes", "", {}, ""))
     checked = b'{"maker": "ci", "name": "validation", "verdict": "yes"}'
     Statements(world.engine).state(bo, version("2"), "check", checked)
+    Statements(world.engine).comment(ann, version("2"), "it drifts on Sundays")
     face.say(bo, one, "approve", "yes")
     world.settle()
     face.say(bo, proposed("3"), "reject", "no")

@@ -89,6 +89,7 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
         "/api/v1/versions/{ref}", ref=versions, incarnation=maybe_incarnation, as_of=maybe_time
     )
     | asking("/api/v1/versions/{ref}/similar", ref=versions, limit=limits)
+    | asking("/api/v1/versions/{ref}/comments", ref=versions)
     | asking(  # without a registry: what is meant is found within the view
         "/api/v1/versions/{ref}", ref=versions.map(lambda ref: ref.partition("/")[2] or ref)
     ),

@@ -191,6 +191,27 @@ def test_what_was_stated_is_given_back_byte_for_byte(guarded: Gate) -> None:
     assert "<bdi>bias</bdi>" in page.text
 
 
+def test_what_people_say_of_a_version_is_seen_where_the_version_is(guarded: Gate) -> None:
+    reader = guarded.token("reader", ("viewer", "team:risk"))
+    other = guarded.token("stranger", ("viewer", "team:vision"))
+    place = "/api/v1/versions/fraud/scorer:2/comments"
+    made = guarded.ask("POST", place, token=reader, json={"words": "scores <b>night</b> payments too high"})
+    assert (made.status_code, made.json()["principal_name"]) == (201, "reader"), made.text
+    [found] = guarded.ask("GET", place, token=reader).json()["comments"]
+    assert (found["words"], found["is_current"]) == ("scores <b>night</b> payments too high", True)
+    html = {"Accept": "text/html"}
+    page = guarded.ask("GET", "/versions/fraud/scorer:2", token=reader, headers=html).text
+    assert "&lt;b&gt;night&lt;/b&gt; payments" in page
+    absent = [
+        guarded.ask(method, place.replace("fraud/scorer:2", ref), token=other, json={"words": "me too"})
+        for method in ("GET", "POST")
+        for ref in ("fraud/scorer:2", "nowhere/scorer:2")
+    ]
+    assert [one.status_code for one in absent] == [404] * 4
+    assert len(guarded.ask("GET", place, token=reader).json()["comments"]) == 1
+    assert guarded.ask("POST", place, token=reader, json={"words": "  "}).status_code == 422
+
+
 def test_the_command_line_says_what_a_stage_takes(
     guarded: Gate, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
