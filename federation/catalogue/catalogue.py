@@ -3,9 +3,10 @@
 Everything is read inside the view of whoever asks: hidden and absent are the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -15,7 +16,7 @@ from federation.access import View
 from federation.catalogue import codec, past
 from federation.catalogue.cards import CardPart, card_of
 from federation.catalogue.contracts import Break, Comparison, compare
-from federation.catalogue.diff import Difference, diff
+from federation.catalogue.diff import Difference, apart, diff
 from federation.catalogue.listing import (
     ListedModel,
     ListedVersion,
@@ -53,6 +54,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "HeldStage",
+    "LaidOut",
     "ListPage",
     "ListRequest",
     "ListedModel",
@@ -76,6 +78,14 @@ class Compared:
     right: Version
     differences: Mapping[str, Difference]
     contract: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """Versions beside each other: `fields` has what is not alike in all of them, metrics aside, a value for each."""
+
+    versions: Sequence[Version]
+    fields: Mapping[str, Sequence[Any]]
 
 
 class Catalogue:
@@ -192,6 +202,12 @@ class Catalogue:
         with self._reads.reading() as connection:
             one, other = (read_version(connection, view, reference) for reference in (left, right))
         return Compared(one, other, diff(one, other), compare(one.schema, other.schema))
+
+    def lay_out(self, view: View, references: Sequence[Reference]) -> LaidOut:
+        """Versions beside each other, also of different registries. Errors: `UnknownError`, `GoneError`."""
+        with reading(self._engine) as connection:
+            found = [read_version(connection, view, reference) for reference in references]
+        return LaidOut(found, apart(found))
 
     def validate(self, view: View, reference: Reference, sent: SampleRequest) -> Validation:
         """Whether a version would take a request. Errors: `UnknownError`, `GoneError`, `InvalidRequestError`."""

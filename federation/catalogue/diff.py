@@ -1,6 +1,6 @@
 """What differs between two versions, also of different registries; what is the same is left out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,3 +38,16 @@ def diff(left: Version, right: Version) -> Mapping[str, Difference]:
     found.pop("schema", None)
     found.update({name: pair for name, pair in facts.items() if pair[0] != pair[1]})
     return {name: Difference(*found[name]) for name in sorted(found)}
+
+
+def apart(versions: Sequence[Version]) -> Mapping[str, Sequence[Any]]:
+    """The fields in which not all of these are alike, metrics aside, by name in alphabetical order: what each has, None
+    where it is absent.
+    """
+    first, *others = versions
+    pairs = [diff(first, other) for other in others]
+    found: dict[str, Sequence[Any]] = {}
+    for name in sorted({name for one in pairs for name in one if not name.startswith("metrics.")}):
+        left = next(one[name].left for one in pairs if name in one)
+        found[name] = [left, *(one[name].right if name in one else left for one in pairs)]
+    return found

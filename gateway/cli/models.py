@@ -66,10 +66,23 @@ def show(
     return 0
 
 
-def diff(context: typer.Context, left: Ref, right: Ref) -> None:
-    """Only what differs between two versions, also of different registries."""
+def diff(
+    context: typer.Context,
+    left: Ref,
+    right: Ref,
+    others: Annotated[
+        list[str] | None, typer.Argument(help="up to six more", autocompletion=references)
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(help="of more than two: a metric, the least first; -NAME the greatest")
+    ] = "",
+) -> None:
+    """Only what differs between two versions, also of different registries; of up to eight also all metrics."""
     invocation: Invocation = context.obj
     with connect(invocation) as gateway:
+        if others:
+            _beside(invocation, gateway.get("/comparison", ref=[left, right, *others], sort=sort))
+            return
         found = gateway.get("/diff", left=left, right=right)
     if invocation.json:
         emit_json(found)
@@ -79,6 +92,24 @@ def diff(context: typer.Context, left: Ref, right: Ref) -> None:
     if not rows:
         say(f"{found['left']} and {found['right']} do not differ")
     _contract(found["left"], found["right"], found["contract"])
+
+
+def _beside(invocation: Invocation, found: Mapping[str, Any]) -> None:
+    """Metrics with a line for each version, then what else is not alike with a column for each."""
+    if invocation.json:
+        emit_json(found)
+        return
+    metrics, versions = found["metrics"], found["versions"]
+    rows = [
+        (one["ref"], one["stage"], *(one["metrics"].get(name, "") for name in metrics)) for one in versions
+    ]
+    emit_table(("VERSION", "STAGE", *metrics), rows)
+    if found["fields"]:
+        emit_line()
+        emit_table(
+            ("FIELD", *(one["ref"] for one in versions)),
+            [(name, *values) for name, values in found["fields"].items()],
+        )
 
 
 def _contract(left: str, right: str, contract: Mapping[str, Any]) -> None:

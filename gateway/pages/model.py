@@ -1,7 +1,7 @@
 """`/models/{ref}`: one model with its versions, its history, and how to load it."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from litestar import Request, Response
@@ -18,6 +18,7 @@ from gateway.api.history_out import SpanOut, timeline_out
 from gateway.api.out import ModelOut, SnippetsOut, VersionSummaryOut, model_out
 from gateway.api.requests import OptionalIdent
 from gateway.loading import how_to_load
+from gateway.pages.chart import Chart, chart
 from gateway.pages.markdown import card
 from gateway.pages.page import Form, listed, named, pages_at
 from gateway.parameters import read_as_of, read_reference
@@ -136,17 +137,15 @@ def metrics_of(model: ModelOut) -> list[str]:
     return sorted(count, key=lambda name: (-count[name], name))[:COLUMNS]
 
 
-def charts(model: ModelOut) -> list[Mapping[str, str]]:
+def charts(model: ModelOut) -> list[Chart]:
     """Each metric over the newest versions, oldest first, where at least two have it."""
     versions = list(reversed(model.versions[:MOST]))
     names = sorted({name for version in versions for name in version.metrics})
-    found: list[Mapping[str, str]] = []
-    for name in names:
-        points = [(one.version, one.metrics[name]) for one in versions if name in one.metrics]
-        if len(points) > 1:
-            series = {"name": name, "labels": [p[0] for p in points], "values": [p[1] for p in points]}
-            found.append({"name": name, "data": json.dumps(series)})
-    return found[:CHARTS]
+    found = (
+        chart(name, [(one.version, one.metrics[name]) for one in versions if name in one.metrics])
+        for name in names
+    )
+    return list(islice((one for one in found if one is not None), CHARTS))
 
 
 def snippets_of(waypost: Waypost, view: View, ref: str, origin: str) -> SnippetsOut:

@@ -23,18 +23,15 @@ from gateway.api.statements_out import CommentOut, comments_out
 from gateway.loading import how_to_load
 from gateway.meant import candidates, completed
 from gateway.names import names_in
+from gateway.pages.beside import in_words, is_falling
 from gateway.pages.forms import form_at
 from gateway.pages.markdown import card
 from gateway.pages.model import impact_of, trouble_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
-from gateway.pages.words import number, path
+from gateway.pages.words import path
 from gateway.parameters import read_as_of, read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
-
-SMALLER_IS_BETTER = (
-    "loss", "error", "latency", "rmse", "mae", "mse", "mape", "brier", "perplexity", "wer", "cer", "fpr", "time",
-)  # fmt: skip
 
 
 @pages_at("/versions/{ref:path}")
@@ -179,87 +176,19 @@ def diff_page(
 
 def rows_of(differences: Mapping[str, Any]) -> dict[str, list[Row]]:
     """What differs, under the heads of the page; what is nested is put in words."""
-    groups: dict[str, list[Row]] = {
-        "": [],
-        "Metrics": [],
-        "Schema": [],
-        "Made from": [],
-        "Software": [],
-        "Parameters": [],
-        "Tags": [],
+    found = in_words({name: (pair.left, pair.right) for name, pair in differences.items()})
+    return {
+        head: [Row(name, left, right, *_change(name, left, right, head)) for name, (left, right) in rows]
+        for head, rows in found.items()
     }
-    heads = {
-        "metrics": "Metrics",
-        "params": "Parameters",
-        "tags": "Tags",
-        "lineage": "Made from",
-        "environment": "Software",
-    }
-    for name, pair in differences.items():
-        head, _, rest = name.partition(".")
-        if name == "schema":
-            groups["Schema"] = _columns(pair.left, pair.right)
-        elif name == "lineage.datasets":
-            groups["Made from"].append(Row("data", _datasets(pair.left), _datasets(pair.right)))
-        elif name == "environment.images":
-            groups["Software"].append(Row("images", _images(pair.left), _images(pair.right)))
-        elif head not in heads or not rest:
-            groups[""].append(Row(name, pair.left, pair.right))
-        elif head == "metrics" and isinstance(pair.left, int | float) and isinstance(pair.right, int | float):
-            delta = pair.right - pair.left
-            groups["Metrics"].append(Row(rest, pair.left, pair.right, delta, _is_better(rest, delta)))
-        else:
-            groups[heads[head]].append(Row(rest, pair.left, pair.right))
-    return {head: rows for head, rows in groups.items() if rows}
 
 
-def _columns(left: Any, right: Any) -> list[Row]:
-    """The columns of two schemas that differ, in words."""
-    one, other = _by_column(left), _by_column(right)
-    names = dict.fromkeys([*one, *other])
-    changed = [
-        Row(name, one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)
-    ]
-    return changed or [Row("order of the columns", list(one), list(other))]
-
-
-def _by_column(schema: Any) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for side, columns in (("input", "inputs"), ("output", "outputs"), ("param", "params")):
-        for place, column in enumerate((schema or {}).get(columns) or (), 1):
-            words = [str(column["type"]), "" if column["required"] or side == "param" else "optional"]
-            if column["positional"]:
-                words.append("told by its place")
-            if column["shape"] is not None:
-                words.append(f"shape {column['shape']}")
-            if column["minimum"] is not None or column["maximum"] is not None:
-                words.append(f"from {_bound(column['minimum'])} to {_bound(column['maximum'])}")
-            if column["default"] is not None:
-                words.append(f"default {column['default']}")
-            found[f"{side} {column['name'] or place}"] = ", ".join(word for word in words if word)
-    return found
-
-
-def _bound(value: float | None) -> str:
-    """A bound, or that there is none."""
-    return "any" if value is None else number(value)
-
-
-def _datasets(found: Any) -> list[str] | None:
-    return [
-        f"{one['name']} #{one['digest']}" if one["digest"] else one["name"] for one in found or ()
-    ] or None
-
-
-def _images(found: Any) -> list[str] | None:
-    return [one["address"] + (f" {one['digest']}" if one["digest"] else "") for one in found or ()] or None
-
-
-def _is_better(metric: str, delta: float) -> bool:
-    """By the metric's name: of a loss, an error or a duration less is better, of everything else more."""
-    parts = metric.lower().replace("-", "_").split("_")
-    falling = any(part.startswith(word) for part in parts for word in SMALLER_IS_BETTER)
-    return delta < 0 if falling else delta > 0
+def _change(name: str, left: Any, right: Any, head: str) -> tuple[float, bool] | tuple[()]:
+    """By how much a metric differs, and whether that is better; nothing of everything else."""
+    if head != "Metrics" or not isinstance(left, int | float) or not isinstance(right, int | float):
+        return ()
+    delta = right - left
+    return delta, delta < 0 if is_falling(name) else delta > 0
 
 
 HANDLERS = [*version_page, comment, *similar_page, *diff_page]

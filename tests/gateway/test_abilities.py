@@ -20,6 +20,7 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
     "read its model card": ("GET /cards/{ref:path}", "show --card", "GET /versions/{ref:path}"),
     "copy how to load one": ("GET /snippets/{ref:path}", "show --snippets", "GET /versions/{ref:path}"),
     "compare two": ("GET /diff", "diff", "GET /diff"),
+    "compare up to eight": ("GET /comparison", "diff --sort", "GET /compare"),
     "read what people say of one": ("GET /versions/{ref:path}", "comments", "GET /versions/{ref:path}"),
     "say something of one": ("POST /versions/{ref:path}", "comments --add", "POST /comment/{ref:path}"),
     "see what held a stage or alias when": ("GET /timeline/{ref:path}", "timeline", "GET /models/{ref:path}"),

@@ -24,7 +24,7 @@ PATIENCE = 60_000
 Theme = Literal["light", "dark"]
 SETTLED = """() => document.readyState === "complete"
   && [...document.querySelectorAll("[data-drawing]")].every((el) => el.querySelector("svg[data-on]"))
-  && [...document.querySelectorAll("[data-chart]")].every((el) => el.querySelector("canvas"))
+  && [...document.querySelectorAll("[data-chart]")].every((el) => el.hasAttribute("aria-valuenow"))
   && [...document.querySelectorAll("[data-proof]")].every((el) => el.querySelector(".good, .mistake"))"""
 """Whether everything that a page fetches or draws by itself is there."""
 PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

@@ -21,6 +21,8 @@ PAGES = {
     "/similar/fraud/card-fraud-scorer:4": "chargeback-predictor",
     "/diff": "Name two versions",
     "/diff?left=fraud/card-fraud-scorer:3&right=search/encoder:3": "Schema:",
+    "/compare": "Name two to eight versions",
+    "/compare?ref=fraud/card-fraud-scorer:3&ref=search/encoder:3&ref=search/encoder:2&sort=-auc": "is not alike",
     "/impact/search/encoder:3?action=archive": "would break",
     "/impact/search/encoder@champion?action=move-alias&to=2": "affected in all",
     "/impact?dataset=payments-2026q2": "affected in all",
@@ -153,3 +155,37 @@ def test_a_graph_can_be_zoomed_and_walked(seen: Visit) -> None:
     seen.page.click("[data-by='0']")
     seen.page.locator(".drawing .node a").nth(2).click()
     seen.page.wait_for_url("**/impact/**action=archive**")
+
+
+def test_a_chart_tells_the_value_under_the_pointer_and_by_the_keyboard(seen: Visit) -> None:
+    seen.go("/models/fraud/card-fraud-scorer")
+    figure = seen.page.locator("figure", has_text="auc")
+    chart, said = figure.locator("svg"), figure.locator("output")
+    assert said.inner_text() == "0.961 in version 4"
+    box = chart.bounding_box()
+    assert box is not None
+    seen.page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2)
+    assert said.inner_text() == "0.947 in version 2, 0.013 more than in 1"
+    seen.page.mouse.move(0, 0)
+    assert said.inner_text() == "0.961 in version 4"
+    chart.focus()
+    seen.page.keyboard.press("Home")
+    seen.page.keyboard.press("ArrowRight")
+    assert chart.get_attribute("aria-valuetext") == "0.947 in version 2, 0.013 more than in 1"
+
+
+def test_versions_are_chosen_on_their_models_page_and_sorted_by_a_metric_without_scripts(
+    plain: Visit,
+) -> None:
+    plain.go("/models/fraud/card-fraud-scorer")
+    for number in ("1", "3", "4"):
+        plain.page.get_by_role("checkbox", name=f"Choose version {number} to compare").check()
+    plain.page.get_by_role("button", name="Compare the chosen").click()
+    first = plain.page.locator("section", has=plain.page.locator("#h-metrics")).locator("tbody th").first
+    for sorted_by, best in (
+        ("auc", "fraud/card-fraud-scorer:4"),
+        ("latency_ms", "fraud/card-fraud-scorer:3"),
+    ):
+        plain.page.get_by_role("link", name=sorted_by, exact=True).click()
+        plain.page.wait_for_url(f"**sort=**{sorted_by}**")
+        assert first.inner_text() == best

@@ -31,7 +31,17 @@ Ident = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Query = Mapping[str, Any]
 MODULES: Mapping[str, Sequence[str]] = {
     "registries": ("registries", "syncs"),
-    "catalogue": ("models", "versions", "diff", "timeline", "production", "snippets", "cards", "references"),
+    "catalogue": (
+        "models",
+        "versions",
+        "diff",
+        "comparison",
+        "timeline",
+        "production",
+        "snippets",
+        "cards",
+        "references",
+    ),
     "graph": ("deprecations", "dependencies", "impact", "bom", "insights"),
     "search": ("search",),
     "searches": ("searches",),

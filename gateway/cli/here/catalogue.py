@@ -7,6 +7,7 @@ import msgspec
 from federation.access import LOCAL
 from federation.database import now
 from gateway.api import history_out, out
+from gateway.api.comparison import comparison_out
 from gateway.api.statements_out import CommentsOut, StatementsOut, comments_out
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up
@@ -41,9 +42,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             life = _incarnation(query)
             found = catalogue.version(view, reference_of(ref), incarnation=life, at=time)
             return out.version_out(found, waypost.freshness.of(view, found.registry))
-        case ("GET", "diff"):
-            pair = [read_reference(completed(waypost, view, query[side])) for side in ("left", "right")]
-            return out.diff_out(catalogue.compare(view, *pair))
+        case ("GET", "diff" | "comparison" as how):
+            return _compared(waypost, how, query)
         case ("GET", "references"):
             typed = query.get("q", "")
             return {"query": typed, "references": catalogue.continued(view, typed)}
@@ -67,6 +67,14 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
             version = catalogue.version(view, reference_of(ref))
             return how_to_load(waypost, version)
     raise LookupError(asked)
+
+
+def _compared(waypost: "Waypost", how: str, query: Query) -> object:
+    view = LOCAL.view
+    if how == "comparison":
+        return comparison_out(waypost, view, query["ref"], query.get("sort", ""))
+    pair = [read_reference(completed(waypost, view, query[side])) for side in ("left", "right")]
+    return out.diff_out(waypost.catalogue.compare(view, *pair))
 
 
 def _said(waypost: "Waypost", reference: "Reference", what: str) -> object:

@@ -1,28 +1,34 @@
-// A metric over the versions of a model, drawn with uPlot in the colours of the page.
+// The point of a chart under the pointer or the keyboard, with its value and what it is beside the one before.
 (() => {
   "use strict";
-  const made = [];
-  function draw(el) {
-    const { name, labels, values } = JSON.parse(el.dataset.chart);
-    const style = getComputedStyle(document.documentElement);
-    const colour = (token) => style.getPropertyValue(token).trim();
-    const size = () => ({ width: Math.max(120, el.clientWidth), height: el.clientHeight });
-    const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
-    const shown = (place) => (labels[place] === undefined ? "" : labels[place].length > 12 ? `${labels[place].slice(0, 11)}…` : labels[place]);
-    const chart = new uPlot({
-      ...size(),
-      padding: [12, 16, 0, 4],
-      legend: { show: false },
-      cursor: { y: false, points: { size: 8 } },
-      scales: { x: { time: false, range: (_, low, high) => [low - 0.3, high + 0.3] } },
-      axes: [{ ...axis, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], values: (_, splits) => splits.map((at) => (Number.isInteger(at) ? shown(at) : "")) }, { ...axis, size: 58 }],
-      series: [{}, { label: name, stroke: colour("--link"), width: 2, points: { show: labels.length <= 60, size: 6, fill: colour("--page") } }],
-    }, [labels.map((_, place) => place), values], el);
-    made.push([chart, size]);
+  const told = (value) => (Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(5))));
+  function attach(svg) {
+    const { labels, values } = JSON.parse(svg.dataset.chart), line = svg.querySelector("polyline").points, last = values.length - 1;
+    const said = svg.parentElement.querySelector("output"), newest = said.textContent, mark = svg.querySelector(".at");
+    let at = last;
+    const words = () => `${told(values[at])} in version ${labels[at]}` + (at ? `, ${told(Math.abs(values[at] - values[at - 1]))} ${values[at] < values[at - 1] ? "less" : "more"} than in ${labels[at - 1]}` : "");
+    function show(place) {
+      at = Math.max(0, Math.min(last, place));
+      for (const [name, value] of Object.entries({ cx: line[at].x, cy: line[at].y, r: 5 })) mark.setAttribute(name, value);
+      said.textContent = words();
+      svg.setAttribute("aria-valuenow", at + 1);
+      svg.setAttribute("aria-valuetext", said.textContent);
+    }
+    function leave() { if (!svg.matches(":focus")) { mark.setAttribute("r", 0); said.textContent = newest; } }
+    for (const [name, value] of Object.entries({ role: "slider", tabindex: 0, "aria-valuemin": 1, "aria-valuemax": last + 1 })) svg.setAttribute(name, value);
+    show(last);
+    leave();
+    svg.addEventListener("pointermove", (event) => {
+      const frame = svg.getBoundingClientRect(), x = (event.clientX - frame.left) * svg.viewBox.baseVal.width / frame.width;
+      show(Math.round((x - line[0].x) / (line[last].x - line[0].x) * last));
+    });
+    svg.addEventListener("pointerleave", leave);
+    svg.addEventListener("focus", () => show(at));
+    svg.addEventListener("blur", leave);
+    svg.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, Home: 0, End: last }[event.key];
+      if (to !== undefined) { event.preventDefault(); show(to); }
+    });
   }
-  function all() { for (const el of document.querySelectorAll("[data-chart]")) { el.replaceChildren(); draw(el); } }
-  addEventListener("DOMContentLoaded", all);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { made.length = 0; all(); });
-  let timer = 0;
-  addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(() => made.forEach(([chart, size]) => chart.setSize(size())), 100); });
+  addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-chart]").forEach(attach));
 })();

@@ -94,6 +94,9 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
         "/api/v1/versions/{ref}", ref=versions.map(lambda ref: ref.partition("/")[2] or ref)
     ),
     "/api/v1/diff": asking("/api/v1/diff", left=versions, right=versions),
+    "/api/v1/comparison": st.tuples(st.lists(versions, min_size=2, max_size=4), sorts).map(
+        lambda drawn: ("/api/v1/comparison", {"ref": drawn[0], "sort": drawn[1].removeprefix("metric.")})
+    ),
     "/api/v1/timeline/{ref:path}": asking("/api/v1/timeline/{ref}", ref=versions, as_of=maybe_time),
     "/api/v1/searches": asking("/api/v1/searches"),
     "/api/v1/searches/{name:str}": asking("/api/v1/searches/{name}", name=registries),

@@ -81,3 +81,20 @@ def test_bash_takes_a_reference_apart_and_gets_the_rest_of_it() -> None:
     prepare(environment)
     assert environment["COMP_WORDS"] == "waypost show texts/encoder:3"
     assert environment["COMP_CWORD"] == "2"
+
+
+def test_two_to_eight_versions_are_laid_beside_each_other(gateway: Chained) -> None:
+    refs = ["texts/encoder:3", "ranker:5", "search-blend:7"]
+    found = gateway.get("/comparison", ref=refs, sort="")
+    assert [one["ref"].partition("/")[2] for one in found["versions"]] == [
+        "encoder:3",
+        "ranker:5",
+        "search-blend:7",
+    ]
+    assert all(len(values) == 3 for values in found["fields"].values())
+    assert gateway.send("GET", "/api/v1/comparison", params={"ref": refs}).json() == found
+    for wrong in (refs[:1], refs * 3):
+        refused = gateway.send("GET", "/api/v1/comparison", params={"ref": wrong})
+        assert (refused.status_code, "2 to 8" in refused.text) == (422, True)
+    absent = gateway.send("GET", "/api/v1/comparison", params={"ref": [*refs, "texts/encoder:99"]})
+    assert absent.status_code == 404
