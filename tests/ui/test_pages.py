@@ -162,6 +162,7 @@ def test_a_chart_tells_the_value_under_the_pointer_and_by_the_keyboard(seen: Vis
     figure = seen.page.locator("figure", has_text="auc")
     chart, said = figure.locator("svg"), figure.locator("output")
     assert said.inner_text() == "0.961 in version 4"
+    chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
     seen.page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2)
