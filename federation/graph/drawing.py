@@ -50,13 +50,15 @@ class DrawingError(SetupError):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One box; `label` is what it says where it stands for many."""
+    """One box; `label` is what it says where that is not its name."""
 
     name: Named
     start: bool = False
     breaks: bool = False
     live: bool = False
     label: str = ""
+    address: str = ""
+    """Where it leads to, where that is not its own page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,13 @@ def sketch(
         )
         for _, _, index in drawn
     }
-    arrows = _arrows(snapshot, keys)
+    between = arrows(snapshot, keys)
     starts = [key for key, box in boxes.items() if box.start][:1]
     for place, (team, count) in enumerate(_folded(snapshot, left, known)[: max(limit - len(boxes), 0)]):
         key = f"t{place}"
         boxes[key] = Box(Named(team, "team", team=team), label=f"{team}: {count:,} more")
-        arrows += [(start, key, "folded") for start in starts]
-    return Sketch(boxes, arrows)
+        between += [(start, key, "folded") for start in starts]
+    return Sketch(boxes, between)
 
 
 def _chosen(found: Blast, room: int) -> tuple[set[int], Array]:
@@ -125,7 +127,8 @@ def _endpoints(snapshot: Snapshot, found: Blast, chosen: set[int], room: int) ->
     return set(served[: max(room, 0)].tolist())
 
 
-def _arrows(snapshot: Snapshot, keys: Mapping[int, str]) -> list[tuple[str, str, str]]:
+def arrows(snapshot: Snapshot, keys: Mapping[int, str]) -> list[tuple[str, str, str]]:
+    """All edges between nodes that have a key, as arrows between their keys."""
     listed = np.array(sorted(keys), np.int32)
     if not len(listed):
         return []
@@ -148,28 +151,33 @@ def _folded(snapshot: Snapshot, left: Array, known: dict[int, Registry]) -> list
     return sorted(count.items(), key=lambda item: (-item[1], item[0]))
 
 
+def colours(drawn: Sketch) -> dict[str, str]:
+    """The colour of each team whose boxes are drawn; white for what is of none."""
+    teams = sorted({box.name.team for box in drawn.boxes.values()} - {""})
+    return {"": "#ffffff", **{team: COLOURS[place % len(COLOURS)] for place, team in enumerate(teams)}}
+
+
 def dot(drawn: Sketch, link: str | None = None) -> str:
     """The sketch as DOT. `link` is put before each reference to make its address, such as `/impact/`."""
-    teams = sorted({box.name.team for box in drawn.boxes.values()})
-    colours = {team: COLOURS[place % len(COLOURS)] for place, team in enumerate(teams)}
+    of_teams = colours(drawn)
     lines = [
         "digraph impact {",
         "  rankdir=LR; bgcolor=transparent; nodesep=0.15; ranksep=0.5; concentrate=false;",
         '  node [style=filled, color="#666666", fontname="Helvetica", fontsize=11, margin="0.12,0.06"];',
         '  edge [color="#888888", arrowsize=0.7, fontname="Helvetica", fontsize=9];',
-        *(f"  {key} [{_style(box, colours, link)}];" for key, box in drawn.boxes.items()),
+        *(f"  {key} [{_style(box, of_teams, link)}];" for key, box in drawn.boxes.items()),
         *(f"  {a} -> {b} [{_arrow(kind)}];" for a, b, kind in drawn.arrows),
         "}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _style(box: Box, colours: dict[str, str], link: str | None) -> str:
+def _style(box: Box, of_teams: dict[str, str], link: str | None) -> str:
     name = box.name
     styles: dict[str, str] = {
         "label": box.label or name.ref,
         "shape": SHAPES.get(name.kind, "folder"),
-        "fillcolor": colours[name.team],
+        "fillcolor": of_teams[name.team],
         "tooltip": " · ".join(part for part in (name.ref, name.team, name.stage) if part),
     }
     if name.stage == "production":
@@ -178,7 +186,11 @@ def _style(box: Box, colours: dict[str, str], link: str | None) -> str:
         styles["color"] = "#c00000"
     if box.live or box.start:
         styles["penwidth"] = "2.5"
-    if link is not None and name.kind == "version":
+    if box.start:
+        styles["class"] = "start"
+    if box.address:
+        styles["URL"] = box.address
+    elif link is not None and name.kind == "version":
         styles["URL"] = link + url(parse(name.ref))
     return ", ".join(f"{key}={_quoted(value)}" for key, value in styles.items())
 

@@ -1,7 +1,7 @@
 """The graph as the gateway asks it: one object per process over the database and this machine's files."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,6 +18,7 @@ from federation.database import is_embedded, reading, writing
 from federation.errors import SetupError
 from federation.graph import declared, deprecations, drawing, paging
 from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed
+from federation.graph.around import Surroundings, around
 from federation.graph.blast import Blast, Effects, blast, of_closure
 from federation.graph.declared import Declared, Kind
 from federation.graph.dependencies import dependencies, listed, upstream
@@ -316,6 +317,18 @@ class Graph:
             known = registries(connection)
             return drawing.dot(
                 drawing.sketch(connection, snapshot, of_closure(snapshot, found, items), known), link
+            )
+
+    def around(
+        self, view: View, ref: Reference, *, opened: Collection[str] = (), whole: bool = False, page: str,
+        opens: Callable[[str], str],
+    ) -> Surroundings:  # fmt: skip
+        """What a version needs and what needs it, node by node, as a drawing. Errors as for `impact`."""
+        with self._open() as (connection, snapshot):
+            subject = by_reference(connection, view, ref, selector=False)
+            known = registries(connection)
+            return around(
+                connection, snapshot, view, subject, known, opened=opened, whole=whole, page=page, opens=opens
             )
 
     def bill(self, view: View, ref: Reference, *, depth: int | None = None, spec: Spec = "1.6") -> str:

@@ -1,17 +1,18 @@
 """Models, versions, their differences and their history."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from federation.access import Permission, Principal, View
 from federation.catalogue.catalogue import SampleRequest, Validation
 from federation.errors import UnknownError
 from federation.search.answer import SimilarAnswer
 from federation.statements.statements import ArtifactStatement
+from gateway.api.comparison_out import ComparisonOut, comparison_out
 from gateway.api.history_out import TimelineOut, timeline_out
 from gateway.api.out import (
     DiffOut,
@@ -36,6 +37,9 @@ from gateway.parameters import checked, read_as_of, read_reference
 from gateway.waypost import Waypost
 
 STATEMENTS, COMMENTS, SIMILAR, VALIDATE = "/statements", "/comments", "/similar", "/validate"
+References = Annotated[
+    list[str], QueryParameter(name="ref", description="two to eight versions, each by a `ref` of its own")
+]
 READ: dict[str, Any] = needs(Permission.READ)
 
 
@@ -141,6 +145,19 @@ def show_diff(
     return diff_out(waypost.catalogue.compare(view, *pair))
 
 
+@get("/comparison", opt=READ, sync_to_thread=True)
+def show_comparison(
+    waypost: NamedDependency[Waypost],
+    view: NamedDependency[View],
+    refs: References,
+    sort: FromQuery[str] = "",
+) -> ComparisonOut:
+    """Two to eight versions, also of different registries: all their metrics, and what else is not alike. `sort` is
+    a metric, the least first; with `-` before it the greatest first; versions without it come last.
+    """
+    return comparison_out(waypost, view, refs, sort)
+
+
 @get("/timeline/{ref:path}", opt=READ, sync_to_thread=True)
 def show_timeline(
     ref: FromPath[str],
@@ -155,4 +172,4 @@ def show_timeline(
     )
 
 
-HANDLERS = [show_model, show_version, make_statement, show_diff, show_timeline]
+HANDLERS = [show_model, show_version, make_statement, show_diff, show_comparison, show_timeline]

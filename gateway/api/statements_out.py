@@ -52,6 +52,7 @@ class CommentsOut(msgspec.Struct):
     """What people said of a version, newest first."""
 
     comments: list[CommentOut]
+    """At most the newest 200."""
 
 
 def comments_out(identity: "Identity", found: "Iterable[VersionComment]") -> list[CommentOut]:

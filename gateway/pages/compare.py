@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 from federation.access import View
 from federation.errors import UnknownError
 from federation.references import ReferenceSyntaxError
-from gateway.api.comparison import FEWEST, MOST, ComparedOut, ComparisonOut, comparison_out
+from gateway.api.comparison_out import FEWEST, MOST, ComparedOut, ComparisonOut, comparison_out
 from gateway.meant import candidates
 from gateway.pages.beside import in_words, is_falling
 from gateway.pages.page import form_of, list_at, listed

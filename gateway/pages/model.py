@@ -21,6 +21,7 @@ from gateway.loading import how_to_load
 from gateway.pages.chart import Chart, chart
 from gateway.pages.markdown import card
 from gateway.pages.page import Form, listed, named, pages_at
+from gateway.pages.then import then_and_now
 from gateway.parameters import read_as_of, read_reference
 from gateway.waypost import Waypost
 
@@ -80,7 +81,9 @@ def model_page(
         else None,
         production=held(timeline.spans, "stage", "production"),
         spans=timeline.spans,
-        then=None if then is None else timeline_out(waypost.identity, reference, time, then),
+        then=None
+        if then is None
+        else then_and_now(timeline_out(waypost.identity, reference, time, then).spans, timeline.spans),
         as_of=as_of or "",
         metrics=metrics_of(model),
         charts=charts(model),

@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.pages import (
     account,
+    around,
     audit,
     badge,
     change,
@@ -33,6 +34,7 @@ HANDLERS: list[Any] = [
     *version.HANDLERS,
     *compare.HANDLERS,
     *impact.HANDLERS,
+    *around.HANDLERS,
     *registries.HANDLERS,
     *retention.HANDLERS,
     *insights.HANDLERS,

@@ -1,7 +1,8 @@
 """`/versions/{ref}`: everything known of one version; `/similar/{ref}`: what is like it; `/diff`: two side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from litestar import Request, Response
@@ -14,8 +15,8 @@ from federation.catalogue.catalogue import Version
 from federation.errors import UnknownError
 from federation.graph.graph import DamagedError, DependenciesAnswer
 from federation.journal.journal import JournalFilter
-from federation.references import ReferenceSyntaxError, parse
-from gateway.api.history_out import timeline_out
+from federation.references import Reference, ReferenceSyntaxError, parse
+from gateway.api.history_out import SpanOut, timeline_out
 from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
 from gateway.api.requests import Limit, OptionalIdent
 from gateway.likeness import similar
@@ -28,6 +29,7 @@ from gateway.pages.forms import form_at
 from gateway.pages.markdown import card
 from gateway.pages.model import impact_of, trouble_of
 from gateway.pages.page import form_of, list_at, listed, named, page, pages_at
+from gateway.pages.then import then_and_now
 from gateway.pages.words import path
 from gateway.parameters import read_as_of, read_reference
 from gateway.problems import ProblemError
@@ -44,7 +46,7 @@ def version_page(
     as_of: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """Everything about one version, by version, alias or stage."""
-    view, time = principal.view, read_as_of(as_of)
+    view, time = principal.view, read_as_of(as_of or None)
     found, form = named(
         request,
         ref,
@@ -55,7 +57,7 @@ def version_page(
     version = version_out(found, waypost.freshness.of(view, found.registry))
     if form != "html":
         return listed(request, "", version, [version], form=form, title=version.ref)
-    living = version.deleted_at is None
+    living, spans = version.deleted_at is None, _spans(waypost, view, found.reference)
     return page(
         request,
         "version.html",
@@ -67,9 +69,9 @@ def version_page(
         as_of=as_of,
         card=card(version.description) if version.description else None,
         snippets=how_to_load(waypost, found, str(request.base_url).rstrip("/")) if living else None,
-        spans=timeline_out(
-            waypost.identity, found.reference, None, waypost.catalogue.timeline(view, found.reference)
-        ).spans,
+        spans=spans,
+        then=None if time is None else then_and_now(_spans(waypost, view, found.reference, time), spans),
+        meant=_meant_now(waypost, view, ref, version.ref) if time is not None else "",
         impact=impact_of(waypost, principal, version.ref) if living else None,
         model_card=waypost.catalogue.card(found, waypost.adapters) if living else {},
         stated=waypost.statements.of(view, found.reference) if living else [],
@@ -77,6 +79,22 @@ def version_page(
         needs=_needs(waypost, view, version) if living else None,
         entries=_entries(waypost, version.ref) if principal.may(Permission.AUDIT) else None,
     )
+
+
+def _spans(
+    waypost: Waypost, view: View, reference: Reference, at: datetime | None = None
+) -> Sequence[SpanOut]:
+    found = waypost.catalogue.timeline(view, reference, at=at)
+    return timeline_out(waypost.identity, reference, at, found).spans
+
+
+def _meant_now(waypost: Waypost, view: View, asked: str, ref: str) -> str:
+    """What an alias or stage means now, where that is another version than it meant then."""
+    try:
+        now = str(waypost.catalogue.version(view, read_reference(asked)).reference)
+    except (ReferenceSyntaxError, UnknownError):
+        return ""
+    return "" if now == ref else now
 
 
 def _comments(waypost: Waypost, view: View, found: Version) -> list[CommentOut]:

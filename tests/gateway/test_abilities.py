@@ -170,6 +170,7 @@ FRAME = {
     "GET /change/{ref:path}", "GET /drawing/{ref:path}", "GET /syncs/{sync_id:int}/progress", "GET /openapi.json",
     "GET /docs/openapi", "GET /metrics", "GET /health", "GET /changes.atom", "GET /inbox.atom",
     "POST /hooks/{registry:str}", "GET /badge/{ref:path}", "GET /team",
+    "GET /graph/{ref:path}",
 }  # fmt: skip
 """What is around the pages, or another view of the same."""
 

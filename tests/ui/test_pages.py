@@ -23,6 +23,7 @@ PAGES = {
     "/diff?left=fraud/card-fraud-scorer:3&right=search/encoder:3": "Schema:",
     "/compare": "Name two to eight versions",
     "/compare?ref=fraud/card-fraud-scorer:3&ref=search/encoder:3&ref=search/encoder:2&sort=-auc": "is not alike",
+    "/graph/fraud/merchant-embedder:2": "Legend",
     "/impact/search/encoder:3?action=archive": "would break",
     "/impact/search/encoder@champion?action=move-alias&to=2": "affected in all",
     "/impact?dataset=payments-2026q2": "affected in all",

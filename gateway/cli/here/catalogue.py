@@ -7,7 +7,7 @@ import msgspec
 from federation.access import LOCAL
 from federation.database import now
 from gateway.api import history_out, out
-from gateway.api.comparison import comparison_out
+from gateway.api.comparison_out import comparison_out
 from gateway.api.statements_out import CommentsOut, StatementsOut, comments_out
 from gateway.cli.here import Ident, Query, checked, reference_of, time_of
 from gateway.cli.local import catch_up

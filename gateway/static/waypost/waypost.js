@@ -66,6 +66,10 @@
     for (const el of root.querySelectorAll(".scroll")) {
       if (el.toggleAttribute("data-scrolls", el.scrollWidth > el.clientWidth + 1)) el.setAttribute("aria-description", "scrolls sideways");
     }
+    for (const el of root.querySelectorAll(".picture")) {
+      const one = el.querySelector(".node.start")?.getBoundingClientRect(), frame = el.getBoundingClientRect();
+      if (one) el.scrollTo(one.x + one.width / 2 - frame.x - frame.width / 2, one.y + one.height / 2 - frame.y - frame.height / 2);
+    }
     for (const el of root.querySelectorAll("[data-progress]:not([data-on])")) {
       el.dataset.on = "";
       const source = new EventSource(el.dataset.progress);

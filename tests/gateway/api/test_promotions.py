@@ -193,7 +193,7 @@ def test_what_was_stated_is_given_back_byte_for_byte(guarded: Gate) -> None:
 
 def test_what_people_say_of_a_version_is_seen_where_the_version_is(guarded: Gate) -> None:
     reader = guarded.token("reader", ("viewer", "team:risk"))
-    other = guarded.token("stranger", ("viewer", "team:vision"))
+    other = guarded.token("outsider", ("viewer", "team:vision"))
     place = "/api/v1/versions/fraud/scorer:2/comments"
     made = guarded.ask("POST", place, token=reader, json={"words": "scores <b>night</b> payments too high"})
     assert (made.status_code, made.json()["principal_name"]) == (201, "reader"), made.text

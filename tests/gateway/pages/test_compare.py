@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.api.comparison import ComparedOut, ComparisonOut
+from gateway.api.comparison_out import ComparedOut, ComparisonOut
 from gateway.pages.beside import in_words
 from gateway.pages.compare import columns
 

@@ -1,25 +1,20 @@
 """Two to eight versions laid beside each other."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from litestar import get
-from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
 
-from federation.access import Permission, View
-from federation.catalogue.catalogue import LaidOut
-from gateway.api.requests import needs
 from gateway.meant import completed
 from gateway.parameters import read_reference
 from gateway.problems import ProblemError
-from gateway.waypost import Waypost
+
+if TYPE_CHECKING:
+    from federation.access import View
+    from federation.catalogue.catalogue import LaidOut
+    from gateway.waypost import Waypost
 
 FEWEST, MOST = 2, 8
-References = Annotated[
-    list[str], QueryParameter(name="ref", description="two to eight versions, each by a `ref` of its own")
-]
 
 
 class ComparedOut(msgspec.Struct):
@@ -41,20 +36,7 @@ class ComparisonOut(msgspec.Struct):
     fields: Mapping[str, Sequence[Any]]
 
 
-@get("/comparison", opt=needs(Permission.READ), sync_to_thread=True)
-def show_comparison(
-    waypost: NamedDependency[Waypost],
-    view: NamedDependency[View],
-    refs: References,
-    sort: FromQuery[str] = "",
-) -> ComparisonOut:
-    """Two to eight versions, also of different registries: all their metrics, and what else is not alike. `sort` is
-    a metric, the least first; with `-` before it the greatest first; versions without it come last.
-    """
-    return comparison_out(waypost, view, refs, sort)
-
-
-def comparison_out(waypost: Waypost, view: View, refs: Sequence[str], sort: str) -> ComparisonOut:
+def comparison_out(waypost: "Waypost", view: "View", refs: Sequence[str], sort: str) -> ComparisonOut:
     """Versions beside each other as JSON. Errors: `ProblemError` for too few or too many, those of reading."""
     if not FEWEST <= len(refs) <= MOST:
         raise ProblemError(422, "invalid-request", f"compare {FEWEST} to {MOST} versions, not {len(refs)}")
@@ -71,13 +53,10 @@ def comparison_out(waypost: Waypost, view: View, refs: Sequence[str], sort: str)
     )
 
 
-def _order(found: LaidOut, sort: str) -> list[int]:
+def _order(found: "LaidOut", sort: str) -> list[int]:
     """The places of the versions, as they are to stand."""
     name, sign = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
     values = [one.record.metrics.get(name) for one in found.versions]
     return sorted(
         range(len(values)), key=lambda at: (values[at] is None, sign * (values[at] or 0.0) if sort else 0)
     )
-
-
-HANDLERS = [show_comparison]
