@@ -205,7 +205,7 @@ class Catalogue:
 
     def lay_out(self, view: View, references: Sequence[Reference]) -> LaidOut:
         """Versions beside each other, also of different registries. Errors: `UnknownError`, `GoneError`."""
-        with reading(self._engine) as connection:
+        with self._reads.reading() as connection:
             found = [read_version(connection, view, reference) for reference in references]
         return LaidOut(found, apart(found))
 

@@ -23,7 +23,6 @@ from gateway.api.out import (
     version_out,
 )
 from gateway.api.requests import Limit, OptionalIdent, needs, provide_waypost
-from gateway.likeness import similar
 from gateway.api.statements_out import (
     CommentIn,
     CommentOut,
@@ -32,6 +31,7 @@ from gateway.api.statements_out import (
     StatementsOut,
     comments_out,
 )
+from gateway.likeness import similar
 from gateway.meant import completed
 from gateway.parameters import checked, read_as_of, read_reference
 from gateway.waypost import Waypost

@@ -19,8 +19,8 @@ from federation.references import Reference, ReferenceSyntaxError, parse
 from gateway.api.history_out import SpanOut, timeline_out
 from gateway.api.out import DiffOut, EntryOut, VersionOut, diff_out, entry_out, version_out
 from gateway.api.requests import Limit, OptionalIdent
-from gateway.likeness import similar
 from gateway.api.statements_out import CommentOut, comments_out
+from gateway.likeness import similar
 from gateway.loading import how_to_load
 from gateway.meant import candidates, completed
 from gateway.names import names_in
