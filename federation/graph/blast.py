@@ -13,7 +13,7 @@ import numpy as np
 
 from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot
-from federation.graph.walk import FEW, Closure, closure
+from federation.graph.walk import FEW, Closure, LargeError, closure, few, first, reach
 from federation.graph.words import EdgeKind, NodeKind, Severity, Stage
 
 NEVER = (1 << 63) - 1
@@ -51,7 +51,7 @@ class Counts:
 @dataclass(frozen=True)
 class Blast:
     """The affected versions: `items` are indices into `closure`, gravest first; `breaks` stands beside
-    `items`.
+    `items`. They may be the first of them only: what is counted is all.
     """
 
     closure: Closure
@@ -82,22 +82,57 @@ def blast(
     visible: Array | None,
     depth: int | None = None,
     *,
+    most: int | None = None,
     large: bool = True,
 ) -> Blast:
     """Everything downstream of `start` that `visible` lets through, breaking first, then by severity and
-    distance. Errors: `LargeError` unless `large`.
+    distance: of the items at least the first `most` (None: all), with the counts of them all. Errors: `LargeError`
+    unless `large`.
     """
-    reached = closure(snapshot, np.array(start, np.int32), snapshot.down, visible, depth, large=large)
-    if len(reached.node) + sum(map(snapshot.down.degree, effects)) <= FEW:
+    nodes, down = np.array(start, np.int32), snapshot.down
+    if most is None or depth is not None or not large:
+        reached = closure(snapshot, nodes, down, visible, depth, large=large)
+    else:
+        try:
+            reached = few(snapshot, nodes, down, visible)
+        except LargeError:
+            return _beginning(_MarkTable(snapshot, effects), nodes, visible, most)
+    if len(reached.node) + sum(map(down.degree, effects)) <= FEW:
         return _of_few(snapshot, reached, effects)
-    kinds = snapshot.nodes["kind"][reached.node]
+    return _ordered(_MarkTable(snapshot, effects), reached)
+
+
+def _ordered(marker: "_MarkTable", reached: Closure) -> Blast:
+    kinds = marker.snapshot.nodes["kind"][reached.node]
     items = np.flatnonzero((kinds == VERSION) & (reached.parent >= 0))
     nodes = reached.node[items]
-    breaks = breaking(snapshot, effects, nodes)
-    marks = _marks(snapshot, nodes, breaks)
+    marks = marker.marks(nodes)
     order = np.argsort(_RANK[marks], kind="stable")
     served = reached.cut or bool((kinds == ENDPOINT).any())
-    return Blast(reached, items[order], breaks[order], _hits(snapshot, nodes, marks), served)
+    return Blast(reached, items[order], marks[order] >= BREAKS, _hits(marker.snapshot, nodes, marks), served)
+
+
+def _beginning(marker: "_MarkTable", start: Array, visible: Array | None, most: int) -> Blast:
+    """The counts of all that is reached, which need no order, and the first items: the walk in order ends as soon as it
+    has met them, which mostly is after a few hops.
+    """
+    snapshot, kinds = marker.snapshot, marker.snapshot.nodes["kind"]
+    nodes = reach(snapshot, start, snapshot.down, visible)
+    served = bool((kinds[nodes] == ENDPOINT).any())
+    nodes = nodes[(kinds[nodes] == VERSION) & ~np.isin(nodes, start)]
+    marks = marker.marks(nodes)
+    totals = np.bincount(_RANK[marks], minlength=RANKS)
+    missing = np.clip(most - (np.cumsum(totals) - totals), 0, totals)
+
+    def enough(news: Array) -> bool:
+        nonlocal missing
+        met = news[kinds[news] == VERSION]
+        missing = missing - np.bincount(_RANK[marker.marks(met)], minlength=RANKS)
+        return bool((missing <= 0).all())
+
+    found = _ordered(marker, first(snapshot, start, snapshot.down, visible, enough))
+    hits = _hits(snapshot, nodes, marks)
+    return Blast(found.closure, found.items[:most], found.breaks[:most], hits, served)
 
 
 def _of_few(snapshot: Snapshot, reached: Closure, effects: Effects) -> Blast:
@@ -127,7 +162,9 @@ def _of_few(snapshot: Snapshot, reached: Closure, effects: Effects) -> Blast:
 def of_closure(snapshot: Snapshot, reached: Closure, items: Array) -> Blast:
     """These items of a closure with their counts; none breaks."""
     nodes, breaks = reached.node[items], np.zeros(len(items), bool)
-    return Blast(reached, items, breaks, _hits(snapshot, nodes, _marks(snapshot, nodes, breaks)), served=True)
+    return Blast(
+        reached, items, breaks, _hits(snapshot, nodes, _MarkTable(snapshot, {}).marks(nodes)), served=True
+    )
 
 
 def _hits(snapshot: Snapshot, nodes: Array, marks: Array) -> dict[int, Sequence[int]]:
@@ -138,11 +175,18 @@ def _hits(snapshot: Snapshot, nodes: Array, marks: Array) -> dict[int, Sequence[
     return dict(zip(hit.tolist(), counted.tolist(), strict=True))
 
 
-def _marks(snapshot: Snapshot, nodes: Array, breaks: Array) -> Array:
-    """What is counted and ordered by, as one byte each: whether it breaks (8), is live (4), and its stage."""
-    live = snapshot.nodes["live"][nodes] != 0
-    marks: Array = breaks.astype(np.uint8) << 3 | live.astype(np.uint8) << 2 | snapshot.nodes["stage"][nodes]
-    return marks
+class _MarkTable:
+    """What nodes are counted and ordered by, as one byte each: whether it breaks (8), is live (4), and its stage."""
+
+    def __init__(self, snapshot: Snapshot, effects: Effects) -> None:
+        self.snapshot = snapshot
+        self._broken = np.zeros(len(snapshot.nodes["kind"]), np.uint8)
+        self._broken[broken(snapshot, effects)] = BREAKS
+
+    def marks(self, nodes: Array) -> Array:
+        live, stage = self.snapshot.nodes["live"], self.snapshot.nodes["stage"]
+        marks: Array = self._broken[nodes] | (live[nodes] != 0).astype(np.uint8) << 2 | stage[nodes]
+        return marks
 
 
 _BY_STAGE = (Severity.OTHER, Severity.STAGING, Severity.PRODUCTION, Severity.OTHER)
@@ -153,11 +197,12 @@ def severity(live: bool, stage: int) -> Severity:
     return Severity.LIVE if live else _BY_STAGE[stage]
 
 
-MARK_BITS = 4
+MARK_BITS, BREAKS = 4, 8
 _MARKS = [(bool(mark & 8), bool(mark & 4), mark & 3) for mark in range(1 << MARK_BITS)]
 _RANKS = [(not breaks) << 2 | Severity.LIVE - severity(live, stage) for breaks, live, stage in _MARKS]
 """By mark: the gravest first, and before them all that break."""
 _RANK = np.array(_RANKS, np.uint8)
+RANKS = max(_RANKS) + 1
 COUNTED = ("affected", "breaking", "live", "production", "staging")
 _COUNTS = [
     (1, int(breaks), int(live), int(stage == Stage.PRODUCTION), int(stage == Stage.STAGING))
@@ -165,19 +210,19 @@ _COUNTS = [
 ]
 
 
-def breaking(snapshot: Snapshot, effects: Effects, nodes: Array) -> Array:
-    """Which of `nodes` break: they depend directly on something with an effect that says so."""
-    broken: list[Array] = []
+def broken(snapshot: Snapshot, effects: Effects) -> Array:
+    """What depends directly on something with an effect that breaks it: node ids, some more than once."""
+    found: list[Array] = [np.zeros(0, np.int32)]
     for node, own in effects.items():
-        if not len(nodes) or node >= len(snapshot.nodes["kind"]) or not any(effect.breaks for effect in own):
+        if node >= len(snapshot.nodes["kind"]) or not any(effect.breaks for effect in own):
             continue
         consumer, kind, _ = snapshot.down.neighbours(np.array([node]))
         consumer = consumer[kind == DEPENDS_ON]
         if len(own) > 1:
             breaks = np.array([effect.breaks for effect in own])
             consumer = consumer[breaks[_which(snapshot, own, consumer)]]
-        broken.append(consumer)
-    return np.isin(nodes, np.concatenate(broken)) if broken else np.zeros(len(nodes), bool)
+        found.append(consumer)
+    return np.concatenate(found)
 
 
 def _which(snapshot: Snapshot, own: Sequence[Effect], consumers: Array) -> Array:

@@ -6,9 +6,10 @@ Nothing of it is written to the backend. It is shown with the model and with eve
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, Dialect, bindparam, insert, select, update
 
 from federation import tables as spine
 from federation.access import Permission, Principal, View
@@ -17,9 +18,10 @@ from federation.changes import Change
 from federation.database import now
 from federation.errors import InvalidRequestError, UnknownError
 from federation.graph import tables
-from federation.graph.resolve import chunks, registry_names
+from federation.graph.resolve import registry_names
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
+from federation.prepared import COMPILED, Statement, cursor_of, prepare
 from federation.references import Reference, encode_part, parse
 
 NOTE_LIMIT = 2000
@@ -89,13 +91,18 @@ def deprecated(connection: Connection, view: View, refs: Collection[str]) -> dic
         wanted.setdefault((ref.registry, encode_part(ref.model)), []).append(text)
     found: dict[str, Deprecation] = {}
     names: dict[str, int] = {}
-    for part in chunks(list(wanted)):
-        rows = connection.execute(_query(view).where(tuple_(_registries.name, _models.name).in_(part)))
-        for row in rows:
+    cursor, statement = cursor_of(connection), _of_model(connection.dialect, view)
+    for (registry, model), texts in wanted.items():
+        for row in statement.rows(cursor, {"registry": registry, "model": model}):
             names = names or registry_names(connection)
-            made = _deprecation(row, view, names)
-            found |= dict.fromkeys(wanted[row.registry, row.model], made)
+            found |= dict.fromkeys(texts, _deprecation(row, view, names))
     return found
+
+
+@lru_cache(COMPILED)
+def _of_model(dialect: Dialect, view: View) -> Statement:
+    called = (_registries.name == bindparam("registry", ""), _models.name == bindparam("model", ""))
+    return prepare(dialect, _query(view).where(*called))
 
 
 def _query(view: View) -> Any:

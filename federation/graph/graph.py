@@ -157,11 +157,9 @@ class Graph:
         Errors: `UnknownError`, `ImpactQuestionError`, `CursorError`, `DamagedError`, `DatabaseError`, and
         `LargeError` unless `large`: then it is a matter of a few milliseconds or an error.
         """
-        _check(options.get("depth"), options.get("limit", 1))
         with self._open() as (connection, snapshot):
             known = self._board.known(connection, snapshot.position)
-            subject = question.subject(connection, view, selector=action == "move-alias")
-            return impact(connection, snapshot, view, subject, action, known, **options)
+            return _impact(connection, snapshot, known, view, question, action, options)
 
     def impact_of_causes(
         self, view: View, ref: str, causes: Sequence[Cause], *, limit: int = 50, everything: bool = False
@@ -184,26 +182,26 @@ class Graph:
             action,
             *sorted((name, asked) for name, asked in options.items() if name != "large"),
         )
-        told = self._lately_told()
-        if (answer := told.answers.get(key)) is None:
-            answer = msgspec.json.encode(self.impact(view, question, action, **options))
-            told.remember(key, answer)
-        return answer
-
-    def _lately_told(self) -> _Answered:
-        """What was answered of the graph and the catalogue as they are. A database that is shared with other machines
-        is asked at most once a second whether the catalogue is as it was: what it has newer shows in the graph then.
-        """
-        told = self._told
-        if told is not None and time.monotonic() < told.until and self._stands_at(told.snapshot):
-            return told
+        if (answer := self._lately_told(key)) is not None:
+            return answer
         with self._open() as (connection, snapshot):
             known = self._board.known(connection, snapshot.position)
             # Read before all that the answer is made of: that is of this position, or of a later one.
             told = self._told_at(snapshot, known, changes.newest(connection))
-        if not is_embedded(self._engine):
-            told.until = time.monotonic() + FRESH
-        return told
+            if (answer := told.answers.get(key)) is None:
+                found = _impact(connection, snapshot, known, view, question, action, options)
+                answer = msgspec.json.encode(found)
+                told.remember(key, answer)
+        return answer
+
+    def _lately_told(self, key: tuple[object, ...]) -> bytes | None:
+        """What was answered of a database that is shared with other machines: it is asked at most once a second whether
+        the catalogue is as it was. What it has newer shows in the graph then.
+        """
+        told = self._told
+        if told is not None and time.monotonic() < told.until and self._stands_at(told.snapshot):
+            return told.answers.get(key)
+        return None
 
     def _stands_at(self, snapshot: Snapshot) -> bool:
         try:
@@ -220,6 +218,8 @@ class Graph:
             or told.position != position
         ):
             told = self._told = _Answered(snapshot, known, position)
+        if not is_embedded(self._engine):
+            told.until = time.monotonic() + FRESH
         return told
 
     def dependencies(
@@ -438,6 +438,20 @@ def _check(depth: int | None, limit: int) -> None:
         raise ImpactQuestionError("depth counts hops: 0 or more")
     if not 1 <= limit <= paging.LIMIT:
         raise ImpactQuestionError(f"limit is between 1 and {paging.LIMIT}")
+
+
+def _impact(
+    connection: Connection,
+    snapshot: Snapshot,
+    known: dict[int, Registry],
+    view: View,
+    question: Question,
+    action: Action,
+    options: ImpactOptions,
+) -> ImpactAnswer:
+    _check(options.get("depth"), options.get("limit", 1))
+    subject = question.subject(connection, view, selector=action == "move-alias")
+    return impact(connection, snapshot, view, subject, action, known, **options)
 
 
 def _blast(

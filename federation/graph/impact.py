@@ -89,7 +89,8 @@ def _answer(
     known, (subject, effects, action, to) = forecast.registries, asked
     reach = EVERYTHING if everything else view
     visible = visibility(reach.registry_ids, snapshot)
-    found = blast(snapshot, subject.nodes, effects, visible, depth, large=large)
+    most = 0 if everything else limit if cursor is None else None
+    found = blast(snapshot, subject.nodes, effects, visible, depth, most=most, large=large)
     own = own_endpoints(connection, reach, forecast.names(subject.versions), known) if found.served else []
     vague = unreadable(connection, reach)
     mentioning = [row for row in vague if mentions(row.wanted, subject)]
@@ -203,9 +204,10 @@ class AffectedPage:
     def read(self, limit: int, cursor: str | None) -> tuple[list[Affected], str | None]:
         """Those after the cursor, and the cursor after them. Errors: `CursorError`."""
         begin = paging.begin(cursor, self._place)
-        end = min(begin + limit, len(self._found.items))
+        total = self._found.counts.affected
+        end = min(begin + limit, total)
         items = self.between(begin, end)
-        return items, paging.follow([item.ref for item in items], end, len(self._found.items))
+        return items, paging.follow([item.ref for item in items], end, total)
 
     def between(self, begin: int, end: int) -> list[Affected]:
         """Those from place `begin` to before `end`; ones whose registry was forgotten meanwhile are left out."""

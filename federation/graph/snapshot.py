@@ -52,6 +52,14 @@ class Direction:
         """The same of several nodes, added up."""
         return int((self.side.ptr[nodes + 1] - self.side.ptr[nodes]).sum(dtype=np.int64))
 
+    def leading(self, nodes: Array) -> Array:
+        """Those of `nodes` that have a neighbour, and maybe some that had one."""
+        leads: Array = self.side.ptr[nodes + 1] > self.side.ptr[nodes]
+        if len(self.extra.row):
+            leads = leads | np.isin(nodes, self.extra.row)
+        found: Array = nodes[leads]
+        return found
+
     def beside(self, node: int) -> list[tuple[int, int]]:
         """Neighbours of one node as (neighbour, edge kind), in the same order: quicker where there are few of them."""
         ptr, others, kinds, row, added, sorts = self._plain
@@ -84,10 +92,21 @@ class Direction:
             found, kind, origin = found[~gone], kind[~gone], origin[~gone]
         return self._with_added(nodes, found, kind, origin) if len(self.extra.row) else (found, kind, origin)
 
+    def beyond(self, nodes: Array) -> Array:
+        """The neighbours of `nodes` in no order, some of them more than once: a third of the time of `neighbours`."""
+        start = self.side.ptr[nodes].astype(np.int64)
+        at = _places(start, self.side.ptr[nodes + 1] - start)
+        found = self.side.node.take(at)
+        if self.extra.gone is not None:
+            found = found[~self.extra.gone.take(at)]
+        return (
+            np.concatenate((found, self.extra.node[self._added(nodes)[1]])) if len(self.extra.row) else found
+        )
+
     def _with_added(
         self, nodes: Array, found: Array, kind: Array, origin: Array
     ) -> tuple[Array, Array, Array]:
-        place, at = self._added_few(nodes) if len(nodes) <= 4096 else self._added_many(nodes)
+        place, at = self._added(nodes)
         if not len(at):
             return found, kind, origin
         node, sort = self.extra.node[at], self.extra.kind[at]
@@ -96,6 +115,10 @@ class Direction:
         low, high = np.searchsorted(origin, place), np.searchsorted(origin, place, "right")
         where = _search(low, high, found, kind, node, sort)
         return np.insert(found, where, node), np.insert(kind, where, sort), np.insert(origin, where, place)
+
+    def _added(self, nodes: Array) -> tuple[Array, Array]:
+        """Which of the overlay's edges lead on from which of the nodes, as indices: (of the node, of the edge)."""
+        return self._added_few(nodes) if len(nodes) <= 4096 else self._added_many(nodes)
 
     def _added_few(self, nodes: Array) -> tuple[Array, Array]:
         start = np.searchsorted(self.extra.row, nodes)
@@ -112,8 +135,14 @@ class Direction:
 
 def _spread(start: Array, count: Array) -> tuple[Array, Array]:
     """Ranges `start`, `count` as (index of the range, position), one row per position."""
-    origin = np.repeat(np.arange(len(start), dtype=np.int32), count)
-    return origin, np.arange(len(origin)) + np.repeat(start - (np.cumsum(count) - count), count)
+    return np.repeat(np.arange(len(start), dtype=np.int32), count), _places(start, count)
+
+
+def _places(start: Array, count: Array) -> Array:
+    """All positions in the ranges `start`, `count`."""
+    found = np.repeat(start - (np.cumsum(count) - count), count)
+    found += np.arange(len(found))
+    return found
 
 
 @dataclass(frozen=True)

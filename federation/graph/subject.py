@@ -311,8 +311,7 @@ class Forecast:
         Of a model's thousands few are; the others have no effect that anybody meets.
         """
         known = np.array([node for node in versions if node < len(self.snapshot.nodes["kind"])], np.int32)
-        beside = known[np.unique(self.snapshot.down.neighbours(known)[2])] if len(known) else known
-        found: dict[int, list[Any]] = {node: [] for node in beside.tolist()}
+        found: dict[int, list[Any]] = {node: [] for node in self.snapshot.down.leading(known).tolist()}
         for part in chunks(versions):
             places = 1 if len(part) == 1 else CHUNK  # the last one again where places are left over
             wanted = dict(zip(_MEANT, part + part[-1:] * (places - len(part)), strict=False))

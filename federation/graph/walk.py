@@ -8,7 +8,7 @@ Most closures are a handful of nodes, and are walked node by node; arrays, which
 them, take over where it takes looking along more than FEW edges.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,6 +22,8 @@ FEW = 300
 """Edges to look along, node by node: about 0.1 ms."""
 MANY = 20_000
 """Edges to look along where only what takes a few milliseconds is wanted."""
+DENSE = 32
+"""Of so many nodes one or more: then it is quicker to mark them and look for the marks than to look each up."""
 _DIGEST = int(NodeKind.DIGEST)
 _PASSED = frozenset(map(int, CONNECTORS))
 _IS_CONNECTOR = np.zeros(256, bool)
@@ -70,10 +72,65 @@ def closure(
     along more than MANY edges, unless `large`.
     """
     try:
-        return _walked(_FewWalk(snapshot, direction, visible), start, depth)
+        return few(snapshot, start, direction, visible, depth)
     except LargeError:
         most = None if large else MANY
         return _walked(_BreadthFirst(snapshot, direction, visible, most), start, depth)
+
+
+def few(
+    snapshot: Snapshot, start: Array, direction: Direction, visible: Array | None, depth: int | None = None
+) -> Closure:
+    """The same where it takes looking along at most FEW edges. Errors: `LargeError`."""
+    return _walked(_FewWalk(snapshot, direction, visible), start, depth)
+
+
+def first(
+    snapshot: Snapshot,
+    start: Array,
+    direction: Direction,
+    visible: Array | None,
+    enough: Callable[[Array], bool],
+) -> Closure:
+    """The beginning of the same: `enough` is told what each hop met and ends the walk."""
+    walk, hops = _BreadthFirst(snapshot, direction, visible, None), 0
+    walk.begin(start)
+    walk.news()
+    while walk.goes_on:
+        hops += 1
+        walk.step(hops)
+        if enough(walk.news()):
+            break
+    return walk.closure()
+
+
+def reach(snapshot: Snapshot, start: Array, direction: Direction, visible: Array | None) -> Array:
+    """The nodes of the same closure, the start among them, in the order of their ids: where there are very many, in a
+    third of the time that it takes to tell how far they are and through whom.
+    """
+    registry = snapshot.nodes["registry"]
+    size = len(registry)
+    seen, place = np.zeros(size, bool), np.empty(size, np.int32)
+    found = start[start < size]
+    while len(found):
+        if visible is not None:
+            found = found[visible[registry[found]]]
+        found = _distinct(found, place)
+        seen[found] = True
+        found = direction.beyond(found)
+        found = found.compress(~seen.take(found))
+    return np.flatnonzero(seen)
+
+
+def _distinct(nodes: Array, place: Array) -> Array:
+    """Each once. `place` has room for a number for each node that there is."""
+    if len(nodes) > len(place) // DENSE:
+        marks = np.zeros(len(place), bool)
+        marks[nodes] = True
+        return np.flatnonzero(marks)
+    order = np.arange(len(nodes), dtype=np.int32)
+    place[nodes] = order
+    return nodes.compress(place.take(nodes) == order)
 
 
 class _Stepper(Protocol):
@@ -189,7 +246,7 @@ class _BreadthFirst:
         self._seen = np.zeros(len(self._kinds), bool)
         self._first = np.empty(len(self._kinds), np.int32)
         self._parts: list[tuple[Array, Array, Array, Array]] = []
-        self._count = 0
+        self._count = self._told = 0
 
     @property
     def goes_on(self) -> bool:
@@ -259,6 +316,12 @@ class _BreadthFirst:
         indices = np.arange(self._count, self._count + size, dtype=np.int32)
         self._count += size
         return node, indices
+
+    def news(self) -> Array:
+        """The nodes met since this was asked last."""
+        news = [part[0] for part in self._parts[self._told :]]
+        self._told = len(self._parts)
+        return np.concatenate([_NOWHERE[0], *news])
 
     def closure(self) -> Closure:
         node, distance, parent, kind = (np.concatenate(column) for column in zip(*self._parts, strict=True))

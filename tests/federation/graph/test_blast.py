@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.graph import rows
-from federation.graph.blast import Effect, blast, effect_on, effects_by_time
+from federation.graph.blast import Blast, Effect, blast, effect_on, effects_by_time
 from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage
@@ -99,3 +99,29 @@ def test_many_are_counted_and_ordered_as_few_are(
     assert (few.items.tolist(), few.breaks.tolist()) == (many.items.tolist(), many.breaks.tolist())
     assert (few.counts, few.served) == (many.counts, many.served)
     assert {one: list(hit) for one, hit in few.hits.items()} == many.hits
+
+
+@settings(max_examples=100)
+@given(worlds(), st.none() | st.frozensets(st.integers(1, 3)), st.integers(0, 6), st.data())
+def test_the_first_of_many_are_the_first_of_all_and_all_are_counted(
+    world: World, view: frozenset[int] | None, most: int, data: st.DataObject
+) -> None:
+    node = st.integers(0, len(world.kinds) - 1)
+    start = data.draw(st.lists(node, min_size=1, max_size=3))
+    effects = {one: [data.draw(effect)] for one in data.draw(st.sets(node, max_size=3))}
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = store(world, Path(folder))
+        visible = visibility(view, snapshot)
+        whole = blast(snapshot, start, effects, visible)
+        with patch("federation.graph.walk.FEW", -1):
+            begun = blast(snapshot, start, effects, visible, most=most)
+    assert begun.nodes.tolist() == whole.nodes.tolist()[:most]
+    assert begun.breaks.tolist() == whole.breaks.tolist()[:most]
+    assert (begun.counts, begun.served) == (whole.counts, whole.served)
+    for ours, theirs in zip(begun.items.tolist(), whole.items.tolist()[:most], strict=True):
+        assert path(begun, ours) == path(whole, theirs)
+        assert begun.closure.kind[ours] == whole.closure.kind[theirs]
+
+
+def path(found: Blast, item: int) -> list[int]:
+    return [int(found.closure.node[step]) for step in found.closure.path(item)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from federation.graph import rows
 from federation.graph.snapshot import Snapshot, SnapshotReader
-from federation.graph.walk import FEW, Closure, LargeError, closure, visibility
+from federation.graph.walk import FEW, Closure, LargeError, closure, reach, visibility
 from federation.graph.words import CONNECTORS, EdgeKind, NodeKind
 from tests.federation.graph.worlds import World, arrays, columns, distances, store, worlds
 
@@ -41,6 +41,20 @@ def test_a_closure_holds_the_same_nodes_at_the_same_distance(
     assert len(set(found.node.tolist())) == len(found.node)
     assert met(found) == distances(world, start, down=down, visible=None if view is None else set(view))
     assert not found.cut
+
+
+@settings(max_examples=60)
+@given(worlds(), views, st.booleans(), st.sampled_from([1, 32]), st.data())
+def test_what_is_reached_is_the_closure_without_its_order(
+    world: World, view: frozenset[int] | None, down: bool, dense: int, data: st.DataObject
+) -> None:
+    start = data.draw(st.lists(st.integers(0, len(world.kinds) - 1), min_size=1, max_size=3))
+    with tempfile.TemporaryDirectory() as folder, patch("federation.graph.walk.DENSE", dense):
+        snapshot = store(world, Path(folder))
+        direction, visible = snapshot.down if down else snapshot.up, visibility(view, snapshot)
+        found = reach(snapshot, np.array(start), direction, visible)
+        whole = closure(snapshot, np.array(start), direction, visible)
+    assert found.tolist() == sorted(whole.node.tolist())
 
 
 @settings(max_examples=20)
