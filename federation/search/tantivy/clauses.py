@@ -42,7 +42,7 @@ from federation.search.tantivy.schema import (
     number_column,
     schema,
 )
-from federation.search.words import chunks, edits, edits_are_few, fold, joined, ordered, variants
+from federation.search.words import chunks, edits_are_few, fold, joined, ordered, variants
 
 TextField: TypeAlias = Literal["name", "fact", "near", "all"]
 """Where words are looked for; as a fact what was understood is looked for by its qualifier alone."""
@@ -69,15 +69,15 @@ class Tier:
 class Compiler:
     """Builds engine queries for one state of the index. `index` is needed for the ranges over JSON numbers, which
     only its parser can make; `stale` are the ids of the registries that are; `forms` gives the forms of a word that
-    stand in a field."""
+    stand in a field, `others` the words that are one edit away from one."""
 
     index: tantivy.Index
     searcher: tantivy.Searcher
     stale: frozenset[int]
     forms: Callable[[str, str], Sequence[str]]
+    others: Callable[[str], Sequence[str]]
     _made: dict[tuple[object, ...], Query] = field(default_factory=dict)
     _frequent: dict[tuple[str, str], bool] = field(default_factory=dict)
-    _edits: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def matching(self, node: PlanNode, text: str) -> Query:
         """Everything that the query finds."""
@@ -264,13 +264,7 @@ class Compiler:
     def alike(self, word: str) -> Sequence[str] | None:
         """The words of the index one edit away, None where there are too many to try: the engine looks for them, but
         takes ten times as long to read what it found."""
-        if not edits_are_few(word):
-            return None
-        found = self._edits.get(word)
-        if found is None:
-            forms = (form for edit in edits(word) for form in (edit, joined(edit)))
-            found = self._edits[word] = sorted(form for form in forms if self.searcher.doc_freq("all", form))
-        return found
+        return self.others(word) if edits_are_few(word) else None
 
     def _longer(self, field: str, word: str) -> list[str] | None:
         """The words that begin with this one, None for too many to list: the engine walks them more slowly than it

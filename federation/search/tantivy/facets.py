@@ -1,6 +1,7 @@
 """Totals and counts over a whole result, exact, in one pass of the engine."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,8 @@ class ResultCounts:
     models: int
     facets: Mapping[str, tuple[FacetValue, ...]]
     whole: bool
+    per_model: Mapping[int, int] | None = None
+    """How many documents of each model there are, where they were listed."""
 
 
 NONE = ResultCounts(0, 0, 0, {}, whole=True)
@@ -79,15 +82,27 @@ def count(
     asked["sum"] = {"stats": {"field": MODEL_SUM}}
     answer = searcher.aggregate(query, asked)
     total = int(answer["sum"]["count"])
-    empty: Any = searcher.search(queries.all_of([query, queries.term("meta", NO_VERSION)]), limit=1)
     models, rest = divmod(int(answer["sum"]["sum"] or 0), LEAD)
+    per_model = None
+    if rest:
+        found = _distinct(searcher, query, total)
+        models, per_model = (found, None) if isinstance(found, int) else (len(found), found)
     return ResultCounts(
         total,
-        total - int(empty.count),
-        models if rest == 0 else _distinct(searcher, query, total),
+        total - _empty(searcher, query),
+        models,
         {name: _facet(answer, name, registries) for name in facets},
         whole=rest == 0,
+        per_model=per_model,
     )
+
+
+def _empty(searcher: Searcher, query: Query) -> int:
+    """How many models without any version are in a result; mostly the index has none."""
+    if not searcher.doc_freq("meta", NO_VERSION):
+        return 0
+    found: Any = searcher.search(queries.all_of([query, queries.term("meta", NO_VERSION)]), limit=1)
+    return int(found.count)
 
 
 def _facet(answer: Mapping[str, Any], name: str, registries: Registries) -> tuple[FacetValue, ...]:
@@ -112,9 +127,9 @@ def _values(counts: Mapping[str, int]) -> tuple[FacetValue, ...]:
     return tuple([FacetValue(value, -count) for count, value in ordered[:MAX_VALUES]])
 
 
-def _distinct(searcher: Searcher, query: Query, total: int) -> int:
+def _distinct(searcher: Searcher, query: Query, total: int) -> int | Mapping[int, int]:
     """How many models there are in a result that holds some of their versions and not the others: by the sum over one
-    stage, or else by listing them."""
+    stage, or else by listing them, each with the number of its documents."""
     if total > FEW:
         asked = {
             "stages": {"terms": {"field": facet_column("stage"), "size": 2}},
@@ -124,6 +139,5 @@ def _distinct(searcher: Searcher, query: Query, total: int) -> int:
         models, rest = divmod(int(answer["sum"]["sum"]), LEAD)
         if rest == 0 and [bucket["doc_count"] for bucket in answer["stages"]["buckets"]] == [total]:
             return models
-    return len(
-        {model for model, _ in searcher.search(query, total, count=False, order_by_field="model").hits}
-    )
+    hits = searcher.search(query, total, count=False, order_by_field="model").hits
+    return Counter([model for model, _ in hits])

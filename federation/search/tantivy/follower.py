@@ -28,7 +28,7 @@ from federation.search.vectors.filling import VectorFilling
 from federation.whole import Suspicion
 
 log = Log(__name__)
-WRITER_MEMORY = 128_000_000
+WRITER_MEMORY, THREADS = 128_000_000, 2
 BATCH, BATCHES_AHEAD = 128, 4
 """So many documents are handed to the engine at once, and so many times that may wait for it: about 1 MB."""
 BATCH_CHANGES = 2_000
@@ -141,7 +141,7 @@ class IndexFollower:
         position, documents = self.source.everything()
         with folder.engine_errors():
             generation = folder.create(self.path)
-            writer = generation.index.writer(WRITER_MEMORY, 2)
+            writer = generation.index.writer(WRITER_MEMORY, THREADS)
         vectors = self._vectors_of(generation)
         _add(writer, documents if vectors is None else vectors.noting(documents))
         with folder.engine_errors():

@@ -53,7 +53,7 @@ def find(
     typed = _planned(plans.Typed(request.q, lexicon, today, literal, request.strict))
     if sort.field == "relevance":
         sort = understood_sort(typed) or sort
-    compiler = Compiler(state.reader.index, state.reader.searcher, stale, state.forms)
+    compiler = Compiler(state.reader.index, state.reader.searcher, stale, state.forms, state.alike)
     with folder.engine_errors():
         return SearchRun(state, view, request, compiler, typed, columns, sort, lexicon).answer(position)
 
@@ -424,8 +424,9 @@ class SearchRun:
         if counts.whole:
             siblings = self.state.reader.searcher.fast_field_values("siblings", list(addresses))
             return {row.model: int(held or 0) for (_, row), held in zip(rows, siblings, strict=True)}
+        models = {row.model for _, row in rows}
         query = self._matching(demand)  # who sees a model sees all its versions
-        return self._per_model(query, {row.model for _, row in rows})
+        return counts.per_model or self._per_model(query, models)
 
     def _hit(
         self,

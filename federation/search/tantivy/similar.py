@@ -42,7 +42,7 @@ class SimilarRun:
         self.traits = traits_of(self.document, self.lexicon)
         self._meaning = hybrid.RequestVector.of_model(self.document.model_id, self.state.vectors)
         reader = self.state.reader
-        compiler = Compiler(reader.index, reader.searcher, frozenset(), self.state.forms)
+        compiler = Compiler(reader.index, reader.searcher, frozenset(), self.state.forms, self.state.alike)
         self._queries = {trait: compiler.clause(trait.node, "all", reach="same") for trait in self.traits}
         firsts = queries.term("meta", schema.FIRST_BY["rank"])
         others = queries.without(firsts, queries.term("model", self.document.model_id))

@@ -12,6 +12,7 @@ from federation.search.tantivy import encoding, facets, folder, queries, schema,
 from federation.search.tantivy.folder import Generation
 from federation.search.tantivy.order import IndexReader, Ranked
 from federation.search.vectors.files import VectorFiles
+from federation.search.words import edits, joined
 
 MOST_SHOWN, MOST_FORMS = 1_000, 10_000
 """Of so many hits it is kept what they show, of so many words what forms they have."""
@@ -31,6 +32,7 @@ class IndexState:
     _shown: dict[int, tuple[Stored, tuple[Text, ...]]] = field(default_factory=dict)
     """What was shown lately, by tie: what stands first in one answer often stands in others."""
     _forms: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    _alike: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, generation: Generation, path: Path, known: "IndexState | None") -> "IndexState":
@@ -65,6 +67,19 @@ class IndexState:
                 self._forms.clear()
             found = tuple(term for term, _ in terms if term != word and stems.are_forms(word, term))
             self._forms[column, word] = found
+        return found
+
+    def alike(self, word: str) -> tuple[str, ...]:
+        """The words of the index that are one edit away, of a word whose edits are few: to find them a thousand others
+        are looked for, which takes longer than all that is done with them."""
+        found = self._alike.get(word)
+        if found is None:
+            searcher = self.reader.searcher
+            forms = (form for edit in edits(word) for form in (edit, joined(edit)))
+            if len(self._alike) >= MOST_FORMS:
+                self._alike.clear()
+            found = tuple(sorted(form for form in forms if searcher.doc_freq("all", form)))
+            self._alike[word] = found
         return found
 
 
