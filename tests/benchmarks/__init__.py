@@ -15,7 +15,8 @@ own. The test suite runs it at `sample` size to see that it works (those with se
 looks at a time. `make bench
 [ONLY=name]` runs it at `full` size and writes `bench-results.json` with commit, machine and versions; what
 has been measured on this commit is kept in `bench-state/` and is not measured again, unless
-`python -m tests.benchmarks --again`.
+`python -m tests.benchmarks --again`. What takes hours to make (`company`) is made in the folder
+`BENCH_ESTATE` and found there the next time.
 """
 
 import time

@@ -259,14 +259,15 @@ async def _client(host: str, port: int, requests: Iterator[str], end: float, ans
 def memory(supervisor: int) -> int:
     """Bytes that a process and all under it hold; what they share counts once."""
     total = 0
-    for pid in _family(supervisor):
+    for pid in family(supervisor):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total
 
 
-def _family(pid: int) -> Iterator[int]:
+def family(pid: int) -> Iterator[int]:
+    """A process and all under it."""
     yield pid
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            yield from _family(int(child))
+            yield from family(int(child))

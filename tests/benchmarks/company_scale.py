@@ -1,0 +1,172 @@
+"""A company's catalogue at the size of `company`: what it costs to have, and how soon it answers.
+
+`BENCH_ESTATE=FOLDER make bench ONLY=company-scale` makes it once in that folder, and finds it there the next time.
+"""
+
+import random
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+from federation import schema
+from federation.access import EVERYTHING
+from federation.database import open_engine
+from federation.graph.blast import Effect, blast
+from federation.graph.graph import Graph, Question
+from federation.graph.snapshot import SnapshotReader
+from federation.references import parse
+from federation.search import lexicon
+from federation.search.answer import SearchRequest
+from federation.search.tantivy import queries
+from federation.search.tantivy.engine import Search
+from gateway.settings import load_settings
+from gateway.waypost import Waypost
+from tests.benchmarks import Figure, benchmark, seconds, spread
+from tests.benchmarks.bare import BareEngine
+from tests.benchmarks.builds import in_turn
+from tests.benchmarks.company import Company, State, config, estate
+from tests.benchmarks.graph import store
+from tests.benchmarks.pages import rendered
+from tests.benchmarks.search_http import family
+from tests.benchmarks.spine import migrated, raw_upserts
+from tests.gateway.served import served
+from tests.servers.postgres import installed, postgres_server
+
+SMALL = 100_000
+HEAD = re.compile("[0-9a-f]+-[0-9a-f]+ ")
+"""How `/proc/…/smaps` begins to tell of a mapping; that of a file ends with its path."""
+WORD = "fraud"
+PAGES = ("/", f"/?q={WORD}", "/models/{}", "/versions/{}:1", "/impact/{}:1?action=archive", "/registries")
+
+
+@benchmark(sample=1_000, full=10_000_000, servers=True)
+def company_scale(size: int, folder: Path) -> Iterator[Figure]:
+    """Ingest, disk and derivation; search, impact and pages; memory: at `size` versions in 100 registries."""
+    place, state = estate(size, folder)
+    yield from _made(size, folder, place, state)
+    yield from _searched(size, place)
+    yield from _hub(size, folder, place)
+    yield from _served(size, place)
+
+
+def _made(size: int, folder: Path, place: Path, state: State) -> Iterator[Figure]:
+    few = min(size, 50_000)
+    with migrated(f"sqlite:///{folder / 'raw.db'}") as engine:
+        yield _ingest("SQLite", 1 / state.seconds("ingest"), raw_upserts(engine, few))
+    if installed():
+        with postgres_server(durable=True) as server:
+            url = server.url(server.create())
+            with migrated(server.url(server.create())) as engine:
+                raw = raw_upserts(engine, few)
+            taken = State(folder / "postgresql.json")
+            _registered(url, folder)
+            engine = open_engine(url)
+            Company(size).take_in(engine, taken)
+            engine.dispose()
+            yield _ingest("PostgreSQL", 1 / taken.seconds("ingest"), raw)
+    for name, part in (
+        ("database", "waypost.db"),
+        ("graph", "waypost-index/graph"),
+        ("index", "waypost-index/search"),
+    ):
+        files = [place / part] if (place / part).is_file() else list((place / part).rglob("*"))
+        yield Figure(f"{name} on disk", sum(one.stat().st_size for one in files if one.is_file()) / 1e9, "GB")
+    _, tenth = estate(size // 10, folder)
+    yield Figure(
+        "first derivation of the graph, a version", state.seconds("graph") * 1e6, "µs",
+        1.2 * tenth.seconds("graph") * 1e6, ("a tenth of the size", tenth.seconds("graph") * 1e6),
+    )  # fmt: skip
+
+
+def _registered(url: str, folder: Path) -> None:
+    """The company's registries in an empty database."""
+    engine = open_engine(url)
+    schema.migrate(engine)
+    engine.dispose()
+    file = folder / "postgresql.toml"
+    file.write_text(f'[database]\nurl = "{url}"\n{config()}')
+    waypost = Waypost(load_settings(file, {}))
+    waypost.prepare()
+    waypost.close()
+
+
+def _ingest(database: str, rate: float, raw: float) -> Figure:
+    return Figure(
+        f"versions taken in, {database}",
+        rate,
+        "/s",
+        0.5 * raw,
+        ("raw Core upserts", raw),
+        higher_is_better=True,
+    )
+
+
+def _searched(size: int, place: Path) -> Iterator[Figure]:
+    index = place / "waypost-index" / "search"
+    search = Search(index, lambda _: (), lexicon.load(), kept=0)
+    search.reload()
+    request = SearchRequest(q=WORD, facets=("registry", "team", "stage"))
+    word, engine = queries.term("all", WORD), BareEngine.open(index)
+    ours, bare = in_turn(
+        200 if size > SMALL else 20, partial(search.query, EVERYTHING, request), partial(engine.search, word)
+    )
+    yield Figure(
+        "a word with three facets, p50", ours.p50 * 1e3, "ms", 1.2 * bare.p50 * 1e3,
+        ("the bare engine", bare.p50 * 1e3),
+    )  # fmt: skip
+
+
+def _hub(size: int, folder: Path, place: Path) -> Iterator[Figure]:
+    """The first version of the first model, which a tenth of all need, beside as many in a graph of their own."""
+    (hub,) = Company(size).references(1)
+    question = Question(parse(f"{hub}:1"))
+    graph = Graph(open_engine(f"sqlite:///{place / 'waypost.db'}"), place / "waypost-index" / "graph")
+    times = 9 if size > SMALL else 3
+    affected = graph.impact(EVERYTHING, question, "archive").counts.affected
+    assert affected >= size // 20
+    ours = seconds(lambda: graph.impact(EVERYTHING, question, "archive"), times=times).p50
+    store(affected + 1, folder / "alone")
+    alone, effects = SnapshotReader(folder / "alone").snapshot(), {0: [Effect(True, "pinned")]}
+    beside = seconds(lambda: blast(alone, [0], effects, None, most=50).counts, times=times).p50
+    yield Figure(
+        f"impact of the hub, {affected:,} affected", ours * 1e3, "ms", 1.2 * beside * 1e3,
+        ("as many in a graph of their own, without names", beside * 1e3),
+    )  # fmt: skip
+
+
+def _served(size: int, place: Path) -> Iterator[Figure]:
+    chance = random.Random(5)
+    refs = Company(size).references(2_000)
+    with (
+        served(place, config=config(), workers=2, patience=600.0) as gateway,
+        httpx.Client(
+            base_url=gateway.url, timeout=60.0, trust_env=False, headers={"Accept": "text/html"}
+        ) as client,
+    ):
+        for page in PAGES:
+            taken = [
+                rendered(client, page.format(quote(ref)))
+                for ref in chance.sample(refs, 40 if size > SMALL else 3)
+            ]
+            yield Figure(f"{page.format('REF')}, first render, p95", spread(taken).p95 * 1e3, "ms", 150)
+        own, mapped = memory(gateway.process.process.pid)
+        yield Figure("memory of all processes, PSS without mapped files", own / 1e9, "GB", 1.5)
+        yield Figure("mapped files in memory, PSS", mapped / 1e9, "GB")
+
+
+def memory(supervisor: int) -> tuple[int, int]:
+    """Bytes that a process and all under it hold, what they share once: their own, and of files."""
+    own = mapped = 0
+    for pid in family(supervisor):
+        is_file = False
+        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+            if HEAD.match(line):
+                is_file = " /" in line
+            elif line.startswith("Pss:"):
+                size = int(line.split()[1]) * 1024
+                own, mapped = (own, mapped + size) if is_file else (own + size, mapped)
+    return own, mapped
