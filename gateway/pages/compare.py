@@ -1,6 +1,6 @@
 """`/compare`: two to eight versions beside each other, metrics first, sorted by one of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,9 +12,10 @@ from federation.access import View
 from federation.errors import UnknownError
 from federation.references import ReferenceSyntaxError
 from gateway.api.comparison_out import FEWEST, MOST, ComparedOut, ComparisonOut, comparison_out
-from gateway.meant import candidates
+from gateway.meant import candidates, completed
 from gateway.pages.beside import in_words, is_falling
 from gateway.pages.page import form_of, list_at, listed
+from gateway.parameters import read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -49,8 +50,9 @@ def compare_page(
         except (ReferenceSyntaxError, UnknownError, ProblemError) as error:
             if form_of(request) != "html":
                 raise
-            mistake = str(error)
-            meant = [near for text in asked[:MOST] for near in _meant(waypost, view, text)]
+            wrong = [text for text in asked[:MOST] if not _is_known(waypost, view, text)]
+            mistake = f"{', '.join(wrong)}: {error}" if wrong else str(error)
+            meant = [near for text in wrong for near in candidates(waypost, view, text)]
     return listed(
         request,
         "compare.html",
@@ -82,9 +84,12 @@ def columns(found: ComparisonOut, sort: str) -> list[MetricColumn]:
     return made
 
 
-def _meant(waypost: Waypost, view: View, text: str) -> Sequence[str]:
-    near = candidates(waypost, view, text)
-    return [] if text in near else near
+def _is_known(waypost: Waypost, view: View, text: str) -> bool:
+    try:
+        waypost.catalogue.version(view, read_reference(completed(waypost, view, text)))
+    except (ReferenceSyntaxError, UnknownError, ProblemError):
+        return False
+    return True
 
 
 def _row(one: ComparedOut) -> Mapping[str, Any]:

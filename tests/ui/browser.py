@@ -31,6 +31,10 @@ PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimat
 HEIGHT = 900
 FIND = """async (rules) => (await axe.run(document, { runOnly: rules, resultTypes: ["violations"] })).violations.map(
   (one) => ({ id: one.id, nodes: one.nodes.map((node) => ({ html: node.html, why: node.any[0]?.message ?? "" })) }))"""
+CLICKS = """addEventListener("click", (event) => {
+  if (event.isTrusted) sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1;
+}, true);"""
+"""Counts the clicks of this tab, over all its pages; so does what a key does in the place of a click."""
 SHIFTS = """
 window.shifted = 0;
 window.moved = [];
@@ -113,6 +117,15 @@ class Visit:
         if self.scripts:
             self.page.wait_for_function(SETTLED)
 
+    @contextmanager
+    def journey(self, path: str, most: int) -> Iterator[None]:
+        """Something that begins on a page and takes at most so many clicks."""
+        self.go(path)
+        self.page.evaluate("sessionStorage.clicks = 0")
+        yield
+        clicks = self.page.evaluate("Number(sessionStorage.clicks)")
+        assert 0 < clicks <= most, f"{clicks} clicks"
+
     def go_until(self, path: str, holds: Callable[[Page], bool]) -> None:
         """Open a page again and again, until it shows what the gateway takes a second to notice."""
 
@@ -164,6 +177,7 @@ def window(running: Browser, *, scripts: bool = True) -> Iterator[BrowserContext
     context.set_default_navigation_timeout(PATIENCE)
     if scripts:
         context.add_init_script(SHIFTS)
+        context.add_init_script(CLICKS)
     try:
         yield context
     finally:

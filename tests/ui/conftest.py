@@ -18,8 +18,12 @@ kind = "shop"
 team = "{team}"
 sync_every = 0
 writable = true
-config = {{ registry = "{name}", folder = "{folder}" }}
+{stages}config = {{ registry = "{name}", folder = "{folder}" }}
 """
+STAGES = {
+    "search": 'stages = {production = ["alias:champion", "alias:stable"], staging = ["stage:Staging"]}\n'
+}
+"""A registry whose production is a matter of aliases can be rolled back."""
 TEAMS = {"fraud": "risk", "search": "discovery", "hostile": "<i>mallory</i>"}
 
 
@@ -42,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     config = ""
     for name, team in TEAMS.items():
         (folder / name).mkdir()
-        config += REGISTRY.format(name=name, team=team, folder=folder / name)
+        config += REGISTRY.format(name=name, team=team, folder=folder / name, stages=STAGES.get(name, ""))
     with served(folder, config=config, plugins=PLUGINS) as gateway:
         runs = [gateway.client.post(f"/registries/{name}/sync").json()["id"] for name in TEAMS]
         until(

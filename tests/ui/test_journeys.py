@@ -10,16 +10,16 @@ from tests.ui.browser import Visit
 
 
 def test_find_the_production_fraud_model_and_copy_its_load_snippet(seen: Visit) -> None:
-    seen.go("/")
-    seen.page.fill("#q", "card fraud stage:production")
-    seen.page.keyboard.press("Enter")
-    seen.page.wait_for_url("**q=card**")
-    seen.page.locator("a[data-hit]").first.click()
-    seen.page.wait_for_url("**/models/**")
-    seen.settle()
-    seen.page.locator("button[data-copy]").first.click()
-    copied = "model = shop.load('card-fraud-scorer:3')"
-    until(lambda: seen.page.evaluate("navigator.clipboard.readText()") == copied, "the line is copied")
+    with seen.journey("/", 3):
+        seen.page.fill("#q", "which model in production scores card payments for fraud?")
+        seen.page.keyboard.press("Enter")
+        seen.page.wait_for_url("**q=which**")
+        seen.page.locator("a[data-hit]").first.click()
+        seen.page.wait_for_url("**/models/**")
+        seen.settle()
+        seen.page.locator("pre + button[data-copy]").first.click()
+        copied = "model = shop.load('card-fraud-scorer:3')"
+        until(lambda: seen.page.evaluate("navigator.clipboard.readText()") == copied, "the line is copied")
 
 
 def test_see_what_breaks_if_an_encoder_is_archived_and_export_it(seen: Visit) -> None:
@@ -88,15 +88,17 @@ def test_a_registry_is_down_notice_see_why_retry(seen: Visit, shop: Served, shop
         seen.page.wait_for_url("**/syncs/**")
         seen.page.wait_for_selector("main:not(:has([data-progress])) .state-failed")
         seen.go_until("/", lambda page: page.locator(".banner").count() > 0)
-        banner = seen.page.locator(".banner", has_text="search")
-        assert "cannot be read right now" in banner.inner_text()
-        banner.get_by_role("link", name="See why").click()
-        assert "connection refused" in seen.page.inner_text(".mistake")
+        with seen.journey("/", 3):
+            banner = seen.page.locator(".banner", has_text="search")
+            assert "cannot be read right now" in banner.inner_text()
+            banner.get_by_role("link", name="See why").click()
+            assert "connection refused" in seen.page.inner_text(".mistake")
+            down.unlink()
+            seen.page.get_by_role("button", name="Try again now").click()
+            seen.page.wait_for_url("**/syncs/**")
+            seen.page.wait_for_selector("main:not(:has([data-progress])) .state-ok")
     finally:
-        down.unlink()
-    seen.page.get_by_role("button", name="Try again now").click()
-    seen.page.wait_for_url("**/syncs/**")
-    seen.page.wait_for_selector("main:not(:has([data-progress])) .state-ok")
+        down.unlink(missing_ok=True)
     seen.go_until("/", lambda page: page.locator(".banner").count() == 0)
 
 
@@ -149,17 +151,47 @@ def test_make_a_token_see_its_secret_once_and_end_it(seen: Visit) -> None:
 
 
 def test_what_changed_in_my_team_since_yesterday_in_one_click(seen: Visit) -> None:
-    seen.go("/")
-    seen.page.get_by_role("link", name="Team", exact=True).click()
-    seen.page.wait_for_url("**/team")
-    seen.settle()
+    with seen.journey("/", 1):
+        seen.page.get_by_role("link", name="Team", exact=True).click()
+        seen.page.wait_for_url("**/team")
+        seen.settle()
     assert seen.page.get_by_role("heading", name="Changed since yesterday").is_visible()
     assert seen.page.get_by_role("group", name="Changes").locator("tbody tr").count() > 0
 
 
 def test_may_this_encoder_be_archived_in_two_clicks(seen: Visit) -> None:
-    seen.go("/versions/encoder:3")  # a bare name is enough where only one model has it
-    seen.page.get_by_role("link", name="Impact", exact=True).click()
-    seen.page.get_by_role("link", name="what if I archive it").click()
-    seen.page.wait_for_url("**/impact/search/encoder:3**action=archive**")
+    with seen.journey("/versions/encoder:3", 2):  # a bare name is enough where only one model has it
+        seen.page.get_by_role("link", name="Impact", exact=True).click()
+        seen.page.get_by_role("link", name="what if I archive it").click()
+        seen.page.wait_for_url("**/impact/search/encoder:3**action=archive**")
     assert "would break" in seen.page.inner_text("main")
+
+
+def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(seen: Visit, shop: Served) -> None:
+    def in_production() -> list[str]:
+        versions = shop.client.get("/models/search/product-ranker").json()["versions"]
+        return [one["version"] for one in versions if one["stage"] == "production"]
+
+    assert in_production() == ["4"]
+    shop.client.put("/models/search/product-ranker/aliases/champion", json={"version": "5"})
+    until(lambda: in_production() == ["5"], "another version is in production")
+    with seen.journey("/models/search/product-ranker", 3):
+        assert "Version 5 is in production" in seen.page.inner_text("main")
+        seen.page.get_by_role("link", name="Roll back", exact=True).click()
+        assert "search/product-ranker:4" in seen.page.inner_text("#h-back")
+        seen.page.get_by_label("Why").fill("fewer orders")
+        seen.page.get_by_role("button", name="Roll back").click()
+        seen.page.wait_for_url("**/promotions/**")
+    promotion = seen.page.url.removeprefix(seen.url)
+    seen.go_until(promotion, lambda page: page.locator("h1 .state-done").count() == 1)
+    assert in_production() == ["4"]
+    told = {"ref": "search/product-ranker:4", "action": "promotion.proposed"}
+    (entry,) = shop.client.get("/audit", params=told).json()["entries"]
+    until(lambda: shop.client.get(f"/audit/entries/{entry['seq']}").json().get("inclusion"), "it is signed")
+    with seen.journey("/versions/search/product-ranker:4", 3):
+        seen.page.get_by_role("link", name="all", exact=True).click()
+        seen.page.wait_for_url("**/audit?ref=**")
+        seen.page.locator("tr", has_text="proposed").get_by_role("link").first.click()
+        seen.page.wait_for_url(f"**/audit/{entry['seq']}")
+        assert "Checked in this page" in seen.page.locator("[data-verdict].good").inner_text()
+    assert "local" in seen.page.inner_text("dl.facts")

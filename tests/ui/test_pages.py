@@ -17,6 +17,7 @@ PAGES = {
     "/?q=stage:(": "cannot be read as a query",
     "/models/fraud/card-fraud-scorer": "is in production",
     "/versions/fraud/card-fraud-scorer:4": "Made from",
+    "/models/search/encoder?as_of=2026-01-01": "Stage or alias",
     "/versions/search/encoder@champion": "because of",
     "/similar/fraud/card-fraud-scorer:4": "chargeback-predictor",
     "/diff": "Name two versions",
@@ -191,3 +192,25 @@ def test_versions_are_chosen_on_their_models_page_and_sorted_by_a_metric_without
         plain.page.get_by_role("link", name=sorted_by, exact=True).click()
         plain.page.wait_for_url(f"**sort=**{sorted_by}**")
         assert first.inner_text() == best
+
+
+def test_a_graph_is_opened_node_by_node_without_scripts(plain: Visit) -> None:
+    plain.go("/graph/fraud/merchant-embedder:2")
+    picture = plain.page.locator(".picture")
+    assert "search/encoder:3" in picture.inner_text()
+    assert "dataset:gs" not in picture.inner_text()
+    picture.locator("a", has_text="+ 4").click()
+    plain.page.wait_for_url("**?open=search**")
+    assert "dataset:gs" in picture.inner_text()
+    plain.page.get_by_role("link", name="Close search/encoder:3").click()
+    plain.page.wait_for_url("**/merchant-embedder:2?")
+    assert "dataset:gs" not in picture.inner_text()
+
+
+def test_a_comment_is_made_on_a_versions_page_without_scripts(plain: Visit) -> None:
+    plain.go("/versions/fraud/card-fraud-scorer:2")
+    words = "scores <b>night</b> payments too high"
+    plain.page.get_by_label("What others should know of this version").fill(words)
+    plain.page.get_by_role("button", name="Comment", exact=True).click()
+    plain.page.wait_for_url("**#h-comments")
+    assert words in plain.page.inner_text("ol.said")
