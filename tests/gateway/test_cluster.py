@@ -275,7 +275,10 @@ def settled(whole: Cluster, name: str, paper: Paper) -> Iterator[str]:
         yield f"{name} and its backend differ in {sorted(there.items() ^ truth.items())[:5]}"
     versions = sum(kind == "version" for kind, _ in truth)
     for gateway in whole.gateways:
-        until(partial(has, gateway, name, versions), f"{gateway.machine.name} finds all of {name}")
+        try:
+            until(partial(has, gateway, name, versions), f"{gateway.machine.name} finds all of {name}")
+        except AssertionError as error:
+            yield f"{error}, {versions} versions: {said_by(gateway, name)}"
 
 
 def kept(whole: Cluster, people: People) -> Iterator[str]:
@@ -308,6 +311,14 @@ def left_open(whole: Cluster) -> int:
     with reading(whole.engine) as connection:
         query = select(func.count()).select_from(operation).where(operation.c.state.in_(OPEN))
         return int(connection.execute(query).scalar_one())
+
+
+def said_by(gateway: Gateway, registry: str) -> str:
+    """What a gateway finds, how its parts stand, and the end of its log."""
+    found = gateway.client.get("/api/v1/search", params={"q": f"registry:{registry}", "limit": 1}).text[:300]
+    ready = gateway.client.get("/health/ready").text
+    log = gateway.process.log_tail() if gateway.process is not None else ""
+    return f"{found}\n{ready}\n{log}"
 
 
 def has(gateway: Gateway, registry: str, versions: int) -> bool:
