@@ -30,6 +30,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from tests.provenance import ROOT
+
 if TYPE_CHECKING:
     from hypothesis.stateful import RuleBasedStateMachine
 
@@ -149,4 +151,4 @@ def _try(run: Run, cases: int, seed: int, values: dict[str, Any]) -> list[str]:
     try:
         return run(cases=cases, seed=seed, **values)
     except Exception:
-        return [traceback.format_exc()]
+        return [traceback.format_exc().replace(f"{ROOT}/", "")]  # results are kept
