@@ -27,6 +27,7 @@ from adapters.records import (
     Listing,
     Mark,
     ModelRecord,
+    Reached,
     Record,
     Schema,
     VersionRecord,
@@ -138,7 +139,9 @@ class BackendInfo:
     """What `probe` found. `identity` stays the same for as long as it is the same backend: over its address, its
     release and whatever a credential may read. None: this credential cannot tell today, and what was known holds.
 
-    `former_identities` are names that earlier releases of the adapter gave to the same backend.
+    `former_identities` are names that earlier releases of the adapter gave to the same backend, `anchors` further ones
+    that it alone has: where what gives it its identity was deleted, it is known by any of these, as it was told last.
+    `reaches` are the registries behind a backend that is itself a gateway.
     `missing` names in plain words what this credential or this version of the backend does not allow today,
     and what that costs;
     `unavailable` are the capabilities that follow from it.
@@ -149,6 +152,8 @@ class BackendInfo:
     missing: tuple[str, ...] = ()
     unavailable: frozenset[Capability] = frozenset()
     former_identities: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+    reaches: tuple[Reached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ class Page:
     page is through, so that what is absent from it can be noticed; a full scan lists everything. A `mark` is where a
     scan that is cut off may go on: behind this page. The last page, and no other, carries the `watermark`, which never
     passes the time at which the scan began; without one every scan lists everything. `attached` is what lies beside
-    versions of this page, or of an earlier one.
+    versions of this page, or of an earlier one. `stale`: lines with what the backend itself says is old.
     """
 
     records: tuple[Record | Deleted, ...]
@@ -168,6 +173,7 @@ class Page:
     mark: Mark | None = None
     watermark: Watermark | None = None
     attached: tuple[Attached, ...] = ()
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,7 @@ class MemoryBackend:
 
     identity: str | None = "memory"
     former_identities: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
     version: str = "1"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     before: Callable[[str], None] = lambda call: None
@@ -179,7 +180,12 @@ class MemoryAdapter(Adapter):
     def probe(self) -> BackendInfo:
         self.backend.before("probe")
         known = self.backend
-        return BackendInfo(known.version, known.identity, former_identities=known.former_identities)
+        return BackendInfo(
+            known.version,
+            known.identity,
+            former_identities=known.former_identities,
+            anchors=known.anchors,
+        )
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         changed, place = _watermark(since), _place(resume)

@@ -324,3 +324,22 @@ class Listing:
 
     kind: Kind
     of: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The backend itself says that this is not as it is now: a line with what, and since when."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A registry behind a backend that is a gateway: what it is called there, and by what its backend is known.
+
+    `is_read` says whether what it holds is read through that gateway.
+    """
+
+    name: str
+    identities: tuple[str, ...] = ()
+    is_read: bool = True

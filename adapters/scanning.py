@@ -20,13 +20,14 @@ from adapters.records import (
     Listing,
     Mark,
     Record,
+    Stale,
     Watermark,
 )
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 R = TypeVar("R", bound=Record)
-Found = Record | Deleted | BadRecordError | Attached | Listing | Mark | None
+Found = Record | Deleted | BadRecordError | Attached | Listing | Stale | Mark | None
 """What a scan finds. A `Mark`: it can go on here, behind everything given so far. None: it is waited for."""
 PAGE_SECONDS = 10.0
 """A page that took longer is handed over although it is not full."""
@@ -38,7 +39,7 @@ MOST_EMPTY = 8
 """Pages of a listing without anything, one after the other, before it is taken for one that does not end."""
 MOST_SAME = 8
 """So often a page with the same records may come in one scan: what moves meanwhile is given again."""
-_SIGNS, _REMARKS = (Listing, Mark), (Listing, BadRecordError, Attached)
+_SIGNS, _REMARKS = (Listing, Mark, Stale), (Listing, BadRecordError, Attached, Stale)
 LOOK = 0.2
 """Seconds between two looks at something that is being waited for."""
 
@@ -127,8 +128,9 @@ def _page(items: list[Any], **more: Any) -> Page:
     listed = tuple(item for item in items if isinstance(item, Listing))
     bad = tuple(item for item in items if isinstance(item, BadRecordError))
     attached = tuple(item for item in items if isinstance(item, Attached))
+    stale = tuple(item.line for item in items if isinstance(item, Stale))
     records = tuple(item for item in items if not isinstance(item, _REMARKS))
-    return Page(records, bad, listed, attached=attached, **more)
+    return Page(records, bad, listed, attached=attached, stale=stale, **more)
 
 
 class Ahead(Generic[T]):

@@ -75,7 +75,9 @@ class Blots:
             records = answer.records
             if any(getattr(one, "unread", None) for one in records):
                 records = tuple(map(self.answer, records))
-            return replace(answer, bad=tuple(map(self.told, answer.bad)), records=records)  # type: ignore[arg-type]
+            stale = tuple(map(self.clean, answer.stale))
+            bad = tuple(map(self.told, answer.bad))
+            return replace(answer, bad=bad, records=records, stale=stale)  # type: ignore[arg-type]
         if isinstance(answer, Iterator):
             return self._each(answer)  # type: ignore[return-value]
         if isinstance(answer, BackendInfo):

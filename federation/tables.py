@@ -79,6 +79,10 @@ registry = Table(
     Column("detached_at", UTCTime),
     # Which backend it is, by `probe`; None until one has said so.
     Column("identity", String),
+    # What else of it that backend is known by, should that be gone; lists of text.
+    Column("anchors", JSON, server_default="[]", nullable=False),
+    # The registries behind it, where it is a gateway: name and identities of each, and whether it is read.
+    Column("reaches", JSON, server_default="[]", nullable=False),
     # Which one answers instead: nothing is read from it until somebody confirms that it is the same.
     Column("offered_identity", Text),
     Column("backend_version", String),

@@ -52,6 +52,15 @@ def test_what_is_tested_is_what_is_shipped() -> None:
     } == {}
 
 
+@pytest.mark.parametrize(("extra", "lock"), [("sagemaker-sdk", "sagemaker"), ("mlflow-sdk", "mlflow")])
+def test_an_extra_for_an_sdk_names_the_version_that_was_tried(extra: str, lock: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [Requirement(line) for line in project["optional-dependencies"][extra]]
+    [sdk] = [one for one in asked if one.name != "waypost"]
+    [tried] = pins(f"tests/vendors/{lock}.txt")[sdk.name]
+    assert str(sdk.specifier) == f"=={tried}"
+
+
 CORE = 170_000_000
 """Bytes of `pip install waypost` in an empty environment: every file of every package, nothing compiled."""
 

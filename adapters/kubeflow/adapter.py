@@ -37,6 +37,9 @@ from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Wate
 from adapters.scanning import paged
 from adapters.writing import a_version, digest, has_stage, has_tags, is_described, settle
 
+ANCHORS = 20
+"""So many of its oldest models tell one server from another."""
+
 
 class KubeflowAdapter(Adapter):
     """Speaks to one server of the registry."""
@@ -73,17 +76,18 @@ class KubeflowAdapter(Adapter):
         return f"KubeflowAdapter({self._api.http.host})"
 
     def probe(self) -> BackendInfo:
-        oldest = self._api.page(MODELS, None, most=1).rows
+        oldest = self._api.page(MODELS, None, most=ANCHORS).rows
         told = []
         for listing in (ENVIRONMENTS, SERVICES):
             try:
                 self._api.page(listing, None, most=1)
             except AuthError:
                 told.append(f"{listing} cannot be listed: what serves a version is not known")
-        # Nothing is ever deleted: whoever has another oldest model is another server.
+        # Its API deletes nothing, so its oldest model names it; were that taken out of its database, the next ones do.
         lasting = [[row.get(name) for name in ("id", "name", "createTimeSinceEpoch")] for row in oldest]
-        identity = f"kubeflow:{digest(lasting)}" if lasting else None
-        return BackendInfo(self._api.prefix.rpartition("/")[2], identity, tuple(told))
+        names = [f"kubeflow:{digest([one])}" for one in lasting]
+        version = self._api.prefix.rpartition("/")[2]
+        return BackendInfo(version, names[0] if names else None, tuple(told), anchors=tuple(names[1:]))
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         at = since_of(since, self._api.config.settle)

@@ -1,8 +1,9 @@
 """Which backend stands behind a registry: compared at each probe, kept where it does not say, believed by a person.
 
 What a credential may read today must not change who a backend is. So a probe that cannot tell leaves what was known, a
-probe that tells by another name than a former release is believed, and only two names that contradict each other stop
-the registry, until its address is corrected or somebody says that it is the same backend.
+probe that tells by another name than a former release is believed, so is one by which something is still there that the
+backend was known by, and only names that contradict each other stop the registry, until its address is corrected or
+somebody says that it is the same backend.
 """
 
 from typing import Any
@@ -18,10 +19,20 @@ from federation.journal.log import Batch
 
 def is_another(registry: Row[Any], info: BackendInfo) -> bool:
     """Whether what answers contradicts what is known of the registry's backend."""
-    known = registry.identity
-    if known is None or info.identity is None:
+    if registry.identity is None or info.identity is None:
         return False
-    return known != info.identity and known not in info.former_identities
+    known = {registry.identity, *registry.anchors}
+    return known.isdisjoint((info.identity, *info.former_identities, *info.anchors))
+
+
+def told(info: BackendInfo) -> dict[str, Any]:
+    """The columns of a registry that say who its backend is and what is behind it; nothing where it cannot tell."""
+    if info.identity is None:
+        return {}
+    reaches = [
+        {"name": one.name, "identities": list(one.identities), "is_read": one.is_read} for one in info.reaches
+    ]
+    return {"identity": info.identity, "anchors": list(info.anchors), "reaches": reaches}
 
 
 def refusal(name: str) -> str:
@@ -58,7 +69,7 @@ def confirm(connection: Connection, registry_id: int, identity: str, actor: str)
     connection.execute(
         update(tables.registry)
         .where(columns.id == registry_id)
-        .values(identity=identity, offered_identity=None)
+        .values(identity=identity, anchors=[], offered_identity=None)
     )
     _tell(connection, Action.REGISTRY_IDENTITY_CONFIRMED, registry, actor, registry.identity, identity)
 

@@ -13,6 +13,7 @@ from federation.access import Permission, Principal, View
 from federation.database import LONG, now, reading, writing
 from federation.registries import configured
 from federation.registries.configured import RegistryError, RegistrySpec
+from federation.registries.overlaps import Overlap, gateway_identity
 from federation.registries.states import RegistryState, read_registries
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Missing",
+    "Overlap",
     "Probed",
     "Registries",
     "RegistryDetail",
@@ -93,6 +95,11 @@ class Registries:
         """Every registry of a view with its state, by name."""
         with reading(self._engine) as connection:
             return read_registries(connection, view, now())
+
+    def gateway(self) -> str:
+        """Who this gateway is, to another that reads it."""
+        with reading(self._engine) as connection:
+            return gateway_identity(connection)
 
     def show(self, view: View, name: str) -> RegistryDetail:
         """One registry, by its name or a former one. Errors: `UnknownError`."""

@@ -11,6 +11,7 @@ from federation import tables
 from federation.access import View
 from federation.database import past
 from federation.errors import UnknownError
+from federation.registries.overlaps import Overlap, overlaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class RegistryState:
     backend_version: str | None
     offered_identity: str | None
     former_names: Sequence[str]
+    identities: Sequence[str]
+    overlaps: Sequence[Overlap]
 
 
 STALE_AFTER = 3
@@ -76,6 +79,8 @@ def read_registries(
     }
     last = _last_runs(connection)
     query = select(tables.registry).where(view.clause(tables.registry.c.id)).order_by(tables.registry.c.name)
+    rows = connection.execute(query).all()
+    twice = overlaps(connection, rows)
     states = [
         RegistryState(
             id=row.id,
@@ -101,8 +106,10 @@ def read_registries(
             backend_version=row.backend_version,
             offered_identity=row.offered_identity,
             former_names=row.former_names,
+            identities=[] if row.identity is None else [row.identity, *row.anchors],
+            overlaps=twice.get(row.name, ()),
         )
-        for row in connection.execute(query)
+        for row in rows
     ]
     if name is None:
         return states

@@ -83,6 +83,8 @@ class CurrentRun:
     met: Met = field(default_factory=Met)
     counts: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    """What the backend itself gives as it was once: said, and nothing is read again for it."""
     left_out: bool = False
     """Something was not taken in that the next incremental run may take in."""
     has_unread: bool = False
@@ -168,7 +170,7 @@ class CurrentRun:
 
     def begin_again(self) -> None:
         """Let the scan begin anew: what earlier pages met proves nothing."""
-        self.mark, self.met, self.errors, self.is_open = None, Met(), [], False
+        self.mark, self.met, self.errors, self.stale, self.is_open = None, Met(), [], [], False
         with writing(self.context.engine) as connection:
             self.lease.hold(connection)
             forget(connection, self.sync_id)
@@ -176,6 +178,7 @@ class CurrentRun:
 
     def go_on(self, page: Page) -> None:
         """All of a page is written in the transaction at hand: what it ended counts, and the scan goes on behind it."""
+        self.stale += page.stale
         self.met.end(each for each in page.listed if each.of is None or codec.is_native_id(each.of.native_id))
         self.mark = page.mark or self.mark
 

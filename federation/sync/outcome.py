@@ -29,7 +29,7 @@ def finish(this: CurrentRun, watermark: str | None) -> str:
     with writing(context.engine) as connection:
         this.lease.hold(connection)
         unread = _unread(connection, registry.id) if this.left_out or this.may_be_unread else {}
-        errors = list(dict.fromkeys([*this.errors, *_in_part(unread)]))
+        errors = list(dict.fromkeys([*this.errors, *this.stale, *_in_part(unread)]))
         state = "partial" if errors else "ok"
         counts = absence.known_counts(connection, registry.id)
         values: dict[str, Any] = {

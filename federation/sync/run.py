@@ -140,7 +140,7 @@ def _identify(this: CurrentRun) -> None:
             backend.offer(connection, registry, str(error.info.identity))
         raise
     found = {
-        "identity": registry.identity if info.identity is None else info.identity,
+        **backend.told(info),
         "offered_identity": None,
         "backend_version": info.version,
         "missing": list(info.missing),

@@ -32,7 +32,7 @@ SYNC: dict[str, Any] = needs(Permission.SYNC)
 @get("/registries", opt=READ, sync_to_thread=True)
 def list_registries(waypost: NamedDependency[Waypost], view: NamedDependency[View]) -> RegistriesOut:
     """Every registry you may see, with its state and freshness."""
-    return registries_out(waypost.registries.list(view))
+    return registries_out(waypost.registries.list(view), waypost.registries.gateway())
 
 
 @get("/registries/{name:str}", opt=READ, sync_to_thread=True)

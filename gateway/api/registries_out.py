@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from gateway.waypost import Waypost
 
 
+class OverlapOut(msgspec.Struct):
+    """One backend that is reached twice, or this gateway through another one that reads it."""
+
+    part: str
+    """The registry, or one behind it where its backend is a gateway itself (`emea/fraud`)."""
+    other: str | None
+    """What reaches the same; null: it is this gateway itself."""
+    identity: str
+    says: str
+    """The same in words."""
+
+
 class RegistryOut(msgspec.Struct):
     """A registry and how fresh what is known of it is."""
 
@@ -46,6 +58,10 @@ class RegistryOut(msgspec.Struct):
     offered_identity: str | None
     """Which backend answers instead of the known one, until somebody confirms that it is the same."""
     former_names: Sequence[str]
+    identities: Sequence[str]
+    """By what its backend is known, first by that which names it; empty while nobody knows."""
+    overlaps: Sequence[OverlapOut]
+    """Where else the same backend is reached, as far as you may see it."""
 
 
 class SyncOut(msgspec.Struct):
@@ -84,6 +100,8 @@ class RegistriesOut(msgspec.Struct):
     """The registries of the caller's view, by name."""
 
     registries: list[RegistryOut]
+    gateway: str = ""
+    """Who this gateway is, to another one that reads it: the name of its log."""
 
 
 class QueuedOut(msgspec.Struct):
@@ -134,7 +152,8 @@ class RegistryDetailOut(RegistryOut):
 
 def registry_out(state: "RegistryState") -> RegistryOut:
     """A registry's state as JSON."""
-    return RegistryOut(**{name: getattr(state, name) for name in RegistryOut.__struct_fields__})
+    fields = {name: getattr(state, name) for name in RegistryOut.__struct_fields__}
+    return RegistryOut(**{**fields, "overlaps": [OverlapOut(*one, one.line) for one in state.overlaps]})
 
 
 def forgotten_out(waypost: "Waypost", principal: "Principal", name: str) -> ForgottenOut:
@@ -144,9 +163,9 @@ def forgotten_out(waypost: "Waypost", principal: "Principal", name: str) -> Forg
     return ForgottenOut(state.name, state.models, state.versions, state.endpoints, needed)
 
 
-def registries_out(states: "Sequence[RegistryState]") -> RegistriesOut:
-    """The registries as JSON."""
-    return RegistriesOut([registry_out(state) for state in states])
+def registries_out(states: "Sequence[RegistryState]", gateway: str = "") -> RegistriesOut:
+    """The registries as JSON, and who this `gateway` is."""
+    return RegistriesOut([registry_out(state) for state in states], gateway)
 
 
 def detail_out(detail: "RegistryDetail", runs: "Sequence[Run]") -> RegistryDetailOut:

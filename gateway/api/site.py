@@ -15,6 +15,7 @@ from gateway.api import (
     operations,
     principals,
     promotions,
+    records,
     registries,
     retention,
     search,
@@ -26,6 +27,7 @@ from gateway.api import (
 
 HANDLERS: list[Any] = [
     *registries.HANDLERS,
+    *records.HANDLERS,
     *retention.HANDLERS,
     *models.HANDLERS,
     *search.HANDLERS,

@@ -328,6 +328,16 @@ def _states(waypost: "Waypost") -> Iterator[Finding]:
     if schema.found(waypost.engine) != schema.LATEST:
         return
     for state in waypost.registries.list(EVERYTHING):
+        for overlap in state.overlaps:
+            remedy = (
+                "leave one of the two out: `registries` of a `waypost` registry names those that are read"
+            )
+            yield Finding(
+                f"registry {state.name}",
+                "warn" if overlap.is_twice else "ok",
+                overlap.line,
+                remedy if overlap.is_twice else "",
+            )
         if state.state in ("failing", "partial", "stale"):
             last = f"synchronised {ago(state.last_success_at.isoformat() if state.last_success_at else None)}"
             yield Finding(

@@ -51,6 +51,8 @@ def _remark(one: Mapping[str, Any]) -> None:
         say(one["last_error"])
     for missing in one["missing"]:
         say(f"{one['name']}: {missing}")
+    for overlap in one.get("overlaps", ()):
+        say(overlap["says"])
     if one["held"]:
         say(
             f"{one['name']}: {counted(one['held'], 'delete')} held: `waypost registries confirm {one['name']}` "

@@ -19,16 +19,16 @@ def migrate(url: str) -> None:
 
 
 @cache
-def _content() -> bytes:
+def _content(log: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "blank.db"
         migrate(f"sqlite:///{path}")
         return path.read_bytes()  # all of it: the last connection has emptied the write-ahead log
 
 
-def sqlite(path: Path) -> str:
-    """A new file with today's schema and nothing in it; its URL."""
-    path.write_bytes(_content())
+def sqlite(path: Path, log: str = "") -> str:
+    """A new file with today's schema and nothing in it; its URL. Those of one `log` are copies of one gateway."""
+    path.write_bytes(_content(log))
     return f"sqlite:///{path}"
 
 

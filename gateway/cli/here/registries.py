@@ -15,7 +15,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     view = LOCAL.view
     match asked:
         case ("GET", "registries"):
-            return out.registries_out(waypost.registries.list(view))
+            return out.registries_out(waypost.registries.list(view), waypost.registries.gateway())
         case ("GET", "registries", name):
             return out.detail_out(waypost.registries.show(view, name), waypost.sync.runs(view, name))
         case ("POST", "registries", name, "sync"):

@@ -6,6 +6,7 @@ import pytest
 
 from adapters import InvalidError, NotFoundError, TransientError, VersionRecord
 from adapters.emulators.kubeflow import KubeflowRegistry
+from adapters.kubeflow.adapter import ANCHORS
 from adapters.kubeflow.client import PREFIXES
 from tests.adapters.kubeflow.conftest import Opens
 from tests.adapters.scans import scanned
@@ -130,6 +131,21 @@ def test_who_the_server_is_follows_from_its_oldest_model(registry: KubeflowRegis
     registry.tables["registered_models"].clear()
     registry.put("churn")
     assert adapter.probe().identity not in (None, known)
+
+
+def test_a_server_whose_oldest_model_was_taken_out_is_known_by_the_next_ones(
+    registry: KubeflowRegistry, opened: Opens
+) -> None:
+    for number in range(30):
+        registry.put(f"model-{number}")
+    before = opened().probe()
+    rows = registry.tables["registered_models"]
+    for ident in sorted(rows, key=int)[:5]:
+        del rows[ident]
+    after = opened().probe()
+    assert after.identity != before.identity
+    assert after.identity in before.anchors
+    assert len(before.anchors) == ANCHORS - 1
 
 
 def test_a_token_in_a_file_is_read_anew(registry: KubeflowRegistry, opened: Opens, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What one run does to catalogue, history and journal, on both databases."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -339,6 +341,40 @@ def test_a_name_that_an_earlier_release_gave_is_the_same_backend(world: World) -
     world.backend.identity = "by its new name"
     assert world.sync(full=True) == "ok"
     assert world.registry().identity == "by its new name"
+
+
+def test_a_backend_that_lost_what_named_it_is_known_by_what_is_still_there(world: World) -> None:
+    world.backend.identity, world.backend.anchors = "oldest", ("second", "third")
+    world.model("m", "1")
+    world.sync()
+    assert world.registry().anchors == ["second", "third"]
+    world.backend.identity, world.backend.anchors = "third", ("fourth",)
+    assert world.sync(full=True) == "ok"
+    assert (world.registry().identity, world.registry().anchors) == ("third", ["fourth"])
+    world.backend.identity, world.backend.anchors = "second", ("fifth",)
+    assert world.sync(full=True) == "failed", "nothing is left by which it was known last"
+    assert world.registry().identity == "third"
+
+
+def test_what_the_backend_says_is_old_makes_its_registry_partial_and_nothing_is_read_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.model("m", "1")
+    world.sync()
+    whole = MemoryAdapter.scan
+
+    def scan(adapter: MemoryAdapter, **asked: Any) -> Iterator[Page]:
+        for page in whole(adapter, **asked):
+            yield replace(page, stale=("its own backend is away since noon",))
+
+    monkeypatch.setattr(MemoryAdapter, "scan", scan)
+    before = world.registry().watermark
+    world.model("n", "1")
+    assert world.sync() == "partial"
+    assert world.registry().last_error == "its own backend is away since noon"
+    assert world.registry().watermark != before
+    monkeypatch.undo()
+    assert world.sync() == "ok"
 
 
 def test_a_failing_backend_is_named_and_nothing_is_lost(world: World) -> None:

@@ -1,6 +1,7 @@
 """What is hidden changes nothing: two worlds that differ only in it answer every read with the same bytes."""
 
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,16 @@ Asked = tuple[str, dict[str, Any]]
 REGISTRIES = ("alpha", "beta", "alpha", "beta", "secret", "vault", "nowhere")
 NAMES = [*WORDS, "fraud%3A"]
 registries = st.sampled_from(REGISTRIES)
+KEYS = [
+    urlsafe_b64encode(key.encode()).decode()
+    for key in (
+        "model:alpha-0",
+        "version:beta-0-1",
+        "model:secret-0",
+        "version:vault-1-1",
+        "endpoint:e-alpha-0-1",
+    )
+]
 models = st.builds("{}/{}".format, registries, st.sampled_from(NAMES))
 ends = st.sampled_from([":1", ":1", ":2", ":3", "@champion", "@best", "@stage:production", ":%00", ""])
 versions = st.builds("{}{}".format, models, ends)
@@ -80,6 +91,14 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     ),
     "/api/v1/registries": asking("/api/v1/registries"),
     "/api/v1/registries/{name:str}": asking("/api/v1/registries/{name}", name=registries),
+    "/api/v1/registries/{name:str}/records": asking(
+        "/api/v1/registries/{name}/records",
+        name=registries,
+        limit=st.sampled_from([None, 1, 2, 50]),
+        cursor=st.sampled_from([None, None, KEYS[0], KEYS[1], "none"]),
+        key=st.sampled_from([None, None, *KEYS]),
+        since=st.sampled_from([None, None, None, "made-up"]),
+    ),
     "/api/v1/syncs": asking("/api/v1/syncs", registry=registries),
     "/api/v1/syncs/{sync_id:int}": asking("/api/v1/syncs/{number}", number=ids),
     "/api/v1/models/{ref:path}": asking(

@@ -1,0 +1,209 @@
+"""Requests to another gateway: who it is, its registries, and their records page by page.
+
+What it may not show and what it has not are the same 404. So a registry that is not found proves nothing; what is not
+in a registry that is shown, is gone.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError, TransientError
+from adapters.http import Endpoint, HttpClient, check_count
+from adapters.payloads import Raw, part, parts, text
+from adapters.portions import Portion
+from adapters.records import Key, Reached
+from adapters.scanning import Steps
+from adapters.waypost.config import WaypostConfig
+from adapters.waypost.keys import REGISTRY
+
+KIND = "waypost"
+API = "/api/v1"
+PAGE = 1000
+MOST_REGISTRIES = 1000
+MOST_IDENTITIES = 64
+NOT_KNOWN = (400, 410, 422)
+"""What is answered where a `since` does not count any more."""
+WELL = ("ok", "")
+
+
+@dataclass(frozen=True, slots=True)
+class InnerRegistry:
+    """A registry of the other gateway. `read_at` is when that last read it, as it says so itself."""
+
+    name: str
+    kind: str
+    team: str
+    state: str
+    read_at: str | None
+    identities: tuple[str, ...]
+
+    @property
+    def reached(self) -> Reached:
+        """The same for whoever compares backends."""
+        return Reached(self.name, self.identities, self.is_read)
+
+    @property
+    def is_read(self) -> bool:
+        """What the other gateway reads of further ones is not read through it: each is asked itself, so that nothing
+        goes round in a circle or comes by two ways.
+        """
+        return self.kind != KIND
+
+    @property
+    def remark(self) -> str | None:
+        """What it says itself of its freshness, where it is not fresh; the same as long as nothing changes."""
+        if self.state in WELL:
+            return None
+        since = f"read last at {self.read_at}" if self.read_at else "not read yet"
+        return f"the other gateway says that its registry {self.name} is {self.state}: {since}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """A page of the records of a registry, models first, and the keys of what is gone."""
+
+    read_at: str | None
+    models: tuple[Raw, ...]
+    versions: tuple[Raw, ...]
+    endpoints: tuple[Raw, ...]
+    gone: tuple[Raw, ...]
+    since: str
+    cursor: str | None
+    more: bool
+
+    @property
+    def count(self) -> int:
+        """How many records it tells of."""
+        return len(self.models) + len(self.versions) + len(self.endpoints) + len(self.gone)
+
+
+class WaypostClient:
+    """One gateway. Nothing is opened before the first call. Safe for several threads."""
+
+    def __init__(self, config: WaypostConfig) -> None:
+        self.config = config
+        token = config.token.get_secret_value() if config.token else None
+        self.http = HttpClient(
+            Endpoint(
+                url=config.url,
+                timeout=config.timeout,
+                max_bytes=config.max_response_mb << 20,
+                headers={"Accept": "application/json"}
+                | ({"Authorization": f"Bearer {token}"} if token else {}),
+                allowed_networks=config.allowed_networks,
+                ca_file=config.ca_file,
+            )
+        )
+        self._portion = Portion(PAGE)
+
+    def gateway(self) -> tuple[str, list[InnerRegistry]]:
+        """Who the other gateway is, and its registries by name: those that were chosen, or all that it shows.
+
+        Errors: any `AdapterError`.
+        """
+        said = self.http.get(f"{API}/registries")
+        identity = text(said, "gateway")
+        if identity is None or not isinstance(part(said).get("registries"), list):
+            raise InvalidError(
+                f"{self.http.host} does not say which gateway it is: check `url`, and that it is a Waypost of this "
+                "release or a newer one"
+            )
+        wanted, found = set(self.config.registries), list[InnerRegistry]()
+        for row in parts(said, "registries"):
+            one = _registry(row)
+            if one is not None and (not wanted or one.name in wanted):
+                found.append(one)
+        if len(found) > MOST_REGISTRIES:
+            raise InvalidError(
+                f"{self.http.host} shows more than {MOST_REGISTRIES} registries: name those that are read"
+            )
+        return identity, sorted(found, key=lambda one: one.name)
+
+    def every(self, registry: str, cursor: str | None = None) -> Iterator[RecordPage]:
+        """Pages of all records of a registry, models first. Errors: any `AdapterError`."""
+        steps = Steps(self.stuck)
+        while True:
+            page = self._page(registry, {"cursor": cursor})
+            yield page
+            if not page.more or page.cursor is None:
+                return
+            cursor = page.cursor
+            steps.take(cursor, is_empty=not page.count)
+
+    def changed(self, registry: str, since: str) -> Iterator[RecordPage] | None:
+        """Pages of what changed since an answer; None where that is not known any more. Errors: any `AdapterError`."""
+        try:
+            first = self._page(registry, {"since": since})
+        except AdapterError as error:
+            if error.status in NOT_KNOWN:
+                return None
+            raise
+        return self._following(registry, first)
+
+    def one(self, registry: str, key: Key) -> RecordPage:
+        """A record, in a page of its own. Errors: any `AdapterError`."""
+        known = urlsafe_b64encode(f"{key.kind}:{key.native_id}".encode(errors="surrogatepass")).decode()
+        return self._asked(registry, {"key": known})
+
+    def stuck(self) -> InvalidError:
+        """Its listing does not end."""
+        return InvalidError(f"{self.http.host}: its pages go round in a circle, or give nothing: check `url`")
+
+    def _following(self, registry: str, page: RecordPage) -> Iterator[RecordPage]:
+        steps = Steps(self.stuck)
+        yield page
+        while page.more:
+            steps.take(page.since, is_empty=not page.count)
+            page = self._page(registry, {"since": page.since})
+            yield page
+
+    def _page(self, registry: str, asked: Raw) -> RecordPage:
+        return self._portion.read(PAGE, lambda size: self._asked(registry, asked, size))
+
+    def _asked(self, registry: str, asked: Raw, size: int = 1) -> RecordPage:
+        try:
+            said: Any = self.http.get(f"{API}/registries/{registry}/records", {**asked, "limit": size})
+        except NotFoundError:
+            raise AuthError(
+                f"{self.http.host} shows no registry {registry}: it is gone, renamed, or hidden from this token"
+            ) from None
+        since = text(said, "since") or ""
+        if not isinstance(said, dict) or not isinstance(said.get("versions"), list):
+            raise InvalidError(f"{self.http.host} answered with no records: check `url`")
+        page = RecordPage(
+            text(said, "last_success_at"),
+            tuple(parts(said, "models")),
+            tuple(parts(said, "versions")),
+            tuple(parts(said, "endpoints")),
+            tuple(parts(said, "gone")),
+            since,
+            text(said, "next_cursor"),
+            said.get("more") is True,
+        )
+        check_count(self.http.host, page.count, size)
+        return page
+
+
+def absence(host: str, registry: str, page: RecordPage, key: Key) -> AdapterError:
+    """What it means that a registry has not what it was asked for: proof, once it was read at all."""
+    if page.read_at is None:
+        return TransientError(f"{host} has not read its registry {registry} yet: it is asked again later")
+    return NotFoundError(f"{host} has no {key.kind} {ascii(key.native_id)[:80]} in {registry}")
+
+
+def _registry(row: Raw) -> InnerRegistry | None:
+    """A registry, None for what has no name that a registry can have."""
+    name, told = text(row, "name"), row.get("identities")
+    if name is None or REGISTRY.fullmatch(name) is None:
+        return None
+    identities = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+    return InnerRegistry(
+        name=name,
+        kind=text(row, "kind") or "",
+        team=text(row, "team") or "",
+        state=text(row, "state") or "",
+        read_at=text(row, "last_success_at"),
+        identities=tuple(identities[:MOST_IDENTITIES]),
+    )

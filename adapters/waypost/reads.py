@@ -1,0 +1,49 @@
+"""Single things, as scans and `get` read them: which registries are read, and one record."""
+
+from adapters.errors import InvalidError, NotFoundError
+from adapters.records import Key, Record
+from adapters.waypost.client import InnerRegistry, WaypostClient, absence
+from adapters.waypost.keys import inner
+from adapters.waypost.records import to_endpoint, to_model, to_version
+
+
+class Reader:
+    """Reads one thing. Errors of every method: any `AdapterError`."""
+
+    def __init__(self, api: WaypostClient) -> None:
+        self.api = api
+        self._known: dict[str, InnerRegistry] = {}
+
+    def registries(self) -> list[InnerRegistry]:
+        """The registries that are read."""
+        _, found = self.api.gateway()
+        self._known = {one.name: one for one in found}
+        return [one for one in found if one.is_read]
+
+    def record(self, key: Key) -> Record:
+        """A model, version or endpoint as it is now."""
+        name, known = inner(key)
+        registry = self._registry(name)
+        wanted = self.api.config.registries
+        if not registry.is_read or (wanted and name not in wanted):
+            raise NotFoundError(f"registry {name} of {self.api.http.host} is not read here")
+        page = self.api.one(name, known)
+        found: Record
+        match key.kind:
+            case "model" if page.models:
+                found = to_model(registry, page.models[0])
+            case "version" if page.versions:
+                found = to_version(registry, page.versions[0])
+            case "endpoint" if page.endpoints:
+                found = to_endpoint(registry, page.endpoints[0])
+            case _:
+                raise absence(self.api.http.host, name, page, known)
+        if found.key != key:
+            raise InvalidError(f"{self.api.http.host} answered with another record than was asked for")
+        return found
+
+    def _registry(self, name: str) -> InnerRegistry:
+        """What is known of a registry, asked for once more where it is new."""
+        if name not in self._known:
+            self.registries()
+        return self._known.get(name) or InnerRegistry(name, "", "", "", None, ())

@@ -1,0 +1,116 @@
+"""One scan: registry by registry, everything or what changed since the last one, as each says how far it was read."""
+
+import json
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from adapters.errors import AdapterError, BadRecordError, InvalidError, NotFoundError
+from adapters.records import Key, Mark, Stale, VersionRecord, Watermark
+from adapters.scanning import Found, attempt
+from adapters.waypost.client import InnerRegistry, RecordPage
+from adapters.waypost.reads import Reader
+from adapters.waypost.records import to_deleted, to_endpoint, to_model, to_version
+
+
+@dataclass(slots=True)
+class Scan:
+    """`since`: where the last scan left each registry, None for everything; `resume`: a mark of this scan."""
+
+    reads: Reader
+    since: Watermark | None
+    resume: Mark | None = None
+    _left: dict[str, str] = field(default_factory=dict)
+    """What asks each registry for what changes after this scan."""
+    _models: set[Key] | None = field(default_factory=set)
+    """The models that were listed; None where a scan goes on that others began."""
+
+    def found(self) -> Generator[Found, None, Watermark]:
+        """What there is. Errors: any `AdapterError`; `InvalidError` for a watermark or mark that is another one's."""
+        before = {} if self.since is None else _tokens(self.since, "watermark")
+        begun, cursor = "", None
+        if self.resume is not None:
+            self._left, begun, cursor = _place(self.resume)
+            self._models = None
+        for registry in self._registries():
+            if registry.name < begun:
+                continue
+            at = cursor if registry.name == begun else None
+            known = before.get(registry.name) if at is None else None
+            changed = None if known is None else self.reads.api.changed(registry.name, known)
+            if changed is not None:
+                yield from self._changes(registry, changed)
+            else:
+                yield from self._everything(registry, at)
+            if registry.remark is not None:
+                yield Stale(registry.remark)
+        return json.dumps(self._left, sort_keys=True)
+
+    def _registries(self) -> Iterable[InnerRegistry]:
+        return self.reads.registries()
+
+    def _everything(self, registry: InnerRegistry, cursor: str | None) -> Iterator[Found]:
+        for page in self.reads.api.every(registry.name, cursor):
+            # That of the first page: what changes meanwhile comes again.
+            self._left.setdefault(registry.name, page.since)
+            yield from self._records(registry, page)
+            if page.more and page.cursor is not None:
+                yield Mark(json.dumps([self._left, registry.name, page.cursor]))
+
+    def _changes(self, registry: InnerRegistry, pages: Iterable[RecordPage]) -> Iterator[Found]:
+        for page in pages:
+            yield from self._records(registry, page)
+            self._left[registry.name] = page.since
+
+    def _records(self, registry: InnerRegistry, page: RecordPage) -> Iterator[Found]:
+        for raw in page.models:
+            model = attempt(to_model, registry, raw)
+            yield model
+            key = Key("model", model.native) if isinstance(model, BadRecordError) else model.key
+            if self._models is not None:
+                self._models.add(key)
+        for raw in page.versions:
+            version = attempt(to_version, registry, raw)
+            if isinstance(version, VersionRecord) and self.since is None:
+                yield from self._model_of(version)
+            yield version
+        for raw in page.endpoints:
+            yield attempt(to_endpoint, registry, raw)
+        for raw in page.gone:
+            try:
+                yield to_deleted(registry, raw)
+            except BadRecordError as error:
+                yield error
+
+    def _model_of(self, version: VersionRecord) -> Iterator[Found]:
+        """The model of a version that was made after the models had been listed."""
+        if self._models is None or version.model in self._models:
+            return
+        try:
+            model = self.reads.record(version.model)
+        except NotFoundError:
+            return
+        except BadRecordError as error:
+            yield error
+        else:
+            self._models.add(model.key)
+            yield model
+
+
+def _tokens(text: str, what: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+        raise InvalidError(f"this {what} is not of this adapter: scan everything")
+    return found
+
+
+def _place(mark: Mark) -> tuple[dict[str, str], str, str]:
+    try:
+        left, registry, cursor = json.loads(mark)
+        if isinstance(registry, str) and isinstance(cursor, str):
+            return _tokens(json.dumps(left), "mark"), registry, cursor
+    except (ValueError, TypeError, AdapterError):
+        pass
+    raise InvalidError("this mark is not of this adapter: begin the scan again")
