@@ -23,7 +23,7 @@ from federation.positions import Positions
 from federation.registries.states import registry_state
 from federation.sharing.needs import StatedNeed, read_needs
 
-__all__ = ["StatedNeed", "SharedPage", "SharedVersion", "Sharing", "SinceTooOldError"]
+__all__ = ["SharedPage", "SharedVersion", "Sharing", "SinceTooOldError", "StatedNeed"]
 KINDS: tuple[Kind, ...] = ("model", "version", "endpoint")
 MOST_CHARACTERS = 4 << 20
 """Of the records of one page, in the JSON that the catalogue keeps; one record is given whatever it has."""
