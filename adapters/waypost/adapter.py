@@ -60,6 +60,9 @@ class WaypostAdapter(Adapter):
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         return paged(Scan(self._reads, since, resume).found(), limit, soon=since is not None)
 
+    def succeeds(self, new: Key, old: Key) -> bool:
+        return self._reads.succeeds(new, old)
+
     def get(self, key: Key) -> Record:
         return self._reads.record(key)
 

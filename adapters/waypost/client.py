@@ -38,6 +38,7 @@ class InnerRegistry:
     state: str
     read_at: str | None
     identities: tuple[str, ...]
+    former_names: frozenset[str] = frozenset()
 
     @property
     def reached(self) -> Reached:
@@ -172,6 +173,8 @@ class WaypostClient:
         since = text(said, "since") or ""
         if not isinstance(said, dict) or not isinstance(said.get("versions"), list):
             raise InvalidError(f"{self.http.host} answered with no records: check `url`")
+        if text(said, "registry") != registry:  # it answers by its former names as well
+            raise NotFoundError(f"{self.http.host} calls its registry {registry} otherwise by now")
         page = RecordPage(
             text(said, "last_success_at"),
             tuple(parts(said, "models")),
@@ -195,15 +198,20 @@ def absence(host: str, registry: str, page: RecordPage, key: Key) -> AdapterErro
 
 def _registry(row: Raw) -> InnerRegistry | None:
     """A registry, None for what has no name that a registry can have."""
-    name, told = text(row, "name"), row.get("identities")
+    name = text(row, "name")
     if name is None or REGISTRY.fullmatch(name) is None:
         return None
-    identities = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
     return InnerRegistry(
         name=name,
         kind=text(row, "kind") or "",
         team=text(row, "team") or "",
         state=text(row, "state") or "",
         read_at=text(row, "last_success_at"),
-        identities=tuple(identities[:MOST_IDENTITIES]),
+        identities=tuple(_texts(row, "identities")[:MOST_IDENTITIES]),
+        former_names=frozenset(_texts(row, "former_names")[:MOST_IDENTITIES]),
     )
+
+
+def _texts(row: Raw, name: str) -> list[str]:
+    found = row.get(name)
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []

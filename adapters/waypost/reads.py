@@ -42,6 +42,12 @@ class Reader:
             raise InvalidError(f"{self.api.http.host} answered with another record than was asked for")
         return found
 
+    def succeeds(self, new: Key, old: Key) -> bool:
+        """Whether the registry of the one was called like that of the other."""
+        (name, known), (former, before) = inner(new), inner(old)
+        registry = self._known.get(name)
+        return registry is not None and former in registry.former_names and known == before
+
     def _registry(self, name: str) -> InnerRegistry:
         """What is known of a registry, asked for once more where it is new."""
         if name not in self._known:

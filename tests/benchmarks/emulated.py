@@ -8,16 +8,23 @@ from urllib.parse import urlencode
 import httpx
 
 from adapters import Adapter
+from adapters.azureml import AzuremlAdapter, AzuremlConfig
+from adapters.emulators.azureml import AzureWorkspace
 from adapters.emulators.kubeflow import KubeflowRegistry
 from adapters.emulators.services import EmulatedService, ServiceRequest, serve
 from adapters.emulators.unity import Metastore
+from adapters.emulators.wandb import Organization
 from adapters.kubeflow import KubeflowAdapter, KubeflowConfig
 from adapters.unity import UnityAdapter, UnityConfig
+from adapters.wandb import WandbAdapter, WandbConfig
 from tests.benchmarks import Figure, benchmark, seconds
 
 LATENCY = 0.05
 CONCURRENCY = 8
 VERSIONS = 3
+KEY = "bench-key"
+SENT = ("authorization", "content-type")
+"""Headers that the bare requests have of ours."""
 
 
 @benchmark(sample=2, full=200, servers=True)
@@ -39,14 +46,46 @@ def unity_scan(size: int, folder: Path) -> Iterator[Figure]:
     yield from _figures(metastore, lambda url: UnityAdapter(UnityConfig(url=url)), goal=1 + 2 * 200 + 10)
 
 
-def _figures(service: EmulatedService, opened: Callable[[str], Adapter], goal: int) -> Iterator[Figure]:
+@benchmark(sample=2, full=200, servers=True)
+def azureml_scan(size: int, folder: Path) -> Iterator[Figure]:
+    """`size` models of three versions, each request 50 ms away, by 8 at once; then what a scan reads in turn."""
+    workspace = AzureWorkspace(token=KEY)
+    for number in range(size * VERSIONS):
+        workspace.put(f"m{number // VERSIONS}")
+    place = {"subscription": "sub-1", "resource_group": "ml", "workspace": "risk", "token": KEY}
+    yield from _figures(
+        workspace, lambda url: AzuremlAdapter(AzuremlConfig(**place, url=url)), goal=1 + 200 + 10
+    )
+
+
+@benchmark(sample=2, full=1_000, servers=True)
+def wandb_scan(size: int, folder: Path) -> Iterator[Figure]:
+    """`size` collections of three versions, each request 50 ms away, one behind the other as its cursors ask for; then
+    the same, which is all that a scan can do.
+    """
+    organization = Organization(key=KEY)
+    organization.registry("model")
+    for number in range(size * VERSIONS):
+        organization.put(f"model/m{number // VERSIONS}")
+    config = {"organization": "acme", "api_key": KEY}
+    yield from _figures(
+        organization,
+        lambda url: WandbAdapter(WandbConfig(**config, url=url)),
+        goal=size * VERSIONS // 100 + size // 100 + 2,
+        at_once=1,
+    )
+
+
+def _figures(
+    service: EmulatedService, opened: Callable[[str], Adapter], goal: int, at_once: int = CONCURRENCY
+) -> Iterator[Figure]:
     server = serve(service)
     url = f"http://127.0.0.1:{server.server_port}"
     watermark = _scan(opened(url))
     asked = service.asked[:]
     service.latency = LATENCY
     times = 5 if len(asked) > 20 else 1
-    bare = seconds(lambda: _bare(url, asked), times=times, warm_up=0)
+    bare = seconds(lambda: _bare(url, asked, at_once), times=times, warm_up=0)
     ours = seconds(lambda: _scan(opened(url)), times=times, warm_up=0)
     yield Figure("requests of a first read", len(asked), "requests")
     yield Figure(
@@ -58,12 +97,17 @@ def _figures(service: EmulatedService, opened: Callable[[str], Adapter], goal: i
     server.shutdown()
 
 
-def _bare(url: str, asked: list[ServiceRequest]) -> None:
-    """All of them, in no order that one of them would have to wait for."""
+def _bare(url: str, asked: list[ServiceRequest], at_once: int) -> None:
+    """All of them, so many at once, in no order that one of them would have to wait for."""
     with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
-        with ThreadPoolExecutor(CONCURRENCY) as pool:
-            paths = [f"{one.path}?{urlencode(one.query, doseq=True)}" for one in asked]
-            assert all(one.status_code == 200 for one in pool.map(client.get, paths))
+
+        def send(one: ServiceRequest) -> int:
+            path = f"{one.path}?{urlencode(one.query, doseq=True)}" if one.query else one.path
+            headers = {name: value for name, value in one.headers.items() if name in SENT}
+            return client.request(one.method, path, headers=headers, content=one.body or None).status_code
+
+        with ThreadPoolExecutor(at_once) as pool:
+            assert set(pool.map(send, asked)) == {200}
 
 
 def _scan(adapter: Adapter, since: str | None = None) -> str | None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from adapters import Dataset, EndpointRecord, Key, Lineage, Parent, Traffic
+from adapters.emulators.services import serve
 from adapters.memory import MemoryBackend
 from federation import tables
 from federation.access import LOCAL
@@ -16,7 +17,7 @@ from federation.registries import configured
 from gateway.cli.doctor import registries as look_at_registries
 from gateway.settings import load_settings
 from tests.adapters.waypost.conftest import Starts
-from tests.adapters.waypost.gateways import SocketGateway, registry
+from tests.adapters.waypost.gateways import Door, SocketGateway, registry
 
 Backend = Callable[[str], MemoryBackend]
 
@@ -184,6 +185,49 @@ def test_what_the_other_gateway_has_not_read_yet_deletes_nothing(
     here.sync("emea", full=True)
     here.ask("/registries/emea")
     assert here.ask("/models/emea/search/encoder")["deleted_at"] is None
+
+
+def test_a_registry_that_is_renamed_over_there_goes_on_under_its_new_name(
+    starts: Starts, backend: Backend, tmp_path: Path
+) -> None:
+    kept = backend("kept")
+    kept.add_version(kept.model("m", aliases={"champion": "1"}), "1")
+    other = starts("other", registry("old", "memory", backend="kept"))
+    other.sync("old")
+    here = starts("here", reads("peer", other))
+    assert here.sync("peer") == "ok"
+    known = here.ask("/versions/peer/old/m:1")["first_seen_at"]
+    file = tmp_path / "renamed.toml"
+    text = (tmp_path / "other" / "waypost.toml").read_text().replace('name = "old"', 'name = "new"')
+    file.write_text(text + 'former_names = ["old"]\n')
+    with writing(other.waypost.engine, alone=True) as connection:
+        configured.apply(connection, [one.spec() for one in load_settings(file).registries])
+    other.sync("new")
+    assert here.sync("peer", full=True) == "ok"
+    assert here.ask("/registries/peer")["versions"] == 1
+    found = here.ask("/versions/peer/new/m@champion")
+    assert (found["first_seen_at"], found["stage"]) == (known, "production")
+
+
+def test_a_gateway_that_is_away_is_failing_and_takes_nothing_along(
+    starts: Starts, emea: SocketGateway
+) -> None:
+    door = Door(behind=emea.url)
+    server = serve(door)
+    address = f"http://127.0.0.1:{server.server_port}"
+    here = starts("here", registry("emea", "waypost", url=address))
+    assert here.sync("emea") == "ok"
+    before = here.ask("/registries/emea")
+    for fault in ("broken", "garbage", "unauthorised"):
+        door.fault = fault
+        assert here.sync("emea") == "failed"
+        stands = here.ask("/registries/emea")
+        assert (stands["state"], stands["versions"]) == ("failing", before["versions"])
+    door.fault = ""
+    assert here.sync("emea") == "ok"
+    server.shutdown()
+    server.server_close()
+    door.client.close()
 
 
 def test_one_server_reached_directly_and_through_another_gateway_is_told(
