@@ -7,11 +7,11 @@ from adapters.azureml.reads import Reader, WholeModel
 from adapters.azureml.records import to_model, to_version
 from adapters.errors import BadRecordError
 from adapters.records import Listing
+from adapters.round_robin import RoundRobinScan
 from adapters.scanning import Found, Readers, attempt
-from adapters.turns import TurningScan
 
 
-def scan(reader: Reader, state: str | None, *, is_full: bool, budget: int) -> TurningScan[WholeModel]:
+def scan(reader: Reader, state: str | None, *, is_full: bool, budget: int) -> RoundRobinScan[WholeModel]:
     """A scan from where `state`, a watermark or mark, says that the last one stood; None: of everything."""
 
     def give(model: WholeModel) -> Iterator[Found]:
@@ -25,7 +25,7 @@ def scan(reader: Reader, state: str | None, *, is_full: bool, budget: int) -> Tu
         elif not is_full:
             yield Listing("version", of=record.key)
 
-    return TurningScan(
+    return RoundRobinScan(
         state=state,
         budget=0 if is_full else budget,
         readers=Readers(reader.api.config.concurrency),

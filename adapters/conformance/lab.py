@@ -118,19 +118,19 @@ class ScanResult:
 
 
 @dataclass(slots=True)
-class _Turns:
-    """Changes that are made one at a time, by whichever thread has a turn."""
+class _Disturbance:
+    """Changes that are made one at a time, one after each page, by whichever thread listed it."""
 
     changes: Iterator[Callable[[], object]]
-    taken: int = 0
+    pages: int = 0
     failed: list[Exception] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self) -> None:
-        """The next change. What it asks of the backend itself is no turn."""
+    def go_on(self) -> None:
+        """The next change. What it lists itself does not count."""
         if not self._lock.acquire(blocking=False):
             return
-        self.taken += 1
+        self.pages += 1
         try:
             for change in itertools.islice(self.changes, 1):
                 change()
@@ -148,7 +148,7 @@ class Lab:
         self._open: list[Adapter] = []
         self._made: list[str] = []
         self._main: Adapter | None = None
-        self.turns = 0
+        self.disturbed_after = 0
         """Pages after which something was or could have been changed in the last disturbed scan."""
 
     @property
@@ -226,17 +226,20 @@ class Lab:
         """A whole scan, with one change after each page of a listing until none is left: of the backend's where the
         harness can tell of them, else of the adapter's.
         """
-        scan, turns = ScanResult(), _Turns(iter(changes))
+        scan, disturbance = ScanResult(), _Disturbance(iter(changes))
         hooked = "meanwhile" in self.harness.offers()
-        with self.harness.meanwhile(turns.take) if hooked else contextlib.nullcontext():
+        with self.harness.meanwhile(disturbance.go_on) if hooked else contextlib.nullcontext():
             for page in self.walk(since=since, limit=1, adapter=adapter):
                 scan.pages.append(page)
                 if not hooked:
-                    turns.take()
-        if turns.failed:
-            raise turns.failed[0]
-        self.turns = turns.taken
-        require(self.turns, "no page was told of while a scan ran: `meanwhile` of the harness calls nothing")
+                    disturbance.go_on()
+        if disturbance.failed:
+            raise disturbance.failed[0]
+        self.disturbed_after = disturbance.pages
+        require(
+            self.disturbed_after,
+            "no page was told of while a scan ran: `meanwhile` of the harness calls nothing",
+        )
         return scan
 
     def look(self) -> list[Record]:

@@ -87,8 +87,13 @@ def serve(
     """A server on 127.0.0.1, running in a thread; `server_port` is its port. With a certificate and its key it speaks
     TLS.
     """
+    return listen(type("EmulatedHandler", (_ServiceHandler,), {"service": service}), port, certificate)
 
-    handler = type("EmulatedHandler", (_ServiceHandler,), {"service": service})
+
+def listen(
+    handler: type[BaseHTTPRequestHandler], port: int, certificate: tuple[Path, Path] | None = None
+) -> ThreadingHTTPServer:
+    """The same of any handler."""
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     if certificate:
@@ -109,21 +114,78 @@ def run(service: EmulatedService, port: int) -> None:
         server.shutdown()
 
 
-class _ServiceHandler(BaseHTTPRequestHandler):
-    service: EmulatedService
+class FailingHandler(BaseHTTPRequestHandler):
+    """Answers requests, or fails as it is told to. Kinds say by whom, and what a refusal looks like."""
+
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet
     disable_nagle_algorithm = True
+
+    def fault(self) -> str:
+        """How every request fails: see `adapters.conformance.Fault`."""
+        raise NotImplementedError
+
+    def refuse(self, status: int, message: str, headers: Mapping[str, str]) -> None:
+        """Send an error."""
+        raise NotImplementedError
+
+    def respond(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
+        """Send an answer. Its head may tell another length than it has."""
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def body(self) -> bytes:
+        """What was sent, in one piece or in several."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        read = bytearray()
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            read += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return bytes(read)
+
+    def fails(self) -> bool:
+        """Fail as it is told to. True: the answer was sent, or there is none."""
+        match self.fault():
+            case "":
+                return False
+            case "unreachable" | "silent" as fault:
+                while fault == "silent" and self.fault() == fault:
+                    time.sleep(0.02)
+                self.close_connection = True
+            case "truncated":
+                kind = {"Content-Type": "application/json", "Content-Length": "1000"}
+                self.respond(200, b'{"items": [', kind)
+                self.close_connection = True
+            case "garbage":
+                self.respond(200, b"<html><body>Please sign in</body></html>", {"Content-Type": "text/html"})
+            case fault:
+                status = {"broken": 500, "throttled": 429, "throttled_until": 429, "unauthorised": 401}
+                later = {"Retry-After": "7"} if fault == "throttled_until" else {}
+                self.refuse(status.get(fault, 403), f"the service is {fault}", later)
+        return True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
+        """Say nothing."""
+
+
+class _ServiceHandler(FailingHandler):
+    service: EmulatedService
 
     def _handle(self) -> None:
         service, url = self.service, urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = parse_qs(url.query, keep_blank_values=True)
-        asked = ServiceRequest(self.command, url.path, query, headers, self._body())
+        asked = ServiceRequest(self.command, url.path, query, headers, self.body())
         service.asked.append(asked)
         if service.latency:
             time.sleep(service.latency)
-        if self._fails():
+        if self.fails():
             return
         try:
             with service.lock:
@@ -134,56 +196,18 @@ class _ServiceHandler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - the standard library's names
 
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        read = bytearray()
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            read += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return bytes(read)
+    def fault(self) -> str:
+        return self.service.fault
 
-    def _fails(self) -> bool:
-        """Fail as the service is told to. True: the answer was sent, or there is none."""
-        match self.service.fault:
-            case "":
-                return False
-            case "unreachable" | "silent" as fault:
-                while fault == "silent" and self.service.fault == fault:
-                    time.sleep(0.02)
-                self.close_connection = True
-            case "truncated":
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", "1000")
-                self.end_headers()
-                self.wfile.write(b'{"items": [')
-                self.close_connection = True
-            case "garbage":
-                page = b"<html><body>Please sign in</body></html>"
-                self._send(ServiceAnswer(page, headers={"Content-Type": "text/html"}))
-            case fault:
-                status = {"broken": 500, "throttled": 429, "throttled_until": 429, "unauthorised": 401}
-                refused = ServiceRefusalError(status.get(fault, 403), f"the service is {fault}")
-                later = {"Retry-After": "7"} if fault == "throttled_until" else {}
-                self._send(ServiceAnswer(self.service.error(refused), refused.status, later))
-        return True
+    def refuse(self, status: int, message: str, headers: Mapping[str, str]) -> None:
+        self._send(ServiceAnswer(self.service.error(ServiceRefusalError(status, message)), status, headers))
 
     def _send(self, found: ServiceAnswer) -> None:
-        data = found.content if isinstance(found.content, bytes) else json.dumps(found.content).encode()
-        self.send_response(found.status)
-        kind = "application/octet-stream" if isinstance(found.content, bytes) else "application/json"
-        headers = {"Content-Type": kind, "Content-Length": str(len(data)), **found.headers}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+        is_raw = isinstance(found.content, bytes)
+        data = found.content if is_raw else json.dumps(found.content).encode()
+        kind = "application/octet-stream" if is_raw else "application/json"
+        self.respond(found.status, data, {"Content-Type": kind, **found.headers})
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The Date header: by the service's clock."""
         return formatdate(self.service.clock() if timestamp is None else timestamp, usegmt=True)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
-        """Say nothing."""

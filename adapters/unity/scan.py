@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from adapters.errors import BadRecordError
 from adapters.payloads import Raw
 from adapters.records import Listing
+from adapters.round_robin import RoundRobinScan
 from adapters.scanning import Found, Readers
-from adapters.turns import TurningScan
 from adapters.unity.keys import of_model
 from adapters.unity.reads import Reader, WholeModel
 
 
-def scan(reader: Reader, state: str | None, *, is_full: bool, budget: int) -> TurningScan[WholeModel]:
+def scan(reader: Reader, state: str | None, *, is_full: bool, budget: int) -> RoundRobinScan[WholeModel]:
     """A scan from where `state`, a watermark or mark, says that the last one stood; None: of everything."""
 
     def ident(raw: Raw) -> str | None:
@@ -25,7 +25,7 @@ def scan(reader: Reader, state: str | None, *, is_full: bool, budget: int) -> Tu
         elif not is_full:
             yield Listing("version", of=of_model(model.row).model)
 
-    return TurningScan(
+    return RoundRobinScan(
         state=state,
         budget=0 if is_full else budget,
         readers=Readers(reader.api.config.concurrency),

@@ -149,10 +149,10 @@ class Events:
         found = self.latest(view, wanted, None, BATCH)
 
         def read() -> Iterator[list[ToldEvent]]:
-            lot = found
-            while lot:
-                yield lot
-                lot = self.latest(view, wanted, lot[-1].id, BATCH) if len(lot) == BATCH else []
+            batch = found
+            while batch:
+                yield batch
+                batch = self.latest(view, wanted, batch[-1].id, BATCH) if len(batch) == BATCH else []
 
         return read()
 

@@ -65,7 +65,7 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """set_stage, set_alias, set_tags, register, create_model, rename, describe, delete or set_traffic."""
+        """The name of the capability that it takes, such as set_stage."""
         return kind_of(self.intent.wanted)
 
     @property

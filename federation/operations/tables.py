@@ -25,7 +25,7 @@ operation = Table(
     Column("registry_id", BigInteger, nullable=False),
     # The principal who asked, by opaque id.
     Column("actor", String, nullable=False),
-    # set_stage, set_alias, set_tags, register, create_model, rename, describe, delete or set_traffic.
+    # The name of the capability that it takes, such as set_stage.
     Column("kind", String, nullable=False),
     # What it was asked of, as a canonical reference.
     Column("ref", Text, nullable=False),

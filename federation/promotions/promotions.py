@@ -26,7 +26,6 @@ from federation.policies.policy import STAGES
 from federation.promotions.agreement import Need
 from federation.promotions.case import CheckReport, CheckResult
 from federation.promotions.crossing import Crossing, arrived, carried
-from federation.promotions.desk import PromotionDesk, VoidError, Word
 from federation.promotions.history import predecessor
 from federation.promotions.judgement import Judge, Judgement, Proposal, SurveyedVersion, Voice, judge_of
 from federation.promotions.opened import OpenedPromotion
@@ -42,6 +41,7 @@ from federation.promotions.reader import (
     read_reports,
     read_voices,
 )
+from federation.promotions.responses import PromotionResponse, VoidError, Word
 from federation.promotions.tables import promotion, report
 from federation.references import Reference, parse
 from federation.registries.configured import lock
@@ -230,9 +230,9 @@ class Promotions:
         refusal: StateError | None = None
         with writing(self._engine) as connection:
             opened, _ = self._opened(connection, principal, promotion_id)
-            desk = PromotionDesk(opened, self._judge(connection), principal)
+            response = PromotionResponse(opened, self._judge(connection), principal)
             try:
-                desk.take(word, words, evidence)
+                response.give(word, words, evidence)
             except VoidError as error:  # that it is void is written down all the same
                 refusal = StateError(str(error), code="void")
             opened.batch.append(connection)

@@ -71,7 +71,7 @@ class OperationOut(msgspec.Struct):
     id: int
     registry: str
     kind: str
-    """set_stage, set_alias, set_tags, register, create_model, rename, describe, delete or set_traffic."""
+    """The name of the capability that it takes, such as set_stage."""
     ref: str
     """What it was asked of; once registered, the new version."""
     state: str

@@ -33,14 +33,14 @@ def _csv_lines(columns: Sequence[str], batches: Iterable[Iterable[Sequence[objec
         yield "".join(csv_row(row) for row in batch)
 
 
-def affected_csv(lots: Iterable[Iterable[Affected]]) -> Iterator[str]:
+def affected_csv(batches: Iterable[Iterable[Affected]]) -> Iterator[str]:
     """Everything that is affected."""
-    return _csv_lines(AFFECTED, (map(_affected_row, lot) for lot in lots))
+    return _csv_lines(AFFECTED, (map(_affected_row, batch) for batch in batches))
 
 
-def needed_csv(lots: Iterable[Iterable[Needed]]) -> Iterator[str]:
+def needed_csv(batches: Iterable[Iterable[Needed]]) -> Iterator[str]:
     """Everything upstream."""
-    return _csv_lines(NEEDED, (map(_needed_row, lot) for lot in lots))
+    return _csv_lines(NEEDED, (map(_needed_row, batch) for batch in batches))
 
 
 def insight_csv(items: Iterable[InsightItem]) -> Iterator[str]:
@@ -48,9 +48,9 @@ def insight_csv(items: Iterable[InsightItem]) -> Iterator[str]:
     return _csv_lines(INSIGHT, [map(_insight_row, items)])
 
 
-def changes_csv(lots: Iterable[Sequence[ToldEvent]]) -> Iterator[str]:
+def changes_csv(batches: Iterable[Sequence[ToldEvent]]) -> Iterator[str]:
     """Changes, in the batches in which they are read."""
-    return _csv_lines(CHANGE, (map(_change_row, changes_out(lot, 0).changes) for lot in lots))
+    return _csv_lines(CHANGE, (map(_change_row, changes_out(batch, 0).changes) for batch in batches))
 
 
 def _change_row(one: ChangeOut) -> Sequence[object]:

@@ -225,11 +225,11 @@ def served_answers(size: int, folder: Path) -> Iterator[Figure]:
 
         for area in ("versions", "impact"):
             rate(area, others)
-        lots = [starts[begin::5] for begin in range(5)]
-        first = [(rate("versions", lot), rate("impact", lot)) for lot in lots]
-        few = lots[0]
+        batches = [starts[begin::5] for begin in range(5)]
+        first = [(rate("versions", batch), rate("impact", batch)) for batch in batches]
+        few = batches[0]
         rate("impact", few * 2)
-        again = [(rate("versions", few), rate("impact", few)) for _ in lots]
+        again = [(rate("versions", few), rate("impact", few)) for _ in batches]
     for which, both in (("each for the first time", first), ("again, nothing changed since", again)):
         beside, measured = map(harmonic_mean, zip(*both, strict=True))
         yield Figure(

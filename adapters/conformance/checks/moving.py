@@ -52,7 +52,7 @@ def _everywhere(
     """
     adapter, mark, after = lab.paged(), None, 0
     names: deque[str] = deque()
-    while after == 0 or after < lab.turns:
+    while after == 0 or after < lab.disturbed_after:
         if incremental:
             mark, names = lab.scan(adapter=adapter).watermark, deque()
         new = [lab.put()[0] for _ in range(MODELS - len(names))]
@@ -63,7 +63,7 @@ def _everywhere(
         changes: list[Change] = [*[_nothing] * after, partial(_each, change, ends)]
         yield lived, lab.disturbed(changes, adapter, since=mark)
         _each(lab.harness.drop, (*ends, *(names if incremental else ())))
-        after += -(-lab.turns // MOST_PLACES)
+        after += -(-lab.disturbed_after // MOST_PLACES)
 
 
 def _nothing() -> None:

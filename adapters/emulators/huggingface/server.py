@@ -3,12 +3,12 @@
 import argparse
 import contextlib
 import json
-import ssl
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +21,7 @@ from adapters.emulators.huggingface.hub import (
     HubToken,
     Row,
 )
+from adapters.emulators.services import FailingHandler, listen
 
 
 def post(webhook: Row, payload: Row) -> None:
@@ -44,32 +45,23 @@ def serve(hub: Hub, port: int = 0, certificate: tuple[Path, Path] | None = None)
         pass
 
     Handler.hub = hub
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
+    server = listen(Handler, port, certificate)
     Handler.origin = f"{'https://localhost' if certificate else 'http://127.0.0.1'}:{server.server_port}"
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(FailingHandler):
     hub: Hub
     origin: str
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet
-    disable_nagle_algorithm = True
 
     def _handle(self) -> None:
         hub = self.hub
-        body = self._body()
+        body = self.body()
         with hub.lock:
             hub.requests += 1
         if hub.latency:
             time.sleep(hub.latency)
-        if self._fails():
+        if self.fails():
             return
         url = urlsplit(self.path)
         try:
@@ -89,15 +81,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the names the standard library looks for
 
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        read = bytearray()
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            read += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return bytes(read)
+    def fault(self) -> str:
+        return self.hub.fault
+
+    def refuse(self, status: int, message: str, headers: Mapping[str, str]) -> None:
+        self._send(status, {"error": message}, headers)
 
     def _who(self) -> HubToken | None:
         given = self.headers.get("Authorization", "")
@@ -124,47 +112,15 @@ class _Handler(BaseHTTPRequestHandler):
         policy = f'"fixed window";"api";q={hub.quota};w={WINDOW}'
         return {"RateLimit": f'"api";r={left};t={seconds}', "RateLimit-Policy": policy}
 
-    def _fails(self) -> bool:
-        """Fail as the Hub is told to. True: the answer was sent, or there is none."""
-        match self.hub.fault:
-            case "":
-                return False
-            case "unreachable" | "silent" as fault:
-                while fault == "silent" and self.hub.fault == fault:
-                    time.sleep(0.02)
-                self.close_connection = True
-            case "truncated":
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", "1000")
-                self.end_headers()
-                self.wfile.write(b'[{"id": ')
-                self.close_connection = True
-            case "garbage":
-                self._send(200, b"<html><body>Please sign in</body></html>", {"Content-Type": "text/html"})
-            case "throttled_until":
-                self._send(429, {"error": "slow down"}, {"Retry-After": "7"})
-            case fault:
-                status = {"broken": 500, "throttled": 429, "unauthorised": 401, "forbidden": 403}[fault]
-                self._send(status, {"error": f"the Hub is {fault}"}, {})
-        return True
-
-    def _send(self, status: int, content: Any, headers: dict[str, str]) -> None:
-        data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
-        kind = "application/octet-stream" if isinstance(content, bytes) else "application/json; charset=utf-8"
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+    def _send(self, status: int, content: Any, headers: Mapping[str, str]) -> None:
+        is_raw = isinstance(content, bytes)
+        data = content if is_raw else json.dumps(content).encode()
+        kind = "application/octet-stream" if is_raw else "application/json; charset=utf-8"
+        self.respond(status, data, {"Content-Type": kind, **headers})
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The Date header: by the Hub's clock."""
         return formatdate(self.hub.clock() if timestamp is None else timestamp, usegmt=True)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
-        """Say nothing."""
 
 
 def main() -> None:

@@ -10,12 +10,13 @@ import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from adapters.emulators.oci.pushing import Pusher
+from adapters.emulators.services import FailingHandler, listen
 from adapters.oci.client import MANIFESTS
 
 LARGEST_PAGE = 1000
@@ -294,31 +295,20 @@ def _referrers(contents: Contents | None, digest: str) -> RegistryAnswer:
 
 def serve(registry: OciRegistry, port: int = 0) -> ThreadingHTTPServer:
     """A server for this registry on 127.0.0.1, running in a thread; `server_port` is its port."""
-
-    class Handler(_Handler):
-        pass
-
-    Handler.registry = registry
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    return server
+    return listen(type("OciHandler", (_Handler,), {"registry": registry}), port)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(FailingHandler):
     registry: OciRegistry
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet
-    disable_nagle_algorithm = True
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         self.registry.asked.append(f"{self.command} {self.path}")
         self.registry.credentials += (
             [self.headers["Authorization"]] if "Authorization" in self.headers else []
         )
         time.sleep(self.registry.delay)
-        if self._fails():
+        if self.fails():
             return
         answer = self.registry.answer(self.command, self.path, self.headers, body)
         if answer.status == 200 and ("/tags/list" in self.path or "/_catalog" in self.path):
@@ -327,48 +317,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the names the standard library looks for
 
-    def _fails(self) -> bool:
-        """Fail as the registry is told to. True: the answer was sent, or there is none."""
-        match self.registry.fault:
-            case "":
-                return False
-            case "unreachable" | "silent" as fault:
-                while fault == "silent" and self.registry.fault == fault:
-                    time.sleep(0.02)
-                self.close_connection = True
-            case "truncated":
-                self._send(RegistryAnswer(200, b'{"repositories":[', {"Content-Type": JSON}), length=1000)
-                self.close_connection = True
-            case "garbage":
-                self._send(
-                    RegistryAnswer(
-                        200, b"<html><body>Please sign in</body></html>", {"Content-Type": "text/html"}
-                    )
-                )
-            case "throttled" | "throttled_until" as fault:
-                wish = {"Retry-After": "7"} if fault == "throttled_until" else {}
-                self._send(
-                    _json({"errors": [{"code": "TOOMANYREQUESTS", "message": "slow down"}]}, wish, 429)
-                )
-            case "forbidden":
-                self._send(_error(403, "DENIED"))
-            case fault:
-                status = {"broken": 500, "unauthorised": 401}[fault]
-                self._send(_json({"errors": [{"code": "UNKNOWN", "message": f"it is {fault}"}]}, {}, status))
-        return True
+    def fault(self) -> str:
+        return self.registry.fault
 
-    def _send(self, answer: RegistryAnswer, length: int | None = None) -> None:
-        self.send_response(answer.status)
-        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body) if length is None else length))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
+    def refuse(self, status: int, message: str, headers: Mapping[str, str]) -> None:
+        code = {403: "DENIED", 429: "TOOMANYREQUESTS"}.get(status, "UNKNOWN")
+        self._send(_json({"errors": [{"code": code, "message": message}]}, {**headers}, status))
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+    def _send(self, answer: RegistryAnswer) -> None:
+        headers = {"Docker-Distribution-Api-Version": "registry/2.0", **answer.headers}
+        self.respond(answer.status, answer.body, headers)
 
 
 def main() -> None:

@@ -60,8 +60,8 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
 def _needed(waypost: "Waypost", ref: list[str], query: Query, page: Query) -> object:
     reference, form, depth = reference_of(ref), query.get("format"), query.get("depth")
     if form == "csv":
-        lots = waypost.graph.dependency_rows(LOCAL.view, reference, depth=depth)
-        return "".join(rows.needed_csv(lots))
+        batches = waypost.graph.dependency_rows(LOCAL.view, reference, depth=depth)
+        return "".join(rows.needed_csv(batches))
     if form is None:
         return waypost.graph.dependencies(LOCAL.view, reference, **page)
     return _drawn(waypost.graph.dependencies_drawing(LOCAL.view, reference, depth=depth), form)

@@ -1,26 +1,20 @@
 """A registry of Kubeflow's for each test, and adapters on it."""
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from adapters.emulators.kubeflow import KubeflowRegistry, serve
-from adapters.http import HttpClient
 from adapters.kubeflow import KubeflowAdapter, KubeflowConfig, client
+from tests.adapters import opening
+
+Opens = Callable[..., KubeflowAdapter]
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries are made, and not waited for."""
-    monkeypatch.setattr(client, "HttpClient", partial(HttpClient, sleep=lambda seconds: None))
-
-
-class Opens(Protocol):
-    """Makes an adapter on the registry."""
-
-    def __call__(self, **settings: Any) -> KubeflowAdapter: ...
+    opening.hurry(monkeypatch, client)
 
 
 @pytest.fixture
@@ -30,16 +24,8 @@ def registry() -> KubeflowRegistry:
 
 @pytest.fixture
 def opened(registry: KubeflowRegistry) -> Iterator[Opens]:
-    server = serve(registry)
-    made: list[KubeflowAdapter] = []
+    def make(**settings: Any) -> KubeflowAdapter:
+        return KubeflowAdapter(KubeflowConfig(**{"settle": 0, **settings}))
 
-    def opens(**settings: Any) -> KubeflowAdapter:
-        url = f"http://127.0.0.1:{server.server_port}"
-        made.append(KubeflowAdapter(KubeflowConfig(**{"url": url, "settle": 0, **settings})))
-        return made[-1]
-
-    yield opens
-    for adapter in made:
-        adapter.close()
-    server.shutdown()
-    server.server_close()
+    with opening.opening(serve(registry), make) as opens:
+        yield opens

@@ -19,17 +19,17 @@ EMPTY = digest_of(())
 
 
 class _DueRow(NamedTuple):
-    """A row that has to be read; the last one of its bucket brings the bucket's digest, and the turn behind it."""
+    """A row that has to be read; the last one of its bucket brings its digest and the bucket to go on with."""
 
     ident: str
     row: Raw
     bucket: int
     digest: str | None
-    turn: int | None
+    following: int | None
 
 
 @dataclass
-class TurningScan(Generic[T]):
+class RoundRobinScan(Generic[T]):
     """A scan from where `state`, a watermark or mark, says that the last one stood; None: of everything.
 
     `pages` lists rows, `ident` names one (None: it is not read), `read` reads it whole (None: it is gone by now),
@@ -48,7 +48,7 @@ class TurningScan(Generic[T]):
     """Buckets of which the next scan reads everything again."""
 
     def __post_init__(self) -> None:
-        self._turn, self._digests = _parsed(self.state)
+        self._begin, self._digests = _parsed(self.state)
 
     def found(self) -> Generator[Found, None, Watermark]:
         """What is there, one thing after another. Errors: any `AdapterError`."""
@@ -63,14 +63,14 @@ class TurningScan(Generic[T]):
                     self._again |= {due.bucket} if self.may_pass(whole) else set()
                 if due.digest is not None:
                     self._digests[due.bucket] = due.digest
-                    self._turn = self._turn if due.turn is None else due.turn
+                    self._begin = self._begin if due.following is None else due.following
                     yield Mark(str(self))
             for place in self._again:
                 self._digests[place] = UNKNOWN
             return str(self)
 
     def __str__(self) -> str:
-        return f"{self._turn}/{self._digests}"
+        return f"{self._begin}/{self._digests}"
 
     def _buckets(self) -> Generator[Found, None, list[list[tuple[str, Raw]]]]:
         """All rows, by bucket."""
@@ -89,25 +89,25 @@ class TurningScan(Generic[T]):
         return buckets
 
     def _due(self, buckets: list[list[tuple[str, Raw]]]) -> Iterator[_DueRow]:
-        """What has changed, and what has its turn: from where the last turn ended, once around."""
-        left, begin = self.budget, self._turn
+        """What has changed, and what is read again: from where the last scan left off, once around."""
+        left, begin = self.budget, self._begin
         for step in range(BUCKETS):
             place = (begin + step) % BUCKETS
             rows = buckets[place]
-            digest, is_turn = digest_of([row for _, row in rows]) if rows else EMPTY, left > 0
+            digest, is_again = digest_of([row for _, row in rows]) if rows else EMPTY, left > 0
             if not rows:
                 self._digests[place] = digest
             if digest == self._digests[place]:
-                if not is_turn:
+                if not is_again:
                     continue
                 left -= len(rows)
-            last = (digest, (place + 1) % BUCKETS if is_turn else None)
+            last = (digest, (place + 1) % BUCKETS if is_again else None)
             for ident, row in rows:
                 yield _DueRow(ident, row, place, *(last if row is rows[-1][1] else (None, None)))
 
 
 def _parsed(state: str | None) -> tuple[int, BucketDigests]:
-    turn, slash, digests = ("0", "/", None) if state is None else state.partition("/")
-    if not slash or not turn.isdecimal() or int(turn) >= BUCKETS:
+    begin, slash, digests = ("0", "/", None) if state is None else state.partition("/")
+    if not slash or not begin.isdecimal() or int(begin) >= BUCKETS:
         raise InvalidError("this watermark or mark is of another adapter or release: scan everything")
-    return int(turn), BucketDigests.of(digests)
+    return int(begin), BucketDigests.of(digests)

@@ -19,14 +19,14 @@ class VoidError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class PromotionDesk:
+class PromotionResponse:
     """One word to one promotion, inside the transaction that locks it."""
 
     opened: OpenedPromotion
     judge: Judge
     principal: Principal
 
-    def take(self, word: Word, words: str, evidence: str | None) -> None:
+    def give(self, word: Word, words: str, evidence: str | None) -> None:
         """Errors: `DeniedError`, `StateError`, `PreconditionError`, `VoidError`."""
         match word:
             case "comment":
