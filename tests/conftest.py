@@ -57,8 +57,9 @@ TOGETHER = {
     "moto_server": "moto",
 }
 """What is started once in a process, and takes seconds of it, with the group of tests that go to the same process."""
-DEAR = ("e2e", "benchmarks", "soak", "gateway", "adapters")
-"""Folders of tests that start servers or wait: they go first, so that no process ends long after the others."""
+DEAR = ("vendors", "e2e", "benchmarks", "soak", "gateway", "adapters")
+"""Folders of tests that start servers, wait or make environments: they go first, so that no process ends long after the
+others."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
