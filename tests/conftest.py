@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.compiled import share_compiled_statements
 from tests.compiling import compile_part
 from tests.descriptors import held_too_many
 from tests.servers.demo import Held
@@ -156,6 +157,7 @@ def pytest_configure() -> None:
     which shells make deaf to it.
     """
     _keep_files_in_memory()
+    share_compiled_statements()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile(
