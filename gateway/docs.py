@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -13,13 +14,17 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 
-from federation.catalogue.catalogue import SampleRequest
-from federation.search.answer import SearchAnswer
+from federation.catalogue.catalogue import SampleRequest, Validation
+from federation.search.answer import SearchAnswer, SimilarAnswer
+from federation.statements.statements import ArtifactStatement
+from gateway.api.bulk import BulkPlanOut
 from gateway.api.events_out import ChangesOut, EventsOut
+from gateway.api.graph_out import DeprecationIn
 from gateway.api.health import LiveOut, ReadyOut
 from gateway.api.history_out import ProductionOut
+from gateway.api.out import VersionOut
 from gateway.api.requests import PUBLIC, provide_waypost
-from gateway.api.statements_out import CommentIn, StatementIn
+from gateway.api.statements_out import CommentIn, CommentOut, CommentsOut, StatementIn, StatementsOut
 from gateway.authentication import COOKIE
 from gateway.described import classes_in, describe
 
@@ -57,6 +62,20 @@ def product_version() -> str:
 def operation_id(handler: HTTPRouteHandler, method: str, path: Sequence[object]) -> str:
     """The name of a handler's function, which is what a generated client calls it."""
     return handler.handler_name
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a handler does where `ending` follows the reference in its path: what it takes and answers then."""
+
+    path: str
+    method: str
+    ending: str
+    name: str
+    body: Any = None
+    answer: Any = None
+    status: int = 200
+    parameters: tuple[str, ...] = ()
 
 
 DOCS = OpenAPIConfig(
@@ -105,12 +124,14 @@ def as_written(schema: dict[str, Any], *, asks: bool = True) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = schema["paths"]
     shapes: dict[str, Any] = schema["components"]["schemas"]
     _end(paths)
-    _post(paths, shapes)
+    _take_apart(paths, shapes)
     _answer(paths, shapes)
+    _take_nothing(paths)
     for name, one in shapes.items():
         if name.endswith("In"):
             one["additionalProperties"] = False
     shapes["Problem"] = PROBLEM_SHAPE
+    _hold_anything(shapes)
     schema["components"]["securitySchemes"] = SECURITY
     schema["security"] = [{name: []} for name in SECURITY] if asks else []
     tag(schema)
@@ -143,22 +164,44 @@ def _end(paths: dict[str, dict[str, Any]]) -> None:
         paths.setdefault(path + ending, {})[method] = moved
 
 
-def _post(paths: dict[str, dict[str, Any]], shapes: dict[str, Any]) -> None:
-    """What is sent to a version, by what follows its reference."""
-    stated = paths["/api/v1/versions/{ref}"].pop("post")
-    for ending, shape in POSTED.items():
-        said, told = msgspec.json.schema_components([shape], ref_template=TEMPLATE)
-        body = {"required": True, "content": {"application/json": {"schema": said[0]}}}
-        operation = {"operationId": f"post_{ending[1:]}", "requestBody": body}
-        paths[f"/api/v1/versions/{{ref}}{ending}"] = {"post": {**stated, **operation}}
-        shapes |= told
+def _take_apart(paths: dict[str, dict[str, Any]], shapes: dict[str, Any]) -> None:
+    """Describe what a handler does by what follows its reference, each as an operation of its own."""
+    for one in FOLLOWED:
+        stated = paths[one.path][one.method]
+        operation = {
+            **stated,
+            "operationId": one.name,
+            "summary": one.name.replace("_", " ").capitalize(),
+            "parameters": [each for each in stated["parameters"] if each["name"] in ("ref", *one.parameters)],
+            "responses": {
+                str(one.status): {"description": "What it answers.", **_content(one.answer, shapes)}
+            },
+        }
+        operation.pop("requestBody", None)
+        if one.body is not None:
+            operation["requestBody"] = {"required": True, **_content(one.body, shapes)}
+        paths.setdefault(one.path + one.ending, {})[one.method] = operation
+    for path, method in {(one.path, one.method) for one in FOLLOWED if one.method == "post"}:
+        del paths[path][method]
+
+
+def _content(shape: Any, shapes: dict[str, Any]) -> dict[str, Any]:
+    """How a body of this type is described; an empty one for None."""
+    if shape is None:
+        return {}
+    said, told = msgspec.json.schema_components([shape], ref_template=TEMPLATE)
+    shapes |= told
+    return {"content": {"application/json": {"schema": said[0]}}}
 
 
 def _answer(paths: dict[str, dict[str, Any]], shapes: dict[str, Any]) -> None:
     """What is answered: a problem where something goes wrong, and what handlers do not say themselves."""
     for path, methods in paths.items():
         for found in methods.values():
-            if path.startswith("/api/") and isinstance(found, dict) and "responses" in found:
+            if not (isinstance(found, dict) and "responses" in found):
+                continue
+            found["responses"].get("204", {}).pop("content", None)
+            if path.startswith(("/api/", "/hooks/")):
                 refusals = [code for code in found["responses"] if str(code) >= "400"]
                 found["responses"] |= dict.fromkeys([*refusals, "default"], PROBLEM)
     for path, forms in FORMS.items():
@@ -166,13 +209,45 @@ def _answer(paths: dict[str, dict[str, Any]], shapes: dict[str, Any]) -> None:
             form: {"schema": {"type": "object" if form.endswith("+json") else "string"}} for form in forms
         }
     for path, shape in LISTED.items():
-        said, told = msgspec.json.schema_components([shape], ref_template=TEMPLATE)
-        paths[path]["get"]["responses"]["200"]["content"]["application/json"] = {"schema": said[0]}
-        shapes |= told
+        paths[path]["get"]["responses"]["200"]["content"] |= _content(shape, shapes)["content"]
     paths["/api/v1/search"]["get"]["responses"]["200"]["links"] = {
         target: {"operationId": target, "parameters": {"path.ref": "$response.body#/hits/0/ref"}}
         for target in FROM_A_HIT
     }
+
+
+def _take_nothing(paths: dict[str, dict[str, Any]]) -> None:
+    """Say of no parameter that it may be null: it is left out instead."""
+    for methods in paths.values():
+        for found in methods.values():
+            for parameter in found.get("parameters", []) if isinstance(found, dict) else []:
+                parameter["schema"] = _never_null(parameter["schema"])
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without the null in it, and without its being the default."""
+    found = {name: value for name, value in schema.items() if not (name == "default" and value is None)}
+    if isinstance(found.get("type"), list):
+        kinds = [kind for kind in found["type"] if kind != "null"]
+        found["type"] = kinds[0] if len(kinds) == 1 else kinds
+    if "enum" in found:
+        found["enum"] = [value for value in found["enum"] if value is not None]
+    for either in ("oneOf", "anyOf"):
+        if either in found:
+            kept = [one for one in found.pop(either) if one.get("type") != "null"]
+            found = {**kept[0], **found} if len(kept) == 1 else {**found, either: kept}
+    return found
+
+
+def _hold_anything(schema: Any) -> None:
+    """Say what is in lists that may hold anything: generators want it said."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "array" and "prefixItems" not in schema:
+            schema.setdefault("items", {})
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for one in schema:
+            _hold_anything(one)
 
 
 def tag(schema: dict[str, Any]) -> None:
@@ -195,7 +270,7 @@ def answered() -> list[Any]:
 
     handlers = [one for one in site.HANDLERS if isinstance(one, HTTPRouteHandler)]
     hints = [hint for one in handlers for hint in get_type_hints(one.fn).values()]
-    return [*hints, *POSTED.values(), *LISTED.values(), *ALSO_ANSWERED]
+    return [*hints, *FOLLOWED_TYPES, *LISTED.values(), *ALSO_ANSWERED]
 
 
 TEMPLATE = "#/components/schemas/{name}"
@@ -241,7 +316,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
     "/api/v1/references": {"q": "search/enc"},
 }
 """Values of parameters that work in the demo."""
-ALSO_ANSWERED: tuple[type, ...] = (ReadyOut, LiveOut, SearchAnswer)
+ALSO_ANSWERED: tuple[type, ...] = (ReadyOut, LiveOut, SearchAnswer, BulkPlanOut)
 FORMS: Mapping[str, tuple[str, ...]] = {
     "/api/v1/bom/{ref}": ("application/vnd.cyclonedx+json",),
     "/api/v1/audit/checkpoint": ("text/plain",),
@@ -266,14 +341,26 @@ ENDINGS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 }
 """What follows the reference in the path of a handler, with the parameters in it."""
 
+VERSION, MODEL = "/api/v1/versions/{ref}", "/api/v1/models/{ref}"
 LISTED: Mapping[str, Any] = {
+    VERSION: VersionOut,
     "/api/v1/production": ProductionOut,
     "/api/v1/changes": ChangesOut,
     "/api/v1/events": EventsOut,
 }
-"""What is answered where it may come as a table or stream instead."""
-POSTED: Mapping[str, type] = {"/statements": StatementIn, "/comments": CommentIn, "/validate": SampleRequest}
-"""What is sent to a version, by what follows its reference."""
+"""What is answered where it may come as a table or stream instead, or where other paths say the rest."""
+FOLLOWED: Sequence[Followed] = (
+    Followed(VERSION, "get", "/statements", "list_statements", answer=StatementsOut),
+    Followed(VERSION, "get", "/similar", "list_similar", answer=SimilarAnswer, parameters=("limit",)),
+    Followed(VERSION, "get", "/comments", "list_comments", answer=CommentsOut),
+    Followed(VERSION, "post", "/comments", "post_comments", CommentIn, CommentOut, 201),
+    Followed(VERSION, "post", "/statements", "post_statements", StatementIn, ArtifactStatement, 201),
+    Followed(VERSION, "post", "/validate", "post_validate", SampleRequest, Validation),
+    Followed(MODEL, "post", "/deprecate", "deprecate_model", DeprecationIn, status=204),
+    Followed(MODEL, "post", "/reinstate", "reinstate_model", status=204),
+)
+"""What handlers do by what follows the reference in their path."""
+FOLLOWED_TYPES = [kind for one in FOLLOWED for kind in (one.body, one.answer) if kind is not None]
 
 
 HANDLERS: list[Any] = [

@@ -168,8 +168,8 @@ class Waypost:
         """The reading side of the search index."""
         from federation.search.tantivy.engine import Search
 
-        settings, board = self.settings.search, self.freshness
-        search = Search(settings.path / "search", board, self._lexicon.load(), board.behind)
+        path, board, meant = self.settings.search.path / "search", self.freshness, self.identity.meant
+        search = Search(path, board, self._lexicon.load(), board.behind, principals=meant)
         search.reload()
         return search
 

@@ -40,24 +40,32 @@ class Deprecation:
     since: datetime
 
 
-def deprecate(
-    connection: Connection,
-    principal: Principal,
-    ref: Reference,
-    until: date,
-    replacement: Reference | None = None,
-    note: str = "",
-) -> int:
-    """Say that a model is to go; said again it replaces what was said. Returns the change's position.
+@dataclass(frozen=True, slots=True)
+class Going:
+    """That a model is to go: the day until which it stays, what replaces it, and why."""
 
-    Errors: `UnknownError`, `DeniedError`, `InvalidRequestError`.
-    """
-    row = _model(connection, principal, ref)
-    if len(note) > NOTE_LIMIT:
-        raise InvalidRequestError(f"the note has {len(note)} characters, at most {NOTE_LIMIT} are kept")
-    if replacement is not None and (replacement.registry, replacement.model) == (ref.registry, ref.model):
+    until: date
+    replacement: Reference | None = None
+    note: str = ""
+
+
+def allow(connection: Connection, principal: Principal, ref: Reference, going: Going) -> Any:
+    """The model of which this may be said. Errors: `UnknownError`, `DeniedError`, `InvalidRequestError`."""
+    row, instead = _model(connection, principal, ref), going.replacement
+    if len(going.note) > NOTE_LIMIT:
+        raise InvalidRequestError(f"the note has {len(going.note)} characters, at most {NOTE_LIMIT} are kept")
+    if instead is not None and (instead.registry, instead.model) == (ref.registry, ref.model):
         raise InvalidRequestError("a model is not replaced by itself: name another one")
-    details = {"until": until.isoformat(), "replacement": "" if replacement is None else str(replacement)}
+    return row
+
+
+def deprecate(connection: Connection, principal: Principal, ref: Reference, going: Going) -> int:
+    """Say that a model is to go; said again it replaces what was said. Returns the change's position. Errors: as
+    `allow`.
+    """
+    row, note = allow(connection, principal, ref, going), going.note
+    instead = "" if going.replacement is None else str(going.replacement)
+    details = {"until": going.until.isoformat(), "replacement": instead}
     values = {**details, "note": note, "said_by": principal.id, "since": now()}
     of_it = update(tables.deprecation).where(_said.model_id == row.id)
     if not connection.execute(of_it.values(values)).rowcount:

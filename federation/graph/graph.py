@@ -22,7 +22,7 @@ from federation.graph.around import Surroundings, around
 from federation.graph.blast import Blast, Effects, blast, of_closure
 from federation.graph.declared import Declared, Kind
 from federation.graph.dependencies import dependencies, listed, upstream
-from federation.graph.deprecations import Deprecation
+from federation.graph.deprecations import Deprecation, Going
 from federation.graph.drawing import DrawingError, svg
 from federation.graph.impact import AffectedPage, impact, impact_of_causes
 from federation.graph.insights import INSIGHTS, InsightAnswer, InsightItem, explained, insights
@@ -53,6 +53,7 @@ __all__ = [
     "DependenciesAnswer",
     "Deprecation",
     "DrawingError",
+    "Going",
     "Graph",
     "ImpactAnswer",
     "ImpactQuestionError",
@@ -405,11 +406,20 @@ class Graph:
         replacement: Reference | None = None,
         note: str = "",
     ) -> int:
-        """Say that a model is to go; the change's position. Errors: as `deprecations.deprecate`."""
+        """Say that a model is to go; the change's position. Errors: as `deprecations.allow`."""
+        return self.deprecate_all(actor, [ref], Going(until, replacement, note))
+
+    def deprecate_all(self, actor: Principal, refs: Sequence[Reference], going: Going) -> int:
+        """Say that of several models, of all or none; the last change's position. Errors: as `deprecations.allow`."""
         with writing(self._engine) as connection:
-            position = deprecations.deprecate(connection, actor, ref, until, replacement, note)
+            position = max(deprecations.deprecate(connection, actor, ref, going) for ref in refs)
         self._tell()
         return position
+
+    def allow_deprecation(self, actor: Principal, ref: Reference, going: Going) -> None:
+        """Whether that may be said of a model. Errors: as `deprecations.allow`."""
+        with reading(self._engine) as connection:
+            deprecations.allow(connection, actor, ref, going)
 
     def reinstate(self, actor: Principal, ref: Reference) -> int:
         """Take that back; the change's position. Errors: as `deprecations.reinstate`."""

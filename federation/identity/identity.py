@@ -145,6 +145,11 @@ class Identity:
         with reading(self._engine) as connection:
             return principals.called(connection, name)
 
+    def meant(self, text: str, begins: bool = False) -> list[str]:
+        """The ids of those whom somebody may mean by a name, or (`begins`) by its beginning; and the text itself."""
+        with reading(self._engine) as connection:
+            return principals.meant(connection, text, begins)
+
     def disable(self, actor: Principal, named: str) -> int:
         """Lock somebody out, by id or as grants name them; returns how many of their sessions ended.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from federation.database import now
 from federation.errors import InvalidRequestError, UnknownError
@@ -83,6 +83,21 @@ def called(connection: Connection, name: str) -> list[str]:
     known = tables.principal.c
     query = select(known.id).where((known.name == name) | known.who.in_([name, f"token:{name}"]))
     return list(connection.execute(query.order_by(known.id)).scalars())
+
+
+def meant(connection: Connection, text: str, begins: bool = False) -> list[str]:
+    """The ids of those whom a name may mean, whatever its case, or (`begins`) its beginning; and the text itself, which
+    may be an id.
+    """
+    known, lowered = tables.principal.c, text.lower()
+    found = [
+        column.startswith(lowered, autoescape=True) if begins else column == lowered
+        for column in map(func.lower, (known.name, known.who))
+    ]
+    if not begins:
+        found += [known.name == text, known.who == f"token:{text}"]
+    query = select(known.id).where(or_(*found), ~known.who.startswith(ERASED))
+    return [*connection.execute(query.order_by(known.id)).scalars(), text]
 
 
 def find(connection: Connection, named: str) -> Row[Any]:

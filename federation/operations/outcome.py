@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select
@@ -15,13 +16,14 @@ from federation.catalogue.news import News
 from federation.catalogue.origin import Origin
 from federation.catalogue.rekeying import Succeeds
 from federation.catalogue.writer import TABLES, CatalogueWriter
+from federation.changes import Change
 from federation.database import micros, now
 from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.operations.tables import operation
 from federation.operations.wanted import from_json, told
 from federation.policies import bypasses
-from federation.references import Reference
+from federation.references import Reference, encode_part
 from federation.registries.opening import reading_of, rules_of
 
 State = Literal["queued", "unknown", "ok", "partial", "failed"]
@@ -121,10 +123,14 @@ def write_outcomes(
         others = [record for one in mine if one.succeeds is None for record in one.after]
         take_in(others, removed, actor, began)
     bypasses.note(connection, registry.id, batch)
+    targets = {one.row.id: _target(connection, registry, one) for one in outcomes}
     for one in outcomes:
         _tell(batch, registry, one)
+        target = targets[one.row.id]
+        if target is not None and one.state in ("ok", "partial"):  # it is found by who changed it
+            batch.change(Change(one.row.target_kind, target, registry.id))
     position = batch.append(connection) if batch.entries or batch.changes else 0
-    _store(connection, registry, outcomes, position, at)
+    _store(connection, registry, outcomes, position, at, targets)
 
 
 def abandon(connection: Connection, batch: Batch, reason: str) -> int:
@@ -184,19 +190,45 @@ def _tell(batch: Batch, registry: Row[Any], one: Outcome) -> None:
     )
 
 
+def _target(connection: Connection, registry: Row[Any], one: Outcome) -> int | None:
+    """What it was about: of what made a model, that model."""
+    row, known = one.row, tables.model.c
+    if row.target_id is not None or row.target_kind != "model" or one.state not in ("ok", "partial"):
+        return None if row.target_id is None else int(row.target_id)
+    query = select(known.id).where(
+        known.registry_id == registry.id, known.name == encode_part(row.native_id), known.deleted_at.is_(None)
+    )
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
 def _made(registry: Row[Any], one: Outcome) -> str | None:
     return None if one.made is None else str(Reference(registry.name, *one.made))
 
 
 def _store(
-    connection: Connection, registry: Row[Any], outcomes: Sequence[Outcome], position: int, at: datetime
+    connection: Connection,
+    registry: Row[Any],
+    outcomes: Sequence[Outcome],
+    position: int,
+    at: datetime,
+    targets: Mapping[int, int | None] = MappingProxyType({}),
 ) -> None:
     bulk.update(
         connection,
         operation,
-        ("state", "error", "finished_at", "position", "made", "started_at"),
+        ("state", "error", "finished_at", "position", "made", "started_at", "target_id"),
         [
-            (one.state, one.error, micros(at), position, _made(registry, one), _began(one), one.row.id)
+            (
+                one.state,
+                one.error,
+                micros(at),
+                position,
+                _made(registry, one),
+                _began(one),
+                targets.get(one.row.id, one.row.target_id),
+                one.row.id,
+            )
             for one in outcomes
             if one.ended
         ],

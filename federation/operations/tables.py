@@ -34,6 +34,7 @@ operation = Table(
     # What is wanted of the backend, as JSON of a `Wanted`.
     Column("wanted", Text, nullable=False),
     Column("target_kind", String, nullable=False),
+    # The row's id; of what makes a model none, until it is made.
     Column("target_id", BigInteger),
     # The key the adapter is called with; for a version that is to be registered, its model's name.
     Column("native_id", String, nullable=False),
@@ -72,6 +73,7 @@ operation = Table(
         where="finished_at IS NULL",
     ),
     Index("operation_of_registry", "registry_id", "id"),
+    Index("operation_of_target", "target_id"),
     Index("operation_by_position", "registry_id", "position"),
     partial_index(
         "operation_follows",

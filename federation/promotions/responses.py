@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from federation.access import Permission, Principal
+from federation.changes import Change
 from federation.errors import DeniedError, PreconditionError, StateError
 from federation.journal.entry import Action
 from federation.promotions.judgement import Judge, Judgement
@@ -92,6 +93,9 @@ class PromotionResponse:
             why = f"{first.name} says {first.verdict}: {first.seen}"
             raise StateError(f"nobody can approve this while {why}", code="refused")
         self._say("approve", words, Action.PROMOTION_AGREED, judged)
+        self.opened.batch.change(
+            Change("version", row.version_id, row.registry_id)
+        )  # it is found by who approved
         self.opened.later(self.judge.at)
 
     def _require_eligible(self, judged: Judgement) -> None:

@@ -21,7 +21,7 @@ class Living:
     """What fields are read from: a living version, or a model that has none; then `empty`, and `version` says nothing.
 
     `stage` is the normalised one, `needs` are the references and addresses of what the version depends on, as text,
-    `bypassed` the policies that would have refused its stage.
+    `bypassed` the policies that would have refused its stage; `changed_by` and `approved_by` principals, by their ids.
     """
 
     registry: str
@@ -33,6 +33,8 @@ class Living:
     aliases: Sequence[str] = ()
     needs: Sequence[str] = ()
     bypassed: Sequence[str] = ()
+    changed_by: Sequence[str] = ()
+    approved_by: Sequence[str] = ()
     told: tellings.Told = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,13 +64,14 @@ class SearchField:
     `texts` gives what a version is found by, every spelling of it; `entries` instead, where the field is asked for with
     a name after a dot (`named`), or under the empty name. `match` says what is compared: texts and numbers are held for
     each version, times are those of the record, versions have an order of their own, of a choice one of `choices`
-    holds. `facet`: values are counted and listed, in a column of their own. `bare`: found by bare words too.
-    `of_model`: the same for all versions of a model. `identifies`: a long hexadecimal word may be the beginning of it.
+    holds, of a person the ids of principals, who are asked for by name. `facet`: values are counted and listed, in a
+    column of their own. `bare`: found by bare words too. `of_model`: the same for all versions of a model.
+    `identifies`: a long hexadecimal word may be the beginning of it.
     """
 
     name: str
     meaning: str
-    match: Literal["text", "number", "time", "version", "choice"] = "text"
+    match: Literal["text", "number", "time", "version", "choice", "person"] = "text"
     texts: Texts = lambda _: ()
     entries: Entries | None = None
     named: bool = True
@@ -222,6 +225,10 @@ FIELDS: tuple[SearchField, ...] = (
                 texts=_framework, facet=True, bare=True),
     SearchField(name="owner", meaning="whoever owns the version, or else made it, or else owns the model",
                 texts=_owner, facet=True, bare=True),
+    SearchField(name="changed_by", meaning="whoever changed the version, its aliases or its model through Waypost: a "
+                "name", match="person", texts=lambda of: of.changed_by),
+    SearchField(name="approved_by", meaning="whoever approved a promotion of the version: a name", match="person",
+                texts=lambda of: of.approved_by),
     SearchField(name="license", meaning="the license of the version, or else of the model",
                 texts=_license, facet=True, bare=True),
     SearchField(name="type", meaning="the kind of model: model, prompt, agent …", texts=lambda of: (of.model.type,),

@@ -24,6 +24,7 @@ from federation.references import (
 )
 from federation.search.document import Document, document_of
 from federation.search.fields import Living
+from federation.search.hands import Hands, read_hands
 
 AT_ONCE = 500
 """Ids in one query."""
@@ -104,16 +105,16 @@ class CatalogueSource:
     def models(self, ids: Collection[int]) -> Iterator[Document]:
         """The documents of these models, as far as they live."""
         for chunk in _chunks(ids):
-            yield from self._read(_model.id.in_(chunk))
+            yield from self._read(_model.id.in_(chunk), models=chunk)
 
     def version(self, version_id: int) -> Document | None:
-        """The document of one version, None where it does not live."""
-        found = list(self._read(_version.id == version_id))
+        """The document of one version, without who had a hand in it; None where it does not live."""
+        found = list(self._read(_version.id == version_id, models=()))
         return found[0] if found else None
 
     def registry(self, registry_id: int) -> Iterator[Document]:
         """The documents of a registry."""
-        return self._read(_model.registry_id == registry_id)
+        return self._read(_model.registry_id == registry_id, registry=registry_id)
 
     def names(self, ids: Collection[int]) -> dict[int, tuple[str, str]]:
         """Name and team of those of these registries that there are."""
@@ -127,17 +128,22 @@ class CatalogueSource:
             position = changes.newest(connection)
         return position, self._read()
 
-    def _read(self, *conditions: ColumnElement[bool]) -> Iterator[Document]:
+    def _read(
+        self,
+        *conditions: ColumnElement[bool],
+        models: Collection[int] | None = None,
+        registry: int | None = None,
+    ) -> Iterator[Document]:
         with reading(self.engine, bound=LONG) as connection:
-            said = _declared(connection)
+            said, hands = _declared(connection), read_hands(connection, models, registry)
             query = _LIVING.where(*conditions).execution_options(yield_per=2_000)
             for _, rows in groupby(connection.execute(query), key=lambda row: int(row.model_id)):
                 versions = list(rows)
                 model = codec.decode_model(versions[0].model_body)
-                yield from (_document(row, model, said) for row in versions)
+                yield from (_document(row, model, said, hands) for row in versions)
 
 
-def _document(row: Any, model: ModelRecord, said: Declared) -> Document:
+def _document(row: Any, model: ModelRecord, said: Declared, hands: Hands) -> Document:
     if row.version_id is None:
         of = Living(row.registry, row.team, model, NO_VERSION, empty=True)
         times = {"created": row.model_created_at, "updated": row.model_updated_at}
@@ -157,6 +163,8 @@ def _document(row: Any, model: ModelRecord, said: Declared) -> Document:
             aliases=aliases,
             needs=needs,
             bypassed=bypassed,
+            changed_by=hands.changed(row.model_id, row.version_id, record.version),
+            approved_by=hands.approvers(row.version_id),
         )
         times = {"created": row.created_at, "updated": row.updated_at, "first_seen": row.first_seen_at}
     ids = {"registry_id": row.registry_id, "model_id": row.model_id, "version_id": row.version_id}

@@ -6,6 +6,7 @@ from federation.events.events import ToldEvent
 from federation.graph.graph import Affected, InsightItem, Needed
 from federation.spreadsheet import csv_row
 from gateway.api.events_out import ChangeOut, changes_out
+from gateway.team import COLUMNS, TeamRow, cells
 
 AFFECTED = (
     "ref", "distance", "breaks", "severity", "stage", "team", "registry", "endpoints", "reason", "via",
@@ -46,6 +47,11 @@ def needed_csv(batches: Iterable[Iterable[Needed]]) -> Iterator[str]:
 def insight_csv(items: Iterable[InsightItem]) -> Iterator[str]:
     """The lines of a list."""
     return _csv_lines(INSIGHT, [map(_insight_row, items)])
+
+
+def team_csv(batches: Iterable[Iterable[TeamRow]]) -> Iterator[str]:
+    """The rows of one of a team's lists."""
+    return _csv_lines(COLUMNS, (map(cells, one) for one in batches))
 
 
 def changes_csv(batches: Iterable[Sequence[ToldEvent]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.api import (
     access,
     audit,
+    bulk,
     cards,
     custody,
     events,
@@ -21,6 +22,7 @@ from gateway.api import (
     search,
     searches,
     snippets,
+    team,
     webhooks,
     witness,
 )
@@ -34,6 +36,7 @@ HANDLERS: list[Any] = [
     *searches.HANDLERS,
     *graph.HANDLERS,
     *operations.HANDLERS,
+    *bulk.HANDLERS,
     *promotions.HANDLERS,
     *audit.HANDLERS,
     *access.HANDLERS,
@@ -46,4 +49,5 @@ HANDLERS: list[Any] = [
     *events.HANDLERS,
     *webhooks.HANDLERS,
     *hooks.HANDLERS,
+    *team.HANDLERS,
 ]

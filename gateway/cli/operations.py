@@ -119,7 +119,7 @@ def register(
     invocation: Invocation = context.obj
     given = {"run_id": run_id, "description": description}
     body = {
-        "model": model, "source": source, "tags": dict(map(_pair, tag or [])),
+        "model": model, "source": source, "tags": dict(map(pair, tag or [])),
         **{name: value for name, value in given.items() if value},
     }  # fmt: skip
     path = f"/registries/{quote(registry, safe='')}/versions"
@@ -168,7 +168,7 @@ def operations(
 
 
 @contextmanager
-def _ready(gateway: Gateway, terms: WriteOptions) -> Iterator[None]:
+def ready(gateway: Gateway, terms: WriteOptions) -> Iterator[None]:
     """What a plan or a change needs of this process where no gateway was named: the graph, or the worker's work."""
     if not terms.dry_run:
         with worked(gateway, wait=terms.wait):
@@ -222,6 +222,14 @@ def _carry_out(
     return _report(invocation, found, {together: found} if together else found[0])
 
 
+def carried_out(
+    invocation: Invocation, gateway: Gateway, asked: Sequence[Mapping[str, Any]], terms: WriteOptions
+) -> int:
+    """Wait for operations that were asked for, each by itself, and tell their outcomes."""
+    found = [one for each in asked for one in outcomes(gateway, each, terms.wait)]
+    return _report(invocation, found, {"operations": found})
+
+
 def _whole(invocation: Invocation, ref: str) -> Reference:
     """A reference with its registry, for which a gateway is asked only where it has none."""
     if has_registry(ref):
@@ -236,7 +244,7 @@ def _asked_first(
 ) -> Iterator[list[WriteOptions]]:
     """The terms of each change: what is asked about is answered before any work begins."""
     agreed = [_agreed(gateway, one, terms) for one in changes]
-    with _ready(gateway, terms):
+    with ready(gateway, terms):
         yield agreed
 
 
@@ -250,7 +258,7 @@ def _agreed(gateway: Gateway, change: Request, terms: WriteOptions) -> WriteOpti
     gone = [key for key, value in tags.items() if value is None] if method == "PATCH" else []
     if terms.dry_run or terms.yes or terms.plan or not (terms.deletes or gone):
         return terms
-    with _ready(gateway, replace(terms, dry_run=True)):
+    with ready(gateway, replace(terms, dry_run=True)):
         plan = gateway.ask(method, path, query={"dry_run": True}, body=body, headers=terms.headers(None))
     if gone and DEPENDS_ON not in gone and not plan["stages"]:
         return terms
@@ -312,7 +320,7 @@ def _tag_changes(
 ) -> list[tuple[str, str, Any]]:
     if not tag and not untag:
         return []
-    values: dict[str, str | None] = {**dict(map(_pair, tag)), **dict.fromkeys(untag)}
+    values: dict[str, str | None] = {**dict(map(pair, tag)), **dict.fromkeys(untag)}
     area = "models" if _is_model(reference) else "versions"
     return [("PATCH", f"/{area}/{of_reference(str(reference))}/tags", {"tags": values})]
 
@@ -338,7 +346,8 @@ def _is_model(reference: Reference) -> bool:
     return reference.version is reference.alias is reference.stage is None
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """The key and value of `KEY=VALUE`. Errors: `CommandError`."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise CommandError(f"--tag is KEY=VALUE, not {text}")

@@ -28,6 +28,8 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
     "see what one is made from": ("GET /dependencies/{ref:path}", "deps", "GET /versions/{ref:path}"),
     "see what breaks": ("GET /impact/{ref:path}", "impact", "GET /impact/{ref:path}"),
     "see what data or code reaches": ("GET /impact", "impact --dataset", "GET /impact"),
+    "see what a team has to look at": ("GET /team", "team", "GET /team"),
+    "see all of one of its lists": ("GET /team/{name:str}", "team --list", "GET /team"),
     "see the lists of the graph": ("GET /insights/{name:str}", "insights", "GET /insights/{name:str}"),
     "see how registries stand": ("GET /registries", "registries list", "GET /registries"),
     "sync one": ("POST /registries/{name:str}/sync", "sync", "POST /registries/{name:str}/sync"),
@@ -169,8 +171,7 @@ FRAME = {
     "POST /sign-in", "GET /docs", "GET /search", "GET /insights", "GET /registries/{name:str}",
     "GET /change/{ref:path}", "GET /drawing/{ref:path}", "GET /syncs/{sync_id:int}/progress", "GET /openapi.json",
     "GET /docs/openapi", "GET /metrics", "GET /health", "GET /changes.atom", "GET /inbox.atom",
-    "POST /hooks/{registry:str}", "GET /badge/{ref:path}", "GET /team",
-    "GET /graph/{ref:path}",
+    "POST /hooks/{registry:str}", "GET /badge/{ref:path}", "GET /graph/{ref:path}",
 }  # fmt: skip
 """What is around the pages, or another view of the same."""
 

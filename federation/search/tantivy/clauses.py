@@ -1,6 +1,6 @@
 """From the plan of a query to the engine's queries: one for everything that matches, and one for each tier."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, Literal, TypeAlias
@@ -65,17 +65,23 @@ class Tier:
     whole: bool = False
 
 
+People: TypeAlias = tuple[tuple[Is, tuple[str, ...]], ...]
+"""Whom names in qualifiers mean, by the ids of principals."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compiler:
     """Builds engine queries for one state of the index. `index` is needed for the ranges over JSON numbers, which
     only its parser can make; `stale` are the ids of the registries that are; `forms` gives the forms of a word that
-    stand in a field, `others` the words that are one edit away from one."""
+    stand in a field, `others` the words that are one edit away from one; `people` whom the names in qualifiers mean, by
+    the ids of principals."""
 
     index: tantivy.Index
     searcher: tantivy.Searcher
     stale: frozenset[int]
     forms: Callable[[str, str], Sequence[str]]
     others: Callable[[str], Sequence[str]]
+    people: Mapping[Is, Sequence[str]] = field(default_factory=dict)
     _made: dict[tuple[object, ...], Query] = field(default_factory=dict)
     _frequent: dict[tuple[str, str], bool] = field(default_factory=dict)
 
@@ -280,6 +286,8 @@ class Compiler:
             return self._between(BY_NAME[name], key or "", match)
         if name == "is":
             return self._state(match.text)
+        if BY_NAME[name].match == "person" and match.text:
+            return self.one_of("facts", [fact(name, id_) for id_ in self.people.get(match, ())])
         held = [self._valued("facts", fact(f"{name}.{key}" if key is not None else name, match.text), match)]
         if name in FACETS:
             held.append(self._valued(facet_column(name), fold(match.text)[:MAX_VALUE], match))

@@ -22,11 +22,14 @@ from federation.search.answer import (
     Suggestion,
 )
 from federation.search.document import Document
+from federation.search.fields import BY_NAME
 from federation.search.freshness import MOST_VIEWS, Coverage, RegistryFreshness
 from federation.search.lexicon import Lexicon
 from federation.search.sorting import read_sort
 from federation.search.suggest import suggest
+from federation.search.syntax import Is, Node, Qualifier, leaves
 from federation.search.tantivy import encoding, facets, folder
+from federation.search.tantivy.clauses import People
 from federation.search.tantivy.folder import Generation, IndexMissingError
 from federation.search.tantivy.run import find
 from federation.search.tantivy.similar import SimilarRun
@@ -60,7 +63,8 @@ class Search:
 
     `registries` gives the registries of a view and their freshness, the same sequence for as long as they are the
     same; `behind` says whether an index at a position lacks what a view should find by now. The last `kept` answers
-    are remembered for as long as nothing changes in the index.
+    are remembered for as long as nothing changes in the index. `principals` gives the ids of those who are called so,
+    or (True) whose names begin so.
     """
 
     def __init__(
@@ -70,11 +74,13 @@ class Search:
         lexicon: Lexicon,
         behind: Callable[[View, int], bool] = lambda _view, _position: False,
         kept: int = KEPT,
+        principals: Callable[[str, bool], Sequence[str]] = lambda name, _begins: (name,),
     ) -> None:
         self._path = path
         self._kept = kept
         self._registries = registries
         self._behind = behind
+        self._principals = principals
         self.lexicon = lexicon
         self._generation: Generation | None = None
         self._served: _ServedState | None = None
@@ -125,7 +131,7 @@ class Search:
         return msgspec.json.encode(msgspec.structs.replace(answer, registries=covered.json))
 
     def _query(self, covered: Coverage, view: View, request: SearchRequest) -> SearchAnswer:
-        language.parse(request.q)
+        tree = language.parse(request.q)
         _check_limit(request.limit)
         if request.group not in get_args(Group):
             raise SearchError("group", f"Hits are grouped by model or version, not by {request.group}.")
@@ -136,7 +142,9 @@ class Search:
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
         ask = served.recall if request.limit <= MOST_REMEMBERED else served.find
         try:
-            answer = ask(view, request, covered.stale, self.lexicon, datetime.now(UTC).date())
+            answer = ask(
+                view, request, covered.stale, self.lexicon, datetime.now(UTC).date(), self._meant(tree)
+            )
         except IndexMissingError:
             self._suspicion.mark(served.state.commit[0])
             return SearchAnswer(query=request.q, partial=True, registries=covered.freshness)
@@ -149,6 +157,17 @@ class Search:
             by_meaning=answer.by_meaning, unknown=answer.unknown, next_cursor=answer.next_cursor, partial=partial,
             registries=covered.freshness,
         )  # fmt: skip
+
+    def _meant(self, tree: Node) -> People:
+        """Whom the names in the query mean just now. Errors: `DatabaseError`."""
+        asked = {
+            match: None
+            for leaf, _ in leaves(tree)
+            if isinstance(leaf, Qualifier) and BY_NAME[leaf.name].match == "person"
+            for match in leaf.matches
+            if isinstance(match, Is) and match.text
+        }
+        return tuple((one, tuple(self._principals(one.text, one.prefix))) for one in asked)
 
     def similar(self, view: View, document: Document, limit: int) -> SimilarAnswer:
         """Other models in the view that are like a version, each by its first version, most alike first. Errors:

@@ -19,7 +19,7 @@ from federation.search.lexicon import Lexicon
 from federation.search.plan import PlanNode, Slot
 from federation.search.sorting import Sort, fingerprint, read_sort
 from federation.search.tantivy import facets, folder, hybrid, nearest, queries, relaxing, schema
-from federation.search.tantivy.clauses import Compiler, Tier
+from federation.search.tantivy.clauses import Compiler, People, Tier
 from federation.search.tantivy.facets import ResultCounts
 from federation.search.tantivy.order import BROWSE, RANK, Leg, Legs, Ranked, SortKey
 from federation.search.tantivy.state import IndexState, registries_seen, visible
@@ -44,16 +44,16 @@ def find(
     stale: frozenset[int],
     lexicon: Lexicon,
     today: date,
+    people: People = (),
 ) -> "Found":
     """What a request finds in one state of the index. Errors: as `Search.query`, and `IndexMissingError`."""
-    columns = facets.columns(request.facets)
-    sort = read_sort(request.sort)
+    columns, sort = facets.columns(request.facets), read_sort(request.sort)
     position = cursor.decode(request.cursor, fingerprint(request)) if request.cursor else None
     literal = frozenset(map(fold, request.literal))
     typed = _planned(plans.Typed(request.q, lexicon, today, literal, request.strict))
-    if sort.field == "relevance":
-        sort = understood_sort(typed) or sort
-    compiler = Compiler(state.reader.index, state.reader.searcher, stale, state.forms, state.alike)
+    sort = (understood_sort(typed) or sort) if sort.field == "relevance" else sort
+    searcher = state.reader.searcher
+    compiler = Compiler(state.reader.index, searcher, stale, state.forms, state.alike, dict(people))
     with folder.engine_errors():
         return SearchRun(state, view, request, compiler, typed, columns, sort, lexicon).answer(position)
 

@@ -48,10 +48,12 @@ MODULES: Mapping[str, Sequence[str]] = {
     "journal": ("audit",),
     "identity": ("whoami", "tokens", "grants", "principals", "sessions"),
     "operations": ("operations",),
+    "bulk": ("bulk",),
     "events": ("events", "changes", "inbox", "watches", "webhooks"),
     "promotions": ("policies", "plans", "promotions", "rollbacks", "rollouts"),
     "retention": ("retention",),
     "hooks": ("hooks",),
+    "team": ("team",),
 }
 """The areas that each module answers: the first words of paths."""
 NAMING = frozenset({"models", "versions", "timeline", "cards", "snippets", "dependencies", "impact", "bom"})

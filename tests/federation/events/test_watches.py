@@ -11,6 +11,7 @@ from federation.access import EVERYTHING, LOCAL, View
 from federation.database import now, open_engine, writing
 from federation.errors import UnknownError
 from federation.graph import deprecations
+from federation.graph.graph import Going
 from federation.graph.tables import edge, node
 from federation.graph.words import EdgeKind, NodeKind
 from federation.references import Reference
@@ -60,7 +61,7 @@ def test_an_inbox_has_what_is_grave_of_what_is_needed(told: Told) -> None:
     assert (newest.type, newest.subject) == ("alias.moved", "secret/other@best")
     assert told.events.inbox(LOCAL, newest.id, 9) == rest
     with writing(told.engine) as connection:
-        deprecations.deprecate(connection, LOCAL, Reference("secret", "other"), date(2027, 3, 31))
+        deprecations.deprecate(connection, LOCAL, Reference("secret", "other"), Going(date(2027, 3, 31)))
     told.write("secret", model(OTHER, "moved", best="2", worst="1", retired="1"))
     told.follow()
     found = told.events.inbox(LOCAL, None, 9)
@@ -77,7 +78,7 @@ def test_what_is_to_go_is_marked_until_that_is_taken_back(told: Told) -> None:
     other, day = Reference("secret", "other"), date(2027, 3, 31)
     with writing(told.engine) as connection:
         for note in ("first", "then"):
-            deprecations.deprecate(connection, LOCAL, other, day, Reference("fraud", "churn"), note)
+            deprecations.deprecate(connection, LOCAL, other, Going(day, Reference("fraud", "churn"), note))
         found = deprecations.deprecated(connection, EVERYTHING, ["secret/other:1", "fraud/churn:1"])
         assert [(ref, one.until, one.replacement, one.note) for ref, one in found.items()] == [
             ("secret/other:1", day, "fraud/churn", "then")

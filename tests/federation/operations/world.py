@@ -23,7 +23,7 @@ from adapters import (
 from adapters.discovery import Discovered, Plugin
 from adapters.memory import MemoryAdapter
 from federation import tables
-from federation.access import LOCAL
+from federation.access import LOCAL, Principal
 from federation.database import reading, writing
 from federation.leases import Leases
 from federation.operations import run
@@ -118,11 +118,11 @@ class OperationsWorld:
     die_at: str | None = None
     workers: int = 0
 
-    def ask(self, change: RequestedChange, key: str | None = None) -> int:
+    def ask(self, change: RequestedChange, key: str | None = None, who: Principal = LOCAL) -> int:
         """Write an intent as a handler does; returns its id. Errors: as the asking has."""
-        asker = Asker("local", key, digest_of(key))
+        asker = Asker(who.id, key, digest_of(key))
         with reading(self.sync.engine) as connection:
-            steps = Asking(connection, LOCAL, WriteTargets(self.sync.adapters)).intents(change)
+            steps = Asking(connection, who, WriteTargets(self.sync.adapters)).intents(change)
         with writing(self.sync.engine) as connection:
             known = repeated(connection, asker)
             return write(connection, steps, asker) if known is None else int(known.id)

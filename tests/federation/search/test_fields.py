@@ -23,7 +23,8 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
             tags={"env": "prod", "pipeline_tag": "text-to-speech", "Languages": '["de", "en"]', "size": "1.5B"},
             metrics={"auc": 0.5}, params={"depth": "3"}, state="Failed", description="one",
             environment=Environment(libraries={"numpy": "2.3"}, images=(Image("example.com/serve:1"),)),
-            bypassed=("guard",), depends_on=("ads/encoder:3",), schema=Schema(inputs=(Column("amount", "double"),)),
+            bypassed=("guard",), changed_by=("p-1",), approved_by=("p-2",),
+            depends_on=("ads/encoder:3",), schema=Schema(inputs=(Column("amount", "double"),)),
             artifact_digest=f"sha256:{'5' * 64}",
             lineage=Lineage(
                 run_id="0b5f99d2", commit="9f1c2ab7d4", datasets=(Dataset("clicks", digest="77aa"),),
@@ -54,6 +55,7 @@ VALUES = [
     ("image", "serve"), ("state", "failed"), ("depends_on", "encoder"), ("task", "text-to-speech"), ("language", "de"),
     ("parameters", "1.5b"), ("dataset", "clicks"), ("parent", "base"), ("commit", "9f1c2ab7d4"), ("digest", "77aa"),
     ("run", "0b5f99d2"), ("version", "1"), ("column", "amount"), ("bypassed", "guard"),
+    ("changed_by", "p-1"), ("approved_by", "p-2"),
 ]  # fmt: skip
 
 

@@ -17,6 +17,9 @@ from federation.search.source import ChangeSet
 from federation.search.tantivy.engine import Search
 from federation.search.tantivy.follower import IndexFollower
 
+OF_LIVING = ("stage", "aliases", "bypassed", "changed_by", "approved_by")
+"""What a document is told beside its record."""
+
 
 def document(model: str, version: int | None = 1, **said: Any) -> Document:
     """A document with ids made of its names. `said` is what its record says; of its model, `title` and `type`."""
@@ -36,7 +39,7 @@ def described(registry: str, team: str, model: str, version: int | str | None, *
     ids = {
         name: said.pop(name, None) for name in ("registry_id", "model_id", "version_id", "created", "updated")
     }
-    beside = {name: said.pop(name) for name in ("stage", "aliases", "bypassed") if name in said}
+    beside = {name: said.pop(name) for name in OF_LIVING if name in said}
     needs = said.pop("depends_on", ())
     of_model = {name: said.pop(name) for name in ("title", "type") if name in said}
     record = VersionRecord(key=Key("version", model), model=key, version=str(version), **said)

@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from federation.access import Permission
 from federation.graph.insights import INSIGHTS
 from gateway.mlflow.site import API
+from gateway.team import LISTS
 from tests.gateway.access.gate import Gate
 from tests.gateway.access.worlds import WORDS, Worlds, told, two_worlds
 from tests.soak import explore, soak
@@ -50,10 +51,22 @@ qualifiers = st.builds(
     ),
 )
 others = st.sampled_from(
-    ["metric.auc:>0.5", "has:schema", "-fraud", '"fraud score"', "depends_on:alpha/fraud", "("]
+    [
+        "metric.auc:>0.5",
+        "has:schema",
+        "changed_by:*",
+        "changed_by:l*",
+        "approved_by:*",
+        "-fraud",
+        '"fraud score"',
+        "depends_on:alpha/fraud",
+        "(",
+    ]
 )
 queries = st.lists(st.one_of(words, qualifiers, others), max_size=3).map(" ".join)
 formats = st.sampled_from([None, "csv", "dot", "svg"])
+tables = st.sampled_from([None, "csv"])
+teams = st.sampled_from(["", "risk", "hidden", "vision", "nobody"])
 
 
 def asking(path: str, **params: st.SearchStrategy[Any]) -> st.SearchStrategy[Asked]:
@@ -143,6 +156,14 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
     "/api/v1/insights": asking("/api/v1/insights"),
     "/api/v1/insights/{name:str}": asking(
         "/api/v1/insights/{name}", name=st.sampled_from([*INSIGHTS, "nothing"]), limit=limits, format=formats
+    ),
+    "/api/v1/team": asking("/api/v1/team", team=teams, limit=limits),
+    "/api/v1/team/{name:str}": asking(
+        "/api/v1/team/{name}",
+        name=st.sampled_from([*LISTS, "nothing"]),
+        team=teams,
+        limit=limits,
+        format=tables,
     ),
     "/api/v1/operations": asking(
         "/api/v1/operations", registry=st.one_of(st.none(), registries), ref=st.one_of(st.none(), versions)

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -157,5 +158,15 @@ def test_doctor_names_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
 
 
 def test_completion_is_offered_to_shells(tmp_path: Path) -> None:
-    done = waypost(tmp_path, "--show-completion", environment={"SHELL": "/bin/bash"})
+    # Two commands, so that bash stays the parent: which shell it is, is read off that.
+    asked = f"{shlex.quote(sys.executable)} -m gateway --show-completion; exit $?"
+    done = subprocess.run(
+        ["bash", "-c", asked],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert "complete" in done.stdout, done.stderr

@@ -1,0 +1,165 @@
+"""Tags and deprecations of many models and versions at once, with one preview of all that they do.
+
+Each change is the one that would be asked for alone, with its own plan, permission and operation. What any of them is
+refused for is told for all together, and then none of them is asked for.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from federation.access import Principal
+from federation.errors import InvalidRequestError, WaypostError
+from federation.operations.operations import Answer, Operations, Preview, RequestedChange
+from federation.operations.plans import PlanChangedError
+from federation.operations.wanted import SetTags
+from federation.references import Reference
+
+if TYPE_CHECKING:
+    from federation.graph.graph import Deprecation, Going, Graph
+
+MOST = 200
+"""References of one request."""
+MOST_TOLD = 5
+"""Refusals that an error names."""
+
+
+class RefusedTogetherError(InvalidRequestError):
+    """Some of it cannot be: leave that out. The text names what, and why."""
+
+    code = "refused-together"
+
+
+@dataclass(frozen=True, slots=True)
+class ManyChanges:
+    """What is asked of all of `refs`: tags (None removes one) of each, and to deprecate the model that each is of."""
+
+    refs: Sequence[Reference]
+    tags: Mapping[str, str | None]
+    going: "Going | None" = None
+
+    @property
+    def models(self) -> Sequence[Reference]:
+        """The models that they are of, each once."""
+        return list(dict.fromkeys(Reference(one.registry, one.model) for one in self.refs))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is done to one of them: its plan, or (`refusal`) why it cannot be."""
+
+    ref: str
+    preview: Preview | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedGoing:
+    """A model that is deprecated: what was said of it before, or (`refusal`) why that cannot be said."""
+
+    ref: str
+    before: "Deprecation | None" = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class ManyPlan:
+    """All of it, before any of it is done."""
+
+    tagged: Sequence[Planned]
+    going: Sequence[PlannedGoing]
+    wanted: ManyChanges
+
+    @cached_property
+    def token(self) -> str:
+        """Stands for all that is shown, but for impact and times."""
+        return hashlib.sha256("\n".join(self._facts()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    @property
+    def refused(self) -> list[str]:
+        """What cannot be, with the reason, one line each."""
+        return [f"{one.ref}: {one.refusal}" for one in (*self.tagged, *self.going) if one.refusal]
+
+    def require(self, token: str | None) -> None:
+        """Errors: `RefusedTogetherError` where any of it cannot be, `PlanChangedError` where another plan was shown."""
+        if refused := self.refused:
+            more = f"; and {len(refused) - MOST_TOLD} more" if len(refused) > MOST_TOLD else ""
+            told = "; ".join(refused[:MOST_TOLD])
+            raise RefusedTogetherError(f"nothing was changed, for of this a part cannot be: {told}{more}")
+        if token is not None and token != self.token:
+            raise PlanChangedError("the plan is another one than was shown: look at it again")
+
+    def _facts(self) -> Iterator[str]:
+        for one in self.tagged:
+            yield f"{one.ref} {one.preview.plan.token if one.preview else one.refusal}"
+        for each in self.going:
+            before = each.before and (each.before.until, each.before.replacement, each.before.note)
+            yield f"{each.ref} {before} {self.wanted.going} {each.refusal}"
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """The face of such requests. Safe to share between threads."""
+
+    operations: Operations
+    graph: "Graph"
+
+    def plan(self, principal: Principal, wanted: ManyChanges) -> ManyPlan:
+        """What all of it would do. Errors: `InvalidRequestError` for what is none of it."""
+        check(wanted)
+        tagged = [self._planned(principal, one) for one in _changes(wanted)]
+        return ManyPlan(tagged, self._going(principal, wanted), wanted)
+
+    def request(
+        self, principal: Principal, wanted: ManyChanges, token: str | None = None
+    ) -> "list[Future[Answer]]":
+        """Ask for all of it, while it is what was shown with a token. Asked for again, it changes what is not so yet.
+
+        Errors: as `ManyPlan.require`.
+        """
+        plan = self.plan(principal, wanted)
+        plan.require(token)
+        asked = []
+        for change, planned in zip(_changes(wanted), plan.tagged, strict=True):
+            assert planned.preview is not None
+            asked.append(self.operations.request(principal, replace(change, plan=planned.preview.plan.token)))
+        if wanted.going is not None:
+            self.graph.deprecate_all(principal, wanted.models, wanted.going)
+        return asked
+
+    def _planned(self, principal: Principal, change: RequestedChange) -> Planned:
+        ref = str(change.reference)
+        try:
+            return Planned(ref, self.operations.plan(principal, change))
+        except WaypostError as refusal:
+            return Planned(ref, refusal=str(refusal))
+
+    def _going(self, principal: Principal, wanted: ManyChanges) -> list[PlannedGoing]:
+        if wanted.going is None:
+            return []
+        known = {one.ref: one for one in self.graph.deprecations(principal.view)}
+        found = []
+        for ref in wanted.models:
+            try:
+                self.graph.allow_deprecation(principal, ref, wanted.going)
+                found.append(PlannedGoing(str(ref), known.get(str(ref))))
+            except WaypostError as refusal:
+                found.append(PlannedGoing(str(ref), refusal=str(refusal)))
+        return found
+
+
+def check(wanted: ManyChanges) -> None:
+    """Errors: `InvalidRequestError`."""
+    if not 1 <= len(wanted.refs) <= MOST:
+        raise InvalidRequestError(f"name 1 to {MOST} models or versions, not {len(wanted.refs)}")
+    if not wanted.tags and wanted.going is None:
+        raise InvalidRequestError("say what is to be done to them: tags, or a deprecation")
+
+
+def _changes(wanted: ManyChanges) -> list[RequestedChange]:
+    if not wanted.tags:
+        return []
+    return [RequestedChange(ref, SetTags(wanted.tags)) for ref in dict.fromkeys(wanted.refs)]

@@ -1,0 +1,53 @@
+"""What a team has to look at, as lists."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, Parameter
+
+from federation.access import Permission, Principal
+from gateway.api import formats
+from gateway.api.formats import Table
+from gateway.api.requests import needs
+from gateway.api.rows import team_csv
+from gateway.team import TeamDesk, TeamListOut, TeamOut, team_out
+from gateway.waypost import Waypost
+
+READ: dict[str, Any] = needs(Permission.READ)
+Rows = Annotated[int, Parameter(ge=1, le=200, description="at most so many rows of each list")]
+Listed = Annotated[Table | None, Parameter(description="instead of the Accept header")]
+
+
+@get("/team", opt=READ, sync_to_thread=True)
+def show_team(
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    team: FromQuery[str] = "",
+    limit: FromQuery[Rows] = 5,
+) -> TeamOut:
+    """What a team has to look at, each list with its first rows: yours, the one that is named, or all that you see."""
+    return team_out(TeamDesk.of(waypost, principal, team), limit)
+
+
+@get("/team/{name:str}", opt=READ, sync_to_thread=True, operation_class=formats.TableOperation)
+def show_team_list(
+    request: Request[Any, Any, Any],
+    name: FromPath[str],
+    waypost: NamedDependency[Waypost],
+    principal: NamedDependency[Principal],
+    team: FromQuery[str] = "",
+    limit: FromQuery[Rows] = 50,
+    format: FromQuery[Listed] = None,  # noqa: A002  the name in the query
+) -> Response[TeamListOut]:
+    """One of a team's lists: changed, production, without-owner, without-card, without-lineage, stale, waiting or
+    failing. CSV has everything, whatever `limit`.
+    """
+    desk = TeamDesk.of(waypost, principal, team)
+    if formats.chosen(request, format, ("json", "csv")) == "csv":
+        desk.shown(name, 1)  # what is wrong is an error here, and not in the middle of a table
+        return formats.table(team_csv(desk.rows(name)))
+    return Response(desk.shown(name, limit), headers=formats.VARY)
+
+
+HANDLERS = [show_team, show_team_list]

@@ -1,0 +1,20 @@
+"""Tags and deprecations of many at once."""
+
+from typing import TYPE_CHECKING, Any
+
+from federation.access import LOCAL
+from gateway.api.bulk import BulkIn, bulk_out, bulk_plan_out, many_of
+from gateway.cli.here import Query, checked
+
+if TYPE_CHECKING:
+    from gateway.waypost import Waypost
+
+
+def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
+    """What is asked of `/bulk`. Errors: those of the face."""
+    if asked != ("POST", "bulk"):
+        raise LookupError(asked)
+    wanted = checked(BulkIn, body)
+    if query.get("dry_run"):
+        return bulk_plan_out(many_of(waypost).plan(LOCAL, wanted.wanted()))
+    return bulk_out(waypost, LOCAL, wanted)

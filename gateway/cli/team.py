@@ -1,0 +1,59 @@
+"""`waypost team`: what a team has to look at."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.client import connect
+from gateway.cli.failure import CommandError
+from gateway.cli.invocation import Invocation
+from gateway.cli.screen import emit_json, emit_line, emit_table, emit_text, say, when
+
+
+def team(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="the team; none: yours, or every team that you see", metavar="[TEAM]")
+    ] = "",
+    which: Annotated[
+        str,
+        typer.Option(
+            "--list",
+            help="one list alone: changed, production, without-owner, without-card, without-lineage, stale, waiting "
+            "or failing",
+        ),
+    ] = "",
+    csv: Annotated[bool, typer.Option("--csv", help="all rows of that list as CSV")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="rows of each list")] = 5,
+) -> None:
+    """What a team has to look at: in production, changed since yesterday, waiting, failing, and what is missing."""
+    invocation: Invocation = context.obj
+    if csv and not which:
+        raise CommandError("say of which list with --list, such as --list without-owner")
+    path = f"/team/{quote(which, safe='')}" if which else "/team"
+    with connect(invocation) as gateway:
+        if csv:
+            emit_text(gateway.text(path, team=name, format="csv"))
+            return
+        found = gateway.get(path, team=name, limit=limit)
+    if invocation.json:
+        emit_json(found)
+        return
+    for one in [found] if which else found["lists"]:
+        _print(one)
+
+
+def _print(one: Mapping[str, Any]) -> None:
+    count = "more than are shown" if one["total"] is None else f"{one['total']:,}"
+    emit_line(f"{one['title']}: {count} (--list {one['name']})")
+    if one["rows"]:
+        rows = [
+            (row["ref"], row["state"], row["team"], row["owner"], when(row["time"]), row["detail"])
+            for row in one["rows"]
+        ]
+        emit_table(("OF", "STATE", "TEAM", "OWNER", "WHEN", ""), rows)
+    if one["query"]:
+        say(f"the same: waypost search '{one['query']}' --strict")
+    emit_line("")
