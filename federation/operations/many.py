@@ -81,7 +81,8 @@ class ManyPlan:
     @property
     def refused(self) -> list[str]:
         """What cannot be, with the reason, one line each."""
-        return [f"{one.ref}: {one.refusal}" for one in (*self.tagged, *self.going) if one.refusal]
+        every: list[Planned | PlannedGoing] = [*self.tagged, *self.going]
+        return [f"{one.ref}: {one.refusal}" for one in every if one.refusal]
 
     def require(self, token: str | None) -> None:
         """Errors: `RefusedTogetherError` where any of it cannot be, `PlanChangedError` where another plan was shown."""

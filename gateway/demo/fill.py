@@ -1,15 +1,18 @@
-"""Fill running MLflow servers with the models of the demo, through MLflow's own client."""
+"""Fill MLflow servers with the models of the demo, by MLflow's own client: on their databases, and when they run."""
 
 import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,32 +25,75 @@ THREADS_PER_SERVER = 4
 LOGGED_MODEL_FRAMEWORK = "sentence_transformers"
 """Versions of this one come from logged models, the others from files of a run: MLflow has both."""
 STAND_IN = "(In this demo its files are a stand-in: to load it takes {} and the team's own weights.)"
+SERVED = "mlflow-artifacts:/"
+"""How the address of a file begins that a server of MLflow's hands out."""
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 """Settings of MLflow's client; the second saves two requests a run."""
 
 
-def fill(urls: Mapping[str, str], progress: Callable[[int, int], None] = lambda done, total: None) -> None:
-    """Create every model of the demo. `urls` gives the address of each registry's server, by its name.
-
-    `progress` is told how many versions are done, of how many. Takes about 25 s on two cores. Errors: MLflow's own.
+def prepare(folders: Mapping[str, Path]) -> None:
+    """Make the empty database that each server finds in its folder. Its tables are made once and copied: MLflow brings
+    them through all of their history, which takes a second and more.
     """
-    chosen = [registry for registry in REGISTRIES if registry.name in urls]
-    total, done = sum(registry.versions for registry in chosen), 0
-    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS_PER_SERVER * max(1, len(chosen))) as pool:
-        warnings.simplefilter("ignore", FutureWarning)  # MLflow's, about stages: teams still use them
-        fillers = [Filler(registry, urls[registry.name]) for registry in chosen]
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    blank, *others = [database(folder) for folder in folders.values()]
+    for file in (blank, *others):
+        file.parent.mkdir(parents=True)
+    SqlAlchemyStore(f"sqlite:///{blank}", SERVED)
+    for file in others:
+        shutil.copyfile(blank, file)
+
+
+def fill(folders: Mapping[str, Path], progress: Callable[[int, int], None] = lambda done, total: None) -> int:
+    """Create the models of the demo that are stand-ins, with MLflow's own client on the databases of servers that may
+    yet be starting. `folders` gives the folder of each registry's server, by its name.
+
+    `progress` is told how many versions are done, of how many. Takes about 8 s. Returns how many are done. Errors:
+    MLflow's own.
+    """
+    chosen = [registry for registry in REGISTRIES if registry.name in folders]
+    total = sum(registry.versions for registry in chosen)
+    with _quiet(), ThreadPoolExecutor(max(1, len(chosen))) as pool:  # SQLite takes one writer at a time
+        fillers = [
+            Filler(one, f"sqlite:///{database(folders[one.name])}", folders[one.name]) for one in chosen
+        ]
         work = [pool.submit(one.add_prompt, prompt) for one in fillers for prompt in one.registry.prompts]
         work += [
             pool.submit(one.add_model, model)
-            for one in fillers
-            for model in one.registry.models
-            if not model.recipe
+            for models in zip_longest(*(one.stand_ins for one in fillers))
+            for one, model in zip(fillers, models, strict=True)
+            if model is not None
         ]
-        done = _count(work, done, total, progress)
-        for one in fillers:  # MLflow logs to one server at a time
+        return _count(work, 0, total, progress)
+
+
+def train(urls: Mapping[str, str], done: int, progress: Callable[[int, int], None]) -> None:
+    """Create the other models through running servers, after `fill`: those that are trained, and those that MLflow
+    logs. `urls` gives the address of each registry's server. Takes about 8 s. Errors: MLflow's own.
+    """
+    chosen = [registry for registry in REGISTRIES if registry.name in urls]
+    total = sum(registry.versions for registry in chosen)
+    with _quiet(), ThreadPoolExecutor(THREADS_PER_SERVER) as pool:
+        for registry in chosen:  # MLflow logs to one server at a time
+            one = Filler(registry, urls[registry.name])
             one.take_over()
-            work = [pool.submit(one.add_model, model) for model in one.registry.models if model.recipe]
+            work = [pool.submit(one.add_model, model) for model in one.logged]
             done = _count(work, done, total, progress)
+
+
+def database(folder: Path) -> Path:
+    """Where a server of the demo has its database, beside its artifacts."""
+    return folder / "mlflow.db"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MLflow's, about stages: teams still use them
+        yield
 
 
 def _count(work: "Sequence[Future[int]]", done: int, total: int, progress: Callable[[int, int], None]) -> int:
@@ -59,9 +105,11 @@ def _count(work: "Sequence[Future[int]]", done: int, total: int, progress: Calla
 
 
 class Filler:
-    """Creates the models of one registry on one server. Its methods may run side by side."""
+    """Creates models of one registry: through its server, or on its database and in the folder of its artifacts, as
+    the server would. Its methods may run side by side.
+    """
 
-    def __init__(self, registry: DemoRegistry, url: str) -> None:
+    def __init__(self, registry: DemoRegistry, uri: str, folder: Path | None = None) -> None:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
@@ -70,14 +118,36 @@ class Filler:
         self.registry = registry
         self._datasets = threading.Lock()
         """MLflow refuses a dataset that two calls make known at the same time."""
-        self.url = url
-        self.client = MlflowClient(tracking_uri=url, registry_uri=url)
+        self.url = uri
+        self.folder = folder
+        self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         names = sorted({model.experiment for model in registry.models})
-        self.experiments = {name: self.client.create_experiment(name) for name in names}
+        self.experiments = {name: self._experiment(name) for name in names}
+
+    def _experiment(self, name: str) -> str:
+        """The id of an experiment, whose artifacts the server hands out."""
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self.client.create_experiment(name, artifact_location=f"{SERVED}{name}"))
+
+    @property
+    def logged(self) -> Sequence[DemoModel]:
+        """The models that MLflow logs, real ones and others: a running server is needed for that."""
+        return [one for one in self.registry.models if one.recipe or one.framework == LOGGED_MODEL_FRAMEWORK]
+
+    @property
+    def stand_ins(self) -> Sequence[DemoModel]:
+        """The others."""
+        logged = self.logged
+        return [one for one in self.registry.models if one not in logged]
 
     def take_over(self) -> None:
-        """Have MLflow log models to this server from here on, whoever asks."""
-        import mlflow
+        """Have MLflow log models to this server from here on, whoever asks. What that takes is imported here: MLflow
+        hides warnings of its own while it is, which it can in one thread alone.
+        """
+        import mlflow.pyfunc
+        import mlflow.sklearn
 
         mlflow.set_tracking_uri(self.url)
 
@@ -165,7 +235,6 @@ class Filler:
         told: dict[str, Any] = {
             "name": "model",
             "signature": signature,
-            "input_example": None,
             "pip_requirements": self._training.requirements(),
         }
         with mlflow.start_run(run_id=run.info.run_id):
@@ -173,7 +242,8 @@ class Filler:
                 with tempfile.TemporaryDirectory() as folder:
                     file = Path(folder, "alike.py")
                     file.write_text(self._training.CODE)
-                    made = mlflow.pyfunc.log_model(python_model=str(file), **told)
+                    shown = trained.shown.head(1)
+                    made = mlflow.pyfunc.log_model(python_model=str(file), input_example=shown, **told)
             else:
                 made = mlflow.sklearn.log_model(trained.estimator, **told)
         return str(made.model_id)
@@ -187,7 +257,10 @@ class Filler:
             file = Path(folder, "MLmodel")
             file.write_text(mlmodel(model))
             if model.framework != LOGGED_MODEL_FRAMEWORK:
-                repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.url)
+                uri = run.info.artifact_uri
+                if self.folder is not None:
+                    uri = str(self.folder / "artifacts" / uri.removeprefix(SERVED))
+                repository = get_artifact_repository(uri, tracking_uri=self.url)
                 repository.log_artifact(str(file), "model")
                 return None
             logged = self.client.create_logged_model(

@@ -106,7 +106,7 @@ PAYMENT = {
     "currency": "string",
     "merchant_id": "string",
     "country": "string",
-    "hour": "long",
+    "hour": "double",
 }
 
 FRAUD = DemoRegistry(
@@ -324,7 +324,12 @@ FRAUD = DemoRegistry(
             recipe="classifier",
             metrics={"auc": (0.744, 0.758, 0.771, 0.773), "ks": (0.36, 0.38, 0.41, 0.41)},
             stages=(A, A, P, N),
-            inputs={"income": "double", "orders": "long", "late_payments": "long", "age_of_account": "long"},
+            inputs={
+                "income": "double",
+                "orders": "double",
+                "late_payments": "double",
+                "age_of_account": "double",
+            },
             outputs={"probability": "double"},
             datasets=(LOANS,),
             owner=CREDIT_OWNER,
@@ -357,7 +362,7 @@ FRAUD = DemoRegistry(
             recipe="regressor",
             metrics={"spearman": (0.58, 0.63, 0.66)},
             stages=(A, P, S),
-            inputs={"seller_id": "string", "orders": "long", "refund_rate": "double"},
+            inputs={"seller_id": "string", "orders": "double", "refund_rate": "double"},
             outputs={"trust": "double"},
             datasets=(SELLERS,),
             owner=FRAUD_OWNER,
@@ -373,7 +378,7 @@ FRAUD = DemoRegistry(
             recipe="classifier",
             metrics={"auc": (0.801, 0.823, 0.829)},
             stages=(A, P, N),
-            inputs={"customer_id": "string", "refunds": "long", "basket": "double"},
+            inputs={"customer_id": "string", "refunds": "double", "basket": "double"},
             outputs=SCORE,
             datasets=(PAYMENTS, SELLERS),
             owner=FRAUD_OWNER,

@@ -27,7 +27,7 @@ from gateway.cli.failure import UNREACHABLE, CommandError
 from gateway.cli.screen import console, counted, say
 from gateway.cli.sync import attached, follow
 from gateway.demo.clouds import CLOUDS, CREDENTIALS, DECLARED, cloud_server
-from gateway.demo.fill import fill
+from gateway.demo.fill import fill, prepare, train
 from gateway.demo.models import REGISTRIES
 from gateway.demo.servers import Server, ServerStartError, answers, mlflow_server, reserved_port, server
 from gateway.demo.stores import STORES
@@ -73,17 +73,20 @@ def start(folder: Path, running: ExitStack) -> str:
     told = ", ".join(one.title for one in STORES)
     with steps() as step:
         finish = step(f"starting {len(REGISTRIES)} MLflow servers, two clouds' emulators, {told}")
-        teams = {one.name: mlflow_server(folder / one.name, wait=False) for one in REGISTRIES}
-        clouds = {one.name: cloud_server(one, folder) for one in CLOUDS}
-        servers = {name: running.enter_context(context) for name, context in (teams | clouds).items()}
+        clouds = {one.name: running.enter_context(cloud_server(one, folder)) for one in CLOUDS}
+        folders = {one.name: folder / one.name for one in REGISTRIES}
+        prepare(folders)
+        teams = {name: running.enter_context(mlflow_server(its, wait=False)) for name, its in folders.items()}
+        servers = clouds | teams
         stores = {one.name: running.enter_context(one.open(folder / one.name)) for one in STORES}
+        finish()
+        with_models = sum(len(registry.models) + len(registry.prompts) for registry in REGISTRIES)
+        finish = step(f"registering {with_models} models by MLflow's own client")
+        done = fill(folders, finish)
         for one in servers.values():
             one.wait()
-        finish()
-        urls = {name: servers[name].url for name in teams}
-        with_models = sum(len(registry.models) + len(registry.prompts) for registry in REGISTRIES)
-        finish = step(f"registering {with_models} models through MLflow's own client")
-        fill(urls, finish)
+        urls = {name: one.url for name, one in teams.items()}
+        train(urls, done, finish)
         finish()
         finish = step("starting the gateway")
         gateway = running.enter_context(

@@ -97,8 +97,6 @@ def _columns(model: DemoModel, generator: np.random.Generator, rows: int) -> "pd
     for name, kind in model.inputs.items():
         if kind == "string":
             made[name] = generator.choice([f"{name}-{at}" for at in range(5)], rows)
-        elif kind == "long":
-            made[name] = generator.integers(0, 24, rows)
         else:
             made[name] = generator.gamma(2.0, 20.0, rows).round(2)
     return pd.DataFrame(made)
@@ -130,7 +128,7 @@ def classifier(model: DemoModel, generator: np.random.Generator, rows: int) -> T
 
     shown = _columns(model, generator, rows)
     signal = _signal(shown, generator)
-    wanted, half = (signal > np.quantile(signal, 0.7)).astype(int), rows // 2
+    wanted, half = (signal > np.quantile(signal, 0.7)).astype(float), rows // 2
     made = make_pipeline(_features(shown), LogisticRegression(max_iter=200))
     made.fit(shown[:half], wanted[:half])
     score = made.predict_proba(shown[half:])[:, 1]
