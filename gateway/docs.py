@@ -17,7 +17,7 @@ from litestar.static_files import create_static_files_router
 from federation.catalogue.catalogue import SampleRequest, Validation
 from federation.search.answer import SearchAnswer, SimilarAnswer
 from federation.statements.statements import ArtifactStatement
-from gateway.api.bulk import BulkPlanOut
+from gateway.api.bulk_out import BulkPlanOut
 from gateway.api.events_out import ChangesOut, EventsOut
 from gateway.api.graph_out import DeprecationIn
 from gateway.api.health import LiveOut, ReadyOut

@@ -5,16 +5,17 @@ refused for is told for all together, and then none of them is asked for.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from federation.access import Principal
 from federation.errors import InvalidRequestError, WaypostError
-from federation.operations.operations import Answer, Operations, Preview, RequestedChange
-from federation.operations.plans import PlanChangedError
+from federation.operations.asking import RequestedChange
+from federation.operations.batching import Answer
+from federation.operations.plans import PlanChangedError, Preview
 from federation.operations.wanted import SetTags
 from federation.references import Reference
 
@@ -103,10 +104,11 @@ class ManyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """The face of such requests. Safe to share between threads."""
+    """Such requests, made of single changes: `change` tells what one would do, `ask` asks for it."""
 
-    operations: Operations
     graph: "Graph"
+    change: Callable[[Principal, RequestedChange], Preview]
+    ask: "Callable[[Principal, RequestedChange], Future[Answer]]"
 
     def plan(self, principal: Principal, wanted: ManyChanges) -> ManyPlan:
         """What all of it would do. Errors: `InvalidRequestError` for what is none of it."""
@@ -123,10 +125,8 @@ class Many:
         """
         plan = self.plan(principal, wanted)
         plan.require(token)
-        asked = []
-        for change, planned in zip(_changes(wanted), plan.tagged, strict=True):
-            assert planned.preview is not None
-            asked.append(self.operations.request(principal, replace(change, plan=planned.preview.plan.token)))
+        # Not with each one's own token: of several of one model, each would find that the one before has not ended.
+        asked = [self.ask(principal, change) for change in _changes(wanted)]
         if wanted.going is not None:
             self.graph.deprecate_all(principal, wanted.models, wanted.going)
         return asked
@@ -134,7 +134,7 @@ class Many:
     def _planned(self, principal: Principal, change: RequestedChange) -> Planned:
         ref = str(change.reference)
         try:
-            return Planned(ref, self.operations.plan(principal, change))
+            return Planned(ref, self.change(principal, change))
         except WaypostError as refusal:
             return Planned(ref, refusal=str(refusal))
 

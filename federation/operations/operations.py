@@ -6,7 +6,6 @@ What is imported from here, and the kinds of writes (`wanted`), is all that the 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine
@@ -20,14 +19,14 @@ from federation.operations.admission import WriteTargets, place_of
 from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.batching import LATE, Answer, IntentBatcher
 from federation.operations.intent import Asker, Steps, repeated, under_way
+from federation.operations.many import Many, ManyChanges, ManyPlan
 from federation.operations.offers import Offer
-from federation.operations.plans import Holder, Meaning, Plan, PlanChangedError
+from federation.operations.plans import Holder, Meaning, Plan, PlanChangedError, Preview
 from federation.operations.reader import Chosen, Operation, read_operation, read_operations
 from federation.operations.state import FieldChange, StageChange
 from federation.references import Reference, parse
 
 if TYPE_CHECKING:
-    from federation.graph.answers import ImpactAnswer
     from federation.graph.graph import Graph
     from federation.graph.subject import Cause
 
@@ -38,6 +37,8 @@ __all__ = [
     "Chosen",
     "FieldChange",
     "Holder",
+    "ManyChanges",
+    "ManyPlan",
     "Meaning",
     "Offer",
     "Operation",
@@ -51,15 +52,6 @@ __all__ = [
 LOOK_EVERY = 0.05
 UNHARMED = "nothing goes, and every reference means what it meant: whoever depends on it notices nothing"
 NO_GRAPH = "the dependency graph is being built: who depends on it is not known yet"
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """A plan with the impact of exactly that. Where there is no `impact`, `note` says why."""
-
-    plan: Plan
-    impact: "ImpactAnswer | None"
-    note: str = ""
 
 
 class Operations:
@@ -116,6 +108,20 @@ class Operations:
             return Asking(connection, principal, places).intents(change)
 
         return self._intents.submit(look, asker)
+
+    def plan_many(self, principal: Principal, wanted: ManyChanges) -> ManyPlan:
+        """What tags and deprecations of many would do, and what of it cannot be. Errors: `InvalidRequestError`."""
+        return self._many.plan(principal, wanted)
+
+    def request_many(
+        self, principal: Principal, wanted: ManyChanges, token: str | None = None
+    ) -> "list[Future[Answer]]":
+        """Ask for all of it, or for nothing. Errors: as `ManyPlan.require`; of each result, as of `request`."""
+        return self._many.request(principal, wanted, token)
+
+    @property
+    def _many(self) -> Many:
+        return Many(self._graph(), self.plan, self.request)
 
     def offer(self, principal: Principal, reference: Reference) -> Offer:
         """What of a model or version could be changed at all. Errors: `UnknownError`, `GoneError`."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +16,9 @@ from federation.errors import PreconditionError
 from federation.operations.intent import Intent
 from federation.operations.state import PlannedDifference, StageChange
 from federation.operations.wanted import Delete, Wanted, kind_of, reverse, to_json
+
+if TYPE_CHECKING:
+    from federation.graph.answers import ImpactAnswer
 
 LINE = "\n"
 MOST_TOLD = 64
@@ -130,6 +134,15 @@ class Plan:
         yield from map(str, self.keeps)
         yield f"{self.kept} other versions keep their stage"
         yield from self.notes
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan with the impact of exactly that. Where there is no `impact`, `note` says why."""
+
+    plan: Plan
+    impact: "ImpactAnswer | None"
+    note: str = ""
 
 
 def _digest(text: str) -> str:

@@ -1,109 +1,17 @@
 """Tags and deprecations of many models and versions at once."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from federation.access import Permission, Principal
-from federation.graph.graph import Deprecation, Going
-from federation.operations.many import Many, ManyChanges, ManyPlan
-from gateway.api.graph_out import DeprecationIn
-from gateway.api.operations_out import MOST_TAGS, OperationOut, PlanOut, asked_out, plan_out
+from gateway.api.bulk_out import BulkIn, BulkOut, BulkPlanOut, bulk_out, bulk_plan_out
 from gateway.api.requests import needs
-from gateway.parameters import read_reference
 from gateway.waypost import Waypost
-
-Names = Annotated[list[str], msgspec.Meta(min_length=1, max_length=200)]
-
-
-class BulkIn(msgspec.Struct, forbid_unknown_fields=True):
-    """What is asked of all of `refs`, models or versions: tags to set (null removes one), and that their models are to
-    go. `plan` is the token of a plan: it is done only while that is still the plan.
-    """
-
-    refs: Names
-    """Models and versions."""
-    tags: Annotated[dict[str, str | None], msgspec.Meta(max_length=MOST_TAGS)] = {}
-    deprecate: DeprecationIn | None = None
-    plan: str | None = None
-    """The token of the plan that was shown."""
-
-    def wanted(self) -> ManyChanges:
-        """The same for the face. Errors: `ReferenceSyntaxError`."""
-        said, going = self.deprecate, None
-        if said is not None:
-            instead = read_reference(said.replacement) if said.replacement else None
-            going = Going(said.until, instead, said.note)
-        return ManyChanges([read_reference(ref) for ref in self.refs], self.tags, going)
-
-
-class TaggedOut(msgspec.Struct):
-    """What is done to one of them: its plan, or why it cannot be."""
-
-    ref: str
-    plan: PlanOut | None
-    """What it does; null where it cannot be."""
-    refusal: str
-
-
-class GoingOut(msgspec.Struct):
-    """A model that is deprecated: what was said of it before, or why that cannot be said."""
-
-    ref: str
-    before: Deprecation | None
-    refusal: str
-
-
-class BulkPlanOut(msgspec.Struct):
-    """What all of it would do. Nothing was changed or asked for. Send `token` as `plan` with the same request: it is
-    then done only while this is still the plan. Where anything is `refused`, nothing is done.
-    """
-
-    token: str
-    tagged: Sequence[TaggedOut]
-    deprecated: Sequence[GoingOut]
-    refused: int
-    """How many of them cannot be."""
-    unchanged: int
-    """How many have those tags already."""
-
-
-class BulkOut(msgspec.Struct):
-    """What was asked for: an operation for each that is tagged, and the models that are deprecated now."""
-
-    operations: Sequence[OperationOut]
-    deprecated: Sequence[str]
-
-
-def bulk_plan_out(plan: ManyPlan) -> BulkPlanOut:
-    """The preview as JSON."""
-    tagged = [
-        TaggedOut(one.ref, None if one.preview is None else plan_out(one.preview), one.refusal)
-        for one in plan.tagged
-    ]
-    plans = [one.plan for one in tagged if one.plan is not None]
-    unchanged = sum(not any(step.fields for step in one.steps) for one in plans)
-    going = [GoingOut(one.ref, one.before, one.refusal) for one in plan.going]
-    return BulkPlanOut(plan.token, tagged, going, len(plan.refused), unchanged)
-
-
-def many_of(waypost: Waypost) -> Many:
-    """The face of such requests."""
-    return Many(waypost.operations, waypost.graph)
-
-
-def bulk_out(waypost: Waypost, principal: Principal, asked: BulkIn) -> BulkOut:
-    """Ask for all of it. Errors: as `Many.request`."""
-    wanted = asked.wanted()
-    answers = [one.result() for one in many_of(waypost).request(principal, wanted, asked.plan)]
-    models = [] if wanted.going is None else [str(ref) for ref in wanted.models]
-    return BulkOut([asked_out(waypost, one) for one in answers], models)
 
 
 @post(
@@ -124,7 +32,7 @@ async def change_many(
     again, it changes only what is not so yet.
     """
     if dry_run:
-        plan = await asyncio.to_thread(many_of(waypost).plan, principal, data.wanted())
+        plan = await asyncio.to_thread(waypost.operations.plan_many, principal, data.wanted())
         shown: Any = Response(bulk_plan_out(plan), status_code=200)
         return shown  # type: ignore[no-any-return]
     return Response(await asyncio.to_thread(bulk_out, waypost, principal, data), status_code=202)

@@ -43,9 +43,8 @@ def test_many_are_tagged_and_deprecated_after_one_preview(gateway: Served) -> No
         until(lambda path=path: gateway.client.get(path).json()["state"] == "ok")  # type: ignore[misc]
     assert [tags_of(gateway, ref) for ref in refs] == [{"area": "ads"}] * 3
     known = gateway.client.get("/deprecations").json()["deprecations"]
-    assert {one["ref"]: (one["until"], one["replacement"]) for one in known} == dict.fromkeys(
-        ["r/many-0", "r/many-1", "r/many-2"], ("2031-03-31", "r/better")
-    )
+    said = {one["ref"]: (one["until"], one["replacement"]) for one in known if "many-" in one["ref"]}
+    assert said == dict.fromkeys(["r/many-0", "r/many-1", "r/many-2"], ("2031-03-31", "r/better"))
     again = gateway.client.post("/bulk", params={"dry_run": True}, json=body).json()
     assert again["unchanged"] == 4
     assert {one["before"]["until"] for one in again["deprecated"]} == {"2031-03-31"}
