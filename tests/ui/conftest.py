@@ -1,6 +1,7 @@
 """One gateway over the models of the demo, and one browser, for all tests of the pages."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(missing)
 
 
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@contextmanager
+def open_shop(folder: Path) -> Iterator[Served]:
     """A gateway that has read its three registries. Its folder holds a folder for each."""
-    folder = tmp_path_factory.mktemp("shop")
     config = ""
     for name, team in TEAMS.items():
         (folder / name).mkdir()
@@ -54,6 +54,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "the registries are read",
         )
         until(lambda: gateway.client.get("/search?q=encoder").json()["total"] > 0, "the index has them")
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The one that all tests share: each leaves it as it was."""
+    with open_shop(tmp_path_factory.mktemp("shop")) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def own_shop(tmp_path: Path) -> Iterator[Served]:
+    """One for a test that leaves in it what cannot be taken back, such as a promotion."""
+    with open_shop(tmp_path) as gateway:
         yield gateway
 
 
@@ -90,6 +104,14 @@ def seen(tab: Visit) -> Iterator[Visit]:
     yield tab
     tab.leave()
     assert tab.wrong == []
+
+
+@pytest.fixture
+def seen_alone(screen: BrowserContext, own_shop: Served) -> Iterator[Visit]:
+    """A page of that one."""
+    with visit(screen, own_shop.url) as made:
+        yield made
+        assert made.wrong == []
 
 
 @pytest.fixture(scope="session")

@@ -167,31 +167,35 @@ def test_may_this_encoder_be_archived_in_two_clicks(seen: Visit) -> None:
     assert "would break" in seen.page.inner_text("main")
 
 
-def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(seen: Visit, shop: Served) -> None:
+def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(
+    seen_alone: Visit, own_shop: Served
+) -> None:
     def in_production() -> list[str]:
-        versions = shop.client.get("/models/search/product-ranker").json()["versions"]
+        versions = own_shop.client.get("/models/search/product-ranker").json()["versions"]
         return [one["version"] for one in versions if one["stage"] == "production"]
 
     assert in_production() == ["4"]
-    shop.client.put("/models/search/product-ranker/aliases/champion", json={"version": "5"})
+    own_shop.client.put("/models/search/product-ranker/aliases/champion", json={"version": "5"})
     until(lambda: in_production() == ["5"], "another version is in production")
-    with seen.journey("/models/search/product-ranker", 3):
-        assert "Version 5 is in production" in seen.page.inner_text("main")
-        seen.page.get_by_role("link", name="Roll back", exact=True).click()
-        assert "search/product-ranker:4" in seen.page.inner_text("#h-back")
-        seen.page.get_by_label("Why").fill("fewer orders")
-        seen.page.get_by_role("button", name="Roll back").click()
-        seen.page.wait_for_url("**/promotions/**")
-    promotion = seen.page.url.removeprefix(seen.url)
-    seen.go_until(promotion, lambda page: page.locator("h1 .state-done").count() == 1)
+    with seen_alone.journey("/models/search/product-ranker", 3):
+        assert "Version 5 is in production" in seen_alone.page.inner_text("main")
+        seen_alone.page.get_by_role("link", name="Roll back", exact=True).click()
+        assert "search/product-ranker:4" in seen_alone.page.inner_text("#h-back")
+        seen_alone.page.get_by_label("Why").fill("fewer orders")
+        seen_alone.page.get_by_role("button", name="Roll back").click()
+        seen_alone.page.wait_for_url("**/promotions/**")
+    promotion = seen_alone.page.url.removeprefix(seen_alone.url)
+    seen_alone.go_until(promotion, lambda page: page.locator("h1 .state-done").count() == 1)
     assert in_production() == ["4"]
     told = {"ref": "search/product-ranker:4", "action": "promotion.proposed"}
-    (entry,) = shop.client.get("/audit", params=told).json()["entries"]
-    until(lambda: shop.client.get(f"/audit/entries/{entry['seq']}").json().get("inclusion"), "it is signed")
-    with seen.journey("/versions/search/product-ranker:4", 3):
-        seen.page.get_by_role("link", name="all", exact=True).click()
-        seen.page.wait_for_url("**/audit?ref=**")
-        seen.page.locator("tr", has_text="proposed").get_by_role("link").first.click()
-        seen.page.wait_for_url(f"**/audit/{entry['seq']}")
-        assert "Checked in this page" in seen.page.locator("[data-verdict].good").inner_text()
-    assert "local" in seen.page.inner_text("dl.facts")
+    (entry,) = own_shop.client.get("/audit", params=told).json()["entries"]
+    until(
+        lambda: own_shop.client.get(f"/audit/entries/{entry['seq']}").json().get("inclusion"), "it is signed"
+    )
+    with seen_alone.journey("/versions/search/product-ranker:4", 3):
+        seen_alone.page.get_by_role("link", name="all", exact=True).click()
+        seen_alone.page.wait_for_url("**/audit?ref=**")
+        seen_alone.page.locator("tr", has_text="proposed").get_by_role("link").first.click()
+        seen_alone.page.wait_for_url(f"**/audit/{entry['seq']}")
+        assert "Checked in this page" in seen_alone.page.locator("[data-verdict].good").inner_text()
+    assert "local" in seen_alone.page.inner_text("dl.facts")
