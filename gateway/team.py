@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from federation.errors import UnknownError
-from federation.promotions.promotions import ChosenPromotions
 from federation.search.answer import Hit, SearchRequest
 from gateway.api.events_out import ChangeOut, changes_out
 from gateway.parameters import read_since
@@ -125,6 +124,8 @@ class TeamDesk:
     def waiting(self) -> "list[Promotion]":
         """The promotions of the team's registries that wait, the newest first."""
         names = {one.name for one in self.own}
+        from federation.promotions.promotions import ChosenPromotions  # whoever writes rows needs none
+
         found = self.waypost.promotions.list(self.view, ChosenPromotions("waiting"), AT_ONCE)
         return [one for one in found if one.registry in names]
 

@@ -95,6 +95,7 @@ def _figures(
     _scan(opened(url), watermark)
     yield Figure("requests when nothing changed", len(service.asked), "requests", goal)
     server.shutdown()
+    server.server_close()
 
 
 def _bare(url: str, asked: list[ServiceRequest], at_once: int) -> None:

@@ -64,7 +64,7 @@ def test_a_good_token_brings_the_roles_of_its_groups(signed: Gate, provider: Ide
     assert signed.ask("GET", "/api/v1/whoami", token=token).json()["id"] == again["id"]
     later = int(time.time()) + 1  # a token of the same second is not newer
     nobody = signed.ask("GET", "/api/v1/registries", token=provider.token(groups=[], iat=later))
-    assert nobody.json() == {"registries": []}
+    assert nobody.json()["registries"] == []
 
 
 def test_the_journal_names_no_person(signed: Gate, provider: IdentityProvider) -> None:
