@@ -132,20 +132,33 @@ def read_in_order(
     Errors: `ReferenceSyntaxError`.
     """
     versions, models = tables.version.c, tables.model.c
-    names = (_registries.name, models.name, versions.version)
-    query = VERSION.with_only_columns(versions.id).where(
-        versions.deleted_at.is_(None), models.deleted_at.is_(None), view.clause(_registries.id)
+    names = (models.name, versions.version)
+    places = select(_registries.id, _registries.name).where(view.clause(_registries.id))
+    living = (
+        select(versions.id)
+        .join(tables.model, models.id == versions.model_id)
+        .where(versions.deleted_at.is_(None), models.deleted_at.is_(None))
+        .order_by(*names)
     )
     if "/" in under:
         within = parse(under)
-        query = query.where(_registries.name == within.registry, models.name == encode_part(within.model))
+        places = places.where(_registries.name == within.registry)
+        living = living.where(models.name == encode_part(within.model))
     elif under:
-        query = query.where(_registries.name == under)
+        places = places.where(_registries.name == under)
     if after is not None:
-        last = (after.registry, encode_part(after.model), encode_part(after.version or ""))
-        query = query.where(tuple_(*names) > tuple_(*last))
-    ids = connection.execute(query.order_by(*names).limit(limit)).scalars().all()
-    rows = connection.execute(VERSION.where(versions.id.in_(ids)).order_by(*names))
+        places = places.where(_registries.name >= after.registry)
+    ids: list[int] = []
+    # One registry after the other: its models are read in the order of their names, and no further than is wanted.
+    for place in connection.execute(places.order_by(_registries.name)).all():
+        query = living.where(models.registry_id == place.id)
+        if after is not None and place.name == after.registry:
+            last = (encode_part(after.model), encode_part(after.version or ""))
+            query = query.where(models.name >= last[0], tuple_(*names) > tuple_(*last))
+        ids += connection.execute(query.limit(limit - len(ids))).scalars()
+        if len(ids) == limit:
+            break
+    rows = connection.execute(VERSION.where(versions.id.in_(ids)).order_by(_registries.name, *names))
     return [as_version(row) for row in rows]
 
 
