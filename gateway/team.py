@@ -85,7 +85,7 @@ COLUMNS = TeamRow.__struct_fields__
 
 
 @dataclass(frozen=True, slots=True)
-class TeamDesk:
+class TeamOverview:
     """The lists of one team, as one caller may see them; of no team: of all."""
 
     waypost: "Waypost"
@@ -94,7 +94,7 @@ class TeamDesk:
     states: "Sequence[RegistryState]"
 
     @classmethod
-    def of(cls, waypost: "Waypost", principal: "Principal", team: str) -> "TeamDesk":
+    def of(cls, waypost: "Waypost", principal: "Principal", team: str) -> "TeamOverview":
         """The team that is named, else the caller's own; where there is none, all that is seen."""
         states = waypost.registries.list(principal.view)
         teams = {one.team for one in states}
@@ -177,9 +177,9 @@ class TeamDesk:
                 return
 
 
-def team_out(desk: TeamDesk, limit: int) -> TeamOut:
+def team_out(overview: TeamOverview, limit: int) -> TeamOut:
     """Every list with its first rows."""
-    return TeamOut(desk.team, desk.teams, [desk.shown(name, limit) for name in LISTS])
+    return TeamOut(overview.team, overview.teams, [overview.shown(name, limit) for name in LISTS])
 
 
 def cells(row: TeamRow) -> Sequence[object]:

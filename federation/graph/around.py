@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from federation.access import View
 from federation.graph.drawing import LIMIT, Box, Sketch, arrows, colours, dot
 from federation.graph.names import Named, Registry, named
+from federation.graph.rows import Array
 from federation.graph.snapshot import Direction, Snapshot
 from federation.graph.subject import Subject
 from federation.graph.walk import Closure, closure, visibility
@@ -69,17 +70,8 @@ def around(
         front = list(subject.nodes)
         while front:
             names |= named(connection, front, known)
-            found: dict[int, None] = {}
-            for node in front:
-                is_open = whole or (node in names and names[node].ref in opened)
-                room = LIMIT // 2 - len(side.met) if is_open else NEAR if node in subject.nodes else 0
-                step = closure(snapshot, np.array([node]), side.direction, visible, 1)
-                fresh, left = _chosen(snapshot, step, side.met, max(room, 0))
-                found |= dict.fromkeys(fresh)
-                side.met |= found
-                if left:
-                    side.more[node] = left
-            front = [node for node in found if snapshot.nodes["kind"][node] not in CONNECTORS]
+            is_open = {node: whole or (node in names and names[node].ref in opened) for node in front}
+            front = _stepped(snapshot, side, visible, subject.nodes, is_open)
     nodes = sides[0].met | sides[1].met
     names |= named(connection, nodes, known)
     keys = {node: f"n{at}" for at, node in enumerate(sorted(node for node in nodes if node in names))}
@@ -97,6 +89,26 @@ def around(
     teams = {team: colour for team, colour in colours(drawn).items() if team}
     closed = sum(node in keys for side in sides for node in side.more)
     return Surroundings(subject.ref, dot(drawn, page), teams, sorted(reached), closed)
+
+
+def _stepped(
+    snapshot: Snapshot,
+    side: _DrawnSide,
+    visible: Array | None,
+    starts: Collection[int],
+    is_open: Mapping[int, bool],
+) -> list[int]:
+    """One step further from each node, as far as it is open; the nodes that come next."""
+    found: dict[int, None] = {}
+    for node, opened in is_open.items():
+        room = LIMIT // 2 - len(side.met) if opened else NEAR if node in starts else 0
+        step = closure(snapshot, np.array([node]), side.direction, visible, 1)
+        fresh, left = _chosen(snapshot, step, side.met, max(room, 0))
+        found |= dict.fromkeys(fresh)
+        side.met |= found
+        if left:
+            side.more[node] = left
+    return [node for node in found if snapshot.nodes["kind"][node] not in CONNECTORS]
 
 
 def _chosen(snapshot: Snapshot, step: Closure, met: Collection[int], room: int) -> tuple[list[int], int]:

@@ -11,7 +11,7 @@ from gateway.api import formats
 from gateway.api.formats import Table
 from gateway.api.requests import needs
 from gateway.api.rows import team_csv
-from gateway.team import TeamDesk, TeamListOut, TeamOut, team_out
+from gateway.team import TeamListOut, TeamOut, TeamOverview, team_out
 from gateway.waypost import Waypost
 
 READ: dict[str, Any] = needs(Permission.READ)
@@ -27,7 +27,7 @@ def show_team(
     limit: FromQuery[Rows] = 5,
 ) -> TeamOut:
     """What a team has to look at, each list with its first rows: yours, the one that is named, or all that you see."""
-    return team_out(TeamDesk.of(waypost, principal, team), limit)
+    return team_out(TeamOverview.of(waypost, principal, team), limit)
 
 
 @get("/team/{name:str}", opt=READ, sync_to_thread=True, operation_class=formats.TableOperation)
@@ -43,11 +43,11 @@ def show_team_list(
     """One of a team's lists: changed, production, without-owner, without-card, without-lineage, stale, waiting or
     failing. CSV has everything, whatever `limit`.
     """
-    desk = TeamDesk.of(waypost, principal, team)
+    overview = TeamOverview.of(waypost, principal, team)
     if formats.chosen(request, format, ("json", "csv")) == "csv":
-        desk.shown(name, 1)  # what is wrong is an error here, and not in the middle of a table
-        return formats.table(team_csv(desk.rows(name)))
-    return Response(desk.shown(name, limit), headers=formats.VARY)
+        overview.shown(name, 1)  # what is wrong is an error here, and not in the middle of a table
+        return formats.table(team_csv(overview.rows(name)))
+    return Response(overview.shown(name, limit), headers=formats.VARY)
 
 
 HANDLERS = [show_team, show_team_list]

@@ -13,7 +13,7 @@ from federation.search.answer import Hit, SearchRequest
 from gateway.api.events_out import ChangesOut, changes_out
 from gateway.pages.page import page, pages_at
 from gateway.parameters import read_since
-from gateway.team import SEARCHED, ListSpec, TeamDesk
+from gateway.team import SEARCHED, ListSpec, TeamOverview
 from gateway.waypost import Waypost
 
 SHOWN = 5
@@ -38,31 +38,31 @@ def team_page(
     team: FromQuery[str] = "",
 ) -> Response[str]:
     """Everything of one team: the caller's, or one that is chosen; where there is none, of all that is seen."""
-    desk = TeamDesk.of(waypost, principal, team)
+    overview = TeamOverview.of(waypost, principal, team)
     return page(
         request,
         "team.html",
-        title=f"Team {desk.team}" if desk.team else "All teams",
-        team=desk.team,
-        teams=desk.teams,
-        lists=[_found(desk, one) for one in SEARCHED],
-        changes=_changes(desk),
-        on=desk.on,
-        waiting=desk.waiting(),
-        failing=desk.failing(),
+        title=f"Team {overview.team}" if overview.team else "All teams",
+        team=overview.team,
+        teams=overview.teams,
+        lists=[_found(overview, one) for one in SEARCHED],
+        changes=_changes(overview),
+        on=overview.on,
+        waiting=overview.waiting(),
+        failing=overview.failing(),
     )
 
 
-def _found(desk: TeamDesk, one: ListSpec) -> TeamList:
-    asked = desk.query(one)
-    found = desk.waypost.search.query(desk.view, SearchRequest(q=asked, limit=SHOWN, strict=True))
+def _found(overview: TeamOverview, one: ListSpec) -> TeamList:
+    asked = overview.query(one)
+    found = overview.waypost.search.query(overview.view, SearchRequest(q=asked, limit=SHOWN, strict=True))
     return TeamList(one.title, asked, found.total, found.hits)
 
 
-def _changes(desk: TeamDesk) -> ChangesOut:
-    events = desk.waypost.events
-    wanted = events.selected(desk.view, (), desk.on, read_since("yesterday"))
-    return changes_out(events.latest(desk.view, wanted, None, SHOWN), SHOWN)
+def _changes(overview: TeamOverview) -> ChangesOut:
+    events = overview.waypost.events
+    wanted = events.selected(overview.view, (), overview.on, read_since("yesterday"))
+    return changes_out(events.latest(overview.view, wanted, None, SHOWN), SHOWN)
 
 
 HANDLERS = team_page

@@ -7,7 +7,7 @@ from federation.followers import Followers
 from gateway.api.rows import team_csv
 from gateway.cli.here import Query
 from gateway.cli.local import catch_up
-from gateway.team import TeamDesk, team_out
+from gateway.team import TeamOverview, team_out
 
 if TYPE_CHECKING:
     from gateway.waypost import Waypost
@@ -18,12 +18,12 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     catch_up(waypost, ["search"])
     waypost.reload_search()
     Followers({"events": waypost.events.recorder(waypost.leases)}).catch_up()
-    desk = TeamDesk.of(waypost, LOCAL, query.get("team", ""))
+    overview = TeamOverview.of(waypost, LOCAL, query.get("team", ""))
     match asked:
         case ("GET", "team"):
-            return team_out(desk, query.get("limit", 5))
+            return team_out(overview, query.get("limit", 5))
         case ("GET", "team", name):
             if query.get("format") == "csv":
-                return "".join(team_csv(desk.rows(name)))
-            return desk.shown(name, query.get("limit", 50))
+                return "".join(team_csv(overview.rows(name)))
+            return overview.shown(name, query.get("limit", 50))
     raise LookupError(asked)
