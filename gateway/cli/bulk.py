@@ -110,9 +110,11 @@ def _lines(shown: Mapping[str, Any]) -> Iterator[str]:
     for one in (*shown["tagged"], *shown["deprecated"]):
         if one["refusal"]:
             yield f"{one['ref']} cannot be: {one['refusal']}"
+    first = 1
     for one in shown["tagged"]:
         if one["plan"]:
-            yield from told(one["plan"])
+            yield from told(one["plan"], first)
+            first += len(one["plan"]["steps"])
     for one in shown["deprecated"]:
         if not one["refusal"]:
             before = f", not until {one['before']['until']}" if one["before"] else ""

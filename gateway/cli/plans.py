@@ -27,9 +27,9 @@ def show_plans(invocation: Invocation, plans: Sequence[Mapping[str, Any]], data:
     return OK
 
 
-def told(plan: Mapping[str, Any]) -> Iterator[str]:
-    """Its steps with what each writes, then the stages, references and dependants that it moves."""
-    for number, step in enumerate(plan["steps"], 1):
+def told(plan: Mapping[str, Any], first: int = 1) -> Iterator[str]:
+    """Its steps, numbered from `first`, with what each writes, then the stages, references and dependants it moves."""
+    for number, step in enumerate(plan["steps"], first):
         yield f"{number}. {step['kind'].replace('_', ' ')} of {step['ref']}"
         for line in _written(step) or ["nothing: it is so already"]:
             yield f"   {line}"

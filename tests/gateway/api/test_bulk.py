@@ -85,6 +85,10 @@ def test_a_search_is_tagged_from_the_command_line(
     shown = capsys.readouterr()
     assert f"{told['ref']}  tag:area: nothing -> ads" in shown.out
     token = shown.err.partition("--plan ")[2].split()[0]
+    both = ["bulk", told["ref"], "r/lined", "--tag", "area=ads", "--dry-run", "--url", gateway.url]
+    assert run(both) == 0
+    steps = [line for line in capsys.readouterr().out.splitlines() if " of r/lined" in line]
+    assert [step.partition(".")[0] for step in steps] == ["1", "2"]
     assert run(asked) == 2, "nobody can be asked here"
     assert "--yes" in capsys.readouterr().err
     assert run([*asked, "--plan", token, "--json"]) == 0
