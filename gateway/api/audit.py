@@ -25,7 +25,7 @@ from gateway.api.journal_out import (
     witnesses_out,
 )
 from gateway.api.out import JournalOut, journal_out
-from gateway.api.requests import WANTED, Number, needs
+from gateway.api.requests import WANTED, Number, OptionalNumber, needs
 from gateway.names import names_in
 from gateway.waypost import Waypost
 
@@ -67,7 +67,7 @@ def show_checkpoint(waypost: NamedDependency[Waypost]) -> Response[bytes]:
 
 @get("/audit/proof/inclusion", opt=AUDIT, sync_to_thread=True)
 def show_inclusion(
-    waypost: NamedDependency[Waypost], seq: FromQuery[Number], size: FromQuery[Number | None] = None
+    waypost: NamedDependency[Waypost], seq: FromQuery[Number], size: FromQuery[OptionalNumber] = None
 ) -> InclusionOut:
     """That an entry is among the first `size` (RFC 6962); without a size, in the newest checkpoint."""
     return inclusion_out(waypost.journal.prove_inclusion(seq, size))
