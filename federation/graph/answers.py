@@ -96,6 +96,18 @@ class ImpactAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedGoing:
+    """A model that is to be deprecated: what was said of it before and who is hit once it has gone, or (`refusal`) why
+    that cannot be said. `impact` is None where it takes longer to tell.
+    """
+
+    ref: str
+    before: Deprecation | None = None
+    refusal: str = ""
+    impact: ImpactAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Who says that an edge is there. `origin` is tag, api, backend or inferred."""
 

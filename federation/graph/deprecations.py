@@ -16,7 +16,7 @@ from federation.access import Permission, Principal, View
 from federation.catalogue.reader import find_model
 from federation.changes import Change
 from federation.database import now
-from federation.errors import InvalidRequestError, UnknownError
+from federation.errors import DeniedError, InvalidRequestError, UnknownError
 from federation.graph import tables
 from federation.graph.resolve import registry_names
 from federation.journal.entry import Action, Entry
@@ -47,6 +47,20 @@ class Going:
     until: date
     replacement: Reference | None = None
     note: str = ""
+
+
+def refusals(
+    connection: Connection, principal: Principal, refs: Collection[Reference], going: Going
+) -> list[str]:
+    """Why that may not be said of each of several models; empty where it may."""
+    found = []
+    for ref in refs:
+        try:
+            allow(connection, principal, ref, going)
+            found.append("")
+        except (UnknownError, DeniedError, InvalidRequestError) as refusal:
+            found.append(str(refusal))
+    return found
 
 
 def allow(connection: Connection, principal: Principal, ref: Reference, going: Going) -> Any:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine
 from federation import changes
 from federation.access import Principal, View
 from federation.database import is_embedded, reading, writing
-from federation.errors import SetupError
+from federation.errors import GoneError, SetupError, UnknownError
 from federation.graph import declared, deprecations, drawing, paging
-from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed
+from federation.graph.answers import Affected, DependenciesAnswer, ImpactAnswer, Needed, PlannedGoing
 from federation.graph.around import Surroundings, around
 from federation.graph.blast import Blast, Effects, blast, of_closure
 from federation.graph.declared import Declared, Kind
@@ -41,7 +41,7 @@ from federation.graph.subject import (
 )
 from federation.graph.walk import Closure, LargeError, closure, visibility
 from federation.graph.words import Spec
-from federation.references import Reference
+from federation.references import Reference, parse
 from federation.whole import Suspicion
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "Kind",
     "LargeError",
     "Needed",
+    "PlannedGoing",
     "Question",
     "Spec",
     "explained",
@@ -416,10 +417,30 @@ class Graph:
         self._tell()
         return position
 
-    def allow_deprecation(self, actor: Principal, ref: Reference, going: Going) -> None:
-        """Whether that may be said of a model. Errors: as `deprecations.allow`."""
+    def plan_deprecations(
+        self, actor: Principal, refs: Sequence[Reference], going: Going
+    ) -> list[PlannedGoing]:
+        """What that would be of each of several models, with who is hit once it has gone."""
         with reading(self._engine) as connection:
-            deprecations.allow(connection, actor, ref, going)
+            names = [str(ref) for ref in refs]
+            said = deprecations.deprecated(connection, actor.view, names)
+            refused = deprecations.refusals(connection, actor, refs, going)
+        found = [
+            PlannedGoing(name, said.get(name), refusal) for name, refusal in zip(names, refused, strict=True)
+        ]
+        with suppress(DamagedError), self._open() as (connection, snapshot):
+            known = self._board.known(connection, snapshot.position)
+
+            def without(one: PlannedGoing) -> PlannedGoing:
+                options = ImpactOptions(limit=1, everything=actor.judges_everything, large=False)
+                with suppress(LargeError, UnknownError, GoneError):
+                    about = Question(parse(one.ref))
+                    found = _impact(connection, snapshot, known, actor.view, about, "delete", options)
+                    return replace(one, impact=found)
+                return one
+
+            return [one if one.refusal else without(one) for one in found]
+        return found
 
     def reinstate(self, actor: Principal, ref: Reference) -> int:
         """Take that back; the change's position. Errors: as `deprecations.reinstate`."""

@@ -5,14 +5,14 @@ refused for is told for all together, and then none of them is asked for.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from federation.access import Principal
-from federation.errors import InvalidRequestError, WaypostError
+from federation.errors import InvalidRequestError
 from federation.operations.asking import RequestedChange
 from federation.operations.batching import Answer
 from federation.operations.plans import PlanChangedError, Preview
@@ -20,7 +20,7 @@ from federation.operations.wanted import SetTags
 from federation.references import Reference
 
 if TYPE_CHECKING:
-    from federation.graph.graph import Deprecation, Going, Graph
+    from federation.graph.graph import Going, Graph, PlannedGoing
 
 MOST = 200
 """References of one request."""
@@ -57,21 +57,12 @@ class Planned:
     refusal: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedGoing:
-    """A model that is deprecated: what was said of it before, or (`refusal`) why that cannot be said."""
-
-    ref: str
-    before: "Deprecation | None" = None
-    refusal: str = ""
-
-
 @dataclass(frozen=True)
 class ManyPlan:
     """All of it, before any of it is done."""
 
     tagged: Sequence[Planned]
-    going: Sequence[PlannedGoing]
+    going: "Sequence[PlannedGoing]"
     wanted: ManyChanges
 
     @cached_property
@@ -82,7 +73,7 @@ class ManyPlan:
     @property
     def refused(self) -> list[str]:
         """What cannot be, with the reason, one line each."""
-        every: list[Planned | PlannedGoing] = [*self.tagged, *self.going]
+        every: Sequence[Planned | PlannedGoing] = [*self.tagged, *self.going]
         return [f"{one.ref}: {one.refusal}" for one in every if one.refusal]
 
     def require(self, token: str | None) -> None:
@@ -104,17 +95,25 @@ class ManyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """Such requests, made of single changes: `change` tells what one would do, `ask` asks for it."""
+    """Such requests, made of single changes: `plans` tells what each would do or is refused for, `ask` asks for it."""
 
     graph: "Graph"
-    change: Callable[[Principal, RequestedChange], Preview]
+    plans: Callable[[Principal, Sequence[RequestedChange]], Iterable[Preview | str]]
     ask: "Callable[[Principal, RequestedChange], Future[Answer]]"
 
     def plan(self, principal: Principal, wanted: ManyChanges) -> ManyPlan:
         """What all of it would do. Errors: `InvalidRequestError` for what is none of it."""
         check(wanted)
-        tagged = [self._planned(principal, one) for one in _changes(wanted)]
-        return ManyPlan(tagged, self._going(principal, wanted), wanted)
+        asked, going = _changes(wanted), list["PlannedGoing"]()
+        tagged = [
+            Planned(str(change.reference), refusal=one)
+            if isinstance(one, str)
+            else Planned(str(change.reference), one)
+            for change, one in zip(asked, self.plans(principal, asked), strict=True)
+        ]
+        if wanted.going is not None:
+            going = self.graph.plan_deprecations(principal, wanted.models, wanted.going)
+        return ManyPlan(tagged, going, wanted)
 
     def request(
         self, principal: Principal, wanted: ManyChanges, token: str | None = None
@@ -130,26 +129,6 @@ class Many:
         if wanted.going is not None:
             self.graph.deprecate_all(principal, wanted.models, wanted.going)
         return asked
-
-    def _planned(self, principal: Principal, change: RequestedChange) -> Planned:
-        ref = str(change.reference)
-        try:
-            return Planned(ref, self.change(principal, change))
-        except WaypostError as refusal:
-            return Planned(ref, refusal=str(refusal))
-
-    def _going(self, principal: Principal, wanted: ManyChanges) -> list[PlannedGoing]:
-        if wanted.going is None:
-            return []
-        known = {one.ref: one for one in self.graph.deprecations(principal.view)}
-        found = []
-        for ref in wanted.models:
-            try:
-                self.graph.allow_deprecation(principal, ref, wanted.going)
-                found.append(PlannedGoing(str(ref), known.get(str(ref))))
-            except WaypostError as refusal:
-                found.append(PlannedGoing(str(ref), refusal=str(refusal)))
-        return found
 
 
 def check(wanted: ManyChanges) -> None:

@@ -4,7 +4,7 @@ What is imported from here, and the kinds of writes (`wanted`), is all that the 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Engine
 
 from adapters import Discovered
 from federation.access import EVERYTHING, Permission, Principal, View
-from federation.database import reading
-from federation.errors import InvalidRequestError, StateError, UnknownError
+from federation.database import DatabaseError, reading
+from federation.errors import InvalidRequestError, StateError, UnknownError, WaypostError
 from federation.health import Reports
 from federation.operations.admission import WriteTargets, place_of
 from federation.operations.asking import Asking, Become, RequestedChange
 from federation.operations.batching import LATE, Answer, IntentBatcher
 from federation.operations.intent import Asker, Steps, repeated, under_way
-from federation.operations.many import Many, ManyChanges, ManyPlan
+from federation.operations.many import MOST, Many, ManyChanges, ManyPlan, RefusedTogetherError
 from federation.operations.offers import Offer
 from federation.operations.plans import Holder, Meaning, Plan, PlanChangedError, Preview
 from federation.operations.reader import Chosen, Operation, read_operation, read_operations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LATE",
+    "MOST",
     "Answer",
     "Become",
     "Chosen",
@@ -46,6 +47,7 @@ __all__ = [
     "Plan",
     "PlanChangedError",
     "Preview",
+    "RefusedTogetherError",
     "RequestedChange",
     "StageChange",
 ]
@@ -73,10 +75,21 @@ class Operations:
 
     def plan(self, principal: Principal, change: RequestedChange, *, limit: int = 50) -> Preview:
         """What a change would do, and who is hit by it. Errors: as `request`; nothing is written down."""
-        from federation.graph.rows import DamagedError  # deferred: most commands ask for no plan
-
         with reading(self._engine) as connection:
             plan = Asking(connection, principal, WriteTargets(self._adapters)).plan(change)
+        return self._preview(principal, plan, limit)
+
+    def _previews(self, principal: Principal, changes: Sequence[RequestedChange]) -> Iterator[Preview | str]:
+        """What each of many would do, of one look at the catalogue; the text of a refusal in the place of one."""
+        with reading(self._engine) as connection:
+            asking = Asking(connection, principal, WriteTargets(self._adapters))
+            plans = [_or_refusal(asking, change) for change in changes]
+        for plan in plans:
+            yield plan if isinstance(plan, str) else self._preview(principal, plan)
+
+    def _preview(self, principal: Principal, plan: Plan, limit: int = 50) -> Preview:
+        from federation.graph.rows import DamagedError  # deferred: most commands ask for no plan
+
         causes = list(causes_of(plan))
         if not causes:
             return Preview(plan, None, UNHARMED)
@@ -121,7 +134,7 @@ class Operations:
 
     @property
     def _many(self) -> Many:
-        return Many(self._graph(), self.plan, self.request)
+        return Many(self._graph(), self._previews, self.request)
 
     def offer(self, principal: Principal, reference: Reference) -> Offer:
         """What of a model or version could be changed at all. Errors: `UnknownError`, `GoneError`."""
@@ -174,6 +187,15 @@ class Operations:
     def close(self) -> None:
         """Write down what was asked for, and stop."""
         self._intents.close()
+
+
+def _or_refusal(asking: Asking, change: RequestedChange) -> Plan | str:
+    try:
+        return asking.plan(change)
+    except DatabaseError:
+        raise  # then the others cannot be looked at either
+    except WaypostError as refusal:
+        return str(refusal)
 
 
 def causes_of(plan: Plan) -> "Iterator[Cause]":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from federation.graph.graph import Deprecation, Going
+from federation.graph.graph import Deprecation, Going, ImpactAnswer
 from federation.operations.operations import ManyChanges, ManyPlan
 from gateway.api.graph_out import DeprecationIn
 from gateway.api.operations_out import MOST_TAGS, OperationOut, PlanOut, asked_out, plan_out
@@ -54,6 +54,8 @@ class GoingOut(msgspec.Struct):
     ref: str
     before: Deprecation | None
     refusal: str
+    impact: ImpactAnswer | None
+    """Who is hit once it has gone, by counts and with the first of them; null where that takes longer to tell."""
 
 
 class BulkPlanOut(msgspec.Struct):
@@ -85,7 +87,7 @@ def bulk_plan_out(plan: ManyPlan) -> BulkPlanOut:
     ]
     plans = [one.plan for one in tagged if one.plan is not None]
     unchanged = sum(not any(step.fields for step in one.steps) for one in plans)
-    going = [GoingOut(one.ref, one.before, one.refusal) for one in plan.going]
+    going = [GoingOut(one.ref, one.before, one.refusal, one.impact) for one in plan.going]
     return BulkPlanOut(plan.token, tagged, going, len(plan.refused), unchanged)
 
 

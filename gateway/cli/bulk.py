@@ -105,6 +105,14 @@ def _say(shown: Mapping[str, Any]) -> None:
         say(line)
 
 
+def _gone(impact: Mapping[str, Any] | None) -> str:
+    """Who is hit once it has gone."""
+    if impact is None:
+        return "; who needs it is not known yet"
+    hit = impact["counts"]["affected"]
+    return f"; {counted(hit, 'version needs', 'versions need')} it" if hit else ""
+
+
 def _lines(shown: Mapping[str, Any]) -> Iterator[str]:
     """The preview: what is refused first, then what each change writes."""
     for one in (*shown["tagged"], *shown["deprecated"]):
@@ -118,6 +126,6 @@ def _lines(shown: Mapping[str, Any]) -> Iterator[str]:
     for one in shown["deprecated"]:
         if not one["refusal"]:
             before = f", not until {one['before']['until']}" if one["before"] else ""
-            yield f"{one['ref']} is deprecated{before}"
+            yield f"{one['ref']} is deprecated{before}{_gone(one['impact'])}"
     if shown["unchanged"]:
         yield f"{counted(shown['unchanged'], 'of them is', 'of them are')} so already"

@@ -33,9 +33,9 @@ NEWEST = 25
 FEW = 10
 """So few are not worth folding."""
 MOST = 225
-"""The newest versions that a page has, in the table or folded away, and in its charts. As many more that somebody
-relies on may be older.
-"""
+"""The newest versions that a page reads, for its charts. As many more that somebody relies on may be older."""
+MOST_ROWS = 50
+"""Rows of a table, and of what is folded away. A browser takes longer to lay rows out than the gateway to make them."""
 COLUMNS = 4
 """Metrics that have a column in the table of versions."""
 
@@ -114,15 +114,17 @@ def best(model: ModelOut) -> VersionSummaryOut | None:
 def unfolded(
     versions: Sequence[VersionSummaryOut],
 ) -> tuple[list[VersionSummaryOut], list[VersionSummaryOut]]:
-    """The newest versions with those that somebody relies on, and all others, each newest first."""
+    """The newest versions with those that somebody relies on, and others, each newest first and at most `MOST_ROWS`."""
     counts = [
         place < NEWEST or one.stage in ("production", "staging") or one.deployed or bool(one.aliases)
         for place, one in enumerate(versions)
     ]
     if counts.count(False) < FEW:
-        return list(versions), []
+        return list(versions)[:MOST_ROWS], []
     pairs = list(zip(counts, versions, strict=True))
-    return [one for shown, one in pairs if shown], [one for shown, one in pairs if not shown]
+    shown = [one for is_shown, one in pairs if is_shown]
+    folded = [one for is_shown, one in pairs if not is_shown]
+    return shown[:MOST_ROWS], folded[:MOST_ROWS]
 
 
 def held(spans: Sequence[SpanOut], kind: str, value: str) -> list[SpanOut]:

@@ -44,6 +44,8 @@ ABILITIES: dict[str, tuple[str, str, str]] = {
     "take an alias away": ("DELETE /models/{ref:path}", "set --unalias", "POST /change/{ref:path}"),
     "set a version's tag": ("PATCH /versions/{ref:path}", "set --tag", "POST /change/{ref:path}"),
     "set a model's tag": ("PATCH /models/{ref:path}", "set --tag", "POST /change/{ref:path}"),
+    "see what changes of many do": ("POST /bulk", "bulk --dry-run", "GET /bulk"),
+    "tag and deprecate many": ("POST /bulk", "bulk", "POST /bulk"),
     "see what became of a change": (
         "GET /operations/{operation_id:int}",
         "operations",

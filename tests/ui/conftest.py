@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
+from federation.access import LOCAL
+from federation.database import writing
+from federation.identity import tokens
+from federation.identity.tokens import TokenSpec
 from tests.gateway.served import Served, served
 from tests.patience import until
 from tests.ui.browser import Visit, browser, chromium, visit, window
@@ -40,14 +45,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(missing)
 
 
+GUARDED = """
+[auth]
+mode = "token"
+
+[[policies]]
+name = "encoders"
+on = "search/encoder"
+approvals = [{ count = 1, from = ["role:approver"] }]
+"""
+"""One to which people come with tokens, and where one of them does not bring a version to production alone."""
+
+
 @contextmanager
-def open_shop(folder: Path) -> Iterator[Served]:
+def open_shop(folder: Path, config: str = "") -> Iterator[Served]:
     """A gateway that has read its three registries. Its folder holds a folder for each."""
-    config = ""
     for name, team in TEAMS.items():
         (folder / name).mkdir()
         config += REGISTRY.format(name=name, team=team, folder=folder / name, stages=STAGES.get(name, ""))
     with served(folder, config=config, plugins=PLUGINS) as gateway:
+        if config.startswith(GUARDED):
+            gateway.client.headers["Authorization"] = f"Bearer {token_of(gateway, 'operator', 'operator')}"
         runs = [gateway.client.post(f"/registries/{name}/sync").json()["id"] for name in TEAMS]
         until(
             lambda: all(gateway.client.get(f"/syncs/{run}").json()["state"] == "ok" for run in runs),
@@ -69,6 +87,21 @@ def own_shop(tmp_path: Path) -> Iterator[Served]:
     """One for a test that leaves in it what cannot be taken back, such as a promotion."""
     with open_shop(tmp_path) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def guarded_shop(tmp_path: Path) -> Iterator[Served]:
+    """One of several people; `token_of` lets somebody in."""
+    with open_shop(tmp_path, GUARDED) as gateway:
+        yield gateway
+
+
+def token_of(gateway: Served, name: str, role: str) -> str:
+    """The token of a person who has a role on everything."""
+    with writing(gateway.engine) as connection:
+        return tokens.create(
+            connection, TokenSpec(name, life=timedelta(days=1), roles=((role, "*"),)), LOCAL
+        )[1]
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +143,14 @@ def seen(tab: Visit) -> Iterator[Visit]:
 def seen_alone(screen: BrowserContext, own_shop: Served) -> Iterator[Visit]:
     """A page of that one."""
     with visit(screen, own_shop.url) as made:
+        yield made
+        assert made.wrong == []
+
+
+@pytest.fixture
+def seen_guarded(screen: BrowserContext, guarded_shop: Served) -> Iterator[Visit]:
+    """A page of the one of several people, before anybody has signed in."""
+    with visit(screen, guarded_shop.url) as made:
         yield made
         assert made.wrong == []
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.gateway.served import Served
 from tests.patience import until
 from tests.ui.browser import Visit
+from tests.ui.conftest import token_of
 
 
 def test_find_the_production_fraud_model_and_copy_its_load_snippet(seen: Visit) -> None:
@@ -135,6 +136,49 @@ def test_move_an_alias_after_seeing_its_impact(seen: Visit, shop: Served) -> Non
     )
 
 
+def test_many_are_tagged_after_one_preview_without_scripts(plain: Visit) -> None:
+    plain.go("/?q=registry:fraud+scorer")
+    plain.page.get_by_role("link", name="Tag or deprecate these").click()
+    plain.page.wait_for_url("**/bulk?**")
+    refs = plain.page.get_by_role("checkbox")
+    count = refs.count()
+    assert count > 1
+    left_out = plain.page.get_by_role("checkbox").first.get_attribute("name") or ""
+    plain.page.get_by_role("checkbox").first.uncheck()
+    plain.page.get_by_label("Tags to set").fill("reviewed=2026")
+    plain.page.get_by_label("Deprecate their models until").fill("2031-03-31")
+    plain.page.get_by_role("button", name="See what changes").click()
+    plain.page.wait_for_selector("#h-sure")
+    shown = plain.page.get_by_role("group", name="What changes in the registries")
+    assert shown.locator("tbody tr").count() == count - 1
+    assert left_out.removeprefix("of ") not in shown.inner_text()
+    assert "tag:reviewed" in shown.inner_text()
+    assert plain.page.get_by_role("button", name="Do all of this").is_visible()
+    gone = plain.page.get_by_role("group", name="What is deprecated")
+    assert gone.locator("tbody tr").count() == count - 1, "each is a model of its own"
+
+
+def test_a_teams_list_is_tagged_in_four_clicks(seen_alone: Visit, own_shop: Served) -> None:
+    with seen_alone.journey("/team?team=discovery", 4):
+        seen_alone.page.get_by_role("link", name=re.compile("^Tag or .* In production$")).click()
+        seen_alone.page.get_by_label("Tags to set").fill("reviewed=2026")
+        seen_alone.page.get_by_role("button", name="See what changes").click()
+        shown = seen_alone.page.get_by_role("group", name="What changes in the registries").locator(
+            "tbody tr"
+        )
+        count = shown.count()
+        seen_alone.page.get_by_role("button", name="Do all of this").click()
+        done = seen_alone.page.locator("section", has=seen_alone.page.locator("#h-done")).locator("li a.ref")
+        refs = done.all_inner_texts()
+    assert 0 < len(refs) == count
+
+    def tags(ref: str) -> dict[str, str]:
+        found: dict[str, str] = own_shop.client.get(f"/versions/{ref}").json()["tags"]
+        return found
+
+    until(lambda: all(tags(ref).get("reviewed") == "2026" for ref in refs), "all are tagged")
+
+
 def test_make_a_token_see_its_secret_once_and_end_it(seen: Visit) -> None:
     seen.expected = ("422",)
     seen.go("/tokens")
@@ -199,3 +243,45 @@ def test_roll_back_a_ranker_in_two_clicks_and_prove_who_did_it_in_three(
         seen_alone.page.wait_for_url(f"**/audit/{entry['seq']}")
         assert "Checked in this page" in seen_alone.page.locator("[data-verdict].good").inner_text()
     assert "local" in seen_alone.page.inner_text("dl.facts")
+
+
+def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
+    seen_guarded: Visit, guarded_shop: Served
+) -> None:
+    people = (("ada", "contributor"), ("grace", "approver"), ("vera", "auditor"))
+    secrets = [token_of(guarded_shop, name, role) for name, role in people]
+    ada, grace, vera = ({"Authorization": f"Bearer {secret}"} for secret in secrets)
+    proposed = guarded_shop.client.post(
+        "/promotions", json={"ref": "search/encoder:2", "to": "production", "reason": "new"}, headers=ada
+    )
+    assert proposed.status_code in (200, 201, 202), proposed.text
+    place = f"/promotions/{proposed.json()['id']}"
+    evidence = guarded_shop.client.get(place, headers=grace).json()["judgement"]["evidence"]
+    said = guarded_shop.client.post(f"{place}/approve", json={"evidence": evidence}, headers=grace)
+    assert said.status_code == 200, said.text
+    told = {"ref": "search/encoder:2", "action": "promotion.agreed"}
+    (entry,) = guarded_shop.client.get("/audit", params=told, headers=vera).json()["entries"]
+    number = entry["seq"]
+    proof = f"/audit/entries/{number}"
+    until(lambda: guarded_shop.client.get(proof, headers=vera).json().get("inclusion"), "it is signed")
+    page = seen_guarded.page
+    seen_guarded.go("/sign-in")
+    page.fill("input[name=token]", secrets[-1])
+    page.get_by_role("button", name="Sign in with a token").click()
+    page.wait_for_url(f"{guarded_shop.url}/")
+    with seen_guarded.journey("/versions/search/encoder:2", 3):
+        page.get_by_role("link", name="all", exact=True).click()
+        page.wait_for_url("**/audit?ref=**")
+        row = page.locator("tr", has_text="grace").filter(has_text="agreed")
+        row.get_by_role("link").first.click()
+        page.wait_for_url(f"**/audit/{number}")
+        page.context.set_offline(True)
+        try:
+            assert "Checked in this page" in page.locator("[data-verdict].good").inner_text()
+            facts = page.inner_text("dl.facts >> nth=0")
+        finally:
+            page.context.set_offline(False)
+    assert "grace" in facts
+    assert "promotion.agreed" in facts
+    assert "search/encoder:2" in facts
+    assert evidence in page.inner_text("main"), "it is said what was approved"

@@ -9,13 +9,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar.handlers import HTTPRouteHandler
+from sqlalchemy import update
 
+from federation import tables
 from federation.access import Permission
+from federation.database import writing
 from federation.graph.insights import INSIGHTS
 from gateway.mlflow.site import API
 from gateway.team import LISTS
 from tests.gateway.access.gate import Gate
-from tests.gateway.access.worlds import WORDS, Worlds, told, two_worlds
+from tests.gateway.access.worlds import RULES, WORDS, Worlds, told, two_worlds
 from tests.soak import explore, soak
 
 Asked = tuple[str, dict[str, Any]]
@@ -65,7 +68,7 @@ others = st.sampled_from(
 )
 queries = st.lists(st.one_of(words, qualifiers, others), max_size=3).map(" ".join)
 formats = st.sampled_from([None, "csv", "dot", "svg"])
-tables = st.sampled_from([None, "csv"])
+as_table = st.sampled_from([None, "csv"])
 teams = st.sampled_from(["", "risk", "hidden", "vision", "nobody"])
 
 
@@ -163,7 +166,7 @@ READS: dict[str, st.SearchStrategy[Asked]] = {
         name=st.sampled_from([*LISTS, "nothing"]),
         team=teams,
         limit=limits,
-        format=tables,
+        format=as_table,
     ),
     "/api/v1/operations": asking(
         "/api/v1/operations", registry=st.one_of(st.none(), registries), ref=st.one_of(st.none(), versions)
@@ -321,6 +324,26 @@ def sent(gateway: Gate) -> Iterator[Any]:
         yield refused.status_code, refused.is_success or told(refused)
 
 
+def previewed(gateway: Gate) -> Iterator[Any]:
+    """What somebody is shown who may change all of one registry, and asks for changes of that and of others."""
+    token = gateway.token("many", ("approver", "registry:beta"), ("viewer", "registry:alpha"))
+    with writing(gateway.waypost.engine) as connection:
+        connection.execute(update(tables.registry).values(writable=True, stages=RULES))
+    named = [
+        f"{registry}/{word}{end}" for registry in set(REGISTRIES) for word in WORDS for end in ("", ":1")
+    ]
+    named.sort()
+    going = {"until": "2031-01-01", "replacement": "secret/fraud", "note": "old"}
+    for body in ({"tags": {"old": "yes", "area": None}}, {"deprecate": going}):
+        asked = {"refs": named, **body}
+        yield told(gateway.ask("POST", "/api/v1/bulk?dry_run=true", token=token, json=asked))
+        form = {f"of {ref}": "on" for ref in named} | {"tags": "old=yes", "until": "2031-01-01"}
+        yield told(gateway.ask("POST", "/bulk", token=token, data=form, headers={"Accept": "text/html"}))
+    for q in ("team:risk", "fraud", "registry:secret", "tag.env:*"):
+        for group in ("model", "version"):
+            yield told(gateway.ask("GET", "/bulk", token=token, params={"q": q, "group": group}))
+
+
 @soak(sample=50, full=5_000)
 def test_two_worlds(cases: int, seed: int, tmp_path: Path) -> list[str]:
     with two_worlds(tmp_path / str(seed), seed) as worlds:
@@ -330,6 +353,6 @@ def test_two_worlds(cases: int, seed: int, tmp_path: Path) -> list[str]:
             wrong = list(differing(worlds, asked))
             assert not wrong, wrong[0]
 
-        one, two = (list(sent(gateway)) for gateway in worlds.gates)
+        one, two = ([*sent(gateway), *previewed(gateway)] for gateway in worlds.gates)
         wrong = [f"{this} | {that}" for this, that in zip(one, two, strict=True) if this != that]
         return [*wrong, *explore(answers_alike, cases, seed)]

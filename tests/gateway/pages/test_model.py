@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from gateway.api.out import VersionSummaryOut
-from gateway.pages.model import FEW, NEWEST, unfolded
+from gateway.pages.model import FEW, MOST_ROWS, NEWEST, unfolded
 
 
 def version(number: int, stage: str = "none", aliases: tuple[str, ...] = ()) -> VersionSummaryOut:
@@ -15,10 +15,19 @@ def version(number: int, stage: str = "none", aliases: tuple[str, ...] = ()) -> 
 
 def test_old_versions_that_somebody_relies_on_stay_in_sight() -> None:
     held = {3: version(3, "production"), 7: version(7, aliases=("champion",)), 9: version(9, "archived")}
-    shown, folded = unfolded([held.get(number, version(number)) for number in range(300, 0, -1)])
-    assert [one.version for one in shown] == [*(str(n) for n in range(300, 300 - NEWEST, -1)), "7", "3"]
-    assert len(shown) + len(folded) == 300
+    shown, folded = unfolded([held.get(number, version(number)) for number in range(70, 0, -1)])
+    assert [one.version for one in shown] == [*(str(n) for n in range(70, 70 - NEWEST, -1)), "7", "3"]
+    assert len(shown) + len(folded) == 70
     assert "9" in {one.version for one in folded}
+
+
+def test_of_thousands_the_newest_are_in_the_tables() -> None:
+    for stage in ("none", "production"):
+        shown, folded = unfolded([version(number, stage) for number in range(5000, 0, -1)])
+        assert [one.version for one in (*shown, *folded)] == [
+            str(number) for number in range(5000, 5000 - len(shown) - len(folded), -1)
+        ]
+        assert NEWEST <= len(shown) + len(folded) <= 2 * MOST_ROWS
 
 
 def test_a_few_old_versions_are_not_folded_away() -> None:
