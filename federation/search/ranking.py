@@ -24,28 +24,31 @@ _LAST_SECOND, _LAST_VERSION, _SPREAD = (1 << TIME_BITS) - 1, (1 << VERSION_BITS)
 _TAIL_BITS = TIME_BITS + VERSION_BITS + SPREAD_BITS
 
 
-def ranks(document: Document, reference: str, place: int) -> tuple[int, int]:
+def ranks(document: Document, reference: str, seconds: float, place: int) -> tuple[int, int]:
     """The static order inside a tier, higher is better, 64 bits each: where words were asked for, and where not.
-    `place` counts those of its model that changed in the same second and are older.
+    `seconds` is when it `changed`, `place` counts those of its model that changed in the same second and are older.
 
     The prior is between 0 and 1: production before archived, recent before old, and where words were asked for a
     short name before a long one that holds them too. Time counts absolutely, so that no order changes by waiting.
     """
-    seconds = _seconds(document.updated or document.created)
     prior = STAGE_WEIGHT.get(document.stage, STAGE_WEIGHT["none"]) * (
         0.9 + 0.1 * (seconds - OLDEST) / (NEWEST - OLDEST)
     )
     number = min(place, _LAST_VERSION)
     spread = crc32(_bytes(reference)) & _SPREAD
-    second = min(int(seconds), _LAST_SECOND)
-    tail = (second << VERSION_BITS | number) << SPREAD_BITS | spread
+    tail = (second_of(seconds) << VERSION_BITS | number) << SPREAD_BITS | spread
     named = round(prior * _brevity(document.model) * _PRIOR_STEPS) << _TAIL_BITS | tail
     return named, round(prior * _PRIOR_STEPS) << _TAIL_BITS | tail
 
 
-def second_of(document: Document) -> int:
-    """The second of its last change, as far as a rank tells seconds apart."""
-    return min(int(_seconds(document.updated or document.created)), _LAST_SECOND)
+def changed(document: Document) -> float:
+    """When a document changed last, in seconds since 1970 that a rank can hold."""
+    return _seconds(document.updated or document.created)
+
+
+def second_of(seconds: float) -> int:
+    """The second of a change, as far as a rank tells seconds apart."""
+    return min(int(seconds), _LAST_SECOND)
 
 
 @lru_cache(65_536)

@@ -85,8 +85,9 @@ def text_words(text: str) -> tuple[str, ...]:
     words: dict[str, None] = {}
     for word in found:
         words[fold(word)[:MAX_WORD]] = None
-        if not _PLAIN.fullmatch(word):
-            words.update(dict.fromkeys(parts(word)))
+        if len(found) == 1 or not _PLAIN.fullmatch(word):
+            for piece in parts(word):
+                words[piece] = None
     return tuple(words)
 
 

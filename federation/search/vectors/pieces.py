@@ -42,12 +42,13 @@ class Pieces:
     def _of(self, word: str) -> tuple[int, ...]:
         held, none = self._vocabulary, len(self._vocabulary)
         pieces = [BEGIN, *word]
-        while len(pieces) > 1:
-            made = [held.get(first + second, none) for first, second in pairwise(pieces)]
-            at = made.index(min(made))
-            if made[at] == none:
-                break
+        made = [held.get(first + second, none) for first, second in pairwise(pieces)]
+        while made and (best := min(made)) != none:
+            at = made.index(best)
             pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
+            del made[at]
+            for place in range(max(at - 1, 0), min(at + 1, len(made))):
+                made[place] = held.get(pieces[place] + pieces[place + 1], none)
         return tuple(number for piece in pieces for number in self._numbers(piece))
 
     def _numbers(self, piece: str) -> list[int]:

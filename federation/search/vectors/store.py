@@ -167,20 +167,22 @@ class VectorWriter:
     def put(self, models: Sequence[int], registries: Sequence[int], vectors: Quantised) -> None:
         """The vectors of models, in place of those they had."""
         self._look()
-        signs = signs_of(vectors)
-        for model, registry, values, bits in zip(models, registries, vectors, signs, strict=True):
-            row = self._rows.get(model)
-            if row is None:
-                if not self._free:
-                    held = len(self.columns["models"])
-                    self._grow(2 * held)
-                    self._free = list(range(held, 2 * held))[::-1]
-                row = self._rows[model] = self._free.pop()
-            self.columns["models"][row] = 0  # nobody finds it while it is written
-            self.columns["registries"][row] = registry
-            self.columns["signs"][row] = bits
-            self.columns["values"][row] = values
-            self.columns["models"][row] = model
+        rows = [self._row(model) for model in models]
+        self.columns["models"][rows, 0] = 0  # nobody finds them while they are written
+        self.columns["registries"][rows, 0] = registries
+        self.columns["signs"][rows] = signs_of(vectors)
+        self.columns["values"][rows] = vectors
+        self.columns["models"][rows, 0] = models
+
+    def _row(self, model: int) -> int:
+        row = self._rows.get(model)
+        if row is None:
+            if not self._free:
+                held = len(self.columns["models"])
+                self._grow(2 * held)
+                self._free = list(range(held, 2 * held))[::-1]
+            row = self._rows[model] = self._free.pop()
+        return row
 
     def drop(self, models: Iterable[int]) -> None:
         """These models have none any more."""

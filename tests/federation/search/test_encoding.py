@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import tantivy
 from hypothesis import given, settings
@@ -60,6 +61,60 @@ def test_any_text_and_any_number_stands_in_the_index_as_it_is_said(versions: lis
             one.entries.get("tag", {}),
         )
     assert sum(json.loads(text)[MODEL_SUM] for text in texts) == LEAD
+
+
+WHOLE = (
+    "facet_owner",
+    "facet_framework",
+    "facet_stage",
+    "data",
+    "stored",
+    "version_order",
+    "tie",
+    "created",
+    "updated",
+)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "owner": st.sampled_from(["", "Ann", "bob"]),
+                "stage": st.sampled_from(["none", "production"]),
+                "tags": st.dictionaries(
+                    st.sampled_from(["Task", "k.1", "run"]), st.sampled_from(["a", "B 2", "0b413f"])
+                ),
+                "params": st.dictionaries(
+                    st.sampled_from(["lr", "depth"]), st.sampled_from(["0.1", "x", "7e"])
+                ),
+                "metrics": st.dictionaries(st.sampled_from(["auc", "f1"]), st.floats(0, 1)),
+                "aliases": st.lists(st.sampled_from(["champion", "next"]), unique=True).map(tuple),
+                "created": st.sampled_from([datetime(2026, 1, day, tzinfo=UTC) for day in (1, 1, 2)]),
+            }
+        ),
+        min_size=2,
+        max_size=5,
+    )
+)
+def test_a_version_among_others_of_its_model_is_found_by_what_it_is_found_by_alone(
+    versions: list[dict[str, Any]],
+) -> None:
+    # One creation for each: of several at one moment the newer ones are put a microsecond on.
+    days = {number: one["created"].replace(hour=number) for number, one in enumerate(versions)}
+    documents = [document("m", n, **{**fields, "created": days[n]}) for n, fields in enumerate(versions)]
+    for together, one in zip(map(json.loads, encode(documents)), documents, strict=True):
+        (alone,) = map(json.loads, encode([one]))
+        for words in ("near", "all"):
+            assert set(together[words].split()) == set(alone[words].split())
+        for values in ("facts", "phrase"):
+            of_one = [
+                {text for text in held[values] if not text.startswith("name of ")}
+                for held in (together, alone)
+            ]
+            assert of_one[0] == of_one[1]
+        assert [together.get(name) for name in WHOLE] == [alone.get(name) for name in WHOLE]
 
 
 def test_what_a_version_alone_says_is_in_no_other_version_of_its_model() -> None:

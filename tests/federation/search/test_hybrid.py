@@ -204,6 +204,13 @@ def test_words_have_the_pieces_that_the_embeddings_were_trained_with(words: Embe
         assert list(words.pieces.of(word)) == theirs.encode(word, add_special_tokens=False).ids, word
 
 
+def test_numbers_of_half_precision_are_what_numpy_makes_of_them() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    ours, theirs = embedding.single(finite.view(np.int16)), finite.astype(np.float32)
+    assert ours.tobytes() == theirs.tobytes()
+
+
 def test_texts_without_words_have_no_vector(words: Embedding, tmp_path: Path) -> None:
     assert not words.vectors(["", "fraud"])[0].any()
     writer = VectorWriter(tmp_path)
