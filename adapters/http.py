@@ -111,9 +111,10 @@ class Reply:
             return ""
         if not isinstance(body, dict):
             return ""
-        found = next(
-            (body[key] for key in ("message", "detail", "error") if isinstance(body.get(key), str)), ""
-        )
+        inside = body.get("error")
+        said = [body.get(name) for name in ("message", "detail", "error")]
+        said += [inside.get("message")] if isinstance(inside, dict) else []
+        found = next((one for one in said if isinstance(one, str)), "")
         return found[:LONGEST_DETAIL].strip()
 
     @property

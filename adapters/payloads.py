@@ -4,7 +4,10 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from math import nan
 from typing import Any
+
+from adapters.errors import BadRecordError
 
 EXCERPT = 120
 """Characters by which something unusable is told."""
@@ -40,6 +43,32 @@ def moment(value: Any) -> datetime | None:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def time_of(raw: Raw, *path: str) -> datetime | None:
+    """The time of RFC 3339 at a path; None where nothing is said. Errors: `BadRecordError` for what is no time."""
+    value = at(raw, *path)
+    found = moment(value)
+    if value is not None and found is None:
+        raise _no_time(raw, path[-1])
+    return found
+
+
+def epoch_of(raw: Raw, field: str) -> datetime | None:
+    """The same of milliseconds since 1970, which may be digits."""
+    value = raw.get(field)
+    if value is None or value == "":
+        return None
+    found = integer(value)
+    try:
+        return datetime.fromtimestamp((nan if found is None else found) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise _no_time(raw, field) from None
+
+
+def _no_time(raw: Raw, field: str) -> BadRecordError:
+    whose = next((found for name in ("full_name", "id", "name") if (found := text(raw, name))), "")
+    return BadRecordError(f"{field} of {whose} is no time", native=whose)
 
 
 def part(raw: Any, *path: str) -> Raw:

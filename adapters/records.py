@@ -337,9 +337,11 @@ class Stale:
 class Reached:
     """A registry behind a backend that is a gateway: what it is called there, and by what its backend is known.
 
-    `is_read` says whether what it holds is read through that gateway.
+    `is_read` says whether what it holds is read through that gateway. `chains` are the gateways further behind it,
+    where its backend is one: each by its identity, with those on the way to it in front.
     """
 
     name: str
     identities: tuple[str, ...] = ()
     is_read: bool = True
+    chains: tuple[tuple[str, ...], ...] = ()

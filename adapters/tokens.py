@@ -3,12 +3,20 @@
 import re
 import threading
 import time
+from collections.abc import Mapping
+from urllib.parse import urlencode
 
+from adapters.errors import AuthError
+from adapters.http import HttpClient
 from adapters.kept import Kept
+from adapters.payloads import part, text
 
 EARLY = 10.0
 """Seconds before its end at which a token is not used any more."""
 MOST_TOKENS, MOST_SECRETS = 10_000, 200
+LIFE = 3600.0
+"""Seconds for which a token holds that does not say it."""
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _FIELD = re.compile(r'([a-z]+)="([^"]*)"')
 
 
@@ -17,7 +25,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self._given: Kept[str, tuple[str, float]] = Kept(MOST_TOKENS)
-        self._lock = threading.Lock()
+        self._lock, self._asking = threading.Lock(), threading.Lock()
         self.secrets: tuple[str, ...] = ()
         """The last tokens that were given."""
 
@@ -32,6 +40,25 @@ class Tokens:
             self.secrets = (token, *self.secrets[: MOST_SECRETS - 1])
         self._given.keep(scope, (token, time.monotonic() + max(1.0, seconds - EARLY)))
         return token
+
+    def granted(
+        self, login: HttpClient, path: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> str:
+        """The token that a service principal gets for this form (OAuth 2, client credentials), asked for where none
+        holds. Errors: any `AdapterError`.
+        """
+        asked = urlencode({"grant_type": "client_credentials", **form}).encode()
+        with self._asking:
+            known = self.get()
+            if known is not None:
+                return known
+            said = login.call(
+                "POST", path, headers={**FORM, **(headers or {})}, body=asked, repeatable=True
+            ).json()
+            given, lasts = text(said, "access_token"), part(said).get("expires_in")
+            if given is None:
+                raise AuthError(f"{login.host} gives no token: check the service principal")
+            return self.keep(given, float(lasts) if isinstance(lasts, int | float) else LIFE)
 
 
 def bearer_challenge(header: str) -> dict[str, str] | None:

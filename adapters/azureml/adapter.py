@@ -22,12 +22,11 @@ from adapters.azureml.records import ACTIVE, ARCHIVED
 from adapters.azureml.scan import scan
 from adapters.azureml.writes import Writer
 from adapters.contract import (
-    Adapter,
     AdapterConfig,
     BackendInfo,
     Capability,
-    Observer,
     Page,
+    Registration,
     Snippet,
     StageField,
 )
@@ -35,17 +34,24 @@ from adapters.errors import InvalidError
 from adapters.payloads import text
 from adapters.records import Key, Mark, Record, VersionRecord, Watermark
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.writing import has_stage, has_tags, is_described, remove, settle
 
 
-class AzuremlAdapter(Adapter):
+class AzuremlAdapter(ServiceAdapter):
     """Speaks to Azure about one workspace or registry."""
 
     kind: ClassVar[str] = "azureml"
     contract: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = AzuremlConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.SET_STAGE, Capability.SET_TAGS, Capability.DESCRIBE, Capability.DELETE}
+        {
+            Capability.SET_STAGE,
+            Capability.SET_TAGS,
+            Capability.DESCRIBE,
+            Capability.REGISTER,
+            Capability.DELETE,
+        }
     )
     stage_fields: ClassVar[frozenset[StageField]] = frozenset({"stage", "lifecycle"})
     full_scan_only: frozenset[str] = frozenset(
@@ -57,6 +63,8 @@ class AzuremlAdapter(Adapter):
         "staging": ("stage:Staging", "stage:Development", "tag:stage=staging"),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {"lifecycle": ACTIVE}
+    _api: AzuremlClient
+    _reads: Reader
 
     def __init__(self, config: AzuremlConfig) -> None:
         self._api = AzuremlClient(config)
@@ -72,16 +80,14 @@ class AzuremlAdapter(Adapter):
             break
         # A workspace has an id of its own; of a registry only its path is known to stay.
         ident = text(said, "properties", "workspaceId") or text(said, "id") or self._api.config.path
-        return BackendInfo(VERSION, f"azureml:{ident.lower()}")
+        cannot = frozenset({Capability.REGISTER} if self._api.config.registry else ())
+        return BackendInfo(VERSION, f"azureml:{ident.lower()}", unavailable=cannot)
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         budget = self._api.config.reads_per_scan if resume is None else 0
         state = since if resume is None else resume
         found = scan(self._reads, state, is_full=since is None, budget=budget).found()
         return paged(found, limit, soon=since is not None)
-
-    def get(self, key: Key) -> Record:
-        return self._reads.record(key)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config, model, version)
@@ -99,14 +105,8 @@ class AzuremlAdapter(Adapter):
     def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
         return settle(self.get, key, is_described(text), lambda now: self._writes.describe(now, text), etag)
 
+    def register(self, registration: Registration) -> VersionRecord:
+        return self._reads.registered(registration.model, self._writes.register(registration))
+
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self.get, key, self._writes.remove, etag)
-
-    def observe(self, observer: Observer) -> None:
-        self._api.http.observe(observer)
-
-    def credentials(self) -> tuple[str, ...]:
-        return self._api.tokens.secrets
-
-    def close(self) -> None:
-        self._api.close()

@@ -1,16 +1,16 @@
 """What a workspace or registry of Azure ML can be configured with."""
 
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import ServiceConfig
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._()-]{0,127}$")]
 
 
-class AzuremlConfig(AdapterConfig):
+class AzuremlConfig(ServiceConfig):
     """One workspace, or one registry."""
 
     url: WebAddress = Field(
@@ -30,7 +30,6 @@ class AzuremlConfig(AdapterConfig):
     token: SecretStr | None = Field(
         default=None, description="a bearer token, instead of a service principal"
     )
-    ca_file: Path | None = Field(default=None, description="certificate authority of the server (PEM)")
     concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
     reads_per_scan: int = Field(
         default=200,

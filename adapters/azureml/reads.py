@@ -37,6 +37,10 @@ class Reader:
             raise NotFoundError(f"{key.kind} {at.name} does not exist: another one has its name")
         return found
 
+    def registered(self, model: str, raw: Raw) -> VersionRecord:
+        """A version of a model, as its own answer tells it."""
+        return to_version(self.api.config, of_model(self.api.one(f"/models/{model}")), raw)
+
     def whole(self, row: Raw) -> WholeModel | None:
         """A model that was listed, with its versions; None where it was deleted meanwhile. What cannot be read of it is
         unknown, and hides nothing else.

@@ -1,12 +1,10 @@
 """From Azure ML's JSON to records."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from adapters.azureml.config import AzuremlConfig
 from adapters.azureml.keys import NativeId, of_model, of_version
-from adapters.errors import BadRecordError
-from adapters.payloads import Raw, moment, part, parts, text
+from adapters.payloads import Raw, part, parts, text, time_of
 from adapters.records import Dataset, Lineage, ModelRecord, VersionRecord
 from adapters.writing import digest
 
@@ -27,8 +25,8 @@ def to_model(raw: Raw) -> ModelRecord:
         name=at.name,
         description=text(said, "description"),
         tags={**tags_of(raw), **flags},
-        created_at=_time(raw, "createdAt"),
-        updated_at=_time(raw, "lastModifiedAt"),
+        created_at=time_of(raw, "systemData", "createdAt"),
+        updated_at=time_of(raw, "systemData", "lastModifiedAt"),
         etag=digest(raw),
         native=raw,
     )
@@ -53,8 +51,8 @@ def to_version(config: AzuremlConfig, model: NativeId, raw: Raw) -> VersionRecor
         artifact_uri=text(said, "modelUri"),
         addresses=(registry,) if config.registry else (),
         lineage=_lineage(said),
-        created_at=_time(raw, "createdAt"),
-        updated_at=_time(raw, "lastModifiedAt"),
+        created_at=time_of(raw, "systemData", "createdAt"),
+        updated_at=time_of(raw, "systemData", "lastModifiedAt"),
         etag=digest(raw),
         native=raw,
     )
@@ -75,12 +73,3 @@ def _lineage(said: Raw) -> Lineage:
         repository=next((found for name in REPOSITORY if (found := text(stated, name))), None),
         datasets=tuple(Dataset(name or uri or "", uri=uri) for name, uri in datasets if name or uri),
     )
-
-
-def _time(raw: Raw, field: str) -> datetime | None:
-    """Errors: `BadRecordError` for what is no time."""
-    value = text(raw, "systemData", field)
-    found = moment(value)
-    if value is not None and found is None:
-        raise BadRecordError(f"{field} of {raw.get('name')} is no time", native=str(raw.get("name")))
-    return found

@@ -3,18 +3,22 @@
 Nothing is compared there: between the look and the write another writer may come.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from adapters.azureml.client import AzuremlClient
 from adapters.azureml.keys import split
 from adapters.azureml.records import ACTIVE, ARCHIVED, tags_of
-from adapters.contract import StageField
-from adapters.errors import InvalidError
-from adapters.payloads import part
+from adapters.contract import Registration, StageField
+from adapters.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
+from adapters.payloads import Raw, integer, part, text
 from adapters.records import ModelRecord, VersionRecord
-from adapters.writing import with_changes
+from adapters.writing import kept_token, with_changes
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+TOKEN = "waypost.token"
+"""A property of a version that was registered here."""
 TOLD = ("provisioningState", "latestVersion", "nextVersion")
 """Properties that Azure itself writes."""
 
@@ -44,6 +48,42 @@ class Writer:
         """Write a description."""
         self._put(now, {"description": words})
 
+    def register(self, registration: Registration) -> Raw:
+        """Put the next version of a model, which Azure makes where it is new, unless one has this token; as it is told.
+
+        Somebody else may put the same: Azure lets no address of a version be changed, and the token is read back.
+        """
+        if self._api.config.registry is not None:
+            raise UnsupportedError(
+                "a version comes into a registry of Azure ML by being shared from a workspace: az ml model share"
+            )
+        if _NAME.fullmatch(registration.model) is None:
+            raise InvalidError(
+                f"model {registration.model[:80]!r}: Azure ML takes letters, digits and - _ . in a name"
+            )
+        known = {text(raw, "name") or "": raw for raw in self._versions(registration.model)}
+        token = kept_token(registration.token, 32) if registration.token else None
+        for raw in known.values() if token else ():
+            if _token(raw) == token:
+                return raw
+        number = 1 + max((integer(name) or 0 for name in known), default=0)
+        said = {
+            "modelUri": registration.source,
+            "modelType": "custom_model",
+            "description": registration.description,
+            "jobName": registration.run_id,
+            "tags": dict(registration.tags),
+            "properties": {TOKEN: token} if token else None,
+        }
+        path = f"/models/{registration.model}/versions/{number}"
+        self._api.object("PUT", path, {"properties": {name: value for name, value in said.items() if value}})
+        made = self._api.one(path)
+        if _token(made) != token:
+            raise ConflictError(
+                f"{registration.model} {number} was put by somebody else meanwhile: try again"
+            )
+        return made
+
     def remove(self, now: ModelRecord | VersionRecord) -> None:
         """Delete a version, or a model with all of its versions."""
         self._api.call("DELETE", split(now.key).path)
@@ -52,3 +92,14 @@ class Writer:
         known = part(dict(now.native), "properties")
         whole = {**{name: value for name, value in known.items() if name not in TOLD}, **changed}
         self._api.object("PUT", split(now.key).path, {"properties": whole})
+
+    def _versions(self, model: str) -> list[Raw]:
+        try:
+            return list(self._api.versions(f"/models/{model}"))
+        except NotFoundError:
+            self._api.place()  # which is there
+            return []
+
+
+def _token(raw: Raw) -> str | None:
+    return text(raw, "properties", "properties", TOKEN)

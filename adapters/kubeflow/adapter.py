@@ -14,12 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from adapters.contract import (
-    Adapter,
     AdapterConfig,
     BackendInfo,
     Capability,
     NewModel,
-    Observer,
     Page,
     Registration,
     Snippet,
@@ -35,13 +33,14 @@ from adapters.kubeflow.scan import Scan, since_of
 from adapters.kubeflow.writes import Writer
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.writing import a_version, digest, has_stage, has_tags, is_described, settle
 
 ANCHORS = 20
 """So many of its oldest models tell one server from another."""
 
 
-class KubeflowAdapter(Adapter):
+class KubeflowAdapter(ServiceAdapter):
     """Speaks to one server of the registry."""
 
     kind: ClassVar[str] = "kubeflow"
@@ -66,14 +65,13 @@ class KubeflowAdapter(Adapter):
         "staging": ("tag:stage=staging",),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {"lifecycle": STATES[0]}
+    _api: KubeflowClient
+    _reads: Reader
 
     def __init__(self, config: KubeflowConfig) -> None:
         self._api = KubeflowClient(config)
         self._reads = Reader(self._api)
         self._writes = Writer(self._api, self._reads)
-
-    def __repr__(self) -> str:
-        return f"KubeflowAdapter({self._api.http.host})"
 
     def probe(self) -> BackendInfo:
         oldest = self._api.page(MODELS, None, most=ANCHORS).rows
@@ -92,9 +90,6 @@ class KubeflowAdapter(Adapter):
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         at = since_of(since, self._api.config.settle)
         return paged(Scan(self._reads, at, resume).found(), limit, soon=at is not None)
-
-    def get(self, key: Key) -> Record:
-        return self._reads.record(key)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config, model, version)
@@ -115,12 +110,3 @@ class KubeflowAdapter(Adapter):
 
     def create_model(self, model: NewModel) -> ModelRecord:
         return to_model(self._writes.create(model))
-
-    def observe(self, observer: Observer) -> None:
-        self._api.http.observe(observer)
-
-    def credentials(self) -> tuple[str, ...]:
-        return self._api.secrets
-
-    def close(self) -> None:
-        self._api.http.close()

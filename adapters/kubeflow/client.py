@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError, TransientError
-from adapters.http import Endpoint, HttpClient, Reply, check_count
+from adapters.http import HttpClient, Reply, check_count
 from adapters.kubeflow.config import KubeflowConfig
 from adapters.payloads import Raw, parts, text
 from adapters.portions import Portion
-from adapters.scanning import Steps
+from adapters.served import ServiceClient, an_object
 
 PREFIXES = ("/api/model_registry/v1", "/api/model_registry/v1alpha3")
 MODELS, VERSIONS, SERVICES = "registered_models", "model_versions", "inference_services"
@@ -33,22 +33,12 @@ class ListedPage(NamedTuple):
     at: float | None
 
 
-class KubeflowClient:
-    """One server. Nothing is opened before the first call. Safe for several threads."""
+class KubeflowClient(ServiceClient):
+    """One server."""
 
     def __init__(self, config: KubeflowConfig) -> None:
         self.config = config
-        endpoint = Endpoint(
-            url=config.url,
-            timeout=config.timeout,
-            max_bytes=config.max_response_mb << 20,
-            allowed_networks=config.allowed_networks,
-            ca_file=config.ca_file,
-            connections=config.concurrency + 1,
-        )
-        self.http = HttpClient(endpoint)
-        self.secrets: tuple[str, ...] = ()
-        """The token that was read last."""
+        self.http = HttpClient(config.endpoint(config.url, connections=config.concurrency + 1))
         self._portion = Portion(PAGE)
         self._lock = threading.Lock()
         self._prefix: str | None = None
@@ -98,19 +88,13 @@ class KubeflowClient:
 
     def rows(self, listing: str, filtered: str | None = None) -> Iterator[Raw]:
         """Everything of a listing. Errors: any `AdapterError`."""
-        steps, token = Steps(self.stuck), None
-        while True:
-            page = self.page(listing, token, filtered)
-            yield from page.rows
-            token = page.next
-            if token is None:
-                return
-            steps.take(token, is_empty=not page.rows)
+        for rows in self.following(lambda token: self.page(listing, token, filtered)[:2]):
+            yield from rows
 
     def one(self, listing: str, ident: str) -> Raw:
         """One thing by its id. Errors: any `AdapterError`; `NotFoundError` is a proof."""
         try:
-            return _object(self.call("GET", f"/{listing}/{ident}"))
+            return an_object(self.call("GET", f"/{listing}/{ident}"))
         except AdapterError as error:
             if error.status not in NOWHERE:
                 raise
@@ -123,7 +107,7 @@ class KubeflowClient:
     def find(self, what: str, **by: str) -> Raw | None:
         """The only thing that a search (`registered_model`, `model_version`) finds. Errors: any `AdapterError`."""
         try:
-            return _object(self.call("GET", f"/{what}", by))
+            return an_object(self.call("GET", f"/{what}", by))
         except NotFoundError:
             return None
 
@@ -135,11 +119,7 @@ class KubeflowClient:
 
     def send(self, method: str, path: str, body: Raw) -> Raw:
         """What a write answers. Errors: any `AdapterError`."""
-        return _object(self.call(method, path, body=body))
-
-    def stuck(self) -> InvalidError:
-        """Its listing does not end."""
-        return InvalidError(f"{self.http.host}: its pages go round in a circle, or give nothing: check `url`")
+        return an_object(self.call(method, path, body=body))
 
     def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any = None) -> Reply:
         headers = self._signed()
@@ -157,11 +137,4 @@ class KubeflowClient:
             self.secrets = (token,)
         elif config.token is not None:
             token = config.token.get_secret_value()
-        return {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-
-
-def _object(reply: Reply) -> Raw:
-    said = reply.json()
-    if not isinstance(said, dict):
-        raise InvalidError(f"{reply.host} answered with something else than was asked for: check `url`")
-    return said
+        return {"Authorization": f"Bearer {token}"} if token else {}

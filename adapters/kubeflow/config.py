@@ -4,10 +4,11 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import ServiceConfig
 
 
-class KubeflowConfig(AdapterConfig):
+class KubeflowConfig(ServiceConfig):
     """One server of Kubeflow's model registry."""
 
     url: WebAddress = Field(description="address of the registry, without /api")
@@ -17,7 +18,6 @@ class KubeflowConfig(AdapterConfig):
         description="file with a token that is replaced from time to time, such as a service account's; read anew "
         "for each request",
     )
-    ca_file: Path | None = Field(default=None, description="certificate authority of the registry (PEM)")
     concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
     settle: float = Field(
         default=900.0,

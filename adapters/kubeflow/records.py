@@ -6,12 +6,11 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from adapters.errors import BadRecordError
 from adapters.naming import reference
-from adapters.payloads import Raw, excerpt, integer, part, text
+from adapters.payloads import Raw, epoch_of, excerpt, integer, part, text
 from adapters.records import (
     Dataset,
     EndpointRecord,
@@ -75,8 +74,8 @@ def to_model(raw: Raw) -> ModelRecord:
         owner=text(raw, "owner"),
         license=text(raw, "license"),
         tags={**tags_of(raw), **flags},
-        created_at=_time(raw, "createTimeSinceEpoch"),
-        updated_at=_time(raw, "lastUpdateTimeSinceEpoch"),
+        created_at=epoch_of(raw, "createTimeSinceEpoch"),
+        updated_at=epoch_of(raw, "lastUpdateTimeSinceEpoch"),
         etag=digest(raw),
         native=raw,
     )
@@ -102,8 +101,8 @@ def to_version(raw: Raw, found: VersionArtifacts) -> VersionRecord:
         creator=text(raw, "author"),
         artifact_uri=text(file, "uri"),
         lineage=_lineage(file, found),
-        created_at=_time(raw, "createTimeSinceEpoch"),
-        updated_at=_time(raw, "lastUpdateTimeSinceEpoch"),
+        created_at=epoch_of(raw, "createTimeSinceEpoch"),
+        updated_at=epoch_of(raw, "lastUpdateTimeSinceEpoch"),
         etag=digest(raw),
         native=raw if found.unread else {**raw, "artifacts": list(found.rows)},
         unread=Unread(OF_ARTIFACTS, found.unread) if found.unread else None,
@@ -120,8 +119,8 @@ def to_endpoint(raw: Raw, environment: str | None, version: str | None) -> Endpo
         state=state,
         live=live,
         traffic=(Traffic(Key("version", version), 100.0),) if live and version else (),
-        created_at=_time(raw, "createTimeSinceEpoch"),
-        updated_at=_time(raw, "lastUpdateTimeSinceEpoch"),
+        created_at=epoch_of(raw, "createTimeSinceEpoch"),
+        updated_at=epoch_of(raw, "lastUpdateTimeSinceEpoch"),
         etag=digest(raw),
         native={**raw, "servingEnvironment": environment},
     )
@@ -210,15 +209,3 @@ def _name(raw: Raw) -> str:
     if found is None:
         raise BadRecordError(f"record {raw.get('id')} has no name", native=str(raw.get("id") or ""))
     return found
-
-
-def _time(raw: Raw, field: str) -> datetime | None:
-    """Errors: `BadRecordError` for what is no time."""
-    value = raw.get(field)
-    found = integer(value)
-    if value is None or value == "":
-        return None
-    try:
-        return datetime.fromtimestamp((found if found is not None else math.nan) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise BadRecordError(f"{field} of {raw.get('id')} is no time", native=str(raw.get("id"))) from None

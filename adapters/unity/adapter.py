@@ -3,7 +3,7 @@
 Which change is seen when, with `since` (a full scan sees everything):
 
 - A new model, and what moves a model's row (its comment, owner, name): by the next scan, which lists every model.
-- New versions, aliases that move, and what changes of a version: by the next scan of a registry with up to
+- New versions, aliases that move, tags, and what changes of a version: by the next scan of a registry with up to
   `reads_per_scan` models; of a larger one by one of the next, as models are read again in turn.
 - A deleted model: by the next full scan.
 
@@ -11,55 +11,53 @@ What its listings promise while things change: nothing is said of their order; w
 for before it counts as gone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from adapters.contract import (
-    Adapter,
-    AdapterConfig,
-    BackendInfo,
-    Capability,
-    Observer,
-    Page,
-    Snippet,
-    StageField,
-)
+from adapters.contract import AdapterConfig, BackendInfo, Capability, Page, Snippet, StageField
+from adapters.errors import NotFoundError, UnsupportedError
 from adapters.payloads import text
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.unity import keys, snippets
 from adapters.unity.client import UnityClient
 from adapters.unity.config import UnityConfig
 from adapters.unity.reads import Reader
 from adapters.unity.scan import scan
 from adapters.unity.writes import Writer
-from adapters.writing import has_alias, is_described, remove, settle
+from adapters.writing import a_model, compare, has_alias, has_tags, is_described, remove, settle
 
 
-class UnityAdapter(Adapter):
+class UnityAdapter(ServiceAdapter):
     """Speaks to one metastore."""
 
     kind: ClassVar[str] = "unity"
     contract: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = UnityConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.SET_ALIAS, Capability.DESCRIBE, Capability.DELETE}
+        {
+            Capability.SET_ALIAS,
+            Capability.SET_TAGS,
+            Capability.RENAME,
+            Capability.DESCRIBE,
+            Capability.DELETE,
+        }
     )
-    full_scan_only: frozenset[str] = frozenset({"aliases", "state", "description", "deleted"})
+    full_scan_only: frozenset[str] = frozenset({"aliases", "tags", "state", "description", "deleted"})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:champion", "alias:production", "alias:prod"),
         "staging": ("alias:challenger", "alias:staging"),
         "archived": ("alias:archived",),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {}
+    _api: UnityClient
+    _reads: Reader
 
     def __init__(self, config: UnityConfig) -> None:
         self._api = UnityClient(config)
         self._reads = Reader(self._api)
         self._writes = Writer(self._api)
-
-    def __repr__(self) -> str:
-        return f"UnityAdapter({self._api.http.host})"
 
     def probe(self) -> BackendInfo:
         said = self._api.metastore()
@@ -67,10 +65,12 @@ class UnityAdapter(Adapter):
             break
         ident = text(said, "metastore_id")
         told, unavailable = [], set()
-        if not self._api.has_aliases:
-            told.append("this server has no aliases: none is read, and none is set")
+        if not self._api.is_databricks:
+            told.append("this server has neither aliases nor tags: none is read, and none is set")
             unavailable.add(Capability.SET_ALIAS)
-        version = "Databricks" if self._api.has_aliases else "open source"
+        if not self._api.has_tags:
+            unavailable.add(Capability.SET_TAGS)
+        version = "Databricks" if self._api.is_databricks else "open source"
         identity = f"unity:{ident}" if ident else None
         return BackendInfo(version, identity, tuple(told), frozenset(unavailable))
 
@@ -83,9 +83,6 @@ class UnityAdapter(Adapter):
     def succeeds(self, new: Key, old: Key) -> bool:
         return keys.succeeds(new, old)
 
-    def get(self, key: Key) -> Record:
-        return self._reads.record(key)
-
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         is_databricks = version.url is not None
         return snippets.snippets(self._api.config.url, model, version, is_databricks=is_databricks)
@@ -96,17 +93,26 @@ class UnityAdapter(Adapter):
 
         return settle(self.get, key, has_alias(alias, version), write, etag)
 
+    def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
+        if not self._api.has_tags:
+            raise UnsupportedError(
+                "tags are Databricks' alone, and are read where `tags = true` is configured"
+            )
+        return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
+
+    def rename(self, key: Key, name: str, *, etag: str | None = None) -> Sequence[Record]:
+        new = keys.split(key)._replace(name=name)
+        try:
+            if key != new.key:
+                compare(a_model(self.get(key)), etag)
+                self._writes.rename(keys.split(key).name, name)
+        except NotFoundError:  # it may be called so already
+            if not keys.succeeds(new.key, key):
+                raise
+        return self._reads.of_model(new)
+
     def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
         return settle(self.get, key, is_described(text), lambda now: self._writes.describe(now, text), etag)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self.get, key, self._writes.remove, etag)
-
-    def observe(self, observer: Observer) -> None:
-        self._api.http.observe(observer)
-
-    def credentials(self) -> tuple[str, ...]:
-        return self._api.tokens.secrets
-
-    def close(self) -> None:
-        self._api.http.close()

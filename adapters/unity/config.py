@@ -1,18 +1,18 @@
 """What a Unity Catalog can be configured with."""
 
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import ServiceConfig
 
 Place = Annotated[
     str, StringConstraints(pattern=r"^[^./\x00-\x20\x7f]{1,255}(?:\.[^./\x00-\x20\x7f]{1,255})?$")
 ]
 
 
-class UnityConfig(AdapterConfig):
+class UnityConfig(ServiceConfig):
     """A metastore, by the address of a workspace or of an open-source server."""
 
     url: WebAddress = Field(
@@ -24,13 +24,17 @@ class UnityConfig(AdapterConfig):
     places: tuple[Place, ...] = Field(
         default=(), description="catalogs, or schemas as CATALOG.SCHEMA, whose models are read; empty: all"
     )
-    ca_file: Path | None = Field(default=None, description="certificate authority of the server (PEM)")
     concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
     reads_per_scan: int = Field(
         default=200,
         ge=0,
         description="models that an incremental scan reads again in turn although nothing listed of them has changed: "
         "new versions and aliases show nowhere else; two requests each",
+    )
+    tags: bool = Field(
+        default=False,
+        description="read and write tags, which only Databricks has, and tells one record at a time: a request more "
+        "for each model and for each version",
     )
 
     @model_validator(mode="after")

@@ -11,8 +11,9 @@ from adapters.errors import BadRecordError, NotFoundError
 from adapters.payloads import Raw, excerpt, integer, text
 from adapters.records import Key
 
-_PART = r"[^./\x00-\x20\x7f]{1,255}"
-_NATIVE = re.compile(rf"({_PART}\.{_PART}\.{_PART})#([^#/]{{1,100}})(?:/(\d{{1,18}})#([^#/]{{1,100}}))?")
+PART = r"[^./\x00-\x20\x7f]{1,255}"
+"""One of the three names of a model."""
+_NATIVE = re.compile(rf"({PART}\.{PART}\.{PART})#([^#/]{{1,100}})(?:/(\d{{1,18}})#([^#/]{{1,100}}))?")
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-from adapters.errors import BadRecordError
 from adapters.naming import reference
-from adapters.payloads import Raw, integer, part, parts, text
+from adapters.payloads import Raw, epoch_of, integer, pairs, part, parts, text
 from adapters.records import Dataset, Lineage, ModelRecord, Parent, Unread, VersionRecord
 from adapters.unity.keys import NativeId, of_model, of_version
 from adapters.writing import digest
@@ -14,30 +12,31 @@ from adapters.writing import digest
 READY = "READY"
 PAGES = "/explore/data/models"
 """Where Databricks shows models."""
+WORKSPACE = "run_workspace_id"
+"""A tag that says in which workspace a version's run is."""
 _COPIED = re.compile(r"models:/([^/@]+)/(\d+)")
 
 
-def to_model(raw: Raw, page: str | None, unread: str | None = None) -> ModelRecord:
-    """A model; `page` is where its server shows models, `unread` why its aliases are not known. Errors:
-    `BadRecordError`.
-    """
+def to_model(raw: Raw, page: str | None, unread: Unread | None = None) -> ModelRecord:
+    """A model; `page` is where its server shows models, `unread` what is not known. Errors: `BadRecordError`."""
     at = of_model(raw)
     return ModelRecord(
         key=at.model,
         name=at.name,
         description=text(raw, "comment"),
         owner=text(raw, "owner"),
+        tags=tags_of(raw),
         aliases=_aliases(raw),
-        created_at=_time(raw, "created_at"),
-        updated_at=_time(raw, "updated_at"),
+        created_at=epoch_of(raw, "created_at"),
+        updated_at=epoch_of(raw, "updated_at"),
         etag=digest(raw),
         url=_url(page, at),
         native=raw,
-        unread=Unread(("aliases", "native.aliases"), unread) if unread else None,
+        unread=unread,
     )
 
 
-def to_version(model: NativeId, raw: Raw, page: str | None) -> VersionRecord:
+def to_version(model: NativeId, raw: Raw, page: str | None, unread: Unread | None = None) -> VersionRecord:
     """A version of this model. Errors: `BadRecordError`."""
     at = of_version(model, raw)
     version, status = at.version or "", text(raw, "status")
@@ -48,17 +47,23 @@ def to_version(model: NativeId, raw: Raw, page: str | None) -> VersionRecord:
         version=version,
         state=None if status == READY else status,
         description=text(raw, "comment"),
-        tags={} if workspace is None else {"run_workspace_id": str(workspace)},
+        tags=tags_of(raw) | ({} if workspace is None else {WORKSPACE: str(workspace)}),
         creator=text(raw, "created_by"),
         artifact_uri=text(raw, "storage_location") or text(raw, "source"),
         addresses=(f"models:/{at.name}/{version}",),
         lineage=_lineage(raw),
-        created_at=_time(raw, "created_at"),
-        updated_at=_time(raw, "updated_at"),
+        created_at=epoch_of(raw, "created_at"),
+        updated_at=epoch_of(raw, "updated_at"),
         etag=digest(raw),
         url=_url(page, at),
         native=raw,
+        unread=unread,
     )
+
+
+def tags_of(raw: Raw) -> dict[str, str]:
+    """The tags that were read of a model or version."""
+    return pairs(raw.get("tags"), "key", "value")
 
 
 def _lineage(raw: Raw) -> Lineage:
@@ -84,14 +89,3 @@ def _url(page: str | None, at: NativeId) -> str | None:
         return None
     more = "" if at.version is None else f"/version/{at.version}"
     return f"{page}{PAGES}/{at.name.replace('.', '/')}{more}"
-
-
-def _time(raw: Raw, field: str) -> datetime | None:
-    """Errors: `BadRecordError` for what is no time."""
-    value = raw.get(field)
-    if value is None:
-        return None
-    try:
-        return datetime.fromtimestamp(float(integer(value) or "nan") / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise BadRecordError(f"{field} of {text(raw, 'full_name') or raw.get('id')} is no time") from None

@@ -20,8 +20,8 @@ def scan(reader: Reader, state: str | None, *, is_full: bool, budget: int) -> Ro
 
     def give(model: WholeModel) -> Iterator[Found]:
         yield from reader.records(model)
-        if model.versions_unread is not None:
-            yield BadRecordError(model.versions_unread, native=of_model(model.row).name)
+        if "versions" in model.unread:
+            yield BadRecordError(model.unread["versions"], native=of_model(model.row).name)
         elif not is_full:
             yield Listing("version", of=of_model(model.row).model)
 

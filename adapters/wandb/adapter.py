@@ -11,19 +11,19 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from adapters.contract import (
-    Adapter,
     AdapterConfig,
     BackendInfo,
     Capability,
-    Observer,
     Page,
+    Registration,
     Snippet,
     StageField,
 )
 from adapters.errors import InvalidError
 from adapters.payloads import text
-from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, ModelRecord, VersionRecord, Watermark
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.wandb import keys, scan, snippets
 from adapters.wandb.client import REGISTRIES, WandbClient
 from adapters.wandb.config import WandbConfig
@@ -33,13 +33,13 @@ from adapters.wandb.writes import Writer
 from adapters.writing import has_alias, settle
 
 
-class WandbAdapter(Adapter):
+class WandbAdapter(ServiceAdapter):
     """Speaks to Weights & Biases about the registries of one organisation."""
 
     kind: ClassVar[str] = "wandb"
     contract: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = WandbConfig
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.SET_ALIAS, Capability.REGISTER})
     stage_rules: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "production": ("alias:production", "alias:prod", "alias:champion"),
         "staging": ("alias:staging", "alias:challenger"),
@@ -47,14 +47,13 @@ class WandbAdapter(Adapter):
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {}
     first_aliases: ClassVar[frozenset[str]] = frozenset({"latest"})
+    _api: WandbClient
+    _reads: Reader
 
     def __init__(self, config: WandbConfig) -> None:
         self._api = WandbClient(config)
         self._reads = Reader(self._api)
         self._writes = Writer(self._api, self._reads)
-
-    def __repr__(self) -> str:
-        return f"WandbAdapter({self._api.http.host})"
 
     def probe(self) -> BackendInfo:
         ident = text(self._api.organization(), "id")
@@ -73,9 +72,6 @@ class WandbAdapter(Adapter):
     def succeeds(self, new: Key, old: Key) -> bool:
         return keys.succeeds(new, old)
 
-    def get(self, key: Key) -> Record:
-        return self._reads.record(key)
-
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config, version)
 
@@ -85,8 +81,5 @@ class WandbAdapter(Adapter):
 
         return settle(self.get, key, has_alias(alias, version), write, etag)
 
-    def observe(self, observer: Observer) -> None:
-        self._api.http.observe(observer)
-
-    def close(self) -> None:
-        self._api.http.close()
+    def register(self, registration: Registration) -> VersionRecord:
+        return self._writes.register(registration)

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from adapters.errors import AuthError, InvalidError
-from adapters.http import Endpoint, HttpClient, check_count
+from adapters.http import HttpClient, check_count
 from adapters.payloads import Raw, part, parts, text
 from adapters.portions import Portion
-from adapters.scanning import Steps
+from adapters.served import ServiceClient
 from adapters.wandb.config import WandbConfig
 from adapters.wandb.keys import PREFIX
 
@@ -80,25 +80,21 @@ query WaypostLinks(
     }}
   }} }}
 }}{PROJECT}{SOURCE}"""
+ARTIFACT = """
+query WaypostArtifact($entity: String!, $project: String!, $name: String!) {
+  project(name: $project, entityName: $entity) { artifactCollectionMembership(name: $name) { artifact { id } } }
+}"""
+LINK = "mutation WaypostLink($input: LinkArtifactInput!) { result: linkArtifact(input: $input) { versionIndex } }"
 ADD = "mutation WaypostAddAliases($input: AddAliasesInput!) { result: addAliases(input: $input) { success } }"
 DELETE = ADD.replace("AddAliases", "DeleteAliases").replace("addAliases", "deleteAliases")
 
 
-class WandbClient:
-    """One organisation. Nothing is opened before the first call. Safe for several threads."""
+class WandbClient(ServiceClient):
+    """One organisation."""
 
     def __init__(self, config: WandbConfig) -> None:
         self.config = config
-        endpoint = Endpoint(
-            url=config.url,
-            timeout=config.timeout,
-            max_bytes=config.max_response_mb << 20,
-            headers={"Accept": "application/json"},
-            auth=("api", config.api_key),
-            allowed_networks=config.allowed_networks,
-            ca_file=config.ca_file,
-        )
-        self.http = HttpClient(endpoint)
+        self.http = HttpClient(config.endpoint(config.url, auth=("api", config.api_key)))
         self._portion = Portion(PAGE)
 
     def organization(self, query: str = ORGANIZATION, **variables: Any) -> Raw:
@@ -119,14 +115,9 @@ class WandbClient:
         filters = {"registryFilter": self._filter(registry)}
         if collection is not None:
             filters["collectionFilter"] = json.dumps({"name": collection})
-        steps = Steps(self._stuck)
-        cursor: str | None = None
-        while True:
-            found, cursor = self._portion.read(PAGE, partial(self._page, query, filters, cursor))
-            yield found
-            if cursor is None:
-                return
-            steps.take(cursor, is_empty=not found)
+        yield from self.following(
+            lambda cursor: self._portion.read(PAGE, partial(self._page, query, filters, cursor))
+        )
 
     def _page(
         self, query: str, filters: dict[str, str], cursor: str | None, size: int
@@ -157,6 +148,3 @@ class WandbClient:
         if not named:
             return json.dumps({"name": {"$regex": f"^{PREFIX}"}})
         return json.dumps({"$or": [{"name": f"{PREFIX}{one}"} for one in named]})
-
-    def _stuck(self) -> InvalidError:
-        return InvalidError(f"{self.http.host}: its pages go round in a circle, or give nothing: check `url`")

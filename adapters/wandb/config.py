@@ -1,17 +1,17 @@
 """What a registry of Weights & Biases can be configured with."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import ServiceConfig
 
 CLOUD = "https://api.wandb.ai"
 Name = Annotated[str, StringConstraints(pattern=r"^[^/#\x00-\x1f\x7f]{1,128}$")]
 
 
-class WandbConfig(AdapterConfig):
+class WandbConfig(ServiceConfig):
     """The registries of one organisation."""
 
     url: WebAddress = Field(default=CLOUD, description="address of the API, or of a server of one's own")
@@ -19,9 +19,6 @@ class WandbConfig(AdapterConfig):
     api_key: SecretStr = Field(description="API key of somebody who may see them")
     registries: tuple[Name, ...] = Field(
         default=(), description="which of them, without wandb-registry- in front; empty: all"
-    )
-    ca_file: Path | None = Field(
-        default=None, description="certificate authority of a server of one's own (PEM)"
     )
 
     @property

@@ -16,6 +16,10 @@ _NAME = r"[^/#\x00-\x1f\x7f]{1,256}"
 _NATIVE = re.compile(rf"({_NAME})/({_NAME})#([^#/\s]{{1,200}})(?:/v(\d{{1,18}})#([^#/\s]{{1,200}}))?")
 
 
+ADDRESS = re.compile(r"wandb-artifact://([^/:]+)/([^/:]+)/([^/:]+:v\d+)")
+"""Entity, project and name of an artifact where it was logged."""
+
+
 class NativeId(NamedTuple):
     """What a native id holds; `number` and `link` are None for a model."""
 

@@ -5,7 +5,7 @@ from adapters.payloads import Raw, text
 from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.wandb.client import COLLECTIONS, LINKS, REGISTRIES, WandbClient
 from adapters.wandb.keys import NativeId, of_collection, of_link, split
-from adapters.wandb.records import aliases_of, to_model, to_version
+from adapters.wandb.records import aliases_of, to_model, to_version, words_of
 
 
 class Reader:
@@ -26,6 +26,12 @@ class Reader:
                 return raw
         raise self._absent(at)
 
+    def made(self, name: str, alias: str) -> VersionRecord | None:
+        """What is linked to the collection REGISTRY/NAME under an alias."""
+        registry, _, collection = name.partition("/")
+        found = (raw for page in self.api.listed(LINKS, registry, collection) for raw in page)
+        return next((to_version(self.api.config, raw) for raw in found if alias in words_of(raw)), None)
+
     def links(self, at: NativeId) -> list[Raw]:
         """Everything that is linked to a collection."""
         pages = self.api.listed(LINKS, at.registry, at.collection)
@@ -38,9 +44,13 @@ class Reader:
                     return to_model(raw, aliases_of(self.links(at)).get(at.id, {}))
         raise self._absent(at)
 
-    def _absent(self, at: NativeId) -> NotFoundError | AuthError:
+    def look_for(self, registry: str) -> None:
+        """Errors: `AuthError` where this registry is not shown."""
+        if not any(page for page in self.api.listed(REGISTRIES, registry)):
+            raise AuthError(f"registry {registry} is not shown: it is gone, or this key may not see it")
+
+    def _absent(self, at: NativeId) -> NotFoundError:
         """That its registry is shown, and it is not in it, is the proof."""
-        is_ours = not self.api.config.registries or at.registry in self.api.config.registries
-        if is_ours and not any(page for page in self.api.listed(REGISTRIES, at.registry)):
-            return AuthError(f"registry {at.registry} is not shown: it is gone, or this key may not see it")
+        if not self.api.config.registries or at.registry in self.api.config.registries:
+            self.look_for(at.registry)
         return NotFoundError(f"{at.name} does not exist")

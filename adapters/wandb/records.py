@@ -3,12 +3,11 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from adapters.errors import BadRecordError
 from adapters.parsing import parse_json
-from adapters.payloads import Raw, integer, moment, part, parts, text
+from adapters.payloads import Raw, integer, part, parts, text, time_of
 from adapters.records import Dataset, Lineage, ModelRecord, Parent, Unread, VersionRecord
 from adapters.wandb.config import WandbConfig
 from adapters.wandb.keys import of_collection, of_link
@@ -18,6 +17,8 @@ USABLE = "COMMITTED"
 LATEST = "latest"
 """An alias that moves by itself."""
 _NUMBERED = re.compile(r"v\d+")
+TOKEN = re.compile(r"waypost-[0-9a-f]{32}")
+"""An alias that says which registration made a link, and is none for anybody else."""
 
 
 def to_model(raw: Raw, aliases: Mapping[str, str]) -> ModelRecord:
@@ -31,21 +32,21 @@ def to_model(raw: Raw, aliases: Mapping[str, str]) -> ModelRecord:
         description=text(raw, "description"),
         tags={name: "" for edge in parts(raw, "tags", "edges") if (name := text(edge, "node", "name"))},
         aliases=aliases,
-        created_at=_time(raw, "createdAt"),
-        updated_at=_time(raw, "updatedAt"),
+        created_at=time_of(raw, "createdAt"),
+        updated_at=time_of(raw, "updatedAt"),
         etag=digest(native),
         native=native,
     )
 
 
 def aliases_of(links: Iterable[Raw]) -> dict[str, dict[str, str]]:
-    """The aliases of each collection, by its id: `vN` is what a version is called, and none."""
+    """The aliases of each collection, by its id. What a version is called (`vN`) is none."""
     found: dict[str, dict[str, str]] = {}
     for raw in links:
         number = integer(raw.get("versionIndex"))
         for one in parts(raw, "aliases"):
             alias = text(one, "alias")
-            if alias and number is not None and not _NUMBERED.fullmatch(alias):
+            if alias and number is not None and not _NUMBERED.fullmatch(alias) and not TOKEN.fullmatch(alias):
                 found.setdefault(text(raw, "artifactCollection", "id") or "", {})[alias] = f"v{number}"
     return found
 
@@ -76,12 +77,17 @@ def to_version(config: WandbConfig, raw: Raw) -> VersionRecord:
         artifact_digest=text(artifact, "digest"),
         addresses=(source,),
         lineage=_lineage(config, artifact),
-        created_at=_time(raw, "createdAt"),
-        updated_at=_time(artifact, "updatedAt"),
+        created_at=time_of(raw, "createdAt"),
+        updated_at=time_of(artifact, "updatedAt"),
         etag=digest(raw),
         native=raw,
         unread=Unread(("metrics", "params"), problem) if problem else None,
     )
+
+
+def words_of(link: Raw) -> set[str]:
+    """Every alias of a link, as it is told."""
+    return {alias for one in parts(link, "aliases") if (alias := text(one, "alias"))}
 
 
 def address(artifact: Raw) -> str | None:
@@ -128,12 +134,3 @@ def _metadata(artifact: Raw) -> tuple[Mapping[str, Any], str | None]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _time(raw: Raw, field: str) -> datetime | None:
-    """Errors: `BadRecordError` for what is no time."""
-    value = raw.get(field)
-    found = moment(value)
-    if value is not None and found is None:
-        raise BadRecordError(f"{field} of {raw.get('id')} is no time", native=str(raw.get("id")))
-    return found

@@ -13,9 +13,10 @@ What its listings promise while things change: by native id; what changes meanwh
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from adapters.contract import Adapter, AdapterConfig, BackendInfo, Observer, Page, Snippet
-from adapters.records import Key, Mark, Record, VersionRecord, Watermark
+from adapters.contract import AdapterConfig, BackendInfo, Page, Snippet
+from adapters.records import Key, Mark, VersionRecord, Watermark
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.waypost import snippets
 from adapters.waypost.client import KIND, WaypostClient
 from adapters.waypost.config import WaypostConfig
@@ -23,7 +24,7 @@ from adapters.waypost.reads import Reader
 from adapters.waypost.scan import Scan
 
 
-class WaypostAdapter(Adapter):
+class WaypostAdapter(ServiceAdapter):
     """Speaks to one other gateway. It reads: what is changed is changed there, where its policies hold."""
 
     kind: ClassVar[str] = KIND
@@ -36,13 +37,13 @@ class WaypostAdapter(Adapter):
         "archived": ("stage:archived",),
     }
 
+    _api: WaypostClient
+    _reads: Reader
+
     def __init__(self, config: WaypostConfig) -> None:
         self._config = config
         self._api = WaypostClient(config)
         self._reads = Reader(self._api)
-
-    def __repr__(self) -> str:
-        return f"WaypostAdapter({self._api.http.host})"
 
     def probe(self) -> BackendInfo:
         identity, registries = self._api.gateway()
@@ -54,7 +55,7 @@ class WaypostAdapter(Adapter):
         ]
         if not self._config.registries and not registries:
             missing.append("no registry is shown: give the token's holder the role `viewer` there")
-        reaches = tuple(one.reached for one in registries)
+        reaches = tuple(one.reached for one in registries if one.is_read or one.state != "detached")
         return BackendInfo("API v1", identity, tuple(missing), reaches=reaches)
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
@@ -63,14 +64,5 @@ class WaypostAdapter(Adapter):
     def succeeds(self, new: Key, old: Key) -> bool:
         return self._reads.succeeds(new, old)
 
-    def get(self, key: Key) -> Record:
-        return self._reads.record(key)
-
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._config, version)
-
-    def observe(self, observer: Observer) -> None:
-        self._api.http.observe(observer)
-
-    def close(self) -> None:
-        self._api.http.close()

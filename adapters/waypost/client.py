@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError, TransientError
-from adapters.http import Endpoint, HttpClient, check_count
+from adapters.http import HttpClient, check_count
 from adapters.payloads import Raw, part, parts, text
 from adapters.portions import Portion
 from adapters.records import Key, Reached
 from adapters.scanning import Steps
+from adapters.served import ServiceClient
 from adapters.waypost.config import WaypostConfig
 from adapters.waypost.keys import REGISTRY
 
@@ -39,11 +40,12 @@ class InnerRegistry:
     read_at: str | None
     identities: tuple[str, ...]
     former_names: frozenset[str] = frozenset()
+    chains: tuple[tuple[str, ...], ...] = ()
 
     @property
     def reached(self) -> Reached:
         """The same for whoever compares backends."""
-        return Reached(self.name, self.identities, self.is_read)
+        return Reached(self.name, self.identities, self.is_read, self.chains)
 
     @property
     def is_read(self) -> bool:
@@ -80,23 +82,14 @@ class RecordPage:
         return len(self.models) + len(self.versions) + len(self.endpoints) + len(self.gone)
 
 
-class WaypostClient:
-    """One gateway. Nothing is opened before the first call. Safe for several threads."""
+class WaypostClient(ServiceClient):
+    """One gateway."""
 
     def __init__(self, config: WaypostConfig) -> None:
         self.config = config
         token = config.token.get_secret_value() if config.token else None
-        self.http = HttpClient(
-            Endpoint(
-                url=config.url,
-                timeout=config.timeout,
-                max_bytes=config.max_response_mb << 20,
-                headers={"Accept": "application/json"}
-                | ({"Authorization": f"Bearer {token}"} if token else {}),
-                allowed_networks=config.allowed_networks,
-                ca_file=config.ca_file,
-            )
-        )
+        signed = {"Authorization": f"Bearer {token}"} if token else {}
+        self.http = HttpClient(config.endpoint(config.url, headers={"Accept": "application/json", **signed}))
         self._portion = Portion(PAGE)
 
     def gateway(self) -> tuple[str, list[InnerRegistry]]:
@@ -147,10 +140,6 @@ class WaypostClient:
         """A record, in a page of its own. Errors: any `AdapterError`."""
         known = urlsafe_b64encode(f"{key.kind}:{key.native_id}".encode(errors="surrogatepass")).decode()
         return self._asked(registry, {"key": known})
-
-    def stuck(self) -> InvalidError:
-        """Its listing does not end."""
-        return InvalidError(f"{self.http.host}: its pages go round in a circle, or give nothing: check `url`")
 
     def _following(self, registry: str, page: RecordPage) -> Iterator[RecordPage]:
         steps = Steps(self.stuck)
@@ -207,11 +196,17 @@ def _registry(row: Raw) -> InnerRegistry | None:
         team=text(row, "team") or "",
         state=text(row, "state") or "",
         read_at=text(row, "last_success_at"),
-        identities=tuple(_texts(row, "identities")[:MOST_IDENTITIES]),
-        former_names=frozenset(_texts(row, "former_names")[:MOST_IDENTITIES]),
+        identities=tuple(_texts(row.get("identities"))[:MOST_IDENTITIES]),
+        former_names=frozenset(_texts(row.get("former_names"))[:MOST_IDENTITIES]),
+        chains=tuple(
+            tuple(_texts(one)[:MOST_IDENTITIES]) for one in _list(row.get("chains"))[:MOST_IDENTITIES]
+        ),
     )
 
 
-def _texts(row: Raw, name: str) -> list[str]:
-    found = row.get(name)
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+def _texts(found: Any) -> list[str]:
+    return [one for one in _list(found) if isinstance(one, str)]
+
+
+def _list(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else []

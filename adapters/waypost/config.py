@@ -1,13 +1,12 @@
 """What another Waypost can be configured with."""
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import ServiceConfig
 
 
-class WaypostConfig(AdapterConfig):
+class WaypostConfig(ServiceConfig):
     """One gateway."""
 
     url: WebAddress = Field(description="address of the other gateway, without /api")
@@ -17,4 +16,3 @@ class WaypostConfig(AdapterConfig):
     registries: tuple[str, ...] = Field(
         default=(), description="which of its registries are read; empty: all that the token sees"
     )
-    ca_file: Path | None = Field(default=None, description="certificate authority of the gateway (PEM)")

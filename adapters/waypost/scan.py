@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from adapters.errors import AdapterError, BadRecordError, InvalidError, NotFoundError
 from adapters.records import Key, Mark, Stale, VersionRecord, Watermark
-from adapters.scanning import Found, attempt
+from adapters.scanning import Ahead, Found, attempt
 from adapters.waypost.client import InnerRegistry, RecordPage
 from adapters.waypost.reads import Reader
 from adapters.waypost.records import to_deleted, to_endpoint, to_model, to_version
@@ -49,7 +49,10 @@ class Scan:
         return self.reads.registries()
 
     def _everything(self, registry: InnerRegistry, cursor: str | None) -> Iterator[Found]:
-        for page in self.reads.api.every(registry.name, cursor):
+        for page in Ahead(self.reads.api.every(registry.name, cursor)).awaited():
+            if page is None:
+                yield None
+                continue
             # That of the first page: what changes meanwhile comes again.
             self._left.setdefault(registry.name, page.since)
             yield from self._records(registry, page)

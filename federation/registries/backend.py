@@ -6,6 +6,7 @@ backend was known by, and only names that contradict each other stop the registr
 somebody says that it is the same backend.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -29,9 +30,7 @@ def told(info: BackendInfo) -> dict[str, Any]:
     """The columns of a registry that say who its backend is and what is behind it; nothing where it cannot tell."""
     if info.identity is None:
         return {}
-    reaches = [
-        {"name": one.name, "identities": list(one.identities), "is_read": one.is_read} for one in info.reaches
-    ]
+    reaches = [asdict(one) for one in info.reaches]
     return {"identity": info.identity, "anchors": list(info.anchors), "reaches": reaches}
 
 

@@ -1,11 +1,12 @@
-"""One backend reached twice: directly and through another gateway, through two of them, or this gateway through itself.
+"""One backend reached twice: directly and through another gateway, through two of them, or this gateway through itself,
+be it over further ones, which gateways tell each other as chains.
 
 Nothing is left out for it. What is the same stands twice in every list, and whoever runs the gateway decides which of
 the two is to go.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
@@ -14,14 +15,18 @@ from federation.journal.logkey import read_origin
 
 MOST = 100
 """So many overlaps of a registry are told."""
+MOST_CHAINS, LONGEST_CHAIN = 64, 16
 
 
 class Overlap(NamedTuple):
-    """`part`, a registry or one behind it (`emea/fraud`), has the same backend as `other`: None is this gateway."""
+    """`part`, a registry or one behind it (`emea/fraud`), has the same backend as `other`: None is this gateway.
+    `over` are the gateways between a `part` that is a gateway and this one.
+    """
 
     part: str
     other: str | None
     identity: str
+    over: tuple[str, ...] = ()
 
     @property
     def is_twice(self) -> bool:
@@ -33,6 +38,9 @@ class Overlap(NamedTuple):
         """The same in words."""
         if self.other is not None:
             return f"{self.part} has the same backend as {self.other}: what it holds is listed twice"
+        if self.over:
+            over = " and ".join(self.over)
+            return f"{self.part} leads back to this gateway, over {over}, in a circle: nothing of it is read again"
         if self.is_twice:
             return f"{self.part} is this gateway itself: everything is listed twice"
         return f"{self.part} is this gateway, in a circle: nothing of it is read again"
@@ -43,28 +51,58 @@ def gateway_identity(connection: Connection) -> str:
     return read_origin(connection)
 
 
-def overlaps(connection: Connection, rows: Sequence[Row[Any]]) -> Mapping[str, Sequence[Overlap]]:
-    """What overlaps of these registries, by name. What is detached is not read any more, and counts for nothing."""
-    places: dict[str, list[str | None]] = defaultdict(list)
-    own = gateway_identity(connection) if any(row.reaches for row in rows) else None
-    if own is not None:
-        places[own].append(None)
+def chains(row: Row[Any], own: str) -> Sequence[Sequence[str]]:
+    """The gateways behind a registry that is one, by their identities: of each the shortest chain that leads to it.
+    One with this gateway in it is not handed on: so nothing is told in a circle that is no longer so.
+    """
+    found: dict[str, Sequence[str]] = {}
+    for chain in sorted(_chains(row), key=len):
+        if len(found) < MOST_CHAINS and len(chain) <= LONGEST_CHAIN and own not in chain:
+            found.setdefault(chain[-1], chain)
+    return list(found.values())
+
+
+def _chains(row: Row[Any]) -> Iterator[list[str]]:
+    for inner in row.reaches if row.detached_at is None else ():
+        for identity in [] if inner["is_read"] else inner["identities"][:1]:
+            yield [identity]
+            yield from ([identity, *chain] for chain in inner.get("chains", ()))
+
+
+def overlaps(rows: Sequence[Row[Any]], own: str) -> Mapping[str, Sequence[Overlap]]:
+    """What overlaps of these registries of the gateway `own`, by name. What is detached is not read any more and counts
+    for nothing.
+    """
+    places: dict[str, list[str | None]] = defaultdict(list, {own: [None]})
     parts = {row.name: _parts(row, own) for row in rows if row.detached_at is None}
     for of_one in parts.values():
         for part, identities in of_one:
             for identity in identities:
                 if identity != own:
                     places[identity].append(part)
-    return {name: _told(of_one, places) for name, of_one in parts.items()}
+    circles = {row.name: _circles(row, own) for row in rows if row.name in parts}
+    return {name: [*_told(of_one, places), *circles[name]] for name, of_one in parts.items()}
 
 
-def _parts(row: Row[Any], own: str | None) -> Sequence[tuple[str, Sequence[str]]]:
+def _parts(row: Row[Any], own: str) -> Sequence[tuple[str, Sequence[str]]]:
     """A registry and those behind it, with what each is known by; of what is not read only that it is this gateway."""
     found = [(row.name, [] if row.identity is None else [row.identity, *row.anchors])]
     for inner in row.reaches:
         known = [one for one in inner["identities"] if inner["is_read"] or one == own]
         found.append((f"{row.name}/{inner['name']}", known))
     return found
+
+
+def _circles(row: Row[Any], own: str) -> Sequence[Overlap]:
+    """That a gateway behind a registry leads back to this one, by the shortest way."""
+    found: dict[str, Overlap] = {}
+    for inner in row.reaches:
+        part, first = f"{row.name}/{inner['name']}", inner["identities"][:1]
+        for chain in sorted(inner.get("chains", ()), key=len):
+            if own in chain and own not in inner["identities"] and len(found) < MOST:
+                over = (*first, *chain[: chain.index(own)])
+                found.setdefault(part, Overlap(part, None, own, over))
+    return list(found.values())
 
 
 def _told(

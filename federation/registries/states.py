@@ -11,7 +11,7 @@ from federation import tables
 from federation.access import View
 from federation.database import past
 from federation.errors import UnknownError
-from federation.registries.overlaps import Overlap, overlaps
+from federation.registries.overlaps import Overlap, chains, gateway_identity, overlaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class RegistryState:
     former_names: Sequence[str]
     identities: Sequence[str]
     overlaps: Sequence[Overlap]
+    chains: Sequence[Sequence[str]]
 
 
 STALE_AFTER = 3
@@ -80,7 +81,8 @@ def read_registries(
     last = _last_runs(connection)
     query = select(tables.registry).where(view.clause(tables.registry.c.id)).order_by(tables.registry.c.name)
     rows = connection.execute(query).all()
-    twice = overlaps(connection, rows)
+    own = gateway_identity(connection)
+    twice = overlaps(rows, own)
     states = [
         RegistryState(
             id=row.id,
@@ -108,6 +110,7 @@ def read_registries(
             former_names=row.former_names,
             identities=[] if row.identity is None else [row.identity, *row.anchors],
             overlaps=twice.get(row.name, ()),
+            chains=chains(row, own),
         )
         for row in rows
     ]

@@ -8,6 +8,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from federation.access import Principal
+    from federation.registries.overlaps import Overlap
     from federation.registries.registries import RegistryDetail, RegistryState
     from federation.sync.sync import Run
     from gateway.waypost import Waypost
@@ -23,6 +24,8 @@ class OverlapOut(msgspec.Struct):
     identity: str
     says: str
     """The same in words."""
+    over: Sequence[str] = ()
+    """The gateways, by their identities, over which a gateway leads back to this one."""
 
 
 class RegistryOut(msgspec.Struct):
@@ -62,6 +65,8 @@ class RegistryOut(msgspec.Struct):
     """By what its backend is known, first by that which names it; empty while nobody knows."""
     overlaps: Sequence[OverlapOut]
     """Where else the same backend is reached, as far as you may see it."""
+    chains: Sequence[Sequence[str]]
+    """Where its backend is a gateway: those that it reads, by their identities, with those on the way in front."""
 
 
 class SyncOut(msgspec.Struct):
@@ -150,10 +155,15 @@ class RegistryDetailOut(RegistryOut):
     syncs: list[SyncOut]
 
 
+def overlap_out(found: "Overlap") -> OverlapOut:
+    """An overlap as JSON."""
+    return OverlapOut(found.part, found.other, found.identity, found.line, found.over)
+
+
 def registry_out(state: "RegistryState") -> RegistryOut:
     """A registry's state as JSON."""
     fields = {name: getattr(state, name) for name in RegistryOut.__struct_fields__}
-    return RegistryOut(**{**fields, "overlaps": [OverlapOut(*one, one.line) for one in state.overlaps]})
+    return RegistryOut(**{**fields, "overlaps": [overlap_out(one) for one in state.overlaps]})
 
 
 def forgotten_out(waypost: "Waypost", principal: "Principal", name: str) -> ForgottenOut:

@@ -15,8 +15,11 @@ from adapters.emulators.services import EmulatedService, ServiceRequest, serve
 from adapters.emulators.unity import Metastore
 from adapters.emulators.wandb import Organization
 from adapters.kubeflow import KubeflowAdapter, KubeflowConfig
+from adapters.memory import BACKENDS, MemoryBackend
 from adapters.unity import UnityAdapter, UnityConfig
 from adapters.wandb import WandbAdapter, WandbConfig
+from adapters.waypost import WaypostAdapter, WaypostConfig
+from tests.adapters.waypost.gateways import Door, gateway, registry
 from tests.benchmarks import Figure, benchmark, seconds
 
 LATENCY = 0.05
@@ -74,6 +77,24 @@ def wandb_scan(size: int, folder: Path) -> Iterator[Figure]:
         goal=size * VERSIONS // 100 + size // 100 + 2,
         at_once=1,
     )
+
+
+@benchmark(sample=2, full=5_000, servers=True)
+def waypost_scan(size: int, folder: Path) -> Iterator[Figure]:
+    """`size` models of three versions in one registry of a real gateway, each request 50 ms away, one behind the other
+    as its cursors ask for; then what a scan asks for when nothing changed.
+    """
+    backend = BACKENDS.setdefault("bench", MemoryBackend(identity="memory:bench"))
+    for number in range(size):
+        model = backend.model(f"m{number}")
+        for version in range(VERSIONS):
+            backend.add_version(model, str(version + 1), metrics={"auc": 0.9}, tags={"env": "prod"})
+    with gateway(folder / "peer", registry("own", "memory", backend="bench")) as peer:
+        assert peer.sync("own") == "ok"
+        door = Door(behind=peer.url)
+        yield from _figures(door, lambda url: WaypostAdapter(WaypostConfig(url=url)), goal=2, at_once=1)
+        door.client.close()
+    del BACKENDS["bench"]
 
 
 def _figures(

@@ -1,4 +1,4 @@
-"""One search and one chain of dependencies over nine kinds of registries, as the command line tells them."""
+"""One search and one chain of dependencies over ten kinds of registries, as the command line tells them."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,8 +15,10 @@ from adapters.emulators.folder import Shelves
 from adapters.emulators.oci.pushing import Pusher
 from adapters.emulators.rest.harness import SHELF
 from adapters.emulators.sagemaker import Emulator
+from adapters.memory import BACKENDS, MemoryBackend
 from gateway.cli import run
 from tests.adapters.sagemaker import aws
+from tests.adapters.waypost import gateways as peers
 
 REGISTRY = """
 [[registries]]
@@ -30,8 +32,8 @@ CHAIN = (
     "app/chain:1", "scoring/chain:1", "shelf/chain:1", "cloud/chain:1", "share/chain:1", "edge/models/chain:1.0.0",
     "hub/acme/chain:main",
 )  # fmt: skip
-"""Each needs the next one, the last both of the ends."""
-ENDS = ("lake/main.risk.chain:1", "research/model/chain:v0")
+"""Each needs the next one, the last all of the ends."""
+ENDS = ("lake/main.risk.chain:1", "research/model/chain:v0", "emea/theirs/chain:1")
 ADDRESS = "wandb-artifact://research/training/chain:v0"
 Serves = Callable[[Any, Any], str]
 
@@ -55,7 +57,7 @@ def needs(reference: str) -> dict[str, str]:
     return {"depends_on": reference}
 
 
-def test_one_search_and_one_chain_lead_over_nine_kinds(
+def test_one_search_and_one_chain_lead_over_ten_kinds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], serves: Serves
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -71,7 +73,7 @@ def test_one_search_and_one_chain_lead_over_nine_kinds(
     share.put("chain", "1", tags=needs(CHAIN[5]))
     edge, hub = oci.OciRegistry(), huggingface.Hub()
     hub.create("acme/chain")
-    card = f"---\ntags: ['depends_on:{ENDS[0]},{ADDRESS}']\n---\n"
+    card = f"---\ntags: ['depends_on:{ENDS[0]},{ADDRESS},{ENDS[2]}']\n---\n"
     hub.commit("acme/chain", {"README.md": card.encode()})
     lake, research = unity.Metastore(), wandb.Organization(key="a-key")
     lake.put("main.risk.chain")
@@ -80,7 +82,11 @@ def test_one_search_and_one_chain_lead_over_nine_kinds(
     with Pusher(edge_url) as pusher:
         pusher.modelpack("models/chain", "1.0.0", annotations=needs(CHAIN[6]))
     shelf_url = serves(rest.serve, shelf)
-    with Emulator() as cloud:
+    theirs = BACKENDS.setdefault("theirs", MemoryBackend(identity="memory:theirs"))
+    theirs.add_version(theirs.model("chain"), "1")
+    inner = peers.registry("theirs", "memory", backend="theirs")
+    with Emulator() as cloud, peers.gateway(tmp_path / "emea", inner) as emea:
+        assert emea.sync("theirs") == "ok"
         aws.package(aws.client(cloud.url), "chain", CustomerMetadataProperties=needs(CHAIN[4]))
         known: dict[str, tuple[str, dict[str, Any]]] = {
             "app": ("kubeflow", {"url": serves(kubeflow.serve, app)}),
@@ -107,6 +113,7 @@ def test_one_search_and_one_chain_lead_over_nine_kinds(
                 "wandb",
                 {"url": serves(wandb.serve, research), "organization": "acme", "api_key": "file:key"},
             ),
+            "emea": ("waypost", {"url": emea.url}),
         }  # fmt: skip
         tables = [
             REGISTRY.format(name=name, kind=kind, config=_inline(config))
@@ -119,6 +126,7 @@ def test_one_search_and_one_chain_lead_over_nine_kinds(
             return json.loads(capsys.readouterr().out)
 
         said("sync")
+    del BACKENDS["theirs"]
     found = said("search", "chain", "--group", "version")
     assert {hit["registry"] for hit in found["hits"]} == known.keys()
     listed = said("deps", CHAIN[0], "--depth", "9")["dependencies"]

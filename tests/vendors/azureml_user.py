@@ -16,6 +16,7 @@ logging.disable(logging.CRITICAL)
 
 from azure.ai.ml import MLClient  # noqa: E402 - it warns while it is imported
 from azure.ai.ml.constants import ListViewType  # noqa: E402
+from azure.ai.ml.entities import Model  # noqa: E402
 from azure.core.credentials import AccessToken  # noqa: E402
 
 TOKEN = sys.argv[1]
@@ -59,7 +60,15 @@ def tag(name: str, version: str, key: str, value: str) -> None:
     client.models.create_or_update(found)
 
 
-CALLS: dict[str, Callable[..., Any]] = {one.__name__: one for one in (everything, get, archive, tag)}
+def register(name: str, path: str) -> str:
+    """Register what lies in a datastore as the next version; its number."""
+    made = client.models.create_or_update(Model(name=name, path=path, type="custom_model"))
+    return str(made.version)
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    one.__name__: one for one in (everything, get, archive, tag, register)
+}
 
 
 def main() -> None:

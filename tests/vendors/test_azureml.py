@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapters import ModelRecord, VersionRecord
+from adapters import ModelRecord, Registration, VersionRecord
 from adapters.azureml import AzuremlAdapter, AzuremlConfig
 from adapters.emulators.azureml import AzureWorkspace, serve
 from adapters.emulators.services import Row
@@ -124,6 +124,24 @@ def test_a_change_by_the_client_is_seen_as_it_is(tmp_path: Path) -> None:
         on.client("tag", "fraud", "1", "team", "risk")
         [version] = [one for one in scanned(adapter).records if isinstance(one, VersionRecord)]
         assert (version.tags, version.lifecycle, version.lineage.run_id) == ({"team": "risk"}, "Active", None)
+
+
+def test_what_is_registered_here_is_listed_there_and_the_other_way_round(tmp_path: Path) -> None:
+    with running(tmp_path) as on:
+        path = "azureml://datastores/store/paths/fraud"
+        adapter = on.adapter()
+        made = adapter.register(
+            Registration(model="fraud", source=path, run_id="job-1", tags={"team": "risk"}, token="once")
+        )
+        assert ours(adapter) == truth(on.client), "the client lists no model that has one without flavours"
+        assert on.client("get", "fraud", made.version) == [None, path, "job-1", []]
+        assert on.client("register", "fraud", f"{path}/next") == "2"
+        found = scanned(adapter)
+        second = found.versions(found.models()["fraud"].key)["2"]
+        assert second.artifact_uri is not None
+        assert second.artifact_uri.endswith("paths/fraud/next")
+        assert adapter.register(Registration(model="fraud", source=path, token="more")).version == "3"
+        assert ours(adapter) == truth(on.client)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 open-source project's client, and MLflow's.
 """
 
+import json
+import os
 import random
 import subprocess
 import sys
@@ -38,6 +40,18 @@ for model in client.search_registered_models():
         print(model.name, version.version, version.status, version.run_id)
 print(client.get_registered_model("main.risk.uplift").description)
 client.delete_model_version("main.risk.churn", "1")
+"""
+
+TAGS_BY_MLFLOW = """
+import json
+import mlflow
+
+client = mlflow.MlflowClient(registry_uri="databricks-uc")
+name = "main.risk.churn"
+client.set_registered_model_tag(name, "team", "risk")
+client.set_model_version_tag(name, "1", "env", "prod")
+client.delete_model_version_tag(name, "1", "old")
+print(json.dumps([client.get_registered_model(name).tags, client.get_model_version(name, "1").tags]))
 """
 
 
@@ -155,6 +169,36 @@ def test_mlflow_works_on_the_same_server(client: Driven) -> None:
         found = scanned(on.adapter())
         assert found.models()["main.risk.uplift"].description == "whom a voucher moves"
         assert not [one for one in found.records if isinstance(one, VersionRecord)]
+
+
+def test_tags_are_those_that_mlflow_writes_on_databricks_and_reads(client: Driven) -> None:
+    with running(client) as on:
+        on.metastore.put("main.risk.churn")
+        adapter = UnityAdapter(UnityConfig(url=on.url, token=TOKEN, tags=True))
+        model = scanned(adapter).models()["main.risk.churn"]
+        [version] = scanned(adapter).versions(model.key).values()
+        adapter.set_tags(model.key, {"tier": "1"})
+        adapter.set_tags(version.key, {"old": "1", "tier": "2"})
+        env = {**os.environ, "DATABRICKS_HOST": on.url, "DATABRICKS_TOKEN": TOKEN}
+        command = [sys.executable, "-W", "ignore", "-c", TAGS_BY_MLFLOW]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, env=env)
+        told_there = [{"tier": "1", "team": "risk"}, {"tier": "2", "env": "prod"}]
+        assert done.stdout.splitlines()[-1:] == [json.dumps(told_there)], done.stderr
+        found = scanned(adapter)
+        [version] = found.versions(model.key).values()
+        assert [found.models()["main.risk.churn"].tags, version.tags] == told_there
+
+
+def test_a_model_that_is_renamed_here_has_its_new_name_there(client: Driven) -> None:
+    with running(client) as on:
+        on.metastore.put("main.risk.churn")
+        adapter = on.adapter()
+        key = scanned(adapter).models()["main.risk.churn"].key
+        adapter.rename(key, "main.risk.better")
+        assert list(client("everything")) == ["main.risk.better"]
+        client("rename", "main.risk.better", "best")
+        model = scanned(adapter).models()["main.risk.best"]
+        assert adapter.succeeds(model.key, key)
 
 
 @dataclass

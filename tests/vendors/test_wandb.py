@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters import ModelRecord, VersionRecord
+from adapters import ModelRecord, Registration, VersionRecord
 from adapters.emulators.wandb import Organization, serve
 from adapters.wandb import WandbAdapter, WandbConfig
 from tests.adapters.scans import scanned
@@ -126,6 +126,27 @@ def test_aliases_are_written_without_rights_on_the_source(client: Driven) -> Non
         on.organization.is_hidden = True
         with pytest.raises(VendorError):
             client("everything")
+
+
+def test_what_is_linked_here_is_seen_there_and_the_other_way_round(client: Driven) -> None:
+    with running(client) as on:
+        for _ in range(2):
+            on.organization.log("churn")
+        adapter = on.adapter()
+        source = "wandb-artifact://research/training/churn"
+        wanted = Registration(model="model/churn", source=f"{source}:v0", token="once")
+        made = adapter.register(wanted)
+        name = f"acme-org/wandb-registry-model/churn:{made.version}"
+        assert client("lineage", name)[0] == made.lineage.run_id
+        target = "acme/wandb-registry-model/churn"
+        assert client("link", "research/training/churn:v1", target, ["staging"]) == "v1"
+        model = scanned(adapter).models()["model/churn"]
+        assert model.aliases == {"latest": "v1", "staging": "v1"}
+        assert adapter.register(wanted) == adapter.get(made.key)
+        told_there = client("everything")["model/churn"]["versions"]
+        assert told_there["v0"][1] == "research/training/churn:v0"
+        [token] = told_there["v0"][2]
+        assert token.startswith("waypost-"), "which is how the registration is known again"
 
 
 @dataclass

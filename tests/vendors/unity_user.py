@@ -75,6 +75,11 @@ def describe(name: str, comment: str, version: int | None = None) -> None:
         workspace.model_versions.update(name, version, comment=comment)
 
 
+def rename(name: str, last: str) -> None:
+    """Give a model another name in its schema."""
+    workspace.registered_models.update(name, new_name=last)
+
+
 def delete(name: str, version: int | None = None) -> None:
     """Delete a version or a model."""
     if version is None:
@@ -112,7 +117,8 @@ def everything_open() -> Mapping[str, Any]:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (connect, create, add, alias, describe, delete, everything, everything_open)
+    one.__name__: one
+    for one in (connect, create, add, alias, describe, rename, delete, everything, everything_open)
 }
 
 

@@ -65,7 +65,14 @@ def move(name: str, add: list[str], remove: list[str]) -> None:
     found.save()
 
 
-CALLS: dict[str, Callable[..., Any]] = {one.__name__: one for one in (connect, everything, lineage, move)}
+def link(name: str, target: str, aliases: list[str]) -> str:
+    """Link what was logged to a collection, as users do; which version of it that is."""
+    return str(api.artifact(name).link(target, aliases=aliases).version)
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    one.__name__: one for one in (connect, everything, lineage, link, move)
+}
 
 
 def main() -> None:

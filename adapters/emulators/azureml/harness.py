@@ -24,6 +24,7 @@ class AzuremlHarness(ServedHarness):
         "stage": ("Staging", "Production"),
         "lifecycle": ("Active", "Archived"),
     }
+    source = "azureml://datastores/store/paths/check/model.bin"
     secrets = (SECRET,)
 
     def __init__(self) -> None:

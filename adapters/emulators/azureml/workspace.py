@@ -154,7 +154,10 @@ class AzureWorkspace(EmulatedService):
         found = {name: row[name] for name in ("name", "systemData", "properties")}
         if model is None:
             versions = [int(one) for one in row["versions"]]
-            latest = {"latestVersion": str(max(versions)) if versions else None, "nextVersion": "1"}
+            latest = {
+                "latestVersion": str(max(versions)) if versions else None,
+                "nextVersion": str(1 + max(versions, default=0)),
+            }
             found["properties"] = {**row["properties"], **latest}
         return {"id": self.path + below, "type": "models", **found}
 
@@ -162,6 +165,14 @@ class AzureWorkspace(EmulatedService):
         if method == "PUT":
             model = self.models.get(name) or self.create(name)
             given = asked.json()["properties"]
+            former = model["versions"].get(version)
+            if former is not None and _path(former["properties"]) != _path(given):
+                raise ServiceRefusalError(400, "Asset paths cannot be updated.")  # (client)
+            given = {
+                "isArchived": False,
+                **given,
+                "flavors": given.get("flavors") or {},
+            }  # (client: it needs them)
             return ServiceAnswer(
                 self.told(self.write(model, version, {**given, "provisioningState": "Succeeded"}), name)
             )
@@ -205,6 +216,12 @@ class AzureWorkspace(EmulatedService):
         if self.principals.get(form.get("client_id", "")) != form.get("client_secret") or not self.principals:
             return ServiceAnswer({"error": "invalid_client"}, 401)
         return ServiceAnswer({"access_token": self.token, "token_type": "Bearer", "expires_in": 3599})
+
+
+def _path(properties: Row) -> str:
+    """Where files are: the client names a datastore by its whole path, or by its name alone."""
+    uri = str(properties.get("modelUri"))
+    return uri.partition("/datastores/")[2] or uri
 
 
 def _place(row: Row) -> str:

@@ -33,7 +33,8 @@ class UnityHarness(ServedHarness):
 
     def config(self, **more: Any) -> UnityConfig:
         """The configuration of a registry on this metastore."""
-        return UnityConfig(**{"url": self.url, "token": SECRET, "timeout": self.timeout, **more})
+        known = {"url": self.url, "token": SECRET, "timeout": self.timeout, "tags": True}
+        return UnityConfig(**{**known, **more})
 
     def put(self, model: str) -> str:
         return str(self.metastore.put(model)["version"])
@@ -47,6 +48,10 @@ class UnityHarness(ServedHarness):
 
     def alias(self, model: str, alias: str, version: str | None) -> None:
         self.metastore.point(model, alias, None if version is None else int(version))
+
+    def tag(self, model: str, version: str | None, key: str, value: str) -> None:
+        row = self.metastore.model(model)
+        (row if version is None else row["versions"][int(version)])["tags"][key] = value
 
     def spoil(self, model: str, version: str) -> None:
         self.metastore.model(model)["versions"][int(version)]["id"] = "a/b"

@@ -1,7 +1,7 @@
-"""What a metastore keeps, and what it answers below `/api/2.1/unity-catalog`.
+"""What a metastore keeps, and what it answers below `/api/2.1/unity-catalog`; of MLflow's API, tags.
 
 Each behaviour says where it is from: (doc) Databricks' API reference, (sdk) databricks-sdk 0.162.0, (oss) the source of
-the open-source server, (client) unitycatalog-client 0.7.0; (?) nobody has confirmed it.
+the open-source server, (client) unitycatalog-client 0.7.0, (mlflow) MLflow 3.17.2; (?) nobody has confirmed it.
 """
 
 import base64
@@ -21,9 +21,10 @@ from adapters.emulators.services import (
 )
 
 API = "/api/2.1/unity-catalog"
+MLFLOW = "/api/2.0/mlflow/unity-catalog/"
 PAGES = {"catalogs": "catalogs", "schemas": "schemas", "models": "registered_models"}
-HIDDEN_NAMES = frozenset({"aliases", "versions", "top"})
-"""What a listed model does not show: aliases (doc), and what is kept beside it here."""
+HIDDEN_NAMES = frozenset({"aliases", "tags", "versions", "top"})
+"""What a listed model or version does not show: aliases (doc), tags (sdk), and what is kept beside it here."""
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Metastore(EmulatedService):
                 "updated_at": now, "created_by": "robot", "owner": "robot", "id": ident,
                 "metastore_id": self.metastore_id, "storage_location": f"s3://metastore/{ident}", "comment": None,
             }  # fmt: skip
-            made |= {**more, "aliases": {}, "versions": {}, "top": 0}
+            made |= {**more, "aliases": {}, "tags": {}, "versions": {}, "top": 0}
             return self.models.setdefault(name, made)
 
     def add(self, model: Row, given: Row) -> Row:
@@ -80,7 +81,7 @@ class Metastore(EmulatedService):
         parts = {name: model[name] for name in ("catalog_name", "schema_name")}
         made: Row = {
             "model_name": model["name"], **parts, "version": number, "id": str(uuid.uuid4()), "created_at": now,
-            "updated_at": now, "created_by": "robot", "status": "PENDING_REGISTRATION",
+            "updated_at": now, "created_by": "robot", "status": "PENDING_REGISTRATION", "tags": {},
             "storage_location": f"{model['storage_location']}/{number}", **given,
         }  # fmt: skip
         model["versions"][number] = made
@@ -152,6 +153,8 @@ class Metastore(EmulatedService):
             )
         if status := self.refused.get(asked.path.removeprefix(API)):
             raise ServiceRefusalError(status, "it is refused", "PERMISSION_DENIED")
+        if self.is_databricks and asked.path.startswith(MLFLOW):
+            return ServiceAnswer(self._by_mlflow(asked.method, asked.path.removeprefix(MLFLOW), asked))
         parts = [unquote(part) for part in asked.path.removeprefix(f"{API}/").split("/")]
         match asked.method, parts:
             case "GET", ["metastore_summary"]:
@@ -167,6 +170,25 @@ class Metastore(EmulatedService):
         raise ServiceRefusalError(
             404, f"No API found for '{asked.method} {asked.path}'", "ENDPOINT_NOT_FOUND"
         )
+
+    def _by_mlflow(self, method: str, path: str, asked: ServiceRequest) -> Row:
+        """Tags of one record, which move no time (?)."""
+        given = {"name": asked.one("name"), "version": asked.one("version"), **asked.json()}
+        row, what = self.model(given["name"]), path.partition("/")[0]
+        if what == "model-versions":
+            row = self.version(row, int(given["version"]))
+        match method, path.partition("/")[2]:
+            case "GET", "get":
+                tags = [{"key": key, "value": value} for key, value in row["tags"].items()]
+                named = {name: str(given[name]) for name in ("name", "version") if given[name]}
+                return {what.replace("-", "_").removesuffix("s"): {**named, "tags": tags}}
+            case "POST", "set-tag":
+                row["tags"][given["key"]] = given["value"]
+                return {}
+            case "DELETE", "delete-tag":
+                row["tags"].pop(given["key"], None)
+                return {}
+        raise ServiceRefusalError(404, f"No API found for '{method} {asked.path}'", "ENDPOINT_NOT_FOUND")
 
     def _summary(self) -> Row:
         told = {"metastore_id": self.metastore_id, "name": "main"}
@@ -260,8 +282,12 @@ class Metastore(EmulatedService):
 
     def _change(self, model: Row, given: Row) -> Row:
         if (new := given.get("new_name")) is not None:
-            del self.models[model["full_name"]]
             name = f"{model['catalog_name']}.{model['schema_name']}.{new}"
+            if self.models.get(name, model) is not model:
+                raise ServiceRefusalError(
+                    409, f"Registered model {name} already exists", "RESOURCE_ALREADY_EXISTS"
+                )
+            del self.models[model["full_name"]]
             self.models[name] = self.touch(model, name=new, full_name=name)
         if "comment" in given:
             self.touch(model, comment=given["comment"])
@@ -284,7 +310,7 @@ class Metastore(EmulatedService):
 
     def told(self, row: Row) -> Row:
         """A version; its number is a text where Databricks tells it (sdk: parsed from either)."""
-        return {name: value for name, value in row.items() if value is not None}
+        return {name: value for name, value in row.items() if value is not None and name not in HIDDEN_NAMES}
 
     def _aliases(self, model: Row) -> Iterator[Row]:
         for alias, version in model["aliases"].items():

@@ -18,14 +18,18 @@ class WandbHarness(ServedHarness):
     """An organisation with one registry."""
 
     adapter_type: ClassVar[type[Adapter]] = WandbAdapter
-    gaps: ClassVar[Mapping[str, Gap]] = {}
+    gaps: ClassVar[Mapping[str, Gap]] = {
+        "a_version_is_registered": Gap("upstream", "a link keeps no tags: an artifact has words of its own")
+    }
     hostile_names: ClassVar[tuple[str, ...]] = ()  # letters, digits and - _ . between them are taken
     prefix = "model/"
+    source = "wandb-artifact://research/training/check:v0"
     secrets = (SECRET,)
 
     def __init__(self) -> None:
         self.organization = Organization(key=SECRET)
         self.organization.registry("model")
+        self.organization.log("check")
         super().__init__(self.organization)
 
     def adapter(self) -> Adapter:

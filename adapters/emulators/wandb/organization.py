@@ -22,8 +22,8 @@ from adapters.emulators.services import (
 from adapters.emulators.wandb.graphql import QueryDocument, QueryError
 
 PREFIX = "wandb-registry-"
-FEATURES = ("ARTIFACT_REGISTRY_SEARCH",)
-"""Without it the client reads no registry."""
+FEATURES = ("ARTIFACT_REGISTRY_SEARCH", "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE")
+"""Without the first the client reads no registry, without the second it asks once more for what it linked."""
 SOURCE = ("research", "training")
 """Entity and project in which artifacts are logged, where nothing else is said."""
 
@@ -200,9 +200,13 @@ class Organization(EmulatedService):
 
         def link(**given: Row) -> Row:
             asked = given["input"]
-            registry = asked["portfolioProjectName"].removeprefix(PREFIX)
+            registry = asked["projectName"].removeprefix(PREFIX)
+            if asked["entityName"] != self.entity or registry not in self.registries:
+                raise QueryError("permission denied: the registry is not there, or not yours")
             found = self.collection(f"{registry}/{asked['artifactPortfolioName']}")
             made = self.link(found, self.artifacts[asked["artifactID"]])
+            for one in asked.get("aliases") or ():
+                self.point(found, one["alias"], made["index"])
             return {"versionIndex": made["index"], "artifactMembership": self._membership(made)}
 
         return {
@@ -281,13 +285,32 @@ class Organization(EmulatedService):
 
         registry = name.removeprefix(PREFIX)
         if entity == SOURCE[0] and name == SOURCE[1]:
-            return {"__typename": "Project", "readOnly": self.is_source_read_only}
+            return {
+                "__typename": "Project",
+                "readOnly": self.is_source_read_only,
+                "artifactCollectionMembership": self._logged,
+            }
         if entity != self.entity or registry not in self.registries:
             return None
         return self._registry(self.registries[registry]) | {
             "artifactCollectionMembership": membership,
             "readOnly": False,
         }
+
+    def _logged(self, name: str) -> Row | None:
+        """An artifact in the sequence that it was logged in (client: it asks for that as for what is linked)."""
+        wanted, _, word = name.partition(":")
+        rows = [row for row in self.artifacts.values() if row["name"] == wanted]
+        words = {f"v{row['index']}": row for row in rows} | {"latest": rows[-1] if rows else None}
+        found = words.get(word)
+        if found is None:
+            return None
+        artifact = self._artifact(found)
+        return {
+            "__typename": "ArtifactCollectionMembership", "id": f"{found['id']}-logged", "versionIndex": found["index"],
+            "createdAt": found["createdAt"], "aliases": [], "artifact": artifact,
+            "artifactCollection": artifact["artifactSequence"],
+        }  # fmt: skip
 
     def _collection(self, row: Row) -> Row:
         tags = [{"node": {"__typename": "Tag", "id": f"tag-{one}", "name": one}} for one in row["tags"]]

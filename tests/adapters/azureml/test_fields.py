@@ -2,7 +2,17 @@
 
 import pytest
 
-from adapters import AuthError, Dataset, InvalidError, NotFoundError, VersionRecord
+from adapters import (
+    AuthError,
+    Capability,
+    ConflictError,
+    Dataset,
+    InvalidError,
+    NotFoundError,
+    Registration,
+    UnsupportedError,
+    VersionRecord,
+)
 from adapters.emulators.azureml import AzureWorkspace
 from tests.adapters.azureml.conftest import Opens
 from tests.adapters.scans import scanned
@@ -119,3 +129,60 @@ def test_a_registry_has_addresses_and_a_principal_signs_in(workspace: AzureWorks
     assert sum(one.path.endswith("/token") for one in workspace.asked) == 1
     with pytest.raises(AuthError):
         opened(tenant="t", client_id="robot", client_secret="another").probe()
+
+
+SOURCE = "azureml://datastores/store/paths/fraud.bin"
+
+
+def test_a_version_is_registered_once_for_a_token_behind_the_last_number(
+    workspace: AzureWorkspace, opened: Opens
+) -> None:
+    put(workspace)
+    adapter = opened()
+    wanted = Registration(
+        model="fraud", source=SOURCE, run_id="job-2", description="second", tags={"team": "ops"}, token="once"
+    )
+    made = adapter.register(wanted)
+    assert (made.version, made.artifact_uri, made.lineage.run_id) == ("2", SOURCE, "job-2")
+    assert (made.description, made.tags, made.lifecycle) == ("second", {"team": "ops"}, "Active")
+    assert opened().register(wanted) == made
+    assert adapter.register(Registration(model="fraud", source=SOURCE)).version == "3"
+    assert adapter.register(Registration(model="new", source=SOURCE)).version == "1"
+    assert workspace.models["fraud"]["versions"]["1"]["properties"]["stage"] == "Production", (
+        "it is left alone"
+    )
+    with pytest.raises(InvalidError, match="letters"):
+        adapter.register(Registration(model="a/b", source=SOURCE))
+
+
+def test_who_puts_the_same_version_at_the_same_time_wins_alone(
+    workspace: AzureWorkspace, opened: Opens
+) -> None:
+    put(workspace)
+    adapter, theirs = opened(), list[object]()
+    answer = workspace.answer
+
+    def at_the_same_time(asked: object) -> object:
+        found = answer(asked)  # type: ignore[arg-type]
+        if asked.method == "PUT" and not theirs:  # type: ignore[attr-defined]
+            theirs.append(asked)
+            version = workspace.models["fraud"]["versions"]["2"]
+            version["properties"] = {**version["properties"], "properties": {"waypost.token": "theirs"}}
+        return found
+
+    workspace.answer = at_the_same_time  # type: ignore[method-assign, assignment]
+    with pytest.raises(ConflictError, match="try again"):
+        adapter.register(Registration(model="fraud", source=SOURCE, token="ours"))
+    assert adapter.register(Registration(model="fraud", source=SOURCE, token="ours")).version == "3"
+    workspace.put("fraud", modelUri="azureml://datastores/store/paths/other")
+    properties = {"modelUri": SOURCE}
+    with pytest.raises(InvalidError, match="cannot be updated"):
+        adapter._api.object("PUT", "/models/fraud/versions/4", {"properties": properties})
+
+
+def test_nothing_is_registered_in_a_registry(workspace: AzureWorkspace, opened: Opens) -> None:
+    workspace.kind = "registries"
+    adapter = opened()
+    assert adapter.probe().unavailable == {Capability.REGISTER}
+    with pytest.raises(UnsupportedError, match="az ml model share"):
+        adapter.register(Registration(model="fraud", source=SOURCE))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters import Dataset, Parent, VersionRecord
+from adapters import Capability, Dataset, Parent, VersionRecord
 from adapters.emulators.unity import Metastore
 from tests.adapters.scans import scanned
 from tests.adapters.unity.conftest import Opens
@@ -69,12 +69,13 @@ def test_one_record_that_cannot_be_understood_hides_no_other(metastore: Metastor
     assert {"main.risk.good", "main.risk.odd", "main.risk.late"} == found.models().keys()
 
 
-def test_an_open_source_server_has_no_aliases(metastore: Metastore, opened: Opens) -> None:
+def test_an_open_source_server_has_neither_aliases_nor_tags(metastore: Metastore, opened: Opens) -> None:
     metastore.is_databricks = False
     metastore.put(NAME)
     adapter = opened()
     [model] = scanned(adapter).models().values()
     assert (model.aliases, model.url) == ({}, None)
     info = adapter.probe()
-    assert (info.version, [one.value for one in info.unavailable]) == ("open source", ["set_alias"])
+    cannot = frozenset({Capability.SET_ALIAS, Capability.SET_TAGS})
+    assert (info.version, info.unavailable) == ("open source", cannot)
     assert not any("include_aliases" in one.query for one in metastore.asked)

@@ -2,7 +2,15 @@
 
 import pytest
 
-from adapters import AuthError, Dataset, InvalidError, NotFoundError, Parent, VersionRecord
+from adapters import (
+    AuthError,
+    Dataset,
+    InvalidError,
+    NotFoundError,
+    Parent,
+    Registration,
+    VersionRecord,
+)
 from adapters.emulators.wandb import Organization
 from tests.adapters.scans import scanned
 from tests.adapters.wandb.conftest import Opens
@@ -140,3 +148,49 @@ def test_an_alias_is_given_and_then_taken(organization: Organization, opened: Op
     ):
         with pytest.raises(error):
             adapter.set_alias(key, alias, version)
+
+
+def test_a_version_is_registered_by_linking_what_was_logged(
+    organization: Organization, opened: Opens
+) -> None:
+    organization.is_source_read_only = True
+    organization.registry("model")
+    logged = organization.log("churn", metadata='{"auc": 0.9}')
+    source = f"{ADDRESS}/churn:v0"
+    adapter = opened()
+    made = adapter.register(Registration(model="model/new", source=source, token="once"))
+    assert (made.version, made.artifact_uri, made.metrics) == ("v0", source, {"auc": 0.9})
+    assert adapter.get(made.key) == made
+    assert opened().register(Registration(model="model/new", source=source, token="once")) == made
+    found = scanned(adapter)
+    assert found.models()["model/new"].aliases == {"latest": "v0"}, "what remembers the token is no alias"
+    assert found.versions(made.model) == {"v0": made}
+    [link] = organization.of(organization.collection("model/new"))
+    assert link["artifact"] == logged["id"]
+    [token] = [one for one in link["aliases"] if one != "latest"]
+    with pytest.raises(InvalidError):
+        adapter.set_alias(made.model, token, "v0")
+    second = adapter.register(Registration(model="model/new", source=source))
+    assert second.key != made.key
+    assert adapter.register(Registration(model="model/new", source=source)).key not in (made.key, second.key)
+
+
+def test_what_cannot_be_linked_is_refused_with_the_reason(organization: Organization, opened: Opens) -> None:
+    for name in ("model", "other"):
+        organization.registry(name)
+    organization.log("churn")
+    source = f"{ADDRESS}/churn:v0"
+    adapter = opened(registries=("model", "gone"))
+    for model, uri, more, error, why in (
+        (NAME, "s3://bucket/churn", {}, InvalidError, "log it there first"),
+        ("churn", source, {}, InvalidError, "REGISTRY/COLLECTION"),
+        (NAME, source, {"tags": {"team": "risk"}}, InvalidError, "keeps no tags"),
+        (NAME, source, {"run_id": "r1"}, InvalidError, "keeps no tags"),
+        ("other/churn", source, {}, InvalidError, "registries"),
+        ("gone/churn", source, {}, AuthError, "is not shown"),
+        (NAME, f"{ADDRESS}/churn:v9", {}, NotFoundError, "does not exist"),
+        (NAME, "wandb-artifact://a/b/churn:v0", {}, NotFoundError, "does not exist"),
+    ):
+        with pytest.raises(error, match=why):
+            adapter.register(Registration(model=model, source=uri, **more))
+    assert organization.links == {}

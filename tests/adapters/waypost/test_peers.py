@@ -276,8 +276,50 @@ def test_gateways_that_read_each_other_multiply_nothing(
         "self/own has the same backend as own: what it holds is listed twice",
         "self/self is this gateway, in a circle: nothing of it is read again",
     ]
-    pair = circle[1]
-    assert pair.ask("/registries/next")["overlaps"] == []
+    known = [each.ask("/registries")["gateway"] for each in circle]
+    for place, each in enumerate(circle):
+        told = each.ask("/registries/next")
+        [back] = [one for one in told["overlaps"] if one["over"]]
+        following, last = known[(place + 1) % 3], known[place - 1]
+        assert (back["part"], back["other"], back["identity"]) == ("next/next", None, known[place])
+        assert back["over"] == [last]
+        assert back["says"] == (
+            f"next/next leads back to this gateway, over {last}, in a circle: nothing of it is read again"
+        )
+        assert told["chains"] == [[last]], f"{following} reads {last}; what leads back is not handed on"
+        [line] = [one for one in look_at_registries(each.waypost) if "leads back" in one.found]
+        assert (line.what, line.state) == ("registry next", "ok")
+
+
+def test_a_circle_that_was_opened_is_no_longer_told(starts: Starts, backend: Backend, tmp_path: Path) -> None:
+    names = ("one", "two", "three", "four")
+    kept = backend("own")
+    kept.add_version(kept.model("m"), "1")
+    ring = [starts(name, registry("own", "memory", backend="own")) for name in names]
+    for place, each in enumerate(ring):
+        configure(tmp_path / names[place], each, reads("next", ring[(place + 1) % 4]))
+    for _ in range(4):
+        for each in ring:
+            each.sync("next", full=True)
+    assert all(leads_back(each) for each in ring)
+    configure(tmp_path / names[2], ring[2], "")
+    for _ in range(4):
+        for each in (ring[0], ring[1], ring[3]):
+            each.sync("next", full=True)
+    assert not any(leads_back(each) for each in ring)
+    assert ring[0].ask("/registries/next")["chains"] == [[ring[2].ask("/registries")["gateway"]]]
+
+
+def configure(folder: Path, gateway: SocketGateway, more: str) -> None:
+    """Add registries to those that a gateway has."""
+    file = folder / "more.toml"
+    file.write_text((folder / "waypost.toml").read_text() + more)
+    with writing(gateway.waypost.engine, alone=True) as connection:
+        configured.apply(connection, [each.spec() for each in load_settings(file).registries])
+
+
+def leads_back(gateway: SocketGateway) -> bool:
+    return any(one["over"] for one in gateway.ask("/registries/next")["overlaps"])
 
 
 def test_two_gateways_that_read_each_other_are_told_so(

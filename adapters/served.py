@@ -1,0 +1,100 @@
+"""What kinds share whose backend is a service over HTTP: settings, pages by tokens, and the plain methods of a face."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from adapters.contract import Adapter, AdapterConfig, Observer
+from adapters.errors import InvalidError
+from adapters.http import Endpoint, HttpClient, Reply
+from adapters.payloads import Raw
+from adapters.records import Key, Record
+from adapters.scanning import Steps
+
+
+class ServiceConfig(AdapterConfig):
+    """A service with certificates."""
+
+    ca_file: Path | None = Field(default=None, description="certificate authority of the server (PEM)")
+
+    def endpoint(self, url: str, **more: Any) -> Endpoint:
+        """How the service at an address is spoken to; `more` are further fields of an `Endpoint`."""
+        return Endpoint(
+            **{
+                "url": url,
+                "timeout": self.timeout,
+                "max_bytes": self.max_response_mb << 20,
+                "headers": {"Accept": "application/json"},
+                "allowed_networks": self.allowed_networks,
+                "ca_file": self.ca_file,
+                **more,
+            }
+        )
+
+
+class ServiceClient:
+    """Requests to one service. Nothing is opened before the first call. Safe for several threads."""
+
+    http: HttpClient
+    secrets: tuple[str, ...] = ()
+    """Tokens that it was given, or that were read last."""
+
+    def following(self, read: Callable[[str | None], tuple[list[Raw], str | None]]) -> Iterator[list[Raw]]:
+        """Pages, each read by the token of the one before, the first by None, until there is none. Errors: those of
+        `read`; `InvalidError` for a listing that does not end.
+        """
+        steps, token = Steps(self.stuck), None
+        while True:
+            found, token = read(token)
+            yield found
+            if token is None:
+                return
+            steps.take(token, is_empty=not found)
+
+    def stuck(self) -> InvalidError:
+        """A listing does not end."""
+        return InvalidError(f"{self.http.host}: its pages go round in a circle, or give nothing: check `url`")
+
+    def close(self) -> None:
+        """Close every connection; a later call opens new ones."""
+        self.http.close()
+
+
+def an_object(reply: Reply) -> Raw:
+    """The object that is answered. Errors: `InvalidError` for something else, and those of `Reply.json`."""
+    said = reply.json()
+    if not isinstance(said, dict):
+        raise InvalidError(f"{reply.host} answered with something else than was asked for: check `url`")
+    return said
+
+
+class ReadsRecords(Protocol):
+    """Reads one thing."""
+
+    def record(self, key: Key) -> Record:
+        """A record as it is now. Errors: any `AdapterError`."""
+        ...
+
+
+class ServiceAdapter(Adapter):
+    """A face whose client is `_api`, and whose reader is `_reads`."""
+
+    _api: ServiceClient
+    _reads: ReadsRecords
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._api.http.host})"
+
+    def get(self, key: Key) -> Record:
+        return self._reads.record(key)
+
+    def observe(self, observer: Observer) -> None:
+        self._api.http.observe(observer)
+
+    def credentials(self) -> tuple[str, ...]:
+        return self._api.secrets
+
+    def close(self) -> None:
+        self._api.close()
