@@ -12,6 +12,7 @@ from adapters.conformance.harness import Fault, Harness
 from adapters.conformance.run import Result
 from adapters.conformance.trace import MOST_PAGES
 from adapters.contract import Adapter
+from adapters.errors import AdapterError, line_of
 
 UNDERSTOOD = "versions_are_understood"
 PROVES = "Not every version that the backend lists is rejected."
@@ -56,14 +57,29 @@ def understood(adapter: Adapter) -> Result:
     """Whether what the backend lists becomes records: an adapter that rejects every version passes all else."""
     begin = time.perf_counter()
     versions, bad, reason = 0, 0, ""
-    for page in itertools.islice(adapter.scan(since=None, limit=1000), MOST_PAGES):
-        versions += sum(one.key.kind == "version" for one in page.records)
-        bad += len(page.bad)
-        reason = reason or next((str(one) for one in page.bad), "")
+    try:
+        for page in itertools.islice(adapter.scan(since=None, limit=1000), MOST_PAGES):
+            versions += sum(one.key.kind == "version" for one in page.records)
+            bad += len(page.bad)
+            reason = reason or next((str(one) for one in page.bad), "")
+    except AdapterError:
+        raise
+    except Exception as error:
+        return Result(
+            UNDERSTOOD, PROVES, "failed", f"the scan {in_itself(error)}", time.perf_counter() - begin
+        )
     failed = bad > 0 and not versions
     detail = f"no version was understood, {bad} records were rejected: {reason}" if failed else ""
     seconds = time.perf_counter() - begin
     return Result(UNDERSTOOD, PROVES, "failed" if failed else "passed", detail[:300], seconds)
+
+
+def in_itself(error: Exception) -> str:
+    """That a call failed in the adapter's own code, and at which line. Errors: this one, where it is another's."""
+    where = line_of(error)
+    if not where:
+        raise error
+    return f"failed in the adapter itself ({type(error).__name__}, {where})"
 
 
 def secrets_of(config: BaseModel) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import msgspec
 
 if TYPE_CHECKING:
     from federation.access import Principal
-    from federation.registries.overlaps import Overlap
     from federation.registries.registries import RegistryDetail, RegistryState
     from federation.sync.sync import Run
     from gateway.waypost import Waypost
@@ -155,15 +154,11 @@ class RegistryDetailOut(RegistryOut):
     syncs: list[SyncOut]
 
 
-def overlap_out(found: "Overlap") -> OverlapOut:
-    """An overlap as JSON."""
-    return OverlapOut(found.part, found.other, found.identity, found.line, found.over)
-
-
 def registry_out(state: "RegistryState") -> RegistryOut:
     """A registry's state as JSON."""
     fields = {name: getattr(state, name) for name in RegistryOut.__struct_fields__}
-    return RegistryOut(**{**fields, "overlaps": [overlap_out(one) for one in state.overlaps]})
+    told = [OverlapOut(one.part, one.other, one.identity, one.line, one.over) for one in state.overlaps]
+    return RegistryOut(**{**fields, "overlaps": told})
 
 
 def forgotten_out(waypost: "Waypost", principal: "Principal", name: str) -> ForgottenOut:

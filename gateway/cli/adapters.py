@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,7 +127,7 @@ def check(
     opened = _live(invocation, name) if live else _harnessed(invocation, name, plugins)
     results = []
     with opened as harness:
-        for result in (*run(harness, only or ()), *_understood(harness, live=live and not only)):
+        for result in chain(run(harness, only or ()), _understood(harness, live=live and not only)):
             results.append(result)
             if not invocation.json:
                 _show(result)
@@ -189,7 +190,8 @@ def trace(
 
     A configured registry of that name or kind is scanned; where there is none, the adapter's own test backend.
     """
-    from adapters import AdapterError, line_of
+    from adapters import AdapterError
+    from adapters.conformance.live import in_itself
     from adapters.conformance.trace import trace as traced
 
     invocation: Invocation = context.obj
@@ -199,11 +201,7 @@ def trace(
         except AdapterError:
             raise
         except Exception as error:
-            where = line_of(error)
-            if not where:
-                raise
-            kind = type(error).__name__
-            raise CommandError(f"the scan failed in the adapter itself ({kind}, {where})", NO) from error
+            raise CommandError(f"the scan {in_itself(error)}", NO) from error
     if invocation.json:
         emit_json(asdict(found))
         return

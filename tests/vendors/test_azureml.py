@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +15,31 @@ from adapters import ModelRecord, Registration, VersionRecord
 from adapters.azureml import AzuremlAdapter, AzuremlConfig
 from adapters.emulators.azureml import AzureWorkspace, serve
 from adapters.emulators.services import Row
+from tests.adapters.pasting import arguments
 from tests.adapters.scans import scanned
 from tests.fidelity import follow, ref, watching
 from tests.servers import blank
 from tests.servers.certificates import certificate
 from tests.soak import soak
 from tests.vendors import environment
-from tests.vendors.driving import Driven, VendorError, driven
+from tests.vendors.driving import WITHIN, Driven, VendorError, driven
 
 SCRIPT = Path(__file__).with_name("azureml_user.py")
 TOKEN = "azure-vendors"
+SHOWN = """
+import time
+import azure.identity
+from azure.core.credentials import AccessToken
+
+
+class Shown:
+    def get_token(self, *scopes, **more):
+        return AccessToken("TOKEN", int(time.time()) + 3600)
+
+
+azure.identity.DefaultAzureCredential = Shown
+"""
+"""In place of the login of a user."""
 FLAVORS: Row = {"sklearn": {"data": {"code": "none"}}}
 
 
@@ -142,6 +158,23 @@ def test_what_is_registered_here_is_listed_there_and_the_other_way_round(tmp_pat
         assert second.artifact_uri.endswith("paths/fraud/next")
         assert adapter.register(Registration(model="fraud", source=path, token="more")).version == "3"
         assert ours(adapter) == truth(on.client)
+
+
+def test_the_lines_that_download_a_version_ask_for_it(tmp_path: Path) -> None:
+    with running(tmp_path) as on:
+        on.workspace.put("fraud", flavors=FLAVORS)
+        adapter = on.adapter()
+        found = scanned(adapter)
+        python, shell = adapter.snippets("fraud", found.versions(found.models()["fraud"].key)["1"])
+        on.workspace.asked.clear()
+        env = {**os.environ, "AZUREML_DEV_URL_MFE": on.url, "REQUESTS_CA_BUNDLE": str(on.authority)}
+        code = SHOWN.replace("TOKEN", TOKEN) + python.code
+        command = [str(environment("azureml")), "-W", "ignore", "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, env=env, cwd=tmp_path)
+        asked = [one.path for one in on.workspace.asked]
+        assert f"{on.workspace.path}/models/fraud/versions/1" in asked, done.stderr
+        assert "datastores" in asked[-1], "it goes on to its files, which the fake has not"
+        assert arguments("az", shell.code)[:5] == ["ml", "model", "download", "--name", "fraud"]
 
 
 @dataclass

@@ -189,6 +189,29 @@ def test_tags_are_those_that_mlflow_writes_on_databricks_and_reads(client: Drive
         assert [found.models()["main.risk.churn"].tags, version.tags] == told_there
 
 
+@pytest.mark.parametrize("is_databricks", [True, False])
+def test_the_lines_that_load_a_version_ask_for_it(client: Driven, is_databricks: bool) -> None:
+    with running(client, is_databricks=is_databricks) as on:
+        on.metastore.put("main.risk.churn")
+        adapter = on.adapter()
+        found = scanned(adapter)
+        [version] = found.versions(found.models()["main.risk.churn"].key).values()
+        [snippet] = adapter.snippets("main.risk.churn", version)
+        on.metastore.token = on.metastore.token if is_databricks else ""
+        on.metastore.asked.clear()
+        env = {**os.environ, "DATABRICKS_HOST": on.url, "DATABRICKS_TOKEN": TOKEN}
+        command = [sys.executable, "-W", "ignore", "-c", snippet.code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, env=env)
+        named = {
+            (said.get("name"), said.get("version")) for one in on.metastore.asked if (said := one.json())
+        }
+        paths = [one.path for one in on.metastore.asked]
+        if is_databricks:
+            assert ("main.risk.churn", "1") in named, done.stderr
+        else:
+            assert any(one.endswith("/models/main.risk.churn/versions/1") for one in paths), done.stderr
+
+
 def test_a_model_that_is_renamed_here_has_its_new_name_there(client: Driven) -> None:
     with running(client) as on:
         on.metastore.put("main.risk.churn")

@@ -1,6 +1,8 @@
 """The client of Weights & Biases judges our fake of it, and what Waypost reads and writes there."""
 
+import os
 import random
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from tests.fidelity import follow, ref, watching
 from tests.servers import blank
 from tests.soak import soak
 from tests.vendors import environment
-from tests.vendors.driving import Driven, VendorError, driven
+from tests.vendors.driving import WITHIN, Driven, VendorError, driven
 
 SCRIPT = Path(__file__).with_name("wandb_user.py")
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -108,6 +110,13 @@ def test_what_the_client_reads_is_what_we_read(client: Driven) -> None:
         assert client("lineage", name) == [version.lineage.run_id, users]
         [snippet] = adapter.snippets("model/base", version)
         assert repr(name) in snippet.code
+        lines = snippet.code.replace(
+            "folder =", "print(artifact.digest)\nfolder ="
+        )  # whose files the fake has not
+        env = {**os.environ, "WANDB_API_KEY": KEY, "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
+        command = [str(environment("wandb")), "-W", "ignore", "-c", lines]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, env=env)
+        assert done.stdout.splitlines()[:1] == [version.artifact_digest], done.stderr
 
 
 def test_aliases_are_written_without_rights_on_the_source(client: Driven) -> None:

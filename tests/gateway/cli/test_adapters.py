@@ -191,6 +191,11 @@ def test_the_line_of_an_author_s_error_is_named(
     where = f"failed in the adapter itself (KeyError, toy.py, line {number}, in _found)"
     assert run(["adapters", "trace", "toy", "--config", "waypost.toml"]) == 1
     assert where in capsys.readouterr().err
+    assert run(["adapters", "check", "toy", "--live", "--config", "waypost.toml"]) == 1
+    told = capsys.readouterr()
+    assert "FAIL  versions_are_understood" in told.out
+    assert where in told.out
+    assert "ok    kind_is_a_word" in told.out, "what is known already is not lost for it"
     gc.collect()  # what a command leaves goes with its process
     assert run(["--config", "waypost.toml", "sync"]) == 3
     assert f"house: scan {where}: report this to its author" in capsys.readouterr().err
