@@ -27,6 +27,7 @@ from gateway.api.requests import PUBLIC, provide_waypost
 from gateway.api.statements_out import CommentIn, CommentOut, CommentsOut, StatementIn, StatementsOut
 from gateway.authentication import COOKIE
 from gateway.described import classes_in, describe
+from gateway.examples import give_examples
 
 STATIC = Path(__file__).parent / "static"
 PACKED = {
@@ -136,10 +137,7 @@ def as_written(schema: dict[str, Any], *, asks: bool = True) -> dict[str, Any]:
     schema["security"] = [{name: []} for name in SECURITY] if asks else []
     tag(schema)
     describe(schema, classes_in(iter(answered())))
-    for path, example in EXAMPLES.items():
-        for parameter in paths[path]["get"]["parameters"]:
-            if parameter["name"] in example:
-                parameter["example"] = example[parameter["name"]]
+    give_examples(schema)
     return schema
 
 
@@ -304,18 +302,6 @@ SECURITY = {
         "type": "apiKey", "in": "cookie", "name": COOKIE, "description": "A browser that is signed in.",
     },
 }  # fmt: skip
-EXAMPLES: Mapping[str, Mapping[str, str]] = {
-    "/api/v1/search": {"q": "fraud stage:production", "sort": "metric.auc"},
-    "/api/v1/versions/{ref}": {"ref": "fraud/card-fraud-scorer@champion"},
-    "/api/v1/models/{ref}": {"ref": "fraud/card-fraud-scorer"},
-    "/api/v1/impact/{ref}": {"ref": "search/encoder:3", "action": "archive"},
-    "/api/v1/dependencies/{ref}": {"ref": "search/product-ranker:4"},
-    "/api/v1/timeline/{ref}": {"ref": "search/encoder"},
-    "/api/v1/diff": {"left": "search/product-ranker:3", "right": "search/product-ranker:4"},
-    "/api/v1/production": {"as_of": "2026-05-03", "team": "risk"},
-    "/api/v1/references": {"q": "search/enc"},
-}
-"""Values of parameters that work in the demo."""
 ALSO_ANSWERED: tuple[type, ...] = (ReadyOut, LiveOut, SearchAnswer, BulkPlanOut)
 FORMS: Mapping[str, tuple[str, ...]] = {
     "/api/v1/bom/{ref}": ("application/vnd.cyclonedx+json",),

@@ -6,6 +6,7 @@
     waypost.search("fraud stage:production")
     waypost.show("fraud/card-fraud-scorer@champion").metrics
     waypost.impact("search/encoder:3", action="archive").breaking
+    waypost.bulk(["search/encoder:1", "search/encoder:2"], tags={"reviewed": "2026"}).carry_out()
 
 Without arguments it takes what commands take: WAYPOST_URL and WAYPOST_TOKEN. An answer has what is used most as
 attributes, and everything that the gateway said as `data`.
@@ -21,7 +22,9 @@ from urllib.parse import quote
 
 import httpx
 
-__all__ = ["Client", "Hit", "Impact", "Model", "Operation", "SearchResult", "Version", "WaypostClientError"]
+__all__ = [
+    "Bulk", "Client", "Hit", "Impact", "Model", "Operation", "SearchResult", "Version", "WaypostClientError",
+]  # fmt: skip
 API = "/api/v1"
 LOOK_EVERY = 0.2
 ENDED = ("ok", "partial", "failed")
@@ -170,6 +173,41 @@ class Operation:
         return cls(data["id"], data["ref"], data["state"], data["error"], data)
 
 
+@dataclass(frozen=True)
+class Bulk:
+    """What changes of many would do; nothing was changed. `refused`: what cannot be, with the reason."""
+
+    refused: Mapping[str, str]
+    unchanged: int
+    data: Data = field(repr=False)
+    _client: "Client" = field(repr=False)
+    _body: Data = field(repr=False)
+
+    @classmethod
+    def of(cls, client: "Client", body: Data, data: Data) -> "Bulk":
+        """From the gateway's JSON."""
+        every = [*data["tagged"], *data["deprecated"]]
+        refused = {one["ref"]: one["refusal"] for one in every if one["refusal"]}
+        return cls(refused, data["unchanged"], data, client, body)
+
+    def carry_out(self, *, wait: bool = True) -> Sequence[Operation]:
+        """Do just this: what became of each tagged model and version. Errors: 412 where it is no longer so."""
+        done = self._client.ask("POST", "/bulk", json={**self._body, "plan": self.data["token"]})
+        return [self._client.ended(one) if wait else Operation.of(one) for one in done["operations"]]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (change["ref"], change["field"], change["before"] or "", change["after"] or "")
+            for one in self.data["tagged"]
+            if one["plan"]
+            for step in one["plan"]["steps"]
+            for change in step["fields"]
+        ]
+        rows += [(one["ref"], "deprecated", "", "") for one in self.data["deprecated"] if not one["refusal"]]
+        rows += [(ref, "cannot be", "", why) for ref, why in self.refused.items()]
+        return _table(("Of", "What", "Now", "Afterwards"), rows)
+
+
 class Client:
     """A running gateway. Every method raises `WaypostClientError`; a reference is written as on the command line."""
 
@@ -263,10 +301,36 @@ class Client:
             asked = self.ask("PUT", f"/versions/{_path(ref)}/stage", json={"stage": stage})
         else:
             asked = self.ask("PATCH", f"/versions/{_path(ref)}/tags", json={"tags": dict(tags or {})})
-        while wait and asked["state"] not in ENDED and not asked["finished_at"]:
+        return self.ended(asked) if wait else Operation.of(asked)
+
+    def team(self, name: str = "") -> Mapping[str, Sequence[Data]]:
+        """What a team has to look at: each list with its first rows. Without a name: of the caller's own team."""
+        found = self.get("/team", team=name or None, limit=200)["lists"]
+        return {one["name"]: one["rows"] for one in found}
+
+    def bulk(
+        self,
+        refs: Sequence[str],
+        *,
+        tags: Mapping[str, str | None] | None = None,
+        until: str | None = None,
+        replacement: str | None = None,
+        note: str = "",
+    ) -> "Bulk":
+        """What tags of many models and versions (None takes one away), or deprecations of their models until a day,
+        would do. `carry_out` does just that, or nothing where anything is no longer so.
+        """
+        body: dict[str, Any] = {"refs": list(refs), "tags": dict(tags or {})}
+        if until is not None:
+            body["deprecate"] = {"until": until, "replacement": replacement, "note": note}
+        return Bulk.of(self, body, self.ask("POST", "/bulk", params={"dry_run": True}, json=body))
+
+    def ended(self, operation: Data) -> Operation:
+        """An operation once it has ended."""
+        while operation["state"] not in ENDED and not operation["finished_at"]:
             time.sleep(LOOK_EVERY)
-            asked = self.get(f"/operations/{asked['id']}")
-        return Operation.of(asked)
+            operation = self.get(f"/operations/{operation['id']}")
+        return Operation.of(operation)
 
     def get(self, path: str, **query: Any) -> Any:
         """What the API answers to a GET under `/api/v1`; parameters that are None are left out."""

@@ -61,8 +61,11 @@ class GrantIn(msgspec.Struct, forbid_unknown_fields=True):
     role: Text
     on: Text = ALL
     token: Text | None = None
+    """The name of a token."""
     subject: Text | None = None
+    """A person, by the identity provider's name for them."""
     group: Text | None = None
+    """A group of the identity provider."""
 
     def spec(self) -> GrantSpec:
         """The same for the face. Errors: `GrantError`."""

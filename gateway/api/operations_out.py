@@ -53,6 +53,7 @@ class VersionIn(msgspec.Struct, forbid_unknown_fields=True):
 
     model: Text
     source: Text
+    """Where its files are."""
     run_id: Text | None = None
     description: str | None = None
     tags: Annotated[dict[str, str], msgspec.Meta(max_length=MOST_TAGS)] = {}

@@ -47,8 +47,10 @@ class RollbackIn(msgspec.Struct, forbid_unknown_fields=True):
     """Bring back who held a stage of a model before; `to` names the version."""
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
+    """Its reference: registry/model."""
     reason: Words = ""
     to: Text | None = None
+    """The version that comes back; null: who held the stage before."""
     stage: Stage = "production"
     dry_run: bool = False
     """Only say which version would come back, and what that changes."""

@@ -21,6 +21,7 @@ class SearchIn(msgspec.Struct, forbid_unknown_fields=True):
     strict: bool = False
     literal: str = ""
     team: str | None = None
+    """The team that it is kept for; null: yourself."""
 
     def spec(self) -> SearchSpec:
         """As the room takes it."""

@@ -14,6 +14,7 @@ from gateway.api.access_out import GrantsOut, TokensOut
 from gateway.api.requests import Ident
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed, local_path, page, pages_at
+from gateway.pages.part import part_of
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
@@ -52,7 +53,7 @@ def tokens_page(
         TokensOut(found),
         found,
         title="Tokens",
-        tokens=found,
+        part=part_of(request, found, "name"),
         roles=list(ROLES),
         made=None,
         secret="",
@@ -85,7 +86,7 @@ def make_token(
         "tokens.html",
         status=201 if made else 422,
         title="Tokens",
-        tokens=waypost.identity.tokens(principal),
+        part=part_of(request, waypost.identity.tokens(principal), "name"),
         roles=list(ROLES),
         made=made,
         secret=secret,
@@ -109,8 +110,9 @@ def grants_page(
     """Who may do what, and where."""
     found = waypost.identity.grants(principal)
     return listed(
-        request, "grants.html", GrantsOut(found), found, title="Who may do what", grants=found, roles=ROLES
-    )
+        request, "grants.html", GrantsOut(found), found, title="Who may do what", roles=ROLES,
+        part=part_of(request, found, "who", "role", "scope"),
+    )  # fmt: skip
 
 
 @form_at("/grants", Permission.GRANT)

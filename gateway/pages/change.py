@@ -17,7 +17,7 @@ from federation.operations.wanted import SetAlias, SetTags
 from federation.references import Reference
 from gateway.api.operations_out import operation_out, operations_out
 from gateway.api.out import model_out, version_out
-from gateway.api.requests import Ident
+from gateway.api.requests import Ident, OptionalIdent
 from gateway.intents import ask
 from gateway.pages.forms import form_at
 from gateway.pages.page import Form, form_of, list_at, listed, page, pages_at
@@ -29,8 +29,8 @@ CHOICES = 200
 """The newest versions among which one is chosen for an alias, with those that are relied on and the one at hand."""
 SHOWN = 5
 """Versions that are hit, as the page names them."""
-NEWEST = 50
-"""Operations on the page of changes."""
+NEWEST, OF_A_FILE = 50, 10_000
+"""Operations on a page of changes, and in a file of them."""
 
 
 @pages_at("/change/{ref:path}", permission=Permission.TAG)
@@ -164,12 +164,14 @@ def operations_page(
     waypost: NamedDependency[Waypost],
     view: NamedDependency[View],
     ref: FromQuery[str | None] = None,
+    before: FromQuery[OptionalIdent] = None,
 ) -> Response[Any]:
-    """What was asked for, newest first."""
+    """What was asked for, newest first, from an id on."""
     wanted = str(read_reference(ref)) if ref else None
-    rows = waypost.operations.list(view, Chosen(ref=wanted), NEWEST)
-    found = operations_out(waypost, rows, NEWEST)
     form: Form = form_of(request)
+    limit = NEWEST if form == "html" else OF_A_FILE
+    rows = waypost.operations.list(view, Chosen(ref=wanted, before=before), limit)
+    found = operations_out(waypost, rows, limit)
     return listed(
         request,
         "operations.html",
@@ -178,6 +180,7 @@ def operations_page(
         form=form,
         title="Changes",
         operations=found.operations,
+        older=found.next_cursor,
     )
 
 

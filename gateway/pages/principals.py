@@ -11,6 +11,7 @@ from federation.access import Permission, Principal
 from gateway.api.access_out import PrincipalsOut, SessionsOut
 from gateway.pages.forms import form_at
 from gateway.pages.page import list_at, listed
+from gateway.pages.part import part_of
 from gateway.waypost import Waypost
 
 
@@ -21,7 +22,14 @@ def principals_page(
     """People and services, with the groups that the identity provider named last."""
     found = waypost.identity.members(principal)
     title = "People and services"
-    return listed(request, "principals.html", PrincipalsOut(found), found, title=title, principals=found)
+    return listed(
+        request,
+        "principals.html",
+        PrincipalsOut(found),
+        found,
+        title=title,
+        part=part_of(request, found, "name", "who"),
+    )
 
 
 @form_at("/principals/{name:str}/disable", Permission.GRANT)
@@ -58,7 +66,14 @@ def sessions_page(
     """Who is signed in where."""
     found = waypost.identity.sessions(principal)
     title = "Signed-in browsers"
-    return listed(request, "sessions.html", SessionsOut(found), found, title=title, sessions=found)
+    return listed(
+        request,
+        "sessions.html",
+        SessionsOut(found),
+        found,
+        title=title,
+        part=part_of(request, found, "name", "id"),
+    )
 
 
 @form_at("/sessions/{session_id:str}/end", Permission.READ)

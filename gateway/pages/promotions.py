@@ -16,14 +16,15 @@ from federation.policies.policies import STAGES
 from federation.promotions.promotions import ChosenPromotions, ShownPromotion, Word
 from federation.references import Reference
 from gateway.api.promotions_out import judgement_out, promotions_out, seen_out
-from gateway.api.requests import Ident
+from gateway.api.requests import Ident, OptionalIdent
 from gateway.pages.forms import form_at
-from gateway.pages.page import list_at, listed, page, pages_at
+from gateway.pages.page import form_of, list_at, listed, page, pages_at
 from gateway.parameters import read_reference
 from gateway.problems import ProblemError
 from gateway.waypost import Waypost
 
-NEWEST = 50
+NEWEST, OF_A_FILE = 50, 10_000
+"""Promotions on a page of them, and in a file."""
 WORDS = ("approve", "reject", "comment", "cancel", "review", "stop")
 
 
@@ -104,10 +105,13 @@ def promotions_page(
     request: Request[Any, Any, Any],
     waypost: NamedDependency[Waypost],
     principal: NamedDependency[Principal],
+    before: FromQuery[OptionalIdent] = None,
 ) -> Response[Any]:
-    """What is proposed, newest first, what became of it, and what waits for the caller."""
-    view = principal.view
-    found = promotions_out(waypost.promotions.list(view, ChosenPromotions(), NEWEST), NEWEST)
+    """What is proposed, newest first, what became of it, and what waits for the caller; from an id on."""
+    limit = NEWEST if form_of(request) == "html" else OF_A_FILE
+    found = promotions_out(
+        waypost.promotions.list(principal.view, ChosenPromotions(before=before), limit), limit
+    )
     waiting = [one.id for one in waypost.promotions.waiting_for(principal)]
     return listed(
         request,
@@ -116,6 +120,7 @@ def promotions_page(
         found.promotions,
         title="Promotions",
         promotions=found.promotions,
+        older=found.next_cursor,
         waiting=waiting,
     )
 

@@ -9,6 +9,7 @@ from gateway.cli import run
 from tests.gateway.api.test_operations import CONFIG, ended, made
 from tests.gateway.served import Served, served
 from tests.patience import until
+from waypost.client import Client, WaypostClientError
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,20 @@ def test_a_part_that_cannot_be_refuses_all_and_says_which(gateway: Served) -> No
         {"refs": [f"r/m:{n}" for n in range(201)]},
     ):
         assert gateway.client.post("/bulk", json=nothing).status_code in (400, 422)
+
+
+def test_a_program_sees_the_same_and_carries_it_out_once(gateway: Served) -> None:
+    refs = [made(gateway, f"programmed-{number}") for number in range(2)]
+    with Client(gateway.url) as client:
+        plan = client.bulk(refs, tags={"area": "ads"}, until="2031-03-31", replacement="r/better")
+        assert (plan.refused, plan.unchanged) == ({}, 0)
+        assert "tag:area" in plan._repr_html_()
+        assert [(one.ref, one.state) for one in plan.carry_out()] == [(ref, "ok") for ref in refs]
+        assert [client.show(ref).tags for ref in refs] == [{"area": "ads"}] * 2
+        with pytest.raises(WaypostClientError) as late:
+            plan.carry_out()
+        assert late.value.status == 412
+        assert client.bulk(refs, tags={"area": "ads"}).unchanged == 2
 
 
 def test_a_search_is_tagged_from_the_command_line(

@@ -43,8 +43,22 @@ def test_every_method_gives_what_the_gateway_says(client: Client) -> None:
     assert client.production() == client.get("/production")["versions"]
     assert len(client.registries()) == 3
     assert client.snippets("texts/encoder:3")
+    lists = {one["name"]: one["rows"] for one in client.get("/team", limit=200)["lists"]}
+    assert client.team() == lists
+    assert any(client.team().values())
     for shown in (found, version, impact, client.model("texts/encoder")):
         assert shown._repr_html_().count("<table>") == 1
+
+
+def test_many_changes_are_refused_together_and_shown_as_a_table(client: Client) -> None:
+    plan = client.bulk(["texts/encoder:3", "texts/nobody:1"], tags={"a": "<b>"}, until="2031-01-01")
+    assert "read-only" in plan.refused["texts/encoder:3"]
+    assert set(plan.refused) == {"texts/encoder:3", "texts/nobody:1", "texts/nobody"}
+    assert plan._repr_html_().count("<tr>") == 1 + 1 + len(plan.refused)
+    with pytest.raises(WaypostClientError, match="nothing was changed") as failed:
+        plan.carry_out()
+    assert failed.value.status == 422
+    assert client.get("/deprecations")["deprecations"] == []
 
 
 def test_what_goes_wrong_says_what_was_meant(client: Client) -> None:

@@ -1,6 +1,13 @@
 """The API describes itself: every parameter, property and answer, with one shape for whatever goes wrong."""
 
+import re
+
+import msgspec
+
 from gateway import app, docs
+from gateway.api.bulk_out import BulkIn
+from gateway.described import classes_in
+from gateway.examples import BODIES
 
 
 def test_everything_is_described() -> None:
@@ -46,6 +53,24 @@ def test_everything_is_described() -> None:
     assert set(schema["components"]["securitySchemes"]) == {"token", "session"}
     asked = schema["paths"]["/api/v1/search"]["get"]["parameters"]
     assert {"fraud stage:production"} <= {one.get("example") for one in asked}
+
+
+def test_each_body_has_an_example_that_can_be_sent() -> None:
+    schema = docs.as_written(app.application(1024).openapi_schema.to_schema())
+    classes = classes_in(iter(docs.answered()))
+    seen = set()
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            body = operation.get("requestBody", {}) if isinstance(operation, dict) else {}
+            for media, content in body.get("content", {}).items():
+                assert media == "application/json"
+                named = re.search(r"schemas/(\w+)", str(content["schema"]))
+                assert named is not None
+                seen.add(named[1])
+                decoded: object = msgspec.convert(content["example"], classes[named[1]], strict=True)
+                if isinstance(decoded, BulkIn):
+                    assert decoded.wanted().refs
+    assert seen == set(BODIES), "and there are no others"
 
 
 def test_a_bound_of_a_parameter_stands_where_the_framework_holds_it() -> None:

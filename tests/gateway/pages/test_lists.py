@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 
+from gateway.pages.part import ROWS
 from tests.gateway.access.gate import Gate, gate
 
 LISTS = {
@@ -20,8 +23,12 @@ LISTS = {
     "/operations": "/operations",
     "/tokens": "/tokens",
     "/grants": "/grants",
+    "/principals": "/principals",
+    "/sessions": "/sessions",
+    "/promotions": "/promotions",
 }
 """The address of a list and what stands before `.json` and `.csv`."""
+HTML = {"Accept": "text/html"}
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +62,41 @@ def test_data_needs_what_its_page_needs(open_gate: tuple[Gate, str], path: str) 
     token = found.token(f"reader-{path.strip('/')}", ("viewer", "*"))
     for address in (path, f"{path}.json", f"{path}.csv"):
         assert found.ask("GET", address, token=token).status_code == 403
+
+
+def test_a_long_list_is_shown_in_parts_found_by_name_and_whole_as_data(
+    open_gate: tuple[Gate, str],
+) -> None:
+    found, token = open_gate
+    made = [f"robot-{number:03}" for number in range(ROWS + 20)]
+    for name in made:
+        found.token(name)
+    for path in ("/tokens", "/principals"):
+        names: list[str] = []
+        at: str | None = path
+        while at is not None:
+            page = found.ask("GET", at, token=token, headers=HTML).text
+            shown = re.findall(r"<th scope=\"row\"[^>]*><bdi>([^<]+)</bdi>", page)
+            assert 0 < len(shown) <= ROWS
+            names += shown
+            onward = re.search(r'href="([^"]+)" rel="next"', page)
+            at = unescape(onward[1]) if onward else None
+        assert set(made) <= set(names)
+        assert len(names) == len(set(names))
+        some = found.ask("GET", f"{path}?find=ROBOT-01", token=token, headers=HTML).text
+        assert re.findall(r"<bdi>(robot-\d+)</bdi>", some) == made[10:20]
+        none = found.ask("GET", f"{path}?find=nobody-at-all", token=token, headers=HTML).text
+        assert "See everything" in none
+        for strange in ("-1", "99999999999999999999", "x", "²"):
+            answer = found.ask("GET", path, params={"first": strange}, token=token, headers=HTML)
+            assert answer.status_code == 200
+        rows = csv.reader(io.StringIO(found.ask("GET", f"{path}.csv", token=token).text))
+        assert len(list(rows)) == len(names) + 1
+
+
+@pytest.mark.parametrize("path", ["/operations", "/promotions"])
+def test_what_was_asked_for_is_gone_through_by_id(open_gate: tuple[Gate, str], path: str) -> None:
+    found, token = open_gate
+    for before in ("1", str(2**62)):
+        assert found.ask("GET", f"{path}?before={before}", token=token, headers=HTML).status_code == 200
+    assert found.ask("GET", f"{path}?before=x", token=token, headers=HTML).status_code == 400
