@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
+from gateway.cli.completion import references
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
@@ -23,7 +24,10 @@ def bulk(
     context: typer.Context,
     refs: Annotated[
         list[str] | None,
-        typer.Argument(help="models and versions; - reads them from standard input, one a line"),
+        typer.Argument(
+            help="models and versions; - reads them from standard input, one a line",
+            autocompletion=references,
+        ),
     ] = None,
     query: Annotated[str, typer.Option(help="every version that this search finds, besides")] = "",
     models: Annotated[

@@ -9,28 +9,33 @@ import typer
 from gateway.cli.client import connect
 from gateway.cli.invocation import Invocation
 
-ASKED, BASH = "_WAYPOST_COMPLETE", "complete_bash"
+ASKED, BASH, HEAD = "_WAYPOST_COMPLETE", "complete_bash", "_WAYPOST_HEAD"
 BROKEN = re.compile(r"(?<=\S) ?([:@]) ?(?=\S|$)")
 """Signs of a reference at which bash takes words apart."""
 
 
 def prepare(environment: MutableMapping[str, str]) -> None:
-    """Put together what bash has taken apart: it counts `encoder:3` as three words."""
+    """Put together what bash has taken apart: it counts `encoder:3` as three words, and replaces the last alone. What
+    stands before that is kept by itself, for Typer offers only what begins as the word does.
+    """
     if environment.get(ASKED) != BASH:
         return
     words, at = environment.get("COMP_WORDS", ""), int(environment.get("COMP_CWORD", "0"))
     before = " ".join(words.split(" ")[: at + 1])
     joined = BROKEN.sub(r"\1", before)
-    environment["COMP_WORDS"], environment["COMP_CWORD"] = joined, str(len(joined.split(" ")) - 1)
+    *others, last = joined.split(" ")
+    behind = max(last.rfind(":"), last.rfind("@")) + 1
+    environment[HEAD] = last[:behind]
+    environment["COMP_WORDS"], environment["COMP_CWORD"] = (
+        " ".join([*others, last[behind:]]),
+        str(len(others)),
+    )
 
 
 def references(ctx: typer.Context, incomplete: str) -> list[str]:
     """How a reference may go on; nothing where no gateway answers."""
-    found = _continued(ctx, incomplete)
-    if os.environ.get(ASKED) != BASH:
-        return found
-    typed = max(incomplete.rfind(":"), incomplete.rfind("@")) + 1
-    return [one[typed:] for one in found]  # bash replaces what stands behind the sign alone
+    head = os.environ.get(HEAD, "")
+    return [one.removeprefix(head) for one in _continued(ctx, head + incomplete)]
 
 
 def registries(ctx: typer.Context, incomplete: str) -> list[str]:

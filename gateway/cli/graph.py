@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.client import connect, of_reference
+from gateway.cli.completion import references
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.models import Ref
@@ -99,7 +100,9 @@ def deps(
 
 def impact(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="registry/model:version or …@alias")] = "",
+    ref: Annotated[
+        str, typer.Argument(help="registry/model:version or …@alias", autocompletion=references)
+    ] = "",
     action: Annotated[ImpactAction, typer.Option(help="what is to be done")] = ImpactAction.CHANGE,
     to: Annotated[
         str, typer.Option(help="move-alias: the version it moves to; change: what it would be like")
@@ -245,7 +248,9 @@ def _going(deprecated: Mapping[str, Any] | None) -> str:
 
 def deprecate(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="registry/model; without: what is deprecated")] = "",
+    ref: Annotated[
+        str, typer.Argument(help="registry/model; without: what is deprecated", autocompletion=references)
+    ] = "",
     until: Annotated[str, typer.Option(help="the day until which it stays, such as 2027-03-31")] = "",
     replacement: Annotated[str, typer.Option(help="what replaces it")] = "",
     note: Annotated[str, typer.Option(help="why, for those who need it")] = "",

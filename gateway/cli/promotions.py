@@ -119,7 +119,7 @@ def emergency(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wa
 
 def rollback(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="registry/model")],
+    model: Annotated[str, typer.Argument(help="registry/model", autocompletion=references)],
     reason: Annotated[str, typer.Option(help="why, in words")] = "",
     to: Annotated[str, typer.Option("--to", help="the version to go back to; else who held it before")] = "",
     stage: Annotated[str, typer.Option(help="the stage that is rolled back")] = "production",

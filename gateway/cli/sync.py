@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
+from gateway.cli.completion import registries
 from gateway.cli.failure import OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import console, counted, emit_json, emit_table, inert, say
@@ -24,7 +25,9 @@ NEWS = ("created", "changed", "deleted", "quarantined", "reread")
 
 def sync(
     context: typer.Context,
-    registry: Annotated[str, typer.Argument(help="only this one; else every registry")] = "",
+    registry: Annotated[
+        str, typer.Argument(help="only this one; else every registry", autocompletion=registries)
+    ] = "",
     full: Annotated[bool, typer.Option("--full", help="list everything again")] = False,
     wait: Annotated[bool, typer.Option(help="wait until it is done")] = True,
 ) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.client import connect, of_reference
+from gateway.cli.completion import references
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import emit_json, emit_table, say
@@ -17,7 +18,12 @@ PARQUET = "reading a Parquet file takes pyarrow: pip install 'waypost[parquet]'"
 
 def validate(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="registry/model:version, …@alias or …@stage:production")],
+    ref: Annotated[
+        str,
+        typer.Argument(
+            help="registry/model:version, …@alias or …@stage:production", autocompletion=references
+        ),
+    ],
     file: Annotated[
         Path,
         typer.Argument(

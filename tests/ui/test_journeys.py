@@ -285,3 +285,6 @@ def test_who_approved_this_is_proved_in_the_browser_in_three_clicks(
     assert "promotion.agreed" in facts
     assert "search/encoder:2" in facts
     assert evidence in page.inner_text("main"), "it is said what was approved"
+    seen_guarded.go(place)
+    assert "grace" in page.inner_text("main")
+    assert seen_guarded.axe() == []

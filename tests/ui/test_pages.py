@@ -55,7 +55,6 @@ PAGES = {
     "/principals": "People and services",
     "/sessions": "Signed-in browsers",
     "/searches?q=fraud": "Keep this search",
-    "/docs": "Waypost",
     "/health": "Health",
     "/models/fraud/not-there": "What to do next",
 }

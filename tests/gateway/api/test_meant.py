@@ -1,13 +1,14 @@
 """A reference without its registry, and one that names nothing: what was meant, within what the caller may see."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from gateway.cli import run
 from gateway.cli.asked import AnsweredProblemError
-from gateway.cli.completion import prepare
 from gateway.cli.local import catch_up
-from tests.gateway.chained import Chained, chained
+from tests.gateway.chained import Chained, chained, configured
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +73,38 @@ def test_a_reference_is_completed_part_by_part(gateway: Chained) -> None:
     assert told("nobody/x") == []
 
 
-def test_bash_takes_a_reference_apart_and_gets_the_rest_of_it() -> None:
-    environment = {
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [
+        ("show texts/enc", {"texts/encoder"}),
+        ("show texts/encoder : 3", {"3"}),
+        ("show texts/encoder :", {"3"}),
+        ("show texts/encoder @ stage : pro", {"production"}),
+        ("impact texts/encoder @ stage : pro", {"production"}),
+        ("bulk texts/encoder:3 texts/encoder :", {"3"}),
+        ("sync te", {"texts"}),
+        ("show nobody/x", {""}),
+    ],
+)
+def test_bash_takes_a_reference_apart_and_gets_the_rest_of_its_last_word(
+    words: str,
+    rest: set[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, _ = configured(tmp_path)
+    for name, value in {
+        "WAYPOST_CONFIG": str(file),
+        "_WAYPOST_HEAD": "",
         "_WAYPOST_COMPLETE": "complete_bash",
-        "COMP_WORDS": "waypost show texts/encoder : 3",
-        "COMP_CWORD": "4",
-    }
-    prepare(environment)
-    assert environment["COMP_WORDS"] == "waypost show texts/encoder:3"
-    assert environment["COMP_CWORD"] == "2"
+        "COMP_WORDS": f"waypost {words}",
+        "COMP_CWORD": str(len(words.split())),
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        run([])
+    assert rest <= {one.removesuffix("\n") for one in capsys.readouterr().out.split("\n")}
 
 
 def test_two_to_eight_versions_are_laid_beside_each_other(gateway: Chained) -> None:
