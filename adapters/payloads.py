@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from math import nan
+from math import isfinite, nan
 from typing import Any
 
 from adapters.errors import BadRecordError
@@ -34,6 +34,11 @@ def integer(value: Any) -> int | None:
     if isinstance(value, str) and value.isdecimal() and len(value) < 20:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number, and no truth value, and finite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def moment(value: Any) -> datetime | None:

@@ -19,7 +19,6 @@ from adapters.azureml.client import VERSION, AzuremlClient
 from adapters.azureml.config import AzuremlConfig
 from adapters.azureml.reads import Reader
 from adapters.azureml.records import ACTIVE, ARCHIVED
-from adapters.azureml.scan import scan
 from adapters.azureml.writes import Writer
 from adapters.contract import (
     AdapterConfig,
@@ -33,8 +32,8 @@ from adapters.contract import (
 from adapters.errors import InvalidError
 from adapters.payloads import text
 from adapters.records import Key, Mark, Record, VersionRecord, Watermark
-from adapters.scanning import paged
 from adapters.served import ServiceAdapter
+from adapters.whole import whole_pages
 from adapters.writing import has_stage, has_tags, is_described, remove, settle
 
 
@@ -84,10 +83,7 @@ class AzuremlAdapter(ServiceAdapter):
         return BackendInfo(VERSION, f"azureml:{ident.lower()}", unavailable=cannot)
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
-        budget = self._api.config.reads_per_scan if resume is None else 0
-        state = since if resume is None else resume
-        found = scan(self._reads, state, is_full=since is None, budget=budget).found()
-        return paged(found, limit, soon=since is not None)
+        return whole_pages(self._reads, self._api.config, since, limit, resume)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config, model, version)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from adapters.azureml.config import AzuremlConfig
-from adapters.azureml.keys import NativeId, of_model, of_version
+from adapters.azureml.keys import of_model, of_version
+from adapters.keys import KeyParts
 from adapters.payloads import Raw, part, parts, text, time_of
 from adapters.records import Dataset, Lineage, ModelRecord, VersionRecord
 from adapters.writing import digest
@@ -32,7 +33,7 @@ def to_model(raw: Raw) -> ModelRecord:
     )
 
 
-def to_version(config: AzuremlConfig, model: NativeId, raw: Raw) -> VersionRecord:
+def to_version(config: AzuremlConfig, model: KeyParts, raw: Raw) -> VersionRecord:
     """A version of this model. Errors: `BadRecordError`."""
     at, said = of_version(model, raw), part(raw, "properties")
     state = text(said, "provisioningState")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.azureml.client import AzuremlClient
-from adapters.azureml.keys import split
+from adapters.azureml.keys import path, split
 from adapters.azureml.records import ACTIVE, ARCHIVED, tags_of
 from adapters.contract import Registration, StageField
 from adapters.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
@@ -75,9 +75,9 @@ class Writer:
             "tags": dict(registration.tags),
             "properties": {TOKEN: token} if token else None,
         }
-        path = f"/models/{registration.model}/versions/{number}"
-        self._api.object("PUT", path, {"properties": {name: value for name, value in said.items() if value}})
-        made = self._api.one(path)
+        where = f"/models/{registration.model}/versions/{number}"
+        self._api.object("PUT", where, {"properties": {name: value for name, value in said.items() if value}})
+        made = self._api.one(where)
         if _token(made) != token:
             raise ConflictError(
                 f"{registration.model} {number} was put by somebody else meanwhile: try again"
@@ -86,12 +86,12 @@ class Writer:
 
     def remove(self, now: ModelRecord | VersionRecord) -> None:
         """Delete a version, or a model with all of its versions."""
-        self._api.call("DELETE", split(now.key).path)
+        self._api.call("DELETE", path(split(now.key)))
 
     def _put(self, now: ModelRecord | VersionRecord, changed: Mapping[str, Any]) -> None:
         known = part(dict(now.native), "properties")
         whole = {**{name: value for name, value in known.items() if name not in TOLD}, **changed}
-        self._api.object("PUT", split(now.key).path, {"properties": whole})
+        self._api.object("PUT", path(split(now.key)), {"properties": whole})
 
     def _versions(self, model: str) -> list[Raw]:
         try:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from adapters.errors import BadRecordError
 from adapters.naming import reference
-from adapters.payloads import Raw, epoch_of, excerpt, integer, part, text
+from adapters.payloads import Raw, epoch_of, excerpt, integer, is_number, part, text
 from adapters.records import (
     Dataset,
     EndpointRecord,
@@ -157,7 +156,7 @@ def typed(value: str, now: Any = None) -> Raw:
             found = json.loads(value)
         except ValueError:
             found = None
-        fits = isinstance(found, bool) if kind == "MetadataBoolValue" else _is_number(found)
+        fits = isinstance(found, bool) if kind == "MetadataBoolValue" else is_number(found)
         found = found if fits else None
     if found is not None and plain(made := {"metadataType": kind, TYPES[kind]: found}) == value:
         return made
@@ -171,13 +170,9 @@ def _decoded(said: str) -> str:
         return said
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _metrics(found: VersionArtifacts) -> dict[str, float]:
     values: dict[str, Any] = {_name(one): one.get("value") for one in found.of("metric")}
-    return {name: float(value) for name, value in values.items() if _is_number(value)}
+    return {name: float(value) for name, value in values.items() if is_number(value)}
 
 
 def _lineage(file: Raw, found: VersionArtifacts) -> Lineage:

@@ -18,14 +18,13 @@ from adapters.contract import AdapterConfig, BackendInfo, Capability, Page, Snip
 from adapters.errors import NotFoundError, UnsupportedError
 from adapters.payloads import text
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
-from adapters.scanning import paged
 from adapters.served import ServiceAdapter
 from adapters.unity import keys, snippets
 from adapters.unity.client import UnityClient
 from adapters.unity.config import UnityConfig
 from adapters.unity.reads import Reader
-from adapters.unity.scan import scan
 from adapters.unity.writes import Writer
+from adapters.whole import whole_pages
 from adapters.writing import a_model, compare, has_alias, has_tags, is_described, remove, settle
 
 
@@ -75,10 +74,7 @@ class UnityAdapter(ServiceAdapter):
         return BackendInfo(version, identity, tuple(told), frozenset(unavailable))
 
     def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
-        budget = self._api.config.reads_per_scan if resume is None else 0
-        state = since if resume is None else resume
-        found = scan(self._reads, state, is_full=since is None, budget=budget).found()
-        return paged(found, limit, soon=since is not None)
+        return whole_pages(self._reads, self._api.config, since, limit, resume)
 
     def succeeds(self, new: Key, old: Key) -> bool:
         return keys.succeeds(new, old)

@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError
 from adapters.http import HttpClient, Reply, basic, check_count
+from adapters.keys import KeyParts
 from adapters.payloads import Raw, part, parts, text
 from adapters.portions import Portion
 from adapters.served import ServiceClient, an_object
 from adapters.tokens import Tokens
 from adapters.unity.config import UnityConfig
-from adapters.unity.keys import NativeId
 
 API, TAGS = "/api/2.1/unity-catalog", "/api/2.0/mlflow/unity-catalog"
 PAGE = 1000
@@ -140,7 +140,7 @@ def of(model: str, more: str = "") -> str:
     return f"/models/{quote(model, safe='')}{more}"
 
 
-def at(native: NativeId) -> str:
+def at(native: KeyParts) -> str:
     """The path of what a native id names."""
     return of(native.name, "" if native.version is None else f"/versions/{native.version}")
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 
+from adapters.keys import KeyParts
 from adapters.naming import reference
 from adapters.payloads import Raw, epoch_of, integer, pairs, part, parts, text
 from adapters.records import Dataset, Lineage, ModelRecord, Parent, Unread, VersionRecord
-from adapters.unity.keys import NativeId, of_model, of_version
+from adapters.unity.keys import of_model, of_version
 from adapters.writing import digest
 
 READY = "READY"
@@ -36,7 +37,7 @@ def to_model(raw: Raw, page: str | None, unread: Unread | None = None) -> ModelR
     )
 
 
-def to_version(model: NativeId, raw: Raw, page: str | None, unread: Unread | None = None) -> VersionRecord:
+def to_version(model: KeyParts, raw: Raw, page: str | None, unread: Unread | None = None) -> VersionRecord:
     """A version of this model. Errors: `BadRecordError`."""
     at = of_version(model, raw)
     version, status = at.version or "", text(raw, "status")
@@ -84,7 +85,7 @@ def _aliases(raw: Raw) -> Mapping[str, str]:
     return {name: str(number) for name, number in found.items() if name and number is not None}
 
 
-def _url(page: str | None, at: NativeId) -> str | None:
+def _url(page: str | None, at: KeyParts) -> str | None:
     if page is None:
         return None
     more = "" if at.version is None else f"/version/{at.version}"

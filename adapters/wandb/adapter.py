@@ -70,7 +70,7 @@ class WandbAdapter(ServiceAdapter):
         return paged(scan.found(self._api), limit)
 
     def succeeds(self, new: Key, old: Key) -> bool:
-        return keys.succeeds(new, old)
+        return keys.SHAPE.succeeds(new, old)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
         return snippets.snippets(self._api.config, version)

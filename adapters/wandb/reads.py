@@ -1,10 +1,11 @@
 """Single collections and what is linked to them, as `get` reads them."""
 
 from adapters.errors import AuthError, NotFoundError
+from adapters.keys import KeyParts
 from adapters.payloads import Raw, text
 from adapters.records import Key, ModelRecord, VersionRecord
 from adapters.wandb.client import COLLECTIONS, LINKS, REGISTRIES, WandbClient
-from adapters.wandb.keys import NativeId, of_collection, of_link, split
+from adapters.wandb.keys import of_collection, of_link, split
 from adapters.wandb.records import aliases_of, to_model, to_version, words_of
 
 
@@ -17,12 +18,12 @@ class Reader:
     def record(self, key: Key) -> ModelRecord | VersionRecord:
         """A model or version as it is now."""
         at = split(key)
-        return self._model(at) if at.number is None else to_version(self.api.config, self.link(at))
+        return self._model(at) if at.version is None else to_version(self.api.config, self.link(at))
 
-    def link(self, at: NativeId) -> Raw:
+    def link(self, at: KeyParts) -> Raw:
         """The link that a version is."""
         for raw in self.links(at):
-            if text(raw, "id") == at.link and of_link(raw) == at:
+            if text(raw, "id") == at.version_id and of_link(raw) == at:
                 return raw
         raise self._absent(at)
 
@@ -32,13 +33,13 @@ class Reader:
         found = (raw for page in self.api.listed(LINKS, registry, collection) for raw in page)
         return next((to_version(self.api.config, raw) for raw in found if alias in words_of(raw)), None)
 
-    def links(self, at: NativeId) -> list[Raw]:
+    def links(self, at: KeyParts) -> list[Raw]:
         """Everything that is linked to a collection."""
-        pages = self.api.listed(LINKS, at.registry, at.collection)
+        pages = self.api.listed(LINKS, *at.name.split("/"))
         return [raw for page in pages for raw in page if text(raw, "artifactCollection", "id") == at.id]
 
-    def _model(self, at: NativeId) -> ModelRecord:
-        for page in self.api.listed(COLLECTIONS, at.registry, at.collection):
+    def _model(self, at: KeyParts) -> ModelRecord:
+        for page in self.api.listed(COLLECTIONS, *at.name.split("/")):
             for raw in page:
                 if text(raw, "id") == at.id and of_collection(raw) == at:
                     return to_model(raw, aliases_of(self.links(at)).get(at.id, {}))
@@ -49,8 +50,9 @@ class Reader:
         if not any(page for page in self.api.listed(REGISTRIES, registry)):
             raise AuthError(f"registry {registry} is not shown: it is gone, or this key may not see it")
 
-    def _absent(self, at: NativeId) -> NotFoundError:
+    def _absent(self, at: KeyParts) -> NotFoundError:
         """That its registry is shown, and it is not in it, is the proof."""
-        if not self.api.config.registries or at.registry in self.api.config.registries:
-            self.look_for(at.registry)
+        registry = at.name.partition("/")[0]
+        if not self.api.config.registries or registry in self.api.config.registries:
+            self.look_for(registry)
         return NotFoundError(f"{at.name} does not exist")

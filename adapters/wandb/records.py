@@ -1,13 +1,12 @@
 """From Weights & Biases' JSON to records: collections are models, what is linked to them are versions."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adapters.errors import BadRecordError
 from adapters.parsing import parse_json
-from adapters.payloads import Raw, integer, part, parts, text, time_of
+from adapters.payloads import Raw, integer, is_number, part, parts, text, time_of
 from adapters.records import Dataset, Lineage, ModelRecord, Parent, Unread, VersionRecord
 from adapters.wandb.config import WandbConfig
 from adapters.wandb.keys import of_collection, of_link
@@ -56,14 +55,14 @@ def to_version(config: WandbConfig, raw: Raw) -> VersionRecord:
     at, artifact = of_link(raw), part(raw, "artifact")
     source = address(artifact)
     if source is None:
-        raise BadRecordError(f"{at.name}:v{at.number} has no artifact, or one of no source", native=at.name)
+        raise BadRecordError(f"{at.name}:{at.version} has no artifact, or one of no source", native=at.name)
     state = text(artifact, "state")
     said, problem = _metadata(artifact)
-    numbers = {name: float(value) for name, value in said.items() if _is_number(value)}
+    numbers = {name: float(value) for name, value in said.items() if is_number(value)}
     return VersionRecord(
         key=at.key,
         model=at.model,
-        version=f"v{at.number}",
+        version=at.version or "",
         state=None if state == USABLE else state or "UNKNOWN",
         description=text(artifact, "description"),
         tags={name: "" for one in parts(artifact, "tags") if (name := text(one, "name"))},
@@ -130,7 +129,3 @@ def _metadata(artifact: Raw) -> tuple[Mapping[str, Any], str | None]:
     except BadRecordError as error:
         return {}, str(error)
     return (said, None) if isinstance(said, dict) else ({}, None)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
