@@ -45,6 +45,7 @@ def audit_page(
         entries=journal_out(lines, PAGE, names_in(waypost.identity, lines)).entries,
         older=lines[-1].recorded.seq if len(lines) == PAGE else None,
         before=before,
+        most=MOST,
         chosen=chosen,
         filtered=any(chosen.values()),
         actions=sorted(str(one) for one in Action),

@@ -181,6 +181,7 @@ def operations_page(
         title="Changes",
         operations=found.operations,
         older=found.next_cursor,
+        most=OF_A_FILE,
     )
 
 

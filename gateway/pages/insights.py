@@ -78,6 +78,7 @@ def insight_page(
         head=head,
         about=about,
         cursor=cursor,
+        most=LIMIT,
     )
 
 

@@ -14,7 +14,7 @@ from gateway.pages.page import form_of, list_at, listed
 from gateway.parameters import read_as_of
 from gateway.waypost import Waypost
 
-PAGE = 200
+PAGE, OF_A_FILE = 200, 5000
 
 
 @list_at("/production")
@@ -31,7 +31,7 @@ def production_page(
 ) -> Response[Any]:
     """What held a stage at a time, as far as Waypost had seen by then."""
     form = form_of(request)
-    limit = PAGE if form == "html" else 5000
+    limit = PAGE if form == "html" else OF_A_FILE
     asked = f"{as_of}T{hour}" if as_of and hour else as_of
     time, skipped = read_as_of(asked or None) or now(), max(0, cursor)
     held = waypost.catalogue.held(
@@ -52,6 +52,7 @@ def production_page(
         stage=stage,
         registry=registry or "",
         team=team or "",
+        most=OF_A_FILE,
     )
 
 

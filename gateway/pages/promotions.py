@@ -121,6 +121,7 @@ def promotions_page(
         title="Promotions",
         promotions=found.promotions,
         older=found.next_cursor,
+        most=OF_A_FILE,
         waiting=waiting,
     )
 

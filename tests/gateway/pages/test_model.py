@@ -1,9 +1,22 @@
 """Which versions of a model a page begins with."""
 
+import re
 from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
 
+from sqlalchemy import select
+
+from adapters import Key, ModelRecord, VersionRecord
+from federation import tables
+from federation.catalogue import codec
+from federation.catalogue.origin import Origin
+from federation.catalogue.writer import CatalogueWriter
+from federation.database import now, writing
+from federation.stages import parse_rules
 from gateway.api.out import VersionSummaryOut
 from gateway.pages.model import FEW, MOST_ROWS, NEWEST, unfolded
+from tests.gateway.access.gate import gate
 
 
 def version(number: int, stage: str = "none", aliases: tuple[str, ...] = ()) -> VersionSummaryOut:
@@ -33,3 +46,28 @@ def test_of_thousands_the_newest_are_in_the_tables() -> None:
 def test_a_few_old_versions_are_not_folded_away() -> None:
     shown, folded = unfolded([version(number) for number in range(NEWEST + FEW - 1, 0, -1)])
     assert (len(shown), folded) == (NEWEST + FEW - 1, [])
+
+
+def test_of_many_in_production_five_are_named_and_a_search_finds_the_others(
+    tmp_path: Path,
+) -> None:
+    model = ModelRecord(key=Key("model", "m"), name="scorer")
+    versions = [
+        VersionRecord(key=Key("version", f"v{one}"), model=model.key, version=str(one), tags={"live": "yes"})
+        for one in range(1, 9)
+    ]
+    with gate(tmp_path, teams=[("fraud", "risk")]) as found:
+        with writing(found.waypost.engine) as connection:
+            registry = connection.execute(select(tables.registry.c.id)).scalar_one()
+            rules = parse_rules({"production": ["tag:live=yes"]}, {})
+            writer = CatalogueWriter(connection, Origin(registry, "fraud", rules, now(), importing=True))
+            writer.write([codec.encode(one) for one in (model, *versions)])
+            writer.batch.append(connection)
+        found.follow()
+        token = found.token("reader", ("viewer", "*"))
+        page = found.ask("GET", "/models/fraud/scorer", token=token, headers={"Accept": "text/html"}).text
+        assert page.count("is in production") == 5
+        others = re.search(r'so are <a href="([^"]+)">others', page)
+        assert others is not None
+        shown = found.ask("GET", unescape(others[1]), token=token, headers={"Accept": "text/html"}).text
+        assert "8 versions" in shown
