@@ -44,7 +44,7 @@ def blocks() -> list[Block]:
 
 
 @dataclass
-class Desk:
+class GuideFolder:
     """A folder where the guide is followed; the guide's ports are replaced by free ones."""
 
     folder: Path
@@ -93,16 +93,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def guide(tmp_path: Path) -> Iterator[GuideFolder]:
     with ExitStack() as running:
         ports = {written: running.enter_context(reserved_port()) for written in ("8765", "8766")}
-        yield Desk(tmp_path, ports, running)
+        yield GuideFolder(tmp_path, ports, running)
 
 
 @pytest.mark.timeout(600)
-def test_the_guide_leads_to_a_search(desk: Desk) -> None:
+def test_the_guide_leads_to_a_search(guide: GuideFolder) -> None:
     for block in blocks():
-        desk.follow(block)
+        guide.follow(block)
 
 
 def test_every_block_says_what_becomes_of_it() -> None:

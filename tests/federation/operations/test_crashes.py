@@ -68,7 +68,7 @@ def test_operations_survive_death(cases: int, seed: int, world: OperationsWorld)
         world.sync.model(name, "1", "2")
         world.sync.sync()
         asked = world.ask(asked_for(kind, name))
-        world.fate.sends = list(lines)
+        world.faults.sends = list(lines)
         for point in deaths:
             world.work(die_at=point)
         world.settle()
@@ -80,7 +80,7 @@ def test_operations_survive_death(cases: int, seed: int, world: OperationsWorld)
 
 def test_an_answer_that_was_lost_is_settled_without_doing_it_again(world: OperationsWorld) -> None:
     asked = world.ask(asked_for("register", "m"))
-    world.fate.sends = ["lost-after"]
+    world.faults.sends = ["lost-after"]
     world.work()
     world.settle()
     assert world.operation(asked).state == "ok"
@@ -96,7 +96,7 @@ def test_that_it_is_unknown_is_told_once_also_by_a_worker_that_dies(
 ) -> None:
     world.ask(asked_for("register", "m"))
     for died_at in ("finished", point, "finished"):
-        world.fate.sends = ["lost-before"]
+        world.faults.sends = ["lost-before"]
         world.work(die_at=died_at)
     assert world.sync.actions().count("operation.unknown") == 1
     world.settle()
@@ -105,7 +105,7 @@ def test_that_it_is_unknown_is_told_once_also_by_a_worker_that_dies(
 
 def test_what_somebody_else_wrote_meanwhile_stays(world: OperationsWorld) -> None:
     asked = world.ask(asked_for("alias", "m"))
-    world.fate.sends = ["lost-after"]
+    world.faults.sends = ["lost-after"]
     world.work(die_at="finishing")
     model = world.sync.backend.named("m")
     assert model is not None
@@ -125,7 +125,7 @@ def test_a_backend_that_is_away_is_waited_for(
 ) -> None:
     monkeypatch.setattr(run, "PAUSES", (0.2,))
     asked = world.ask(asked_for("alias", "m"))
-    world.fate.is_away = True
+    world.faults.is_away = True
     world.work()
     assert world.operation(asked).state == "queued"
     monkeypatch.setattr(run, "UNSENT_FOR", timedelta(0))

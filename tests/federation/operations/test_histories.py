@@ -75,9 +75,9 @@ class Operations(RuleBasedStateMachine):
         lines=st.lists(st.sampled_from(["fine", "lost-before", "lost-after"]), max_size=3),
     )
     def work(self, point: str | None, lines: list[str]) -> None:
-        self.world.fate.sends = list(lines)
+        self.world.faults.sends = list(lines)
         self.world.work(die_at=point)
-        self.world.fate.sends = []
+        self.world.faults.sends = []
 
     @rule()
     def sync(self) -> None:
@@ -85,11 +85,11 @@ class Operations(RuleBasedStateMachine):
 
     @rule(point=st.sampled_from((*POINTS, None)))
     def work_while_a_sync_has_its_page(self, point: str | None) -> None:
-        self.world.fate.listed = lambda: self.world.work(die_at=point)
+        self.world.faults.listed = lambda: self.world.work(die_at=point)
         try:
             self.world.sync.sync(full=True)
         finally:
-            self.world.fate.listed = lambda: None
+            self.world.faults.listed = lambda: None
 
     @rule(model=st.sampled_from(MODELS), value=st.sampled_from("pqr"))
     def somebody_else_writes(self, model: str, value: str) -> None:
@@ -147,9 +147,9 @@ def test_histories_of_operations_agree(cases: int, seed: int, monkeypatch: pytes
 
 def test_a_sync_that_fetched_before_does_not_take_a_change_back(world: OperationsWorld) -> None:
     world.ask(RequestedChange(Reference("memory", "m"), SetAlias("blue", "2")))
-    world.fate.listed = world.work
+    world.faults.listed = world.work
     world.sync.sync(full=True)
-    world.fate.listed = lambda: None
+    world.faults.listed = lambda: None
     told = [action for action in world.sync.actions() if action.startswith(("alias.", "operation."))]
     assert told == ["operation.requested", "alias.set", "operation.succeeded"]
     entry = next(entry for entry in world.sync.entries() if str(entry.action) == "alias.set")

@@ -50,7 +50,7 @@ class KilledError(BaseException):
 
 
 @dataclass
-class Fate:
+class CallFaults:
     """What happens to calls of the adapter: `sends` are taken one for each write, then everything is well."""
 
     sends: list[str] = field(default_factory=list)
@@ -63,15 +63,15 @@ class Fate:
 class CutOffAdapter(MemoryAdapter):
     """The in-memory adapter over a line that can be cut."""
 
-    fate: ClassVar[Fate] = Fate()
+    faults: ClassVar[CallFaults] = CallFaults()
 
     def scan(self, *, since: str | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
         for found in super().scan(since=since, limit=limit, resume=resume):
-            self.fate.listed()
+            self.faults.listed()
             yield found
 
     def get(self, key: Key) -> Record:
-        if self.fate.is_away:
+        if self.faults.is_away:
             raise TransientError("the backend is away")
         return super().get(key)
 
@@ -100,8 +100,8 @@ class CutOffAdapter(MemoryAdapter):
         self._over(lambda: super(CutOffAdapter, self).delete(key, etag=etag))
 
     def _over(self, call: Callable[[], Any]) -> Any:
-        how = self.fate.sends.pop(0) if self.fate.sends else "fine"
-        if how == "lost-before" or self.fate.is_away:
+        how = self.faults.sends.pop(0) if self.faults.sends else "fine"
+        if how == "lost-before" or self.faults.is_away:
             raise TransientError("the line was cut")
         answer = call()
         if how == "lost-after":
@@ -114,7 +114,7 @@ class OperationsWorld:
     """The world of a sync, writable, with a worker that carries out operations when it is told."""
 
     sync: World
-    fate: Fate
+    faults: CallFaults
     die_at: str | None = None
     workers: int = 0
 
@@ -146,7 +146,7 @@ class OperationsWorld:
 
     def settle(self) -> None:
         """Work, over a line that holds, until everything has an outcome."""
-        self.fate.sends, self.fate.is_away = [], False
+        self.faults.sends, self.faults.is_away = [], False
         for _ in range(200):
             self.work()
             if not any(row.finished_at is None for row in self.operations()):
@@ -202,12 +202,12 @@ class OperationsWorld:
 def make_operations_world(url: str) -> OperationsWorld:
     """A database with one writable registry called `memory`, and no model in it."""
     sync = make_world(url, writable=True, stages=STAGES)
-    fate = Fate()
-    adapter = type("CutOff", (CutOffAdapter,), {"fate": fate})
+    faults = CallFaults()
+    adapter = type("CutOff", (CutOffAdapter,), {"faults": faults})
     plugins = {**discover().plugins, "memory": Plugin("memory", "this test", lambda: adapter)}
     sync.adapters = Discovered(plugins)
     sync.context.connections = Connections(sync.adapters)
-    return OperationsWorld(sync, fate)
+    return OperationsWorld(sync, faults)
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:

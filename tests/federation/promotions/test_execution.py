@@ -82,7 +82,7 @@ def test_what_nobody_knows_of_is_stuck_and_goes_on_once_the_backend_answers(
     seen = world.promotions.propose(LOCAL, version("2"), "production", "better")
     world.step()
     world.operations.work(die_at="answered")  # it was written, and whoever knows is dead
-    world.operations.fate.is_away = True
+    world.operations.faults.is_away = True
     with monkeypatch.context() as patch:
         patch.setattr(run, "PAUSES", (60.0,))
         world.operations.work()
@@ -135,12 +135,12 @@ def test_a_worker_that_dies_anywhere_leaves_one_execution(world: PromotionsWorld
 def test_the_backend_is_read_once_more_before_anything_is_carried_out(world: PromotionsWorld) -> None:
     world.apply(Policy("guard", "*", metrics=("auc >= 0.8",)))
     seen = world.promotions.propose(LOCAL, version("2"), "production", "better")
-    world.operations.fate.is_away = True
+    world.operations.faults.is_away = True
     for _ in range(3):
         world.hurry()
         world.step()
     assert (world.state(seen), "the backend is away" in world.rows()[0].message) == ("approved", True)
-    world.operations.fate.is_away = False
+    world.operations.faults.is_away = False
     sync = world.operations.sync
     sync.change(sync.version("m", "2"), metrics={"auc": 0.5})  # nobody has looked since
     world.settle()

@@ -168,9 +168,9 @@ class Promoting(RuleBasedStateMachine):
         lines=st.lists(st.sampled_from(("fine", "lost-before", "lost-after")), max_size=3),
     )
     def a_worker_carries_out(self, die_at: str | None, lines: list[str]) -> None:
-        self.world.operations.fate.sends = list(lines)
+        self.world.operations.faults.sends = list(lines)
         self.world.operations.work(die_at=die_at)
-        self.world.operations.fate.sends = []
+        self.world.operations.faults.sends = []
 
     def teardown(self) -> None:
         try:

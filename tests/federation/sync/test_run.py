@@ -17,14 +17,11 @@ from adapters import (
     Page,
     Traffic,
     TransientError,
-    VersionRecord,
 )
 from adapters.memory import MemoryAdapter
 from federation import tables
 from federation.database import now, reading, writing
-from federation.errors import StateError
 from federation.leases import Leases
-from federation.registries import backend
 from federation.registries.connections import Connections
 from federation.sync import absence, schedule
 from federation.sync.context import SYNC, SyncContext
@@ -162,32 +159,6 @@ def test_a_candidate_that_the_backend_still_has_is_kept(
     assert world.living() == world.truth()
 
 
-def test_a_record_that_cannot_be_read_is_set_aside_and_leaves_when_it_can(world: World) -> None:
-    model = world.model("m", "1")
-    bad = replace(world.version("m", "1"), key=Key("version", "bad"), version="")
-    world.backend.put(bad)
-    assert world.sync() == "partial"
-    assert [row.native for row in world.rows(tables.quarantine)] == ["bad"]
-    assert world.registry().partial
-    assert len(world.living()) == 2
-    world.backend.put(replace(bad, version="2", model=model.key))
-    assert world.sync() == "ok"
-    assert world.rows(tables.quarantine) == []
-    assert world.living() == world.truth()
-
-
-def test_what_is_gone_leaves_quarantine_with_the_next_whole_listing(world: World) -> None:
-    world.model("m", "1")
-    world.sync()
-    bad = replace(world.version("m", "1"), key=Key("version", "bad"), version="")
-    world.backend.put(bad)
-    assert world.sync(full=True) == "partial"
-    world.backend.drop(bad.key)
-    assert world.sync(full=True) == "ok"
-    assert world.rows(tables.quarantine) == []
-    assert world.actions().count("record.released") == 1
-
-
 def test_a_page_with_more_records_than_were_asked_for_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,39 +167,6 @@ def test_a_page_with_more_records_than_were_asked_for_is_refused(
     assert world.sync() == "failed"
     assert "1,001 records where at most 1,000 were asked for" in world.registry().last_error
     assert world.living() == {}
-
-
-def test_what_was_in_quarantine_is_dated_from_before_it_was_there(world: World) -> None:
-    model = world.model("m", "1", aliases={"shadow": "1"})
-    world.model("other", "1")
-    world.sync()
-    world.sync()
-    before = now()
-    readable = replace(model, aliases={})
-    world.backend.put(replace(readable, name=""))
-    world.change(world.version("other", "1"), stage="Staging")
-    changed = now()
-    for _ in range(2):
-        assert world.sync(full=True) == "partial"
-    world.backend.put(readable)
-    world.change(world.version("other", "1"), description="meanwhile")
-    assert world.sync(full=True) == "ok"
-    (ended,) = [span for span in world.rows(tables.span) if span.ended_by is not None]
-    assert (ended.kind, ended.value) == ("alias", "shadow")
-    assert ended.ended_after <= before < changed <= ended.ended_by
-    (described,) = [entry for entry in world.entries() if entry.details.get("fields") == ["description"]]
-    assert described.not_before > changed
-
-
-def test_a_model_leaves_quarantine_together_with_its_versions(world: World) -> None:
-    model = world.model("m", "1", "2")
-    world.backend.put(replace(model, name=""))
-    assert world.sync() == "partial"
-    assert world.living() == {}
-    world.backend.put(model)
-    assert world.sync(full=True) == "ok"
-    assert world.rows(tables.quarantine) == []
-    assert world.living() == world.truth()
 
 
 def test_what_incremental_scans_may_miss_is_dated_from_the_last_full_one(
@@ -256,13 +194,6 @@ def test_what_incremental_scans_may_miss_is_dated_from_the_last_full_one(
     assert removed.not_before < before
 
 
-def test_a_version_without_its_model_is_set_aside(world: World) -> None:
-    lost = VersionRecord(key=Key("version", "lost"), model=Key("model", "nowhere"), version="1")
-    world.backend.put(lost)
-    assert world.sync() == "partial"
-    assert [row.native for row in world.rows(tables.quarantine)] == ["lost"]
-
-
 def test_endpoints_make_versions_deployed_and_give_them_up_again(world: World) -> None:
     world.model("m", "1", "2")
     one, two = world.version("m", "1").key, world.version("m", "2").key
@@ -277,83 +208,6 @@ def test_endpoints_make_versions_deployed_and_give_them_up_again(world: World) -
     world.sync()
     assert [row.deployed for row in world.rows(tables.version)] == [False, False]
     assert world.problems() == []
-
-
-def test_a_backend_that_is_another_one_stops_the_sync(world: World) -> None:
-    world.model("m", "1")
-    world.sync()
-    world.backend.identity = "somebody else"
-    world.backend.records.clear()
-    assert world.sync(full=True) == "failed"
-    assert len(world.living()) == 2
-    assert "another one than before" in world.registry().last_error
-    assert world.sync(full=True) == "failed"
-    assert world.actions().count("registry.replaced") == 1
-
-
-def test_another_backend_is_read_once_a_person_says_it_is_the_same(world: World) -> None:
-    world.model("m", "1")
-    world.sync()
-    known, world.backend.identity = world.backend.identity, "restored"
-    world.sync()
-    with writing(world.engine) as connection:
-        with pytest.raises(StateError, match="no backend of this identity"):
-            backend.confirm(connection, world.registry_id, "somebody else", "local")
-        backend.confirm(connection, world.registry_id, "restored", "local")
-    assert world.sync() == "ok"
-    assert (world.registry().identity, world.registry().offered_identity) == ("restored", None)
-    assert "version.deleted" not in world.actions()
-    (told,) = [entry for entry in world.entries() if entry.action == "registry.identity_confirmed"]
-    assert (told.actor, told.before, told.after) == ("local", {"identity": known}, {"identity": "restored"})
-
-
-def test_a_backend_that_comes_back_is_no_longer_offered(world: World) -> None:
-    world.sync()
-    known, world.backend.identity = world.backend.identity, "somebody else"
-    world.sync()
-    assert world.registry().offered_identity == "somebody else"
-    world.backend.identity = known
-    assert world.sync() == "ok"
-    assert world.registry().offered_identity is None
-
-
-def test_a_probe_that_cannot_tell_leaves_what_was_known(world: World) -> None:
-    world.sync()
-    known, world.backend.identity = world.backend.identity, None
-    assert world.sync(full=True) == "ok"
-    assert world.registry().identity == known
-    world.backend.identity = "somebody else"
-    assert world.sync(full=True) == "failed"
-
-
-def test_what_was_not_known_is_learned_from_the_first_probe_that_tells(world: World) -> None:
-    world.backend.identity = None
-    world.sync()
-    assert world.registry().identity is None
-    world.backend.identity = "it"
-    assert world.sync(full=True) == "ok"
-    assert world.registry().identity == "it"
-
-
-def test_a_name_that_an_earlier_release_gave_is_the_same_backend(world: World) -> None:
-    world.sync()
-    world.backend.former_identities = (world.registry().identity,)
-    world.backend.identity = "by its new name"
-    assert world.sync(full=True) == "ok"
-    assert world.registry().identity == "by its new name"
-
-
-def test_a_backend_that_lost_what_named_it_is_known_by_what_is_still_there(world: World) -> None:
-    world.backend.identity, world.backend.anchors = "oldest", ("second", "third")
-    world.model("m", "1")
-    world.sync()
-    assert world.registry().anchors == ["second", "third"]
-    world.backend.identity, world.backend.anchors = "third", ("fourth",)
-    assert world.sync(full=True) == "ok"
-    assert (world.registry().identity, world.registry().anchors) == ("third", ["fourth"])
-    world.backend.identity, world.backend.anchors = "second", ("fifth",)
-    assert world.sync(full=True) == "failed", "nothing is left by which it was known last"
-    assert world.registry().identity == "third"
 
 
 def test_what_the_backend_says_is_old_makes_its_registry_partial_and_nothing_is_read_twice(
