@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from gateway.cli.screen import inert
+from gateway.characters import inert
 from gateway.telling_settings import LogSettings
 
 SECRET_NAMES = re.compile(

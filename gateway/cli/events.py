@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from gateway.characters import inert
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import emit_json, emit_line, emit_table, inert, say, when
+from gateway.cli.screen import emit_json, emit_line, emit_table, say, when
 
 Types = Annotated[
     list[str] | None,

@@ -5,8 +5,8 @@ import sys
 import traceback
 
 from federation.errors import UnavailableError, WaypostError
+from gateway.characters import inert
 from gateway.cli.invocation import DEBUG, debugging
-from gateway.cli.screen import inert
 
 OK, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
 """Exit codes: fine; the answer is "no"; wrong usage or bad input; the gateway or a backend could not be reached."""

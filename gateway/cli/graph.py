@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.characters import inert
 from gateway.cli.client import connect, of_reference
 from gateway.cli.completion import references
 from gateway.cli.failure import NO, OK, CommandError
@@ -19,7 +20,6 @@ from gateway.cli.screen import (
     emit_line,
     emit_table,
     emit_text,
-    inert,
     say,
 )
 

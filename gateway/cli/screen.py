@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from gateway.characters import HIDDEN, inert
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that show nothing of themselves or steer what is around them."""
 WIDE = 1000
 """Columns where no terminal limits a line."""
 GAP, FOLDED = 2, 10
@@ -30,18 +30,6 @@ STYLES = {
     **dict.fromkeys(("archived", "none", "never", "detached"), "dim"),
     "live": "bold magenta",
 }
-
-
-def inert(text: object) -> str:
-    """Text that does nothing but show: hidden and steering characters as escapes."""
-    plain = str(text)
-    if plain.isascii() and plain.isprintable():
-        return plain
-    return "".join(c if unicodedata.category(c) not in HIDDEN else _escape(c) for c in plain)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode()
 
 
 def emit_json(data: object) -> None:

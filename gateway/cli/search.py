@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from federation.search.fields import facet_names
+from gateway.characters import inert
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect, of_reference, require_address
 from gateway.cli.failure import UNREACHABLE, CommandError
@@ -21,7 +22,6 @@ from gateway.cli.screen import (
     emit_json,
     emit_line,
     emit_table,
-    inert,
     listed,
     say,
 )

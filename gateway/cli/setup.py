@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from gateway.characters import inert
 from gateway.cli.failure import OK, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import ask, confirmed, emit_json, emit_line, inert, say
+from gateway.cli.screen import ask, confirmed, emit_json, emit_line, say
 
 DEFAULT_ADDRESS, DEFAULT_NAME, DEFAULT_TEAM = "http://127.0.0.1:5000", "models", "everybody"
 FILE = """\

@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 import typer
 
+from gateway.characters import inert
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
 from gateway.cli.completion import registries
 from gateway.cli.failure import OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
-from gateway.cli.screen import console, counted, emit_json, emit_table, inert, say
+from gateway.cli.screen import console, counted, emit_json, emit_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
 
 from adapters.errors import BadRecordError
 from adapters.parsing import Bounds, parse_json, parse_yaml, with_entry
@@ -38,6 +36,9 @@ def test_what_json_and_yaml_write_is_read_as_it_was(value: Any) -> None:
 
 
 def test_an_mlmodel_file_is_read_as_yaml_itself_reads_it() -> None:
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
     columns = Schema([ColSpec(DataType.double, f"a column with the number {at}") for at in range(40)])
     model = Model(
         signature=ModelSignature(columns, columns), metadata={"shared": (same := {"a": [1.5]}), "by": same}

@@ -72,7 +72,7 @@ TIMES = 400
 QUESTIONS = ("search_registered_models by a part of the name", "search_model_versions by a tag", "by alias")
 BATCHES = 1_000
 """Of so many models one has the tag that is asked for."""
-TO_STORE = ("--artifacts-destination", "s3://models")
+TO_STORE = {"_MLFLOW_SERVER_ARTIFACT_DESTINATION": "s3://models"}
 PATH = "/api/2.0/mlflow-artifacts/artifacts"
 
 
@@ -120,7 +120,7 @@ def mlflow_artifacts(size: int, folder: Path) -> Iterator[Figure]:
     """
     with (
         moto_server(folder / "moto") as moto,
-        mlflow_server(folder / "mlflow", options=TO_STORE, settings=store(moto.url)) as server,
+        mlflow_server(folder / "mlflow", settings=TO_STORE | store(moto.url)) as server,
     ):
         bucket = aws(moto.url, "s3")
         bucket.create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": REGION})

@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import harmonic_mean
 from typing import Any
 
-import igraph
 import numpy as np
 import psycopg
 import rustworkx
@@ -127,6 +126,8 @@ def rivals(size: int, folder: Path, stack: ExitStack) -> Iterator[tuple[str, Cal
     graph.add_nodes_from([None] * size)
     graph.add_edges_from_no_data(pairs)
     yield "rustworkx", lambda node: len(rustworkx.descendants(graph, node))
+    import igraph  # not above: every process of tests would import it
+
     other = igraph.Graph(n=size, edges=np.column_stack((provider, consumer)), directed=True)
     yield "igraph", lambda node: len(other.subcomponent(node, mode="out"))
 

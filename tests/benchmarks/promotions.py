@@ -22,7 +22,8 @@ from gateway.demo.servers import mlflow_server
 from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.benchmarks import Figure, benchmark, spread
 from tests.benchmarks.graph import SAMPLE, catalogue
-from tests.e2e.test_rollback import CONFIG
+from tests.e2e.test_rollback import RULE
+from tests.servers.mlflow import GUARDED
 
 SURVEYED = 10_000
 AT_ONCE = 500
@@ -81,7 +82,7 @@ def rollback(size: int, folder: Path) -> Iterator[Figure]:
             client.create_model_version("scorer", "s3://bucket/model", await_creation_for=None)
         client.set_registered_model_alias("scorer", "champion", "1")
         config = folder / "waypost.toml"
-        config.write_text(CONFIG.format(url=server.url))
+        config.write_text(GUARDED.format(url=server.url, rule=RULE))
 
         def done(*words: str) -> float:
             command = [sys.executable, "-m", "gateway", "--config", str(config), *words]

@@ -10,27 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from gateway.cli import run
 from gateway.cli.failure import NO, OK, UNREACHABLE
 from gateway.demo.servers import Server, reserved_port
+from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.servers.demo import Demo
+from tests.servers.mlflow import GUARDED
 
-CONFIG = """
-[[policies]]
-name = "guard"
-on = "*"
-approvals = [{{ count = 1, from = ["role:approver"] }}]
-separate = []
-[[registries]]
-name = "ml"
-kind = "mlflow"
-team = "t"
-writable = true
-stages = {{ production = ["alias:champion"] }}
-config = {{ url = "{url}" }}
-"""
+RULE = 'approvals = [{ count = 1, from = ["role:approver"] }]\nseparate = []'
 
 
 class Terminal:
@@ -112,12 +100,12 @@ def test_a_ranker_is_rolled_back_by_one_command_and_is_never_twice_in_production
 @pytest.fixture
 def file(tmp_path: Path, mlflow_server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration with an MLflow registry of one model, whose production a policy guards."""
-    client = MlflowClient(mlflow_server.url, mlflow_server.url)
+    client = mlflow_client(mlflow_server.url)
     client.create_registered_model("scorer")
     client.create_model_version("scorer", "s3://models/scorer/1")
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "waypost.toml"
-    config.write_text(CONFIG.format(url=mlflow_server.url))
+    config.write_text(GUARDED.format(url=mlflow_server.url, rule=RULE))
     return config
 
 

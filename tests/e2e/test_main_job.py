@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from mlflow import MlflowClient
 
 from gateway.cli import run
 from gateway.cli.failure import NO, OK
 from gateway.demo.run import TRY
 from gateway.demo.servers import docker_registry_program
 from gateway.demo.stores import BASE, TOKENIZER
+from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.patience import until
 from tests.servers.demo import Demo, interrupt, launched
 
@@ -66,10 +66,10 @@ def eventually(demo: Demo, words: tuple[str, ...], *, holds: Any) -> Any:
 
 
 @pytest.fixture
-def mlflow(demo: Demo) -> MlflowClient:
+def mlflow(demo: Demo) -> Any:
     """MLflow's own client, at the server of the team `discovery`."""
     page = urlsplit(asked(demo, "show", "search/encoder:1")["url"])
-    return MlflowClient(f"{page.scheme}://{page.netloc}", f"{page.scheme}://{page.netloc}")
+    return mlflow_client(f"{page.scheme}://{page.netloc}")
 
 
 def test_the_demo_prints_an_address_and_commands_that_work(demo: Demo) -> None:
@@ -118,7 +118,7 @@ def test_one_chain_leads_from_vertex_over_sagemaker_mlflow_and_a_share_to_git(de
     assert affected["storefront/search-blend:7"]["endpoints"], "it is live"
 
 
-def test_an_alias_moved_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:
+def test_an_alias_moved_in_mlflow_is_seen(demo: Demo, mlflow: Any) -> None:
     mlflow.set_registered_model_alias("encoder", "canary", "2")
     eventually(demo, ("show", "search/encoder@canary"), holds=lambda v: v.get("version") == "2")
     mlflow.set_registered_model_alias("encoder", "canary", "3")
@@ -130,7 +130,7 @@ def test_an_alias_moved_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> N
 
 
 @pytest.mark.filterwarnings("ignore:.*transition_model_version_stage:FutureWarning")
-def test_a_stage_set_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:
+def test_a_stage_set_in_mlflow_is_seen(demo: Demo, mlflow: Any) -> None:
     mlflow.transition_model_version_stage("click-model", "1", "Staging")
     eventually(demo, ("show", "search/click-model:1"), holds=lambda v: v["stage"] == "staging")
     query = ("search", "model:click-model stage:staging", "--group", "version")
@@ -140,7 +140,7 @@ def test_a_stage_set_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None
     assert any("stag" in json.dumps(entry).lower() for entry in entries)
 
 
-def test_a_tag_set_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:
+def test_a_tag_set_in_mlflow_is_seen(demo: Demo, mlflow: Any) -> None:
     mlflow.set_model_version_tag("encoder-small", "1", "reviewed", "tuesday")
     eventually(
         demo, ("show", "search/encoder-small:1"), holds=lambda v: v["tags"].get("reviewed") == "tuesday"
@@ -151,7 +151,7 @@ def test_a_tag_set_in_mlflow_is_seen(demo: Demo, mlflow: MlflowClient) -> None:
     assert any("reviewed" in json.dumps(entry) for entry in entries)
 
 
-def test_a_version_deleted_in_mlflow_is_seen_and_still_explained(demo: Demo, mlflow: MlflowClient) -> None:
+def test_a_version_deleted_in_mlflow_is_seen_and_still_explained(demo: Demo, mlflow: Any) -> None:
     mlflow.delete_model_version("image-encoder", "1")
     gone = eventually(demo, ("show", "search/image-encoder:1"), holds=lambda v: v.get("deleted_at"))
     assert gone["ref"] == "search/image-encoder:1"

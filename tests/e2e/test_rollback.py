@@ -10,20 +10,9 @@ import pytest
 from gateway.cli import run
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
+from tests.servers.mlflow import GUARDED
 
-CONFIG = """
-[[policies]]
-name = "guard"
-on = "*"
-rollback = {{ approvals = 0, from = ["role:approver"] }}
-[[registries]]
-name = "ml"
-kind = "mlflow"
-team = "t"
-writable = true
-stages = {{ production = ["alias:champion"] }}
-config = {{ url = "{url}" }}
-"""
+RULE = 'rollback = { approvals = 0, from = ["role:approver"] }'
 
 
 def test_production_is_rolled_back_by_one_command(
@@ -35,7 +24,7 @@ def test_production_is_rolled_back_by_one_command(
         client.create_model_version("scorer", "s3://bucket/model", await_creation_for=None)
     client.set_registered_model_alias("scorer", "champion", "1")
     config = tmp_path / "waypost.toml"
-    config.write_text(CONFIG.format(url=mlflow_server.url))
+    config.write_text(GUARDED.format(url=mlflow_server.url, rule=RULE))
 
     def done(*words: str) -> Any:
         capsys.readouterr()

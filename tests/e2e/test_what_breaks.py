@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from adapters.emulators.sagemaker import Emulator
 from adapters.emulators.vertex import VertexEmulator
 from gateway.cli import run
 from gateway.demo.servers import Server
+from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.adapters.sagemaker.aws import REGION, client, package
 from tests.adapters.vertex.vendor import Vendor
 from tests.gateway.served import Served, served
@@ -68,7 +67,9 @@ OUTPUTS = {
 
 def fill_mlflow(url: str) -> None:
     """encoder:1 to 5, each with its signature; champion is 3, which is in production."""
-    mlflow = MlflowClient(tracking_uri=url, registry_uri=url)
+    mlflow = mlflow_client(url)
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
     mlflow.create_registered_model("encoder")
     with tempfile.TemporaryDirectory() as folder:
         for version, outputs in OUTPUTS.items():

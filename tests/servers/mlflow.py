@@ -15,6 +15,20 @@ WEBHOOKS = {
     "MLFLOW_WEBHOOK_CACHE_TTL": "0",
 }
 """Webhooks of MLflow may go to this machine, and count from when they are made, not from a minute later."""
+GUARDED = """
+[[policies]]
+name = "guard"
+on = "*"
+{rule}
+[[registries]]
+name = "ml"
+kind = "mlflow"
+team = "t"
+writable = true
+stages = {{ production = ["alias:champion"] }}
+config = {{ url = "{url}" }}
+"""
+"""The configuration of a registry over a server, with a `rule` of the policy that guards its production."""
 _KEPT = {"alembic_version", "experiments", "workspaces"}
 
 

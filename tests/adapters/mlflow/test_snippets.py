@@ -38,8 +38,8 @@ for workspace in ("default", "team-a"):
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A server with a model of the same name in two workspaces."""
-    options = ("--enable-workspaces", "--allowed-hosts", "localhost:*")
-    with mlflow_server(tmp_path_factory.mktemp("mlflow"), options=options) as running:
+    settings = {"MLFLOW_ENABLE_WORKSPACES": "true", "MLFLOW_SERVER_ALLOWED_HOSTS": "localhost:*"}
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), settings=settings) as running:
         number = urlsplit(running.url).port
         assert number
         url = f"http://localhost:{number}"

@@ -1,7 +1,10 @@
 """Who breaks, who is merely affected, in which order: on graphs small enough to see."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from federation.graph import rows
 from federation.graph.blast import Blast, Effect, blast, effect_on, effects_by_time
+from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage
@@ -82,17 +86,35 @@ def test_nothing_is_met_behind_a_hidden_registry(tmp_path: Path) -> None:
 effect = st.builds(Effect, st.booleans(), st.just(""))
 
 
-@settings(max_examples=60)
-@given(worlds(), st.none() | st.frozensets(st.integers(1, 3)), st.data())
-def test_many_are_counted_and_ordered_as_few_are(
-    world: World, view: frozenset[int] | None, data: st.DataObject
-) -> None:
+class Blown(NamedTuple):
+    """Something happens at `start` in a world, to which it does this, and somebody who sees these registries asks."""
+
+    world: World
+    view: frozenset[int] | None
+    start: list[int]
+    effects: dict[int, list[Effect]]
+
+    @contextmanager
+    def stored(self) -> Iterator[tuple[Snapshot, Array | None]]:
+        """The world as a graph, and what of it is seen."""
+        with tempfile.TemporaryDirectory() as folder:
+            snapshot = store(self.world, Path(folder))
+            yield snapshot, visibility(self.view, snapshot)
+
+
+@st.composite
+def blown(draw: st.DrawFn) -> Blown:
+    world, view = draw(worlds()), draw(st.none() | st.frozensets(st.integers(1, 3)))
     node = st.integers(0, len(world.kinds) - 1)
-    start = data.draw(st.lists(node, min_size=1, max_size=3))
-    effects = {one: [data.draw(effect)] for one in data.draw(st.sets(node, max_size=3))}
-    with tempfile.TemporaryDirectory() as folder:
-        snapshot = store(world, Path(folder))
-        visible = visibility(view, snapshot)
+    start = draw(st.lists(node, min_size=1, max_size=3))
+    return Blown(world, view, start, {one: [draw(effect)] for one in draw(st.sets(node, max_size=3))})
+
+
+@settings(max_examples=60)
+@given(blown())
+def test_many_are_counted_and_ordered_as_few_are(case: Blown) -> None:
+    start, effects = case.start, case.effects
+    with case.stored() as (snapshot, visible):
         few = blast(snapshot, start, effects, visible)
         with patch("federation.graph.walk.FEW", -1), patch("federation.graph.blast.FEW", -1):
             many = blast(snapshot, start, effects, visible)
@@ -102,16 +124,10 @@ def test_many_are_counted_and_ordered_as_few_are(
 
 
 @settings(max_examples=100)
-@given(worlds(), st.none() | st.frozensets(st.integers(1, 3)), st.integers(0, 6), st.data())
-def test_the_first_of_many_are_the_first_of_all_and_all_are_counted(
-    world: World, view: frozenset[int] | None, most: int, data: st.DataObject
-) -> None:
-    node = st.integers(0, len(world.kinds) - 1)
-    start = data.draw(st.lists(node, min_size=1, max_size=3))
-    effects = {one: [data.draw(effect)] for one in data.draw(st.sets(node, max_size=3))}
-    with tempfile.TemporaryDirectory() as folder:
-        snapshot = store(world, Path(folder))
-        visible = visibility(view, snapshot)
+@given(blown(), st.integers(0, 6))
+def test_the_first_of_many_are_the_first_of_all_and_all_are_counted(case: Blown, most: int) -> None:
+    start, effects = case.start, case.effects
+    with case.stored() as (snapshot, visible):
         whole = blast(snapshot, start, effects, visible)
         with patch("federation.graph.walk.FEW", -1):
             begun = blast(snapshot, start, effects, visible, most=most)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from gateway.cli import run
 from gateway.demo.servers import Server
+from tests.adapters.mlflow.harness import client as mlflow_client
 
 PATIENCE = 300.0
 """Seconds after which a command hangs, also on a machine that is busy with other things."""
@@ -55,7 +55,7 @@ def test_from_an_address_to_a_search_without_a_server(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    client = MlflowClient(mlflow_server.url, mlflow_server.url)
+    client = mlflow_client(mlflow_server.url)
     client.create_registered_model("card-fraud", tags={"domain": "payments"})
     client.create_model_version("card-fraud", "s3://models/card-fraud/1")
     settled(tmp_path, mlflow_server)

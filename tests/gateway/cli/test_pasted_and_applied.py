@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from gateway.cli import run
 from gateway.demo.servers import Server
+from tests.adapters.mlflow.harness import client as mlflow_client
 
 TOLD = "the file says something new of fraud: it counts from `waypost registries apply` on"
 
@@ -15,7 +15,7 @@ TOLD = "the file says something new of fraud: it counts from `waypost registries
 def file(tmp_path: Path, mlflow_server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The configuration of this folder: an MLflow registry with one version, read already."""
     monkeypatch.chdir(tmp_path)
-    client = MlflowClient(mlflow_server.url, mlflow_server.url)
+    client = mlflow_client(mlflow_server.url)
     client.create_registered_model("card-fraud")
     client.create_model_version("card-fraud", "s3://models/card-fraud/1")
     assert run(["init", "--mlflow", mlflow_server.url, "--name", "fraud", "--team", "risk"]) == 0

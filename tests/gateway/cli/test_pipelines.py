@@ -18,24 +18,11 @@ from gateway.cli import run
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
 from tests.gateway.served import Served, served
-from tests.servers.mlflow import empty
+from tests.servers.mlflow import GUARDED, empty
 
 ROOT = Path(__file__).parents[3]
-CONFIG = """
-[auth]
-mode = "token"
-[[policies]]
-name = "guard"
-on = "*"
-require_checks = ["ci/validation"]
-[[registries]]
-name = "ml"
-kind = "mlflow"
-team = "t"
-writable = true
-stages = {{ production = ["alias:champion"] }}
-config = {{ url = "{url}" }}
-"""
+AUTH = '[auth]\nmode = "token"\n'
+RULE = 'require_checks = ["ci/validation"]'
 SCRIPTS = {
     "train.sh": "echo s3://bucket/model > source.txt",
     "validate.sh": 'echo 0.9 > auc.txt; test -z "${BAD:-}"',
@@ -74,7 +61,7 @@ def gateway(
     """A gateway over an empty server, and the tokens of who acts."""
     empty(mlflow_process)
     folder = tmp_path_factory.mktemp("gateway")
-    with served(folder, config=CONFIG.format(url=mlflow_process.url)) as running:
+    with served(folder, config=AUTH + GUARDED.format(url=mlflow_process.url, rule=RULE)) as running:
         yield running, {name: token(folder, name, role) for name, role in ROLES.items()}
 
 

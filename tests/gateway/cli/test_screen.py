@@ -7,23 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.characters import inert
 from gateway.cli import screen
 
 RIGHT_TO_LEFT, BELL, CLEAR = "\u202e", "\x07", "\x1b[2J"
 
 
 def test_what_steers_a_terminal_is_shown_as_an_escape() -> None:
-    assert screen.inert(f"{CLEAR}red{RIGHT_TO_LEFT}der") == "\\x1b[2Jred\\u202eder"
+    assert inert(f"{CLEAR}red{RIGHT_TO_LEFT}der") == "\\x1b[2Jred\\u202eder"
 
 
 def test_plain_words_of_any_script_stay_as_they_are() -> None:
-    assert screen.inert("Größe 模型 [bold]not markup[/bold]") == "Größe 模型 [bold]not markup[/bold]"
+    assert inert("Größe 模型 [bold]not markup[/bold]") == "Größe 模型 [bold]not markup[/bold]"
 
 
 @given(st.text())
 def test_nothing_that_steers_ever_comes_out(text: str) -> None:
-    assert {unicodedata.category(character)[0] for character in screen.inert(text)} <= set("LMNPSZ")
-    assert not {"\u2028", "\u2029"} & set(screen.inert(text))
+    assert {unicodedata.category(character)[0] for character in inert(text)} <= set("LMNPSZ")
+    assert not {"\u2028", "\u2029"} & set(inert(text))
 
 
 @given(st.recursive(st.text() | st.integers() | st.none(), lambda inner: st.dictionaries(st.text(), inner)))
@@ -34,7 +35,7 @@ def test_json_stays_the_same_json_and_steers_nothing(data: object) -> None:
         screen.emit_json(data)
     printed = "".join(lines)
     assert json.loads(printed) == data
-    assert screen.inert(printed.replace("\n", "")) == printed.replace("\n", "")
+    assert inert(printed.replace("\n", "")) == printed.replace("\n", "")
 
 
 def test_a_table_that_goes_elsewhere_is_whole_and_aligned(capsys: pytest.CaptureFixture[str]) -> None:
