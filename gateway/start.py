@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+YOUNG = 10_000
+"""So many objects more than are gone again are made before garbage is looked for among them."""
 UNUSABLE = 78
 """The exit code of a worker that found what only whoever runs the gateway can mend: as in sysexits.h."""
 
@@ -23,3 +25,13 @@ def starting() -> Iterator[None]:
         gc.freeze()
         if was_on:
             gc.enable()
+
+
+def settle() -> None:
+    """What there is by now stays for good: no garbage is looked for in it, and rarely in what comes.
+
+    To look through the modules took a fifth of a sync's time. Of a page of records, thousands of objects that all live
+    until it is written, Python would look through the newest 700 each time: a tenth of the time of taking it in.
+    """
+    gc.freeze()
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])

@@ -5,7 +5,6 @@ process.
 """
 
 import fcntl
-import gc
 import os
 import sys
 import threading
@@ -41,7 +40,7 @@ from gateway.logs import configure_logs
 from gateway.outlook import Outlook
 from gateway.settings import load_settings
 from gateway.signing import Signing
-from gateway.start import UNUSABLE
+from gateway.start import UNUSABLE, settle
 from gateway.waypost import Waypost
 
 log = Log(__name__)
@@ -347,8 +346,7 @@ def main(config: str, beats: int, prepares: bool) -> int:
         try:
             with worker_lock(settings.search.path):
                 worker = Worker(waypost)
-                # The modules stay for good: looking through them for garbage took a fifth of a sync's time.
-                gc.freeze()
+                settle()
                 try:
                     return worker.run(beat)
                 finally:

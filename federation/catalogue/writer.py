@@ -377,10 +377,12 @@ class CatalogueWriter:
 
     def _before(self, kind: Kind, ids: Sequence[int]) -> dict[int, Any]:
         """The records that the catalogue has now."""
+        if not ids:
+            return {}
         target = TABLES[kind].c
         query = select(target.id, target.body).where(target.id.in_(ids))
         decode = DECODERS[kind]
-        return {row.id: decode(row.body) for row in self.connection.execute(query)} if ids else {}
+        return {row.id: decode(row.body) for row in self.connection.execute(query)}
 
     def _model_names(self, ids: Iterable[int]) -> dict[int, str]:
         models = tables.model.c

@@ -175,7 +175,10 @@ def _check(value: Json, depth: int = 0) -> None:
 
 def _check_each(values: Iterable[Json], depth: int) -> None:
     for value in values:
-        if type(value) is not str:
+        kind = type(value)
+        if kind is list and depth < _DEEPEST:  # an import names each record in a list of its own
+            _check_each(value, depth + 1)
+        elif kind is not str:
             _check(value, depth)
 
 

@@ -4,7 +4,6 @@ It lies in the folder that `BENCH_ESTATE` names, or else in the scratch space of
 stopped at any time: what was taken in stays, and the next run goes on behind it.
 """
 
-import gc
 import json
 import os
 import random
@@ -26,6 +25,7 @@ from federation.catalogue.writer import CatalogueWriter
 from federation.database import now, reading, writing
 from federation.stages import parse_rules
 from gateway.settings import load_settings
+from gateway.start import settle
 from gateway.waypost import Waypost
 
 
@@ -224,7 +224,7 @@ def estate(size: int, folder: Path) -> tuple[Path, State]:
     file.write_text(config())
     waypost = Waypost(load_settings(file, {}))
     waypost.prepare()
-    gc.freeze()
+    settle()  # as the worker does
     Company(size).take_in(waypost.engine, state)
     for name, follower in sorted(waypost.followers().items()):
         if name not in state.steps:

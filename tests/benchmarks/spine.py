@@ -1,6 +1,5 @@
 """The spine's speed: taking records in, synchronising a real MLflow server, reading one version."""
 
-import gc
 import resource
 import socket
 import threading
@@ -32,6 +31,7 @@ from federation.sync import schedule
 from federation.sync.context import SyncContext
 from federation.sync.run import is_full_due, run
 from gateway.demo.servers import mlflow_server
+from gateway.start import settle
 from tests.benchmarks import Figure, benchmark
 from tests.gateway.served import served
 from tests.servers.postgres import postgres_server
@@ -92,7 +92,7 @@ def ingest(engine: Engine, size: int) -> tuple[float, float]:
         configured.apply(connection, [RegistrySpec(name="r", kind="memory", team="t")])
         registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
     rules = parse_rules({}, {"production": ("alias:champion",)})
-    gc.freeze()  # as the worker does when it is wired
+    settle()  # as the worker does when it is wired
     before, peak, spent = resident(), 0.0, 0.0
     for number, page in enumerate(chunks(size)):
         begin = time.perf_counter()
@@ -215,7 +215,7 @@ def mlflow_full_sync(size: int, folder: Path) -> Iterator[Figure]:
                 configured.apply(connection, [spec])
                 registry_id = connection.execute(select(tables.registry.c.id)).scalar_one()
             context = SyncContext(engine, Connections(discover()), Leases("bench"))
-            gc.freeze()  # as the worker does when it is wired; the bare crawl is faster for it too
+            settle()  # as the worker does when it is wired; the bare crawl is faster for it too
             crawl(server.url)
             bare = crawl(server.url)
             full = sync(context, registry_id, full=True)

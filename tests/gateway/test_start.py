@@ -1,5 +1,6 @@
 """A gateway's start: its processes are forked while threads of the first one work, and it is not the only one."""
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,25 @@ sys.meta_path.insert(0, Threads)
 os.register_at_fork(before=lambda: time.sleep(1))
 """
 """Each fork takes as long as on a busy machine, and what threads import until it is over is told."""
+
+
+SETTLED = """
+import gc
+from gateway.start import YOUNG, settle
+settle()
+kept = gc.get_freeze_count()
+stats = gc.get_stats()
+page = [[number] for number in range(YOUNG - 1_000)]
+assert gc.get_stats() == stats, "a page of records was looked through while it was made"
+assert kept > 1_000
+more = [[number] for number in range(2_000)]
+assert gc.get_stats() != stats, "no garbage is looked for any more"
+"""
+
+
+def test_a_process_that_has_settled_looks_for_garbage_neither_in_its_modules_nor_in_each_page() -> None:
+    done = subprocess.run([sys.executable, "-c", SETTLED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_process_is_forked_in_the_middle_of_an_import_which_it_would_await_for_ever(

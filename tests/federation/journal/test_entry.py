@@ -2,13 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.journal.entry import Action, Entry, EntryError, Recorded, decode, encode
+from federation.journal.entry import Action, Entry, EntryError, Json, Recorded, decode, encode
 
 TIME = datetime(2026, 5, 3, 12, 0, 0, 7, tzinfo=UTC)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -97,6 +98,16 @@ def test_a_bottomless_value_is_refused() -> None:
         encode(Entry(action=Action.MODEL_CHANGED, after=value), 0, TIME)
     with pytest.raises(EntryError):
         decode(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: (inner,), lambda inner: {"a": inner}])
+def test_lists_and_objects_may_be_as_deep_and_no_deeper(wrap: Callable[[Json], Json]) -> None:
+    value: Json = 1
+    for _ in range(31):
+        value = wrap(value)
+    encode(Entry(action=Action.VERSION_CREATED, details={"deep": value}), 0, TIME)
+    with pytest.raises(EntryError, match="nested deeper"):
+        encode(Entry(action=Action.VERSION_CREATED, details={"deep": wrap(value)}), 0, TIME)
 
 
 def test_times_are_utc_and_never_naive() -> None:
