@@ -14,8 +14,10 @@ from federation import tables
 from federation.access import LOCAL
 from federation.database import now, writing
 from federation.registries import configured
+from gateway.cli import run
 from gateway.cli.doctor import registries as look_at_registries
 from gateway.settings import load_settings
+from tests.adapters.pasting import arguments
 from tests.adapters.waypost.conftest import Starts
 from tests.adapters.waypost.gateways import Door, SocketGateway, registry
 
@@ -95,6 +97,22 @@ def test_what_another_gateway_knows_comes_through(
     staging = here.ask("/versions/emea/fraud/card:1")
     assert (staging["stage"], staging["tags"]["peer.stage_reason"]) == ("staging", "stage:Staging")
     assert here.ask("/search", q="tag.peer.team:discovery")["total"] == 1
+
+
+def test_the_lines_of_a_version_over_there_are_those_that_it_has_itself(
+    starts: Starts, emea: SocketGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = starts("here", reads("emea", emea))
+    assert here.sync("emea") == "ok"
+    shown = here.ask("/snippets/emea/fraud/card@champion")["snippets"]
+    [shell] = [one["code"] for one in shown if one["title"] == "Its own lines"]
+    assert run(arguments("waypost", shell)) == 0
+    printed = capsys.readouterr().out
+    for one in emea.ask("/snippets/fraud/card:2")["snippets"]:
+        assert one["code"].splitlines()[0] in printed
+    [python] = [one["code"] for one in shown if one["title"] == "MLflow" and emea.url in one["code"]]
+    assert f"{emea.url}/mlflow/fraud" in python
+    assert "models:/card/2" in python
 
 
 def test_what_changes_and_goes_over_there_is_followed_without_listing_anew(
