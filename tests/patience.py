@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does: as long as a slow machine needs, and not a moment longer."""
+"""Waiting for what another thread or process does: as long as a slow machine needs, and hardly longer."""
 
 import selectors
 import socket
@@ -10,14 +10,18 @@ T = TypeVar("T")
 F = TypeVar("F", int, socket.socket)
 PATIENCE = 60.0
 """Seconds: what a loaded machine may take. Nothing is measured by it."""
+SOONEST, SELDOMEST = 0.02, 0.2
+"""Seconds between two looks."""
 
 
 def until(holds: Callable[[], T], what: str = "", *, patience: float = PATIENCE) -> T:
     """What `holds` gives once that is true. Errors: `AssertionError`."""
-    end = time.monotonic() + patience
+    began = time.monotonic()
     while not (found := holds()):
-        assert time.monotonic() < end, f"not within {patience:g} s: {what or holds}"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < patience, f"not within {patience:g} s: {what or holds}"
+        # To ask takes time from whoever is waited for: the longer it takes, the seldomer.
+        time.sleep(min(SELDOMEST, max(SOONEST, waited / 10)))
     return found
 
 
