@@ -18,12 +18,14 @@ AT_ONCE = 50
 """Rows to a statement: each costs its own, on PostgreSQL its way there and back as well."""
 
 
-def insert(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Insert rows whose values stand in the order of `columns`."""
+def insert(
+    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row], *, again: bool = False
+) -> None:
+    """Insert rows whose values stand in the order of `columns`. `again`: one whose key is there already is left out."""
     if not rows:
         return
     is_postgresql = connection.dialect.name == "postgresql"
-    if is_postgresql and len(rows) > FEW:
+    if is_postgresql and len(rows) > FEW and not again:
         _copy(connection, table, columns, rows)
         return
     width = len(columns)
@@ -31,12 +33,13 @@ def insert(connection: Connection, table: Table, columns: Sequence[str], rows: S
     if not is_postgresql:
         _plain(table, columns, values)
     names = ", ".join(f'"{column}"' for column in columns)
+    ending = " ON CONFLICT DO NOTHING" if again else ""
     marks = f"({', '.join(['%s' if is_postgresql else '?'] * width)})"
     cursor = connection.connection.cursor()
     for begin in range(0, len(values), AT_ONCE * width):
         some = values[begin : begin + AT_ONCE * width]
         given = ", ".join([marks] * (len(some) // width))
-        cursor.execute(f'INSERT INTO "{table.name}" ({names}) VALUES {given}', some)
+        cursor.execute(f'INSERT INTO "{table.name}" ({names}) VALUES {given}{ending}', some)
     cursor.close()
 
 

@@ -37,6 +37,8 @@ PAUSE = 0.5
 PAUSE_AFTER_ERROR = 2.0
 PACE = 0.1
 """Seconds from one step to the next at least: a step costs much the same for one change and for a hundred."""
+LONGEST_REST = 0.25
+"""Seconds at most for which it rests as long as its step took: on a busy machine, less often and more at once."""
 
 
 def nothing(_written_as: str, _generation: int, _into: Path) -> bool:
@@ -158,27 +160,29 @@ class Followers:
 
     followers: Mapping[str, Follower]
     moved: Callable[[], None] = lambda: None
+    behind: Mapping[str, str] = field(default_factory=dict)
+    """Who follows what another one makes, not what others tell: it looks when that one has moved."""
     reports: Reports = field(default_factory=Reports)
     _loops: list[Loop] = field(default_factory=list)
-    _news: list[threading.Event] = field(default_factory=list)
+    _news: dict[str, threading.Event] = field(default_factory=dict)
 
     def start(self) -> None:
         """Begin following."""
         for name, follower in self.followers.items():
-            news = threading.Event()
-            step = partial(self._follow, follower, news)
+            self._news[name] = threading.Event()
+            step = partial(self._follow, name, follower)
             part = PART_OF.get(name, "")
             loop = Loop(
                 f"follow-{name}", step, reports=self.reports, part=part, by=name, pause=PAUSE_AFTER_ERROR
             )
             loop.start()
             self._loops.append(loop)
-            self._news.append(news)
 
     def look(self) -> None:
         """Tell them that there may be news."""
-        for news in self._news:
-            news.set()
+        for name, news in self._news.items():
+            if name not in self.behind:
+                news.set()
 
     def catch_up(self) -> None:
         """Take in everything now, in this thread; for a process without follower threads."""
@@ -190,16 +194,23 @@ class Followers:
         """Stop after the batch at hand, and let go of the files that followers have mapped."""
         for loop in self._loops:
             loop.stop()
-        self.look()
+        for news in self._news.values():
+            news.set()
         for loop in self._loops:
             loop.join(10)
         self._loops, self.followers = [], {}
 
-    def _follow(self, follower: Follower, news: threading.Event) -> None:
-        began = time.monotonic()
+    def _follow(self, name: str, follower: Follower) -> None:
+        news, began = self._news[name], time.monotonic()
         news.clear()  # first: what comes while it steps is news
-        if follower.step():
+        has_moved = follower.step()
+        took = time.monotonic() - began
+        if has_moved:
             self.moved()
-            time.sleep(max(0.0, began + PACE - time.monotonic()))
+            for other, leader in self.behind.items():
+                if leader == name and other in self._news:
+                    self._news[other].set()
+            time.sleep(max(PACE - took, min(took, LONGEST_REST)))
         else:
+            time.sleep(min(took, LONGEST_REST))
             news.wait(PAUSE)

@@ -4,12 +4,13 @@ each database, and given to the driver itself.
 
 from collections import namedtuple
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Dialect, Select
+from sqlalchemy import Boolean, Connection, Dialect, Engine, Select
 
-from federation.database import UTCTime, moment
+from federation.database import UTCTime, glance, micros, moment
 
 COMPILED = 256
 """Views whose statements are kept, for each query that has the view in it."""
@@ -60,6 +61,24 @@ def prepare(dialect: Dialect, query: Select[Any]) -> Statement:
         tuple(place for place, column in enumerate(columns) if isinstance(column.type, UTCTime)),
         tuple(place for place, column in enumerate(columns) if isinstance(column.type, Boolean)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PolledQuery:
+    """A query that a loop asks again and again, each time outside of a transaction."""
+
+    query: Select[Any]
+    _compiled: dict[str, Statement] = field(default_factory=dict)
+    """By the name of the dialect."""
+
+    def rows(self, engine: Engine, **given: Any) -> list[Any]:
+        """What it finds now; `given` are the values of its `bindparam`s. Errors: as `federation.database.glance`."""
+        dialect = engine.dialect
+        if dialect.name not in self._compiled:
+            self._compiled[dialect.name] = prepare(dialect, self.query)
+        statement = self._compiled[dialect.name]
+        values = {name: micros(one) if isinstance(one, datetime) else one for name, one in given.items()}
+        return glance(engine, lambda cursor: statement.rows(cursor, values))
 
 
 def cursor_of(connection: Connection) -> Any:

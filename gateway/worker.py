@@ -116,7 +116,8 @@ class Worker:
         names = tuple(derived)  # what a worker has ended with is not held by its loops
         self.followers = Followers(
             {**derived, **waypost.shared_followers()},
-            moved=self._moved,
+            moved=lambda: waypost.wake.tell("api"),
+            behind={"webhooks": "events"},
             reports=waypost.reports,
         )
         self.snapshots = Loop(
@@ -169,11 +170,6 @@ class Worker:
             part="intents",
             by="promotions",
         )
-
-    def _moved(self) -> None:
-        """A follower has moved: processes that answer look, and so do followers of what it has made."""
-        self.waypost.wake.tell("api")
-        self.followers.look()
 
     def run(self, beat: Callable[[], None] = lambda: None) -> int:
         """Work until `stop`. Returns the exit code."""
@@ -255,7 +251,8 @@ class Worker:
     def _promote(self, runner: PromotionRunner) -> None:
         self._asked.wait(LOOK_EVERY)
         self._asked.clear()
-        runner.tick()
+        if not runner.tick():
+            self._stopped.wait(PACE)
 
     def _keep_snapshots(self, names: Sequence[str]) -> None:
         known = cast("Mapping[str, Projection]", self.followers.followers)

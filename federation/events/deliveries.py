@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, case, delete, exists, func, literal, select, update
+from sqlalchemy import Connection, Engine, bindparam, case, delete, exists, func, literal, select, update
 
 from federation.access import View
 from federation.bulk import upserting
-from federation.database import now
+from federation.database import UTCTime, now
 from federation.errors import UnknownError
 from federation.events import feed
 from federation.events.feed import Selected
 from federation.events.subscriptions import Views, sees
 from federation.events.tables import delivery, event, subscription
 from federation.logs import Log
+from federation.prepared import PolledQuery
 
 log = Log(__name__)
 State = Literal["waiting", "delivered", "dead"]
@@ -64,14 +65,20 @@ def revive(connection: Connection, subscription_id: int) -> int:
     return connection.execute(again).rowcount
 
 
-def is_due(connection: Connection) -> list[int]:
-    """The subscriptions for which something is to be sent now."""
-    mine = (
-        delivery.c.subscription_id == subscription.c.id,
-        delivery.c.state == "waiting",
-        delivery.c.due <= now(),
+_DUE = PolledQuery(
+    select(subscription.c.id).where(
+        exists().where(
+            delivery.c.subscription_id == subscription.c.id,
+            delivery.c.state == "waiting",
+            delivery.c.due <= bindparam("at", None, type_=UTCTime),
+        )
     )
-    return list(connection.execute(select(subscription.c.id).where(exists().where(*mine))).scalars())
+)
+
+
+def waited_for(engine: Engine) -> list[int]:
+    """The subscriptions for which something is to be sent now. Errors: `DatabaseError`."""
+    return [row.id for row in _DUE.rows(engine, at=now())]
 
 
 def read_due(connection: Connection, subscription_id: int, limit: int) -> list[Any]:

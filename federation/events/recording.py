@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Column, Connection, Engine, select
 
-from federation import tables
-from federation.bulk import upserting
-from federation.database import writing
+from federation import bulk, tables
+from federation.database import micros, writing
 from federation.events.tables import event
 from federation.events.types import TYPES, derive
 from federation.followers import Shared
@@ -51,8 +50,8 @@ def record(engine: Engine, more: TellMore, entries: Sequence[Recorded]) -> None:
     with writing(engine) as connection:
         rows = _rows(connection, told)
         if rows:
-            new = upserting(connection.dialect.name, event).on_conflict_do_nothing()
-            connection.execute(new, [row._asdict() for row in rows])
+            written = [row._replace(time=micros(row.time)) for row in rows]
+            bulk.insert(connection, event, EventRow._fields, written, again=True)
             more(connection, rows)
 
 

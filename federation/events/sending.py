@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, select
 from adapters import signature
 from federation.access import View
 from federation.cloudevents import MEDIA_TYPE
-from federation.database import DatabaseError, now, reading, writing
+from federation.database import DatabaseError, now, writing
 from federation.errors import WaypostError
 from federation.events import deliveries
 from federation.events.deliveries import SendOutcome
@@ -125,9 +125,7 @@ class Sender:
 
     def step(self) -> bool:
         """Begin to send to every address that is waited for. Errors: `DatabaseError`."""
-        with reading(self.engine) as connection:
-            found = deliveries.is_due(connection)
-        for ident in sorted(found, key=lambda one: self._served.get(one, 0.0)):
+        for ident in sorted(deliveries.waited_for(self.engine), key=lambda one: self._served.get(one, 0.0)):
             if time.monotonic() < self._rest.get(ident, 0.0):
                 continue
             with self._lock:

@@ -12,12 +12,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row, bindparam, select
 
 from adapters import Discovered, Key
 from federation import tables
 from federation.catalogue.reader import Version
-from federation.database import now, reading, writing
+from federation.database import UTCTime, now, writing
 from federation.errors import UnknownError
 from federation.graph.declared import declare
 from federation.journal.entry import Action
@@ -27,6 +27,7 @@ from federation.operations.intent import Asker, Intent, digest_of, record
 from federation.operations.state import read_holders
 from federation.operations.wanted import SetTraffic, aim, from_json
 from federation.policies.policy import read_duration
+from federation.prepared import PolledQuery
 from federation.promotions.crossing import Crossing, acting, read_crossing, state_there, there
 from federation.promotions.judgement import SYSTEM, Judgement, Proposal, judge_of
 from federation.promotions.opened import OpenedPromotion, told
@@ -56,6 +57,12 @@ MOST = 100
 """Promotions of one round."""
 EDGE_WITHIN = timedelta(seconds=60)
 """How long it is waited for the graph to know a version that was made elsewhere."""
+_DUE = PolledQuery(
+    select(promotion.c.id, promotion.c.registry_id)
+    .where(promotion.c.finished_at.is_(None), promotion.c.due_at <= bindparam("at", None, type_=UTCTime))
+    .order_by(promotion.c.due_at)
+    .limit(MOST)
+)
 
 
 @dataclass(slots=True)
@@ -73,10 +80,7 @@ class PromotionRunner:
 
     def tick(self) -> bool:
         """Look once at what is due; whether there was anything. Errors: `DatabaseError`."""
-        one = promotion.c
-        with reading(self.engine) as connection:
-            due = select(one.id, one.registry_id).where(one.finished_at.is_(None), one.due_at <= now())
-            rows = connection.execute(due.order_by(one.due_at).limit(MOST)).all()
+        rows = _DUE.rows(self.engine, at=now())
         for row in rows:
             self._look(row.id, row.registry_id)
         return bool(rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select, union_all
 
 from federation import tables
 from federation.operations.tables import operation
@@ -48,51 +48,63 @@ class Hands:
 def read_hands(
     connection: Connection, models: Collection[int] | None = None, registry: int | None = None
 ) -> Hands:
-    """Everybody's, or of these models or one registry alone."""
+    """Everybody's, or of these models or one registry alone. Of the many changes of one thing by one principal one row
+    is read, but where what was asked for tells which versions it was about.
+    """
     found = Hands()
-    asked = select(
-        _operation.actor, _operation.target_kind, _operation.target_id, _operation.kind, _operation.wanted,
-        _operation.before, _operation.made,
-    ).where(_operation.state.in_(DONE), _operation.target_id.is_not(None))  # fmt: skip
+    theirs = select(_version.id).where(_version.model_id.in_(models or ())).scalar_subquery()
+    of_version = _done("version", theirs if models is not None else None, registry)
+    of_model = _done("model", models, registry)
+    names_versions = or_(_operation.made.is_not(None), _operation.kind == AIMED_AT_ALIAS)
+    plain = union_all(
+        select(_operation.target_kind, _operation.target_id, _operation.actor).where(of_version).distinct(),
+        select(_operation.target_kind, _operation.target_id, _operation.actor)
+        .where(of_model, not_(names_versions))
+        .distinct(),
+    )
+    for kind, target_id, actor in connection.execute(plain):
+        marks = found.of_version if kind == "version" else found.of_model
+        marks.setdefault(target_id, {})[actor] = None
+    telling = select(
+        _operation.target_id, _operation.actor, _operation.wanted, _operation.before, _operation.made
+    )
+    for row in connection.execute(telling.where(of_model, names_versions)):
+        for version in _named(row):
+            if version is not None:
+                found.of_name.setdefault((row.target_id, version), {})[row.actor] = None
     approved = (
         select(_promotion.version_id, _voice.principal)
         .join(voice, _voice.promotion_id == _promotion.id)
         .where(_voice.kind == "approve")
     )
     if models is not None:
-        theirs = select(_version.id).where(_version.model_id.in_(models)).scalar_subquery()
-        is_version = and_(_operation.target_kind == "version", _operation.target_id.in_(theirs))
-        is_model = and_(_operation.target_kind == "model", _operation.target_id.in_(models))
-        asked, approved = (
-            asked.where(or_(is_version, is_model)),
-            approved.where(_promotion.model_id.in_(models)),
-        )
+        approved = approved.where(_promotion.model_id.in_(models))
     if registry is not None:
-        asked = asked.where(_operation.registry_id == registry)
         approved = approved.where(_promotion.registry_id == registry)
-    for row in connection.execute(asked):
-        _mark(found, row)
     for version_id, principal in connection.execute(approved):
         found.approved.setdefault(version_id, {})[principal] = None
     return found
 
 
-def _mark(found: Hands, row: Any) -> None:
-    """An operation's actor, on what the operation changed."""
-    if row.target_kind == "version":
-        found.of_version.setdefault(row.target_id, {})[row.actor] = None
-    elif row.target_kind == "model" and row.made is not None:
-        _named(found, row, [parse(row.made).version])
-    elif row.target_kind == "model" and row.kind == AIMED_AT_ALIAS:
-        _named(found, row, [msgspec.json.decode(row.wanted)["version"], *_before(row.before).values()])
-    elif row.target_kind == "model":
-        found.of_model.setdefault(row.target_id, {})[row.actor] = None
+def _done(kind: str, targets: Any, registry: int | None) -> ColumnElement[bool]:
+    """The condition that an operation changed something of a kind; None: whatever target, whatever registry."""
+    conditions = [
+        _operation.state.in_(DONE),
+        _operation.target_kind == kind,
+        _operation.target_id.is_not(None),
+    ]
+    if targets is not None:
+        conditions.append(_operation.target_id.in_(targets))
+    if registry is not None:
+        conditions.append(_operation.registry_id == registry)
+    return and_(*conditions)
 
 
-def _named(found: Hands, row: Any, versions: Iterable[str | None]) -> None:
-    for version in versions:
-        if version is not None:
-            found.of_name.setdefault((row.target_id, version), {})[row.actor] = None
+def _named(row: Any) -> Iterable[str | None]:
+    """The versions that an operation on a model was about: the one that it made, or those that had or got its alias."""
+    if row.made is not None:
+        return [parse(row.made).version]
+    return [msgspec.json.decode(row.wanted)["version"], *_before(row.before).values()]
 
 
 def _before(text: str | None) -> Mapping[str, str | None]:

@@ -29,6 +29,7 @@ from federation.hooks.tables import mention
 from federation.leases import FencedError
 from federation.logs import Log
 from federation.poison import SetAsideError
+from federation.prepared import PolledQuery
 from federation.registries.calls import StoppedError
 from federation.registries.configured import RegistryError
 from federation.sync.context import CurrentRun, SyncContext
@@ -46,10 +47,10 @@ A_MINUTE = 1200
 MINUTE = 60.0
 LONGEST_PAUSE = 600.0
 _registries = tables.registry.c
-_DUE = (
+_DUE = PolledQuery(
     select(mention.c.registry_id)
     .join(tables.registry, _registries.id == mention.c.registry_id)
-    .where(mention.c.due_at <= bindparam("at", type_=UTCTime), _registries.detached_at.is_(None))
+    .where(mention.c.due_at <= bindparam("at", None, type_=UTCTime), _registries.detached_at.is_(None))
     .distinct()
 )
 
@@ -96,8 +97,7 @@ class AnnouncedReader:
     def tick(self) -> None:
         """Start what is due. Errors: `DatabaseError`."""
         self.running = {one: future for one, future in self.running.items() if not future.done()}
-        with reading(self.context.engine) as connection:
-            waiting = set(connection.execute(_DUE, {"at": now()}).scalars())
+        waiting = {row.registry_id for row in _DUE.rows(self.context.engine, at=now())}
         for registry_id in sorted(waiting - self.running.keys()):
             if len(self.running) < self.threads and self._allowance(registry_id):
                 self.running[registry_id] = self.pool.submit(self._work, registry_id)

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, select
+from sqlalchemy import Row, and_, bindparam, select
 
 from federation import tables
 from federation.database import EPOCH, DatabaseError, UTCTime, now, past, reading, writing
 from federation.leases import FURTHEST, is_free
 from federation.logs import Log
+from federation.prepared import PolledQuery
 from federation.sync.context import SYNC, SyncContext
 from federation.sync.details import ask_again, read_details
 from federation.sync.requests import request as request
@@ -35,19 +36,23 @@ DETAILS_SHARE = 0.25
 another all the time, they are read all the same."""
 _registries, _runs, _lease = tables.registry.c, tables.sync.c, tables.lease.c
 # Built once: the worker asks them many times a second.
-_ATTACHED: Select[Any] = select(
-    _registries.id,
-    _registries.requested_at,
-    _registries.sync_every,
-    _registries.last_attempt_at,
-    _registries.failures,
-).where(_registries.detached_at.is_(None))
-_OPEN: Select[Any] = (
+_ATTACHED = PolledQuery(
+    select(
+        _registries.id,
+        _registries.requested_at,
+        _registries.sync_every,
+        _registries.last_attempt_at,
+        _registries.failures,
+    ).where(_registries.detached_at.is_(None))
+)
+_OPEN = PolledQuery(
     select(
         _runs.id,
         _runs.registry_id,
         _registries.detached_at,
-        is_free(None, *(bindparam(name, type_=UTCTime) for name in ("at", "furthest"))).label("is_free"),
+        is_free(None, *(bindparam(name, None, type_=UTCTime) for name in ("at", "furthest"))).label(
+            "is_free"
+        ),
     )
     .join(tables.registry, _registries.id == _runs.registry_id)
     .outerjoin(tables.lease, and_(_lease.name == SYNC, _lease.registry_id == _registries.id))
@@ -115,9 +120,11 @@ class Scheduler:
         """Queue what is due and start what waits. Errors: `DatabaseError`."""
         self.running = {sync_id: future for sync_id, future in self.running.items() if not future.done()}
         at = now()
-        with reading(self.context.engine) as connection:
-            rows = connection.execute(_ATTACHED).all() if self.by_schedule else []
-            open_runs = connection.execute(_OPEN, {"at": at, "furthest": at + FURTHEST}).all()
+        engine = self.context.engine
+        open_runs = _OPEN.rows(
+            engine, at=at, furthest=at + FURTHEST
+        )  # first: one that ends meanwhile is not due
+        rows = _ATTACHED.rows(engine) if self.by_schedule else []
         busy = {row.registry_id for row in open_runs}
         startable = waiting(open_runs)
         planned = [(when, row.id) for row in rows if row.id not in busy and (when := next_attempt(row, at))]

@@ -96,4 +96,4 @@ def bulk_out(waypost: "Waypost", principal: "Principal", asked: BulkIn) -> BulkO
     wanted = asked.wanted()
     answers = [one.result() for one in waypost.operations.request_many(principal, wanted, asked.plan)]
     models = [] if wanted.going is None else [str(ref) for ref in wanted.models]
-    return BulkOut([asked_out(waypost, one) for one in answers], models)
+    return BulkOut([asked_out(waypost, one, principal) for one in answers], models)

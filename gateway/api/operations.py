@@ -199,11 +199,11 @@ def list_operations(
     return operations_out(waypost, found, limit)
 
 
-def _first_answer(waypost: Waypost, answer: Answer) -> Response[OperationOut]:
+def _first_answer(waypost: Waypost, answer: Answer, asker: Principal) -> Response[OperationOut]:
     """What is said when an operation is asked for, and again at every repetition with its key."""
     position = waypost.positions.seal(answer.position)
     headers = {"Location": f"/api/v1/operations/{answer.operation.id}", "Waypost-Position": position}
-    return Response(asked_out(waypost, answer), status_code=202, headers=headers)
+    return Response(asked_out(waypost, answer, asker), status_code=202, headers=headers)
 
 
 async def _written(
@@ -219,7 +219,7 @@ async def _written(
         found = await asyncio.to_thread(waypost.operations.plan, terms.principal, change)
         return Response(plan_out(found), status_code=200)
     answer = await ask(waypost.operations, terms.principal, change, terms.key)
-    return await asyncio.to_thread(_first_answer, waypost, answer)
+    return await asyncio.to_thread(_first_answer, waypost, answer, terms.principal)
 
 
 def _of(ref: str, ending: str) -> Reference:

@@ -22,6 +22,7 @@ from federation.positions import Positions
 from gateway.names import with_names
 
 if TYPE_CHECKING:
+    from federation.access import Principal
     from gateway.waypost import Waypost
 
 State = Literal["queued", "running", "unknown", "ok", "partial", "failed"]
@@ -196,9 +197,10 @@ def operations_out(waypost: "Waypost", found: Sequence[Operation], limit: int) -
     return OperationsOut(with_names(waypost.identity, shown), more)
 
 
-def asked_out(waypost: "Waypost", answer: Answer) -> OperationOut:
-    """What is said when an operation is asked for, and again at every repetition with its key."""
-    out = operation_out(waypost, answer.operation)
+def asked_out(waypost: "Waypost", answer: Answer, asker: "Principal") -> OperationOut:
+    """What is said to whoever asks for an operation, and again at every repetition with its key."""
+    out = _operation_out(answer.operation, waypost.positions)
+    out.actor_name = asker.name
     out.ref, out.state, out.error = answer.operation.ref, "queued", None
     out.started_at = out.finished_at = out.position = None
     return out

@@ -354,7 +354,7 @@ def test_a_primary_that_is_killed_under_writes_is_soon_written_to_again(
     cases: int, seed: int, estate: Estate
 ) -> list[str]:
     whole, waited, driven = estate.whole, [], []
-    work = {"writers": 32, "pause": 0.02, "rate": RATE} if estate.is_full else {"writers": 2}
+    work = {"writers": 32, "rate": RATE} if estate.is_full else {"writers": 2}
     with People(estate, **work) as people:
         for _ in range(cases):
             for name in READ:

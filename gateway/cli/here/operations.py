@@ -72,4 +72,4 @@ def _written(
     if query.get("dry_run"):
         return out.plan_out(waypost.operations.plan(LOCAL, change))
     answer = asyncio.run(ask(waypost.operations, LOCAL, change, query.get("Idempotency-Key")))
-    return out.asked_out(waypost, answer)
+    return out.asked_out(waypost, answer, LOCAL)

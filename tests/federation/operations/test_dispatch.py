@@ -39,14 +39,13 @@ def taken(world: OperationsWorld) -> None:
         assert Leases("another worker").take(connection, OPERATIONS, world.sync.registry_id)
 
 
-def looks(world: OperationsWorld) -> list[str]:
-    """Grows by one with every look at the database."""
-    found: list[str] = []
+def looks(world: OperationsWorld) -> list[object]:
+    """Grows by one with every look at the database, for which a connection is taken."""
+    found: list[object] = []
 
-    @event.listens_for(world.sync.engine, "before_cursor_execute")
-    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("SELECT"):
-            found.append(statement)
+    @event.listens_for(world.sync.engine, "checkout")
+    def _note(connection: Any, *_: Any) -> None:
+        found.append(connection)
 
     return found
 
