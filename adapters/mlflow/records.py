@@ -116,7 +116,7 @@ class Translator:
             license=tags.get("license"),
             owner=tags.get("owner"),
             creator=text(raw, "user_id") or said.creator,
-            artifact_uri=files(source) or said.artifact_uri or source or None,
+            artifact_uri=None if is_prompt else files(source) or said.artifact_uri or source or None,
             addresses=tuple(addresses(raw, source, origin.run_id, origin.logged)),
             lineage=self._lineage(source, origin.run_id, tags, said),
             created_at=moment(identity.created, model.name),

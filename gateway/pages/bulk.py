@@ -102,7 +102,7 @@ def do_bulk(
             except (PlanChangedError, RefusedTogetherError) as refusal:
                 mistake, status = str(refusal), 412
             else:
-                asked = [asked_out(waypost, one) for one in done]
+                asked = [asked_out(waypost, one, principal) for one in done]
                 models = [] if wanted.going is None else [str(ref) for ref in wanted.models]
                 return _shown(request, form, BulkChoice(()), (), asked=asked, models=models, status=202)
         plan = waypost.operations.plan_many(principal, wanted)

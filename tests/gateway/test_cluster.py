@@ -354,8 +354,8 @@ def test_a_primary_that_is_killed_under_writes_is_soon_written_to_again(
     cases: int, seed: int, estate: Estate
 ) -> list[str]:
     whole, waited, driven = estate.whole, [], []
-    work = {"writers": 32, "rate": RATE} if estate.is_full else {"writers": 2}
-    with People(estate, **work) as people:
+    people = People(estate, writers=32, rate=RATE) if estate.is_full else People(estate)
+    with people:
         for _ in range(cases):
             for name in READ:
                 estate.papers[name].change(random.Random(seed), 5)

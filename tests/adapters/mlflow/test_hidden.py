@@ -54,6 +54,16 @@ def test_a_number_that_no_listing_gave_is_asked_for(adapter: MlflowAdapter, mlfl
     assert scan(adapter)[0] == ["1", "3", "4"]
 
 
+def test_a_version_of_a_prompt_has_no_files(adapter: MlflowAdapter, mlflow: Any) -> None:
+    """MLflow gives it the source `prompt-template`, which is the address of nothing."""
+    found = [record for record in scanned(adapter).records if isinstance(record, VersionRecord)]
+    assert {one.version: one.artifact_uri for one in found} == {
+        "1": None,
+        "2": "s3://bucket/model",
+        "3": None,
+    }
+
+
 def test_no_model_is_registered_under_a_prompts_name(adapter: MlflowAdapter, mlflow: Any) -> None:
     with pytest.raises(InvalidError, match="greet is a prompt"):
         adapter.register(Registration(model="greet", source="s3://bucket/model"))
