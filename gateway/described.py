@@ -19,7 +19,7 @@ def describe(schema: dict[str, Any], classes: Mapping[str, type]) -> None:
     words = glossary()
     for name, shape in schema["components"]["schemas"].items():
         kind = classes.get(name)
-        own = {} if kind is None else texts_of(kind)
+        own = {} if kind is None else _texts_with_bases(kind)
         if kind is not None and kind.__doc__:
             shape.setdefault("description", " ".join(kind.__doc__.split()))
         for field, one in shape.get("properties", {}).items():
@@ -43,6 +43,11 @@ def glossary() -> Mapping[str, str]:
         if colon and not line.startswith("#"):
             found |= dict.fromkeys(names.split(", "), meaning)
     return found
+
+
+def _texts_with_bases(kind: type) -> dict[str, str]:
+    """As `texts_of`, with what stands in the classes that it extends."""
+    return {field: text for base in reversed(kind.__mro__) for field, text in texts_of(base).items()}
 
 
 @cache

@@ -34,7 +34,7 @@ def audit_page(
     if form != "html":
         every = waypost.journal.entries(wanted, limit=MOST, newest_first=True)
         found = journal_out(every, MOST, names_in(waypost.identity, every))
-        return listed(request, "", found, found.entries, form=form, title="Audit")
+        return listed(request, "", found, found.entries, form=form, title="Audit", most=MOST)
     chosen = {name: request.query_params.get(name, "") for name in FILTERS}
     lines = waypost.journal.entries(wanted, before=before, limit=PAGE, newest_first=True)
     signed = waypost.journal.signed()

@@ -47,8 +47,9 @@ def changes_page(
             raise
         found, mistake = changes_out([], ROWS), str(error)
     return listed(
-        request, "changes.html", found, found.changes, title="Changes", found=found, on=on, kind=kind, since=since,
-        nouns=NOUNS, mistake=mistake, teams=sorted({scope for _, scope in principal.roles if scope.startswith(TEAM)}),
+        request, "changes.html", found, found.changes, title="Changes", most=MOST, found=found, on=on, kind=kind,
+        since=since, nouns=NOUNS, mistake=mistake,
+        teams=sorted({scope for _, scope in principal.roles if scope.startswith(TEAM)}),
     )  # fmt: skip
 
 

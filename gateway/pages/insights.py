@@ -66,7 +66,7 @@ def insight_page(
     head, about = HEADS.get(name, (name.replace("-", " ").capitalize(), ""))
     if form != "html":
         found = waypost.graph.insights(view, name, limit=LIMIT, cursor=cursor)
-        return listed(request, "", found, found.items, form=form, title=head)
+        return listed(request, "", found, found.items, form=form, title=head, most=LIMIT)
     counted = waypost.lists.insights(view, name, limit=PAGE, cursor=cursor)
     return page(
         request,

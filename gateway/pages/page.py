@@ -79,16 +79,21 @@ def listed(
     *,
     form: Form | None = None,
     title: str,
+    most: int | None = None,
     **context: Any,
 ) -> Response[Any]:
-    """A list: as a page, as the API's JSON, or its rows as CSV."""
+    """A list: as a page, as the API's JSON, or its rows as CSV. `most` is how many rows a file has at most: one that
+    may lack some says so by its name.
+    """
     form = form or form_of(request)
     if form == "json":
         return Response(answer, media_type=MediaType.JSON, headers={"Vary": "Accept, Cookie"})
     if form == "csv":
         name = title.lower().replace(" ", "-").encode("ascii", "ignore").decode() or "list"
-        return comma_separated([msgspec.to_builtins(row) for row in rows], name, columns_of(answer))
-    return page(request, template, title=title, **context)
+        told = [msgspec.to_builtins(row) for row in rows]
+        part = f"-first-{most}" if most is not None and len(told) >= most else ""
+        return comma_separated(told, name + part, columns_of(answer))
+    return page(request, template, title=title, most=most, **context)
 
 
 def form_of(request: Request[Any, Any, Any]) -> Form:

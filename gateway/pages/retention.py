@@ -36,8 +36,8 @@ def retention_page(
     )
     due = [one for one in found.versions if one.does != "keep"]
     return listed(
-        request, "retention.html", found, found.versions, form=form, title="Retention", due=due, under=under,
-        kept=[one for one in found.versions if one.does == "keep"], onward=found.next_cursor, applied=(),
+        request, "retention.html", found, found.versions, form=form, title="Retention", most=OF_A_FILE, due=due,
+        under=under, kept=[one for one in found.versions if one.does == "keep"], onward=found.next_cursor, applied=(),
     )  # fmt: skip
 
 

@@ -100,3 +100,15 @@ def test_what_was_asked_for_is_gone_through_by_id(open_gate: tuple[Gate, str], p
     for before in ("1", str(2**62)):
         assert found.ask("GET", f"{path}?before={before}", token=token, headers=HTML).status_code == 200
     assert found.ask("GET", f"{path}?before=x", token=token, headers=HTML).status_code == 400
+
+
+def test_a_file_that_may_lack_rows_says_so_by_its_name(
+    open_gate: tuple[Gate, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, token = open_gate
+    whole = found.ask("GET", "/audit.csv", token=token)
+    assert "-first-" not in whole.headers["content-disposition"]
+    monkeypatch.setattr("gateway.pages.audit.MOST", 3)
+    part = found.ask("GET", "/audit.csv", token=token)
+    assert part.headers["content-disposition"].endswith('-first-3.csv"')
+    assert len(list(csv.reader(io.StringIO(part.text)))) == 1 + 3
