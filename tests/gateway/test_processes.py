@@ -207,7 +207,8 @@ def test_a_gateway_that_is_told_to_stop_sends_people_elsewhere_and_ends_its_stre
     tmp_path: Path,
 ) -> None:
     with served(tmp_path / "gateway", drain=1.5) as gateway:
-        supervisor = supervisor_of(gateway)
+        supervisor, place = supervisor_of(gateway), meeting_place(tmp_path / "gateway" / "waypost-index")
+        assert list(place.glob("api-*"))
         wanted = {"Accept": "text/event-stream"}
         with httpx.Client(timeout=60, trust_env=False) as client:
             with client.stream("GET", f"{gateway.url}/api/v1/events", headers=wanted) as stream:
@@ -218,4 +219,6 @@ def test_a_gateway_that_is_told_to_stop_sends_people_elsewhere_and_ends_its_stre
                 assert said.json()["problems"] == ["this gateway is about to stop: ask another one"]
                 assert "".join(stream.iter_text()) is not None  # to its end, which is one
         supervisor.wait(PATIENCE)
-        assert "Killing" not in gateway.process.log.read_text()
+        # One that was killed leaves its mailbox. That it is killed is logged on a busy machine of one that has ended,
+        # too: granian 2.8.7 looks a millisecond after its pipes are closed.
+        assert not list(place.glob("api-*"))
