@@ -349,7 +349,7 @@ def at_once(paper: Paper, name: str) -> Iterator[str]:
             yield f"two workers were at {name} at once: {one[2]} and {other[2]}"
 
 
-@soak(sample=1, full=20, batch=20)
+@soak(sample=1, full=20, batch=4)
 def test_a_primary_that_is_killed_under_writes_is_soon_written_to_again(
     cases: int, seed: int, estate: Estate
 ) -> list[str]:
