@@ -28,14 +28,13 @@ from adapters.records import (
 )
 from adapters.waypost.client import InnerRegistry
 from adapters.waypost.keys import outer
-from adapters.writing import digest
 
 R = TypeVar("R", bound=Record)
 DEPENDS_ON = "depends_on"
 PARENTS = get_args(ParentKind)
 _MODEL, _VERSION = TypeAdapter(ModelRecord), TypeAdapter(VersionRecord)
 _ENDPOINT, _KEY = TypeAdapter(EndpointRecord), TypeAdapter(Key)
-_OWN = frozenset({"key", "model", "stage", "native", "etag", "lineage"})
+_OWN = frozenset({"key", "model", "stage", "native", "lineage"})
 """Fields of a record that are other ones here, and stay as they came in the native payload."""
 
 
@@ -48,7 +47,6 @@ def to_model(registry: InnerRegistry, raw: Raw) -> ModelRecord:
         name=f"{registry.name}/{said.name}",
         tags=_tags(registry, said.tags, {}),
         url=_link(said.url),
-        etag=digest(raw),
         native=_native(registry, raw),
     )
 
@@ -65,7 +63,6 @@ def to_version(registry: InnerRegistry, raw: Raw) -> VersionRecord:
         tags=_tags(registry, said.tags, {"peer.stage_reason": reason} if reason else {}),
         lineage=_lineage(said.lineage, raw),
         url=_link(said.url),
-        etag=digest(raw),
         native=_native(registry, raw),
     )
 
@@ -79,7 +76,6 @@ def to_endpoint(registry: InnerRegistry, raw: Raw) -> EndpointRecord:
         name=f"{registry.name}/{said.name}",
         traffic=tuple(replace(one, version=outer(registry.name, one.version)) for one in said.traffic),
         url=_link(said.url),
-        etag=digest(raw),
         native=_native(registry, raw),
     )
 
@@ -113,7 +109,10 @@ def _tags(registry: InnerRegistry, said: Mapping[str, str], more: Mapping[str, s
 
 def _lineage(said: Lineage, raw: Raw) -> Lineage:
     dependencies, parents = list[str](), list[Parent]()
-    for need in parts(raw, "needs"):
+    needs = list(parts(raw, "needs"))
+    if not (needs or said.dependencies or said.parents):
+        return said
+    for need in needs:
         ref, relation = text(need, "ref"), text(need, "relation")
         if ref is None:
             continue

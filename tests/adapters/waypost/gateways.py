@@ -133,10 +133,10 @@ Forge = Callable[[ServiceRequest, Any], Any]
 
 @dataclass
 class Door(EmulatedService):
-    """Stands before a gateway: passes each request on, unless it is to fail, and `forge` changes what is answered."""
+    """Stands before a gateway: passes each request on, unless it is to fail; `forge` changes what is answered."""
 
     behind: str = ""
-    forge: Forge = lambda asked, said: said
+    forge: Forge | None = None
     client: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60))
 
     def answer(self, asked: ServiceRequest) -> ServiceAnswer:
@@ -149,7 +149,7 @@ class Door(EmulatedService):
         if asked.path.endswith("/records"):
             self.listed()
         kind = {"Content-Type": said.headers["content-type"]}
-        if not said.is_success:
+        if self.forge is None or not said.is_success:
             return ServiceAnswer(said.content, said.status_code, kind)
         forged = self.forge(asked, said.json())
         return ServiceAnswer(forged, said.status_code, {} if isinstance(forged, bytes) else kind)
