@@ -1,8 +1,8 @@
 """What kinds share whose backend is a service over HTTP: settings, pages by tokens, and the plain methods of a face."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ from adapters.http import Endpoint, HttpClient, Reply
 from adapters.payloads import Raw
 from adapters.records import Key, Record
 from adapters.scanning import Steps
+
+Concurrency = Annotated[int, Field(gt=0, le=64, description="requests in flight at once during a scan")]
+"""How much a scan asks for at once."""
 
 
 class ServiceConfig(AdapterConfig):
@@ -40,6 +43,27 @@ class ServiceClient:
     http: HttpClient
     secrets: tuple[str, ...] = ()
     """Tokens that it was given, or that were read last."""
+    repeatable: tuple[str, ...] = ("GET",)
+    """Methods that may be sent once more where no answer came."""
+
+    def token(self) -> str | None:
+        """The bearer token that the next request shows, if any. Errors: any `AdapterError`."""
+        return None
+
+    def call(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> Reply:
+        """One answer; only what changes nothing is asked for again. Errors: any `AdapterError`."""
+        token = self.token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        repeatable = method in self.repeatable
+        return self.http.call(method, path, params=params, headers=headers, body=body, repeatable=repeatable)
+
+    def object(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> Raw:
+        """An object that is answered. Errors: any `AdapterError`."""
+        return an_object(self.call(method, path, params, body))
 
     def following(self, read: Callable[[str | None], tuple[list[Raw], str | None]]) -> Iterator[list[Raw]]:
         """Pages, each read by the token of the one before, the first by None, until there is none. Errors: those of

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pydantic import Field
+
 from adapters.contract import Page
 from adapters.errors import AdapterError, BadRecordError, NotFoundError, TransientError
 from adapters.payloads import Raw
@@ -15,6 +17,7 @@ from adapters.portions import Failures
 from adapters.records import Key, Listing, Mark, ModelRecord, Unread, VersionRecord, Watermark
 from adapters.round_robin import RoundRobinScan
 from adapters.scanning import Found, Readers, paged
+from adapters.served import Concurrency, ServiceConfig
 
 VERSIONS = "versions"
 
@@ -74,18 +77,16 @@ class ReadsWhole(Protocol):
         ...
 
 
-class RoundRobinConfig(Protocol):
+class RoundRobinConfig(ServiceConfig):
     """How much is read at once, and again in turn."""
 
-    @property
-    def concurrency(self) -> int:
-        """Requests in flight."""
-        ...
-
-    @property
-    def reads_per_scan(self) -> int:
-        """Models that an incremental scan reads although nothing listed of them has changed."""
-        ...
+    concurrency: Concurrency = 8
+    reads_per_scan: int = Field(
+        default=200,
+        ge=0,
+        description="models that an incremental scan reads again in turn although nothing listed of them has changed: "
+        "new versions, and aliases, may show nowhere else; a request each, or two where there are aliases",
+    )
 
 
 def whole_pages(

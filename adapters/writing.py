@@ -82,6 +82,18 @@ def settle(
     return goal.of(read(key))
 
 
+def settle_alias(
+    read: Callable[[Key], Record],
+    key: Key,
+    alias: str,
+    version: str | None,
+    point: Callable[[ModelRecord, str, str | None], object],
+    etag: str | None,
+) -> ModelRecord:
+    """Point a model's alias at a version, or take it away, as `settle` does."""
+    return settle(read, key, has_alias(alias, version), lambda now: point(now, alias, version), etag)
+
+
 def has_stage(field: StageField, value: str) -> Goal[VersionRecord]:
     """A version has this native stage."""
     return Goal(a_version, lambda now: getattr(now, field) == value)

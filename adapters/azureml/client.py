@@ -4,7 +4,7 @@ That a model is not found proves an absence where its workspace or registry is f
 is in one that is gone, or hidden.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,7 +12,7 @@ from adapters.azureml.config import AzuremlConfig
 from adapters.errors import AuthError, InvalidError, NotFoundError
 from adapters.http import HttpClient, Reply, below
 from adapters.payloads import Raw, parts, text
-from adapters.served import ServiceClient, an_object
+from adapters.served import ServiceClient
 from adapters.tokens import Tokens
 
 VERSION = "2023-08-01-preview"
@@ -22,6 +22,8 @@ EVERYTHING = {"listViewType": "All"}
 
 class AzuremlClient(ServiceClient):
     """One workspace or registry."""
+
+    repeatable = ("GET", "PUT")
 
     def __init__(self, config: AzuremlConfig) -> None:
         self.config = config
@@ -61,20 +63,12 @@ class AzuremlClient(ServiceClient):
                 ) from None
             raise absent from None
 
-    def object(self, method: str, path: str, body: Any = None) -> Raw:
-        """An object that is answered. Errors: any `AdapterError`."""
-        return an_object(self.call(method, path, body=body))
-
-    def call(self, method: str, path: str, params: Raw | None = None, body: Any = None) -> Reply:
+    def call(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> Reply:
         """One answer; `path` is below the workspace or registry. Errors: any `AdapterError`."""
-        return self.http.call(
-            method,
-            self.config.path + path,
-            params={"api-version": VERSION, **(params or {})},
-            headers={"Authorization": f"Bearer {self._token()}"},
-            body=body,
-            repeatable=method in ("GET", "PUT"),
-        )
+        whole = self.config.path + path
+        return super().call(method, whole, {"api-version": VERSION, **(params or {})}, body)
 
     def _pages(self, path: str) -> Iterator[list[Raw]]:
         def read(link: str | None) -> tuple[list[Raw], str | None]:
@@ -94,7 +88,7 @@ class AzuremlClient(ServiceClient):
             )
         return parse_qs(query, keep_blank_values=True)
 
-    def _token(self) -> str:
+    def token(self) -> str:
         config = self.config
         if config.token is not None:
             return config.token.get_secret_value()

@@ -5,12 +5,12 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from adapters.contract import WebAddress
-from adapters.served import ServiceConfig
+from adapters.whole import RoundRobinConfig
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._()-]{0,127}$")]
 
 
-class AzuremlConfig(ServiceConfig):
+class AzuremlConfig(RoundRobinConfig):
     """One workspace, or one registry."""
 
     url: WebAddress = Field(
@@ -29,13 +29,6 @@ class AzuremlConfig(ServiceConfig):
     client_secret: SecretStr | None = Field(default=None, description="its secret")
     token: SecretStr | None = Field(
         default=None, description="a bearer token, instead of a service principal"
-    )
-    concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
-    reads_per_scan: int = Field(
-        default=200,
-        ge=0,
-        description="models that an incremental scan reads again in turn although nothing listed of them has changed: "
-        "what changes of a version may show nowhere else; one request each",
     )
 
     @model_validator(mode="after")

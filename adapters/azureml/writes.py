@@ -76,7 +76,8 @@ class Writer:
             "properties": {TOKEN: token} if token else None,
         }
         where = f"/models/{registration.model}/versions/{number}"
-        self._api.object("PUT", where, {"properties": {name: value for name, value in said.items() if value}})
+        given = {name: value for name, value in said.items() if value}
+        self._api.object("PUT", where, body={"properties": given})
         made = self._api.one(where)
         if _token(made) != token:
             raise ConflictError(
@@ -91,7 +92,7 @@ class Writer:
     def _put(self, now: ModelRecord | VersionRecord, changed: Mapping[str, Any]) -> None:
         known = part(dict(now.native), "properties")
         whole = {**{name: value for name, value in known.items() if name not in TOLD}, **changed}
-        self._api.object("PUT", path(split(now.key)), {"properties": whole})
+        self._api.object("PUT", path(split(now.key)), body={"properties": whole})
 
     def _versions(self, model: str) -> list[Raw]:
         try:

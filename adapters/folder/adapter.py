@@ -29,9 +29,9 @@ from adapters.folder.reads import Reader
 from adapters.folder.records import Addresses
 from adapters.folder.scan import Scan
 from adapters.folder.writes import Writer
-from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, Record, VersionRecord, Watermark
 from adapters.scanning import paged
-from adapters.writing import has_alias, has_stage, has_tags, settle
+from adapters.writing import has_stage, has_tags, settle, settle_alias
 
 LOOKED_AT = 20
 """Folders whose rights `probe` looks at."""
@@ -133,10 +133,7 @@ class FolderAdapter(Adapter):
         )
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> Record:
-        def write(now: ModelRecord) -> None:
-            self._writes.point(now, alias, version)
-
-        return settle(self.get, key, has_alias(alias, version), write, etag)
+        return settle_alias(self.get, key, alias, version, self._writes.point, etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)

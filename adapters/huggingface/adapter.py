@@ -15,11 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from adapters.contract import (
-    Adapter,
     AdapterConfig,
     BackendInfo,
     Capability,
-    Observer,
     Page,
     Snippet,
     StageField,
@@ -32,12 +30,13 @@ from adapters.huggingface.reads import Reader
 from adapters.huggingface.scan import Scan
 from adapters.huggingface.writes import Writer, missing
 from adapters.notifications import Notification
-from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
+from adapters.records import Key, Mark, ModelRecord, VersionRecord, Watermark
 from adapters.scanning import paged
-from adapters.writing import has_alias, remove, settle
+from adapters.served import ServiceAdapter
+from adapters.writing import remove, settle_alias
 
 
-class HuggingFaceAdapter(Adapter):
+class HuggingFaceAdapter(ServiceAdapter):
     """Speaks to the Hub about the repositories of some organisations and users, and further ones."""
 
     kind: ClassVar[str] = "huggingface"
@@ -51,14 +50,13 @@ class HuggingFaceAdapter(Adapter):
         "archived": ("alias:archived",),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {}
+    _api: HubClient
+    _reads: Reader
 
     def __init__(self, config: HuggingFaceConfig) -> None:
         self._api = HubClient(config)
         self._reads = Reader(self._api)
         self._writes = Writer(self._api)
-
-    def __repr__(self) -> str:
-        return f"HuggingFaceAdapter({self._api.http.host})"
 
     def probe(self) -> BackendInfo:
         told, unavailable = missing(self._api)
@@ -72,9 +70,6 @@ class HuggingFaceAdapter(Adapter):
     def succeeds(self, new: Key, old: Key) -> bool:
         return keys.succeeds(new, old)
 
-    def get(self, key: Key) -> Record:
-        return self._reads.record(key)
-
     def changed(self, notification: Notification) -> Sequence[Key]:
         return notifications.changed(self._api.config, notification)
 
@@ -85,16 +80,7 @@ class HuggingFaceAdapter(Adapter):
         return snippets.snippets(self._api.config, model, version)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
-        def write(now: ModelRecord) -> None:
-            self._writes.point(now, alias, version)
-
-        return settle(self.get, key, has_alias(alias, version), write, etag)
+        return settle_alias(self.get, key, alias, version, self._writes.point, etag)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self.get, key, self._writes.remove, etag)
-
-    def observe(self, observer: Observer) -> None:
-        self._api.http.observe(observer)
-
-    def close(self) -> None:
-        self._api.http.close()

@@ -20,13 +20,14 @@ from adapters.errors import (
     NotFoundError,
     TransientError,
 )
-from adapters.http import Endpoint, HttpClient, Reply, below, check_count, next_page
+from adapters.http import HttpClient, Reply, below, check_count, next_page
 from adapters.huggingface.config import HuggingFaceConfig
 from adapters.huggingface.keys import NativeId, is_readable
 from adapters.kept import Kept
 from adapters.payloads import Raw, excerpt, parts, text
 from adapters.portions import Portion
 from adapters.quota import AnnouncedQuota
+from adapters.served import ServiceClient
 
 PAGE = 500
 """Repositories on a page: what the vendor's JavaScript client asks for at most."""
@@ -62,24 +63,13 @@ class MovedError(InvalidError):
         self.to = to
 
 
-class HubClient:
-    """One Hub. Nothing is opened before the first call. Safe for several threads."""
+class HubClient(ServiceClient):
+    """One Hub."""
 
     def __init__(self, config: HuggingFaceConfig) -> None:
         self.config = config
         self.quota = AnnouncedQuota(config.quota_share)
-        headers = {"Accept": "application/json"}
-        if config.token is not None:
-            headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
-        endpoint = Endpoint(
-            url=config.url,
-            timeout=config.timeout,
-            max_bytes=config.max_response_mb << 20,
-            headers=headers,
-            allowed_networks=config.allowed_networks,
-            ca_file=config.ca_file,
-            connections=config.concurrency + 1,
-        )
+        endpoint = config.endpoint(config.url, connections=config.concurrency + 1)
         self.http = HttpClient(endpoint, explain=self._explain)
         self._portion = Portion(PAGE)
         self._commits: Kept[tuple[str, str], Raw] = Kept(MOST_COMMITS)
@@ -171,12 +161,15 @@ class HubClient:
         if time.monotonic() - self._proved > PROVED:
             self.whoami()
 
+    def token(self) -> str | None:
+        return None if self.config.token is None else self.config.token.get_secret_value()
+
     def call(
         self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
     ) -> Reply:
         """One answer. Errors: any `AdapterError`; `UnseenError` is a proof."""
         try:
-            reply = self.http.call(method, path, params=params, body=body, repeatable=method == "GET")
+            reply = super().call(method, path, params, body)
         except UnseenError:
             self.prove()
             raise

@@ -1,11 +1,11 @@
 """What a registry on the Hugging Face Hub can be configured with."""
 
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import Concurrency, ServiceConfig
 
 HUB = "https://huggingface.co"
 Author = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
@@ -14,7 +14,7 @@ RepositoryName = Annotated[
 ]
 
 
-class HuggingFaceConfig(AdapterConfig):
+class HuggingFaceConfig(ServiceConfig):
     """Some organisations, users and repositories of a Hub."""
 
     url: WebAddress = Field(default=HUB, description="address of the Hub")
@@ -29,10 +29,7 @@ class HuggingFaceConfig(AdapterConfig):
     repositories: tuple[RepositoryName, ...] = Field(
         default=(), description="further models, as ORGANISATION/NAME: one request each"
     )
-    ca_file: Path | None = Field(
-        default=None, description="certificate authority of a Hub of one's own (PEM)"
-    )
-    concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
+    concurrency: Concurrency = 8
     quota_share: float = Field(
         default=0.8,
         gt=0,

@@ -15,7 +15,7 @@ from adapters.http import HttpClient, Reply, check_count
 from adapters.kubeflow.config import KubeflowConfig
 from adapters.payloads import Raw, parts, text
 from adapters.portions import Portion
-from adapters.served import ServiceClient, an_object
+from adapters.served import ServiceClient
 
 PREFIXES = ("/api/model_registry/v1", "/api/model_registry/v1alpha3")
 MODELS, VERSIONS, SERVICES = "registered_models", "model_versions", "inference_services"
@@ -49,7 +49,7 @@ class KubeflowClient(ServiceClient):
         with self._lock:
             for prefix in PREFIXES if self._prefix is None else ():
                 try:
-                    self._send("GET", f"{prefix}/{MODELS}", {"pageSize": 1}).json()
+                    super().call("GET", f"{prefix}/{MODELS}", {"pageSize": 1}).json()
                 except AdapterError as error:
                     if error.status not in NOWHERE:
                         raise
@@ -94,7 +94,7 @@ class KubeflowClient(ServiceClient):
     def one(self, listing: str, ident: str) -> Raw:
         """One thing by its id. Errors: any `AdapterError`; `NotFoundError` is a proof."""
         try:
-            return an_object(self.call("GET", f"/{listing}/{ident}"))
+            return self.object("GET", f"/{listing}/{ident}")
         except AdapterError as error:
             if error.status not in NOWHERE:
                 raise
@@ -107,34 +107,23 @@ class KubeflowClient(ServiceClient):
     def find(self, what: str, **by: str) -> Raw | None:
         """The only thing that a search (`registered_model`, `model_version`) finds. Errors: any `AdapterError`."""
         try:
-            return an_object(self.call("GET", f"/{what}", by))
+            return self.object("GET", f"/{what}", by)
         except NotFoundError:
             return None
 
     def call(
         self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
     ) -> Reply:
-        """One answer. Errors: any `AdapterError`."""
-        return self._send(method, f"{self.prefix}{path}", params, body)
+        """One answer; `path` is below that of the API. Errors: any `AdapterError`."""
+        return super().call(method, f"{self.prefix}{path}", params, body)
 
-    def send(self, method: str, path: str, body: Raw) -> Raw:
-        """What a write answers. Errors: any `AdapterError`."""
-        return an_object(self.call(method, path, body=body))
-
-    def _send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any = None) -> Reply:
-        headers = self._signed()
-        return self.http.call(
-            method, path, params=params, headers=headers, body=body, repeatable=method == "GET"
-        )
-
-    def _signed(self) -> dict[str, str]:
-        config, token = self.config, None
-        if config.token_file is not None:
-            try:
-                token = config.token_file.read_text().strip()
-            except (OSError, UnicodeDecodeError):
-                raise AuthError("`token_file` cannot be read: check its path and who may read it") from None
-            self.secrets = (token,)
-        elif config.token is not None:
-            token = config.token.get_secret_value()
-        return {"Authorization": f"Bearer {token}"} if token else {}
+    def token(self) -> str | None:
+        config = self.config
+        if config.token_file is None:
+            return None if config.token is None else config.token.get_secret_value()
+        try:
+            token = config.token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise AuthError("`token_file` cannot be read: check its path and who may read it") from None
+        self.secrets = (token,)
+        return token

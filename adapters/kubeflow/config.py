@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from adapters.contract import WebAddress
-from adapters.served import ServiceConfig
+from adapters.served import Concurrency, ServiceConfig
 
 
 class KubeflowConfig(ServiceConfig):
@@ -18,7 +18,7 @@ class KubeflowConfig(ServiceConfig):
         description="file with a token that is replaced from time to time, such as a service account's; read anew "
         "for each request",
     )
-    concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
+    concurrency: Concurrency = 8
     settle: float = Field(
         default=900.0,
         ge=0,

@@ -53,7 +53,7 @@ class Reader:
         version = text(raw, "modelVersionId")
         if version is None and (ident := text(raw, "id")):
             try:
-                version = text(self.api.call("GET", f"/{SERVICES}/{ident}/version").json(), "id")
+                version = text(self.api.object("GET", f"/{SERVICES}/{ident}/version"), "id")
             except NotFoundError:
                 version = None  # its model has none yet
         return to_endpoint(raw, environment, version)

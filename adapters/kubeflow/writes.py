@@ -68,7 +68,7 @@ class Writer:
                 else {}
             )
             file = {"artifactType": "model-artifact", "name": registration.model, "uri": registration.source}
-            self._api.send("POST", f"/{listing}", file | run)
+            self._api.object("POST", f"/{listing}", body=file | run)
         return version
 
     def _version(self, model: str, given: Registration, named: str | None) -> Raw:
@@ -79,7 +79,7 @@ class Writer:
             "registeredModelId": model,
             **_about(given.description, given.tags, named),
         }
-        return self._api.send("POST", f"/{VERSIONS}", about)
+        return self._api.object("POST", f"/{VERSIONS}", body=about)
 
     def _create(
         self,
@@ -88,7 +88,8 @@ class Writer:
         tags: Mapping[str, str] | None = None,
         named: str | None = None,
     ) -> Raw:
-        return self._api.send("POST", f"/{MODELS}", {"name": name, **_about(description, tags or {}, named)})
+        about = {"name": name, **_about(description, tags or {}, named)}
+        return self._api.object("POST", f"/{MODELS}", body=about)
 
     def _named(self, name: str) -> Raw | None:
         if name.isascii() and name.isprintable():  # a search takes no other
@@ -96,7 +97,7 @@ class Writer:
         return next((row for row in self._api.rows(MODELS) if row.get("name") == name), None)
 
     def _patch(self, now: ModelRecord | VersionRecord, changed: Mapping[str, Any]) -> None:
-        self._api.send("PATCH", f"/{LISTINGS[now.key.kind]}/{now.key.native_id}", dict(changed))
+        self._api.object("PATCH", f"/{LISTINGS[now.key.kind]}/{now.key.native_id}", body=dict(changed))
 
 
 def _external(token: str) -> str | None:

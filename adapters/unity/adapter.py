@@ -25,7 +25,7 @@ from adapters.unity.config import UnityConfig
 from adapters.unity.reads import Reader
 from adapters.unity.writes import Writer
 from adapters.whole import whole_pages
-from adapters.writing import a_model, compare, has_alias, has_tags, is_described, remove, settle
+from adapters.writing import a_model, compare, has_tags, is_described, remove, settle, settle_alias
 
 
 class UnityAdapter(ServiceAdapter):
@@ -80,14 +80,10 @@ class UnityAdapter(ServiceAdapter):
         return keys.succeeds(new, old)
 
     def snippets(self, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
-        is_databricks = version.url is not None
-        return snippets.snippets(self._api.config.url, model, version, is_databricks=is_databricks)
+        return snippets.snippets(self._api.config.url, model, version)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
-        def write(now: ModelRecord) -> None:
-            self._writes.point(now, alias, version)
-
-        return settle(self.get, key, has_alias(alias, version), write, etag)
+        return settle_alias(self.get, key, alias, version, self._writes.point, etag)
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
         if not self._api.has_tags:

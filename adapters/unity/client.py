@@ -7,9 +7,8 @@
   MLflow's client uses, one record in a request.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError
@@ -17,7 +16,7 @@ from adapters.http import HttpClient, Reply, basic, check_count
 from adapters.keys import KeyParts
 from adapters.payloads import Raw, part, parts, text
 from adapters.portions import Portion
-from adapters.served import ServiceClient, an_object
+from adapters.served import ServiceClient
 from adapters.tokens import Tokens
 from adapters.unity.config import UnityConfig
 
@@ -74,47 +73,28 @@ class UnityClient(ServiceClient):
 
     def metastore(self) -> Raw:
         """What it says of itself. Errors: any `AdapterError`."""
-        self._metastore = self.object("GET", "/metastore_summary")
+        self._metastore = self.object("GET", f"{API}/metastore_summary")
         return self._metastore
 
     def models(self) -> Iterator[list[Raw]]:
         """Pages of all models, without their aliases. Errors: any `AdapterError`."""
-        yield from self._pages("/models", MODELS)
+        yield from self._pages(f"{API}/models", MODELS)
 
     def versions(self, model: str) -> Iterator[Raw]:
         """The versions of a model. Errors: any `AdapterError`."""
         for page in self._pages(f"{of(model)}/versions", VERSIONS):
             yield from page
 
-    def model(self, name: str) -> Raw:
-        """A model, with its aliases where there are any. Errors: any `AdapterError`."""
-        return self.object("GET", of(name), {"include_aliases": True} if self.is_databricks else None)
+    def one(self, native: KeyParts) -> Raw:
+        """A version, or a model with its aliases where there are any. Errors: any `AdapterError`."""
+        has_aliases = native.version is None and self.is_databricks
+        return self.object("GET", at(native), {"include_aliases": True} if has_aliases else None)
 
     def tags(self, name: str, version: str | None = None) -> list[Raw]:
         """The tags of a model or version. Errors: any `AdapterError`."""
         what, asked = tagged(name, version)
-        said = an_object(self.call("GET", f"/{what}s/get", asked, api=TAGS))
+        said = self.object("GET", f"{TAGS}/{what}s/get", asked)
         return list(parts(part(said, what.replace("-", "_")), "tags"))
-
-    def object(
-        self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
-    ) -> Raw:
-        """An object that is answered. Errors: any `AdapterError`."""
-        return an_object(self.call(method, path, params, body))
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, Any] | None = None,
-        body: Any = None,
-        api: str = API,
-    ) -> Reply:
-        """One answer. Errors: any `AdapterError`."""
-        headers = {"Authorization": f"Bearer {token}"} if (token := self._token()) else {}
-        return self.http.call(
-            method, api + path, params=params, headers=headers, body=body, repeatable=method == "GET"
-        )
 
     def _pages(self, path: str, rows: str) -> Iterator[list[Raw]]:
         yield from self.following(
@@ -127,7 +107,7 @@ class UnityClient(ServiceClient):
         check_count(self.http.host, len(found), size)
         return found, text(said, "next_page_token")
 
-    def _token(self) -> str | None:
+    def token(self) -> str | None:
         config = self.config
         if config.client_secret is None:
             return None if config.token is None else config.token.get_secret_value()
@@ -137,7 +117,7 @@ class UnityClient(ServiceClient):
 
 def of(model: str, more: str = "") -> str:
     """The path of a model, or of something below it."""
-    return f"/models/{quote(model, safe='')}{more}"
+    return f"{API}/models/{quote(model, safe='')}{more}"
 
 
 def at(native: KeyParts) -> str:

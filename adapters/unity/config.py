@@ -5,14 +5,14 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from adapters.contract import WebAddress
-from adapters.served import ServiceConfig
+from adapters.whole import RoundRobinConfig
 
 Place = Annotated[
     str, StringConstraints(pattern=r"^[^./\x00-\x20\x7f]{1,255}(?:\.[^./\x00-\x20\x7f]{1,255})?$")
 ]
 
 
-class UnityConfig(ServiceConfig):
+class UnityConfig(RoundRobinConfig):
     """A metastore, by the address of a workspace or of an open-source server."""
 
     url: WebAddress = Field(
@@ -23,13 +23,6 @@ class UnityConfig(ServiceConfig):
     client_secret: SecretStr | None = Field(default=None, description="its OAuth secret")
     places: tuple[Place, ...] = Field(
         default=(), description="catalogs, or schemas as CATALOG.SCHEMA, whose models are read; empty: all"
-    )
-    concurrency: int = Field(default=8, gt=0, le=64, description="requests in flight at once during a scan")
-    reads_per_scan: int = Field(
-        default=200,
-        ge=0,
-        description="models that an incremental scan reads again in turn although nothing listed of them has changed: "
-        "new versions and aliases show nowhere else; two requests each",
     )
     tags: bool = Field(
         default=False,

@@ -8,7 +8,7 @@ from adapters.payloads import Raw
 from adapters.portions import Failures
 from adapters.records import Key, ModelRecord, Record, VersionRecord
 from adapters.scanning import attempt
-from adapters.unity.client import UnityClient, at
+from adapters.unity.client import UnityClient
 from adapters.unity.keys import of_model, of_version, split
 from adapters.unity.records import to_model, to_version
 from adapters.whole import WholeModel, read_whole
@@ -31,11 +31,9 @@ class Reader:
         native = split(key)
         if not self.api.config.reads(native.name):
             raise NotFoundError(f"{native.name} does not belong to this registry: see `places`")
-        found: Record
-        if native.version is None:
-            found = to_model(self._tagged(native, self.api.model(native.name)), self.page)
-        else:
-            found = to_version(native, self._tagged(native, self.api.object("GET", at(native))), self.page)
+        raw = self._tagged(native, self.api.one(native))
+        is_model = native.version is None
+        found = to_model(raw, self.page) if is_model else to_version(native, raw, self.page)
         if found.key != key:
             raise NotFoundError(f"{key.kind} {native.name} does not exist: another one has its name")
         return found
@@ -54,7 +52,7 @@ class Reader:
         model = of_model(row)
 
         def aliases(found: WholeModel) -> None:
-            found.row = self.api.model(model.name)
+            found.row = self.api.one(model)
 
         def versions(found: WholeModel) -> None:
             found.versions = list(self.api.versions(model.name))

@@ -4,9 +4,9 @@ from adapters.contract import Snippet
 from adapters.records import VersionRecord
 
 
-def snippets(url: str, model: str, version: VersionRecord, *, is_databricks: bool) -> tuple[Snippet, ...]:
+def snippets(url: str, model: str, version: VersionRecord) -> tuple[Snippet, ...]:
     """Python, by MLflow. Credentials come from the user's own login."""
-    registry = "databricks-uc" if is_databricks else f"uc:{url}"
+    registry = f"uc:{url}" if version.url is None else "databricks-uc"  # an open-source server shows none
     load = (
         "import mlflow\n\n"
         f"mlflow.set_registry_uri({registry!r})\n"

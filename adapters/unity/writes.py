@@ -41,9 +41,9 @@ class Writer:
         added, removed = difference(now.tags, changes)
         for name, value in added.items():
             body = {**named, "key": name, "value": value}
-            self._api.call("POST", f"/{what}s/set-tag", body=body, api=TAGS)
+            self._api.call("POST", f"{TAGS}/{what}s/set-tag", body=body)
         for name in removed:
-            self._api.call("DELETE", f"/{what}s/delete-tag", body={**named, "key": name}, api=TAGS)
+            self._api.call("DELETE", f"{TAGS}/{what}s/delete-tag", body={**named, "key": name})
 
     def rename(self, former: str, name: str) -> None:
         """Give the model of a full name another one in its schema."""

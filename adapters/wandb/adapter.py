@@ -30,7 +30,7 @@ from adapters.wandb.config import WandbConfig
 from adapters.wandb.keys import PREFIX
 from adapters.wandb.reads import Reader
 from adapters.wandb.writes import Writer
-from adapters.writing import has_alias, settle
+from adapters.writing import settle_alias
 
 
 class WandbAdapter(ServiceAdapter):
@@ -76,10 +76,7 @@ class WandbAdapter(ServiceAdapter):
         return snippets.snippets(self._api.config, version)
 
     def set_alias(self, key: Key, alias: str, version: str | None, *, etag: str | None = None) -> ModelRecord:
-        def write(now: ModelRecord) -> None:
-            self._writes.point(now, alias, version)
-
-        return settle(self.get, key, has_alias(alias, version), write, etag)
+        return settle_alias(self.get, key, alias, version, self._writes.point, etag)
 
     def register(self, registration: Registration) -> VersionRecord:
         return self._writes.register(registration)

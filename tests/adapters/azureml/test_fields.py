@@ -177,7 +177,7 @@ def test_who_puts_the_same_version_at_the_same_time_wins_alone(
     workspace.put("fraud", modelUri="azureml://datastores/store/paths/other")
     properties = {"modelUri": SOURCE}
     with pytest.raises(InvalidError, match="cannot be updated"):
-        adapter._api.object("PUT", "/models/fraud/versions/4", {"properties": properties})
+        adapter._api.object("PUT", "/models/fraud/versions/4", body={"properties": properties})
 
 
 def test_nothing_is_registered_in_a_registry(workspace: AzureWorkspace, opened: Opens) -> None:
