@@ -26,7 +26,7 @@ from adapters.records import (
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Record | Deleted)
 Found = Record | Deleted | BadRecordError | Attached | Listing | Stale | Mark | None
 """What a scan finds. A `Mark`: it can go on here, behind everything given so far. None: it is waited for."""
 PAGE_SECONDS = 10.0
@@ -74,7 +74,7 @@ def paged(
 
 
 def attempt(read: Callable[..., R], *given: Any) -> R | BadRecordError:
-    """A record, or the error that says why it cannot be understood."""
+    """A record or what is gone, or the error that says why it cannot be understood."""
     try:
         return read(*given)
     except BadRecordError as error:

@@ -45,6 +45,7 @@ class KubeflowAdapter(ServiceAdapter):
 
     kind: ClassVar[str] = "kubeflow"
     contract: ClassVar[int] = 1
+    reading: ClassVar[int] = 1
     config_type: ClassVar[type[AdapterConfig]] = KubeflowConfig
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {

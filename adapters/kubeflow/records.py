@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.cards import texts
 from adapters.errors import BadRecordError
 from adapters.naming import reference
 from adapters.payloads import Raw, epoch_of, excerpt, integer, is_number, part, text
@@ -45,6 +46,14 @@ TYPES = {
     "MetadataProtoValue": "proto_value",
 }
 STRING = "MetadataStringValue"
+ABOUT = {
+    "maturity": "maturity",
+    "provider": "provider",
+    "language": "language",
+    "tasks": "tasks",
+    "libraryName": "library_name",
+}
+"""Fields of a model that are tags here, where no custom property has the name."""
 _INT = re.compile(r"-?(?:[1-9][0-9]{0,8}|0)")
 
 
@@ -64,7 +73,7 @@ class VersionArtifacts:
 
 
 def to_model(raw: Raw) -> ModelRecord:
-    """A registered model. That it is archived is a tag of it. Errors: `BadRecordError`."""
+    """A registered model. That it is archived is a tag of it, and so is what it is for. Errors: `BadRecordError`."""
     flags = {"archived": "true"} if text(raw, "state") == STATES[1] else {}
     return ModelRecord(
         key=Key("model", _id(raw)),
@@ -72,7 +81,7 @@ def to_model(raw: Raw) -> ModelRecord:
         description=text(raw, "description"),
         owner=text(raw, "owner"),
         license=text(raw, "license"),
-        tags={**tags_of(raw), **flags},
+        tags={**_about(raw), **tags_of(raw), **flags},
         created_at=epoch_of(raw, "createTimeSinceEpoch"),
         updated_at=epoch_of(raw, "lastUpdateTimeSinceEpoch"),
         etag=digest(raw),
@@ -128,6 +137,11 @@ def to_endpoint(raw: Raw, environment: str | None, version: str | None) -> Endpo
 def tags_of(raw: Raw) -> dict[str, str]:
     """Custom properties as texts."""
     return {name: plain(value) for name, value in part(raw, "customProperties").items() if name}
+
+
+def _about(raw: Raw) -> dict[str, str]:
+    said = {tag: ", ".join(texts(raw, name)) for name, tag in ABOUT.items()}
+    return {tag: value for tag, value in said.items() if value}
 
 
 def plain(value: Any) -> str:

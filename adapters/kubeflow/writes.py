@@ -33,8 +33,14 @@ class Writer:
         """Set and remove custom properties; one keeps its type where the new value is of it."""
         if "" in changes:
             raise InvalidError("a custom property has a name: an empty one is none")
-        known = part(now.native, "customProperties")
-        added, removed = difference(tags_of(dict(now.native)), changes)
+        known, tags = part(now.native, "customProperties"), tags_of(dict(now.native))
+        if fields := [
+            name for name, value in changes.items() if value is None and name in now.tags.keys() - tags
+        ]:
+            raise InvalidError(
+                f"{fields[0]} is a field of the model and no custom property: change it in Kubeflow"
+            )
+        added, removed = difference(tags, changes)
         kept = {name: value for name, value in known.items() if name not in removed}
         changed = {name: typed(value, known.get(name)) for name, value in added.items()}
         self._patch(now, {"customProperties": kept | changed})

@@ -7,7 +7,7 @@ in a registry that is shown, is gone.
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from adapters.errors import AdapterError, AuthError, InvalidError, NotFoundError, TransientError
 from adapters.http import HttpClient, check_count
@@ -117,14 +117,7 @@ class WaypostClient(ServiceClient):
 
     def every(self, registry: str, cursor: str | None = None) -> Iterator[RecordPage]:
         """Pages of all records of a registry, models first. Errors: any `AdapterError`."""
-        steps = Steps(self.stuck)
-        while True:
-            page = self._page(registry, {"cursor": cursor})
-            yield page
-            if not page.more or page.cursor is None:
-                return
-            cursor = page.cursor
-            steps.take(cursor, is_empty=not page.count)
+        yield from self._from(registry, self._page(registry, {"cursor": cursor}), "cursor")
 
     def changed(self, registry: str, since: str) -> Iterator[RecordPage] | None:
         """Pages of what changed since an answer; None where that is not known any more. Errors: any `AdapterError`."""
@@ -134,19 +127,20 @@ class WaypostClient(ServiceClient):
             if error.status in NOT_KNOWN:
                 return None
             raise
-        return self._following(registry, first)
+        return self._from(registry, first, "since")
 
     def one(self, registry: str, key: Key) -> RecordPage:
         """A record, in a page of its own. Errors: any `AdapterError`."""
         known = urlsafe_b64encode(f"{key.kind}:{key.native_id}".encode(errors="surrogatepass")).decode()
         return self._asked(registry, {"key": known})
 
-    def _following(self, registry: str, page: RecordPage) -> Iterator[RecordPage]:
+    def _from(self, registry: str, page: RecordPage, by: Literal["cursor", "since"]) -> Iterator[RecordPage]:
+        """A page and those behind it, each asked for by what the one before says."""
         steps = Steps(self.stuck)
         yield page
-        while page.more:
-            steps.take(page.since, is_empty=not page.count)
-            page = self._page(registry, {"since": page.since})
+        while page.more and (at := getattr(page, by)) is not None:
+            steps.take(at, is_empty=not page.count)
+            page = self._page(registry, {by: at})
             yield page
 
     def _page(self, registry: str, asked: Raw) -> RecordPage:

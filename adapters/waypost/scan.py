@@ -79,10 +79,7 @@ class Scan:
         for raw in page.endpoints:
             yield attempt(to_endpoint, registry, raw)
         for raw in page.gone:
-            try:
-                yield to_deleted(registry, raw)
-            except BadRecordError as error:
-                yield error
+            yield attempt(to_deleted, registry, raw)
 
     def _model_of(self, version: VersionRecord) -> Iterator[Found]:
         """The model of a version that was made after the models had been listed."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters import Dataset, Parent, Traffic, VersionRecord
+from adapters import Dataset, InvalidError, ModelRecord, Parent, Traffic, VersionRecord
 from adapters.emulators.kubeflow import KubeflowRegistry
 from adapters.kubeflow.records import plain, typed
 from tests.adapters.kubeflow.conftest import Opens
@@ -49,6 +49,26 @@ def test_a_property_keeps_its_type_where_the_value_is_of_it(value: str, kind: st
     for other in ("twelve", "1e999", "NaN", "0.50", "", "1234567890123"):
         made = typed(other, {"metadataType": kind})
         assert plain(made) == other
+
+
+def test_what_a_model_says_of_itself_are_tags_that_only_kubeflow_changes(
+    registry: KubeflowRegistry, opened: Opens
+) -> None:
+    said = {"maturity": "GA", "provider": "acme", "language": ["en", "de"], "tasks": ["text-to-speech"]}
+    own = {"provider": {"metadataType": "MetadataStringValue", "string_value": "Acme Research"}}
+    registry.make(
+        "registered_models", {"name": "voices", **said, "libraryName": "onnx", "customProperties": own}
+    )
+    adapter = opened()
+    [model] = scanned(adapter).models().values()
+    known = {"maturity": "GA", "language": "en, de", "tasks": "text-to-speech", "library_name": "onnx"}
+    assert model.tags == {**known, "provider": "Acme Research"}
+    with pytest.raises(InvalidError, match="maturity is a field of the model"):
+        adapter.set_tags(model.key, {"maturity": None})
+    assert adapter.set_tags(model.key, {"provider": None, "tasks": "speech"}) == adapter.get(model.key)
+    now = adapter.get(model.key)
+    assert isinstance(now, ModelRecord)
+    assert now.tags == {**known, "provider": "acme", "tasks": "speech"}
 
 
 def test_a_version_loses_nothing(registry: KubeflowRegistry, opened: Opens) -> None:
