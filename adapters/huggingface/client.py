@@ -69,7 +69,10 @@ class HubClient(ServiceClient):
     def __init__(self, config: HuggingFaceConfig) -> None:
         self.config = config
         self.quota = AnnouncedQuota(config.quota_share)
-        endpoint = config.endpoint(config.url, connections=config.concurrency + 1)
+        headers = {"Accept": "application/json"}
+        if config.token is not None:
+            headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
+        endpoint = config.endpoint(config.url, headers=headers, connections=config.concurrency + 1)
         self.http = HttpClient(endpoint, explain=self._explain)
         self._portion = Portion(PAGE)
         self._commits: Kept[tuple[str, str], Raw] = Kept(MOST_COMMITS)
@@ -160,9 +163,6 @@ class HubClient(ServiceClient):
             )
         if time.monotonic() - self._proved > PROVED:
             self.whoami()
-
-    def token(self) -> str | None:
-        return None if self.config.token is None else self.config.token.get_secret_value()
 
     def call(
         self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None
