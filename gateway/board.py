@@ -10,7 +10,7 @@ import stat
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from tempfile import gettempdir
 
 import msgspec
 
-from federation.health import PartReport, State
+from federation.health import PartReport
 
 SIZE = 16_384
 HEAD = 8
@@ -56,14 +56,15 @@ class Board:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._written = 0.0
-        self._states: dict[str, State] = {}
+        self._shown: Sequence[tuple[object, ...]] = ()
 
     def show(self, reports: Iterable[PartReport]) -> None:
         """Write down how the parts stand, where that is news."""
         listed = list(reports)
-        states = {one.part: one.state for one in listed}
+        # One for each report: of one part there are as many as loops do its work.
+        shown = [(one.part, one.state, one.people, one.blocks) for one in listed]
         with self._lock:
-            if states == self._states and time.monotonic() - self._written < WRITE_EVERY:
+            if shown == self._shown and time.monotonic() - self._written < WRITE_EVERY:
                 return
             if os.getpid() != self._pid:
                 return  # a fork has the memory of its parent, which speaks for itself
@@ -71,7 +72,7 @@ class Board:
             if len(body) <= SIZE - HEAD:
                 head = len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big")
                 self._memory[: HEAD + len(body)] = head + body
-                self._states, self._written = states, time.monotonic()
+                self._shown, self._written = shown, time.monotonic()
 
     def close(self) -> None:
         """Say nothing any more."""

@@ -44,6 +44,7 @@ PAGE = """<!doctype html>
     <title>Waypost API</title>
     <link rel="icon" href="data:,">
     <link rel="stylesheet" href="/static/swagger/swagger-ui.css">
+    <link rel="stylesheet" href="/static/swagger/start.css">
     <script src="/static/swagger/swagger-ui-bundle.js" defer></script>
     <script src="/static/swagger/start.js" defer></script>
   </head>
@@ -169,7 +170,6 @@ def _take_apart(paths: dict[str, dict[str, Any]], shapes: dict[str, Any]) -> Non
         operation = {
             **stated,
             "operationId": one.name,
-            "summary": one.name.replace("_", " ").capitalize(),
             "parameters": [each for each in stated["parameters"] if each["name"] in ("ref", *one.parameters)],
             "responses": {
                 str(one.status): {"description": "What it answers.", **_content(one.answer, shapes)}
@@ -249,7 +249,7 @@ def _hold_anything(schema: Any) -> None:
 
 
 def tag(schema: dict[str, Any]) -> None:
-    """Say of each operation which area of the API it is in: the first word of its path."""
+    """Say of each operation in words what it is called, and which area of the API it is in: the first of its path."""
     areas = dict[str, None]()
     for path, methods in schema["paths"].items():
         area = path.removeprefix("/api/v1/").split("/")[0] if path.startswith("/api/") else "operators"
@@ -257,6 +257,7 @@ def tag(schema: dict[str, Any]) -> None:
         for found in methods.values():
             if isinstance(found, dict):
                 found["tags"] = [area]
+                found["summary"] = found["operationId"].replace("_", " ").capitalize()
                 if area == "operators":
                     found["security"] = []
     schema["tags"] = [{"name": area} for area in sorted(areas)]

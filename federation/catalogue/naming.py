@@ -1,43 +1,48 @@
 """References that are not whole: what one without a registry may name, and how one that is being typed goes on."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.order import age
 from federation.catalogue.reader import SUMMARY, newest_of
-from federation.references import STAGES, Reference, ReferenceSyntaxError, decode_part, encode_part
+from federation.references import STAGES, Reference, decode_part, encode_part
 
 MOST = 20
 """References that are given."""
 _registries, _models, _versions = tables.registry.c, tables.model.c, tables.version.c
+_WHOLE = (_models.id, _models.body)
 
 
 def namesakes(connection: Connection, view: View, wanted: Reference) -> list[Reference]:
     """The living references of any registry of the view that say the same of a model of the same name."""
-    registries = select(_registries.id).where(view.clause(_registries.id)).scalar_subquery()
-    query = (
-        select(_registries.name.label("registry"), _models.id, _models.body)
-        .join(tables.registry, _registries.id == _models.registry_id)
-        # With the registries first, so that the index by name is asked once for each of them.
-        .where(_models.registry_id.in_(registries), _models.name == encode_part(wanted.model))
-        .where(_models.deleted_at.is_(None))
-        .order_by(_registries.name)
-        .limit(MOST)
-    )
-    rows = [row for row in connection.execute(query) if _has(connection, row, wanted)]
+    named = _living(view.clause(_registries.id), _models.name == encode_part(wanted.model), *_WHOLE)
+    rows = [row for row in connection.execute(named) if _has(connection, row, wanted)]
     return [Reference(row.registry, wanted.model, wanted.version, wanted.alias, wanted.stage) for row in rows]
 
 
-def _has(connection: Connection, row: object, wanted: Reference) -> bool:
+def _living(registries: ColumnElement[bool], names: ColumnElement[bool], *columns: Any) -> Select[Any]:
+    """Living models of some registries with some names, by registry and name, with these columns."""
+    ids = select(_registries.id).where(registries).scalar_subquery()
+    return (
+        select(_registries.name.label("registry"), _models.name, *columns)
+        .join(tables.registry, _registries.id == _models.registry_id)
+        # With the registries first, so that the index by name is asked once for each of them.
+        .where(_models.registry_id.in_(ids), names, _models.deleted_at.is_(None))
+        .order_by(_registries.name, _models.name)
+        .limit(MOST)
+    )
+
+
+def _has(connection: Connection, row: Any, wanted: Reference) -> bool:
     """Whether a model has what is wanted of it."""
-    model_id, body = row.id, row.body  # type: ignore[attr-defined]
     if wanted.alias is not None:
-        return wanted.alias in codec.decode_model(body).aliases
-    living = select(_versions.id).where(_versions.model_id == model_id, _versions.deleted_at.is_(None))
+        return wanted.alias in codec.decode_model(row.body).aliases
+    living = select(_versions.id).where(_versions.model_id == row.id, _versions.deleted_at.is_(None))
     if wanted.version is not None:
         living = living.where(_versions.version == encode_part(wanted.version))
     elif wanted.stage is not None:
@@ -48,42 +53,38 @@ def _has(connection: Connection, row: object, wanted: Reference) -> bool:
 
 
 def continued(connection: Connection, view: View, typed: str) -> list[str]:
-    """How a reference that is being typed may go on: registries, models of one, then versions, aliases and stages."""
+    """How a reference that is being typed may go on: registries, models of one, then versions, aliases and stages.
+
+    What is typed without a registry goes on in each that has a model of that name or beginning; all are given in whole.
+    """
     registry, slash, rest = typed.partition("/")
-    names = select(_registries.id, _registries.name).where(view.clause(_registries.id))
-    if not slash:
-        begun = names.where(_registries.name.startswith(typed, autoescape=True)).order_by(_registries.name)
-        return [f"{row.name}/" for row in connection.execute(begun.limit(MOST))]
-    found = connection.execute(names.where(_registries.name == registry)).first()
-    if found is None:
-        return []
-    end = next((place for place, sign in enumerate(rest) if sign in ":@"), None)
-    if end is None:
-        return [str(Reference(registry, name)) for name in _beginning(connection, found.id, rest)]
-    try:
-        model = Reference(registry, decode_part(rest[:end]))
-    except (ReferenceSyntaxError, ValueError):
-        return []
-    told = map(str, _parts(connection, found.id, model, rest[end]))
-    return [text for text in told if text.startswith(typed)][:MOST]
+    seen = view.clause(_registries.id)
+    told: list[str] = []
+    if slash and _sign(registry) is None:
+        seen = and_(seen, _registries.name == registry)
+    else:
+        slash, rest = "", typed
+        begun = select(_registries.name).where(seen, _registries.name.startswith(typed, autoescape=True))
+        told = [f"{name}/" for name in connection.scalars(begun.order_by(_registries.name).limit(MOST))]
+    end = _sign(rest)
+    if end is not None:
+        named = connection.execute(_living(seen, _models.name == rest[:end], *_WHOLE))
+        parts = (one for row in named for one in _parts(connection, row, rest[end]))
+        told = [text for text in map(str, parts) if text.partition("/")[2].startswith(rest)]
+    elif slash or rest:
+        begun = _living(seen, and_(_models.name >= rest, _models.name < f"{rest}\U0010ffff"))
+        told += [str(Reference(row.registry, decode_part(row.name))) for row in connection.execute(begun)]
+    return told[:MOST]
 
 
-def _beginning(connection: Connection, registry_id: int, beginning: str) -> Iterator[str]:
-    mine = select(_models.name).where(_models.registry_id == registry_id, _models.deleted_at.is_(None))
-    begun = mine.where(_models.name >= beginning, _models.name < f"{beginning}\U0010ffff")
-    for row in connection.execute(begun.order_by(_models.name).limit(MOST)):
-        yield decode_part(row.name)
+def _sign(text: str) -> int | None:
+    """Where the name of a model ends in a text, if it does."""
+    return next((place for place, sign in enumerate(text) if sign in ":@"), None)
 
 
-def _parts(connection: Connection, registry_id: int, model: Reference, sign: str) -> Iterator[Reference]:
-    mine = select(_models.id, _models.body).where(
-        _models.registry_id == registry_id,
-        _models.name == encode_part(model.model),
-        _models.deleted_at.is_(None),
-    )
-    row = connection.execute(mine).first()
-    if row is None:
-        return
+def _parts(connection: Connection, row: Any, sign: str) -> Iterator[Reference]:
+    """What a model has behind this sign."""
+    model = Reference(row.registry, decode_part(row.name))
     if sign == "@":
         for alias in sorted(codec.decode_model(row.body).aliases):
             yield Reference(model.registry, model.model, alias=alias)

@@ -9,8 +9,10 @@ import typer
 from gateway.cli.client import connect
 from gateway.cli.invocation import Invocation
 
-ASKED, BASH, HEAD = "_WAYPOST_COMPLETE", "complete_bash", "_WAYPOST_HEAD"
-BROKEN = re.compile(r"(?<=\S) ?([:@]) ?(?=\S|$)")
+ASKED, HEAD = "_WAYPOST_COMPLETE", "_WAYPOST_HEAD"
+BASH, ZSH = "complete_bash", "complete_zsh"
+SIGN = re.compile("[:@]")
+BROKEN = re.compile(r"(?<=\S)\n?([:@])\n?(?=\S|$)")
 """Signs of a reference at which bash takes words apart."""
 
 
@@ -20,35 +22,69 @@ def prepare(environment: MutableMapping[str, str]) -> None:
     """
     if environment.get(ASKED) != BASH:
         return
-    words, at = environment.get("COMP_WORDS", ""), int(environment.get("COMP_CWORD", "0"))
-    before = " ".join(words.split(" ")[: at + 1])
-    joined = BROKEN.sub(r"\1", before)
-    *others, last = joined.split(" ")
+    at = int(environment.get("COMP_CWORD", "0"))
+    before = "\n".join(environment.get("COMP_WORDS", "").split("\n")[: at + 1])  # one a line
+    *others, last = BROKEN.sub(r"\1", before).split("\n")
     behind = max(last.rfind(":"), last.rfind("@")) + 1
     environment[HEAD] = last[:behind]
-    environment["COMP_WORDS"], environment["COMP_CWORD"] = (
-        " ".join([*others, last[behind:]]),
-        str(len(others)),
-    )
+    environment["COMP_WORDS"] = "\n".join([*others, last[behind:]])
+    environment["COMP_CWORD"] = str(len(others))
+
+
+class Replacement(str):
+    """A completion that replaces what was typed, whatever it begins with: Typer drops others."""
+
+    def startswith(self, *_: object) -> bool:
+        """As everything does that Typer offers."""
+        return True
 
 
 def references(ctx: typer.Context, incomplete: str) -> list[str]:
     """How a reference may go on; nothing where no gateway answers."""
-    head = os.environ.get(HEAD, "")
-    return [one.removeprefix(head) for one in _continued(ctx, head + incomplete)]
+    return _offered(ctx, incomplete, ":@")
+
+
+def models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """How a reference may go on until it names a model."""
+    return _offered(ctx, incomplete, "")
 
 
 def registries(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of registries that begin so."""
-    return [one.rstrip("/") for one in _continued(ctx, incomplete)]
+    return [one.rstrip("/") for one in _continued(ctx, incomplete, None) if one.endswith("/")]
 
 
-def _continued(ctx: typer.Context, incomplete: str) -> list[str]:
+def _offered(ctx: typer.Context, incomplete: str, signs: str) -> list[str]:
+    head = os.environ.get(HEAD, "")
+    typed = head + incomplete
+    found = _continued(ctx, typed, signs)
+    bare = list(dict.fromkeys(one if one.startswith(typed) else one.partition("/")[2] for one in found))
+    if head:
+        return [one.removeprefix(head) for one in bare]
+    # A shell puts in what all completions begin with, which is as good as what was typed where they are of one model.
+    is_unique = len({SIGN.split(one, 1)[0] for one in found}) == 1
+    # zsh takes nothing that does not begin with what was typed.
+    return [*map(Replacement, found)] if is_unique and os.environ.get(ASKED) != ZSH else bare
+
+
+def _continued(ctx: typer.Context, typed: str, signs: str | None) -> list[str]:
+    """What the gateway says. Where that is one thing, also with how it goes on, models with these signs: a shell ends a
+    word that can only be one.
+    """
     given = ctx.find_root().params
     invocation = Invocation.of(given.get("config"), given.get("url") or "", json=True)
     try:
         with connect(invocation) as gateway:
-            found: list[str] = gateway.get("/references", q=incomplete or None)["references"]
+
+            def asked(q: str) -> list[str]:
+                found: list[str] = gateway.get("/references", q=q or None)["references"]
+                return found
+
+            found = asked(typed)
+            if signs is not None and len(found) == 1 and found[0].endswith("/"):
+                found = asked(found[0]) or found
+            if signs and len(found) == 1 and not SIGN.search(found[0]) and not found[0].endswith("/"):
+                found += [one for sign in signs for one in asked(found[0] + sign)]
     except Exception:  # a shell that waits for completions is told nothing of what went wrong
         return []
     return found

@@ -8,7 +8,7 @@ import typer
 
 from gateway.characters import inert
 from gateway.cli.client import connect, of_reference
-from gateway.cli.completion import references
+from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.models import Ref
@@ -249,7 +249,7 @@ def _going(deprecated: Mapping[str, Any] | None) -> str:
 def deprecate(
     context: typer.Context,
     ref: Annotated[
-        str, typer.Argument(help="registry/model; without: what is deprecated", autocompletion=references)
+        str, typer.Argument(help="registry/model; without: what is deprecated", autocompletion=models)
     ] = "",
     until: Annotated[str, typer.Option(help="the day until which it stays, such as 2027-03-31")] = "",
     replacement: Annotated[str, typer.Option(help="what replaces it")] = "",

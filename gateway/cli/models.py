@@ -87,7 +87,10 @@ def diff(
     if invocation.json:
         emit_json(found)
         return
-    rows = [(name, pair["left"], pair["right"]) for name, pair in found["differences"].items()]
+    rows = [
+        (name, _in_words(name, pair["left"]), _in_words(name, pair["right"]))
+        for name, pair in found["differences"].items()
+    ]
     emit_table(("FIELD", found["left"], found["right"]), rows)
     if not rows:
         say(f"{found['left']} and {found['right']} do not differ")
@@ -108,8 +111,21 @@ def _beside(invocation: Invocation, found: Mapping[str, Any]) -> None:
         emit_line()
         emit_table(
             ("FIELD", *(one["ref"] for one in versions)),
-            [(name, *values) for name, values in found["fields"].items()],
+            [(name, *(_in_words(name, one) for one in values)) for name, values in found["fields"].items()],
         )
+
+
+def _in_words(name: str, value: Any) -> object:
+    """The value of a field as `show` has it, where it is nested."""
+    if value is None:
+        return None
+    if name == "schema":
+        return "; ".join(f"{side} {', '.join(told)}" for side, told in _schema(value).items() if told)
+    if name == "lineage.datasets":
+        return list(map(_dataset, value))
+    if name == "environment.images":
+        return list(map(_image, value))
+    return value
 
 
 def _contract(left: str, right: str, contract: Mapping[str, Any]) -> None:
@@ -263,7 +279,7 @@ def _unknown(unread: Mapping[str, Any] | None) -> str | None:
     return None if unread is None else f"{', '.join(unread['fields'])}: {unread['reason']}"
 
 
-def _schema(schema: Mapping[str, Any] | None) -> dict[str, object]:
+def _schema(schema: Mapping[str, Any] | None) -> dict[str, list[str]]:
     sides = ("inputs", "outputs", "params")
     return {} if schema is None else {side: list(map(_column, schema[side])) for side in sides}
 
@@ -289,12 +305,13 @@ def _dataset(one: Mapping[str, Any]) -> str:
 
 def _software(environment: Mapping[str, Any]) -> dict[str, object]:
     """What the version needs or is served with."""
-    images = [
-        f"{one['address']}" + (f" ({one['digest']})" if one["digest"] else "")
-        for one in environment["images"]
-    ]
+    images = list(map(_image, environment["images"]))
     libraries = [f"{name} {version}".strip() for name, version in environment["libraries"].items()]
     return {"images": images, "python": environment["python"], "libraries": libraries}
+
+
+def _image(one: Mapping[str, Any]) -> str:
+    return f"{one['address']}" + (f" ({one['digest']})" if one["digest"] else "")
 
 
 def _serving(endpoint: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect, of_reference
-from gateway.cli.completion import references
+from gateway.cli.completion import models, references
 from gateway.cli.failure import NO, OK, UNREACHABLE, CommandError
 from gateway.cli.invocation import Invocation
 from gateway.cli.operations import Wait, worked
@@ -119,7 +119,7 @@ def emergency(context: typer.Context, ref: Ref, to: To, reason: Reason, wait: Wa
 
 def rollback(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="registry/model", autocompletion=references)],
+    model: Annotated[str, typer.Argument(help="registry/model", autocompletion=models)],
     reason: Annotated[str, typer.Option(help="why, in words")] = "",
     to: Annotated[str, typer.Option("--to", help="the version to go back to; else who held it before")] = "",
     stage: Annotated[str, typer.Option(help="the stage that is rolled back")] = "production",

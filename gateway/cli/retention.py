@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.asked import Gateway
 from gateway.cli.client import connect
-from gateway.cli.completion import references
+from gateway.cli.completion import models
 from gateway.cli.consent import Yes, consent
 from gateway.cli.failure import NO, OK
 from gateway.cli.invocation import Invocation
@@ -17,9 +17,7 @@ from gateway.cli.screen import counted, emit_json, emit_table, say
 
 AT_ONCE = 500
 """Versions of one request."""
-Under = Annotated[
-    str, typer.Argument(help="a registry or a model; else everything", autocompletion=references)
-]
+Under = Annotated[str, typer.Argument(help="a registry or a model; else everything", autocompletion=models)]
 
 app = typer.Typer(
     help="What the rules of retention archive and delete, and why all else is kept.", no_args_is_help=True

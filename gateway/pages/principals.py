@@ -21,14 +21,9 @@ def principals_page(
 ) -> Response[Any]:
     """People and services, with the groups that the identity provider named last."""
     found = waypost.identity.members(principal)
-    title = "People and services"
+    part = part_of(request, found, "name", "who")
     return listed(
-        request,
-        "principals.html",
-        PrincipalsOut(found),
-        found,
-        title=title,
-        part=part_of(request, found, "name", "who"),
+        request, "principals.html", PrincipalsOut(found), found, title="People and services", part=part
     )
 
 
@@ -65,15 +60,8 @@ def sessions_page(
 ) -> Response[Any]:
     """Who is signed in where."""
     found = waypost.identity.sessions(principal)
-    title = "Signed-in browsers"
-    return listed(
-        request,
-        "sessions.html",
-        SessionsOut(found),
-        found,
-        title=title,
-        part=part_of(request, found, "name", "id"),
-    )
+    part = part_of(request, found, "name", "id")
+    return listed(request, "sessions.html", SessionsOut(found), found, title="Signed-in browsers", part=part)
 
 
 @form_at("/sessions/{session_id:str}/end", Permission.READ)

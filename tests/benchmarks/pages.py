@@ -191,7 +191,13 @@ PAGES: dict[str, Callable[[str], str]] = {
     "/tokens": lambda ref: "/tokens",
     "/grants": lambda ref: "/grants",
 }  # fmt: skip
-"""Every page, by the reference of a model that it may be about."""
+"""Every page that the former build has as well, by the reference of a model that it may be about."""
+NEWER: dict[str, Callable[[str], str]] = {
+    "/team": lambda ref: f"/team?team={team_name(int(ref.partition('/')[0].rpartition('-')[2]))}",
+    "/compare": lambda ref: f"/compare?ref={quote(ref)}:2&ref={quote(ref)}:3",
+    "/similar/{ref}": lambda ref: f"/similar/{quote(ref)}:3",
+}
+"""Those that it has not."""
 
 
 @benchmark(sample=600, full=1_000_000, servers=True)
@@ -220,7 +226,7 @@ def page_render(size: int, folder: Path) -> Iterator[Figure]:
         )
         yield Figure("every list of insights is counted after a start", time.perf_counter() - began, "s")
         first: list[float] = []
-        for page, address in PAGES.items():
+        for page, address in (PAGES | NEWER).items():
             taken = [rendered(client, address(ref)) for ref in refs]
             first.append(taken[0])
             yield Figure(f"{page}, p95", spread(taken).p95 * 1e3, "ms", goal=GOAL)

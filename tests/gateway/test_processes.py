@@ -16,7 +16,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from federation.health import failure, merge, success
+from federation.health import Reports, failure, merge, success
 from gateway.board import Board, meeting_place, read_boards
 from gateway.demo.servers import Server
 from gateway.processes import ListenError, WorkerProcess, listen
@@ -136,6 +136,24 @@ def test_each_process_sees_how_the_parts_of_the_others_stand(tmp_path: Path) -> 
     mine.close()
     other.close()
     assert read_boards(waypost) == []
+
+
+def test_a_loop_that_fails_is_seen_at_once_beside_another_of_its_part_that_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.board.WRITE_EVERY", 3600.0)
+    waypost = tmp_path / "index"
+    board = Board(meeting_place(waypost), "worker")
+    reports = Reports(changed=board.show)
+    reports.well("events", by="sender")
+    reports.well("events", by="reader")
+    reports.failed("events", "gone", by="sender")
+    reports.well("events", by="reader")
+    assert [one.state for one in read_boards(waypost)] == ["failing", "ok"]
+    reports.failed("events", "gone", by="reader")
+    reports.well("events", by="sender")
+    assert [one.state for one in read_boards(waypost)] == ["ok", "failing"]
+    board.close()
 
 
 def test_a_wake_up_call_is_a_courtesy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

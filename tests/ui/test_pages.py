@@ -93,6 +93,16 @@ def test_a_page_is_whole_in_every_size(seen: Visit, path: str) -> None:
     assert list(looked_at(seen, path, LOOKS[turn])) == []
 
 
+@pytest.mark.parametrize(("method", "looks"), zip(("get", "post"), LOOKS, strict=True))
+def test_the_description_of_the_api_is_accessible(seen: Visit, method: str, looks: tuple[Look, ...]) -> None:
+    seen.go("/docs")
+    seen.page.locator(f".opblock-{method} .opblock-summary-control").first.click()
+    seen.page.wait_for_selector(".opblock.is-open .responses-wrapper")
+    for width, theme in looks:
+        seen.look(width, theme)
+        assert seen.axe() == []
+
+
 @soak(sample=1, full=len(PAGES), batch=len(PAGES))
 def test_pages_are_whole_in_every_size_and_theme(cases: int, seed: int, seen: Visit) -> list[str]:
     first = seed % len(PAGES)

@@ -1,5 +1,8 @@
 """A reference without its registry, and one that names nothing: what was meant, within what the caller may see."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from gateway.cli import run
 from gateway.cli.asked import AnsweredProblemError
 from gateway.cli.local import catch_up
 from tests.gateway.chained import Chained, chained, configured
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,10 @@ def test_a_reference_is_completed_part_by_part(gateway: Chained) -> None:
     assert "texts/encoder:3" in told("texts/encoder:")
     assert told("texts/encoder@stage:pro") == ["texts/encoder@stage:production"]
     assert told("nobody/x") == []
+    assert told("enc") == ["texts/encoder"], "in whichever registry it is"
+    assert "texts/encoder:3" in told("encoder:")
+    assert told("encoder@stage:pro") == ["texts/encoder@stage:production"]
+    assert all(one.endswith("/") for one in told("")), "registries alone, before anything is typed"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,14 @@ def test_a_reference_is_completed_part_by_part(gateway: Chained) -> None:
         ("impact texts/encoder @ stage : pro", {"production"}),
         ("bulk texts/encoder:3 texts/encoder :", {"3"}),
         ("sync te", {"texts"}),
+        ("sync enc", {""}),
         ("show nobody/x", {""}),
+        ("impact enc", {"texts/encoder", "texts/encoder:3", "texts/encoder@stage:production"}),
+        ("impact encoder", {"texts/encoder:3"}),
+        ("impact encoder : 3", {"3"}),
+        ("impact encoder :", {"3"}),
+        ("impact encoder @ stage : pro", {"production"}),
+        ("rollback enc", {"texts/encoder"}),
     ],
 )
 def test_bash_takes_a_reference_apart_and_gets_the_rest_of_its_last_word(
@@ -98,13 +113,45 @@ def test_bash_takes_a_reference_apart_and_gets_the_rest_of_its_last_word(
         "WAYPOST_CONFIG": str(file),
         "_WAYPOST_HEAD": "",
         "_WAYPOST_COMPLETE": "complete_bash",
-        "COMP_WORDS": f"waypost {words}",
+        "COMP_WORDS": "\n".join(["waypost", *words.split()]),
         "COMP_CWORD": str(len(words.split())),
     }.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         run([])
     assert rest <= {one.removesuffix("\n") for one in capsys.readouterr().out.split("\n")}
+
+
+def test_bash_itself_completes_a_bare_name_and_then_its_versions(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    file, _ = configured(tmp_path / "shop")
+    (tmp_path / "waypost").write_text(f'#!/bin/sh\nexec {sys.executable} -m gateway "$@"\n')
+    (tmp_path / "waypost").chmod(0o755)
+    told = """
+        eval "$(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION=1 waypost --show-completion bash)"
+        for words in 'waypost imp' 'waypost impact enc' 'waypost impact encoder :'; do
+            COMP_WORDS=($words) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _waypost_completion waypost
+            echo "${COMPREPLY[@]}"
+        done
+    """
+    done = subprocess.run(
+        ["bash", "-c", told],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "WAYPOST_CONFIG": str(file),
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    command, unique, versions = done.stdout.splitlines()
+    assert command == "impact"
+    assert unique.startswith("texts/encoder texts/encoder:5 texts/encoder:4 texts/encoder:3 texts/encoder@")
+    assert versions == "5 4 3"
 
 
 def test_two_to_eight_versions_are_laid_beside_each_other(gateway: Chained) -> None:

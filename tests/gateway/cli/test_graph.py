@@ -149,4 +149,5 @@ def test_an_edge_is_declared_listed_and_taken_back(config: Path, capsys: pytest.
 def test_a_diff_tells_the_contract(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = told(config, capsys, "diff", "texts/encoder:3", "texts/encoder:4")
     assert "contract: none" in out
+    assert "inputs text: string; outputs vector: float[-1, 128]  inputs text: string; outputs" in out
     assert "output vector: shape changed ([-1, 128] → [-1, 256])" in out
