@@ -12,7 +12,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -353,11 +353,10 @@ def glance(engine: Engine, ask: Callable[[Any], T]) -> T:
     with translated():
         if servers is not None:
             return servers.glance(engine, ask)
-        connection = engine.raw_connection()
-        try:
-            return ask(connection.cursor())
-        finally:
-            connection.close()
+        # Closed in any case: while the cursor of a statement lives that failed because its table is gone (and its error
+        # keeps it), pysqlite3 0.6.1 gives no rows and no error for the same statement.
+        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            return ask(cursor)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Connection, Dialect, Engine, Select
 
-from federation.database import UTCTime, micros, moment, reading
+from federation.database import UTCTime, glance, micros, moment
 
 COMPILED = 256
 """Views whose statements are kept, for each query that has the view in it."""
@@ -65,22 +65,20 @@ def prepare(dialect: Dialect, query: Select[Any]) -> Statement:
 
 @dataclass(frozen=True, slots=True)
 class PolledQuery:
-    """A query that a loop asks again and again. In a transaction: outside of one, SQLite was seen to answer of a table
-    that was gone."""
+    """A query that a loop asks again and again, each time outside of a transaction."""
 
     query: Select[Any]
     _compiled: dict[str, Statement] = field(default_factory=dict)
     """By the name of the dialect."""
 
     def rows(self, engine: Engine, **given: Any) -> list[Any]:
-        """What it finds now; `given` are the values of its `bindparam`s. Errors: `DatabaseError`."""
+        """What it finds now; `given` are the values of its `bindparam`s. Errors: as `federation.database.glance`."""
         dialect = engine.dialect
         if dialect.name not in self._compiled:
             self._compiled[dialect.name] = prepare(dialect, self.query)
         statement = self._compiled[dialect.name]
         values = {name: micros(one) if isinstance(one, datetime) else one for name, one in given.items()}
-        with reading(engine) as connection:
-            return statement.rows(cursor_of(connection), values)
+        return glance(engine, lambda cursor: statement.rows(cursor, values))
 
 
 def cursor_of(connection: Connection) -> Any:

@@ -3,14 +3,23 @@
 import gc
 import threading
 import weakref
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from federation import changes
-from federation.database import UnwritableError, open_engine, reading, writing
+from federation.database import (
+    DatabaseError,
+    UnwritableError,
+    glance,
+    open_engine,
+    reading,
+    sqlite_module,
+    writing,
+)
+from federation.prepared import cursor_of
 from tests.servers import blank
 
 
@@ -87,3 +96,31 @@ def test_an_engine_that_nobody_holds_is_closed_though_its_statements_are_kept(tm
     gc.collect()
     assert left() is None
     assert opened(tmp_path / "waypost.db") == 0
+
+
+@pytest.mark.parametrize("way", ["a glance", "a transaction"])
+def test_a_table_that_is_gone_is_told_each_time_and_never_read_as_empty(tmp_path: Path, way: str) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'waypost.db'}")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE paper (page INTEGER)")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("INSERT INTO paper VALUES (1)")
+
+    def pages(cursor: Any) -> Any:
+        return cursor.execute("SELECT page FROM paper").fetchall()
+
+    def read() -> Any:
+        if way == "a glance":
+            return glance(engine, pages)
+        with reading(engine) as connection:
+            return pages(cursor_of(connection))
+
+    assert read() == [(1,)]
+    with closing(sqlite_module().connect(tmp_path / "waypost.db")) as other:
+        other.execute("ALTER TABLE paper RENAME TO moved")
+    failed = []  # as a log or a traceback keeps them: with them lives what failed
+    for _ in range(3):
+        with pytest.raises(DatabaseError) as seen:
+            read()
+        failed.append(seen)
+    engine.dispose()
