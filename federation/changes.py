@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Dialect, delete, func, select
+from sqlalchemy import Connection, Dialect, bindparam, delete, func, select
 
 from federation import tables
-from federation.prepared import Statement, cursor_of, prepare
+from federation.prepared import Prepared, Statement, cursor_of, prepare
 
 ChangeKind = Literal["model", "version", "endpoint", "registry", "edge"]
 
@@ -54,22 +54,20 @@ def _newest(dialect: Dialect) -> Statement:
 
 def after(connection: Connection, position: int, limit: int) -> list[Change]:
     """At most `limit` changes after a position, in order. Errors: `FeedTrimmedError`."""
-    feed = tables.change.c
-    rows = connection.execute(
-        select(feed.kind, feed.target_id, feed.registry_id, feed.position)
-        .where(feed.position > position)
-        .order_by(feed.position)
-        .limit(limit)
-    ).all()
-    if (rows[0].position if rows else newest(connection) + 1) != position + 1:
-        until = rows[0].position - 1 if rows else newest(connection)
-        raise FeedTrimmedError(f"changes after {position} are no longer kept", until)
-    return [Change(*row) for row in rows]
+    found = [Change(*row) for row in _AFTER.bare(connection, position=position, limit=limit)]
+    first = found[0].position if found else newest(connection) + 1
+    if first != position + 1:
+        raise FeedTrimmedError(f"changes after {position} are no longer kept", first - 1)
+    return found
 
 
-def source(connection: Connection, position: int, limit: int) -> list[tuple[int, Change]]:
-    """The same, each with its position: what a shared follower is given. Errors: `FeedTrimmedError`."""
-    return [(change.position, change) for change in after(connection, position, limit)]
+_feed = tables.change.c
+_AFTER = Prepared(
+    select(_feed.kind, _feed.target_id, _feed.registry_id, _feed.position)
+    .where(_feed.position > bindparam("position", 0))
+    .order_by(_feed.position)
+    .limit(bindparam("limit", 0))
+)
 
 
 def registries(connection: Connection, after: int, until: int) -> frozenset[int]:

@@ -30,13 +30,14 @@ from federation.journal.entry import Action, Entry
 from federation.journal.log import Batch
 from federation.journal.tables import erased
 from federation.operations.tables import operation
+from federation.prepared import Prepared
 from federation.promotions.tables import promotion, voice
 from federation.searches import searches
 from federation.statements.comments import kept_words
 from federation.statements.tables import COMMENT, statement
 
 BLANK = "[erased]"
-_EVERYBODY = select(erased)
+_EVERYBODY = Prepared(select(erased))
 SHORTEST = 3
 WORD = re.compile(r"[^\W_]+(?:[.@+_'-]+[^\W_]+)*")
 """A word as names and addresses are written: `ada`, `ada.lovelace@example.com`."""
@@ -68,7 +69,7 @@ class Blanker:
     @classmethod
     def read(cls, connection: Connection) -> "Blanker | None":
         """Everybody who was erased; None for nobody."""
-        rows = connection.execute(_EVERYBODY).all()
+        rows = _EVERYBODY.rows(connection)
         if not rows:
             return None
         digests: dict[int, set[bytes]] = {}

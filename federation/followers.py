@@ -1,7 +1,7 @@
 """Followers: what is done about everything that changes, in order, each under a name.
 
 A local one keeps a structure of its own with its position (search index, graph); every machine has it. A shared one
-acts for all machines: one worker at a time drives it, under a lease, and its position stands in the database.
+writes for all machines: its position stands in the database, and moves in the transaction that writes.
 
 Each is driven by a thread of the worker's. What one cannot do now (a full disk, a database that is away) it
 tries again later, while readers go on with what there is.
@@ -15,15 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, select, update
 
 from federation import tables
+from federation.bulk import upserting
 from federation.changes import FeedTrimmedError
-from federation.database import reading, writing
+from federation.database import writing
 from federation.health import Reports
-from federation.leases import FencedError, Leases
 from federation.logs import Log
 from federation.loops import Loop
+from federation.prepared import Prepared
 
 log = Log(__name__)
 Fetch = Callable[[str, int, Path], bool]
@@ -81,10 +82,11 @@ class Projection(Follower, Protocol):
 
 
 class NewsSource(Protocol[T_co]):
-    """What is followed: the change feed (`changes.after`) or the journal (`journal.log.after`)."""
+    """What is followed: the journal (`journal.log.source`)."""
 
     def __call__(self, connection: Connection, position: int, limit: int) -> Sequence[tuple[int, T_co]]:
-        """At most `limit` of what comes after a position, in order, each with the position after it.
+        """At most `limit` of what comes after a position, in order, each with the position after it: how many entries
+        there are up to it.
 
         Errors: `FeedTrimmedError`.
         """
@@ -92,52 +94,50 @@ class NewsSource(Protocol[T_co]):
 
 @dataclass(slots=True)
 class Shared(Generic[T]):
-    """A follower of which one worker at a time does the work: each item at least once, in order, never by two at once.
+    """A follower that only writes to the database: what it writes of each item is there exactly once, in order.
 
-    `effect` gets a batch with no transaction open. If it raises, or its worker dies, the batch is taken again, by this
-    worker or, once the lease has run out, by another one.
+    `effect` writes in the transaction that moves the position, which one worker at a time can begin: its row is locked.
+    If it raises, or its worker dies, nothing was written, and the batch is taken again by whoever comes next.
     """
 
     name: str
     engine: Engine
-    leases: Leases
     source: NewsSource[T]
-    effect: Callable[[Sequence[T]], object]
+    effect: Callable[[Connection, Sequence[T]], object]
     limit: int = 100
 
     def step(self) -> bool:
         """Take in one batch; False when there was nothing to do, or another worker is at it. Errors: the effect's."""
-        with reading(self.engine) as connection:
-            if not self._next(connection, 1)[1]:
-                return False
-        with writing(self.engine) as connection:
-            lease = self.leases.take(connection, f"follow {self.name}")
-            if lease is None:
-                return False
-            position, items = self._next(connection, self.limit)
-        if items:
-            with self.leases.keeping(lease):
-                self.effect(items)
-        try:
-            with writing(self.engine) as connection:
-                lease.hold(connection)
-                self._move(connection, position)
-                lease.release(connection)
-        except FencedError as error:
-            log.warning("what was done may be done again", follower=self.name, reason=str(error))
+        if not _BEHIND.polled(self.engine, name=self.name):
             return False
+        with writing(self.engine) as connection:
+            position = self._lock(connection)
+            if position is None:
+                return False
+            position, items = self._next(connection, position)
+            if items:
+                self.effect(connection, items)
+            self._move(connection, position)
         return bool(items)
 
     def position(self, connection: Connection) -> int:
         """What it has taken in; 0 before the first batch."""
-        query = select(tables.follower.c.position).where(tables.follower.c.name == self.name)
+        query = select(_follower.position).where(_follower.name == self.name)
         return connection.execute(query).scalar_one_or_none() or 0
 
-    def _next(self, connection: Connection, limit: int) -> tuple[int, list[T]]:
+    def _lock(self, connection: Connection) -> int | None:
+        """The position, which nobody else moves until this transaction ends; None where another worker is at it."""
+        for _ in range(2):
+            if found := _LOCKED.bare(connection, name=self.name):
+                return int(found[0][0])
+            made = upserting(connection.dialect.name, tables.follower).values(name=self.name, position=0)
+            connection.execute(made.on_conflict_do_nothing())
+        return None
+
+    def _next(self, connection: Connection, position: int) -> tuple[int, list[T]]:
         """What comes next, and the position after it."""
-        position = self.position(connection)
         try:
-            found = self.source(connection, position, limit)
+            found = self.source(connection, position, self.limit)
         except FeedTrimmedError as error:
             log.error(
                 "a follower came too late: it goes on with what is still kept",
@@ -145,13 +145,20 @@ class Shared(Generic[T]):
                 after=position,
                 until=error.until,
             )
-            found = self.source(connection, error.until, limit)
+            found = self.source(connection, error.until, self.limit)
         return (found[-1][0] if found else position), [item for _, item in found]
 
     def _move(self, connection: Connection, position: int) -> None:
-        mine = update(tables.follower).where(tables.follower.c.name == self.name)
-        if not connection.execute(mine.values(position=position)).rowcount:
-            connection.execute(insert(tables.follower).values(name=self.name, position=position))
+        _MOVE.run(connection, name=self.name, to=position)
+
+
+_follower = tables.follower.c
+_NAMED = _follower.name == bindparam("name", "")
+_SIZE = select(tables.head.c.size)
+_AT = select(_follower.position).where(_NAMED).scalar_subquery()
+_BEHIND = Prepared(_SIZE.where(tables.head.c.size > func.coalesce(_AT, 0)))
+_LOCKED = Prepared(select(_follower.position).where(_NAMED).with_for_update(skip_locked=True))
+_MOVE = Prepared(update(tables.follower).where(_NAMED).values(position=bindparam("to", 0)))
 
 
 @dataclass(slots=True)

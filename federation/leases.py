@@ -22,7 +22,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Update,
     bindparam,
     cast,
     extract,
@@ -37,6 +36,7 @@ from sqlalchemy import (
 from federation import tables
 from federation.bulk import upserting
 from federation.database import MICROSECOND, SKEW, UTCTime, now, writing
+from federation.prepared import Prepared
 
 LEASE = timedelta(seconds=15)
 """How long a lease lasts without being renewed. Whoever writes under it renews it, and so does the worker while it
@@ -90,20 +90,19 @@ class Lease:
 
     def hold(self, connection: Connection) -> None:
         """Renew it and lock it for this transaction, which it begins. Errors: `FencedError` where it is not ours."""
-        until = after(connection.dialect.name, self.clock, LEASE)
-        if connection.execute(self._update(until=until)).rowcount != 1:
+        is_shared = self.clock is None and connection.dialect.name == SHARED
+        given = {} if is_shared else {"ends": (self.clock or now)() + LEASE}
+        if _renewed(is_shared).run(connection, **self._mine, **given) != 1:
             of = f" of registry {self.registry_id}" if self.registry_id else ""
             raise FencedError(f"{self.name}{of} went to another worker")
 
     def release(self, connection: Connection) -> None:
         """Give it back; nothing happens where it is not ours any more."""
-        connection.execute(self._update(owner=None, until=None))
+        _RELEASED.run(connection, **self._mine)
 
-    def _update(self, **values: Any) -> Update:
-        mine = (
-            _lease.name == self.name, _lease.registry_id == self.registry_id, _lease.epoch == self.epoch
-        )  # fmt: skip
-        return update(tables.lease).where(*mine).values(values)
+    @property
+    def _mine(self) -> dict[str, Any]:
+        return {"called": self.name, "of": self.registry_id, "taken": self.epoch}
 
 
 @dataclass(slots=True)
@@ -165,6 +164,20 @@ def after(dialect: str, clock: Callable[[], datetime] | None, span: timedelta) -
 def _shared(span: timedelta) -> ColumnElement[Any]:
     microseconds = extract("epoch", func.clock_timestamp()) * 1_000_000
     return type_coerce(cast(microseconds, BigInteger) + span // MICROSECOND, UTCTime)
+
+
+_OURS = update(tables.lease).where(
+    _lease.name == bindparam("called", ""),
+    _lease.registry_id == bindparam("of", 0),
+    _lease.epoch == bindparam("taken", 0),
+)
+_RELEASED = Prepared(_OURS.values(owner=None, until=None))
+
+
+@cache
+def _renewed(is_shared: bool) -> Prepared:
+    until = _shared(LEASE) if is_shared else bindparam("ends", None, type_=UTCTime)
+    return Prepared(_OURS.values(until=until))
 
 
 @cache

@@ -4,11 +4,15 @@ each database, and given to the driver itself.
 
 from collections import namedtuple
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Dialect, Engine, Select
+import msgspec
+from sqlalchemy import Boolean, ColumnElement, Connection, Delete, Dialect, Engine, Select, Update, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from federation.database import UTCTime, glance, micros, moment
 
@@ -39,6 +43,12 @@ class Statement:
         found: list[Any] = cursor.fetchall()
         return found
 
+    def run(self, cursor: Any, given: Mapping[str, Any]) -> int:
+        """Change what it is about; how many rows those were."""
+        values = {**self.values, **given}
+        cursor.execute(self.text, values if self.order is None else [values[name] for name in self.order])
+        return int(cursor.rowcount)
+
     def _converted(self, found: Any) -> Any:
         values = list(found)
         for place in self.times:
@@ -49,10 +59,10 @@ class Statement:
         return self.row._make(values)
 
 
-def prepare(dialect: Dialect, query: Select[Any]) -> Statement:
+def prepare(dialect: Dialect, query: Select[Any] | Update | Delete) -> Statement:
     """The statement of a query whose `bindparam`s are given by name each time it is asked."""
     compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    columns = list(query.selected_columns)
+    columns = list(query.selected_columns) if isinstance(query, Select) else []
     return Statement(
         str(compiled),
         None if compiled.positiontup is None else tuple(compiled.positiontup),
@@ -63,22 +73,85 @@ def prepare(dialect: Dialect, query: Select[Any]) -> Statement:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PolledQuery:
-    """A query that a loop asks again and again, each time outside of a transaction."""
+class _Among(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
 
-    query: Select[Any]
+    def self_group(self, against: Any = None) -> Any:
+        """As it is: SQLite has no truth values, so it would be compared with 1, and no index would be used."""
+        return self
+
+
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """The condition that a column has one of the values of a list that is given by name: unlike with `in_`, the
+    statement is the same for lists of any length.
+    """
+    return _Among(column, bindparam(name, None))
+
+
+@compiles(_Among, "postgresql")
+def _among_array(element: Any, compiler: Any, **options: Any) -> str:
+    column, given = (compiler.process(one, **options) for one in element.clauses)
+    return f"{column} = ANY({given})"
+
+
+@compiles(_Among, "sqlite")
+def _among_json(element: Any, compiler: Any, **options: Any) -> str:
+    column, given = (compiler.process(one, **options) for one in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({given}))"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is asked or changed in one transaction after another, with other values: those of its `bindparam`s, which
+    are given by name.
+    """
+
+    query: Select[Any] | Update | Delete
     _compiled: dict[str, Statement] = field(default_factory=dict)
     """By the name of the dialect."""
 
-    def rows(self, engine: Engine, **given: Any) -> list[Any]:
-        """What it finds now; `given` are the values of its `bindparam`s. Errors: as `federation.database.glance`."""
-        dialect = engine.dialect
+    def polled(self, engine: Engine, **given: Any) -> list[Any]:
+        """What it finds now, outside of a transaction, for a loop that only looks. Errors: as
+        `federation.database.glance`.
+        """
+        statement, values = self._with(engine.dialect, given)
+        return glance(engine, lambda cursor: statement.rows(cursor, values))
+
+    def rows(self, connection: Connection, **given: Any) -> list[Any]:
+        """What it finds, in rows with times and truth values; everything else is as the driver gives it."""
+        statement, values = self._with(connection.dialect, given)
+        with closing(cursor_of(connection)) as cursor:
+            return statement.rows(cursor, values)
+
+    def bare(self, connection: Connection, **given: Any) -> list[Any]:
+        """The same as the driver gives it: plain tuples, times and truth values as numbers."""
+        statement, values = self._with(connection.dialect, given)
+        with closing(cursor_of(connection)) as cursor:
+            return statement.bare(cursor, values)
+
+    def run(self, connection: Connection, **given: Any) -> int:
+        """Change what it is about; how many rows those were."""
+        statement, values = self._with(connection.dialect, given)
+        with closing(cursor_of(connection)) as cursor:
+            return statement.run(cursor, values)
+
+    def _with(self, dialect: Dialect, given: Mapping[str, Any]) -> tuple[Statement, dict[str, Any]]:
         if dialect.name not in self._compiled:
             self._compiled[dialect.name] = prepare(dialect, self.query)
-        statement = self._compiled[dialect.name]
-        values = {name: micros(one) if isinstance(one, datetime) else one for name, one in given.items()}
-        return glance(engine, lambda cursor: statement.rows(cursor, values))
+        convert = _LISTED if dialect.name == "sqlite" else _AS_IT_IS
+        return self._compiled[dialect.name], {
+            name: convert.get(type(one), _same)(one) for name, one in given.items()
+        }
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_AS_IT_IS: Mapping[type, Any] = {datetime: micros}
+_LISTED: Mapping[type, Any] = {datetime: micros, list: lambda values: msgspec.json.encode(values).decode()}
+"""How values of these types are given to a driver."""
 
 
 def cursor_of(connection: Connection) -> Any:

@@ -387,7 +387,7 @@ class Waypost:
         keep = timedelta(days=self.settings.audit.keep_days)
         sealing: dict[str, Follower] = {"sealing": self.journal.sealer(keep)} if keep else {}
         sender = self.events.webhooks.sender(self.leases)
-        return {"events": self.events.recorder(self.leases), "webhooks": sender, **sealing}
+        return {"events": self.events.recorder(), "webhooks": sender, **sealing}
 
     def followers(self) -> "dict[str, Projection]":
         """New followers of this machine, by name; only the holder of the worker's lock may drive them."""

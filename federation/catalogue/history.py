@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from federation import bulk, tables
 from federation.catalogue.origin import Origin
 from federation.database import micros
+from federation.prepared import Prepared, among
 
 COLUMNS = (
     "registry_id",
@@ -75,14 +76,18 @@ def write_spans(
 
 
 def _open(connection: Connection, version_ids: Sequence[int]) -> dict[int, dict[Hold, int]]:
-    spans = tables.span.c
-    query = select(spans.version_id, spans.kind, spans.value, spans.id).where(
-        spans.version_id.in_(version_ids), spans.ended_by.is_(None)
-    )
     found: dict[int, dict[Hold, int]] = {}
-    for version_id, kind, value, span_id in connection.execute(query):
+    for version_id, kind, value, span_id in _OPEN.bare(connection, versions=list(version_ids)):
         found.setdefault(version_id, {})[kind, value] = span_id
     return found
+
+
+_spans = tables.span.c
+_OPEN = Prepared(
+    select(_spans.version_id, _spans.kind, _spans.value, _spans.id).where(
+        among(_spans.version_id, "versions"), _spans.ended_by.is_(None)
+    )
+)
 
 
 def _micros(time: datetime | None) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Table, delete, select
 
 from adapters import EndpointRecord, Key, Kind, ModelRecord, VersionRecord
 from federation import bulk, tables
@@ -21,6 +21,7 @@ from federation.catalogue.codec import Encoded
 from federation.catalogue.history import Settled, write_spans
 from federation.catalogue.news import DELETED, Existing, News
 from federation.catalogue.origin import GONE, Origin
+from federation.catalogue.queries import ASK_AGAIN, BODIES, LIVE, SETTLED
 from federation.catalogue.readings import judged, note
 from federation.catalogue.rekeying import Succeeds, rekey_models, rekey_versions
 from federation.catalogue.unread import keep_known
@@ -250,11 +251,7 @@ class CatalogueWriter:
     def _ask_again(self, ids: list[int]) -> None:
         """What the files of these versions say and could not be read is due: the records are others now."""
         if ids:
-            versions = tables.version.c
-            unknown = update(tables.version).where(
-                versions.id.in_(ids), versions.details_unknown.is_not(None)
-            )
-            self.connection.execute(unknown.values(details_due=None, details_tries=0, details_begun=0))
+            ASK_AGAIN.run(self.connection, ids=ids)
 
     def _stage_again(self, existing: Existing, record: VersionRecord, parent: ParentModel) -> str:
         """The stage of a version that is back from its tombstone, which is told with its return."""
@@ -318,16 +315,11 @@ class CatalogueWriter:
 
     def _settle(self) -> None:
         """Bring stage, deployment and spans of the touched versions in line with what they follow from."""
-        versions, models = tables.version.c, tables.model.c
         chosen = sorted(self._touched)
         self._touched = set()
         if not chosen:
             return
-        rows = self.connection.execute(
-            select(tables.version, models.body.label("model_body"), models.name)
-            .join(tables.model, models.id == versions.model_id)
-            .where(versions.id.in_(chosen), versions.deleted_at.is_(None))
-        ).all()
+        rows = SETTLED.rows(self.connection, ids=chosen)
         live = self._live([row.id for row in rows])
         changed, settled = [], []
         for row in rows:
@@ -379,10 +371,8 @@ class CatalogueWriter:
         """The records that the catalogue has now."""
         if not ids:
             return {}
-        target = TABLES[kind].c
-        query = select(target.id, target.body).where(target.id.in_(ids))
         decode = DECODERS[kind]
-        return {row.id: decode(row.body) for row in self.connection.execute(query)}
+        return {i: decode(body) for i, body in BODIES[kind].bare(self.connection, ids=list(ids))}
 
     def _model_names(self, ids: Iterable[int]) -> dict[int, str]:
         models = tables.model.c
@@ -396,14 +386,7 @@ class CatalogueWriter:
         )
 
     def _live(self, version_ids: Sequence[int]) -> set[int]:
-        shares, endpoints = tables.traffic.c, tables.endpoint.c
-        query = (
-            select(shares.version_id)
-            .join(tables.endpoint, endpoints.id == shares.endpoint_id)
-            .where(shares.version_id.in_(version_ids), shares.percent > 0)
-            .where(endpoints.live, endpoints.deleted_at.is_(None))
-        )
-        return set(self.connection.execute(query).scalars())
+        return {found for (found,) in LIVE.bare(self.connection, ids=list(version_ids))}
 
     def _unserve(self, column: Any, ids: Sequence[int]) -> None:
         if ids:

@@ -16,7 +16,7 @@ from federation.events.feed import Selected
 from federation.events.subscriptions import Views, sees
 from federation.events.tables import delivery, event, subscription
 from federation.logs import Log
-from federation.prepared import PolledQuery
+from federation.prepared import Prepared
 
 log = Log(__name__)
 State = Literal["waiting", "delivered", "dead"]
@@ -65,7 +65,7 @@ def revive(connection: Connection, subscription_id: int) -> int:
     return connection.execute(again).rowcount
 
 
-_DUE = PolledQuery(
+_DUE = Prepared(
     select(subscription.c.id).where(
         exists().where(
             delivery.c.subscription_id == subscription.c.id,
@@ -78,7 +78,7 @@ _DUE = PolledQuery(
 
 def waited_for(engine: Engine) -> list[int]:
     """The subscriptions for which something is to be sent now. Errors: `DatabaseError`."""
-    return [row.id for row in _DUE.rows(engine, at=now())]
+    return [row.id for row in _DUE.polled(engine, at=now())]
 
 
 def read_due(connection: Connection, subscription_id: int, limit: int) -> list[Any]:

@@ -25,7 +25,6 @@ from federation.events.webhooks import Delivery, Webhooks
 from federation.followers import Shared
 from federation.journal.entry import Recorded
 from federation.journal.logkey import read_origin
-from federation.leases import Leases
 from federation.positions import Positions
 
 __all__ = [
@@ -174,9 +173,9 @@ class Events:
                 self._looked = time.monotonic()
             return self._newest
 
-    def recorder(self, leases: Leases) -> Shared[Recorded]:
+    def recorder(self) -> Shared[Recorded]:
         """The follower of all gateways that derives the events from the journal."""
-        return recording.recorder(self._engine, leases, self.webhooks.enqueue)
+        return recording.recorder(self._engine, self.webhooks.enqueue)
 
     def told(self, rows: Sequence[Any]) -> list[ToldEvent]:
         """Rows as they are given out."""

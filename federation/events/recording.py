@@ -1,20 +1,20 @@
 """Deriving events from the journal: the effect of a follower that all gateways share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Column, Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from federation import bulk, tables
-from federation.database import micros, writing
+from federation.database import micros
 from federation.events.tables import event
 from federation.events.types import TYPES, derive
 from federation.followers import Shared
 from federation.journal import log
 from federation.journal.entry import Recorded
-from federation.leases import Leases
+from federation.prepared import Prepared, among
 from federation.references import encode_part, parse
 
 NAME = "events"
@@ -37,35 +37,25 @@ class EventRow(NamedTuple):
     data: str
 
 
-def recorder(engine: Engine, leases: Leases, more: TellMore) -> Shared[Recorded]:
+def recorder(engine: Engine, more: TellMore) -> Shared[Recorded]:
     """The follower that derives events; `more` is called with those of each batch."""
-    return Shared(NAME, engine, leases, log.source, partial(record, engine, more), limit=LIMIT)
+    return Shared(NAME, engine, log.source, partial(record, more), limit=LIMIT)
 
 
-def record(engine: Engine, more: TellMore, entries: Sequence[Recorded]) -> None:
+def record(more: TellMore, connection: Connection, entries: Sequence[Recorded]) -> None:
     """Write the events that these entries tell of; twice is once."""
     told = [one for one in entries if one.entry.action in TYPES]
-    if not told:
-        return
-    with writing(engine) as connection:
-        rows = _rows(connection, told)
-        if rows:
-            written = [row._replace(time=micros(row.time)) for row in rows]
-            bulk.insert(connection, event, EventRow._fields, written, again=True)
-            more(connection, rows)
+    rows = _rows(connection, told) if told else []
+    if rows:
+        written = [row._replace(time=micros(row.time)) for row in rows]
+        bulk.insert(connection, event, EventRow._fields, written, again=True)
+        more(connection, rows)
 
 
 def _rows(connection: Connection, told: Sequence[Recorded]) -> list[EventRow]:
-    entries, known = tables.journal.c, tables.registry.c
-    # One after the other, they stand in one stretch of the log. A registry that was forgotten tells nothing more.
-    query = (
-        select(entries.seq, entries.registry_id)
-        .join(tables.registry, known.id == entries.registry_id)
-        .where(entries.seq.between(told[0].seq, told[-1].seq))
-    )
-    registries = {row.seq: row.registry_id for row in connection.execute(query)}
-    versions = _looked_up(connection, tables.version.c.model_id, _targets(told, "version"))
-    endpoints = _looked_up(connection, tables.endpoint.c.name, _targets(told, "endpoint"))
+    registries = dict(_REGISTRIES.bare(connection, first=told[0].seq, last=told[-1].seq))
+    versions = _looked_up(connection, _MODELS, told, "version")
+    endpoints = _looked_up(connection, _ENDPOINTS, told, "endpoint")
     rows = []
     for one in told:
         entry, registry_id = one.entry, registries.get(one.seq)
@@ -82,18 +72,26 @@ def _rows(connection: Connection, told: Sequence[Recorded]) -> list[EventRow]:
     return rows
 
 
-def _targets(told: Sequence[Recorded], kind: str) -> set[int]:
-    return {one.entry.targets[kind] for one in told if kind in one.entry.targets}
+_entries, _known, _versions, _endpoints = (
+    tables.journal.c, tables.registry.c, tables.version.c, tables.endpoint.c,
+)  # fmt: skip
+# One after the other, they stand in one stretch of the log. A registry that was forgotten tells nothing more.
+_REGISTRIES = Prepared(
+    select(_entries.seq, _entries.registry_id)
+    .join(tables.registry, _known.id == _entries.registry_id)
+    .where(_entries.seq.between(bindparam("first", 0), bindparam("last", 0)))
+)
+# Those that were deleted have it still.
+_MODELS = Prepared(select(_versions.id, _versions.model_id).where(among(_versions.id, "ids")))
+_ENDPOINTS = Prepared(select(_endpoints.id, _endpoints.name).where(among(_endpoints.id, "ids")))
 
 
-def _looked_up(connection: Connection, column: Column[Any], ids: Iterable[int]) -> dict[int, Any]:
-    """A column of rows by their id; those that were deleted have it still."""
-    wanted = sorted(ids)
-    if not wanted:
-        return {}
-    table = column.table
-    query = select(table.c.id, column).where(table.c.id.in_(wanted))
-    return {row[0]: row[1] for row in connection.execute(query)}
+def _looked_up(
+    connection: Connection, query: Prepared, told: Sequence[Recorded], kind: str
+) -> dict[int, Any]:
+    """What is known of the targets of a kind, by their id."""
+    wanted = sorted({one.entry.targets[kind] for one in told if kind in one.entry.targets})
+    return dict(query.bare(connection, ids=wanted)) if wanted else {}
 
 
 def _named(connection: Connection, registry_id: int, ref: str) -> int | None:

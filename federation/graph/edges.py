@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, or_, select
 
 from federation import tables as spine
 from federation.catalogue.codec import aliases_of, decode_model, decode_version, resolved_files
@@ -29,6 +29,7 @@ from federation.graph.resolve import (
 )
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
+from federation.prepared import Prepared, among
 from federation.references import DEPENDS_ON, Address, ReferenceSyntaxError, encode_part, parse
 
 
@@ -92,35 +93,79 @@ def derive(store: Store, touched: Touched) -> None:
 
 def _copies_of(store: Store, nodes: Collection[int]) -> set[int]:
     """The versions that are copies of these: where their files are was learned perhaps only now."""
-    edge, node = tables.edge.c, tables.node.c
-    query = select(node.scope).join(tables.edge, edge.source == node.id)
-    rows = _read(store, query.where(edge.relation == COPY, ~edge.gone), edge.target, nodes)
-    return {row.scope for row in rows}
+    return {row.scope for row in _read(store, _COPIES, nodes)}
 
 
-def _read(store: Store, query: Any, column: ColumnElement[Any], ids: Collection[Any]) -> list[Any]:
-    return [
-        row
-        for part in chunks(sorted(ids))
-        for row in store.connection.execute(query.where(column.in_(part)).order_by(column)).all()
-    ]
+def _read(store: Store, query: Prepared, ids: Collection[Any]) -> list[Any]:
+    return query.rows(store.connection, ids=sorted(ids)) if ids else []
+
+
+def _by(column: ColumnElement[Any], query: Any) -> Prepared:
+    """A query for rows by one of their columns, in the order of that."""
+    return Prepared(query.where(among(column, "ids")).order_by(column))
+
+
+_edge, _node = tables.edge.c, tables.node.c
+_version, _model, _registry = spine.version.c, spine.model.c, spine.registry.c
+_endpoint, _traffic, _dependency = spine.endpoint.c, spine.traffic.c, tables.dependency.c
+_COPIES = _by(
+    _edge.target,
+    select(_node.scope)
+    .join(tables.edge, _edge.source == _node.id)
+    .where(_edge.relation == COPY, ~_edge.gone),
+)
+_SCOPED = {
+    kind: _by(_node.scope, select(_node.id).where(_node.kind == kind))
+    for kind in (NodeKind.VERSION, NodeKind.ENDPOINT)
+}
+_VERSIONS = _by(
+    _version.id,
+    select(
+        spine.version,
+        _registry.name.label("registry_name"),
+        case((_model.body.contains(f'"{DEPENDS_ON}"'), _model.body)).label("model_body"),
+    )
+    .join(spine.registry, _registry.id == _version.registry_id)
+    .join(spine.model, _model.id == _version.model_id),
+)
+_ENDPOINTS = _by(
+    _endpoint.id, select(_endpoint.id, _endpoint.registry_id, _endpoint.live, _endpoint.deleted_at)
+)
+_SERVED = _by(
+    _traffic.endpoint_id,
+    select(_traffic.endpoint_id, _node.id).join(
+        tables.node, and_(_node.kind == NodeKind.VERSION, _node.scope == _traffic.version_id)
+    ),
+)
+_MODELS = _by(_model.id, select(_model.id, _model.registry_id, _model.name, _model.body, _model.deleted_at))
+_MEANT = _by(_node.scope, select(_node.id, _node.means).where(_node.kind.in_(SELECTORS)))
+_LIVING = _by(
+    _version.model_id,
+    select(_version.model_id, _version.stage, *(_version[name] for name in AGE), _node.id.label("node"))
+    .join(tables.node, and_(_node.kind == NodeKind.VERSION, _node.scope == _version.id))
+    .where(_version.deleted_at.is_(None)),
+)
+_REGISTRIES = _by(_registry.id, select(_registry.id))
+_OF_REGISTRY = _by(_node.registry_id, select(_node.id).where(~_node.gone))
+_ADDRESSES = _by(tables.address.c.node, select(tables.address.c.address))
+# No `among`: of a list whose length it cannot see SQLite would read every edge without a target.
+_WAITING = WAITING.where(
+    _edge.target.is_(None), ~_edge.gone, _edge.wanted_model.in_(bindparam("names", expanding=True))
+)
+_DECLARED = _by(_dependency.id, select(tables.dependency))
+_DECLARED_OF = _by(
+    _dependency.consumer_model, select(tables.dependency).where(_dependency.withdrawn_at.is_(None))
+)
+_KINDS = _by(_node.id, select(_node.id, _node.kind, _node.means))
+_STANDING = _by(_edge.declared_id, select(_edge.id, _edge.source, _edge.declared_id).where(~_edge.gone))
 
 
 def _forget(store: Store, kind: NodeKind, scopes: Collection[int]) -> None:
-    node = tables.node.c
-    query = select(node.id).where(node.kind == kind)
-    store.bury([row.id for row in _read(store, query, node.scope, scopes)])
+    store.bury([row.id for row in _read(store, _SCOPED[kind], scopes)])
 
 
 def _version_rows(store: Store, ids: Collection[int]) -> list[Any]:
-    version, registry, model = spine.version.c, spine.registry.c, spine.model.c
-    says = case((model.body.contains(f'"{DEPENDS_ON}"'), model.body))
-    query = (
-        select(spine.version, registry.name.label("registry_name"), says.label("model_body"))
-        .join(spine.registry, registry.id == version.registry_id)
-        .join(spine.model, model.id == version.model_id)
-    )
-    return _read(store, query, version.id, ids)
+    return _read(store, _VERSIONS, ids)
 
 
 def _addresses(row: Any) -> frozenset[str]:
@@ -225,17 +270,12 @@ def _same(claim: Claim, same: Callable[[str, str], tuple[str | int, str, str | i
 
 
 def _endpoints(store: Store, ids: Collection[int]) -> None:
-    endpoint, traffic, node = spine.endpoint.c, spine.traffic.c, tables.node.c
-    query = select(endpoint.id, endpoint.registry_id, endpoint.live, endpoint.deleted_at)
-    rows = _read(store, query, endpoint.id, ids)
+    rows = _read(store, _ENDPOINTS, ids)
     _forget(store, NodeKind.ENDPOINT, set(ids) - {row.id for row in rows})
     states: dict[NodeKey, NodeState] = {(NodeKind.ENDPOINT, row.id, ""): _endpoint_state(row) for row in rows}
     nodes, _ = store.nodes(states)
     served: dict[int, set[int]] = {node: set() for node in nodes.values()}
-    shares = select(traffic.endpoint_id, node.id).join(
-        tables.node, and_(node.kind == NodeKind.VERSION, node.scope == traffic.version_id)
-    )
-    for row in _read(store, shares, traffic.endpoint_id, [row.id for row in rows if row.deleted_at is None]):
+    for row in _read(store, _SERVED, [row.id for row in rows if row.deleted_at is None]):
         served[nodes[NodeKind.ENDPOINT, row.endpoint_id, ""]].add(row.id)
     held = store.held(served)
     store.drop(row.id for source, edges in held.items() for row in edges if row.target not in served[source])
@@ -253,10 +293,7 @@ def _endpoint_state(row: Any) -> NodeState:
 
 def _models(store: Store, ids: Collection[int]) -> list[Any]:
     """Selectors of these models and what they mean now. Returns the models' rows."""
-    model, node = spine.model.c, tables.node.c
-    rows = _read(
-        store, select(model.id, model.registry_id, model.name, model.body, model.deleted_at), model.id, ids
-    )
+    rows = _read(store, _MODELS, ids)
     meanings = _meanings(store, rows)
     states: dict[NodeKey, NodeState] = {}
     for row in rows:
@@ -265,8 +302,7 @@ def _models(store: Store, ids: Collection[int]) -> list[Any]:
     before: dict[int, int | None] = {}
     after: dict[int, int | None] = {}
     nodes, _ = store.nodes(states)
-    query = select(node.id, node.means).where(node.kind.in_(SELECTORS))
-    for row in _read(store, query, node.scope, ids):
+    for row in _read(store, _MEANT, ids):
         before[row.id], after[row.id] = row.means, None
     for (kind, scope, name), selector in nodes.items():
         after[selector] = meanings[scope][kind, name]
@@ -284,15 +320,9 @@ def _second_names(store: Store, models: Collection[Any]) -> set[str]:
 
 def _meanings(store: Store, models: Collection[Any]) -> dict[int, dict[tuple[int, str], int | None]]:
     """For each model, what its selectors mean, as nodes: (kind, name) → version."""
-    version, node = spine.version.c, tables.node.c
     found: dict[int, dict[tuple[int, str], int | None]] = defaultdict(dict)
-    query = (
-        select(version.model_id, version.stage, *(version[name] for name in AGE), node.id.label("node"))
-        .join(tables.node, and_(node.kind == NodeKind.VERSION, node.scope == version.id))
-        .where(version.deleted_at.is_(None))
-    )
     living: dict[int, list[Any]] = defaultdict(list)
-    for row in _read(store, query, version.model_id, [row.id for row in models]):
+    for row in _read(store, _LIVING, [row.id for row in models]):
         living[row.model_id].append(row)
     for model in models:
         meant = found[model.id]
@@ -308,12 +338,9 @@ def _meanings(store: Store, models: Collection[Any]) -> dict[int, dict[tuple[int
 
 def _forget_registries(store: Store, ids: Collection[int]) -> set[str]:
     """Bury what those of these registries had that are no more. Returns the addresses that it had."""
-    registry, node = spine.registry.c, tables.node.c
-    kept = {row.id for row in _read(store, select(registry.id), registry.id, ids)}
-    query = select(node.id).where(~node.gone)
-    nodes = [row.id for row in _read(store, query, node.registry_id, set(ids) - kept)]
-    address = tables.address.c
-    freed = {row.address for row in _read(store, select(address.address), address.node, nodes)}
+    kept = {row.id for row in _read(store, _REGISTRIES, ids)}
+    nodes = [row.id for row in _read(store, _OF_REGISTRY, set(ids) - kept)]
+    freed = {row.address for row in _read(store, _ADDRESSES, nodes)}
     store.bury(nodes)
     store.unaim(nodes)
     return freed
@@ -322,11 +349,12 @@ def _forget_registries(store: Store, ids: Collection[int]) -> set[str]:
 def _resolve_waiting(store: Store, names: Collection[str], registries: Collection[int]) -> None:
     """Unresolved references to what these changes brought."""
     edge, registry = tables.edge.c, spine.registry.c
+    rows: dict[int, Any] = {}
+    for part in chunks(sorted(names)):
+        rows |= {row.id: row for row in store.connection.execute(_WAITING, {"names": part})}
     waiting = WAITING.where(edge.target.is_(None), ~edge.gone)
-    rows = {row.id: row for row in _read(store, waiting, edge.wanted_model, names)}
-    for found in _read(
-        store, select(registry.name, registry.former_names, registry.id), registry.id, registries
-    ):
+    renamed = select(registry.name, registry.former_names).where(registry.id.in_(registries))
+    for found in store.connection.execute(renamed).all() if registries else ():
         names_of = [found.name, *found.former_names]
         second = [(edge.wanted_model > f"{name}/") & (edge.wanted_model < f"{name}0") for name in names_of]
         known = waiting.where(or_(edge.wanted_registry.in_(names_of), *second))  # 0 comes after /
@@ -379,19 +407,15 @@ def _aim(store: Store, stated: Mapping[int, StatedReference], *, turned: bool = 
 
 def _declared(store: Store, ids: Collection[int], names: Collection[str]) -> None:
     """Edges that people declared: those named, and those whose consumer belongs to a model that changed."""
-    declared, edge, node = tables.dependency.c, tables.edge.c, tables.node.c
-    rows = {row.id: row for row in _read(store, select(tables.dependency), declared.id, ids)}
-    by_name = select(tables.dependency).where(declared.withdrawn_at.is_(None))
-    rows |= {row.id: row for row in _read(store, by_name, declared.consumer_model, names)}
+    rows = {row.id: row for row in [*_read(store, _DECLARED, ids), *_read(store, _DECLARED_OF, names)]}
     if not rows:
         return
     standing = [row for row in rows.values() if row.withdrawn_at is None]
     consumers = [StatedReference((parse(row.consumer),), row.created_at) for row in standing]
     found = dict(zip([row.id for row in standing], store.resolver().resolve(consumers), strict=True))
-    known = _read(store, select(node.id, node.kind, node.means), node.id, {n for n in found.values() if n})
+    known = _read(store, _KINDS, {n for n in found.values() if n})
     source = {row.id: row.id if row.kind == NodeKind.VERSION else row.means for row in known}
-    query = select(edge.id, edge.source, edge.declared_id).where(~edge.gone)
-    held = {row.declared_id: row for row in _read(store, query, edge.declared_id, rows)}
+    held = {row.declared_id: row for row in _read(store, _STANDING, rows)}
     wanted = {key: source[consumer] for key, consumer in found.items() if consumer and source[consumer]}
     store.drop(row.id for key, row in held.items() if wanted.get(key) != row.source)
     store.insert(

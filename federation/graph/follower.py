@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from federation import tables as spine
 from federation.bulk import upserting
@@ -28,6 +28,7 @@ from federation.graph.rows import NODE_COLUMNS, Array, DamagedError, Rows, open_
 from federation.graph.store import Store
 from federation.graph.words import SELECTORS, EdgeKind
 from federation.logs import Log
+from federation.prepared import Prepared
 from federation.whole import PASS, Stamp, Suspicion, stamp
 
 log = Log(__name__)
@@ -96,7 +97,7 @@ class GraphFollower:
             _next_generation(connection)
         for touched in self._everything():
             with writing(self._engine, bound=LONG) as connection:
-                self._apply(connection, touched, position)
+                self._apply(connection, _head(connection), touched, position)
         with writing(self._engine, bound=LONG) as connection:
             _next_generation(connection)
             connection.execute(update(tables.graph_head).values(position=position, format=FORMAT))
@@ -104,23 +105,26 @@ class GraphFollower:
     def _derive(self) -> bool:
         """One batch of changes into the tables. False when there is nothing new."""
         with reading(self._engine, bound=LONG) as connection:
-            row = connection.execute(select(tables.graph_head)).first()
+            row = _read_head(connection)
             if row is not None and row.format != FORMAT:
                 raise FormerFormatError
             if row is not None and row.position == newest(connection):
                 return False
         with writing(self._engine, bound=LONG) as connection:
-            changes = after(connection, _head(connection).position, BATCH)
+            head = _head(connection)
+            changes = after(connection, head.position, BATCH)
             if not changes:
                 return False
-            self._apply(connection, Touched.by(changes), changes[-1].position)
-            connection.execute(update(tables.graph_head).values(position=changes[-1].position))
+            self._apply(connection, head, Touched.by(changes), changes[-1].position)
+            _MOVED.run(connection, to=changes[-1].position)
         return True
 
-    def _apply(self, connection: Connection, touched: Touched, position: int) -> None:
-        store = Store(connection, position, _head(connection).nodes, now())
+    def _apply(self, connection: Connection, head: Any, touched: Touched, position: int) -> None:
+        """Have what was touched be as the catalogue says, stamped with a position. `head` is locked."""
+        store = Store(connection, position, head.nodes, now())
         derive(store, touched)
-        connection.execute(update(tables.graph_head).values(nodes=store.last_node))
+        if store.last_node != head.nodes:
+            _NUMBERED.run(connection, to=store.last_node)
         if store.files_void:
             _next_generation(connection)
 
@@ -153,7 +157,7 @@ class GraphFollower:
             anew = False
             self._open()
         with reading(self._engine, bound=LONG) as connection:
-            head = connection.execute(select(tables.graph_head)).first() or GraphHead()
+            head = _read_head(connection) or GraphHead()
             if anew or self._rows is None or self._generation != head.generation:
                 self._build(connection, head)
             elif head.position > self._overlay.position:
@@ -165,7 +169,7 @@ class GraphFollower:
     def _obtain(self) -> bool:
         """Have what another machine made of the same tables, to go on from there; False where there is nothing."""
         with reading(self._engine) as connection:
-            head = connection.execute(select(tables.graph_head)).first()
+            head = _read_head(connection)
         made = self._folder / INCOMING
         shutil.rmtree(made, ignore_errors=True)  # what a killed worker left
         try:
@@ -281,13 +285,12 @@ class GraphFollower:
 
     def _follow_tables(self, connection: Connection, position: int) -> None:
         """What changed in the tables since, into the overlay; into new rows when there is too much of it."""
-        node, edge = tables.node.c, tables.edge.c
         mine = self._overlay
-        changed = connection.execute(_NODES.where(node.touched > mine.position)).all()
+        changed = _NODES_SINCE.rows(connection, position=mine.position)
         for row in changed:
             mine.nodes[row.id] = _columns(row)
         self._mean({row.id: row.means for row in changed if row.kind in SELECTORS})
-        edges = connection.execute(_EDGES.where(edge.touched > mine.position)).all()
+        edges = _EDGES_SINCE.rows(connection, position=mine.position)
         for arc in _arcs(row for row in edges if row.gone):
             mine.remove(arc)
         lost = {row.source for row in edges if row.gone}
@@ -338,12 +341,23 @@ class GraphFollower:
 
 def _head(connection: Connection) -> Any:
     """The head row, locked for this transaction; made at the first call."""
-    query = select(tables.graph_head).with_for_update()
-    if (row := connection.execute(query).first()) is None:
+    if not (found := _LOCKED.rows(connection)):
         made = upserting(connection.dialect.name, tables.graph_head).values(id=1, **GraphHead()._asdict())
         connection.execute(made.on_conflict_do_nothing())  # another gateway may be the first as well
-        row = connection.execute(query).one()
-    return row
+        found = _LOCKED.rows(connection)
+    return found[0]
+
+
+def _read_head(connection: Connection) -> Any:
+    """The head row, None before the first call of `_head`."""
+    found = _HEAD.rows(connection)
+    return found[0] if found else None
+
+
+_HEAD = Prepared(select(tables.graph_head))
+_LOCKED = Prepared(select(tables.graph_head).with_for_update())
+_MOVED = Prepared(update(tables.graph_head).values(position=bindparam("to", 0)))
+_NUMBERED = Prepared(update(tables.graph_head).values(nodes=bindparam("to", 0)))
 
 
 def _next_generation(connection: Connection) -> None:
@@ -355,6 +369,8 @@ _NODES = select(
     *(tables.node.c[column] for column in ("id", "kind", "stage", "live", "registry_id", "created", "means"))
 )
 _EDGES = select(*(tables.edge.c[column] for column in ("source", "target", "kind", "gone")))
+_NODES_SINCE = Prepared(_NODES.where(tables.node.c.touched > bindparam("position", 0)))
+_EDGES_SINCE = Prepared(_EDGES.where(tables.edge.c.touched > bindparam("position", 0)))
 
 
 def _partitions(connection: Connection, query: Any) -> Iterator[Any]:

@@ -19,6 +19,7 @@ from federation.catalogue.codec import decode_version, resolved_files
 from federation.graph import tables
 from federation.graph.claims import COPY, UNREADABLE, place_of
 from federation.graph.words import SELECTORS, NodeKind
+from federation.prepared import Prepared
 from federation.references import Address, Reference, Target, encode_part, parse_stated
 
 CHUNK = 500
@@ -68,7 +69,7 @@ def _age(candidate: Incarnation) -> tuple[datetime, int]:
     return candidate.born, candidate.node
 
 
-_PRESENT = select(spine.registry.c.id, spine.registry.c.name)
+_PRESENT = Prepared(select(spine.registry.c.name, spine.registry.c.id))
 # Few have any, and reading the list takes longer than reading the rest of the row.
 _FORMER = select(spine.registry.c.id, spine.registry.c.former_names).where(
     cast(spine.registry.c.former_names, Text) != "[]"
@@ -80,7 +81,7 @@ def registry_names(connection: Connection) -> dict[str, int]:
     names: dict[str, int] = {}
     for row in connection.execute(_FORMER):
         names |= dict.fromkeys(row.former_names, row.id)
-    return names | {row.name: row.id for row in connection.execute(_PRESENT)}
+    return names | dict(_PRESENT.bare(connection))
 
 
 WAITING: Select[Any] = select(

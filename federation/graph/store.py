@@ -13,6 +13,7 @@ from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import COPY, Claim, Thing, Unreadable
 from federation.graph.resolve import Resolver, StatedReference, chunks, registry_names
+from federation.prepared import Prepared, among
 
 NodeKey = tuple[int, int, str]
 """Kind, scope, name."""
@@ -51,6 +52,21 @@ _EDGE = (
     "source", "target", "kind", "relation", "origin", "wanted", "wanted_registry", "wanted_model", "title", "said_by",
     "declared_id", "meant_at", "first_seen_at", "last_seen_at", "gone", "touched",
 )  # fmt: skip
+
+
+_HOLDS = select(
+    *(
+        tables.edge.c[name]
+        for name in ("id", "source", "target", "kind", "relation", "origin", "wanted", "wanted_registry")
+    )
+).where(among(tables.edge.c.source, "ids"), ~tables.edge.c.gone)
+_HELD = {
+    False: Prepared(_HOLDS.where(tables.edge.c.declared_id.is_(None))),
+    True: Prepared(_HOLDS.where(tables.edge.c.declared_id.is_not(None))),
+}
+_ADDRESSED = Prepared(
+    select(tables.address.c.address, tables.address.c.node).where(among(tables.address.c.node, "ids"))
+)
 
 
 class Store:
@@ -118,26 +134,9 @@ class Store:
 
     def held(self, sources: Collection[int], *, declared: bool = False) -> dict[int, list[Any]]:
         """The edges that stand now, by source; those that were declared, or all others."""
-        edge = tables.edge.c
         found: dict[int, list[Any]] = {source: [] for source in sources}
-        mine = edge.declared_id.is_not(None) if declared else edge.declared_id.is_(None)
-        for part in chunks(sources):
-            query = select(
-                *(
-                    edge[name]
-                    for name in (
-                        "id",
-                        "source",
-                        "target",
-                        "kind",
-                        "relation",
-                        "origin",
-                        "wanted",
-                        "wanted_registry",
-                    )
-                )
-            )
-            for row in self.connection.execute(query.where(edge.source.in_(part), ~edge.gone, mine)).all():
+        if found:
+            for row in _HELD[declared].rows(self.connection, ids=list(found)):
                 found[row.source].append(row)
         return found
 
@@ -192,10 +191,7 @@ class Store:
     def addressed(self, wanted: Mapping[int, Collection[str]]) -> set[str]:
         """Have these versions, by node, answer to these addresses and to no others. Which are new of one."""
         address = tables.address.c
-        known: set[tuple[str, int]] = set()
-        for part in chunks(wanted):
-            rows = self.connection.execute(select(tables.address).where(address.node.in_(part)))
-            known |= {(row.address, row.node) for row in rows}
+        known = set(_ADDRESSED.bare(self.connection, ids=list(wanted))) if wanted else set()
         stated = {(text, node) for node, texts in wanted.items() for text in texts}
         for text, node in sorted(known - stated):
             self.connection.execute(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from federation import bulk, tables
 from federation.changes import Change, FeedTrimmedError
@@ -28,6 +28,7 @@ from federation.journal.merkle import (
     tile_rows,
 )
 from federation.journal.tables import seal
+from federation.prepared import Prepared
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -141,12 +142,21 @@ def source(connection: Connection, position: int, limit: int) -> list[tuple[int,
     """At most `limit` entries after the first `position` of them, each with how many there are up to it: what a shared
     follower is given. Errors: `FeedTrimmedError` where they stand in an archive.
     """
-    sealed = connection.execute(select(func.max(seal.c.size))).scalar() or 0
-    if position < sealed:
+    [(sealed,)] = _SEALED.bare(connection)
+    if position < (sealed or 0):
         raise FeedTrimmedError(f"the entries from {position} to {sealed - 1} are sealed", sealed)
-    entries = tables.journal.c
-    query = select(entries.seq, entries.entry).where(entries.seq >= position).order_by(entries.seq)
-    return [(row.seq + 1, decode(row.entry)) for row in connection.execute(query.limit(limit))]
+    found = _ENTRIES.bare(connection, position=position, limit=limit)
+    return [(seq + 1, decode(bytes(entry))) for seq, entry in found]
+
+
+_SEALED = Prepared(select(func.max(seal.c.size).label("size")))
+_entries = tables.journal.c
+_ENTRIES = Prepared(
+    select(_entries.seq, _entries.entry)
+    .where(_entries.seq >= bindparam("position", 0))
+    .order_by(_entries.seq)
+    .limit(bindparam("limit", 0))
+)
 
 
 def start(connection: Connection) -> None:

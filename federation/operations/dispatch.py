@@ -15,14 +15,14 @@ from federation.operations.due import LATEST, is_due
 from federation.operations.intent import forget_keys
 from federation.operations.run import OPERATIONS, OperationContext, work
 from federation.operations.tables import operation
-from federation.prepared import PolledQuery
+from federation.prepared import Prepared
 
 log = Log(__name__)
 ASIDE = 0.25
 """Seconds for which a worker looks no more, while others are carrying out all that there is to do."""
 FORGET_EVERY = 3600.0
 _AT, _FURTHEST, _LATEST = (bindparam(name, None, type_=UTCTime) for name in ("at", "furthest", "latest"))
-_WAITING = PolledQuery(
+_WAITING = Prepared(
     select(operation.c.registry_id, is_free(bindparam("owner", ""), _AT, _FURTHEST).label("is_ours"))
     .join(tables.registry, tables.registry.c.id == operation.c.registry_id)
     .outerjoin(
@@ -66,7 +66,7 @@ class Dispatcher:
         """The registries with something to do that nobody else is at."""
         at, owner = now(), self.context.leases.owner
         limits = {"at": at, "furthest": at + FURTHEST, "latest": at + LATEST}
-        rows = _WAITING.rows(self.context.engine, owner=owner, **limits)
+        rows = _WAITING.polled(self.context.engine, owner=owner, **limits)
         ours = {registry_id for registry_id, is_ours in rows if is_ours}
         # A gateway is told of everything that was asked for at it; what another one carries out it cannot hasten.
         if rows and not ours and not self.running:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select
 
-from federation.database import SKEW
+from federation.database import SKEW, UTCTime
 from federation.leases import Moment
 from federation.operations.tables import operation
 from federation.poison import InHand
+from federation.prepared import Prepared
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before the next try, by how often it was tried."""
@@ -41,17 +42,21 @@ def due(connection: Connection, registry_id: int, at: datetime, limit: int) -> S
     """The operations of a registry that are due, at most one of each ordering key, oldest first; each with the state
     of the step before it (`came_before`).
     """
-    asked, prior = operation.c, operation.alias("prior")
-    first = (
-        select(func.min(asked.id))
-        .where(asked.registry_id == registry_id, asked.finished_at.is_(None))
-        .group_by(asked.ordering_key)
+    return _DUE.rows(connection, registry=registry_id, at=at, latest=at + LATEST, limit=limit)
+
+
+_asked, _prior = operation.c, operation.alias("prior")
+_FIRST = (
+    select(func.min(_asked.id))
+    .where(_asked.registry_id == bindparam("registry", 0), _asked.finished_at.is_(None))
+    .group_by(_asked.ordering_key)
+)
+_DUE = Prepared(
+    select(operation, _prior.c.state.label("came_before"))
+    .outerjoin(_prior, _prior.c.id == _asked.follows)
+    .where(
+        _asked.id.in_(_FIRST), is_due(*(bindparam(name, None, type_=UTCTime) for name in ("at", "latest")))
     )
-    query = (
-        select(operation, prior.c.state.label("came_before"))
-        .outerjoin(prior, prior.c.id == asked.follows)
-        .where(asked.id.in_(first), is_due(at, at + LATEST))
-        .order_by(asked.id)
-        .limit(limit)
-    )
-    return connection.execute(query).all()
+    .order_by(_asked.id)
+    .limit(bindparam("limit", 0))
+)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, Row, bindparam, select
 
 from adapters import (
     AdapterError,
@@ -68,8 +68,11 @@ UNDER_WAY_EVERY = timedelta(seconds=1)
 """How often it is looked whether something that was given up has come back."""
 RACES = 5
 """How often a write without `If-Match` is sent again because somebody else wrote meanwhile."""
-QUICK, SLOW, MOST = 0.1, 0.5, 128
-"""A batch whose calls took less than `QUICK` seconds may double, one of more than `SLOW` is halved."""
+FIRST, AGAIN, QUICK, SLOW, MOST = 4, 16, 0.1, 0.5, 128
+"""The first batch of a registry has `FIRST` operations. One whose calls took less than `QUICK` seconds may double, one
+of more than `SLOW` is halved; whoever comes back to a registry begins with at most `AGAIN`, as it may be slow by now.
+"""
+_REGISTRY = select(tables.registry).where(tables.registry.c.id == bindparam("of"))
 
 
 @dataclass(slots=True)
@@ -84,6 +87,8 @@ class OperationContext:
     at: Callable[[str], None] = lambda point: None
     under_way: dict[int, UnderWay] = field(default_factory=dict)
     """What may still be writing, by operation."""
+    limits: dict[int, int] = field(default_factory=dict)
+    """How many operations of a registry were carried out together last."""
     made: dict[int, int] = field(default_factory=dict)
     """How many parts of an operation were made when its outcome was last asked for."""
     in_hand: InHand = field(default_factory=InHand)
@@ -109,7 +114,7 @@ class Turn:
     context: OperationContext
     registry: Row[Any]
     lease: Lease
-    limit: int = 4
+    limit: int
     deadline: float = 0.0
     """Of the last call, in seconds."""
 
@@ -455,21 +460,20 @@ def work(context: OperationContext, registry_id: int) -> int:
         lease = context.leases.take(connection, OPERATIONS, registry_id)
     if lease is None:
         return 0
-    limit, tries = 4, 0
+    limit, tries = min(context.limits.get(registry_id, FIRST), AGAIN), 0
     try:
         while not context.stopping():
             with reading(context.engine) as connection:
                 rows = due(connection, registry_id, now(), limit)
-                registry = connection.execute(
-                    select(tables.registry).where(tables.registry.c.id == registry_id)
-                ).one_or_none()
-            if registry is None or not rows:
+                registry = connection.execute(_REGISTRY, {"of": registry_id}).one_or_none() if rows else None
+            if registry is None:
                 break
             turn = Turn(context, registry, lease, limit)
             for together in apart(context.in_hand, rows):
                 with context.leases.keeping(lease), context.in_hand.holding(*map(work_of, together)):
                     turn.carry_out(together)
             limit, tries = turn.limit, tries + len(rows)
+            context.limits[registry_id] = limit
     except FencedError as error:
         log.info("left to another worker", reason=str(error))
     return tries

@@ -27,7 +27,7 @@ from federation.operations.intent import Asker, Intent, digest_of, record
 from federation.operations.state import read_holders
 from federation.operations.wanted import SetTraffic, aim, from_json
 from federation.policies.policy import read_duration
-from federation.prepared import PolledQuery
+from federation.prepared import Prepared
 from federation.promotions.crossing import Crossing, acting, read_crossing, state_there, there
 from federation.promotions.judgement import SYSTEM, Judgement, Proposal, judge_of
 from federation.promotions.opened import OpenedPromotion, told
@@ -57,7 +57,7 @@ MOST = 100
 """Promotions of one round."""
 EDGE_WITHIN = timedelta(seconds=60)
 """How long it is waited for the graph to know a version that was made elsewhere."""
-_DUE = PolledQuery(
+_DUE = Prepared(
     select(promotion.c.id, promotion.c.registry_id)
     .where(promotion.c.finished_at.is_(None), promotion.c.due_at <= bindparam("at", None, type_=UTCTime))
     .order_by(promotion.c.due_at)
@@ -80,7 +80,7 @@ class PromotionRunner:
 
     def tick(self) -> bool:
         """Look once at what is due; whether there was anything. Errors: `DatabaseError`."""
-        rows = _DUE.rows(self.engine, at=now())
+        rows = _DUE.polled(self.engine, at=now())
         for row in rows:
             self._look(row.id, row.registry_id)
         return bool(rows)

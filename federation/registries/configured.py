@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from federation import tables
 from federation.changes import Change
@@ -48,8 +48,10 @@ CONFIGURED = ("kind", "team", "sync_every", "full_every", "writable", "stages", 
 
 def lock(connection: Connection, registry_id: int) -> Row[Any]:
     """The row of a registry, which nobody else changes until this transaction ends."""
-    query = select(tables.registry).where(tables.registry.c.id == registry_id)
-    return connection.execute(query.with_for_update()).one()
+    return connection.execute(_LOCKED, {"registry": registry_id}).one()
+
+
+_LOCKED = select(tables.registry).where(tables.registry.c.id == bindparam("registry", 0)).with_for_update()
 
 
 def apply(connection: Connection, specs: Sequence[RegistrySpec], *, actor: str = SYSTEM) -> list[str]:

@@ -5,13 +5,15 @@ A name is looked up when somebody asks, so that one that is another by now is fo
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select, union_all
+from sqlalchemy import Connection, bindparam, not_, or_, select
 
 from federation import tables
 from federation.operations.tables import operation
+from federation.prepared import Prepared, among
 from federation.promotions.tables import promotion, voice
 from federation.references import parse
 
@@ -52,52 +54,64 @@ def read_hands(
     is read, but where what was asked for tells which versions it was about.
     """
     found = Hands()
-    theirs = select(_version.id).where(_version.model_id.in_(models or ())).scalar_subquery()
-    of_version = _done("version", theirs if models is not None else None, registry)
-    of_model = _done("model", models, registry)
-    names_versions = or_(_operation.made.is_not(None), _operation.kind == AIMED_AT_ALIAS)
-    plain = union_all(
-        select(_operation.target_kind, _operation.target_id, _operation.actor).where(of_version).distinct(),
-        select(_operation.target_kind, _operation.target_id, _operation.actor)
-        .where(of_model, not_(names_versions))
-        .distinct(),
-    )
-    for kind, target_id, actor in connection.execute(plain):
-        marks = found.of_version if kind == "version" else found.of_model
-        marks.setdefault(target_id, {})[actor] = None
-    telling = select(
-        _operation.target_id, _operation.actor, _operation.wanted, _operation.before, _operation.made
-    )
-    for row in connection.execute(telling.where(of_model, names_versions)):
+    given: dict[str, Any] = {} if models is None else {"models": list(models)}
+    given |= {} if registry is None else {"registry": registry}
+    asked = _questions(models is not None, registry is not None)
+    for target_id, actor in asked.of_version.bare(connection, **given):
+        found.of_version.setdefault(target_id, {})[actor] = None
+    for target_id, actor in asked.of_model.bare(connection, **given):
+        found.of_model.setdefault(target_id, {})[actor] = None
+    for row in asked.telling.rows(connection, **given):
         for version in _named(row):
             if version is not None:
                 found.of_name.setdefault((row.target_id, version), {})[row.actor] = None
-    approved = (
-        select(_promotion.version_id, _voice.principal)
-        .join(voice, _voice.promotion_id == _promotion.id)
-        .where(_voice.kind == "approve")
-    )
-    if models is not None:
-        approved = approved.where(_promotion.model_id.in_(models))
-    if registry is not None:
-        approved = approved.where(_promotion.registry_id == registry)
-    for version_id, principal in connection.execute(approved):
+    for version_id, principal in asked.approved.bare(connection, **given):
         found.approved.setdefault(version_id, {})[principal] = None
     return found
 
 
-def _done(kind: str, targets: Any, registry: int | None) -> ColumnElement[bool]:
-    """The condition that an operation changed something of a kind; None: whatever target, whatever registry."""
-    conditions = [
-        _operation.state.in_(DONE),
-        _operation.target_kind == kind,
-        _operation.target_id.is_not(None),
-    ]
-    if targets is not None:
-        conditions.append(_operation.target_id.in_(targets))
-    if registry is not None:
-        conditions.append(_operation.registry_id == registry)
-    return and_(*conditions)
+class _Questions(NamedTuple):
+    of_version: Prepared
+    of_model: Prepared
+    telling: Prepared
+    """Of models, where what was asked for tells which versions it was about."""
+    approved: Prepared
+
+
+@cache
+def _questions(of_models: bool, of_registry: bool) -> _Questions:
+    """Of some models or of all, of one registry or of all."""
+    versions = select(_version.id).where(among(_version.model_id, "models"))
+    of_version, of_model, approved = (
+        [_operation.state.in_(DONE), _operation.target_kind == "version", _operation.target_id.is_not(None)],
+        [_operation.state.in_(DONE), _operation.target_kind == "model", _operation.target_id.is_not(None)],
+        [_voice.kind == "approve"],
+    )
+    if of_models:
+        of_version.append(_operation.target_id.in_(versions))
+        of_model.append(among(_operation.target_id, "models"))
+        approved.append(among(_promotion.model_id, "models"))
+    if of_registry:
+        for conditions, column in (
+            (of_version, _operation.registry_id),
+            (of_model, _operation.registry_id),
+            (approved, _promotion.registry_id),
+        ):
+            conditions.append(column == bindparam("registry", 0))
+    names_versions = or_(_operation.made.is_not(None), _operation.kind == AIMED_AT_ALIAS)
+    done = select(_operation.target_id, _operation.actor)
+    telling = select(
+        _operation.target_id, _operation.actor, _operation.wanted, _operation.before, _operation.made
+    )
+    approvers = select(_promotion.version_id, _voice.principal).join(
+        voice, _voice.promotion_id == _promotion.id
+    )
+    return _Questions(
+        Prepared(done.where(*of_version).distinct()),
+        Prepared(done.where(*of_model, not_(names_versions)).distinct()),
+        Prepared(telling.where(*of_model, names_versions)),
+        Prepared(approvers.where(*approved)),
+    )
 
 
 def _named(row: Any) -> Iterable[str | None]:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, and_, select
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, select
 
 from adapters import Key, ModelRecord, VersionRecord
 from federation import changes, tables
@@ -15,6 +15,7 @@ from federation.database import LONG, reading
 from federation.graph import tables as declared
 from federation.graph.claims import claims
 from federation.policies.tables import bypass
+from federation.prepared import Prepared, among
 from federation.references import (
     DEPENDS_ON,
     ReferenceSyntaxError,
@@ -46,6 +47,13 @@ _LIVING = (
     .where(_model.deleted_at.is_(None))
     .order_by(_model.id, _version.id)
 )  # fmt: skip
+_OF_MODELS = _LIVING.where(_model.id.in_(bindparam("models", expanding=True)))
+_MODELS_OF = Prepared(select(_version.model_id).where(among(_version.id, "versions")).distinct())
+_DECLARED = Prepared(
+    select(declared.dependency.c.consumer, declared.dependency.c.provider).where(
+        declared.dependency.c.withdrawn_at.is_(None)
+    )
+)
 Declared = Mapping[tuple[str, str, str | None], Sequence[str]]
 """What people declared: by registry, model and version (None: all of them), the references needed."""
 
@@ -95,26 +103,24 @@ class CatalogueSource:
             for row in rows:
                 touched.setdefault(row.kind, set()).add(row.target_id)
             models = touched.get("model", set())
-            for ids in _chunks(touched.get("version", ())):
-                models |= set(
-                    connection.execute(select(_version.model_id).where(_version.id.in_(ids))).scalars()
-                )
+            if versions := touched.get("version"):
+                models |= {i for (i,) in _MODELS_OF.bare(connection, versions=list(versions))}
             models |= _consumers(connection, touched.get("edge", ()))
         return ChangeSet(rows[-1].position, frozenset(models), frozenset(touched.get("registry", ())))
 
     def models(self, ids: Collection[int]) -> Iterator[Document]:
         """The documents of these models, as far as they live."""
         for chunk in _chunks(ids):
-            yield from self._read(_model.id.in_(chunk), models=chunk)
+            yield from self._read(_OF_MODELS, models=chunk)
 
     def version(self, version_id: int) -> Document | None:
         """The document of one version, without who had a hand in it; None where it does not live."""
-        found = list(self._read(_version.id == version_id, models=()))
+        found = list(self._read(_LIVING.where(_version.id == version_id), models=()))
         return found[0] if found else None
 
     def registry(self, registry_id: int) -> Iterator[Document]:
         """The documents of a registry."""
-        return self._read(_model.registry_id == registry_id, registry=registry_id)
+        return self._read(_LIVING.where(_model.registry_id == registry_id), registry=registry_id)
 
     def names(self, ids: Collection[int]) -> dict[int, tuple[str, str]]:
         """Name and team of those of these registries that there are."""
@@ -126,18 +132,20 @@ class CatalogueSource:
         """The newest position, and every document as of then or later."""
         with reading(self.engine) as connection:
             position = changes.newest(connection)
-        return position, self._read()
+        return position, self._read(_LIVING)
 
     def _read(
         self,
-        *conditions: ColumnElement[bool],
+        query: Select[Any],
+        *,
         models: Collection[int] | None = None,
         registry: int | None = None,
     ) -> Iterator[Document]:
         with reading(self.engine, bound=LONG) as connection:
             said, hands = _declared(connection), read_hands(connection, models, registry)
-            query = _LIVING.where(*conditions).execution_options(yield_per=2_000)
-            for _, rows in groupby(connection.execute(query), key=lambda row: int(row.model_id)):
+            given = {"models": list(models)} if models else {}
+            found = connection.execute(query, given, execution_options={"yield_per": 2_000})
+            for _, rows in groupby(found, key=lambda row: int(row.model_id)):
                 versions = list(rows)
                 model = codec.decode_model(versions[0].model_body)
                 yield from (_document(row, model, said, hands) for row in versions)
@@ -190,14 +198,13 @@ def _targets(record: VersionRecord, row: Any, model_tags: Mapping[str, str]) -> 
 
 def _declared(connection: Connection) -> Declared:
     found: dict[tuple[str, str, str | None], list[str]] = {}
-    edge = declared.dependency.c
-    for row in connection.execute(select(edge.consumer, edge.provider).where(edge.withdrawn_at.is_(None))):
+    for stated, provider in _DECLARED.bare(connection):
         try:
-            consumer = parse(row.consumer)
+            consumer = parse(stated)
         except ReferenceSyntaxError:
             continue
         if consumer.alias is None and consumer.stage is None:
-            found.setdefault((consumer.registry, consumer.model, consumer.version), []).append(row.provider)
+            found.setdefault((consumer.registry, consumer.model, consumer.version), []).append(provider)
     return found
 
 

@@ -29,7 +29,7 @@ from federation.hooks.tables import mention
 from federation.leases import FencedError
 from federation.logs import Log
 from federation.poison import SetAsideError
-from federation.prepared import PolledQuery
+from federation.prepared import Prepared
 from federation.registries.calls import StoppedError
 from federation.registries.configured import RegistryError
 from federation.sync.context import CurrentRun, SyncContext
@@ -47,7 +47,7 @@ A_MINUTE = 1200
 MINUTE = 60.0
 LONGEST_PAUSE = 600.0
 _registries = tables.registry.c
-_DUE = PolledQuery(
+_DUE = Prepared(
     select(mention.c.registry_id)
     .join(tables.registry, _registries.id == mention.c.registry_id)
     .where(mention.c.due_at <= bindparam("at", None, type_=UTCTime), _registries.detached_at.is_(None))
@@ -97,7 +97,7 @@ class AnnouncedReader:
     def tick(self) -> None:
         """Start what is due. Errors: `DatabaseError`."""
         self.running = {one: future for one, future in self.running.items() if not future.done()}
-        waiting = {row.registry_id for row in _DUE.rows(self.context.engine, at=now())}
+        waiting = {row.registry_id for row in _DUE.polled(self.context.engine, at=now())}
         for registry_id in sorted(waiting - self.running.keys()):
             if len(self.running) < self.threads and self._allowance(registry_id):
                 self.running[registry_id] = self.pool.submit(self._work, registry_id)

@@ -20,7 +20,7 @@ from federation import tables
 from federation.database import EPOCH, DatabaseError, UTCTime, now, past, reading, writing
 from federation.leases import FURTHEST, is_free
 from federation.logs import Log
-from federation.prepared import PolledQuery
+from federation.prepared import Prepared
 from federation.sync.context import SYNC, SyncContext
 from federation.sync.details import ask_again, read_details
 from federation.sync.requests import request as request
@@ -36,7 +36,7 @@ DETAILS_SHARE = 0.25
 another all the time, they are read all the same."""
 _registries, _runs, _lease = tables.registry.c, tables.sync.c, tables.lease.c
 # Built once: the worker asks them many times a second.
-_ATTACHED = PolledQuery(
+_ATTACHED = Prepared(
     select(
         _registries.id,
         _registries.requested_at,
@@ -45,7 +45,7 @@ _ATTACHED = PolledQuery(
         _registries.failures,
     ).where(_registries.detached_at.is_(None))
 )
-_OPEN = PolledQuery(
+_OPEN = Prepared(
     select(
         _runs.id,
         _runs.registry_id,
@@ -121,10 +121,10 @@ class Scheduler:
         self.running = {sync_id: future for sync_id, future in self.running.items() if not future.done()}
         at = now()
         engine = self.context.engine
-        open_runs = _OPEN.rows(
+        open_runs = _OPEN.polled(
             engine, at=at, furthest=at + FURTHEST
         )  # first: one that ends meanwhile is not due
-        rows = _ATTACHED.rows(engine) if self.by_schedule else []
+        rows = _ATTACHED.polled(engine) if self.by_schedule else []
         busy = {row.registry_id for row in open_runs}
         startable = waiting(open_runs)
         planned = [(when, row.id) for row in rows if row.id not in busy and (when := next_attempt(row, at))]

@@ -277,11 +277,16 @@ def _add(writer: tantivy.IndexWriter, documents: Iterable[Document]) -> None:
     """Errors of the engine are ours, those of the source pass. The engine lets go of the interpreter while it reads a
     text, so the next ones are made meanwhile."""
     texts, waiting = encoding.encode(documents), deque[Future[None]]()
+    batch = list(islice(texts, BATCH))
+    if len(batch) < BATCH:  # most changes: a thread would cost more than it saves
+        _add_texts(writer, batch)
+        return
     with ThreadPoolExecutor(1) as adding:
-        while batch := list(islice(texts, BATCH)):
+        while batch:
             waiting.append(adding.submit(_add_texts, writer, batch))
             if len(waiting) > BATCHES_AHEAD:
                 waiting.popleft().result()
+            batch = list(islice(texts, BATCH))
         # None is held by name: one that failed would hold the frame that holds it, and with that the writer.
         while waiting:
             waiting.popleft().result()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) -> object:
     """What is asked about events. Errors: those of the face."""
-    Followers({"events": waypost.events.recorder(waypost.leases)}).catch_up()
+    Followers({"events": waypost.events.recorder()}).catch_up()
     view, events = LOCAL.view, waypost.events
     match asked:
         case ("GET", "events"):

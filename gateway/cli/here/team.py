@@ -17,7 +17,7 @@ def answer(waypost: "Waypost", asked: tuple[str, ...], query: Query, body: Any) 
     """What is asked of `/team`. Errors: `UnknownError`."""
     catch_up(waypost, ["search"])
     waypost.reload_search()
-    Followers({"events": waypost.events.recorder(waypost.leases)}).catch_up()
+    Followers({"events": waypost.events.recorder()}).catch_up()
     overview = TeamOverview.of(waypost, LOCAL, query.get("team", ""))
     match asked:
         case ("GET", "team"):

@@ -13,7 +13,6 @@ from federation.catalogue.origin import Origin
 from federation.catalogue.writer import CatalogueWriter
 from federation.database import now, writing
 from federation.events.events import Events, Selected
-from federation.leases import Leases
 from federation.registries import configured
 from federation.registries.configured import RegistrySpec
 from federation.stages import parse_rules
@@ -40,7 +39,7 @@ class Told:
 
     def __init__(self, engine: Engine, **more: Any) -> None:
         self.engine, self.events = engine, Events(engine, **more)
-        self.recorder = self.events.recorder(Leases("one"))
+        self.recorder = self.events.recorder()
         with writing(engine) as connection:
             configured.apply(connection, [registry("fraud", "risk"), registry("secret", "hidden")])
             known = tables.registry.c

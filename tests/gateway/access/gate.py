@@ -59,7 +59,7 @@ class Gate:
 
     def follow(self) -> None:
         """Let index and graph take in what the catalogue has, and events be derived."""
-        events = {"events": self.waypost.events.recorder(self.waypost.leases)}
+        events = {"events": self.waypost.events.recorder()}
         Followers({**self.waypost.followers(), **events}).catch_up()
         self.waypost.search.reload()
 

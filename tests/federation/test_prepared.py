@@ -1,0 +1,102 @@
+"""Prepared queries: one statement for lists of any length, found by index."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, bindparam, insert, select, update
+
+import federation
+from federation import tables
+from federation.database import now, open_engine, reading, writing
+from federation.prepared import Prepared, among, prepare
+
+GROWING = {
+    "model", "version", "endpoint", "traffic", "span", "change", "journal", "operation", "event", "graph_edge",
+    "graph_node", "graph_address",
+}  # fmt: skip
+"""Tables that are not read as a whole."""
+FEW = {"operation_open"}
+"""Indexes of the few rows that are not done with."""
+WHOLE = {
+    "federation.graph.edges._OF_REGISTRY",
+    "federation.graph.edges._STANDING",
+}
+"""Of a registry that was forgotten, and of what people declared."""
+_change = tables.change.c
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    opened = open_engine(database)
+    with writing(opened) as connection:
+        rows = [
+            {"position": number, "kind": "model", "target_id": number, "registry_id": 1, "time": now()}
+            for number in range(1, 41)
+        ]
+        connection.execute(insert(tables.change), rows)
+    yield opened
+    opened.dispose()
+
+
+@pytest.mark.parametrize("wanted", [[], [3], [1, 7, 40, 41], list(range(2000))])
+def test_a_list_of_any_length_is_given_to_one_statement(engine: Engine, wanted: list[int]) -> None:
+    query = Prepared(select(_change.target_id).where(among(_change.position, "wanted")))
+    with reading(engine) as connection:
+        found = {target for (target,) in query.bare(connection, wanted=wanted)}
+        assert found == {number for number in wanted if 1 <= number <= 40}
+
+
+def test_texts_are_given_likewise(engine: Engine) -> None:
+    query = Prepared(select(_change.position).where(among(_change.kind, "kinds"), _change.position < 3))
+    with reading(engine) as connection:
+        assert len(query.rows(connection, kinds=["model", 'it\'s "quoted"'])) == 2
+        assert not query.rows(connection, kinds=["version"])
+
+
+def test_changes_say_how_many_rows_they_met_and_times_are_moments(engine: Engine) -> None:
+    later = now() + timedelta(days=1)
+    moved = Prepared(
+        update(tables.change)
+        .where(among(_change.position, "wanted"))
+        .values(time=bindparam("at", None, type_=_change.time.type))
+    )
+    read = Prepared(select(_change.position, _change.time).where(_change.time >= bindparam("since", None)))
+    with writing(engine) as connection:
+        assert moved.run(connection, wanted=[5, 6, 99], at=later) == 2
+    with reading(engine) as connection:
+        assert [(row.position, row.time) for row in read.rows(connection, since=later)] == [
+            (5, later),
+            (6, later),
+        ]
+
+
+def prepared() -> Iterator[tuple[str, Prepared]]:
+    """Every prepared query that a module holds, by its name."""
+    for found in pkgutil.walk_packages(federation.__path__, "federation."):
+        if ".migrations" in found.name:
+            continue
+        for name, value in vars(importlib.import_module(found.name)).items():
+            held: list[Any] = list(value.values()) if isinstance(value, dict) else [value]
+            yield from ((f"{found.name}.{name}", one) for one in held if isinstance(one, Prepared))
+
+
+def test_none_of_them_reads_a_table_that_grows_as_a_whole(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("what PostgreSQL does depends on what it knows of the rows")
+    whole, seen = set(), set()
+    with reading(engine) as connection:
+        cursor = connection.connection.cursor()
+        for name, one in prepared():
+            statement = prepare(engine.dialect, one.query)
+            values = [statement.values[key] or "[]" for key in statement.order or ()]
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement.text}", values)
+            steps = [str(row[3]).split() for row in cursor.fetchall()]
+            seen.add(name)
+            if any(step[0] == "SCAN" and step[1] in GROWING and step[-1] not in FEW for step in steps):
+                whole.add(name)
+    assert whole == WHOLE
+    assert len(seen) > 30
