@@ -30,33 +30,33 @@ _PACKAGES = ("adapters", "federation", "gateway")
 
 
 @dataclass(frozen=True)
-class Entry:
+class DocumentedEntry:
     """Something that is documented: its name and what it says about itself."""
 
     name: str
     meaning: str
 
 
-def settings() -> list[Entry]:
+def settings() -> list[DocumentedEntry]:
     """Every key of the configuration file, as `[section] key`."""
     if find_spec("gateway.settings") is None:
         return []
     return list(_fields(importlib.import_module("gateway.settings").Settings, ""))
 
 
-def kinds() -> list[Entry]:
+def kinds() -> list[DocumentedEntry]:
     """What each kind of registry takes for a stage by default, may write, and shows to full scans only."""
-    return [Entry(name, _of_kind(adapter)) for name, adapter in _adapters().items()]
+    return [DocumentedEntry(name, _of_kind(adapter)) for name, adapter in _adapters().items()]
 
 
-def registry_settings() -> list[Entry]:
+def registry_settings() -> list[DocumentedEntry]:
     """Every key of `config`, by kind of registry."""
     return [
         entry for name, adapter in _adapters().items() for entry in _fields(adapter.config_type, f"{name}.")
     ]
 
 
-def commands() -> list[Entry]:
+def commands() -> list[DocumentedEntry]:
     """Every command and option of the command line."""
     if find_spec("gateway.cli") is None:
         return []
@@ -66,7 +66,7 @@ def commands() -> list[Entry]:
     return list(_commands(typer.main.get_command(app), "waypost"))
 
 
-def capabilities() -> list[Entry]:
+def capabilities() -> list[DocumentedEntry]:
     """What an adapter may declare; the docstring stands under each member."""
     tree = ast.parse(inspect.getsource(Capability)).body[0]
     assert isinstance(tree, ast.ClassDef)
@@ -76,10 +76,10 @@ def capabilities() -> list[Entry]:
         for member, text in pairs
         if isinstance(member, ast.Assign) and isinstance(text, ast.Expr)
     }
-    return [Entry(member.value, said.get(member.name, "")) for member in Capability]
+    return [DocumentedEntry(member.value, said.get(member.name, "")) for member in Capability]
 
 
-def errors() -> list[Entry]:
+def errors() -> list[DocumentedEntry]:
     """Every public error type of the three packages."""
     found = {}
     for module in _modules():
@@ -87,23 +87,25 @@ def errors() -> list[Entry]:
             is_error = isinstance(value, type) and issubclass(value, Exception) and not name.startswith("_")
             if is_error and value.__module__ == module.__name__:
                 found[f"{module.__name__}.{name}"] = vars(value).get("__doc__") or ""
-    return [Entry(name, found[name]) for name in sorted(found)]
+    return [DocumentedEntry(name, found[name]) for name in sorted(found)]
 
 
-def actions() -> list[Entry]:
+def actions() -> list[DocumentedEntry]:
     """Everything the journal records."""
-    return [Entry(action.value, action.meaning) for action in Action]
+    return [DocumentedEntry(action.value, action.meaning) for action in Action]
 
 
-def search_fields() -> list[Entry]:
+def search_fields() -> list[DocumentedEntry]:
     """Every qualifier of the search language."""
-    return [Entry(field.written, f"{field.meaning}{' (a facet)' * field.facet}") for field in FIELDS]
+    return [
+        DocumentedEntry(field.written, f"{field.meaning}{' (a facet)' * field.facet}") for field in FIELDS
+    ]
 
 
-def events() -> list[Entry]:
+def events() -> list[DocumentedEntry]:
     """Every type of event, with an example of what it says."""
     shown = {name: msgspec.json.encode(example(kind)).decode() for name, kind in TYPES.items()}
-    return [Entry(name, f"{kind.__doc__} `{shown[name]}`") for name, kind in TYPES.items()]
+    return [DocumentedEntry(name, f"{kind.__doc__} `{shown[name]}`") for name, kind in TYPES.items()]
 
 
 SECTIONS = {
@@ -149,22 +151,22 @@ def _of_kind(adapter: type[Adapter]) -> str:
     return ". ".join(f"{one[0].upper()}{one[1:]}" for one in told) + "."
 
 
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[Entry]:
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[DocumentedEntry]:
     for name, field in model.model_fields.items():
         inner = table_in(field.annotation)
         if inner is not None:
             yield from _fields(inner, f"{prefix}{field.alias or name}.")
         else:
-            yield Entry(f"{prefix}{field.alias or name}", field.description or "")
+            yield DocumentedEntry(f"{prefix}{field.alias or name}", field.description or "")
 
 
-def _commands(command: Any, path: str) -> Iterator[Entry]:
+def _commands(command: Any, path: str) -> Iterator[DocumentedEntry]:
     children = getattr(command, "commands", {})
     if not children:
-        yield Entry(path, command.help or "")
+        yield DocumentedEntry(path, command.help or "")
     for option in command.params:
         if option.param_type_name == "option" and not option.hidden:
-            yield Entry(f"{path} {option.opts[0]}", option.help or "")
+            yield DocumentedEntry(f"{path} {option.opts[0]}", option.help or "")
     for name in sorted(children):
         yield from _commands(children[name], f"{path} {name}")
 

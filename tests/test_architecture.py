@@ -468,6 +468,12 @@ def test_a_class_name_stands_for_one_thing() -> None:
     assert names_of_two_things(sources()) == []
 
 
+def test_a_class_name_of_the_tests_stands_for_one_thing() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    given = [Source(PurePosixPath(path.relative_to(ROOT).as_posix()), path.read_text()) for path in files]
+    assert names_of_two_things(given) == []
+
+
 def test_a_name_that_stands_for_two_things_is_found() -> None:
     texts = {"federation/a.py": "class _Place: ...", "gateway/b.py": "class Place: ..."}
     kinds = {f"adapters/{kind}/writes.py": "class Writer: ..." for kind in ("mlflow", "rest")}

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.reference import PAGE, SECTIONS, Entry, page
+from tests.reference import PAGE, SECTIONS, DocumentedEntry, page
 
 
 @pytest.mark.parametrize("entries", SECTIONS.values(), ids=SECTIONS.keys())
-def test_each_says_what_it_is(entries: Callable[[], list[Entry]]) -> None:
+def test_each_says_what_it_is(entries: Callable[[], list[DocumentedEntry]]) -> None:
     assert [entry.name for entry in entries() if not entry.meaning.strip()] == []
 
 

@@ -81,11 +81,11 @@ def test_a_phantom_delete_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_catalogue_that_says_something_else_is_found(tmp_path: Path) -> None:
-    class Forgetful(MemoryUser):
+    class ForgetfulUser(MemoryUser):
         def truth(self) -> Mapping[str, object]:
             return {one: said for one, said in super().truth().items() if not said}
 
-    assert any("not there" in line for line in followed(tmp_path, user=Forgetful))
+    assert any("not there" in line for line in followed(tmp_path, user=ForgetfulUser))
 
 
 def test_a_delete_that_nobody_made_is_found(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ BLOCK = re.compile(
 
 
 @dataclass(frozen=True)
-class Block:
+class ReadmeBlock:
     """A bash block, how it is to be run, and the lines it is said to print."""
 
     mark: str
@@ -47,9 +47,9 @@ class Block:
         return self.code.strip().splitlines()[0][:40]
 
 
-def blocks(text: str) -> list[Block]:
+def blocks(text: str) -> list[ReadmeBlock]:
     found = (match.groupdict(default="") for match in BLOCK.finditer(text))
-    return [Block(**one) for one in found]
+    return [ReadmeBlock(**one) for one in found]
 
 
 def missing_targets(code: str, makefile: str) -> list[str]:
@@ -103,7 +103,7 @@ def configured(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("block", list(parameters()))
-def test_the_page_holds(block: Block, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_the_page_holds(block: ReadmeBlock, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     how, _, detail = block.mark.partition(":")
     words = detail.split()
     if how == "not run":
@@ -119,7 +119,7 @@ def test_the_page_holds(block: Block, request: pytest.FixtureRequest, tmp_path: 
 
 def test_every_bash_block_is_found_with_its_mark_and_output() -> None:
     text = "<!-- runs: make -->\n```bash\nmake a\n```\nand\n\n```bash\nb\n```\n\n```text\nsays b\n```\n"
-    assert blocks(text) == [Block("runs: make", "make a\n", ""), Block("", "b\n", "says b\n")]
+    assert blocks(text) == [ReadmeBlock("runs: make", "make a\n", ""), ReadmeBlock("", "b\n", "says b\n")]
 
 
 def test_a_target_that_does_not_exist_is_noticed() -> None:

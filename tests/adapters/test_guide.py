@@ -30,7 +30,7 @@ PATIENCE = 110.0
 
 
 @dataclass(frozen=True)
-class Block:
+class GuideBlock:
     """A block, what becomes of it, and the lines it is said to print."""
 
     mark: str
@@ -39,8 +39,8 @@ class Block:
     shown: str
 
 
-def blocks() -> list[Block]:
-    return [Block(**found.groupdict(default="")) for found in BLOCK.finditer(GUIDE.read_text())]
+def blocks() -> list[GuideBlock]:
+    return [GuideBlock(**found.groupdict(default="")) for found in BLOCK.finditer(GUIDE.read_text())]
 
 
 @dataclass
@@ -76,7 +76,7 @@ class GuideFolder:
         until(lambda: listens(port) or process.poll() is not None, f"{words[-1]} listens")
         assert process.poll() is None, f"{words[-1]} ended"
 
-    def follow(self, block: Block) -> None:
+    def follow(self, block: GuideBlock) -> None:
         if block.mark.startswith("file: "):
             path = self.folder / block.mark.removeprefix("file: ")
             path.parent.mkdir(exist_ok=True)

@@ -22,10 +22,10 @@ def test_an_excerpt_is_the_beginning_of_the_json(raw: Any) -> None:
 def test_something_large_is_not_written_whole_for_its_excerpt() -> None:
     written = []
 
-    class Entry:
+    class CountedEntry:
         def __str__(self) -> str:
             written.append(self)
             return "x"
 
-    assert excerpt([Entry() for _ in range(1_000)]).startswith('["x", "x"')
+    assert excerpt([CountedEntry() for _ in range(1_000)]).startswith('["x", "x"')
     assert len(written) <= EXCERPT

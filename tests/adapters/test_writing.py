@@ -10,7 +10,7 @@ from adapters.writing import difference, digest, has_stage, has_tags, kept_token
 KEY = Key("model", "m1")
 
 
-class Shelf:
+class ModelShelf:
     """One model, or none; what was sent to it is counted."""
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class Shelf:
 
 
 def test_what_is_so_already_is_not_written_whatever_the_etag() -> None:
-    shelf = Shelf()
+    shelf = ModelShelf()
     assert settle(shelf.read, KEY, has_tags({"team": "risk"}), shelf.tag, "old").etag == "1"
     assert shelf.sent == 0
 
 
 def test_a_write_compares_and_is_read_back() -> None:
-    shelf = Shelf()
+    shelf = ModelShelf()
     with pytest.raises(ConflictError, match=r"model m1 has changed since it was read: read it again"):
         settle(shelf.read, KEY, has_tags({"team": "growth"}), shelf.tag, "0")
     assert shelf.sent == 0
@@ -46,14 +46,14 @@ def test_a_write_compares_and_is_read_back() -> None:
 
 
 def test_what_is_of_another_kind_is_not_written() -> None:
-    shelf = Shelf()
+    shelf = ModelShelf()
     with pytest.raises(NotFoundError, match="model m1 is no version"):
         settle(shelf.read, KEY, has_stage("stage", "prod"), shelf.tag, None)
     assert shelf.sent == 0
 
 
 def test_what_is_gone_needs_no_delete_and_what_goes_meanwhile_no_error() -> None:
-    shelf = Shelf()
+    shelf = ModelShelf()
 
     def somebody_else_was_first(now: ModelRecord | VersionRecord) -> None:
         shelf.delete(now)
@@ -65,7 +65,7 @@ def test_what_is_gone_needs_no_delete_and_what_goes_meanwhile_no_error() -> None
 
 
 def test_a_delete_that_finds_nothing_is_no_proof_while_the_record_can_be_read() -> None:
-    shelf = Shelf()
+    shelf = ModelShelf()
 
     def wrong_address(now: ModelRecord | VersionRecord) -> None:
         raise NotFoundError("there is no such page")

@@ -16,7 +16,7 @@ from federation.events.events import Events, WebhookSpec
 from federation.leases import Leases
 from gateway.outbox import Outbox
 from tests.benchmarks import Figure, benchmark, spread
-from tests.federation.events.told import Told, model, version
+from tests.federation.events.told import ToldFeed, model, version
 from tests.gateway.served import Served, served
 from tests.patience import until
 from tests.servers import blank
@@ -68,7 +68,7 @@ def receiver() -> Iterator[str]:
 def deliveries_per_second(size: int, folder: Path) -> Iterator[Figure]:
     """`size` events to one address, beside a loop of httpx that posts the same bodies there."""
     engine = open_engine(blank.sqlite(folder / "waypost.db"))
-    world = Told(engine, views=lambda owner: EVERYTHING, post=lambda: Outbox(ALLOWED))
+    world = ToldFeed(engine, views=lambda owner: EVERYTHING, post=lambda: Outbox(ALLOWED))
     with receiver() as address:
         spec = WebhookSpec(name="bench", url=address, types=("version.created",))
         hook, _ = world.events.webhooks.create(LOCAL, spec)
@@ -95,7 +95,7 @@ def burst_of_changes(size: int, folder: Path) -> Iterator[Figure]:
         f'[events]\nallowed_networks = ["{ALLOWED[0]}"]\n[log]\nlevel = "warning"\n'
     )
     with receiver() as address, served(folder / "gateway", config=config) as gateway:
-        world = Told.__new__(Told)
+        world = ToldFeed.__new__(ToldFeed)
         world.engine, world.events = gateway.engine, Events(gateway.engine)
         world.ids = {"fraud": 1}
         _happen(world, size)
@@ -120,7 +120,7 @@ def burst_of_changes(size: int, folder: Path) -> Iterator[Figure]:
     yield Figure("deliveries of a burst", size * SUBSCRIPTIONS / took, "per second", higher_is_better=True)
 
 
-def _happen(world: Told, size: int) -> None:
+def _happen(world: ToldFeed, size: int) -> None:
     """So many versions, of many models."""
     for begin in range(0, size, 1000):
         keys = [Key("model", f"m{number}") for number in range(MODELS)]

@@ -38,7 +38,7 @@ LONGEST = 120.0
 POLL = 0.02
 
 
-class Gateway:
+class ServedBuild:
     """One served build, asked over HTTP."""
 
     def __init__(self, url: str) -> None:
@@ -64,13 +64,13 @@ class Gateway:
         return found
 
 
-def _gateways(stack: ExitStack, folder: Path, config: str) -> list[Gateway]:
+def _gateways(stack: ExitStack, folder: Path, config: str) -> list[ServedBuild]:
     """Both builds, served for as long as the stack stands."""
     urls = [
         stack.enter_context(build.serving(folder / f"gateway-{build.name}", config))
         for build in builds(folder)
     ]
-    return [stack.enter_context(closing(Gateway(url))) for url in urls]
+    return [stack.enter_context(closing(ServedBuild(url))) for url in urls]
 
 
 def fill(server: Server, versions: int) -> list[str]:
@@ -247,7 +247,7 @@ def busy(url: str, names: list[str], seed: int, stopped: threading.Event) -> Non
             rng.choice(doings)()
 
 
-Change = tuple[Callable[[], object], Callable[[Gateway], bool]]
+Change = tuple[Callable[[], object], Callable[[ServedBuild], bool]]
 
 
 def changes(url: str, name: str, size: int) -> Iterator[Change]:
@@ -275,27 +275,27 @@ def changes(url: str, name: str, size: int) -> Iterator[Change]:
         yield partial(client.delete_model_version, name, made), partial(_is_gone, f"{model}:{made}")
 
 
-def _is_there(ref: str, gateway: Gateway) -> bool:
+def _is_there(ref: str, gateway: ServedBuild) -> bool:
     return bool(gateway.get(f"/versions/{ref}"))
 
 
-def _is_gone(ref: str, gateway: Gateway) -> bool:
+def _is_gone(ref: str, gateway: ServedBuild) -> bool:
     return not gateway.get(f"/versions/{ref}")
 
 
-def _is_tagged(model: str, value: str, gateway: Gateway) -> bool:
+def _is_tagged(model: str, value: str, gateway: ServedBuild) -> bool:
     return bool(gateway.get(f"/models/{model}").get("tags", {}).get("seen") == value)
 
 
-def _is_named(ref: str, gateway: Gateway) -> bool:
+def _is_named(ref: str, gateway: ServedBuild) -> bool:
     return "shadow" in gateway.get(f"/versions/{ref}").get("aliases", ())
 
 
-def _is_staged(ref: str, stage: str, gateway: Gateway) -> bool:
+def _is_staged(ref: str, stage: str, gateway: ServedBuild) -> bool:
     return gateway.get(f"/versions/{ref}").get("native_stage") == stage
 
 
-def until_seen(gateways: list[Gateway], is_seen: Callable[[Gateway], bool]) -> list[float]:
+def until_seen(gateways: list[ServedBuild], is_seen: Callable[[ServedBuild], bool]) -> list[float]:
     """Seconds until each gateway shows it."""
     began = time.monotonic()
     found: dict[int, float] = {}

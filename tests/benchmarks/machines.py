@@ -23,7 +23,7 @@ from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.benchmarks import Figure, benchmark
 from tests.benchmarks.estate import COMMON
-from tests.benchmarks.pages import Estate, config
+from tests.benchmarks.pages import MadeUpEstate, config
 from tests.gateway.served import Served, migrated, served
 from tests.servers.postgres import Postgres, postgres_server
 
@@ -71,13 +71,13 @@ def gateways_beside_each_other(size: int, folder: Path) -> Iterator[Figure]:
     )
 
 
-def filled(folder: Path, url: str, size: int) -> Estate:
+def filled(folder: Path, url: str, size: int) -> MadeUpEstate:
     """A catalogue of `size` versions in a database, and the graph's tables."""
     file = folder / "filled.toml"
     file.write_text(f'[database]\nurl = "{url}"\n{config()}')
     waypost = Waypost(load_settings(file, {}))
     waypost.prepare()
-    estate = Estate(size)
+    estate = MadeUpEstate(size)
     estate.write(waypost.engine)
     graph = waypost.followers()["graph"]
     while graph.step():
@@ -86,7 +86,7 @@ def filled(folder: Path, url: str, size: int) -> Estate:
     return estate
 
 
-def mixed(estate: Estate, count: int) -> list[str]:
+def mixed(estate: MadeUpEstate, count: int) -> list[str]:
     """Reads as people and pipelines make them: half of them searches, each a new one; versions, impacts and models."""
     chance, found = random.Random(5), []
     for number, ref in enumerate(estate.some(count)):

@@ -50,7 +50,7 @@ STAGE_RULES = (
 )
 
 
-class Estate:
+class MadeUpEstate:
     """A made-up federation in the catalogue: each version needs two others, hubs and a platform before the rest."""
 
     def __init__(self, size: int) -> None:
@@ -136,7 +136,7 @@ def take_in(engine: Engine, ids: dict[str, int], registry: int, records: Sequenc
         writer.batch.append(connection)
 
 
-def _journal(engine: Engine, estate: Estate, count: int) -> None:
+def _journal(engine: Engine, estate: MadeUpEstate, count: int) -> None:
     for begin in range(0, count, CHUNK):
         batch = Batch()
         for place in range(begin, min(begin + CHUNK, count)):
@@ -206,7 +206,7 @@ def page_render(size: int, folder: Path) -> Iterator[Figure]:
     (folder / "waypost.toml").write_text(config())
     waypost = Waypost(load_settings(folder / "waypost.toml", {}))
     waypost.prepare()
-    estate = Estate(size)
+    estate = MadeUpEstate(size)
     estate.write(waypost.engine)
     gc.freeze()  # a worker has none of this, and here every collection would walk over it
     for follower in waypost.followers().values():

@@ -15,7 +15,7 @@ from tests.benchmarks.relevance import baselines
 from tests.benchmarks.relevance.load import searching
 from tests.benchmarks.relevance.measure import Find, Quality, Report, measure
 from tests.benchmarks.relevance.models import records
-from tests.benchmarks.relevance.request import NOTHING, Request
+from tests.benchmarks.relevance.request import NOTHING, JudgedRequest
 from tests.benchmarks.relevance.requests import PER_KIND, requests
 from tests.servers import postgres as postgres_process
 
@@ -45,7 +45,7 @@ def search_relevance(size: int, folder: Path) -> Iterator[Figure]:
     yield from _told(ours, theirs)
 
 
-def searchable(asked: list[Request], *, whole: bool) -> set[str]:
+def searchable(asked: list[JudgedRequest], *, whole: bool) -> set[str]:
     """The names to search in: all of them, or for a sample enough to be lost in."""
     names = [record["name"] for record in records()]
     return set(names if whole else names[:SMALL]).union(*(request.answers for request in asked))

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.benchmarks import Figure, benchmark
-from tests.benchmarks.pages import Estate, config
+from tests.benchmarks.pages import MadeUpEstate, config
 from tests.gateway.served import served
 from tests.patience import until
 
@@ -23,7 +23,7 @@ def new_gateway(size: int, folder: Path) -> Iterator[Figure]:
     (folder / "waypost.toml").write_text(place)
     waypost = Waypost(load_settings(folder / "waypost.toml", {}))
     waypost.prepare()
-    Estate(size).write(waypost.engine)
+    MadeUpEstate(size).write(waypost.engine)
     graph = waypost.followers()["graph"]
     while graph.step():  # its tables, which the gateways of a database share
         pass

@@ -29,16 +29,12 @@ from federation.registries.connections import Connection, Connections
 from federation.sync.context import SyncContext
 from federation.sync.run import run
 from tests.adapters.mlflow.emulated import EmulatedMlflow
-from tests.federation.sync.world import World, expire_leases
+from tests.federation.sync.world import PowerCutError, World, expire_leases
 
 Plan = Mapping[int, Callable[[], object]]
 """What happens at which point of a run, counted from 0."""
 State = dict[str, Any]
 RULES = {"production": ["alias:champion", "stage:Production"], "staging": ["stage:Staging"]}
-
-
-class PowerCutError(BaseException):
-    """The worker is gone."""
 
 
 @dataclass

@@ -54,7 +54,7 @@ class Hold:
 
 
 @dataclass
-class User:
+class MlflowUser:
     """Works on one server with MLflow's own client, and remembers what was done."""
 
     url: str
@@ -225,7 +225,7 @@ class User:
 
 
 @dataclass
-class Watch:
+class ServerWatch:
     """Synchronises one server into the database, again and again."""
 
     engine: Engine
@@ -284,8 +284,8 @@ def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) 
         ids = {row.name: row.id for row in connection.execute(select(known.name, known.id))}
     for server in servers:
         empty(server)
-    users = [User(server.url, random.Random(f"{seed} {place}")) for place, server in enumerate(servers)]
-    watches = [Watch(engine, ids[name], context) for name in names]
+    users = [MlflowUser(server.url, random.Random(f"{seed} {place}")) for place, server in enumerate(servers)]
+    watches = [ServerWatch(engine, ids[name], context) for name in names]
     threads = [threading.Thread(target=watch.follow) for watch in watches]
     for watch, thread in zip(watches, threads, strict=True):
         watch.sync()
@@ -307,7 +307,7 @@ def one_afternoon(cases: int, seed: int, engine: Engine, servers: list[Server]) 
     return wrong + problems(engine)
 
 
-def differences(engine: Engine, registry_id: int, user: User) -> list[str]:
+def differences(engine: Engine, registry_id: int, user: MlflowUser) -> list[str]:
     """Where the catalogue is not what the server has."""
     found = {}
     with reading(engine) as connection:
@@ -329,7 +329,7 @@ def differences(engine: Engine, registry_id: int, user: User) -> list[str]:
     return [f"catalogue and server differ: {one}" for one in sorted(found.items() ^ user.truth().items())]
 
 
-def phantoms(engine: Engine, name: str, user: User) -> list[str]:
+def phantoms(engine: Engine, name: str, user: MlflowUser) -> list[str]:
     """Deletes in the journal that nobody made, and returns of what was never gone."""
     left = {ref: sorted(times) for ref, times in user.vanished.items()}
     told = defaultdict(list)
@@ -375,7 +375,7 @@ def spans_of(engine: Engine, registry_id: int) -> dict[tuple[str, str, str], lis
     return found
 
 
-def unjustified(engine: Engine, registry_id: int, user: User, watch: Watch) -> list[str]:
+def unjustified(engine: Engine, registry_id: int, user: MlflowUser, watch: ServerWatch) -> list[str]:
     """Spans of the history that are not what was done, or not when."""
     wrong = []
     under_former: dict[tuple[str, str, str], list[Hold]] = defaultdict(list)
@@ -403,7 +403,7 @@ def unjustified(engine: Engine, registry_id: int, user: User, watch: Watch) -> l
     return wrong
 
 
-def former_names(user: User, watch: Watch) -> dict[str, str]:
+def former_names(user: MlflowUser, watch: ServerWatch) -> dict[str, str]:
     """Of names that were gone again before any whole run saw them, the references under which they are told of."""
     former: dict[str, str] = {}
     for old, new, since in user.renamed:
@@ -415,7 +415,7 @@ def former_names(user: User, watch: Watch) -> dict[str, str]:
     return former
 
 
-def as_seen(holds: list[Hold], watch: Watch) -> list[list[Hold]]:
+def as_seen(holds: list[Hold], watch: ServerWatch) -> list[list[Hold]]:
     """Stretches with no whole run between them look like one."""
     found: list[list[Hold]] = []
     for hold in holds:
@@ -429,7 +429,7 @@ def as_seen(holds: list[Hold], watch: Watch) -> list[list[Hold]]:
     return found
 
 
-def untold(engine: Engine, registry_id: int, user: User, watch: Watch) -> list[str]:
+def untold(engine: Engine, registry_id: int, user: MlflowUser, watch: ServerWatch) -> list[str]:
     """What lasted through a whole run and is not in the history."""
     told, former = spans_of(engine, registry_id), former_names(user, watch)
     wrong = []

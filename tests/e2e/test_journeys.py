@@ -21,7 +21,7 @@ from tests.servers.mlflow import GUARDED
 RULE = 'approvals = [{ count = 1, from = ["role:approver"] }]\nseparate = []'
 
 
-class Terminal:
+class TypingUser:
     """Somebody who types commands; those before and after the journey do not count."""
 
     def __init__(self, *options: str) -> None:
@@ -48,13 +48,13 @@ class Terminal:
 
 
 @pytest.fixture
-def shell(demo: Demo) -> Terminal:
-    return Terminal("--url", demo.url)
+def shell(demo: Demo) -> TypingUser:
+    return TypingUser("--url", demo.url)
 
 
 @pytest.mark.sample
 @pytest.mark.xdist_group("demo")
-def test_a_question_in_words_leads_to_a_model_that_runs_in_two_commands(shell: Terminal) -> None:
+def test_a_question_in_words_leads_to_a_model_that_runs_in_two_commands(shell: TypingUser) -> None:
     with shell.journey(2):
         found = shell.type("search", "which model in production scores card payments for fraud?")
         ref = found["hits"][0]["ref"]
@@ -69,21 +69,21 @@ def test_a_question_in_words_leads_to_a_model_that_runs_in_two_commands(shell: T
 
 
 @pytest.mark.xdist_group("demo")
-def test_whether_an_encoder_may_be_archived_is_one_command(shell: Terminal) -> None:
+def test_whether_an_encoder_may_be_archived_is_one_command(shell: TypingUser) -> None:
     with shell.journey(1):
         verdict = shell.type("impact", "encoder:3", "--action", "archive", "--fail-on", "production", code=NO)
     assert verdict["counts"]["breaking"] > 3
 
 
 @pytest.mark.xdist_group("demo")
-def test_what_changed_in_a_team_since_yesterday_is_one_command(shell: Terminal) -> None:
+def test_what_changed_in_a_team_since_yesterday_is_one_command(shell: TypingUser) -> None:
     with shell.journey(1):
         changes = shell.type("changes", "--on", "team:discovery", "--since", "yesterday")["changes"]
     assert {one["registry"] for one in changes} == {"search"}
 
 
 @pytest.mark.xdist_group("demo")
-def test_a_ranker_is_rolled_back_by_one_command_and_is_never_twice_in_production(shell: Terminal) -> None:
+def test_a_ranker_is_rolled_back_by_one_command_and_is_never_twice_in_production(shell: TypingUser) -> None:
     def in_production() -> list[str]:
         versions = shell.type("show", "search/product-ranker")["versions"]
         return [one["version"] for one in versions if one["stage"] == "production"]
@@ -110,7 +110,7 @@ def file(tmp_path: Path, mlflow_server: Server, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_who_approved_a_version_is_proved_offline_in_three_commands(file: Path, tmp_path: Path) -> None:
-    shell, kept = Terminal("--config", str(file)), tmp_path / "log.jsonl"
+    shell, kept = TypingUser("--config", str(file)), tmp_path / "log.jsonl"
     shell.type("sync")
     made = shell.type("promote", "ml/scorer:1", "--to", "production", "--reason", "the first")
     shell.type("approve", str(made["id"]), "--wait")
@@ -130,7 +130,7 @@ def test_who_approved_a_version_is_proved_offline_in_three_commands(file: Path, 
 def test_a_registry_that_breaks_is_noticed_explained_and_mended_in_three_commands(
     file: Path, mlflow_server: Server
 ) -> None:
-    shell = Terminal("--config", str(file))
+    shell = TypingUser("--config", str(file))
     shell.type("sync")
     right = file.read_text()
     with reserved_port() as nobody:  # answers there

@@ -31,7 +31,7 @@ from federation.references import Reference
 from federation.registries.connections import Connections
 from federation.registries.opening import open_adapter
 from gateway.demo.servers import Server
-from tests.adapters.vertex.line import Line
+from tests.adapters.vertex.line import ForwardingLine
 from tests.federation.operations.victims import POINTS, WRITING, Death, carry_out, intend, killed
 from tests.federation.sync.world import World, make_world
 from tests.soak import soak
@@ -59,7 +59,7 @@ class Bench:
     url: str
     kind: str
     adapter: Adapter
-    line: Line
+    line: ForwardingLine
 
     def asks(self, name: str) -> dict[str, RequestedChange]:
         """What can be asked of a model with versions 1 and 2, where the adapter can do it."""
@@ -140,7 +140,7 @@ class Bench:
 def bench(folder: Path, kind: str, target: str, config: Callable[[str], dict[str, Any]]) -> Iterator[Bench]:
     """A registry called `memory`, whatever its kind, in a new database; `config` is made of an address for `target`."""
     url = f"sqlite:///{folder}/waypost.db"
-    with Line(target) as line:
+    with ForwardingLine(target) as line:
         settings = config(line.address)
         world = make_world(url, kind=kind, config=settings, writable=True, stages={})
         adapter, _ = open_adapter("memory", kind, settings, discover())

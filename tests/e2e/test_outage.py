@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from federation.database import writing
-from tests.adapters.vertex.line import Line
+from tests.adapters.vertex.line import ForwardingLine
 from tests.gateway.served import Served, migrated, served
 from tests.servers.postgres import Postgres
 
@@ -84,7 +84,7 @@ def test_a_database_that_another_writer_holds(small: Served) -> None:
 
 def test_a_database_that_is_stopped(tmp_path: Path, postgres: Postgres) -> None:
     name = postgres.create()
-    with Line(f"127.0.0.1:{postgres.server.port}") as line:
+    with ForwardingLine(f"127.0.0.1:{postgres.server.port}") as line:
         database = postgres.url(name).replace(
             f":{postgres.server.port}/", f":{line.address.rpartition(':')[2]}/"
         )

@@ -23,7 +23,7 @@ from federation.references import Reference, decode_part
 from federation.sync import absence
 from gateway.demo.servers import Server
 from tests.adapters.mlflow.harness import client as mlflow_client
-from tests.gateway.paper import Machine, ask, finished, machine, problems
+from tests.gateway.paper import SupervisedWorker, ask, finished, machine, problems
 from tests.soak import soak
 
 CONFIG = """
@@ -42,7 +42,7 @@ LIFE = (2.0, 8.0)
 
 
 @dataclass
-class Client:
+class RandomClient:
     """Does things at random until told to stop; what does not work just now does not matter."""
 
     url: str
@@ -188,10 +188,10 @@ def is_phantom(entry: Entry, gone: set[str]) -> bool:
     return entry.action in ("model.deleted", "version.deleted") and not {ref, ref.rpartition(":")[0]} & gone
 
 
-def disturbed(running: Machine, url: str, rng: random.Random, seconds: int) -> set[str]:
+def disturbed(running: SupervisedWorker, url: str, rng: random.Random, seconds: int) -> set[str]:
     """Two clients at work for so many seconds, and a worker that never lives long; what they made go."""
     stopped = threading.Event()
-    clients = [Client(url, random.Random(rng.random()), stopped) for _ in range(2)]
+    clients = [RandomClient(url, random.Random(rng.random()), stopped) for _ in range(2)]
     threads = [threading.Thread(target=client.work) for client in clients]
     for thread in threads:
         thread.start()

@@ -52,7 +52,7 @@ def happen(engine: Engine, names: Sequence[str]) -> None:
         batch.append(connection)
 
 
-class Mortal(Shared[Recorded]):
+class MortalFollower(Shared[Recorded]):
     """A follower of the journal whose worker dies at a point."""
 
     def __init__(
@@ -122,8 +122,8 @@ def test_whoever_dies_the_next_one_goes_on_at_once(engine: Engine, point: str) -
         raise DiedError
 
     with pytest.raises(DiedError):
-        Mortal(engine, write, point, perish).step()
-    other = Mortal(engine, write)
+        MortalFollower(engine, write, point, perish).step()
+    other = MortalFollower(engine, write)
     while other.step():
         pass
     assert done(engine) == names
@@ -134,7 +134,7 @@ def test_several_at_once_do_each_thing_once(engine: Engine) -> None:
     happen(engine, names)
 
     def follow_to_the_end() -> None:
-        shared = Mortal(engine, write)
+        shared = MortalFollower(engine, write)
         while len(done(engine)) < len(names):
             shared.step()
 
@@ -148,22 +148,22 @@ def test_nobody_waits_for_another_that_is_at_it(engine: Engine) -> None:
     if engine.dialect.name != "postgresql":
         pytest.skip("SQLite has one writer at a time, whatever it writes")
     happen(engine, ["0", "1"])
-    other, stepped = Mortal(engine, write), list[bool]()
+    other, stepped = MortalFollower(engine, write), list[bool]()
 
     def look_meanwhile(connection: Connection, names: Sequence[str]) -> None:
         stepped.append(other.step())
         write(connection, names)
 
-    assert Mortal(engine, write).step()  # its row is there
+    assert MortalFollower(engine, write).step()  # its row is there
     happen(engine, ["2", "3"])
-    assert Mortal(engine, look_meanwhile).step()
+    assert MortalFollower(engine, look_meanwhile).step()
     assert not any(stepped)
     assert done(engine) == ["0", "1", "2", "3"]
 
 
 def test_what_could_not_be_done_is_tried_again(engine: Engine) -> None:
     happen(engine, ["0", "1"])
-    shared = Mortal(engine, write)
+    shared = MortalFollower(engine, write)
 
     def away(connection: Connection, names: Sequence[str]) -> None:
         write(connection, names)
@@ -180,7 +180,7 @@ def test_what_could_not_be_done_is_tried_again(engine: Engine) -> None:
 
 
 def test_a_worker_drives_local_and_shared_ones_by_one_loop(engine: Engine) -> None:
-    followers = Followers({"webhooks": Mortal(engine, write)})
+    followers = Followers({"webhooks": MortalFollower(engine, write)})
     followers.start()
     try:
         happen(engine, ["0", "1", "2", "3"])
@@ -204,7 +204,7 @@ def test_what_is_gone_before_a_follower_came_to_it_is_passed_over(engine: Engine
         )
         with pytest.raises(FeedTrimmedError, match="sealed"):
             log.source(connection, 0, 1)
-    shared = Mortal(engine, write)
+    shared = MortalFollower(engine, write)
     while shared.step():
         pass
     assert done(engine) == names[2:]
@@ -222,7 +222,7 @@ def follow(url: str, point: str, total: int) -> None:
         if len(passed) == 2:
             die()
 
-    shared = Mortal(engine, write, point, die_at_the_second)
+    shared = MortalFollower(engine, write, point, die_at_the_second)
     position = 0
     while position < total:
         if not shared.step():

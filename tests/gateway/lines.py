@@ -28,12 +28,12 @@ class Line:
     """What the target answered to whom: it is asked once by all lines of a test, for each state that it has."""
     port: int = 0
     server: ThreadingHTTPServer | None = None
-    handler: "type[Handler] | None" = None
+    handler: "type[LineHandler] | None" = None
 
     def open(self) -> None:
         """Listen, at the same address as before."""
         self.server = ThreadingHTTPServer(
-            ("127.0.0.1", self.port), type("Handler", (self.handler or Handler,), {"line": self})
+            ("127.0.0.1", self.port), type("Handler", (self.handler or LineHandler,), {"line": self})
         )
         self.server.daemon_threads = True
         self.port = self.server.server_port
@@ -64,7 +64,7 @@ class Line:
 
 @contextlib.contextmanager
 def lines(
-    target: str, faults: list[str], handler: "type[Handler] | None" = None
+    target: str, faults: list[str], handler: "type[LineHandler] | None" = None
 ) -> Iterator[dict[str, Line]]:
     """A line for each fault, for as long as the context lasts; `handler` is what passes on."""
     heard: dict[tuple[str, str, bytes], tuple[int, bytes]] = {}
@@ -79,7 +79,7 @@ def lines(
             line.close()
 
 
-class Handler(BaseHTTPRequestHandler):
+class LineHandler(BaseHTTPRequestHandler):
     line: ClassVar[Line]
     protocol_version = "HTTP/1.1"
 

@@ -162,7 +162,7 @@ def workers_of(config: Path) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Machine:
+class SupervisedWorker:
     """A supervised worker without an API, and its database."""
 
     config: Path
@@ -179,7 +179,7 @@ class Machine:
 
 
 @contextmanager
-def machine(folder: Path, registries: str, database: str) -> Iterator[Machine]:
+def machine(folder: Path, registries: str, database: str) -> Iterator[SupervisedWorker]:
     """Prepare a gateway in a folder and supervise its worker until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "waypost.toml"
@@ -193,7 +193,7 @@ def machine(folder: Path, registries: str, database: str) -> Iterator[Machine]:
     worker = WorkerProcess(config)
     worker.start()
     try:
-        yield Machine(config, engine, worker)
+        yield SupervisedWorker(config, engine, worker)
     finally:
         worker.stop()
         engine.dispose()

@@ -43,7 +43,7 @@ written again after the primary was killed."""
 
 
 @dataclass
-class Estate:
+class ClusterEstate:
     """A cluster and the backends that it reads."""
 
     whole: Cluster
@@ -54,7 +54,9 @@ class Estate:
 
 
 @pytest.fixture(scope="module")
-def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+def estate(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClusterEstate]:
     folder = tmp_path_factory.mktemp("cluster")
     papers = {name: Paper(folder / name) for name in (*READ, WRITTEN)}
     is_full = request.config.pluginmanager.get_plugin(PLUGIN) is not None
@@ -70,14 +72,14 @@ def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with cluster(folder, gateways=count, registries="".join([*read, written])) as whole:
         for name in papers:
             assert finished(whole.engine, ask(whole.engine, name)).state == "ok"
-        yield Estate(whole, papers, is_full, models)
+        yield ClusterEstate(whole, papers, is_full, models)
 
 
 @dataclass
 class People:
     """Who works meanwhile: what they were told is done, and every checkpoint that they were shown."""
 
-    estate: Estate
+    estate: ClusterEstate
     writers: int = 2
     pause: float = 0.2
     """Seconds that one of them waits at most before asking again."""
@@ -235,7 +237,7 @@ FAULTS = [
 
 @soak(sample=2, full=500, batch=25)
 def test_whatever_fails_while_people_work_nothing_is_lost_doubled_or_told_wrongly(
-    cases: int, seed: int, estate: Estate
+    cases: int, seed: int, estate: ClusterEstate
 ) -> list[str]:
     rng, whole = random.Random(seed), estate.whole
     with People(estate) as people:
@@ -248,7 +250,7 @@ def test_whatever_fails_while_people_work_nothing_is_lost_doubled_or_told_wrongl
     return [f"{cases} faults: {line}" for line in wrong_of(estate, people)]
 
 
-def wrong_of(estate: Estate, people: People) -> Iterator[str]:
+def wrong_of(estate: ClusterEstate, people: People) -> Iterator[str]:
     """What does not hold once all is well again."""
     whole = estate.whole
     for gateway in whole.gateways:
@@ -351,7 +353,7 @@ def at_once(paper: Paper, name: str) -> Iterator[str]:
 
 @soak(sample=1, full=20, batch=4)
 def test_a_primary_that_is_killed_under_writes_is_soon_written_to_again(
-    cases: int, seed: int, estate: Estate
+    cases: int, seed: int, estate: ClusterEstate
 ) -> list[str]:
     whole, waited, driven = estate.whole, [], []
     people = People(estate, writers=32, rate=RATE) if estate.is_full else People(estate)
@@ -386,7 +388,7 @@ def test_a_primary_that_is_killed_under_writes_is_soon_written_to_again(
 
 
 @soak(sample=1, full=100, batch=100)
-def test_without_redis_a_change_shows_elsewhere(cases: int, seed: int, estate: Estate) -> list[str]:
+def test_without_redis_a_change_shows_elsewhere(cases: int, seed: int, estate: ClusterEstate) -> list[str]:
     whole, paper, late = estate.whole, estate.papers["r0"], []
     one, other = whole.gateways[:2]
     whole.kill_redis()

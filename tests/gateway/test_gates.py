@@ -38,7 +38,7 @@ GATES = {
 }
 
 
-class Handler(BaseHTTPRequestHandler):
+class GateHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         asked = self.path.partition("query=")[2]
         data = ANSWERS.get(asked)
@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def gates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gates, str]]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), GateHandler)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"

@@ -36,7 +36,7 @@ config = {{ url = "{url}", timeout = 1 }}
 
 
 @dataclass
-class World:
+class HostileWorld:
     """A gateway over a hostile registry and a healthy one."""
 
     gateway: Served
@@ -73,14 +73,14 @@ class World:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path) -> Iterator[HostileWorld]:
     """The gateway with both registries known and read once."""
     with Hostile() as hostile, listening(HEALTHY) as healthy:
         config = REGISTRY.format(name="hostile", url=hostile.url) + REGISTRY.format(
             name="healthy", url=healthy
         )
         with served(folder, config=config) as gateway:
-            made = World(gateway, hostile, folder / "gateway.log")
+            made = HostileWorld(gateway, hostile, folder / "gateway.log")
             for name in ("hostile", "healthy", "hostile"):
                 assert made.synced(name)[0] == "ok"
             yield made
@@ -106,7 +106,7 @@ def test_a_hostile_backend_costs_little(
         return found
 
 
-def one(it: World, kind: str, idle: float, usual: float) -> Iterator[str]:
+def one(it: HostileWorld, kind: str, idle: float, usual: float) -> Iterator[str]:
     """What is wrong while the backend misbehaves in one way, and after."""
     worker = it.worker
     Path(f"/proc/{worker}/clear_refs").write_text("5")  # the peak begins anew

@@ -4,7 +4,7 @@ import random
 import time
 from pathlib import Path
 
-from tests.gateway.paper import Machine, Paper, ask, catalogued, finished, machine, problems, run_of
+from tests.gateway.paper import Paper, SupervisedWorker, ask, catalogued, finished, machine, problems, run_of
 from tests.patience import until
 from tests.soak import soak
 
@@ -30,13 +30,15 @@ def test_a_killed_worker_loses_and_doubles_nothing(
         ]
 
 
-def settle(running: Machine, name: str) -> float:
+def settle(running: SupervisedWorker, name: str) -> float:
     """A run from beginning to end. Returns the seconds it took from its start."""
     row = finished(running.engine, ask(running.engine, name))
     return float((row.finished_at - row.started_at).total_seconds())
 
 
-def one_kill(rng: random.Random, running: Machine, name: str, paper: Paper, taken: float) -> list[str]:
+def one_kill(
+    rng: random.Random, running: SupervisedWorker, name: str, paper: Paper, taken: float
+) -> list[str]:
     """Change the backend, kill the worker somewhere in the run that takes it in, and look at what is there."""
     paper.change(rng, 12)
     sync_id = ask(running.engine, name)

@@ -38,7 +38,7 @@ REGISTRIES = 4
 
 
 @dataclass(frozen=True)
-class Estate:
+class TwoGateways:
     """Two gateways over one database, and the backends that both know."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Estate:
 
 
 @pytest.fixture(scope="module")
-def estate(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+def estate(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoGateways]:
     folder = tmp_path_factory.mktemp("estate")
     papers = {f"r{number}": Paper(folder / f"r{number}") for number in range(REGISTRIES)}
     for paper in papers.values():
@@ -61,7 +61,7 @@ def estate(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
             stack.enter_context(served(folder / name, config=config, database=url, plugins=PLUGINS))
             for name in ("one", "other")
         )
-        yield Estate(folder, (one, other), papers)
+        yield TwoGateways(folder, (one, other), papers)
     postgres.drop(name)
 
 
@@ -71,7 +71,7 @@ def found(gateway: Served, query: str) -> int:
     return total
 
 
-def test_each_registry_is_synchronised_by_one_at_a_time(estate: Estate) -> None:
+def test_each_registry_is_synchronised_by_one_at_a_time(estate: TwoGateways) -> None:
     one, _ = estate.gateways
     before = {name: len(paper.calls()) for name, paper in estate.papers.items()}
     for _ in range(3):
@@ -88,7 +88,7 @@ def test_each_registry_is_synchronised_by_one_at_a_time(estate: Estate) -> None:
     assert problems(one.engine) == []
 
 
-def test_what_one_takes_in_the_other_finds(estate: Estate) -> None:
+def test_what_one_takes_in_the_other_finds(estate: TwoGateways) -> None:
     one, other = estate.gateways
     estate.papers["r0"].add("freshly-baked", 2)
     answer = one.client.post("/registries/r0/sync").raise_for_status().json()
@@ -98,7 +98,7 @@ def test_what_one_takes_in_the_other_finds(estate: Estate) -> None:
         assert gateway.client.get("/versions/r0/freshly-baked@champion").json()["version"] == "1"
 
 
-def test_one_that_was_paused_and_wakes_late_writes_nothing(estate: Estate) -> None:
+def test_one_that_was_paused_and_wakes_late_writes_nothing(estate: TwoGateways) -> None:
     one, _ = estate.gateways
     paper = estate.papers["r1"]
     (paper.folder / "hold").touch()

@@ -16,12 +16,12 @@ from federation.events.events import WebhookSpec
 from federation.leases import Leases
 from gateway import outbox
 from gateway.outbox import Outbox
-from tests.federation.events.told import CHURN, OTHER, Told, model, version
+from tests.federation.events.told import CHURN, OTHER, ToldFeed, model, version
 from tests.patience import until
 from tests.servers import blank
 
 
-class Receiver(BaseHTTPRequestHandler):
+class OutboxReceiver(BaseHTTPRequestHandler):
     """Answers as its path says."""
 
     protocol_version = "HTTP/1.1"
@@ -54,16 +54,16 @@ class Receiver(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OutboxReceiver) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
 def test_private_networks_are_refused_unless_allowed(receiver: str) -> None:
-    Receiver.got.clear()
+    OutboxReceiver.got.clear()
     answer = Outbox()(f"{receiver}/", {}, b"{}")
-    assert (answer.status, answer.is_taken, Receiver.got) == (None, False, [])
+    assert (answer.status, answer.is_taken, OutboxReceiver.got) == (None, False, [])
     assert "allowed_networks" in answer.error
     assert Outbox(["127.0.0.0/8"])(f"{receiver}/", {}, b"{}").is_taken
 
@@ -88,10 +88,10 @@ def test_what_is_public() -> None:
 
 
 def test_no_answer_is_followed_or_told(receiver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Receiver.got.clear()
+    OutboxReceiver.got.clear()
     post = Outbox(["127.0.0.0/8"])
     moved, full, large = (post(f"{receiver}/{path}", {}, b"{}") for path in ("moved", "full", "large"))
-    assert Receiver.got == ["/moved", "/full", "/large"]
+    assert OutboxReceiver.got == ["/moved", "/full", "/large"]
     assert (moved.status, moved.is_taken, moved.error) == (
         307,
         False,
@@ -102,7 +102,7 @@ def test_no_answer_is_followed_or_told(receiver: str, monkeypatch: pytest.Monkey
     assert not any("secret" in one.error for one in (moved, full, large))
     monkeypatch.setattr(outbox, "PATIENCE", 0.2)
     hung = post(f"{receiver}/hang", {}, b"{}")
-    Receiver.hung.set()
+    OutboxReceiver.hung.set()
     assert (hung.status, hung.error) == (None, "the receiver did not answer")
     assert post("http://127.0.0.1:9/", {}, b"{}").error == "the receiver cannot be connected to"
 
@@ -110,9 +110,9 @@ def test_no_answer_is_followed_or_told(receiver: str, monkeypatch: pytest.Monkey
 def test_a_receiver_that_answers_slowly_delays_nobody_else_and_gets_all_in_order(
     receiver: str, tmp_path: Path
 ) -> None:
-    Receiver.got.clear()
+    OutboxReceiver.got.clear()
     engine = open_engine(blank.sqlite(tmp_path / "waypost.db"))
-    told = Told(engine, views=lambda owner: EVERYTHING, post=lambda: Outbox(["127.0.0.0/8"]))
+    told = ToldFeed(engine, views=lambda owner: EVERYTHING, post=lambda: Outbox(["127.0.0.0/8"]))
     webhooks = told.events.webhooks
     slow, quick = (
         webhooks.create(LOCAL, WebhookSpec(name=name, url=f"{receiver}/{name}", types=("version",)))[0].id
@@ -123,12 +123,12 @@ def test_a_receiver_that_answers_slowly_delays_nobody_else_and_gets_all_in_order
     told.follow()
     webhooks.sender(Leases("one")).step()
     until(lambda: webhooks.show(LOCAL, quick).waiting == 0)
-    until(lambda: Receiver.got.count("/slow") == 2)  # the first of each model, and none behind it
+    until(lambda: OutboxReceiver.got.count("/slow") == 2)  # the first of each model, and none behind it
     assert webhooks.show(LOCAL, slow).waiting == 6
-    Receiver.slow.set()
+    OutboxReceiver.slow.set()
     until(lambda: webhooks.show(LOCAL, slow).waiting == 0)
     engine.dispose()
-    subjects = [json.loads(body)["subject"] for body in Receiver.bodies]
+    subjects = [json.loads(body)["subject"] for body in OutboxReceiver.bodies]
     for name in (CHURN.native_id, OTHER.native_id):
         wanted = [f"fraud/{name}:{number}" for number in range(3)]
         assert [one for one in subjects if one.startswith(f"fraud/{name}:")] == wanted

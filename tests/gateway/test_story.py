@@ -30,12 +30,11 @@ from federation.journal import log
 from federation.journal.actions import Action
 from federation.leases import Leases
 from gateway.cli import run
-from tests.federation.events.test_webhooks import SPEC
-from tests.federation.events.test_webhooks import World as EventsWorld
+from tests.federation.events.test_webhooks import SPEC, WebhookWorld
 from tests.federation.operations.world import hurry
 from tests.federation.promotions.told import happen
 from tests.federation.promotions.world import make_promotions_world
-from tests.federation.sync.test_renames import Registry, succeeds
+from tests.federation.sync.test_renames import NamedBackend, succeeds
 from tests.federation.sync.world import make_world
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_sign_in import SAME, signed_in
@@ -137,7 +136,7 @@ def observed(story: Story, _: pytest.MonkeyPatch) -> None:
 def renamed(story: Story, patch: pytest.MonkeyPatch) -> None:
     """A model has another name; its versions have other keys."""
     patch.setattr(MemoryAdapter, "succeeds", succeeds)
-    registry = Registry(story.world)
+    registry = NamedBackend(story.world)
     scorer = registry.model("former", "1", "2")
     story.world.sync()
     registry.rename(scorer, "present")
@@ -317,7 +316,7 @@ def kept(story: Story, _: pytest.MonkeyPatch) -> None:
 
 def sent(story: Story, _: pytest.MonkeyPatch) -> None:
     """Webhooks come, change and go; one takes nothing."""
-    world = EventsWorld(open_blank(f"sqlite:///{story.folder / 'events.db'}"))
+    world = WebhookWorld(open_blank(f"sqlite:///{story.folder / 'events.db'}"))
     webhooks = world.events.webhooks
     webhooks.apply([SPEC])
     webhooks.apply([replace(SPEC, url="https://other.example/in")])

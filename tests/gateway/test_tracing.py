@@ -24,7 +24,7 @@ class Collector:
         self.raw = b""
         collector = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class TraceHandler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 collector.take(self.headers.get("Content-Encoding", ""), body)
@@ -34,7 +34,7 @@ class Collector:
 
             def log_message(self, *_: Any) -> None: ...
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), TraceHandler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, encoding: str, body: bytes) -> None:

@@ -26,11 +26,11 @@ MIB = 1 << 20
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 PATIENCE = 20.0
 """Seconds after which a misbehaviour ends by itself."""
-Answer = Callable[["Line"], None]
+Answer = Callable[["HostileLine"], None]
 Change = Callable[[dict[str, Any], list[dict[str, Any]]], None]
 
 
-class Line:
+class HostileLine:
     """One connection on which something is to be said badly."""
 
     def __init__(self, connection: socket.socket, path: str, good: bytes, stopped: threading.Event) -> None:
@@ -57,7 +57,7 @@ class Line:
 def _begun(begin: bytes, *, again: bytes, pause: float = 0.0) -> Answer:
     """An answer that begins well and never ends."""
 
-    def answer(line: Line) -> None:
+    def answer(line: HostileLine) -> None:
         line.say(OK, begin)
         line.repeat(again, pause)
 
@@ -80,15 +80,15 @@ def _large_text() -> bytes:
     return b'{"registered_models": ["' + b"x" * (15 * MIB) + b'"]}'
 
 
-def _packed(line: Line, codings: str, body: bytes) -> None:
+def _packed(line: HostileLine, codings: str, body: bytes) -> None:
     line.whole(body, f"Content-Encoding: {codings}")
 
 
-def _reset(line: Line) -> None:
+def _reset(line: HostileLine) -> None:
     line.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 
-def _listing(line: Line, change: Change) -> None:
+def _listing(line: HostileLine, change: Change) -> None:
     """A listing with something wrong in it; every other answer is good."""
     line.whole(_changed(line.good, change))
 
@@ -101,7 +101,7 @@ def _changed(good: bytes, change: Change) -> bytes:
     return json.dumps(found).encode() if rows else good
 
 
-def _file(line: Line, text: str) -> None:
+def _file(line: HostileLine, text: str) -> None:
     """A bad `MLmodel` file; every other answer is good."""
     line.whole(text.encode() if "get-artifact" in line.path else line.good)
 
@@ -216,7 +216,7 @@ class Hostile:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for path, query in _requests(connection):
                 stopped, chosen = self._stopped, self.misbehaving
-                line = Line(connection, path, _good(path, query, self._models), stopped)
+                line = HostileLine(connection, path, _good(path, query, self._models), stopped)
                 if not chosen:
                     line.whole(line.good)
                 else:

@@ -180,7 +180,7 @@ class IdentityProvider:
 def identity_provider() -> Iterator[IdentityProvider]:
     """Run one until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class ProviderHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -208,7 +208,7 @@ def identity_provider() -> Iterator[IdentityProvider]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ProviderHandler) as server:
         server.daemon_threads = True
         found = IdentityProvider(f"http://127.0.0.1:{server.server_port}")
         found.add_key("one")

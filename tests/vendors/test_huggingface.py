@@ -9,7 +9,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,10 @@ from tests.servers import blank
 from tests.servers.certificates import certificate
 from tests.soak import soak
 from tests.vendors import ENVIRONMENTS, environment
+from tests.vendors.driving import WITHIN, Driven, VendorError, driven
 
 HERE = Path(__file__).parent / "huggingface"
 TOKEN = "hf_vendors"
-WITHIN = 120  # seconds
-
-
-class VendorError(Exception):
-    """What the client raised: its name, and a status or a text."""
 
 
 @dataclass
@@ -68,30 +64,6 @@ class Running:
         return {"url": self.url, "token": TOKEN, "authors": ("acme",), "ca_file": self.authority}
 
 
-class Client:
-    """`huggingface_hub` in its own environment."""
-
-    def __init__(self, running: Running, token: str = TOKEN) -> None:
-        command = [str(environment("huggingface")), str(HERE / "driver.py"), running.url, token]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(command, text=True, env=running.environment(), **pipes)  # type: ignore[call-overload]
-
-    def __call__(self, name: str, *args: Any, **given: Any) -> Any:
-        """Call a method. Errors: `VendorError`."""
-        self._process.stdin.write(json.dumps([name, args, given]) + "\n")
-        self._process.stdin.flush()
-        result, error = json.loads(self._process.stdout.readline())
-        if error is not None:
-            raise VendorError(*error)
-        return result
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.stdin.close()
-        self._process.wait(WITHIN)
-        self._process.stdout.close()
-
-
 @contextmanager
 def running(folder: Path, scheme: str = "http") -> Iterator[Running]:
     """A Hub with one token, of a member of `acme`."""
@@ -110,14 +82,9 @@ def running(folder: Path, scheme: str = "http") -> Iterator[Running]:
         server.server_close()
 
 
-@contextmanager
-def client(on: Running, token: str = TOKEN) -> Iterator[Client]:
-    """The vendor's client, closed at the end."""
-    made = Client(on, token)
-    try:
-        yield made
-    finally:
-        made.close()
+def client(on: Running, token: str = TOKEN) -> AbstractContextManager[Driven]:
+    """`huggingface_hub` in its own environment."""
+    return driven(environment("huggingface"), HERE / "driver.py", on.url, token, env=on.environment())
 
 
 @pytest.fixture(params=["http", "https"])
@@ -134,7 +101,7 @@ def told(record: ModelRecord | VersionRecord) -> object:
     return dict(record.aliases), record.tags.get("gated"), record.tags.get("private")
 
 
-def truth(client: Client) -> dict[str, object]:
+def truth(client: Driven) -> dict[str, object]:
     """The same, as the vendor's client reads it."""
     found: dict[str, object] = {}
     for name, model in client("everything", "acme").items():
@@ -273,7 +240,7 @@ def test_the_javascript_client_reads_and_writes_the_same(either: Running) -> Non
 class HubUser:
     """Works on the Hub with the vendor's client. `quiet`: also by what moves no commit on `main` and no row."""
 
-    client: Client
+    client: Driven
     rng: random.Random
     quiet: bool
     gone: set[str] = field(default_factory=set)

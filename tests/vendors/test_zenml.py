@@ -28,12 +28,12 @@ from adapters.conformance import Conformance, Gap
 from adapters.conformance.harness import HOSTILE_NAMES, HOSTILE_VALUES, RETRIED, Fault, Harness
 from adapters.rest import RestAdapter, RestConfig
 from adapters.rest.expressions import labels
-from tests.adapters.mlflow.proxy import Proxy
+from tests.adapters.mlflow.proxy import FaultyProxy
 from tests.adapters.scans import scanned
 from tests.fidelity import follow, ref, watching
 from tests.patience import PATIENCE
 from tests.vendors import environment
-from tests.vendors.zenml_server import Client, ZenmlServer, zenml_server
+from tests.vendors.zenml_server import ZenmlClient, ZenmlServer, zenml_server
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def adapter(zenml: ZenmlServer) -> Iterator[RestAdapter]:
         yield made
 
 
-class ZenmlProxy(Proxy):
+class ZenmlProxy(FaultyProxy):
     """Misbehaves before the server, when told so."""
 
     passed_on = ("Content-Type", "Authorization")
@@ -305,13 +305,13 @@ def test_a_service_is_an_endpoint(zenml: ZenmlServer, adapter: RestAdapter) -> N
         adapter.get(found.key)
 
 
-class Team:
+class ZenmlTeam:
     """People who work with the vendor's client."""
 
     NAMES = ("fraud", "churn", "price of a day", "ümläut")
     TAGS = ("env=prod", "env=dev", "nightly", "gold")
 
-    def __init__(self, client: Client, rng: random.Random, *, deletes: bool) -> None:
+    def __init__(self, client: ZenmlClient, rng: random.Random, *, deletes: bool) -> None:
         self.client, self.rng, self.deletes = client, rng, deletes
         self.gone: set[str] = set()
         self.models: dict[str, dict[str, str]] = {}
@@ -384,7 +384,7 @@ def test_fidelity(zenml: ZenmlServer, tmp_path: Path, deletes: bool, sync_every:
     operations = int(os.environ.get("ZENML_OPERATIONS", "250"))
     database = f"sqlite:///{tmp_path / 'watch.db'}"
     with (
-        contextlib.closing(Client(zenml)) as client,
+        contextlib.closing(ZenmlClient(zenml)) as client,
         watching(database, "rest", config, sync_every=sync_every) as watch,
     ):
-        assert follow(watch, Team(client, rng, deletes=deletes), told, operations, rng) == []
+        assert follow(watch, ZenmlTeam(client, rng, deletes=deletes), told, operations, rng) == []

@@ -135,7 +135,7 @@ for line in sys.stdin:
 """
 
 
-class Client:
+class ZenmlClient:
     """The vendor's client in a process of its own: each order is a line of JSON, and so is each answer."""
 
     def __init__(self, server: ZenmlServer) -> None:

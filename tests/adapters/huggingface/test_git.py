@@ -25,7 +25,7 @@ CLEAN = {
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _GitHandler(BaseHTTPRequestHandler):
     """Hands each request to `git http-backend`, as a web server does (CGI)."""
 
     root: Path
@@ -68,7 +68,7 @@ def remote(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     if not BACKEND.exists():
         pytest.skip("git's own HTTP server is not installed")
 
-    class Handler(_Handler):
+    class Handler(_GitHandler):
         root = tmp_path / "served"
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -17,7 +17,7 @@ SHARED, FORMER = "shared with the Hub", "shared before"
 ADDRESS = "https://waypost.example/hooks/hub"
 
 
-class Told:
+class ToldHooks:
     """What the Hub's webhooks were called with."""
 
     def __init__(self, hub: Hub) -> None:
@@ -53,7 +53,7 @@ def opened(harness: HuggingFaceHarness, *authors: str, **more: Any) -> HuggingFa
 
 
 def test_what_is_named_is_got(harness: HuggingFaceHarness, hub: Hub) -> None:
-    adapter, told = opened(harness, "acme"), Told(hub)
+    adapter, told = opened(harness, "acme"), ToldHooks(hub)
     changes: list[Callable[[], object]] = [
         lambda: hub.create("acme/a"),
         lambda: hub.commit("acme/a", {"a": b"1"}),
@@ -75,7 +75,7 @@ def test_what_is_named_is_got(harness: HuggingFaceHarness, hub: Hub) -> None:
 
 
 def test_what_was_deleted_is_named_by_its_whole_key(harness: HuggingFaceHarness, hub: Hub) -> None:
-    adapter, told = opened(harness, "acme"), Told(hub)
+    adapter, told = opened(harness, "acme"), ToldHooks(hub)
     hub.create("acme/a")
     hub.point("acme/a", "tags", "v1", "main")
     known = {one.key for one in scanned(adapter).records}
@@ -90,7 +90,7 @@ def test_what_was_deleted_is_named_by_its_whole_key(harness: HuggingFaceHarness,
 
 
 def test_only_who_knows_the_secret_is_believed(harness: HuggingFaceHarness, hub: Hub) -> None:
-    adapter, told = opened(harness, "acme"), Told(hub)
+    adapter, told = opened(harness, "acme"), ToldHooks(hub)
     hub.create("acme/a")
     assert adapter.changed(told.last()) == adapter.changed(told.last(FORMER)) != ()
     with pytest.raises(ValidationError):
@@ -115,7 +115,7 @@ def test_only_who_knows_the_secret_is_believed(harness: HuggingFaceHarness, hub:
 def test_what_is_about_something_else_names_nothing(
     harness: HuggingFaceHarness, hub: Hub, change: dict[str, Any]
 ) -> None:
-    adapter, told = opened(harness, "acme"), Told(hub)
+    adapter, told = opened(harness, "acme"), ToldHooks(hub)
     hub.create("acme/a")
     told.payloads.append({**told.payloads[-1], **change})
     assert adapter.changed(told.last()) == ()

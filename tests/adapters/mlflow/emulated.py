@@ -19,7 +19,7 @@ DELETED = "Deleted_Internal"
 
 
 @dataclass(frozen=True)
-class Answer:
+class EmulatedAnswer:
     """What comes back over HTTP."""
 
     status: int
@@ -28,7 +28,7 @@ class Answer:
 
 
 @dataclass
-class Version:
+class EmulatedVersion:
     """A row of versions, with its tags. A deleted one stays, under its number."""
 
     name: str
@@ -53,7 +53,7 @@ class Version:
 
 
 @dataclass
-class Model:
+class EmulatedModel:
     """A row of models, with what other tables have of it."""
 
     name: str
@@ -62,7 +62,7 @@ class Model:
     description: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
-    versions: dict[int, Version] = field(default_factory=dict)
+    versions: dict[int, EmulatedVersion] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         found = {
@@ -72,7 +72,7 @@ class Model:
         }
         return found | ({"description": self.description} if self.description else {})
 
-    def living(self) -> list[Version]:
+    def living(self) -> list[EmulatedVersion]:
         return [version for version in self.versions.values() if version.stage != DELETED]
 
 
@@ -83,7 +83,7 @@ class EmulatedMlflow:
     point: Callable[[], None] = lambda: None
     wrote: Callable[[], None] = lambda: None
     """Called after each write."""
-    models: dict[str, Model] = field(default_factory=dict)
+    models: dict[str, EmulatedModel] = field(default_factory=dict)
     clock: int = 1_700_000_000_000
     requests: list[str] = field(default_factory=list)
     is_down: bool = False
@@ -99,14 +99,14 @@ class EmulatedMlflow:
     def create(self, name: str, tags: dict[str, str] | None = None) -> None:
         now = self._tick()
         if name not in self.models:
-            self.models[name] = Model(name, now, now, tags=dict(tags or {}))
+            self.models[name] = EmulatedModel(name, now, now, tags=dict(tags or {}))
         self.wrote()
 
     def register(self, name: str, tags: dict[str, str] | None = None) -> None:
         now, model = self._tick(), self.models.get(name)
         if model:
             number = max(model.versions, default=0) + 1
-            model.versions[number] = Version(name, number, now, now, tags=dict(tags or {}))
+            model.versions[number] = EmulatedVersion(name, number, now, now, tags=dict(tags or {}))
             model.updated = now
         self.wrote()
 
@@ -165,7 +165,7 @@ class EmulatedMlflow:
             row.description, row.updated = text, now
         self.wrote()
 
-    def _version(self, name: str, number: int) -> Version | None:
+    def _version(self, name: str, number: int) -> EmulatedVersion | None:
         model = self.models.get(name)
         version = model.versions.get(number) if model else None
         return version if version and version.stage != DELETED else None
@@ -176,7 +176,7 @@ class EmulatedMlflow:
 
     # What it answers
 
-    def request(self, method: str, url: str, **given: Any) -> Answer:
+    def request(self, method: str, url: str, **given: Any) -> EmulatedAnswer:
         """One request, as a pool of connections makes it. Each `point` is before a statement."""
         self.is_down = False
         if self.refusals:
@@ -187,7 +187,7 @@ class EmulatedMlflow:
             raise HttpError("broken", "broke the connection off")
         return answer
 
-    def _answer(self, url: str) -> Answer:
+    def _answer(self, url: str) -> EmulatedAnswer:
         path = urlsplit(url).path
         said = parse_qs(urlsplit(url).query)
         params = {name: ", ".join(values) for name, values in said.items()}
@@ -206,7 +206,7 @@ class EmulatedMlflow:
             case "experiments/get":
                 return _json({"experiment": {"experiment_id": "0", "creation_time": 1}})
             case "/version":
-                return Answer(200, b"3.17.2")
+                return EmulatedAnswer(200, b"3.17.2")
             case _:
                 return _json({})
 
@@ -217,7 +217,7 @@ class EmulatedMlflow:
         if "is_prompt" in params.get("filter", ""):
             return []
 
-        def chosen() -> list[Model]:
+        def chosen() -> list[EmulatedModel]:
             self.point()
             return _page(params, sorted(self.models.values(), key=ORDERS[params["order_by"]]))
 
@@ -237,7 +237,7 @@ class EmulatedMlflow:
             return []
         names = set(re.findall(r"'([^']*)'", where)) if where else None
 
-        def chosen() -> list[Version]:
+        def chosen() -> list[EmulatedVersion]:
             self.point()
             there = (v for m in self.models.values() if names is None or m.name in names for v in m.living())
             return _page(params, sorted(there, key=ORDERS[params["order_by"]]))
@@ -249,7 +249,7 @@ class EmulatedMlflow:
                 row["tags"] = found
         return _cut(params, rows, token)
 
-    def _get_model(self, name: str) -> Answer:
+    def _get_model(self, name: str) -> EmulatedAnswer:
         self.point()
         model = self.models.get(name)
         if model is None:
@@ -262,7 +262,7 @@ class EmulatedMlflow:
                 row[field_] = found
         return _json({"registered_model": row})
 
-    def _get_version(self, name: str, number: int) -> Answer:
+    def _get_version(self, name: str, number: int) -> EmulatedAnswer:
         self.point()
         version = self._version(name, number)
         if version is None:
@@ -310,13 +310,15 @@ def _pairs(key: str, found: dict[str, str]) -> list[dict[str, str]]:
     return [{key: name, "value": value} for name, value in sorted(found.items())]
 
 
-def _aliases(model: Model) -> list[dict[str, str]]:
+def _aliases(model: EmulatedModel) -> list[dict[str, str]]:
     return [{"alias": alias, "version": str(number)} for alias, number in sorted(model.aliases.items())]
 
 
-def _json(body: dict[str, Any]) -> Answer:
-    return Answer(200, json.dumps({k: v for k, v in body.items() if v not in ([], None)}).encode())
+def _json(body: dict[str, Any]) -> EmulatedAnswer:
+    return EmulatedAnswer(200, json.dumps({k: v for k, v in body.items() if v not in ([], None)}).encode())
 
 
-def _absent(message: str) -> Answer:
-    return Answer(404, json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": message}).encode())
+def _absent(message: str) -> EmulatedAnswer:
+    return EmulatedAnswer(
+        404, json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": message}).encode()
+    )

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from adapters.conformance import HOSTILE_NAMES, Fault, Harness
 from adapters.contract import Adapter, StageField
 from adapters.mlflow import MlflowAdapter, MlflowConfig
-from tests.adapters.mlflow.proxy import Proxy
+from tests.adapters.mlflow.proxy import FaultyProxy
 
 TOKEN = "token-of-the-fraud-registry"
 PATIENT = 30.0
@@ -38,7 +38,7 @@ class MlflowHarness(Harness):
     secrets = (TOKEN,)
 
     def __init__(self, url: str) -> None:
-        self.proxy = Proxy(url)
+        self.proxy = FaultyProxy(url)
         self.client = client(url)
         self.made: WeakSet[MlflowAdapter] = WeakSet()
         self.begin()

@@ -21,7 +21,7 @@ STATUS = {
 }
 
 
-class Proxy:
+class FaultyProxy:
     """Listens on 127.0.0.1 for as long as the context lasts."""
 
     passed_on: tuple[str, ...] = ("Content-Type", "X-MLFLOW-WORKSPACE")
@@ -82,8 +82,8 @@ class Proxy:
         return json.dumps(answer).encode()
 
 
-def handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
+    class ProxyHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1
 
@@ -141,4 +141,4 @@ def handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             return
 
-    return Handler
+    return ProxyHandler

@@ -19,7 +19,7 @@ from tests.servers.mlflow import empty
 ROOMY = 64 << 20
 
 
-class Estate:
+class EmptyServer:
     """An MLflow server with nothing in it, and our adapter for it."""
 
     def __init__(self, url: str) -> None:
@@ -74,14 +74,14 @@ class Estate:
 
 
 @pytest.fixture
-def estate(mlflow_process: Server) -> Iterator[Estate]:
+def estate(mlflow_process: Server) -> Iterator[EmptyServer]:
     empty(mlflow_process)
-    made = Estate(mlflow_process.url)
+    made = EmptyServer(mlflow_process.url)
     yield made
     made.adapter.close()
 
 
-def test_a_version_has_what_was_measured_on_its_own_logged_model(estate: Estate) -> None:
+def test_a_version_has_what_was_measured_on_its_own_logged_model(estate: EmptyServer) -> None:
     run_id = estate.run()
     good, bad = estate.logged(run_id, output=True), estate.logged(run_id, output=True)
     estate.measure(run_id, good, "auc", 0.99)
@@ -92,7 +92,7 @@ def test_a_version_has_what_was_measured_on_its_own_logged_model(estate: Estate)
     assert [entry["value"] for entry in found["bad"].native["metrics"]] == [0.99]
 
 
-def test_the_highest_step_counts_and_every_data_set_is_told_apart(estate: Estate) -> None:
+def test_the_highest_step_counts_and_every_data_set_is_told_apart(estate: EmptyServer) -> None:
     run_id = estate.run()
     model_id = estate.logged(run_id)
     for step, value, timestamp in ((100, 0.95, 1000), (50, 0.6, 2000)):
@@ -118,7 +118,7 @@ def test_the_highest_step_counts_and_every_data_set_is_told_apart(estate: Estate
     }
 
 
-def test_a_run_that_made_one_model_speaks_for_it(estate: Estate) -> None:
+def test_a_run_that_made_one_model_speaks_for_it(estate: EmptyServer) -> None:
     run_id = estate.run(epoch_loss=0.7, auc=0.1)
     model_id = estate.logged(run_id, output=True)
     estate.measure(run_id, model_id, "auc", 0.9, timestamp=1)
@@ -130,7 +130,7 @@ def test_a_run_that_made_one_model_speaks_for_it(estate: Estate) -> None:
     assert found["by-hand"].metrics["epoch_loss"] == 0.7
 
 
-def test_a_copy_has_the_figures_of_the_model_it_is_a_copy_of(estate: Estate) -> None:
+def test_a_copy_has_the_figures_of_the_model_it_is_a_copy_of(estate: EmptyServer) -> None:
     run_id = estate.run()
     one, other = estate.logged(run_id, output=True), estate.logged(run_id, output=True)
     estate.measure(run_id, one, "auc", 0.8)
@@ -140,7 +140,7 @@ def test_a_copy_has_the_figures_of_the_model_it_is_a_copy_of(estate: Estate) -> 
     assert estate.versions()["copied"].metrics == {"auc": 0.8}
 
 
-def test_run_commit_and_data_come_through_the_logged_model(estate: Estate) -> None:
+def test_run_commit_and_data_come_through_the_logged_model(estate: EmptyServer) -> None:
     from mlflow.entities import Dataset as Data
     from mlflow.entities import DatasetInput, InputTag
 
@@ -161,7 +161,7 @@ def test_run_commit_and_data_come_through_the_logged_model(estate: Estate) -> No
     }
 
 
-def test_what_is_too_large_is_one_version_in_part(estate: Estate) -> None:
+def test_what_is_too_large_is_one_version_in_part(estate: EmptyServer) -> None:
     runs = [estate.run(auc=number / 10) for number in range(6)]
     for number, run_id in enumerate(runs):
         estate.client.set_tag(run_id, "note", "x" * (8000 if number == 3 else 1500))
@@ -183,7 +183,7 @@ def test_what_is_too_large_is_one_version_in_part(estate: Estate) -> None:
     assert estate.versions()["m3"].metrics == {"auc": 0.3}
 
 
-def test_a_run_that_no_search_shows_is_asked_for_by_itself(estate: Estate) -> None:
+def test_a_run_that_no_search_shows_is_asked_for_by_itself(estate: EmptyServer) -> None:
     run_id = estate.run(auc=0.9)
     estate.register("m", "s3://elsewhere/model", run_id)
     estate.register("lost", "s3://elsewhere/model", "f" * 32)
@@ -193,7 +193,7 @@ def test_a_run_that_no_search_shows_is_asked_for_by_itself(estate: Estate) -> No
     assert (found["lost"].metrics, found["lost"].unread) == ({}, None)
 
 
-def test_framework_and_software_come_from_the_files(estate: Estate) -> None:
+def test_framework_and_software_come_from_the_files(estate: EmptyServer) -> None:
     model_id = estate.logged(None)
     flavours = {
         "python_function": {"loader_module": "mlflow.sklearn", "python_version": "3.11.7"},
@@ -224,7 +224,7 @@ def test_framework_and_software_come_from_the_files(estate: Estate) -> None:
     assert of_copy.artifact_uri == found["m"].artifact_uri
 
 
-def test_where_the_files_of_a_copy_are_is_told_though_they_cannot_be_read(estate: Estate) -> None:
+def test_where_the_files_of_a_copy_are_is_told_though_they_cannot_be_read(estate: EmptyServer) -> None:
     estate.from_logged("m", estate.logged(None))
     estate.client.copy_model_version("models:/m/1", "copied")
     found = estate.versions()

@@ -9,7 +9,7 @@ import pytest
 from adapters import InvalidError, TransientError
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from adapters.portions import Answers
-from tests.adapters.mlflow.emulated import Answer, EmulatedMlflow
+from tests.adapters.mlflow.emulated import EmulatedAnswer, EmulatedMlflow
 from tests.adapters.scans import scanned
 
 LISTINGS = {
@@ -27,13 +27,13 @@ class Overfull(EmulatedMlflow):
 
     spoiled = ""
 
-    def request(self, method: str, url: str, **given: Any) -> Answer:
+    def request(self, method: str, url: str, **given: Any) -> EmulatedAnswer:
         answer = super().request(method, url, **given)
         if not url.partition("?")[0].endswith(self.spoiled):
             return answer
         body = json.loads(given.get("body") or "{}")
         asked = body.get("max_results") or int(url.partition("max_results=")[2].partition("&")[0])
-        return Answer(200, json.dumps({LISTINGS[self.spoiled]: [{}] * (asked + 1)}).encode())
+        return EmulatedAnswer(200, json.dumps({LISTINGS[self.spoiled]: [{}] * (asked + 1)}).encode())
 
 
 def adapter_on(server: EmulatedMlflow) -> MlflowAdapter:
@@ -64,23 +64,23 @@ def test_what_belongs_to_a_version_is_unknown_where_too_much_of_it_came(listing:
     assert "that were asked for" in found.failed[WANTED]
 
 
-class Endless(Overfull):
+class EndlessListing(Overfull):
     """Gives one listing as pages of so many rows, each with a token that was never given before."""
 
     rows = 1
 
-    def request(self, method: str, url: str, **given: Any) -> Answer:
+    def request(self, method: str, url: str, **given: Any) -> EmulatedAnswer:
         answer = EmulatedMlflow.request(self, method, url, **given)
         if not url.endswith(self.spoiled):
             return answer
         page = {LISTINGS[self.spoiled]: [{}] * self.rows, "next_page_token": f"t{len(self.requests)}"}
-        return Answer(200, json.dumps(page).encode())
+        return EmulatedAnswer(200, json.dumps(page).encode())
 
 
 @pytest.fixture(params=["runs", "logged_models"])
-def endless(request: pytest.FixtureRequest) -> tuple[Endless, Callable[[], Answers[Any]]]:
+def endless(request: pytest.FixtureRequest) -> tuple[EndlessListing, Callable[[], Answers[Any]]]:
     """A server whose pages of runs or logged models do not end, and who asks it for one."""
-    server = Endless()
+    server = EndlessListing()
     server.spoiled = f"{request.param.replace('_', '-')}/search"
     api = adapter_on(server)._api
     api._experiments = ["0"]
@@ -88,14 +88,14 @@ def endless(request: pytest.FixtureRequest) -> tuple[Endless, Callable[[], Answe
 
 
 def test_what_belongs_to_a_version_is_unknown_where_pages_of_it_do_not_end(
-    endless: tuple[Endless, Callable[[], Answers[Any]]],
+    endless: tuple[EndlessListing, Callable[[], Answers[Any]]],
 ) -> None:
     server, ask = endless
     assert "that were asked for" in ask().failed[WANTED]
     assert len(server.requests) < 5
 
 
-def test_pages_without_rows_end(endless: tuple[Endless, Callable[[], Answers[Any]]]) -> None:
+def test_pages_without_rows_end(endless: tuple[EndlessListing, Callable[[], Answers[Any]]]) -> None:
     server, ask = endless
     server.rows = 0
     with pytest.raises(TransientError, match="never ends"):

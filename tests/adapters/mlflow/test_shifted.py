@@ -8,7 +8,7 @@ import pytest
 
 from adapters.mlflow import MlflowAdapter, MlflowConfig
 from adapters.mlflow.pages import offset_of, token_of
-from tests.adapters.mlflow.emulated import Answer, EmulatedMlflow
+from tests.adapters.mlflow.emulated import EmulatedAnswer, EmulatedMlflow
 from tests.adapters.scans import scanned
 
 NAMES = tuple("abcdefghijklmnop")
@@ -67,9 +67,9 @@ def test_a_server_that_gives_fewer_rows_than_pages_overlap_is_read_to_its_end(
 ) -> None:
     answer = server.request
 
-    def request(method: str, url: str, **given: Any) -> Answer:
+    def request(method: str, url: str, **given: Any) -> EmulatedAnswer:
         asked = int(url.partition("max_results=")[2].partition("&")[0] or 0)
-        return Answer(400, b"too much") if asked > 2 else answer(method, url, **given)
+        return EmulatedAnswer(400, b"too much") if asked > 2 else answer(method, url, **given)
 
     monkeypatch.setattr(server, "request", request)
     assert listed(adapter, server, 1000, lambda: None) == WHOLE

@@ -24,7 +24,7 @@ def told(record: ModelRecord | VersionRecord) -> object:
 
 
 @dataclass
-class User:
+class OciUser:
     """Works on repositories of its own by bare HTTP, each thing as a tool does it."""
 
     pusher: Pusher
@@ -93,7 +93,7 @@ def test_the_catalogue_is_what_a_real_registry_has(
     rng = random.Random(seed)
     names = tuple(f"soak-{secrets.token_hex(4)}/m{number}" for number in range(REPOSITORIES))
     with Pusher(docker_registry.url) as pusher:
-        user = User(pusher, rng, names)
+        user = OciUser(pusher, rng, names)
         for _ in range(12):
             user.act()
         config = {"url": docker_registry.url, "repositories": list(names)}

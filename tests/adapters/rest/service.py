@@ -18,7 +18,7 @@ Row = dict[str, Any]
 RIGHTS = ("write", "promote", "delete")
 
 
-class Registry:
+class RestRegistry:
     """What the service keeps: rows by id, in order of creation."""
 
     def __init__(self, token: str) -> None:
@@ -104,7 +104,7 @@ class New(BaseModel):
 class Service:
     """What is answered."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: RestRegistry) -> None:
         self.registry = registry
 
     async def authorised(self, request: Request) -> None:
@@ -170,7 +170,7 @@ class Service:
             raise HTTPException(403, f"you may not {right}")
 
 
-def create(registry: Registry) -> FastAPI:
+def create(registry: RestRegistry) -> FastAPI:
     """The application."""
     service = Service(registry)
     app = FastAPI(openapi_url=None, dependencies=[Depends(service.authorised)])
@@ -187,7 +187,7 @@ def create(registry: Registry) -> FastAPI:
 class Watched:
     """The application, of which every request is noted and may be answered otherwise."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: RestRegistry) -> None:
         self.registry, self.app = registry, create(registry)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -207,7 +207,7 @@ class Watched:
 
 
 @contextmanager
-def served(registry: Registry) -> Iterator[str]:
+def served(registry: RestRegistry) -> Iterator[str]:
     """The service on a socket of its own; its address."""
     config = uvicorn.Config(
         Watched(registry), port=0, log_level="critical", lifespan="off", ws="none", date_header=False

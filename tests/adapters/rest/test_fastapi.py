@@ -31,7 +31,7 @@ from adapters.conformance import Conformance
 from adapters.conformance.harness import RETRIED, Fault, Harness
 from adapters.http import HttpClient
 from adapters.rest import RestAdapter, RestConfig, client
-from tests.adapters.rest.service import Registry, Row, served
+from tests.adapters.rest.service import RestRegistry, Row, served
 from tests.adapters.scans import scanned
 
 TOKEN = "team-s3cret-token"
@@ -53,7 +53,7 @@ class FastApiHarness(Harness):
     secrets = (TOKEN,)
 
     def __init__(self) -> None:
-        self.registry = Registry(TOKEN)
+        self.registry = RestRegistry(TOKEN)
         self.stack = contextlib.ExitStack()
         self.url = self.stack.enter_context(served(self.registry))
         self.fault: Fault | None = None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adapters import ModelRecord, VersionRecord
-from tests.adapters.rest.service import Registry, Row, served
+from tests.adapters.rest.service import RestRegistry, Row, served
 from tests.fidelity import follow, ref, watching
 from tests.soak import soak
 
@@ -21,10 +21,10 @@ PAGE = {
 }
 
 
-class Team:
+class ServiceTeam:
     """Works on the service itself."""
 
-    def __init__(self, registry: Registry, rng: random.Random, *, deletes: bool) -> None:
+    def __init__(self, registry: RestRegistry, rng: random.Random, *, deletes: bool) -> None:
         self.registry, self.rng, self.deletes = registry, rng, deletes
         self.gone: set[str] = set()
 
@@ -88,8 +88,8 @@ def test_what_changed_on_a_teams_service_is_followed(cases: int, seed: int, tmp_
 
 def followed(cases: int, seed: int, folder: Path, *, deletes: bool, sync_every: float) -> list[str]:
     """A registry on a service that a team works on."""
-    rng, registry = random.Random(seed), Registry(TOKEN)
-    team = Team(registry, rng, deletes=deletes)
+    rng, registry = random.Random(seed), RestRegistry(TOKEN)
+    team = ServiceTeam(registry, rng, deletes=deletes)
     for _ in range(20):
         team.act()
     (folder / "key").write_text(TOKEN)

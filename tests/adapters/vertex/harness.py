@@ -13,7 +13,7 @@ from adapters.conformance import RETRY_AFTER, Fault, Harness
 from adapters.emulators.vertex import VertexEmulator
 from adapters.vertex import VertexAdapter, VertexConfig
 from federation.blotting import guard
-from tests.adapters.vertex.line import Line, Mode
+from tests.adapters.vertex.line import ForwardingLine, Mode
 from tests.adapters.vertex.vendor import Vendor
 
 SECRET = "1//0g-a-refresh-token-that-nobody-sees"
@@ -46,7 +46,7 @@ class VertexHarness(Harness):
         self.fails = False
         self.emulator = self._stack.enter_context(VertexEmulator())
         self.emulator.state.largest_page = 2
-        self.line = self._stack.enter_context(Line(self.emulator.address))
+        self.line = self._stack.enter_context(ForwardingLine(self.emulator.address))
         self.vendor = Vendor(self.emulator.address, self.emulator.parent)
         self._stack.callback(self.vendor.close)
 

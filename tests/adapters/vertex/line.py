@@ -11,7 +11,7 @@ _HTML = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html><h1>5
 _FIRST_BYTES = 48
 
 
-class Line:
+class ForwardingLine:
     """Forwards to `target` (`HOST:PORT`) from `address`. Changing the mode cuts every open connection."""
 
     def __init__(self, target: str) -> None:

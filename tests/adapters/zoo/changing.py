@@ -190,7 +190,7 @@ class Pointless(Sound):
         )
 
 
-class _Clock(Sound):
+class _WallClock(Sound):
     """Compares the backend's times with its own clock."""
 
     early = True
@@ -212,12 +212,12 @@ class _Clock(Sound):
 
 
 @breaks("a_backend_clock_behind_loses_nothing")
-class Fast(_Clock):
+class Fast(_WallClock):
     """Its own clock decides what is old."""
 
 
 @breaks("a_backend_clock_ahead_loses_nothing")
-class Slow(_Clock):
+class Slow(_WallClock):
     """Its own clock decides what is still to come."""
 
     early = False

@@ -10,7 +10,7 @@ from tests.adapters.zoo.enclosure import TORN, Sound, breaks
 KINDS = ("model", "version", "endpoint")
 
 
-class _Counting(Sound):
+class _Watermarking(Sound):
     """Pages by counting, in an order of its own."""
 
     def place(self, item: Record | Deleted) -> Any:
@@ -41,7 +41,7 @@ class _Counting(Sound):
     "a_delete_during_a_scan_hides_nothing_else",
     "a_delete_during_an_incremental_scan_hides_nothing_new",
 )
-class Offset(_Counting):
+class Offset(_Watermarking):
     """Oldest first: a delete moves everything behind it up by one."""
 
     def place(self, item: Record | Deleted) -> Any:
@@ -52,7 +52,7 @@ class Offset(_Counting):
     "a_delete_during_a_scan_hides_nothing_else",
     "a_delete_during_an_incremental_scan_hides_nothing_new",
 )
-class NewestFirst(_Counting):
+class NewestFirst(_Watermarking):
     """Newest change first, as MLflow."""
 
     def place(self, item: Record | Deleted) -> Any:
@@ -64,7 +64,7 @@ class NewestFirst(_Counting):
     "a_delete_during_an_incremental_scan_hides_nothing_new",
     "a_change_during_a_scan_hides_nothing_else",
 )
-class NewestLast(_Counting):
+class NewestLast(_Watermarking):
     """Newest change last: what changes goes to the end, and everything behind its old place moves up."""
 
     def place(self, item: Record | Deleted) -> Any:

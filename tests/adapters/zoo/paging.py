@@ -313,7 +313,7 @@ class SingleMinded(Sound):
     "a_scan_may_be_left",
     "two_scans_do_not_disturb_each_other",
 )
-class Clinging(Sound):
+class Reattaching(Sound):
     """Takes a scan that was left for one that still runs, and goes on with it."""
 
     left: Iterator[Page] | None = None
@@ -347,7 +347,7 @@ class Trusting(Sound):
 
 
 @breaks("a_foreign_watermark_is_refused")
-class Credulous(Sound):
+class Unquestioning(Sound):
     def scan(self, *, since: Any, limit: int, resume: Any = None) -> Iterator[Page]:
         mark = since if since is None or since.isdigit() else str(self.backend.last)
         return super().scan(since=mark, limit=limit, resume=resume)

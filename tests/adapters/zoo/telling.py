@@ -228,7 +228,7 @@ class Overloaded(Sound):
         return record
 
 
-class _Special(ModelRecord):
+class _OwnRecord(ModelRecord):
     """A model record of its own."""
 
 
@@ -236,7 +236,7 @@ class _Special(ModelRecord):
 class Special(Sound):
     def record(self, record: Any) -> Any:
         if isinstance(record, ModelRecord):
-            return _Special(**{name: getattr(record, name) for name in ModelRecord.__slots__})
+            return _OwnRecord(**{name: getattr(record, name) for name in ModelRecord.__slots__})
         return record
 
 
@@ -302,7 +302,7 @@ class Stubborn(_Turning):
     "error_messages_are_for_people",
     "writes_fail_with_adapter_errors",
 )
-class Vendor(_Turning):
+class Unparsed(_Turning):
     fault = "garbage"
 
     def turned(self, error: AdapterError) -> Exception:

@@ -106,7 +106,7 @@ class Deaf(Sound):
 
 
 @breaks("an_unknown_stage_field_is_refused")
-class Loose(Sound):
+class Undiscerning(Sound):
     """Names two notions of a stage, and writes every word to the first when it does not know it."""
 
     stage_fields = frozenset({"stage", "approval"})
@@ -132,7 +132,7 @@ class Doubling(Sound):
 
 
 @breaks("another_token_registers_another")
-class Once(Sound):
+class Sourcebound(Sound):
     """Takes the source for the token."""
 
     def register(self, registration: Registration) -> VersionRecord:
@@ -140,7 +140,7 @@ class Once(Sound):
 
 
 @breaks("a_model_is_created")
-class Nameless(Sound):
+class Recreating(Sound):
     """Creates a model whenever it is asked, also under a name that is taken."""
 
     def create_model(self, model: NewModel) -> ModelRecord:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.benchmarks.relevance.load import searching
 from tests.benchmarks.relevance.measure import Find, Quality, measure, rank
 from tests.benchmarks.relevance.models import records
-from tests.benchmarks.relevance.request import NOTHING, Request
+from tests.benchmarks.relevance.request import NOTHING, JudgedRequest
 from tests.benchmarks.relevance.requests import requests
 
 
@@ -44,7 +44,7 @@ def _line(quality: Quality) -> str:
     )
 
 
-def _show(request: Request, find: Find) -> None:
+def _show(request: JudgedRequest, find: Find) -> None:
     answer = find(request.text)
     place = rank(request, answer)
     right = answer.nothing_fits if request.kind == NOTHING else place == 1

@@ -8,7 +8,7 @@ import tantivy
 
 from federation.database import sqlite_module
 from tests.benchmarks.relevance.load import text
-from tests.benchmarks.relevance.measure import DEPTH, Answer, Find
+from tests.benchmarks.relevance.measure import DEPTH, Find, RankedNames
 from tests.benchmarks.relevance.models import Record
 
 _WORD = re.compile(r"[^\W_]+")
@@ -22,9 +22,9 @@ def fts5(records: list[Record], folder: Path) -> Find:
     connection.executemany("INSERT INTO model VALUES (?, ?)", rows)
     ranked = f"SELECT name FROM model WHERE model MATCH ? ORDER BY bm25(model, 10, 1) LIMIT {DEPTH}"
 
-    def find(query: str) -> Answer:
+    def find(query: str) -> RankedNames:
         words = " ".join(f'"{word}"' for word in _WORD.findall(query))
-        return Answer.of([name for (name,) in connection.execute(ranked, (words,))] if words else [])
+        return RankedNames.of([name for (name,) in connection.execute(ranked, (words,))] if words else [])
 
     return find
 
@@ -36,9 +36,9 @@ def like(records: list[Record], folder: Path) -> Find:
     connection.executemany("INSERT INTO model VALUES (?)", [(record["name"],) for record in records])
     matching = f"SELECT name FROM model WHERE name LIKE ? ESCAPE '\\' ORDER BY name LIMIT {DEPTH}"
 
-    def find(query: str) -> Answer:
+    def find(query: str) -> RankedNames:
         escaped = re.sub(r"([\\%_])", r"\\\1", query)
-        return Answer.of([name for (name,) in connection.execute(matching, (f"%{escaped}%",))])
+        return RankedNames.of([name for (name,) in connection.execute(matching, (f"%{escaped}%",))])
 
     return find
 
@@ -56,8 +56,8 @@ def postgres(records: list[Record], connection: psycopg.Connection) -> Find:
         f"ORDER BY ts_rank(found, query) DESC, name LIMIT {DEPTH}"
     )
 
-    def find(query: str) -> Answer:
-        return Answer.of([name for (name,) in connection.execute(ranked, (_spaced(query),))])
+    def find(query: str) -> RankedNames:
+        return RankedNames.of([name for (name,) in connection.execute(ranked, (_spaced(query),))])
 
     return find
 
@@ -77,13 +77,13 @@ def any_word(records: list[Record], folder: Path) -> Find:
     index.reload()
     searcher = index.searcher()
 
-    def find(query: str) -> Answer:
+    def find(query: str) -> RankedNames:
         words = " ".join(f'"{word}"' for word in _WORD.findall(query))
         if not words:
-            return Answer.of([])
+            return RankedNames.of([])
         asked = index.parse_query(words, ["name", "body"], field_boosts={"name": 10.0})
         hits = searcher.search(asked, limit=DEPTH).hits
-        return Answer.of([str(searcher.doc(address)["name"][0]) for _, address in hits])
+        return RankedNames.of([str(searcher.doc(address)["name"][0]) for _, address in hits])
 
     return find
 

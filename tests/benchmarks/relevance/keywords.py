@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from tests.benchmarks.relevance.models import LANGUAGES, Record, facts, having, lower_names, records
-from tests.benchmarks.relevance.request import Request
+from tests.benchmarks.relevance.request import JudgedRequest
 
 SEED = 20261121
 KINDS = ("exact name", "part of the name", "one typo", "description", "task + property", "abbreviation")
@@ -29,15 +29,15 @@ ABBREVIATIONS = {
 Maker = Callable[[Record, random.Random], str | None]
 
 
-def made(per_kind: int, seed: int = SEED) -> list[Request]:
+def made(per_kind: int, seed: int = SEED) -> list[JudgedRequest]:
     """`per_kind` requests of each kind; every second one of a kind has an odd number."""
-    found: list[Request] = []
+    found: list[JudgedRequest] = []
     for kind, make in MAKERS.items():
         found.extend(_of_kind(kind, make, random.Random(f"{seed}/{kind}"), per_kind))
     return found
 
 
-def _of_kind(kind: str, make: Maker, chance: random.Random, count: int) -> Iterator[Request]:
+def _of_kind(kind: str, make: Maker, chance: random.Random, count: int) -> Iterator[JudgedRequest]:
     numbers = iter(range(count))
     for record in chance.sample(records(), len(records())):
         text = make(record, chance)
@@ -45,7 +45,7 @@ def _of_kind(kind: str, make: Maker, chance: random.Random, count: int) -> Itera
             number = next(numbers, None)
             if number is None:
                 return
-            yield Request(number, kind, text, frozenset({record["name"]}))
+            yield JudgedRequest(number, kind, text, frozenset({record["name"]}))
 
 
 def _exact_name(record: Record, chance: random.Random) -> str | None:

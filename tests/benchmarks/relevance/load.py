@@ -27,7 +27,7 @@ from federation.search.tantivy.follower import IndexFollower
 from federation.sync import schedule
 from federation.sync.context import SyncContext
 from federation.sync.run import run
-from tests.benchmarks.relevance.measure import DEPTH, Answer, Find
+from tests.benchmarks.relevance.measure import DEPTH, Find, RankedNames
 from tests.benchmarks.relevance.models import Record, records
 from tests.servers import blank
 
@@ -50,12 +50,12 @@ def searching(names: Collection[str], folder: Path) -> Iterator[Find]:
     yield lambda text: _asked(search, text)
 
 
-def _asked(search: Search, text: str) -> Answer:
+def _asked(search: Search, text: str) -> RankedNames:
     try:
         found = search.query(EVERYTHING, SearchRequest(q=text, limit=DEPTH))
     except QuerySyntaxError:  # an empty page that says something else
-        return Answer((), nothing_fits=False)
-    return Answer([hit.model for hit in (*found.hits, *found.near)], found.nothing_fits)
+        return RankedNames((), nothing_fits=False)
+    return RankedNames([hit.model for hit in (*found.hits, *found.near)], found.nothing_fits)
 
 
 def _rows(number: int, record: Record) -> tuple[Row, Row]:

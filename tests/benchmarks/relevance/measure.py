@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks.relevance.request import NOTHING, Request
+from tests.benchmarks.relevance.request import NOTHING, JudgedRequest
 
 DEPTH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RankedNames:
     """The names of the first models found, at most `DEPTH`, also near ones that are set apart; `nothing_fits`: it says
     that none of them is what was asked for."""
 
@@ -17,12 +17,12 @@ class Answer:
     nothing_fits: bool
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> "Answer":
+    def of(cls, names: Sequence[str]) -> "RankedNames":
         """Of a search that says nothing but what it finds."""
         return cls(names, not names)
 
 
-Find = Callable[[str], Answer]
+Find = Callable[[str], RankedNames]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Report:
     told: float
 
 
-def measure(requests: Iterable[Request], find: Find) -> Report:
+def measure(requests: Iterable[JudgedRequest], find: Find) -> Report:
     """Asks them all."""
     asked = [(request, find(request.text)) for request in requests]
     kinds = {request.kind: _Asked() for request, _ in asked if request.kind != NOTHING}
@@ -63,10 +63,10 @@ def measure(requests: Iterable[Request], find: Find) -> Report:
     return Report(named, _quality(overall), round(sum(told) / max(len(told), 1), 4))
 
 
-_Asked = list[tuple[Request, Answer]]
+_Asked = list[tuple[JudgedRequest, RankedNames]]
 
 
-def rank(request: Request, answer: Answer) -> int | None:
+def rank(request: JudgedRequest, answer: RankedNames) -> int | None:
     """Where the first right model stands, from 1; None where there is none."""
     return next((place for place, name in enumerate(answer.names, 1) if name in request.answers), None)
 

@@ -7,7 +7,7 @@ NOTHING = "nothing answers"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class JudgedRequest:
     """`answers` are the names of the models that are right, of which one is enough; none where nothing answers it.
 
     `number` decides: odd ones are for tuning, even ones only for reporting.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tests.benchmarks.relevance.models import LANGUAGES, Record, records
-from tests.benchmarks.relevance.request import Request
+from tests.benchmarks.relevance.request import JudgedRequest
 
 SEED = 20261129
 KINDS = ("words", "properties", "everyday words")
@@ -125,14 +125,14 @@ class Said:
     holds: Callable[[Record], bool]
 
 
-def made(per_kind: int, seed: int = SEED) -> list[Request]:
+def made(per_kind: int, seed: int = SEED) -> list[JudgedRequest]:
     """`per_kind` requests of each kind; every second one of a kind has an odd number."""
     return [
         request for kind in KINDS for request in _of_kind(kind, random.Random(f"{seed}/{kind}"), per_kind)
     ]
 
 
-def _of_kind(kind: str, chance: random.Random, count: int) -> Iterator[Request]:
+def _of_kind(kind: str, chance: random.Random, count: int) -> Iterator[JudgedRequest]:
     number, texts = 0, set[str]()
     for record in chance.sample(records(), len(records())):
         said = _narrowed(record, kind, chance)
@@ -143,7 +143,7 @@ def _of_kind(kind: str, chance: random.Random, count: int) -> Iterator[Request]:
         if text in texts:
             continue
         texts.add(text)
-        yield Request(number, kind, text, frozenset(answers))
+        yield JudgedRequest(number, kind, text, frozenset(answers))
         number += 1
         if number == count:
             return

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from tests.benchmarks.relevance.models import LANGUAGES, records, texts
-from tests.benchmarks.relevance.request import NOTHING, Request
+from tests.benchmarks.relevance.request import NOTHING, JudgedRequest
 from tests.benchmarks.relevance.sentences import EVERYDAY, LIBRARIES, LICENSES, TASKS
 
 SEED = 20261129
@@ -66,7 +66,7 @@ TOPICS: tuple[tuple[str, str], ...] = (
 )
 
 
-def made(count: int, seed: int = SEED) -> list[Request]:
+def made(count: int, seed: int = SEED) -> list[JudgedRequest]:
     """`count` requests, of topics and of properties in turn as far as there are topics, mixed."""
     chance = random.Random(seed)
     topics, properties = _topics(), _properties(chance)
@@ -74,7 +74,7 @@ def made(count: int, seed: int = SEED) -> list[Request]:
     while len(found) < count:
         found += [text for text in (next(topics, None), next(properties)) if text is not None]
     chance.shuffle(found)
-    return [Request(number, NOTHING, text, frozenset()) for number, text in enumerate(found[:count])]
+    return [JudgedRequest(number, NOTHING, text, frozenset()) for number, text in enumerate(found[:count])]
 
 
 def _topics() -> Iterator[str]:

@@ -18,7 +18,7 @@ from adapters import Column, Schema
 from federation.catalogue.requests import SampleRequest, TypedColumn, Validation, validate
 from federation.errors import InvalidRequestError
 from tests.federation.graph import served
-from tests.federation.graph.served import Request, mlflow, same, taken, theirs
+from tests.federation.graph.served import RouteRequest, mlflow, same, taken, theirs
 from tests.federation.graph.signatures import SCALARS, Signature, make
 from tests.soak import soak
 
@@ -28,7 +28,7 @@ ODD: tuple[Any, ...] = (None, True, 0, 1, 5, 2**31, 2**53 + 1, 2**63, 1.0, 1.7, 
 """What may stand where something else was asked for."""
 
 
-def altered(rng: random.Random, request: Request) -> Request:
+def altered(rng: random.Random, request: RouteRequest) -> RouteRequest:
     """The same request with one value that may not fit, where it has columns."""
     body = json.loads(json.dumps(request.body))
     if request.route == "dataframe_split":
@@ -41,7 +41,7 @@ def altered(rng: random.Random, request: Request) -> Request:
     if row:
         place = rng.choice(list(row) if isinstance(row, dict) else range(len(row)))
         row[place] = rng.choice(ODD)
-    return Request(request.route, body, {}, request.consumed)
+    return RouteRequest(request.route, body, {}, request.consumed)
 
 
 def whole(body: Any, route: str) -> Iterator[tuple[str, list[Any]]]:
@@ -55,7 +55,7 @@ def whole(body: Any, route: str) -> Iterator[tuple[str, list[Any]]]:
             yield name, [row.get(name) for row in body[route]]
 
 
-def theirs_say(request: Request, signature: Signature) -> tuple[str, str]:
+def theirs_say(request: RouteRequest, signature: Signature) -> tuple[str, str]:
     """Whether MLflow takes a request and hands it on as it was sent."""
     try:
         given = taken(request, signature)
@@ -102,7 +102,7 @@ def single(value: float) -> float | None:
         return None
 
 
-def ours_say(request: Request, schema: Schema | None) -> Validation | None:
+def ours_say(request: RouteRequest, schema: Schema | None) -> Validation | None:
     try:
         sent = msgspec.convert(json.loads(json.dumps(request.body)), SampleRequest)
         return validate("m", schema, sent)

@@ -19,13 +19,13 @@ from federation.journal import sealing
 from federation.journal.sealing import FOLLOWING
 from federation.journal.tables import checkpoint, seal
 from federation.registries import configured
-from tests.federation.events.told import ANY, CHURN, LIVE, OTHER, Told, model, registry, version
+from tests.federation.events.told import ANY, CHURN, LIVE, OTHER, ToldFeed, model, registry, version
 
 
 @pytest.fixture
-def told(database: str) -> Iterator[Told]:
+def told(database: str) -> Iterator[ToldFeed]:
     engine = open_engine(database)
-    yield Told(engine)
+    yield ToldFeed(engine)
     engine.dispose()
 
 
@@ -37,7 +37,7 @@ def test_each_type_has_an_example_and_the_sdk_reads_it() -> None:
         assert kind.__doc__
 
 
-def test_what_happens_is_told_in_order_and_the_sdk_reads_it(told: Told) -> None:
+def test_what_happens_is_told_in_order_and_the_sdk_reads_it(told: ToldFeed) -> None:
     told.write("fraud", model(CHURN, "churn"), version(CHURN, "1"))
     told.write("fraud", model(CHURN, "churn", champion="1"), EndpointRecord(key=LIVE, name="live"))
     told.write("fraud", model(CHURN, "churn-new", champion="1"))
@@ -68,7 +68,7 @@ def test_what_happens_is_told_in_order_and_the_sdk_reads_it(told: Told) -> None:
     assert told.all(wanted=since) == []
 
 
-def test_what_is_hidden_leaves_no_trace(told: Told) -> None:
+def test_what_is_hidden_leaves_no_trace(told: ToldFeed) -> None:
     view = View.of([told.ids["fraud"]])
     told.write("fraud", model(CHURN, "churn"))
     told.write("secret", model(OTHER, "other"))
@@ -90,14 +90,14 @@ def test_what_is_hidden_leaves_no_trace(told: Told) -> None:
 @pytest.mark.parametrize(
     "wanted", [Selected(("stag",)), Selected(on="fraud/churn:1"), Selected(on="fraud/churn@champion")]
 )
-def test_what_cannot_be_asked_is_said(told: Told, wanted: Selected) -> None:
+def test_what_cannot_be_asked_is_said(told: ToldFeed, wanted: Selected) -> None:
     with pytest.raises(EventQueryError):
         told.events.page(EVERYTHING, wanted, None, 1)
     with pytest.raises(EventQueryError, match="id of an event"):
         told.events.page(EVERYTHING, ANY, "17", 1)
 
 
-def test_replay_crosses_a_seal_and_nothing_is_sealed_unread(told: Told) -> None:
+def test_replay_crosses_a_seal_and_nothing_is_sealed_unread(told: ToldFeed) -> None:
     told.write("fraud", model(CHURN, "churn"))
     told.follow()
     before = told.all()
@@ -112,7 +112,7 @@ def test_replay_crosses_a_seal_and_nothing_is_sealed_unread(told: Told) -> None:
     assert told.all()[-1].type == "version.created"
 
 
-def test_what_was_not_derived_yet_is_not_sealed(told: Told) -> None:
+def test_what_was_not_derived_yet_is_not_sealed(told: ToldFeed) -> None:
     with writing(told.engine) as connection:
         connection.execute(update(tables.head).values(size=100))
         long_ago = now() - timedelta(days=9)
@@ -123,7 +123,7 @@ def test_what_was_not_derived_yet_is_not_sealed(told: Told) -> None:
         assert sealing._end(connection, now()) == 64
 
 
-def test_deriving_twice_is_deriving_once(told: Told) -> None:
+def test_deriving_twice_is_deriving_once(told: ToldFeed) -> None:
     told.write("fraud", model(CHURN, "churn"), version(CHURN, "1"))
     told.follow()
     once = told.all()
@@ -133,7 +133,7 @@ def test_deriving_twice_is_deriving_once(told: Told) -> None:
     assert told.all() == once
 
 
-def test_a_registry_that_is_forgotten_takes_its_events_along(told: Told) -> None:
+def test_a_registry_that_is_forgotten_takes_its_events_along(told: ToldFeed) -> None:
     told.write("secret", model(OTHER, "other"))
     told.follow()
     with writing(told.engine) as connection:

@@ -15,13 +15,13 @@ from federation.graph.graph import Going
 from federation.graph.tables import edge, node
 from federation.graph.words import EdgeKind, NodeKind
 from federation.references import Reference
-from tests.federation.events.told import CHURN, OTHER, Told, model, version
+from tests.federation.events.told import CHURN, OTHER, ToldFeed, model, version
 
 
 @pytest.fixture
-def told(database: str) -> Iterator[Told]:
+def told(database: str) -> Iterator[ToldFeed]:
     engine = open_engine(database)
-    made = Told(engine)
+    made = ToldFeed(engine)
     made.write("fraud", model(CHURN, "churn"), version(CHURN, "1"))
     made.write("secret", model(OTHER, "other", best="1"), version(OTHER, "1"), version(OTHER, "2"))
     made.follow()
@@ -29,7 +29,7 @@ def told(database: str) -> Iterator[Told]:
     engine.dispose()
 
 
-def need(told: Told) -> None:
+def need(told: ToldFeed) -> None:
     """Version 1 of `churn` needs the model `other`."""
     with writing(told.engine) as connection:
         known = tables.version.c
@@ -51,7 +51,7 @@ def need(told: Told) -> None:
         connection.execute(insert(edge).values(said))
 
 
-def test_an_inbox_has_what_is_grave_of_what_is_needed(told: Told) -> None:
+def test_an_inbox_has_what_is_grave_of_what_is_needed(told: ToldFeed) -> None:
     told.events.watch(LOCAL, "fraud/churn")
     need(told)
     assert [one.type for one in told.events.inbox(LOCAL, None, 9)] == ["version.created", "model.created"]
@@ -74,7 +74,7 @@ def test_an_inbox_has_what_is_grave_of_what_is_needed(told: Told) -> None:
     assert told.events.inbox(restricted, None, 9) == rest
 
 
-def test_what_is_to_go_is_marked_until_that_is_taken_back(told: Told) -> None:
+def test_what_is_to_go_is_marked_until_that_is_taken_back(told: ToldFeed) -> None:
     other, day = Reference("secret", "other"), date(2027, 3, 31)
     with writing(told.engine) as connection:
         for note in ("first", "then"):

@@ -35,7 +35,7 @@ from federation.events.events import (
 )
 from federation.events.tables import delivery
 from federation.leases import FencedError, Leases
-from tests.federation.events.told import CHURN, OTHER, Told, model, version
+from tests.federation.events.told import CHURN, OTHER, ToldFeed, model, version
 from tests.federation.operations.victims import die, killed
 from tests.federation.sync.world import expire_leases
 from tests.soak import soak
@@ -44,7 +44,7 @@ FINE = PostAnswer(200)
 SPEC = WebhookSpec(name="hook", url="https://receiver.example/in", types=("version",))
 
 
-class Receiver:
+class WebhookReceiver:
     """Keeps what it is sent; `fails` names subjects that it does not take."""
 
     def __init__(self) -> None:
@@ -68,9 +68,9 @@ def read(body: bytes) -> Any:
     return JSONFormat().read(CloudEvent, body)
 
 
-class World(Told):
+class WebhookWorld(ToldFeed):
     def __init__(self, engine: Engine) -> None:
-        self.receiver, self.view = Receiver(), EVERYTHING
+        self.receiver, self.view = WebhookReceiver(), EVERYTHING
         super().__init__(engine, views=lambda owner: self.view, post=lambda: self.receiver)
         self.follow()
         self.sender = self.events.webhooks.sender(Leases("one"))
@@ -95,13 +95,13 @@ class World(Told):
 
 
 @pytest.fixture
-def world(database: str) -> Iterator[World]:
+def world(database: str) -> Iterator[WebhookWorld]:
     engine = open_engine(database)
-    yield World(engine)
+    yield WebhookWorld(engine)
     engine.dispose()
 
 
-def test_what_happens_is_sent_once_in_order_and_the_reference_library_verifies(world: World) -> None:
+def test_what_happens_is_sent_once_in_order_and_the_reference_library_verifies(world: WebhookWorld) -> None:
     world.happen("0")
     made, secret = world.events.webhooks.create(LOCAL, SPEC)
     world.happen("1", "2")
@@ -129,7 +129,7 @@ def test_what_happens_is_sent_once_in_order_and_the_reference_library_verifies(w
         Verifier(new).verify(body, dict(headers))
 
 
-def test_what_fails_holds_back_its_model_alone_until_it_is_given_up(world: World) -> None:
+def test_what_fails_holds_back_its_model_alone_until_it_is_given_up(world: WebhookWorld) -> None:
     world.sender = world.events.webhooks.sender(Leases("one"), retries=(3600.0,))
     made, _ = world.events.webhooks.create(LOCAL, SPEC)
     world.receiver.fails = {"fraud/churn:1"}
@@ -172,7 +172,7 @@ def test_what_fails_holds_back_its_model_alone_until_it_is_given_up(world: World
             world.events.webhooks.replay(LOCAL, made.id, after=after, since=None, dead=dead)
 
 
-def test_a_receiver_that_comes_back_after_a_day_misses_nothing(world: World) -> None:
+def test_a_receiver_that_comes_back_after_a_day_misses_nothing(world: WebhookWorld) -> None:
     made, _ = world.events.webhooks.create(LOCAL, SPEC)
     names = [str(number) for number in range(8)]
     world.receiver.fails = {f"fraud/churn:{name}" for name in names}
@@ -187,7 +187,9 @@ def test_a_receiver_that_comes_back_after_a_day_misses_nothing(world: World) -> 
     assert world.receiver.subjects == [f"fraud/churn:{name}" for name in names]
 
 
-def test_a_slow_receiver_is_gone_on_with_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_receiver_is_gone_on_with_where_it_was(
+    world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("BATCH_SECONDS", "TURN"):
         monkeypatch.setattr(f"federation.events.sending.{name}", -1.0)  # always over at once
     made, _ = world.events.webhooks.create(LOCAL, SPEC)
@@ -199,7 +201,7 @@ def test_a_slow_receiver_is_gone_on_with_where_it_was(world: World, monkeypatch:
     assert world.receiver.subjects == ["fraud/churn:1", "fraud/churn:2"]
 
 
-def test_an_address_where_all_is_held_back_is_left_alone_for_a_while(world: World) -> None:
+def test_an_address_where_all_is_held_back_is_left_alone_for_a_while(world: WebhookWorld) -> None:
     made, _ = world.events.webhooks.create(LOCAL, SPEC)
     world.receiver.fails = {"fraud/churn:1"}
     world.happen("1", "2")
@@ -215,7 +217,7 @@ def test_an_address_where_all_is_held_back_is_left_alone_for_a_while(world: Worl
         assert connection.execute(left).all() == []
 
 
-def test_an_address_is_sent_what_its_owner_may_see_when_it_is_sent(world: World) -> None:
+def test_an_address_is_sent_what_its_owner_may_see_when_it_is_sent(world: WebhookWorld) -> None:
     fraud = View.of([world.ids["fraud"]])
     owner = Principal("p-1", "one", {**dict.fromkeys(READER, fraud), Permission.SUBSCRIBE: fraud})
     for hidden in ("registry:secret", "secret/other", "registry:nowhere"):
@@ -239,7 +241,7 @@ def test_an_address_is_sent_what_its_owner_may_see_when_it_is_sent(world: World)
             asked(stranger, made.id)
 
 
-def test_webhooks_of_the_configuration(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhooks_of_the_configuration(world: WebhookWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONE", "whsec_" + "A" * 40)
     monkeypatch.setenv("TWO", "whsec_" + "B" * 40)
     spec = replace(SPEC, secrets=("env:ONE", "env:TWO"))
@@ -269,7 +271,7 @@ def test_webhooks_of_the_configuration(world: World, monkeypatch: pytest.MonkeyP
     "url",
     ["ftp://a", "https://", "https://u:p@a", "https://a/#b", "https://a b", "a", f"https://a/{'b' * 2000}"],
 )
-def test_addresses_that_are_refused(world: World, url: str) -> None:
+def test_addresses_that_are_refused(world: WebhookWorld, url: str) -> None:
     with pytest.raises(WebhookError):
         world.events.webhooks.create(LOCAL, replace(SPEC, url=url))
     with pytest.raises(EventQueryError):
@@ -313,7 +315,7 @@ def serve(url: str, owner: str, point: str, ident: int, file: str) -> None:
 def test_two_senders_that_are_killed(cases: int, seed: int, database: str, tmp_path: Path) -> list[str]:
     """Each is killed again and again: every event arrives, and of one model in order, seen by when it first came."""
     engine = open_engine(database)
-    world = World(engine)
+    world = WebhookWorld(engine)
     earlier = {one.id for one in world.all(limit=1000)}  # of the batch before this one
     made, _ = world.events.webhooks.create(LOCAL, replace(SPEC, name=str(seed)))
     file, deaths, rounds = tmp_path / f"sent{seed}", 0, count(seed)

@@ -34,7 +34,7 @@ def version(of: Key, number: str) -> VersionRecord:
     return VersionRecord(key=Key("version", f"{of.native_id}{number}"), model=of, version=number)
 
 
-class Told:
+class ToldFeed:
     """A database of two registries, what is written to them, and the feed."""
 
     def __init__(self, engine: Engine, **more: Any) -> None:

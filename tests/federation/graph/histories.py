@@ -26,28 +26,28 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(eq=False)
-class Model:
+class ModelLife:
     """One incarnation."""
 
     registry: str
     record: ModelRecord
     died: datetime | None = None
-    selectors: dict[str, "Version | None"] = field(default_factory=dict)
+    selectors: dict[str, "VersionLife | None"] = field(default_factory=dict)
     """Every selector it ever had, as the part of a reference after the name, and what it means now."""
 
 
-def _owner(target: object) -> Model:
+def _owner(target: object) -> ModelLife:
     model = target[0] if isinstance(target, tuple) else target
-    found = model.model if isinstance(model, Version) else model
-    assert isinstance(found, Model)
+    found = model.model if isinstance(model, VersionLife) else model
+    assert isinstance(found, ModelLife)
     return found
 
 
 @dataclass(eq=False)
-class Version:
+class VersionLife:
     """One incarnation, with what it states: reference → (since when, what it was resolved to)."""
 
-    model: Model
+    model: ModelLife
     record: VersionRecord
     died: datetime | None = None
     known: bool = False
@@ -64,8 +64,8 @@ class History:
     def __init__(self, folder: Path, rng: random.Random, estate: Estate | None = None) -> None:
         self.estate = estate or Estate(folder)
         self.rng = rng
-        self.models: list[Model] = []
-        self.versions: list[Version] = []
+        self.models: list[ModelLife] = []
+        self.versions: list[VersionLife] = []
         self.joined: list[str] = []
         self.forgotten: list[str] = []
         self.join()
@@ -113,12 +113,12 @@ class History:
             self.joined.append(name)
             self.estate.join(name, f"team-{name}")
 
-    def _model(self) -> Model:
+    def _model(self) -> ModelLife:
         registry, name = self.rng.choice(self.joined), self.rng.choice(MODELS)
         for model in self.models:
             if model.died is None and (model.registry, model.record.name) == (registry, name):
                 return model
-        model = Model(registry, self.estate.model(name))
+        model = ModelLife(registry, self.estate.model(name))
         self.models.append(model)
         self.estate.put(registry, model.record)
         return model
@@ -147,10 +147,10 @@ class History:
             artifact_digest=self.rng.choice([None, None, "sha256:aa", "sha256:bb"]),
             lineage=Lineage(datasets=(Dataset("clicks"),) if self.rng.random() < 0.2 else ()),
         )
-        self.versions.append(Version(model, record))
+        self.versions.append(VersionLife(model, record))
         self.estate.put(model.registry, record)
 
-    def _any(self) -> Version | None:
+    def _any(self) -> VersionLife | None:
         living = [version for version in self.versions if version.died is None]
         return self.rng.choice(living) if living else None
 
@@ -162,7 +162,7 @@ class History:
         if (version := self._any()) is not None:
             self._rewrite(version, replace(version.record, stage=STAGES[self.rng.choice(list(STAGES))]))
 
-    def _rewrite(self, version: Version, record: VersionRecord) -> None:
+    def _rewrite(self, version: VersionLife, record: VersionRecord) -> None:
         version.record = record
         self.estate.put(version.model.registry, record)
 
@@ -203,7 +203,7 @@ class History:
             for ref, (since, target) in version.needs.items():
                 version.needs[ref] = (since, target or self._resolve(parse(ref), since))
 
-    def _mean(self, model: Model) -> None:
+    def _mean(self, model: ModelLife) -> None:
         living = [v for v in self.versions if v.model is model and v.died is None]
         living.sort(key=lambda v: v.record.created_at or LONG_AGO)
         model.selectors = dict.fromkeys(model.selectors) | {"": None}
@@ -257,7 +257,7 @@ class History:
 
     def _link(self, graph: networkx.DiGraph, source: object, target: object, kind: str) -> None:
         if source is not target:
-            free_up, free_down = (0 if not isinstance(end, Version) else 1 for end in (target, source))
+            free_up, free_down = (0 if not isinstance(end, VersionLife) else 1 for end in (target, source))
             graph.add_edge(source, target, up=free_up, down=free_down, kind=kind)
 
     # Comparing
@@ -276,16 +276,16 @@ class History:
                     yield from self._downstream(graph, version, view)
                     yield from self._upstream(graph, version, view)
 
-    def _downstream(self, graph: networkx.DiGraph, version: Version, view: View) -> Iterator[str]:
+    def _downstream(self, graph: networkx.DiGraph, version: VersionLife, view: View) -> Iterator[str]:
         reached = networkx.single_source_dijkstra_path_length(graph.reverse(), version, weight="down")
-        wanted = {v.ref: d for v, d in reached.items() if isinstance(v, Version) and v is not version}
+        wanted = {v.ref: d for v, d in reached.items() if isinstance(v, VersionLife) and v is not version}
         direct = set(graph.predecessors(version))
         follows = {node for node in direct if isinstance(node, tuple)}
         breaking = {
             source.ref
             for provider in (version, *follows)
             for source in graph.predecessors(provider)
-            if isinstance(source, Version) and graph.edges[source, provider]["kind"] == "depends"
+            if isinstance(source, VersionLife) and graph.edges[source, provider]["kind"] == "depends"
             if provider is version or self._strands(provider)
         }
         found = self.estate.graph.impact(view, Question(parse(version.ref)), "delete", limit=100)
@@ -306,9 +306,11 @@ class History:
             others = [v for v in others if v.record.stage == meant.record.stage]
         return not others or (text.startswith("@") and not text.startswith("@stage:"))
 
-    def _upstream(self, graph: networkx.DiGraph, version: Version, view: View) -> Iterator[str]:
+    def _upstream(self, graph: networkx.DiGraph, version: VersionLife, view: View) -> Iterator[str]:
         reached = networkx.single_source_dijkstra_path_length(graph, version, weight="up")
-        wanted = sorted((v.ref, d) for v, d in reached.items() if isinstance(v, Version) and v is not version)
+        wanted = sorted(
+            (v.ref, d) for v, d in reached.items() if isinstance(v, VersionLife) and v is not version
+        )
         found = self.estate.graph.dependencies(view, parse(version.ref), limit=100)
         got = sorted((item.ref, item.distance) for item in found.dependencies if item.kind == "version")
         if got != wanted or found.counts.versions != len(wanted):

@@ -45,7 +45,7 @@ def theirs(signature: Signature) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True)
-class Request:
+class RouteRequest:
     """One request on a route: JSON as the server parses it, or typed values as `predict` takes them; and the values
     sent, by column. `consumed`: consumers use this route."""
 
@@ -55,7 +55,7 @@ class Request:
     consumed: bool
 
 
-def requests(rng: random.Random, old: Signature) -> Iterator[Request]:
+def requests(rng: random.Random, old: Signature) -> Iterator[RouteRequest]:
     """Requests that the old signature may take; it is asked whether it does."""
     if old.is_tensor:
         for _ in range(3):
@@ -70,7 +70,7 @@ def requests(rng: random.Random, old: Signature) -> Iterator[Request]:
 
 def _of_columns(
     rng: random.Random, old: Signature, left_out: float, *, ahead: bool = False
-) -> Iterator[Request]:
+) -> Iterator[RouteRequest]:
     """`left_out`: how likely an optional column is. `ahead`: a column that no signature has stands before the others,
     which tells places from names.
     """
@@ -90,14 +90,14 @@ def _of_columns(
     shown = {n: [in_json(v, one, top=True) for v in sent[n]] for n, one in kept}
     table = [[shown[n][row] for n, _ in kept] for row in range(rows)]
     split = {"data": table, **({"columns": [n for n, _ in kept]} if named else {})}
-    yield Request("dataframe_split", {"dataframe_split": split}, sent, consumed=True)
+    yield RouteRequest("dataframe_split", {"dataframe_split": split}, sent, consumed=True)
     if named:
         records = [{n: shown[n][row] for n, _ in kept} for row in range(rows)]
-        yield Request("dataframe_records", {"dataframe_records": records}, sent, consumed=True)
+        yield RouteRequest("dataframe_records", {"dataframe_records": records}, sent, consumed=True)
         plain = {n: [in_json(v, one, top=False) for v in sent[n]] for n, one in kept}
         listed = [{n: plain[n][row] for n, _ in kept} for row in range(rows)]
-        yield Request("inputs", {"inputs": listed}, sent, consumed=False)
-    yield Request("typed", {n: typed_column(sent[n], one) for n, one in kept}, sent, consumed=False)
+        yield RouteRequest("inputs", {"inputs": listed}, sent, consumed=False)
+    yield RouteRequest("typed", {n: typed_column(sent[n], one) for n, one in kept}, sent, consumed=False)
 
 
 def value(rng: random.Random, spec: Spec, required: bool) -> Any:
@@ -196,7 +196,7 @@ def typed_column(found: list[Any], spec: Spec) -> Any:
     return pd.Series(values, dtype=dtype or (None if spec["type"] in SCALARS else object))
 
 
-def _of_tensors(rng: random.Random, old: Signature) -> Iterator[Request]:
+def _of_tensors(rng: random.Random, old: Signature) -> Iterator[RouteRequest]:
     import numpy as np
 
     arrays: dict[str | None, Any] = {}
@@ -216,19 +216,19 @@ def _of_tensors(rng: random.Random, old: Signature) -> Iterator[Request]:
         arrays[one.get("name")] = np.array(flat, dtype=spec["dtype"]).reshape(shape)
     if None in arrays:
         whole = arrays[None]
-        yield Request("inputs", {"inputs": whole.tolist()}, {"": [whole]}, consumed=True)
-        yield Request("instances", {"instances": whole.tolist()}, {"": [whole]}, consumed=True)
-        yield Request("typed", whole, {"": [whole]}, consumed=False)
+        yield RouteRequest("inputs", {"inputs": whole.tolist()}, {"": [whole]}, consumed=True)
+        yield RouteRequest("instances", {"instances": whole.tolist()}, {"": [whole]}, consumed=True)
+        yield RouteRequest("typed", whole, {"": [whole]}, consumed=False)
         return
     sent = {str(name): [array] for name, array in arrays.items()}
-    yield Request("inputs", {"inputs": {n: a.tolist() for n, a in arrays.items()}}, sent, consumed=True)
-    yield Request("typed", dict(arrays), sent, consumed=False)
+    yield RouteRequest("inputs", {"inputs": {n: a.tolist() for n, a in arrays.items()}}, sent, consumed=True)
+    yield RouteRequest("typed", dict(arrays), sent, consumed=False)
 
 
 # --- What MLflow makes of them ---
 
 
-def taken(request: Request, signature: Signature) -> Any:
+def taken(request: RouteRequest, signature: Signature) -> Any:
     """What the model is given. Errors: whatever MLflow raises, where it refuses the request."""
     inputs, _ = theirs(signature)
     import pandas as pd
@@ -343,7 +343,9 @@ def judge(rng: random.Random, old: Signature, new: Signature) -> tuple[Verdict, 
     return verdict, why
 
 
-def _problem(request: Request, before: Mapping[Any, Any], new: Signature, specs: Mapping[Any, Spec]) -> str:
+def _problem(
+    request: RouteRequest, before: Mapping[Any, Any], new: Signature, specs: Mapping[Any, Spec]
+) -> str:
     try:
         after = arrived(taken(request, new))
     except Exception as error:

@@ -17,7 +17,7 @@ from federation.graph.rows import Array
 from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.walk import visibility
 from federation.graph.words import EdgeKind, NodeKind, Stage
-from tests.federation.graph.worlds import World, arrays, store, worlds
+from tests.federation.graph.worlds import GraphWorld, arrays, store, worlds
 
 NEEDS = int(EdgeKind.DEPENDS_ON)
 ENCODER, CHAMPION, PINNED, FOLLOWER, TUNED, SEARCH = range(6)
@@ -89,7 +89,7 @@ effect = st.builds(Effect, st.booleans(), st.just(""))
 class Blown(NamedTuple):
     """Something happens at `start` in a world, to which it does this, and somebody who sees these registries asks."""
 
-    world: World
+    world: GraphWorld
     view: frozenset[int] | None
     start: list[int]
     effects: dict[int, list[Effect]]

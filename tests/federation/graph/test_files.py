@@ -8,9 +8,9 @@ import pytest
 from federation.graph import overlay, rows
 from federation.graph.rows import DamagedError
 from federation.graph.snapshot import SnapshotReader
-from tests.federation.graph.worlds import Edge, World, arrays, columns
+from tests.federation.graph.worlds import Edge, GraphWorld, arrays, columns
 
-LINE = World(kinds=[1, 1, 1], registries=[1, 1, 1], edges={(1, 0, 1)})
+LINE = GraphWorld(kinds=[1, 1, 1], registries=[1, 1, 1], edges={(1, 0, 1)})
 LATER: Edge = (2, 1, 1)
 
 

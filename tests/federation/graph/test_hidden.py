@@ -39,19 +39,19 @@ class Step:
 
 
 @dataclass
-class Shelf:
+class RegistryShelf:
     """What a registry holds now."""
 
     models: dict[str, ModelRecord] = field(default_factory=dict)
     versions: dict[tuple[str, str], VersionRecord] = field(default_factory=dict)
 
 
-class Told:
+class ToldWorld:
     """A world that is told a script, all of it or only what happens in registries that may be seen."""
 
     def __init__(self, folder: Path, script: list[Step], *, everything: bool) -> None:
         self.estate = Estate(folder)
-        self.shelves: dict[str, Shelf] = {}
+        self.shelves: dict[str, RegistryShelf] = {}
         for step in script:
             if step.what == "settle":
                 self.estate.settle()
@@ -63,7 +63,7 @@ class Told:
     def _do(self, step: Step) -> None:
         rng = random.Random(step.seed)
         if step.registry not in self.shelves:
-            self.shelves[step.registry] = Shelf()
+            self.shelves[step.registry] = RegistryShelf()
             self.estate.join(step.registry, "team a" if step.registry.endswith("a") else "team b")
         shelf, name, version = self.shelves[step.registry], rng.choice(MODELS), rng.choice(VERSIONS)
         held = shelf.versions.get((name, version))
@@ -80,7 +80,7 @@ class Told:
             )
             self.estate.put(step.registry, endpoint)
 
-    def _put(self, step: Step, shelf: Shelf, name: str, version: str, rng: random.Random) -> None:
+    def _put(self, step: Step, shelf: RegistryShelf, name: str, version: str, rng: random.Random) -> None:
         time = START + timedelta(minutes=step.number)
         model = shelf.models.get(name)
         model = model or ModelRecord(key=Key("model", f"{name}#{step.number}"), name=name, created_at=time)
@@ -172,8 +172,8 @@ def test_endpoints_of_a_whole_model_come_in_an_order_that_tells_nothing(seed: in
 def one_pair(seed: int, case: int) -> Iterator[str]:
     told = script(random.Random(f"{seed}:{case}"))
     with tempfile.TemporaryDirectory() as left, tempfile.TemporaryDirectory() as right:
-        whole = Told(Path(left), told, everything=True)
-        part = Told(Path(right), told, everything=False)
+        whole = ToldWorld(Path(left), told, everything=True)
+        part = ToldWorld(Path(right), told, everything=False)
         for (question, one), (_, other) in zip(whole.answers(), part.answers(), strict=True):
             if one != other:
                 yield f"seed {seed} case {case} {question}: {one!r} and {other!r}"

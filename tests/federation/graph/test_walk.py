@@ -14,7 +14,7 @@ from federation.graph import rows
 from federation.graph.snapshot import Snapshot, SnapshotReader
 from federation.graph.walk import FEW, Closure, LargeError, closure, reach, visibility
 from federation.graph.words import CONNECTORS, EdgeKind, NodeKind
-from tests.federation.graph.worlds import World, arrays, columns, distances, store, worlds
+from tests.federation.graph.worlds import GraphWorld, arrays, columns, distances, store, worlds
 
 views = st.none() | st.frozensets(st.integers(1, 3))
 
@@ -33,7 +33,7 @@ def met(found: Closure) -> dict[int, int]:
 @settings(max_examples=20)
 @given(worlds(), views, st.booleans(), st.data())
 def test_a_closure_holds_the_same_nodes_at_the_same_distance(
-    world: World, view: frozenset[int] | None, down: bool, data: st.DataObject
+    world: GraphWorld, view: frozenset[int] | None, down: bool, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(0, len(world.kinds) - 1))
     with tempfile.TemporaryDirectory() as folder:
@@ -46,7 +46,7 @@ def test_a_closure_holds_the_same_nodes_at_the_same_distance(
 @settings(max_examples=60)
 @given(worlds(), views, st.booleans(), st.sampled_from([1, 32]), st.data())
 def test_what_is_reached_is_the_closure_without_its_order(
-    world: World, view: frozenset[int] | None, down: bool, dense: int, data: st.DataObject
+    world: GraphWorld, view: frozenset[int] | None, down: bool, dense: int, data: st.DataObject
 ) -> None:
     start = data.draw(st.lists(st.integers(0, len(world.kinds) - 1), min_size=1, max_size=3))
     with tempfile.TemporaryDirectory() as folder, patch("federation.graph.walk.DENSE", dense):
@@ -60,7 +60,7 @@ def test_what_is_reached_is_the_closure_without_its_order(
 @settings(max_examples=20)
 @given(worlds(), st.booleans(), st.integers(0, 4), st.data())
 def test_a_depth_cuts_exactly_there_and_says_so(
-    world: World, down: bool, depth: int, data: st.DataObject
+    world: GraphWorld, down: bool, depth: int, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(0, len(world.kinds) - 1))
     with tempfile.TemporaryDirectory() as folder:
@@ -72,14 +72,14 @@ def test_a_depth_cuts_exactly_there_and_says_so(
     assert found.cut == any(d > depth for d in whole.values())
 
 
-def stop(world: World, node: int) -> bool:
+def stop(world: GraphWorld, node: int) -> bool:
     return world.kinds[node] not in CONNECTORS
 
 
 @settings(max_examples=20)
 @given(worlds(), st.booleans(), st.data())
 def test_every_path_is_made_of_real_edges_and_as_long_as_it_says(
-    world: World, down: bool, data: st.DataObject
+    world: GraphWorld, down: bool, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(0, len(world.kinds) - 1))
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def test_every_path_is_made_of_real_edges_and_as_long_as_it_says(
 @settings(max_examples=30)
 @given(worlds(), views, st.booleans(), st.none() | st.integers(0, 4), st.data())
 def test_many_are_walked_as_few_are(
-    world: World, view: frozenset[int] | None, down: bool, depth: int | None, data: st.DataObject
+    world: GraphWorld, view: frozenset[int] | None, down: bool, depth: int | None, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(0, len(world.kinds) - 1))
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +125,7 @@ def test_a_large_walk_is_refused_where_only_a_small_one_is_wanted(tmp_path: Path
 @settings(max_examples=20)
 @given(worlds(), views, st.booleans(), st.data())
 def test_folding_the_overlay_into_new_rows_changes_nothing(
-    world: World, view: frozenset[int] | None, down: bool, data: st.DataObject
+    world: GraphWorld, view: frozenset[int] | None, down: bool, data: st.DataObject
 ) -> None:
     start = data.draw(st.integers(0, len(world.kinds) - 1))
     with tempfile.TemporaryDirectory() as name:

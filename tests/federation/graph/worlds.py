@@ -16,7 +16,7 @@ Edge = tuple[int, int, int]
 
 
 @dataclass
-class World:
+class GraphWorld:
     """Node kinds and registries by id, edges as (source, target, kind)."""
 
     kinds: list[int]
@@ -38,7 +38,7 @@ KINDS = [NodeKind.VERSION] * 5 + [NodeKind.ALIAS, NodeKind.DIGEST, NodeKind.DATA
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn) -> GraphWorld:
     size = draw(st.integers(1, 14))
     kinds = [int(draw(st.sampled_from(KINDS))) for _ in range(size)]
     registries = [
@@ -50,16 +50,16 @@ def worlds(draw: st.DrawFn) -> World:
     )
     late = draw(st.integers(0, min(3, size - 1)))
     if size == 1:
-        return World(kinds, registries, set())
+        return GraphWorld(kinds, registries, set())
     pool = draw(st.lists(edge, max_size=30)) if any(kind not in CONNECTORS for kind in kinds) else []
     edges = {e for e in pool if max(e[0], e[1]) < size - late}
     later = (
         [(draw(st.booleans()), e) for e in draw(st.lists(st.sampled_from(pool), max_size=12))] if pool else []
     )
-    return World(kinds, registries, edges, later, late)
+    return GraphWorld(kinds, registries, edges, later, late)
 
 
-def columns(world: World, nodes: Iterable[int]) -> dict[str, rows.Array]:
+def columns(world: GraphWorld, nodes: Iterable[int]) -> dict[str, rows.Array]:
     nodes = list(nodes)
     zeros = np.zeros(len(nodes), np.int64)
     return {
@@ -76,7 +76,7 @@ def arrays(edges: Iterable[Edge]) -> tuple[rows.Array, rows.Array, rows.Array]:
     return listed[:, 0], listed[:, 1], listed[:, 2]
 
 
-def store(world: World, folder: Path) -> Snapshot:
+def store(world: GraphWorld, folder: Path) -> Snapshot:
     """The world as files: rows first, then the overlay, read back."""
     early = len(world.kinds) - world.late_nodes
     written = rows.write(folder, 1, columns(world, range(early)), arrays(world.edges), slack=8)
@@ -90,7 +90,7 @@ def store(world: World, folder: Path) -> Snapshot:
     return SnapshotReader(folder).snapshot()
 
 
-def distances(world: World, start: int, *, down: bool, visible: set[int] | None) -> dict[int, int]:
+def distances(world: GraphWorld, start: int, *, down: bool, visible: set[int] | None) -> dict[int, int]:
     """Distance of each node that can be reached, by Dijkstra: arriving at a connector costs 0, elsewhere
     1.
     """

@@ -28,7 +28,7 @@ VERSION = Reference("memory", "m", "1")
 
 
 @dataclass
-class Line:
+class HeldRequests:
     """What happens to requests: the one for `hangs_at` waits until `goes_on`, the one for `refuses` is refused."""
 
     hangs_at: str = ""
@@ -48,7 +48,7 @@ class HastyConfig(MemoryConfig):
 class ByOneAdapter(MemoryAdapter):
     """The in-memory backend, which takes tags one request each, over a line that hangs where it is told."""
 
-    line: ClassVar[Line]
+    line: ClassVar[HeldRequests]
     config_type = HastyConfig
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
@@ -69,11 +69,11 @@ class ByOneAdapter(MemoryAdapter):
 
 
 @pytest.fixture
-def line(world: OperationsWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+def line(world: OperationsWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldRequests]:
     """The line to the world's backend; an operation of which nothing is known may be settled at once."""
     monkeypatch.setattr(run, "SETTLED_IN", timedelta(0))
     monkeypatch.setattr(run, "UNDER_WAY_EVERY", timedelta(seconds=0.05))
-    made = Line()
+    made = HeldRequests()
     adapter = type("ByOne", (ByOneAdapter,), {"line": made})
     plugins = {**world.sync.adapters.plugins, "memory": Plugin("memory", "this test", lambda: adapter)}
     world.sync.adapters = Discovered(plugins)
@@ -112,7 +112,7 @@ def told(world: OperationsWorld) -> list[str]:
 
 
 def test_while_a_call_may_still_write_nothing_is_concluded_and_then_it_is_finished(
-    world: OperationsWorld, line: Line
+    world: OperationsWorld, line: HeldRequests
 ) -> None:
     asked = world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.hangs_at, go_round = "c", worker(world)
@@ -135,7 +135,7 @@ def test_while_a_call_may_still_write_nothing_is_concluded_and_then_it_is_finish
     assert world.problems() == []
 
 
-def test_a_call_that_was_given_up_sends_nothing_more(world: OperationsWorld, line: Line) -> None:
+def test_a_call_that_was_given_up_sends_nothing_more(world: OperationsWorld, line: HeldRequests) -> None:
     world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.hangs_at, go_round = "b", worker(world)
     go_round()
@@ -145,7 +145,7 @@ def test_a_call_that_was_given_up_sends_nothing_more(world: OperationsWorld, lin
 
 
 def test_what_was_made_before_a_part_was_refused_is_said_and_told_as_ours(
-    world: OperationsWorld, line: Line
+    world: OperationsWorld, line: HeldRequests
 ) -> None:
     asked = world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.refuses = "c"
@@ -159,7 +159,9 @@ def test_what_was_made_before_a_part_was_refused_is_said_and_told_as_ours(
     assert world.sync.living() == world.sync.truth()
 
 
-def test_what_was_refused_before_anything_was_made_has_failed(world: OperationsWorld, line: Line) -> None:
+def test_what_was_refused_before_anything_was_made_has_failed(
+    world: OperationsWorld, line: HeldRequests
+) -> None:
     asked = world.ask(RequestedChange(VERSION, SetTags(TAGS)))
     line.refuses = "a"
     worker(world)()
@@ -169,7 +171,7 @@ def test_what_was_refused_before_anything_was_made_has_failed(world: OperationsW
 
 
 def test_what_a_backend_is_still_doing_is_neither_done_nor_failed(
-    world: OperationsWorld, line: Line, monkeypatch: pytest.MonkeyPatch
+    world: OperationsWorld, line: HeldRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HastyConfig, "call_timeout", 3600.0)
     asked = world.ask(RequestedChange(VERSION, Delete(), of="version"))
@@ -180,7 +182,7 @@ def test_what_a_backend_is_still_doing_is_neither_done_nor_failed(
 
 
 def test_a_backend_that_did_not_do_what_it_was_at_is_believed_after_the_time_of_a_call(
-    world: OperationsWorld, line: Line
+    world: OperationsWorld, line: HeldRequests
 ) -> None:
     asked = world.ask(RequestedChange(VERSION, Delete(), of="version"))
     line.deletes_later, go_round = True, worker(world)

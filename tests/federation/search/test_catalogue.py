@@ -23,7 +23,7 @@ from federation.search.tantivy.follower import IndexFollower
 from tests.federation.graph.estate import Estate
 
 
-class Indexed:
+class IndexedEstate:
     """An estate, its index and a reader of it."""
 
     def __init__(self, folder: Path) -> None:
@@ -46,11 +46,11 @@ class Indexed:
 
 
 @pytest.fixture
-def indexed(tmp_path: Path) -> Indexed:
-    return Indexed(tmp_path)
+def indexed(tmp_path: Path) -> IndexedEstate:
+    return IndexedEstate(tmp_path)
 
 
-def test_what_a_sync_writes_is_found_with_everything_it_says(indexed: Indexed) -> None:
+def test_what_a_sync_writes_is_found_with_everything_it_says(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "risk")
     model = estate.model("card-fraud", tags={"area": "payments"}, license="MIT", aliases={"champion": "2"})
@@ -73,7 +73,7 @@ def test_what_a_sync_writes_is_found_with_everything_it_says(indexed: Indexed) -
     assert indexed.found("nothing") == ["fraud/empty"]
 
 
-def test_software_is_found_by_library_version_and_image(indexed: Indexed) -> None:
+def test_software_is_found_by_library_version_and_image(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "risk")
     model = estate.model("card")
@@ -91,7 +91,7 @@ def test_software_is_found_by_library_version_and_image(indexed: Indexed) -> Non
     assert indexed.found("library:numpy@1.25.0") == indexed.found("library:torch") == []
 
 
-def test_what_cannot_be_used_is_found_by_its_backends_word(indexed: Indexed) -> None:
+def test_what_cannot_be_used_is_found_by_its_backends_word(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "risk")
     model = estate.model("card")
@@ -107,7 +107,7 @@ def test_what_cannot_be_used_is_found_by_its_backends_word(indexed: Indexed) -> 
     assert indexed.found("state:failed") == []
 
 
-def test_changes_deletes_and_renames_are_followed(indexed: Indexed) -> None:
+def test_changes_deletes_and_renames_are_followed(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "fraud")
     estate.join("ads", "ads")
@@ -127,7 +127,7 @@ def test_changes_deletes_and_renames_are_followed(indexed: Indexed) -> None:
     assert indexed.found("fraud", View.of([estate.ids["ads"]])) == []
 
 
-def test_forgetting_a_registry_removes_its_documents(indexed: Indexed) -> None:
+def test_forgetting_a_registry_removes_its_documents(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "risk")
     model = estate.model("model")
@@ -139,7 +139,7 @@ def test_forgetting_a_registry_removes_its_documents(indexed: Indexed) -> None:
     assert indexed.found("") == []
 
 
-def test_a_declared_dependency_is_found_until_it_is_withdrawn(indexed: Indexed) -> None:
+def test_a_declared_dependency_is_found_until_it_is_withdrawn(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "risk")
     model = estate.model("model")
@@ -158,7 +158,7 @@ def test_a_declared_dependency_is_found_until_it_is_withdrawn(indexed: Indexed) 
     assert indexed.found("depends_on:encoder") == []
 
 
-def test_a_follower_that_the_feed_no_longer_reaches_rebuilds(indexed: Indexed) -> None:
+def test_a_follower_that_the_feed_no_longer_reaches_rebuilds(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "risk")
     model = estate.model("model")
@@ -172,7 +172,7 @@ def test_a_follower_that_the_feed_no_longer_reaches_rebuilds(indexed: Indexed) -
     assert indexed.search.position == newest
 
 
-def test_the_answer_says_how_fresh_each_registry_is(indexed: Indexed) -> None:
+def test_the_answer_says_how_fresh_each_registry_is(indexed: IndexedEstate) -> None:
     estate = indexed.estate
     estate.join("fraud", "risk")
     estate.join("ads", "ads")

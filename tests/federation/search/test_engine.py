@@ -18,14 +18,14 @@ from federation.search.sorting import fingerprint
 from federation.search.tantivy import order
 from federation.search.tantivy.engine import Search
 from federation.search.tantivy.follower import IndexFollower
-from tests.federation.search.world import World, document
+from tests.federation.search.world import SearchWorld, document
 
 OLD, NEW = datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
-    world = World()
+    world = SearchWorld()
     world.put(
         document("fraud-detector", 1, stage="archived", created=OLD, metrics={"auc": 0.91}),
         document(
@@ -101,7 +101,7 @@ LARGEST = 1.7976931348623157e308
 
 def test_every_finite_metric_is_found_and_sorted(tmp_path: Path) -> None:
     values = [LARGEST, 1e300, 1e-300, 5e-324, 0.0, -1e300, -LARGEST]
-    world = World()
+    world = SearchWorld()
     for at, value in enumerate(values):
         world.put(
             document(f"m{at}", metrics={"loss": value}, params={"p": repr(value)}, tags={"t": repr(value)})
@@ -187,7 +187,7 @@ def test_one_typo_is_forgiven_and_said(search: Search) -> None:
     ],
 )
 def test_a_typo_is_forgiven_in_any_script_and_length(name: str, typed: str, tmp_path: Path) -> None:
-    world = World()
+    world = SearchWorld()
     world.put(document(name, 1))
     world.put(document("something-else", 1))
     assert found(world.search(tmp_path), typed) == [f"fraud/{name}:1"]
@@ -304,7 +304,7 @@ def test_suggestions_complete_qualifiers_values_and_names(search: Search) -> Non
 
 
 def test_the_best_of_many_names_that_begin_so_are_suggested(tmp_path: Path) -> None:
-    world = World()
+    world = SearchWorld()
     for number in range(60):
         world.put(document(f"fraud-{number:02}", 1, stage="archived"))
     world.put(document("fraud-zz", 1, stage="archived"), document("fraud-zz", 2, stage="production"))
@@ -324,7 +324,7 @@ def test_the_best_of_many_names_that_begin_so_are_suggested(tmp_path: Path) -> N
 def test_many_matches_are_sorted_by_a_metric_like_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str, group: Group
 ) -> None:
-    world = World()
+    world = SearchWorld()
     for number in range(40):
         metrics = {"auc": number / 8 if number % 3 else -0.25}
         world.put(*(document(f"model-{number}", version, metrics=metrics) for version in (1, 2)))
@@ -346,7 +346,7 @@ def pages(search: Search, request: SearchRequest) -> list[str]:
 
 
 def test_an_answer_is_remembered_until_the_index_changes(tmp_path: Path) -> None:
-    world = World()
+    world = SearchWorld()
     world.put(document("churn"))
     search, request = world.search(tmp_path), SearchRequest(q="churn")
     first = search.query(EVERYTHING, request)
@@ -370,6 +370,6 @@ def test_a_cursor_to_a_place_that_cannot_be_is_refused(search: Search) -> None:
 
 
 def test_without_an_index_the_answer_is_empty_and_partial(tmp_path: Path) -> None:
-    search = Search(tmp_path, World().registries, World().search(tmp_path / "other").lexicon)
+    search = Search(tmp_path, SearchWorld().registries, SearchWorld().search(tmp_path / "other").lexicon)
     answer = search.query(EVERYTHING, SearchRequest(q="fraud"))
     assert (answer.partial, answer.hits, search.reload()) == (True, (), -1)

@@ -70,7 +70,7 @@ print("position", follower.position, flush=True)
 """
 
 
-class Indexed:
+class IndexedRegistry:
     """A catalogue of one registry, the folder of its index, and a reader."""
 
     def __init__(self, home: Path) -> None:
@@ -122,8 +122,8 @@ class Indexed:
 
 
 @pytest.fixture
-def indexed(tmp_path: Path) -> Indexed:
-    return Indexed(tmp_path)
+def indexed(tmp_path: Path) -> IndexedRegistry:
+    return IndexedRegistry(tmp_path)
 
 
 def torn(answer: SearchAnswer) -> list[str]:
@@ -137,7 +137,7 @@ def test_a_worker_killed_during_commits_leaves_an_index_that_is_whole(
     cases: int, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> list[str]:
     rng = random.Random(seed)
-    indexed = Indexed(tmp_path_factory.mktemp("kills"))
+    indexed = IndexedRegistry(tmp_path_factory.mktemp("kills"))
     failures: list[str] = []
     written = 0
     for _ in range(cases):
@@ -158,7 +158,9 @@ def test_a_worker_killed_during_commits_leaves_an_index_that_is_whole(
     return failures
 
 
-def test_a_full_disk_keeps_the_old_index_and_the_work_goes_on_when_there_is_room(indexed: Indexed) -> None:
+def test_a_full_disk_keeps_the_old_index_and_the_work_goes_on_when_there_is_room(
+    indexed: IndexedRegistry,
+) -> None:
     indexed.put("before")
     indexed.settle()
     indexed.put("after")
@@ -177,7 +179,7 @@ def test_a_full_disk_keeps_the_old_index_and_the_work_goes_on_when_there_is_room
 
 
 def test_who_reads_while_the_index_is_rebuilt_finds_everything_or_hears_that_it_is_not(
-    indexed: Indexed,
+    indexed: IndexedRegistry,
 ) -> None:
     for number in range(10):
         indexed.put(f"model-{number}")
@@ -202,7 +204,7 @@ def test_who_reads_while_the_index_is_rebuilt_finds_everything_or_hears_that_it_
     assert indexed.wrong() == []
 
 
-def test_an_index_that_is_behind_says_so_until_it_has_caught_up(indexed: Indexed) -> None:
+def test_an_index_that_is_behind_says_so_until_it_has_caught_up(indexed: IndexedRegistry) -> None:
     indexed.put("before")
     indexed.settle()
     assert not indexed.answer().partial
@@ -217,7 +219,7 @@ def test_an_index_that_is_behind_says_so_until_it_has_caught_up(indexed: Indexed
 
 
 def test_a_clock_that_jumps_changes_nothing_in_what_is_found(
-    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+    indexed: IndexedRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for days in (0, 4_000, -4_000, 1):
         moment = now() + timedelta(days=days)
@@ -250,7 +252,7 @@ def lose_name(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [remove, scribble, lose_segments, lose_name])
 def test_an_index_that_is_damaged_or_missing_is_built_again(
-    indexed: Indexed, damage: Callable[[Path], None]
+    indexed: IndexedRegistry, damage: Callable[[Path], None]
 ) -> None:
     indexed.put("model")
     indexed.settle()
@@ -261,7 +263,9 @@ def test_an_index_that_is_damaged_or_missing_is_built_again(
     assert not indexed.answer().partial
 
 
-def test_an_index_of_another_schema_is_built_again(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_of_another_schema_is_built_again(
+    indexed: IndexedRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     indexed.put("model")
     with monkeypatch.context() as patched:
         patched.setattr(folder, "SCHEMA", "0")

@@ -10,13 +10,13 @@ from federation.search.language import parse
 from federation.search.syntax import Qualifier
 from federation.search.tantivy.engine import Search
 from federation.search.tantivy.schema import written_as
-from tests.federation.search.world import World, document
+from tests.federation.search.world import SearchWorld, document
 from tests.reference import search_fields
 
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
-    world = World()
+    world = SearchWorld()
     world.put(
         document(
             "scorer", 1, stage="production", aliases=("champion",), framework="xgboost", owner="Ada", license="MIT",

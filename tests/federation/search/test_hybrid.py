@@ -15,7 +15,7 @@ from federation.search.vectors import embedding, store
 from federation.search.vectors.embedding import Embedding
 from federation.search.vectors.store import Vectors, VectorWriter
 from federation.search.words import chunks
-from tests.federation.search.world import World, document
+from tests.federation.search.world import SearchWorld, document
 
 DESCRIBED = {
     "bark": "writes down what somebody says: speech into text, dictation",
@@ -35,13 +35,13 @@ def near(answer: SearchAnswer) -> list[str]:
 
 
 @pytest.fixture
-def world() -> World:
-    made = World()
+def world() -> SearchWorld:
+    made = SearchWorld()
     made.put(*(document(name, description=text) for name, text in DESCRIBED.items()))
     return made
 
 
-def test_what_no_word_says_is_found_set_apart_and_told(world: World, tmp_path: Path) -> None:
+def test_what_no_word_says_is_found_set_apart_and_told(world: SearchWorld, tmp_path: Path) -> None:
     answer = found(world.search(tmp_path), REQUEST, explain=True)
     assert near(answer)[0] == "bark"
     assert (answer.nothing_fits, answer.by_meaning, answer.total) == (True, True, 0)
@@ -51,14 +51,14 @@ def test_what_no_word_says_is_found_set_apart_and_told(world: World, tmp_path: P
     assert not found(world.search(tmp_path), "payguard").by_meaning
 
 
-def test_qualifiers_and_what_is_excluded_hold_for_what_is_close(world: World, tmp_path: Path) -> None:
+def test_qualifiers_and_what_is_excluded_hold_for_what_is_close(world: SearchWorld, tmp_path: Path) -> None:
     world.put(document("murmur", description="speech recognition of recordings", stage="production"))
     search = world.search(tmp_path)
     assert near(found(search, f"{REQUEST} stage:production")) == ["murmur"]
     assert "murmur" not in near(found(search, f"{REQUEST} -stage:production"))
 
 
-def test_hidden_models_move_nothing(world: World, tmp_path: Path) -> None:
+def test_hidden_models_move_nothing(world: SearchWorld, tmp_path: Path) -> None:
     view = View.of([1])
     before = found(world.search(tmp_path / "one"), REQUEST, view)
     hidden = [
@@ -71,7 +71,7 @@ def test_hidden_models_move_nothing(world: World, tmp_path: Path) -> None:
     assert near(found(search, REQUEST))[0].startswith("whisper")
 
 
-def test_a_task_that_no_known_word_names_is_guessed_by_meaning(world: World, tmp_path: Path) -> None:
+def test_a_task_that_no_known_word_names_is_guessed_by_meaning(world: SearchWorld, tmp_path: Path) -> None:
     tags = {"pipeline_tag": "automatic-speech-recognition"}
     world.put(document("x1", tags=tags), document("x2", registry="secret", registry_id=2, tags=tags))
     answer = found(world.search(tmp_path), "typing up talks", View.of([1]))
@@ -80,14 +80,14 @@ def test_a_task_that_no_known_word_names_is_guessed_by_meaning(world: World, tmp
     assert set(answer.relaxed) <= {"typing", "up", "talks"}
 
 
-def test_what_is_like_a_model_is_told_by_meaning_too(world: World, tmp_path: Path) -> None:
+def test_what_is_like_a_model_is_told_by_meaning_too(world: SearchWorld, tmp_path: Path) -> None:
     murmur = document("murmur", description=REQUEST)
     world.put(murmur, document("hidden", registry="secret", registry_id=2, description=REQUEST))
     [first, *_] = world.search(tmp_path).similar(View.of([1]), murmur, 10).similar
     assert (first.model, first.because[0].by, first.because[0].shared) == ("bark", "text", ())
 
 
-def test_pages_have_each_model_once(world: World, tmp_path: Path) -> None:
+def test_pages_have_each_model_once(world: SearchWorld, tmp_path: Path) -> None:
     world.put(*(document(f"talk-{number}", description=f"granite falcon {number}") for number in range(9)))
     world.put(*(document(f"day-{number}", description="falcon, granite") for number in range(9)))
     search = world.search(tmp_path)
@@ -105,7 +105,9 @@ def test_pages_have_each_model_once(world: World, tmp_path: Path) -> None:
     assert len(set(pages)) == len(pages) == whole.models
 
 
-def test_vectors_follow_changes_deletions_and_forgotten_registries(world: World, tmp_path: Path) -> None:
+def test_vectors_follow_changes_deletions_and_forgotten_registries(
+    world: SearchWorld, tmp_path: Path
+) -> None:
     follower = IndexFollower(tmp_path, world)
     search = world.search(tmp_path)
 
@@ -126,7 +128,7 @@ def test_vectors_follow_changes_deletions_and_forgotten_registries(world: World,
 
 
 def test_an_index_from_before_the_extra_is_given_vectors_and_none_are_needed(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: SearchWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as without:
         without.setattr(embedding, "PACKAGE", "a_package_that_nobody_has")
@@ -148,7 +150,7 @@ def words() -> Embedding:
     return made
 
 
-def test_lost_and_cut_files_are_filled_again(world: World, tmp_path: Path) -> None:
+def test_lost_and_cut_files_are_filled_again(world: SearchWorld, tmp_path: Path) -> None:
     world.search(tmp_path)
     generation = tmp_path / (folder.current(tmp_path) or "")
     for harm in (
@@ -160,7 +162,7 @@ def test_lost_and_cut_files_are_filled_again(world: World, tmp_path: Path) -> No
         assert near(found(world.search(tmp_path), REQUEST))[0] == "bark"
 
 
-def test_files_that_are_cut_off_while_they_are_mapped_end_nobody(world: World, tmp_path: Path) -> None:
+def test_files_that_are_cut_off_while_they_are_mapped_end_nobody(world: SearchWorld, tmp_path: Path) -> None:
     follower, search = IndexFollower(tmp_path, world), world.search(tmp_path)
     follower.step()
     assert near(found(search, "music of composers"))[0] == "verdi"  # which maps them

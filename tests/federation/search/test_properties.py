@@ -22,7 +22,7 @@ from federation.search.syntax import QuerySyntaxError
 from federation.search.tantivy import facets
 from federation.search.tantivy.engine import Search
 from federation.search.tantivy.follower import IndexFollower
-from tests.federation.search.world import World, document
+from tests.federation.search.world import SearchWorld, document
 from tests.patience import until
 from tests.soak import explore, soak
 
@@ -98,10 +98,10 @@ def versions(draw: st.DrawFn, name: str, version: int, common: dict[str, Any]) -
 
 
 @contextmanager
-def index(groups: list[list[Document]]) -> Iterator[tuple[World, Search]]:
+def index(groups: list[list[Document]]) -> Iterator[tuple[SearchWorld, Search]]:
     folder = Path(tempfile.mkdtemp(prefix="waypost-search-"))
     try:
-        world = World()
+        world = SearchWorld()
         for group in groups:
             world.put(*group)
         yield world, world.search(folder)
@@ -206,7 +206,9 @@ def test_pages_neither_repeat_nor_skip_what_did_not_change(cases: int, seed: int
     return explore(changes(pages_stay_whole), cases, seed)
 
 
-def change(world: World, changing: list[list[Document]], added: list[list[Document]], turn: int) -> None:
+def change(
+    world: SearchWorld, changing: list[list[Document]], added: list[list[Document]], turn: int
+) -> None:
     """One of what may change is gone, one that is new comes."""
     if turn < len(changing):
         world.drop(changing[turn][0].model_id)

@@ -13,7 +13,7 @@ from federation.search.answer import SearchAnswer, SearchRequest
 from federation.search.document import Document
 from federation.search.tantivy.engine import Search
 from federation.search.versions import order_key
-from tests.federation.search.world import World, described
+from tests.federation.search.world import SearchWorld, described
 
 NUMBER = "9f1c2ab7d4e65c0f"
 _ids = count(1)
@@ -26,7 +26,7 @@ def document(model: str, version: str, registry: str = "lab", **said: Any) -> Do
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
-    world = World()
+    world = SearchWorld()
     world.put(
         document(
             "acme/tales-tts", "1", license="apache-2.0", framework="coqui-tts",

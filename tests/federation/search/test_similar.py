@@ -12,7 +12,7 @@ from federation.search.answer import SearchError, SearchRequest, Similar
 from federation.search.document import Document
 from federation.search.tantivy import similar
 from federation.search.vectors import embedding
-from tests.federation.search.world import World
+from tests.federation.search.world import SearchWorld
 from tests.federation.search.world import document as made
 
 PAYMENTS = Lineage(
@@ -41,8 +41,8 @@ def words_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
+def world() -> SearchWorld:
+    world = SearchWorld()
     world.put(document("fraud-detector", 1, **ASKED), document("fraud-detector", 2, **ASKED))
     world.put(document("card-fraud", description="stolen cards"))
     world.put(document("churn", lineage=Lineage(datasets=(Dataset("payments"),))))
@@ -57,7 +57,7 @@ def world() -> World:
     return world
 
 
-def like(world: World, folder: Path, view: View = EVERYTHING, limit: int = 50) -> dict[str, Similar]:
+def like(world: SearchWorld, folder: Path, view: View = EVERYTHING, limit: int = 50) -> dict[str, Similar]:
     found = world.search(folder).similar(view, document("fraud-detector", 2, **ASKED), limit)
     return {one.model: one for one in found.similar}
 
@@ -66,7 +66,7 @@ def because(one: Similar) -> dict[str, tuple[str, ...]]:
     return {why.by: why.shared for why in one.because}
 
 
-def test_each_way_of_being_alike_finds_and_says_what_is_shared(world: World, tmp_path: Path) -> None:
+def test_each_way_of_being_alike_finds_and_says_what_is_shared(world: SearchWorld, tmp_path: Path) -> None:
     found = like(world, tmp_path)
     assert because(found["card-fraud"]) == {"text": ("fraud", "stolen", "cards")}
     assert because(found["churn"]) == {"lineage": ("dataset:payments",)}
@@ -83,7 +83,7 @@ def test_each_way_of_being_alike_finds_and_says_what_is_shared(world: World, tmp
 
 
 def test_the_same_again_is_as_alike_as_can_be_and_what_was_made_from_it_is_found(
-    world: World, tmp_path: Path
+    world: SearchWorld, tmp_path: Path
 ) -> None:
     world.put(document("fraud-detector", 1, registry="copies", registry_id=3, **ASKED))
     world.put(document("tuned", lineage=Lineage(parents=(Parent("shop/fraud-detector:2", "base"),))))
@@ -93,7 +93,7 @@ def test_the_same_again_is_as_alike_as_can_be_and_what_was_made_from_it_is_found
     assert because(found["tuned"]) == {"lineage": ("parent:fraud-detector",)}
 
 
-def test_each_shared_query_finds_the_model_that_it_was_said_of(world: World, tmp_path: Path) -> None:
+def test_each_shared_query_finds_the_model_that_it_was_said_of(world: SearchWorld, tmp_path: Path) -> None:
     search = world.search(tmp_path)
     for name, one in like(world, tmp_path).items():
         for query in (query for why in one.because for query in why.shared):
@@ -102,7 +102,7 @@ def test_each_shared_query_finds_the_model_that_it_was_said_of(world: World, tmp
 
 
 def test_hidden_models_neither_appear_nor_move_anything(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: SearchWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(similar, "COMPARED", 3)
     monkeypatch.setattr(similar, "MOST_ALIKE", 40)
@@ -120,7 +120,7 @@ def test_hidden_models_neither_appear_nor_move_anything(
     assert like(world, tmp_path / "two", View.of([])) == {}
 
 
-def test_names_that_the_language_has_signs_for_are_compared_too(world: World, tmp_path: Path) -> None:
+def test_names_that_the_language_has_signs_for_are_compared_too(world: SearchWorld, tmp_path: Path) -> None:
     odd: dict[str, Any] = {
         "metrics": {'a:"b" (c)\\': 1e300, "": 0.0, "x y": -1e-9},
         "lineage": Lineage(
@@ -136,6 +136,6 @@ def test_names_that_the_language_has_signs_for_are_compared_too(world: World, tm
 
 
 @pytest.mark.parametrize("limit", [0, 201])
-def test_limits_are_told(world: World, tmp_path: Path, limit: int) -> None:
+def test_limits_are_told(world: SearchWorld, tmp_path: Path, limit: int) -> None:
     with pytest.raises(SearchError, match="limit"):
         world.search(tmp_path).similar(EVERYTHING, document("fraud-detector", 2), limit)

@@ -51,7 +51,7 @@ def described(registry: str, team: str, model: str, version: int | str | None, *
 
 
 @dataclass
-class World:
+class SearchWorld:
     """Documents by model, and a feed of what changed. `kept` is the oldest position that the feed still has."""
 
     held: dict[int, list[Document]] = field(default_factory=dict)

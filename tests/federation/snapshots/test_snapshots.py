@@ -36,7 +36,7 @@ PARTS = ("search", "graph")
 
 
 @dataclass
-class Machine:
+class GatewayFiles:
     """A gateway's own files. `built` says what it had to make of the catalogue."""
 
     estate: Estate
@@ -49,7 +49,7 @@ class Machine:
         self.followers: dict[str, Projection] = {
             "search": IndexFollower(
                 self.folder / "search",
-                Source(self.estate.engine, self.built),
+                BuildingSource(self.estate.engine, self.built),
                 fetch=partial(self.snapshots.fetch, "search"),
             ),
             "graph": Graphs(
@@ -57,7 +57,7 @@ class Machine:
             ),
         }
 
-    def settle(self) -> "Machine":
+    def settle(self) -> "GatewayFiles":
         for follower in self.followers.values():
             while follower.step():
                 pass
@@ -77,7 +77,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Source(CatalogueSource):
+class BuildingSource(CatalogueSource):
     built: list[str] = field(default_factory=list)
 
     def everything(self) -> Any:
@@ -103,8 +103,8 @@ class Town:
     home: Path
     place: str
 
-    def machine(self, name: str) -> Machine:
-        return Machine(self.house.estate, self.home / name, self.place, [])
+    def machine(self, name: str) -> GatewayFiles:
+        return GatewayFiles(self.house.estate, self.home / name, self.place, [])
 
     def kept(self) -> list[Path]:
         """Every file of every snapshot that can be used."""
@@ -206,7 +206,7 @@ def test_only_one_gateway_at_a_time_makes_one_and_a_place_that_is_away_holds_up_
     assert town.kept() == []
     second.keep()
     assert town.kept()
-    lost = Machine(town.house.estate, town.home / "third", "s3://127.0.0.1:1/bucket", [])
+    lost = GatewayFiles(town.house.estate, town.home / "third", "s3://127.0.0.1:1/bucket", [])
     assert lost.settle().built == ["search", "graph"]
 
 

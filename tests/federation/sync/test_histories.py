@@ -19,17 +19,13 @@ from federation.registries.connections import Connections
 from federation.sync import absence
 from federation.sync.context import SyncContext
 from federation.sync.run import run
-from tests.federation.sync.world import World, expire_leases, make_world
+from tests.federation.sync.world import PowerCutError, World, expire_leases, make_world
 from tests.servers.postgres import Postgres
 from tests.soak import soak
 
 NAMES = tuple(f"m{number}" for number in range(8))
 STAGES = ("None", "Staging", "Production", "Archived")
 CHECK_EVERY = 20
-
-
-class PowerCutError(BaseException):
-    """The worker is gone, in the middle of whatever it did."""
 
 
 @dataclass

@@ -15,11 +15,7 @@ from federation.leases import Leases
 from federation.registries.connections import Connections
 from federation.sync.context import SyncContext
 from federation.sync.run import run
-from tests.federation.sync.world import World, called_here, expire_leases, relist
-
-
-class PowerCutError(BaseException):
-    """The worker is gone."""
+from tests.federation.sync.world import PowerCutError, World, called_here, expire_leases, relist
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ def dated(model: ModelRecord, name: str) -> ModelRecord:
     return replace(model, key=Key("model", f"{model.created_at}/{name}"), name=name)
 
 
-class Registry:
+class NamedBackend:
     """A backend that has no ids of its own: a key is made of creation and name, as with MLflow."""
 
     def __init__(self, world: World) -> None:
@@ -57,9 +57,9 @@ def succeeds(self: MemoryAdapter, new: Key, old: Key) -> bool:
 
 
 @pytest.fixture
-def registry(world: World, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry(world: World, monkeypatch: pytest.MonkeyPatch) -> NamedBackend:
     monkeypatch.setattr(MemoryAdapter, "succeeds", succeeds)
-    return Registry(world)
+    return NamedBackend(world)
 
 
 def told(world: World, since: int) -> list[str]:
@@ -70,7 +70,7 @@ def names(world: World, living: bool = True) -> list[str]:
     return sorted(row.name for row in world.rows(tables.model) if (row.deleted_at is None) is living)
 
 
-def test_a_rename_keeps_rows_history_and_what_hangs_on_them(world: World, registry: Registry) -> None:
+def test_a_rename_keeps_rows_history_and_what_hangs_on_them(world: World, registry: NamedBackend) -> None:
     scorer = registry.model("scorer", "1", "2", aliases={"champion": "1"})
     registry.model("other", "1")
     world.sync()
@@ -94,7 +94,7 @@ def test_a_rename_keeps_rows_history_and_what_hangs_on_them(world: World, regist
     assert len(told(world, since)) == 2
 
 
-def test_a_renamed_model_whose_old_name_is_taken_again(world: World, registry: Registry) -> None:
+def test_a_renamed_model_whose_old_name_is_taken_again(world: World, registry: NamedBackend) -> None:
     first = registry.model("scorer", "1")
     world.sync()
     registry.rename(first, "retired")
@@ -107,7 +107,7 @@ def test_a_renamed_model_whose_old_name_is_taken_again(world: World, registry: R
     assert world.problems() == []
 
 
-def test_what_else_changed_with_the_name_is_told_as_a_change(world: World, registry: Registry) -> None:
+def test_what_else_changed_with_the_name_is_told_as_a_change(world: World, registry: NamedBackend) -> None:
     scorer = registry.model("scorer", "1")
     world.sync()
     since = len(world.actions())
@@ -119,7 +119,7 @@ def test_what_else_changed_with_the_name_is_told_as_a_change(world: World, regis
 
 
 @pytest.mark.parametrize("living", [True, False])
-def test_what_may_be_two_models_is_told_as_two(world: World, registry: Registry, living: bool) -> None:
+def test_what_may_be_two_models_is_told_as_two(world: World, registry: NamedBackend, living: bool) -> None:
     """Two models of one moment: the one still lives, or both are gone and nobody can tell which became which."""
     one = registry.model("one", "1", at=MOMENT)
     other = registry.model("other", "1", at=MOMENT)

@@ -26,7 +26,7 @@ from federation.registries.connections import Connections
 from federation.sync import absence, schedule
 from federation.sync.context import SYNC, SyncContext
 from federation.sync.run import run
-from tests.federation.sync.world import World, called_here, expire_leases, relist
+from tests.federation.sync.world import PowerCutError, World, called_here, expire_leases, relist
 
 
 def test_a_first_import_takes_everything_in_and_writes_one_entry_per_chunk(world: World) -> None:
@@ -324,9 +324,6 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(
     for number in range(4):
         world.model(f"m{number}", "1", "2")
     scans = []
-
-    class PowerCutError(BaseException):
-        pass
 
     def power_cut(call: str) -> None:
         if call == "scan":

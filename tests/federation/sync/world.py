@@ -40,6 +40,10 @@ def relist(monkeypatch: pytest.MonkeyPatch, change: Callable[[Page], Page]) -> N
     monkeypatch.setattr(MemoryAdapter, "scan", changed)
 
 
+class PowerCutError(BaseException):
+    """The worker is gone, in the middle of whatever it did."""
+
+
 @dataclass
 class World:
     """A registry called `memory` whose backend tests change, and a worker that synchronises it when told."""

@@ -78,7 +78,7 @@ def test_every_list_that_a_request_brings_is_bounded() -> None:
     found = [line for one in bodies for line in unbounded(msgspec.inspect.type_info(one), one.__name__, seen)]
     assert not found
 
-    class Open(msgspec.Struct):
+    class Unbounded(msgspec.Struct):
         names: list[str] | None = None
 
-    assert [*unbounded(msgspec.inspect.type_info(Open), "Open", set())] == ["Open.names"]
+    assert [*unbounded(msgspec.inspect.type_info(Unbounded), "Unbounded", set())] == ["Unbounded.names"]

@@ -32,7 +32,7 @@ allowed_networks = ["127.0.0.0/8"]
 """
 
 
-class Receiver(BaseHTTPRequestHandler):
+class EventReceiver(BaseHTTPRequestHandler):
     """Takes what it is sent, unless it `fails`."""
 
     protocol_version = "HTTP/1.1"
@@ -53,8 +53,8 @@ class Receiver(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[str]:
-    Receiver.got, Receiver.fails = [], set()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+    EventReceiver.got, EventReceiver.fails = [], set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), EventReceiver) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/in"
         server.shutdown()
@@ -163,8 +163,8 @@ def test_a_webhook_by_command_page_and_api(
     code, secret = waypost("add", "hook", receiver, "--type", "version", "--on", "team:t")
     assert (code, secret[:6]) == (0, "whsec_")
     register(gateway, "hooked")
-    until(lambda: Receiver.got)
-    headers, body = Receiver.got[0]
+    until(lambda: EventReceiver.got)
+    headers, body = EventReceiver.got[0]
     told = Verifier(secret).verify(body, headers)
     assert (told["id"], told["subject"]) == (headers["webhook-id"], "r/hooked:1")
     [hook] = gateway.client.get("/webhooks").json()["webhooks"]
@@ -177,7 +177,7 @@ def test_a_webhook_by_command_page_and_api(
     tested = gateway.client.post(f"{gateway.url}/webhooks/{hook['id']}", data={"do": "test"}, headers=form)
     assert "taken with 204" in tested.text
 
-    Receiver.fails.add(500)
+    EventReceiver.fails.add(500)
     register(gateway, "failing")
     path = f"/webhooks/{hook['id']}/deliveries"
     until(lambda: [one["tries"] for one in gateway.client.get(path).json()["deliveries"]] == [1, 1])
@@ -196,12 +196,12 @@ def test_a_webhook_by_command_page_and_api(
     run(["doctor", "--json", "--config", str(config)])
     [found] = [one for one in json.loads(capfd.readouterr().out) if one["what"] == "webhook hook"]
     assert (found["state"], found["found"]) == ("warn", "given up: 1 event")
-    Receiver.fails.clear()
-    sent = len(Receiver.got)
+    EventReceiver.fails.clear()
+    sent = len(EventReceiver.got)
     assert waypost("replay", "hook", "--since", "2026-01-01")[0] == 0
 
     def again() -> set[str]:
-        return {json.loads(body)["subject"] for _, body in Receiver.got[sent:]}
+        return {json.loads(body)["subject"] for _, body in EventReceiver.got[sent:]}
 
     until(lambda: {"r/earlier:1", "r/hooked:1", "r/failing:1"} <= again())  # also from before it was made
 

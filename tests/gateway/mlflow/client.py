@@ -88,16 +88,16 @@ class ClientError(Exception):
 
 
 @dataclass
-class Client:
+class RunningClient:
     """A running client; `registry` is what `MLFLOW_REGISTRY_URI` would say."""
 
     process: "subprocess.Popen[str]"
     registry: str = ""
     environment: dict[str, str] | None = None
 
-    def at(self, registry: str, **environment: str) -> "Client":
+    def at(self, registry: str, **environment: str) -> "RunningClient":
         """The same process, with another registry and with these variables."""
-        return Client(self.process, registry, environment)
+        return RunningClient(self.process, registry, environment)
 
     def __call__(self, call: str, *args: Any, **named: Any) -> Any:
         """What a method of `MlflowClient` answers. Errors: `ClientError`."""
@@ -120,7 +120,7 @@ def _write(stream: IO[str], line: str) -> None:
 
 
 @contextmanager
-def mlflow_client(folder: str, python: str = sys.executable) -> Iterator[Client]:
+def mlflow_client(folder: str, python: str = sys.executable) -> Iterator[RunningClient]:
     """A process with MLflow's client; `folder` is where it may leave what it likes."""
     with subprocess.Popen(
         [python, "-c", PROGRAM],
@@ -131,6 +131,6 @@ def mlflow_client(folder: str, python: str = sys.executable) -> Iterator[Client]
         env={"PATH": "/usr/bin:/bin", "HOME": folder, **QUIET},
     ) as process:
         try:
-            yield Client(process)
+            yield RunningClient(process)
         finally:
             process.kill()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateway.mlflow.client import Client, mlflow_client
+from tests.gateway.mlflow.client import RunningClient, mlflow_client
 from tests.gateway.served import Served, served
 
 CONFIG = """
@@ -37,12 +37,12 @@ def facade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_process_of_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def mlflow_process_of_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningClient]:
     with mlflow_client(str(tmp_path_factory.mktemp("client"))) as client:
         yield client
 
 
 @pytest.fixture
-def client(facade: Served, mlflow_process_of_ours: Client) -> Client:
+def client(facade: Served, mlflow_process_of_ours: RunningClient) -> RunningClient:
     """MLflow's client with the façade over the in-memory registry."""
     return mlflow_process_of_ours.at(f"{facade.url}/mlflow/r")

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway.mlflow.client import Client, ClientError
+from tests.gateway.mlflow.client import ClientError, RunningClient
 from tests.gateway.served import Served
 
 SOURCE = "s3://bucket/model"
 
 
-def refused(code: str, client: Client, call: str, *args: object, **named: object) -> str:
+def refused(code: str, client: RunningClient, call: str, *args: object, **named: object) -> str:
     """What a client is told where a call is refused with this code."""
     with pytest.raises(ClientError) as error:
         client(call, *args, **named)
@@ -23,7 +23,7 @@ def refused(code: str, client: Client, call: str, *args: object, **named: object
     return error.value.message
 
 
-def test_a_model_lives_from_its_creation_to_its_delete(client: Client) -> None:
+def test_a_model_lives_from_its_creation_to_its_delete(client: RunningClient) -> None:
     made = client("create_registered_model", "whole", tags={"a": "1"}, description="all of it")
     assert (made["name"], made["tags"], made["description"]) == ("whole", {"a": "1"}, "all of it")
     assert made["latest_versions"] == [] and made["creation_timestamp"] > 1.6e12
@@ -68,7 +68,7 @@ def test_a_model_lives_from_its_creation_to_its_delete(client: Client) -> None:
     refused("RESOURCE_DOES_NOT_EXIST", client, "get_registered_model", "renamed")
 
 
-def test_an_archive_is_no_address_to_load_from(client: Client) -> None:
+def test_an_archive_is_no_address_to_load_from(client: RunningClient) -> None:
     client("create_registered_model", "packed")
     client("create_model_version", "packed", "s3://bucket/model.tar.gz")
     said = refused("INVALID_PARAMETER_VALUE", client, "get_model_version_download_uri", "packed", "1")
@@ -76,7 +76,7 @@ def test_an_archive_is_no_address_to_load_from(client: Client) -> None:
 
 
 def test_a_token_is_never_shown_to_the_host_that_a_source_names(
-    client: Client, facade: Served, tmp_path: Path
+    client: RunningClient, facade: Served, tmp_path: Path
 ) -> None:
     asked: list[str] = []
 
@@ -109,7 +109,7 @@ def test_a_token_is_never_shown_to_the_host_that_a_source_names(
     assert not asked
 
 
-def test_stages_are_moved_and_asked_for_in_mlflows_words(client: Client) -> None:
+def test_stages_are_moved_and_asked_for_in_mlflows_words(client: RunningClient) -> None:
     client("create_registered_model", "staged")
     for _ in range(2):
         client("create_model_version", "staged", SOURCE)
@@ -133,7 +133,7 @@ def test_stages_are_moved_and_asked_for_in_mlflows_words(client: Client) -> None
     assert "alias:champion" in said, "it would stay in production, so nothing is written"
 
 
-def test_models_and_versions_are_found_by_mlflows_language_page_by_page(client: Client) -> None:
+def test_models_and_versions_are_found_by_mlflows_language_page_by_page(client: RunningClient) -> None:
     for place, name in enumerate(("find-a", "find-b", "Find-c", "found")):
         client("create_registered_model", name, tags={"place": str(place), "kind": "x y"})
         client("create_model_version", name, SOURCE, run_id=f"run{place}", tags={"place": str(place)})
@@ -168,7 +168,7 @@ def test_models_and_versions_are_found_by_mlflows_language_page_by_page(client: 
     )
 
 
-def test_a_guarded_stage_says_at_once_where_its_plan_is(client: Client) -> None:
+def test_a_guarded_stage_says_at_once_where_its_plan_is(client: RunningClient) -> None:
     client("create_registered_model", "guarded")
     client("create_model_version", "guarded", SOURCE)
     said = refused(
@@ -182,7 +182,7 @@ def test_a_guarded_stage_says_at_once_where_its_plan_is(client: Client) -> None:
     assert "policies" in said
 
 
-def test_a_registry_that_is_read_only_says_so(client: Client, facade: Served) -> None:
+def test_a_registry_that_is_read_only_says_so(client: RunningClient, facade: Served) -> None:
     closed = client.at(f"{facade.url}/mlflow/closed")
     assert "writable" in refused("PERMISSION_DENIED", closed, "create_registered_model", "new")
     assert closed("search_registered_models")["rows"] == []

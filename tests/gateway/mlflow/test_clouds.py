@@ -14,7 +14,7 @@ from gateway.demo.servers import Server
 from tests.adapters.sagemaker.aws import REGION, package
 from tests.adapters.sagemaker.aws import client as aws
 from tests.adapters.vertex.vendor import Vendor
-from tests.gateway.mlflow.client import Client, ClientError
+from tests.gateway.mlflow.client import ClientError, RunningClient
 from tests.gateway.mlflow.test_real import ended
 from tests.gateway.served import Served, served
 from tests.patience import until
@@ -71,7 +71,7 @@ config = {{ path = "{share}", settle = 0 }}
 
 
 @pytest.fixture(scope="module")
-def bucket(mlflow_process_of_ours: Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bucket(mlflow_process_of_ours: RunningClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with real models, as their owner saved them."""
     folder = tmp_path_factory.mktemp("bucket")
     nowhere = mlflow_process_of_ours.at(f"file://{folder}/runs", MLFLOW_ALLOW_FILE_STORE="true")
@@ -83,9 +83,9 @@ def bucket(mlflow_process_of_ours: Client, tmp_path_factory: pytest.TempPathFact
 def world(
     moto_server: Server,
     bucket: Path,
-    mlflow_process_of_ours: Client,
+    mlflow_process_of_ours: RunningClient,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Served, Client]]:
+) -> Iterator[tuple[Served, RunningClient]]:
     folder, key = tmp_path_factory.mktemp("clouds"), tmp_path_factory.mktemp("key") / "key"
     key.write_text("waypost")
     s3 = aws(moto_server.url, "s3")
@@ -127,7 +127,7 @@ def world(
 
 
 def test_a_package_of_sagemaker_is_loaded_from_the_store_or_through_the_gateway(
-    world: tuple[Served, Client], moto_server: Server
+    world: tuple[Served, RunningClient], moto_server: Server
 ) -> None:
     gateway, client = world
     store = {
@@ -145,7 +145,9 @@ def test_a_package_of_sagemaker_is_loaded_from_the_store_or_through_the_gateway(
     assert proxied("predict", "models:/line/1", [[3.0]]) == pytest.approx([7.0])
 
 
-def test_production_and_champion_are_what_the_rules_of_a_registry_say(world: tuple[Served, Client]) -> None:
+def test_production_and_champion_are_what_the_rules_of_a_registry_say(
+    world: tuple[Served, RunningClient],
+) -> None:
     gateway, client = world
     ruled = client.at(f"{gateway.url}/mlflow/proxied")
     assert [one["version"] for one in ruled("get_latest_versions", "line", ["Production"])] == ["1"]
@@ -159,7 +161,7 @@ def test_production_and_champion_are_what_the_rules_of_a_registry_say(world: tup
         by_default("get_model_version_by_alias", "line", "champion")
 
 
-def test_an_archive_of_sagemaker_is_unpacked_on_its_way(world: tuple[Served, Client]) -> None:
+def test_an_archive_of_sagemaker_is_unpacked_on_its_way(world: tuple[Served, RunningClient]) -> None:
     gateway, client = world
     assert client.at(f"{gateway.url}/mlflow/proxied")(
         "predict", "models:/packed@production", [[3.0]]
@@ -168,7 +170,7 @@ def test_an_archive_of_sagemaker_is_unpacked_on_its_way(world: tuple[Served, Cli
         client.at(f"{gateway.url}/mlflow/direct")("get_model_version_download_uri", "packed", "1")
 
 
-def test_a_version_that_is_no_number_is_named_like_an_alias(world: tuple[Served, Client]) -> None:
+def test_a_version_that_is_no_number_is_named_like_an_alias(world: tuple[Served, RunningClient]) -> None:
     gateway, client = world
     here = client.at(f"{gateway.url}/mlflow/share")
     listed = gateway.client.get("/snippets/share/line:v1.2.0").json()["snippets"]
@@ -181,13 +183,13 @@ def test_a_version_that_is_no_number_is_named_like_an_alias(world: tuple[Served,
         here("predict", "models:/line@v1.2.1", [[3.0]])
 
 
-def test_a_version_of_vertex_is_loaded_through_the_gateway(world: tuple[Served, Client]) -> None:
+def test_a_version_of_vertex_is_loaded_through_the_gateway(world: tuple[Served, RunningClient]) -> None:
     gateway, client = world
     here = client.at(f"{gateway.url}/mlflow/vertex")
     assert here("predict", "models:/doubling/1", [1, 2]) == [2, 4]
 
 
-def test_a_part_of_a_file_is_handed_out(world: tuple[Served, Client], bucket: Path) -> None:
+def test_a_part_of_a_file_is_handed_out(world: tuple[Served, RunningClient], bucket: Path) -> None:
     gateway, _ = world
     content = (bucket / "line" / "MLmodel").read_bytes()
     for registry, model in (("proxied", "line"), ("vertex", "doubling")):

@@ -10,8 +10,8 @@ import pytest
 from gateway.cli import run
 from gateway.demo.servers import Server
 from gateway.loading import TITLE
-from tests.gateway.lines import Handler, lines
-from tests.gateway.mlflow.client import Client, ClientError
+from tests.gateway.lines import LineHandler, lines
+from tests.gateway.mlflow.client import ClientError, RunningClient
 from tests.gateway.served import Served, served
 from tests.patience import until
 
@@ -53,16 +53,16 @@ def overheard() -> set[str]:
 @pytest.fixture(scope="module")
 def world(
     mlflow_process: Server,
-    mlflow_process_of_ours: Client,
+    mlflow_process_of_ours: RunningClient,
     overheard: set[str],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Served, Client]]:
-    class Overhearing(Handler):
+) -> Iterator[tuple[Served, RunningClient]]:
+    class Overhearing(LineHandler):
         def ask(self, path: str, body: bytes) -> tuple[int, bytes]:
             overheard.update(value for _, value in self.headers.items())
             return self.ask_now(path, body)
 
-        do_PATCH = do_DELETE = Handler.do_GET  # noqa: N815
+        do_PATCH = do_DELETE = LineHandler.do_GET  # noqa: N815
 
     folder = tmp_path_factory.mktemp("real")
     with lines(mlflow_process.url, ["none"], Overhearing) as between:
@@ -83,7 +83,7 @@ def ended(gateway: Served, run: int) -> dict[str, Any]:
     return {} if found["finished_at"] is None else found
 
 
-def story(client: Client) -> Iterator[Any]:
+def story(client: RunningClient) -> Iterator[Any]:
     """A life of a model, with all that the client is told, but for times."""
 
     def told(call: str, *args: object, **named: object) -> Any:
@@ -148,7 +148,7 @@ def plain(value: Any) -> Any:
 
 
 def test_a_life_is_told_as_the_server_itself_tells_it(
-    mlflow_server: Server, world: tuple[Served, Client]
+    mlflow_server: Server, world: tuple[Served, RunningClient]
 ) -> None:
     gateway, client = world
     synced(gateway)
@@ -160,7 +160,7 @@ def test_a_life_is_told_as_the_server_itself_tells_it(
 
 def test_models_are_loaded_through_the_proxy_and_no_token_reaches_the_server(
     mlflow_server: Server,
-    world: tuple[Served, Client],
+    world: tuple[Served, RunningClient],
     overheard: set[str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
