@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine
 
 from adapters import Discovered
-from federation.access import EVERYTHING, Permission, Principal, View
+from federation.access import Permission, Principal, View
 from federation.database import DatabaseError, reading
 from federation.errors import InvalidRequestError, StateError, UnknownError, WaypostError
 from federation.health import Reports
@@ -93,11 +93,10 @@ class Operations:
         causes = list(causes_of(plan))
         if not causes:
             return Preview(plan, None, UNHARMED)
-        everything = principal.view != EVERYTHING and principal.may(Permission.IMPACT_GLOBAL)
         ref = str(plan.steps[0].intent.ref)
         try:
             impact = self._graph().impact_of_causes(
-                principal.view, ref, causes, limit=limit, everything=everything
+                principal.view, ref, causes, limit=limit, everything=principal.judges_everything
             )
         except DamagedError:
             return Preview(plan, None, NO_GRAPH)

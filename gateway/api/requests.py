@@ -27,8 +27,8 @@ Limit = Annotated[int, Parameter(ge=1, le=200)]
 Depth = Annotated[int | None, Parameter(ge=1, le=1000)]
 """How many steps of dependencies are followed; None: all."""
 Number = Annotated[int, Parameter(ge=0, le=2**62)]
-OptionalNumber = Annotated[int | None, Parameter(ge=0, le=2**62)]
 """The number of an entry of the journal, or how many there are."""
+OptionalNumber = Annotated[int | None, Parameter(ge=0, le=2**62)]
 Ident = Annotated[int, Parameter(ge=1, le=2**62)]
 OptionalIdent = Annotated[int | None, Parameter(ge=1, le=2**62)]
 """A surrogate id; what no database can hold is refused here."""
