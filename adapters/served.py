@@ -81,6 +81,10 @@ class ServiceClient:
         """A listing does not end."""
         return InvalidError(f"{self.http.host}: its pages go round in a circle, or give nothing: check `url`")
 
+    def observe(self, observer: Observer) -> None:
+        """Tell `observer` of every request from now on."""
+        self.http.observe(observer)
+
     def close(self) -> None:
         """Close every connection; a later call opens new ones."""
         self.http.close()
@@ -103,7 +107,7 @@ class ReadsRecords(Protocol):
 
 
 class ServiceAdapter(Adapter):
-    """A face whose client is `_api`, and whose reader is `_reads`."""
+    """A face whose client is `_api`, and whose reader is `_reads`, where that reads single records."""
 
     _api: ServiceClient
     _reads: ReadsRecords
@@ -115,7 +119,7 @@ class ServiceAdapter(Adapter):
         return self._reads.record(key)
 
     def observe(self, observer: Observer) -> None:
-        self._api.http.observe(observer)
+        self._api.observe(observer)
 
     def credentials(self) -> tuple[str, ...]:
         return self._api.secrets

@@ -30,7 +30,7 @@ from adapters.errors import (
     UnsupportedError,
 )
 from adapters.git.config import GitConfig
-from adapters.http import Endpoint, HttpClient, basic
+from adapters.http import HttpClient, basic
 from adapters.outgoing import is_allowed
 from adapters.programs import Program
 from adapters.resolving import addresses
@@ -128,18 +128,9 @@ class GitClient:
     def __init__(self, config: GitConfig) -> None:
         self.config = config
         self.observer: Observer = lambda method, path, status, seconds: None
-        self.http = HttpClient(
-            Endpoint(
-                url=config.url,
-                timeout=config.timeout,
-                max_bytes=config.max_response_mb << 20,
-                auth=(config.username, config.token) if config.token else None,
-                allowed_networks=config.allowed_networks,
-                verify=config.verify,
-                ca_file=config.ca_file,
-            ),
-            observer=lambda *told: self.observer(*told),
-        )
+        auth = (config.username, config.token) if config.token else None
+        endpoint = config.endpoint(config.url, headers={}, auth=auth, verify=config.verify)
+        self.http = HttpClient(endpoint, observer=lambda *told: self.observer(*told))
         self._program = Program(
             "git", config.call_timeout, config.max_response_mb << 20, config.max_repository_mb << 20
         )

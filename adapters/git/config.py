@@ -7,13 +7,13 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from adapters.contract import AdapterConfig
+from adapters.served import ServiceConfig
 
 _SCP = re.compile(r"(?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//)[^\s:].*")
 """`user@host:path`, as git's own command takes it."""
 
 
-class GitConfig(AdapterConfig):
+class GitConfig(ServiceConfig):
     """A git repository, hosted or on a path."""
 
     url: str = Field(description="https://…, http://…, ssh://…, user@host:path, or an absolute path")
@@ -21,7 +21,6 @@ class GitConfig(AdapterConfig):
     token: SecretStr | None = Field(default=None, description="http(s): an access token, or the password")
     ssh_key: Path | None = Field(default=None, description="ssh: the file with the private key")
     verify: bool = Field(default=True, description="https: check the server's certificate")
-    ca_file: Path | None = Field(default=None, description="https: a file with the authority to trust")
     page: str = Field(
         default="",
         description="address of a tag's page, with {tag} in it; known for GitHub, GitLab, Bitbucket",

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from adapters.contract import (
-    Adapter,
     AdapterConfig,
     ArtifactFile,
     ArtifactRoom,
@@ -14,7 +13,6 @@ from adapters.contract import (
     ByteSpan,
     Capability,
     NewModel,
-    Observer,
     Page,
     Registration,
     Snippet,
@@ -49,10 +47,11 @@ from adapters.records import (
     Watermark,
 )
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.writing import compare, digest, has_alias, has_stage, has_tags, is_described, remove, settle
 
 
-class MlflowAdapter(Adapter):
+class MlflowAdapter(ServiceAdapter):
     """Speaks to one MLflow server, or one workspace of it.
 
     Which change is seen when. MLflow orders its listings by the time of the last change but cannot filter
@@ -82,6 +81,8 @@ class MlflowAdapter(Adapter):
         "archived": ("stage:Archived",),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {"stage": "None"}
+    _api: MlflowClient
+    _reads: Reader
 
     def __init__(self, config: MlflowConfig) -> None:
         self._api = MlflowClient(config)
@@ -91,9 +92,6 @@ class MlflowAdapter(Adapter):
         self._hidden = Hidden(self._api)
         self._reads = Reader(self._api, self._translate, self._origins)
         self._files = VersionFiles(self._api)
-
-    def __repr__(self) -> str:
-        return f"MlflowAdapter({self._api.http.host})"
 
     def probe(self) -> BackendInfo:
         version = self._api.server_version()
@@ -116,9 +114,6 @@ class MlflowAdapter(Adapter):
             return model_id(new).created == model_id(old).created
         mine, other = version_id(new), version_id(old)
         return mine[:2] == other[:2] and mine.model.created == other.model.created
-
-    def get(self, key: Key) -> Record:
-        return self._reads.either(key)
 
     def changed(self, notification: Notification) -> Sequence[Key]:
         return notifications.changed(self._api.config, notification)
@@ -167,7 +162,7 @@ class MlflowAdapter(Adapter):
         )
 
     def set_tags(self, key: Key, tags: Mapping[str, str | None], *, etag: str | None = None) -> Record:
-        return settle(self._reads.either, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
+        return settle(self.get, key, has_tags(tags), lambda now: self._writes.tag(now, tags), etag)
 
     def register(self, registration: Registration) -> VersionRecord:
         return self._reads.made(registration.model, self._writes.register(registration))
@@ -189,18 +184,10 @@ class MlflowAdapter(Adapter):
         return (now, *self._reads.versions(now))
 
     def describe(self, key: Key, text: str | None, *, etag: str | None = None) -> Record:
-        return settle(
-            self._reads.either, key, is_described(text), lambda now: self._writes.describe(key, text), etag
-        )
+        return settle(self.get, key, is_described(text), lambda now: self._writes.describe(key, text), etag)
 
     def delete(self, key: Key, *, etag: str | None = None) -> None:
-        remove(self._reads.either, key, lambda now: self._writes.remove(key), etag)
-
-    def observe(self, observer: Observer) -> None:
-        self._api.observe(observer)
-
-    def close(self) -> None:
-        self._api.http.close()
+        remove(self.get, key, lambda now: self._writes.remove(key), etag)
 
     def _identity(self) -> tuple[str | None, tuple[str, ...]]:
         """MLflow has no id of its own; the creation of its first experiment stays with its database for as long as

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from adapters.contract import Observer
 from adapters.errors import (
     AdapterError,
     InvalidError,
     NotFoundError,
     TransientError,
 )
-from adapters.http import Endpoint, HttpClient, check_count
+from adapters.http import HttpClient, check_count
 from adapters.mlflow.config import MlflowConfig
 from adapters.mlflow.failures import explain
 from adapters.payloads import Raw, text
 from adapters.portions import MOST_FAILURES, Answers, Portion, ask_for
 from adapters.scanning import Steps
+from adapters.served import ServiceClient
 
 T = TypeVar("T")
 ROOT = "/api/2.0/mlflow"
@@ -51,7 +51,7 @@ class Listed(NamedTuple):
     next: str | None
 
 
-class MlflowClient:
+class MlflowClient(ServiceClient):
     """The calls. Errors: any `AdapterError`; `NotFoundError` only where MLflow itself says that it is so."""
 
     def __init__(self, config: MlflowConfig) -> None:
@@ -59,28 +59,14 @@ class MlflowClient:
         headers = {"Authorization": f"Bearer {config.token.get_secret_value()}"} if config.token else {}
         if config.workspace:
             headers[WORKSPACE_HEADER] = config.workspace
-        self.http = HttpClient(
-            Endpoint(
-                url=config.url,
-                timeout=config.timeout,
-                max_bytes=config.max_response_mb << 20,
-                headers=headers,
-                auth=(config.username, config.password) if config.username and config.password else None,
-                allowed_networks=config.allowed_networks,
-                verify=config.verify,
-                ca_file=config.ca_file,
-            ),
-            explain=explain,
-        )
+        auth = (config.username, config.password) if config.username and config.password else None
+        endpoint = config.endpoint(config.url, headers=headers, auth=auth, verify=config.verify)
+        self.http = HttpClient(endpoint, explain=explain)
         self._experiments: list[str] = []
         self._runs, self._logged_models = Portion(RUNS_PER_CALL), Portion(LOGGED_MODELS_PER_CALL)
         self._pages: defaultdict[str, Portion] = defaultdict(lambda: Portion(ROWS_PER_CALL))
         self._gone: set[str] = set()
         """Runs and logged models that MLflow said are gone: an id is never used again."""
-
-    def observe(self, observer: Observer) -> None:
-        """Tell `observer` of every request."""
-        self.http.observer = observer
 
     def server_version(self) -> str:
         """The version MLflow says it is, `unknown` where it does not say."""

@@ -1,13 +1,12 @@
 """How an MLflow registry is configured."""
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr, model_validator
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import ServiceConfig
 
 
-class MlflowConfig(AdapterConfig):
+class MlflowConfig(ServiceConfig):
     """One MLflow tracking server, or one workspace of it.
 
     Credentials are none, `username` and `password` (basic), or `token` (bearer).
@@ -28,7 +27,6 @@ class MlflowConfig(AdapterConfig):
     workspace: str | None = Field(
         default=None, pattern=r"^[!-~]{1,255}$", description="MLflow workspace; empty: the server's default"
     )
-    ca_file: Path | None = Field(default=None, description="certificate authority of the server, PEM")
     verify: bool = Field(default=True, description="check the server's certificate")
     model_page: int = Field(default=1000, ge=1, le=1000, description="models asked for in one request")
     version_page: int = Field(default=1500, ge=1, le=200_000, description="versions asked for in one request")

@@ -31,7 +31,7 @@ class Reader:
         self._api, self._translate, self._origins = api, translate, origins
         self._kept: Kept[str, Details] = Kept(MOST_DETAILS)
 
-    def either(self, key: Key) -> ModelRecord | VersionRecord:
+    def record(self, key: Key) -> ModelRecord | VersionRecord:
         """One model or version. Errors: `NotFoundError`, for another incarnation too."""
         match key.kind:
             case "model":
@@ -42,7 +42,7 @@ class Reader:
                 raise NotFoundError(f"{key.kind} {key.native_id} does not exist: MLflow has none")
 
     def model(self, key: Key) -> ModelRecord:
-        """One model, as `either`."""
+        """One model, as `record`."""
         wanted = model_id(key)
         raw = self._api.model(wanted.name)
         if not wanted.is_met_by(model_identity(raw)):
@@ -67,7 +67,7 @@ class Reader:
             token = found.next
 
     def version(self, key: Key) -> VersionRecord:
-        """One version, as `either`."""
+        """One version, as `record`."""
         wanted = version_id(key)
         model = wanted.model
         if model.created == NOW:

@@ -15,16 +15,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import ClassVar
 
-from adapters.contract import (
-    Adapter,
-    AdapterConfig,
-    BackendInfo,
-    Capability,
-    Observer,
-    Page,
-    Snippet,
-    StageField,
-)
+from adapters.contract import AdapterConfig, BackendInfo, Capability, Page, Snippet, StageField
 from adapters.errors import AuthError, InvalidError, NotFoundError, RejectedError, UnsupportedError
 from adapters.oci import snippets
 from adapters.oci.client import CATALOGUE, OciClient
@@ -35,6 +26,7 @@ from adapters.oci.scan import WATERMARK, Scan, begin
 from adapters.oci.writes import Writer
 from adapters.records import Key, Mark, ModelRecord, Record, VersionRecord, Watermark
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.writing import compare, has_alias, remove
 
 LOOKED_AT = 5
@@ -43,7 +35,7 @@ NEEDS = {Capability.SET_ALIAS: "push", Capability.DELETE: "delete"}
 """The right that each write takes."""
 
 
-class OciAdapter(Adapter):
+class OciAdapter(ServiceAdapter):
     """Speaks to one registry."""
 
     kind: ClassVar[str] = "oci"
@@ -57,11 +49,12 @@ class OciAdapter(Adapter):
         "archived": ("alias:archived",),
     }
     fresh: ClassVar[Mapping[StageField, str] | None] = {}
+    _api: OciClient
 
     def __init__(self, config: OciConfig) -> None:
         self.config = config
-        self._client = OciClient(config)
-        self._reader = Reader(self._client)
+        self._api = OciClient(config)
+        self._reader = Reader(self._api)
         self._writes = Writer(self._reader)
 
     def __repr__(self) -> str:
@@ -69,7 +62,7 @@ class OciAdapter(Adapter):
 
     def probe(self) -> BackendInfo:
         self._reader.tells_referrers = True
-        reply = self._client.call("GET", "/v2/", "")
+        reply = self._api.scoped("GET", "/v2/", "")
         if "json" not in reply.headers.get("content-type", "") and reply.body.strip():
             reply.json()  # a login page, say
         version = reply.headers.get("docker-distribution-api-version", "registry/2.0")
@@ -87,7 +80,7 @@ class OciAdapter(Adapter):
         """What this credential may not read. Errors: where nothing is left, that of the catalogue."""
         if self.config.needs_catalogue:
             try:
-                next(self._client.listed("/v2/_catalog", CATALOGUE, "repositories"), None)
+                next(self._api.listed("/v2/_catalog", CATALOGUE, "repositories"), None)
             except (AuthError, NotFoundError, InvalidError, UnsupportedError) as error:
                 if not self.config.repositories:
                     raise type(error)(
@@ -104,11 +97,11 @@ class OciAdapter(Adapter):
     def _lacking(self) -> Iterator[tuple[str, frozenset[str]]]:
         """The first repositories whose tokens say what they are for, each with the rights that are not among it."""
         with suppress(RejectedError):
-            listed = self._client.listed("/v2/_catalog", CATALOGUE, "repositories")
+            listed = self._api.listed("/v2/_catalog", CATALOGUE, "repositories")
             named = (one for one in self.config.repositories if "*" not in one)
             names = chain(named, filter(self.config.wants, listed if self.config.needs_catalogue else ()))
             for name in islice(names, LOOKED_AT):
-                granted = self._client.granted(name)
+                granted = self._api.granted(name)
                 if granted is not None:
                     yield name, frozenset(NEEDS.values()) - granted
 
@@ -137,14 +130,8 @@ class OciAdapter(Adapter):
             raise UnsupportedError("a registry deletes no repository: delete its versions, or do it there")
         remove(self.get, key, lambda now: self._writes.remove(self._repository(key), split_key(key)[1]), etag)
 
-    def observe(self, observer: Observer) -> None:
-        self._client.observe(observer)
-
     def credentials(self) -> tuple[str, ...]:
-        return self._client.tokens.secrets
-
-    def close(self) -> None:
-        self._client.close()
+        return self._api.tokens.secrets
 
     def _repository(self, key: Key) -> TaggedRepository:
         name = split_key(key)[0]

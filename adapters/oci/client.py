@@ -7,7 +7,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
-from adapters.contract import Observer
 from adapters.errors import (
     AdapterError,
     AuthError,
@@ -18,11 +17,12 @@ from adapters.errors import (
     TransientError,
     UnsupportedError,
 )
-from adapters.http import Endpoint, HttpClient, Reply, basic, next_page
+from adapters.http import HttpClient, Reply, basic, next_page
 from adapters.oci.config import OciConfig, is_among
 from adapters.parsing import parse_json
 from adapters.payloads import at, integer, parts, text
 from adapters.scanning import Steps
+from adapters.served import ServiceClient
 from adapters.tokens import Tokens, bearer_challenge
 
 MANIFESTS = (
@@ -85,13 +85,13 @@ def explain(reply: Reply) -> AdapterError | None:
     return None
 
 
-class OciClient:
-    """One registry. Nothing is opened before the first call. Safe for several threads."""
+class OciClient(ServiceClient):
+    """One registry."""
 
     def __init__(self, config: OciConfig) -> None:
         self.config = config
-        self._registry = HttpClient(
-            self._endpoint(config.url, connections=config.concurrency), explain=explain
+        self.http = HttpClient(
+            config.endpoint(config.url, headers={}, connections=config.concurrency), explain=explain
         )
         self.tokens = Tokens()
         self._basic = ""
@@ -100,23 +100,15 @@ class OciClient:
     def __repr__(self) -> str:
         return f"OciClient({self.config.host})"
 
-    def observe(self, observer: Observer) -> None:
-        """Tell of every request from now on."""
-        self._registry.observe(observer)
-
-    def close(self) -> None:
-        """Close every connection; a later call opens new ones."""
-        self._registry.close()
-
-    def call(self, method: str, path: str, scope: str, **given: Any) -> Reply:
+    def scoped(self, method: str, path: str, scope: str, **given: Any) -> Reply:
         """One 2xx answer, signed in for a scope where the registry asks for it. Errors: any `AdapterError`."""
         headers = {**given.pop("headers", {})}
         given["repeatable"] = method in ("GET", "HEAD")
         try:
-            return self._registry.call(method, path, headers={**headers, **self._signed(scope)}, **given)
+            return self.http.call(method, path, headers={**headers, **self._signed(scope)}, **given)
         except ChallengeError as challenge:
             self._sign_in(challenge, scope)
-        return self._registry.call(method, path, headers={**headers, **self._signed(scope)}, **given)
+        return self.http.call(method, path, headers={**headers, **self._signed(scope)}, **given)
 
     def listed(self, path: str, scope: str, name: str) -> Iterator[str]:
         """The names in a listing, page by page. Errors: any `AdapterError`; `InvalidError` beyond `MOST_NAMES`."""
@@ -124,7 +116,7 @@ class OciClient:
         query: Mapping[str, Any] = {"n": PAGE}
         left = MOST_NAMES
         while True:
-            reply = self.call("GET", path, scope, params=query)
+            reply = self.scoped("GET", path, scope, params=query)
             body = reply.json()
             found = at(body, name)
             if found is None and name not in (body if isinstance(body, dict) else {}):
@@ -148,7 +140,7 @@ class OciClient:
         """
         path = f"/v2/{repository}/blobs/{digest}"
         try:
-            return self.call("GET", path, pull(repository), max_bytes=most).body
+            return self.scoped("GET", path, pull(repository), max_bytes=most).body
         except ElsewhereError as elsewhere:
             self._check(elsewhere.at, self.config.blob_hosts, elsewhere)
             return self._ask(elsewhere.at, max_bytes=most).body
@@ -161,7 +153,7 @@ class OciClient:
         if token is not None:
             return _allowed(token.get_secret_value(), repository)
         try:
-            self._registry.call("GET", "/v2/", repeatable=True)
+            self.http.call("GET", "/v2/", repeatable=True)
         except ChallengeError as challenge:
             asked = bearer_challenge(challenge.how)
             if asked is not None:
@@ -220,16 +212,11 @@ class OciClient:
         self, url: str, auth: tuple[str, SecretStr] | None = None, max_bytes: int = 1 << 20, **given: Any
     ) -> Reply:
         """What another host than the registry answers, which gets no more than is said here."""
-        asking = HttpClient(self._endpoint(url, auth=auth), observer=self._registry.observer)
+        asking = HttpClient(self.config.endpoint(url, headers={}, auth=auth), observer=self.http.observer)
         try:
             return asking.call("GET", "", repeatable=True, max_bytes=max_bytes, **given)
         finally:
             asking.close()
-
-    def _endpoint(self, url: str, **more: Any) -> Endpoint:
-        config = self.config
-        limits: dict[str, Any] = {"timeout": config.timeout, "max_bytes": config.max_response_mb << 20}
-        return Endpoint(url=url, allowed_networks=config.allowed_networks, **limits, **more)
 
 
 def _allowed(token: str, repository: str) -> frozenset[str] | None:

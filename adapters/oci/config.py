@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from adapters.contract import AdapterConfig, WebAddress
+from adapters.contract import WebAddress
+from adapters.served import ServiceConfig
 
 _CALLED = {"registry-1.docker.io": "docker.io", "index.docker.io": "docker.io"}
 """What users call a host, where it is not its address."""
@@ -18,7 +19,7 @@ _PAGES = {
 """Where those hosts show a version."""
 
 
-class OciConfig(AdapterConfig):
+class OciConfig(ServiceConfig):
     """One registry, or the repositories of it that are named. Only `url` has to be given."""
 
     url: WebAddress = Field(description="address of the registry, without /v2")

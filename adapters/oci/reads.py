@@ -140,7 +140,7 @@ class Reader:
     def manifest(self, repository: str, name: str) -> tuple[str, bytes]:
         """The digest and the bytes of a manifest, which fit each other."""
         path = f"/v2/{repository}/manifests/{name}"
-        reply = self.client.call("GET", path, pull(repository), headers=ACCEPT, max_bytes=MOST_MANIFEST)
+        reply = self.client.scoped("GET", path, pull(repository), headers=ACCEPT, max_bytes=MOST_MANIFEST)
         told = name if DIGEST.fullmatch(name) else reply.headers.get("docker-content-digest", "")
         if not told and not reply.is_json:
             raise TransientError(
@@ -165,7 +165,7 @@ class Reader:
     def _referring(self, repository: str, digest: str) -> list[str]:
         path = f"/v2/{repository}/referrers/{digest}"
         try:
-            body = self.client.call("GET", path, pull(repository), headers=ACCEPT).json()
+            body = self.client.scoped("GET", path, pull(repository), headers=ACCEPT).json()
         except RejectedError:
             self.tells_referrers = False
             return []
@@ -196,7 +196,7 @@ class Reader:
         """The digest of a tag; None where a registry does not say it. Errors: `NotFoundError`."""
         path = f"/v2/{repository}/manifests/{tag}"
         try:
-            reply = self.client.call("HEAD", path, pull(repository), headers=ACCEPT)
+            reply = self.client.scoped("HEAD", path, pull(repository), headers=ACCEPT)
         except UnprovedAbsenceError:
             return None  # an answer to HEAD has no body, so no proof: GET gives it
         told = reply.headers.get("docker-content-digest", "")

@@ -72,4 +72,4 @@ class Writer:
     def _send(self, method: str, repository: str, name: str, **given: object) -> None:
         rights = "delete" if method == "DELETE" else "pull,push"
         path = f"/v2/{repository}/manifests/{name}"
-        self._client.call(method, path, f"repository:{repository}:{rights}", **given)
+        self._client.scoped(method, path, f"repository:{repository}:{rights}", **given)

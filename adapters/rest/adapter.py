@@ -5,11 +5,9 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from adapters.contract import (
-    Adapter,
     AdapterConfig,
     BackendInfo,
     Capability,
-    Observer,
     Page,
     Registration,
     Snippet,
@@ -29,10 +27,11 @@ from adapters.rest.scan import Scan, since_of
 from adapters.rest.snippets import snippets
 from adapters.rest.writes import NEEDS, Writer, missing
 from adapters.scanning import paged
+from adapters.served import ServiceAdapter
 from adapters.writing import a_version, has_alias, has_stage, has_tags, remove, settle
 
 
-class RestAdapter(Adapter):
+class RestAdapter(ServiceAdapter):
     """Speaks to any REST API that its configuration describes. What it cannot write follows from what is left out.
 
     An incremental scan asks for what changed since the backend's own clock (its `Date` header) at the last scan's
@@ -50,6 +49,7 @@ class RestAdapter(Adapter):
         "staging": ("stage:staging", "alias:challenger", "alias:staging"),
         "archived": ("stage:archived",),
     }
+    _api: RestClient
 
     def __init__(self, config: RestConfig) -> None:
         self._config = config
@@ -60,9 +60,6 @@ class RestAdapter(Adapter):
             {"deleted"} if any(c.since for c in config.collections) else set()
         )
         self._rehearse()
-
-    def __repr__(self) -> str:
-        return f"RestAdapter({self._api.host})"
 
     def probe(self) -> BackendInfo:
         config = self._config
@@ -135,14 +132,8 @@ class RestAdapter(Adapter):
     def delete(self, key: Key, *, etag: str | None = None) -> None:
         remove(self.get, key, lambda now: self._writes.remove(now, etag), etag)
 
-    def observe(self, observer: Observer) -> None:
-        self._api.observe(observer)
-
     def credentials(self) -> tuple[str, ...]:
         return self._api.tokens.secrets
-
-    def close(self) -> None:
-        self._api.close()
 
     def _one(self, collection: Collection, values: Mapping[str, str]) -> Any:
         try:

@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
-from adapters.contract import Observer
 from adapters.errors import AdapterError, AuthError, BadRecordError, InvalidError, TransientError
-from adapters.http import Endpoint, HttpClient, Reply, basic, below, check_count, next_page
+from adapters.http import HttpClient, Reply, basic, below, check_count, next_page
 from adapters.portions import Portion
 from adapters.rest.config import COUNTED, CREDENTIALS, Paged, Paging, RestConfig
 from adapters.rest.expressions import MappingError
-from adapters.tokens import Tokens
+from adapters.served import ServiceClient
+from adapters.tokens import FORM, Tokens
 
 NOTHING: Mapping[str, str] = {}
 MOST_BROKEN = 3
@@ -36,46 +36,30 @@ class Listed:
     bad: BadRecordError | None = None
 
 
-class RestClient:
-    """One backend. Nothing is opened before the first call."""
+class RestClient(ServiceClient):
+    """One backend."""
 
     def __init__(self, config: RestConfig) -> None:
         self.config = config
         parts = urlsplit(config.url)
-        self.origin, self.base = f"{parts.scheme}://{parts.netloc}", parts.path
+        origin, self.base = f"{parts.scheme}://{parts.netloc}", parts.path
         self.host = parts.netloc
-        self._observer: Observer | None = None
-        self._client: HttpClient | None = None
-        self._opening = threading.Lock()
+        headers = {"Accept": "application/json", **config.headers, **_credential_header(config)}
+        self.http = HttpClient(config.endpoint(origin, headers=headers))
         self.tokens = Tokens()
+        self._asking = threading.Lock()
         self._portions: dict[str, Portion] = {}
         self._broken: Counter[str] = Counter()
         """Records in succession that failed by themselves, by listing."""
 
-    def observe(self, observer: Observer) -> None:
-        """Tell of every request from now on."""
-        self._observer = observer
-        if self._client is not None:
-            self._client.observer = observer
-
-    def close(self) -> None:
-        """Close every connection; a later call opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
-
     def read(self, path: str, query: Mapping[str, Any] | None = None) -> Reply:
         """The answer to a GET."""
-        return self._open().call("GET", self.base + path, params=query, repeatable=True)
+        return self.http.call("GET", self.base + path, params=query, headers=self._signed(), repeatable=True)
 
     def write(self, method: str, path: str, body: Any, etag: str | None) -> Reply:
         """The answer to a request that changes something. It is sent once."""
-        client = self._open({"If-Match": etag} if etag else {})
-        try:
-            return client.call(method, self.base + path, body=body)
-        finally:
-            if etag:
-                client.close()
+        match = {"If-Match": etag} if etag else {}
+        return self.http.call(method, self.base + path, headers={**match, **self._signed()}, body=body)
 
     def page(
         self, pages: Paged, path: str, cursor: str | None, size: int, more: Mapping[str, str] = NOTHING
@@ -189,37 +173,11 @@ class RestClient:
             raise TransientError(f"{line}: make `page.size_value` smaller", divisible=True)
         return row + came < total
 
-    def _open(self, more: Mapping[str, str] | None = None) -> HttpClient:
-        with self._opening:
-            if self.config.auth == "oauth2" and self.tokens.get() is None:
-                self.close()
-            if self._client is None:
-                self._client = self._make({})
-            client = self._client
-        return self._make(more) if more else client
-
-    def _make(self, more: Mapping[str, str]) -> HttpClient:
-        config = self.config
-        headers = {"Accept": "application/json", **config.headers, **more}
-        if config.auth == "bearer" and config.token is not None:
-            headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
-        elif config.auth == "api_key" and config.api_key is not None:
-            headers[config.api_key_header] = config.api_key.get_secret_value()
-        elif config.auth == "basic" and config.password is not None:
-            headers["Authorization"] = basic(config.username, config.password)
-        elif config.auth == "oauth2":
-            headers["Authorization"] = f"Bearer {self.tokens.get() or self._token()}"
-        endpoint = Endpoint(
-            url=self.origin,
-            timeout=config.timeout,
-            max_bytes=config.max_response_mb * 1024 * 1024,
-            headers=headers,
-            allowed_networks=config.allowed_networks,
-        )
-        client = HttpClient(endpoint)
-        if self._observer is not None:
-            client.observer = self._observer
-        return client
+    def _signed(self) -> dict[str, str]:
+        if self.config.auth != "oauth2":
+            return {}
+        with self._asking:
+            return {"Authorization": f"Bearer {self.tokens.get() or self._token()}"}
 
     def _token(self) -> str:
         """A new token by OAuth2 client credentials, or by the service's own form. Errors: any `AdapterError`."""
@@ -231,14 +189,9 @@ class RestClient:
             auth = (config.client_id, config.client_secret)
         path = config.token_url if config.token_url.startswith("/") else ""
         asking = HttpClient(
-            Endpoint(
-                url=config.url if path else config.token_url,
-                timeout=config.timeout,
-                max_bytes=config.max_response_mb << 20,
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
-                auth=auth,
-            ),
+            config.endpoint(config.url if path else config.token_url, headers=FORM, auth=auth),
             explain=_no_token,
+            observer=self.http.observer,
         )
         try:
             given = urlencode({name: value for name, value in form.items() if value}).encode()
@@ -266,6 +219,17 @@ def row_of(paging: Paging, cursor: str | None) -> int:
 def _fitting(row: int, most: int) -> int:
     """The size of numbered pages, up to `most`, of which one has the most rows from a row on."""
     return max(range(1, most + 1), key=lambda size: (size - row % size, size))
+
+
+def _credential_header(config: RestConfig) -> dict[str, str]:
+    """The header of what is shown with every request."""
+    if config.auth == "bearer" and config.token is not None:
+        return {"Authorization": f"Bearer {config.token.get_secret_value()}"}
+    if config.auth == "api_key" and config.api_key is not None:
+        return {config.api_key_header: config.api_key.get_secret_value()}
+    if config.auth == "basic" and config.password is not None:
+        return {"Authorization": basic(config.username, config.password)}
+    return {}
 
 
 def _credentials(config: RestConfig) -> dict[str, str]:

@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from adapters.contract import QUIET_FIELDS, AdapterConfig
+from adapters.contract import QUIET_FIELDS
 from adapters.notifications import standard_key
 from adapters.rest.expressions import Expression
 from adapters.rest.presets import with_preset
+from adapters.served import ServiceConfig
 
 TEXTS = ("title", "type", "description", "owner", "license", "etag", "url")
 MODEL_FIELDS = frozenset({"name", "tags", "aliases", "created_at", "updated_at", *TEXTS})
@@ -326,7 +327,7 @@ class Template(ConfigTable):
     code: str = Field(description="the lines, without quotes around the names")
 
 
-class RestConfig(AdapterConfig):
+class RestConfig(ServiceConfig):
     """A registry with a REST API of its own."""
 
     preset: str = Field(

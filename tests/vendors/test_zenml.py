@@ -153,8 +153,7 @@ class ZenmlHarness(Harness):
         for one in self.made:  # ZenML hashes a key for as long as a busy machine likes
             api = one._api
             api.config = api.config.model_copy(update={"timeout": PATIENCE})
-            if api._client is not None:
-                api._client.endpoint = replace(api._client.endpoint, timeout=PATIENCE)
+            api.http.endpoint = replace(api.http.endpoint, timeout=PATIENCE)
 
     @contextlib.contextmanager
     def meanwhile(self, change: Callable[[], None]) -> Iterator[None]:
