@@ -15,7 +15,7 @@ import httpx
 
 from tests.benchmarks import Figure, benchmark, spread
 from tests.benchmarks.builds import FORMER, Build, builds
-from tests.benchmarks.pages import CHUNK, PAGES, Estate, config, rendered
+from tests.benchmarks.pages import CHUNK, PAGES, MadeUpEstate, config, rendered
 from tests.patience import until
 
 PROGRAM = """
@@ -23,10 +23,10 @@ import sys
 from pathlib import Path
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
-from tests.benchmarks.pages import Estate
+from tests.benchmarks.pages import MadeUpEstate
 waypost = Waypost(load_settings(Path("waypost.toml"), {}))
 waypost.prepare()
-Estate(int(sys.argv[1])).write(waypost.engine)
+MadeUpEstate(int(sys.argv[1])).write(waypost.engine)
 for follower in waypost.followers().values():
     follower.rebuild()
     while follower.step():
@@ -50,7 +50,7 @@ def pages_beside_former(size: int, folder: Path) -> Iterator[Figure]:
         build: _filled(build, Path(os.environ.get("BENCH_ESTATE") or folder), size)
         for build in (present, former)
     }
-    estate = Estate(size)
+    estate = MadeUpEstate(size)
     for _ in estate.records():
         pass
     refs = estate.some(100 if size > CHUNK else 3)
