@@ -167,7 +167,7 @@ def parse_depends_on(text: str, registry: str) -> DependsOn:
     """
     references: dict[Target, None] = {}
     errors: list[ReferenceSyntaxError] = []
-    for item in _items(text):
+    for item in _items(text) if text else ():
         try:
             references[_parse_item(item, registry)] = None
         except ReferenceSyntaxError as error:
@@ -313,6 +313,7 @@ def _items(text: str) -> Iterator[str]:
     yield from (item for item in map(str.strip, items) if item)
 
 
+@lru_cache(maxsize=4096)  # what one version needs, most others of its model need as well
 def _parse_item(item: str, registry: str) -> Target:
     """One item; an error quotes it and counts in it."""
     if item[:1] in ("[", "{", '"'):
