@@ -59,7 +59,8 @@ class Reader:
 
         def tags(found: WholeModel) -> None:
             found.row = self._tagged(model, found.row)
-            found.versions = [self._tagged(of_version(model, raw), raw) for raw in found.versions]
+            tagged = (self._with_tags(model, raw) for raw in found.versions)
+            found.versions = [raw for raw in tagged if raw is not None]
 
         reads = {"aliases": aliases} if self.api.is_databricks else {}
         reads |= {"versions": versions} | ({"tags": tags} if self.api.has_tags else {})
@@ -75,6 +76,15 @@ class Reader:
         """A model and its versions as they are now."""
         rows = self.api.versions(model.name)
         return [self.record(model.model), *(self.record(of_version(model, raw).key) for raw in rows)]
+
+    def _with_tags(self, model: KeyParts, raw: Raw) -> Raw | None:
+        """A version that was listed; None where it was deleted meanwhile. That one has no key is said by its record."""
+        try:
+            return self._tagged(of_version(model, raw), raw)
+        except BadRecordError:
+            return raw
+        except NotFoundError:
+            return None
 
     def _tagged(self, native: KeyParts, raw: Raw) -> Raw:
         return {**raw, "tags": self.api.tags(native.name, native.version)} if self.api.has_tags else raw

@@ -3,6 +3,7 @@
 import pytest
 
 from adapters import AuthError, NotFoundError, VersionRecord
+from adapters.emulators.services import ServiceAnswer, ServiceRequest
 from adapters.emulators.unity import Metastore
 from adapters.unity import client
 from tests.adapters.scans import scanned
@@ -135,3 +136,37 @@ def test_pages_are_asked_for_by_their_size(metastore: Metastore, opened: Opens) 
     scanned(opened())
     listing = [one for one in metastore.asked if one.path.endswith("/models")]
     assert [one.one("max_results") for one in listing] == [str(client.PAGE)]
+
+
+def test_a_version_that_goes_while_tags_are_read_takes_nothing_along(
+    metastore: Metastore, opened: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metastore.put(NAME)
+    adapter = opened(tags=True)
+    mark = scanned(adapter).watermark
+    for _ in range(2):
+        metastore.put(NAME)
+    metastore.touch(metastore.models[NAME], comment="new")
+    answered = metastore.answer
+
+    def answer(asked: ServiceRequest) -> ServiceAnswer:
+        if asked.path.endswith("/model-versions/get") and asked.one("version") == "2":
+            metastore.drop(NAME, 2)
+        return answered(asked)
+
+    monkeypatch.setattr(metastore, "answer", answer)
+    found = scanned(adapter, since=mark)
+    assert found.models()[NAME].description == "new"
+    assert versions(found) == {f"models:/{NAME}/1", f"models:/{NAME}/3"}
+
+
+def test_a_version_that_cannot_be_understood_leaves_the_tags_of_others_known(
+    metastore: Metastore, opened: Opens
+) -> None:
+    metastore.put(NAME)
+    metastore.put(NAME)
+    metastore.model(NAME)["versions"][1]["id"] = "a/b"
+    found = scanned(opened(tags=True))
+    assert len(found.bad) == 1
+    assert found.models()[NAME].unread is None
+    assert [one.unread for one in found.records if isinstance(one, VersionRecord)] == [None]
