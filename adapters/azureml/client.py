@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from adapters.azureml.config import AzuremlConfig
+from adapters.contract import Observer
 from adapters.errors import AuthError, InvalidError, NotFoundError
 from adapters.http import HttpClient, Reply, below
 from adapters.payloads import Raw, parts, text
@@ -96,6 +97,10 @@ class AzuremlClient(ServiceClient):
         secret = config.client_secret.get_secret_value()
         form = {"client_id": config.client_id, "client_secret": secret, "scope": f"{config.url}/.default"}
         return self._tokens.granted(self._login, f"/{config.tenant}/oauth2/v2.0/token", form)
+
+    def observe(self, observer: Observer) -> None:
+        super().observe(observer)
+        self._login.observe(observer)
 
     def close(self) -> None:
         super().close()

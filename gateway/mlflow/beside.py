@@ -11,8 +11,6 @@ from gateway.mlflow.models import is_plain
 from gateway.mlflow.shapes import proxied
 from gateway.problems import ProblemError
 
-MOST_SEARCHED = 1_000
-
 
 def server_info(facade: Facade, asked: CallFields) -> dict[str, Any]:
     """What this server can: files are streamed, never handed out by addresses of their own."""

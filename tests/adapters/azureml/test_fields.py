@@ -122,11 +122,13 @@ def test_versions_that_cannot_be_read_are_no_empty_list(workspace: AzureWorkspac
 def test_a_registry_has_addresses_and_a_principal_signs_in(workspace: AzureWorkspace, opened: Opens) -> None:
     workspace.kind, workspace.principals = "registries", {"robot": "robot-secret"}
     workspace.put("fraud")
-    adapter = opened(tenant="t", client_id="robot", client_secret="robot-secret")
+    adapter, told = opened(tenant="t", client_id="robot", client_secret="robot-secret"), list[str]()
+    adapter.observe(lambda method, path, status, seconds: told.append(path))
     [version] = [one for one in scanned(adapter).records if isinstance(one, VersionRecord)]
     assert version.addresses == ("azureml://registries/risk/models/fraud/versions/1",)
     assert adapter.credentials() == (workspace.token,)
     assert sum(one.path.endswith("/token") for one in workspace.asked) == 1
+    assert len(told) == len(workspace.asked)
     with pytest.raises(AuthError):
         opened(tenant="t", client_id="robot", client_secret="another").probe()
 

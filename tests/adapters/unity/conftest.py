@@ -22,6 +22,13 @@ def metastore() -> Metastore:
     return Metastore()
 
 
+@pytest.fixture(params=["databricks", "open source"])
+def either(request: pytest.FixtureRequest, metastore: Metastore) -> Metastore:
+    """A metastore of Databricks', and one of an open-source server."""
+    metastore.is_databricks = request.param == "databricks"
+    return metastore
+
+
 @pytest.fixture
 def opened(metastore: Metastore) -> Iterator[Opens]:
     def make(**settings: Any) -> UnityAdapter:

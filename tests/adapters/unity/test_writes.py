@@ -76,13 +76,9 @@ def test_tags_that_cannot_be_read_are_unknown_and_hide_nothing(metastore: Metast
         assert one.unread.fields == ("tags", "native.tags")
 
 
-@pytest.mark.parametrize("is_databricks", [True, False])
-def test_a_model_is_renamed_within_its_schema(
-    metastore: Metastore, opened: Opens, is_databricks: bool
-) -> None:
-    metastore.is_databricks = is_databricks
-    metastore.put(NAME)
-    metastore.put("main.risk.taken")
+def test_a_model_is_renamed_within_its_schema(either: Metastore, opened: Opens) -> None:
+    either.put(NAME)
+    either.put("main.risk.taken")
     adapter = opened()
     key = scanned(adapter).models()[NAME].key
     for name, error in (
@@ -98,6 +94,6 @@ def test_a_model_is_renamed_within_its_schema(
     assert [adapter.get(one.key) for one in (model, version)] == [model, version]
     assert adapter.succeeds(model.key, key)
     assert [one.key for one in adapter.rename(key, "main.risk.better")] == [model.key, version.key]
-    metastore.drop("main.risk.better")
+    either.drop("main.risk.better")
     with pytest.raises(NotFoundError):
         adapter.rename(key, "main.risk.better")
