@@ -4,19 +4,22 @@ A sync sees intervals, so what held at a time is *certain* where it had begun by
 *possible* where the time lies inside the interval of its begin or end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Dialect, Select, and_, bindparam, func, or_, select
 
 from federation import tables
 from federation.access import View
 from federation.catalogue import codec
 from federation.catalogue.models import Model, with_versions_then
 from federation.catalogue.reader import find_model, incarnation_of
+from federation.database import UTCTime, micros
 from federation.errors import UnknownError
+from federation.prepared import Statement, cursor_of, prepare
 from federation.references import Reference, decode_part
 from federation.standby import Reads
 
@@ -67,10 +70,55 @@ def read_held(
     skip: int = 0,
 ) -> list[HeldStage]:
     """What held a stage at a time, certainly or possibly, by team, registry and model."""
+    # Registry by registry, in the order of the answer: so a page is made without sorting all there is.
+    pick = _picks(connection.dialect)
+    asked = {"stage": stage, "at": micros(at)}
+    cursor = cursor_of(connection)
+    found: list[int] = []
+    for id_ in connection.execute(_chosen(view, registry, team)).scalars().all():
+        if skip:
+            ((there,),) = pick.number.bare(cursor, {**asked, "registry": id_})
+            if there <= skip:
+                skip -= there
+                continue
+        wanted = {**asked, "registry": id_, "most": limit - len(found), "skipped": skip}
+        found += (row[0] for row in pick.ids.bare(cursor, wanted))
+        skip = 0
+        if len(found) == limit:
+            break
+    rows = {row.id: row for row in connection.execute(_whole(found))}
+    return [_held(rows[id_], at) for id_ in found]
+
+
+class HeldPicks(NamedTuple):
+    """What is asked of each registry: which spans held a stage at a time, in order of the models, and how many."""
+
+    ids: Statement
+    number: Statement
+
+
+@lru_cache
+def _picks(dialect: Dialect) -> HeldPicks:
+    spans, models, at = tables.span.c, tables.model.c, bindparam("at", type_=UTCTime)
+    held = select(spans.id).where(
+        spans.registry_id == bindparam("registry", 0),
+        spans.kind == "stage",
+        spans.value == bindparam("stage", ""),
+        or_(spans.began_by <= at, and_(spans.began_after.is_not(None), spans.began_after < at)),
+        or_(spans.ended_by.is_(None), spans.ended_by > at),
+    )
+    ordered = held.join(tables.model, models.id == spans.model_id).order_by(models.name, spans.id)
+    return HeldPicks(
+        prepare(dialect, ordered.limit(bindparam("most", 0)).offset(bindparam("skipped", 0))),
+        prepare(dialect, select(func.count().label("held")).select_from(held.subquery())),
+    )
+
+
+def _whole(ids: Sequence[int]) -> Select[Any]:
+    """These spans, with what is told of each."""
     spans, versions = tables.span.c, tables.version.c
     models, registries = tables.model.c, tables.registry.c
-    begun = or_(spans.began_by <= at, and_(spans.began_after.is_not(None), spans.began_after < at))
-    query = (
+    return (
         select(
             tables.span,
             versions.version,
@@ -84,26 +132,8 @@ def read_held(
         .join(tables.version, versions.id == spans.version_id)
         .join(tables.model, models.id == spans.model_id)
         .join(tables.registry, registries.id == spans.registry_id)
-        .where(spans.kind == "stage", spans.value == stage)
-        .where(begun, or_(spans.ended_by.is_(None), spans.ended_by > at))
-        .order_by(models.name, spans.id)
+        .where(spans.id.in_(ids))
     )
-    # Registry by registry, in the order of the answer: so a page is made without sorting all there is.
-    found: list[Any] = []
-    for id_ in connection.execute(_chosen(view, registry, team)).scalars():
-        within = query.where(spans.registry_id == id_)
-        if skip:
-            there = connection.execute(
-                select(func.count()).select_from(within.order_by(None).subquery())
-            ).scalar_one()
-            if there <= skip:
-                skip -= there
-                continue
-        found += connection.execute(within.limit(limit - len(found)).offset(skip))
-        skip = 0
-        if len(found) == limit:
-            break
-    return [_held(row, at) for row in found]
 
 
 def _chosen(view: View, registry: str | None, team: str | None) -> Select[int]:

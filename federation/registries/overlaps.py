@@ -6,16 +6,25 @@ the two is to go.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from federation.journal.logkey import read_origin
 
 MOST = 100
 """So many overlaps of a registry are told."""
 MOST_CHAINS, LONGEST_CHAIN = 64, 16
+
+
+class KnownBackend(NamedTuple):
+    """A registry that is read, with what its backend is known by and which registries are behind it."""
+
+    name: str
+    identity: str | None
+    anchors: Sequence[str]
+    reaches: Sequence[Mapping[str, Any]]
 
 
 class Overlap(NamedTuple):
@@ -51,53 +60,54 @@ def gateway_identity(connection: Connection) -> str:
     return read_origin(connection)
 
 
-def chains(row: Row[Any], own: str) -> Sequence[Sequence[str]]:
+def chains(one: KnownBackend, own: str) -> Sequence[Sequence[str]]:
     """The gateways behind a registry that is one, by their identities: of each the shortest chain that leads to it.
     One with this gateway in it is not handed on: so nothing is told in a circle that is no longer so.
     """
     found: dict[str, Sequence[str]] = {}
-    for chain in sorted(_chains(row), key=len):
+    for chain in sorted(_chains(one), key=len):
         if len(found) < MOST_CHAINS and len(chain) <= LONGEST_CHAIN and own not in chain:
             found.setdefault(chain[-1], chain)
     return list(found.values())
 
 
-def _chains(row: Row[Any]) -> Iterator[list[str]]:
-    for inner in row.reaches if row.detached_at is None else ():
+def _chains(one: KnownBackend) -> Iterator[list[str]]:
+    for inner in one.reaches:
         for identity in [] if inner["is_read"] else inner["identities"][:1]:
             yield [identity]
             yield from ([identity, *chain] for chain in inner.get("chains", ()))
 
 
-def overlaps(rows: Sequence[Row[Any]], own: str) -> Mapping[str, Sequence[Overlap]]:
-    """What overlaps of these registries of the gateway `own`, by name. What is detached is not read any more and counts
-    for nothing.
-    """
+def overlaps(
+    backends: Sequence[KnownBackend], own: str, of: Collection[str]
+) -> Mapping[str, Sequence[Overlap]]:
+    """What overlaps of some of these registries of the gateway `own`, by name."""
     places: dict[str, list[str | None]] = defaultdict(list, {own: [None]})
-    parts = {row.name: _parts(row, own) for row in rows if row.detached_at is None}
+    parts = {one.name: _parts(one, own) for one in backends}
     for of_one in parts.values():
         for part, identities in of_one:
             for identity in identities:
                 if identity != own:
                     places[identity].append(part)
-    circles = {row.name: _circles(row, own) for row in rows if row.name in parts}
-    return {name: [*_told(of_one, places), *circles[name]] for name, of_one in parts.items()}
+    return {
+        one.name: [*_told(parts[one.name], places), *_circles(one, own)] for one in backends if one.name in of
+    }
 
 
-def _parts(row: Row[Any], own: str) -> Sequence[tuple[str, Sequence[str]]]:
+def _parts(one: KnownBackend, own: str) -> Sequence[tuple[str, Sequence[str]]]:
     """A registry and those behind it, with what each is known by; of what is not read only that it is this gateway."""
-    found = [(row.name, [] if row.identity is None else [row.identity, *row.anchors])]
-    for inner in row.reaches:
-        known = [one for one in inner["identities"] if inner["is_read"] or one == own]
-        found.append((f"{row.name}/{inner['name']}", known))
+    found = [(one.name, [] if one.identity is None else [one.identity, *one.anchors])]
+    for inner in one.reaches:
+        known = [identity for identity in inner["identities"] if inner["is_read"] or identity == own]
+        found.append((f"{one.name}/{inner['name']}", known))
     return found
 
 
-def _circles(row: Row[Any], own: str) -> Sequence[Overlap]:
+def _circles(one: KnownBackend, own: str) -> Sequence[Overlap]:
     """That a gateway behind a registry leads back to this one, by the shortest way."""
     found: dict[str, Overlap] = {}
-    for inner in row.reaches:
-        part, first = f"{row.name}/{inner['name']}", inner["identities"][:1]
+    for inner in one.reaches:
+        part, first = f"{one.name}/{inner['name']}", inner["identities"][:1]
         for chain in sorted(inner.get("chains", ()), key=len):
             if own in chain and own not in inner["identities"] and len(found) < MOST:
                 over = (*first, *chain[: chain.index(own)])

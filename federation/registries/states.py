@@ -1,17 +1,19 @@
 """How the registries stand: fresh, stale, failing, and what the last run said."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, Label, Text, cast, func, select
 
 from federation import tables
 from federation.access import View
+from federation.catalogue.reader import find_registry
 from federation.database import past
 from federation.errors import UnknownError
-from federation.registries.overlaps import Overlap, chains, gateway_identity, overlaps
+from federation.registries.overlaps import KnownBackend, Overlap, chains, gateway_identity, overlaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +73,18 @@ def read_registries(
     """The registries of a view, by name. With `name` only that one, also by a former name. Errors:
     `UnknownError`.
     """
-    set_aside = tables.quarantine.c
-    bad: Mapping[int, int] = {
-        row[0]: row[1]
-        for row in connection.execute(
-            select(set_aside.registry_id, func.count()).group_by(set_aside.registry_id)
-        )
-    }
-    last = _last_runs(connection)
-    query = select(tables.registry).where(view.clause(tables.registry.c.id)).order_by(tables.registry.c.name)
+    query = select(*_SHOWN).where(view.clause(_registries.id)).order_by(_registries.name)
+    chosen = None if name is None else find_registry(connection, view, name)
+    if chosen is not None:
+        query = query.where(_registries.id == chosen)
+    elif name is not None:
+        raise UnknownError()
     rows = connection.execute(query).all()
+    bad, last = _set_aside(connection, chosen), _last_runs(connection, chosen)
     own = gateway_identity(connection)
-    twice = overlaps(rows, own)
-    states = [
+    backends = _backends(connection, view)
+    twice = overlaps(list(backends.values()), own, {row.name for row in rows})
+    return [
         RegistryState(
             id=row.id,
             name=row.name,
@@ -104,34 +105,70 @@ def read_registries(
             unread=row.unread,
             calls=last.get(row.id, {}).get("calls", 0),
             throttled=last.get(row.id, {}).get("throttled", 0),
-            missing=row.missing,
+            missing=_listed(row.missing),
             backend_version=row.backend_version,
             offered_identity=row.offered_identity,
-            former_names=row.former_names,
-            identities=[] if row.identity is None else [row.identity, *row.anchors],
+            former_names=_listed(row.former_names),
+            identities=[] if row.identity is None else [row.identity, *_listed(row.anchors)],
             overlaps=twice.get(row.name, ()),
-            chains=chains(row, own),
+            chains=chains(backends[row.name], own) if row.name in backends else (),
         )
         for row in rows
     ]
-    if name is None:
-        return states
-    chosen = [s for s in states if s.name == name] or [s for s in states if name in s.former_names]
-    if not chosen:
-        raise UnknownError()
-    return chosen[:1]
 
 
-def _last_runs(connection: Connection) -> Mapping[int, Mapping[str, int]]:
-    """What the last run that ended counted, by registry."""
-    runs, registries = tables.sync.c, tables.registry.c
+def _backends(connection: Connection, view: View) -> Mapping[str, KnownBackend]:
+    """Those of a view that are read, by name: what is detached counts for nothing."""
+    query = select(
+        _registries.name, _registries.identity, *map(_text, (_registries.anchors, _registries.reaches))
+    )
+    living = query.where(view.clause(_registries.id), _registries.detached_at.is_(None))
+    return {
+        row.name: KnownBackend(row.name, row.identity, _listed(row.anchors), _listed(row.reaches))
+        for row in connection.execute(living)
+    }
+
+
+def _text(column: Column[Any]) -> Label[str]:
+    """A column with a list, to be read by `_listed`."""
+    return cast(column, Text).label(column.name)
+
+
+def _listed(text: str) -> list[Any]:
+    """A list as it is stored: most have nothing in them, and to read that takes longer than all else of a row."""
+    return [] if text == "[]" else json.loads(text)
+
+
+def _set_aside(connection: Connection, registry_id: int | None) -> Mapping[int, int]:
+    """How many records were set aside, by registry; with an id only of that one."""
+    held = tables.quarantine.c
+    query = select(held.registry_id, func.count()).group_by(held.registry_id)
+    if registry_id is not None:
+        query = query.where(held.registry_id == registry_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _last_runs(connection: Connection, registry_id: int | None) -> Mapping[int, Mapping[str, int]]:
+    """What the last run that ended counted, by registry; with an id only of that one."""
+    runs = tables.sync.c
     newest = (
         select(runs.id)
-        .where(runs.registry_id == registries.id, runs.finished_at.is_not(None))
+        .where(runs.registry_id == _registries.id, runs.finished_at.is_not(None))
         .order_by(runs.id.desc())
         .limit(1)
         .correlate(tables.registry)
         .scalar_subquery()
     )
     query = select(runs.registry_id, runs.counts).join(tables.registry, runs.id == newest)
+    if registry_id is not None:
+        query = query.where(_registries.id == registry_id)
     return {row.registry_id: row.counts for row in connection.execute(query)}
+
+
+_registries = tables.registry.c
+_SHOWN = [
+    _text(column) if column.name in ("missing", "former_names", "anchors") else column
+    for column in _registries
+    if column.name not in ("config", "stages", "reaches", "unavailable")
+]
+"""What is read of a registry."""

@@ -32,8 +32,8 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_ST
 
 
 def prepare(folders: Mapping[str, Path]) -> None:
-    """Make the empty database that each server finds in its folder. Its tables are made once and copied: MLflow brings
-    them through all of their history, which takes a second and more.
+    """Make the empty database that each server finds in its folder at its first request. Its tables are made once and
+    copied: MLflow brings them through all of their history, which takes a second and more.
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -41,7 +41,7 @@ def prepare(folders: Mapping[str, Path]) -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     blank, *others = [database(folder) for folder in folders.values()]
     for file in (blank, *others):
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
     SqlAlchemyStore(f"sqlite:///{blank}", SERVED)
     for file in others:
         shutil.copyfile(blank, file)

@@ -75,8 +75,9 @@ def start(folder: Path, running: ExitStack) -> str:
         finish = step(f"starting {len(REGISTRIES)} MLflow servers, two clouds' emulators, {told}")
         clouds = {one.name: running.enter_context(cloud_server(one, folder)) for one in CLOUDS}
         folders = {one.name: folder / one.name for one in REGISTRIES}
-        prepare(folders)
+        # They open their databases at the first request, so these are made while the servers import all of MLflow.
         teams = {name: running.enter_context(mlflow_server(its, wait=False)) for name, its in folders.items()}
+        prepare(folders)
         servers = clouds | teams
         stores = {one.name: running.enter_context(one.open(folder / one.name)) for one in STORES}
         finish()

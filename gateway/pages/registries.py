@@ -14,6 +14,7 @@ from gateway.api.registries_out import detail_out, registries_out
 from gateway.api.requests import Ident, needs
 from gateway.pages.forms import form_at
 from gateway.pages.page import environment, form_of, list_at, listed, page, pages_at
+from gateway.pages.part import part_of
 from gateway.streams import kept_open, rounds
 from gateway.waypost import Waypost
 
@@ -36,6 +37,7 @@ def registries_page(
         found.registries,
         title="Registries",
         registries=found.registries,
+        part=part_of(request, found.registries, "name", "team"),
     )
 
 

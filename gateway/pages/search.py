@@ -47,6 +47,7 @@ COLUMNS = (
     "type", "created", "updated", "score", "others",
 )  # fmt: skip
 """What a table of hits holds: one plain value in a cell."""
+_PLAIN = re.compile(r"[\w./@+-]+")
 KEPT = frozenset({"ok"})
 """The states of a registry of which nothing is said."""
 
@@ -179,12 +180,14 @@ def choices(answer: SearchAnswer, q: str) -> Mapping[str, Sequence[Choice]]:
 
 def toggled(q: str, name: str, value: str) -> tuple[str, bool]:
     """The query with a condition added or, where it is there already, taken out; and whether it was there."""
-    plain = re.fullmatch(r"[\w./@+-]+", value) is not None
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    token = f"{name}:{value}" if plain else f'{name}:"{escaped}"'
-    there = re.compile(rf"(?<!\S){re.escape(token)}(?!\S)")
-    if there.search(q):
-        return " ".join(there.sub("", q).split()), True
+    token = f"{name}:{value}"
+    if _PLAIN.fullmatch(value) is None:
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        token = f'{name}:"{escaped}"'
+    if token in q:
+        there = re.compile(rf"(?<!\S){re.escape(token)}(?!\S)")
+        if there.search(q):
+            return " ".join(there.sub("", q).split()), True
     return f"{q} {token}".strip(), False
 
 

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,26 @@ def test_a_long_list_is_shown_in_parts_found_by_name_and_whole_as_data(
             answer = found.ask("GET", path, params={"first": strange}, token=token, headers=HTML)
             assert answer.status_code == 200
         rows = csv.reader(io.StringIO(found.ask("GET", f"{path}.csv", token=token).text))
+        assert len(list(rows)) == len(names) + 1
+
+
+def test_many_registries_are_shown_in_parts_and_found_by_name_or_team(tmp_path: Path) -> None:
+    teams = [(f"r{number:03}", f"team-{number % 2}") for number in range(ROWS + 20)]
+    with gate(tmp_path, teams=teams) as found:
+        token = found.token("all", ("viewer", "*"))
+
+        def shown(query: str) -> list[str]:
+            page = found.ask("GET", f"/registries{query}", token=token, headers=HTML).text
+            assert f"{ROWS + 20} registries with" in page, "all are counted"
+            return re.findall(r"<th scope=\"row\"><a [^>]*><bdi>([^<]+)</bdi>", page)
+
+        names = [name for name, _ in teams]
+        assert shown("") == names[:ROWS]
+        assert shown(f"?first={ROWS}") == names[ROWS:]
+        assert shown("?find=R01") == names[10:20]
+        assert shown("?find=team-1") == names[1::2]
+        assert shown("?find=nobody") == []
+        rows = csv.reader(io.StringIO(found.ask("GET", "/registries.csv", token=token).text))
         assert len(list(rows)) == len(names) + 1
 
 
