@@ -6,9 +6,9 @@ backend was known by, and only names that contradict each other stop the registr
 somebody says that it is the same backend.
 """
 
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, select, update
 
 from adapters import BackendInfo
@@ -30,7 +30,8 @@ def told(info: BackendInfo) -> dict[str, Any]:
     """The columns of a registry that say who its backend is and what is behind it; nothing where it cannot tell."""
     if info.identity is None:
         return {}
-    reaches = [asdict(one) for one in info.reaches]
+    # As the row has it, which it is compared with: in lists.
+    reaches = msgspec.json.decode(msgspec.json.encode(info.reaches))
     return {"identity": info.identity, "anchors": list(info.anchors), "reaches": reaches}
 
 

@@ -121,9 +121,8 @@ class Scheduler:
         self.running = {sync_id: future for sync_id, future in self.running.items() if not future.done()}
         at = now()
         engine = self.context.engine
-        open_runs = _OPEN.polled(
-            engine, at=at, furthest=at + FURTHEST
-        )  # first: one that ends meanwhile is not due
+        # The runs first: one that ends meanwhile is not due.
+        open_runs = _OPEN.polled(engine, at=at, furthest=at + FURTHEST)
         rows = _ATTACHED.polled(engine) if self.by_schedule else []
         busy = {row.registry_id for row in open_runs}
         startable = waiting(open_runs)

@@ -1,7 +1,12 @@
 """A registry is one backend for good: what tells that it is another one, and what does not."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from sqlalchemy import event
+
+from adapters import BackendInfo, Reached
+from adapters.memory import MemoryAdapter
 from federation.database import writing
 from federation.errors import StateError
 from federation.registries import backend
@@ -83,3 +88,25 @@ def test_a_backend_that_lost_what_named_it_is_known_by_what_is_still_there(world
     world.backend.identity, world.backend.anchors = "second", ("fifth",)
     assert world.sync(full=True) == "failed", "nothing is left by which it was known last"
     assert world.registry().identity == "third"
+
+
+def test_what_a_backend_says_of_itself_is_written_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    behind = (Reached("inner", ("one", "two"), is_read=False, chains=(("three", "four"),)),)
+    probe = MemoryAdapter.probe
+
+    def with_reaches(self: MemoryAdapter) -> BackendInfo:
+        return replace(probe(self), anchors=("first",), missing=("a right",), reaches=behind)
+
+    monkeypatch.setattr(MemoryAdapter, "probe", with_reaches)
+    world.sync(full=True)
+    assert world.registry().reaches[0]["chains"] == [["three", "four"]]
+    written: list[str] = []
+
+    def note(*told: object) -> None:
+        written.append(str(told[2]))
+
+    event.listen(world.engine, "before_cursor_execute", note)
+    world.sync(full=True)
+    event.remove(world.engine, "before_cursor_execute", note)
+    assert written
+    assert not [one for one in written if one.startswith("UPDATE registry") and "reaches" in one]
