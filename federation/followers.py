@@ -38,6 +38,8 @@ PAUSE = 0.5
 PAUSE_AFTER_ERROR = 2.0
 PACE = 0.1
 """Seconds from one step to the next at least: a step costs much the same for one change and for a hundred."""
+ASIDE = 0.5
+"""Seconds for which a shared follower does not look, while another worker is at it."""
 LONGEST_REST = 0.25
 """Seconds at most for which it rests as long as its step took: on a busy machine, less often and more at once."""
 
@@ -105,15 +107,24 @@ class Shared(Generic[T]):
     source: NewsSource[T]
     effect: Callable[[Connection, Sequence[T]], object]
     limit: int = 100
+    _aside_until: float = field(default=0.0, init=False)
 
     def step(self) -> bool:
         """Take in one batch; False when there was nothing to do, or another worker is at it. Errors: the effect's."""
-        if not _BEHIND.polled(self.engine, name=self.name):
+        if time.monotonic() < self._aside_until:
+            return False
+        found = _BEHIND.polled(self.engine, name=self.name)
+        if not found:
             return False
         with writing(self.engine) as connection:
-            position = self._lock(connection)
-            if position is None:
+            if found[0].position is None:
+                made = upserting(connection.dialect.name, tables.follower).values(name=self.name, position=0)
+                connection.execute(made.on_conflict_do_nothing())
+            locked = _LOCKED.bare(connection, name=self.name)
+            if not locked:
+                self._aside_until = time.monotonic() + ASIDE
                 return False
+            [(position,)] = locked
             position, items = self._next(connection, position)
             if items:
                 self.effect(connection, items)
@@ -124,15 +135,6 @@ class Shared(Generic[T]):
         """What it has taken in; 0 before the first batch."""
         query = select(_follower.position).where(_follower.name == self.name)
         return connection.execute(query).scalar_one_or_none() or 0
-
-    def _lock(self, connection: Connection) -> int | None:
-        """The position, which nobody else moves until this transaction ends; None where another worker is at it."""
-        for _ in range(2):
-            if found := _LOCKED.bare(connection, name=self.name):
-                return int(found[0][0])
-            made = upserting(connection.dialect.name, tables.follower).values(name=self.name, position=0)
-            connection.execute(made.on_conflict_do_nothing())
-        return None
 
     def _next(self, connection: Connection, position: int) -> tuple[int, list[T]]:
         """What comes next, and the position after it."""
@@ -154,19 +156,19 @@ class Shared(Generic[T]):
 
 _follower = tables.follower.c
 _NAMED = _follower.name == bindparam("name", "")
-_SIZE = select(tables.head.c.size)
 _AT = select(_follower.position).where(_NAMED).scalar_subquery()
-_BEHIND = Prepared(_SIZE.where(tables.head.c.size > func.coalesce(_AT, 0)))
+_BEHIND = Prepared(select(_AT.label("position")).where(tables.head.c.size > func.coalesce(_AT, 0)))
 _LOCKED = Prepared(select(_follower.position).where(_NAMED).with_for_update(skip_locked=True))
 _MOVE = Prepared(update(tables.follower).where(_NAMED).values(position=bindparam("to", 0)))
 
 
 @dataclass(slots=True)
 class Followers:
-    """What a worker drives, by name, each in a thread of its own. `moved` is called when one has moved on."""
+    """What a worker drives, by name, each in a thread of its own. `moved` is called when one has moved on,
+    with its name."""
 
     followers: Mapping[str, Follower]
-    moved: Callable[[], None] = lambda: None
+    moved: Callable[[str], None] = lambda name: None
     behind: Mapping[str, str] = field(default_factory=dict)
     """Who follows what another one makes, not what others tell: it looks when that one has moved."""
     reports: Reports = field(default_factory=Reports)
@@ -213,7 +215,7 @@ class Followers:
         has_moved = follower.step()
         took = time.monotonic() - began
         if has_moved:
-            self.moved()
+            self.moved(name)
             for other, leader in self.behind.items():
                 if leader == name and other in self._news:
                     self._news[other].set()

@@ -75,6 +75,11 @@ class Positions:
             return None
 
     @property
+    def asks_nothing(self) -> bool:
+        """Whether the secret is known here, so that sealing asks no database."""
+        return "_cipher" in vars(self)
+
+    @property
     def _about(self) -> list[bytes | bytearray | memoryview] | None:
         return [self.of] if self.of else None
 

@@ -116,7 +116,7 @@ class Worker:
         names = tuple(derived)  # what a worker has ended with is not held by its loops
         self.followers = Followers(
             {**derived, **waypost.shared_followers()},
-            moved=lambda: waypost.wake.tell("api"),
+            moved=lambda name: waypost.wake.tell("api") if name in names else None,
             behind={"webhooks": "events"},
             reports=waypost.reports,
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, func, select
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from federation import tables as spine
 from federation.access import ALL, Permission, Principal, View
@@ -23,6 +23,7 @@ from federation.identity.credentials import digest, is_token
 from federation.identity.people import ASKED_EVERY, BELIEVED, Person
 from federation.journal.entry import Action
 from federation.journal.log import Batch
+from federation.prepared import Prepared
 
 LOOK_EVERY = 2.5
 """Seconds without a look after which a request looks by itself: a revocation reaches every process in less than 5."""
@@ -92,14 +93,16 @@ class Directory:
 
     def look(self) -> None:
         """Forget what has changed. Errors: `DatabaseError`."""
-        with self._lock, reading(self._engine) as connection:
+        with self._lock:
             begun = time.monotonic()
-            size = int(connection.execute(select(spine.head.c.size)).scalar_one())
+            [(size,)] = _SIZE.polled(self._engine)
             state = self._state
-            if state is not None and not _changed(connection, state.size, size):
+            if state is not None and not _has_changed(self._engine, state.size, size):
                 state.size, state.looked = size, begun
             else:
-                self._state = _read(connection, size, begun)
+                with reading(self._engine) as connection:
+                    [(size,)] = _SIZE.bare(connection)
+                    self._state = _read(connection, size, begun)
         if self._used and time.monotonic() - self._noted >= USED_EVERY:
             self.note_used()
 
@@ -263,12 +266,17 @@ def _names(who: str, groups: Sequence[str] | None) -> list[str]:
     return [who, *(f"group:{group}" for group in groups or ())]
 
 
-def _changed(connection: Connection, before: int, size: int) -> bool:
-    if size == before:
-        return False
-    entries = spine.journal.c
-    news = exists().where(entries.seq >= before, entries.action.in_(CHANGES_ACCESS))
-    return size < before or bool(connection.execute(select(news)).scalar_one())
+_SIZE = Prepared(select(spine.head.c.size))
+_NEWS = Prepared(
+    select(spine.journal.c.seq)
+    .where(spine.journal.c.seq >= bindparam("before", 0), spine.journal.c.action.in_(CHANGES_ACCESS))
+    .limit(1)
+)
+
+
+def _has_changed(engine: Engine, before: int, size: int) -> bool:
+    """Whether anything that decides about access was written after the first `before` entries."""
+    return size < before or (size > before and bool(_NEWS.polled(engine, before=before)))
 
 
 def _read(connection: Connection, size: int, looked: float) -> _State:

@@ -31,6 +31,10 @@ from federation.operations.reader import Operation, as_operation, next_of
 PATIENCE = 1.5
 """Seconds within which an intent is committed."""
 MOST = 100
+LONGEST_REST = 0.005
+"""Seconds at most for which it waits for more, where there were several: as long as these took. Whoever asks one thing
+after another has just been answered, and a batch costs much the same for one and for many.
+"""
 IDLE = 2.0
 """Seconds after which it says that it is there although nothing was asked for."""
 LATE = "the database did not answer in time: nothing was changed, try again"
@@ -74,6 +78,7 @@ class IntentBatcher:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _loop: Loop | None = None
     _failing: BaseException | None = None
+    _rest: float = 0.0
 
     def submit(self, look: Look, asker: Asker) -> "Future[Answer]":
         """Look, and write the intent down. The result raises what `look` does, `StateError`, `DatabaseError`."""
@@ -103,17 +108,21 @@ class IntentBatcher:
         try:
             with suppress(Empty):
                 submissions.append(self._next(block=True))
+                time.sleep(self._rest)
                 while len(submissions) < MOST:
                     submissions.append(self._next(block=False))
         except _ClosedError:
             assert self._loop is not None
             self._loop.stop()
         submissions = [one for one in submissions if one.done.set_running_or_notify_cancel()]
+        began = time.monotonic()
         try:
             if submissions:
                 self._take(submissions)
         except BaseException as failure:
             self._refuse(submissions, failure)
+        took = time.monotonic() - began
+        self._rest = min(took, LONGEST_REST) if len(submissions) > 1 else 0.0
         if self._failing is not None and not submissions:
             self._try_again()
         self._report()
