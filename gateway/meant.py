@@ -69,8 +69,9 @@ def with_candidates(waypost: "Waypost", view: "View", text: str, error: Exceptio
     if not near:
         return error
     problem = explain(error)
+    told = f"no registry has {text}" if is_unnamed else str(problem)
     return ProblemError(
-        problem.status, problem.name, str(problem), headers=problem.headers, **problem.more, candidates=near
+        problem.status, problem.name, told, headers=problem.headers, **problem.more, candidates=near
     )
 
 
@@ -98,7 +99,8 @@ def _near(waypost: "Waypost", view: "View", text: str) -> "Iterator[str]":
     model = Reference(wanted.registry, wanted.model)
     sign = "@" if wanted.alias or wanted.stage else ":"
     if wanted != model:
-        others = waypost.catalogue.continued(view, f"{model}{sign}")
+        typed = str(model).removeprefix(f"{NOWHERE}/") if is_short(text) else str(model)
+        others = waypost.catalogue.continued(view, typed + sign)
         yield from (one for one in others if "@stage:" not in one)
     yield from _alike(waypost, view, wanted)
 

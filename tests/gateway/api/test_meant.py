@@ -62,6 +62,9 @@ def test_what_names_nothing_is_answered_with_what_was_meant(gateway: Chained, as
 def test_a_version_that_is_not_there_is_answered_with_those_that_are(gateway: Chained) -> None:
     problem = gateway.send("GET", "/api/v1/versions/texts/encoder:99").json()
     assert "texts/encoder:3" in problem["candidates"]
+    bare = gateway.send("GET", "/api/v1/versions/encoder:99").json()
+    assert bare["detail"] == "no registry has encoder:99"
+    assert bare["candidates"][:3] == ["texts/encoder:5", "texts/encoder:4", "texts/encoder:3"]
 
 
 def test_a_reference_is_completed_part_by_part(gateway: Chained) -> None:
