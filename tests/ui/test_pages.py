@@ -93,7 +93,7 @@ def test_a_page_is_whole_in_every_size(seen: Visit, path: str) -> None:
     assert list(looked_at(seen, path, LOOKS[turn])) == []
 
 
-@pytest.mark.parametrize(("method", "looks"), zip(("get", "post"), LOOKS, strict=True))
+@pytest.mark.parametrize(("method", "looks"), [("get", LOOKS[0]), ("post", LOOKS[1])])
 def test_the_description_of_the_api_is_accessible(seen: Visit, method: str, looks: tuple[Look, ...]) -> None:
     seen.go("/docs")
     seen.page.locator(f".opblock-{method} .opblock-summary-control").first.click()
