@@ -1,7 +1,7 @@
 """The adapter contract, and one module or package per kind of backend.
 
-Everything an adapter author or a caller of adapters needs is exported here; the rest of this package is
-private to its kind.
+Everything an adapter author or a caller of adapters needs is exported here or stands in `adapters.http`,
+`adapters.files`, `adapters.payloads` and `adapters.conformance`; the rest of this package is private to its kind.
 """
 
 from adapters.calls import Call, making
@@ -39,6 +39,7 @@ from adapters.errors import (
     UnsupportedError,
     line_of,
 )
+from adapters.listing import ListingAdapter
 from adapters.naming import reference
 from adapters.notifications import Notification, check_signature, signature, standard_key
 from adapters.pacing import paced
@@ -74,7 +75,7 @@ from adapters.records import (
     Watermark,
     dataset_role,
 )
-from adapters.scanning import Found, Rounds, attempt, paged
+from adapters.scanning import Found, Rounds, attempt, attempt_all, paged
 
 __all__ = [
     "ANY",
@@ -115,6 +116,7 @@ __all__ = [
     "Kind",
     "Lineage",
     "Listing",
+    "ListingAdapter",
     "MapOf",
     "Mark",
     "ModelRecord",
@@ -146,6 +148,7 @@ __all__ = [
     "VersionRecord",
     "Watermark",
     "attempt",
+    "attempt_all",
     "check_signature",
     "dataset_role",
     "discover",

@@ -163,8 +163,9 @@ class Page:
     `bad` are records that could not be understood. `listed` names what an incremental scan has listed whole once this
     page is through, so that what is absent from it can be noticed; a full scan lists everything. A `mark` is where a
     scan that is cut off may go on: behind this page. The last page, and no other, carries the `watermark`, which never
-    passes the time at which the scan began; without one every scan lists everything. `attached` is what lies beside
-    versions of this page, or of an earlier one. `stale`: lines with what the backend itself says is old.
+    passes the time at which the scan began; where the backend cannot tell what changed it is a fixed word, and every
+    scan lists everything. `attached` is what lies beside versions of this page, or of an earlier one. `stale`: lines
+    with what the backend itself says is old.
     """
 
     records: tuple[Record | Deleted, ...]

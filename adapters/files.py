@@ -17,13 +17,19 @@ from adapters.errors import (
     AdapterError,
     AuthError,
     BadRecordError,
+    InvalidError,
     NotFoundError,
     TransientError,
 )
 from adapters.parsing import UNSTORABLE
+from adapters.writing import digest
 
 MOST_ENTRIES, MOST_FILES, DEEPEST = 100_000, 5000, 16
 """Entries of a folder whose names are listed; entries of one whose files are, and how deep those lie."""
+MARKER, LARGEST_MARKER = ".waypost", 4096
+"""The usual name of the file that marks a share, and its bytes at most."""
+LARGEST_READ = 1 << 20
+"""Bytes of a file that `Tree.read` reads at most, where nobody says otherwise."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 COPYING = "it is just being copied: it is read once nothing in it has changed for a while"
@@ -95,6 +101,16 @@ class Tree:
             for name in names:
                 at = opened.enter_context(_inner(at, name, device))
             yield at
+
+    def folders(self, *names: str) -> list[str]:
+        """The names of the folders in a folder, in order. Errors: any `AdapterError`; `NotFoundError`: it is gone."""
+        with translated(names), self.folder(*names) as at:
+            return self.names(at)[0]
+
+    def read(self, *names: str, most: int = LARGEST_READ) -> bytes:
+        """What is in a file of at most so many bytes. Errors: as of `folders`."""
+        with translated(names), self.folder(*names[:-1]) as at:
+            return self.small(at, names[-1], most)
 
     def names(self, at: int) -> tuple[list[str], dict[str, str], list[str]]:
         """The folders in a folder by name, where its links lead, and what else is there."""
@@ -177,6 +193,30 @@ class Tree:
             if not stat.S_ISREG(found.st_mode) or found.st_size > most:
                 raise BadRecordError(f"{name} is no file of at most {most:,} bytes: look at it there")
             return body.read(most)
+
+
+class Share(Tree):
+    """A folder that may not be there: its marker, a small file at the top, tells that it is mounted and which it is."""
+
+    def __init__(self, path: str | os.PathLike[str], marker: str = MARKER) -> None:
+        super().__init__(os.fspath(path))
+        self._marker = marker
+
+    def identity(self) -> str:
+        """What the marker says. Errors: `TransientError` where it is missing: then nothing is mounted there."""
+        try:
+            with translated(()), self.folder() as top:
+                text = self.small(top, self._marker, LARGEST_MARKER)
+        except (NotFoundError, BadRecordError):
+            raise TransientError(
+                f"{self.path} has no plain file {self._marker} of at most {LARGEST_MARKER} bytes: the share is not "
+                f"mounted; or it is new, then write a text of its own into that file once"
+            ) from None
+        if not text.strip():
+            raise InvalidError(
+                f"{self.path}/{self._marker} is empty: write a text into it that no other share has"
+            )
+        return f"folder:{digest([text.decode('utf-8', 'replace')])}"
 
 
 def _entries(at: int, most: int) -> list[os.DirEntry[str]]:

@@ -13,7 +13,14 @@ from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
 from adapters.contract import Page
-from adapters.errors import AdapterError, AuthError, BadRecordError, NotFoundError, TransientError
+from adapters.errors import (
+    AdapterError,
+    AuthError,
+    BadRecordError,
+    NotFoundError,
+    TransientError,
+    line_of,
+)
 from adapters.records import (
     Attached,
     Deleted,
@@ -79,6 +86,24 @@ def attempt(read: Callable[..., R], *given: Any) -> R | BadRecordError:
         return read(*given)
     except BadRecordError as error:
         return error
+
+
+def attempt_all(read: Callable[..., Iterable[R]], *given: Any) -> Iterator[R | BadRecordError]:
+    """The records that `read` gives. Where it fails because of what the backend said, or in its own code on account of
+    it (a name that is not there, a word for a number), the error says so in place of the rest; what is gone by now is
+    left out. `native` names the first of `given`.
+    """
+    try:
+        yield from read(*given)
+    except BadRecordError as error:
+        yield error
+    except NotFoundError:
+        return
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what, where = " ".join(map(str, given[:1])), line_of(error)
+        yield BadRecordError(
+            f"{what} cannot be understood: {type(error).__name__} in {where}", native=what[:200]
+        )
 
 
 def _counts(item: Found) -> bool:

@@ -27,8 +27,8 @@ def find_harness(kind: str, adapter: type[Adapter]) -> type[Harness]:
         if isinstance(value, type) and issubclass(value, Harness) and value.__module__ == adapter.__module__:
             return _checked(kind, value, value.__qualname__)
     raise NoHarnessError(
-        f"no harness is installed for {kind}: name one as entry point of group {GROUP}, or check a configured "
-        "registry with --live --config FILE"
+        f"there is no harness for {kind}: write a subclass of adapters.conformance.Harness into its own file, or name "
+        f"one as entry point of group {GROUP}; or check a configured registry with --live --config FILE"
     )
 
 

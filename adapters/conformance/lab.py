@@ -148,6 +148,8 @@ class Lab:
         self._open: list[Adapter] = []
         self._made: list[str] = []
         self._main: Adapter | None = None
+        self.bad: list[BadRecordError] = []
+        """What scans gave as not understood."""
         self.disturbed_after = 0
         """Pages after which something was or could have been changed in the last disturbed scan."""
 
@@ -201,6 +203,7 @@ class Lab:
                 stack.enter_context(contextlib.closing(pages))
             for number, page in enumerate(pages):
                 require(isinstance(page, Page), f"scan gave {type(page).__name__}, expected Page")
+                self.bad += page.bad
                 yield page
                 require(not rounds.closes(page), "a mark or page came again: the scan would never end")
                 require(number < MAX_PAGES, f"the scan did not end within {MAX_PAGES} pages")

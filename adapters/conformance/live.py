@@ -69,7 +69,9 @@ def understood(adapter: Adapter) -> Result:
             UNDERSTOOD, PROVES, "failed", f"the scan {in_itself(error)}", time.perf_counter() - begin
         )
     failed = bad > 0 and not versions
-    detail = f"no version was understood, {bad} records were rejected: {reason}" if failed else ""
+    detail = "" if versions else "the backend lists no version, so this proves nothing: is it the right one?"
+    if failed:
+        detail = f"no version was understood, {bad} records were rejected: {reason}"
     seconds = time.perf_counter() - begin
     return Result(UNDERSTOOD, PROVES, "failed" if failed else "passed", detail[:300], seconds)
 

@@ -9,6 +9,7 @@ from adapters.conformance.check import Check
 from adapters.conformance.checks import CHECKS
 from adapters.conformance.harness import Gap, Harness
 from adapters.conformance.lab import CheckFailed, Lab
+from adapters.errors import line_of
 
 Outcome = Literal["passed", "failed", "gap", "closed", "not applicable"]
 
@@ -69,6 +70,10 @@ def _failure(check: Check, harness: Harness) -> Exception | None:
     try:
         check.run(lab)
     except Exception as error:
+        if where := line_of(error):
+            error.add_note(f"at {where}")
+        if lab.bad:
+            error.add_note(f"a scan gave as bad: {lab.bad[0]}")
         return error
     finally:
         lab.close()
@@ -105,4 +110,5 @@ def describe(failure: Exception | None) -> str:
     if failure is None:
         return ""
     text = " ".join(str(failure).split())[:300]
-    return text if isinstance(failure, CheckFailed) else f"{type(failure).__name__}: {text}"
+    said = text if isinstance(failure, CheckFailed) else f"{type(failure).__name__}: {text}"
+    return "; ".join([said, *(" ".join(note.split())[:300] for note in getattr(failure, "__notes__", ()))])

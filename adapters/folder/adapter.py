@@ -7,21 +7,19 @@ from typing import ClassVar
 
 from adapters.calls import proceed
 from adapters.contract import (
-    Adapter,
     AdapterConfig,
     ArtifactFile,
     ArtifactStream,
     BackendInfo,
     ByteSpan,
     Capability,
-    Page,
     Snippet,
     StageField,
 )
 from adapters.errors import AuthError, BadRecordError, InvalidError, NotFoundError
 from adapters.files import translated
 from adapters.folder import snippets
-from adapters.folder.client import Share
+from adapters.folder.client import ModelShare
 from adapters.folder.config import FolderConfig
 from adapters.folder.files import VersionFiles
 from adapters.folder.keys import Names, is_name, names_of
@@ -29,15 +27,15 @@ from adapters.folder.reads import Reader
 from adapters.folder.records import Addresses
 from adapters.folder.scan import Scan
 from adapters.folder.writes import Writer
-from adapters.records import Key, Mark, Record, VersionRecord, Watermark
-from adapters.scanning import paged
+from adapters.listing import ListingAdapter
+from adapters.records import Key, Record, VersionRecord
 from adapters.writing import has_stage, has_tags, settle, settle_alias
 
 LOOKED_AT = 20
 """Folders whose rights `probe` looks at."""
 
 
-class FolderAdapter(Adapter):
+class FolderAdapter(ListingAdapter):
     """Reads a share with models, and edits its sidecars. Every scan lists everything, so no change is missed by one.
 
     What a version is, is its files' digest; what is known of files that did not change is not read again.
@@ -58,7 +56,7 @@ class FolderAdapter(Adapter):
 
     def __init__(self, config: FolderConfig) -> None:
         self._config = config
-        self._share = Share(config)
+        self._share = ModelShare(config)
         self._reader = Reader(self._share, Addresses(config))
         self._writes = Writer(self._share)
         self._files = VersionFiles(self._reader)
@@ -92,10 +90,8 @@ class FolderAdapter(Adapter):
         is_locked = locked and locked + unreadable == looked
         return BackendInfo("files", identity, tuple(missing), self.capabilities if is_locked else frozenset())
 
-    def scan(self, *, since: Watermark | None, limit: int, resume: Mark | None = None) -> Iterator[Page]:
-        if since not in (None, "all") or resume is not None:
-            raise InvalidError("this watermark or mark is not of the folder adapter: scan everything")
-        return paged(Scan(self._reader).found(), limit, soon=since is not None)
+    def records(self) -> Iterator[Record | BadRecordError | None]:
+        return Scan(self._reader).found()
 
     def get(self, key: Key) -> Record:
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from adapters.contract import AdapterConfig, WebAddress
+from adapters.files import MARKER
 
 NAME = r"^[^/\x00-\x1f]{1,100}$"
 
@@ -14,7 +15,7 @@ class FolderConfig(AdapterConfig):
 
     path: Path = Field(description="the folder, as an absolute path")
     marker: str = Field(
-        default=".waypost",
+        default=MARKER,
         pattern=NAME,
         description="small file at its top; its text is the share's identity, without it nothing is mounted",
     )

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from adapters.errors import BadRecordError, NotFoundError
 from adapters.files import COPYING, MOST_FILES, File, translated
-from adapters.folder.client import Share
+from adapters.folder.client import ModelShare
 from adapters.folder.keys import Names
 from adapters.folder.memory import Content, KnownFiles
 from adapters.folder.records import Addresses, Sidecar, to_model, to_version
@@ -23,7 +23,7 @@ Going = Callable[[], object]
 class Reader:
     """Reads a share. Errors of every method: any `AdapterError`, `NotFoundError` for what is not there."""
 
-    def __init__(self, share: Share, addresses: Addresses) -> None:
+    def __init__(self, share: ModelShare, addresses: Addresses) -> None:
         self.share, self.memory = share, KnownFiles(share.config.digests)
         self._addresses = addresses
 

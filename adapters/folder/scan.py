@@ -4,7 +4,7 @@ Every scan lists everything. What costs is only what changed: the rest is known 
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
@@ -12,8 +12,8 @@ from typing import TypeVar
 from adapters.errors import BadRecordError, InvalidError, TransientError
 from adapters.folder.keys import Names, is_name
 from adapters.folder.reads import Reader
-from adapters.records import Listing, VersionRecord, Watermark
-from adapters.scanning import Found, Readers, awaited, one_of_many
+from adapters.records import Record, VersionRecord
+from adapters.scanning import Readers, awaited, one_of_many
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Scan:
         self._readers = Readers(self._config.concurrency)
         self._moved = time.monotonic()
 
-    def found(self) -> Generator[Found, None, Watermark]:
+    def found(self) -> Iterator[Record | BadRecordError | None]:
         """What is there, one thing after another. Errors: any `AdapterError` that concerns the whole share."""
         with self._readers as readers:
             identity = yield from self._waited(readers.submit(self._reader.share.identity))
@@ -37,10 +37,8 @@ class Scan:
                 raise TransientError("another share was mounted while it was read: it is read again")
             with suppress(OSError):  # `probe` says where it cannot be written
                 self._reader.memory.keep(versions)
-            yield from (Listing("model"), Listing("version"))
-            return "all"
 
-    def _models(self) -> Generator[Found, None, list[Names]]:
+    def _models(self) -> Generator[Record | BadRecordError | None, None, list[Names]]:
         """The models; returns where their versions lie."""
         folders: list[Names] = [()]
         for _ in range(self._config.levels):

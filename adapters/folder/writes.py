@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.errors import BadRecordError, ConflictError, InvalidError
 from adapters.files import translated
-from adapters.folder.client import Share
+from adapters.folder.client import ModelShare
 from adapters.folder.keys import Names, names_of
 from adapters.folder.records import BOUNDS, Sidecar
 from adapters.parsing import UNSTORABLE, with_entry
@@ -20,7 +20,7 @@ class Writer:
     longer the one of the record that was read.
     """
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: ModelShare) -> None:
         self._share = share
         self._lock = threading.Lock()
 

@@ -14,7 +14,19 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from adapters import ANY, Column, DataType, ObjectOf, Scalar, Schema, parse_type
-from federation.catalogue.values import WHOLE, element, inside, moments, param, shown, text, top, whole
+from federation.catalogue.values import (
+    WHOLE,
+    are_known,
+    element,
+    inside,
+    is_dtype,
+    moments,
+    param,
+    shown,
+    text,
+    top,
+    whole,
+)
 from federation.errors import InvalidRequestError
 
 Way = Literal["dataframe_split", "dataframe_records", "inputs", "instances", "csv", "parquet"]
@@ -67,7 +79,8 @@ class RequestProblem(msgspec.Struct, frozen=True):
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """Whether a version takes a request, on the way in which it comes; `unknown`: nobody knows what it takes."""
+    """Whether a version takes a request, on the way in which it comes; `unknown`: nobody knows what it takes, or
+    of a column what values it has."""
 
     ref: str
     way: Way
@@ -77,6 +90,8 @@ class Validation(msgspec.Struct, frozen=True):
     """The first of each column."""
     ignored: list[str]
     """Columns and params that the version does not know."""
+    unchecked: list[str] = []
+    """Columns and params that were sent and have a type that is not known here: nobody knows whether they are taken."""
 
 
 class _Wrong(NamedTuple):
@@ -103,12 +118,23 @@ def validate(ref: str, schema: Schema | None, sent: SampleRequest) -> Validation
         table = _tensors(sent, schema) if way in ("inputs", "instances") else _table(sent, way)
     if schema is None:
         return Validation(ref, way, "unknown", table.rows, [], [])
+    given = [one for one in schema.inputs if one.positional or one.name in table.columns]
+    given += [one for one in schema.params if sent.params.get(one.name) is not None]
+    unchecked = [one.name for one in given if not _is_known(one)]
     problems = [*_columns(schema.inputs, table, way), *_params(schema.params, sent.params)]
     known = {one.name for one in schema.inputs}
     ignored = [] if _by_place(schema.inputs) else [name for name in table.columns if name not in known]
     ignored += sorted(sent.params.keys() - {one.name for one in schema.params})
-    verdict: Literal["yes", "no"] = "no" if problems else "yes"
-    return Validation(ref, way, verdict, table.rows, problems[:MOST_PROBLEMS], ignored[:MOST_PROBLEMS])
+    verdict: Literal["yes", "no", "unknown"] = "no" if problems else "unknown" if unchecked else "yes"
+    told = (problems[:MOST_PROBLEMS], ignored[:MOST_PROBLEMS], unchecked[:MOST_PROBLEMS])
+    return Validation(ref, way, verdict, table.rows, *told)
+
+
+def _is_known(column: Column) -> bool:
+    """Whether a column's type is one of MLflow's, or of numpy's where it is a tensor."""
+    if column.shape is not None and is_dtype(column.type):
+        return True
+    return are_known(parse_type(column.type))
 
 
 def _way(sent: SampleRequest) -> Way:
@@ -184,6 +210,8 @@ def _columns(inputs: Sequence[Column], table: _Table, way: Way) -> Iterator[Requ
 
 def _first(column: Column, values: Sequence[Any], table: _Table, way: Way) -> _Wrong | None:
     """What is wrong with a column, first of all."""
+    if column.shape is None and not _is_known(column):
+        return None
     of = parse_type(column.type)
     if column.shape is not None:
         if way not in ("inputs", "instances"):
@@ -272,7 +300,9 @@ def _params(params: Sequence[Column], given: Mapping[str, Any]) -> Iterator[Requ
         if value is None:
             continue
         of = parse_type(column.type)
-        if isinstance(of, ObjectOf):
+        if not _is_known(column):
+            why = None
+        elif isinstance(of, ObjectOf):
             why = inside(value, of, required=True)
         elif column.shape is None:
             why = param(value, str(of))

@@ -18,7 +18,20 @@ from adapters import ANY, ArrayOf, DataType, MapOf, ObjectOf, Property, Scalar
 
 WHOLE = {"integer": 31, "long": 63}
 """Bits of the whole numbers, without the sign."""
+KNOWN = frozenset({"boolean", "float", "double", "string", "binary", "datetime", ANY.name, *WHOLE})
+"""The scalar types of MLflow."""
 ZONED = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+
+
+def are_known(of: DataType) -> bool:
+    """Whether a type is made of words that are known here."""
+    match of:
+        case Scalar(name):
+            return name in KNOWN
+        case ArrayOf(inner) | MapOf(inner):
+            return are_known(inner)
+        case ObjectOf(properties):
+            return all(are_known(one.type) for one in properties.values())
 
 
 def top(value: Any, of: str) -> str | None:
@@ -209,6 +222,11 @@ def _kind(values: Sequence[Any]) -> str:
 
 
 _DTYPE = re.compile(r"(bool|u?int|float|str|object)(8|16|32|64)?")
+
+
+def is_dtype(word: str) -> bool:
+    """Whether this is a type of a tensor that `element` knows."""
+    return _DTYPE.fullmatch(word) is not None
 
 
 def element(value: Any, dtype: str) -> str | None:

@@ -114,6 +114,7 @@ def check(
     only: Annotated[
         list[str] | None, typer.Option(help="only the check of this name; may be repeated")
     ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="print only the checks that failed")] = False,
     plugins: Plugins = None,
 ) -> int:
     """Run the conformance suite: each check, what it proves, why it failed. Exit code 1 when one fails."""
@@ -129,7 +130,7 @@ def check(
     with opened as harness:
         for result in chain(run(harness, only or ()), _understood(harness, live=live and not only)):
             results.append(result)
-            if not invocation.json:
+            if not invocation.json and not (failed and result.ok):
                 _show(result)
     if invocation.json:
         emit_json([asdict(result) for result in results])

@@ -45,7 +45,10 @@ def validate(
         emit_table(("COLUMN", "ROW", "PROBLEM"), rows)
     for name in found["ignored"]:
         say(f"{name} is ignored: the version does not know it")
-    words = {"yes": "takes it", "no": "does not take it", "unknown": "says nowhere what it takes"}
+    if found["unchecked"]:
+        say(f"not checked, their types are not known here: {', '.join(found['unchecked'])}")
+    unknown = "may take it" if found["unchecked"] else "says nowhere what it takes"
+    words = {"yes": "takes it", "no": "does not take it", "unknown": unknown}
     say(f"{found['ref']} {words[found['verdict']]} ({found['way']})")
     return NO if found["verdict"] == "no" else OK
 

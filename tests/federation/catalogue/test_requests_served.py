@@ -238,3 +238,22 @@ def test_what_is_no_request_and_what_nobody_knows() -> None:
                 SampleRequest(csv="a,b\n1\n"), SampleRequest(csv="a,a\n1,2\n")):  # fmt: skip
         with pytest.raises(InvalidRequestError):
             validate("m", schema, odd)
+
+
+def test_a_column_of_a_type_that_is_not_known_is_not_said_to_be_taken() -> None:
+    inputs = (
+        Column("a", "double"), Column("b", "FP32"), Column("c", "array<decimal(10, 2)>", required=False),
+        Column("d", "double"),
+    )  # fmt: skip
+    schema = Schema(inputs=inputs, params=(Column("p", "word of another", required=False, default="1"),))
+    found = validate(
+        "m", schema, SampleRequest(dataframe_records=[{"a": 1.5, "b": "x", "d": 1.5}], params={"p": 3})
+    )
+    assert (found.verdict, found.unchecked) == ("unknown", ["b", "p"])
+    wrong = validate("m", schema, SampleRequest(dataframe_records=[{"a": "x", "b": "x"}]))
+    assert (wrong.verdict, [one.column for one in wrong.problems]) == ("no", ["a", "d"])
+    tensor = Schema(inputs=(Column("t", "TYPE_FP32", shape=(-1, 2)),))
+    assert validate("m", tensor, SampleRequest(inputs=[["x", "y"]])).verdict == "unknown"
+    assert validate("m", tensor, SampleRequest(inputs=[["x"]])).verdict == "no"
+    known = Schema(inputs=(Column("t", "float32", shape=(-1, 2)),))
+    assert validate("m", known, SampleRequest(inputs=[["x", "y"]])).verdict == "no"
