@@ -5,6 +5,7 @@ backends are restored empty. A tombstone needs the backend's own word that the r
 `NotFoundError`). Many candidates at once are held until a person confirms them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,17 @@ def must_hold(missing: Sequence[Candidate], known: Mapping[str, int]) -> bool:
         if count > max(ALWAYS_BELIEVED, total // 4) or (count == total and count > 1):
             return True
     return False
+
+
+def counted(missing: Sequence[Candidate]) -> str:
+    """How much this is, in words: `3 models with all versions, 1 endpoint`."""
+    numbers = Counter(candidate.kind for candidate in missing)
+    words: dict[Kind, str] = {"model": " with all versions", "version": "", "endpoint": ""}
+    return ", ".join(
+        f"{numbers[kind]} {kind}{'' if numbers[kind] == 1 else 's'}{more}"
+        for kind, more in words.items()
+        if numbers[kind]
+    )
 
 
 def prove(

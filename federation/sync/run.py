@@ -231,7 +231,7 @@ def _hold(this: CurrentRun, writer: CatalogueWriter, held: list[absence.Candidat
     new = absence.store_held(writer.connection, registry.id, held)
     if held:
         this.errors.append(
-            f"{len(held)} records are missing at once and were kept: if they are really gone, "
+            f"{absence.counted(held)} are missing at once and were kept: if they are really gone, "
             f"run `waypost registries confirm {registry.name}`"
         )
     writer.connection.execute(

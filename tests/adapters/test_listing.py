@@ -28,10 +28,10 @@ from adapters.conformance.live import live, understood
 from adapters.files import Share
 
 
-class PaperAdapter(ListingAdapter):
+class SheetAdapter(ListingAdapter):
     """A share of `NAME/model.json`, each with the model's `about`."""
 
-    kind, contract = "paper", 1
+    kind, contract = "sheets", 1
 
     def __init__(self, config: Path) -> None:
         self._share = Share(config)
@@ -63,7 +63,7 @@ def put(share: Path, name: str, **said: str) -> None:
 
 
 def test_every_scan_lists_everything_and_says_so(share: Path) -> None:
-    adapter = PaperAdapter(share)
+    adapter = SheetAdapter(share)
     (page,) = adapter.scan(since=None, limit=10)
     assert [one.key.native_id for one in page.records] == ["churn", "uplift"]
     assert set(page.listed) == {Listing("model"), Listing("version"), Listing("endpoint")}
@@ -71,15 +71,15 @@ def test_every_scan_lists_everything_and_says_so(share: Path) -> None:
 
 
 def test_a_watermark_or_mark_of_another_adapter_is_refused(share: Path) -> None:
-    adapter = PaperAdapter(share)
-    with pytest.raises(InvalidError, match="not of the paper adapter"):
+    adapter = SheetAdapter(share)
+    with pytest.raises(InvalidError, match="not of the sheets adapter"):
         adapter.scan(since="2026-01-01", limit=10)
-    with pytest.raises(InvalidError, match="not of the paper adapter"):
+    with pytest.raises(InvalidError, match="not of the sheets adapter"):
         adapter.scan(since=None, limit=10, resume=Mark("somewhere"))
 
 
 def test_one_record_is_read_as_the_scan_gives_it(share: Path) -> None:
-    adapter = PaperAdapter(share)
+    adapter = SheetAdapter(share)
     (page,) = adapter.scan(since=None, limit=10)
     assert adapter.get(Key("model", "uplift")) == page.records[1]
     with pytest.raises(NotFoundError, match="model gone does not exist"):
@@ -88,7 +88,7 @@ def test_one_record_is_read_as_the_scan_gives_it(share: Path) -> None:
 
 def test_a_record_that_may_be_the_one_that_cannot_be_understood_is_not_proved_to_be_gone(share: Path) -> None:
     put(share, "churn", title="without what it is about")
-    adapter = PaperAdapter(share)
+    adapter = SheetAdapter(share)
     (page,) = adapter.scan(since=None, limit=10)
     assert [one.key.native_id for one in page.records] == ["uplift"]
     (bad,) = page.bad
@@ -101,14 +101,14 @@ def test_a_record_that_may_be_the_one_that_cannot_be_understood_is_not_proved_to
 
 def test_what_is_gone_since_it_was_listed_is_left_out(share: Path) -> None:
     (share / "churn" / "model.json").unlink()
-    (page,) = PaperAdapter(share).scan(since=None, limit=10)
+    (page,) = SheetAdapter(share).scan(since=None, limit=10)
     assert [one.key.native_id for one in page.records] == ["uplift"]
     assert page.bad == ()
 
 
 def test_a_share_that_is_not_mounted_proves_nothing(share: Path) -> None:
     (share / ".waypost").unlink()
-    adapter = PaperAdapter(share)
+    adapter = SheetAdapter(share)
     with pytest.raises(TransientError, match="not mounted"):
         list(adapter.scan(since=None, limit=10))
     with pytest.raises(TransientError, match="not mounted"):
@@ -127,15 +127,15 @@ def test_a_file_is_read_up_to_its_bound_and_no_link_is_followed(share: Path, tmp
         found.read("churn", "nothing")
 
 
-class PaperHarness(Harness):
+class SheetHarness(Harness):
     """Only what a check needs that looks whether a model is there; what it puts cannot be understood."""
 
-    adapter_type = PaperAdapter
+    adapter_type = SheetAdapter
     faults = frozenset()
     folder = Path()
 
-    def adapter(self) -> PaperAdapter:
-        return PaperAdapter(self.folder)
+    def adapter(self) -> SheetAdapter:
+        return SheetAdapter(self.folder)
 
     def put(self, model: str) -> str:
         put(self.folder, model, title="without what it is about")
@@ -149,7 +149,7 @@ class PaperHarness(Harness):
 
 
 def test_a_check_that_fails_says_what_the_scan_gave_as_bad(share: Path) -> None:
-    harness = PaperHarness()
+    harness = SheetHarness()
     harness.folder = share
     failed = [one.detail for one in run(harness) if not one.ok]
     assert any(
@@ -159,7 +159,7 @@ def test_a_check_that_fails_says_what_the_scan_gave_as_bad(share: Path) -> None:
 
 
 def test_a_live_backend_without_a_version_says_that_nothing_was_proved(share: Path) -> None:
-    harness = live(lambda: PaperAdapter(share), AdapterConfig())
+    harness = live(lambda: SheetAdapter(share), AdapterConfig())
     found = understood(harness.adapter())
     assert (found.outcome, found.detail) == (
         "passed",

@@ -104,6 +104,9 @@ def test_a_listing_that_is_suddenly_empty_deletes_nothing_until_confirmed(world:
     assert world.sync(full=True) == "partial"
     assert len(world.living()) == 40
     assert world.registry().held == 20
+    assert world.registry().last_error.startswith(
+        "20 models with all versions are missing at once and were kept"
+    )
     assert "registries confirm memory" in world.registry().last_error
     assert world.actions().count("deletes.held") == 1
     assert world.sync(full=True) == "partial"
