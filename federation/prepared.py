@@ -101,6 +101,33 @@ def _among_json(element: Any, compiler: Any, **options: Any) -> str:
     return f"{column} IN (SELECT value FROM json_each({given}))"
 
 
+class _Usual(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        """As it is: what is compared with 1 proves nothing to SQLite, which a partial index asks for."""
+        return self
+
+
+def usual(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """A condition that holds for very many rows. SQLite, which has not counted them, takes every one for rare, and
+    would read all that it holds for rather than look something up.
+    """
+    return _Usual(condition)
+
+
+@compiles(_Usual)
+def _usual_plain(element: Any, compiler: Any, **options: Any) -> str:
+    (condition,) = element.clauses
+    return str(compiler.process(condition, **options))
+
+
+@compiles(_Usual, "sqlite")
+def _usual_likely(element: Any, compiler: Any, **options: Any) -> str:
+    return f"likelihood({_usual_plain(element, compiler, **options)}, 0.9375)"
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What is asked or changed in one transaction after another, with other values: those of its `bindparam`s, which

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, or_, select
+from sqlalchemy import ColumnElement, and_, case, or_, select
 
 from federation import tables as spine
 from federation.catalogue.codec import aliases_of, decode_model, decode_version, resolved_files
@@ -29,7 +29,7 @@ from federation.graph.resolve import (
 )
 from federation.graph.store import NodeKey, NodeState, Stated, Store
 from federation.graph.words import SELECTORS, EdgeKind, NodeKind, Stage
-from federation.prepared import Prepared, among
+from federation.prepared import Prepared, among, usual
 from federation.references import DEPENDS_ON, Address, ReferenceSyntaxError, encode_part, parse
 
 
@@ -148,10 +148,7 @@ _LIVING = _by(
 _REGISTRIES = _by(_registry.id, select(_registry.id))
 _OF_REGISTRY = _by(_node.registry_id, select(_node.id).where(~_node.gone))
 _ADDRESSES = _by(tables.address.c.node, select(tables.address.c.address))
-# No `among`: of a list whose length it cannot see SQLite would read every edge without a target.
-_WAITING = WAITING.where(
-    _edge.target.is_(None), ~_edge.gone, _edge.wanted_model.in_(bindparam("names", expanding=True))
-)
+_WAITING = _by(_edge.wanted_model, WAITING.where(usual(_edge.target.is_(None)), ~_edge.gone))
 _DECLARED = _by(_dependency.id, select(tables.dependency))
 _DECLARED_OF = _by(
     _dependency.consumer_model, select(tables.dependency).where(_dependency.withdrawn_at.is_(None))
@@ -349,9 +346,7 @@ def _forget_registries(store: Store, ids: Collection[int]) -> set[str]:
 def _resolve_waiting(store: Store, names: Collection[str], registries: Collection[int]) -> None:
     """Unresolved references to what these changes brought."""
     edge, registry = tables.edge.c, spine.registry.c
-    rows: dict[int, Any] = {}
-    for part in chunks(sorted(names)):
-        rows |= {row.id: row for row in store.connection.execute(_WAITING, {"names": part})}
+    rows: dict[int, Any] = {row.id: row for row in _read(store, _WAITING, names)}
     waiting = WAITING.where(edge.target.is_(None), ~edge.gone)
     renamed = select(registry.name, registry.former_names).where(registry.id.in_(registries))
     for found in store.connection.execute(renamed).all() if registries else ():

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Select, and_, bindparam, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, Select, and_, bindparam, or_, select
 
 from federation.access import View
 from federation.graph import tables
@@ -21,7 +21,7 @@ from federation.graph.resolve import (
 )
 from federation.graph.subject import Subject
 from federation.graph.words import kind_word
-from federation.prepared import COMPILED, cursor_of, prepare
+from federation.prepared import COMPILED, cursor_of, prepare, usual
 from federation.prepared import Statement as Prepared
 from federation.references import encode_part, parse_depends_on
 
@@ -54,11 +54,16 @@ def naming(
 @lru_cache(COMPILED)
 def _naming(dialect: Dialect, view: View) -> tuple[Prepared, Prepared]:
     edge = tables.edge.c
-    first = and_(
-        edge.wanted_model == bindparam("model", ""), edge.wanted_registry == bindparam("registry", "")
+    model: BindParameter[str] = bindparam("model", "")
+    second: BindParameter[str] = bindparam("second", "")
+    is_first = and_(edge.wanted_model == model, edge.wanted_registry == bindparam("registry", ""))
+    is_second = and_(edge.wanted_model == second, edge.origin == "backend")
+    found = _stated_by(view).where(
+        usual(edge.target.is_(None)),
+        ~edge.gone,
+        edge.wanted_model.in_([model, second]),  # an index is asked for these, not for either of two pairs
+        or_(is_first, is_second),
     )
-    second = and_(edge.wanted_model == bindparam("second", ""), edge.origin == "backend")
-    found = _stated_by(view).where(edge.target.is_(None), ~edge.gone, or_(first, second))
     return (
         prepare(dialect, found.order_by(edge.id).limit(SHOWN)),
         prepare(dialect, found.with_only_columns(edge.id).limit(1)),

@@ -11,8 +11,10 @@ from sqlalchemy import Engine, bindparam, insert, select, update
 
 import federation
 from federation import tables
+from federation.access import EVERYTHING, View
 from federation.database import now, open_engine, reading, writing
-from federation.prepared import Prepared, among, prepare
+from federation.graph import edges, unresolved
+from federation.prepared import Prepared, Statement, among, prepare
 
 GROWING = {
     "model", "version", "endpoint", "traffic", "span", "change", "journal", "operation", "event", "graph_edge",
@@ -21,6 +23,7 @@ GROWING = {
 """Tables that are not read as a whole."""
 FEW = {"operation_open"}
 """Indexes of the few rows that are not done with."""
+UNRESOLVED = "graph_edge_unresolved"
 WHOLE = {
     "federation.graph.edges._OF_REGISTRY",
     "federation.graph.edges._STANDING",
@@ -84,19 +87,34 @@ def prepared() -> Iterator[tuple[str, Prepared]]:
             yield from ((f"{found.name}.{name}", one) for one in held if isinstance(one, Prepared))
 
 
+def steps_of(engine: Engine, statement: Statement) -> list[str]:
+    """How SQLite carries a statement out."""
+    with reading(engine) as connection:
+        cursor = connection.connection.cursor()
+        values = [statement.values[key] or "[]" for key in statement.order or ()]
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement.text}", values)
+        return [str(row[3]) for row in cursor.fetchall()]
+
+
+def test_unresolved_references_are_looked_up_by_what_they_name(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("what PostgreSQL does depends on what it knows of the rows")
+    asked = [prepare(engine.dialect, edges._WAITING.query)]
+    for view in (EVERYTHING, View(frozenset({1, 2}))):
+        asked += unresolved._naming(engine.dialect, view)
+    for statement in asked:
+        [step] = [one for one in steps_of(engine, statement) if "graph_edge" in one]
+        assert UNRESOLVED in step
+
+
 def test_none_of_them_reads_a_table_that_grows_as_a_whole(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         pytest.skip("what PostgreSQL does depends on what it knows of the rows")
     whole, seen = set(), set()
-    with reading(engine) as connection:
-        cursor = connection.connection.cursor()
-        for name, one in prepared():
-            statement = prepare(engine.dialect, one.query)
-            values = [statement.values[key] or "[]" for key in statement.order or ()]
-            cursor.execute(f"EXPLAIN QUERY PLAN {statement.text}", values)
-            steps = [str(row[3]).split() for row in cursor.fetchall()]
-            seen.add(name)
-            if any(step[0] == "SCAN" and step[1] in GROWING and step[-1] not in FEW for step in steps):
-                whole.add(name)
+    for name, one in prepared():
+        steps = [step.split() for step in steps_of(engine, prepare(engine.dialect, one.query))]
+        seen.add(name)
+        if any(step[0] == "SCAN" and step[1] in GROWING and step[-1] not in FEW for step in steps):
+            whole.add(name)
     assert whole == WHOLE
     assert len(seen) > 30
