@@ -23,10 +23,10 @@ import sys
 from pathlib import Path
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
-from tests.benchmarks.pages import MadeUpEstate
+from tests.benchmarks import pages
 waypost = Waypost(load_settings(Path("waypost.toml"), {}))
 waypost.prepare()
-MadeUpEstate(int(sys.argv[1])).write(waypost.engine)
+(getattr(pages, "MadeUpEstate", None) or pages.Estate)(int(sys.argv[1])).write(waypost.engine)  # its former name
 for follower in waypost.followers().values():
     follower.rebuild()
     while follower.step():
