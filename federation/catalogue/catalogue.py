@@ -34,7 +34,6 @@ from federation.catalogue.past import HeldStage
 from federation.catalogue.reader import (
     Serving,
     Version,
-    find_registry,
     latest_model,
     read_serving,
     read_version,
@@ -44,6 +43,7 @@ from federation.catalogue.timeline import Span, read_timeline
 from federation.database import is_embedded
 from federation.errors import UnknownError
 from federation.references import Reference
+from federation.registry_names import find_registry
 from federation.standby import Reads
 
 __all__ = [

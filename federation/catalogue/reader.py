@@ -14,9 +14,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    Text,
     and_,
-    cast,
     exists,
     func,
     or_,
@@ -32,6 +30,7 @@ from federation.catalogue.order import AGE, age
 from federation.errors import GoneError, UnknownError
 from federation.policies.tables import bypass
 from federation.references import Reference, decode_part, encode_part
+from federation.registry_names import find_registry
 
 if TYPE_CHECKING:
     pass
@@ -241,27 +240,6 @@ def _named(connection: Connection, view: View, reference: Reference) -> list[Any
         _models.name == encode_part(reference.model),
         _registries.id == (known or 0),  # no registry has 0, and asking for none costs no walk
     ]
-
-
-def find_registry(connection: Connection, view: View, name: str) -> int | None:
-    """The registry of a view that is called so, or was before another one was.
-
-    One that is hidden is looked for as one that is not there, statement by statement: otherwise time would tell.
-    """
-    inside = view.clause(_registries.id)
-    called = select(_registries.id).where(inside, _registries.name == name)
-    known: int | None = connection.execute(called).scalar()
-    if known is None:
-        known = former_names(connection, view).get(name)
-    return known
-
-
-def former_names(connection: Connection, view: View) -> dict[str, int]:
-    """The names that registries of a view had before. Few have any, and reading the list takes the longest."""
-    query = select(_registries.id, _registries.former_names).where(
-        view.clause(_registries.id), cast(_registries.former_names, Text) != "[]"
-    )
-    return {name: row.id for row in connection.execute(query) for name in row.former_names}
 
 
 def _pick(connection: Connection, query: Select[Any], reference: Reference) -> Row[Any] | None:

@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from federation import tables
 from federation.access import View
-from federation.catalogue.reader import find_registry
 from federation.cloudevents import PREFIX
 from federation.errors import InvalidRequestError, UnknownError
 from federation.events.tables import event
 from federation.events.types import TYPES
 from federation.references import encode_part, parse
+from federation.registry_names import find_registry
 
 NOUNS = frozenset(name.partition(".")[0] for name in TYPES)
 

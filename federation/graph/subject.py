@@ -13,7 +13,6 @@ from federation.access import View
 from federation.catalogue.codec import decode_version
 from federation.catalogue.contracts import Break, compare
 from federation.catalogue.order import AGE, age
-from federation.catalogue.reader import former_names
 from federation.database import micros, now
 from federation.errors import InvalidRequestError, UnknownError
 from federation.graph import tables
@@ -26,6 +25,7 @@ from federation.graph.snapshot import Snapshot
 from federation.graph.words import SELECTORS, NodeKind
 from federation.prepared import COMPILED, Statement, cursor_of, prepare
 from federation.references import Reference, ReferenceSyntaxError, decode_part, encode_part, parse
+from federation.registry_names import former_names
 
 Action = Literal["archive", "delete", "move-alias", "change"]
 DONE = {"archive": "archived", "delete": "deleted", "change": "changed"}

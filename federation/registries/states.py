@@ -10,10 +10,10 @@ from sqlalchemy import Column, Connection, Label, Text, cast, func, select
 
 from federation import tables
 from federation.access import View
-from federation.catalogue.reader import find_registry
 from federation.database import past
 from federation.errors import UnknownError
 from federation.registries.overlaps import KnownBackend, Overlap, chains, gateway_identity, overlaps
+from federation.registry_names import find_registry
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,13 @@ from adapters import EndpointRecord, Key, Kind, ModelRecord
 from federation import changes, tables
 from federation.access import View
 from federation.catalogue import codec
-from federation.catalogue.reader import VERSION, Version, as_version, find_registry
+from federation.catalogue.reader import VERSION, Version, as_version
 from federation.changes import FeedTrimmedError
 from federation.database import now, reading
 from federation.errors import InvalidRequestError, UnknownError
 from federation.positions import Positions
 from federation.registries.states import registry_state
+from federation.registry_names import find_registry
 from federation.sharing.needs import StatedNeed, read_needs
 
 __all__ = ["SharedPage", "SharedVersion", "Sharing", "SinceTooOldError", "StatedNeed"]

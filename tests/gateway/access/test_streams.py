@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from federation.access import EVERYTHING, LOCAL
-from federation.catalogue.reader import find_registry
 from federation.database import writing
 from federation.identity import grants, sessions, tokens
 from federation.journal import journal
+from federation.registry_names import find_registry
 from federation.sync import schedule
 from gateway import exchange
 from gateway.pages import registries
