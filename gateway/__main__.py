@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from gateway.guard import ForeignPackageError, require_own_names
+from gateway.door.guard import ForeignPackageError, require_own_names
 from gateway.start import starting
 
 

@@ -24,10 +24,10 @@ from gateway.api.requests import (
     provide_view,
     provide_waypost,
 )
-from gateway.authentication import SAFE, Authentication
 from gateway.descriptors import restore_descriptors
-from gateway.front import Door, Front
-from gateway.limits import check_body
+from gateway.door.authentication import SAFE, Authentication
+from gateway.door.front import Door, Front
+from gateway.door.limits import check_body
 from gateway.logs import configure_logs
 from gateway.meant import completed, is_short
 from gateway.problems import MLFLOW, SHAPES, ProblemError
@@ -91,9 +91,10 @@ def application(max_body: int) -> Litestar:
 
     Errors: `UndeclaredRouteError`.
     """
-    from gateway import docs, hooks, sign_in
+    from gateway import docs, hooks
     from gateway.api import health
     from gateway.api import site as api
+    from gateway.door import sign_in
     from gateway.mlflow import site as mlflow
     from gateway.mlflow.errors import mlflow_error
     from gateway.pages import errors, site

@@ -25,8 +25,8 @@ from gateway.api.history_out import ProductionOut
 from gateway.api.out import VersionOut
 from gateway.api.requests import PUBLIC, provide_waypost
 from gateway.api.statements_out import CommentIn, CommentOut, CommentsOut, StatementIn, StatementsOut
-from gateway.authentication import COOKIE
 from gateway.described import classes_in, describe
+from gateway.door.authentication import COOKIE
 from gateway.examples import give_examples
 
 STATIC = Path(__file__).parent / "static"

@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from federation.statements.statements import Statements
     from federation.sync.sync import Sync
     from gateway.board import Board
+    from gateway.door.oidc import Provider
+    from gateway.door.renewal import Renewals
     from gateway.handing import ArtifactClient
-    from gateway.oidc import Provider
     from gateway.outbox import Outbox
-    from gateway.renewal import Renewals
     from gateway.streams import Streams
     from gateway.tracing import Tracing
     from gateway.wake import Wake
@@ -361,7 +361,7 @@ class Waypost:
         """The identity provider, where there is one. Errors: `SettingsError` for a secret that is missing."""
         if self.settings.auth.mode != "oidc":
             return None
-        from gateway.oidc import Provider
+        from gateway.door.oidc import Provider
 
         oidc = self.settings.auth.oidc
         return Provider(oidc, dereferenced(oidc.client_secret, "auth.oidc.client_secret"))
@@ -371,7 +371,7 @@ class Waypost:
         """Asks the identity provider again about those who are signed in."""
         if self.provider is None:
             return None
-        from gateway.renewal import Renewals
+        from gateway.door.renewal import Renewals
 
         return Renewals(self.provider, self.identity)
 

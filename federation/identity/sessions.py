@@ -30,7 +30,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What the identity provider can be asked again with, as `gateway.oidc` keeps it. `until`: it can until then."""
+    """What the identity provider can be asked again with, as `door.oidc` keeps it. `until`: it can until then."""
 
     kept: bytes = field(repr=False)
     until: datetime | None = None

@@ -11,7 +11,7 @@ from litestar.params import FromQuery, Parameter
 from federation.access import ANONYMOUS, Permission, Principal, View
 from federation.errors import DeniedError
 from federation.journal.journal import JournalFilter
-from gateway.authentication import unauthenticated
+from gateway.door.authentication import unauthenticated
 from gateway.meant import whole
 from gateway.names import with_actor
 from gateway.parameters import read_filter

@@ -13,7 +13,7 @@ import typer
 from gateway.cli.failure import NO, OK, explain
 from gateway.cli.invocation import Invocation
 from gateway.cli.screen import ago, counted, emit_json, emit_table, say
-from gateway.guard import foreign_owners
+from gateway.door.guard import foreign_owners
 
 if TYPE_CHECKING:
     from federation.health import Part

@@ -64,7 +64,7 @@ def add(
 
 def _reached(waypost: Any) -> str:
     """Where this gateway is reached, as far as the configuration says. Errors: `CommandError`."""
-    from gateway.origin import ANY
+    from gateway.door.origin import ANY
 
     server = waypost.settings.server
     if server.public_url:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 
-from gateway.limits import check_body
+from gateway.door.limits import check_body
 from gateway.mlflow.errors import invalid
 
 DOCS = " See the API docs for more information about request parameters."

@@ -11,7 +11,7 @@ from gateway.app import create_app
 from gateway.cli.here import Here
 from gateway.cli.invocation import Invocation
 from gateway.cli.local import opened
-from gateway.front import Front
+from gateway.door.front import Front
 from gateway.waypost import Waypost
 from tests.federation.graph.chain import TEAMS, Chain, build
 from tests.federation.graph.estate import Estate

@@ -28,7 +28,7 @@ SERVER = frozenset({"granian", "sqlalchemy", "litestar", "federation.tables", "p
 """What a command that asks a gateway elsewhere, or nobody, does without."""
 OTHERS = frozenset({"alembic", "litestar", "prometheus_client", "structlog",
                     "cryptography.x509", "jinja2", "joserfc", "cyclonedx", "pydantic.v1",
-                    "gateway.docs", "gateway.pages", "gateway.sign_in", "gateway.worker", "granian"})  # fmt: skip
+                    "gateway.docs", "gateway.pages", "gateway.door.sign_in", "gateway.worker", "granian"})  # fmt: skip
 """What no command needs that reads the database."""
 HTTP = frozenset({"httpx"})
 RECORDS = frozenset({"adapters"})

@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 from gateway.app import create_app
 from gateway.cli import run
 from gateway.cli.failure import UNREACHABLE, USAGE
-from gateway.front import Front
+from gateway.door.front import Front
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.gateway.chained import configured

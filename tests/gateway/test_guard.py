@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import guard
+from gateway.door import guard
 
 
 def install(folder: Path, name: str, **files: str) -> None:

@@ -16,7 +16,7 @@ from federation.followers import Followers
 from federation.identity import tokens
 from federation.identity.tokens import TokenSpec
 from gateway.app import create_app
-from gateway.front import Front
+from gateway.door.front import Front
 from gateway.settings import load_settings
 from gateway.waypost import Waypost
 from tests.servers import blank

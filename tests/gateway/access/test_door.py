@@ -10,8 +10,8 @@ import httpx
 import pytest
 import structlog
 
-from gateway import exchange
-from gateway.exchange import Exchange
+from gateway.door import exchange
+from gateway.door.exchange import Exchange
 from gateway.logs import make_inert
 from gateway.problems import ProblemError
 from tests.gateway.access.gate import Gate

@@ -8,9 +8,9 @@ import pytest
 
 from federation.identity.directory import CredentialError
 from federation.identity.people import Person
-from gateway import groups
-from gateway.groups import MEMBERSHIPS, MOST_GROUPS, ProviderError
-from gateway.oidc import Attempt, Provider, SignedIn
+from gateway.door import groups
+from gateway.door.groups import MEMBERSHIPS, MOST_GROUPS, ProviderError
+from gateway.door.oidc import Attempt, Provider, SignedIn
 from gateway.settings import OidcSettings
 from tests.servers.oidc import CLIENT, IdentityProvider, identity_provider, sent_back
 

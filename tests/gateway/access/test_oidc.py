@@ -16,8 +16,8 @@ from joserfc.jwk import RSAKey
 from federation.database import reading
 from federation.identity.directory import CredentialError
 from federation.journal.query import JournalFilter, read_journal
-from gateway.groups import ProviderError
-from gateway.oidc import COOLDOWN, MAX_AGE, Provider
+from gateway.door.groups import ProviderError
+from gateway.door.oidc import COOLDOWN, MAX_AGE, Provider
 from gateway.settings import SettingsError
 from tests.gateway.access.gate import Gate, gate
 from tests.servers.oidc import CLIENT, IdentityProvider, identity_provider

@@ -13,8 +13,8 @@ from federation.database import now, reading, writing
 from federation.identity import people, tables
 from federation.identity.people import ASKED_EVERY, BELIEVED
 from federation.identity.sessions import ASKING, UNASKED
-from gateway.authentication import COOKIE
-from gateway.sign_in import ATTEMPT_COOKIE
+from gateway.door.authentication import COOKIE
+from gateway.door.sign_in import ATTEMPT_COOKIE
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_oidc import CONFIG, TEAMS
 from tests.gateway.access.test_sign_in import SAME, WHOAMI, cookies

@@ -14,9 +14,9 @@ from federation.access import LOCAL
 from federation.database import now, writing
 from federation.identity import tables, tokens
 from federation.identity.denials import MOST_SIGN_INS
-from gateway.authentication import COOKIE
+from gateway.door.authentication import COOKIE
+from gateway.door.sign_in import ATTEMPT_COOKIE
 from gateway.pages.page import local_path
-from gateway.sign_in import ATTEMPT_COOKIE
 from tests.gateway.access.gate import Gate, gate
 from tests.gateway.access.test_oidc import CONFIG, TEAMS
 from tests.gateway.access.test_tokens import entries

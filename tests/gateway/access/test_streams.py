@@ -17,7 +17,7 @@ from federation.identity import grants, sessions, tokens
 from federation.journal import journal
 from federation.registry_names import find_registry
 from federation.sync import schedule
-from gateway import exchange
+from gateway.door import exchange
 from gateway.pages import registries
 from gateway.problems import ProblemError
 from gateway.streams import MOST, Streams

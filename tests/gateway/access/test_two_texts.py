@@ -9,9 +9,9 @@ from federation.errors import WaypostError
 from federation.health import said
 from federation.journal.sealing import _publish
 from federation.journal.witnesses import FolderWitness
-from gateway import oidc
 from gateway.cli.failure import explain as explain_to_operators
 from gateway.demo.servers import reserved_port
+from gateway.door import oidc
 from gateway.problems import explain
 from gateway.witness import HttpWitness
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway import limits
 from gateway.docs import PACKED
-from gateway.limits import DEEPEST, MOST_HEADERS, WINDOW, check_nesting
+from gateway.door import limits
+from gateway.door.limits import DEEPEST, MOST_HEADERS, WINDOW, check_nesting
 from gateway.problems import ProblemError
 from tests.gateway.access.gate import Gate, gate
 
@@ -139,7 +139,7 @@ def test_gateways_share_their_limits_through_redis_and_go_on_without(tmp_path: P
 def test_only_a_trusted_proxy_says_for_whom_it_asks(
     trusted: tuple[str, ...], forwarded: str, counted: str
 ) -> None:
-    from gateway.origin import Proxies
+    from gateway.door.origin import Proxies
 
     scope = {"client": ("192.0.2.7", 1), "scheme": "http"}
     headers = {b"x-forwarded-for": forwarded.encode(), b"x-forwarded-proto": b"https"}

@@ -21,9 +21,9 @@ from prometheus_client import Counter, Histogram
 
 from federation.access import ANONYMOUS, Principal
 from federation.logs import Log
-from gateway.exchange import Exchange
-from gateway.limits import RateLimit, check_headers
-from gateway.origin import ANY, Proxies, check_host, hosts_of
+from gateway.door.exchange import Exchange
+from gateway.door.limits import RateLimit, check_headers
+from gateway.door.origin import ANY, Proxies, check_host, hosts_of
 from gateway.problems import ProblemError, explain, written
 from gateway.settings import ServerSettings
 from gateway.waypost import Waypost

@@ -8,8 +8,8 @@ import time
 
 from federation.identity.identity import CredentialError, Identity, Known
 from federation.logs import Log
-from gateway.groups import ProviderError
-from gateway.oidc import Provider
+from gateway.door.groups import ProviderError
+from gateway.door.oidc import Provider
 
 log = Log(__name__)
 PATIENCE = 6.0

@@ -26,8 +26,8 @@ from adapters import BadRecordError
 from adapters.outgoing import HttpError, ask
 from adapters.parsing import parse_json
 from federation.identity.identity import CredentialError, Person, Renewal
-from gateway import groups
-from gateway.groups import ProviderError
+from gateway.door import groups
+from gateway.door.groups import ProviderError
 from gateway.settings import OidcSettings, is_loopback
 
 WELL_KNOWN = "/.well-known/openid-configuration"

@@ -15,12 +15,12 @@ from litestar.types import Scope
 from federation.access import ANONYMOUS, LOCAL, Principal
 from federation.database import DatabaseError
 from federation.identity.identity import TOKEN_PREFIX, CredentialError, Identity, Known
-from gateway.groups import ProviderError
+from gateway.door.groups import ProviderError
 from gateway.problems import MLFLOW, ProblemError, explain
 
 if TYPE_CHECKING:
-    from gateway.oidc import Provider
-    from gateway.renewal import Renewals
+    from gateway.door.oidc import Provider
+    from gateway.door.renewal import Renewals
 
 COOKIE = "__Host-waypost"
 """Browsers only take a cookie with this prefix over TLS (or from this machine), for this host and every path."""

@@ -23,10 +23,10 @@ from litestar.params import FromQuery
 from federation.identity.identity import CredentialError
 from federation.logs import Log
 from gateway.api.requests import PUBLIC
-from gateway.authentication import COOKIE, cookie_of, session_secret
-from gateway.front import client_of
-from gateway.groups import ProviderError
-from gateway.oidc import Attempt
+from gateway.door.authentication import COOKIE, cookie_of, session_secret
+from gateway.door.front import client_of
+from gateway.door.groups import ProviderError
+from gateway.door.oidc import Attempt
 from gateway.pages.page import HEADERS, local_path
 from gateway.waypost import Waypost
 
