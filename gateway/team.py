@@ -10,6 +10,7 @@ import msgspec
 
 from federation.errors import UnknownError
 from federation.search.answer import Hit, SearchRequest
+from federation.search.syntax import quoted
 from gateway.api.events_out import ChangeOut, changes_out
 from gateway.parameters import read_since
 
@@ -135,8 +136,7 @@ class TeamOverview:
 
     def query(self, one: ListSpec) -> str:
         """The search that finds a list."""
-        escaped = self.team.replace("\\", "\\\\").replace('"', '\\"')
-        return f'{one.query} team:"{escaped}"' if self.team else one.query
+        return f"{one.query} team:{quoted(self.team)}" if self.team else one.query
 
     def shown(self, name: str, limit: int) -> TeamListOut:
         """A list with its first rows. Errors: `UnknownError`."""

@@ -13,8 +13,7 @@ from federation.search import language
 from federation.search.document import Document, about
 from federation.search.lexicon import Lexicon
 from federation.search.plan import PlanNode, Slot
-from federation.search.suggest import quoted
-from federation.search.syntax import Qualifier, QuerySyntaxError
+from federation.search.syntax import Qualifier, QuerySyntaxError, quoted
 from federation.search.words import fold, parts, spans, variants
 
 By: TypeAlias = Literal["text", "lineage", "schema", "metrics"]

@@ -6,13 +6,13 @@ from typing import Protocol
 
 from federation.search.answer import Suggestion
 from federation.search.fields import BY_NAME, FIELDS, SearchField
+from federation.search.syntax import quoted
 
 MOST = 10
 _BEING_TYPED = re.compile(r"(?:[^\s()\"]|\"[^\"]*\"?)*\Z")
 _QUALIFIER = re.compile(
     r"(?P<name>[A-Za-z_]+)(?:\.(?P<key>\"[^\"]*\"|[^\s:\"()]*))?(?P<colon>:)?(?P<value>.*)\Z", re.DOTALL
 )
-_PLAIN = re.compile(r"[^\s\"()*]+")
 
 
 class Vocabulary(Protocol):
@@ -96,15 +96,3 @@ def _held(
 def _models(vocabulary: Vocabulary, typed: str) -> Iterator[tuple[str, str, str, int]]:
     for name, count in vocabulary.named(typed).items():
         yield "model", name, quoted(name, also=":"), count
-
-
-def quoted(text: str, also: str = "") -> str:
-    """As the language wants it: in double quotes where it would not be one word."""
-    if (
-        _PLAIN.fullmatch(text)
-        and not text.startswith(("-", ">", "<"))
-        and not set(also) & set(text.lstrip("-"))
-    ):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -1,10 +1,25 @@
 """The tree a query becomes. Positions are offsets in characters into the text that was typed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from federation.errors import InvalidRequestError
+
+_PLAIN = re.compile(r"[^\s\"()*]+")
+
+
+def quoted(text: str, also: str = "") -> str:
+    """As the language wants it: in double quotes where it would not be one word."""
+    if (
+        _PLAIN.fullmatch(text)
+        and not text.startswith(("-", ">", "<"))
+        and not set(also) & set(text.lstrip("-"))
+    ):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 class QuerySyntaxError(InvalidRequestError):

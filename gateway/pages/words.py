@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from federation.database import now
 from federation.references import Reference, ReferenceSyntaxError, parse
+from federation.search.syntax import quoted
 
 if TYPE_CHECKING:
     from gateway.api.events_out import ChangeOut
@@ -189,6 +190,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "outside": outside,
     "path": path,
     "place": place,
+    "quoted": quoted,
     "said": said,
     "sentence": sentence,
     "short": short,

@@ -6,8 +6,7 @@ from functools import partial
 
 from federation.search.answer import Unknown
 from federation.search.fields import BY_NAME
-from federation.search.suggest import quoted
-from federation.search.syntax import Is, Node, Qualifier, leaves
+from federation.search.syntax import Is, Node, Qualifier, leaves, quoted
 from federation.search.tantivy.vocabulary import Counted, IndexVocabulary
 from federation.search.words import fold
 

@@ -1,7 +1,7 @@
 """The search language: what it understands, and what it says about a mistake."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from federation.search.fields import BY_NAME
@@ -18,6 +18,7 @@ from federation.search.syntax import (
     Qualifier,
     QuerySyntaxError,
     Word,
+    quoted,
 )
 
 DAY = 86_400.0
@@ -179,3 +180,11 @@ def test_every_qualifier_survives_every_value(field: str, value: str) -> None:
     except QuerySyntaxError:
         return
     assert found is not None
+
+
+@given(st.text(st.characters(exclude_categories=("C", "Z"), include_characters=' "\\*()<>-~:.'), min_size=1))
+def test_any_name_is_asked_for_as_it_is_written(name: str) -> None:
+    assume(name.strip() == name)
+    assert parse(f"model:{quoted(name)}") == Qualifier(
+        "model", None, (Is(name, False),), 0, len(f"model:{quoted(name)}")
+    )
