@@ -10,9 +10,23 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Boolean, ColumnElement, Connection, Delete, Dialect, Engine, Select, Update, bindparam
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Delete,
+    Dialect,
+    Engine,
+    Integer,
+    Select,
+    Update,
+    bindparam,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import cloned_traverse
 
 from federation.database import UTCTime, glance, micros, moment
 
@@ -61,7 +75,8 @@ class Statement:
 
 def prepare(dialect: Dialect, query: Select[Any] | Update | Delete) -> Statement:
     """The statement of a query whose `bindparam`s are given by name each time it is asked."""
-    compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    wide = cloned_traverse(query, {}, {"bindparam": _widen})
+    compiled = wide.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     columns = list(query.selected_columns) if isinstance(query, Select) else []
     return Statement(
         str(compiled),
@@ -71,6 +86,12 @@ def prepare(dialect: Dialect, query: Select[Any] | Update | Delete) -> Statement
         tuple(place for place, column in enumerate(columns) if isinstance(column.type, UTCTime)),
         tuple(place for place, column in enumerate(columns) if isinstance(column.type, Boolean)),
     )
+
+
+def _widen(given: BindParameter[Any]) -> None:
+    """A whole number has up to 64 bits, whatever the one is that stands for it until one is given."""
+    if type(given.type) is Integer:
+        given.type = BigInteger()
 
 
 class _Among(FunctionElement[bool]):

@@ -2,12 +2,14 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql
 
 import federation
 from federation import tables
@@ -85,6 +87,29 @@ def prepared() -> Iterator[tuple[str, Prepared]]:
         for name, value in vars(importlib.import_module(found.name)).items():
             held: list[Any] = list(value.values()) if isinstance(value, dict) else [value]
             yield from ((f"{found.name}.{name}", one) for one in held if isinstance(one, Prepared))
+
+
+def test_a_number_of_any_size_is_given_to_any_of_them() -> None:
+    dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]  # which says of each value what it is
+    narrow = {
+        found
+        for _, one in prepared()
+        for found in re.findall(r"%\((\w+)\)s::INTEGER", prepare(dialect, one.query).text)
+    }
+    assert narrow == {"details_begun", "details_tries"}  # which stand in a statement, and are 0
+
+
+def test_positions_after_a_restored_backup_are_found(engine: Engine) -> None:
+    far = 1 << 33
+    with writing(engine) as connection:
+        row = {"position": far, "kind": "model", "target_id": 1, "registry_id": 1, "time": now()}
+        connection.execute(insert(tables.change), [row])
+    behind = Prepared(
+        select(_change.position).where(_change.position > bindparam("at", 0)).limit(bindparam("most", 0))
+    )
+    with reading(engine) as connection:
+        assert behind.bare(connection, at=far - 1, most=5) == [(far,)]
+    assert [tuple(row) for row in behind.polled(engine, at=far - 1, most=5)] == [(far,)]
 
 
 def steps_of(engine: Engine, statement: Statement) -> list[str]:
