@@ -1,6 +1,7 @@
 """`waypost`, and `python -m gateway`: the guard first, then the command line."""
 
 import gc
+import os
 import sys
 
 from gateway.door.guard import ForeignPackageError, require_own_names
@@ -15,6 +16,8 @@ def main() -> None:
         except ForeignPackageError as error:
             sys.stderr.write(f"waypost: {error}\n")
             sys.exit(2)
+    # They would look through every installed package at each start, and run what one of them brings.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
     with starting():
         from gateway.cli import run
 

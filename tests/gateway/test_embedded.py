@@ -148,3 +148,22 @@ def timeless(said: Any) -> Any:
     if isinstance(said, dict):
         return {name: timeless(value) for name, value in said.items() if name not in ("lag", "took_ms")}
     return [timeless(one) for one in said] if isinstance(said, list) else said
+
+
+def test_no_plugin_of_pydantic_that_is_installed_beside_runs_in_a_command(
+    config: Path, tmp_path: Path
+) -> None:
+    info = tmp_path / "stranger-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pydantic]\nstranger = stranger:plugin\n")
+    (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nplugin = None\n")
+    models = "from pydantic import BaseModel\nclass Model(BaseModel):\n    x: int\nModel(x=1)\n"
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/usr/bin:/bin"}
+    command = ["-m", "gateway", "--config", str(config), "registries", "list"]
+    subprocess.run([sys.executable, *command], env=environment, check=True, capture_output=True, timeout=100)
+    assert not (tmp_path / "ran").exists()
+    subprocess.run(
+        [sys.executable, "-c", models], env=environment, check=False, capture_output=True, timeout=100
+    )
+    assert (tmp_path / "ran").exists()  # without Waypost it does
