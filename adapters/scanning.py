@@ -90,19 +90,18 @@ def attempt(read: Callable[..., R], *given: Any) -> R | BadRecordError:
 
 def attempt_all(read: Callable[..., Iterable[R]], *given: Any) -> Iterator[R | BadRecordError]:
     """The records that `read` gives. Where it fails because of what the backend said, or in its own code on account of
-    it (a name that is not there, a word for a number), the error says so in place of the rest; what is gone by now is
-    left out. `native` names the first of `given`.
+    it (a name that is not there, a word for a number), the error says so in place of the rest, as for what may not be
+    read; what is gone by now is left out. `native` names the first of `given`.
     """
+    what = " ".join(map(str, given[:1]))
     try:
         yield from read(*given)
-    except BadRecordError as error:
-        yield error
-    except NotFoundError:
-        return
+    except (AuthError, BadRecordError, NotFoundError) as error:
+        if (bad := _of_one(error, what)) is not None:
+            yield bad
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what, where = " ".join(map(str, given[:1])), line_of(error)
         yield BadRecordError(
-            f"{what} cannot be understood: {type(error).__name__} in {where}", native=what[:200]
+            f"{what} cannot be understood: {type(error).__name__} in {line_of(error)}", native=what[:200]
         )
 
 
@@ -245,12 +244,18 @@ def one_of_many(
     """
     try:
         return (yield from outcome)
-    except NotFoundError:
-        return None
-    except BadRecordError as error:
-        return error
-    except AuthError as error:
-        return BadRecordError(f"{native}: {error}", native=native)
+    except (AuthError, BadRecordError, NotFoundError) as error:
+        return _of_one(error, native)
+
+
+def _of_one(error: AuthError | BadRecordError | NotFoundError, native: str) -> BadRecordError | None:
+    """What a failure that concerns one thing is in a scan; None: the thing is gone."""
+    match error:
+        case NotFoundError():
+            return None
+        case AuthError():
+            return BadRecordError(f"{native}: {error}", native=native)
+    return error
 
 
 def awaited(future: Future[T], look: Callable[[], object] = bool) -> Generator[None, None, T]:

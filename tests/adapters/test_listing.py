@@ -9,6 +9,7 @@ import pytest
 
 from adapters import (
     AdapterConfig,
+    AuthError,
     BackendInfo,
     BadRecordError,
     InvalidError,
@@ -104,6 +105,25 @@ def test_what_is_gone_since_it_was_listed_is_left_out(share: Path) -> None:
     (page,) = SheetAdapter(share).scan(since=None, limit=10)
     assert [one.key.native_id for one in page.records] == ["uplift"]
     assert page.bad == ()
+
+
+def test_what_may_not_be_read_is_told_and_hides_no_other(
+    share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Share.read
+
+    def refuse(tree: Share, *names: str, most: int = 1 << 20) -> bytes:
+        if names[0] == "churn":
+            raise AuthError("permission denied")
+        return read(tree, *names, most=most)
+
+    monkeypatch.setattr(Share, "read", refuse)
+    adapter = SheetAdapter(share)
+    (page,) = adapter.scan(since=None, limit=10)
+    assert [one.key.native_id for one in page.records] == ["uplift"]
+    assert [(str(one), one.native) for one in page.bad] == [("churn: permission denied", "churn")]
+    with pytest.raises(BadRecordError, match="permission denied"):
+        adapter.get(Key("model", "churn"))
 
 
 def test_a_share_that_is_not_mounted_proves_nothing(share: Path) -> None:
