@@ -77,6 +77,13 @@ def test_a_command_imports_what_answers_it(
     assert spared & found == set()
 
 
+def test_where_nothing_is_a_search_does_without_what_knows_about_meaning(tmp_path: Path) -> None:
+    config = tmp_path / "waypost.toml"
+    config.write_text('[[registries]]\nname = "m"\nkind = "memory"\nteam = "t"\n')
+    imported(config, "sync")
+    assert GRAPH & imported(config, "search", "x") == set()
+
+
 def asked() -> set[tuple[str, str]]:
     """Every first word of a path of the API, with the methods that it is asked by."""
     return {

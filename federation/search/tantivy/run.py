@@ -13,6 +13,7 @@ from federation.access import View
 from federation.search import cursor, language, ranking, understanding
 from federation.search import plan as plans
 from federation.search.answer import Chip, Correction, Hit, SearchError, SearchRequest, Unknown
+from federation.search.corrections import corrections
 from federation.search.cursor import PagePosition
 from federation.search.highlight import Marker
 from federation.search.lexicon import Lexicon
@@ -25,7 +26,7 @@ from federation.search.tantivy.order import BROWSE, RANK, Leg, Legs, Ranked, Sor
 from federation.search.tantivy.state import IndexState, registries_seen, visible
 from federation.search.tantivy.vocabulary import IndexVocabulary
 from federation.search.understanding import GUESSES
-from federation.search.words import fold, parts, spans, within_one_edit
+from federation.search.words import fold
 
 if TYPE_CHECKING:
     from federation.search.vectors.store import Near
@@ -125,7 +126,7 @@ class SearchRun:
         filler = [slot.typed for slot in plans.slots_of(self.typed) if slot.is_filler and not slot.sorts]
         out = demand.lacks
         found = Found(
-            counts, hits, _corrections(hits, demand.corrected), after, self._chips(),
+            counts, hits, corrections(hits, demand.corrected), after, self._chips(),
             tuple(dict.fromkeys([*filler, *out])) if demand.whole != self.typed or out else (),
             by_meaning=bool(demand.near),
         )  # fmt: skip
@@ -146,7 +147,9 @@ class SearchRun:
         counts = self._counted(demand)
         if counts.documents < LITTLE:
             demand, counts = self._forgiving(demand, counts)
-        if counts.documents == 0 and not self.request.strict:
+        # Where the view sees nothing at all, nothing comes near, and what knows about meaning need not be loaded.
+        holds = any(map(self.view.sees, self.state.registry_ids))
+        if counts.documents == 0 and holds and not self.request.strict:
             slots = [slot for slot in _correctable(plan) if len(slot.word) >= relaxing.MIN_TYPO]
             rare = frozenset(
                 slot.word for slot in slots if self._finds_little(slot) and not self._is_unheard(slot)
@@ -470,31 +473,3 @@ def understood_sort(typed: PlanNode) -> Sort | None:
 
 def _correctable(plan: PlanNode) -> list[Slot]:
     return [slot for slot in plans.positive_slots(plan) if plans.may_be_corrected(slot)]
-
-
-def _corrections(hits: Sequence[Hit], corrected: frozenset[str]) -> tuple[Correction, ...]:
-    """For each mistyped word, the word that the best hit has instead."""
-    found: list[Correction] = []
-    for word in sorted(corrected):
-        instead = next(
-            (
-                other
-                for hit in hits
-                for other in _words_of(hit)
-                if other != word and within_one_edit(other, word)
-            ),
-            None,
-        )
-        if instead is not None:
-            found.append(Correction(word, instead))
-    return tuple(found)
-
-
-def _words_of(hit: Hit) -> Iterable[str]:
-    for highlight in hit.highlights:
-        for start, end in highlight.ranges:
-            yield fold(highlight.text[start:end])
-    for text in (hit.model, hit.title, hit.team, hit.owner, hit.framework):
-        for _, _, written in spans(text):
-            yield fold(written)
-            yield from parts(written)
