@@ -45,7 +45,7 @@ FURTHER = {
     "pages", "hidden", "memory", "emulator", "notifications", "presets", "files",
     "room",
 }  # fmt: skip
-"""What one of those may be split into where it grows too long; `adapters/README.md` says what each is."""
+"""What one of those may be split into where it grows too long; `adapters/KINDS.md` says what each is."""
 ROOMS = {each.name for each in (ROOT / "federation").iterdir() if (each / "__init__.py").is_file()} - {
     "migrations"
 }
@@ -215,7 +215,7 @@ def kinds_have_one_anatomy(source: Source) -> Iterator[str]:
     name = "/".join(source.path.with_suffix("").parts[2:])
     in_a_kind = source.kind in KINDS and name and not source.is_emulator
     if in_a_kind and name not in {"__init__", *ANATOMY, *FURTHER}:
-        yield f"is called {name}: a kind of backend has the files that adapters/README.md names"
+        yield f"is called {name}: a kind of backend has the files that adapters/KINDS.md names"
 
 
 def federation_names_no_backend(source: Source) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The guide names every check that a kind is known to fail, and no other."""
+"""The page about the kinds names every check that a kind is known to fail, and no other."""
 
 import importlib
 import re
@@ -8,7 +8,7 @@ from adapters.conformance import CHECKS
 from adapters.conformance.harness import Harness
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "adapters" / "README.md"
+PAGE = ROOT / "adapters" / "KINDS.md"
 WHERE = (
     "adapters/emulators/*/harness.py", "tests/adapters/*/harness.py", "tests/adapters/*/test_conformance.py",
     "tests/adapters/rest/test_fastapi.py", "tests/vendors/test_*.py",
@@ -22,7 +22,7 @@ def subclasses(of: type[Harness]) -> set[type[Harness]]:
     return {one for each in of.__subclasses__() for one in {each, *subclasses(each)}}
 
 
-def test_the_guide_tells_every_gap() -> None:
+def test_the_page_tells_every_gap() -> None:
     paths = [path for pattern in WHERE for path in ROOT.glob(pattern)]
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths}
     for name in sorted(names):
@@ -34,7 +34,7 @@ def test_the_guide_tells_every_gap() -> None:
         for check, gap in one.gaps.items()
         if gap.reason != NO_WRITES
     }
-    section = GUIDE.read_text().partition("## 9. What each kind passes")[2].partition("\n## ")[0]
+    section = PAGE.read_text().partition("## What each kind passes")[2].partition("\n## ")[0]
     checks = {check.name for check in CHECKS}
     told = {
         (kind, name)

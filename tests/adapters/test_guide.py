@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from adapters import discover
 from gateway.demo.servers import reserved_port
 from tests.patience import listens, until
 from tests.test_readme import unprinted
 
-GUIDE = Path(__file__).parents[2] / "adapters" / "README.md"
+PAGES = Path(__file__).parents[2] / "adapters"
+GUIDE, KINDS = PAGES / "README.md", PAGES / "KINDS.md"
 BLOCK = re.compile(
     r"(?:<!-- (?P<mark>[^>]*?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```"
     r"(?:\s*```text\n(?P<shown>.*?)```)?",
@@ -39,8 +42,8 @@ class GuideBlock:
     shown: str
 
 
-def blocks() -> list[GuideBlock]:
-    return [GuideBlock(**found.groupdict(default="")) for found in BLOCK.finditer(GUIDE.read_text())]
+def blocks(page: Path = GUIDE) -> list[GuideBlock]:
+    return [GuideBlock(**found.groupdict(default="")) for found in BLOCK.finditer(page.read_text())]
 
 
 @dataclass
@@ -108,6 +111,13 @@ def test_the_guide_leads_to_a_search(guide: GuideFolder) -> None:
 def test_every_block_says_what_becomes_of_it() -> None:
     known = re.compile(r"file: \S+|runs(: python|: background)?")
     assert [block.code for block in blocks() if not known.fullmatch(block.mark)] == []
+
+
+def test_every_kind_is_configured_as_its_page_shows() -> None:
+    shown = [tomllib.loads(block.code)["registries"] for block in blocks(KINDS)]
+    assert shown, "the page shows configurations"
+    for spec in (one for registries in shown for one in registries):
+        discover().get(spec["kind"]).config_type.model_validate(spec["config"])
 
 
 def test_the_smallest_adapter_has_at_most_forty_lines() -> None:
