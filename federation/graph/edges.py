@@ -108,6 +108,11 @@ def _by(column: ColumnElement[Any], query: Any) -> Prepared:
 _edge, _node = tables.edge.c, tables.node.c
 _version, _model, _registry = spine.version.c, spine.model.c, spine.registry.c
 _endpoint, _traffic, _dependency = spine.endpoint.c, spine.traffic.c, tables.dependency.c
+_SAID = (
+    "id", "registry_id", "model_id", "stage", "deployed", "body", "details", "created_at", "first_seen_at",
+    "deleted_at",
+)  # fmt: skip
+"""What of a version makes its node and what it states."""
 _COPIES = _by(
     _edge.target,
     select(_node.scope)
@@ -121,7 +126,7 @@ _SCOPED = {
 _VERSIONS = _by(
     _version.id,
     select(
-        spine.version,
+        *(_version[name] for name in _SAID),
         _registry.name.label("registry_name"),
         case((_model.body.contains(f'"{DEPENDS_ON}"'), _model.body)).label("model_body"),
     )

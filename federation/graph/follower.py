@@ -8,11 +8,12 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Engine, bindparam, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select, update
 
 from federation import tables as spine
 from federation.bulk import upserting
@@ -265,14 +266,16 @@ class GraphFollower:
     def _build(self, connection: Connection, head: Any) -> None:
         """Rows from the tables alone."""
         nodes = {column: np.zeros(head.nodes + 1, dtype) for column, dtype in NODE_COLUMNS.items()}
-        meanings: list[Edge] = []
-        for part in _partitions(connection, _NODES):
-            ids = np.array([row.id for row in part])
-            for place, column in enumerate(NODE_COLUMNS):
-                nodes[column][ids] = [_columns(row)[place] for row in part]
-            meanings += [(row.id, row.means, EdgeKind.MEANS) for row in part if row.means is not None]
-        keys = [_keys(meanings)]
-        keys += [_keys(_arcs(part)) for part in _partitions(connection, _EDGES.where(~tables.edge.c.gone))]
+        keys = [_keys(())]
+        for part in _numbers(connection, _ALL_NODES):
+            ids, *values, means = part.T
+            for column, value in zip(NODE_COLUMNS, values, strict=True):
+                nodes[column][ids] = value
+            is_selector = means > 0
+            keys.append(pack(ids[is_selector], means[is_selector], np.array(EdgeKind.MEANS)))
+        for source, target, kind in (part.T for part in _numbers(connection, _ALL_EDGES)):
+            is_both = kind == EdgeKind.SAME_ARTIFACT
+            keys += [pack(source, target, kind), pack(target[is_both], source[is_both], kind[is_both])]
         self._replace(head.position, head.generation, nodes, np.concatenate(keys))
 
     def _replace(self, position: int, generation: int, nodes: dict[str, Array], keys: Array) -> None:
@@ -373,8 +376,20 @@ _NODES_SINCE = Prepared(_NODES.where(tables.node.c.touched > bindparam("position
 _EDGES_SINCE = Prepared(_EDGES.where(tables.edge.c.touched > bindparam("position", 0)))
 
 
-def _partitions(connection: Connection, query: Any) -> Iterator[Any]:
-    return connection.execution_options(yield_per=20_000).execute(query).partitions()
+_node, _edge = tables.node.c, tables.edge.c
+_ALL_NODES = select(
+    *(_node.id, _node.kind, _node.stage, _node.live, _node.registry_id, _node.created),
+    func.coalesce(_node.means, 0),
+)
+"""Nodes as the arrays hold them, and what each means, 0 for nothing."""
+_ALL_EDGES = select(_edge.source, _edge.target, _edge.kind).where(~_edge.gone, _edge.target.is_not(None))
+
+
+def _numbers(connection: Connection, query: Select[Any]) -> Iterator[Array]:
+    """What a query finds, all of it whole numbers, so many rows at a time."""
+    width = len(query.selected_columns)
+    for part in connection.execution_options(yield_per=20_000).execute(query).partitions():
+        yield np.fromiter(chain.from_iterable(part), np.int64).reshape(-1, width)
 
 
 def _still(connection: Connection, sources: Iterable[int]) -> Iterator[Any]:

@@ -9,17 +9,34 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, cast, func, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+)
 
 from adapters import VersionRecord
+from federation import bulk
 from federation import tables as spine
 from federation.catalogue.codec import decode_version, resolved_files
+from federation.database import micros
 from federation.graph import tables
 from federation.graph.claims import COPY, UNREADABLE, place_of
 from federation.graph.words import SELECTORS, NodeKind
-from federation.prepared import Prepared
+from federation.prepared import Prepared, among
 from federation.references import Address, Reference, Target, encode_part, parse_stated
 
 CHUNK = 500
@@ -49,24 +66,33 @@ def chunks(items: Collection[T]) -> Iterator[list[T]]:
 
 @dataclass(frozen=True, slots=True)
 class Incarnation:
-    """One incarnation that a reference could mean."""
+    """One incarnation that a reference could mean; times in microseconds since 1970."""
 
-    born: datetime
-    died: datetime | None
+    born: int
+    died: int | None
     node: int
 
 
 def choose(candidates: Sequence[Incarnation], meant_at: datetime, *, older: bool = False) -> int | None:
     """The node that a statement of this time means; with `older`, none that was born later."""
-    born = sorted((c for c in candidates if c.born <= meant_at), key=_age)
-    alive = [c for c in born if c.died is None or c.died > meant_at]
+    if len(candidates) == 1 and not older:
+        return candidates[0].node
+    at = micros(meant_at)
+    born = sorted((c for c in candidates if c.born <= at), key=_age)
+    alive = [c for c in born if c.died is None or c.died > at]
     if alive or born:
         return (alive or born)[-1].node
     return min(candidates, key=_age).node if candidates and not older else None
 
 
-def _age(candidate: Incarnation) -> tuple[datetime, int]:
+def _age(candidate: Incarnation) -> tuple[int, int]:
     return candidate.born, candidate.node
+
+
+def lives(table: Table) -> list[ColumnElement[Any]]:
+    """When each of a table was born and died, as an `Incarnation` has it."""
+    born = func.coalesce(table.c.created_at, table.c.first_seen_at, type_=BigInteger)
+    return [born.label("born"), type_coerce(table.c.deleted_at, BigInteger).label("died")]
 
 
 _PRESENT = Prepared(select(spine.registry.c.name, spine.registry.c.id))
@@ -142,6 +168,33 @@ def unreadable_in(connection: Connection, registry_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+class _NamedModel(NamedTuple):
+    """A model that has a name that was asked for."""
+
+    id: int
+    born: int
+    died: int | None
+
+
+_LIFE = ("created_at", "first_seen_at", "deleted_at")
+_node = tables.node.c
+_NODES_OF = Prepared(
+    select(_node.scope, _node.id).where(
+        _node.kind == NodeKind.VERSION, among(_node.scope, "ids"), _node.name == ""
+    )
+)
+_SELECTORS_OF = Prepared(
+    select(_node.scope, _node.kind, _node.name, _node.id).where(
+        _node.kind.in_(sorted(SELECTORS)), among(_node.scope, "ids")
+    )
+)
+
+
+def _lived(created: int | None, first_seen: int, deleted: int | None) -> tuple[int, int | None]:
+    """When somebody was born, and died."""
+    return first_seen if created is None else created, deleted
+
+
 class Resolver:
     """Resolves statements in bulk, inside one transaction; `registries` as of `registry_names`."""
 
@@ -209,7 +262,9 @@ class Resolver:
                 for row in models.get(name, ())
             }
         )
-        selectors = self._selectors([row.id for rows in models.values() for row in rows])
+        selectors = self._selectors(
+            {row.id for ref, name in names.items() if ref.version is None for row in models.get(name, ())}
+        )
         return {
             ref: [
                 candidate
@@ -227,53 +282,41 @@ class Resolver:
         """Every version that ever had each address, by registry."""
         found: dict[Address, dict[int, list[Incarnation]]] = {address: {} for address in wanted}
         version, node, address = spine.version.c, tables.node.c, tables.address.c
-        born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
         query = (
-            select(address.address, born.label("born"), version.deleted_at, node.id, version.registry_id)
+            select(address.address, node.id, version.registry_id, *lives(spine.version))
             .join(tables.node, node.id == address.node)
             .join(spine.version, version.id == node.scope)
         )
         for part in chunks([each.text for each in wanted]):
             for row in self._connection.execute(query.where(address.address.in_(part))):
-                one = Incarnation(row.born, row.deleted_at, row.id)
+                one = Incarnation(row.born, row.died, row.id)
                 found[Address(row.address)].setdefault(row.registry_id, []).append(one)
         return found
 
-    def _models(self, wanted: Collection[tuple[int | None, str]]) -> dict[tuple[int | None, str], list[Any]]:
-        found: dict[tuple[int | None, str], list[Any]] = defaultdict(list)
-        model = spine.model.c
-        born = func.coalesce(model.created_at, model.first_seen_at, type_=model.first_seen_at.type)
-        query = select(model.id, model.registry_id, model.name, born.label("born"), model.deleted_at)
-        for part in chunks(wanted):
-            rows = query.where(tuple_(model.registry_id, model.name).in_(part))
-            for row in self._connection.execute(rows).all():
-                found[row.registry_id, row.name].append(row)
+    def _models(
+        self, wanted: Collection[tuple[int | None, str]]
+    ) -> dict[tuple[int | None, str], list[_NamedModel]]:
+        found: dict[tuple[int | None, str], list[_NamedModel]] = defaultdict(list)
+        columns, names = ("id", *_LIFE, "registry_id", "name"), ("registry_id", "name")
+        for id_, *life, registry, name in bulk.match(
+            self._connection, spine.model, columns, names, list(wanted)
+        ):
+            found[registry, name].append(_NamedModel(id_, *_lived(*life)))
         return found
 
     def _versions(self, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], list[Incarnation]]:
         found: dict[tuple[int, str], list[Incarnation]] = defaultdict(list)
-        version, node = spine.version.c, tables.node.c
-        born = func.coalesce(version.created_at, version.first_seen_at, type_=version.first_seen_at.type)
-        query = select(
-            version.model_id, version.version, born.label("born"), version.deleted_at, node.id
-        ).join(tables.node, and_(node.kind == NodeKind.VERSION, node.scope == version.id, node.name == ""))
-        for part in chunks(wanted):
-            rows = query.where(tuple_(version.model_id, version.version).in_(part))
-            for row in self._connection.execute(rows).all():
-                found[row.model_id, row.version].append(Incarnation(row.born, row.deleted_at, row.id))
+        columns, names = ("id", *_LIFE, "model_id", "version"), ("model_id", "version")
+        rows = bulk.match(self._connection, spine.version, columns, names, list(wanted))
+        nodes = dict(_NODES_OF.bare(self._connection, ids=[row[0] for row in rows])) if rows else {}
+        for id_, *life, model, version in rows:
+            if id_ in nodes:
+                found[model, version].append(Incarnation(*_lived(*life), nodes[id_]))
         return found
 
     def _selectors(self, models: Collection[int]) -> dict[tuple[int, int, str], int]:
-        found: dict[tuple[int, int, str], int] = {}
-        node = tables.node.c
-        kinds = (NodeKind.MODEL, NodeKind.ALIAS, NodeKind.STAGE)
-        for part in chunks(models):
-            query = select(node.id, node.kind, node.scope, node.name)
-            for row in self._connection.execute(
-                query.where(node.kind.in_(kinds), node.scope.in_(part))
-            ).all():
-                found[row.scope, row.kind, row.name] = row.id
-        return found
+        rows = _SELECTORS_OF.bare(self._connection, ids=list(models)) if models else ()
+        return {(scope, kind, name): id_ for scope, kind, name, id_ in rows}
 
 
 def contradicts(files: str | None, others: str | None) -> bool:
@@ -294,5 +337,5 @@ def selector(ref: Reference) -> tuple[int, str]:
     return (NodeKind.MODEL, "") if ref.stage is None else (NodeKind.STAGE, ref.stage)
 
 
-def _selected(model: Any, node: int | None) -> list[Incarnation]:
-    return [] if node is None else [Incarnation(model.born, model.deleted_at, node)]
+def _selected(model: _NamedModel, node: int | None) -> list[Incarnation]:
+    return [] if node is None else [Incarnation(model.born, model.died, node)]

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from sqlalchemy import Connection, Dialect, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Dialect, and_, bindparam, or_, select
 
 from federation import tables as spine
 from federation.access import View
@@ -19,7 +19,7 @@ from federation.graph import tables
 from federation.graph.blast import Effect, effects_by_time
 from federation.graph.claims import place_of
 from federation.graph.names import Named, Registry, named
-from federation.graph.resolve import CHUNK, Incarnation, choose, chunks
+from federation.graph.resolve import CHUNK, Incarnation, choose, chunks, lives
 from federation.graph.resolve import selector as selector_of
 from federation.graph.snapshot import Snapshot
 from federation.graph.words import SELECTORS, NodeKind
@@ -89,16 +89,11 @@ def _located(connection: Connection, view: View, ref: Reference) -> Any:
     return known[meant]
 
 
-def _lives(table: Any) -> list[Any]:
-    born = func.coalesce(table.c.created_at, table.c.first_seen_at, type_=table.c.first_seen_at.type)
-    return [born.label("born"), table.c.deleted_at.label("died")]
-
-
 _CALLED = (spine.registry.c.name == bindparam("registry", ""), spine.model.c.name == bindparam("model", ""))
 _VERSION = (
     select(
         tables.node,
-        *_lives(spine.version),
+        *lives(spine.version),
         spine.version.c.stage.label("said"),
         spine.registry.c.name.label("present"),
         spine.registry.c.team,
@@ -111,7 +106,7 @@ _VERSION = (
     .where(*_CALLED, spine.version.c.version == bindparam("version", ""))
 )
 _SELECTOR = (
-    select(tables.node, *_lives(spine.model))
+    select(tables.node, *lives(spine.model))
     .join(spine.model, tables.node.c.scope == spine.model.c.id)
     .join(spine.registry, spine.registry.c.id == spine.model.c.registry_id)
     .where(*_CALLED, tables.node.c.kind == bindparam("kind", 0), tables.node.c.name == bindparam("name", ""))
