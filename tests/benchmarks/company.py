@@ -214,6 +214,11 @@ class State:
         return taken / versions
 
 
+def is_kept() -> bool:
+    """Whether an estate is found again, in the folder that `BENCH_ESTATE` names."""
+    return bool(os.environ.get("BENCH_ESTATE"))
+
+
 def estate(size: int, folder: Path) -> tuple[Path, State]:
     """The folder of a gateway over a company of this size, with its index and its graph, and how that was made."""
     place = Path(os.environ.get("BENCH_ESTATE") or folder) / f"company-{size}"

@@ -54,9 +54,9 @@ class Postgres:
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
             connection.execute(statement)
 
-    def create(self, template: str = "template0") -> str:
-        """A new database, about 20 ms: empty, or a copy of a template; its name."""
-        name = f"test_{next(self._numbers)}"
+    def create(self, template: str = "template0", name: str = "") -> str:
+        """A new database, about 20 ms: empty, or a copy of a template; its name, which is free where none is given."""
+        name = name or f"test_{next(self._numbers)}"
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
         self.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return name
@@ -106,14 +106,21 @@ class Place:
 
 @contextmanager
 def postgres_server(
-    *, durable: bool = False, unsafe: bool = True, listen: Sequence[str] = LOOPBACK, port: int = 0
+    *,
+    durable: bool = False,
+    unsafe: bool = True,
+    listen: Sequence[str] = LOOPBACK,
+    port: int = 0,
+    kept: Path | None = None,
 ) -> Iterator[Postgres]:
     """0.6 s until it answers. Without `durable` no fsync: it survives all kills but the machine's, and with `unsafe`
-    may then have lost what it acknowledged last. Whoever reaches an address of `listen` gets in.
+    may then have lost what it acknowledged last. Whoever reaches an address of `listen` gets in. What it has in the
+    folder `kept` stays there for the next.
     """
-    with _place() as place:
-        initdb = ("--no-sync", "-A", "trust", "-U", "waypost", "-D", str(place.data))
-        place.run("initdb", *initdb, "--encoding=UTF8", "--no-locale")
+    with _place(kept) as place:
+        if not (place.data / "PG_VERSION").exists():
+            initdb = ("--no-sync", "-A", "trust", "-U", "waypost", "-D", str(place.data))
+            place.run("initdb", *initdb, "--encoding=UTF8", "--no-locale")
         chosen = () if durable else (*_FAST, _UNSAFE) if unsafe else _FAST
         with (place.data / "pg_hba.conf").open("a") as rules:
             rules.writelines(
@@ -137,18 +144,19 @@ def standby_of(primary: Postgres, *, listen: Sequence[str] = LOOPBACK, port: int
 
 
 @contextmanager
-def _place() -> Iterator[Place]:
+def _place(kept: Path | None = None) -> Iterator[Place]:
     user = _UNPRIVILEGED if os.geteuid() == 0 else ""
-    folder = Path(tempfile.mkdtemp(prefix="waypost-postgres-"))
+    folder = kept or Path(tempfile.mkdtemp(prefix="waypost-postgres-"))
     try:
         place = Place(folder, _programs(folder, user), user)
-        place.data.mkdir(mode=0o700)
+        place.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if user:
             folder.chmod(0o711)
             shutil.chown(place.data, user)
         yield place
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -175,7 +183,7 @@ def _programs(folder: Path, user: str) -> Path:
     assert spec is not None and spec.origin is not None
     installation = Path(spec.origin).parent / "pginstall"
     if user and not all(parent.stat().st_mode & 0o001 for parent in installation.parents):
-        return shutil.copytree(installation, folder / "pginstall", symlinks=True) / "bin"
+        return shutil.copytree(installation, folder / "pginstall", symlinks=True, dirs_exist_ok=True) / "bin"
     return installation / "bin"
 
 
